@@ -1,0 +1,46 @@
+package core
+
+// Outcome is what policy answers to a question.
+type Outcome string
+
+// The three outcomes (seed 000, "Event-Driven Model").
+const (
+	Allow   Outcome = "ALLOW"
+	Deny    Outcome = "DENY"
+	Pending Outcome = "PENDING"
+)
+
+// Control is something policy asks for, or does, before a request is allowed.
+type Control string
+
+// The controls of the published policy model. Only MFA, JUSTIFY and APPROVAL
+// can stand between PENDING and a launch; NOTIFY, AUDIT and RECORD never grant
+// (decision 29).
+const (
+	ControlAllow    Control = "ALLOW"
+	ControlDeny     Control = "DENY"
+	ControlMFA      Control = "MFA"
+	ControlJustify  Control = "JUSTIFY"
+	ControlApproval Control = "APPROVAL"
+	ControlNotify   Control = "NOTIFY"
+	ControlAudit    Control = "AUDIT"
+	ControlRecord   Control = "RECORD"
+)
+
+// PolicyRef names a policy in an answer, a refusal and the journal.
+type PolicyRef struct {
+	ID   string `json:"PolicyId"`
+	Name string `json:"PolicyName"`
+}
+
+// Decision is KeeperPolicy's answer.
+type Decision struct {
+	Outcome Outcome
+	// Controls are the requirements of a Pending outcome, sorted, each once.
+	Controls []Control
+	// Policies are those that produced the outcome, in id order.
+	Policies []PolicyRef
+	// Message is what the person may be told; it never explains why another
+	// policy did not match (CVE-2025-46718).
+	Message string
+}

@@ -1,0 +1,144 @@
+package door
+
+import "encoding/binary"
+
+// Version of the frames. A service refuses another one by name.
+const Version = 1
+
+// Refusal codes, stable across releases; docs/wire.md lists what each means
+// to the caller.
+const (
+	CodeDenied      = "denied"
+	CodeExpired     = "expired"
+	CodeFailed      = "failed"
+	CodeBadRequest  = "bad-request"
+	CodeNotFound    = "not-found"
+	CodeUnavailable = "unavailable"
+)
+
+// Request is the first frame of a caller. With it travel, in this order, the
+// working directory, descriptors 0, 1 and 2, and, if HasExecutable, an O_PATH
+// descriptor of the program.
+type Request struct {
+	// HasExecutable is false for a bare name, which the service resolves.
+	HasExecutable bool
+	// NonInteractive refuses instead of prompting (keepersudo -n).
+	NonInteractive bool
+	// Command is the program as the caller named it.
+	Command string
+	// TargetUser is a name or "#uid"; empty means root.
+	TargetUser string
+	Argv       []string
+	// Env are NAME=value pairs the caller offers; the service keeps those on
+	// its allow list.
+	Env []string
+	// Rows and Columns are the caller's window size; 0 if unknown.
+	Rows, Columns uint16
+}
+
+// Prompt asks the person a question. Text has been made printable.
+type Prompt struct {
+	Text string
+	// TimeoutSeconds is how long the service waits for the answer.
+	TimeoutSeconds uint32
+}
+
+// Answer is the person's reply. Cancelled means Ctrl-C or end of file.
+type Answer struct {
+	Cancelled bool
+	Text      string
+}
+
+// Exit is how the command ended; Signal is 0 unless it was killed by one.
+type Exit struct{ Code, Signal uint32 }
+
+// Refused says why nothing ran. Message is printable and complete.
+type Refused struct {
+	Code    string
+	Message string
+}
+
+// Encode returns the body of a Request frame.
+func (m Request) Encode() []byte {
+	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1}
+	b = binary.BigEndian.AppendUint16(b, m.Rows)
+	b = binary.BigEndian.AppendUint16(b, m.Columns)
+	b = appendString(b, m.Command)
+	b = appendString(b, m.TargetUser)
+	b = appendStrings(b, m.Argv)
+	return appendStrings(b, m.Env)
+}
+
+// DecodeRequest reads the body of a Request frame.
+func DecodeRequest(body []byte) (Request, error) {
+	d := decoder{rest: body}
+	version, flags := d.byte(), d.byte()
+	m := Request{
+		HasExecutable:  flags&1 != 0,
+		NonInteractive: flags&2 != 0,
+		Rows:           d.uint16(),
+		Columns:        d.uint16(),
+		Command:        d.string(),
+		TargetUser:     d.string(),
+		Argv:           d.strings(),
+		Env:            d.strings(),
+	}
+	if version != Version || flags > 3 {
+		d.failed = true
+	}
+	return m, d.end()
+}
+
+// Encode returns the body of a Prompt frame.
+func (m Prompt) Encode() []byte {
+	return appendString(binary.BigEndian.AppendUint32(nil, m.TimeoutSeconds), m.Text)
+}
+
+// DecodePrompt reads the body of a Prompt frame.
+func DecodePrompt(body []byte) (Prompt, error) {
+	d := decoder{rest: body}
+	m := Prompt{TimeoutSeconds: d.uint32(), Text: d.string()}
+	return m, d.end()
+}
+
+// Encode returns the body of an Answer frame.
+func (m Answer) Encode() []byte { return appendString([]byte{flag(m.Cancelled)}, m.Text) }
+
+// DecodeAnswer reads the body of an Answer frame.
+func DecodeAnswer(body []byte) (Answer, error) {
+	d := decoder{rest: body}
+	m := Answer{Cancelled: d.byte() != 0, Text: d.string()}
+	return m, d.end()
+}
+
+// Encode returns the body of an Exit frame.
+func (m Exit) Encode() []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, m.Code), m.Signal)
+}
+
+// DecodeExit reads the body of an Exit frame.
+func DecodeExit(body []byte) (Exit, error) {
+	d := decoder{rest: body}
+	m := Exit{Code: d.uint32(), Signal: d.uint32()}
+	return m, d.end()
+}
+
+// Encode returns the body of a Refused frame.
+func (m Refused) Encode() []byte { return appendString(appendString(nil, m.Code), m.Message) }
+
+// DecodeRefused reads the body of a Refused frame.
+func DecodeRefused(body []byte) (Refused, error) {
+	d := decoder{rest: body}
+	m := Refused{Code: d.string(), Message: d.string()}
+	return m, d.end()
+}
+
+// EncodeSignal returns the body of a Signal frame.
+func EncodeSignal(sig uint32) []byte { return binary.BigEndian.AppendUint32(nil, sig) }
+
+// DecodeSignal reads the body of a Signal frame.
+func DecodeSignal(body []byte) (uint32, error) {
+	d := decoder{rest: body}
+	sig := d.uint32()
+	return sig, d.end()
+}

@@ -1,0 +1,67 @@
+package core
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"strconv"
+)
+
+// RequestID names one elevation request: 26 characters of crypto/rand.Text
+// (130 random bits), safe as a topic level and a file name.
+type RequestID string
+
+// NewRequestID returns a fresh, unguessable id.
+func NewRequestID() RequestID { return RequestID(rand.Text()) }
+
+// Executable is a program as it was sealed: what was decided is what is
+// launched (decision 26).
+type Executable struct {
+	// Requested is what the caller named: an absolute path, or a bare name.
+	Requested string `json:"requested"`
+	// Path is where it was found, with every link resolved.
+	Path string `json:"path"`
+	// SHA256 is the lower-case hex digest of the bytes that will run: of the
+	// file itself if Protected, of our copy if not.
+	SHA256 string `json:"sha256"`
+	// Protected is true when the file and all its ancestors can be changed by
+	// administrators only; otherwise a private copy is what runs.
+	Protected bool `json:"protected"`
+	// Interpreter is the path behind "#!", empty for a binary.
+	Interpreter string `json:"interpreter,omitempty"`
+}
+
+// Subject is everything that a decision is about. Its Digest binds the
+// decision to the launch.
+type Subject struct {
+	Caller     Account
+	Target     Account
+	Executable Executable
+	Argv       []string
+	Dir        string
+	// Administrator is true when the caller already is one.
+	Administrator bool
+}
+
+// Digest returns the seal: a SHA-256 over every field that decides what runs,
+// each length-prefixed so that no two subjects share an encoding.
+func (s Subject) Digest() string {
+	h := sha256.New()
+	for _, field := range []string{
+		string(s.Caller.User), string(s.Target.User), s.Executable.Requested, s.Executable.Path,
+		s.Executable.SHA256, s.Executable.Interpreter, s.Dir, strconv.Itoa(len(s.Argv)),
+	} {
+		writeField(h, field)
+	}
+	for _, arg := range s.Argv {
+		writeField(h, arg)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func writeField(h hash.Hash, field string) {
+	h.Write(strconv.AppendInt(nil, int64(len(field)), 10))
+	h.Write([]byte{':'})
+	h.Write([]byte(field))
+}

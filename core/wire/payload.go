@@ -1,0 +1,106 @@
+package wire
+
+import (
+	"unicode/utf8"
+
+	"kpm/core"
+)
+
+// MaxSubject bounds argv, working directory and names of one request together,
+// in bytes (decision 24). Longer requests are refused, never truncated.
+const MaxSubject = 128 << 10
+
+// EventPrivilegeElevation is the EventType of a keepersudo question. One
+// question carries the command line too (decision 30).
+const EventPrivilegeElevation = "PrivilegeElevation"
+
+// PolicyRequest is the question on topic KeeperPolicy.
+type PolicyRequest struct {
+	// RequestID and SealDigest are set by the service only. A question
+	// without them is answered and never launched (decision 34).
+	RequestID        core.RequestID `json:"RequestId,omitempty"`
+	SealDigest       string         `json:"SealDigest,omitempty"`
+	EventType        string         `json:"EventType"`
+	UserID           core.UserID    `json:"UserId"`
+	UserName         string         `json:"UserName"`
+	Groups           []string       `json:"Groups,omitempty"`
+	Administrator    bool           `json:"IsAdministrator"`
+	TargetUser       string         `json:"TargetUser,omitempty"`
+	MachineName      string         `json:"MachineName"`
+	FilePath         string         `json:"FilePath"`
+	RequestedPath    string         `json:"RequestedPath,omitempty"`
+	FileHash         string         `json:"FileHash,omitempty"`
+	Arguments        []string       `json:"Arguments"` // argv, argv[0] included
+	WorkingDirectory string         `json:"WorkingDirectory,omitempty"`
+}
+
+// PolicyResponse is the answer on the question's reply topic.
+type PolicyResponse struct {
+	RequestID  core.RequestID   `json:"RequestId,omitempty"`
+	SealDigest string           `json:"SealDigest,omitempty"`
+	Decision   core.Outcome     `json:"Decision"`
+	Controls   []core.Control   `json:"ControlList,omitempty"`
+	Policies   []core.PolicyRef `json:"Policies,omitempty"`
+	Message    string           `json:"Message,omitempty"`
+}
+
+// Event is a custom event on topic EventMessages: a name and the context that
+// becomes a job's initial context.
+type Event struct {
+	Name    string         `json:"EventName"`
+	Context map[string]any `json:"Context,omitempty"`
+}
+
+// Event names that the service alone may publish (docs/wire.md).
+const (
+	EventStartup                 = "Startup"
+	EventPolicyEvaluationPending = "PolicyEvaluationPending"
+	EventLaunch                  = "LaunchPrivilegeElevation"
+)
+
+// JobCompleted tells on topic JobService how a run ended.
+type JobCompleted struct {
+	JobID     string         `json:"JobId"`
+	RunID     string         `json:"RunId"`
+	RequestID core.RequestID `json:"RequestId,omitempty"`
+	Event     string         `json:"EventName,omitempty"`
+	Succeeded bool           `json:"Succeeded"`
+	Error     string         `json:"Error,omitempty"`
+}
+
+// LogEntry is one record for KeeperLogger. Level is one of Trace, Debug,
+// Information, Warning, Error, Critical.
+type LogEntry struct {
+	Level   string         `json:"Level"`
+	Message string         `json:"Message"`
+	Fields  map[string]any `json:"Fields,omitempty"`
+}
+
+// Printable returns s with every character removed that could move a cursor,
+// hide text or forge a line in a terminal or log: C0, C1, DEL, bidirectional
+// controls and invalid UTF-8 become U+FFFD (CVE-2023-28486).
+func Printable(s string) string {
+	clean := true
+	for _, r := range s {
+		if unsafeRune(r) {
+			clean = false
+			break
+		}
+	}
+	if clean && utf8.ValidString(s) {
+		return s
+	}
+	out := make([]rune, 0, len(s))
+	for _, r := range s {
+		if unsafeRune(r) {
+			r = utf8.RuneError
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}
+
+func unsafeRune(r rune) bool {
+	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x061c || r == 0x200e || r == 0x200f ||
+		r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff || r >= 0xe0000 && r <= 0xe007f
+}
