@@ -1,0 +1,61 @@
+# Targets for people and for .ci/run. `make help` lists them.
+
+AGENT    := build/agent
+GOFLAGS_ := -trimpath -ldflags "-s -w"
+GO_BUILD := CGO_ENABLED=0 go build $(GOFLAGS_)
+PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
+# What the tests drive or boot, by Debian package.
+TEST_PACKAGES := gcc libc6-dev mmdebstrap systemd-container mosquitto mosquitto-clients \
+	python3-paho-mqtt curl fuse3 bindfs iproute2 util-linux
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.PHONY: stage
+stage: ## build every executable into build/agent, laid out as an agent root
+	@install -d -m 0755 $(AGENT) $(AGENT)/Plugins/bin $(AGENT)/Jobs/bin $(AGENT)/Policies
+	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keepersudo ./cmd/keeperlaunch ./cmd/KeeperAdminCLI
+	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperPolicy/ ./cmd/KeeperPolicy
+	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperLogger/ ./cmd/KeeperLogger
+	$(GO_BUILD) -o $(AGENT)/Jobs/bin/RedirectEvaluator/ ./cmd/RedirectEvaluator
+	@$(AGENT)/KeeperPrivilegeManager defaults --root $(AGENT)
+
+.PHONY: demo
+demo: ## run four real elevations as user nobody on an agent of its own
+	@[ "$$(id -u)" = 0 ] || { echo "make demo needs root: it starts a service that launches programs as root. Try: sudo make demo"; exit 1; }
+	@$(MAKE) --no-print-directory stage
+	@go run ./vmtests/demo --agent $(AGENT)
+
+.PHONY: test
+test: test-packages stage vet ## run every test, installing the Debian packages that they need
+	go test -race -timeout 15m ./...
+
+.PHONY: test-packages
+test-packages: ## install the Debian packages that the tests need
+	@[ "$$(id -u)" = 0 ] || { echo "make test needs root: tests start services, users and machines of their own. Try: sudo make test"; exit 1; }
+	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) >/dev/null; }
+
+.PHONY: vet
+vet: ## build and vet for every platform
+	@for p in $(PLATFORMS); do echo "vet $$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build ./... && \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet ./... || exit 1; done
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
+
+.PHONY: lint
+lint: ## run golangci-lint with the import rules
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+.PHONY: bench
+bench: test-packages stage ## measure ours against sudo, pkexec and mosquitto in one machine, as ratios
+	@go run ./vmtests/bench --agent $(AGENT)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (default 20s) each
+	@go run ./vmtests/fuzz --time $(or $(FUZZTIME),20s)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build

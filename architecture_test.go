@@ -1,0 +1,220 @@
+// Package kpm_test keeps the rules of ARCHITECTURE.md: which room may import
+// which, that every package says what it is for, and that no test can be
+// skipped.
+package kpm_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors lists the house from top to bottom (ARCHITECTURE.md, "Floors"). A
+// room imports rooms on lower floors only, and nothing else on its own.
+var floors = [][]string{
+	{"cmd", "vmtests"},
+	{"service"},
+	{"api", "jobs", "plugins"},
+	{"broker", "settings", "launcher"},
+	{"trust"},
+	{"core"},
+}
+
+// exceptions are the packages whose imports are a closed list.
+var exceptions = map[string][]string{
+	"platform":                   {"core", "trust", "platform"},
+	"plugins/sdk":                {"core"},
+	"plugins/keeperpolicy":       {"core", "plugins/sdk"},
+	"plugins/keeperlogger":       {"core", "plugins/sdk"},
+	"jobs/redirectevaluator":     {"core", "plugins/sdk"},
+	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy"},
+	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger"},
+	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
+	"cmd/keepersudo":             {"core/door", "platform/linux/tty"},
+	"cmd/keeperlaunch":           {"platform/linux/held"},
+	"cmd/KeeperAdminCLI":         {"core/policy", "core/wire", "launcher/journal", "platform", "core", "settings"},
+	"service":                    {"api", "broker", "core", "jobs", "launcher", "platform", "plugins", "settings", "trust"},
+	"cmd/KeeperPrivilegeManager": {"service", "platform", "settings", "core"},
+}
+
+// pure are packages that may not reach the listed standard packages, even
+// through others in this module.
+var pure = map[string][]string{
+	"core/policy":      {"os/exec", "net", "os"},
+	"core/wire":        {"os/exec", "net"},
+	"core/door":        {"fmt", "net", "encoding/json", "os/exec"},
+	"cmd/keepersudo":   {"net", "crypto/tls", "net/http", "fmt", "encoding/json", "os/exec"},
+	"cmd/keeperlaunch": {"net", "fmt", "encoding/json", "os/exec"},
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func list(t *testing.T, goos string) map[string]goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	found := map[string]goPackage{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return found
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		found[strings.TrimPrefix(p.ImportPath, "kpm/")] = p
+	}
+}
+
+func under(pkg, room string) bool { return pkg == room || strings.HasPrefix(pkg, room+"/") }
+
+// longest returns the most specific key of rules that covers pkg.
+func longest(pkg string, rules map[string][]string) (string, bool) {
+	best := ""
+	for key := range rules {
+		if under(pkg, key) && len(key) > len(best) {
+			best = key
+		}
+	}
+	return best, best != ""
+}
+
+func floorOf(pkg string) (int, string) {
+	for i, rooms := range floors {
+		for _, room := range rooms {
+			if under(pkg, room) {
+				return i, room
+			}
+		}
+	}
+	return -1, ""
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, goos := range []string{"linux", "windows", "darwin"} {
+		for pkg, info := range list(t, goos) {
+			for _, imported := range info.Imports {
+				to, ours := strings.CutPrefix(imported, "kpm/")
+				if !ours {
+					continue
+				}
+				if key, ok := longest(pkg, exceptions); ok {
+					allowed := append([]string{key}, exceptions[key]...)
+					if !slices.ContainsFunc(allowed, func(room string) bool { return under(to, room) }) {
+						t.Errorf("%s: %s imports %s, allowed are %v", goos, pkg, to, exceptions[key])
+					}
+					continue
+				}
+				fromFloor, fromRoom := floorOf(pkg)
+				toFloor, toRoom := floorOf(to)
+				switch {
+				case fromFloor < 0:
+					t.Errorf("%s: %s belongs to no floor", goos, pkg)
+				case toRoom == fromRoom:
+				case toFloor < 0 && fromFloor != 0:
+					t.Errorf("%s: %s imports %s: only mains and service may", goos, pkg, to)
+				case toFloor >= 0 && toFloor <= fromFloor:
+					t.Errorf("%s: %s imports %s, which is not on a lower floor", goos, pkg, to)
+				}
+			}
+		}
+	}
+}
+
+func TestPurePackagesStayPure(t *testing.T) {
+	packages := list(t, "linux")
+	for pkg, forbidden := range pure {
+		info, ok := packages[pkg]
+		if !ok {
+			t.Errorf("%s: no such package", pkg)
+		}
+		for _, dep := range forbidden {
+			if slices.Contains(info.Deps, dep) {
+				t.Errorf("%s depends on %s", pkg, dep)
+			}
+		}
+	}
+}
+
+// sources calls visit for every Go file of the module.
+func sources(t *testing.T, visit func(path string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (path == "build" || path == ".git" || entry.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if strings.HasSuffix(path, ".go") {
+			visit(path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryPackageHasOneDocComment(t *testing.T) {
+	docs := map[string][]string{}
+	sources(t, func(path string) {
+		dir := filepath.Dir(path)
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if docs[dir] == nil {
+			docs[dir] = []string{}
+		}
+		if file.Doc != nil {
+			docs[dir] = append(docs[dir], path)
+		}
+	})
+	for dir, files := range docs {
+		if len(files) != 1 {
+			t.Errorf("%s: package doc comments in %v, expected exactly one", dir, files)
+		}
+	}
+}
+
+func TestNoTestIsSkipped(t *testing.T) {
+	needle := "." + "Skip"
+	sources(t, func(path string) {
+		if !strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(data), "\n") {
+			for _, receiver := range []string{"t", "b", "f", "tb"} {
+				for _, call := range []string{"(", "f(", "Now("} {
+					if strings.Contains(line, receiver+needle+call) {
+						t.Errorf("%s:%d skips: a skipped test proves nothing", path, i+1)
+					}
+				}
+			}
+		}
+	})
+}
