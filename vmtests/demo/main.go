@@ -179,7 +179,7 @@ func summary(ctx context.Context, a *agent.Agent) error {
 	}
 	type row struct {
 		who, what, decision, policy, before, after string
-		from, to                                  time.Time
+		from, to                                   time.Time
 	}
 	var order []string
 	rows := map[string]*row{}
