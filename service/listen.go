@@ -1,0 +1,117 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// retryPort is how often a port that someone else holds is tried again.
+const retryPort = 5 * time.Second
+
+// anyPortTries bounds the search for a number that is free on 127.0.0.1 and on
+// ::1 when any port will do.
+const anyPortTries = 16
+
+// PortOwner says who listens on a TCP port of this machine.
+type PortOwner interface {
+	PortOwner(port int) (pid int, user string, err error)
+}
+
+// port is one loopback TCP port, held on 127.0.0.1 and, where the machine has
+// it, on ::1. A port that someone else holds is reported with its owner and
+// tried again; until then held is 0 and nothing advertises it (decision 3).
+type port struct {
+	name   string
+	key    string // the setting that changes it
+	want   int
+	listen net.ListenConfig
+	owner  PortOwner
+	log    *slog.Logger
+	serve  func(net.Listener) error
+	// changed is called after the port has been acquired late.
+	changed func()
+
+	held atomic.Int32
+	wg   sync.WaitGroup
+}
+
+// Held returns the port number that is really served, or 0.
+func (p *port) Held() int { return int(p.held.Load()) }
+
+// open acquires the port, or leaves a goroutine that keeps trying until ctx is
+// done. It fails only if the port could be had but not served.
+func (p *port) open(ctx context.Context) error {
+	err := p.acquire(ctx)
+	for range anyPortTries {
+		if p.want != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+		err = p.acquire(ctx)
+	}
+	if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	p.report(err)
+	p.wg.Go(func() {
+		ticker := time.NewTicker(retryPort)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if p.acquire(ctx) == nil {
+					p.log.Info("port acquired", "listener", p.name, "port", p.Held())
+					p.changed()
+					return
+				}
+			}
+		}
+	})
+	return nil
+}
+
+// wait returns when the retrying goroutine, if any, has ended.
+func (p *port) wait() { p.wg.Wait() }
+
+func (p *port) acquire(ctx context.Context) error {
+	v4, err := p.listen.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.want)))
+	if err != nil {
+		return fmt.Errorf("service: %s port %d: %w", p.name, p.want, err)
+	}
+	number := v4.Addr().(*net.TCPAddr).Port
+	listeners := []net.Listener{v4}
+	v6, err := p.listen.Listen(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(number)))
+	switch {
+	case err == nil:
+		listeners = append(listeners, v6)
+	case errors.Is(err, syscall.EADDRINUSE):
+		// Whoever holds ::1 would be taken for us by clients that prefer it.
+		return errors.Join(fmt.Errorf("service: %s port %d on ::1: %w", p.name, number, err), v4.Close())
+	default: // the machine has no IPv6
+	}
+	for _, l := range listeners {
+		if err := p.serve(l); err != nil {
+			return fmt.Errorf("service: %s port %d: %w", p.name, number, err)
+		}
+	}
+	p.held.Store(int32(number))
+	return nil
+}
+
+func (p *port) report(err error) {
+	attrs := []any{"listener", p.name, "port", p.want, "error", err, "setting", p.key,
+		"remedy", "end that process or change the setting in appsettings.json; meanwhile the local sockets serve"}
+	if pid, user, err := p.owner.PortOwner(p.want); err == nil {
+		attrs = append(attrs, "owner_pid", pid, "owner_uid", user)
+	}
+	p.log.Error("port in use", attrs...)
+}
