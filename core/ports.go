@@ -26,6 +26,10 @@ type Files interface {
 	// Find resolves a bare command name on the fixed secure path and returns
 	// a handle that cannot be read from.
 	Find(name string) (*os.File, error)
+	// Locate opens an absolute path, links followed, and returns a handle
+	// that cannot be read from, of a file or a directory. It never blocks,
+	// whatever the path names.
+	Locate(path string) (*os.File, error)
 	// Inspect says what f is.
 	Inspect(f *os.File) (FileInfo, error)
 	// Protected reports nil when f, a regular file or directory, and every
@@ -102,6 +106,8 @@ type ProcessTree interface {
 	Alive(id ProcessID) bool
 	// Member reports whether pid belongs to the launch group of root.
 	Member(root ProcessID, group string, pid ProcessID) bool
+	// Empty reports whether no process of the group is left.
+	Empty(root ProcessID, group string) bool
 	// KillGroup ends what remains of a group and returns how many processes
 	// that were.
 	KillGroup(root ProcessID, group string) (int, error)
