@@ -1,0 +1,65 @@
+//go:build linux
+
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+)
+
+// Plugin is one row of GET /api/plugins.
+type Plugin struct {
+	ID        string `json:"id"`
+	Status    string `json:"status"`
+	ProcessID int    `json:"processId"`
+}
+
+// Client speaks to the API over its local socket, as root.
+func (a *Agent) Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(a.Root, "run", "api.sock"))
+		},
+	}}
+}
+
+// Plugins lists the plugins.
+func (a *Agent) Plugins(ctx context.Context) ([]Plugin, error) {
+	client := a.Client()
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/api/plugins", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("agent: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("agent: GET /api/plugins: %s", resp.Status)
+	}
+	var plugins []Plugin
+	if err := json.NewDecoder(resp.Body).Decode(&plugins); err != nil {
+		return nil, fmt.Errorf("agent: GET /api/plugins: %w", err)
+	}
+	return plugins, nil
+}
+
+// Plugin returns one plugin.
+func (a *Agent) Plugin(ctx context.Context, id string) (Plugin, error) {
+	plugins, err := a.Plugins(ctx)
+	if err != nil {
+		return Plugin{}, err
+	}
+	for _, p := range plugins {
+		if p.ID == id {
+			return p, nil
+		}
+	}
+	return Plugin{}, fmt.Errorf("agent: no plugin %s", id)
+}

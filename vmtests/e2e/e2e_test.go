@@ -1,0 +1,150 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"kpm/vmtests/agent"
+)
+
+// staged is where `make stage` leaves the executables.
+const staged = "../../build/agent"
+
+// agentKey finds the script's agent among its values.
+type agentKey struct{}
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"as": as, "person": person})
+}
+
+func TestStories(t *testing.T) {
+	if _, err := os.Stat(filepath.Join(staged, "KeeperPrivilegeManager")); err != nil {
+		t.Fatalf("no staged agent: run `make stage` first: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata",
+		Setup: setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"agent":  agentCommand,
+			"plugin": pluginCommand,
+			"settle": settle,
+		},
+	})
+}
+
+// setup gives a script an agent root of its own, with the files below agent/
+// of the script laid over the staged ones.
+func setup(env *testscript.Env) error {
+	if err := os.Chmod(env.WorkDir, 0o755); err != nil {
+		return err
+	}
+	overlay := filepath.Join(env.WorkDir, "agent")
+	files := map[string]string{}
+	err := filepath.WalkDir(overlay, func(path string, entry os.DirEntry, err error) error {
+		if os.IsNotExist(err) {
+			return nil
+		}
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		name, _ := filepath.Rel(overlay, path)
+		files[name] = string(text)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(overlay); err != nil {
+		return err
+	}
+	a, err := agent.New(staged, env.WorkDir, nil)
+	if err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := a.Write(name, text); err != nil {
+			return err
+		}
+	}
+	env.Values[agentKey{}] = a
+	env.Setenv("KEEPER_AGENT_ROOT", a.Root)
+	env.Setenv("PATH", a.Root+string(os.PathListSeparator)+env.Getenv("PATH"))
+	env.Setenv("AGENT", a.Root)
+	env.Setenv("TERM", "dumb")
+	env.Defer(func() { _ = a.Kill() })
+	return nil
+}
+
+// agentCommand is `agent start|stop|kill`, and `agent log PATTERN`, which waits
+// until the service has printed text that contains PATTERN.
+func agentCommand(ts *testscript.TestScript, neg bool, args []string) {
+	a := ts.Value(agentKey{}).(*agent.Agent)
+	ctx := context.Background()
+	switch {
+	case len(args) == 1 && args[0] == "start":
+		ports, err := a.Start(ctx)
+		if neg {
+			if err == nil {
+				ts.Fatalf("the service started")
+			}
+			fmt.Fprintln(ts.Stdout(), err)
+			return
+		}
+		ts.Check(err)
+		ts.Setenv("HTTP", strconv.Itoa(ports.HTTP))
+		ts.Setenv("HTTPS", strconv.Itoa(ports.HTTPS))
+		ts.Setenv("MQTT", strconv.Itoa(ports.MQTT))
+	case len(args) == 1 && args[0] == "stop":
+		ts.Check(a.Stop())
+	case len(args) == 1 && args[0] == "kill":
+		ts.Check(a.Kill())
+	case len(args) == 2 && args[0] == "log":
+		deadline := time.Now().Add(10 * time.Second)
+		for !strings.Contains(a.Log(), args[1]) {
+			if time.Now().After(deadline) {
+				ts.Fatalf("the service never printed %q:\n%s", args[1], a.Log())
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	default:
+		ts.Fatalf("usage: agent start|stop|kill|log TEXT")
+	}
+}
+
+// pluginCommand is `plugin kill ID`: kill -9 of a plugin's process.
+func pluginCommand(ts *testscript.TestScript, neg bool, args []string) {
+	a := ts.Value(agentKey{}).(*agent.Agent)
+	if len(args) != 2 || args[0] != "kill" {
+		ts.Fatalf("usage: plugin kill ID")
+	}
+	pid, err := a.Plugin(context.Background(), args[1])
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid.ProcessID, syscall.SIGKILL))
+}
+
+// settle is `settle ID`: wait until a plugin is healthy.
+func settle(ts *testscript.TestScript, neg bool, args []string) {
+	a := ts.Value(agentKey{}).(*agent.Agent)
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		p, err := a.Plugin(context.Background(), args[0])
+		if err == nil && p.Status == "Healthy" {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("plugin %s is %+v, %v\n%s", args[0], p, err, a.Log())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
