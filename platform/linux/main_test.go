@@ -1,0 +1,27 @@
+//go:build linux
+
+package linux
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// childVar names, in a child's environment, what the child is to do.
+const childVar = "KPM_TEST_CHILD"
+
+// children are the parts that a test needs somebody else to play: another
+// user, another namespace, another process.
+var children = map[string]func(args []string){}
+
+// TestMain lets this binary play such a part: started with childVar set it is
+// that child and runs no test.
+func TestMain(m *testing.M) {
+	if part := os.Getenv(childVar); part != "" {
+		children[part](os.Args[1:])
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

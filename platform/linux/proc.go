@@ -1,0 +1,184 @@
+//go:build linux
+
+package linux
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+// errVanished is wrapped by errors about a process that ended while it was
+// being looked at. An identity is never put together from a process that may
+// have been replaced (CVE-2019-6133).
+var errVanished = errors.New("the process has ended")
+
+// process is an open /proc/PID directory. It stays bound to the process that
+// had the pid when it was opened: once that one is gone every read fails, even
+// when the pid is in use again.
+type process struct {
+	pid int
+	dir int
+}
+
+func openProcess(pid int) (process, error) {
+	dir, err := unix.Open("/proc/"+strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return process{}, vanished(pid, err)
+	}
+	return process{pid: pid, dir: dir}, nil
+}
+
+func (p process) close() { unix.Close(p.dir) }
+
+// read returns the beginning of one of the process's files, as much of it as
+// fits in buf.
+func (p process) read(name string, buf []byte) ([]byte, error) {
+	fd, err := unix.Openat(p.dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, vanished(p.pid, err)
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return nil, vanished(p.pid, err)
+	}
+	return buf[:n], nil
+}
+
+// id returns the process's name for as long as the machine is up.
+func (p process) id() (core.ProcessID, error) {
+	var buf [1024]byte
+	stat, err := p.read("stat", buf[:])
+	if err != nil {
+		return core.ProcessID{}, err
+	}
+	start, ok := parseStart(stat)
+	if !ok {
+		return core.ProcessID{}, fmt.Errorf("process %d: unreadable stat %q", p.pid, stat)
+	}
+	return core.ProcessID{PID: p.pid, Start: start}, nil
+}
+
+// runsAs reports whether uid is the real, effective, saved and file system
+// user of the process. A setuid program that inherited a socket is not
+// (decision 11).
+func (p process) runsAs(uid uint32) (bool, error) {
+	var buf [2048]byte
+	status, err := p.read("status", buf[:])
+	if err != nil {
+		return false, err
+	}
+	uids, ok := parseUids(status)
+	if !ok {
+		return false, fmt.Errorf("process %d: no user ids in its status", p.pid)
+	}
+	return uids == [4]uint32{uid, uid, uid, uid}, nil
+}
+
+// foreign reports whether the process lives in another mount, user or pid
+// namespace than this one.
+func (p process) foreign() (bool, error) {
+	for _, name := range []string{"ns/mnt", "ns/user", "ns/pid"} {
+		var theirs, ours [64]byte
+		n, err := unix.Readlinkat(p.dir, name, theirs[:])
+		if err != nil {
+			return true, vanished(p.pid, err)
+		}
+		m, err := unix.Readlink("/proc/self/"+name, ours[:])
+		if err != nil {
+			return true, fmt.Errorf("own %s: %w", name, err)
+		}
+		if !bytes.Equal(theirs[:n], ours[:m]) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// holds reports whether one of the process's descriptors is target, as
+// /proc/PID/fd shows it ("socket:[4711]").
+func (p process) holds(target string) (bool, error) {
+	fd, err := unix.Openat(p.dir, "fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, vanished(p.pid, err)
+	}
+	list := os.NewFile(uintptr(fd), "fd")
+	defer list.Close()
+	names, err := list.Readdirnames(-1)
+	if err != nil {
+		return false, vanished(p.pid, err)
+	}
+	var link [64]byte
+	for _, name := range names {
+		n, err := unix.Readlinkat(fd, name, link[:])
+		if err == nil && string(link[:n]) == target {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// vanished names the process in err, and says so when it is gone.
+func vanished(pid int, err error) error {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("process %d: %w", pid, errVanished)
+	}
+	return fmt.Errorf("process %d: %w", pid, err)
+}
+
+// startTicks returns the start stamp of the process that has the pid now.
+func startTicks(pid int) (uint64, error) {
+	p, err := openProcess(pid)
+	if err != nil {
+		return 0, err
+	}
+	defer p.close()
+	id, err := p.id()
+	return id.Start, err
+}
+
+// parseStart finds field 22 of /proc/PID/stat, the start in clock ticks since
+// boot. The second field is a name that the process chose: it may hold spaces
+// and parentheses, so fields are counted from the last one.
+func parseStart(stat []byte) (uint64, bool) {
+	i := bytes.LastIndexByte(stat, ')')
+	if i < 0 {
+		return 0, false
+	}
+	fields := bytes.Fields(stat[i+1:])
+	if len(fields) < 20 {
+		return 0, false
+	}
+	start, err := strconv.ParseUint(string(fields[19]), 10, 64)
+	return start, err == nil
+}
+
+// parseUids finds the real, effective, saved and file system uid in
+// /proc/PID/status. The kernel escapes line breaks in the name that comes
+// before them.
+func parseUids(status []byte) (uids [4]uint32, ok bool) {
+	_, rest, ok := bytes.Cut(status, []byte("\nUid:"))
+	if !ok {
+		return uids, false
+	}
+	line, _, ok := bytes.Cut(rest, []byte{'\n'})
+	fields := bytes.Fields(line)
+	if !ok || len(fields) != len(uids) {
+		return uids, false
+	}
+	for i, field := range fields {
+		uid, err := strconv.ParseUint(string(field), 10, 32)
+		if err != nil {
+			return uids, false
+		}
+		uids[i] = uint32(uid)
+	}
+	return uids, true
+}
