@@ -55,7 +55,7 @@ func New(staged, dir string, policies map[string]string) (*Agent, error) {
 			return nil, fmt.Errorf("agent: %w", err)
 		}
 	}
-	a := &Agent{Root: root}
+	a := At(root)
 	files := map[string]string{"appsettings.json": `{
   "Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0},
   "MqttBrokerSettings": {"Port": 0}
@@ -71,6 +71,9 @@ func New(staged, dir string, policies map[string]string) (*Agent, error) {
 	}
 	return a, nil
 }
+
+// At is the agent whose root exists already.
+func At(root string) *Agent { return &Agent{Root: root} }
 
 // Write replaces a file of the root, as a deployment tool would: whole, by
 // rename, readable by everyone and writable by root.

@@ -80,21 +80,25 @@ func Tree(ctx context.Context, cache string, progress io.Writer) (string, error)
 	return tree, nil
 }
 
-// Boot starts a machine on an overlay of tree and waits until systemd has
-// finished booting. prepare changes the root before that; it may be nil.
-func Boot(ctx context.Context, tree string, prepare func(root string) error) (*Machine, error) {
+// Bind is a directory of the host that the machine sees at Inside.
+type Bind struct{ Host, Inside string }
+
+// Boot starts a machine on an overlay of tree, which lies in memory, and waits
+// until systemd has finished booting. prepare changes the root before that; it
+// may be nil.
+func Boot(ctx context.Context, tree string, prepare func(root string) error, binds ...Bind) (*Machine, error) {
 	dir, err := os.MkdirTemp("", "kpm-machine-")
 	if err != nil {
 		return nil, fmt.Errorf("machine: %w", err)
 	}
 	m := &Machine{Root: filepath.Join(dir, "root"), dir: dir}
-	if err := m.boot(ctx, tree, prepare); err != nil {
+	if err := m.boot(ctx, tree, prepare, binds); err != nil {
 		return nil, errors.Join(fmt.Errorf("machine: boot: %w", err), m.Close())
 	}
 	return m, nil
 }
 
-func (m *Machine) boot(ctx context.Context, tree string, prepare func(string) error) error {
+func (m *Machine) boot(ctx context.Context, tree string, prepare func(string) error, binds []Bind) error {
 	// The overlay's own layers live on a tmpfs: an overlay cannot hold one.
 	if err := syscall.Mount("tmpfs", m.dir, "tmpfs", 0, "mode=0755"); err != nil {
 		return fmt.Errorf("mount tmpfs: %w", err)
@@ -115,8 +119,12 @@ func (m *Machine) boot(ctx context.Context, tree string, prepare func(string) er
 		}
 	}
 	name := filepath.Base(m.dir)
-	m.nspawn = exec.Command("systemd-nspawn", "--quiet", "--directory="+m.Root, "--boot", "--machine="+name,
-		"--register=no", "--keep-unit", "--private-network", "--console=passive")
+	args := []string{"--quiet", "--directory=" + m.Root, "--boot", "--machine=" + name,
+		"--register=no", "--keep-unit", "--private-network", "--console=passive"}
+	for _, b := range binds {
+		args = append(args, "--bind="+b.Host+":"+b.Inside)
+	}
+	m.nspawn = exec.Command("systemd-nspawn", args...)
 	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
 	m.nspawn.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := m.nspawn.Start(); err != nil {
