@@ -16,7 +16,7 @@ const headerSize = 5
 // Type says what a frame is.
 type Type byte
 
-// Frame types. Request, Signal, Resize and Answer travel to the service; the
+// Frame types. Request, Signal and Answer travel to the service; the
 // others come from it.
 const (
 	TypeRequest Type = 1 // once, first; carries the descriptors
