@@ -1,0 +1,309 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kpm/vmtests/agent"
+)
+
+const (
+	allowAll   = `{"PolicyId":"all","PolicyName":"Everything","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["ALLOW"]}},"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
+	justifyAll = `{"PolicyId":"why","PolicyName":"Say why","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["JUSTIFY"]}},"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
+
+	// slowLaunch holds a request in Allowed: its first task never ends.
+	slowLaunch = `{"id":"LaunchPrivilegeElevation","name":"Launch, slowly","enabled":true,
+ "events":[{"eventType":"Custom","customEvent":"LaunchPrivilegeElevation"}],
+ "tasks":[{"id":"wait","ExecutionType":"Service","command":"wait","arguments":"100","timeoutSeconds":100}]}`
+)
+
+// newAgent is a running agent of its own with one policy and changes to files.
+func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.Agent {
+	t.Helper()
+	dir := t.TempDir()
+	for d := dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := agent.New(staged, dir, map[string]string{"policy.json": policy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(a)
+	}
+	t.Cleanup(func() { _ = a.Kill() })
+	if _, err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// running lists the processes whose command line holds text.
+func running(t *testing.T, text string) []int {
+	t.Helper()
+	entries, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []int
+	for _, entry := range entries {
+		line, err := os.ReadFile(entry)
+		if err != nil || !bytes.Contains(line, []byte(text)) {
+			continue
+		}
+		var pid int
+		fmt.Sscanf(entry, "/proc/%d/", &pid)
+		found = append(found, pid)
+	}
+	return found
+}
+
+// eventually waits for a condition that nothing announces.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// record is what these tests read of a journal record.
+type record struct {
+	Type    string `json:"type"`
+	Request string `json:"request"`
+}
+
+// journal returns the records of every request, oldest first.
+func journal(t *testing.T, a *agent.Agent) map[string][]string {
+	t.Helper()
+	out, err := a.Admin(t.Context(), "audit", "tail", "-n", "100000", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := map[string][]string{}
+	for line := range strings.Lines(out) {
+		var r record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if r.Request != "" {
+			types[r.Request] = append(types[r.Request], r.Type)
+		}
+	}
+	return types
+}
+
+// final reports whether a request's records end in one final state, once.
+func final(types []string) bool {
+	ends := 0
+	for _, t := range types {
+		if t == "ended" || t == "denied" || t == "expired" || t == "failed" {
+			ends++
+		}
+	}
+	return ends == 1
+}
+
+func has(a *agent.Agent, text string) bool {
+	files, _ := filepath.Glob(filepath.Join(a.Root, "Audit", "*"))
+	for _, f := range files {
+		if data, _ := os.ReadFile(f); bytes.Contains(data, []byte(text)) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestKilledAtEachState walks kill -9 of the service through every state of a
+// request. After the restart no orphan runs, no request is open and the
+// journal verifies.
+func TestKilledAtEachState(t *testing.T) {
+	stopPolicy := func(t *testing.T, a *agent.Agent) {
+		p, err := a.Plugin(t.Context(), "KeeperPolicy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(p.ProcessID, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Kill(p.ProcessID, syscall.SIGKILL) })
+	}
+	var held []int
+	stopHeld := func(t *testing.T, a *agent.Agent) {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", a.PID(), a.PID()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = nil
+		for field := range strings.FieldsSeq(string(children)) {
+			comm, _ := os.ReadFile("/proc/" + field + "/comm")
+			var pid int
+			if fmt.Sscan(field, &pid); strings.HasPrefix(string(comm), "keeperlaunch") {
+				held = append(held, pid)
+				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	for _, tc := range []struct {
+		state   string
+		policy  string
+		change  func(a *agent.Agent)
+		before  func(t *testing.T, a *agent.Agent)
+		reached func(a *agent.Agent, marker string) bool
+	}{
+		{state: "Evaluating", policy: allowAll, before: stopPolicy,
+			reached: func(a *agent.Agent, _ string) bool { return has(a, `"evaluating"`) }},
+		{state: "Pending", policy: justifyAll,
+			change: func(a *agent.Agent) {
+				// A control job that takes its time, since nobody sits at a terminal.
+				_ = a.Write("Jobs/privilege-elevation-policy-controls.json", strings.NewReplacer(
+					`"id":"LaunchPrivilegeElevation"`, `"id":"privilege-elevation-policy-controls"`,
+					`"customEvent":"LaunchPrivilegeElevation"`, `"customEvent":"PolicyEvaluationPending"`).Replace(slowLaunch))
+			},
+			reached: func(a *agent.Agent, _ string) bool { return has(a, `"pending"`) }},
+		{state: "Allowed", policy: allowAll,
+			change: func(a *agent.Agent) {
+				_ = a.Write("Jobs/LaunchPrivilegeElevation.json", slowLaunch)
+			},
+			reached: func(a *agent.Agent, _ string) bool { return has(a, `"allowed"`) }},
+		{state: "Launching", policy: allowAll, before: stopHeld,
+			reached: func(a *agent.Agent, _ string) bool { return has(a, `"launching"`) }},
+		{state: "Running", policy: allowAll,
+			reached: func(a *agent.Agent, marker string) bool { return len(running(t, marker)) > 1 }},
+	} {
+		t.Run(tc.state, func(t *testing.T) {
+			a := newAgent(t, tc.policy, func(a *agent.Agent) {
+				installWait(t, a)
+				if tc.change != nil {
+					tc.change(a)
+				}
+			})
+			if tc.before != nil {
+				tc.before(t, a)
+			}
+			marker := fmt.Sprintf("9%08d", time.Now().UnixNano()%1e8)
+			var stderr bytes.Buffer
+			caller := a.Sudo(t.Context(), 4242, "sleep", marker)
+			caller.Stderr = &stderr
+			if err := caller.Start(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, tc.state, func() bool { return tc.reached(a, marker) })
+			if err := a.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			for _, pid := range held {
+				_ = syscall.Kill(pid, syscall.SIGCONT)
+			}
+			held = nil
+			if err := caller.Wait(); err == nil {
+				t.Errorf("the caller was told that its command succeeded")
+			}
+			if !strings.Contains(stderr.String(), "keepersudo: ") {
+				t.Errorf("the caller was told nothing: %q", stderr.String())
+			}
+			if _, err := a.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the orphans are gone", func() bool { return len(running(t, marker)) == 0 })
+			for id, types := range journal(t, a) {
+				if !final(types) {
+					t.Errorf("request %s has records %v: not exactly one final", id, types)
+				}
+			}
+			if out, err := a.Admin(t.Context(), "audit", "verify"); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			// And it works again.
+			if tc.state == "Running" || tc.state == "Evaluating" || tc.state == "Launching" {
+				if out, err := a.Sudo(t.Context(), 4242, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
+					t.Errorf("after the restart: %v: %s", err, out)
+				}
+			}
+		})
+	}
+}
+
+// installWait puts a task program called wait into Jobs/bin: it sleeps.
+func installWait(t *testing.T, a *agent.Agent) {
+	t.Helper()
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(sleep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(a.Root, "Jobs", "bin", "wait")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "wait"), data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPolicyDiesWhileItDecides: the question is asked once more of its
+// successor, and the caller notices nothing but the delay.
+func TestPolicyDiesWhileItDecides(t *testing.T) {
+	a := newAgent(t, allowAll, nil)
+	before, err := a.Plugin(t.Context(), "KeeperPolicy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(before.ProcessID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	caller := a.Sudo(t.Context(), 4242, "id", "-u")
+	caller.Stdout, caller.Stderr = &out, &out
+	if err := caller.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "evaluating", func() bool { return has(a, `"evaluating"`) })
+	if err := syscall.Kill(before.ProcessID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := caller.Wait(); err != nil || out.String() != "0\n" {
+		t.Errorf("%v: %s\n%s", err, out.String(), a.Log())
+	}
+}
+
+// TestPolicyHangs: no decision within the deadline is a denial.
+func TestPolicyHangs(t *testing.T) {
+	a := newAgent(t, allowAll, func(a *agent.Agent) {
+		_ = a.Write("appsettings.json", `{"Settings":{"KestrelHttpPort":0,"KestrelHttpsPort":0},"MqttBrokerSettings":{"Port":0},"Requests":{"EvaluateSeconds":1}}`)
+	})
+	p, err := a.Plugin(t.Context(), "KeeperPolicy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(p.ProcessID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(p.ProcessID, syscall.SIGKILL)
+	marker := filepath.Join(t.TempDir(), "made")
+	out, err := a.Sudo(t.Context(), 4242, "touch", marker).CombinedOutput()
+	if err == nil {
+		t.Errorf("allowed without a decision: %s", out)
+	}
+	if _, err := os.Stat(marker); err == nil {
+		t.Errorf("it ran")
+	}
+}
