@@ -1,0 +1,40 @@
+//go:build linux
+
+package linux
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"kpm/core"
+)
+
+// onDescriptor calls use with f's descriptor and keeps f open meanwhile.
+// Unlike f.Fd it leaves the file's blocking mode alone, which is shared with
+// whoever else has the same open file.
+func onDescriptor(f *os.File, use func(fd int) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var result error
+	if err := raw.Control(func(fd uintptr) { result = use(int(fd)) }); err != nil {
+		return err
+	}
+	return result
+}
+
+// noID is (uid_t)-1, which is nobody.
+const noID = 1<<32 - 1
+
+// parseKernelID reads a decimal user or group id. 4294967295 means "leave
+// unchanged" to the kernel and must never reach it (CVE-2018-19788,
+// CVE-2019-14287).
+func parseKernelID(s string) (uint32, error) {
+	id, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || id == noID || strconv.FormatUint(id, 10) != s {
+		return 0, fmt.Errorf("%q is not an id between 0 and %d: %w", s, uint32(noID-1), core.ErrNoAccount)
+	}
+	return uint32(id), nil
+}
