@@ -1,0 +1,248 @@
+package settings
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"kpm/core/wire"
+)
+
+// maxAppSettings bounds appsettings.json in bytes.
+const maxAppSettings = 1 << 20
+
+// App is appsettings.json with every default filled in. Ports are 0 for "any
+// free port"; ranges are those of docs/settings.md.
+type App struct {
+	HTTPPort, HTTPSPort int
+	PluginPath          string // relative to the agent root
+	RequireJobToken     bool
+	LogLevel            slog.Level
+	MQTTAddress         netip.Addr
+	MQTTPort            int
+	Monitoring          Monitoring
+	Requests            Requests
+	Journal             Journal
+	// Unknown are the keys that nothing reads, as written: a hint at a
+	// misspelt one.
+	Unknown []string
+}
+
+// Monitoring says how plugins that end are restarted.
+type Monitoring struct {
+	BreakerLimit  int
+	BreakerWindow time.Duration
+	MaxBackoff    time.Duration
+}
+
+// Requests bounds elevation requests.
+type Requests struct {
+	Evaluate, Prompt, Launch time.Duration
+	MaxOpen, MaxOpenPerUser  int
+}
+
+// Journal says how the audit journal is kept.
+type Journal struct {
+	SegmentBytes int64
+	KeepSegments int
+	Mask         []*regexp.Regexp
+}
+
+// Levels beyond slog's own, by the names of the published settings.
+const (
+	LevelTrace    = slog.LevelDebug - 4
+	LevelCritical = slog.LevelError + 4
+)
+
+// entry is one row of the table in docs/settings.md.
+type entry struct {
+	key, fallback, allowed string // fallback is JSON
+	set                    func(*App, json.RawMessage) error
+}
+
+// errNotAllowed is what an entry's set answers to a value it does not take;
+// the row itself says what it takes.
+var errNotAllowed = errors.New("not allowed")
+
+func entries() []entry {
+	seconds := func(d func(*App) *time.Duration) func(*App, int) {
+		return func(a *App, n int) { *d(a) = time.Duration(n) * time.Second }
+	}
+	return []entry{
+		port("Settings:KestrelHttpPort", 6888, func(a *App, n int) { a.HTTPPort = n }),
+		port("Settings:KestrelHttpsPort", 6889, func(a *App, n int) { a.HTTPSPort = n }),
+		{"Settings:PluginPath", `"Plugins"`, "relative path", setPluginPath},
+		{"Settings:RequireJobToken", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.RequireJobToken)
+		}},
+		{"Settings:system.logging.level", `"Warning"`, "Trace, Debug, Information, Warning, Error, Critical", setLogLevel},
+		{"MqttBrokerSettings:IpAddress", `"127.0.0.1"`, "a loopback address", setLoopback},
+		port("MqttBrokerSettings:Port", 8675, func(a *App, n int) { a.MQTTPort = n }),
+		number("PluginMonitoring:BreakerLimit", 5, 1, 100, func(a *App, n int) { a.Monitoring.BreakerLimit = n }),
+		number("PluginMonitoring:BreakerWindowSeconds", 10, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.BreakerWindow })),
+		number("PluginMonitoring:MaxBackoffSeconds", 30, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.MaxBackoff })),
+		number("Requests:EvaluateSeconds", 5, 1, 60, seconds(func(a *App) *time.Duration { return &a.Requests.Evaluate })),
+		number("Requests:PromptSeconds", 120, 5, 3600, seconds(func(a *App) *time.Duration { return &a.Requests.Prompt })),
+		number("Requests:LaunchSeconds", 10, 1, 60, seconds(func(a *App) *time.Duration { return &a.Requests.Launch })),
+		number("Requests:MaxOpen", 256, 1, 4096, func(a *App, n int) { a.Requests.MaxOpen = n }),
+		number("Requests:MaxOpenPerUser", 32, 1, 1024, func(a *App, n int) { a.Requests.MaxOpenPerUser = n }),
+		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
+		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
+		{"Journal:MaskArguments", `["(?i)^--?(password|passwd|token|secret)(=.*)?$"]`, "RE2 expressions", setMask},
+	}
+}
+
+// Default is what holds without any file.
+func Default() App {
+	var a App
+	for _, e := range entries() {
+		if err := e.set(&a, json.RawMessage(e.fallback)); err != nil {
+			panic("settings: default of " + e.key + ": " + err.Error()) // a test calls this
+		}
+	}
+	return a
+}
+
+// LoadApp reads the appsettings.json at path. A missing file is Default; a
+// value of the wrong type or out of range is Faults, or a *Fault when the file
+// as a whole is wrong. trusted is that of ReadDocument.
+func LoadApp(path string, trusted func(*os.File) error) (App, error) {
+	doc, err := ReadDocument(path, maxAppSettings, trusted)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Default(), nil
+	}
+	if err != nil {
+		return App{}, err
+	}
+	return ParseApp(doc)
+}
+
+// ParseApp is LoadApp for a document in hand.
+func ParseApp(doc Document) (App, error) {
+	values, err := sections(doc)
+	if err != nil {
+		return App{}, err
+	}
+	a := Default()
+	var faults Faults
+	for _, e := range entries() {
+		v, given := values[fold(e.key)]
+		delete(values, fold(e.key))
+		if !given || string(v.raw) == "null" {
+			continue
+		}
+		if err := e.set(&a, v.raw); err != nil {
+			expected := e.allowed
+			if !errors.Is(err, errNotAllowed) {
+				expected += " (" + err.Error() + ")"
+			}
+			faults = append(faults, &Fault{File: doc.name, Field: e.key, Found: show(v.raw), Expected: expected})
+		}
+	}
+	if faults != nil {
+		return App{}, faults
+	}
+	for _, v := range values {
+		a.Unknown = append(a.Unknown, v.name)
+	}
+	slices.Sort(a.Unknown)
+	return a, nil
+}
+
+type value struct {
+	name string // as written
+	raw  json.RawMessage
+}
+
+// sections returns every "Section:Key" of the document by its folded name.
+func sections(doc Document) (map[string]value, error) {
+	var root map[string]json.RawMessage
+	if err := doc.Decode(&root); err != nil {
+		return nil, err
+	}
+	found := map[string]value{}
+	for section, raw := range root {
+		var keys map[string]json.RawMessage
+		if json.Unmarshal(raw, &keys) != nil {
+			keys, section = map[string]json.RawMessage{section: raw}, ""
+		}
+		for key, raw := range keys {
+			name := key
+			if section != "" {
+				name = section + ":" + key
+			}
+			if _, twice := found[fold(name)]; twice {
+				return nil, &Fault{File: doc.name, Field: name, Found: "given twice", Expected: "each name once, whatever its letter case"}
+			}
+			found[fold(name)] = value{name, raw}
+		}
+	}
+	return found, nil
+}
+
+// show quotes a found value, bounded, for a person.
+func show(raw json.RawMessage) string {
+	const most = 60
+	text := wire.Printable(string(raw))
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most]) + "..."
+	}
+	return text
+}
+
+func decode(raw json.RawMessage, into any) error {
+	if json.Unmarshal(raw, into) != nil {
+		return errNotAllowed
+	}
+	return nil
+}
+
+func port(key string, fallback int, set func(*App, int)) entry {
+	e := number(key, fallback, 1024, 65535, set)
+	inRange := e.set
+	e.allowed = "0, " + e.allowed
+	e.set = func(a *App, raw json.RawMessage) error {
+		if string(raw) == "0" {
+			set(a, 0)
+			return nil
+		}
+		return inRange(a, raw)
+	}
+	return e
+}
+
+func number(key string, fallback, least, most int, set func(*App, int)) entry {
+	return entry{key, fmt.Sprint(fallback), fmt.Sprintf("%d-%d", least, most), func(a *App, raw json.RawMessage) error {
+		var n int
+		if err := decode(raw, &n); err != nil || n < least || n > most {
+			return errNotAllowed
+		}
+		set(a, n)
+		return nil
+	}}
+}
+
+func setLogLevel(a *App, raw json.RawMessage) error {
+	var name string
+	if err := decode(raw, &name); err != nil {
+		return err
+	}
+	for level, known := range map[slog.Level]string{
+		LevelTrace: "trace", slog.LevelDebug: "debug", slog.LevelInfo: "information",
+		slog.LevelWarn: "warning", slog.LevelError: "error", LevelCritical: "critical",
+	} {
+		if strings.ToLower(name) == known {
+			a.LogLevel = level
+			return nil
+		}
+	}
+	return errNotAllowed
+}

@@ -1,0 +1,67 @@
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+)
+
+// setPluginPath keeps plugins below the agent root, whose protection is
+// checked at start.
+func setPluginPath(a *App, raw json.RawMessage) error {
+	var path string
+	if err := decode(raw, &path); err != nil {
+		return err
+	}
+	if path = filepath.Clean(path); !filepath.IsLocal(path) || path == "." {
+		return errNotAllowed
+	}
+	a.PluginPath = path
+	return nil
+}
+
+// setLoopback keeps the broker off the network: its rules are about local
+// processes (decision 10).
+func setLoopback(a *App, raw json.RawMessage) error {
+	var text string
+	if err := decode(raw, &text); err != nil {
+		return err
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || !addr.IsLoopback() {
+		return errNotAllowed
+	}
+	a.MQTTAddress = addr
+	return nil
+}
+
+// maxMasks and maxMask bound what every journalled argument is matched with.
+const (
+	maxMasks = 64
+	maxMask  = 1024
+)
+
+func setMask(a *App, raw json.RawMessage) error {
+	var texts []string
+	if err := decode(raw, &texts); err != nil {
+		return err
+	}
+	if len(texts) > maxMasks {
+		return fmt.Errorf("at most %d", maxMasks)
+	}
+	masks := make([]*regexp.Regexp, len(texts))
+	for i, text := range texts {
+		if len(text) > maxMask {
+			return fmt.Errorf("each at most %d bytes", maxMask)
+		}
+		mask, err := regexp.Compile(text)
+		if err != nil {
+			return err
+		}
+		masks[i] = mask
+	}
+	a.Journal.Mask = masks
+	return nil
+}
