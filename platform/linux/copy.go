@@ -1,0 +1,218 @@
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+const (
+	// maxCopy is the largest program that is copied, in bytes. A file that
+	// grows while it is read does not fill the disk.
+	maxCopy = 1 << 30
+	// maxBase is how much of the end of a program's name its copy keeps, in
+	// bytes: enough for interpreters that look at extensions.
+	maxBase = 128
+	// writersGone is how long to wait for forked children to let go of a
+	// finished copy. They need as long as an exec.
+	writersGone = 2 * time.Second
+	chunk       = 128 << 10
+)
+
+// Copy implements core.Files. dir must belong to root and be writable by
+// nobody else. At most 1 GiB is copied. The handle's name is the copy's path,
+// which the caller removes in the end; after an error there is none.
+func (s Files) Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error) {
+	in, err := s.Open(src)
+	if err != nil {
+		return nil, "", err
+	}
+	defer in.Close()
+	copied, sum, err := copyInto(ctx, in, dir, base, reader)
+	if err != nil {
+		return nil, "", fmt.Errorf("files: copy %s to %s: %w", src.Name(), dir, err)
+	}
+	return copied, sum, nil
+}
+
+func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Account) (_ *os.File, _ string, err error) {
+	if size, err := in.Seek(0, io.SeekEnd); err != nil || size > maxCopy {
+		return nil, "", errors.Join(err, fmt.Errorf("it has %d bytes, the limit is %d", size, maxCopy))
+	} else if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return nil, "", err
+	}
+	group, err := parseKernelID(reader.Group)
+	if err != nil {
+		return nil, "", fmt.Errorf("group %q of %s: %w", reader.Group, reader.Name, err)
+	}
+	if base == "" || strings.ContainsAny(base, "/\x00") {
+		return nil, "", fmt.Errorf("%q is not a file name", base)
+	}
+	d, err := openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, "", err
+	}
+	defer unix.Close(d)
+	if at, err := stat(d); err != nil {
+		return nil, "", err
+	} else if at.uid != 0 || at.mode&0o022 != 0 {
+		return nil, "", fmt.Errorf("the directory can be changed by others: %w", core.ErrNotProtected)
+	}
+
+	name := rand.Text() + "-" + base[max(0, len(base)-maxBase):]
+	fd, err := openat(d, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, unix.Unlinkat(d, name, 0))
+		}
+	}()
+	out := os.NewFile(uintptr(fd), name)
+	defer out.Close() // closed below; this is for errors on the way there
+
+	size, sum, err := pour(ctx, out, in, maxCopy)
+	if err != nil {
+		return nil, "", err
+	}
+	mode := os.FileMode(0o550)
+	if reader.User == "0" {
+		mode = 0o500
+	}
+	if err := out.Chown(0, int(group)); err != nil {
+		return nil, "", err
+	}
+	if err := out.Chmod(mode); err != nil {
+		return nil, "", err
+	}
+	copied, err := reopen(fd, filepath.Join(dir, name), unix.O_RDONLY)
+	if err != nil {
+		return nil, "", err
+	}
+	if err = errors.Join(out.Close(), awaitNoWriters(ctx, copied), checkCopy(copied, size, mode, group)); err != nil {
+		copied.Close()
+		return nil, "", err
+	}
+	return copied, sum, nil
+}
+
+// pour copies at most limit bytes and returns size and SHA-256 of what it
+// wrote, whatever becomes of src meanwhile.
+func pour(ctx context.Context, dst io.Writer, src io.Reader, limit int64) (int64, string, error) {
+	hash := sha256.New()
+	buf := make([]byte, chunk)
+	var size int64
+	for {
+		if err := ctx.Err(); err != nil {
+			return 0, "", err
+		}
+		n, err := src.Read(buf)
+		if size += int64(n); size > limit {
+			return 0, "", fmt.Errorf("it has more than %d bytes", limit)
+		}
+		hash.Write(buf[:n])
+		if _, err := dst.Write(buf[:n]); err != nil {
+			return 0, "", err
+		}
+		if err == io.EOF {
+			return size, hex.EncodeToString(hash.Sum(nil)), nil
+		} else if err != nil {
+			return 0, "", err
+		}
+	}
+}
+
+// awaitNoWriters returns when no process has f open for writing. A child that
+// was forked while the copy was written holds our descriptor until it execs,
+// and executing the copy would fail with ETXTBSY until then. The kernel grants
+// a read lease only on files without writers, which makes it the question to
+// ask; holding back every fork during a copy of any size is the alternative.
+func awaitNoWriters(ctx context.Context, f *os.File) error {
+	ctx, cancel := context.WithTimeout(ctx, writersGone)
+	defer cancel()
+	return onDescriptor(f, func(fd int) error {
+		for {
+			_, err := unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
+			switch err {
+			case nil:
+				_, err = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK)
+				return err
+			case unix.EINVAL, unix.EOPNOTSUPP: // no leases on this file system
+				return nil
+			case unix.EAGAIN:
+			default:
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("the copy is open for writing: %w", ctx.Err())
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+}
+
+// checkCopy makes sure that the finished copy is what was meant to be made.
+func checkCopy(f *os.File, size int64, mode os.FileMode, group uint32) error {
+	return onDescriptor(f, func(fd int) error {
+		at, err := stat(fd)
+		if err != nil {
+			return err
+		}
+		if !at.regular() || at.size != size || at.uid != 0 || at.gid != group ||
+			at.mode&0o7777 != uint16(mode) || at.links != 1 {
+			return fmt.Errorf("the copy is not what was written: %+v", at)
+		}
+		return nil
+	})
+}
+
+// WriteAtomic implements core.Files. path itself is replaced, also if it is a
+// link.
+func (Files) WriteAtomic(path string, data []byte, perm os.FileMode) error {
+	if err := writeAtomic(path, data, perm); err != nil {
+		return fmt.Errorf("files: write %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeAtomic(path string, data []byte, perm os.FileMode) (err error) {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	temp := filepath.Join(filepath.Dir(path), "."+rand.Text()+".tmp")
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(temp)
+		}
+	}()
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(perm), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return dir.Sync()
+}

@@ -1,0 +1,310 @@
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+var (
+	stranger  = core.Account{User: "4242", Name: "4242", Group: "4242"}
+	superuser = core.Account{User: "0", Name: "root", Group: "0"}
+)
+
+// as4242 makes cmd run as uid and gid 4242.
+func as4242(cmd *exec.Cmd) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4242, Gid: 4242}}
+	return cmd
+}
+
+// copyDir is what run/exec is: anyone who knows a name can open it, only root
+// can list or write.
+func copyDir(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(public(t), "exec")
+	must(t, os.Mkdir(dir, 0o711))
+	return dir
+}
+
+func entries(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	must(t, err)
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestCopy(t *testing.T) {
+	src := program(t, filepath.Join(public(t), "script.mjs"))
+	must(t, os.Chown(src, 4242, 4242))
+	content, err := os.ReadFile(src)
+	must(t, err)
+	want := sha256.Sum256(content)
+
+	for _, c := range []struct {
+		reader core.Account
+		mode   os.FileMode
+		group  uint32
+	}{{stranger, 0o550, 4242}, {superuser, 0o500, 0}, {core.Account{User: "65534", Group: "65534"}, 0o550, 65534}} {
+		dir := copyDir(t)
+		f, sum, err := Files{}.Copy(t.Context(), handle(t, src), dir, "script.mjs", c.reader)
+		must(t, err)
+		defer f.Close()
+		if sum != hex.EncodeToString(want[:]) {
+			t.Errorf("digest %s, expected %x", sum, want)
+		}
+		if filepath.Dir(f.Name()) != dir || !strings.HasSuffix(f.Name(), "-script.mjs") {
+			t.Errorf("the copy is %s", f.Name())
+		}
+		byName, err := os.Lstat(f.Name())
+		must(t, err)
+		byHandle, err := f.Stat()
+		must(t, err)
+		st := byName.Sys().(*syscall.Stat_t)
+		if !os.SameFile(byName, byHandle) || byName.Mode() != c.mode || st.Uid != 0 || st.Gid != c.group {
+			t.Errorf("for %s: %v, owner %d:%d", c.reader.User, byName.Mode(), st.Uid, st.Gid)
+		}
+		if got, err := io.ReadAll(f); err != nil || string(got) != string(content) {
+			t.Errorf("the handle reads %q, %v", got, err)
+		}
+		if got := entries(t, dir); len(got) != 1 {
+			t.Errorf("left behind: %v", got)
+		}
+	}
+}
+
+// The reader can run its copy and change nothing about it, and the original
+// may do what it wants afterwards.
+func TestCopyIsTheReadersToRunOnly(t *testing.T) {
+	src := program(t, filepath.Join(public(t), "script"))
+	f, _, err := Files{}.Copy(t.Context(), handle(t, src), copyDir(t), "script", stranger)
+	must(t, err)
+	defer f.Close()
+	must(t, os.WriteFile(src, []byte("#!/bin/sh\nexit 66\n"), 0o755))
+
+	if out, err := as4242(exec.Command(f.Name())).CombinedOutput(); err != nil {
+		t.Errorf("run as its reader: %v %s", err, out)
+	}
+	for _, attempt := range [][]string{
+		{"/bin/sh", "-c", `echo x >>"$0"`}, {"/bin/chmod", "u+w"}, {"/bin/rm", "-f"}, {"/bin/ls", filepath.Dir(f.Name())},
+	} {
+		if err := as4242(exec.Command(attempt[0], append(attempt[1:], f.Name())...)).Run(); err == nil {
+			t.Errorf("%v succeeded as its reader", attempt)
+		}
+	}
+	must(t, Files{}.Protected(f))
+}
+
+func TestCopyRefuses(t *testing.T) {
+	src := program(t, filepath.Join(public(t), "script"))
+	fifo := filepath.Join(public(t), "fifo")
+	must(t, unix.Mkfifo(fifo, 0o600))
+	huge := filepath.Join(public(t), "huge")
+	must(t, os.WriteFile(huge, nil, 0o755))
+	must(t, os.Truncate(huge, maxCopy+1))
+	writable, theirs, link := copyDir(t), copyDir(t), filepath.Join(public(t), "link")
+	must(t, os.Chmod(writable, 0o777))
+	must(t, os.Chown(theirs, 4242, 4242))
+	must(t, os.Symlink(copyDir(t), link))
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	for _, c := range []struct {
+		name      string
+		ctx       context.Context
+		src, dir  string
+		base      string
+		reader    core.Account
+		want      error
+		wantInMsg string
+	}{
+		{name: "a FIFO", src: fifo, want: core.ErrNotRegular},
+		{name: "a directory", src: "/opt", want: core.ErrNotRegular},
+		{name: "more than 1 GiB", src: huge, wantInMsg: "the limit is 1073741824"},
+		{name: "a directory everyone can write to", dir: writable, want: core.ErrNotProtected},
+		{name: "a user's directory", dir: theirs, want: core.ErrNotProtected},
+		{name: "a link to a directory", dir: link, want: unix.ENOTDIR},
+		{name: "no directory", dir: "/opt/none", want: fs.ErrNotExist},
+		{name: "a path for a name", base: "../script", wantInMsg: "not a file name"},
+		{name: "no name", base: "-", wantInMsg: "not a file name"},
+		{name: "group -1", reader: core.Account{User: "4242", Group: "4294967295"}, wantInMsg: "group"},
+		{name: "no group", reader: core.Account{User: "4242"}, wantInMsg: "group"},
+		{name: "a caller who has gone", ctx: cancelled, want: context.Canceled},
+	} {
+		ctx, from, dir, base, reader := t.Context(), src, copyDir(t), "script", stranger
+		if c.ctx != nil {
+			ctx = c.ctx
+		}
+		if c.src != "" {
+			from = c.src
+		}
+		if c.dir != "" {
+			dir = c.dir
+		}
+		if c.base != "" {
+			base = strings.TrimPrefix(c.base, "-")
+		}
+		if c.reader.User != "" {
+			reader = c.reader
+		}
+		f, sum, err := Files{}.Copy(ctx, handle(t, from), dir, base, reader)
+		if err == nil || f != nil || sum != "" || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.wantInMsg) {
+			t.Errorf("%s: %v, %q, %v", c.name, f, sum, err)
+		}
+		if dir != "/opt/none" {
+			if left := entries(t, dir); len(left) != 0 {
+				t.Errorf("%s: left behind %v", c.name, left)
+			}
+		}
+	}
+}
+
+// A file that grows while it is read ends at the limit all the same.
+func TestCopyStopsAtItsLimit(t *testing.T) {
+	if n, sum, err := pour(t.Context(), io.Discard, strings.NewReader(strings.Repeat("x", 1000)), 1000); err != nil || n != 1000 {
+		t.Errorf("at the limit: %d, %s, %v", n, sum, err)
+	}
+	zero, err := os.Open("/dev/zero")
+	must(t, err)
+	defer zero.Close()
+	if n, sum, err := pour(t.Context(), io.Discard, zero, 1<<20); err == nil {
+		t.Errorf("beyond the limit: %d, %s", n, sum)
+	}
+}
+
+// Another thread forks whenever it likes; its child briefly holds every
+// descriptor we have, the one the copy is written through included.
+func TestCopyCanBeExecutedAtOnce(t *testing.T) {
+	src, err := os.Open("/usr/bin/true")
+	must(t, err)
+	defer src.Close()
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	for range 2 {
+		others.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					exec.Command("/usr/bin/true").Run()
+				}
+			}
+		})
+	}
+	dir := copyDir(t)
+	for range 100 {
+		f, _, err := Files{}.Copy(t.Context(), src, dir, "true", superuser)
+		must(t, err)
+		if err := exec.Command(f.Name()).Run(); err != nil {
+			t.Errorf("run the copy: %v", err)
+		}
+		f.Close()
+	}
+	close(stop)
+	others.Wait()
+}
+
+func TestAwaitNoWriters(t *testing.T) {
+	path := program(t, filepath.Join(public(t), "copy"))
+	writer, err := os.OpenFile(path, os.O_WRONLY, 0)
+	must(t, err)
+	reader, err := os.Open(path)
+	must(t, err)
+	defer reader.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := awaitNoWriters(ctx, reader); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a writer: %v", err)
+	}
+	done := make(chan error)
+	go func() { done <- awaitNoWriters(t.Context(), reader) }()
+	must(t, writer.Close())
+	must(t, <-done)
+}
+
+func TestWriteAtomic(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "journal.head")
+	must(t, Files{}.WriteAtomic(path, []byte("one"), 0o600))
+	old, err := os.Open(path)
+	must(t, err)
+	defer old.Close()
+	must(t, Files{}.WriteAtomic(path, []byte("two"), 0o644))
+
+	if data, err := os.ReadFile(path); err != nil || string(data) != "two" {
+		t.Errorf("read %q, %v", data, err)
+	}
+	if data, err := io.ReadAll(old); err != nil || string(data) != "one" {
+		t.Errorf("somebody who had it open reads %q, %v", data, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+
+	// A link is replaced, not written through.
+	victim := filepath.Join(dir, "victim")
+	must(t, os.WriteFile(victim, []byte("mine"), 0o600))
+	link := filepath.Join(dir, "link")
+	must(t, os.Symlink(victim, link))
+	must(t, Files{}.WriteAtomic(link, []byte("new"), 0o600))
+	if data, err := os.ReadFile(victim); err != nil || string(data) != "mine" {
+		t.Errorf("the link's target is %q, %v", data, err)
+	}
+
+	// A path that cannot be replaced leaves nothing behind.
+	must(t, os.MkdirAll(filepath.Join(dir, "full", "x"), 0o700))
+	if err := (Files{}).WriteAtomic(filepath.Join(dir, "full"), nil, 0o600); err == nil {
+		t.Error("a directory was replaced")
+	}
+	if err := (Files{}).WriteAtomic(filepath.Join(dir, "none", "x"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no such directory: %v", err)
+	}
+	if got := entries(t, dir); len(got) != 4 {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
+func BenchmarkCopy1MB(b *testing.B) {
+	path := filepath.Join(public(b), "program")
+	must(b, os.WriteFile(path, make([]byte, 1<<20), 0o755))
+	src, dir := handle(b, path), copyDir(b)
+	b.SetBytes(1 << 20)
+	for b.Loop() {
+		f, _, err := Files{}.Copy(b.Context(), src, dir, "program", superuser)
+		if err != nil {
+			b.Fatal(err)
+		}
+		f.Close()
+		os.Remove(f.Name())
+	}
+}
+
+func BenchmarkWriteAtomic(b *testing.B) {
+	path := filepath.Join(public(b), "head")
+	data := make([]byte, 64)
+	for b.Loop() {
+		if err := (Files{}).WriteAtomic(path, data, 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
