@@ -38,6 +38,7 @@ func TestStories(t *testing.T) {
 			"agent":  agentCommand,
 			"plugin": pluginCommand,
 			"settle": settle,
+			"gone":   gone,
 		},
 	})
 }
@@ -75,6 +76,11 @@ func setup(env *testscript.Env) error {
 	for name, text := range files {
 		if err := a.Write(name, text); err != nil {
 			return err
+		}
+		if strings.Contains(name, "/bin/") {
+			if err := os.Chmod(filepath.Join(a.Root, name), 0o755); err != nil {
+				return err
+			}
 		}
 	}
 	env.Values[agentKey{}] = a
@@ -122,15 +128,17 @@ func agentCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// pluginCommand is `plugin kill ID`: kill -9 of a plugin's process.
+// pluginCommand is `plugin kill|stop ID`: kill -9 of a plugin's process, or
+// SIGSTOP, after which it hangs.
 func pluginCommand(ts *testscript.TestScript, neg bool, args []string) {
 	a := ts.Value(agentKey{}).(*agent.Agent)
-	if len(args) != 2 || args[0] != "kill" {
-		ts.Fatalf("usage: plugin kill ID")
+	signals := map[string]syscall.Signal{"kill": syscall.SIGKILL, "stop": syscall.SIGSTOP}
+	if len(args) != 2 || signals[args[0]] == 0 {
+		ts.Fatalf("usage: plugin kill|stop ID")
 	}
-	pid, err := a.Plugin(context.Background(), args[1])
+	p, err := a.Plugin(context.Background(), args[1])
 	ts.Check(err)
-	ts.Check(syscall.Kill(pid.ProcessID, syscall.SIGKILL))
+	ts.Check(syscall.Kill(p.ProcessID, signals[args[0]]))
 }
 
 // settle is `settle ID`: wait until a plugin is healthy.
@@ -146,5 +154,17 @@ func settle(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("plugin %s is %+v, %v\n%s", args[0], p, err, a.Log())
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// gone is `gone FILE`: wait until the process whose pid is in the file has
+// ended.
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("pid %d still runs", pid)
+		}
 	}
 }
