@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"kpm/core/wire"
 )
 
 // maxAppSettings bounds appsettings.json in bytes.
@@ -144,7 +142,7 @@ func ParseApp(doc Document) (App, error) {
 			if !errors.Is(err, errNotAllowed) {
 				expected += " (" + err.Error() + ")"
 			}
-			faults = append(faults, &Fault{File: doc.name, Field: e.key, Found: show(v.raw), Expected: expected})
+			faults = append(faults, &Fault{File: doc.name, Field: e.key, Found: shorten(string(v.raw)), Expected: expected})
 		}
 	}
 	if faults != nil {
@@ -186,16 +184,6 @@ func sections(doc Document) (map[string]value, error) {
 		}
 	}
 	return found, nil
-}
-
-// show quotes a found value, bounded, for a person.
-func show(raw json.RawMessage) string {
-	const most = 60
-	text := wire.Printable(string(raw))
-	if r := []rune(text); len(r) > most {
-		text = string(r[:most]) + "..."
-	}
-	return text
 }
 
 func decode(raw json.RawMessage, into any) error {

@@ -1,8 +1,11 @@
 package settings
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
+
+	"kpm/core/wire"
 )
 
 // Fault is what is wrong with a file, said so that its author can mend it.
@@ -48,4 +51,26 @@ func (fs Faults) Err() error {
 		return nil
 	}
 	return fs
+}
+
+// Quote shows found text in a Fault: quoted, printable and short, "missing"
+// when there is none.
+func Quote(s string) string {
+	if s == "" {
+		return "missing"
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return "unreadable"
+	}
+	return shorten(string(text))
+}
+
+func shorten(s string) string {
+	const most = 60 // characters
+	s = wire.Printable(s)
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
 }

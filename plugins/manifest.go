@@ -1,0 +1,189 @@
+package plugins
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kpm/core"
+	"kpm/core/wire"
+	"kpm/settings"
+)
+
+// Limits of a plugin file. The seed gives none; these are generous.
+const (
+	maxManifest     = 256 << 10 // bytes
+	maxTopics       = 256       // per list
+	defaultPriority = 100       // of a plugin that says none: after those that do
+	maxPriority     = 10000
+)
+
+// Manifest is a plugin's file, checked (seed 001, "Field Reference").
+type Manifest struct {
+	ID          string
+	Name        string
+	Description string
+	Version     string
+	// Executable is the path as written; resolve finds the file.
+	Executable settings.Template
+	Arguments  []settings.Template
+	// Topic is the primary subscription.
+	Topic string
+	// Publish and Subscribe are metadata.mqttTopics.
+	Publish, Subscribe []string
+	Priority           int // lower starts earlier
+	AutoStart          bool
+	Monitored          bool // an exit is a fault
+	AutoRestart        bool // only with Monitored
+	// Disabled says why the plugin is registered and never runs; empty when
+	// it can run.
+	Disabled string
+}
+
+// manifestFile is the JSON, spelt as the seed spells it. Pointers tell a
+// missing value from an empty one.
+type manifestFile struct {
+	ID                 string   `json:"id"`
+	Name               string   `json:"name"`
+	Description        string   `json:"description"`
+	Version            string   `json:"version"`
+	PluginType         string   `json:"pluginType"`
+	ExecutablePath     string   `json:"executablePath"`
+	Arguments          string   `json:"arguments"`
+	SupportedPlatforms []string `json:"supportedPlatforms"`
+	Subscription       struct {
+		Topic string `json:"Topic"`
+		Qos   int    `json:"Qos"`
+	} `json:"Subscription"`
+	Metadata *struct {
+		MQTTTopics struct {
+			Publish   *[]string `json:"publish"`
+			Subscribe *[]string `json:"subscribe"`
+		} `json:"mqttTopics"`
+	} `json:"metadata"`
+	StartupPriority    *int   `json:"startupPriority"`
+	AutoStart          bool   `json:"autoStart"`
+	ExecutionContext   string `json:"executionContext"`
+	RequiresMonitoring bool   `json:"requiresMonitoring"`
+	AutoRestart        bool   `json:"autoRestart"`
+	Enabled            *bool  `json:"enabled"`
+}
+
+// ParseManifest checks the plugin file fileID.json, for an agent on platform
+// ("Linux", "Windows" or "macOS"). The error is a *settings.Fault or
+// settings.Faults.
+func ParseManifest(fileID string, doc settings.Document, platform string) (*Manifest, error) {
+	var f manifestFile
+	if err := doc.Decode(&f); err != nil {
+		return nil, err
+	}
+	c := checker{file: doc.Name()}
+	c.identity(f, fileID)
+	m := &Manifest{
+		ID: f.ID, Name: f.Name, Description: f.Description, Version: f.Version,
+		Topic: f.Subscription.Topic, AutoStart: f.AutoStart,
+		Monitored: f.RequiresMonitoring, AutoRestart: f.AutoRestart && f.RequiresMonitoring,
+		Priority: defaultPriority,
+	}
+	c.program(f, m)
+	c.topics(f, m)
+	if f.StartupPriority != nil {
+		m.Priority = *f.StartupPriority
+		c.expect(m.Priority >= 0 && m.Priority <= maxPriority, "startupPriority", fmt.Sprint(m.Priority), fmt.Sprintf("0 to %d", maxPriority))
+	}
+	m.Disabled = c.disabled(f, platform)
+	if err := c.faults.Err(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// checker collects every fault of one file.
+type checker struct {
+	file   string
+	faults settings.Faults
+}
+
+func (c *checker) expect(ok bool, field, found, expected string) {
+	if !ok {
+		c.faults = append(c.faults, &settings.Fault{File: c.file, Field: field, Found: found, Expected: expected})
+	}
+}
+
+func (c *checker) identity(f manifestFile, fileID string) {
+	c.expect(core.ValidName(f.ID), "id", settings.Quote(f.ID), "1 to 64 letters, digits, dots, underscores and hyphens")
+	c.expect(f.ID == fileID, "id", settings.Quote(f.ID), "the file's name without .json, "+settings.Quote(fileID))
+	// Attack: a plugin that is called like the service or a user would have
+	// their name on the bus, and with it their reply topics.
+	c.expect(!core.ReservedName(f.ID), "id", settings.Quote(f.ID), "a name that is not the service's or a user's own")
+}
+
+func (c *checker) program(f manifestFile, m *Manifest) {
+	c.expect(slices.Contains([]string{"executable", "service"}, strings.ToLower(f.PluginType)), "pluginType", settings.Quote(f.PluginType), `"Executable"`)
+	c.expect(f.ExecutablePath != "" || strings.EqualFold(f.PluginType, "service"), "executablePath", "missing", "the program's path")
+	c.expect(!strings.ContainsRune(f.ExecutablePath, 0), "executablePath", settings.Quote(f.ExecutablePath), "a path")
+	m.Executable = settings.ParseTemplate(f.ExecutablePath)
+	c.tokens("executablePath", m.Executable, "approot", "pluginroot", "jobroot")
+	args, err := settings.SplitArguments(f.Arguments)
+	if err != nil {
+		c.expect(false, "arguments", err.Error(), "words separated by spaces, quoted with '...' or \"...\"")
+	}
+	m.Arguments = args
+	for _, arg := range args {
+		c.tokens("arguments", arg, "approot", "pluginroot", "jobroot", "KeeperApiBaseUrl")
+	}
+}
+
+func (c *checker) tokens(field string, t settings.Template, known ...string) {
+	for _, part := range t.Parts() {
+		ok := part.Token == "" || slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, part.Token) })
+		c.expect(ok, field, "{"+part.Token+"}", "one of {"+strings.Join(known, "}, {")+"}")
+	}
+}
+
+func (c *checker) topics(f manifestFile, m *Manifest) {
+	c.expect(wire.ValidTopic(m.Topic), "Subscription.Topic", settings.Quote(m.Topic), "a topic without wildcards")
+	c.expect(f.Subscription.Qos >= 0 && f.Subscription.Qos <= 2, "Subscription.Qos", fmt.Sprint(f.Subscription.Qos), "0, 1 or 2")
+	if f.Metadata == nil {
+		c.expect(false, "metadata", "missing", "an object with mqttTopics")
+		return
+	}
+	m.Publish = c.list("metadata.mqttTopics.publish", f.Metadata.MQTTTopics.Publish)
+	m.Subscribe = c.list("metadata.mqttTopics.subscribe", f.Metadata.MQTTTopics.Subscribe)
+}
+
+func (c *checker) list(field string, topics *[]string) []string {
+	if topics == nil {
+		c.expect(false, field, "missing", "a list of topics, [] for none")
+		return nil
+	}
+	c.expect(len(*topics) <= maxTopics, field, fmt.Sprintf("%d topics", len(*topics)), fmt.Sprintf("at most %d", maxTopics))
+	for i, topic := range *topics {
+		c.expect(wire.ValidFilter(topic), fmt.Sprintf("%s[%d]", field, i), settings.Quote(topic), "an MQTT topic or topic filter")
+	}
+	return *topics
+}
+
+// disabled says why a sound plugin does not run here.
+func (c *checker) disabled(f manifestFile, platform string) string {
+	c.expect(len(f.SupportedPlatforms) > 0, "supportedPlatforms", "missing or empty", `some of "Windows", "Linux" and "macOS"`)
+	here := false
+	for i, p := range f.SupportedPlatforms {
+		known := slices.ContainsFunc([]string{"Windows", "Linux", "macOS"}, func(k string) bool { return strings.EqualFold(k, p) })
+		c.expect(known, fmt.Sprintf("supportedPlatforms[%d]", i), settings.Quote(p), `"Windows", "Linux" or "macOS"`)
+		here = here || strings.EqualFold(p, platform)
+	}
+	context := strings.ToLower(f.ExecutionContext)
+	c.expect(slices.Contains([]string{"", "service", "user", "interactive"}, context), "executionContext", settings.Quote(f.ExecutionContext), `"Service", "User" or "Interactive"`)
+	switch {
+	case f.Enabled != nil && !*f.Enabled:
+		return "its file says enabled: false"
+	case !here:
+		return "its supportedPlatforms do not name " + platform
+	case strings.EqualFold(f.PluginType, "service"):
+		return "pluginType Service is not supported yet"
+	case context == "user" || context == "interactive":
+		return "executionContext " + f.ExecutionContext + " is not supported yet"
+	}
+	return ""
+}

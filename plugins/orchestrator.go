@@ -1,0 +1,292 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"kpm/core"
+	"kpm/settings"
+)
+
+// Starter starts a process as the service account. It checks that the program
+// is Protected and registers the process before it runs.
+type Starter interface {
+	StartService(ctx context.Context, s core.ServiceSpec) (core.Process, error)
+}
+
+// Config is what New needs; all fields but Exited are required.
+type Config struct {
+	Layout     settings.Layout
+	Platform   string // "Linux", "Windows" or "macOS"
+	Monitoring settings.Monitoring
+	// Trusted judges an open plugin file (settings.ReadDocument).
+	Trusted func(*os.File) error
+	// Effective is given the settings of every plugin file.
+	Effective *settings.Effective
+	Starter   Starter
+	// APIBaseURL is "https://127.0.0.1:{port}", or empty while that port is
+	// not held.
+	APIBaseURL func() string
+	// Exited is told each time a plugin's process has ended, before it is
+	// restarted. It must not block.
+	Exited func(id string)
+	Log    *slog.Logger
+}
+
+// Orchestrator keeps the plugins of one agent running. Its methods are safe
+// for concurrent use.
+type Orchestrator struct {
+	cfg Config
+
+	mu      sync.Mutex
+	plugins map[string]*plugin // by folded id
+	changed chan struct{}      // closed and replaced when any state changes
+	closed  bool
+}
+
+// plugin is one file. What follows manifest is guarded by Orchestrator.mu.
+type plugin struct {
+	id       string
+	manifest *Manifest // nil when the file is broken
+
+	state       State
+	pid         int
+	started     time.Time
+	lastError   string
+	restarts    int
+	connections int
+	subscribed  bool
+	// stop ends the supervisor; nil while there is none.
+	stop context.CancelFunc
+	// cut ends the present process as unresponsive; nil while there is none.
+	cut      func()
+	patience *time.Timer
+}
+
+// New reads the plugin files. A broken one is a plugin that has Failed and says
+// why; it keeps no other from running. The error is that of a directory that
+// cannot be read.
+func New(cfg Config) (*Orchestrator, error) {
+	entries, err := settings.ReadDirectory(cfg.Layout.Plugins(), maxManifest, cfg.Trusted)
+	if err != nil {
+		return nil, fmt.Errorf("plugins: %w", err)
+	}
+	o := &Orchestrator{cfg: cfg, plugins: map[string]*plugin{}, changed: make(chan struct{})}
+	for _, e := range entries {
+		o.add(e)
+	}
+	o.separateTopics()
+	for _, p := range o.sorted() {
+		if p.state == Failed {
+			cfg.Log.Error("plugin file is broken; the plugin does not run", "plugin", p.id, "error", p.lastError)
+		}
+	}
+	return o, nil
+}
+
+func (o *Orchestrator) add(e settings.Entry) {
+	// Ids are one in any letter case: KeeperApi.json beside KeeperAPI.json
+	// is a second file for one plugin (decision 7).
+	key := strings.ToLower(e.ID)
+	if first, twice := o.plugins[key]; twice {
+		o.cfg.Log.Error("plugin file is ignored: another file is for the same plugin", "file", e.ID+".json", "plugin", first.id)
+		return
+	}
+	p := &plugin{id: e.ID, state: Stopped}
+	o.plugins[key] = p
+	err := e.Err
+	if err == nil && !core.ReservedName(e.ID) {
+		err = o.cfg.Effective.Put(e.ID, e.Doc)
+	}
+	if err == nil {
+		p.manifest, err = ParseManifest(e.ID, e.Doc, o.cfg.Platform)
+	}
+	if err != nil {
+		p.state, p.lastError = Failed, err.Error()
+		return
+	}
+	p.lastError = p.manifest.Disabled
+}
+
+// separateTopics lets one plugin alone have a primary topic: the one whose id
+// it is, else the first by id. Another would receive its commands.
+func (o *Orchestrator) separateTopics() {
+	owners := map[string]*plugin{}
+	for _, p := range o.sorted() {
+		if p.manifest == nil {
+			continue
+		}
+		owner, taken := owners[p.manifest.Topic]
+		if !taken || p.id == p.manifest.Topic {
+			owners[p.manifest.Topic] = p
+			owner, p = p, owner
+		}
+		if p != nil {
+			p.state, p.lastError = Failed, fmt.Sprintf("Subscription.Topic is %q, which is the primary topic of %s, expected one of its own", owner.manifest.Topic, owner.id)
+			p.manifest = nil
+		}
+	}
+}
+
+// sorted returns the plugins by id.
+func (o *Orchestrator) sorted() []*plugin {
+	return slices.SortedFunc(maps.Values(o.plugins), func(a, b *plugin) int { return strings.Compare(a.id, b.id) })
+}
+
+// find returns the plugin with this id in any letter case. The caller holds mu.
+func (o *Orchestrator) find(id string) (*plugin, bool) {
+	p, ok := o.plugins[strings.ToLower(id)]
+	return p, ok
+}
+
+// change runs f under the lock and tells everyone who waits for a state.
+func (o *Orchestrator) change(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f()
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// await blocks until done, called under the lock, is true, or ctx is done.
+func (o *Orchestrator) await(ctx context.Context, done func() bool) error {
+	for {
+		o.mu.Lock()
+		ok, changed := done(), o.changed
+		o.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tiers returns the plugins that start by themselves, grouped by priority.
+func (o *Orchestrator) tiers() [][]*plugin {
+	byPriority := map[int][]*plugin{}
+	for _, p := range o.sorted() {
+		if m := p.manifest; m != nil && m.AutoStart && m.Disabled == "" {
+			byPriority[m.Priority] = append(byPriority[m.Priority], p)
+		}
+	}
+	var tiers [][]*plugin
+	for _, priority := range slices.Sorted(maps.Keys(byPriority)) {
+		tiers = append(tiers, byPriority[priority])
+	}
+	return tiers
+}
+
+// Start starts the autoStart plugins in order of startupPriority, those of one
+// priority together. It goes on to the next when each of the former is Healthy,
+// has Failed, or has had readyWithin. It returns when the last are started, or
+// with ctx's error. What cannot be started is that plugin's state.
+func (o *Orchestrator) Start(ctx context.Context) error {
+	for _, tier := range o.tiers() {
+		err := o.await(ctx, func() bool {
+			return !slices.ContainsFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state == Starting })
+		})
+		if err != nil {
+			return fmt.Errorf("plugins: start: %w", err)
+		}
+		for _, p := range tier {
+			if err := o.begin(p); err != nil && !errors.Is(err, ErrRunning) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Stop stops every plugin, in the reverse order, so that the logger hears the
+// others out. When ctx is done what is left is killed. No plugin starts
+// afterwards.
+func (o *Orchestrator) Stop(ctx context.Context) error {
+	o.change(func() { o.closed = true })
+	byPriority := o.sorted()
+	slices.SortStableFunc(byPriority, func(a, b *plugin) int { return priorityOf(b) - priorityOf(a) })
+	var errs []error
+	for len(byPriority) > 0 {
+		tier := byPriority[:1]
+		for len(tier) < len(byPriority) && priorityOf(byPriority[len(tier)]) == priorityOf(tier[0]) {
+			tier = byPriority[:len(tier)+1]
+		}
+		byPriority = byPriority[len(tier):]
+		for _, p := range tier {
+			o.signalStop(p)
+		}
+		for _, p := range tier {
+			errs = append(errs, o.awaitStop(ctx, p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func priorityOf(p *plugin) int {
+	if p.manifest == nil {
+		return 0
+	}
+	return p.manifest.Priority
+}
+
+// Healthy waits until every autoStart plugin is Healthy. It returns earlier
+// when the only ones that are not have Failed, and when ctx is done; the error
+// names them.
+func (o *Orchestrator) Healthy(ctx context.Context) error {
+	wanted := slices.Concat(o.tiers()...)
+	var missing []string
+	err := o.await(ctx, func() bool {
+		missing = missing[:0]
+		waiting := false
+		for _, p := range wanted {
+			if p.state != Healthy {
+				missing = append(missing, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", p.id, p.state, p.lastError), ": "))
+				waiting = waiting || p.state != Failed
+			}
+		}
+		return !waiting
+	})
+	if len(missing) > 0 {
+		err = errors.Join(errors.New(strings.Join(missing, "; ")), err)
+		return fmt.Errorf("plugins: %w", err)
+	}
+	return nil
+}
+
+// List returns every plugin, by id.
+func (o *Orchestrator) List() []Status {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var list []Status
+	for _, p := range o.sorted() {
+		s := Status{ID: p.id, Name: p.id, Status: p.state, ProcessID: p.pid, LastError: p.lastError, Restarts: p.restarts}
+		if p.manifest != nil && p.manifest.Name != "" {
+			s.Name = p.manifest.Name
+		}
+		if !p.started.IsZero() {
+			started := p.started.UTC()
+			s.LastStartTime = &started
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// Has reports whether a file exists for this id, in any letter case.
+func (o *Orchestrator) Has(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ok := o.find(id)
+	return ok
+}

@@ -1,0 +1,41 @@
+package plugins
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kpm/settings"
+)
+
+// expand fills in the tokens of a plugin file.
+func expand(l settings.Layout, apiBaseURL string, t settings.Template) (string, error) {
+	return t.Expand(func(token string) (string, error) {
+		if path, ok := l.Variable(token); ok {
+			return path, nil
+		}
+		return apiBaseURL, nil // ParseManifest lets nothing else through
+	})
+}
+
+// resolve finds a plugin's program: an absolute path as it is, a relative one
+// under the agent root, then under the plugin folder; the first that exists
+// wins (decision 6). Whether it may be run is the Starter's check.
+func resolve(l settings.Layout, executable settings.Template) (string, error) {
+	path, err := expand(l, "", executable)
+	if err != nil {
+		return "", err
+	}
+	candidates := []string{filepath.Clean(path)}
+	if !filepath.IsAbs(path) {
+		candidates = []string{filepath.Join(l.Root(), path), filepath.Join(l.Plugins(), path)}
+	}
+	for _, candidate := range candidates {
+		if info, err := os.Stat(candidate); err == nil && info.Mode().IsRegular() {
+			return candidate, nil
+		}
+	}
+	return "", fmt.Errorf("executablePath: no program at %s; install it there or mend the path: %w", strings.Join(candidates, " or "), fs.ErrNotExist)
+}

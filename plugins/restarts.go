@@ -1,0 +1,38 @@
+package plugins
+
+import (
+	"slices"
+	"time"
+
+	"kpm/settings"
+)
+
+// firstPause follows the immediate restart; each pause after it is twice as
+// long as the one before.
+const firstPause = 100 * time.Millisecond
+
+// restarts decides when a plugin that ended is started again: at once the
+// first time, then after growing pauses, and not at all once the breaker's
+// limit is reached within its window, so that a plugin that cannot run does not
+// wear the machine out.
+type restarts struct {
+	limits settings.Monitoring
+	recent []time.Time // of the restarts granted within the window
+	pause  time.Duration
+}
+
+// next returns how long to wait before a restart, for a process that ended now
+// after it had lived so long. false means that the plugin is given up.
+func (r *restarts) next(now time.Time, lived time.Duration) (time.Duration, bool) {
+	if lived > r.limits.MaxBackoff {
+		r.pause = 0
+	}
+	r.recent = slices.DeleteFunc(r.recent, func(t time.Time) bool { return now.Sub(t) >= r.limits.BreakerWindow })
+	if len(r.recent) >= r.limits.BreakerLimit {
+		return 0, false
+	}
+	r.recent = append(r.recent, now)
+	pause := r.pause
+	r.pause = min(max(2*pause, firstPause), r.limits.MaxBackoff)
+	return pause, true
+}

@@ -1,0 +1,59 @@
+package plugins
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"kpm/settings"
+)
+
+func TestRestarts(t *testing.T) {
+	ms := func(n ...int) []time.Duration {
+		var d []time.Duration
+		for _, n := range n {
+			d = append(d, time.Duration(n)*time.Millisecond)
+		}
+		return d
+	}
+	for _, tc := range []struct {
+		name   string
+		limits settings.Monitoring
+		lives  []time.Duration // of each process in turn
+		pauses []time.Duration // shorter than lives when given up
+	}{
+		{"crash at once: five restarts, then the breaker",
+			settings.Monitoring{BreakerLimit: 5, BreakerWindow: 10 * time.Second, MaxBackoff: 30 * time.Second},
+			ms(0, 0, 0, 0, 0, 0), ms(0, 100, 200, 400, 800)},
+		{"crash every three seconds: pauses keep the breaker shut and grow to the limit",
+			settings.Monitoring{BreakerLimit: 5, BreakerWindow: 10 * time.Second, MaxBackoff: 2 * time.Second},
+			ms(1900, 1900, 1900, 1900, 1900, 1900, 1900, 1900), ms(0, 100, 200, 400, 800, 1600, 2000, 2000)},
+		{"a life longer than the longest pause begins anew",
+			settings.Monitoring{BreakerLimit: 5, BreakerWindow: 10 * time.Second, MaxBackoff: 30 * time.Second},
+			ms(0, 0, 31000, 0), ms(0, 100, 0, 100)},
+		{"a limit of one",
+			settings.Monitoring{BreakerLimit: 1, BreakerWindow: time.Second, MaxBackoff: time.Second},
+			ms(0, 0), ms(0)},
+		{"a limit of one, and a window that passed",
+			settings.Monitoring{BreakerLimit: 1, BreakerWindow: time.Second, MaxBackoff: time.Second},
+			ms(0, 1000, 800), ms(0, 100)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := restarts{limits: tc.limits}
+			now := time.Unix(0, 0)
+			var pauses []time.Duration
+			for _, lived := range tc.lives {
+				now = now.Add(lived)
+				pause, ok := r.next(now, lived)
+				if !ok {
+					break
+				}
+				pauses = append(pauses, pause)
+				now = now.Add(pause)
+			}
+			if !slices.Equal(pauses, tc.pauses) {
+				t.Errorf("got %v, want %v", pauses, tc.pauses)
+			}
+		})
+	}
+}

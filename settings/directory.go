@@ -1,0 +1,47 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxFiles bounds how many files one directory may give.
+const maxFiles = 1024
+
+// Entry is one *.json file of a directory: its name without the ending, and
+// the document or what is wrong with it.
+type Entry struct {
+	ID  string
+	Doc Document
+	Err error
+}
+
+// ReadDirectory reads the *.json files directly in dir, sorted by name. Limit
+// and trusted are those of ReadDocument. A broken file is an Entry with Err: it
+// never hides the others. No directory means no files.
+func ReadDirectory(dir string, limit int64, trusted func(*os.File) error) ([]Entry, error) {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	var entries []Entry
+	for _, file := range files {
+		id, isJSON := strings.CutSuffix(file.Name(), ".json")
+		if !isJSON || id == "" || file.IsDir() {
+			continue
+		}
+		if len(entries) == maxFiles {
+			return nil, &Fault{File: dir, Found: fmt.Sprintf("the directory has more than %d files", maxFiles), Expected: "fewer"}
+		}
+		doc, err := ReadDocument(filepath.Join(dir, file.Name()), limit, trusted)
+		entries = append(entries, Entry{ID: id, Doc: doc, Err: err})
+	}
+	return entries, nil
+}
