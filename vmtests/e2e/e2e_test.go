@@ -35,10 +35,12 @@ func TestStories(t *testing.T) {
 		Dir:   "testdata",
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"agent":  agentCommand,
-			"plugin": pluginCommand,
-			"settle": settle,
-			"gone":   gone,
+			"agent":         agentCommand,
+			"plugin":        pluginCommand,
+			"settle":        settle,
+			"gone":          gone,
+			"until-allowed": untilAllowed,
+			"until-logged":  untilLogged,
 		},
 	})
 }
@@ -165,6 +167,39 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("pid %d still runs", pid)
+		}
+	}
+}
+
+// untilAllowed is `until-allowed UID CMD ARG...`: policies are read again soon
+// after they change, and nobody is told when.
+func untilAllowed(ts *testscript.TestScript, neg bool, args []string) {
+	a := ts.Value(agentKey{}).(*agent.Agent)
+	uid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		out, err := a.Sudo(context.Background(), uint32(uid), args[1:]...).CombinedOutput()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("never allowed: %v\n%s\n%s", err, out, a.Log())
+		}
+	}
+}
+
+// untilLogged is `until-logged TEXT`: wait for a line in KeeperLogger's
+// file.
+func untilLogged(ts *testscript.TestScript, neg bool, args []string) {
+	a := ts.Value(agentKey{}).(*agent.Agent)
+	path := filepath.Join(a.Root, "Plugins/bin/KeeperLogger/Log/KeeperLogger.log")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		data, _ := os.ReadFile(path)
+		if strings.Contains(string(data), args[0]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s never held %q:\n%s", path, args[0], data)
 		}
 	}
 }
