@@ -1,0 +1,189 @@
+package policy
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"kpm/core"
+)
+
+// maxPlaces bounds Environment.SecurePath. A decision keeps them in a place of
+// its own on the stack and makes no garbage.
+const maxPlaces = 8
+
+// asked is a question in the form in which rules compare.
+type asked struct {
+	name, bare, user string
+	groups           []string
+	machine          string
+	hash             string
+	arguments        []string // without argv[0]
+	moment           moment
+
+	path, base   string
+	baseStrength strength // of a match by file name alone
+	// others are what the caller may have meant, apart from path; they
+	// restrict and never grant. otherBase is the file name among them.
+	others     [maxPlaces]string
+	otherCount int
+	otherBase  string
+}
+
+// Decide answers a question. The order is: malformed or unknown questions are
+// denied; administrators are allowed unless policy holds for them; any
+// enforcing DENY wins; without a grant the answer is DENY; else the union of
+// all controls is PENDING; else ALLOW (decision 30). The answer's slices are
+// not to be changed: answers share them.
+func (s *Set) Decide(q Question) core.Decision {
+	if q.EventType != TypePrivilegeElevation && q.EventType != TypeCommandLine {
+		return core.Decision{Outcome: core.Deny, Message: "This release decides about elevations only, so the question was refused."}
+	}
+	var a asked
+	if !s.ask(&q, &a) {
+		return core.Decision{Outcome: core.Deny, Message: "The question does not say who asks, or for which absolute path, so it was refused."}
+	}
+	if q.Administrator && !s.env.EnforceForAdministrators {
+		return core.Decision{Outcome: core.Allow, Message: "Administrators are not subject to policy on this machine (policy.enforceForAdministrators)."}
+	}
+	var buffer [24]hit
+	return s.enforcing.decide(s.enforcing.find(&a, buffer[:0]))
+}
+
+// Watching returns the monitoring policies that the question meets. They
+// change no outcome.
+func (s *Set) Watching(q Question) []core.PolicyRef {
+	var a asked
+	if len(s.monitoring.rules) == 0 || !s.ask(&q, &a) {
+		return nil
+	}
+	var buffer [24]hit
+	found := s.monitoring.find(&a, buffer[:0])
+	return s.monitoring.refs(found, func(*rule, strength) bool { return true })
+}
+
+// decide combines what was met. Hits may come in any order and more than once.
+func (x *index) decide(found hits) core.Decision {
+	var denied, granted bool
+	var demands requirement
+	for _, h := range found {
+		r := &x.rules[h.rule]
+		denied = denied || r.denies
+		granted = granted || r.grants && h.by == full
+		demands |= r.demands
+	}
+	switch {
+	case denied:
+		by := x.refs(found, func(r *rule, _ strength) bool { return r.denies })
+		if len(by) > 1 {
+			return core.Decision{Outcome: core.Deny, Policies: by, Message: refusal(by)}
+		}
+		return core.Decision{Outcome: core.Deny, Policies: by, Message: x.refusalOf(found)}
+	case !granted:
+		return core.Decision{Outcome: core.Deny, Message: notCovered}
+	case demands != 0:
+		by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 })
+		return core.Decision{Outcome: core.Pending, Controls: controlLists[demands], Policies: by}
+	}
+	return core.Decision{Outcome: core.Allow, Policies: x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })}
+}
+
+const notCovered = "No policy allows this command for you. If you need it, ask the person who manages this machine's policies to allow it."
+
+func (x *index) refusalOf(found hits) string {
+	for _, h := range found {
+		if r := &x.rules[h.rule]; r.denies {
+			return r.refusal
+		}
+	}
+	return notCovered
+}
+
+// refs names the chosen rules in id order, each once.
+func (x *index) refs(found hits, chosen func(*rule, strength) bool) []core.PolicyRef {
+	slices.SortFunc(found, func(a, b hit) int { return int(a.rule) - int(b.rule) })
+	list := make([]core.PolicyRef, 0, len(found))
+	last := int32(-1)
+	for _, h := range found {
+		if h.rule != last && chosen(&x.rules[h.rule], h.by) {
+			list, last = append(list, x.rules[h.rule].ref), h.rule
+		}
+	}
+	return list
+}
+
+// controlLists are the controls of every requirement, in the order of the
+// alphabet.
+var controlLists = [...][]core.Control{
+	needMFA:                              {core.ControlMFA},
+	needJustify:                          {core.ControlJustify},
+	needJustify | needMFA:                {core.ControlJustify, core.ControlMFA},
+	needApproval:                         {core.ControlApproval},
+	needApproval | needMFA:               {core.ControlApproval, core.ControlMFA},
+	needApproval | needJustify:           {core.ControlApproval, core.ControlJustify},
+	needApproval | needJustify | needMFA: {core.ControlApproval, core.ControlJustify, core.ControlMFA},
+}
+
+// ask prepares q. It reports false if q is not a question that can be decided.
+func (s *Set) ask(q *Question, a *asked) bool {
+	resolved := s.env.slashes(q.Path)
+	if len(s.directories) > maxPlaces || q.User == "" || q.UserName == "" || !s.env.absolute(resolved) || strings.IndexByte(resolved, 0) >= 0 {
+		return false
+	}
+	a.name, a.user, a.groups = s.env.fold(q.UserName), string(q.User), q.Groups
+	a.bare = bareUser(a.name)
+	a.machine = strings.ToLower(q.Machine)
+	a.hash = strings.ToLower(q.Hash)
+	if len(q.Arguments) > 0 {
+		a.arguments = q.Arguments[1:]
+	}
+	a.moment = momentOf(q.Time, s.env.Zone)
+	a.path = s.env.follow(resolved)
+	dir, base := splitPath(a.path)
+	a.base, a.baseStrength = base, restricts
+	if slices.Contains(s.directories, dir) {
+		a.baseStrength = full
+	}
+	s.others(q.Requested, a)
+	return true
+}
+
+// others lists what the caller may have named. A bare name stands for every
+// place on the secure path: which link the service followed is not known here,
+// and a DENY of /usr/bin/vi must hold for someone who types "vi".
+func (s *Set) others(requested string, a *asked) {
+	requested = s.env.slashes(requested)
+	if requested == "" {
+		return
+	}
+	if strings.Contains(requested, "/") {
+		named := s.env.follow(path.Clean(requested))
+		_, a.otherBase = splitPath(named)
+		if named != a.path {
+			a.others[0], a.otherCount = named, 1
+		}
+		return
+	}
+	a.otherBase = requested
+	size := 0
+	for _, dir := range s.directories {
+		size += len(dir) + 1 + len(requested)
+	}
+	var b strings.Builder // one allocation for all of them
+	b.Grow(size)
+	for _, dir := range s.directories {
+		from := b.Len()
+		b.WriteString(dir)
+		b.WriteByte('/')
+		b.WriteString(requested)
+		if named := b.String()[from:]; named != a.path {
+			a.others[a.otherCount] = named
+			a.otherCount++
+		}
+	}
+}
+
+func splitPath(p string) (dir, base string) {
+	at := strings.LastIndexByte(p, '/')
+	return p[:max(at, 0)], p[at+1:]
+}

@@ -1,0 +1,154 @@
+package policy
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Environment is what the engine knows about the machine. None of it comes
+// from a user's environment: a variable that a user can set would be a policy
+// that the user can write (CVE-2020-12612).
+type Environment struct {
+	// Windows compares paths and names without regard to case and reads "\"
+	// as "/".
+	Windows bool
+	// Variables are the values of {name} in paths, as Variables returns them.
+	Variables map[string]string
+	// Links are directories that are links to others, such as /bin to
+	// /usr/bin: policies and questions may name either.
+	Links map[string]string
+	// SecurePath is where the service finds bare names, in its order; with
+	// more than eight directories every question is denied.
+	SecurePath []string
+	// Group returns the id of a local group; nil knows none.
+	Group func(name string) (string, bool)
+	// Collections by UID, from the collections files.
+	Collections map[string]Collection
+	// Zone is the machine's; nil is UTC. Dates, times and days are read in it.
+	Zone *time.Location
+	// EnforceForAdministrators makes administrators subject to policy. If it
+	// is false they are allowed everything.
+	EnforceForAdministrators bool
+}
+
+// UnixSecurePath is the path on which the launcher finds bare names on Linux
+// and macOS (docs/settings.md).
+func UnixSecurePath() []string {
+	return []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+}
+
+// LinkCandidates are the top directories that Unix systems make links; the
+// caller looks which of them are, and fills Environment.Links.
+func LinkCandidates() []string {
+	return []string{"/bin", "/sbin", "/lib", "/lib64", "/tmp", "/etc", "/var"}
+}
+
+// Variables returns the path variables that mean the same for every user of a
+// machine (GOOS goos, agent root root). Those that differ by user, such as
+// {userdesktop}, are missing: a policy that uses them grants nothing.
+func Variables(goos, root string) map[string]string {
+	v := map[string]string{
+		"approot": root, "pluginroot": root + "/Plugins", "jobroot": root + "/Jobs",
+	}
+	switch goos {
+	case "windows":
+		maps.Copy(v, map[string]string{
+			"rootdir": "c:", "systemdrive": "c:", "systemroot": "c:/windows", "windows": "c:/windows",
+			"system32": "c:/windows/system32", "syswow64": "c:/windows/syswow64", "programfiles": "c:/program files",
+			"programfilesx86": "c:/program files (x86)", "programdata": "c:/programdata",
+		})
+	case "darwin":
+		maps.Copy(v, map[string]string{
+			"system": "/System", "library": "/Library", "applications": "/Applications", "volumes": "/Volumes",
+			"launchdaemons": "/Library/LaunchDaemons", "launchagents": "/Library/LaunchAgents", "home": "/Users",
+		})
+		fallthrough
+	default:
+		for name, value := range map[string]string{
+			"rootdir": "", "bin": "/bin", "etc": "/etc", "tmp": "/tmp", "usr": "/usr", "var": "/var", "home": "/home",
+		} {
+			if _, set := v[name]; !set {
+				v[name] = value
+			}
+		}
+	}
+	return v
+}
+
+// expand replaces {name} in pattern. It reports the first name that it does
+// not know, or "{" for a brace that nothing closes.
+func (e *Environment) expand(pattern string) (string, string) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(pattern, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), ""
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", "{"
+		}
+		value, known := e.Variables[e.fold(name)]
+		if !known {
+			return "", name
+		}
+		b.WriteString(value)
+		pattern = after
+	}
+}
+
+// fold brings a name into the form in which the system compares names.
+func (e *Environment) fold(s string) string {
+	if e.Windows {
+		return strings.ToLower(s)
+	}
+	return s
+}
+
+// slashes brings a path or pattern into the form in which paths are compared.
+func (e *Environment) slashes(s string) string {
+	if e.Windows {
+		return strings.ToLower(strings.ReplaceAll(s, `\`, "/"))
+	}
+	return s
+}
+
+// follow replaces a leading directory that is a link.
+func (e *Environment) follow(s string) string {
+	if !strings.HasPrefix(s, "/") {
+		return s
+	}
+	second := strings.IndexByte(s[1:], '/')
+	if second < 0 {
+		return s
+	}
+	if target, linked := e.Links[s[:second+1]]; linked {
+		return target + s[second+1:]
+	}
+	return s
+}
+
+// absolute reports whether s, after slashes, names one place from the root.
+func (e *Environment) absolute(s string) bool {
+	if e.Windows {
+		drive := len(s) > 2 && s[1] == ':' && s[2] == '/'
+		return (drive || strings.HasPrefix(s, "//")) && !strings.Contains(s+"/", "/../") && !strings.Contains(s+"/", "/./")
+	}
+	return strings.HasPrefix(s, "/") && path.Clean(s) == s
+}
+
+// directories returns the secure path with links followed, each once.
+func (e *Environment) directories() []string {
+	var list []string
+	for _, dir := range e.SecurePath {
+		dir = strings.TrimSuffix(e.follow(e.slashes(dir)+"/"), "/")
+		if !slices.Contains(list, dir) {
+			list = append(list, dir)
+		}
+	}
+	return list
+}

@@ -1,0 +1,191 @@
+package policy
+
+// index finds the rules whose program entry can meet a question, without
+// looking at the others: by hash, by whole path, by file name, by the literal
+// beginning of a pattern; what has none of these is looked at every time.
+// Below each of those, large groups are divided by user.
+type index struct {
+	rules   []rule
+	hashes  map[string]*bucket
+	paths   map[string]*bucket
+	names   map[string]*bucket
+	heads   map[string]*bucket // patterns by the text before their first "*"
+	lengths []int              // of the keys of heads, ascending
+	rest    bucket             // name patterns, "*", and rules open to every program
+}
+
+// posting is one program entry of one rule. entry is -1 for a rule that is
+// open to every program.
+type posting struct{ rule, entry int32 }
+
+// bucket holds the postings under one key.
+type bucket struct {
+	all     []posting // to look at for everyone
+	byName  map[string][]posting
+	byID    map[string][]posting
+	byGroup map[string][]posting
+}
+
+// divideAbove is the size from which dividing a bucket by user pays.
+const divideAbove = 16
+
+func newIndex(rules []rule) index {
+	x := index{
+		rules:  sorted(rules),
+		hashes: map[string]*bucket{}, paths: map[string]*bucket{},
+		names: map[string]*bucket{}, heads: map[string]*bucket{},
+	}
+	for i := range x.rules {
+		r := &x.rules[i]
+		if r.open {
+			x.rest.all = append(x.rest.all, posting{int32(i), -1})
+		}
+		for j := range r.programs {
+			b := x.bucketFor(&r.programs[j])
+			b.all = append(b.all, posting{int32(i), int32(j)})
+		}
+	}
+	x.rest.divide(x.rules)
+	for _, group := range []map[string]*bucket{x.hashes, x.paths, x.names, x.heads} {
+		for _, b := range group {
+			b.divide(x.rules)
+		}
+	}
+	return x
+}
+
+func (x *index) bucketFor(p *program) *bucket {
+	group, key := x.names, p.text
+	switch p.kind {
+	case byHash:
+		group = x.hashes
+	case byPath:
+		group = x.paths
+	case byPattern:
+		if p.glob.prefix == "" {
+			return &x.rest
+		}
+		group, key = x.heads, p.glob.prefix
+		x.addLength(len(key))
+	case byNamePattern, byAnything:
+		return &x.rest
+	}
+	b := group[key]
+	if b == nil {
+		b = &bucket{}
+		group[key] = b
+	}
+	return b
+}
+
+func (x *index) addLength(n int) {
+	at := 0
+	for at < len(x.lengths) && x.lengths[at] < n {
+		at++
+	}
+	if at < len(x.lengths) && x.lengths[at] == n {
+		return
+	}
+	x.lengths = append(x.lengths, 0)
+	copy(x.lengths[at+1:], x.lengths[at:])
+	x.lengths[at] = n
+}
+
+// divide moves the postings of rules for named users under their users.
+func (b *bucket) divide(rules []rule) {
+	if len(b.all) <= divideAbove {
+		return
+	}
+	b.byName, b.byID, b.byGroup = map[string][]posting{}, map[string][]posting{}, map[string][]posting{}
+	var stay []posting
+	for _, p := range b.all {
+		w := &rules[p.rule].who
+		if w.any || w.open {
+			stay = append(stay, p)
+			continue
+		}
+		for _, key := range w.names {
+			b.byName[key] = append(b.byName[key], p)
+		}
+		for _, key := range w.ids {
+			b.byID[key] = append(b.byID[key], p)
+		}
+		for _, key := range w.groups {
+			b.byGroup[key] = append(b.byGroup[key], p)
+		}
+	}
+	b.all = stay
+}
+
+// hit is a rule that a question meets.
+type hit struct {
+	rule int32
+	by   strength
+}
+
+// hits collects what a question meets. A rule may appear more than once.
+type hits []hit
+
+// find returns the rules that a meets, by rule and then by strength.
+func (x *index) find(a *asked, found hits) hits {
+	found = x.look(&x.rest, a, found)
+	if a.hash != "" {
+		found = x.look(x.hashes[a.hash], a, found)
+	}
+	found = x.look(x.names[a.base], a, found)
+	if a.otherBase != "" && a.otherBase != a.base {
+		found = x.look(x.names[a.otherBase], a, found)
+	}
+	found = x.lookPath(a.path, a, found)
+	for _, other := range a.others[:a.otherCount] {
+		found = x.lookPath(other, a, found)
+	}
+	return found
+}
+
+func (x *index) lookPath(path string, a *asked, found hits) hits {
+	found = x.look(x.paths[path], a, found)
+	for _, n := range x.lengths {
+		if n > len(path) {
+			break
+		}
+		found = x.look(x.heads[path[:n]], a, found)
+	}
+	return found
+}
+
+func (x *index) look(b *bucket, a *asked, found hits) hits {
+	if b == nil {
+		return found
+	}
+	found = x.try(b.all, a, found)
+	if b.byName == nil {
+		return found
+	}
+	found = x.try(b.byName[a.name], a, found)
+	if a.bare != a.name {
+		found = x.try(b.byName[a.bare], a, found)
+	}
+	found = x.try(b.byID[a.user], a, found)
+	for _, group := range a.groups {
+		found = x.try(b.byGroup[group], a, found)
+	}
+	return found
+}
+
+func (x *index) try(postings []posting, a *asked, found hits) hits {
+	for _, p := range postings {
+		r := &x.rules[p.rule]
+		by := restricts
+		if p.entry >= 0 {
+			by = r.programs[p.entry].match(a)
+		}
+		if by == nothing {
+			continue
+		}
+		if by = r.meets(a, by); by != nothing {
+			found = append(found, hit{p.rule, by})
+		}
+	}
+	return found
+}

@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"time"
+
+	"kpm/core"
+)
+
+// Limits of one policy file. They bound time and memory before anything in the
+// file is believed.
+const (
+	MaxFile     = 16 << 20 // bytes
+	maxPolicies = 20_000
+	maxEntries  = 20_000 // of one array
+	maxMembers  = 256    // of one object
+	maxText     = 4096   // bytes of one string
+)
+
+// Status says whether a policy acts.
+type Status string
+
+// The statuses (decision 8). Off and the two kinds of Monitor never change an
+// outcome.
+const (
+	Off              Status = "off"
+	Monitor          Status = "monitor"
+	MonitorAndNotify Status = "monitor_and_notify"
+	Enforce          Status = "enforce"
+)
+
+// The policy types that a question about an elevation is answered from, both
+// together (decision 30).
+const (
+	TypePrivilegeElevation = "PrivilegeElevation"
+	TypeCommandLine        = "CommandLine"
+)
+
+// Policy is one policy as it was written, checked for shape. Compile gives it
+// meaning.
+type Policy struct {
+	ID, Name string
+	Type     string // canonical spelling
+	Status   Status
+	// Controls are the known ones, in the file's order.
+	Controls []core.Control
+	// Users, Machines and Applications are the filters' entries, unresolved.
+	Users, Machines, Applications []string
+	Dates                         []DateRange
+	Times                         []TimeRange
+	// Days has bit n set for day n, Sunday being 0; zero means unset.
+	Days         uint8
+	Certificates []string
+	// Commands is Extension.AllowCommands; nil means unset.
+	Commands []string
+	// Doubtful is true when something in the file cannot be read with
+	// certainty: the policy grants nothing (decision 29).
+	Doubtful bool
+
+	File  string
+	Index int // place in the file, from 0
+}
+
+// DateRange is a span of days or instants. Days are whole and the last one
+// counts; instants are in milliseconds since 1970 and the last one counts.
+type DateRange struct {
+	FirstDay, LastDay civilDay
+	FromMS, ToMS      int64
+	Instants          bool
+}
+
+type civilDay struct {
+	year  int
+	month time.Month
+	day   int
+}
+
+// TimeRange is a span of seconds after midnight on the machine's wall clock.
+// From counts, To does not; To before From goes over midnight.
+type TimeRange struct{ From, To int }
+
+// Question is what a decision is asked about. Nothing in it is taken from the
+// user's environment.
+type Question struct {
+	EventType string
+	User      core.UserID
+	UserName  string
+	// Groups are group ids, as the kernel counts them.
+	Groups        []string
+	Administrator bool
+	Machine       string
+	// Path is the program with every link resolved. Requested is what the
+	// caller named: an absolute path or a bare name.
+	Path, Requested string
+	Hash            string // SHA-256, lower-case hex
+	Arguments       []string
+	Time            time.Time
+}
+
+// strength is how much of a policy a question meets.
+type strength uint8
+
+const (
+	nothing   strength = iota
+	restricts          // DENY and controls count
+	full               // it may grant as well
+)

@@ -1,0 +1,257 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kpm/core"
+)
+
+const fullModel = `{
+  "PolicyId": "p1", "PolicyName": "Restart nginx", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["MFA", "JUSTIFY"]}, "OnFailure": {"Command": ""}},
+  "NotificationMessage": "...", "NotificationRequiresAcknowledge": false, "RiskLevel": 50,
+  "Operator": "And",
+  "Rules": [
+    {"RuleName": "UserCheck", "ErrorMessage": "...", "RuleExpressionType": "BuiltInAction", "Expression": "CheckUser()"},
+    {"RuleName": "File", "ErrorMessage": "", "RuleExpressionType": "BuiltInAction", "Expression": "CheckFile( false )"},
+    {"RuleName": "Signer", "RuleExpressionType": "BuiltInAction", "Expression": "CheckCertificate(false)"}
+  ],
+  "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["*"],
+  "DateCheck": [{"StartDate": "2025-01-01", "EndDate": "2025-01-25"}, {"StartDate": 0, "EndDate": 1000}],
+  "TimeCheck": [{"StartTime": "9", "EndTime": "18"}, {"StartTime": "22:30", "EndTime": "06:15:30"}],
+  "DayCheck": [1, 5], "CertificationCheck": [], "Extension": {}
+}`
+
+func TestParseFullModel(t *testing.T) {
+	got, findings := Parse("p1.json", []byte(fullModel))
+	if len(findings) != 0 {
+		t.Errorf("findings: %v", findings)
+	}
+	want := []Policy{{
+		ID: "p1", Name: "Restart nginx", Type: TypePrivilegeElevation, Status: Enforce,
+		Controls: []core.Control{core.ControlMFA, core.ControlJustify},
+		Users:    []string{"*"}, Machines: []string{"*"}, Applications: []string{"*"},
+		Dates: []DateRange{
+			{FirstDay: civilDay{2025, 1, 1}, LastDay: civilDay{2025, 1, 25}},
+			{FromMS: 0, ToMS: 1000, Instants: true},
+		},
+		Times: []TimeRange{{9 * 3600, 18 * 3600}, {22*3600 + 30*60, 6*3600 + 15*60 + 30}},
+		Days:  1<<1 | 1<<5, Certificates: []string{}, File: "p1.json",
+	}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(DateRange{}, civilDay{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseMinimalLayout(t *testing.T) {
+	got, findings := Parse("m.json", []byte(`{"policyid": "m", "POLICYTYPE": "privilegeelevation", "Status": "enabled", "Controls": ["Allow"],
+		"Rules": [{"Operator": "And", "Expressions": []}],
+		"Filters": {"UserCheck": {"Users": ["alice"]}, "MachineCheck": {"Machines": ["*"]}, "ApplicationCheck": {"Applications": ["/usr/bin/id"]}}}`))
+	want := []Policy{{ID: "m", Type: TypePrivilegeElevation, Status: Enforce, Controls: []core.Control{core.ControlAllow},
+		Users: []string{"alice"}, Machines: []string{"*"}, Applications: []string{"/usr/bin/id"}, File: "m.json"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(DateRange{}, civilDay{})); diff != "" || len(findings) != 0 {
+		t.Error(diff, findings)
+	}
+}
+
+func TestParseArray(t *testing.T) {
+	got, findings := Parse("two.json", []byte("\xef\xbb\xbf[\n"+fullModel+",\n"+strings.Replace(fullModel, `"p1"`, `"p2"`, 1)+"]"))
+	if len(got) != 2 || got[0].ID != "p1" || got[1].ID != "p2" || got[1].Index != 1 || len(findings) != 0 {
+		t.Errorf("got %v, %v", got, findings)
+	}
+	if got, findings := Parse("none.json", []byte("[]")); len(got) != 0 || len(findings) != 0 {
+		t.Errorf("an empty array: got %v, %v", got, findings)
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	for text, want := range map[string]Status{
+		"off": Off, "disabled": Off, "Disabled": Off, "monitor": Monitor, "monitor_and_notify": MonitorAndNotify,
+		"enforce": Enforce, "enabled": Enforce, "ENFORCE": Enforce, "": Enforce,
+	} {
+		got, findings := Parse("s.json", edit(t, `"Status": "enforce"`, fmt.Sprintf(`"Status": %q`, text)))
+		if got[0].Status != want || got[0].Doubtful || len(findings) != 0 {
+			t.Errorf("Status %q: got %v, %v", text, got[0].Status, findings)
+		}
+	}
+	if got, _ := Parse("s.json", edit(t, `"RiskLevel": 50`, `"disabled": true`)); got[0].Status != Off {
+		t.Errorf("disabled: got %v", got[0].Status)
+	}
+}
+
+// edit returns the full model with one piece of text replaced.
+func edit(t *testing.T, old, new string) []byte {
+	t.Helper()
+	if strings.Count(fullModel, old) != 1 {
+		t.Fatalf("%q is in the model %d times", old, strings.Count(fullModel, old))
+	}
+	return []byte(strings.Replace(fullModel, old, new, 1))
+}
+
+// A fault names the file, the line, the policy, the place, what was found and
+// what was expected.
+func TestFaults(t *testing.T) {
+	for _, tc := range []struct {
+		name, old, new string
+		want           string
+	}{
+		{"not JSON", `"Operator": "And",`, `"Operator": "And"`, "f.json: found no valid JSON (line 6: "},
+		{"not an object", "", "", `f.json:1: policy 1 of the file, $: found 3, expected an object`},
+		{"no name", `"PolicyId": "p1", "PolicyName": "Restart nginx"`, `"PolicyId": ""`,
+			`f.json:1: policy 1 of the file, $.PolicyId: found none, expected a name that refusals and the journal can cite; add "PolicyId": "..."`},
+		{"unknown type", `"PrivilegeElevation"`, `"PriviligeElevation"`,
+			`f.json:2: policy "p1", $.PolicyType: found "PriviligeElevation", expected a documented policy type; PrivilegeElevation and CommandLine govern elevations`},
+		{"no type", `"PolicyType": "PrivilegeElevation", `, ``, `f.json: policy "p1", $.PolicyType: found none, expected a documented policy type`},
+		{"key twice", `"RiskLevel": 50`, `"status": "off"`, `f.json:4: policy "p1", $.Status: found the key twice, expected it once; readers differ in which`},
+		{"a number for a string", `"Status": "enforce"`, `"Status": 1`, `f.json:2: policy "p1", $.Status: found 1, expected a string`},
+		{"a string for an array", `"UserCheck": ["*"]`, `"UserCheck": "*"`, `f.json:11: policy "p1", $.UserCheck: found "*", expected an array; put it in [ ]`},
+		{"a number in a list", `"UserCheck": ["*"]`, `"UserCheck": ["*", 7]`, `f.json:11: policy "p1", $.UserCheck[1]: found 7, expected a string`},
+		{"a list for an object", `"Extension": {}`, `"Extension": []`, `$.Extension: found an array, expected an object`},
+		{"controls as text", `["MFA", "JUSTIFY"]`, `"MFA"`, `$.Actions.OnSuccess.Controls: found "MFA", expected an array`},
+		{"a rule that is text", `{"RuleName": "Signer", "RuleExpressionType": "BuiltInAction", "Expression": "CheckCertificate(false)"}`, `"CheckUser()"`, `$.Rules[2]: found "CheckUser()", expected an object`},
+		{"risk out of range", `"RiskLevel": 50`, `"RiskLevel": 101`, `$.RiskLevel: found 101, expected a whole number from 0 to 100`},
+		{"disabled as text", `"RiskLevel": 50`, `"disabled": "no"`, `$.disabled: found "no", expected true or false`},
+		{"zero byte", `"UserCheck": ["*"]`, `"UserCheck": ["bob\u0000"]`, `$.UserCheck[0]: found a zero byte, expected a string`},
+		{"long text", `"NotificationMessage": "..."`, `"NotificationMessage": "` + strings.Repeat("x", 5000) + `"`, `$.NotificationMessage: found a string of 5000 bytes, expected a string of at most 4096 bytes`},
+		{"not UTF-8", `"NotificationMessage": "..."`, "\"NotificationMessage\": \"\xff\"", `f.json: found text that is not UTF-8, expected UTF-8; save the file as UTF-8`},
+		{"terminal control", `"Status": "enforce"`, `"Status": ["\u001b[2J"]`, `$.Status: found an array, expected a string`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			data := []byte("3")
+			if tc.old != "" {
+				data = edit(t, tc.old, tc.new)
+			}
+			_, findings := Parse("f.json", data)
+			if !Faulty(findings) || !strings.Contains(findings[0].Error(), tc.want) {
+				t.Errorf("got %v\nwant %s", findings, tc.want)
+			}
+		})
+	}
+	if _, findings := Parse("f.json", make([]byte, MaxFile+1)); !Faulty(findings) {
+		t.Error("a file past the limit is no fault")
+	}
+	if _, findings := Parse("f.json", []byte("["+strings.Repeat("{},", maxPolicies)+"{}]")); !Faulty(findings) {
+		t.Error("policies past the limit are no fault")
+	}
+}
+
+// A doubt leaves the policy in the set and takes its right to grant.
+func TestDoubts(t *testing.T) {
+	for _, tc := range []struct{ name, old, new, path string }{
+		{"unknown control", `["MFA", "JUSTIFY"]`, `["MFA", "FINGERPRINT"]`, "$.Actions.OnSuccess.Controls[1]"},
+		{"unknown status", `"Status": "enforce"`, `"Status": "enforcing"`, "$.Status"},
+		{"unknown operator", `"Operator": "And"`, `"Operator": "Or"`, "$.Operator"},
+		{"unknown expression", `"CheckUser()"`, `"CheckRole()"`, "$.Rules[0].Expression"},
+		{"other argument", `"CheckFile( false )"`, `"CheckFile(true)"`, "$.Rules[1].Expression"},
+		{"signer in the expression", `"CheckCertificate(false)"`, `"CheckCertificate('Contoso')"`, "$.Rules[2].Expression"},
+		{"unknown expression type", `"BuiltInAction", "Expression": "CheckUser()"`, `"Script", "Expression": "CheckUser()"`, "$.Rules[0].RuleExpressionType"},
+		{"rule without expression", `"Expression": "CheckUser()"`, `"Operator": ""`, "$.Rules[0].Expression"},
+		{"minimal expression", `"Expression": "CheckUser()"`, `"Expressions": [{"Type": "Contains", "Value": "x"}]`, "$.Rules[0].Expressions"},
+		{"signers", `"CertificationCheck": []`, `"CertificationCheck": ["Contoso"]`, "$.CertificationCheck"},
+		{"a key one slip away", `"TimeCheck"`, `"TimeChek"`, "$.TimeChek"},
+		{"a nested key one slip away", `"OnFailure"`, `"OnFailures"`, "$.Actions.OnFailures"},
+		{"unknown filter", `"RiskLevel": 50`, `"ParentCheck": ["/usr/bin/make"]`, "$.ParentCheck"},
+		{"filter job", `"Extension": {}`, `"Extension": {"CustomFilterJobId": "j"}`, "$.Extension.CustomFilterJobId"},
+		{"unknown extension", `"Extension": {}`, `"Extension": {"DenyArguments": ["-f"]}`, "$.Extension.DenyArguments"},
+		{"allow list of the wrong type", `"Extension": {}`, `"Extension": {"AllowCommands": ["id"]}`, "$.Extension.AllowCommands"},
+		{"two layouts of a filter", `"RiskLevel": 50`, `"Filters": {"UserCheck": {"Users": ["bob"]}}`, "$.Filters.UserCheck"},
+		{"two lists of controls", `"RiskLevel": 50`, `"Controls": ["ALLOW"]`, "$.Controls"},
+		{"an empty entry", `"UserCheck": ["*"]`, `"UserCheck": ["*", " "]`, "$.UserCheck[1]"},
+		{"date the wrong way round", `"EndDate": "2025-01-25"`, `"EndDate": "2024-01-25"`, "$.DateCheck[0]"},
+		{"date that is none", `"EndDate": "2025-01-25"`, `"EndDate": "2025-02-30"`, "$.DateCheck[0]"},
+		{"half a span", `, "EndDate": "2025-01-25"`, ``, "$.DateCheck[0]"},
+		{"hour 24", `"EndTime": "18"`, `"EndTime": "24"`, "$.TimeCheck[0]"},
+		{"no span", `"EndTime": "18"`, `"EndTime": "9"`, "$.TimeCheck[0]"},
+		{"signed hour", `"EndTime": "18"`, `"EndTime": "+8"`, "$.TimeCheck[0]"},
+		{"day 7", `"DayCheck": [1, 5]`, `"DayCheck": [1, 7]`, "$.DayCheck[1]"},
+		{"day by name", `"DayCheck": [1, 5]`, `"DayCheck": ["Monday"]`, "$.DayCheck[0]"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			policies, findings := Parse("d.json", edit(t, tc.old, tc.new))
+			if Faulty(findings) || len(policies) != 1 || !policies[0].Doubtful {
+				t.Fatalf("got %+v, %v", policies, findings)
+			}
+			var paths []string
+			for _, f := range findings {
+				if f.Severity == Doubt {
+					paths = append(paths, f.Path)
+				}
+			}
+			if len(paths) != 1 || paths[0] != tc.path {
+				t.Errorf("doubts about %v, want one about %s", paths, tc.path)
+			}
+		})
+	}
+}
+
+// What does not concern an elevation is known, noted and left alone.
+func TestNotes(t *testing.T) {
+	for _, tc := range []struct{ name, data, path string }{
+		{"another type", `{"PolicyId": "x", "PolicyType": "FileAccess", "Extension": {"Folders": []}}`, "$.PolicyType"},
+		{"unknown key", strings.Replace(fullModel, `"RiskLevel": 50`, `"Colour": "red"`, 1), "$.Colour"},
+		{"a command on failure", strings.Replace(fullModel, `"Command": ""`, `"Command": "x"`, 1), "$.Actions.OnFailure.Command"},
+		{"no machines", strings.Replace(fullModel, `"MachineCheck": ["*"]`, `"MachineCheck": []`, 1), "$.MachineCheck"},
+		{"no users", strings.Replace(fullModel, `"UserCheck": ["*"], `, ``, 1), "$.UserCheck"},
+		{"no applications", strings.Replace(fullModel, `"ApplicationCheck": ["*"]`, `"ApplicationCheck": null`, 1), "$.ApplicationCheck"},
+		{"no controls", strings.Replace(fullModel, `["MFA", "JUSTIFY"]`, `[]`, 1), "$.Actions.OnSuccess.Controls"},
+	} {
+		policies, findings := Parse("n.json", []byte(tc.data))
+		if len(findings) != 1 || findings[0].Severity != Note || findings[0].Path != tc.path || policies[0].Doubtful {
+			t.Errorf("%s: got %v", tc.name, findings)
+		}
+	}
+}
+
+func TestServerKeysAreKnown(t *testing.T) {
+	data := strings.Replace(fullModel, `"RiskLevel": 50`, `"RiskLevel": 50, "OnSuccess": {"Controls": ["ALLOW"]}, "numberRequiredApprovers": 1,
+		"isApprovalLimitOneTime": false, "oneTimeApprovalLimit": 0, "approvalLimitRange": {}, "approvers": {}, "disabled": false`, 1)
+	if policies, findings := Parse("s.json", []byte(data)); len(findings) != 0 || len(policies[0].Controls) != 2 {
+		t.Errorf("got %v, controls %v", findings, policies[0].Controls)
+	}
+}
+
+func TestOneSlip(t *testing.T) {
+	for _, tc := range []struct {
+		a, b string
+		want bool
+	}{
+		{"Rules", "Rule", true}, {"Rules", "Ruless", true}, {"Rules", "rulez", true}, {"Rules", "uRles", true},
+		{"Rules", "Rulse", true}, {"Rules", "xRules", true}, {"Rules", "ules", true}, {"a", "", true},
+		{"Rules", "Rules", false}, {"Rules", "RULES", false}, {"Rules", "Rluse", false}, {"Rules", "Ru", false},
+		{"Rules", "Rulesss", false}, {"DateCheck", "TimeCheck", false}, {"", "", false},
+	} {
+		if got := oneSlip(tc.a, tc.b); got != tc.want {
+			t.Errorf("oneSlip(%q, %q) = %v", tc.a, tc.b, got)
+		}
+		if got := oneSlip(tc.b, tc.a); got != tc.want {
+			t.Errorf("oneSlip(%q, %q) = %v", tc.b, tc.a, got)
+		}
+	}
+}
+
+func TestParseCollections(t *testing.T) {
+	got, findings := ParseCollections("collections.json", []byte(`{
+		"AAAAAAAAAAAAAAAAAAAAAQ": {"Type": "User", "Values": ["alice", "#1000"]},
+		"x": {"type": "application", "values": ["/usr/bin/id"]}}`))
+	want := map[string]Collection{
+		"AAAAAAAAAAAAAAAAAAAAAQ": {KindUser, []string{"alice", "#1000"}},
+		"x":                      {KindApplication, []string{"/usr/bin/id"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(findings) != 0 {
+		t.Error(diff, findings)
+	}
+	for _, bad := range []string{
+		`[]`, `{`, `{"x": []}`, `{"x": {"Type": "colour", "Values": []}}`, `{"x": {"Type": "user"}}`,
+		`{"x": {"Type": "user", "Values": [1]}}`, `{"x": {"Type": "user", "Values": [""]}}`,
+		`{"x": {"Type": "user", "Values": []}, "x": {"Type": "user", "Values": []}}`,
+		`{"*": {"Type": "user", "Values": []}}`, `{"x": {"Tipe": "user", "Values": []}}`, "{\"x\xff\": {}}",
+	} {
+		if _, findings := ParseCollections("c.json", []byte(bad)); !Faulty(findings) {
+			t.Errorf("%s: no fault, %v", bad, findings)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package policy
+
+import (
+	"path"
+	"strings"
+)
+
+// program is one compiled entry of ApplicationCheck.
+type program struct {
+	kind programKind
+	text string // the hash, path or name
+	glob glob   // of a pattern
+}
+
+type programKind uint8
+
+const (
+	byHash    programKind = iota
+	byPath                // one whole path
+	byPattern             // a path with "*"
+	byName                // a file name in any directory
+	byNamePattern
+	byAnything
+)
+
+// match says how the entry meets the question. A policy grants on the resolved
+// path only; what the caller named is enough to restrict (decision 26). So is
+// a bare name outside the secure path: a file that users put elsewhere does
+// not become "apt" by being called so.
+func (p *program) match(a *asked) strength {
+	switch p.kind {
+	case byAnything:
+		return full
+	case byHash:
+		if p.text == a.hash {
+			return full
+		}
+		return nothing
+	case byName, byNamePattern:
+		if p.is(a.base) {
+			return a.baseStrength
+		}
+		if a.otherBase != "" && p.is(a.otherBase) {
+			return restricts
+		}
+		return nothing
+	}
+	if p.is(a.path) {
+		return full
+	}
+	for _, other := range a.others[:a.otherCount] {
+		if p.is(other) {
+			return restricts
+		}
+	}
+	return nothing
+}
+
+func (p *program) is(s string) bool {
+	if p.kind == byPattern || p.kind == byNamePattern {
+		return p.glob.match(s)
+	}
+	return p.text == s
+}
+
+// compileWhat reads entries: "*", a SHA-256 in hex, a path or file name with
+// variables and "*", or the UID of a collection of applications. open is true
+// if the policy restricts every program.
+func (c *compiler) compileWhat(p *Policy) (programs []program, open bool) {
+	if len(p.Applications) == 0 {
+		if p.Type == TypeCommandLine { // the documented exception: all elevated commands
+			return []program{{kind: byAnything}}, false
+		}
+		return nil, true
+	}
+	before := c.doubts
+	for i, entry := range p.Applications {
+		c.at("$.ApplicationCheck", i)
+		values := []string{entry}
+		if named, isCollection := c.collection(entry, KindApplication, ""); isCollection {
+			values = named.Values
+		} else if looksLikeUID(entry) {
+			c.doubt(quote(entry)+", which looks like a collection", "a collection of the collections file", "write a program that is really called so with its path")
+			continue
+		}
+		for _, v := range values {
+			if prog, ok := c.program(v); ok {
+				programs = append(programs, prog)
+			}
+		}
+	}
+	if c.doubts > before {
+		return nil, true
+	}
+	return programs, false
+}
+
+func (c *compiler) program(entry string) (program, bool) {
+	if isSHA256(entry) {
+		return program{kind: byHash, text: strings.ToLower(entry)}, true
+	}
+	text, unknown := c.env.expand(entry)
+	if unknown != "" {
+		c.doubt(quote("{"+strings.TrimPrefix(unknown, "{")+"}"), "a variable that means the same for every user", "write the path itself")
+		return program{}, false
+	}
+	text = c.env.slashes(text)
+	g := parseGlob(text)
+	switch {
+	case g.any():
+		return program{kind: byAnything}, true
+	case !strings.Contains(text, "/"):
+		if g.literal {
+			return program{kind: byName, text: text}, true
+		}
+		return program{kind: byNamePattern, glob: g}, true
+	case g.literal:
+		if clean := path.Clean(text); c.env.absolute(clean) && !strings.HasSuffix(text, "/") && clean == collapse(text) {
+			return program{kind: byPath, text: c.env.follow(clean)}, true
+		}
+	default:
+		text = c.env.follow(collapse(text))
+		g = parseGlob(text)
+		if !c.env.Windows && (strings.Contains(text+"/", "/./") || strings.Contains(text+"/", "/../")) {
+			break
+		}
+		if g.prefix == "" || strings.HasPrefix(text, "/") || c.env.Windows {
+			return program{kind: byPattern, glob: g}, true
+		}
+	}
+	c.doubt(quote(entry), "an absolute path to a program, a file name, a SHA-256, or a pattern", `write a folder as "/folder/*"`)
+	return program{}, false
+}
+
+// collapse makes one slash of several, which variables that end in one leave.
+func collapse(s string) string {
+	if strings.HasPrefix(s, "//") && strings.Contains(s, ":") {
+		return s
+	}
+	for strings.Contains(s, "//") {
+		s = strings.ReplaceAll(s, "//", "/")
+	}
+	return s
+}
+
+func isSHA256(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdefABCDEF") == ""
+}
+
+// command is one compiled entry of AllowCommands, read as in sudoers: the
+// program, then its arguments word for word. Without arguments any are
+// allowed; "*" inside a word stays inside it; "*" as the last word is any
+// number of arguments.
+type command struct {
+	program program
+	words   []glob
+	rest    bool // further arguments are allowed
+}
+
+func (c *command) match(a *asked) bool {
+	if c.program.match(a) != full {
+		return false
+	}
+	args := a.arguments
+	if len(args) < len(c.words) || len(args) > len(c.words) && !c.rest {
+		return false
+	}
+	for i := range c.words {
+		if !c.words[i].match(args[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *compiler) compileCommands(p *Policy) []command {
+	var list []command
+	for i, entry := range p.Commands {
+		c.at("$.Extension.AllowCommands", i)
+		words := strings.Fields(entry)
+		if strings.ContainsAny(entry, "\"'\\`$;|&<>()\n") && !c.env.Windows {
+			c.doubt(quote(entry), "words separated by spaces", `no shell reads this: use "*" within a word for an argument that holds spaces`)
+			continue
+		}
+		prog, ok := c.program(words[0])
+		if !ok {
+			continue
+		}
+		cmd := command{program: prog, rest: len(words) == 1}
+		for j, word := range words[1:] {
+			if word == "*" && j == len(words)-2 {
+				cmd.rest = true
+				break
+			}
+			cmd.words = append(cmd.words, parseGlob(word))
+		}
+		list = append(list, cmd)
+	}
+	return list
+}
