@@ -1,0 +1,315 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// ErrUnavailable is wrapped by every error of Append and Sync that means the
+// record is not there: the disk is full, the device failed, or the journal is
+// closed. What waits for such a record must not happen (decision 33).
+var ErrUnavailable = errors.New("the journal cannot be written")
+
+// headDelay is how far State/journal.head may lag behind what is durable.
+// Replacing a file durably costs as much as the record itself, so it is kept
+// off the path of a launch: records after the head are verified by their chain
+// alone.
+const headDelay = time.Second
+
+// Config says where the journal lies and what bounds it.
+type Config struct {
+	AuditDir string // segments, 0700
+	StateDir string // journal.head, 0700
+	// SegmentBytes is the size at which a new segment begins, 8 MiB if 0.
+	SegmentBytes int64
+	// KeepSegments is how many segments are kept, 64 if 0; at least 2.
+	KeepSegments int
+	// Mask are the rules for arguments whose values are not recorded.
+	Mask []*regexp.Regexp
+	// WriteAtomic replaces a file durably (core.Files).
+	WriteAtomic func(path string, data []byte, perm os.FileMode) error
+
+	open func(path string) (file, error) // tests put a failing disk here
+}
+
+// file is what the journal needs of a segment; *os.File is one.
+type file interface {
+	Write(p []byte) (int, error)
+	Sync() error
+	Truncate(size int64) error
+	Close() error
+}
+
+func openFile(path string) (file, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+}
+
+// Journal is the one writer. Its methods may be called concurrently.
+type Journal struct {
+	cfg Config
+
+	mu       sync.Mutex
+	file     file
+	at       position // the last record written
+	durable  uint64   // seq of the last record known to be on disk
+	first    uint64   // first seq of the oldest segment
+	open     openSet
+	torn     bool          // a partial line may follow at; cut it before the next
+	broken   error         // sticky: a sync failed, or Close
+	flushing chan struct{} // closed when the sync under way is done
+
+	headMu  sync.Mutex // one head writer at a time
+	written head       // what the head file says
+
+	dirty   chan struct{} // there is something that the head does not name
+	closing chan struct{}
+	kept    chan struct{} // closed when the keeper has ended
+}
+
+// Append writes r before it returns, so that it survives a crash of the
+// service; Sync makes it survive a power loss. After an error no part of r
+// remains, and a later Append works again once the disk does.
+func (j *Journal) Append(r Record) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.append(r); err != nil {
+		return fmt.Errorf("journal: append %s: %w: %w", r.Type, ErrUnavailable, err)
+	}
+	select {
+	case j.dirty <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (j *Journal) append(r Record) error {
+	if j.broken != nil {
+		return j.broken
+	}
+	r.Argv = mask(r.Argv, j.cfg.Mask)
+	line, err := j.encode(&r)
+	if err != nil {
+		return err
+	}
+	if j.at.Offset+int64(len(line)) > j.cfg.SegmentBytes {
+		if err := j.rotate(); err != nil {
+			return err
+		}
+		if line, err = j.encode(&r); err != nil { // rotate took a seq
+			return err
+		}
+	}
+	if j.torn {
+		if err := j.file.Truncate(j.at.Offset); err != nil {
+			return err
+		}
+		j.torn = false
+	}
+	if _, err := j.file.Write(line); err != nil {
+		// A full disk takes a part of the line: nobody may ever read it.
+		j.torn = j.file.Truncate(j.at.Offset) != nil
+		return err
+	}
+	j.advance(r, line)
+	return nil
+}
+
+// encode completes r as the next record and returns its line.
+func (j *Journal) encode(r *Record) ([]byte, error) {
+	r.Seq, r.Time, r.Prev = j.at.Seq+1, time.Now().UTC(), j.at.Hash
+	line, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(line) > MaxLine {
+		return nil, errLong
+	}
+	return append(line, '\n'), nil
+}
+
+func (j *Journal) advance(r Record, line []byte) {
+	j.at.Seq, j.at.Hash = r.Seq, hashLine(line[:len(line)-1])
+	j.at.Offset += int64(len(line))
+	j.open.apply(r)
+}
+
+// rotate begins a new segment, durably and under the lock: once per
+// SegmentBytes.
+func (j *Journal) rotate() error {
+	if err := j.file.Sync(); err != nil {
+		j.broken = err
+		return err
+	}
+	j.durable = j.at.Seq
+	if err := j.begin(); err != nil {
+		return err
+	}
+	return j.prune()
+}
+
+// begin makes a segment that starts with what is open and continues the chain,
+// and turns to it. Nothing has changed if it fails.
+func (j *Journal) begin() error {
+	r := Record{Type: Segment, Open: j.open.list()}
+	line, err := j.encode(&r)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(j.cfg.AuditDir, segmentName(r.Seq))
+	if err := j.cfg.WriteAtomic(path, line, 0o600); err != nil {
+		return err
+	}
+	next, err := j.cfg.open(path)
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	if j.file != nil {
+		j.file.Close() // synced; a Sync under way finds its records durable
+	}
+	j.file, j.torn = next, false
+	j.at.Segment, j.at.Offset = r.Seq, 0
+	j.advance(r, line)
+	j.durable = r.Seq
+	return nil
+}
+
+// prune lets the head name the new segment, so that the next start reads no
+// older one, and removes the oldest segments. It does so in that order: a
+// segment that is missing although the head counts on it is tampering.
+func (j *Journal) prune() error {
+	list, err := segments(j.cfg.AuditDir)
+	if err != nil {
+		return err
+	}
+	remove := list[:max(0, len(list)-j.cfg.KeepSegments)]
+	j.first = list[len(remove)]
+	if err := j.writeHead(j.at, j.first); err != nil {
+		return err
+	}
+	for _, seq := range remove {
+		if err := os.Remove(filepath.Join(j.cfg.AuditDir, segmentName(seq))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sync returns when every record appended before the call is on disk.
+// Concurrent callers share one sync, and Append goes on meanwhile. An error of
+// the device is final: what it lost cannot be known, so the journal stays
+// unavailable until the service starts again and reads it back.
+func (j *Journal) Sync(ctx context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	target := j.at.Seq
+	for {
+		switch {
+		case j.durable >= target:
+			return nil
+		case j.broken != nil:
+			return fmt.Errorf("journal: sync: %w: %w", ErrUnavailable, j.broken)
+		case ctx.Err() != nil:
+			return fmt.Errorf("journal: sync: %w", ctx.Err())
+		case j.flushing == nil:
+			j.flush()
+		default:
+			wait := j.flushing
+			j.mu.Unlock()
+			select {
+			case <-wait:
+			case <-ctx.Done():
+			}
+			j.mu.Lock()
+		}
+	}
+}
+
+// flush syncs what is written now, without the lock.
+func (j *Journal) flush() {
+	done, file, upto := make(chan struct{}), j.file, j.at.Seq
+	j.flushing = done
+	j.mu.Unlock()
+	err := file.Sync()
+	j.mu.Lock()
+	j.flushing = nil
+	close(done)
+	switch {
+	case err == nil:
+		j.durable = max(j.durable, upto)
+	case j.durable < upto: // not a file that rotate has synced and closed
+		j.broken = err
+	}
+}
+
+// keep makes records durable that nobody waits for, and lets the head follow,
+// at most once per headDelay.
+func (j *Journal) keep() {
+	defer close(j.kept)
+	for {
+		select {
+		case <-j.dirty:
+		case <-j.closing:
+			return
+		}
+		select {
+		case <-time.After(headDelay):
+		case <-j.closing:
+			return
+		}
+		if err := j.settle(); err != nil {
+			select { // again after headDelay; until then Append says what is wrong
+			case j.dirty <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// settle syncs, and writes the head if it is behind.
+func (j *Journal) settle() error {
+	j.mu.Lock()
+	at, first := j.at, j.first
+	j.mu.Unlock()
+	if err := j.Sync(context.Background()); err != nil {
+		return err
+	}
+	return j.writeHead(at, first)
+}
+
+// writeHead replaces the head unless it is as far already. at is durable.
+func (j *Journal) writeHead(at position, first uint64) error {
+	j.headMu.Lock()
+	defer j.headMu.Unlock()
+	next := head{position: at, First: first}
+	if at.Seq < j.written.Seq || next == j.written {
+		return nil
+	}
+	data, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	if err := j.cfg.WriteAtomic(filepath.Join(j.cfg.StateDir, headName), append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	j.written = next
+	return nil
+}
+
+// Close records the stop, makes everything durable and ends the keeper. It is
+// called once; Append and Sync fail afterwards.
+func (j *Journal) Close() error {
+	close(j.closing)
+	<-j.kept
+	err := errors.Join(j.Append(Record{Type: Stop}), j.settle())
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.broken = errors.New("it is closed")
+	return errors.Join(err, j.file.Close())
+}

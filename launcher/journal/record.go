@@ -1,0 +1,176 @@
+package journal
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"kpm/core"
+)
+
+// Type says what a record is about.
+type Type string
+
+// Record types. Those of a request are named in docs/wire.md, "States of a
+// request"; the others belong to the journal itself.
+const (
+	Segment Type = "segment" // begins a segment: what is open, carried over
+	Start   Type = "start"   // the service opened the journal
+	Stop    Type = "stop"    // the service closed it in good order
+
+	Opened     Type = "opened"
+	Evaluating Type = "evaluating"
+	Allowed    Type = "allowed"
+	Pending    Type = "pending"
+	Control    Type = "control"
+	Launching  Type = "launching"
+	Launched   Type = "launched"
+	Denied     Type = "denied"
+	Expired    Type = "expired"
+	Failed     Type = "failed"
+	Ended      Type = "ended"
+	Gone       Type = "gone" // the last process that an ended command had left is gone
+)
+
+// Record is one line. Append sets Seq, Time and Prev and masks Argv; the
+// caller sets Type and the fields that belong to it.
+type Record struct {
+	Seq     uint64         `json:"seq"`
+	Time    time.Time      `json:"time"`
+	Type    Type           `json:"type"`
+	Request core.RequestID `json:"request,omitempty"`
+
+	// opened: who, what and where.
+	UserID    core.UserID      `json:"userId,omitempty"`
+	User      string           `json:"user,omitempty"`
+	TargetID  core.UserID      `json:"targetId,omitempty"`
+	Target    string           `json:"target,omitempty"`
+	Program   *core.Executable `json:"program,omitempty"`
+	Argv      []string         `json:"argv,omitempty"`
+	Directory string           `json:"directory,omitempty"`
+	Seal      string           `json:"seal,omitempty"`
+
+	// Transitions: who caused it, why, and what the caller is told.
+	By       string           `json:"by,omitempty"`
+	Cause    string           `json:"cause,omitempty"`
+	Message  string           `json:"message,omitempty"`
+	Controls []core.Control   `json:"controls,omitempty"`
+	Policies []core.PolicyRef `json:"policies,omitempty"`
+
+	// launched, ended and failed.
+	Child  *Child           `json:"child,omitempty"`
+	Exit   *core.ExitStatus `json:"exit,omitempty"`
+	Millis int64            `json:"millis,omitempty"` // from launched to ended
+	// Left is true when processes of the launch group outlive the record:
+	// background processes, or the command itself when the service stops.
+	Left   bool `json:"left,omitempty"`
+	Killed int  `json:"killed,omitempty"` // processes ended after a restart
+
+	// segment.
+	Open []Unfinished `json:"open,omitempty"`
+
+	// start: what was wrong with the journal when it was opened.
+	Cut   int64  `json:"cut,omitempty"` // bytes of an unfinished tail, removed
+	Fault string `json:"fault,omitempty"`
+
+	// Prev is the SHA-256 (hex) of the line before this one.
+	Prev string `json:"prev"`
+}
+
+// Child is a process that was launched, named so that a restarted service
+// finds it and no other.
+type Child struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"`
+	Group string `json:"group,omitempty"`
+}
+
+// ID returns the child as the ports name it.
+func (c Child) ID() core.ProcessID { return core.ProcessID{PID: c.PID, Start: c.Start} }
+
+// Unfinished is something that a restarted service must deal with: a request
+// without a final record, or, if Last is Ended, the processes that one left.
+type Unfinished struct {
+	Request core.RequestID `json:"request"`
+	Since   uint64         `json:"since"` // seq of its opened record
+	Last    Type           `json:"last"`
+	Child   *Child         `json:"child,omitempty"`
+}
+
+// openSet follows the records and knows what is open after each.
+type openSet map[core.RequestID]Unfinished
+
+func (s openSet) apply(r Record) {
+	switch r.Type {
+	case Segment:
+		clear(s)
+		for _, o := range r.Open {
+			s[o.Request] = o
+		}
+	case Opened:
+		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Opened}
+	case Denied, Expired, Failed, Gone:
+		delete(s, r.Request)
+	case Ended:
+		if !r.Left {
+			delete(s, r.Request)
+			return
+		}
+		s.update(r)
+	case Evaluating, Allowed, Pending, Launching, Launched:
+		s.update(r)
+	}
+}
+
+func (s openSet) update(r Record) {
+	o, ok := s[r.Request]
+	if !ok {
+		return
+	}
+	o.Last = r.Type
+	if r.Child != nil {
+		o.Child = r.Child
+	}
+	s[r.Request] = o
+}
+
+// list returns the set in order of opening.
+func (s openSet) list() []Unfinished {
+	list := make([]Unfinished, 0, len(s))
+	for _, o := range s {
+		list = append(list, o)
+	}
+	slices.SortFunc(list, func(a, b Unfinished) int { return cmp.Compare(a.Since, b.Since) })
+	return list
+}
+
+const masked = "***"
+
+// mask returns argv with the values of secret arguments replaced
+// (docs/settings.md, "Journal:MaskArguments"): what follows "=", else the next
+// argument.
+func mask(argv []string, rules []*regexp.Regexp) []string {
+	var out []string
+	hide := func(i int, value string) {
+		if out == nil {
+			out = slices.Clone(argv)
+		}
+		out[i] = value
+	}
+	for i, arg := range argv {
+		secret := slices.ContainsFunc(rules, func(r *regexp.Regexp) bool { return r.MatchString(arg) })
+		name, _, assigned := strings.Cut(arg, "=")
+		switch {
+		case secret && assigned:
+			hide(i, name+"="+masked)
+		case secret && i+1 < len(argv):
+			hide(i+1, masked)
+		}
+	}
+	if out == nil {
+		return argv
+	}
+	return out
+}

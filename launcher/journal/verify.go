@@ -1,0 +1,99 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+)
+
+// Report is the result of Verify.
+type Report struct {
+	Segments int    `json:"segments"`
+	Records  int    `json:"records"`
+	First    uint64 `json:"first"` // seq of the oldest record
+	Last     uint64 `json:"last"`
+	Head     uint64 `json:"head"` // seq that the head names
+	// Unfinished is the length of a last line without an end, in bytes: being
+	// written, or cut off by a crash.
+	Unfinished int64 `json:"unfinished,omitempty"`
+	// Noted are faults that the service itself found when it started.
+	Noted []string `json:"noted,omitempty"`
+	// Fault is the first fault; nothing after it was read.
+	Fault *Fault `json:"fault,omitempty"`
+}
+
+// Verify reads the whole journal, which may be in use, and checks every record
+// against the one before it and against the head. An error means that it could
+// not be read; faults are in the Report.
+func Verify(ctx context.Context, auditDir, stateDir string) (Report, error) {
+	for {
+		before, _ := readHead(stateDir)
+		report, err := verify(ctx, auditDir, stateDir)
+		if err == nil && report.Fault == nil {
+			return report, nil
+		}
+		// The service may have removed old segments meanwhile; the head tells.
+		if after, _ := readHead(stateDir); after.First == before.First {
+			if err != nil {
+				err = fmt.Errorf("journal: verify: %w", err)
+			}
+			return report, err
+		}
+	}
+}
+
+func verify(ctx context.Context, auditDir, stateDir string) (Report, error) {
+	headFile := filepath.Join(stateDir, headName)
+	h, headErr := readHead(stateDir)
+	list, err := segments(auditDir)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{Segments: len(list), Head: h.Seq}
+	switch {
+	case errors.Is(headErr, fs.ErrNotExist) && len(list) == 0:
+		return report, fmt.Errorf("no journal in %s: %w", auditDir, fs.ErrNotExist)
+	case errors.Is(headErr, fs.ErrNotExist):
+		report.Fault = &Fault{File: headFile, Found: "no such file", Expected: "the head of the segments in " + auditDir}
+		return report, nil
+	case errors.Is(headErr, errHead):
+		report.Fault = &Fault{File: headFile, Found: headErr.Error(), Expected: "a head"}
+		return report, nil
+	case headErr != nil:
+		return report, headErr
+	case h.Seq > 0 && (len(list) == 0 || list[0] > h.First):
+		report.Fault = &Fault{File: filepath.Join(auditDir, segmentName(h.First)), Found: "no such file",
+			Expected: "the oldest segment kept, as the head says"}
+		return report, nil
+	}
+	if len(list) > 0 {
+		report.First = list[0]
+	}
+	walk := chain{head: h, visit: func(r Record) {
+		report.Records++
+		if r.Fault != "" {
+			report.Noted = append(report.Noted, fmt.Sprintf("record %d, %s: %s", r.Seq, r.Time.Format("2006-01-02 15:04:05Z07:00"), r.Fault))
+		}
+	}}
+	for i, seq := range list {
+		if ctx.Err() != nil {
+			return report, ctx.Err()
+		}
+		fault, err := walk.segment(auditDir, seq)
+		report.Last = walk.at.Seq
+		if err != nil {
+			return report, err
+		}
+		if fault != nil && walk.partial && i == len(list)-1 && walk.at.Seq >= h.Seq {
+			report.Unfinished = walk.tail
+			return report, nil
+		}
+		if report.Fault = fault; fault != nil {
+			return report, nil
+		}
+	}
+	report.Fault = walk.short(auditDir)
+	return report, nil
+}
