@@ -1,0 +1,221 @@
+package request
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"kpm/core"
+)
+
+// Errors of facts that change nothing.
+var (
+	ErrUnknown      = errors.New("no such request")
+	ErrConflict     = errors.New("the request is not in a state for this")
+	ErrNotPermitted = errors.New("not permitted to do this to the request")
+	ErrTooMany      = errors.New("too many open requests")
+)
+
+// Fact is something that happened to a request, and what is known about it.
+type Fact struct {
+	Cause Cause
+	By    core.Principal
+	// Message says why, in words that the caller may be told.
+	Message  string
+	Policies []core.PolicyRef
+	// Controls are what Pend requires; for Satisfy, the one control.
+	Controls []core.Control
+	// Child and Group name what Held holds.
+	Child core.ProcessID
+	Group string
+	// Exit is how the child of Exited ended, nil if it has not: the service
+	// stops and the command goes on. Left is true if any process of it goes on.
+	Exit *core.ExitStatus
+	Left bool
+}
+
+// Recorder writes the journal record of a transition or a control before the
+// request moves. It is called with the request locked and must not call back.
+type Recorder func(id core.RequestID, record string, f Fact) error
+
+// recordControl is the record of a control, which is no transition.
+const recordControl = "control"
+
+// Request is one elevation request. Its methods may be called concurrently.
+type Request struct {
+	id     core.RequestID
+	limits Limits
+	record Recorder
+	forget func(*Request) // called once, on becoming final, not under mu
+
+	mu        sync.Mutex
+	state     State
+	last      Fact // what led to state
+	required  []core.Control
+	satisfied []core.Control
+	timer     *time.Timer // the deadline of state
+	changed   chan struct{}
+}
+
+// ID returns the request's name.
+func (r *Request) ID() core.RequestID { return r.id }
+
+// View returns the state, the fact that led to it, and a channel that is closed
+// when both are no longer true.
+func (r *Request) View() (State, Fact, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state, r.last, r.changed
+}
+
+// Missing returns the required controls that have not been recorded.
+func (r *Request) Missing() []core.Control {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.missing()
+}
+
+func (r *Request) missing() []core.Control {
+	return slices.DeleteFunc(slices.Clone(r.required), func(c core.Control) bool {
+		return slices.Contains(r.satisfied, c)
+	})
+}
+
+// Apply moves the request. It returns ErrConflict when the table has no such
+// row, ErrNotPermitted when f.By is not the row's actor, and otherwise the
+// recorder's error. A transition that cannot be recorded does not happen and
+// the request fails instead; one that ends the request ends it in any case,
+// since nothing can be granted any more.
+func (r *Request) Apply(f Fact) error {
+	if f.Cause == Satisfied {
+		return fmt.Errorf("request: %s: only Satisfy does this: %w", f.Cause, ErrConflict)
+	}
+	r.mu.Lock()
+	err := r.apply(f)
+	final := r.state.Final()
+	r.mu.Unlock()
+	if final {
+		r.forget(r)
+	}
+	return err
+}
+
+// Satisfy records that the controls in f have been verified. When none is
+// missing any more the request is allowed. Controls that were not asked for
+// are refused: nobody may collect them in advance.
+func (r *Request) Satisfy(f Fact) error {
+	r.mu.Lock()
+	err := r.satisfy(f)
+	final := r.state.Final()
+	r.mu.Unlock()
+	if final {
+		r.forget(r)
+	}
+	return err
+}
+
+func (r *Request) satisfy(f Fact) error {
+	f.Cause = Satisfied
+	if _, err := r.permitted(f); err != nil {
+		return err
+	}
+	for _, c := range f.Controls {
+		if !slices.Contains(r.required, c) {
+			return fmt.Errorf("request: control %s is not required: %w", c, ErrConflict)
+		}
+	}
+	if err := r.record(r.id, recordControl, f); err != nil {
+		return r.unrecorded(recordControl, err)
+	}
+	r.satisfied = append(r.satisfied, f.Controls...)
+	if len(r.missing()) > 0 {
+		return nil
+	}
+	f.Controls = nil
+	return r.apply(f)
+}
+
+// permitted finds the row for f and checks who says so.
+func (r *Request) permitted(f Fact) (Transition, error) {
+	t, ok := find(r.state, f.Cause)
+	if !ok {
+		return t, fmt.Errorf("request: %s in state %s: %w", f.Cause, r.state, ErrConflict)
+	}
+	if !t.By.is(f.By, r.id) {
+		return t, fmt.Errorf("request: %s by %s, only %s may: %w", f.Cause, f.By, t.By, ErrNotPermitted)
+	}
+	return t, nil
+}
+
+func (r *Request) apply(f Fact) error {
+	t, err := r.permitted(f)
+	if err != nil {
+		return err
+	}
+	if t.To == Pending && len(f.Controls) == 0 {
+		return fmt.Errorf("request: %s without controls would be an allow: %w", f.Cause, ErrConflict)
+	}
+	// ALLOW is a decision, or every required control. Nothing else gets here,
+	// and this line is what a reviewer needs to see (decision 25).
+	if t.To == Allowed && t.From == Pending && len(r.missing()) > 0 {
+		return fmt.Errorf("request: %s with controls missing: %w", f.Cause, ErrConflict)
+	}
+	if err := r.record(r.id, t.Record, f); err != nil {
+		if !t.To.Final() {
+			return r.unrecorded(t.Record, err)
+		}
+		r.enter(t.To, f)
+		return fmt.Errorf("request: record %s: %w", t.Record, err)
+	}
+	if t.To == Pending {
+		r.required = slices.Clone(f.Controls)
+	}
+	r.enter(t.To, f)
+	return nil
+}
+
+// unrecorded fails a request whose next step could not be written. The failure
+// is recorded if the journal works again by now.
+func (r *Request) unrecorded(record string, err error) error {
+	f := Fact{Cause: Fault, By: core.ServicePrincipal(), Message: "the journal cannot be written"}
+	err = fmt.Errorf("request: record %s: %w", record, err)
+	if t, ok := find(r.state, Fault); ok {
+		r.enter(t.To, f)
+		err = errors.Join(err, r.record(r.id, t.Record, f))
+	}
+	return err
+}
+
+// enter changes the state, starts its deadline and tells who waits.
+func (r *Request) enter(s State, f Fact) {
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.state, r.last = s, f
+	close(r.changed)
+	r.changed = make(chan struct{})
+	wait, late := r.limits.deadline(s)
+	if wait == 0 {
+		r.timer = nil
+		return
+	}
+	r.timer = time.AfterFunc(wait, func() { r.expire(s, late) })
+}
+
+// expire applies a deadline, unless the request has moved on. No state is
+// entered twice, so that s says which deadline it was.
+func (r *Request) expire(s State, late Fact) {
+	r.mu.Lock()
+	if r.state == s {
+		// An error changes nothing: the deadline leads to a final state, which
+		// is entered whether or not it can be recorded.
+		_ = r.apply(late)
+	}
+	final := r.state.Final()
+	r.mu.Unlock()
+	if final {
+		r.forget(r)
+	}
+}

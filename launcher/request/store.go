@@ -1,0 +1,125 @@
+package request
+
+import (
+	"fmt"
+	"sync"
+
+	"kpm/core"
+)
+
+// remembered is how many finished requests are known by their state, so that a
+// second launch of one is told that it comes too late.
+const remembered = 1024
+
+// Store holds the open requests.
+type Store struct {
+	limits Limits
+	record Recorder
+
+	mu       sync.Mutex
+	reserved int
+	perUser  map[core.UserID]int
+	open     map[core.RequestID]*Request
+	finals   map[core.RequestID]State
+	order    []core.RequestID // of finals, oldest first
+}
+
+// NewStore returns an empty store whose requests are recorded by record.
+func NewStore(limits Limits, record Recorder) *Store {
+	return &Store{
+		limits:  limits,
+		record:  record,
+		perUser: map[core.UserID]int{},
+		open:    map[core.RequestID]*Request{},
+		finals:  map[core.RequestID]State{},
+	}
+}
+
+// Reserve takes one of the user's places, before any work is done for them, or
+// returns ErrTooMany. release gives it back; it is called once.
+func (s *Store) Reserve(user core.UserID) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reserved >= s.limits.MaxOpen {
+		return nil, fmt.Errorf("request: %d are open: %w", s.reserved, ErrTooMany)
+	}
+	if s.perUser[user] >= s.limits.MaxOpenPerUser {
+		return nil, fmt.Errorf("request: user %s has %d open: %w", user, s.perUser[user], ErrTooMany)
+	}
+	s.reserved++
+	s.perUser[user]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reserved--
+		if s.perUser[user]--; s.perUser[user] == 0 {
+			delete(s.perUser, user)
+		}
+	}, nil
+}
+
+// Open adds a request in state Opened. The caller holds a reservation and has
+// journalled it.
+func (s *Store) Open(id core.RequestID) *Request {
+	r := &Request{id: id, limits: s.limits, record: s.record, forget: s.forget, state: Opened, changed: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[id] = r
+	return r
+}
+
+// Get returns an open request, ErrConflict for one that has finished, and
+// ErrUnknown for one that never was or is long forgotten.
+func (s *Store) Get(id core.RequestID) (*Request, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.open[id]; ok {
+		return r, nil
+	}
+	if state, ok := s.finals[id]; ok {
+		return nil, fmt.Errorf("request: it is %s: %w", state, ErrConflict)
+	}
+	return nil, fmt.Errorf("request: %w", ErrUnknown)
+}
+
+// State returns the state of an open or recently finished request.
+func (s *Store) State(id core.RequestID) (State, bool) {
+	s.mu.Lock()
+	r, open := s.open[id]
+	final, finished := s.finals[id]
+	s.mu.Unlock()
+	if open {
+		state, _, _ := r.View()
+		return state, true
+	}
+	return final, finished
+}
+
+// All returns the open requests.
+func (s *Store) All() []*Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*Request, 0, len(s.open))
+	for _, r := range s.open {
+		list = append(list, r)
+	}
+	return list
+}
+
+// forget moves a request to the finished ones. It may be called twice: a
+// deadline and a fact that comes too late both see a final state.
+func (s *Store) forget(r *Request) {
+	state, _, _ := r.View()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.open[r.id]; !ok {
+		return
+	}
+	delete(s.open, r.id)
+	s.finals[r.id] = state
+	s.order = append(s.order, r.id)
+	if len(s.order) > remembered {
+		delete(s.finals, s.order[0])
+		s.order = s.order[1:]
+	}
+}
