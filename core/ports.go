@@ -30,6 +30,10 @@ type Files interface {
 	// that cannot be read from, of a file or a directory. It never blocks,
 	// whatever the path names.
 	Locate(path string) (*os.File, error)
+	// LocateProtected is Locate for a path that must lead to the same object
+	// later on: every directory and link on the way, and what is found, must
+	// be Protected. A regular file or a directory.
+	LocateProtected(path string) (*os.File, error)
 	// Inspect says what f is.
 	Inspect(f *os.File) (FileInfo, error)
 	// Protected reports nil when f, a regular file or directory, and every
