@@ -1,0 +1,85 @@
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"kpm/core"
+)
+
+// ErrSettings is wrapped by every error of Settings.
+var ErrSettings = errors.New("settings")
+
+// maxSettings bounds the answer in bytes.
+const maxSettings = 1 << 20
+
+// Settings fetches the effective settings of a plugin, a flat object of strings
+// (docs/settings.md), within at most five seconds.
+//
+// One GET does not need net/http: HTTP/1.0 asks for an answer that ends with
+// the connection, and that is all there is to read.
+func Settings(ctx context.Context, network Network, plugin string) (map[string]string, error) {
+	if !core.ValidName(plugin) {
+		return nil, fmt.Errorf("sdk: %w: %q is no plugin id", ErrSettings, plugin)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	conn, err := network.DialAPI(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := fmt.Fprintf(conn, "GET /api/PluginSettings/%s HTTP/1.0\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n", plugin); err != nil {
+		return nil, fmt.Errorf("sdk: %w: %w", ErrSettings, err)
+	}
+	status, body, err := readAnswer(conn)
+	if err != nil {
+		return nil, fmt.Errorf("sdk: %w of %s: %w", ErrSettings, plugin, err)
+	}
+	if status != "200" {
+		return nil, fmt.Errorf("sdk: %w of %s: the API answered %s %s", ErrSettings, plugin, status, problem(body))
+	}
+	var values map[string]string
+	if err := json.Unmarshal(body, &values); err != nil {
+		return nil, fmt.Errorf("sdk: %w of %s: %w", ErrSettings, plugin, err)
+	}
+	return values, nil
+}
+
+// readAnswer reads an HTTP/1.0 response to its end.
+func readAnswer(r io.Reader) (status string, body []byte, err error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxSettings+1))
+	if err != nil {
+		return "", nil, err
+	}
+	if len(data) > maxSettings {
+		return "", nil, fmt.Errorf("an answer of more than %d bytes", maxSettings)
+	}
+	head, body, whole := bytes.Cut(data, []byte("\r\n\r\n"))
+	if !whole {
+		return "", nil, errors.New("an answer that is cut short")
+	}
+	line, _, _ := strings.Cut(string(head), "\r\n")
+	words := strings.Fields(line)
+	if len(words) < 2 || !strings.HasPrefix(words[0], "HTTP/1.") {
+		return "", nil, fmt.Errorf("an answer that is not HTTP: %.40q", line)
+	}
+	return words[1], body, nil
+}
+
+// problem takes what a person can use from problem details (RFC 9457).
+func problem(body []byte) string {
+	var p struct{ Title, Detail string }
+	if json.Unmarshal(body, &p) != nil {
+		return ""
+	}
+	return strings.TrimSpace(p.Title + " " + p.Detail)
+}
