@@ -258,10 +258,14 @@ func TestCloseDrains(t *testing.T) {
 
 func TestMainEndsOnSIGTERM(t *testing.T) {
 	bus := sdktest.New(t)
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
 	running := make(chan struct{})
 	go func() {
 		<-running
-		syscall.Kill(os.Getpid(), syscall.SIGTERM)
+		self.Signal(syscall.SIGTERM)
 	}()
 	code := sdk.Main(sdk.Config{ID: "MyBridge", Network: bus.Network()}, func(ctx context.Context, a *sdk.Agent) error {
 		close(running)
