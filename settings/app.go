@@ -223,14 +223,23 @@ func setLogLevel(a *App, raw json.RawMessage) error {
 	if err := decode(raw, &name); err != nil {
 		return err
 	}
+	level, ok := ParseLevel(name)
+	if !ok {
+		return errNotAllowed
+	}
+	a.LogLevel = level
+	return nil
+}
+
+// ParseLevel returns the level of a published name, in any letter case.
+func ParseLevel(name string) (slog.Level, bool) {
 	for level, known := range map[slog.Level]string{
 		LevelTrace: "trace", slog.LevelDebug: "debug", slog.LevelInfo: "information",
 		slog.LevelWarn: "warning", slog.LevelError: "error", LevelCritical: "critical",
 	} {
 		if strings.ToLower(name) == known {
-			a.LogLevel = level
-			return nil
+			return level, true
 		}
 	}
-	return errNotAllowed
+	return 0, false
 }

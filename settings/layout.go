@@ -2,12 +2,25 @@ package settings
 
 import (
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
 // SecurePath is where programs given by a bare name are looked for, and the
 // PATH of every plugin and task.
 const SecurePath = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+// DefaultRoot is where the agent is installed when nothing says otherwise
+// (decision 2).
+func DefaultRoot() string {
+	switch runtime.GOOS {
+	case "windows":
+		return `C:\Program Files\KeeperPrivilegeManager`
+	case "darwin":
+		return "/usr/local/KeeperPrivilegeManager"
+	}
+	return "/opt/KeeperPrivilegeManager"
+}
 
 // Layout is an agent root: every path of it has one method (decisions 2 and 5).
 type Layout struct{ root, plugins string }
