@@ -42,7 +42,7 @@ func copyDir(t testing.TB) string {
 	return dir
 }
 
-func entries(t *testing.T, dir string) []string {
+func entries(t testing.TB, dir string) []string {
 	t.Helper()
 	list, err := os.ReadDir(dir)
 	must(t, err)

@@ -24,6 +24,8 @@ func TestLocateProtected(t *testing.T) {
 		os.Symlink(filepath.Join(mine, "tool"), filepath.Join(theirs, "link")),
 		os.Symlink("../theirs/link", filepath.Join(mine, "detour")),
 		os.Symlink("/bin/sh", filepath.Join(mine, "shell")),
+		os.Symlink("tool", filepath.Join(mine, "lent")),
+		os.Lchown(filepath.Join(mine, "lent"), 65534, 65534),
 		os.Chown(theirs, 65534, 65534),
 	} {
 		if err != nil {
@@ -58,6 +60,7 @@ func TestLocateProtected(t *testing.T) {
 		theirs + "/tool": core.ErrNotProtected, // root's, but in somebody's directory
 		theirs + "/link": core.ErrNotProtected, // leads to a protected file, today
 		mine + "/detour": core.ErrNotProtected, // the same, one link further
+		mine + "/lent":   core.ErrNotProtected, // in a sticky directory its owner could change it
 		mine + "/none":   fs.ErrNotExist,
 		"/dev/null":      core.ErrNotProtected,
 		"tool":           fs.ErrInvalid,

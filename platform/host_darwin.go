@@ -1,0 +1,20 @@
+//go:build darwin
+
+package platform
+
+import "kpm/platform/darwin"
+
+// New returns this machine's ports.
+func New(Options) (Host, error) {
+	return Host{
+		Files:         darwin.Files{},
+		Launcher:      darwin.Launcher{},
+		Tree:          darwin.Tree{},
+		Terminals:     darwin.Terminals{},
+		Transport:     darwin.Transport{},
+		Accounts:      darwin.Accounts{},
+		Peers:         darwin.Peers{},
+		ProtectedRoot: darwin.Files{}.ProtectedRoot,
+		Close:         func() error { return nil },
+	}, nil
+}

@@ -1,0 +1,20 @@
+//go:build windows
+
+package platform
+
+import "kpm/platform/windows"
+
+// New returns this machine's ports.
+func New(Options) (Host, error) {
+	return Host{
+		Files:         windows.Files{},
+		Launcher:      windows.Launcher{},
+		Tree:          windows.Tree{},
+		Terminals:     windows.Terminals{},
+		Transport:     windows.Transport{},
+		Accounts:      windows.Accounts{},
+		Peers:         windows.Peers{},
+		ProtectedRoot: windows.Files{}.ProtectedRoot,
+		Close:         func() error { return nil },
+	}, nil
+}

@@ -1,0 +1,325 @@
+//go:build linux
+
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+const (
+	// maxDescriptors is how many descriptors one message carries: the five of
+	// a Request frame (docs/wire.md, "Door frames") and room to spare.
+	maxDescriptors = 8
+	// maxSocketPath is what sun_path holds besides its terminator (unix(7)).
+	maxSocketPath = 107
+)
+
+// Transport listens on unix sockets. Everyone may connect to them: who
+// connects is asked of the kernel, connection by connection.
+type Transport struct{}
+
+var _ core.LocalTransport = Transport{}
+
+// ListenDoor implements core.LocalTransport.
+func (Transport) ListenDoor(path string) (core.DoorListener, error) {
+	l, err := listen(path)
+	if err != nil {
+		return nil, err
+	}
+	return doorListener{l}, nil
+}
+
+// ListenLocal implements core.LocalTransport.
+func (Transport) ListenLocal(path string) (net.Listener, error) {
+	l, err := listen(path)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Dial connects to a socket of any path length.
+func (Transport) Dial(path string) (*net.UnixConn, error) {
+	dir, err := openSocketDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("connect %s: %w", path, err)
+	}
+	defer unix.Close(dir)
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socketName(dir, path), Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("connect %s: %w", path, err)
+	}
+	return conn, nil
+}
+
+// localListener is a listening socket that takes its name with it.
+type localListener struct {
+	*net.UnixListener
+	path   string
+	dir    int // open while the socket has its name
+	node   node
+	closer func() error
+}
+
+// listen binds path. A socket that is there already is replaced only if nobody
+// listens on it any more.
+func listen(path string) (*localListener, error) {
+	l, err := bindSocket(path)
+	if err != nil {
+		return nil, fmt.Errorf("listen %s: %w", path, err)
+	}
+	return l, nil
+}
+
+func bindSocket(path string) (*localListener, error) {
+	dir, err := openSocketDir(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := clearStale(dir, path); err != nil {
+		unix.Close(dir)
+		return nil, err
+	}
+	inner, err := net.ListenUnix("unix", &net.UnixAddr{Name: socketName(dir, path), Net: "unix"})
+	if err != nil {
+		unix.Close(dir)
+		return nil, err
+	}
+	// The name is removed below, by directory and inode: the listener would
+	// remove whatever has it by then.
+	inner.SetUnlinkOnClose(false)
+	l := &localListener{UnixListener: inner, path: path, dir: dir}
+	l.closer = sync.OnceValue(l.close)
+	base := filepath.Base(path)
+	err = unix.Fchmodat(dir, base, 0o666, 0)
+	if err == nil {
+		l.node, err = statIn(dir, base)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// Addr returns the path that was asked for, however it was bound.
+func (l *localListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+
+// Close stops listening and removes the socket, unless another one has taken
+// its name.
+func (l *localListener) Close() error { return l.closer() }
+
+func (l *localListener) close() error {
+	defer unix.Close(l.dir)
+	base := filepath.Base(l.path)
+	if now, err := statIn(l.dir, base); err == nil && now.dev == l.node.dev && now.ino == l.node.ino {
+		if err := unix.Unlinkat(l.dir, base, 0); err != nil {
+			return errors.Join(fmt.Errorf("remove %s: %w", l.path, err), l.UnixListener.Close())
+		}
+	}
+	return l.UnixListener.Close()
+}
+
+// openSocketDir opens the directory that path's socket lies in.
+func openSocketDir(path string) (int, error) {
+	return openat(unix.AT_FDCWD, filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
+}
+
+// socketName is path, or a shorter way to the same name in the open directory
+// dir (decision 3).
+func socketName(dir int, path string) string {
+	if len(path) <= maxSocketPath {
+		return path
+	}
+	return procFd(dir) + "/" + filepath.Base(path)
+}
+
+// clearStale makes way for a socket at path in dir. Attack: whoever can write
+// to the directory puts a link, a file or a socket of their own there, to have
+// it removed or to be connected to in our place.
+func clearStale(dir int, path string) error {
+	at, err := stat(dir)
+	if err != nil {
+		return err
+	}
+	if at.uid != 0 || at.mode&0o022 != 0 {
+		return fmt.Errorf("its directory belongs to uid %d with mode %04o, expected root and nobody else who can write: %w",
+			at.uid, at.mode&0o7777, core.ErrNotProtected)
+	}
+	base := filepath.Base(path)
+	there, err := statIn(dir, base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if there.mode&unix.S_IFMT != unix.S_IFSOCK || there.uid != uint32(os.Geteuid()) {
+		return fmt.Errorf("something other than a socket of ours is there (uid %d, mode %o); remove it: %w",
+			there.uid, there.mode, fs.ErrExist)
+	}
+	if alive, err := listening(socketName(dir, path)); err != nil || alive {
+		return errors.Join(err, unix.EADDRINUSE)
+	}
+	return unix.Unlinkat(dir, base, 0)
+}
+
+// listening reports whether somebody accepts connections at name.
+func listening(name string) (bool, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	switch err := unix.Connect(fd, &unix.SockaddrUnix{Name: name}); err {
+	case nil, unix.EAGAIN: // EAGAIN: its queue is full
+		return true, nil
+	case unix.ECONNREFUSED:
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// statIn describes the entry name of the directory dir, itself if it is a link.
+func statIn(dir int, name string) (node, error) {
+	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return node{}, err
+	}
+	defer unix.Close(fd)
+	return stat(fd)
+}
+
+type doorListener struct{ *localListener }
+
+// Accept implements core.DoorListener.
+func (l doorListener) Accept() (core.DoorConn, error) {
+	conn, err := l.AcceptUnix()
+	if err != nil {
+		return nil, err
+	}
+	return doorConn{conn}, nil
+}
+
+// doorConn is one caller at the door.
+type doorConn struct{ *net.UnixConn }
+
+// Peer implements core.DoorConn.
+func (c doorConn) Peer() (core.Peer, error) { return onSocket(c.UnixConn, unixPeer) }
+
+// ReadWithFiles implements core.DoorConn. More than 8 descriptors, or one that
+// we have no room for, is an error.
+//
+// A caller can send a descriptor whose every close(2) waits for as long as they
+// like (FUSE's flush, a socket's SO_LINGER), here and wherever the files are
+// closed later. Both belong on a goroutine that is accounted to that caller.
+func (c doorConn) ReadWithFiles(p []byte) (int, []*os.File, error) {
+	oob := make([]byte, unix.CmsgSpace(4*maxDescriptors))
+	n, oobn, flags, _, err := c.ReadMsgUnix(p, oob) // receives close-on-exec
+	fds, parseErr := descriptors(oob[:oobn])
+	if errors.Is(err, io.EOF) {
+		err = io.EOF // unwrapped, as readers expect it
+	} else if err == nil {
+		err = parseErr
+	}
+	if err == nil && flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
+		err = fmt.Errorf("door: more than %d descriptors, or more than fit: %w", maxDescriptors, unix.EMSGSIZE)
+	}
+	files := make([]*os.File, 0, len(fds))
+	for _, fd := range fds {
+		f, wrapErr := wrap(fd)
+		if wrapErr != nil {
+			err = errors.Join(err, wrapErr)
+			continue
+		}
+		files = append(files, f)
+	}
+	if err != nil {
+		for _, f := range files {
+			f.Close()
+		}
+		return n, nil, err
+	}
+	return n, files, nil
+}
+
+// descriptors returns every descriptor that came with a message, also when the
+// rest of it cannot be read: they are open and somebody must close them.
+func descriptors(oob []byte) (fds []int, err error) {
+	for len(oob) > 0 {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		if err != nil {
+			return fds, fmt.Errorf("door: control message: %w", err)
+		}
+		oob = rest
+		if header.Level != unix.SOL_SOCKET || header.Type != unix.SCM_RIGHTS {
+			continue
+		}
+		part, err := unix.ParseUnixRights(&unix.SocketControlMessage{Header: header, Data: data})
+		if err != nil {
+			return fds, fmt.Errorf("door: control message: %w", err)
+		}
+		fds = append(fds, part...)
+	}
+	return fds, nil
+}
+
+// wrap makes a received descriptor a file. Attack: os.NewFile puts one that is
+// in non-blocking mode, which the caller can switch at any moment, into the
+// runtime's poller; epoll_ctl then asks the file whether it is ready, and with
+// a FUSE daemon that does not answer that call never returns. The runtime makes
+// it without giving up its processor: a few such descriptors would stop every
+// goroutine. So the file is made around a descriptor of our own, which is then
+// replaced.
+func wrap(fd int) (*os.File, error) {
+	defer unix.Close(fd)
+	plain, err := openat(unix.AT_FDCWD, "/", unix.O_PATH, 0)
+	if err != nil {
+		return nil, fmt.Errorf("door: descriptor: %w", err)
+	}
+	f := os.NewFile(uintptr(plain), "received descriptor "+strconv.Itoa(plain))
+	if err := unix.Dup3(fd, plain, unix.O_CLOEXEC); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("door: descriptor: %w", err)
+	}
+	return f, nil
+}
+
+// WriteWithFiles implements core.DoorConn. p is not empty: descriptors travel
+// with its first byte.
+func (c doorConn) WriteWithFiles(p []byte, files ...*os.File) error {
+	if len(p) == 0 || len(files) > maxDescriptors {
+		return fmt.Errorf("door: %d bytes with %d descriptors: %w", len(p), len(files), unix.EINVAL)
+	}
+	return lend(files, nil, func(fds []int) error {
+		var oob []byte
+		if len(fds) > 0 {
+			oob = unix.UnixRights(fds...)
+		}
+		n, _, err := c.WriteMsgUnix(p, oob, nil)
+		if err == nil && n < len(p) {
+			_, err = c.Write(p[n:])
+		}
+		return err
+	})
+}
+
+// lend calls use with the descriptors of all files and keeps them open
+// meanwhile.
+func lend(files []*os.File, fds []int, use func([]int) error) error {
+	if len(files) == 0 {
+		return use(fds)
+	}
+	return onDescriptor(files[0], func(fd int) error { return lend(files[1:], append(fds, fd), use) })
+}

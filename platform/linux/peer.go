@@ -1,0 +1,246 @@
+//go:build linux
+
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+// errNobody: (uid_t)-1 is what the kernel uses for "no user".
+var errNobody = errors.New("uid 4294967295 is not a user")
+
+// Peers identifies the other end of local connections (decision 11).
+type Peers struct{ diag *diag }
+
+var _ core.Peers = (*Peers)(nil)
+
+// NewPeers opens the kernel's socket table for queries.
+func NewPeers() (*Peers, error) {
+	d, err := openDiag()
+	if err != nil {
+		return nil, fmt.Errorf("peers: %w", err)
+	}
+	return &Peers{diag: d}, nil
+}
+
+// Close ends queries.
+func (p *Peers) Close() error { return p.diag.close() }
+
+// Peer implements core.Peers. It looks beneath wrappers that have a NetConn
+// method, such as *tls.Conn. Any doubt, such as a client that has gone or
+// closed its side, is an error: nobody is identified half.
+func (p *Peers) Peer(conn net.Conn) (core.Peer, error) {
+	for {
+		if inner, ok := conn.(interface{ NetConn() net.Conn }); ok {
+			conn = inner.NetConn()
+			continue
+		}
+		socket, ok := conn.(syscall.Conn)
+		if !ok {
+			return core.Peer{}, fmt.Errorf("peer: %T is not a socket: %w", conn, errors.ErrUnsupported)
+		}
+		return onSocket(socket, p.identify)
+	}
+}
+
+func (p *Peers) identify(fd int) (core.Peer, error) {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return core.Peer{}, err
+	}
+	switch domain {
+	case unix.AF_UNIX:
+		return unixPeer(fd)
+	case unix.AF_INET, unix.AF_INET6:
+		return p.tcpPeer(fd)
+	}
+	return core.Peer{}, fmt.Errorf("socket of family %d: %w", domain, errors.ErrUnsupported)
+}
+
+// onSocket calls ask with the descriptor of conn, and names the operation in
+// its error.
+func onSocket(conn syscall.Conn, ask func(fd int) (core.Peer, error)) (core.Peer, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return core.Peer{}, fmt.Errorf("peer: %w", err)
+	}
+	var found core.Peer
+	var inner error
+	if err := raw.Control(func(fd uintptr) { found, inner = ask(int(fd)) }); err != nil {
+		return core.Peer{}, fmt.Errorf("peer: %w", err)
+	}
+	if inner != nil {
+		return core.Peer{}, fmt.Errorf("peer: %w", inner)
+	}
+	return found, nil
+}
+
+// unixPeer identifies the process that connected. The kernel recorded user and
+// process then; what the process has become since is read through handles that
+// a reused pid cannot satisfy.
+func unixPeer(fd int) (core.Peer, error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return core.Peer{}, err
+	}
+	if cred.Uid == noID {
+		return core.Peer{}, errNobody
+	}
+	if cred.Pid <= 0 { // a pid namespace that we do not see into
+		return core.Peer{}, core.ErrForeign
+	}
+	pidfd, err := peerPidfd(fd, unix.SO_PEERPIDFD, int(cred.Pid))
+	if err != nil {
+		return core.Peer{}, vanished(int(cred.Pid), err)
+	}
+	defer unix.Close(pidfd)
+	holder, err := openProcess(int(cred.Pid))
+	if err != nil {
+		return core.Peer{}, err
+	}
+	defer holder.close()
+	peer := newPeer(cred.Uid)
+	if err := addHolder(&peer, cred.Uid, holder); err != nil {
+		return core.Peer{}, err
+	}
+	// Still there after everything was read: then it was that process, and
+	// no other with its pid, that was read about.
+	if ended(pidfd) {
+		return core.Peer{}, vanished(int(cred.Pid), unix.ESRCH)
+	}
+	return concluded(peer), nil
+}
+
+// peerPidfd returns a handle to the process that connected. Before Linux 6.5
+// there is only its pid: a process that connected and ended could then be
+// mistaken for a later one with its pid, of which SameIdentity still says whether
+// it belongs to the same user.
+func peerPidfd(fd, option, pid int) (int, error) {
+	pidfd, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, option)
+	if err == unix.ENOPROTOOPT {
+		return unix.PidfdOpen(pid, 0)
+	}
+	return pidfd, err
+}
+
+// ended reports whether the process has exited, reaped or not.
+func ended(pidfd int) bool {
+	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(poll, 0)
+		if err != unix.EINTR {
+			return n != 0 || err != nil
+		}
+	}
+}
+
+// tcpPeer identifies the client of an accepted loopback connection: its user is
+// the owner of the socket at the other end, its processes are all that hold
+// that socket.
+func (p *Peers) tcpPeer(fd int) (core.Peer, error) {
+	server, client, err := ends(fd)
+	if err != nil {
+		return core.Peer{}, err
+	}
+	if !server.Addr().IsLoopback() || !client.Addr().IsLoopback() {
+		return core.Peer{}, fmt.Errorf("%v to %v is not a loopback connection", client, server)
+	}
+	socket, err := p.diag.lookup(client, server)
+	if err != nil {
+		return core.Peer{}, fmt.Errorf("socket of %v: %w", client, err)
+	}
+	peer := newPeer(socket.uid)
+	target := "socket:[" + strconv.FormatUint(uint64(socket.inode), 10) + "]"
+	for _, pid := range allPids() {
+		if err := addIfHolder(&peer, socket.uid, pid, target); err != nil && !errors.Is(err, errVanished) {
+			return core.Peer{}, err
+		}
+	}
+	if len(peer.Processes) == 0 {
+		return core.Peer{}, fmt.Errorf("nobody holds the socket of %v: %w", client, errVanished)
+	}
+	// The port may have gone to somebody else while /proc was read.
+	if again, err := p.diag.lookup(client, server); err != nil || again != socket {
+		return core.Peer{}, fmt.Errorf("socket of %v: %w", client, errors.Join(err, errVanished))
+	}
+	return concluded(peer), nil
+}
+
+// ends returns the addresses of a TCP socket, ours first. The kernel is asked,
+// not the connection object: a wrapper may show others.
+func ends(fd int) (ours, theirs netip.AddrPort, err error) {
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		return ours, theirs, err
+	}
+	remote, err := unix.Getpeername(fd)
+	if err != nil {
+		return ours, theirs, err
+	}
+	return addrPort(local), addrPort(remote), nil
+}
+
+// addrPort returns a's address, an IPv4 one if it is one in IPv6's clothes. It
+// is invalid for other families.
+func addrPort(a unix.Sockaddr) netip.AddrPort {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
+}
+
+func newPeer(uid uint32) core.Peer {
+	return core.Peer{User: core.UserID(strconv.FormatUint(uint64(uid), 10)), SameIdentity: true}
+}
+
+// addIfHolder adds process pid to peer if one of its descriptors is target.
+func addIfHolder(peer *core.Peer, uid uint32, pid int, target string) error {
+	p, err := openProcess(pid)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if holds, err := p.holds(target); err != nil || !holds {
+		return err
+	}
+	return addHolder(peer, uid, p)
+}
+
+// addHolder adds a process that holds a connection of uid's to peer.
+func addHolder(peer *core.Peer, uid uint32, p process) error {
+	id, err := p.id()
+	if err != nil {
+		return err
+	}
+	same, err := p.runsAs(uid)
+	if err != nil {
+		return err
+	}
+	foreign, err := p.foreign()
+	if err != nil {
+		return err
+	}
+	peer.Processes = append(peer.Processes, id)
+	peer.SameIdentity = peer.SameIdentity && same
+	peer.Foreign = peer.Foreign || foreign
+	return nil
+}
+
+// concluded says of a peer whose holders are all known whether it is an
+// administrator: root as a whole, in our own namespaces.
+func concluded(peer core.Peer) core.Peer {
+	peer.Administrator = peer.User == "0" && peer.SameIdentity && !peer.Foreign
+	return peer
+}

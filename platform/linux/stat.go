@@ -1,0 +1,100 @@
+//go:build linux
+
+package linux
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+// procStat is what /proc/PID/stat says about a process's place among others.
+type procStat struct {
+	pid     int
+	state   byte
+	parent  int
+	session int
+	start   uint64
+}
+
+// dead reports whether only the exit status is left.
+func (s procStat) dead() bool { return s.state == 'Z' || s.state == 'X' }
+
+// readStat returns false if there is no such process.
+func readStat(pid int) (procStat, bool) {
+	var buf [1024]byte
+	fd, err := openat(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY, 0)
+	if err != nil {
+		return procStat{}, false
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, buf[:])
+	if err != nil {
+		return procStat{}, false
+	}
+	return parseStat(pid, buf[:n])
+}
+
+// parseStat reads fields 3, 4, 6 and 22. The second field is a name that the
+// process chose: it may hold spaces and parentheses, so fields are counted
+// from the last one.
+func parseStat(pid int, stat []byte) (procStat, bool) {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 {
+		return procStat{}, false
+	}
+	parent, err1 := strconv.Atoi(string(fields[1]))
+	session, err2 := strconv.Atoi(string(fields[3]))
+	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
+	s := procStat{pid: pid, state: fields[0][0], parent: parent, session: session, start: start}
+	return s, err1 == nil && err2 == nil && err3 == nil
+}
+
+// inSession reports whether the process is in the session that leader leads or
+// led. The kernel does not give a session's number away while somebody is in
+// it; a leader of the same number that is another process has a session of its
+// own.
+func (s procStat) inSession(leader core.ProcessID) bool {
+	if s.session != leader.PID || s.start < leader.Start {
+		return false
+	}
+	now, ok := readStat(leader.PID)
+	return !ok || now.start == leader.Start
+}
+
+// descends reports whether ancestor is the process or one of its parents'
+// parents. A parent that is younger than its child is not the parent but a
+// later process with that number.
+func (s procStat) descends(ancestor core.ProcessID) bool {
+	for {
+		if s.pid == ancestor.PID {
+			return s.start == ancestor.Start
+		}
+		parent, ok := readStat(s.parent)
+		if !ok || parent.start > s.start {
+			return false
+		}
+		s = parent
+	}
+}
+
+// allPids lists the processes of this machine.
+func allPids() []int {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	var pids []int
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
