@@ -1,0 +1,125 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kpm/settings"
+)
+
+// Info is one job as GET /api/Jobs lists it.
+type Info struct {
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Enabled     bool     `json:"enabled"`
+	Priority    int      `json:"priority"`
+	Events      []string `json:"events"`
+	// Detail says why a job does not run, or what of it is not supported.
+	Detail             string `json:"detail,omitempty"`
+	AllowPluginTrigger bool   `json:"allowPluginTrigger"`
+	OwnEventsOnly      bool   `json:"ownEventsOnly"`
+}
+
+// New reads the job files. A broken one is listed, says why and keeps no other
+// from running. The error is that of a directory that cannot be read.
+func New(cfg Config) (*Service, error) {
+	entries, err := settings.ReadDirectory(cfg.Layout.Jobs(), maxJobFile, cfg.Trusted)
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	s := &Service{
+		cfg: cfg, external: externalTransport(), programs: make(chan struct{}, maxPrograms),
+		jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]Info{}, runs: map[string]*run{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for _, e := range entries {
+		s.add(e)
+	}
+	for _, j := range s.jobs {
+		for _, event := range j.events {
+			if j.disabled == "" {
+				s.byEvent[event] = append(s.byEvent[event], j)
+			}
+		}
+	}
+	for _, list := range s.byEvent {
+		slices.SortFunc(list, func(a, b *job) int {
+			if a.priority != b.priority {
+				return b.priority - a.priority
+			}
+			return strings.Compare(a.id, b.id)
+		})
+	}
+	return s, nil
+}
+
+func (s *Service) add(e settings.Entry) {
+	key := strings.ToLower(e.ID)
+	if _, twice := s.jobs[key]; twice || s.broken[key].ID != "" {
+		s.cfg.Log.Error("job file is ignored: another file is for the same job", "file", e.ID+".json")
+		return
+	}
+	err := e.Err
+	var j *job
+	if err == nil {
+		c := compiler{platform: s.cfg.Platform, builtins: s.cfg.Builtins, layout: s.cfg.Layout}
+		j, err = c.compile(e.ID, e.Doc)
+	}
+	// Attack: on the bus a principal is its name alone; a job called
+	// KeeperPolicy would share that plugin's reply topics.
+	if err == nil && s.cfg.Taken(j.id) {
+		err = &settings.Fault{File: e.Doc.Name(), Field: "id", Found: settings.Quote(j.id), Expected: "a name that no plugin has"}
+	}
+	if err != nil {
+		s.cfg.Log.Error("job file is broken; the job does not run", "job", e.ID, "error", err)
+		s.broken[key] = Info{ID: e.ID, Name: e.ID, Events: []string{}, Detail: err.Error()}
+		return
+	}
+	if j.disabled != "" || j.note != "" {
+		s.cfg.Log.Info("job is restricted", "job", j.id, "reason", j.detail())
+	}
+	s.jobs[key] = j
+}
+
+func (j *job) detail() string {
+	if j.disabled != "" {
+		return j.disabled
+	}
+	return j.note
+}
+
+func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, requestEvent) }
+
+// Validate checks a job file without registering it. The error is a
+// *settings.Fault or settings.Faults.
+func (s *Service) Validate(fileID string, doc settings.Document) error {
+	c := compiler{platform: s.cfg.Platform, builtins: s.cfg.Builtins, layout: s.cfg.Layout}
+	_, err := c.compile(fileID, doc)
+	return err
+}
+
+// List returns every job, broken ones too, by id.
+func (s *Service) List() []Info {
+	list := slices.Collect(maps.Values(s.broken))
+	for _, j := range s.jobs {
+		list = append(list, Info{
+			ID: j.id, Name: j.name, Description: j.description, Enabled: j.disabled == "", Priority: j.priority,
+			Events: append([]string{}, j.events...), Detail: j.detail(), AllowPluginTrigger: j.pluginTrigger, OwnEventsOnly: j.ownEvents(),
+		})
+	}
+	slices.SortFunc(list, func(a, b Info) int { return strings.Compare(a.ID, b.ID) })
+	return list
+}
+
+// Topics returns what a job declares in mqttTopics.
+func (s *Service) Topics(jobID string) (publish, subscribe []string) {
+	j, ok := s.jobs[strings.ToLower(jobID)]
+	if !ok || j.disabled != "" {
+		return nil, nil
+	}
+	return slices.Clone(j.publish), slices.Clone(j.subscribe)
+}

@@ -1,0 +1,213 @@
+package jobs
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"kpm/settings"
+)
+
+// published is the shape of the published root and task objects.
+const published = `{
+"id": "my-tool", "name": "My tool", "description": "SCENARIO: every hour", "enabled": true, "priority": 7,
+"events": [{"eventType": "Startup"}, {"eventType": "Custom", "customEvent": "ShowAgent"}],
+"eventTopic": "Jobs/my-tool/events",
+"mqttTopics": {"allowedPublications": ["KeeperLogger", "Jobs/my-tool/events"], "allowedSubscriptions": []},
+"parameters": [{"name": "Depth", "type": "integer", "default": 3}, {"name": "Scope", "type": "string", "required": true}],
+"osFilter": {"windows": false, "linux": true, "macOS": false}, "condition": {}, "alternateJobId": null, "schedule": {},
+"tasks": [
+{"id": "run-tool", "name": "Run tool", "ExecutionType": "Service", "command": "mytool",
+"executablePath": "/opt/KeeperPrivilegeManager/Jobs/bin/mytool/mytool", "arguments": "--keeper-api-base={KeeperApiBaseUrl}",
+"timeoutSeconds": 3600, "continueOnFailure": false, "scriptType": "Auto", "OnFailure": "tell"},
+{"id": "tell", "executionType": "Http", "command": "", "url": "https://hooks.example.com/a?job={JobId}", "method": "POST", "headers": {"X-Kind": "{Scope}"}, "body": {"n": "{Depth}"}}
+]}`
+
+func compileText(t testing.TB, fileID, text string) (*job, error) {
+	t.Helper()
+	doc, err := settings.ParseDocument("Jobs/"+fileID+".json", []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	c := compiler{platform: "Linux", builtins: map[string]Builtin{"echo": Echo}, layout: settings.At("/agent", "")}
+	return c.compile(fileID, doc)
+}
+
+func TestCompileReadsThePublishedShape(t *testing.T) {
+	j, err := compileText(t, "my-tool", published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j.disabled != "" || j.note != "" || j.priority != 7 || len(j.tasks) != 2 || len(j.parameters) != 2 {
+		t.Errorf("got %+v", j)
+	}
+	if want := []string{"ShowAgent", "Startup"}; !slices.Equal(j.events, want) {
+		t.Errorf("events %v, want %v", j.events, want)
+	}
+	if want := []string{"KeeperLogger", "Jobs/my-tool/events"}; !slices.Equal(j.publish, want) {
+		t.Errorf("publishes %v, want %v", j.publish, want)
+	}
+	if first := j.tasks[0]; first.onFailure != 1 || first.onSuccess != routeNext || first.timeout.Seconds() != 3600 {
+		t.Errorf("first task %+v", first)
+	}
+}
+
+func TestWhatKeepsASoundJobFromRunning(t *testing.T) {
+	for _, tc := range []struct{ name, old, new, disabled, note string }{
+		{"nothing", `"enabled": true`, `"enabled": true, "future": [1]`, "", ""},
+		{"enabled: false", `"enabled": true`, `"enabled": false`, "its file says enabled: false", ""},
+		{"a condition", `"condition": {}`, `"condition": {"expression": "x"}`, "condition: conditions are not supported yet", ""},
+		{"a task's condition", `"scriptType": "Auto"`, `"Condition": "x"`, "tasks[0].condition: conditions are not supported yet", ""},
+		{"another platform", `"linux": true`, `"linux": false`, "its osFilter leaves out Linux", ""},
+		{"only another platform named", `"windows": false, "linux": true, "macOS": false`, `"Windows": true`, "its osFilter leaves out Linux", ""},
+		{"only another platform excluded", `"windows": false, "linux": true, "macOS": false`, `"windows": false`, "", ""},
+		{"a schedule", `"schedule": {}`, `"schedule": {"intervalMinutes": 5}`, "", "its schedule does not fire yet"},
+		{"no schedule", `"schedule": {}`, `"schedule": null`, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			text := strings.Replace(published, tc.old, tc.new, 1)
+			if text == published {
+				t.Fatal("the case changes nothing")
+			}
+			j, err := compileText(t, "my-tool", text)
+			if err != nil || j.disabled != tc.disabled || j.note != tc.note {
+				t.Errorf("got %+v, %v", j, err)
+			}
+		})
+	}
+}
+
+func TestCompileNamesTheFault(t *testing.T) {
+	for _, tc := range []struct{ name, old, new, want string }{
+		{"id of another file", `"id": "my-tool"`, `"id": "other"`, `id is "other", expected the file's name without .json, "my-tool"`},
+		{"id with an underscore", `"id": "my-tool"`, `"id": "my_tool"`, `id is "my_tool", expected 1 to 64 letters, digits, dots and hyphens`},
+		{"name missing", `"name": "My tool",`, ``, "name is missing"},
+		{"name of two lines", `"name": "My tool"`, `"name": "a\nb"`, "on one line"},
+		{"name with NUL", `"name": "My tool"`, `"name": "a\u0000b"`, "on one line"},
+		{"enabled missing", `"enabled": true,`, ``, "enabled is missing, expected true or false"},
+		{"enabled as text", `"enabled": true`, `"enabled": "no"`, "enabled is text, expected true or false"},
+		{"priority", `"priority": 7`, `"priority": 11`, "priority is 11, expected 1 to 10"},
+		{"event type", `"eventType": "Startup"`, `"eventType": "Boot"`, `events[0].eventType is "Boot"`},
+		{"event name missing", `, "customEvent": "ShowAgent"`, ``, "events[1].customEvent is missing"},
+		{"a control job with another trigger", `"customEvent": "ShowAgent"`, `"customEvent": "PolicyEvaluationPending"`, `events[0] is "Startup", expected no other event beside PolicyEvaluationPending`},
+		{"a launch job with another trigger", `"customEvent": "ShowAgent"`, `"customEvent": "LaunchPrivilegeElevation"`, `events[0] is "Startup", expected no other event`},
+		{"topic", `"KeeperLogger"`, `"$SYS/x"`, `mqttTopics.allowedPublications[0] is "$SYS/x"`},
+		{"event topic", `"eventTopic": "Jobs/my-tool/events"`, `"eventTopic": "#"`, `eventTopic is "#"`},
+		{"parameter name", `"name": "Depth"`, `"name": "De pth"`, "parameters[0].name"},
+		{"parameter that is the agent's", `"name": "Depth"`, `"name": "keeperapibaseurl"`, "not one of the agent's own tokens"},
+		{"parameter type", `"type": "integer"`, `"type": "uuid"`, `parameters[0].type is "uuid"`},
+		{"parameter default", `"default": 3`, `"default": "three"`, "parameters[0].default is of another type, expected a value of type integer"},
+		{"platform", `"windows": false`, `"beos": false`, "osFilter.beos is not a platform"},
+		{"no tasks", published[strings.Index(published, `"tasks"`):], `"tasks": []}`, "tasks is a list of 0, expected 1 to 256 tasks"},
+		{"task id missing", `"id": "run-tool",`, ``, "tasks[0].id is missing"},
+		{"task id twice", `"id": "tell"`, `"id": "run-tool"`, "tasks[1].id is given twice"},
+		{"task called stop", `"id": "run-tool"`, `"id": "Stop"`, `tasks[0].id is "Stop"`},
+		{"route", `"OnFailure": "tell"`, `"OnFailure": "nobody"`, `tasks[0].OnFailure is "nobody", expected the id of a task of this job, or "stop"`},
+		{"timeout", `"timeoutSeconds": 3600`, `"timeoutSeconds": 0`, "tasks[0].timeoutSeconds is 0, expected 1 to 86400"},
+		{"timeout that overflows", `"timeoutSeconds": 3600`, `"timeoutSeconds": 18446744074`, "tasks[0].timeoutSeconds is 18446744074, expected 1 to 86400"},
+		{"execution type", `"ExecutionType": "Service"`, `"ExecutionType": "Kernel"`, `tasks[0].ExecutionType is "Kernel"`},
+		{"command missing", `"command": "mytool",`, ``, "tasks[0].command is missing"},
+		{"command with a path", `"command": "mytool"`, `"command": "../mytool"`, `tasks[0].command is "../mytool"`},
+		{"command that leads upwards", `"command": "mytool"`, `"command": ".."`, `tasks[0].command is ".."`},
+		{"relative executable", `"/opt/KeeperPrivilegeManager/Jobs`, `"Jobs`, "expected an absolute path"},
+		{"executable from the context", `"/opt/KeeperPrivilegeManager/Jobs`, `"/opt/{UserName}/Jobs`, "tasks[0].executablePath is {UserName}, expected one of {approot}"},
+		{"open quote", `"--keeper-api-base={KeeperApiBaseUrl}"`, `"it's"`, "tasks[0].arguments is a ' without its partner"},
+		{"gate", `"scriptType": "Auto"`, `"SkipWhenPluginSettingFalse": "redirect.enabled"`, `tasks[0].SkipWhenPluginSettingFalse is "redirect.enabled", expected a plugin and its setting`},
+		{"method", `"method": "POST"`, `"method": "CONNECT"`, `tasks[1].method is "CONNECT"`},
+		{"success code", `"method": "POST"`, `"successCodes": [200, 42]`, "tasks[1].successCodes[1] is 42"},
+		{"allowed request", `"priority": 7`, `"allowedRequests": ["POST /api/Jobs/*/run"]`, `allowedRequests[0] is "POST /api/Jobs/*/run"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			text := strings.Replace(published, tc.old, tc.new, 1)
+			if text == published {
+				t.Fatal("the case changes nothing")
+			}
+			_, err := compileText(t, "my-tool", text)
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "Jobs/my-tool.json") {
+				t.Errorf("got %v\nwant ... %s", err, tc.want)
+			}
+		})
+	}
+}
+
+// Attack: a job named after the service or a user would own their reply topics.
+func TestCompileRefusesNamesOfOthers(t *testing.T) {
+	for _, id := range []string{"KeeperPrivilegeManager", "user-1000", "Admin-0"} {
+		if _, err := compileText(t, id, strings.Replace(published, `"my-tool"`, `"`+id+`"`, 1)); err == nil || !strings.Contains(err.Error(), "not the service's or a user's own") {
+			t.Errorf("%s: got %v", id, err)
+		}
+	}
+}
+
+// Attack: an event's context chooses where a request goes.
+func TestTokensInAnAddressAreRefused(t *testing.T) {
+	const expected = `with tokens after the "?" only`
+	for _, tc := range []struct{ url, address, query string }{
+		{"{KeeperApiBaseUrl}/api/launch", "http://localhost/api/launch", ""},
+		{"{keeperapibaseurl}/api/x?y={UserName}", "http://localhost/api/x", "y={UserName}"},
+		{"{KeeperApiBaseUrl}", "http://localhost", ""},
+		{"https://hooks.example.com/a?b=c&d={E}", "https://hooks.example.com/a", "b=c&d={E}"},
+		{"http://[::1]:8080/", "http://[::1]:8080/", ""},
+		{"", "", expected},
+		{"/api/launch", "", expected},
+		{"{FilePath}", "", expected},
+		{"{Scheme}://host/", "", expected},
+		{"https://{Host}/", "", expected},
+		{"https://host.{Domain}/", "", expected},
+		{"https://host/{Path}", "", expected},
+		{"{KeeperApiBaseUrl}/api/{Which}", "", expected},
+		{"{KeeperApiBaseUrl}@evil.example.com/", "", expected},
+		{"{KeeperApiBaseUrl}.evil.example.com/", "", expected},
+		{"{KeeperApiBaseUrl}:1234/", "", expected},
+		{"{KeeperApiBaseUrl}{KeeperApiBaseUrl}/", "", expected},
+		{"https://user:secret@host/", "", expected},
+		{"https://host/#part", "", expected},
+		{"https://host/?q#{Part}", "", expected},
+		{"ftp://host/", "", expected},
+		{"file:///etc/passwd", "", expected},
+		{"https:\\\\host/", "", expected},
+	} {
+		c := compiler{file: "f"}
+		task := httpTask{}
+		c.address("url", tc.url, &task)
+		if tc.query == expected {
+			if c.faults.Err() == nil || !strings.Contains(c.faults.Error(), expected) {
+				t.Errorf("%s: got %v, want a fault", tc.url, c.faults)
+			}
+			continue
+		}
+		query, _ := task.query.Expand(func(token string) (string, error) { return "{" + token + "}", nil })
+		if err := c.faults.Err(); err != nil || task.address != tc.address || query != tc.query {
+			t.Errorf("%s: got %s ? %s, %v", tc.url, task.address, query, err)
+		}
+	}
+}
+
+// FuzzJob: whatever the bytes, a job that compiles has routes inside its task
+// list, and only service events beside service events.
+func FuzzJob(f *testing.F) {
+	f.Add([]byte(published))
+	f.Add([]byte(`{}`))
+	f.Add([]byte(strings.Replace(published, `"ShowAgent"`, `"LaunchPrivilegeElevation"`, 1)))
+	f.Add([]byte(jobJSON("my-tool", `{"id": "a", "command": "echo", "parameters": {"a": "{B}"}, "OnSuccess": "stop"}`, onLaunch)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		j, err := compileText(t, "my-tool", string(data))
+		if err != nil {
+			return
+		}
+		own := 0
+		for _, e := range j.events {
+			if requestEvent(e) {
+				own++
+			}
+		}
+		if j.id != "my-tool" || own != 0 && own != len(j.events) {
+			t.Fatalf("%s passed as %+v", data, j)
+		}
+		for _, task := range j.tasks {
+			if task.action == nil || max(task.onSuccess, task.onFailure) >= len(j.tasks) || min(task.onSuccess, task.onFailure) < routeStop || task.timeout <= 0 {
+				t.Fatalf("%s passed with task %+v", data, task)
+			}
+		}
+	})
+}

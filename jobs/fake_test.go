@@ -1,0 +1,275 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"kpm/core"
+	"kpm/core/wire"
+	"kpm/settings"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// harness is a Service with every neighbour played by the test.
+type harness struct {
+	*Service
+	t   testing.TB
+	cfg Config
+
+	mu        sync.Mutex
+	unhandled []string // "event/request"
+	ended     []ending
+	completed []wire.JobCompleted
+	changed   chan struct{}
+
+	settings map[string]string // "plugin:key"
+	starter  *fakeStarter
+	asked    []core.Principal // who called LocalTransport
+	api      http.Handler     // the local API
+}
+
+type ending struct {
+	run   core.Principal
+	event string
+	err   error
+}
+
+func (h *harness) EventUnhandled(event string, id core.RequestID) {
+	h.note(func() { h.unhandled = append(h.unhandled, event+"/"+string(id)) })
+}
+
+func (h *harness) JobEnded(run core.Principal, event string, err error) {
+	h.note(func() { h.ended = append(h.ended, ending{run, event, err}) })
+}
+
+func (h *harness) note(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// end waits for the n-th run to end and returns how.
+func (h *harness) end(n int) ending {
+	h.t.Helper()
+	for {
+		h.mu.Lock()
+		count, changed := len(h.completed), h.changed
+		h.mu.Unlock()
+		if count > n {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.ended[n]
+		}
+		<-changed
+	}
+}
+
+// runNow runs a job by name to its end.
+func (h *harness) runNow(id string, params map[string]any) error {
+	h.t.Helper()
+	h.mu.Lock()
+	n := len(h.completed)
+	h.mu.Unlock()
+	if _, err := h.Run(context.Background(), id, params); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.end(n).err
+}
+
+// fakeStarter plays programs: what each prints, and how it ends.
+type fakeStarter struct {
+	layout settings.Layout
+	mu     sync.Mutex
+	specs  []core.ServiceSpec
+	procs  []*fakeProcess
+	// play writes to spec.Stdout and spec.Stderr and returns the exit; nil
+	// means that the program runs until it is killed.
+	play func(spec core.ServiceSpec) *core.ExitStatus
+	err  error
+}
+
+func (f *fakeStarter) StartService(_ context.Context, spec core.ServiceSpec) (core.Process, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.specs = append(f.specs, spec)
+	if f.err != nil {
+		return nil, f.err
+	}
+	p := &fakeProcess{ended: make(chan struct{})}
+	f.procs = append(f.procs, p)
+	exit := &core.ExitStatus{}
+	if f.play != nil {
+		exit = f.play(spec)
+	}
+	if exit != nil {
+		p.status = *exit
+		close(p.ended)
+		p.over = true
+	}
+	return p, nil
+}
+
+func (f *fakeStarter) started() []core.ServiceSpec {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.specs)
+}
+
+type fakeProcess struct {
+	ended  chan struct{}
+	mu     sync.Mutex
+	over   bool
+	status core.ExitStatus
+	kills  int
+}
+
+func (p *fakeProcess) ID() core.ProcessID { return core.ProcessID{PID: 1} }
+func (p *fakeProcess) Signal(int) error   { return nil }
+func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
+	select {
+	case <-p.ended:
+		return p.status, nil
+	case <-ctx.Done():
+		return core.ExitStatus{}, ctx.Err()
+	}
+}
+func (p *fakeProcess) Kill() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kills++
+	if !p.over {
+		p.over, p.status = true, core.ExitStatus{Signal: 9}
+		close(p.ended)
+	}
+	return nil
+}
+
+// newHarness makes a service for these job files. "mytool" is a program that
+// the starter plays.
+func newHarness(t testing.TB, files map[string]string) *harness {
+	t.Helper()
+	layout := settings.At(t.TempDir(), "")
+	for name, text := range files {
+		writeFile(t, filepath.Join(layout.Jobs(), name+".json"), text)
+	}
+	writeFile(t, layout.JobBin("mytool", ""), "")
+	h := &harness{t: t, changed: make(chan struct{}), settings: map[string]string{}, starter: &fakeStarter{layout: layout}}
+	h.cfg = Config{
+		Layout: layout, Platform: "Linux",
+		Trusted:        func(*os.File) error { return nil },
+		Taken:          func(id string) bool { return id == "KeeperPolicy" },
+		Setting:        func(plugin, key string) (string, bool) { v, ok := h.settings[plugin+":"+key]; return v, ok },
+		Starter:        h.starter,
+		LocalTransport: Transport(h.dial),
+		APIBaseURL:     func() string { return "https://127.0.0.1:6889" },
+		Builtins: map[string]Builtin{
+			"echo": Echo,
+			"fail": func(context.Context, core.Principal, map[string]any) (map[string]any, error) {
+				return nil, errors.New("as asked")
+			},
+			"wait": func(ctx context.Context, _ core.Principal, _ map[string]any) (map[string]any, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
+		},
+		Facts:     h,
+		Completed: func(c wire.JobCompleted) { h.note(func() { h.completed = append(h.completed, c) }) },
+		Log:       slog.New(slog.DiscardHandler),
+	}
+	h.reload()
+	t.Cleanup(func() {
+		if err := h.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// reload makes the service anew after the test changed cfg.
+func (h *harness) reload() {
+	h.t.Helper()
+	s, err := New(h.cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.Service = s
+}
+
+// dial serves one request of the local API on a connection of its own.
+func (h *harness) dial(run core.Principal) (net.Conn, error) {
+	h.mu.Lock()
+	h.asked = append(h.asked, run)
+	h.mu.Unlock()
+	if h.api == nil {
+		return nil, errors.New("no API")
+	}
+	ours, theirs := net.Pipe()
+	go func() {
+		server := http.Server{Handler: h.api}
+		server.SetKeepAlivesEnabled(false)
+		_ = server.Serve(&oneConn{conn: theirs, done: make(chan struct{})})
+	}()
+	return ours, nil
+}
+
+// oneConn is a listener that has one connection.
+type oneConn struct {
+	conn net.Conn
+	done chan struct{}
+	once sync.Once
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	var c net.Conn
+	l.once.Do(func() { c = l.conn })
+	if c == nil {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+func (l *oneConn) Close() error   { return nil }
+func (l *oneConn) Addr() net.Addr { return l.conn.LocalAddr() }
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// jobJSON is a job file with these tasks and further root fields.
+func jobJSON(id, tasks string, fields ...string) string {
+	extra := ""
+	for _, f := range fields {
+		extra += ", " + f
+	}
+	return fmt.Sprintf(`{"id": %q, "name": "%s job", "enabled": true, "tasks": [%s]%s}`, id, id, tasks, extra)
+}
+
+const (
+	onPending = `"events": [{"eventType": "Custom", "customEvent": "PolicyEvaluationPending"}]`
+	onLaunch  = `"events": [{"eventType": "Custom", "customEvent": "LaunchPrivilegeElevation"}]`
+)
+
+func onEvent(name string) string {
+	return fmt.Sprintf(`"events": [{"eventType": "Custom", "customEvent": %q}]`, name)
+}
+
+func trustNobody(*os.File) error { return errors.New("writable by group 4242") }

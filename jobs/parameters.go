@@ -1,0 +1,104 @@
+package jobs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"kpm/settings"
+)
+
+// ErrParameters is wrapped when a job is started without what it requires, or
+// with values of another type.
+var ErrParameters = errors.New("the job does not take these parameters")
+
+// parameter is one that a job declares.
+type parameter struct {
+	name     string
+	kind     string // as in the file, lower case; empty takes anything
+	fallback any
+	required bool
+}
+
+type parameterFile struct {
+	Name         string          `json:"name"`
+	Type         string          `json:"type"`
+	Default      json.RawMessage `json:"default"`
+	DefaultValue json.RawMessage `json:"defaultValue"`
+	Required     bool            `json:"required"`
+}
+
+// kinds are the types a parameter may have, by their names in files.
+func kinds() []string {
+	return []string{"", "string", "int", "integer", "number", "bool", "boolean", "array", "object"}
+}
+
+func (c *compiler) parameters(files []parameterFile) []parameter {
+	c.expect(len(files) <= maxListed, "parameters", fmt.Sprintf("a list of %d", len(files)), fmt.Sprintf("at most %d", maxListed))
+	var list []parameter
+	for i, f := range files {
+		field := fmt.Sprintf("parameters[%d]", i)
+		p := parameter{name: f.Name, kind: strings.ToLower(f.Type), required: f.Required}
+		c.expect(validToken(p.name), field+".name", settings.Quote(p.name), "a name that can stand in a {Token}")
+		c.expect(!reserved(p.name), field+".name", settings.Quote(p.name), "a name that is not one of the agent's own tokens")
+		c.expect(slices.Contains(kinds(), p.kind), field+".type", settings.Quote(f.Type), strings.Join(kinds()[1:], ", "))
+		raw := f.Default
+		if raw == nil {
+			raw = f.DefaultValue
+		}
+		if raw != nil && string(raw) != "null" {
+			if err := json.Unmarshal(raw, &p.fallback); err != nil || !p.takes(p.fallback) {
+				c.expect(false, field+".default", "of another type", "a value of type "+p.kind)
+			}
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// takes reports whether v is of p's type. An event that never left this process
+// carries Go's own slices and string types, so it is the kind that counts.
+func (p parameter) takes(v any) bool {
+	var number json.Number
+	if n, ok := v.(json.Number); ok {
+		number, v = n, 0.0
+	}
+	value := reflect.ValueOf(v)
+	switch p.kind {
+	case "string":
+		return value.Kind() == reflect.String
+	case "int", "integer":
+		if number != "" {
+			_, err := number.Int64()
+			return err == nil
+		}
+		return value.CanInt() || value.CanFloat() && value.Float() == math.Trunc(value.Float())
+	case "number":
+		return value.CanInt() || value.CanFloat()
+	case "bool", "boolean":
+		return value.Kind() == reflect.Bool
+	case "array":
+		return value.Kind() == reflect.Slice
+	case "object":
+		return value.Kind() == reflect.Map
+	}
+	return true
+}
+
+// check holds what a run is started with against what the job declares.
+func (j *job) check(v *vars) error {
+	for _, p := range j.parameters {
+		value, ok := v.get(p.name)
+		switch {
+		case !ok && p.required:
+			return fmt.Errorf("%w: %s is missing", ErrParameters, p.name)
+		case ok && !p.takes(value):
+			return fmt.Errorf("%w: %s is not of type %s", ErrParameters, p.name, p.kind)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kpm/core"
+)
+
+// step is a task that is a built-in: "echo" succeeds, "fail" fails.
+func step(id, command string, fields ...string) string {
+	extra := ""
+	for _, f := range fields {
+		extra += ", " + f
+	}
+	return fmt.Sprintf(`{"id": %q, "command": %q, "parameters": {"Task": %q}%s}`, id, command, id, extra)
+}
+
+// traced makes every built-in note the tasks that ran.
+func traced(h *harness) *[]string {
+	var ran []string
+	builtins := map[string]Builtin{}
+	for name, builtin := range h.cfg.Builtins {
+		builtins[name] = func(ctx context.Context, run core.Principal, params map[string]any) (map[string]any, error) {
+			id, _ := params["Task"].(string)
+			ran = append(ran, id)
+			return builtin(ctx, run, params)
+		}
+	}
+	h.cfg.Builtins = builtins
+	h.reload()
+	return &ran
+}
+
+func TestRoutes(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		tasks []string
+		ran   []string
+		want  string // part of the run's error; empty for success
+	}{
+		{"in order", []string{step("a", "echo"), step("b", "echo")}, []string{"a", "b"}, ""},
+		{"a failure stops", []string{step("a", "fail"), step("b", "echo")}, []string{"a"}, "task a: as asked"},
+		{"continueOnFailure", []string{step("a", "fail", `"ContinueOnFailure": true`), step("b", "echo")}, []string{"a", "b"}, ""},
+		{"OnFailure", []string{step("a", "fail", `"OnFailure": "c"`), step("b", "echo"), step("c", "echo")}, []string{"a", "c"}, ""},
+		{"OnFailure before continueOnFailure", []string{step("a", "fail", `"OnFailure": "c", "continueOnFailure": true`), step("b", "echo"), step("c", "echo")}, []string{"a", "c"}, ""},
+		{"OnFailure stop", []string{step("a", "fail", `"OnFailure": "stop"`), step("b", "echo")}, []string{"a"}, "task a: as asked"},
+		{"OnSuccess", []string{step("a", "echo", `"OnSuccess": "c"`), step("b", "echo"), step("c", "echo")}, []string{"a", "c"}, ""},
+		{"OnSuccess stop", []string{step("a", "echo", `"OnSuccess": "STOP"`), step("b", "echo")}, []string{"a"}, ""},
+		{"backwards once", []string{step("a", "fail", `"OnFailure": "c"`), step("b", "echo", `"OnSuccess": "stop"`), step("c", "echo", `"OnSuccess": "b"`)}, []string{"a", "c", "b"}, ""},
+		{"a failure in the failure route", []string{step("a", "fail", `"OnFailure": "b"`), step("b", "fail")}, []string{"a", "b"}, "task b: as asked"},
+		{"skipped goes to the next in the list", []string{
+			step("a", "echo", `"SkipWhenPluginSettingFalse": "P:off", "OnSuccess": "c", "OnFailure": "c"`), step("b", "echo"), step("c", "echo")}, []string{"b", "c"}, ""},
+		{"not set is skipped", []string{step("a", "echo", `"SkipWhenPluginSettingFalse": "P:absent"`), step("b", "echo")}, []string{"b"}, ""},
+		{"set is run", []string{step("a", "echo", `"SkipWhenPluginSettingFalse": "P:on"`), step("b", "echo")}, []string{"a", "b"}, ""},
+		// A typing error in a setting must not switch a check off.
+		{"neither true nor false is a failure", []string{step("a", "echo", `"SkipWhenPluginSettingFalse": "P:odd"`), step("b", "echo")}, nil, `setting odd of plugin P is "ture", expected true or false`},
+		{"unsupported is a failure", []string{`{"id": "a", "ExecutionType": "UserDesktop", "command": "KeeperMfa"}`, step("b", "echo")}, nil, "task a: ExecutionType UserDesktop is not supported yet"},
+		{"unsupported in a branch not taken", []string{step("b", "echo", `"OnSuccess": "stop"`), `{"id": "a", "ExecutionType": "User", "command": "KeeperMfa"}`}, []string{"b"}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := newHarness(t, map[string]string{"j": jobJSON("j", strings.Join(tc.tasks, ", "))})
+			h.settings = map[string]string{"P:off": "False", "P:on": "TRUE", "P:odd": "ture"}
+			ran := traced(h)
+			err := h.runNow("j", nil)
+			if !slices.Equal(*ran, tc.ran) {
+				t.Errorf("ran %v, want %v", *ran, tc.ran)
+			}
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestACircleOfRoutesEnds(t *testing.T) {
+	h := newHarness(t, map[string]string{
+		"circle":  jobJSON("circle", step("a", "echo", `"OnSuccess": "b"`)+", "+step("b", "echo", `"OnSuccess": "a"`)),
+		"skipped": jobJSON("skipped", step("a", "echo", `"SkipWhenPluginSettingFalse": "P:off"`)+", "+step("b", "echo", `"OnSuccess": "a"`)),
+	})
+	for _, id := range []string{"circle", "skipped"} {
+		if err := h.runNow(id, nil); !errors.Is(err, errSteps) {
+			t.Errorf("%s: got %v", id, err)
+		}
+	}
+}
+
+func TestATaskHasItsTimeOnly(t *testing.T) {
+	for _, tc := range []struct {
+		name, fields string
+		want         time.Duration
+	}{
+		{"by default", "", time.Minute},
+		{"as its file says", `, "timeoutSeconds": 5`, 5 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "wait"`+tc.fields+`}`)})
+				begun := time.Now()
+				err := h.runNow("j", nil)
+				if took := time.Since(begun); took != tc.want || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), fmt.Sprintf("it did not end within %v", tc.want)) {
+					t.Errorf("ended after %v with %v", took, err)
+				}
+				if err := h.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestTheRouteAfterATimeoutIsOnFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "wait", "OnFailure": "c"}, `+step("b", "fail")+", "+step("c", "echo"))})
+		if err := h.runNow("j", nil); err != nil {
+			t.Error(err)
+		}
+		if err := h.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Attack: a tool that can be made to print JSON decides which file, user or
+// request later tasks act on (context poisoning).
+func TestTasksCannotChangeWhatTheRunWasStartedWith(t *testing.T) {
+	h := newHarness(t, map[string]string{"j": jobJSON("j", strings.Join([]string{
+		`{"id": "poison", "command": "echo", "MergeStdoutJsonIntoContext": true, "parameters": {
+			"filepath": "/tmp/evil", "RequestId": "OTHER", "KEEPERAPIBASEURL": "https://evil", "JobId": "x", "approot": "/tmp", "Level": "9", "New": "n"}}`,
+		`{"id": "skipped", "command": "echo", "SkipWhenPluginSettingFalse": "P:off", "ContextWhenSkipped": {"FilePath": "/tmp/evil", "Skipped": "yes"}}`,
+		`{"id": "look", "command": "see", "arguments": "{FilePath} {RequestId} {KeeperApiBaseUrl} {JobId} {approot} {Level} {New} {Skipped}"}`,
+	}, ", "), `"parameters": [{"name": "Level", "type": "string", "default": "1"}]`, onLaunch)})
+	var seen []string
+	h.cfg.Builtins["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+		seen, _ = params["arguments"].([]string)
+		return nil, nil
+	}
+	h.reload()
+	h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R1", "FilePath": "/usr/bin/id"}))
+	if err := h.end(0).err; err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/usr/bin/id", "R1", "https://127.0.0.1:6889", "j", h.cfg.Layout.Root(), "9", "n", "yes"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("got %q\nwant %q", seen, want)
+	}
+}
+
+// Attack: an event whose context carries one of the agent's own names sends a
+// task to another API.
+func TestTheContextCannotStandInForTheAgentsTokens(t *testing.T) {
+	h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "see", "arguments": "{KeeperApiBaseUrl} {JobId}"}`, onEvent("E"))})
+	var seen []string
+	h.cfg.Builtins["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+		seen, _ = params["arguments"].([]string)
+		return nil, nil
+	}
+	h.reload()
+	h.Trigger(event("E", map[string]any{"KeeperApiBaseUrl": "https://evil", "jobid": "x"}))
+	if err := h.end(0).err; err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"https://127.0.0.1:6889", "j"}; !slices.Equal(seen, want) {
+		t.Errorf("got %q, want %q", seen, want)
+	}
+}
+
+func TestTheContextIsBounded(t *testing.T) {
+	h := newHarness(t, map[string]string{"j": jobJSON("j",
+		`{"id": "a", "command": "grow", "MergeStdoutJsonIntoContext": true, "OnSuccess": "b"}, `+step("b", "echo", `"OnSuccess": "a"`))})
+	h.cfg.Builtins["grow"] = func(context.Context, core.Principal, map[string]any) (map[string]any, error) {
+		return map[string]any{"x": strings.Repeat("x", 1<<20)}, nil
+	}
+	h.reload()
+	if err := h.runNow("j", nil); !errors.Is(err, errLearned) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	for _, tc := range []struct{ name, token, want, err string }{
+		{"text", "{Text}", "a b", ""},
+		{"any letter case", "{tEXT}", "a b", ""},
+		{"a number", "{Number}", "1.5", ""},
+		{"true", "{Flag}", "true", ""},
+		{"a list", "{List}", `["a","b c"]`, ""},
+		{"null", "x{Null}y", "xy", ""},
+		{"one of Go's own types", "{Named}", "ABC", ""},
+		{"NUL", "{Nul}", "", "{Nul} holds a NUL character"},
+		{"unknown", "{Nobody}", "", "unknown token {Nobody}: neither the event, a parameter nor an earlier task gave it"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "see", "arguments": "'`+tc.token+`'"}`)})
+			var seen []string
+			h.cfg.Builtins["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+				seen, _ = params["arguments"].([]string)
+				return nil, nil
+			}
+			h.reload()
+			err := h.runNow("j", map[string]any{
+				"Text": "a b", "Number": 1.5, "Flag": true, "List": []any{"a", "b c"}, "Null": nil, "Named": core.RequestID("ABC"), "Nul": "a\x00b",
+			})
+			if tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) {
+					t.Errorf("got %v, want %s", err, tc.err)
+				}
+				return
+			}
+			if err != nil || !slices.Equal(seen, []string{tc.want}) {
+				t.Errorf("got %q, %v; want %q", seen, err, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,96 @@
+package jobs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// maxLearned bounds what the tasks of one run may add to its context, in bytes
+// of JSON.
+const maxLearned = 4 << 20
+
+var errLearned = errors.New("the tasks of this run have added more than 4 MiB to its context")
+
+// vars is the context of one run. Names are found in any letter case.
+//
+// What the run was started with cannot be changed by what its tasks print: a
+// tool that prints {"FilePath": ...} or {"RequestId": ...} would otherwise
+// decide what later tasks act on (context poisoning).
+type vars struct {
+	given    map[string]any // from the trigger; fixed
+	learned  map[string]any // from tasks
+	defaults map[string]any // of the job's parameters
+	size     int            // of learned, in bytes
+}
+
+func newVars(trigger map[string]any, parameters []parameter) *vars {
+	v := &vars{given: make(map[string]any, len(trigger))}
+	for name, value := range trigger {
+		v.given[strings.ToLower(name)] = value
+	}
+	for _, p := range parameters {
+		if p.fallback != nil {
+			if v.defaults == nil {
+				v.defaults = map[string]any{}
+			}
+			v.defaults[strings.ToLower(p.name)] = p.fallback
+		}
+	}
+	return v
+}
+
+func (v *vars) get(name string) (any, bool) {
+	name = strings.ToLower(name)
+	for _, from := range []map[string]any{v.given, v.learned, v.defaults} {
+		if value, ok := from[name]; ok {
+			return value, true
+		}
+	}
+	return nil, false
+}
+
+// learn adds what a task found out and returns the names that it may not set.
+func (v *vars) learn(found map[string]any) (refused []string, err error) {
+	for name, value := range found {
+		key := strings.ToLower(name)
+		if _, fixed := v.given[key]; fixed || reserved(key) {
+			refused = append(refused, name)
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return refused, fmt.Errorf("%s: %w", name, err)
+		}
+		if v.size += len(key) + len(text); v.size > maxLearned {
+			return refused, errLearned
+		}
+		if v.learned == nil {
+			v.learned = map[string]any{}
+		}
+		v.learned[key] = value
+	}
+	return refused, nil
+}
+
+// text is a value as it stands in an argument: text as it is, anything else as
+// compact JSON, null as nothing.
+func text(value any) (string, error) {
+	switch value := value.(type) {
+	case string:
+		return value, nil
+	case nil:
+		return "", nil
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
+	if data[0] == '"' { // a named string type
+		var s string
+		err = json.Unmarshal(data, &s)
+		return s, err
+	}
+	return string(data), nil
+}
