@@ -1,0 +1,117 @@
+package redirectevaluator
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"kpm/plugins/sdk"
+	"kpm/plugins/sdk/sdktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const rules = `[
+	{"sourceExePattern": "rundll32\\.exe", "commandLinePattern": "ncpa\\.cpl", "elevationOnly": true, "targetExe": "Keeper.NetworkConnections"},
+	{"SourceExePattern": "^/usr/bin/(vi|vim)$", "NonAdminOnly": true, "TargetExe": "/usr/bin/rvim"},
+	{"commandLinePattern": "--dangerous", "targetExe": "first \u001b[2J", "targetArguments": "-x"},
+	{"commandLinePattern": "--dangerous", "targetExe": "second"}
+]`
+
+func TestMatch(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		args   []string
+		exit   int
+		stdout string
+		stderr string
+	}{
+		{"no rule", []string{"--file=/usr/bin/id", `--command-line=["id"]`, "--user=ann"}, ExitNoMatch, `{"RedirectMatched":false}`, ""},
+		{"both patterns", []string{"--file=C:/Windows/rundll32.exe", `--command-line=["rundll32.exe","shell32.dll","ncpa.cpl"]`, "--user=ann"}, ExitMatch,
+			`{"RedirectMatched":true,"RedirectTarget":"Keeper.NetworkConnections"}`, "policy redirects this program to Keeper.NetworkConnections"},
+		{"one of both", []string{"--file=C:/Windows/rundll32.exe", `--command-line=["rundll32.exe"]`}, ExitNoMatch, `{"RedirectMatched":false}`, ""},
+		{"a standard user", []string{"--file=/usr/bin/vim", "--user=ann"}, ExitMatch, `"RedirectTarget":"/usr/bin/rvim"`, "policy redirects"},
+		{"root, for whom the rule is not", []string{"--file=/usr/bin/vim", "--user=root"}, ExitNoMatch, `{"RedirectMatched":false}`, ""},
+		{"the first match wins", []string{"--file=/x", `--command-line=["x","--dangerous"]`}, ExitMatch, `"RedirectTarget":"first \u001b[2J"`, "policy redirects this program to first \ufffd[2J"},
+		{"a file that looks like an option", []string{"--file=--user=root", "--user=ann"}, ExitNoMatch, `{"RedirectMatched":false}`, ""},
+		{"no file", []string{"--user=ann"}, ExitFault, "", "usage: RedirectEvaluator"},
+		{"too much", []string{"--file=/x", "more"}, ExitFault, "", "usage: RedirectEvaluator"},
+		{"an unknown flag", []string{"--fiel=/x"}, ExitFault, "", "flag provided but not defined"},
+		{"a command line that is none", []string{"--file=/x", "--command-line=x"}, ExitFault, "", "--command-line: expected a JSON list"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bus := sdktest.New(t)
+			bus.Set(ID, map[string]string{"metadata.Redirect.rules": rules})
+			bus.Environment()
+			var stdout, stderr bytes.Buffer
+			exit := Main(context.Background(), tc.args, nil, &stdout, &stderr)
+			if exit != tc.exit || !strings.Contains(stdout.String(), tc.stdout) || !strings.Contains(stderr.String(), tc.stderr) {
+				t.Errorf("got %d, %s, %s", exit, stdout.String(), stderr.String())
+			}
+			if tc.exit == ExitNoMatch && stderr.Len() > 0 || tc.exit == ExitFault && stdout.Len() > 0 {
+				t.Errorf("also printed %s%s", stdout.String(), stderr.String())
+			}
+		})
+	}
+}
+
+// A rule that cannot be read was written to keep something from being launched.
+func TestRulesThatCannotBeReadAreAFault(t *testing.T) {
+	for _, tc := range []struct{ name, rules, want string }{
+		{"not JSON", `[`, "metadata.redirect.rules: expected a list of rules"},
+		{"not a list", `{}`, "expected a list of rules"},
+		{"an expression that is none", `[{"sourceExePattern": "(", "targetExe": "x"}]`, "metadata.redirect.rules[0].sourceExePattern: error parsing regexp"},
+		{"the other one", `[{"commandLinePattern": "(", "targetExe": "x"}]`, "metadata.redirect.rules[0].commandLinePattern: error parsing regexp"},
+		{"no pattern", `[{"targetExe": "x"}]`, "neither sourceExePattern nor commandLinePattern is given"},
+		{"no target", `[{"sourceExePattern": "x"}]`, "metadata.redirect.rules[0].targetExe is missing"},
+		{"too many", `[` + strings.Repeat(`{},`, maxRules) + `{}]`, "1001 rules, expected at most 1000"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bus := sdktest.New(t)
+			bus.Set(ID, map[string]string{"metadata.redirect.rules": tc.rules})
+			bus.Environment()
+			var stdout, stderr bytes.Buffer
+			if exit := Main(context.Background(), []string{"--file=/x"}, nil, &stdout, &stderr); exit != ExitFault || !strings.Contains(stderr.String(), tc.want) {
+				t.Errorf("got %d, %s", exit, stderr.String())
+			}
+		})
+	}
+}
+
+func TestWithoutRulesNothingMatches(t *testing.T) {
+	bus := sdktest.New(t)
+	bus.Set(ID, map[string]string{"metadata.redirect.enabled": "true"})
+	bus.Environment()
+	var stdout, stderr bytes.Buffer
+	if exit := Main(context.Background(), []string{"--file=/x"}, nil, &stdout, &stderr); exit != ExitNoMatch {
+		t.Errorf("got %d, %s", exit, stderr.String())
+	}
+}
+
+func TestWithoutItsSettingsItFails(t *testing.T) {
+	bus := sdktest.New(t) // an agent that does not know this plugin
+	bus.Environment()
+	var stdout, stderr bytes.Buffer
+	if exit := Main(context.Background(), []string{"--file=/x"}, sdk.Local(), &stdout, &stderr); exit != ExitFault || !strings.Contains(stderr.String(), "404") {
+		t.Errorf("got %d, %s", exit, stderr.String())
+	}
+}
+
+// FuzzRules: whatever the setting says, a rule that passes can be matched.
+func FuzzRules(f *testing.F) {
+	f.Add(rules, "/usr/bin/vim", "vim x")
+	f.Add(`[]`, "", "")
+	f.Add(`[{"sourceExePattern": "(a+)+$", "targetExe": "x"}]`, strings.Repeat("a", 100)+"b", "")
+	f.Fuzz(func(t *testing.T, text, file, line string) {
+		parsed, err := parseRules(text)
+		if err != nil {
+			return
+		}
+		if target, ok := match(parsed, subject{file: file, argv: []string{line}}); ok && target == "" {
+			t.Fatalf("%s matched without a target", text)
+		}
+	})
+}
