@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -257,7 +258,7 @@ func (c doorConn) ReadWithFiles(p []byte) (int, []*os.File, error) {
 // descriptors returns every descriptor that came with a message, also when the
 // rest of it cannot be read: they are open and somebody must close them.
 func descriptors(oob []byte) (fds []int, err error) {
-	for len(oob) > 0 {
+	for len(oob) >= unix.SizeofCmsghdr {
 		header, data, rest, err := unix.ParseOneSocketControlMessage(oob)
 		if err != nil {
 			return fds, fmt.Errorf("door: control message: %w", err)
@@ -266,11 +267,9 @@ func descriptors(oob []byte) (fds []int, err error) {
 		if header.Level != unix.SOL_SOCKET || header.Type != unix.SCM_RIGHTS {
 			continue
 		}
-		part, err := unix.ParseUnixRights(&unix.SocketControlMessage{Header: header, Data: data})
-		if err != nil {
-			return fds, fmt.Errorf("door: control message: %w", err)
+		for ; len(data) >= 4; data = data[4:] {
+			fds = append(fds, int(int32(binary.NativeEndian.Uint32(data))))
 		}
-		fds = append(fds, part...)
 	}
 	return fds, nil
 }

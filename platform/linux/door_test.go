@@ -4,6 +4,7 @@ package linux
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -376,7 +377,10 @@ func TestWriteWithFiles(t *testing.T) {
 func FuzzDescriptors(f *testing.F) {
 	f.Add(unix.UnixRights(1, 2, 3))
 	f.Add(append(unix.UnixCredentials(&unix.Ucred{Pid: 1}), unix.UnixRights(7)...))
-	f.Add(unix.UnixRights(1)[:17])
+	f.Add(unix.UnixRights(1)[:7])
+	odd := unix.UnixRights(1)
+	binary.NativeEndian.PutUint64(odd, 19)
+	f.Add(odd[:19]) // a length that no number of descriptors has
 	f.Fuzz(func(t *testing.T, oob []byte) {
 		if fds, _ := descriptors(oob); len(fds)*4 > len(oob) {
 			t.Errorf("%d descriptors from %d bytes", len(fds), len(oob))

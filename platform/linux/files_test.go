@@ -387,3 +387,44 @@ func TestNothingWaitsForAFuseDaemon(t *testing.T) {
 		<-done
 	}
 }
+
+// A daemon that never even says hello, once of a user whose mount root may not
+// look into, once of root.
+func TestNothingWaitsForAFuseDaemonThatNeverStarted(t *testing.T) {
+	for uid, want := range map[int]error{4242: fs.ErrPermission, 0: core.ErrNotProtected} {
+		mounted := public(t)
+		fuse, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		must(t, err)
+		options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=%d,group_id=%d", fuse, uid, uid)
+		must(t, unix.Mount("hostile", mounted, "fuse", unix.MS_NOSUID|unix.MS_NODEV, options))
+		top := handle(t, mounted)
+
+		var s Files
+		done := make(chan []error)
+		go func() {
+			_, open := s.Open(top)
+			_, locate := s.Locate(mounted + "/program")
+			_, protected := s.LocateProtected(mounted + "/program")
+			_, found := find([]string{mounted}, "program")
+			done <- []error{s.Protected(top), s.ProtectedRoot(mounted), locate, protected, open, found}
+		}()
+		select {
+		case errs := <-done:
+			for i, err := range errs[:4] {
+				if !errors.Is(err, want) {
+					t.Errorf("uid %d, question %d: %v, expected %v", uid, i, err, want)
+				}
+			}
+			if errs[4] == nil || !errors.Is(errs[5], fs.ErrNotExist) {
+				t.Errorf("uid %d: opened %v, found %v", uid, errs[4], errs[5])
+			}
+		case <-time.After(20 * time.Second):
+			t.Errorf("uid %d: something waits for a daemon that never started", uid)
+		}
+		must(t, unix.Close(fuse)) // ends what still waits
+		must(t, unix.Unmount(mounted, unix.MNT_DETACH))
+		if t.Failed() {
+			return
+		}
+	}
+}

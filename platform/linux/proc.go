@@ -59,11 +59,14 @@ func (p process) id() (core.ProcessID, error) {
 	if err != nil {
 		return core.ProcessID{}, err
 	}
-	start, ok := parseStart(stat)
+	s, ok := parseStat(p.pid, stat)
 	if !ok {
 		return core.ProcessID{}, fmt.Errorf("process %d: unreadable stat %q", p.pid, stat)
 	}
-	return core.ProcessID{PID: p.pid, Start: start}, nil
+	if s.dead() {
+		return core.ProcessID{}, fmt.Errorf("process %d: %w", p.pid, errVanished)
+	}
+	return core.ProcessID{PID: p.pid, Start: s.start}, nil
 }
 
 // runsAs reports whether uid is the real, effective, saved and file system
@@ -142,22 +145,6 @@ func startTicks(pid int) (uint64, error) {
 	defer p.close()
 	id, err := p.id()
 	return id.Start, err
-}
-
-// parseStart finds field 22 of /proc/PID/stat, the start in clock ticks since
-// boot. The second field is a name that the process chose: it may hold spaces
-// and parentheses, so fields are counted from the last one.
-func parseStart(stat []byte) (uint64, bool) {
-	i := bytes.LastIndexByte(stat, ')')
-	if i < 0 {
-		return 0, false
-	}
-	fields := bytes.Fields(stat[i+1:])
-	if len(fields) < 20 {
-		return 0, false
-	}
-	start, err := strconv.ParseUint(string(fields[19]), 10, 64)
-	return start, err == nil
 }
 
 // parseUids finds the real, effective, saved and file system uid in
