@@ -50,6 +50,9 @@ type Orchestrator struct {
 	plugins map[string]*plugin // by folded id
 	changed chan struct{}      // closed and replaced when any state changes
 	closed  bool
+
+	patient context.Context // of every grace; rush ends them
+	rush    context.CancelFunc
 }
 
 // plugin is one file. What follows manifest is guarded by Orchestrator.mu.
@@ -80,6 +83,7 @@ func New(cfg Config) (*Orchestrator, error) {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
 	o := &Orchestrator{cfg: cfg, plugins: map[string]*plugin{}, changed: make(chan struct{})}
+	o.patient, o.rush = context.WithCancel(context.Background())
 	for _, e := range entries {
 		o.add(e)
 	}
@@ -210,13 +214,13 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 }
 
 // Stop stops every plugin, in the reverse order, so that the logger hears the
-// others out. When ctx is done what is left is killed. No plugin starts
-// afterwards.
+// others out, and returns when all have ended. When ctx is done, what is left
+// is killed at once and the error is ctx's. No plugin starts afterwards.
 func (o *Orchestrator) Stop(ctx context.Context) error {
+	defer context.AfterFunc(ctx, o.rush)()
 	o.change(func() { o.closed = true })
 	byPriority := o.sorted()
 	slices.SortStableFunc(byPriority, func(a, b *plugin) int { return priorityOf(b) - priorityOf(a) })
-	var errs []error
 	for len(byPriority) > 0 {
 		tier := byPriority[:1]
 		for len(tier) < len(byPriority) && priorityOf(byPriority[len(tier)]) == priorityOf(tier[0]) {
@@ -227,10 +231,16 @@ func (o *Orchestrator) Stop(ctx context.Context) error {
 			o.signalStop(p)
 		}
 		for _, p := range tier {
-			errs = append(errs, o.awaitStop(ctx, p))
+			// Not bounded by ctx: each supervisor bounds itself.
+			if err := o.awaitStop(context.WithoutCancel(ctx), p); err != nil {
+				return err
+			}
 		}
 	}
-	return errors.Join(errs...)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("plugins: stop: %w", err)
+	}
+	return nil
 }
 
 func priorityOf(p *plugin) int {

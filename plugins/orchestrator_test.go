@@ -314,3 +314,32 @@ func TestStopGoesBackwardsAndAsksFirst(t *testing.T) {
 		}
 	})
 }
+
+func TestStopInAHurryKills(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{
+			"First":  manifest("First", supervised, `"startupPriority": 10`),
+			"Second": manifest("Second", supervised, `"startupPriority": 20`),
+		})
+		f.born = func(s core.ServiceSpec, p *fakeProcess) {
+			p.deaf = true
+			f.ready(s.As)
+		}
+		if err := o.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		err := o.Stop(ctx)
+		if took := time.Since(begun); took != time.Second || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("returned after %v with %v", took, err)
+		}
+		for i := range 2 {
+			if got := f.process(i).status.Signal; got != 9 {
+				t.Errorf("process %d ended by signal %d", i, got)
+			}
+		}
+	})
+}

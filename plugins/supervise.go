@@ -262,7 +262,7 @@ func (o *Orchestrator) notReady(p *plugin) {
 // end ends a process that runs: it is asked first, and killed when it does not
 // answer.
 func (o *Orchestrator) end(process core.Process) {
-	grace, cancel := context.WithTimeout(context.Background(), stopGrace)
+	grace, cancel := context.WithTimeout(o.patient, stopGrace)
 	defer cancel()
 	if process.Signal(sigterm) == nil {
 		if _, err := process.Wait(grace); err == nil {

@@ -174,6 +174,7 @@ func TestPortsRoundTrip(t *testing.T) {
 func TestLayout(t *testing.T) {
 	l := At("/opt/KeeperPrivilegeManager/", "Ext/Plugins")
 	for _, tc := range []struct{ got, want string }{
+		{DefaultRoot(), "/opt/KeeperPrivilegeManager"},
 		{l.Root(), "/opt/KeeperPrivilegeManager"},
 		{l.AppSettings(), "/opt/KeeperPrivilegeManager/appsettings.json"},
 		{l.Helper(), "/opt/KeeperPrivilegeManager/keeperlaunch"},
