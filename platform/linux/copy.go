@@ -10,8 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,8 +37,9 @@ const (
 )
 
 // Copy implements core.Files. dir must belong to root and be writable by
-// nobody else. At most 1 GiB is copied. The handle's name is the copy's path,
-// which the caller removes in the end; after an error there is none.
+// nobody else. What reader may not execute is refused with fs.ErrPermission,
+// and at most 1 GiB is copied. The handle's name is the copy's path, which the
+// caller removes in the end; after an error there is none.
 func (s Files) Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error) {
 	in, err := s.Open(src)
 	if err != nil {
@@ -61,6 +65,13 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 	}
 	if base == "" || strings.ContainsAny(base, "/\x00") {
 		return nil, "", fmt.Errorf("%q is not a file name", base)
+	}
+	var mode os.FileMode
+	if err := onDescriptor(in, func(fd int) (err error) {
+		mode, err = copyMode(fd, reader)
+		return err
+	}); err != nil {
+		return nil, "", err
 	}
 	d, err := openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -90,10 +101,6 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 	if err != nil {
 		return nil, "", err
 	}
-	mode := os.FileMode(0o550)
-	if reader.User == "0" {
-		mode = 0o500
-	}
 	if err := out.Chown(0, int(group)); err != nil {
 		return nil, "", err
 	}
@@ -109,6 +116,39 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 		return nil, "", err
 	}
 	return copied, sum, nil
+}
+
+// copyMode returns the mode of a copy of fd's file for reader, who reaches it
+// through its group. Attack: a handle of somebody's private file is easily had,
+// and running it "as oneself" would make a copy that one can read. So the copy
+// lets reader do what the original's mode does, except write.
+func copyMode(fd int, reader core.Account) (os.FileMode, error) {
+	at, err := stat(fd)
+	if err != nil {
+		return 0, err
+	}
+	uid, err := parseKernelID(string(reader.User))
+	if err != nil {
+		return 0, err
+	}
+	if uid == 0 { // as execve(2) has it for root: somebody may execute it
+		if at.mode&0o111 == 0 {
+			return 0, fmt.Errorf("it is not executable: %w", fs.ErrPermission)
+		}
+		return 0o500, nil
+	}
+	may := at.mode & 0o7
+	if uid == at.uid {
+		may = at.mode >> 6 & 0o7
+	} else if _, err := unix.Fgetxattr(fd, "system.posix_acl_access", nil); err == nil {
+		return 0, fmt.Errorf("it has an access control list and does not belong to %s: %w", reader.Name, fs.ErrPermission)
+	} else if slices.Contains(reader.Groups, strconv.FormatUint(uint64(at.gid), 10)) {
+		may = at.mode >> 3 & 0o7
+	}
+	if may&0o1 == 0 {
+		return 0, fmt.Errorf("%s may not execute it: %w", reader.Name, fs.ErrPermission)
+	}
+	return 0o500 | os.FileMode(may&0o5)<<3, nil
 }
 
 // pour copies at most limit bytes and returns size and SHA-256 of what it

@@ -178,6 +178,56 @@ func TestCopyRefuses(t *testing.T) {
 	}
 }
 
+// A copy must not show its reader what the original would not.
+func TestCopyGrantsNoMoreThanTheOriginal(t *testing.T) {
+	reader := core.Account{User: "4242", Name: "reader", Group: "4242", Groups: []string{"4242", "7"}}
+	for _, c := range []struct {
+		name     string
+		mode     os.FileMode
+		uid, gid int
+		acl      bool
+		reader   core.Account
+		want     os.FileMode // 0: refused
+	}{
+		{"the reader's own", 0o700, 4242, 9, false, reader, 0o550},
+		{"the reader's own, not executable", 0o677, 4242, 4242, false, reader, 0},
+		{"somebody's private file", 0o700, 65534, 65534, false, reader, 0},
+		{"somebody's for all", 0o705, 65534, 65534, false, reader, 0o550},
+		{"to execute, not to read", 0o711, 65534, 65534, false, reader, 0o510},
+		{"to read, not to execute", 0o744, 65534, 65534, false, reader, 0},
+		{"a group's, reader in it", 0o750, 65534, 7, false, reader, 0o550},
+		{"a group's, reader not in it", 0o750, 65534, 8, false, reader, 0},
+		{"for all but a group, reader in it", 0o705, 65534, 7, false, reader, 0},
+		{"with an access control list", 0o755, 65534, 7, true, reader, 0},
+		{"the reader's own with an access control list", 0o755, 4242, 7, true, reader, 0o550},
+		{"root runs what somebody may", 0o001, 65534, 65534, false, superuser, 0o500},
+		{"root runs no data", 0o666, 0, 0, false, superuser, 0},
+		{"nobody at all", 0o755, 0, 0, false, core.Account{User: "4294967295", Group: "0"}, 0},
+		{"setuid does not survive", 0o4755, 65534, 65534, false, reader, 0o550},
+	} {
+		src := program(t, filepath.Join(public(t), "src"))
+		must(t, os.Chown(src, c.uid, c.gid))
+		if c.acl {
+			must(t, setACL(src, 5, 5))
+		} else {
+			must(t, unix.Chmod(src, uint32(c.mode)))
+		}
+		dir := copyDir(t)
+		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "src", c.reader)
+		if c.want == 0 {
+			if err == nil || c.reader.User != "4294967295" && !errors.Is(err, fs.ErrPermission) || len(entries(t, dir)) != 0 {
+				t.Errorf("%s: %v, %v; expected fs.ErrPermission and no copy", c.name, f, err)
+			}
+			continue
+		}
+		must(t, err)
+		if info, err := f.Stat(); err != nil || info.Mode() != c.want {
+			t.Errorf("%s: mode %v, %v; expected %v", c.name, info.Mode(), err, c.want)
+		}
+		f.Close()
+	}
+}
+
 // A file that grows while it is read ends at the limit all the same.
 func TestCopyStopsAtItsLimit(t *testing.T) {
 	if n, sum, err := pour(t.Context(), io.Discard, strings.NewReader(strings.Repeat("x", 1000)), 1000); err != nil || n != 1000 {
