@@ -1,0 +1,173 @@
+//go:build linux
+
+package linux
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Names of what we make in the cgroup file system.
+const (
+	cgroupHome   = "kpm"  // below the service's own cgroup
+	cgroupPrefix = "kpm-" // one launch group
+)
+
+// cgroups is where the version 2 hierarchy is mounted. The zero value stands
+// for a machine without one.
+type cgroups struct {
+	point string // the mount point
+	root  string // the part of the hierarchy that is mounted there
+}
+
+func findCgroups() cgroups {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return cgroups{}
+	}
+	for line := range strings.Lines(string(table)) {
+		// id parent device root point options [tags] - type source options
+		before, after, _ := strings.Cut(line, " - ")
+		fields, kind := strings.Fields(before), strings.Fields(after)
+		if len(fields) > 4 && len(kind) > 0 && kind[0] == "cgroup2" {
+			return cgroups{point: fields[4], root: fields[3]}
+		}
+	}
+	return cgroups{}
+}
+
+// of returns the directory of the cgroup that a process is in, or "".
+func (c cgroups) of(pid int) string {
+	if c.point == "" {
+		return ""
+	}
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(data)) {
+		if path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
+			return c.dir(path)
+		}
+	}
+	return ""
+}
+
+func (c cgroups) dir(path string) string {
+	rel, err := filepath.Rel(c.root, path)
+	// A process outside of what we can see is shown as "/../elsewhere".
+	if err != nil || !filepath.IsLocal(rel) || strings.HasPrefix(path, "/..") {
+		return ""
+	}
+	return filepath.Join(c.point, rel)
+}
+
+// DetectCgroup makes a directory for launch groups below this process's own
+// cgroup and returns it, or "" where there is no cgroup version 2 that we may
+// write to. Launcher.Close removes it again.
+func DetectCgroup() string {
+	own := findCgroups().of(os.Getpid())
+	if own == "" {
+		return ""
+	}
+	home := filepath.Join(own, cgroupHome)
+	trial, err := makeCgroup(home)
+	if err != nil {
+		unix.Rmdir(home)
+		return ""
+	}
+	unix.Rmdir(trial)
+	return home
+}
+
+// makeCgroup makes a cgroup with a random name in home.
+func makeCgroup(home string) (string, error) {
+	if err := os.Mkdir(home, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	dir := filepath.Join(home, cgroupPrefix+rand.Text())
+	return dir, os.Mkdir(dir, 0o755)
+}
+
+// emptyCgroup reports whether no process lives in dir and below. The kernel's
+// own "populated" also counts the last moments of those that were reaped.
+func emptyCgroup(dir string) bool { return len(cgroupPids(dir)) == 0 }
+
+// removeCgroup removes an empty cgroup and what the group itself made below.
+func removeCgroup(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.IsDir() {
+			if err := removeCgroup(filepath.Join(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Remove(dir)
+}
+
+// sweepCgroups removes the empty cgroups that helpers of a killed service left
+// in home. A young one may belong to another agent that is just starting it.
+func sweepCgroups(home string) {
+	left, _ := filepath.Glob(filepath.Join(home, cgroupPrefix+"*"))
+	for _, dir := range left {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Minute && emptyCgroup(dir) {
+			removeCgroup(dir)
+		}
+	}
+}
+
+// cgroupPids lists the processes in dir and below.
+func cgroupPids(dir string) []int {
+	var pids []int
+	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Name() != "cgroup.procs" {
+			return nil
+		}
+		data, _ := os.ReadFile(path)
+		for _, field := range strings.Fields(string(data)) {
+			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+		return nil
+	})
+	return pids
+}
+
+// killCgroup ends everything in dir and removes it.
+func killCgroup(dir string, deadline time.Time) (int, error) {
+	pids := cgroupPids(dir)
+	kill := filepath.Join(dir, "cgroup.kill")
+	for !emptyCgroup(dir) {
+		err := os.WriteFile(kill, []byte("1"), 0)
+		if errors.Is(err, fs.ErrNotExist) { // kernels before 5.14
+			for _, pid := range cgroupPids(dir) {
+				unix.Kill(pid, unix.SIGKILL)
+			}
+		} else if err != nil {
+			return 0, fmt.Errorf("kill launch group: %w", err)
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("kill launch group %s: %w", dir, errStillThere)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	// The directory may be busy for a moment; the launcher comes back to it.
+	if err := removeCgroup(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EBUSY) {
+		return len(pids), fmt.Errorf("remove launch group: %w", err)
+	}
+	return len(pids), nil
+}

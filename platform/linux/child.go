@@ -1,0 +1,167 @@
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+	"kpm/platform/linux/held"
+)
+
+// child is one helper and, after its exec, the program that it became. It is
+// both core.Held and core.Process: one process is both.
+type child struct {
+	launcher *Launcher
+	id       core.ProcessID
+	cgroup   string // its directory, or ""
+	group    string
+	conn     *os.File // to the helper; closed when it has been released
+	pidfd    *os.File
+
+	mu     sync.Mutex // held while it is reaped or signalled
+	reaped bool
+
+	done   chan struct{} // closed when it has ended, or nobody watches any more
+	status core.ExitStatus
+	err    error
+}
+
+var (
+	_ core.Held    = (*child)(nil)
+	_ core.Process = (*child)(nil)
+)
+
+// ID implements core.Held and core.Process.
+func (c *child) ID() core.ProcessID { return c.id }
+
+// Group implements core.Held.
+func (c *child) Group() string { return c.group }
+
+// Release implements core.Held. A helper that is killed between its release
+// and its exec looks like a program that was killed at its first instruction.
+func (c *child) Release(ctx context.Context) (core.Process, error) {
+	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	_, err := c.conn.Write([]byte{1})
+	// Its end of the connection closes by exec, or with a report; the report
+	// may have come before the release.
+	report, readErr := io.ReadAll(io.LimitReader(c.conn, held.ReportSize+1))
+	switch {
+	case len(report) > 0:
+		err = reportError(report)
+	case err == nil && readErr == nil:
+		c.conn.Close()
+		return c, nil
+	default:
+		err = fmt.Errorf("the helper ended: %w", errors.Join(err, readErr))
+	}
+	c.Discard()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return nil, fmt.Errorf("launch: %w", err)
+}
+
+// Discard implements core.Held.
+func (c *child) Discard() {
+	c.conn.Close()
+	c.signal(c.id.PID, unix.SIGKILL)
+	<-c.done
+}
+
+// Wait implements core.Process.
+func (c *child) Wait(ctx context.Context) (core.ExitStatus, error) {
+	select {
+	case <-c.done:
+		return c.status, c.err
+	case <-ctx.Done():
+		return core.ExitStatus{}, ctx.Err()
+	}
+}
+
+// Signal implements core.Process.
+func (c *child) Signal(sig int) error { return c.signal(-c.id.PID, syscall.Signal(sig)) }
+
+// signal sends sig to the process or, negative, to its process group, unless
+// it has been reaped: then both numbers may be somebody else's.
+func (c *child) signal(pid int, sig syscall.Signal) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reaped {
+		return os.ErrProcessDone
+	}
+	return unix.Kill(pid, sig)
+}
+
+// Kill implements core.Process.
+func (c *child) Kill() error {
+	_, err := c.launcher.tree.KillGroup(c.id, c.group)
+	return err
+}
+
+// watch waits for the end without occupying a thread: the pidfd becomes
+// readable.
+func (c *child) watch() {
+	defer c.launcher.watchers.Done()
+	raw, err := c.pidfd.SyscallConn()
+	if err == nil {
+		err = raw.Read(func(uintptr) bool { return c.reap() })
+	}
+	if !c.reaped {
+		c.err = fmt.Errorf("wait for %s: %w", c.id, err)
+	}
+	c.pidfd.Close()
+	close(c.done) // first: whoever waits need not wait for a fork as well
+	c.launcher.ended(c)
+}
+
+// reap takes the exit status if there is one by now.
+func (c *child) reap() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var status unix.WaitStatus
+	for {
+		pid, err := unix.Wait4(c.id.PID, &status, unix.WNOHANG, nil)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil: // somebody else reaped it
+			c.err = fmt.Errorf("wait for %s: %w", c.id, err)
+		case pid == 0:
+			return false
+		case status.Signaled():
+			c.status = core.ExitStatus{Signal: int(status.Signal())}
+		default:
+			c.status = core.ExitStatus{Code: status.ExitStatus()}
+		}
+		c.reaped = true
+		return true
+	}
+}
+
+// ErrChanged is wrapped by Release for a script whose path no longer names the
+// file that was approved.
+var ErrChanged = errors.New("the script is no longer the file that was approved")
+
+func reportError(b []byte) error {
+	report, ok := held.DecodeReport(b)
+	switch {
+	case !ok:
+		return errors.New("the helper answered with something else than a report")
+	case report.Step == held.StepScript && report.Errno == 0:
+		return ErrChanged
+	case report.Errno == 0:
+		return errors.New(report.Step.String())
+	}
+	return fmt.Errorf("%s: %w", report.Step, report.Errno)
+}

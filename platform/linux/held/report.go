@@ -1,0 +1,60 @@
+//go:build linux
+
+package held
+
+import (
+	"encoding/binary"
+	"syscall"
+)
+
+// Step is where a helper gave up.
+type Step byte
+
+// The steps from a prepared helper to the program, in order.
+const (
+	StepSpec Step = iota + 1
+	StepDescriptors
+	StepTerminal
+	StepGroups
+	StepUser
+	StepDir
+	StepScript
+	StepExec
+)
+
+var stepNames = [...]string{
+	"unknown step", "read what to start", "set up descriptors 0 to 2", "take the controlling terminal",
+	"set groups", "set user", "enter the working directory", "look at the script again", "execute",
+}
+
+// String says what was being done.
+func (s Step) String() string {
+	if int(s) < len(stepNames) {
+		return stepNames[s]
+	}
+	return stepNames[0]
+}
+
+// ReportSize is the length of an encoded Report.
+const ReportSize = 5
+
+// Report is a helper's last word when it could not become the program. A
+// helper that could says nothing: its end of the connection closes by exec.
+type Report struct {
+	Step Step
+	// Errno is 0 for a script that is no longer the approved one, and for a
+	// message that cannot be read.
+	Errno syscall.Errno
+}
+
+func (r Report) encode() []byte {
+	return binary.BigEndian.AppendUint32([]byte{byte(r.Step)}, uint32(r.Errno))
+}
+
+// DecodeReport reads a report of ReportSize bytes.
+func DecodeReport(b []byte) (Report, bool) {
+	if len(b) != ReportSize {
+		return Report{}, false
+	}
+	return Report{Step(b[0]), syscall.Errno(binary.BigEndian.Uint32(b[1:]))}, true
+}

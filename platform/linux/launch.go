@@ -1,0 +1,386 @@
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+	"kpm/platform/linux/held"
+)
+
+// Launcher starts programs by helpers that it keeps waiting, so that the time
+// to start a process is not part of an elevation.
+//
+// Every child is the leader of a session of its own, and of a cgroup of its own
+// where there is version 2. The launcher makes this process the reaper of
+// whatever its children leave behind. Code that starts children in a session
+// of their own and does not do it here must expect them to be reaped here.
+type Launcher struct {
+	helper *os.File
+	null   *os.File
+	home   string // directory of the cgroups, or ""
+	tree   *Tree
+
+	ready    chan *child   // helpers that wait
+	refill   chan struct{} // one was taken
+	swept    chan struct{} // something ended: look for orphans and empty cgroups
+	stop     chan struct{}
+	tended   chan struct{}
+	watchers sync.WaitGroup
+
+	mu        sync.Mutex // held while forking: a child is known before it is seen
+	closed    bool
+	children  map[int]*child
+	lingering []string // cgroups to remove
+}
+
+var _ core.Launcher = (*Launcher)(nil)
+
+// refillPause is how long after a helper was taken the next one is started. A
+// launch and the command it starts want the processors first.
+const refillPause = 20 * time.Millisecond
+
+// sendTime is how long a helper has to take in what it is to become.
+const sendTime = 5 * time.Second
+
+// errClosed is wrapped by what a closed launcher is asked for.
+var errClosed = errors.New("the launcher is closed")
+
+// NewLauncher returns a Launcher that keeps spare helpers (0 to 64) waiting.
+// helper is the keeperlaunch executable; it must belong to root and be
+// writable by no one else. cgroupParent is what DetectCgroup returned.
+func NewLauncher(helper string, spare int, cgroupParent string) (*Launcher, error) {
+	if spare < 0 || spare > 64 {
+		return nil, fmt.Errorf("launcher: %d spare helpers; 0 to 64 are possible", spare)
+	}
+	exe, err := openHelper(helper)
+	if err != nil {
+		return nil, fmt.Errorf("launcher: %w", err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		exe.Close()
+		return nil, fmt.Errorf("launcher: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		exe.Close()
+		null.Close()
+		return nil, fmt.Errorf("launcher: become a reaper: %w", err)
+	}
+	l := &Launcher{
+		helper: exe, null: null, home: cgroupParent, tree: NewTree(),
+		ready: make(chan *child, spare), refill: make(chan struct{}, 1), swept: make(chan struct{}, 1),
+		stop: make(chan struct{}), tended: make(chan struct{}), children: map[int]*child{},
+	}
+	sweepCgroups(l.home)
+	for range spare {
+		c, err := l.spawn()
+		if err != nil {
+			close(l.tended)
+			l.end()
+			return nil, fmt.Errorf("launcher: start %s: %w", helper, err)
+		}
+		l.ready <- c
+	}
+	go l.tend()
+	return l, nil
+}
+
+// openHelper opens the helper once: what was checked is what is started, also
+// after an upgrade has replaced the file.
+func openHelper(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fmt.Errorf("stat %s: %w", path, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0 {
+		return nil, fmt.Errorf("%s: not an executable file: %w", path, core.ErrNotRegular)
+	}
+	if st.Uid != 0 || st.Mode&0o022 != 0 {
+		return nil, fmt.Errorf("%s: owner %d, mode %o; it must belong to root and be writable by no one else: %w",
+			path, st.Uid, st.Mode&0o7777, core.ErrNotProtected)
+	}
+	// Above the descriptors that a helper starts with, which replace their
+	// namesakes before its exec.
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 10)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return os.NewFile(uintptr(high), path), nil
+}
+
+// Prepare implements core.Launcher. It does not wait for the helper to have
+// prepared itself; Release does.
+func (l *Launcher) Prepare(ctx context.Context, spec core.LaunchSpec) (core.Held, error) {
+	told, files, err := translate(spec)
+	if err != nil {
+		return nil, fmt.Errorf("launch: %w", err)
+	}
+	message := told.Encode()
+	if len(message) > held.MaxSpec {
+		return nil, fmt.Errorf("launch: arguments and environment: %w", unix.E2BIG)
+	}
+	// A waiting helper may have been killed; a fresh one must do.
+	for range cap(l.ready) + 1 {
+		c, err := l.take(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("launch: %w", err)
+		}
+		if err = send(ctx, c.conn, message, files); err == nil {
+			if c.cgroup == "" {
+				c.group = sessionName(c.id, spec.Env)
+			}
+			return c, nil
+		}
+		c.Discard()
+		if !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+			return nil, fmt.Errorf("launch: %w", err)
+		}
+	}
+	return nil, errors.New("launch: every helper ended before it was used")
+}
+
+// take returns a waiting helper, or a new one if none waits.
+func (l *Launcher) take(ctx context.Context) (*child, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case c := <-l.ready:
+		notify(l.refill)
+		return c, nil
+	default:
+		return l.spawn()
+	}
+}
+
+// spawn starts a helper.
+func (l *Launcher) spawn() (*child, error) {
+	ours, theirs, err := connection()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	c := &child{launcher: l, conn: ours, done: make(chan struct{})}
+	if err := l.fork(c, int(theirs.Fd())); err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("start a helper: %w", err)
+	}
+	return c, nil
+}
+
+// fork starts c's process and the goroutine that waits for its end.
+func (l *Launcher) fork(c *child, conn int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errClosed
+	}
+	pidfd := -1
+	null := l.null.Fd()
+	attr := &syscall.ProcAttr{
+		Dir: "/", Env: held.Environ, Files: []uintptr{null, null, null, uintptr(conn)},
+		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
+	}
+	if l.home != "" {
+		dir, err := l.enterCgroup(c, attr.Sys)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+	}
+	pid, err := syscall.ForkExec(procFd(int(l.helper.Fd())), []string{held.Name}, attr)
+	if err != nil {
+		l.leaveCgroup(c)
+		return err
+	}
+	start, err := startTicks(pid)
+	if err == nil {
+		err = unix.SetNonblock(pidfd, true)
+	}
+	if err != nil || pidfd < 0 {
+		unix.Kill(pid, unix.SIGKILL)
+		unix.Wait4(pid, nil, 0, nil)
+		unix.Close(pidfd)
+		l.leaveCgroup(c)
+		return errors.Join(errors.New("a pidfd is needed"), err)
+	}
+	c.id = core.ProcessID{PID: pid, Start: start}
+	c.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+	l.children[pid] = c
+	l.watchers.Add(1)
+	go c.watch()
+	return nil
+}
+
+// enterCgroup makes a cgroup for c to be born in.
+func (l *Launcher) enterCgroup(c *child, sys *syscall.SysProcAttr) (*os.File, error) {
+	made, err := makeCgroup(l.home)
+	if err != nil {
+		return nil, fmt.Errorf("make a cgroup: %w", err)
+	}
+	c.cgroup, c.group = made, cgroupName(made)
+	dir, err := os.Open(made)
+	if err != nil {
+		l.leaveCgroup(c)
+		return nil, fmt.Errorf("open the cgroup: %w", err)
+	}
+	sys.UseCgroupFD, sys.CgroupFD = true, int(dir.Fd())
+	return dir, nil
+}
+
+// leaveCgroup remembers c's cgroup for removal. l.mu is held.
+func (l *Launcher) leaveCgroup(c *child) {
+	if c.cgroup != "" {
+		l.lingering = append(l.lingering, c.cgroup)
+	}
+}
+
+// ended forgets a child that has been reaped.
+func (l *Launcher) ended(c *child) {
+	l.mu.Lock()
+	delete(l.children, c.id.PID)
+	l.leaveCgroup(c)
+	l.mu.Unlock()
+	notify(l.swept)
+}
+
+// tend refills the pool and clears up, off every launch's path.
+func (l *Launcher) tend() {
+	defer close(l.tended)
+	orphans := make(chan os.Signal, 1)
+	signal.Notify(orphans, unix.SIGCHLD)
+	defer signal.Stop(orphans)
+	var wanted, again <-chan time.Time
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.refill:
+			if wanted == nil {
+				wanted = time.After(refillPause)
+			}
+		case <-wanted:
+			wanted = l.fill()
+		case <-again:
+			again = l.removeCgroups()
+		case <-orphans:
+			l.reapOrphans()
+			again = l.removeCgroups()
+		case <-l.swept:
+			l.reapOrphans()
+			again = l.removeCgroups()
+		}
+	}
+}
+
+// fill starts one helper and says when to start the next, or nil if the pool
+// is full.
+func (l *Launcher) fill() <-chan time.Time {
+	if len(l.ready) == cap(l.ready) {
+		return nil
+	}
+	c, err := l.spawn()
+	if err != nil { // whoever needs one will hear of it
+		return time.After(time.Second)
+	}
+	select {
+	case l.ready <- c:
+	default:
+		c.Discard()
+	}
+	return time.After(time.Millisecond)
+}
+
+// removeCgroups removes what is empty, and says when to come back for a
+// directory that is not: never by itself if somebody lives in it.
+func (l *Launcher) removeCgroups() <-chan time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var again <-chan time.Time
+	keep := l.lingering[:0]
+	for _, dir := range l.lingering {
+		if !emptyCgroup(dir) {
+			keep = append(keep, dir)
+		} else if err := removeCgroup(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			keep = append(keep, dir) // still releasing the last process
+			again = time.After(10 * time.Millisecond)
+		}
+	}
+	l.lingering = keep
+	return again
+}
+
+// Close ends the helpers that wait and those that are held. Running programs
+// go on; their Wait reports an error, since nobody waits for them here any more.
+func (l *Launcher) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.mu.Unlock()
+	close(l.stop)
+	l.end()
+	return nil
+}
+
+func (l *Launcher) end() {
+	<-l.tended
+	l.mu.Lock()
+	l.closed = true
+	var left []*child
+	for _, c := range l.children {
+		left = append(left, c)
+	}
+	l.mu.Unlock()
+	for _, c := range left {
+		// A running program's connection is closed already.
+		if c.conn.SetDeadline(time.Time{}) == nil {
+			c.Discard()
+		} else {
+			c.pidfd.Close()
+		}
+	}
+	l.watchers.Wait()
+	l.reapOrphans()
+	l.removeHome()
+	l.helper.Close()
+	l.null.Close()
+}
+
+// removeHome removes every trace in the cgroup file system but the groups in
+// which programs still run.
+func (l *Launcher) removeHome() {
+	for deadline := time.Now().Add(time.Second); l.removeCgroups() != nil && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if filepath.Base(l.home) == cgroupHome {
+		unix.Rmdir(l.home)
+	}
+}
+
+// notify wakes a goroutine that looks at everything each time it is woken.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,139 @@
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+	"kpm/platform/linux/held"
+)
+
+// translate turns a spec into what a helper is told and the files that travel
+// with it. Whatever exec would misread is refused.
+func translate(spec core.LaunchSpec) (*held.Spec, []*os.File, error) {
+	if len(spec.Argv) == 0 {
+		return nil, nil, errors.New("no argv: programs count on argv[0] (CVE-2021-4034)")
+	}
+	for _, list := range [][]string{spec.Argv, spec.Env, {spec.Script}} {
+		for _, item := range list {
+			if strings.IndexByte(item, 0) >= 0 {
+				return nil, nil, fmt.Errorf("%q: a NUL byte would cut it short", item)
+			}
+		}
+	}
+	told := &held.Spec{Terminal: spec.Terminal != nil, Script: spec.Script, Argv: spec.Argv, Env: spec.Env}
+	if err := setAccount(told, spec.Account); err != nil {
+		return nil, nil, err
+	}
+	files := []*os.File{spec.Executable, spec.Dir, spec.Stdio[0], spec.Stdio[1], spec.Stdio[2]}
+	if spec.Terminal != nil {
+		files = append(files, spec.Terminal)
+	}
+	for i, name := range [...]string{"executable", "working directory", "descriptor 0", "descriptor 1", "descriptor 2"} {
+		if files[i] == nil {
+			return nil, nil, fmt.Errorf("%s is missing", name)
+		}
+	}
+	if spec.Script == "" {
+		return told, files, nil
+	}
+	err := onDescriptor(spec.Executable, func(fd int) (err error) {
+		told.Identity, err = held.Identify(fd)
+		return err
+	})
+	return told, files, err
+}
+
+func setAccount(told *held.Spec, account core.Account) (err error) {
+	if told.UID, err = parseKernelID(string(account.User)); err != nil {
+		return fmt.Errorf("user: %w", err)
+	}
+	if told.GID, err = parseKernelID(account.Group); err != nil {
+		return fmt.Errorf("group: %w", err)
+	}
+	for _, s := range account.Groups {
+		gid, err := parseKernelID(s)
+		if err != nil {
+			return fmt.Errorf("groups: %w", err)
+		}
+		told.Groups = append(told.Groups, gid)
+	}
+	return nil
+}
+
+// connection makes the pair by which a helper is told. Ours does not block a
+// thread.
+func connection() (ours, theirs *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connection to a helper: %w", err)
+	}
+	theirs = os.NewFile(uintptr(pair[1]), "helper's end")
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		unix.Close(pair[0])
+		theirs.Close()
+		return nil, nil, fmt.Errorf("connection to a helper: %w", err)
+	}
+	return os.NewFile(uintptr(pair[0]), "helper"), theirs, nil
+}
+
+// send writes message and sends files with its first byte.
+func send(ctx context.Context, conn *os.File, message []byte, files []*os.File) error {
+	deadline, ok := ctx.Deadline()
+	if limit := time.Now().Add(sendTime); !ok || deadline.After(limit) {
+		deadline = limit
+	}
+	if err := conn.SetWriteDeadline(deadline); err != nil {
+		return fmt.Errorf("send to a helper: %w", err)
+	}
+	sent, err := sendFiles(conn, message, files)
+	if err == nil && sent < len(message) {
+		_, err = conn.Write(message[sent:])
+	}
+	if err != nil {
+		return fmt.Errorf("send to a helper: %w", err)
+	}
+	return conn.SetWriteDeadline(time.Time{})
+}
+
+func sendFiles(conn *os.File, message []byte, files []*os.File) (sent int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	fds := make([]int, len(files))
+	for i, f := range files {
+		// Fd, so that what package os made non-blocking for its own use is not
+		// so for the program, which would lose output.
+		fds[i] = int(f.Fd())
+		if fds[i] < 0 {
+			return 0, fmt.Errorf("%s: %w", f.Name(), os.ErrClosed)
+		}
+	}
+	rights := unix.UnixRights(fds...)
+	writeErr := raw.Write(func(fd uintptr) bool {
+		for {
+			sent, err = unix.SendmsgN(int(fd), message, rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+			if err != unix.EINTR {
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	for _, f := range files {
+		if f.Fd() == ^uintptr(0) { // closed meanwhile: another file may have been sent
+			return sent, fmt.Errorf("%s: %w", f.Name(), os.ErrClosed)
+		}
+	}
+	if writeErr != nil {
+		return sent, writeErr
+	}
+	return sent, err
+}

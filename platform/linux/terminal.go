@@ -1,0 +1,157 @@
+//go:build linux
+
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+// Terminals makes and recognises pseudo terminals.
+type Terminals struct{}
+
+var _ core.Terminals = Terminals{}
+
+// Majors of /proc/devices that never change (the kernel's devices.txt).
+const (
+	majorMemory   = 1   // null, zero, random
+	majorPtyFirst = 136 // slaves of pseudo terminals
+	majorPtyLast  = 143
+)
+
+// IsTerminal reports whether f is a terminal, by its device number.
+//
+// Attack: a user hands us a character device of their own making (CUSE) whose
+// driver never answers an ioctl, or a FUSE file whose server never answers
+// stat. Nothing here asks a driver or waits for a server.
+func (Terminals) IsTerminal(f *os.File) bool {
+	var st unix.Statx_t
+	err := onDescriptor(f, func(fd int) error {
+		return unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
+	})
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+		return false
+	}
+	switch {
+	case st.Rdev_major == majorMemory:
+		return false
+	case st.Rdev_major >= majorPtyFirst && st.Rdev_major <= majorPtyLast:
+		return true
+	}
+	drivers, err := os.ReadFile("/proc/tty/drivers")
+	return err == nil && driverOwns(string(drivers), st.Rdev_major, st.Rdev_minor)
+}
+
+// driverOwns reports whether a line of /proc/tty/drivers covers the device:
+// name, node, major, minor or range of minors, type.
+func driverOwns(drivers string, major, minor uint32) bool {
+	for line := range strings.Lines(drivers) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || fields[2] != strconv.FormatUint(uint64(major), 10) {
+			continue
+		}
+		first, last, ranged := strings.Cut(fields[3], "-")
+		if !ranged {
+			last = first
+		}
+		low, err1 := strconv.ParseUint(first, 10, 32)
+		high, err2 := strconv.ParseUint(last, 10, 32)
+		if err1 == nil && err2 == nil && uint64(minor) >= low && uint64(minor) <= high {
+			return true
+		}
+	}
+	return false
+}
+
+// Size of a terminal whose caller did not say.
+const defaultRows, defaultColumns = 24, 80
+
+// Open implements core.Terminals. The slave keeps the group that the machine
+// gives to terminals, which write(1) and wall(1) rely on.
+func (Terminals) Open(owner core.Account, rows, columns uint16) (master, slave *os.File, err error) {
+	uid, err := parseKernelID(string(owner.User))
+	if err != nil {
+		return nil, nil, fmt.Errorf("terminal: owner: %w", err)
+	}
+	m, err := openMaster()
+	if err != nil {
+		return nil, nil, fmt.Errorf("terminal: %w", err)
+	}
+	s, err := openSlave(m, int(uid), rows, columns)
+	if err != nil {
+		unix.Close(m)
+		return nil, nil, fmt.Errorf("terminal: %w", err)
+	}
+	return os.NewFile(uintptr(m), "terminal master"), os.NewFile(uintptr(s), "terminal"), nil
+}
+
+func openMaster() (int, error) {
+	const flags = unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, err := unix.Open("/dev/ptmx", flags, 0)
+	if errors.Is(err, unix.ENOENT) {
+		fd, err = unix.Open("/dev/pts/ptmx", flags, 0)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("open /dev/ptmx: %w", err)
+	}
+	return fd, nil
+}
+
+// openSlave opens and outfits the other end of master.
+func openSlave(master, uid int, rows, columns uint16) (int, error) {
+	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
+		return -1, fmt.Errorf("unlock: %w", err)
+	}
+	// By the master, not by a path below /dev/pts: that may be another instance.
+	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER,
+		unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+	if errno != 0 {
+		return -1, fmt.Errorf("open the slave: %w", errno)
+	}
+	slave := int(fd)
+	if err := outfit(slave, uid, rows, columns); err != nil {
+		unix.Close(slave)
+		return -1, err
+	}
+	return slave, nil
+}
+
+func outfit(slave, uid int, rows, columns uint16) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(slave, &st); err != nil {
+		return fmt.Errorf("stat the slave: %w", err)
+	}
+	mode := uint32(0o620)
+	if st.Gid == 0 {
+		mode = 0o600 // this machine has no group for terminals
+	}
+	if err := unix.Fchown(slave, uid, -1); err != nil {
+		return fmt.Errorf("give the slave to user %d: %w", uid, err)
+	}
+	if err := unix.Fchmod(slave, mode); err != nil {
+		return fmt.Errorf("set the slave's mode: %w", err)
+	}
+	if rows == 0 || columns == 0 {
+		rows, columns = defaultRows, defaultColumns
+	}
+	if err := unix.IoctlSetWinsize(slave, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
+		return fmt.Errorf("set the size: %w", err)
+	}
+	// Erase whole characters: people type UTF-8.
+	settings, err := unix.IoctlGetTermios(slave, unix.TCGETS)
+	if err != nil {
+		return fmt.Errorf("read the settings: %w", err)
+	}
+	settings.Iflag |= unix.IUTF8
+	if err := unix.IoctlSetTermios(slave, unix.TCSETS, settings); err != nil {
+		return fmt.Errorf("change the settings: %w", err)
+	}
+	return nil
+}

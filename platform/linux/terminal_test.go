@@ -1,0 +1,126 @@
+//go:build linux
+
+package linux
+
+import (
+	"io"
+	"os"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+func readAll(t testing.TB, r io.Reader) string {
+	t.Helper()
+	data, err := io.ReadAll(r)
+	must(t, err)
+	return string(data)
+}
+
+func TestTerminalBelongsToItsOwner(t *testing.T) {
+	for _, tc := range []struct{ rows, columns, wantRows, wantColumns uint16 }{
+		{50, 132, 50, 132},
+		{0, 0, 24, 80},
+		{50, 0, 24, 80},
+	} {
+		master, slave, err := (Terminals{}).Open(otherAccount, tc.rows, tc.columns)
+		must(t, err)
+		defer master.Close()
+		defer slave.Close()
+		size, err := unix.IoctlGetWinsize(int(master.Fd()), unix.TIOCGWINSZ)
+		must(t, err)
+		if size.Row != tc.wantRows || size.Col != tc.wantColumns {
+			t.Errorf("size %dx%d, want %dx%d", size.Row, size.Col, tc.wantRows, tc.wantColumns)
+		}
+		info, err := slave.Stat()
+		must(t, err)
+		st := info.Sys().(*syscall.Stat_t)
+		want := os.FileMode(0o620)
+		if st.Gid == 0 {
+			want = 0o600
+		}
+		if st.Uid != 4242 || info.Mode().Perm() != want {
+			t.Errorf("owner %d, mode %o; want 4242, %o", st.Uid, info.Mode().Perm(), want)
+		}
+		settings, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+		must(t, err)
+		if settings.Lflag&unix.ECHO == 0 || settings.Lflag&unix.ICANON == 0 || settings.Iflag&unix.IUTF8 == 0 {
+			t.Errorf("settings %+v", settings)
+		}
+	}
+}
+
+func TestTerminalNeedsAnOwner(t *testing.T) {
+	for _, user := range []core.UserID{"", "root", "-1", "4294967295"} {
+		if _, _, err := (Terminals{}).Open(core.Account{User: user}, 24, 80); err == nil {
+			t.Errorf("a terminal for %q", user)
+		}
+	}
+}
+
+func TestIsTerminal(t *testing.T) {
+	master, slave, err := (Terminals{}).Open(rootAccount, 24, 80)
+	must(t, err)
+	defer master.Close()
+	defer slave.Close()
+	null, err := os.Open(os.DevNull)
+	must(t, err)
+	defer null.Close()
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	defer w.Close()
+	closed, err := os.Open("/")
+	must(t, err)
+	must(t, closed.Close())
+	for _, tc := range []struct {
+		name string
+		file *os.File
+		want bool
+	}{
+		{"slave", slave, true},
+		{"master", master, true},
+		{"/dev/null", null, false},
+		{"pipe", r, false},
+		{"directory", handle(t, "/"), false},
+		{"program", handle(t, "/usr/bin/env"), false},
+		{"closed", closed, false},
+	} {
+		if got := (Terminals{}).IsTerminal(tc.file); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+const someDrivers = `/dev/tty             /dev/tty        5       0 system:/dev/tty
+/dev/console         /dev/console    5       1 system:console
+serial               /dev/ttyS       4 64-67 serial
+broken line
+`
+
+func TestDriverOwns(t *testing.T) {
+	for _, tc := range []struct {
+		major, minor uint32
+		want         bool
+	}{
+		{5, 0, true}, {5, 1, true}, {5, 2, false}, {4, 64, true}, {4, 67, true}, {4, 63, false}, {4, 68, false},
+		{10, 203, false}, // CUSE
+		{0, 0, false},
+	} {
+		if got := driverOwns(someDrivers, tc.major, tc.minor); got != tc.want {
+			t.Errorf("%d:%d: %v, want %v", tc.major, tc.minor, got, tc.want)
+		}
+	}
+}
+
+func FuzzDriverOwns(f *testing.F) {
+	f.Add(someDrivers, uint32(4), uint32(65))
+	f.Fuzz(func(t *testing.T, drivers string, major, minor uint32) {
+		if driverOwns(drivers, major, minor) && drivers == "" {
+			t.Error("nothing owns a device")
+		}
+	})
+}

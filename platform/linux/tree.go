@@ -1,0 +1,184 @@
+//go:build linux
+
+package linux
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+// killTime is how long KillGroup goes on before it reports that processes
+// remain: a process in an uninterruptible system call cannot be ended.
+const killTime = 5 * time.Second
+
+// errStillThere is wrapped when processes survive SIGKILL for killTime.
+var errStillThere = errors.New("processes remain")
+
+// errBadGroup is wrapped for a name that no launcher of ours gave.
+var errBadGroup = errors.New("not the name of a launch group")
+
+// Tree answers for launch groups from what the kernel shows in /proc.
+type Tree struct {
+	self    core.ProcessID
+	cgroups cgroups
+}
+
+var _ core.ProcessTree = (*Tree)(nil)
+
+// NewTree returns the process tree of this machine.
+func NewTree() *Tree {
+	pid := os.Getpid()
+	start, _ := startTicks(pid)
+	return &Tree{self: core.ProcessID{PID: pid, Start: start}, cgroups: findCgroups()}
+}
+
+// Self implements core.ProcessTree.
+func (t *Tree) Self() core.ProcessID { return t.self }
+
+// Alive implements core.ProcessTree. A zombie is not alive.
+func (t *Tree) Alive(id core.ProcessID) bool {
+	s, ok := readStat(id.PID)
+	return ok && s.start == id.Start && !s.dead()
+}
+
+// Member implements core.ProcessTree: id is root, is in its cgroup, is in the
+// session that root leads, or descends from root. None of these can be feigned
+// from outside the group. An empty group asks for root and its descendants
+// alone.
+func (t *Tree) Member(root core.ProcessID, name string, id core.ProcessID) bool {
+	s, ok := readStat(id.PID)
+	if !ok || s.start != id.Start || s.dead() {
+		return false
+	}
+	if s.descends(root) {
+		return true
+	}
+	g, ok := parseGroup(name)
+	if !ok || g.stale {
+		return false
+	}
+	if s.inSession(root) {
+		return true
+	}
+	// Asked again afterwards: the pid may have changed hands in between.
+	return g.cgroup != "" && within(t.cgroups.of(id.PID), g.cgroup) && t.Alive(id)
+}
+
+// Empty implements core.ProcessTree.
+func (t *Tree) Empty(root core.ProcessID, name string) bool {
+	g, ok := parseGroup(name)
+	if !ok || g.stale {
+		return true
+	}
+	if g.cgroup != "" {
+		return emptyCgroup(g.cgroup)
+	}
+	return len(t.sessionMembers(g)) == 0
+}
+
+// KillGroup implements core.ProcessTree. It never ends this process, whatever
+// group it was started in.
+func (t *Tree) KillGroup(root core.ProcessID, name string) (int, error) {
+	g, ok := parseGroup(name)
+	if !ok {
+		return 0, fmt.Errorf("kill %q: %w", name, errBadGroup)
+	}
+	deadline := time.Now().Add(killTime)
+	switch {
+	case g.stale:
+		return 0, nil
+	case g.cgroup == "":
+		return t.killSession(g, deadline)
+	case within(t.cgroups.of(t.self.PID), g.cgroup):
+		return 0, fmt.Errorf("kill %q: this service was started in it", name)
+	}
+	if _, err := os.Stat(g.cgroup); errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	return killCgroup(g.cgroup, deadline)
+}
+
+func (t *Tree) killSession(g group, deadline time.Time) (int, error) {
+	ended := map[core.ProcessID]bool{}
+	for {
+		members := t.sessionMembers(g)
+		if len(members) == 0 {
+			return len(ended), nil
+		}
+		if time.Now().After(deadline) {
+			return len(ended), fmt.Errorf("kill launch group of %s: %d %w", g.root, len(members), errStillThere)
+		}
+		for _, id := range members {
+			ended[id] = true
+			killExactly(id)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// killExactly sends SIGKILL to id and to no later process with its pid.
+func killExactly(id core.ProcessID) {
+	fd, err := unix.PidfdOpen(id.PID, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if s, ok := readStat(id.PID); ok && s.start == id.Start {
+		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
+
+// sessionMembers lists the living processes of a session group.
+func (t *Tree) sessionMembers(g group) []core.ProcessID {
+	all := map[int]procStat{}
+	for _, pid := range allPids() {
+		if s, ok := readStat(pid); ok {
+			all[pid] = s
+		}
+	}
+	verdicts := map[int]bool{1: false, t.self.PID: false}
+	var members []core.ProcessID
+	for pid, s := range all {
+		if g.holds(s, all, verdicts) && !s.dead() {
+			members = append(members, core.ProcessID{PID: pid, Start: s.start})
+		}
+	}
+	return members
+}
+
+// holds reports whether s is in the session, carries the tag, or has a parent
+// of whom that is true. verdicts remembers the answers, and holds those of
+// processes at which the ascent must end.
+func (g group) holds(s procStat, all map[int]procStat, verdicts map[int]bool) bool {
+	if verdict, known := verdicts[s.pid]; known {
+		return verdict
+	}
+	verdicts[s.pid] = false // a parent that changes meanwhile cannot make a circle
+	verdict := s.inSession(g.root) || g.tag != "" && s.start >= g.root.Start && carries(s.pid, g.tag)
+	if parent, ok := all[s.parent]; ok && !verdict {
+		verdict = g.holds(parent, all, verdicts)
+	}
+	verdicts[s.pid] = verdict
+	return verdict
+}
+
+// carries reports whether a process was started with variable in its
+// environment.
+func carries(pid int, variable string) bool {
+	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	return err == nil && bytes.Contains(append([]byte{0}, env...), append(append([]byte{0}, variable...), 0))
+}
+
+// within reports whether dir is the cgroup or lies below it.
+func within(dir, cgroup string) bool {
+	return dir == cgroup || strings.HasPrefix(dir, cgroup+"/")
+}

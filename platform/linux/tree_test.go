@@ -1,0 +1,283 @@
+//go:build linux
+
+package linux
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+// identify returns the full name of a process that is alive.
+func identify(t testing.TB, pid int) core.ProcessID {
+	t.Helper()
+	start, err := startTicks(pid)
+	must(t, err)
+	return core.ProcessID{PID: pid, Start: start}
+}
+
+// family is a launch whose processes have spread in every way they can. Each
+// writes its pid and then sleeps.
+const family = `
+(exec sh -c "echo child $rest") &
+(exec setsid sh -c "echo own-session $rest") &
+( (exec sh -c "echo orphan $rest") & )
+( (exec setsid sh -c "echo daemon $rest") & )
+eval "echo root $rest"
+`
+
+// rest is how each of them goes on after its name.
+const rest = `$$; exec 1>&-; exec sleep 1000`
+
+// launchFamily starts family and returns the pid of each member.
+func launchFamily(t *testing.T, l *Launcher, env ...string) (core.Process, string, map[string]core.ProcessID) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	spec := shell(t, family)
+	spec.Stdio[1], spec.Env = w, append(env, "rest="+rest)
+	p, h := start(t, l, spec)
+	w.Close()
+	out := readAll(t, r)
+	members := map[string]core.ProcessID{}
+	for line := range strings.Lines(out) {
+		name, pid, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.Atoi(pid)
+		must(t, err)
+		members[name] = identify(t, n)
+	}
+	if len(members) != 5 || members["root"] != p.ID() {
+		t.Fatalf("%v started %v from %q", p.ID(), members, out)
+	}
+	// The two whose parents are gone have become ours.
+	for _, name := range []string{"orphan", "daemon"} {
+		eventually(t, name+" is adopted", func() bool { s, _ := readStat(members[name].PID); return s.parent == os.Getpid() })
+	}
+	return p, h.Group(), members
+}
+
+func TestLaunchGroup(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		home   func(t testing.TB) string
+		env    []string
+		member map[string]bool // what Member says; KillGroup ends these
+		killed []string        // and these
+	}{
+		{
+			"cgroup", withCgroups, nil,
+			map[string]bool{"root": true, "child": true, "own-session": true, "orphan": true, "daemon": true}, nil,
+		},
+		{
+			// A daemon is recognised by its environment, which only ends it: it
+			// gains nothing by that.
+			"session, tagged", func(testing.TB) string { return "" }, []string{"A=1", "KEEPER_REQUEST_ID=TAG1", "PATH=/bin:/usr/bin"},
+			map[string]bool{"root": true, "child": true, "own-session": true, "orphan": true, "daemon": false}, []string{"daemon"},
+		},
+		{
+			"session", func(testing.TB) string { return "" }, []string{"PATH=/bin:/usr/bin"},
+			map[string]bool{"root": true, "child": true, "own-session": true, "orphan": true, "daemon": false}, nil,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLauncher(t, 1, tc.home(t))
+			tree := NewTree()
+			p, group, members := launchFamily(t, l, tc.env...)
+			stranger, strangerGroup, strangers := launchFamily(t, l, "KEEPER_REQUEST_ID=TAG2", "PATH=/bin:/usr/bin")
+			defer func() {
+				must(t, stranger.Kill())
+				for _, id := range strangers {
+					killExactly(id) // the untagged daemon, which no group knows
+				}
+				for _, id := range members {
+					killExactly(id)
+				}
+			}()
+			want := 0
+			for name, id := range members {
+				if got := tree.Member(p.ID(), group, id); got != tc.member[name] {
+					t.Errorf("Member(%s) = %v, want %v", name, got, tc.member[name])
+				}
+				if tc.member[name] {
+					want++
+				}
+				if tree.Member(stranger.ID(), strangerGroup, id) {
+					t.Errorf("%s is taken for a member of another group", name)
+				}
+				later := id
+				later.Start++
+				if tree.Member(p.ID(), group, later) || tree.Alive(later) {
+					t.Errorf("%s is taken for a later process with its pid", name)
+				}
+				if !tree.Member(tree.Self(), "", id) {
+					t.Errorf("%s is not seen to descend from the service", name)
+				}
+			}
+			if tree.Member(p.ID(), group, tree.Self()) {
+				t.Error("the service is taken for a member")
+			}
+			if tree.Empty(p.ID(), group) {
+				t.Error("Empty before KillGroup")
+			}
+			n, err := tree.KillGroup(p.ID(), group)
+			if want += len(tc.killed); n != want || err != nil {
+				t.Errorf("KillGroup = %d, %v; want %d", n, err, want)
+			}
+			status, err := p.Wait(t.Context())
+			if status.Signal != int(unix.SIGKILL) || err != nil {
+				t.Errorf("it ended with %v, %v", status, err)
+			}
+			for name, id := range members {
+				gone := tc.member[name] || contains(tc.killed, name)
+				if tree.Alive(id) == gone {
+					t.Errorf("%s: gone is %v, want %v", name, !gone, gone)
+				}
+				if gone {
+					eventually(t, name+" is reaped", func() bool { _, exists := readStat(id.PID); return !exists })
+				}
+			}
+			for name, id := range strangers {
+				if !tree.Alive(id) {
+					t.Errorf("KillGroup ended %s of another group", name)
+				}
+			}
+			if !tree.Empty(p.ID(), group) {
+				t.Error("not Empty after KillGroup")
+			}
+			if n, err := tree.KillGroup(p.ID(), group); n != 0 || err != nil {
+				t.Errorf("again: KillGroup = %d, %v", n, err)
+			}
+		})
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, item := range list {
+		if item == s {
+			return true
+		}
+	}
+	return false
+}
+
+// A program that ends leaves its group behind: what it left can still be ended.
+func TestKillAfterTheProgramHasEnded(t *testing.T) {
+	for name, home := range map[string]string{"session": "", "cgroup": withCgroups(t)} {
+		t.Run(name, func(t *testing.T) {
+			l := newLauncher(t, 1, home)
+			out, _ := output(t, l, shell(t, "sleep 1000 >/dev/null 2>&1 & echo $!"))
+			pid, err := strconv.Atoi(strings.TrimSpace(out))
+			must(t, err)
+			left := identify(t, pid)
+			p, h := start(t, l, shell(t, "sleep 1000 & exit 0"))
+			_, err = p.Wait(t.Context())
+			must(t, err)
+			if l.tree.Empty(p.ID(), h.Group()) {
+				t.Error("Empty, but something was left")
+			}
+			must(t, p.Kill())
+			if !l.tree.Empty(p.ID(), h.Group()) || !l.tree.Alive(left) {
+				t.Errorf("empty: %v, the other launch's rest alive: %v", l.tree.Empty(p.ID(), h.Group()), l.tree.Alive(left))
+			}
+			killExactly(left)
+		})
+	}
+}
+
+// Group names come back from a journal that may be of another boot, or damaged.
+func TestGroupNamesThatAreNotToBeTrusted(t *testing.T) {
+	tree := NewTree()
+	victim := exec.Command("sleep", "1000")
+	victim.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	must(t, victim.Start())
+	defer func() { victim.Process.Kill(); victim.Wait() }()
+	id := identify(t, victim.Process.Pid)
+	if n, err := tree.KillGroup(id, "session:"+id.String()+":another-boot"); n != 0 || err != nil || !tree.Alive(id) {
+		t.Errorf("a group of another boot: KillGroup = %d, %v; alive: %v", n, err, tree.Alive(id))
+	}
+	if !tree.Empty(id, "session:"+id.String()+":another-boot") {
+		t.Error("a group of another boot is not empty")
+	}
+	earlier := core.ProcessID{PID: id.PID, Start: id.Start - 1}
+	if n, err := tree.KillGroup(earlier, sessionName(earlier, nil)); n != 0 || err != nil || !tree.Alive(id) {
+		t.Errorf("the pid's earlier owner: KillGroup = %d, %v; alive: %v", n, err, tree.Alive(id))
+	}
+	own := NewTree().cgroups.of(os.Getpid())
+	for _, name := range []string{
+		"", "nonsense", "cgroup:", "cgroup:/", "cgroup:" + own, "cgroup:/sys/fs/cgroup", "cgroup:/a/kpm-x/../..", "cgroup:kpm-x",
+		"session:", "session:1@1:" + bootID(), "session:0@0:" + bootID(), "session:-5@1:" + bootID(), "session:5:" + bootID(), "session:5@6",
+	} {
+		if n, err := tree.KillGroup(id, name); n != 0 || err == nil {
+			t.Errorf("KillGroup(%q) = %d, %v; want an error", name, n, err)
+		}
+	}
+}
+
+// A service that was itself started by an elevation must not end itself.
+func TestKillGroupSparesThisProcess(t *testing.T) {
+	session, err := unix.Getsid(0)
+	must(t, err)
+	tree := NewTree()
+	for _, id := range tree.sessionMembers(group{root: core.ProcessID{PID: session}}) {
+		if id == tree.Self() {
+			t.Error("this process is a member of what is to be ended")
+		}
+	}
+}
+
+func FuzzParseGroup(f *testing.F) {
+	f.Add("cgroup:/sys/fs/cgroup/kpm/kpm-ABC")
+	f.Add("session:12@345:boot")
+	f.Add("session:12@345:boot:KEEPER_RUN_ID=x:y")
+	f.Fuzz(func(t *testing.T, name string) {
+		g, ok := parseGroup(name)
+		if ok && g.cgroup == "" && g.root.PID < 2 {
+			t.Errorf("%q would end process %d", name, g.root.PID)
+		}
+		if ok && g.cgroup != "" && (cgroupName(g.cgroup) != name || !strings.Contains(name, "/"+cgroupPrefix)) {
+			t.Errorf("%q became %+v", name, g)
+		}
+	})
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add([]byte("7 (a) b) S 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1"))
+	f.Add([]byte("7 (a"))
+	f.Add([]byte(""))
+	f.Fuzz(func(t *testing.T, stat []byte) {
+		if s, ok := parseStat(7, stat); ok && s.pid != 7 {
+			t.Errorf("%q became %+v", stat, s)
+		}
+	})
+}
+
+func TestParseStatWithAHostileName(t *testing.T) {
+	s, ok := parseStat(7, []byte("7 (x) R 1 1 1 (y) S 3 7 9 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1"))
+	if want := (procStat{pid: 7, state: 'S', parent: 3, session: 9, start: 4711}); !ok || s != want {
+		t.Errorf("got %+v, want %+v", s, want)
+	}
+}
+
+func TestCgroupPaths(t *testing.T) {
+	for _, tc := range []struct {
+		c          cgroups
+		path, want string
+	}{
+		{cgroups{"/sys/fs/cgroup", "/"}, "/a/b", "/sys/fs/cgroup/a/b"},
+		{cgroups{"/sys/fs/cgroup", "/"}, "/", "/sys/fs/cgroup"},
+		{cgroups{"/sys/fs/cgroup", "/box"}, "/box/a", "/sys/fs/cgroup/a"},
+		{cgroups{"/sys/fs/cgroup", "/box"}, "/other", ""},
+		{cgroups{"/sys/fs/cgroup", "/"}, "/../outside", ""},
+	} {
+		if got := tc.c.dir(tc.path); got != tc.want {
+			t.Errorf("%+v.dir(%q) = %q, want %q", tc.c, tc.path, got, tc.want)
+		}
+	}
+}
