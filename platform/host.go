@@ -1,6 +1,10 @@
 package platform
 
-import "kpm/core"
+import (
+	"io"
+
+	"kpm/core"
+)
 
 // Options says what the ports need to know about this installation.
 type Options struct {
@@ -9,16 +13,26 @@ type Options struct {
 	AgentRoot string
 	// Helper is the absolute path of keeperlaunch.
 	Helper string
-	// Spare is how many held children are kept ready; at least 1.
+	// Spare is how many held children are kept ready, 0 to 64.
 	Spare int
-	// CgroupParent is the cgroup below which launch groups are made, as a
-	// directory; empty lets the launcher look for a writable one.
+	// CgroupParent is the directory of the cgroup below which launch groups
+	// are made; empty means one of this service's own, where there is cgroup
+	// version 2 and it may be written to.
 	CgroupParent string
 }
 
 // Host is every port of one operating system. Where one does not exist there,
 // its methods answer errors.ErrUnsupported.
 type Host struct {
+	// Name is the system as plugin and job files name it: "Linux", "Windows"
+	// or "macOS".
+	Name string
+	// ProgramSuffix is ".exe" where programs have one.
+	ProgramSuffix string
+	// Signals are the numbers of those that a caller may forward to its
+	// command: HUP, INT, QUIT, TERM, USR1, USR2, ALRM, CONT and WINCH.
+	Signals []int
+
 	Files     core.Files
 	Launcher  core.Launcher
 	Tree      core.ProcessTree
@@ -31,6 +45,11 @@ type Host struct {
 	// can all above it, sticky ones of root's apart. The error wraps
 	// core.ErrNotProtected and names component, fault and remedy.
 	ProtectedRoot func(path string) error
+	// Lock takes the lock file at path until the result is closed. It does not
+	// wait.
+	Lock func(path string) (io.Closer, error)
+	// PortOwner says who listens on a TCP port, for an error message.
+	PortOwner func(port int) (pid int, user core.UserID, err error)
 	// Close ends what the ports keep running. It is called once, last.
 	Close func() error
 }

@@ -7,6 +7,7 @@ import "kpm/platform/darwin"
 // New returns this machine's ports.
 func New(Options) (Host, error) {
 	return Host{
+		Name:          "macOS",
 		Files:         darwin.Files{},
 		Launcher:      darwin.Launcher{},
 		Tree:          darwin.Tree{},
@@ -15,6 +16,8 @@ func New(Options) (Host, error) {
 		Accounts:      darwin.Accounts{},
 		Peers:         darwin.Peers{},
 		ProtectedRoot: darwin.Files{}.ProtectedRoot,
+		Lock:          darwin.Lock,
+		PortOwner:     darwin.PortOwner,
 		Close:         func() error { return nil },
 	}, nil
 }

@@ -7,6 +7,8 @@ import "kpm/platform/windows"
 // New returns this machine's ports.
 func New(Options) (Host, error) {
 	return Host{
+		Name:          "Windows",
+		ProgramSuffix: ".exe",
 		Files:         windows.Files{},
 		Launcher:      windows.Launcher{},
 		Tree:          windows.Tree{},
@@ -15,6 +17,8 @@ func New(Options) (Host, error) {
 		Accounts:      windows.Accounts{},
 		Peers:         windows.Peers{},
 		ProtectedRoot: windows.Files{}.ProtectedRoot,
+		Lock:          windows.Lock,
+		PortOwner:     windows.PortOwner,
 		Close:         func() error { return nil },
 	}, nil
 }

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"kpm/core"
 )
 
 // retryPort is how often a port that someone else holds is tried again.
@@ -20,22 +23,20 @@ const retryPort = 5 * time.Second
 // ::1 when any port will do.
 const anyPortTries = 16
 
-// PortOwner says who listens on a TCP port of this machine.
-type PortOwner interface {
-	PortOwner(port int) (pid int, user string, err error)
-}
-
 // port is one loopback TCP port, held on 127.0.0.1 and, where the machine has
 // it, on ::1. A port that someone else holds is reported with its owner and
 // tried again; until then held is 0 and nothing advertises it (decision 3).
 type port struct {
-	name   string
-	key    string // the setting that changes it
-	want   int
+	name string
+	key  string // the setting that changes it
+	want int
+	// only, if valid, is the one loopback address to hold.
+	only   netip.Addr
 	listen net.ListenConfig
-	owner  PortOwner
-	log    *slog.Logger
-	serve  func(net.Listener) error
+	// owner says who listens on a port.
+	owner func(port int) (pid int, user core.UserID, err error)
+	log   *slog.Logger
+	serve func(net.Listener) error
 	// changed is called after the port has been acquired late.
 	changed func()
 
@@ -83,20 +84,26 @@ func (p *port) open(ctx context.Context) error {
 func (p *port) wait() { p.wg.Wait() }
 
 func (p *port) acquire(ctx context.Context) error {
-	v4, err := p.listen.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(p.want)))
+	first := "127.0.0.1"
+	if p.only.IsValid() {
+		first = p.only.String()
+	}
+	ln, err := p.listen.Listen(ctx, "tcp", net.JoinHostPort(first, strconv.Itoa(p.want)))
 	if err != nil {
 		return fmt.Errorf("service: %s port %d: %w", p.name, p.want, err)
 	}
-	number := v4.Addr().(*net.TCPAddr).Port
-	listeners := []net.Listener{v4}
-	v6, err := p.listen.Listen(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(number)))
-	switch {
-	case err == nil:
-		listeners = append(listeners, v6)
-	case errors.Is(err, syscall.EADDRINUSE):
-		// Whoever holds ::1 would be taken for us by clients that prefer it.
-		return errors.Join(fmt.Errorf("service: %s port %d on ::1: %w", p.name, number, err), v4.Close())
-	default: // the machine has no IPv6
+	number := ln.Addr().(*net.TCPAddr).Port
+	listeners := []net.Listener{ln}
+	if !p.only.IsValid() {
+		v6, err := p.listen.Listen(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(number)))
+		switch {
+		case err == nil:
+			listeners = append(listeners, v6)
+		case errors.Is(err, syscall.EADDRINUSE):
+			// Whoever holds ::1 would be taken for us by clients that prefer it.
+			return errors.Join(fmt.Errorf("service: %s port %d on ::1: %w", p.name, number, err), ln.Close())
+		default: // the machine has no IPv6
+		}
 	}
 	for _, l := range listeners {
 		if err := p.serve(l); err != nil {
@@ -110,7 +117,7 @@ func (p *port) acquire(ctx context.Context) error {
 func (p *port) report(err error) {
 	attrs := []any{"listener", p.name, "port", p.want, "error", err, "setting", p.key,
 		"remedy", "end that process or change the setting in appsettings.json; meanwhile the local sockets serve"}
-	if pid, user, err := p.owner.PortOwner(p.want); err == nil {
+	if pid, user, err := p.owner(p.want); err == nil {
 		attrs = append(attrs, "owner_pid", pid, "owner_uid", user)
 	}
 	p.log.Error("port in use", attrs...)

@@ -6,6 +6,7 @@ package darwin
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 
@@ -122,3 +123,9 @@ func (Accounts) ByID(core.UserID) (core.Account, error) {
 
 // ByName implements core.Accounts.
 func (Accounts) ByName(string) (core.Account, error) { return core.Account{}, errors.ErrUnsupported }
+
+// Lock takes a lock file.
+func Lock(string) (io.Closer, error) { return nil, errors.ErrUnsupported }
+
+// PortOwner says who listens on a TCP port.
+func PortOwner(int) (int, core.UserID, error) { return 0, "", errors.ErrUnsupported }

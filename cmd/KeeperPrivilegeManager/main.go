@@ -1,0 +1,71 @@
+// Command KeeperPrivilegeManager is the service: one per machine, started by
+// the machine's service manager.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"kpm/service"
+	"kpm/settings"
+)
+
+// version is set by the build (-ldflags "-X main.version=...").
+var version = "0.1.0-dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "KeeperPrivilegeManager:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "KeeperPrivilegeManager",
+		Short:         "Run few privileged things for people who are not administrators, as policy says",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	var dir string
+	root.PersistentFlags().StringVar(&dir, "root", settings.DefaultRoot(), "agent root")
+	root.AddCommand(&cobra.Command{
+		Use:   "run",
+		Short: "Run the service until it is told to stop",
+		Long: `Run the service in the foreground until SIGTERM or Ctrl-C.
+
+It says that it is ready by writing run/ports.json, and logs to standard error.
+Commands that it started for people go on when it stops.`,
+		Example: "  KeeperPrivilegeManager run\n  KeeperPrivilegeManager run --root /srv/agent",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// An endpoint's memory belongs to its user. The heap here is a few
+			// megabytes; collecting it more often costs less than holding twice.
+			debug.SetGCPercent(50)
+			return service.Run(cmd.Context(), service.Options{Root: dir, Version: version, Log: os.Stderr})
+		},
+	}, &cobra.Command{
+		Use:     "defaults",
+		Short:   "Write the default plugin and job files that the root lacks",
+		Example: "  KeeperPrivilegeManager defaults --root build/agent",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			written, err := service.WriteDefaults(dir)
+			for _, path := range written {
+				fmt.Fprintln(cmd.OutOrStdout(), path)
+			}
+			return err
+		},
+	})
+	return root
+}

@@ -1,0 +1,53 @@
+//go:build linux
+
+package platform
+
+import (
+	"errors"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/platform/linux"
+)
+
+// New returns this machine's ports. It starts the spare held children.
+func New(o Options) (Host, error) {
+	peers, err := linux.NewPeers()
+	if err != nil {
+		return Host{}, err
+	}
+	if o.CgroupParent == "" {
+		o.CgroupParent = linux.DetectCgroup()
+	}
+	group := o.CgroupParent
+	if group == "" {
+		group = linux.DetectCgroup()
+	}
+	launcher, err := linux.NewLauncher(o.Helper, o.Spare, group)
+	if err != nil {
+		return Host{}, errors.Join(err, peers.Close())
+	}
+	files := linux.Files{}
+	if o.AgentRoot != "" {
+		files.AgentRoot = filepath.Clean(o.AgentRoot)
+	}
+	return Host{
+		Name: "Linux",
+		Signals: []int{
+			int(unix.SIGHUP), int(unix.SIGINT), int(unix.SIGQUIT), int(unix.SIGTERM), int(unix.SIGUSR1),
+			int(unix.SIGUSR2), int(unix.SIGALRM), int(unix.SIGCONT), int(unix.SIGWINCH),
+		},
+		Files:         files,
+		Launcher:      launcher,
+		Tree:          linux.NewTree(),
+		Terminals:     linux.Terminals{},
+		Transport:     linux.Transport{},
+		Accounts:      linux.Accounts{},
+		Peers:         peers,
+		ProtectedRoot: files.ProtectedRoot,
+		Lock:          linux.Lock,
+		PortOwner:     linux.PortOwner,
+		Close:         func() error { return errors.Join(launcher.Close(), peers.Close()) },
+	}, nil
+}

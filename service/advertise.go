@@ -1,0 +1,78 @@
+package service
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"kpm/settings"
+)
+
+// listen opens everything that callers reach. The local sockets come first:
+// they serve even when every port is taken.
+func (s *service) listen(ctx context.Context, _ Options) error {
+	for path, serve := range map[string]func(net.Listener) error{
+		s.layout.MQTTSocket(): s.broker.ServeLocal,
+		s.layout.APISocket():  s.api.ServeLocal,
+	} {
+		ln, err := s.host.Transport.ListenLocal(path)
+		if err != nil {
+			return err
+		}
+		if err := serve(ln); err != nil {
+			return err
+		}
+	}
+	door, err := s.host.Transport.ListenDoor(s.layout.Door())
+	if err != nil {
+		return err
+	}
+	if err := s.api.ServeDoor(door); err != nil {
+		return err
+	}
+
+	retrying, stop := context.WithCancel(context.WithoutCancel(ctx))
+	new := func(name, key string, want int, serve func(net.Listener) error) *port {
+		return &port{name: name, key: key, want: want, owner: s.host.PortOwner, log: s.log, serve: serve, changed: s.acquired}
+	}
+	s.http = new("HTTP", "Settings:KestrelHttpPort", s.app.HTTPPort, s.api.ServePlain)
+	s.https = new("HTTPS", "Settings:KestrelHttpsPort", s.app.HTTPSPort, s.api.ServeTLS)
+	s.mqtt = new("MQTT", "MqttBrokerSettings:Port", s.app.MQTTPort, s.broker.ServeTLS)
+	if s.app.MQTTAddress != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
+		s.mqtt.only = s.app.MQTTAddress
+	}
+	s.defer_(func(context.Context) error {
+		stop()
+		for _, p := range []*port{s.http, s.https, s.mqtt} {
+			p.wait()
+		}
+		return nil
+	})
+	for _, p := range []*port{s.http, s.https, s.mqtt} {
+		if err := p.open(retrying); err != nil {
+			return err
+		}
+	}
+	s.effective.SetBroker(s.app.MQTTAddress.String(), s.mqtt.Held())
+	return nil
+}
+
+// acquired is called when a busy port has become free after the start.
+func (s *service) acquired() {
+	s.effective.SetBroker(s.app.MQTTAddress.String(), s.mqtt.Held())
+	if !s.isReady.Load() {
+		return // ready will write it
+	}
+	if err := s.advertise(); err != nil {
+		s.log.Error("run/ports.json is out of date", "error", err)
+	}
+}
+
+// advertise writes what is really held.
+func (s *service) advertise() error {
+	return settings.WritePorts(s.layout, settings.Ports{
+		HTTP: s.http.Held(), HTTPS: s.https.Held(), MQTT: s.mqtt.Held(),
+		Door: s.layout.Door(), MQTTLocal: s.layout.MQTTSocket(),
+		PID: s.host.Tree.Self().PID, StartTime: s.started,
+	}, s.host.Files.WriteAtomic)
+}

@@ -1,0 +1,81 @@
+package service
+
+import (
+	"context"
+
+	"kpm/core"
+	"kpm/core/wire"
+	"kpm/launcher"
+)
+
+// bus is the service's own voice on the broker.
+type bus struct{ *service }
+
+var _ launcher.Bus = (*bus)(nil)
+
+// Ask publishes a question; its answer comes to answered.
+func (b *bus) Ask(ctx context.Context, q wire.PolicyRequest) error {
+	reply := wire.ReplyTopic(core.ServicePrincipal(), string(q.RequestID))
+	return b.publish(ctx, wire.TopicPolicy, wire.TypePolicyRequest, q, reply)
+}
+
+// Raise publishes an event; it comes to happened, as to every subscriber.
+func (b *bus) Raise(ctx context.Context, e wire.Event) error {
+	return b.publish(ctx, wire.TopicEvents, wire.TypeEvent, e, "")
+}
+
+func (s *service) publish(ctx context.Context, topic, messageType string, payload any, reply string) error {
+	m, err := wire.New(messageType, core.ServicePrincipal().String(), payload)
+	if err != nil {
+		return err
+	}
+	m.ReplyTopic = reply
+	return s.broker.Publish(ctx, topic, m)
+}
+
+// answered hears answers to the service's own questions. The broker has
+// checked who may publish them; the launcher checks again, and that it asked.
+func (s *service) answered(from core.Principal, topic string, m wire.RequestMessage) {
+	var answer wire.PolicyResponse
+	err := m.Read(wire.TypePolicyResponse, &answer)
+	if err == nil {
+		err = s.launcher.Answer(from, answer)
+	}
+	if err != nil {
+		s.log.Warn("an answer was not taken", "from", from, "topic", topic, "error", err)
+	}
+}
+
+// happened hears events and starts the jobs that name them.
+func (s *service) happened(from core.Principal, _ string, m wire.RequestMessage) {
+	var event wire.Event
+	if err := m.Read(wire.TypeEvent, &event); err != nil {
+		s.log.Warn("an event was not taken", "from", from, "error", err)
+		return
+	}
+	s.jobs.Trigger(event)
+}
+
+// completed tells the bus how a job run ended.
+func (s *service) completed(done wire.JobCompleted) {
+	err := s.publish(context.Background(), wire.TopicJobService, wire.TypeJobCompleted, done, "")
+	if err != nil {
+		s.log.Debug("the end of a job run was not published", "job", done.JobID, "error", err)
+	}
+}
+
+// subscribed is told by the broker of each subscription that it granted.
+func (s *service) subscribed(p core.Principal, filter string) {
+	s.plugins.Subscribed(p, filter)
+	if p.Kind == core.Plugin && p.Name == wire.PolicyPlugin && wire.Match(filter, wire.TopicPolicy) {
+		s.launcher.PolicyReady()
+	}
+}
+
+// exited is told by the orchestrator that a plugin's process has ended.
+func (s *service) exited(id string) {
+	s.broker.Disconnect(core.Principal{Kind: core.Plugin, Name: id})
+	if id == wire.PolicyPlugin {
+		s.launcher.PolicyLost()
+	}
+}
