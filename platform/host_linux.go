@@ -20,11 +20,7 @@ func New(o Options) (Host, error) {
 	if o.CgroupParent == "" {
 		o.CgroupParent = linux.DetectCgroup()
 	}
-	group := o.CgroupParent
-	if group == "" {
-		group = linux.DetectCgroup()
-	}
-	launcher, err := linux.NewLauncher(o.Helper, o.Spare, group)
+	launcher, err := linux.NewLauncher(o.Helper, o.Spare, o.CgroupParent)
 	if err != nil {
 		return Host{}, errors.Join(err, peers.Close())
 	}

@@ -1,0 +1,96 @@
+//go:build linux
+
+package platform_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"kpm/core"
+	"kpm/platform"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The ports of this machine together do what one elevation needs: find a
+// program, vouch for it, start it as somebody else and see it end.
+func TestHost(t *testing.T) {
+	root := t.TempDir()
+	helper := filepath.Join(root, "keeperlaunch")
+	build := exec.Command("go", "build", "-o", helper, "kpm/cmd/keeperlaunch")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	host, err := platform.New(platform.Options{AgentRoot: root + "/", Helper: helper, Spare: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := host.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := host.ProtectedRoot(root); err != nil {
+		t.Errorf("the agent root: %v", err)
+	}
+	found, err := host.Files.LocateProtected(helper)
+	if err != nil {
+		t.Errorf("the agent root's own programs: %v", err)
+	} else {
+		found.Close()
+	}
+
+	program, err := host.Files.Find("true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	if err := host.Files.Protected(program); err != nil {
+		t.Error(err)
+	}
+	account, err := host.Accounts.ByName("#4242")
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	dir, err := host.Files.Locate("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	ctx := context.Background()
+	held, err := host.Launcher.Prepare(ctx, core.LaunchSpec{
+		Executable: program, Argv: []string{"true"}, Dir: dir, Stdio: [3]*os.File{null, null, null}, Account: account,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !host.Tree.Alive(held.ID()) {
+		t.Error("the held child is not alive")
+	}
+	process, err := held.Release(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := process.Wait(ctx); err != nil || status != (core.ExitStatus{}) {
+		t.Errorf("ended with %+v, %v", status, err)
+	}
+}
+
+func TestHostWithoutItsHelper(t *testing.T) {
+	if _, err := platform.New(platform.Options{Helper: filepath.Join(t.TempDir(), "none"), Spare: 1}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, expected fs.ErrNotExist", err)
+	}
+}
