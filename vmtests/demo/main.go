@@ -153,22 +153,16 @@ func justify(cmd *exec.Cmd, reason string, out *bytes.Buffer) error {
 
 // record is what the demo reads of a journal record.
 type record struct {
-	Type    string    `json:"type"`
-	Time    time.Time `json:"time"`
-	Request string    `json:"request"`
-	Fields  struct {
-		Caller struct {
-			UID  string `json:"uid"`
-			Name string `json:"name"`
-		} `json:"caller"`
-		Target struct {
-			UID string `json:"uid"`
-		} `json:"target"`
-		Argv     []string `json:"argv"`
-		Policies []struct {
-			ID string `json:"PolicyId"`
-		} `json:"policies"`
-	} `json:"fields"`
+	Type     string    `json:"type"`
+	Time     time.Time `json:"time"`
+	Request  string    `json:"request"`
+	UserID   string    `json:"userId"`
+	User     string    `json:"user"`
+	TargetID string    `json:"targetId"`
+	Argv     []string  `json:"argv"`
+	Policies []struct {
+		ID string `json:"PolicyId"`
+	} `json:"policies"`
 }
 
 // summary reads the journal back as an auditor would.
@@ -199,14 +193,14 @@ func summary(ctx context.Context, a *agent.Agent) error {
 		}
 		switch r.Type {
 		case "opened":
-			w.who, w.before, w.what, w.from = r.Fields.Caller.Name, r.Fields.Caller.UID, strings.Join(r.Fields.Argv, " "), r.Time
-			w.after = r.Fields.Target.UID
+			w.who, w.before, w.what, w.from = r.User, r.UserID, strings.Join(r.Argv, " "), r.Time
+			w.after = r.TargetID
 		case "allowed", "pending", "denied":
 			if w.decision == "" {
 				w.decision = map[string]string{"allowed": "ALLOW", "pending": "PENDING (reason)", "denied": "DENY"}[r.Type]
 			}
-			if len(r.Fields.Policies) > 0 {
-				w.policy = r.Fields.Policies[0].ID
+			if len(r.Policies) > 0 {
+				w.policy = r.Policies[0].ID
 			}
 			if r.Type == "denied" {
 				w.after = "-"
