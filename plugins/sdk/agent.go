@@ -324,18 +324,28 @@ func (a *Agent) Done() <-chan struct{} { return a.done }
 // Err returns why Done is closed.
 func (a *Agent) Err() error { return a.err }
 
-// Close ends the connection after handlers have seen what had arrived and the
-// log has been sent. It must not be called from a handler, and once only.
-func (a *Agent) Close() {
+// Drain ends all subscriptions and returns when handlers have seen what had
+// arrived. A plugin calls it before it closes what its handlers use; it must
+// not be called from a handler.
+func (a *Agent) Drain() {
 	a.mu.Lock()
 	a.closing = true
-	c, all := a.conn, a.subscriptions
+	all := a.subscriptions
 	a.subscriptions = nil
 	a.mu.Unlock()
 	a.end()
 	a.dismiss(all...)
 	a.workers.Wait()
+}
+
+// Close drains, sends what is left of the log and ends the connection. It must
+// not be called from a handler, and once only.
+func (a *Agent) Close() {
+	a.Drain()
 	a.log.stop()
+	a.mu.Lock()
+	c := a.conn
+	a.mu.Unlock()
 	if c != nil {
 		c.close()
 	}

@@ -1,0 +1,31 @@
+// Command KeeperPolicy is the policy plugin, and lints policy files for their
+// authors ("KeeperPolicy lint"). It holds no logic: see plugins/keeperpolicy.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"kpm/core/wire"
+	"kpm/plugins/keeperpolicy"
+	"kpm/plugins/sdk"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "lint" {
+		os.Exit(keeperpolicy.Lint(os.Args[2:], os.Stdout, os.Stderr))
+	}
+	root := os.Getenv("KEEPER_AGENT_ROOT")
+	if root == "" || len(os.Args) > 1 {
+		fmt.Fprintln(os.Stderr, "KeeperPolicy is started by the agent, which sets KEEPER_AGENT_ROOT. For yourself there is: KeeperPolicy lint --help")
+		os.Exit(2)
+	}
+	// A small heap that is collected often: memory on every machine matters
+	// more than a share of a microsecond.
+	debug.SetGCPercent(25)
+	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
+		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{Root: root, Owned: owned})
+	}))
+}

@@ -1,0 +1,383 @@
+package keeperpolicy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"kpm/core"
+	"kpm/core/policy"
+	"kpm/core/wire"
+	"kpm/plugins/sdk"
+	"kpm/plugins/sdk/sdktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// policyJSON is a policy for everyone and one program.
+func policyJSON(id, control, program string) string {
+	return `{"PolicyId": "` + id + `", "PolicyName": "Name of ` + id + `", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+		"Actions": {"OnSuccess": {"Controls": ["` + control + `"]}}, "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["` + program + `"]}`
+}
+
+// agentRoot is a root with these files below Policies.
+func agentRoot(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		write(t, root, name, text)
+	}
+	return root
+}
+
+// write replaces a policy file as a deployment tool would.
+func write(t *testing.T, root, name, text string) {
+	t.Helper()
+	path := filepath.Join(root, "Policies", name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".next", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".next", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ask(t *testing.T, program string) wire.RequestMessage {
+	t.Helper()
+	m, err := wire.New(wire.TypePolicyRequest, "KeeperPrivilegeManager", wire.PolicyRequest{
+		RequestID: "REQ", SealDigest: "SEAL", EventType: wire.EventPrivilegeElevation, UserID: "1000", UserName: "alice",
+		MachineName: "web1", FilePath: program, RequestedPath: program, Arguments: []string{filepath.Base(program)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.ReplyTopic = "Replies/KeeperPrivilegeManager/REQ"
+	return m
+}
+
+// logged is an engine and what it has logged.
+func logged(cfg Config) (*engine, *bytes.Buffer) {
+	var log bytes.Buffer
+	return &engine{cfg: cfg, log: slog.New(slog.NewTextHandler(&log, nil)), now: time.Now}, &log
+}
+
+func TestLoadReadsBothFolders(t *testing.T) {
+	root := agentRoot(t, map[string]string{
+		"a.json":           policyJSON("a", "ALLOW", "/usr/bin/id"),
+		"many.json":        "[" + policyJSON("b", "ALLOW", "/usr/bin/env") + "," + policyJSON("c", "DENY", "/usr/bin/env") + "]",
+		"synced/s.json":    policyJSON("d", "JUSTIFY", "{approot}/tool"),
+		"collections.json": `{"editors": {"Type": "application", "Values": ["/usr/bin/vim.basic"]}}`,
+		"e.json":           policyJSON("e", "ALLOW", "editors"),
+		"readme.txt":       "no policy",
+		".hidden.json":     "{",
+		"f.json.next":      "{",
+	})
+	e, log := logged(Config{Root: root})
+	if !e.load(false) {
+		t.Fatal(log)
+	}
+	for program, want := range map[string]core.Outcome{
+		"/usr/bin/id": core.Allow, "/usr/bin/env": core.Deny, root + "/tool": core.Pending,
+		"/usr/bin/vim.basic": core.Allow, "/usr/bin/passwd": core.Deny,
+	} {
+		if _, got := e.answer(ask(t, program)); got.Decision != want {
+			t.Errorf("%s: got %+v, want %s", program, got, want)
+		}
+	}
+	if !strings.Contains(log.String(), "files=5 enforcing=5 monitoring=0") {
+		t.Error(log)
+	}
+}
+
+func TestNoPoliciesDenyEverything(t *testing.T) {
+	e, log := logged(Config{Root: t.TempDir()})
+	if !e.load(false) {
+		t.Error(log)
+	}
+	if _, got := e.answer(ask(t, "/usr/bin/id")); got.Decision != core.Deny || got.Message == unreadable {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAnswersEchoTheQuestion(t *testing.T) {
+	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "JUSTIFY", "*")})})
+	e.load(false)
+	_, got := e.answer(ask(t, "/usr/bin/id"))
+	want := wire.PolicyResponse{RequestID: "REQ", SealDigest: "SEAL", Decision: core.Pending,
+		Controls: []core.Control{core.ControlJustify}, Policies: []core.PolicyRef{{ID: "a", Name: "Name of a"}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestQuestionsThatCannotBeUnderstoodAreDenied(t *testing.T) {
+	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "*")})})
+	e.load(false)
+	for name, payload := range map[string]string{
+		"no object":      `[]`,
+		"nothing in it":  `{}`,
+		"wrong types":    `{"RequestId": "REQ", "UserId": 1000}`,
+		"no argv":        `{"RequestId": "REQ", "EventType": "PrivilegeElevation", "UserId": "1000", "UserName": "alice", "FilePath": "/usr/bin/id"}`,
+		"nobody's uid":   `{"RequestId": "REQ", "EventType": "PrivilegeElevation", "UserId": "4294967295", "UserName": "alice", "FilePath": "/usr/bin/id", "Arguments": ["id"]}`,
+		"another event":  `{"RequestId": "REQ", "EventType": "FileAccess", "UserId": "1000", "UserName": "alice", "FilePath": "/usr/bin/id", "Arguments": ["id"]}`,
+		"a relative one": `{"RequestId": "REQ", "EventType": "PrivilegeElevation", "UserId": "1000", "UserName": "alice", "FilePath": "id", "Arguments": ["id"]}`,
+	} {
+		_, got := e.answer(wire.RequestMessage{Type: wire.TypePolicyRequest, Payload: json.RawMessage(payload)})
+		if got.Decision != core.Deny || got.Message == "" || name != "no object" && name != "nothing in it" && got.RequestID != "REQ" {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+	if _, got := e.answer(wire.RequestMessage{Type: wire.TypeLog, Payload: json.RawMessage(`{}`)}); got.Decision != core.Deny {
+		t.Errorf("another type: got %+v", got)
+	}
+}
+
+// runPlugin runs the plugin on a bus until the test ends.
+func runPlugin(t *testing.T, bus *sdktest.Bus, root string) {
+	t.Helper()
+	a, err := sdk.Start(t.Context(), sdk.Config{ID: wire.PolicyPlugin, Network: bus.Network()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, a, Config{Root: root}) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		a.Close()
+	})
+	bus.Subscribed(wire.TopicPolicy)
+}
+
+// decided asks over the bus.
+func decided(t *testing.T, bus *sdktest.Bus, answers <-chan sdk.Message, q wire.RequestMessage) wire.PolicyResponse {
+	t.Helper()
+	bus.Send(wire.TopicPolicy, q)
+	answer, err := bus.Next(answers).Decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var response wire.PolicyResponse
+	if err := answer.Read(wire.TypePolicyResponse, &response); err != nil {
+		t.Fatal(err)
+	}
+	if answer.CorrelationID != q.MessageID || answer.Source != wire.PolicyPlugin || response.RequestID != "REQ" || response.SealDigest != "SEAL" {
+		t.Errorf("got %+v of %+v", response, answer)
+	}
+	return response
+}
+
+func TestPluginAnswersAndFollowsItsFiles(t *testing.T) {
+	bus := sdktest.New(t)
+	bus.Set(wire.PolicyPlugin, map[string]string{enforceSetting: "false"})
+	root := t.TempDir() // not even a Policies folder
+	answers := bus.Listen("Replies/KeeperPrivilegeManager/+")
+	runPlugin(t, bus, root)
+	until := func(what string, want core.Outcome) {
+		t.Helper()
+		for end := time.Now().Add(sdktest.Patience); decided(t, bus, answers, ask(t, "/usr/bin/id")).Decision != want; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: never %s", what, want)
+			}
+		}
+	}
+	until("no policies", core.Deny)
+	write(t, root, "a.json", policyJSON("a", "ALLOW", "/usr/bin/id"))
+	until("a file in a new folder", core.Allow)
+	write(t, root, "a.json", policyJSON("a", "JUSTIFY", "/usr/bin/id"))
+	until("a file replaced", core.Pending)
+	write(t, root, "synced/b.json", policyJSON("b", "DENY", "/usr/bin/id"))
+	until("a file in a new folder below", core.Deny)
+	if err := os.RemoveAll(filepath.Join(root, "Policies", "synced")); err != nil {
+		t.Fatal(err)
+	}
+	until("a folder removed", core.Pending)
+	write(t, root, "synced/b.json", policyJSON("b", "DENY", "/usr/bin/id"))
+	until("a folder made again", core.Deny)
+	if err := os.Rename(filepath.Join(root, "Policies"), filepath.Join(root, "Old")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, root, "a.json", policyJSON("a", "ALLOW", "/usr/bin/id"))
+	until("all of it exchanged", core.Allow)
+	write(t, root, "a.json", policyJSON("a", "DENY", "/usr/bin/id"))
+	until("a file in the exchanged folder", core.Deny)
+}
+
+func TestPluginSurvivesGarbage(t *testing.T) {
+	bus := sdktest.New(t)
+	bus.Set(wire.PolicyPlugin, map[string]string{})
+	answers := bus.Listen("Replies/#")
+	runPlugin(t, bus, agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "*")}))
+	unanswerable := ask(t, "/usr/bin/id")
+	unanswerable.ReplyTopic = ""
+	for _, garbage := range []string{"", "null", "{}", `{"MessageType": "PolicyRequest"}`, "\xff", strings.Repeat("[", 10000)} {
+		bus.Publish(wire.TopicPolicy, []byte(garbage))
+	}
+	bus.Send(wire.TopicPolicy, unanswerable)
+	if got := decided(t, bus, answers, ask(t, "/usr/bin/id")); got.Decision != core.Allow {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAdministratorsAreSubjectToPolicyAsTheSettingSays(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		values map[string]string // nil: no settings
+		want   core.Outcome
+	}{
+		{"false", map[string]string{enforceSetting: "false"}, core.Allow},
+		{"not set", map[string]string{}, core.Allow},
+		{"true", map[string]string{enforceSetting: "true"}, core.Deny},
+		{"nonsense", map[string]string{enforceSetting: "perhaps"}, core.Deny},
+		{"no settings", nil, core.Deny},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bus := sdktest.New(t)
+			if tc.values != nil {
+				bus.Set(wire.PolicyPlugin, tc.values)
+			}
+			answers := bus.Listen("Replies/#")
+			runPlugin(t, bus, t.TempDir())
+			q := ask(t, "/usr/bin/id")
+			q.Payload = bytes.Replace(q.Payload, []byte(`"IsAdministrator":false`), []byte(`"IsAdministrator":true`), 1)
+			if got := decided(t, bus, answers, q); got.Decision != tc.want {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func TestDecisionsAreLoggedWithoutArguments(t *testing.T) {
+	bus := sdktest.New(t)
+	bus.Set(wire.PolicyPlugin, map[string]string{})
+	log, answers := bus.Listen(wire.TopicLogger), bus.Listen("Replies/#")
+	watching := strings.Replace(policyJSON("m", "DENY", "*"), "enforce", "monitor", 1)
+	runPlugin(t, bus, agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "*"), "m.json": watching}))
+	q := ask(t, "/usr/bin/id")
+	q.Payload = bytes.Replace(q.Payload, []byte(`"Arguments":["id"]`), []byte(`"Arguments":["id","--token=hunter2"]`), 1)
+	decided(t, bus, answers, q)
+	var entries []wire.LogEntry
+	for len(entries) < 3 {
+		m := bus.Next(log)
+		if bytes.Contains(m.Payload, []byte("hunter2")) {
+			t.Errorf("the log holds an argument: %s", m.Payload)
+		}
+		envelope, err := m.Decode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var entry wire.LogEntry
+		if err := envelope.Read(wire.TypeLog, &entry); err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, entry)
+	}
+	want := []wire.LogEntry{
+		{Level: "Information", Message: "policies in force", Fields: map[string]any{"files": 2.0, "enforcing": 1.0, "monitoring": 1.0}},
+		{Level: "Information", Message: "decided", Fields: map[string]any{
+			"request": "REQ", "user": "alice", "program": "/usr/bin/id", "decision": "ALLOW", "policies": []any{"a"}}},
+		{Level: "Information", Message: "a monitoring policy is met", Fields: map[string]any{
+			"request": "REQ", "user": "alice", "program": "/usr/bin/id", "policy": "m"}},
+	}
+	if diff := cmp.Diff(want, entries); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLint(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("good.json", policyJSON("a", "ALLOW", "/usr/bin/id"))
+	doubtful := file("doubtful.json", strings.Replace(policyJSON("b", "ALLOW", "known"), "ALLOW", "FINGERPRINT", 1))
+	faulty := file("faulty.json", `{"PolicyId": "c"}`)
+	collections := file("collections.json", `{"known": {"Type": "application", "Values": ["{nosuch}/x"]}}`)
+	for _, tc := range []struct {
+		args []string
+		code int
+		says []string // lines, in order, by how they begin
+	}{
+		{[]string{good}, 0, nil},
+		{[]string{good, doubtful}, 0, []string{`grants nothing: ` + doubtful + `:2: policy "b", $.Actions.OnSuccess.Controls[0]: found "FINGERPRINT", expected`}},
+		{[]string{"--collections", collections, doubtful}, 0, []string{`grants nothing: `, `grants nothing: ` + doubtful + `: policy "b", $.ApplicationCheck[0]: found "{nosuch}", expected`}},
+		{[]string{faulty, good}, 1, []string{`fault: ` + faulty + `: policy "c", $.PolicyType: found none`}},
+		{[]string{filepath.Join(dir, "missing.json")}, 1, []string{`fault: `}},
+		{[]string{"--collections", good, good}, 1, []string{`fault: ` + good, `fault: ` + good, `fault: ` + good}},
+		{[]string{}, 2, nil},
+		{[]string{"--nonsense"}, 2, nil},
+	} {
+		var out, errs bytes.Buffer
+		if code := Lint(tc.args, &out, &errs); code != tc.code {
+			t.Errorf("%v: exit code %d, want %d\n%s%s", tc.args, code, tc.code, &out, &errs)
+		}
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if out.Len() == 0 {
+			lines = nil
+		}
+		for i, want := range tc.says {
+			if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
+				t.Errorf("%v: line %d is not %q:\n%s", tc.args, i+1, want, &out)
+			}
+		}
+		if tc.says == nil && lines != nil {
+			t.Errorf("%v: it says\n%s", tc.args, &out)
+		}
+		if tc.code == 2 && !strings.Contains(errs.String(), "usage: KeeperPolicy lint") {
+			t.Errorf("%v: no usage: %s", tc.args, &errs)
+		}
+	}
+	for _, path := range []string{good, faulty} {
+		var out bytes.Buffer
+		Lint([]string{"--json", path}, &out, &out)
+		var findings []map[string]any
+		if err := json.Unmarshal(out.Bytes(), &findings); err != nil || findings == nil {
+			t.Errorf("%s: %v: %s", path, err, &out)
+		}
+		if path == faulty && (len(findings) == 0 || findings[0]["severity"] != policy.Fault.String() || findings[0]["path"] != "$.PolicyType") {
+			t.Errorf("got %v", findings)
+		}
+	}
+}
+
+// The examples of the manual are what they say.
+func TestExamplesInTheManual(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/policies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for i, part := range strings.Split(string(manual), "```") {
+		if text, ok := strings.CutPrefix(part, "json\n"); ok && i%2 == 1 {
+			blocks = append(blocks, text)
+		}
+	}
+	if len(blocks) != 2 {
+		t.Fatalf("%d examples, want a policy and a collections file", len(blocks))
+	}
+	if policies, findings := policy.Parse("policies.md", []byte(blocks[0])); len(policies) != 1 || len(findings) != 0 {
+		t.Errorf("the policy: %v", findings)
+	}
+	if collections, findings := policy.ParseCollections("policies.md", []byte(blocks[1])); len(collections) != 1 || len(findings) != 0 {
+		t.Errorf("the collections: %v", findings)
+	}
+}

@@ -1,0 +1,103 @@
+package keeperpolicy
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"kpm/core/policy"
+)
+
+// Exit codes of Lint.
+const (
+	lintClean = 0
+	lintFault = 1
+	lintUsage = 2
+)
+
+const lintHelp = `usage: KeeperPolicy lint [--root DIR] [--collections FILE] [--json] FILE...
+
+Reads policy files as the agent on this machine would and prints what there is
+to say about them. Nothing is put in force.
+
+  fault           the file would not be used, and neither would the others
+  grants nothing  the policy is not understood whole; its DENY and controls apply
+  note            something has no effect, or not the one it looks to have
+
+Exit status: 0 without faults, 1 with faults, 2 if the command line is wrong.
+
+`
+
+// Lint checks policy files for their authors, without an agent, and returns
+// the exit code. args follow the word "lint".
+func Lint(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("lint", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, lintHelp)
+		flags.PrintDefaults()
+	}
+	root := flags.String("root", "/opt/KeeperPrivilegeManager", "agent root, for {approot} and the like")
+	collections := flags.String("collections", "", "collections file that the policies refer to")
+	asJSON := flags.Bool("json", false, "print the findings as a JSON array")
+	if err := flags.Parse(args); err != nil {
+		return lintUsage
+	}
+	if flags.NArg() == 0 {
+		flags.Usage()
+		return lintUsage
+	}
+	r := &reading{collections: map[string]policy.Collection{}}
+	if *collections != "" {
+		if data, ok := r.forLint(*collections); ok {
+			r.addCollections(*collections, data)
+		}
+	}
+	for _, path := range flags.Args() {
+		if data, ok := r.forLint(path); ok {
+			policies, findings := policy.Parse(path, data)
+			r.policies = append(r.policies, policies...)
+			r.findings = append(r.findings, findings...)
+		}
+	}
+	_, findings := policy.Compile(r.policies, machine(*root, r.collections, false))
+	findings = append(r.findings, findings...)
+	if err := printFindings(stdout, findings, *asJSON); err != nil {
+		fmt.Fprintln(stderr, "KeeperPolicy lint:", err)
+		return lintFault
+	}
+	if policy.Faulty(findings) {
+		return lintFault
+	}
+	return lintClean
+}
+
+// forLint reads a file that need not be trusted yet.
+func (r *reading) forLint(path string) ([]byte, bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		r.findings = append(r.findings, policy.Finding{
+			Severity: policy.Fault, File: path, Index: -1, Found: err.Error(), Expected: "a file that can be read",
+		})
+	}
+	return data, err == nil
+}
+
+func printFindings(w io.Writer, findings []policy.Finding, asJSON bool) error {
+	if asJSON {
+		if findings == nil {
+			findings = []policy.Finding{}
+		}
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(findings)
+	}
+	for _, f := range findings {
+		if _, err := fmt.Fprintf(w, "%s: %s\n", f.Severity, f.Error()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package keeperpolicy
+
+import (
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"kpm/core/policy"
+)
+
+// machine describes this machine to the engine. It is looked at anew for every
+// set, so that a group made since then is known.
+func machine(root string, collections map[string]policy.Collection, enforceForAdministrators bool) policy.Environment {
+	env := policy.Environment{
+		Windows:                  runtime.GOOS == "windows",
+		Variables:                policy.Variables(runtime.GOOS, filepath.ToSlash(root)),
+		Links:                    links(),
+		SecurePath:               policy.UnixSecurePath(),
+		Group:                    groupID,
+		Collections:              collections,
+		Zone:                     time.Local,
+		EnforceForAdministrators: enforceForAdministrators,
+	}
+	if env.Windows {
+		env.SecurePath = []string{env.Variables["system32"], env.Variables["windows"]}
+	}
+	return env
+}
+
+// links finds the top directories that are links, as /bin on merged-usr
+// systems: a DENY of /bin/bash must hold for /usr/bin/bash.
+func links() map[string]string {
+	found := map[string]string{}
+	for _, dir := range policy.LinkCandidates() {
+		target, err := os.Readlink(dir)
+		if err != nil {
+			continue // not a link
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join("/", target)
+		}
+		found[dir] = filepath.Clean(target)
+	}
+	return found
+}
+
+func groupID(name string) (string, bool) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return "", false
+	}
+	return g.Gid, true
+}

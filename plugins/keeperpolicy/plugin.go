@@ -1,0 +1,80 @@
+package keeperpolicy
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"kpm/core/wire"
+	"kpm/plugins/sdk"
+)
+
+// enforceSetting decides whether administrators are subject to policy.
+const enforceSetting = "policy.enforceForAdministrators"
+
+// Run answers questions until ctx is done. It subscribes, which makes it
+// healthy, only after policies have been read.
+func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
+	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now}
+	w, err := newWatcher(cfg.Root)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	enforce := true // unless the settings say otherwise
+	reload := func() {
+		enforce = enforced(ctx, a, enforce)
+		e.load(enforce)
+	}
+	reload()
+	// Direct: this is on the way of every elevation, and deciding does not
+	// block.
+	if err := a.SubscribeDirect(ctx, wire.TopicPolicy, func(m sdk.Message) { e.serve(a, m) }); err != nil {
+		return err
+	}
+	w.run(ctx, reload)
+	return nil
+}
+
+// enforced asks for the setting. Without an answer the last one holds.
+func enforced(ctx context.Context, a *sdk.Agent, last bool) bool {
+	values, err := a.Settings(ctx)
+	if err != nil {
+		a.Logger().Warn("settings cannot be read", "error", err, enforceSetting, last)
+		return last
+	}
+	text, set := values[enforceSetting]
+	if !set {
+		return false
+	}
+	enforce, err := strconv.ParseBool(text)
+	if err != nil {
+		a.Logger().Warn("a setting cannot be read", "setting", enforceSetting, "found", text, "expected", "true or false", "taken", true)
+		return true
+	}
+	return enforce
+}
+
+// replier is where answers go.
+type replier interface {
+	Reply(question wire.RequestMessage, messageType string, payload any) error
+}
+
+// serve answers first and logs afterwards.
+func (e *engine) serve(to replier, m sdk.Message) {
+	envelope, err := m.Decode()
+	if err != nil {
+		e.log.Warn("a message is no question", "error", err)
+		return
+	}
+	q, response := e.answer(envelope)
+	if err := to.Reply(envelope, wire.TypePolicyResponse, response); err != nil {
+		e.log.Warn("an answer could not be sent", "request", string(q.RequestID), "error", err)
+		return
+	}
+	if response.Message == malformed {
+		e.log.Warn("a question could not be understood", "source", envelope.Source, "type", envelope.Type)
+		return
+	}
+	e.record(q, response)
+}

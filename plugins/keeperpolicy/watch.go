@@ -1,0 +1,83 @@
+package keeperpolicy
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Policies are read when the folders have been quiet for a while, and at the
+// latest after the limit: a file that is written all the time must not keep
+// the others out.
+const (
+	quiet      = 100 * time.Millisecond
+	quietLimit = 2 * time.Second
+)
+
+// watcher tells of changes to the policy folders, which may come and go.
+type watcher struct {
+	notify  *fsnotify.Watcher
+	folders []string // the root, Policies and what is below it
+}
+
+// newWatcher follows from now on: what changes before run is called is not
+// missed. The caller calls close.
+func newWatcher(root string) (*watcher, error) {
+	notify, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("keeperpolicy: watch: %w", err)
+	}
+	w := &watcher{notify: notify, folders: append([]string{root}, folders(root)...)}
+	w.follow()
+	return w, nil
+}
+
+func (w *watcher) close() { w.notify.Close() }
+
+func (w *watcher) follow() {
+	for _, dir := range w.folders {
+		// What is not there now is followed when its parent tells of it.
+		_ = w.notify.Add(dir)
+	}
+}
+
+// concerns reports whether path is Policies or in it.
+func (w *watcher) concerns(path string) bool {
+	policies := w.folders[1]
+	return path == policies || strings.HasPrefix(path, policies+string(filepath.Separator))
+}
+
+// run calls changed after changes, until ctx is done.
+func (w *watcher) run(ctx context.Context, changed func()) {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	var first time.Time // of the changes that have not been read
+	soon := func() {
+		now := time.Now()
+		if first.IsZero() {
+			first = now
+		}
+		timer.Reset(max(0, min(quiet, first.Add(quietLimit).Sub(now))))
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case event := <-w.notify.Events:
+			if w.concerns(event.Name) {
+				soon()
+			}
+		case <-w.notify.Errors: // events were lost
+			soon()
+		case <-timer.C:
+			first = time.Time{}
+			w.follow()
+			changed()
+		}
+	}
+}
