@@ -1,0 +1,83 @@
+package keeperlogger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/DeRuina/timberjack"
+)
+
+// config says where the log goes and how long it stays.
+type config struct {
+	path   string
+	sizeMB int
+	days   int
+}
+
+// configure reads the plugin's settings; what is missing or out of range is the
+// default, and what is out of range is said.
+func configure(root string, values map[string]string) (config, []error) {
+	c := config{
+		path:   filepath.Join(root, "Plugins", "bin", "KeeperLogger", "Log", "KeeperLogger.log"),
+		sizeMB: 10, days: 15,
+	}
+	var faults []error
+	if path := values["log.file.path"]; path != "" {
+		if filepath.IsAbs(path) && !strings.ContainsAny(path, "{}\x00") {
+			c.path = filepath.Clean(path)
+		} else {
+			faults = append(faults, fmt.Errorf("log.file.path: found %q, expected an absolute path", path))
+		}
+	}
+	for _, n := range []struct {
+		key      string
+		into     *int
+		from, to int
+	}{{"log.rotation.size_mb", &c.sizeMB, 1, 1024}, {"log.retention.days", &c.days, 1, 3650}} {
+		text, given := values[n.key]
+		if !given {
+			continue
+		}
+		number, err := strconv.Atoi(text)
+		if err != nil || number < n.from || number > n.to {
+			faults = append(faults, fmt.Errorf("%s: found %q, expected %d to %d", n.key, text, n.from, n.to))
+			continue
+		}
+		*n.into = number
+	}
+	return c, faults
+}
+
+// errFolder means that the log would lie where others can put links.
+var errFolder = errors.New("others than its owner can write to the log's folder")
+
+// open prepares the file. It rotates at its size and at midnight, and rotated
+// files go when they are old; the active one never goes.
+func (c config) open() (*timberjack.Logger, error) {
+	dir := filepath.Dir(c.path)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("keeperlogger: %w", err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("keeperlogger: %w", err)
+	}
+	// Attack: a user who can write to the folder replaces the log by a link to
+	// a file of root's, and has lines of theirs appended to it.
+	if !info.IsDir() || info.Mode().Perm()&0o022 != 0 {
+		return nil, fmt.Errorf("keeperlogger: %s: mode %v: %w", dir, info.Mode(), errFolder)
+	}
+	if err := os.Chmod(c.path, 0o640); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("keeperlogger: %w", err)
+	}
+	return &timberjack.Logger{
+		Filename: c.path, FileMode: 0o640,
+		MaxSize: c.sizeMB, MaxAge: c.days, RotateAt: []string{"00:00"},
+		LocalTime: true, BackupTimeFormat: "20060102_150405", Compression: "none",
+	}, nil
+}
