@@ -122,7 +122,8 @@ func (c *compiler) collection(entry string, kind, or Kind) (Collection, bool) {
 func (c *compiler) rule(p *Policy) rule {
 	c.policy, c.doubts = p, 0
 	r := rule{
-		ref:  core.PolicyRef{ID: p.ID, Name: p.Name},
+		// Answers show these to people in terminals.
+		ref:  core.PolicyRef{ID: wire.Printable(p.ID), Name: wire.Printable(p.Name)},
 		who:  c.compileWho(p),
 		when: compileWhen(p, c.env.Zone),
 	}

@@ -398,6 +398,21 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Attack: a policy's name that moves the cursor of whoever is refused.
+func TestNamesInAnswersArePrintable(t *testing.T) {
+	text := strings.NewReplacer("Name of p", `\u001b[2JName`, `"p"`, `"p\u202e"`).Replace(sketch{id: "p", controls: "DENY"}.json())
+	policies, findings := Parse("p.json", []byte(text))
+	if Faulty(findings) {
+		t.Fatal(findings)
+	}
+	set, _ := Compile(policies, linux())
+	got := set.Decide(ask("/usr/bin/id", "id", "id"))
+	want := []core.PolicyRef{{ID: "p\ufffd", Name: "\ufffd[2JName"}}
+	if !cmp.Equal(got.Policies, want) || strings.ContainsAny(got.Message, "\x1b\u202e") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestWatching(t *testing.T) {
 	set := compileSketches(t, linux(), sketch{id: "m", controls: "DENY", status: "monitor"},
 		sketch{id: "n", controls: "ALLOW", status: "monitor_and_notify", users: []string{"bob"}}, sketch{id: "e", controls: "ALLOW"})

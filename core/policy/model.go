@@ -14,6 +14,7 @@ const (
 	maxEntries  = 20_000 // of one array
 	maxMembers  = 256    // of one object
 	maxText     = 4096   // bytes of one string
+	maxName     = 256    // bytes of an id or a name, which answers carry
 )
 
 // Status says whether a policy acts.

@@ -123,6 +123,9 @@ func (r *reader) policy(n node) Policy {
 	if p.ID == "" {
 		r.fault(&n, "$.PolicyId", "none", "a name that refusals and the journal can cite", `add "PolicyId": "..."`)
 	}
+	if len(p.ID) > maxName || len(p.Name) > maxName {
+		r.fault(&n, "$.PolicyId", "an id or a name of more bytes", fmt.Sprintf("at most %d", maxName), "shorten PolicyId or PolicyName")
+	}
 	r.id = p.ID
 	for i := range r.findings[first:] {
 		r.findings[first+i].Policy = p.ID

@@ -118,6 +118,7 @@ func TestFaults(t *testing.T) {
 		{"zero byte", `"UserCheck": ["*"]`, `"UserCheck": ["bob\u0000"]`, `$.UserCheck[0]: found a zero byte, expected a string`},
 		{"long text", `"NotificationMessage": "..."`, `"NotificationMessage": "` + strings.Repeat("x", 5000) + `"`, `$.NotificationMessage: found a string of 5000 bytes, expected a string of at most 4096 bytes`},
 		{"not UTF-8", `"NotificationMessage": "..."`, "\"NotificationMessage\": \"\xff\"", `f.json: found text that is not UTF-8, expected UTF-8; save the file as UTF-8`},
+		{"a long name", `"PolicyName": "Restart nginx"`, `"PolicyName": "` + strings.Repeat("x", 257) + `"`, `$.PolicyId: found an id or a name of more bytes, expected at most 256`},
 		{"terminal control", `"Status": "enforce"`, `"Status": ["\u001b[2J"]`, `$.Status: found an array, expected a string`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

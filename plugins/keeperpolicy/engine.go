@@ -67,6 +67,10 @@ func (e *engine) report(findings []policy.Finding) {
 	}
 }
 
+// maxNamed bounds the policies that an answer names: it must fit into a
+// message however many apply.
+const maxNamed = 100
+
 const (
 	unreadable = "The policies of this machine cannot be read, so everything is refused. Tell the person who manages them; KeeperPolicy's log names the fault."
 	malformed  = "The question could not be understood, so it was refused."
@@ -86,7 +90,8 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 		response.Message = unreadable
 	default:
 		d := set.Decide(question(q, e.now()))
-		response.Decision, response.Controls, response.Policies, response.Message = d.Outcome, d.Controls, d.Policies, d.Message
+		response.Decision, response.Controls, response.Message = d.Outcome, d.Controls, d.Message
+		response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	}
 	return q, response
 }

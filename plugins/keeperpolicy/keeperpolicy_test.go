@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -119,6 +120,19 @@ func TestAnswersEchoTheQuestion(t *testing.T) {
 		Controls: []core.Control{core.ControlJustify}, Policies: []core.PolicyRef{{ID: "a", Name: "Name of a"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// However many policies apply, the answer fits into a message.
+func TestAnswersAreBounded(t *testing.T) {
+	many := make([]string, 3*maxNamed)
+	for i := range many {
+		many[i] = policyJSON(fmt.Sprintf("p%03d", i), "DENY", "*")
+	}
+	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": "[" + strings.Join(many, ",") + "]"})})
+	e.load(false)
+	if _, got := e.answer(ask(t, "/usr/bin/id")); got.Decision != core.Deny || len(got.Policies) != maxNamed || got.Policies[0].ID != "p000" {
+		t.Errorf("%s, %d policies", got.Decision, len(got.Policies))
 	}
 }
 

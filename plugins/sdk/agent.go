@@ -214,7 +214,8 @@ func (a *Agent) deliver(m Message) {
 // Subscribe calls handle for every message that filter covers, one at a time,
 // in their order, on a goroutine of its own. It returns when the broker has
 // agreed; the error wraps ErrRefused if it has not. The subscription is kept
-// through reconnections.
+// through reconnections. handle may publish and take its time, and must not
+// subscribe.
 func (a *Agent) Subscribe(ctx context.Context, filter string, handle func(Message)) error {
 	return a.subscribe(ctx, &subscription{filter: filter, handle: handle, queue: make(chan Message, queueLength)})
 }
