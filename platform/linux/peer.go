@@ -15,7 +15,7 @@ import (
 	"kpm/core"
 )
 
-// errNobody: (uid_t)-1 is what the kernel uses for "no user".
+// errNobody is about (uid_t)-1, which is what the kernel calls "no user".
 var errNobody = errors.New("uid 4294967295 is not a user")
 
 // Peers identifies the other end of local connections (decision 11).

@@ -63,7 +63,7 @@ func connectPart(args []string) {
 func play(t testing.TB, attr *syscall.SysProcAttr, program string, files []*os.File, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(program, args...)
-	cmd.Env = []string{childVar + "=connect"}
+	cmd.Env = []string{childVar + "=connect", "GORACE=atexit_sleep_ms=0"}
 	cmd.SysProcAttr = attr
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = files
@@ -74,7 +74,9 @@ func play(t testing.TB, attr *syscall.SysProcAttr, program string, files []*os.F
 	must(t, cmd.Start())
 	t.Cleanup(func() {
 		stdin.Close()
-		cmd.Process.Kill()
+		if args[2] == "exec" { // the others end by themselves, and their children first
+			cmd.Process.Kill()
+		}
 		cmd.Wait()
 	})
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
