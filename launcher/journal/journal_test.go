@@ -190,9 +190,9 @@ func TestWhatIsOpenComesBack(t *testing.T) {
 		"expired": {[]Record{{Type: Opened, Request: "A"}, {Type: Expired, Request: "A"}}, []Unfinished{}},
 		"failed":  {[]Record{{Type: Opened, Request: "A"}, {Type: Failed, Request: "A"}}, []Unfinished{}},
 		"ended":   {[]Record{{Type: Opened, Request: "A"}, {Type: Launched, Request: "A", Child: child}, {Type: Ended, Request: "A"}}, []Unfinished{}},
-		"ended, something is left": {[]Record{{Type: Opened, Request: "A"}, {Type: Launched, Request: "A", Child: child}, {Type: Ended, Request: "A", Left: true}},
-			[]Unfinished{{Request: "A", Since: 3, Last: Ended, Child: child}}},
-		"what was left is gone":          {[]Record{{Type: Opened, Request: "A"}, {Type: Launched, Request: "A", Child: child}, {Type: Ended, Request: "A", Left: true}, {Type: Gone, Request: "A"}}, []Unfinished{}},
+		"ended, something is left": {[]Record{{Type: Opened, Request: "A"}, {Type: Ended, Request: "A"}, {Type: Left, Request: "A", Child: child}},
+			[]Unfinished{{Request: "A", Since: 5, Last: Left, Child: child}}},
+		"what was left is gone":          {[]Record{{Type: Opened, Request: "A"}, {Type: Ended, Request: "A"}, {Type: Left, Request: "A", Child: child}, {Type: Gone, Request: "A"}}, []Unfinished{}},
 		"a record of an unknown request": {[]Record{{Type: Launched, Request: "A", Child: child}}, []Unfinished{}},
 	}
 	for name, c := range cases {

@@ -31,7 +31,8 @@ const (
 	Expired    Type = "expired"
 	Failed     Type = "failed"
 	Ended      Type = "ended"
-	Gone       Type = "gone" // the last process that an ended command had left is gone
+	Left       Type = "left" // processes of an ended command go on
+	Gone       Type = "gone" // the last of them is gone
 )
 
 // Record is one line. Append sets Seq, Time and Prev and masks Argv; the
@@ -59,14 +60,12 @@ type Record struct {
 	Controls []core.Control   `json:"controls,omitempty"`
 	Policies []core.PolicyRef `json:"policies,omitempty"`
 
-	// launched, ended and failed.
+	// launched and left; ended, where no exit means that the service stopped
+	// and the command went on; failed, after a restart.
 	Child  *Child           `json:"child,omitempty"`
 	Exit   *core.ExitStatus `json:"exit,omitempty"`
 	Millis int64            `json:"millis,omitempty"` // from launched to ended
-	// Left is true when processes of the launch group outlive the record:
-	// background processes, or the command itself when the service stops.
-	Left   bool `json:"left,omitempty"`
-	Killed int  `json:"killed,omitempty"` // processes ended after a restart
+	Killed int              `json:"killed,omitempty"` // processes ended
 
 	// segment.
 	Open []Unfinished `json:"open,omitempty"`
@@ -94,7 +93,7 @@ func (c Child) ID() core.ProcessID { return core.ProcessID{PID: c.PID, Start: c.
 // without a final record, or, if Last is Ended, the processes that one left.
 type Unfinished struct {
 	Request core.RequestID `json:"request"`
-	Since   uint64         `json:"since"` // seq of its opened record
+	Since   uint64         `json:"since"` // seq of its opened, or left, record
 	Last    Type           `json:"last"`
 	Child   *Child         `json:"child,omitempty"`
 }
@@ -111,14 +110,10 @@ func (s openSet) apply(r Record) {
 		}
 	case Opened:
 		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Opened}
-	case Denied, Expired, Failed, Gone:
+	case Left:
+		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Left, Child: r.Child}
+	case Denied, Expired, Failed, Ended, Gone:
 		delete(s, r.Request)
-	case Ended:
-		if !r.Left {
-			delete(s, r.Request)
-			return
-		}
-		s.update(r)
 	case Evaluating, Allowed, Pending, Launching, Launched:
 		s.update(r)
 	}

@@ -22,6 +22,9 @@ var (
 type Fact struct {
 	Cause Cause
 	By    core.Principal
+	// In, if set, is the only state that the fact is about: in another one it
+	// is news from yesterday.
+	In State
 	// Message says why, in words that the caller may be told.
 	Message  string
 	Policies []core.PolicyRef
@@ -30,10 +33,10 @@ type Fact struct {
 	// Child and Group name what Held holds.
 	Child core.ProcessID
 	Group string
-	// Exit is how the child of Exited ended, nil if it has not: the service
-	// stops and the command goes on. Left is true if any process of it goes on.
-	Exit *core.ExitStatus
-	Left bool
+	// Exit is how the child of Exited ended, after running for Elapsed; nil if
+	// the service stops and the command goes on.
+	Exit    *core.ExitStatus
+	Elapsed time.Duration
 }
 
 // Recorder writes the journal record of a transition or a control before the
@@ -140,7 +143,7 @@ func (r *Request) satisfy(f Fact) error {
 // permitted finds the row for f and checks who says so.
 func (r *Request) permitted(f Fact) (Transition, error) {
 	t, ok := find(r.state, f.Cause)
-	if !ok {
+	if !ok || f.In != "" && f.In != r.state {
 		return t, fmt.Errorf("request: %s in state %s: %w", f.Cause, r.state, ErrConflict)
 	}
 	if !t.By.is(f.By, r.id) {

@@ -409,6 +409,17 @@ func TestNoSequenceOfFactsBreaksTheRules(t *testing.T) {
 	})
 }
 
+func TestAFactAboutAnotherStateChangesNothing(t *testing.T) {
+	_, r := open(&log{})
+	reach(t, r, Running)
+	if err := r.Apply(Fact{Cause: Fault, By: service, In: Launching}); !errors.Is(err, ErrConflict) || state(r) != Running {
+		t.Errorf("%v, now %s", err, state(r))
+	}
+	if err := r.Apply(Fact{Cause: Fault, By: service, In: Running}); err != nil || state(r) != Failed {
+		t.Errorf("%v, now %s", err, state(r))
+	}
+}
+
 // Of many who launch at once, one does.
 func TestTheFirstLaunchConsumesTheRequest(t *testing.T) {
 	_, r := open(&log{})

@@ -1,0 +1,33 @@
+package launcher
+
+import (
+	"strings"
+
+	"kpm/core"
+	"kpm/core/door"
+)
+
+// rootID is the account that requests without a target, plugins and job tasks
+// run as.
+const rootID core.UserID = "0"
+
+// target finds the account that a request names: "" for root, "#uid", or a
+// name. Digits without "#" are a name, as everywhere else. The uid is compared
+// as text by the platform, which refuses -1 in every spelling (CVE-2019-14287).
+func (l *Launcher) target(name string) (core.Account, error) {
+	if name == "" {
+		return l.cfg.Accounts.ByID(rootID)
+	}
+	var account core.Account
+	var err error
+	if id, numeric := strings.CutPrefix(name, "#"); numeric {
+		account, err = l.cfg.Accounts.ByID(core.UserID(id))
+	} else {
+		account, err = l.cfg.Accounts.ByName(name)
+	}
+	if err != nil {
+		l.cfg.Log.Debug("target user", "name", name, "error", err)
+		return account, refuse(door.CodeNotFound, "there is no user %q", name)
+	}
+	return account, nil
+}

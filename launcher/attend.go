@@ -1,0 +1,152 @@
+package launcher
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"kpm/core"
+	"kpm/core/door"
+	"kpm/launcher/journal"
+	"kpm/launcher/request"
+)
+
+// hangup is SIGHUP, the same number on every system that has it.
+const hangup = 1
+
+// exit is the end of a wait.
+type exit struct {
+	status core.ExitStatus
+	err    error
+}
+
+// attend stays with a running command to its end. If the caller goes, the
+// command is told, and ended after a grace; if the service stops for good, it
+// is left alone.
+func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals <-chan int) Result {
+	begun := time.Now()
+	waitCtx, stopWaiting := context.WithCancel(context.Background())
+	exited := make(chan exit, 1)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		status, err := p.process.Wait(waitCtx)
+		exited <- exit{status, err}
+	})
+	defer waiting.Wait()
+	defer stopWaiting()
+
+	if err := e.caller.Started(p.master); err != nil {
+		l.cfg.Log.Info("caller does not hear that it runs", "request", e.id, "error", err) // ctx ends too
+	}
+	if p.master != nil {
+		p.master.Close()
+	}
+	gone, callerGone := ctx.Done(), false
+	var grace <-chan time.Time
+	for {
+		select {
+		case x := <-exited:
+			return l.ended(e, p, x, time.Since(begun), callerGone)
+		case sig := <-signals:
+			l.signal(e, p, sig)
+		case <-gone:
+			gone, signals, callerGone = nil, nil, true
+			l.signal(e, p, hangup)
+			grace = time.After(l.cfg.Grace)
+		case <-grace:
+			l.kill(e, p)
+		case <-l.detach:
+			return l.detached(e, p, time.Since(begun))
+		}
+	}
+}
+
+// signal forwards a signal. One that comes too late is no fault.
+func (l *Launcher) signal(e *elevation, p started, sig int) {
+	if err := p.process.Signal(sig); err != nil {
+		l.cfg.Log.Debug("signal", "request", e.id, "signal", sig, "error", err)
+	}
+}
+
+func (l *Launcher) kill(e *elevation, p started) {
+	if err := p.process.Kill(); err != nil {
+		l.cfg.Log.Warn("kill", "request", e.id, "process", p.process.ID(), "error", err)
+	}
+}
+
+// ended closes the request of a command whose main process has ended. What it
+// left in the background stays, as with sudo, unless its caller is gone.
+func (l *Launcher) ended(e *elevation, p started, x exit, elapsed time.Duration, callerGone bool) Result {
+	if callerGone {
+		l.kill(e, p)
+	}
+	if x.err != nil {
+		l.cfg.Log.Error("wait", "request", e.id, "process", p.process.ID(), "error", x.err)
+		l.apply(e, fact(request.Fault, "how it ended is not known"))
+		l.tend(e.id, p)
+		state, last, _ := e.req.View()
+		return Result{Refused: l.refusal(e, state, last)}
+	}
+	f := fact(request.Exited, "")
+	f.Exit, f.Elapsed = &x.status, elapsed
+	if err := e.req.Apply(f); err != nil {
+		// It has run and ended: that the end could not be recorded does not
+		// change what the caller needs to know.
+		l.cfg.Log.Error("end without a record", "request", e.id, "error", err)
+	}
+	l.tend(e.id, p)
+	return Result{Exit: x.status}
+}
+
+// detached closes the request of a command that outlives the service. A
+// service that is upgraded must not end what people have started (decision 32).
+// The next one finds the group in the journal, and grants its processes no
+// authority either.
+func (l *Launcher) detached(e *elevation, p started, elapsed time.Duration) Result {
+	f := fact(request.Exited, "the service stopped, the command goes on")
+	f.Elapsed = elapsed
+	l.apply(e, f)
+	l.recordLeft(e.id, childOf(p))
+	return Result{Refused: refuse(door.CodeFailed,
+		"the service is stopping; your command goes on as process %d, but how it ends will not be known", p.process.ID().PID)}
+}
+
+func childOf(p started) journal.Child {
+	id := p.process.ID()
+	return journal.Child{PID: id.PID, Start: id.Start, Group: p.group}
+}
+
+// tend looks, off the caller's path, whether an ended command has left
+// processes behind, and whether those of earlier ones are gone by now. As long
+// as one lives, its group stays registered: it is never Admin (decision 10).
+func (l *Launcher) tend(id core.RequestID, p started) {
+	child := childOf(p)
+	l.tended.Go(func() {
+		l.leftMu.Lock()
+		defer l.leftMu.Unlock()
+		for id, child := range l.left {
+			if l.cfg.Tree.Empty(child.ID(), child.Group) {
+				l.cfg.Registry.Remove(child.ID())
+				delete(l.left, id)
+				l.append(journal.Record{Type: journal.Gone, Request: id})
+			}
+		}
+		if l.cfg.Tree.Empty(child.ID(), child.Group) {
+			l.cfg.Registry.Remove(child.ID())
+			return
+		}
+		l.left[id] = child
+		l.recordLeft(id, child)
+	})
+}
+
+func (l *Launcher) recordLeft(id core.RequestID, child journal.Child) {
+	l.append(journal.Record{Type: journal.Left, Request: id, Child: &child})
+}
+
+// append writes a record that nothing depends on.
+func (l *Launcher) append(r journal.Record) {
+	if err := l.cfg.Journal.Append(r); err != nil {
+		l.cfg.Log.Error("record", "type", r.Type, "request", r.Request, "error", err)
+	}
+}

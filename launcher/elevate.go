@@ -1,0 +1,237 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"kpm/core"
+	"kpm/core/door"
+	"kpm/core/wire"
+	"kpm/launcher/journal"
+	"kpm/launcher/request"
+)
+
+// elevation is one request while its caller waits.
+type elevation struct {
+	id     core.RequestID
+	req    *request.Request
+	knock  *Knock
+	sealed *sealed
+	caller Caller
+
+	prompting sync.Mutex    // one question at a time
+	started   chan started  // from Launch, at most one
+	again     chan struct{} // the policy plugin is back: ask once more
+
+	// Under Launcher.mu.
+	unheard  bool // the question may have been lost with the policy plugin
+	repeated bool
+}
+
+// fact is a Fact by the service.
+func fact(cause request.Cause, message string) request.Fact {
+	return request.Fact{Cause: cause, By: core.ServicePrincipal(), Message: message}
+}
+
+// Elevate takes one knock from beginning to end and returns its one final
+// answer. It closes the knock's files. When ctx ends the caller is gone: what
+// has not been launched is denied, what runs is ended. The door lets pass only
+// signals that a caller may send.
+func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-chan int) Result {
+	defer k.close()
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return Result{Refused: refuse(door.CodeUnavailable, "the service is stopping")}
+	}
+	l.elevations.Add(1)
+	l.mu.Unlock()
+	defer l.elevations.Done()
+
+	release, err := l.store.Reserve(k.Peer.User)
+	if err != nil {
+		return Result{Refused: refusalOf(err)}
+	}
+	defer release()
+	s, err := l.seal(ctx, &k)
+	if err != nil {
+		l.cfg.Log.Info("not sealed", "user", k.Peer.User, "command", wire.Printable(k.Command), "error", err)
+		return Result{Refused: refusalOf(err)}
+	}
+	defer s.close()
+	e, err := l.open(&k, s, c)
+	if err != nil {
+		l.cfg.Log.Error("request refused", "user", k.Peer.User, "error", err)
+		return Result{Refused: refuse(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
+	}
+	defer l.forget(e)
+	return l.follow(ctx, e, signals)
+}
+
+// open journals the request and makes it known.
+func (l *Launcher) open(k *Knock, s *sealed, c Caller) (*elevation, error) {
+	e := &elevation{id: core.NewRequestID(), knock: k, sealed: s, caller: c, started: make(chan started, 1), again: make(chan struct{}, 1)}
+	err := l.cfg.Journal.Append(journal.Record{
+		Type: journal.Opened, Request: e.id,
+		UserID: s.subject.Caller.User, User: s.subject.Caller.Name, TargetID: s.subject.Target.User, Target: s.subject.Target.Name,
+		Program: &s.subject.Executable, Argv: s.subject.Argv, Directory: s.subject.Dir, Seal: s.digest,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.req = l.store.Open(e.id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active[e.id] = e
+	return e, nil
+}
+
+// forget lets go of a request. One that is still open, which no path leads to,
+// fails: nothing stays behind that could be launched.
+func (l *Launcher) forget(e *elevation) {
+	if err := e.req.Apply(fact(request.Fault, "abandoned")); err == nil {
+		l.cfg.Log.Error("request abandoned", "request", e.id)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.active, e.id)
+}
+
+// follow moves the request as far as the service itself may, and waits for
+// what policy, jobs and the caller do.
+func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan int) Result {
+	l.apply(e, fact(request.Asked, ""))
+	l.ask(e)
+	if l.isClosed() { // Close may have looked before this request was known
+		l.apply(e, fact(request.Fault, "the service is stopping"))
+	}
+	var raised request.State
+	gone := ctx.Done()
+	for {
+		state, last, changed := e.req.View()
+		if state.Final() {
+			return Result{Refused: l.refusal(e, state, last)}
+		}
+		if (state == request.Pending || state == request.Allowed) && state != raised {
+			raised = state
+			l.raise(e, state, last)
+		}
+		select {
+		case <-changed:
+		case <-e.again:
+			l.ask(e)
+		case p := <-e.started:
+			return l.attend(ctx, e, p, signals)
+		case <-gone:
+			gone = nil // in Launching: it fails, or attend sees that ctx is done
+			l.apply(e, fact(request.CallerGone, "the caller has gone"))
+		}
+	}
+}
+
+func (l *Launcher) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+// apply applies a fact that may come too late.
+func (l *Launcher) apply(e *elevation, f request.Fact) {
+	switch err := e.req.Apply(f); {
+	case errors.Is(err, request.ErrConflict):
+		l.cfg.Log.Debug("fact without effect", "request", e.id, "cause", f.Cause, "error", err)
+	case err != nil:
+		l.cfg.Log.Error("request moved without a record", "request", e.id, "cause", f.Cause, "error", err)
+	}
+}
+
+// ask puts the question to KeeperPolicy. That it cannot be asked is a fault;
+// that it does not answer ends by the deadline.
+func (l *Launcher) ask(e *elevation) {
+	if state, _, _ := e.req.View(); state != request.Evaluating {
+		return
+	}
+	l.mu.Lock()
+	e.unheard = l.policyDown
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Limits.Evaluate)
+	defer cancel()
+	s := e.sealed.subject
+	err := l.cfg.Bus.Ask(ctx, wire.PolicyRequest{
+		RequestID: e.id, SealDigest: e.sealed.digest, EventType: wire.EventPrivilegeElevation,
+		UserID: s.Caller.User, UserName: s.Caller.Name, Groups: s.Caller.Groups, Administrator: s.Administrator,
+		TargetUser: s.Target.Name, MachineName: l.cfg.Machine,
+		FilePath: s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
+		Arguments: s.Argv, WorkingDirectory: s.Dir,
+	})
+	if err != nil {
+		l.cfg.Log.Error("policy cannot be asked", "request", e.id, "error", err)
+		l.apply(e, fact(request.Fault, "the policy plugin cannot be asked"))
+	}
+}
+
+// raise wakes the job that the state is waiting for. The event is no evidence:
+// the job's steps are checked against the state (decision 25).
+func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
+	s := e.sealed.subject
+	event := wire.Event{Name: wire.EventLaunch, Context: map[string]any{
+		"RequestId": string(e.id), "EventType": wire.EventPrivilegeElevation, "UserName": s.Caller.Name,
+		"FilePath": s.Executable.Path, "CommandLine": s.Argv,
+		"RespondToTopic": wire.ReplyTopic(core.ServicePrincipal(), string(e.id)),
+	}}
+	if state == request.Pending {
+		event.Name = wire.EventPolicyEvaluationPending
+		event.Context["ControlList"] = last.Controls
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Limits.Launch)
+	defer cancel()
+	if err := l.cfg.Bus.Raise(ctx, event); err != nil {
+		l.cfg.Log.Error("event cannot be raised", "request", e.id, "event", event.Name, "error", err)
+		f := fact(request.Fault, "the service could not start its next step")
+		f.In = state
+		l.apply(e, f)
+	}
+}
+
+// refusal words a final state for the caller: which policy refused, and what
+// the person can do. It never says why another policy did not match
+// (CVE-2025-46718).
+func (l *Launcher) refusal(e *elevation, state request.State, last request.Fact) *Refusal {
+	path := e.sealed.subject.Executable.Path
+	l.cfg.Log.Info("request ended", "request", e.id, "state", state, "cause", last.Cause, "message", last.Message)
+	switch {
+	case last.Cause == request.Deny:
+		return refuse(door.CodeDenied, "%s%s. Ask whoever writes the policies", deniedBy(last, path), said(last))
+	case last.Cause == request.NoAnswer:
+		return refuse(door.CodeDenied, "%s is denied: no decision came in time. Try again, and tell whoever runs the machine if it stays so", path)
+	case state == request.Denied:
+		return refuse(door.CodeDenied, "%s is denied%s", path, said(last))
+	case state == request.Expired:
+		return refuse(door.CodeExpired, "%s was not allowed in time%s. Try again", path, said(last))
+	}
+	return refuse(door.CodeFailed, "%s was not run%s. The journal has more under request %s", path, said(last), e.id)
+}
+
+func deniedBy(last request.Fact, path string) string {
+	if len(last.Policies) == 0 {
+		return fmt.Sprintf("no policy allows %s", path)
+	}
+	names := make([]string, len(last.Policies))
+	for i, p := range last.Policies {
+		names[i] = fmt.Sprintf("%q", p.Name)
+		if p.Name == "" {
+			names[i] = fmt.Sprintf("%q", p.ID)
+		}
+	}
+	return fmt.Sprintf("%s is denied by policy %s", path, strings.Join(names, ", "))
+}
+
+func said(last request.Fact) string {
+	if last.Message == "" {
+		return ""
+	}
+	return ": " + last.Message
+}

@@ -1,0 +1,577 @@
+package launcher
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"kpm/core"
+	"kpm/core/wire"
+	"kpm/launcher/journal"
+	"kpm/launcher/request"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a machine of fakes around a real Launcher and a real journal.
+type world struct {
+	t         *testing.T
+	dir       string
+	files     *fakeFiles
+	launch    *fakeLauncher
+	tree      *fakeTree
+	terminals *fakeTerminals
+	bus       *fakeBus
+	journal   *journal.Journal
+	registry  *Registry
+	cfg       Config
+	*Launcher
+
+	results chan Result
+}
+
+var (
+	root   = core.Account{User: "0", Name: "root", Group: "0", Groups: []string{"0"}, Home: "/root", Shell: "/bin/bash"}
+	ada    = core.Account{User: "1000", Name: "ada", Group: "1000", Groups: []string{"1000", "27"}, Home: "/home/ada", Shell: "/bin/sh"}
+	policy = core.Principal{Kind: core.Plugin, Name: "KeeperPolicy"}
+	self   = core.ProcessID{PID: 10, Start: 1}
+	client = core.ProcessID{PID: 500, Start: 5}
+)
+
+func writeFile(path string, data []byte, perm os.FileMode) error {
+	if err := os.WriteFile(path+".new", data, perm); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// newWorld makes programs tool (Protected), mine (not), script (Protected) and
+// the interpreter sh. configure may change the Config.
+func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), results: make(chan Result, 8)}
+	w.files = &fakeFiles{dir: w.dir, protected: map[string]bool{}}
+	w.program("bin/tool", "\x7fELF tool", true)
+	w.program("bin/sh", "\x7fELF sh", true)
+	w.program("bin/script", "#!"+w.path("bin/sh")+" -e\necho\n", true)
+	w.program("home/mine", "\x7fELF mine", false)
+	w.launch = &fakeLauncher{w: w}
+	w.tree = &fakeTree{members: map[core.ProcessID]core.ProcessID{}, dead: map[core.ProcessID]bool{}, full: map[core.ProcessID]bool{}}
+	w.terminals = &fakeTerminals{}
+	w.bus = &fakeBus{asks: make(chan wire.PolicyRequest, 16), events: make(chan wire.Event, 16)}
+	w.registry = NewRegistry(w.tree, self)
+	w.openJournal()
+	w.cfg = Config{
+		Files: w.files, Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Accounts: accounts{}, Journal: w.journal,
+		Bus: w.bus, Registry: w.registry, ExecDir: w.path("exec"), Machine: "host", Limits: request.DefaultLimits(),
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	for _, f := range configure {
+		f(w, &w.cfg)
+	}
+	l, err := New(w.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Launcher = l
+	t.Cleanup(func() {
+		if !l.isClosed() {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			l.Close(ctx)
+		}
+		w.journal.Close()
+	})
+	return w
+}
+
+func (w *world) openJournal() journal.Replay {
+	w.t.Helper()
+	j, replay, err := journal.Open(journal.Config{AuditDir: w.path("Audit"), StateDir: w.path("State"), WriteAtomic: writeFile})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.journal = j
+	return replay
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *world) program(name, content string, protected bool) {
+	w.t.Helper()
+	path := w.path(name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o755)); err != nil {
+		w.t.Fatal(err)
+	}
+	w.files.protected[path] = protected
+}
+
+// knock is what ada's keepersudo sends for a program, with arguments.
+func (w *world) knock(command string, args ...string) Knock {
+	w.t.Helper()
+	k := Knock{
+		Peer:    core.Peer{User: "1000", Processes: []core.ProcessID{client}, SameIdentity: true},
+		Command: command, Argv: append([]string{filepath.Base(command)}, args...), Env: []string{"TERM=xterm", "LD_PRELOAD=/tmp/x"},
+		Dir: w.handle(w.dir),
+	}
+	for i := range k.Stdio {
+		k.Stdio[i] = w.handle(os.DevNull)
+	}
+	if strings.Contains(command, "/") {
+		k.Executable = w.handle(command)
+	}
+	return k
+}
+
+func (w *world) handle(path string) *os.File {
+	w.t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
+// visit is one Elevate under way.
+type visit struct {
+	w       *world
+	caller  *fakeCaller
+	leave   context.CancelFunc
+	signals chan int
+	result  chan Result
+	id      core.RequestID
+	asked   wire.PolicyRequest
+}
+
+// elevate begins an Elevate and returns when policy has been asked.
+func (w *world) elevate(k Knock) *visit {
+	w.t.Helper()
+	v := w.begin(k)
+	select {
+	case v.asked = <-w.bus.asks:
+		v.id = v.asked.RequestID
+	case r := <-v.result:
+		w.t.Fatalf("refused before policy was asked: %+v", r.Refused)
+	}
+	return v
+}
+
+func (w *world) begin(k Knock) *visit {
+	ctx, cancel := context.WithCancel(context.Background())
+	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan int), result: make(chan Result, 1)}
+	w.t.Cleanup(cancel)
+	go func() { v.result <- w.Elevate(ctx, k, v.caller, v.signals) }()
+	return v
+}
+
+func (v *visit) job(name string) core.Principal {
+	return core.Principal{Kind: core.JobRun, Name: name, Run: "run1", Request: v.id}
+}
+
+func (v *visit) answer(decision core.Outcome, controls ...core.Control) {
+	v.w.t.Helper()
+	err := v.w.Answer(policy, wire.PolicyResponse{RequestID: v.id, SealDigest: v.asked.SealDigest, Decision: decision, Controls: controls,
+		Policies: []core.PolicyRef{{ID: "p1", Name: "Tools"}}})
+	if err != nil {
+		v.w.t.Fatal(err)
+	}
+}
+
+// event waits for the next event.
+func (v *visit) event(name string) wire.Event {
+	v.w.t.Helper()
+	e := <-v.w.bus.events
+	if e.Name != name || e.Context["RequestId"] != string(v.id) {
+		v.w.t.Fatalf("event %s for %v, expected %s for %s", e.Name, e.Context["RequestId"], name, v.id)
+	}
+	return e
+}
+
+// run brings the elevation to a running command.
+func (v *visit) run() *fakeProcess {
+	v.w.t.Helper()
+	v.answer(core.Allow)
+	v.event(wire.EventLaunch)
+	if err := v.w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); err != nil {
+		v.w.t.Fatal(err)
+	}
+	<-v.caller.started
+	return v.w.launch.last().process
+}
+
+func (v *visit) refused() *Refusal {
+	v.w.t.Helper()
+	r := <-v.result
+	if r.Refused == nil {
+		v.w.t.Fatalf("it ended with %+v, expected a refusal", r.Exit)
+	}
+	return r.Refused
+}
+
+func (v *visit) state() request.State {
+	s, _ := v.w.State(v.id)
+	return s
+}
+
+// records returns the journal, from the first record of a request on.
+func (w *world) records() []journal.Record {
+	w.t.Helper()
+	var list []journal.Record
+	err := journal.Tail(context.Background(), w.path("Audit"), 1000, false, func(_ []byte, r journal.Record) error {
+		if r.Request != "" {
+			list = append(list, r)
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return list
+}
+
+func (w *world) recorded() string {
+	w.t.Helper()
+	var types []string
+	for _, r := range w.records() {
+		types = append(types, string(r.Type))
+	}
+	return strings.Join(types, " ")
+}
+
+// fakeFiles has real files, of which some are Protected. Its handles are
+// ordinary open files.
+type fakeFiles struct {
+	dir       string
+	protected map[string]bool
+	opens     int
+	copies    int
+	fault     map[string]error // by method
+	onOpen    func(path string)
+}
+
+func (f *fakeFiles) Find(name string) (*os.File, error) {
+	return os.Open(filepath.Join(f.dir, "bin", name))
+}
+func (f *fakeFiles) Locate(path string) (*os.File, error) { return os.Open(path) }
+func (f *fakeFiles) LocateProtected(path string) (*os.File, error) {
+	h, err := os.Open(path)
+	if err == nil && !f.protected[path] && path != f.dir {
+		h.Close()
+		return nil, fmt.Errorf("%s: %w", path, core.ErrNotProtected)
+	}
+	return h, err
+}
+func (f *fakeFiles) Inspect(h *os.File) (core.FileInfo, error) {
+	st, err := os.Stat(h.Name())
+	if err != nil {
+		return core.FileInfo{}, err
+	}
+	sum := sha256.Sum256([]byte(h.Name()))
+	return core.FileInfo{Path: h.Name(), Inode: uint64(sum[0])<<8 | uint64(sum[1]), Size: st.Size(), Change: st.ModTime(),
+		Regular: st.Mode().IsRegular(), Exec: st.Mode().Perm()&0o111 != 0}, f.fault["Inspect"]
+}
+func (f *fakeFiles) Protected(h *os.File) error {
+	if err := f.fault["Protected"]; err != nil {
+		return err
+	}
+	if !f.protected[h.Name()] {
+		return fmt.Errorf("%s: %w", h.Name(), core.ErrNotProtected)
+	}
+	return nil
+}
+func (f *fakeFiles) Open(h *os.File) (*os.File, error) {
+	f.opens++
+	if f.onOpen != nil {
+		f.onOpen(h.Name())
+	}
+	if err := f.fault["Open"]; err != nil {
+		return nil, err
+	}
+	return os.Open(h.Name())
+}
+func (f *fakeFiles) Copy(_ context.Context, src *os.File, dir, base string, _ core.Account) (*os.File, string, error) {
+	if err := f.fault["Copy"]; err != nil {
+		return nil, "", err
+	}
+	f.copies++
+	data, err := os.ReadFile(src.Name())
+	if err != nil {
+		return nil, "", err
+	}
+	path := filepath.Join(dir, fmt.Sprint(f.copies, "-", base))
+	if err := os.WriteFile(path, data, 0o500); err != nil {
+		return nil, "", err
+	}
+	copied, err := os.Open(path)
+	sum := sha256.Sum256(data)
+	return copied, hex.EncodeToString(sum[:]), err
+}
+func (f *fakeFiles) WriteAtomic(path string, data []byte, perm os.FileMode) error {
+	return writeFile(path, data, perm)
+}
+
+type accounts struct{}
+
+func (accounts) ByID(id core.UserID) (core.Account, error) {
+	for _, a := range []core.Account{root, ada} {
+		if a.User == id {
+			return a, nil
+		}
+	}
+	return core.Account{}, core.ErrNoAccount
+}
+func (accounts) ByName(name string) (core.Account, error) {
+	for _, a := range []core.Account{root, ada} {
+		if a.Name == name {
+			return a, nil
+		}
+	}
+	return core.Account{}, core.ErrNoAccount
+}
+
+// fakeLauncher holds children that end when the test says so.
+type fakeLauncher struct {
+	w          *world
+	prepareErr error
+	releaseErr error
+	onPrepare  func()
+
+	mu   sync.Mutex
+	held []*fakeHeld
+}
+
+type fakeHeld struct {
+	w         *world
+	id        core.ProcessID
+	spec      core.LaunchSpec
+	content   string // of what would be executed, at release
+	process   *fakeProcess
+	discarded bool
+	recorded  string // the journal at release
+}
+
+func (f *fakeLauncher) Prepare(_ context.Context, spec core.LaunchSpec) (core.Held, error) {
+	if f.onPrepare != nil {
+		f.onPrepare()
+	}
+	if f.prepareErr != nil {
+		return nil, f.prepareErr
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := &fakeHeld{w: f.w, id: core.ProcessID{PID: 1000 + len(f.held), Start: 7}, spec: spec}
+	f.held = append(f.held, h)
+	return h, nil
+}
+
+func (f *fakeLauncher) last() *fakeHeld {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.held[len(f.held)-1]
+}
+
+func (h *fakeHeld) ID() core.ProcessID { return h.id }
+func (h *fakeHeld) Group() string      { return fmt.Sprint("group", h.id.PID) }
+func (h *fakeHeld) Discard()           { h.discarded = true }
+func (h *fakeHeld) Release(context.Context) (core.Process, error) {
+	h.recorded = h.w.recorded()
+	data, err := os.ReadFile(h.spec.Executable.Name())
+	h.content = string(data)
+	if err = errors.Join(err, h.w.launch.releaseErr); err != nil {
+		return nil, err
+	}
+	h.process = &fakeProcess{id: h.id, tree: h.w.tree, exited: make(chan core.ExitStatus, 1)}
+	return h.process, nil
+}
+
+type fakeProcess struct {
+	id     core.ProcessID
+	tree   *fakeTree
+	exited chan core.ExitStatus
+	// stubborn processes ignore hangups; unkillable ones everything.
+	stubborn, unkillable bool
+
+	mu      sync.Mutex
+	signals []int // -1 is Kill
+	sent    chan struct{}
+}
+
+func (p *fakeProcess) ID() core.ProcessID { return p.id }
+func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
+	select {
+	case s := <-p.exited:
+		return s, nil
+	case <-ctx.Done():
+		return core.ExitStatus{}, ctx.Err()
+	}
+}
+func (p *fakeProcess) Signal(sig int) error {
+	p.got(sig)
+	if sig == hangup && !p.stubborn {
+		p.exit(core.ExitStatus{Signal: 1})
+	}
+	return nil
+}
+func (p *fakeProcess) Kill() error {
+	p.got(-1)
+	if !p.unkillable {
+		p.exit(core.ExitStatus{Signal: 9})
+	}
+	return nil
+}
+func (p *fakeProcess) got(sig int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signals = append(p.signals, sig)
+}
+func (p *fakeProcess) all() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.signals)
+}
+func (p *fakeProcess) exit(s core.ExitStatus) {
+	select {
+	case p.exited <- s:
+	default: // it has ended before
+	}
+}
+
+// fakeTree knows who belongs to which root, who is dead, and which groups of
+// ended roots still have members.
+type fakeTree struct {
+	mu      sync.Mutex
+	members map[core.ProcessID]core.ProcessID
+	dead    map[core.ProcessID]bool
+	full    map[core.ProcessID]bool
+	killed  []core.ProcessID
+	killErr error
+}
+
+func (f *fakeTree) Self() core.ProcessID { return self }
+func (f *fakeTree) Alive(id core.ProcessID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.dead[id]
+}
+func (f *fakeTree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.dead[id] && (id == root || f.members[id] == root)
+}
+func (f *fakeTree) Empty(root core.ProcessID, _ string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.full[root]
+}
+func (f *fakeTree) KillGroup(root core.ProcessID, _ string) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.killed = append(f.killed, root)
+	return 2, f.killErr
+}
+func (f *fakeTree) set(id core.ProcessID, full bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.full[id] = full
+}
+
+// fakeTerminals takes files named tty for terminals.
+type fakeTerminals struct {
+	openErr       error
+	master, slave *os.File
+	owner         core.Account
+}
+
+func (f *fakeTerminals) IsTerminal(h *os.File) bool { return filepath.Base(h.Name()) == "tty" }
+func (f *fakeTerminals) Open(owner core.Account, _, _ uint16) (*os.File, *os.File, error) {
+	if f.openErr != nil {
+		return nil, nil, f.openErr
+	}
+	f.owner = owner
+	var err error
+	f.slave, f.master, err = os.Pipe()
+	return f.master, f.slave, err
+}
+
+type fakeBus struct {
+	asks     chan wire.PolicyRequest
+	events   chan wire.Event
+	askErr   error
+	raiseErr error
+}
+
+func (b *fakeBus) Ask(_ context.Context, q wire.PolicyRequest) error {
+	if b.askErr == nil {
+		b.asks <- q
+	}
+	return b.askErr
+}
+func (b *fakeBus) Raise(_ context.Context, e wire.Event) error {
+	if b.raiseErr == nil {
+		b.events <- e
+	}
+	return b.raiseErr
+}
+
+// fakeCaller answers prompts from a list, then never.
+type fakeCaller struct {
+	mu         sync.Mutex
+	answers    []any // a string or an error
+	prompts    []string
+	started    chan *os.File
+	startedErr error
+}
+
+func (c *fakeCaller) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
+	c.mu.Lock()
+	c.prompts = append(c.prompts, text)
+	var next any
+	if len(c.answers) > 0 {
+		next, c.answers = c.answers[0], c.answers[1:]
+	}
+	c.mu.Unlock()
+	switch a := next.(type) {
+	case string:
+		return a, nil
+	case error:
+		return "", a
+	}
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-time.After(timeout):
+		return "", context.DeadlineExceeded
+	}
+}
+
+func (c *fakeCaller) Started(master *os.File) error {
+	c.started <- master
+	return c.startedErr
+}
+
+// isClosedFile reports whether f has been closed.
+func isClosedFile(f *os.File) bool {
+	_, err := f.Stat()
+	return errors.Is(err, fs.ErrClosed)
+}
+
+// inBubble runs a test in which time is the test's.
+func inBubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+}

@@ -1,0 +1,150 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"kpm/core"
+	"kpm/core/wire"
+	"kpm/launcher/request"
+)
+
+const controlJob = "privilege-elevation-policy-controls"
+
+// pending returns a visit that waits for a reason.
+func pending(w *world, k Knock, answers ...any) *visit {
+	v := w.elevate(k)
+	v.caller.answers = answers
+	v.answer(core.Pending, core.ControlJustify)
+	e := v.event(wire.EventPolicyEvaluationPending)
+	if list, ok := e.Context["ControlList"].([]core.Control); !ok || len(list) != 1 || list[0] != core.ControlJustify {
+		w.t.Fatalf("ControlList is %v", e.Context["ControlList"])
+	}
+	return v
+}
+
+func TestAReasonAllowsAndIsRecorded(t *testing.T) {
+	w := newWorld(t)
+	v := pending(w, w.knock("tool"), "  \t", " mend\x1b[2J the disk ")
+	if err := w.Justify(context.Background(), v.job(controlJob), v.id); err != nil {
+		t.Fatal(err)
+	}
+	v.event(wire.EventLaunch)
+	if v.state() != request.Allowed {
+		t.Errorf("it is %s", v.state())
+	}
+	if want := "opened evaluating pending control allowed"; w.recorded() != want {
+		t.Errorf("recorded: %s", w.recorded())
+	}
+	r := w.records()[3]
+	if r.Message != "mend\ufffd[2J the disk" || len(r.Controls) != 1 || r.Controls[0] != core.ControlJustify || r.By != controlJob {
+		t.Errorf("the control was recorded as %+v", r)
+	}
+	if len(v.caller.prompts) != 2 || !strings.Contains(v.caller.prompts[0], w.path("bin/tool")+" as root") {
+		t.Errorf("asked %q", v.caller.prompts)
+	}
+}
+
+func TestWhoGivesNoReasonIsRefused(t *testing.T) {
+	quiet := func(k *Knock) { k.NonInteractive = true }
+	cases := map[string]struct {
+		knock   func(*Knock)
+		answers []any
+		code    string
+		says    string
+		asked   int
+	}{
+		"cancelled":         {nil, []any{ErrCancelled}, "denied", "you gave no reason", 1},
+		"nothing, thrice":   {nil, []any{"", " \t\n", "?\x00-"}, "denied", "you gave no reason", 3},
+		"much, thrice":      {nil, []any{strings.Repeat("x", 1001), strings.Repeat("x", 2000), strings.Repeat("x", 1001)}, "denied", "you gave no reason", 3},
+		"no answer in time": {nil, nil, "expired", "no reason was given", 1},
+		"slow answers":      {nil, []any{"", context.DeadlineExceeded}, "expired", "no reason was given", 2},
+		"must not be asked": {quiet, []any{"a reason"}, "denied", "-n forbids", 0},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWorld(t)
+				k := w.knock("tool")
+				if c.knock != nil {
+					c.knock(&k)
+				}
+				v := pending(w, k, c.answers...)
+				if err := w.Justify(context.Background(), v.job(controlJob), v.id); err == nil {
+					t.Error("the job was told that it succeeded")
+				}
+				if r := v.refused(); r.Code != c.code || !strings.Contains(r.Message, c.says) {
+					t.Errorf("%s: %s", r.Code, r.Message)
+				}
+				if len(v.caller.prompts) != c.asked {
+					t.Errorf("asked %q", v.caller.prompts)
+				}
+			})
+		})
+	}
+}
+
+func TestOnlyTheRunOfThisRequestAsks(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		v := pending(w, w.knock("tool"))
+		ctx := context.Background()
+		other, user := v.job(controlJob), v.job(controlJob)
+		other.Request, user.InUserSession = "R2", true
+		for name, run := range map[string]core.Principal{
+			"nobody": {}, "KeeperPolicy": policy, "the service": core.ServicePrincipal(), "another request's run": other, "the run as a user": user,
+		} {
+			if err := w.Justify(ctx, run, v.id); !errors.Is(err, ErrNotPermitted) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := w.Justify(ctx, v.job(controlJob), "NEVER"); !errors.Is(err, request.ErrUnknown) {
+			t.Errorf("an unknown request: %v", err)
+		}
+		if len(v.caller.prompts) != 0 {
+			t.Error("the person was asked")
+		}
+		// Two at once would mix up their answers.
+		first := make(chan error)
+		go func() { first <- w.Justify(ctx, v.job(controlJob), v.id) }()
+		time.Sleep(time.Second)
+		if err := w.Justify(ctx, v.job(controlJob), v.id); !errors.Is(err, request.ErrConflict) {
+			t.Errorf("a second question: %v", err)
+		}
+		v.leave()
+		v.refused()
+		if err := <-first; err == nil {
+			t.Error("the first was told that it succeeded")
+		}
+		if err := w.Justify(ctx, v.job(controlJob), v.id); !errors.Is(err, request.ErrConflict) {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+}
+
+func TestOnlyWhatPolicyAsksForIsAsked(t *testing.T) {
+	w := newWorld(t)
+	v := w.elevate(w.knock("tool"))
+	run := v.job(controlJob)
+	if err := w.Justify(context.Background(), run, v.id); !errors.Is(err, request.ErrConflict) {
+		t.Errorf("before policy answered: %v", err)
+	}
+	v.answer(core.Pending, core.ControlMFA)
+	if err := w.Justify(context.Background(), run, v.id); err != nil || v.state() != request.Pending {
+		t.Errorf("MFA alone: %v, now %s", err, v.state())
+	}
+	two := w.elevate(w.knock("tool"))
+	two.caller.answers = []any{"reason"}
+	two.answer(core.Pending, core.ControlMFA, core.ControlJustify)
+	for range 2 {
+		if err := w.Justify(context.Background(), two.job(controlJob), two.id); err != nil || two.state() != request.Pending {
+			t.Errorf("MFA and JUSTIFY: %v, now %s", err, two.state())
+		}
+	}
+	if len(v.caller.prompts) != 0 || len(two.caller.prompts) != 1 {
+		t.Errorf("asked %q and %q", v.caller.prompts, two.caller.prompts)
+	}
+}

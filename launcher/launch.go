@@ -1,0 +1,134 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"kpm/core"
+	"kpm/launcher/journal"
+	"kpm/launcher/request"
+)
+
+// started is a command that runs.
+type started struct {
+	process core.Process
+	group   string
+	master  *os.File // of its terminal, nil if it has none
+}
+
+// Launch starts what request id is about, on behalf of the job run that was
+// started for it. The first Launch consumes the request, whatever becomes of
+// it; later ones are conflicts. It returns when the program has been executed.
+// Errors wrap request.ErrUnknown, request.ErrConflict, ErrNotPermitted, or say
+// why the program could not be started.
+func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.RequestID) error {
+	e, err := l.find(id)
+	if err != nil {
+		return fmt.Errorf("launcher: launch: %w", err)
+	}
+	if from.Kind != core.JobRun || from.Request != id || from.Name != l.cfg.LaunchJob {
+		return fmt.Errorf("launcher: launch by %s, only %s of this request may: %w", from, l.cfg.LaunchJob, ErrNotPermitted)
+	}
+	if err := e.req.Apply(request.Fact{Cause: request.Launch, By: from}); err != nil {
+		return fmt.Errorf("launcher: launch: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Limits.Launch)
+	defer cancel()
+	p, err := l.start(ctx, e)
+	if err != nil {
+		l.cfg.Log.Error("launch", "request", id, "error", err)
+		l.apply(e, fact(request.Fault, "it could not be started: "+startFault(err)))
+		return fmt.Errorf("launcher: launch: %w", err)
+	}
+	e.started <- p // has room, and Elevate waits for it or will
+	return nil
+}
+
+// startFault words an error of start for the caller.
+func startFault(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it took too long"
+	case errors.Is(err, journal.ErrUnavailable):
+		return "the journal cannot be written"
+	}
+	return err.Error()
+}
+
+// start launches in two phases (decision 32): the child is held until the
+// journal names it durably. It prepares itself while the journal is synced.
+func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
+	if err := l.recheck(e.sealed); err != nil {
+		return started{}, err
+	}
+	stdio, master, slave, err := l.terminal(e)
+	if err != nil {
+		return started{}, err
+	}
+	if slave != nil {
+		defer slave.Close() // the child has it
+	}
+	p, err := l.hold(ctx, e, stdio, slave)
+	if err != nil {
+		if master != nil {
+			master.Close()
+		}
+		return started{}, err
+	}
+	p.master = master
+	return p, nil
+}
+
+// terminal returns what the child gets as descriptors 0 to 2. Those that are
+// the caller's terminal are replaced by a new one, owned by the target user;
+// the others pass straight through. Attack: with the caller's own terminal a
+// privileged program can be fed input, or feed it (CVE-2005-4890).
+func (l *Launcher) terminal(e *elevation) (stdio [3]*os.File, master, slave *os.File, err error) {
+	stdio = e.knock.Stdio
+	for i, f := range stdio {
+		if !l.cfg.Terminals.IsTerminal(f) {
+			continue
+		}
+		if slave == nil {
+			master, slave, err = l.cfg.Terminals.Open(e.sealed.subject.Target, e.knock.Rows, e.knock.Columns)
+			if err != nil {
+				return stdio, nil, nil, fmt.Errorf("terminal: %w", err)
+			}
+		}
+		stdio[i] = slave
+	}
+	return stdio, master, slave, nil
+}
+
+// hold prepares the child, makes the record of it durable, and lets it go. On
+// an error nothing runs.
+func (l *Launcher) hold(ctx context.Context, e *elevation, stdio [3]*os.File, slave *os.File) (started, error) {
+	s := e.sealed
+	held, err := l.cfg.Launcher.Prepare(ctx, core.LaunchSpec{
+		Executable: s.handle, Script: s.script, Argv: s.subject.Argv,
+		Env: environment(e.knock.Env, s.subject, e.id),
+		Dir: e.knock.Dir, Stdio: stdio, Terminal: slave, Account: s.subject.Target,
+	})
+	if err != nil {
+		return started{}, fmt.Errorf("prepare: %w", err)
+	}
+	// Before its first instruction: what it connects to must know it.
+	l.cfg.Registry.RegisterElevated(held.ID(), held.Group())
+	err = e.req.Apply(request.Fact{Cause: request.Held, By: core.ServicePrincipal(), Child: held.ID(), Group: held.Group()})
+	if err == nil {
+		err = l.cfg.Journal.Sync(ctx)
+	}
+	if err != nil {
+		held.Discard()
+		l.cfg.Registry.Remove(held.ID())
+		return started{}, err
+	}
+	process, err := held.Release(ctx)
+	if err != nil {
+		l.cfg.Registry.Remove(held.ID())
+		return started{}, fmt.Errorf("execute: %w", err)
+	}
+	return started{process: process, group: held.Group()}, nil
+}

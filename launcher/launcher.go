@@ -1,0 +1,185 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"kpm/core"
+	"kpm/core/wire"
+	"kpm/launcher/journal"
+	"kpm/launcher/request"
+)
+
+// Bus is how the launcher asks and tells; the answers come back through Answer
+// and the jobs.
+type Bus interface {
+	// Ask publishes a question for KeeperPolicy.
+	Ask(ctx context.Context, q wire.PolicyRequest) error
+	// Raise publishes an event that starts jobs.
+	Raise(ctx context.Context, e wire.Event) error
+}
+
+// Config is what a Launcher works with. Every field without a default is
+// required.
+type Config struct {
+	Files     core.Files
+	Launcher  core.Launcher
+	Tree      core.ProcessTree
+	Terminals core.Terminals
+	Accounts  core.Accounts
+	Journal   *journal.Journal
+	Bus       Bus
+	Registry  *Registry
+	// ExecDir holds private copies; New empties it.
+	ExecDir string
+	Machine string
+	Limits  request.Limits
+	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
+	// empty. ControlJob is the one whose end without result fails a pending
+	// request; "privilege-elevation-policy-controls" if empty.
+	LaunchJob, ControlJob string
+	// Grace is how long a command has to end after its caller has gone, 2 s
+	// if 0.
+	Grace time.Duration
+	Log   *slog.Logger
+}
+
+// Launcher carries out elevations and starts the service's own programs. Its
+// methods may be called concurrently.
+type Launcher struct {
+	cfg     Config
+	store   *request.Store
+	digests *digests
+	copies  budget
+
+	mu         sync.Mutex
+	active     map[core.RequestID]*elevation
+	policyDown bool
+	closed     bool
+
+	elevations sync.WaitGroup // Elevate calls
+	detach     chan struct{}  // closed when Close waits no longer
+
+	leftMu sync.Mutex // also makes looking after what is left one at a time
+	left   map[core.RequestID]journal.Child
+	tended sync.WaitGroup
+}
+
+// New returns a Launcher and removes what an earlier one left in ExecDir.
+func New(cfg Config) (*Launcher, error) {
+	if cfg.LaunchJob == "" {
+		cfg.LaunchJob = wire.EventLaunch
+	}
+	if cfg.ControlJob == "" {
+		cfg.ControlJob = "privilege-elevation-policy-controls"
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = 2 * time.Second
+	}
+	if err := emptied(cfg.ExecDir); err != nil {
+		return nil, fmt.Errorf("launcher: %w", err)
+	}
+	l := &Launcher{
+		cfg:     cfg,
+		digests: newDigests(),
+		copies:  budget{perUser: map[core.UserID]int64{}},
+		active:  map[core.RequestID]*elevation{},
+		detach:  make(chan struct{}),
+		left:    map[core.RequestID]journal.Child{},
+	}
+	l.store = request.NewStore(cfg.Limits, l.record)
+	return l, nil
+}
+
+// emptied makes dir an empty directory that everyone may pass and nobody list.
+// It removes files, never trees.
+func emptied(dir string) error {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o711); err != nil { // whatever the umask
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		err = errors.Join(err, os.Remove(filepath.Join(dir, entry.Name())))
+	}
+	return err
+}
+
+// State returns the state of an open or recently finished request.
+func (l *Launcher) State(id core.RequestID) (request.State, bool) { return l.store.State(id) }
+
+// record writes what happened to a request. The request calls it before it
+// moves (docs/wire.md, "States of a request").
+func (l *Launcher) record(id core.RequestID, record string, f request.Fact) error {
+	r := journal.Record{
+		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: f.Message,
+		Controls: f.Controls, Policies: f.Policies, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(),
+	}
+	if f.Group != "" {
+		r.Child = &journal.Child{PID: f.Child.PID, Start: f.Child.Start, Group: f.Group}
+	}
+	return l.cfg.Journal.Append(r)
+}
+
+// find returns an open elevation.
+func (l *Launcher) find(id core.RequestID) (*elevation, error) {
+	if _, err := l.store.Get(id); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.active[id]
+	if !ok {
+		return nil, fmt.Errorf("launcher: %w", request.ErrUnknown)
+	}
+	return e, nil
+}
+
+// all returns the open elevations.
+func (l *Launcher) all() []*elevation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]*elevation, 0, len(l.active))
+	for _, e := range l.active {
+		list = append(list, e)
+	}
+	return list
+}
+
+// Close ends in good order: what does not run yet fails at once, and running
+// commands have until ctx is done to end by themselves. Those that go on are
+// left alone (decision 32): each is recorded, its request is Ended, and its
+// caller is told. Close returns when every Elevate has. It is called once.
+func (l *Launcher) Close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	for _, e := range l.all() {
+		for _, s := range []request.State{request.Opened, request.Evaluating, request.Pending, request.Allowed, request.Launching} {
+			stopping := fact(request.Fault, "the service is stopping")
+			stopping.In = s
+			l.apply(e, stopping)
+		}
+	}
+	ended := make(chan struct{})
+	go func() {
+		l.elevations.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		close(l.detach)
+		<-ended
+	}
+	l.tended.Wait()
+	return nil
+}

@@ -1,0 +1,48 @@
+package launcher
+
+import (
+	"errors"
+	"fmt"
+
+	"kpm/core"
+	"kpm/launcher/journal"
+	"kpm/launcher/request"
+)
+
+// Recover deals with what an earlier service left open: requests fail, and what
+// remains of their launch groups is ended. Commands that an orderly stop left
+// running are left alone. It is called once, before anyone can reach the
+// service. The error is that of a record which could not be written.
+func (l *Launcher) Recover(replay journal.Replay) error {
+	var errs []error
+	for _, open := range replay.Open {
+		if err := l.recover(open); err != nil {
+			errs = append(errs, fmt.Errorf("launcher: recover %s: %w", open.Request, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Launcher) recover(open journal.Unfinished) error {
+	if open.Last == journal.Left {
+		child := *open.Child
+		if l.cfg.Tree.Empty(child.ID(), child.Group) {
+			return l.cfg.Journal.Append(journal.Record{Type: journal.Gone, Request: open.Request})
+		}
+		l.cfg.Registry.RegisterElevated(child.ID(), child.Group)
+		l.left[open.Request] = child
+		return nil
+	}
+	r := journal.Record{
+		Type: journal.Failed, Request: open.Request, Child: open.Child,
+		By: core.ServicePrincipal().String(), Cause: string(request.Fault), Message: "service-restarted",
+	}
+	if open.Child != nil {
+		killed, err := l.cfg.Tree.KillGroup(open.Child.ID(), open.Child.Group)
+		r.Killed = killed
+		if err != nil {
+			r.Message += ": " + err.Error()
+		}
+	}
+	return l.cfg.Journal.Append(r)
+}

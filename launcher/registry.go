@@ -1,0 +1,171 @@
+package launcher
+
+import (
+	"slices"
+	"sync"
+
+	"kpm/core"
+)
+
+// Entry is a plugin or job task that the service launched.
+type Entry struct {
+	// Root is the process that was launched, Group its launch group.
+	Root  core.ProcessID
+	Group string
+	// As is what it and its live descendants may act as, as long as they are
+	// the user that it was launched as.
+	As   core.Principal
+	User core.UserID
+}
+
+// Registry knows every launched process, and says who a peer is. Elevated
+// commands are in a table of their own and get no authority from it: it takes
+// away the one that their uid would give (decision 10). Its methods may be
+// called concurrently.
+type Registry struct {
+	tree core.ProcessTree
+	self core.ProcessID
+
+	mu       sync.RWMutex
+	services map[core.ProcessID]Entry
+	ended    []core.ProcessID // roots of services that have ended
+	elevated map[core.ProcessID]string
+}
+
+// maxEnded is how many ended services are kept before it is looked which of
+// them have living descendants.
+const maxEnded = 16
+
+// NewRegistry returns an empty registry. self is this process.
+func NewRegistry(tree core.ProcessTree, self core.ProcessID) *Registry {
+	return &Registry{tree: tree, self: self, services: map[core.ProcessID]Entry{}, elevated: map[core.ProcessID]string{}}
+}
+
+// Register adds a plugin or task, before its first instruction.
+func (r *Registry) Register(e Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.services[e.Root] = e
+}
+
+// RegisterElevated adds an elevated command, before its first instruction.
+func (r *Registry) RegisterElevated(root core.ProcessID, group string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.elevated[root] = group
+}
+
+// Remove forgets a launch group of either kind.
+func (r *Registry) Remove(root core.ProcessID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.services, root)
+	delete(r.elevated, root)
+}
+
+// End says that the root of a plugin or task has ended. Descendants that live
+// keep what it was; once there are none the entry goes.
+func (r *Registry) End(root core.ProcessID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.services[root]; !ok || slices.Contains(r.ended, root) {
+		return
+	}
+	r.ended = append(r.ended, root)
+	if len(r.ended) <= maxEnded {
+		return
+	}
+	r.ended = slices.DeleteFunc(r.ended, func(root core.ProcessID) bool {
+		e, ok := r.services[root]
+		if ok && !r.tree.Empty(root, e.Group) {
+			return false
+		}
+		delete(r.services, root)
+		return true
+	})
+}
+
+// Identify says who a peer is, and the root of its launch group, zero if it is
+// in none. Everything comes from the kernel and from what we launched, nothing
+// from what the peer says (decisions 10, 11).
+func (r *Registry) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
+	public := core.Principal{Kind: core.Public, User: peer.User}
+	switch {
+	case peer.Foreign, !peer.SameIdentity, len(peer.Processes) == 0:
+		return public, core.ProcessID{}
+	case slices.Contains(peer.Processes, r.self):
+		// Our own Http tasks are bound before they connect (decision 16).
+		return public, core.ProcessID{}
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	// Attack: connect, hand the socket to a sibling, die: what the dead
+	// process was part of cannot be asked any more.
+	for _, id := range peer.Processes {
+		if !r.tree.Alive(id) {
+			return public, core.ProcessID{}
+		}
+	}
+	if peer.Administrator {
+		if root, ok := r.elevatedRoot(peer.Processes); ok {
+			return core.Principal{Kind: core.User, User: peer.User}, root
+		}
+	}
+	e, found, all := r.service(peer.Processes)
+	switch {
+	case found && !all:
+		// Attack: a plugin's socket is shared with a process that is not its
+		// own; whose bytes are whose cannot be told.
+		return public, core.ProcessID{}
+	case found && e.User == peer.User:
+		return e.As, e.Root
+	case peer.Administrator:
+		return core.Principal{Kind: core.Admin, User: peer.User}, core.ProcessID{}
+	}
+	return core.Principal{Kind: core.User, User: peer.User}, core.ProcessID{}
+}
+
+// elevatedRoot returns the root of an elevated command that any of the
+// processes belongs to.
+func (r *Registry) elevatedRoot(processes []core.ProcessID) (core.ProcessID, bool) {
+	for _, id := range processes {
+		if _, ok := r.elevated[id]; ok {
+			return id, true
+		}
+		for root, group := range r.elevated {
+			if r.tree.Member(root, group, id) {
+				return root, true
+			}
+		}
+	}
+	return core.ProcessID{}, false
+}
+
+// service returns the entry that the processes belong to: found if any belongs
+// to one, all if all belong to the same.
+func (r *Registry) service(processes []core.ProcessID) (e Entry, found, all bool) {
+	in := 0
+	for _, id := range processes {
+		one, ok := r.entryOf(id)
+		switch {
+		case !ok:
+		case !found:
+			e, found, in = one, true, in+1
+		case one.Root == e.Root:
+			in++
+		}
+	}
+	return e, found, in == len(processes)
+}
+
+func (r *Registry) entryOf(id core.ProcessID) (Entry, bool) {
+	if e, ok := r.services[id]; ok {
+		return e, true
+	}
+	for root, e := range r.services {
+		if r.tree.Member(root, e.Group, id) {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}

@@ -1,0 +1,188 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"kpm/core"
+)
+
+func TestWhoAPeerIs(t *testing.T) {
+	pid := func(n int) core.ProcessID { return core.ProcessID{PID: n, Start: 1} }
+	var (
+		plugin, pluginChild = pid(100), pid(101)
+		task, taskChild     = pid(200), pid(201)
+		userTask            = pid(300)
+		command, commandSub = pid(400), pid(401)
+		stranger, other     = pid(500), pid(501)
+		dead                = pid(600)
+		reused              = core.ProcessID{PID: 100, Start: 99} // plugin's pid, later
+	)
+	tree := &fakeTree{dead: map[core.ProcessID]bool{dead: true}, full: map[core.ProcessID]bool{},
+		members: map[core.ProcessID]core.ProcessID{pluginChild: plugin, taskChild: task, commandSub: command, dead: plugin}}
+	r := NewRegistry(tree, self)
+	asPlugin := core.Principal{Kind: core.Plugin, Name: "KeeperPolicy"}
+	asTask := core.Principal{Kind: core.JobRun, Name: "job", Run: "1", Request: "R"}
+	asUser := core.Principal{Kind: core.Plugin, Name: "KeeperClient", User: "1000", InUserSession: true}
+	r.Register(Entry{Root: plugin, Group: "p", As: asPlugin, User: "0"})
+	r.Register(Entry{Root: task, Group: "t", As: asTask, User: "0"})
+	r.Register(Entry{Root: userTask, Group: "u", As: asUser, User: "1000"})
+	r.RegisterElevated(command, "e")
+
+	root := func(ids ...core.ProcessID) core.Peer {
+		return core.Peer{User: "0", Administrator: true, Processes: ids, SameIdentity: true}
+	}
+	user := func(ids ...core.ProcessID) core.Peer {
+		return core.Peer{User: "1000", Processes: ids, SameIdentity: true}
+	}
+	setuid, foreign := root(plugin), root(plugin)
+	setuid.SameIdentity, foreign.Foreign = false, true
+	public := func(u core.UserID) core.Principal { return core.Principal{Kind: core.Public, User: u} }
+	local := func(u core.UserID) core.Principal { return core.Principal{Kind: core.User, User: u} }
+	admin := core.Principal{Kind: core.Admin, User: "0"}
+	none := core.ProcessID{}
+	cases := map[string]struct {
+		peer core.Peer
+		who  core.Principal
+		root core.ProcessID
+	}{
+		"a plugin":                          {root(plugin), asPlugin, plugin},
+		"its descendant":                    {root(pluginChild), asPlugin, plugin},
+		"both":                              {root(pluginChild, plugin), asPlugin, plugin},
+		"a task":                            {root(taskChild), asTask, task},
+		"a plugin in a user's session":      {user(userTask), asUser, userTask},
+		"root":                              {root(stranger), admin, none},
+		"a user":                            {user(stranger, other), local("1000"), none},
+		"a later process with the same pid": {root(reused), admin, none},
+		"this service itself":               {root(self), public("0"), none},
+		"this service and somebody":         {root(stranger, self), public("0"), none},
+		"two plugins":                       {root(plugin, task), public("0"), none},
+		"a plugin and somebody":             {root(plugin, stranger), public("0"), none},
+		"somebody and a plugin":             {root(stranger, plugin), public("0"), none},
+		"a plugin that became a user":       {user(pluginChild), local("1000"), none},
+		"a user's plugin that became root":  {root(userTask), admin, none}, // root may do this; nobody else can
+		"an elevated command":               {root(command), local("0"), command},
+		"its descendant, as root":           {root(commandSub), local("0"), command},
+		"root with an elevated command":     {root(stranger, commandSub), local("0"), command},
+		"a plugin with an elevated command": {root(plugin, command), local("0"), command},
+		"an elevated command as a user":     {user(commandSub), local("1000"), none},
+		"a setuid program with the socket":  {setuid, public("0"), none},
+		"another namespace":                 {foreign, public("0"), none},
+		"nobody":                            {root(), public("0"), none},
+		"one who has died":                  {root(dead), public("0"), none},
+		"root and one who has died":         {root(stranger, dead), public("0"), none},
+	}
+	for name, c := range cases {
+		if who, at := r.Identify(c.peer); who != c.who || at != c.root {
+			t.Errorf("%s: %+v in %v, expected %+v in %v", name, who, at, c.who, c.root)
+		}
+	}
+	r.Remove(plugin)
+	r.Remove(command)
+	for _, id := range []core.ProcessID{plugin, command} {
+		if who, at := r.Identify(root(id)); who != admin || at != none {
+			t.Errorf("removed: %+v in %v", who, at)
+		}
+	}
+}
+
+func TestEntriesEndWithTheirLastProcess(t *testing.T) {
+	tree := &fakeTree{dead: map[core.ProcessID]bool{}, full: map[core.ProcessID]bool{}, members: map[core.ProcessID]core.ProcessID{}}
+	r := NewRegistry(tree, self)
+	lingering := core.ProcessID{PID: 1, Start: 1}
+	tree.full[lingering] = true
+	for i := range 100 {
+		id := core.ProcessID{PID: i + 1, Start: 1}
+		r.Register(Entry{Root: id, Group: "g"})
+		r.End(id)
+		r.End(id)
+	}
+	if _, kept := r.services[lingering]; !kept || len(r.services) > maxEnded+1 || len(r.ended) != len(r.services) {
+		t.Errorf("kept %v, %d entries, %d ended", kept, len(r.services), len(r.ended))
+	}
+	r.End(core.ProcessID{PID: 9999}) // never registered
+	if len(r.ended) != len(r.services) {
+		t.Error("an unknown process ended")
+	}
+}
+
+func TestServicesAreRegisteredBeforeTheyRun(t *testing.T) {
+	w := newWorld(t)
+	as := core.Principal{Kind: core.Plugin, Name: "KeeperLogger"}
+	spec := core.ServiceSpec{As: as, Path: w.path("bin/tool"), Argv: []string{"tool", "a b"}, Env: []string{"A=1"}, Dir: w.dir}
+	p, err := w.StartService(context.Background(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := w.launch.last()
+	if who := w.identify(held.id); who != as {
+		t.Errorf("it is %+v", who)
+	}
+	s := held.spec
+	if s.Argv[1] != "a b" || len(s.Env) != 1 || s.Account.User != "0" || s.Script != "" || s.Terminal != nil || s.Stdio[0].Name() != os.DevNull {
+		t.Errorf("started %+v", s)
+	}
+	for _, f := range []*os.File{s.Executable, s.Dir, s.Stdio[0]} {
+		if !isClosedFile(f) {
+			t.Errorf("%s is still open", f.Name())
+		}
+	}
+	held.process.exit(core.ExitStatus{Code: 2})
+	if status, err := p.Wait(context.Background()); err != nil || status.Code != 2 {
+		t.Errorf("ended with %+v, %v", status, err)
+	}
+	if len(w.registry.ended) != 1 {
+		t.Error("the registry does not know that it ended")
+	}
+	spec.Path = w.path("bin/script")
+	out := w.handle(os.DevNull)
+	defer out.Close()
+	spec.Stdout = out
+	if _, err := w.StartService(context.Background(), spec); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.launch.last().spec; s.Script != w.path("bin/script") || s.Stdio[1] != out || isClosedFile(out) {
+		t.Errorf("started %+v", s)
+	}
+}
+
+func TestWhatCannotBeStartedIsNotRegistered(t *testing.T) {
+	cases := map[string]func(*world, *core.ServiceSpec){
+		"missing":                func(w *world, s *core.ServiceSpec) { s.Path = w.path("bin/none") },
+		"not protected":          func(w *world, s *core.ServiceSpec) { s.Path = w.path("home/mine") },
+		"directory not":          func(w *world, s *core.ServiceSpec) { s.Dir = w.path("home") },
+		"a directory":            func(w *world, s *core.ServiceSpec) { s.Path = w.dir },
+		"not executable":         func(w *world, s *core.ServiceSpec) { os.Chmod(s.Path, 0o644) },
+		"unreadable":             func(w *world, s *core.ServiceSpec) { w.files.fault = map[string]error{"Open": errors.New("x")} },
+		"interpreter of theirs":  func(w *world, s *core.ServiceSpec) { w.program("bin/tool", "#!"+w.path("home/mine")+"\n", true) },
+		"interpreter is unclear": func(w *world, s *core.ServiceSpec) { w.program("bin/tool", "#!sh\n", true) },
+		"no child":               func(w *world, s *core.ServiceSpec) { w.launch.prepareErr = errors.New("x") },
+		"exec fails":             func(w *world, s *core.ServiceSpec) { w.launch.releaseErr = errors.New("x") },
+	}
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			spec := core.ServiceSpec{Path: w.path("bin/tool"), Argv: []string{"tool"}, Dir: w.dir}
+			change(w, &spec)
+			p, err := w.StartService(context.Background(), spec)
+			if err == nil || p != nil || len(w.registry.services) != 0 {
+				t.Errorf("%v, %v, %d registered", p, err, len(w.registry.services))
+			}
+		})
+	}
+}
+
+func BenchmarkIdentify(b *testing.B) {
+	tree := &fakeTree{members: map[core.ProcessID]core.ProcessID{}, dead: map[core.ProcessID]bool{}}
+	r := NewRegistry(tree, self)
+	for i := range 20 {
+		r.Register(Entry{Root: core.ProcessID{PID: i}, Group: fmt.Sprint(i), User: "0"})
+	}
+	peer := core.Peer{User: "0", Processes: []core.ProcessID{{PID: 7}}, SameIdentity: true}
+	for b.Loop() {
+		r.Identify(peer)
+	}
+}

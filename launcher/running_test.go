@@ -1,0 +1,404 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kpm/core"
+	"kpm/core/wire"
+	"kpm/launcher/journal"
+	"kpm/launcher/request"
+)
+
+func TestSignalsReachTheCommand(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		v := w.elevate(w.knock("tool"))
+		p := v.run()
+		v.signals <- 15
+		v.signals <- 2
+		synctest.Wait()
+		if diff := cmp.Diff([]int{15, 2}, p.all()); diff != "" {
+			t.Error(diff)
+		}
+		p.exit(core.ExitStatus{Signal: 15})
+		if r := <-v.result; r.Exit.Shell() != 143 {
+			t.Errorf("ended with %+v", r)
+		}
+	})
+}
+
+func TestACommandWhoseCallerLeavesIsEnded(t *testing.T) {
+	for name, c := range map[string]struct {
+		stubborn bool
+		after    time.Duration
+		signals  []int
+		ends     core.ExitStatus
+	}{
+		// Whatever is left of the group is killed too, with the caller gone.
+		"hangs up":         {false, 0, []int{1, -1}, core.ExitStatus{Signal: 1}},
+		"ignores a hangup": {true, 2 * time.Second, []int{1, -1, -1}, core.ExitStatus{Signal: 9}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWorld(t)
+				v := w.elevate(w.knock("tool"))
+				p := v.run()
+				p.stubborn = c.stubborn
+				begun := time.Now()
+				v.leave()
+				r := <-v.result
+				if r.Exit != c.ends || time.Since(begun) != c.after {
+					t.Errorf("ended with %+v after %s", r, time.Since(begun))
+				}
+				if diff := cmp.Diff(c.signals, p.all()); diff != "" {
+					t.Error(diff)
+				}
+				if !strings.HasSuffix(w.recorded(), "launched ended") {
+					t.Errorf("recorded: %s", w.recorded())
+				}
+			})
+		})
+	}
+}
+
+func TestACallerWhoLeavesWhileItIsLaunchedIsEndedToo(t *testing.T) {
+	w := newWorld(t)
+	v := w.elevate(w.knock("tool"))
+	v.answer(core.Allow)
+	v.event(wire.EventLaunch)
+	w.launch.onPrepare = v.leave
+	if err := w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); err != nil {
+		t.Fatal(err)
+	}
+	<-v.caller.started
+	if r := <-v.result; r.Exit.Signal != 1 {
+		t.Errorf("ended with %+v", r)
+	}
+}
+
+func TestTheTerminalIsTheCommandsOwn(t *testing.T) {
+	w := newWorld(t)
+	tty := w.path("tty")
+	w.program("tty", "", false)
+	k := w.knock("tool")
+	k.Stdio[0].Close()
+	k.Stdio[1].Close()
+	k.Stdio[0], k.Stdio[1] = w.handle(tty), w.handle(tty)
+	stderr := k.Stdio[2]
+	v := w.elevate(k)
+	v.answer(core.Allow)
+	v.event(wire.EventLaunch)
+	if err := w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); err != nil {
+		t.Fatal(err)
+	}
+	if master := <-v.caller.started; master != w.terminals.master {
+		t.Error("the caller did not get the terminal's master side")
+	}
+	spec := w.launch.last().spec
+	slave := w.terminals.slave
+	if spec.Terminal != slave || spec.Stdio != [3]*os.File{slave, slave, stderr} || w.terminals.owner.User != "0" {
+		t.Errorf("stdio %v, terminal %v of %v", spec.Stdio, spec.Terminal, w.terminals.owner)
+	}
+	w.launch.last().process.exit(core.ExitStatus{})
+	<-v.result
+	if !isClosedFile(w.terminals.master) || !isClosedFile(slave) {
+		t.Error("the service kept an end of the terminal")
+	}
+}
+
+// Whatever breaks between allowed and running: nothing runs, nothing stays
+// registered, nothing stays open, and the caller hears `failed` once.
+func TestWhatBreaksOnTheWayRunsNothing(t *testing.T) {
+	broken := errors.New("broken")
+	cases := map[string]struct {
+		breaks func(w *world)
+		says   string
+	}{
+		"the program is replaced": {func(w *world) {
+			if err := os.Chtimes(w.path("bin/tool"), time.Now(), time.Now().Add(time.Hour)); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "changed after it was decided on"},
+		"the program is removed":     {func(w *world) { os.Remove(w.path("bin/tool")) }, "it is gone"},
+		"no terminal":                {func(w *world) { w.terminals.openErr = broken }, "terminal: broken"},
+		"no child":                   {func(w *world) { w.launch.prepareErr = broken }, "prepare: broken"},
+		"exec fails":                 {func(w *world) { w.launch.releaseErr = broken }, "execute: broken"},
+		"the journal is gone":        {func(w *world) { w.journal.Close() }, "the journal cannot be written"},
+		"the journal goes meanwhile": {func(w *world) { w.launch.onPrepare = func() { w.journal.Close() } }, "the journal cannot be written"},
+		"it takes too long":          {func(w *world) { w.launch.prepareErr = context.DeadlineExceeded }, "it took too long"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.program("tty", "", false)
+			k := w.knock("tool")
+			k.Stdio[0].Close()
+			k.Stdio[0] = w.handle(w.path("tty"))
+			v := w.elevate(k)
+			v.answer(core.Allow)
+			v.event(wire.EventLaunch)
+			c.breaks(w)
+			if err := w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); err == nil {
+				t.Error("the job was told that it runs")
+			}
+			if r := v.refused(); r.Code != "failed" || !strings.Contains(r.Message, c.says) {
+				t.Errorf("%s: %s", r.Code, r.Message)
+			}
+			if len(w.registry.elevated) != 0 {
+				t.Error("it is still registered")
+			}
+			for _, h := range w.launch.held {
+				if h.process == nil && !h.discarded && w.launch.releaseErr == nil {
+					t.Error("a child still waits")
+				}
+			}
+			if w.terminals.master != nil && (!isClosedFile(w.terminals.master) || !isClosedFile(w.terminals.slave)) {
+				t.Error("the terminal is still open")
+			}
+			if v.state() != request.Failed {
+				t.Errorf("it is %s", v.state())
+			}
+			if strings.HasPrefix(name, "the journal") {
+				w.openJournal() // the world's cleanup closes one
+			}
+		})
+	}
+}
+
+func TestWhatBreaksBeforeRefuses(t *testing.T) {
+	cases := map[string]struct {
+		breaks func(w *world)
+		code   string
+	}{
+		"the journal":  {func(w *world) { w.journal.Close() }, "unavailable"},
+		"the question": {func(w *world) { w.bus.askErr = errors.New("x") }, "failed"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c.breaks(w)
+			if r := w.begin(w.knock("tool")).refused(); r.Code != c.code {
+				t.Errorf("%s: %s", r.Code, r.Message)
+			}
+			if name == "the journal" {
+				w.openJournal()
+			}
+		})
+	}
+	t.Run("the event", func(t *testing.T) {
+		w := newWorld(t)
+		v := w.elevate(w.knock("tool"))
+		w.bus.raiseErr = errors.New("x")
+		v.answer(core.Allow)
+		if r := v.refused(); r.Code != "failed" {
+			t.Errorf("%s: %s", r.Code, r.Message)
+		}
+	})
+}
+
+func TestPrivateCopiesGoWithTheRequest(t *testing.T) {
+	w := newWorld(t)
+	copies := func() int {
+		entries, err := os.ReadDir(w.path("exec"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	v := w.elevate(w.knock(w.path("home/mine")))
+	if copies() != 1 {
+		t.Errorf("%d copies of a program that its owner can change", copies())
+	}
+	// What was decided is what is launched: the original may change now.
+	w.program("home/mine", "\x7fELF something else", false)
+	p := v.run()
+	if got := w.launch.last(); got.content != "\x7fELF mine" {
+		t.Errorf("launched %q", got.content)
+	}
+	p.exit(core.ExitStatus{})
+	<-v.result
+	if copies() != 0 || w.copies.total != 0 || len(w.copies.perUser) != 0 {
+		t.Errorf("%d copies are left, budget %+v", copies(), &w.copies)
+	}
+	v = w.elevate(w.knock(w.path("home/mine")))
+	v.answer(core.Deny)
+	v.refused()
+	if copies() != 0 {
+		t.Error("the copy of a denied program is left")
+	}
+}
+
+func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
+	w := newWorld(t)
+	v := w.elevate(w.knock("tool"))
+	p := v.run()
+	daemon := core.ProcessID{PID: 2000, Start: 9}
+	w.tree.members[daemon] = p.id
+	w.tree.full[p.id] = true
+	p.exit(core.ExitStatus{})
+	<-v.result
+	w.tended.Wait()
+	if slices.Contains(p.all(), -1) {
+		t.Error("a background process was killed though its caller stayed")
+	}
+	if got := w.identify(daemon); got.Kind != core.User {
+		t.Errorf("what an elevation left behind is %v", got.Kind)
+	}
+	if !strings.HasSuffix(w.recorded(), "launched ended left") {
+		t.Errorf("recorded: %s", w.recorded())
+	}
+	// Once it is gone, the next end notices.
+	w.tree.set(p.id, false)
+	w.tree.dead[daemon] = true
+	v = w.elevate(w.knock("tool"))
+	v.run().exit(core.ExitStatus{})
+	<-v.result
+	w.tended.Wait()
+	if !strings.HasSuffix(w.recorded(), "gone") || len(w.registry.elevated) != 0 {
+		t.Errorf("recorded: %s; still registered: %v", w.recorded(), w.registry.elevated)
+	}
+}
+
+func TestAnOrderlyStopLeavesCommandsAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		short, long, asking := w.elevate(w.knock("tool")), w.elevate(w.knock("tool")), w.elevate(w.knock("tool"))
+		ends, stays := short.run(), long.run()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		closed := make(chan struct{})
+		go func() {
+			w.Close(ctx)
+			close(closed)
+		}()
+		if r := asking.refused(); r.Code != "failed" || !strings.Contains(r.Message, "stopping") {
+			t.Errorf("%s: %s", r.Code, r.Message)
+		}
+		if r := w.begin(w.knock("tool")).refused(); r.Code != "unavailable" {
+			t.Errorf("a new request: %s: %s", r.Code, r.Message)
+		}
+		time.Sleep(5 * time.Second)
+		ends.exit(core.ExitStatus{Code: 4})
+		if r := <-short.result; r.Refused != nil || r.Exit.Code != 4 {
+			t.Errorf("one that ended in time: %+v", r)
+		}
+		if r := long.refused(); r.Code != "failed" || !strings.Contains(r.Message, "goes on as process 1001") {
+			t.Errorf("%s: %s", r.Code, r.Message)
+		}
+		<-closed
+		if len(stays.all()) != 0 {
+			t.Errorf("it got signals %v", stays.all())
+		}
+		if long.state() != request.Ended {
+			t.Errorf("it is %s", long.state())
+		}
+
+		// The next service leaves it alone and grants it nothing.
+		w.journal.Close()
+		replay := w.openJournal()
+		w.cfg.Journal, w.cfg.Registry = w.journal, NewRegistry(w.tree, self)
+		next, err := New(w.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.tree.full[stays.id] = true
+		if err := next.Recover(replay); err != nil {
+			t.Fatal(err)
+		}
+		w.registry = w.cfg.Registry
+		if got := w.identify(stays.id); len(w.tree.killed) != 0 || got.Kind != core.User {
+			t.Errorf("killed %v, and the command is %v", w.tree.killed, got.Kind)
+		}
+		next.Close(context.Background())
+
+		// The one after that finds it gone.
+		w.journal.Close()
+		w.tree.full[stays.id] = false
+		replay = w.openJournal()
+		w.cfg.Journal = w.journal
+		if next, err = New(w.cfg); err != nil {
+			t.Fatal(err)
+		}
+		if err := next.Recover(replay); err != nil || !strings.HasSuffix(w.recorded(), "left gone") {
+			t.Errorf("%v, recorded: %s", err, w.recorded())
+		}
+		next.Close(context.Background())
+	})
+}
+
+func TestAfterACrashEveryOpenRequestFails(t *testing.T) {
+	w := newWorld(t)
+	put := func(records ...journal.Record) {
+		for _, r := range records {
+			if err := w.journal.Append(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	child := &journal.Child{PID: 70, Start: 7, Group: "g"}
+	put(journal.Record{Type: journal.Opened, Request: "A"},
+		journal.Record{Type: journal.Opened, Request: "B"}, journal.Record{Type: journal.Pending, Request: "B"},
+		journal.Record{Type: journal.Opened, Request: "C"}, journal.Record{Type: journal.Launching, Request: "C"},
+		journal.Record{Type: journal.Opened, Request: "D"}, journal.Record{Type: journal.Launched, Request: "D", Child: child},
+		journal.Record{Type: journal.Opened, Request: "E"}, journal.Record{Type: journal.Denied, Request: "E"})
+	w.journal.Close()
+	replay := w.openJournal()
+	w.cfg.Journal = w.journal
+	l, err := New(w.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tree.killErr = errors.New("one remains")
+	if err := l.Recover(replay); err != nil {
+		t.Fatal(err)
+	}
+	got := map[core.RequestID]journal.Record{}
+	for _, r := range w.records() {
+		if r.Type == journal.Failed {
+			got[r.Request] = r
+		}
+	}
+	for _, id := range []core.RequestID{"A", "B", "C", "D"} {
+		if !strings.HasPrefix(got[id].Message, "service-restarted") || got[id].Cause != "fault" {
+			t.Errorf("%s: %+v", id, got[id])
+		}
+	}
+	if d := got["D"]; d.Killed != 2 || d.Message != "service-restarted: one remains" || len(got) != 4 {
+		t.Errorf("the running one: %+v", d)
+	}
+	if diff := cmp.Diff([]core.ProcessID{child.ID()}, w.tree.killed); diff != "" {
+		t.Errorf("ended groups: %s", diff)
+	}
+	l.Close(context.Background())
+	w.journal.Close()
+	if replay := w.openJournal(); len(replay.Open) != 0 {
+		t.Errorf("still open: %+v", replay.Open)
+	}
+}
+
+func TestCopiesOfAnEarlierServiceAreRemoved(t *testing.T) {
+	w := newWorld(t)
+	if err := os.WriteFile(w.path("exec/old"), nil, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(w.path("exec"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(w.cfg); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(w.path("exec"))
+	info, statErr := os.Stat(w.path("exec"))
+	if err != nil || statErr != nil || len(entries) != 0 || info.Mode().Perm() != 0o711 {
+		t.Errorf("%d files left, mode %v", len(entries), info.Mode())
+	}
+}

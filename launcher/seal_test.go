@@ -1,0 +1,324 @@
+package launcher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kpm/core"
+	"kpm/core/wire"
+)
+
+func TestWhatCannotBeSealedIsRefused(t *testing.T) {
+	broken := errors.New("broken")
+	fault := func(method string, err error) func(*world, *Knock) {
+		return func(w *world, _ *Knock) { w.files.fault = map[string]error{method: err} }
+	}
+	mine := func(w *world) string { return w.path("home/mine") }
+	tool := func(*world) string { return "tool" }
+	script := func(content string, protected bool) func(*world) string {
+		return func(w *world) string {
+			w.program("home/script", strings.ReplaceAll(content, "$DIR", w.dir), protected)
+			return w.path("home/script")
+		}
+	}
+	cases := map[string]struct {
+		command func(*world) string
+		change  func(*world, *Knock)
+		code    string
+		says    string
+	}{
+		"another namespace":           {tool, func(_ *world, k *Knock) { k.Peer.Foreign = true }, "bad-request", "namespace"},
+		"two identities":              {tool, func(_ *world, k *Knock) { k.Peer.SameIdentity = false }, "bad-request", "more than one identity"},
+		"two processes":               {tool, func(_ *world, k *Knock) { k.Peer.Processes = append(k.Peer.Processes, self) }, "bad-request", "more than one identity"},
+		"no process":                  {tool, func(_ *world, k *Knock) { k.Peer.Processes = nil }, "bad-request", "more than one identity"},
+		"no argv":                     {tool, func(_ *world, k *Knock) { k.Argv = nil }, "bad-request", "no command"},
+		"no command":                  {tool, func(_ *world, k *Knock) { k.Command = "" }, "bad-request", "no command"},
+		"argument, not UTF-8":         {tool, func(_ *world, k *Knock) { k.Argv = []string{"tool", "\xff"} }, "bad-request", "not UTF-8"},
+		"argument with NUL":           {tool, func(_ *world, k *Knock) { k.Argv = []string{"tool", "a\x00b"} }, "bad-request", "not UTF-8"},
+		"argument with escapes":       {tool, func(_ *world, k *Knock) { k.Argv = []string{"tool", "\x1b[2J\xff"} }, "bad-request", `"\x1b[2J\xff"`},
+		"too long":                    {tool, func(_ *world, k *Knock) { k.Argv = []string{"tool", strings.Repeat("x", wire.MaxSubject)} }, "bad-request", "shorten it"},
+		"too many":                    {tool, func(_ *world, k *Knock) { k.Argv = make([]string, wire.MaxSubject+1) }, "bad-request", "shorten it"},
+		"a user without account":      {tool, func(_ *world, k *Knock) { k.Peer.User = "4242" }, "not-found", "user 4242"},
+		"unknown target":              {tool, func(_ *world, k *Knock) { k.TargetUser = "nobody\x1b" }, "not-found", `no user "nobody\x1b"`},
+		"target by wrong uid":         {tool, func(_ *world, k *Knock) { k.TargetUser = "#-1" }, "not-found", "no user"},
+		"target is digits":            {tool, func(_ *world, k *Knock) { k.TargetUser = "1000" }, "not-found", "no user"},
+		"no such bare name":           {func(*world) string { return "none" }, nil, "not-found", `no program "none"`},
+		"a path without a handle":     {mine, func(_ *world, k *Knock) { k.Executable.Close(); k.Executable = nil }, "bad-request", "without the program"},
+		"a directory":                 {func(w *world) string { return w.dir + "/." }, nil, "bad-request", "not a regular file"},
+		"not executable":              {mine, func(w *world, _ *Knock) { os.Chmod(mine(w), 0o644) }, "bad-request", "chmod +x"},
+		"removed":                     {mine, func(w *world, _ *Knock) { os.Remove(mine(w)) }, "not-found", "no such program"},
+		"working directory is a file": {tool, func(w *world, k *Knock) { k.Dir.Close(); k.Dir = w.handle(mine(w)) }, "bad-request", "working directory"},
+		"unreadable":                  {mine, fault("Copy", fs.ErrPermission), "bad-request", "cannot read it"},
+		"a device":                    {mine, fault("Protected", core.ErrNotRegular), "bad-request", "regular file"},
+		"copying breaks":              {mine, fault("Copy", broken), "failed", "log has more"},
+		"copying takes too long":      {mine, fault("Copy", context.DeadlineExceeded), "failed", "took too long"},
+		"hashing breaks":              {tool, fault("Open", broken), "failed", "log has more"},
+		"protection unknown":          {mine, fault("Protected", broken), "failed", "log has more"},
+		"it changes meanwhile": {tool, func(w *world, _ *Knock) {
+			w.files.onOpen = func(path string) { os.Chtimes(path, time.Now(), time.Now().Add(time.Hour)) }
+		}, "bad-request", "try again"},
+		"it is huge": {mine, func(w *world, _ *Knock) { os.Truncate(mine(w), maxUserCopies+1) }, "unavailable", "no room"},
+
+		"script: no interpreter":        {script("#!\n", true), nil, "bad-request", "its first line"},
+		"script: relative interpreter":  {script("#!bin/sh\n", true), nil, "bad-request", "its first line"},
+		"script: line too long":         {script("#!/"+strings.Repeat("x", 300)+"\n", true), nil, "bad-request", "its first line"},
+		"script: interpreter missing":   {script("#!$DIR/bin/none\n", true), nil, "bad-request", "cannot be used"},
+		"script: interpreter of theirs": {script("#!$DIR/home/mine\n", true), nil, "bad-request", "cannot be used"},
+		"script: of a script":           {script("#!$DIR/bin/script\n", true), nil, "bad-request", "cannot be used"},
+		"script: of a directory":        {script("#!$DIR\n", true), nil, "bad-request", "cannot be used"},
+		"copied script: of theirs":      {script("#!$DIR/home/mine\n", false), nil, "bad-request", "cannot be used"},
+		"copied script: relative":       {script("#!sh\n", false), nil, "bad-request", "its first line"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			k := w.knock(c.command(w))
+			if c.change != nil {
+				c.change(w, &k)
+			}
+			v := w.begin(k)
+			r := v.refused()
+			if r.Code != c.code || !strings.Contains(r.Message, c.says) || strings.ContainsAny(r.Message, "\x1b\x00") {
+				t.Errorf("%s: %s", r.Code, r.Message)
+			}
+			if len(w.bus.asks) != 0 || w.recorded() != "" {
+				t.Errorf("it became a request: %s", w.recorded())
+			}
+			if entries, err := os.ReadDir(w.path("exec")); err != nil || len(entries) != 0 || w.copies.total != 0 {
+				t.Errorf("%d copies are left (%v), %d bytes", len(entries), err, w.copies.total)
+			}
+		})
+	}
+}
+
+// The same words whatever is wrong: the caller must not learn which files
+// exist where they cannot look (CVE-2025-46718).
+func TestInterpreterFaultsDoNotTellWhatExists(t *testing.T) {
+	w := newWorld(t)
+	w.program("secret/there", "x", false)
+	var said []string
+	for _, path := range []string{"secret/there", "secret/missing"} {
+		w.program("home/probe", "#!"+w.path(path)+"\n", false)
+		r := w.begin(w.knock(w.path("home/probe"))).refused()
+		said = append(said, strings.ReplaceAll(r.Message, w.path(path), "X"))
+	}
+	if said[0] != said[1] {
+		t.Errorf("%q and %q", said[0], said[1])
+	}
+}
+
+func TestWhatIsSealed(t *testing.T) {
+	w := newWorld(t)
+	relative := w.knock(w.path("home/mine"))
+	relative.Command = "home/mine"
+	liar := w.knock(w.path("bin/tool"))
+	liar.Command = "/usr/bin/harmless"
+	asAda := w.knock("tool")
+	asAda.TargetUser = "ada"
+	byID := w.knock("tool")
+	byID.TargetUser = "#1000"
+	copied := w.knock(w.path("home/mine"))
+	w.program("home/script", "#!"+w.path("bin/sh")+"  -e  x \necho\n", false)
+	cases := map[string]struct {
+		knock Knock
+		want  core.Executable
+		user  core.UserID
+		sh    bool
+	}{
+		"bare name":       {w.knock("tool"), core.Executable{Requested: "tool", Path: w.path("bin/tool"), Protected: true}, "0", false},
+		"path":            {w.knock(w.path("bin/tool")), core.Executable{Requested: w.path("bin/tool"), Path: w.path("bin/tool"), Protected: true}, "0", false},
+		"relative path":   {relative, core.Executable{Requested: w.path("home/mine"), Path: w.path("home/mine")}, "0", false},
+		"a false name":    {liar, core.Executable{Requested: "/usr/bin/harmless", Path: w.path("bin/tool"), Protected: true}, "0", false},
+		"as ada":          {asAda, core.Executable{Requested: "tool", Path: w.path("bin/tool"), Protected: true}, "1000", false},
+		"as uid 1000":     {byID, core.Executable{Requested: "tool", Path: w.path("bin/tool"), Protected: true}, "1000", false},
+		"not protected":   {copied, core.Executable{Requested: w.path("home/mine"), Path: w.path("home/mine")}, "0", false},
+		"script":          {w.knock("script"), core.Executable{Requested: "script", Path: w.path("bin/script"), Protected: true, Interpreter: w.path("bin/sh")}, "0", true},
+		"unsafe script":   {w.knock(w.path("home/script")), core.Executable{Requested: w.path("home/script"), Path: w.path("home/script"), Interpreter: w.path("bin/sh")}, "0", true},
+		"script as path":  {w.knock(w.path("bin/script")), core.Executable{Requested: w.path("bin/script"), Path: w.path("bin/script"), Protected: true, Interpreter: w.path("bin/sh")}, "0", true},
+		"ordinary binary": {w.knock("sh"), core.Executable{Requested: "sh", Path: w.path("bin/sh"), Protected: true}, "0", false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			defer c.knock.close()
+			s, err := w.seal(context.Background(), &c.knock)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.close()
+			got := s.subject.Executable
+			if len(got.SHA256) != 64 {
+				t.Errorf("hash %q", got.SHA256)
+			}
+			got.SHA256 = ""
+			if got != c.want || s.subject.Target.User != c.user || s.digest != s.subject.Digest() {
+				t.Errorf("sealed %+v as %s, expected %+v as %s", got, s.subject.Target.User, c.want, c.user)
+			}
+			script := ""
+			if c.sh {
+				script = s.info.Path
+			}
+			if s.script != script || s.copied == got.Protected {
+				t.Errorf("script %q, copied %v", s.script, s.copied)
+			}
+			if s.copied && filepath.Dir(s.info.Path) != w.path("exec") {
+				t.Errorf("the copy is %s", s.info.Path)
+			}
+		})
+	}
+}
+
+func TestDigestsOfProtectedFilesAreRemembered(t *testing.T) {
+	w := newWorld(t)
+	seal := func(command string) string {
+		t.Helper()
+		k := w.knock(command)
+		defer k.close()
+		s, err := w.seal(context.Background(), &k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		return s.subject.Executable.SHA256
+	}
+	first := seal("tool")
+	opens := w.files.opens
+	if second := seal("tool"); second != first || w.files.opens != opens {
+		t.Errorf("hashed again: %s, %s", first, second)
+	}
+	w.program("bin/tool", "\x7fELF another", true)
+	if third := seal("tool"); third == first || w.files.opens == opens {
+		t.Errorf("a changed file has its old hash %s", third)
+	}
+	for range 2 {
+		copies := w.files.copies
+		if seal(w.path("home/mine")); w.files.copies != copies+1 {
+			t.Error("a file that its owner can change was remembered")
+		}
+	}
+}
+
+func TestDigestsAreBounded(t *testing.T) {
+	d := newDigests()
+	for i := range maxDigests + 10 {
+		d.put(identity{inode: uint64(i)}, contents{sha256: fmt.Sprint(i)})
+		d.get(identity{inode: 0}) // used all the time
+		d.put(identity{inode: uint64(i)}, contents{sha256: "x"})
+	}
+	if len(d.entries) != maxDigests || d.order.Len() != maxDigests {
+		t.Errorf("%d entries, %d in order", len(d.entries), d.order.Len())
+	}
+	if c, ok := d.get(identity{inode: 0}); !ok || c.sha256 != "0" {
+		t.Error("the one in use was forgotten")
+	}
+	if _, ok := d.get(identity{inode: 1}); ok {
+		t.Error("the oldest was kept")
+	}
+}
+
+func TestHashingHasLimits(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := pour(ctx, &bytes.Buffer{}, strings.NewReader("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its time: %v", err)
+	}
+	head, err := pour(context.Background(), &bytes.Buffer{}, strings.NewReader(strings.Repeat("y", 1000)))
+	if err != nil || len(head) != shebangSize {
+		t.Errorf("%d bytes of head, %v", len(head), err)
+	}
+	if _, err := pour(context.Background(), nothing{}, endless{}); err == nil {
+		t.Error("an endless file was hashed")
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+type nothing struct{}
+
+func (nothing) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestCopiesHaveABudget(t *testing.T) {
+	b := budget{perUser: map[core.UserID]int64{}}
+	if b.take("1", -1) || b.take("1", maxUserCopies+1) || !b.take("1", maxUserCopies) || b.take("1", 1) {
+		t.Error("one user's bytes")
+	}
+	for _, user := range []core.UserID{"2", "3", "4"} {
+		if !b.take(user, maxUserCopies) {
+			t.Errorf("user %s has no room", user)
+		}
+	}
+	if b.take("5", 1) {
+		t.Error("all users' bytes")
+	}
+	b.give("1", maxUserCopies)
+	if !b.take("5", 1) || len(b.perUser) != 4 {
+		t.Error("bytes given back")
+	}
+}
+
+func TestShebang(t *testing.T) {
+	cases := []struct{ head, interpreter string }{
+		{"", ""}, {"\x7fELF", ""}, {"#", ""}, {"# !/bin/sh\n", ""},
+		{"#!/bin/sh\n", "/bin/sh"}, {"#! /bin/sh \n", "/bin/sh"}, {"#!\t/bin/sh\t-e x\nrest", "/bin/sh"},
+		{"#!/usr/bin/env python3\n", "/usr/bin/env"}, {"#!/bin/sh\r\n", "/bin/sh\r"},
+		{"#!/" + strings.Repeat("x", 252) + "\n", "/" + strings.Repeat("x", 252)},
+	}
+	for _, c := range cases {
+		if got, err := shebang([]byte(c.head)); err != nil || got != c.interpreter {
+			t.Errorf("%q: %q, %v; expected %q", c.head, got, err, c.interpreter)
+		}
+	}
+	for _, head := range []string{"#!", "#!\n", "#! \t\n", "#!sh\n", "#!/bin/sh", "#!/bin/\x00sh\n", "#!/bin/\xff\n",
+		"#!/" + strings.Repeat("x", 253) + "\n", "#! ./sh\n"} {
+		if got, err := shebang([]byte(head)); !errors.Is(err, errShebang) {
+			t.Errorf("%q: %q, %v", head, got, err)
+		}
+	}
+}
+
+// FuzzShebang compares with the kernel: a script runs exactly if what we say
+// is its interpreter is the one there is.
+func FuzzShebang(f *testing.F) {
+	f.Add(" \t", " -e", "\necho")
+	f.Add("", "\t x y ", "\n")
+	f.Add("", "\r", "\n")
+	f.Add("", "", "")
+	f.Add("\x00", "", "\n")
+	f.Add("", "\x00", "\n")
+	f.Add(strings.Repeat(" ", 250), "", "\n")
+	dir := f.TempDir()
+	interpreter := filepath.Join(dir, "i")
+	if err := os.Symlink("/bin/true", interpreter); err != nil {
+		f.Fatal(err)
+	}
+	truth, err := os.Stat(interpreter)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, before, after, rest string) {
+		head := "#!" + before + interpreter + after + rest
+		said, err := shebang([]byte(head))
+		if err != nil || said == "" {
+			return // refused: the kernel may think otherwise
+		}
+		script := filepath.Join(t.TempDir(), "s")
+		if err := os.WriteFile(script, []byte(head), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(said)
+		names := err == nil && os.SameFile(info, truth)
+		if ran := exec.Command(script).Run() == nil; ran != names {
+			t.Errorf("%q: we say %q, and the kernel ran it: %v", head, said, ran)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package launcher
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"kpm/core"
+)
+
+// StartService starts a plugin or job task as the service account. The program
+// and everything on the way to it must be Protected; it is registered before
+// its first instruction. The caller waits for the process it gets. Errors name
+// the file and what is wrong with it.
+func (l *Launcher) StartService(ctx context.Context, s core.ServiceSpec) (core.Process, error) {
+	process, err := l.startService(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("launcher: start %s: %w", s.Path, err)
+	}
+	return process, nil
+}
+
+func (l *Launcher) startService(ctx context.Context, s core.ServiceSpec) (core.Process, error) {
+	account, err := l.cfg.Accounts.ByID(rootID)
+	if err != nil {
+		return nil, err
+	}
+	spec := core.LaunchSpec{Argv: s.Argv, Env: s.Env, Account: account}
+	if spec.Executable, err = l.cfg.Files.LocateProtected(s.Path); err != nil {
+		return nil, err
+	}
+	defer spec.Executable.Close()
+	if spec.Script, err = l.serviceScript(spec.Executable); err != nil {
+		return nil, err
+	}
+	if spec.Dir, err = l.cfg.Files.LocateProtected(s.Dir); err != nil {
+		return nil, err
+	}
+	defer spec.Dir.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	for i, f := range []*os.File{s.Stdin, s.Stdout, s.Stderr} {
+		if spec.Stdio[i] = f; f == nil {
+			spec.Stdio[i] = null
+		}
+	}
+
+	held, err := l.cfg.Launcher.Prepare(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	l.cfg.Registry.Register(Entry{Root: held.ID(), Group: held.Group(), As: s.As, User: account.User})
+	process, err := held.Release(ctx)
+	if err != nil {
+		l.cfg.Registry.Remove(held.ID())
+		return nil, err
+	}
+	return serviceProcess{process, l.cfg.Registry}, nil
+}
+
+// serviceScript returns the path of a program that is a script, after the same
+// check of its interpreter as for an elevation, and "" for a binary.
+func (l *Launcher) serviceScript(handle *os.File) (string, error) {
+	info, err := l.cfg.Files.Inspect(handle)
+	if err != nil {
+		return "", err
+	}
+	if !info.Regular || !info.Exec {
+		return "", fmt.Errorf("it is not an executable file: %w", core.ErrNotRegular)
+	}
+	head, err := l.headOf(handle)
+	if err != nil {
+		return "", err
+	}
+	interpreter, err := shebang(head)
+	if err != nil || interpreter == "" {
+		return "", err
+	}
+	if err := l.inspectInterpreter(interpreter); err != nil {
+		return "", fmt.Errorf("its interpreter: %w", err)
+	}
+	return info.Path, nil
+}
+
+// serviceProcess tells the registry when its process has ended.
+type serviceProcess struct {
+	core.Process
+	registry *Registry
+}
+
+// Wait implements core.Process.
+func (p serviceProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
+	status, err := p.Process.Wait(ctx)
+	if err == nil {
+		p.registry.End(p.ID())
+	}
+	return status, err
+}
