@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -77,11 +76,8 @@ func (l *Launcher) Refuse(from core.Principal, id core.RequestID, message string
 	return nil
 }
 
-// Bounds of a justification.
-const (
-	maxReason = 1000 // characters
-	attempts  = 3
-)
+// maxReason bounds a justification, in characters.
+const maxReason = 1000
 
 // Justify asks the person behind request id for a reason and records control
 // JUSTIFY, if policy requires it and it is not recorded yet. run is the job run
@@ -119,7 +115,9 @@ func (l *Launcher) justify(ctx context.Context, run core.Principal, id core.Requ
 	if e.knock.NonInteractive {
 		return refused("policy asks for a reason, and -n forbids asking you for it: run it without -n")
 	}
-	reason, err := l.reason(ctx, e)
+	subject := e.sealed.subject
+	question := fmt.Sprintf("Reason for running %s as %s: ", subject.Executable.Path, subject.Target.Name)
+	reason, err := e.caller.Prompt(ctx, wire.Printable(question), l.cfg.Limits.Prompt)
 	switch {
 	case errors.Is(err, ErrCancelled):
 		return refused("you gave no reason")
@@ -130,34 +128,14 @@ func (l *Launcher) justify(ctx context.Context, run core.Principal, id core.Requ
 	case err != nil: // the caller is gone: Elevate knows
 		return err
 	}
-	return e.req.Satisfy(request.Fact{By: run, Controls: []core.Control{core.ControlJustify}, Message: reason})
-}
-
-// reason asks until there is an answer, a few times, within one limit.
-func (l *Launcher) reason(ctx context.Context, e *elevation) (string, error) {
-	s := e.sealed.subject
-	text := fmt.Sprintf("Why do you need to run %s as %s? ", s.Executable.Path, s.Target.Name)
-	end := time.Now().Add(l.cfg.Limits.Prompt)
-	for range attempts {
-		left := time.Until(end)
-		if left <= 0 {
-			return "", context.DeadlineExceeded
-		}
-		answer, err := e.caller.Prompt(ctx, wire.Printable(text), left)
-		if err != nil {
-			return "", err
-		}
-		answer = wire.Printable(strings.TrimSpace(answer))
-		switch {
-		case utf8.RuneCountInString(answer) > maxReason:
-			text = fmt.Sprintf("That is too long (%d characters at most). Why do you need it? ", maxReason)
-		case strings.ContainsFunc(answer, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
-			return answer, nil
-		default:
-			text = "A reason is required. Why do you need it? "
-		}
+	reason = wire.Printable(strings.TrimSpace(reason))
+	switch {
+	case !strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
+		return refused("you gave no reason")
+	case utf8.RuneCountInString(reason) > maxReason:
+		return refused(fmt.Sprintf("your reason is longer than %d characters", maxReason))
 	}
-	return "", ErrCancelled
+	return e.req.Satisfy(request.Fact{By: run, Controls: []core.Control{core.ControlJustify}, Message: reason})
 }
 
 // EventUnhandled is told when no enabled job waits for an event.

@@ -28,7 +28,7 @@ func pending(w *world, k Knock, answers ...any) *visit {
 
 func TestAReasonAllowsAndIsRecorded(t *testing.T) {
 	w := newWorld(t)
-	v := pending(w, w.knock("tool"), "  \t", " mend\x1b[2J the disk ")
+	v := pending(w, w.knock("tool"), " mend\x1b[2J the disk ")
 	if err := w.Justify(context.Background(), v.job(controlJob), v.id); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestAReasonAllowsAndIsRecorded(t *testing.T) {
 	if r.Message != "mend\ufffd[2J the disk" || len(r.Controls) != 1 || r.Controls[0] != core.ControlJustify || r.By != controlJob {
 		t.Errorf("the control was recorded as %+v", r)
 	}
-	if len(v.caller.prompts) != 2 || !strings.Contains(v.caller.prompts[0], w.path("bin/tool")+" as root") {
+	if len(v.caller.prompts) != 1 || !strings.Contains(v.caller.prompts[0], w.path("bin/tool")+" as root") {
 		t.Errorf("asked %q", v.caller.prompts)
 	}
 }
@@ -58,10 +58,11 @@ func TestWhoGivesNoReasonIsRefused(t *testing.T) {
 		asked   int
 	}{
 		"cancelled":         {nil, []any{ErrCancelled}, "denied", "you gave no reason", 1},
-		"nothing, thrice":   {nil, []any{"", " \t\n", "?\x00-"}, "denied", "you gave no reason", 3},
-		"much, thrice":      {nil, []any{strings.Repeat("x", 1001), strings.Repeat("x", 2000), strings.Repeat("x", 1001)}, "denied", "you gave no reason", 3},
+		"nothing":           {nil, []any{""}, "denied", "you gave no reason", 1},
+		"blanks":            {nil, []any{" \t\n"}, "denied", "you gave no reason", 1},
+		"no words":          {nil, []any{"?\x00-\x1b"}, "denied", "you gave no reason", 1},
+		"too much":          {nil, []any{strings.Repeat("x", 1001)}, "denied", "longer than 1000", 1},
 		"no answer in time": {nil, nil, "expired", "no reason was given", 1},
-		"slow answers":      {nil, []any{"", context.DeadlineExceeded}, "expired", "no reason was given", 2},
 		"must not be asked": {quiet, []any{"a reason"}, "denied", "-n forbids", 0},
 	}
 	for name, c := range cases {
