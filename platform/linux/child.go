@@ -4,6 +4,7 @@ package linux
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -107,6 +108,51 @@ func (c *child) signal(pid int, sig syscall.Signal) error {
 func (c *child) Kill() error {
 	_, err := c.launcher.tree.KillGroup(c.id, c.group)
 	return err
+}
+
+// ended reports whether the process is gone.
+func (c *child) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// makeCgroup makes a cgroup in home for c to be born in.
+func (c *child) makeCgroup(home string) (*os.File, error) {
+	made, err := makeCgroup(home)
+	if err != nil {
+		return nil, fmt.Errorf("make a cgroup: %w", err)
+	}
+	dir, err := os.Open(made)
+	if err != nil {
+		unix.Rmdir(made)
+		return nil, fmt.Errorf("open the cgroup: %w", err)
+	}
+	c.cgroup, c.group = made, cgroupName(made)
+	return dir, nil
+}
+
+// ask has the seed c make a helper and returns the helper's pid.
+func (c *child) ask(files []*os.File) (int, error) {
+	var reply [held.ReplySize]byte
+	err := c.conn.SetDeadline(time.Now().Add(sendTime))
+	if err == nil {
+		_, err = sendFiles(c.conn, []byte{1}, files)
+	}
+	if err == nil {
+		_, err = io.ReadFull(c.conn, reply[:])
+	}
+	if err != nil {
+		c.Discard() // whatever it is about, it is out of step
+		return 0, err
+	}
+	if errno := binary.NativeEndian.Uint32(reply[4:]); errno != 0 {
+		return 0, syscall.Errno(errno)
+	}
+	return int(binary.NativeEndian.Uint32(reply[:])), nil
 }
 
 // watch waits for the end without occupying a thread: the pidfd becomes

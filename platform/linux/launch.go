@@ -41,15 +41,16 @@ type Launcher struct {
 
 	mu        sync.Mutex // held while forking: a child is known before it is seen
 	closed    bool
+	seed      *child // makes the helpers
 	children  map[int]*child
 	lingering []string // cgroups to remove
 }
 
 var _ core.Launcher = (*Launcher)(nil)
 
-// refillPause is how long after a helper was taken the next one is started. A
-// launch and the command it starts want the processors first.
-const refillPause = 20 * time.Millisecond
+// refillPause is how long after a helper was taken the next one is made. The
+// launch and the command that it starts want the processors first.
+const refillPause = 5 * time.Millisecond
 
 // sendTime is how long a helper has to take in what it is to become.
 const sendTime = 5 * time.Second
@@ -132,9 +133,9 @@ func (l *Launcher) Prepare(ctx context.Context, spec core.LaunchSpec) (core.Held
 	if err != nil {
 		return nil, fmt.Errorf("launch: %w", err)
 	}
-	message := told.Encode()
-	if len(message) > held.MaxSpec {
-		return nil, fmt.Errorf("launch: arguments and environment: %w", unix.E2BIG)
+	message, err := told.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("launch: %w", err)
 	}
 	// A waiting helper may have been killed; a fresh one must do.
 	for range cap(l.ready) + 1 {
@@ -170,79 +171,108 @@ func (l *Launcher) take(ctx context.Context) (*child, error) {
 	}
 }
 
-// spawn starts a helper.
+// spawn makes a helper. It may find that the seed was killed; a new one must do.
 func (l *Launcher) spawn() (*child, error) {
-	ours, theirs, err := connection()
-	if err != nil {
-		return nil, err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, err := l.fork()
+	if err != nil && l.seed != nil && l.seed.ended() {
+		c, err = l.fork()
 	}
-	defer theirs.Close()
-	c := &child{launcher: l, conn: ours, done: make(chan struct{})}
-	if err := l.fork(c, int(theirs.Fd())); err != nil {
-		ours.Close()
+	if err != nil {
 		return nil, fmt.Errorf("start a helper: %w", err)
 	}
 	return c, nil
 }
 
-// fork starts c's process and the goroutine that waits for its end.
-func (l *Launcher) fork(c *child, conn int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// fork asks the seed for a helper. l.mu is held.
+func (l *Launcher) fork() (*child, error) {
 	if l.closed {
-		return errClosed
+		return nil, errClosed
 	}
-	pidfd := -1
-	null := l.null.Fd()
-	attr := &syscall.ProcAttr{
-		Dir: "/", Env: held.Environ, Files: []uintptr{null, null, null, uintptr(conn)},
-		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
+	if err := l.plant(); err != nil {
+		return nil, err
 	}
+	ours, theirs, err := connection()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	c := l.newChild(ours)
+	files := []*os.File{theirs}
 	if l.home != "" {
-		dir, err := l.enterCgroup(c, attr.Sys)
+		dir, err := c.makeCgroup(l.home)
 		if err != nil {
-			return err
+			ours.Close()
+			return nil, err
 		}
 		defer dir.Close()
+		files = append(files, dir)
 	}
-	pid, err := syscall.ForkExec(procFd(int(l.helper.Fd())), []string{held.Name}, attr)
+	pid, err := l.seed.ask(files)
+	if err == nil {
+		err = l.adopt(c, pid)
+	}
 	if err != nil {
+		ours.Close()
 		l.leaveCgroup(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// plant starts the seed, unless it lives. l.mu is held.
+func (l *Launcher) plant() error {
+	if l.seed != nil && !l.seed.ended() {
+		return nil
+	}
+	ours, theirs, err := connection()
+	if err != nil {
 		return err
 	}
+	defer theirs.Close()
+	null := l.null.Fd()
+	pid, err := syscall.ForkExec(procFd(int(l.helper.Fd())), []string{held.Name}, &syscall.ProcAttr{
+		Dir: "/", Env: held.Environ, Files: []uintptr{null, null, null, theirs.Fd()},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	c := l.newChild(ours)
+	if err := l.adopt(c, pid); err != nil {
+		ours.Close()
+		return err
+	}
+	l.seed = c
+	return nil
+}
+
+func (l *Launcher) newChild(conn *os.File) *child {
+	return &child{launcher: l, conn: conn, done: make(chan struct{})}
+}
+
+// adopt begins to watch the process pid, a child that nobody else knows of: its
+// number is its own until it is reaped here. l.mu is held.
+func (l *Launcher) adopt(c *child, pid int) error {
 	start, err := startTicks(pid)
 	if err == nil {
-		err = unix.SetNonblock(pidfd, true)
+		var pidfd int
+		if pidfd, err = unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK); err == nil {
+			c.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+		}
 	}
-	if err != nil || pidfd < 0 {
+	if err != nil {
 		unix.Kill(pid, unix.SIGKILL)
 		unix.Wait4(pid, nil, 0, nil)
-		unix.Close(pidfd)
-		l.leaveCgroup(c)
-		return errors.Join(errors.New("a pidfd is needed"), err)
+		return err
 	}
 	c.id = core.ProcessID{PID: pid, Start: start}
-	c.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
 	l.children[pid] = c
 	l.watchers.Add(1)
 	go c.watch()
 	return nil
-}
-
-// enterCgroup makes a cgroup for c to be born in.
-func (l *Launcher) enterCgroup(c *child, sys *syscall.SysProcAttr) (*os.File, error) {
-	made, err := makeCgroup(l.home)
-	if err != nil {
-		return nil, fmt.Errorf("make a cgroup: %w", err)
-	}
-	c.cgroup, c.group = made, cgroupName(made)
-	dir, err := os.Open(made)
-	if err != nil {
-		l.leaveCgroup(c)
-		return nil, fmt.Errorf("open the cgroup: %w", err)
-	}
-	sys.UseCgroupFD, sys.CgroupFD = true, int(dir.Fd())
-	return dir, nil
 }
 
 // leaveCgroup remembers c's cgroup for removal. l.mu is held.
@@ -305,7 +335,7 @@ func (l *Launcher) fill() <-chan time.Time {
 	default:
 		c.Discard()
 	}
-	return time.After(time.Millisecond)
+	return time.After(0)
 }
 
 // removeCgroups removes what is empty, and says when to come back for a

@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -316,27 +317,22 @@ func TestNothingRunsUnreleased(t *testing.T) {
 	for name, told := range map[string]func(t *testing.T) []byte{
 		"end of file at once":      func(*testing.T) []byte { return nil },
 		"end of file after spec":   func(t *testing.T) []byte { return encoded(t, command(t, "/usr/bin/touch", marker)) },
-		"end of file within spec":  func(t *testing.T) []byte { return encoded(t, command(t, "/usr/bin/touch", marker))[:20] },
-		"something else than spec": func(*testing.T) []byte { return []byte("\x00\x00\x00\x04\xff\xff\xff\xff\x01") },
-		"a length without end":     func(*testing.T) []byte { return []byte("\xff\xff\xff\xff\x01") },
+		"end of file within spec":  func(t *testing.T) []byte { return encoded(t, command(t, "/usr/bin/touch", marker))[:90] },
+		"something else than spec": func(*testing.T) []byte { return bytes.Repeat([]byte{1}, 100) },
+		"less than a spec":         func(*testing.T) []byte { return []byte{1} },
 	} {
 		t.Run(name, func(t *testing.T) {
+			l := newLauncher(t, 0, "")
 			_, files, err := translate(command(t, "/usr/bin/touch", marker))
 			must(t, err)
-			ours, theirs, err := connection()
+			c, err := l.spawn()
 			must(t, err)
-			helper := exec.Command(helperPath())
-			helper.Env = held.Environ
-			helper.ExtraFiles = []*os.File{theirs}
-			must(t, helper.Start())
-			theirs.Close()
 			if message := told(t); message != nil {
-				must(t, send(t.Context(), ours, message, files))
+				must(t, send(t.Context(), c.conn, message, files))
 			}
-			must(t, ours.Close())
-			var exit *exec.ExitError
-			if err := helper.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 125 {
-				t.Errorf("the helper ended with %v, want 125", err)
+			must(t, c.conn.Close()) // as if this process had been killed
+			if status, err := c.Wait(t.Context()); err != nil || status.Code != 125 {
+				t.Errorf("the helper ended with %v, %v; want 125", status, err)
 			}
 		})
 	}
@@ -349,7 +345,9 @@ func encoded(t *testing.T, spec core.LaunchSpec) []byte {
 	t.Helper()
 	told, _, err := translate(spec)
 	must(t, err)
-	return told.Encode()
+	message, err := told.Encode()
+	must(t, err)
+	return message
 }
 
 func TestReleaseSaysWhyNot(t *testing.T) {
@@ -565,7 +563,7 @@ func TestReleaseGivesUp(t *testing.T) {
 func TestHelpersThatWereKilledAreReplaced(t *testing.T) {
 	l := newLauncher(t, 3, "")
 	l.mu.Lock()
-	for pid := range l.children {
+	for pid := range l.children { // the seed too
 		must(t, unix.Kill(pid, unix.SIGKILL))
 	}
 	l.mu.Unlock()
@@ -576,6 +574,22 @@ func TestHelpersThatWereKilledAreReplaced(t *testing.T) {
 		must(t, err)
 	}
 	eventually(t, "three helpers wait again", func() bool { return len(l.ready) == 3 })
+}
+
+func TestSeedThatWasKilledIsReplaced(t *testing.T) {
+	l := newLauncher(t, 0, "")
+	_, err := l.spawn()
+	must(t, err)
+	l.mu.Lock()
+	first := l.seed.id
+	l.mu.Unlock()
+	must(t, unix.Kill(first.PID, unix.SIGKILL))
+	p, _ := start(t, l, command(t, "/bin/true"))
+	_, err = p.Wait(t.Context())
+	must(t, err)
+	if l.seed.id == first {
+		t.Error("the same seed")
+	}
 }
 
 func TestHelperDiesAfterItWasTold(t *testing.T) {
@@ -607,7 +621,7 @@ func TestManyLaunchesLeaveNothingBehind(t *testing.T) {
 			t.Fatal(status)
 		}
 	}
-	eventually(t, "only the pool's processes and cgroups remain", func() bool {
+	eventually(t, "only the seed, the pool and its cgroups remain", func() bool {
 		kids, groups := 0, 0
 		for _, pid := range allPids() {
 			if s, ok := readStat(pid); ok && s.parent == os.Getpid() {
@@ -621,7 +635,7 @@ func TestManyLaunchesLeaveNothingBehind(t *testing.T) {
 				groups++
 			}
 		}
-		return len(l.ready) == 2 && kids == 2 && groups == 2
+		return len(l.ready) == 2 && kids == 3 && groups == 2
 	})
 	if after := descriptors(); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
@@ -775,7 +789,7 @@ func TestIdleHelperIsSmall(t *testing.T) {
 		return field(status, "Name:") == held.Name && strings.HasPrefix(field(status, "State:"), "S")
 	})
 	kib, _, _ := strings.Cut(field(status, "RssAnon:"), " ")
-	if n, err := strconv.Atoi(kib); err != nil || n > 1024 {
-		t.Errorf("%s KiB of its own, want at most 1024", kib)
+	if n, err := strconv.Atoi(kib); err != nil || n > 512 {
+		t.Errorf("%s KiB of its own, want at most 512", kib)
 	}
 }

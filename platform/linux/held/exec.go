@@ -14,87 +14,69 @@ import (
 // the service forks at that moment hold its descriptor until they exec.
 var busyWaits = [...]int64{0, 1, 2, 4, 8, 16, 32}
 
-// program is ready to be executed: nothing is allocated after this.
-type program struct {
-	handle   int
-	script   *byte // nil for a binary
-	identity Identity
-	argv     []*byte
-	env      []*byte
-}
-
-func prepare(spec *Spec, files []int) (*program, syscall.Errno) {
-	p := &program{handle: files[FileExecutable], identity: spec.Identity}
-	var err error
-	if p.argv, err = syscall.SlicePtrFromStrings(spec.Argv); err != nil {
-		return nil, unix.EINVAL
-	}
-	if p.env, err = syscall.SlicePtrFromStrings(spec.Env); err != nil {
-		return nil, unix.EINVAL
-	}
-	if spec.Script == "" {
-		return p, 0
-	}
-	if p.script, err = unix.BytePtrFromString(spec.Script); err != nil {
-		return nil, unix.EINVAL
-	}
-	return p, 0
-}
-
 // exec returns only if it does not succeed.
-func (p *program) exec() Report {
+//
+//go:nosplit
+//go:norace
+func (h *helper) exec() (Step, syscall.Errno) {
 	var errno syscall.Errno
-	for _, wait := range busyWaits {
-		if wait > 0 {
-			pause := unix.NsecToTimespec(wait * 1e6)
-			unix.Nanosleep(&pause, nil)
+	for i := range len(busyWaits) {
+		if i > 0 {
+			h.pause.Nsec = busyWaits[i] * 1_000_000
+			unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&h.pause)), 0, 0)
 		}
-		if p.script == nil {
-			errno = p.execHandle()
-		} else if report := p.check(); report.Step != 0 {
-			return report
+		if h.script == nil {
+			errno = h.execHandle()
+		} else if same, failed := h.sameScript(); !same {
+			return StepScript, failed
 		} else {
-			errno = p.execPath()
+			errno = h.execScript()
 		}
 		if errno != unix.ETXTBSY {
 			break
 		}
 	}
-	return Report{StepExec, errno}
+	return StepExec, errno
 }
 
 // execHandle executes the sealed file itself, whatever its path names by now
 // (CVE-2021-3969).
-func (p *program) execHandle() syscall.Errno {
-	var empty byte
-	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(p.handle), uintptr(unsafe.Pointer(&empty)),
-		uintptr(unsafe.Pointer(&p.argv[0])), uintptr(unsafe.Pointer(&p.env[0])), unix.AT_EMPTY_PATH, 0)
+//
+//go:nosplit
+//go:norace
+func (h *helper) execHandle() syscall.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT,
+		uintptr(h.control.files[FileExecutable]), uintptr(unsafe.Pointer(&h.empty)),
+		uintptr(unsafe.Pointer(&h.strings)), uintptr(unsafe.Pointer(&h.strings[h.env])), unix.AT_EMPTY_PATH, 0)
 	return errno
 }
 
-// execPath executes a script by its path: the interpreter opens it again, and
+// execScript executes a script by its path: the interpreter opens it again, and
 // the handle is closed by then.
-func (p *program) execPath() syscall.Errno {
-	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(p.script)),
-		uintptr(unsafe.Pointer(&p.argv[0])), uintptr(unsafe.Pointer(&p.env[0])))
+//
+//go:nosplit
+//go:norace
+func (h *helper) execScript() syscall.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(h.script)),
+		uintptr(unsafe.Pointer(&h.strings)), uintptr(unsafe.Pointer(&h.strings[h.env])))
 	return errno
 }
 
-// check reports whether the script's path still names the approved file.
-func (p *program) check() Report {
-	fd, err := unix.Open(unix.BytePtrToString(p.script), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return Report{StepScript, err.(syscall.Errno)}
+// sameScript reports whether the script's path still names the approved file,
+// or why that cannot be said.
+//
+//go:nosplit
+//go:norace
+func (h *helper) sameScript() (bool, syscall.Errno) {
+	cwd := unix.AT_FDCWD
+	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(h.script)),
+		unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return false, errno
 	}
-	defer unix.Close(fd)
-	now, err := Identify(fd)
-	if err != nil {
-		return Report{StepScript, err.(syscall.Errno)}
-	}
-	if now != p.identity {
-		return Report{StepScript, 0}
-	}
-	return Report{}
+	_, _, errno = unix.RawSyscall(unix.SYS_FSTAT, fd, uintptr(unsafe.Pointer(&h.stat)), 0)
+	unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	return errno == 0 && identity(&h.stat) == h.head.identity, errno
 }
 
 // Identify returns the identity of the file behind fd.
@@ -103,5 +85,11 @@ func Identify(fd int) (Identity, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return Identity{}, err
 	}
-	return Identity{st.Dev, st.Ino, int64(st.Ctim.Sec), int64(st.Ctim.Nsec)}, nil
+	return identity(&st), nil
+}
+
+//go:nosplit
+//go:norace
+func identity(st *unix.Stat_t) Identity {
+	return Identity{st.Dev, st.Ino, int64(st.Ctim.Sec), int64(st.Ctim.Nsec)}
 }

@@ -38,17 +38,14 @@ func (s Step) String() string {
 // ReportSize is the length of an encoded Report.
 const ReportSize = 5
 
-// Report is a helper's last word when it could not become the program. A
-// helper that could says nothing: its end of the connection closes by exec.
+// Report is a helper's last word when it could not become the program: the
+// step and a big-endian errno. A helper that could says nothing: its end of the
+// connection closes by exec.
 type Report struct {
 	Step Step
 	// Errno is 0 for a script that is no longer the approved one, and for a
 	// message that cannot be read.
 	Errno syscall.Errno
-}
-
-func (r Report) encode() []byte {
-	return binary.BigEndian.AppendUint32([]byte{byte(r.Step)}, uint32(r.Errno))
 }
 
 // DecodeReport reads a report of ReportSize bytes.

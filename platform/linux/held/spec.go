@@ -2,11 +2,28 @@
 
 package held
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+	"unsafe"
+)
 
-// MaxSpec bounds an encoded Spec in bytes: argv and names (128 KiB), the
-// environment, and room to spare.
-const MaxSpec = 1 << 20
+// Limits of a Spec.
+const (
+	// MaxSpec bounds the strings and groups, encoded, in bytes: argv and names
+	// (128 KiB), the environment, and room to spare.
+	MaxSpec = 1 << 20
+	// MaxStrings bounds the entries of argv and environment together.
+	MaxStrings = 33 << 10
+)
+
+// Errors of Encode.
+var (
+	ErrTooBig = errors.New("arguments and environment are too big")
+	ErrNoArgv = errors.New("no argv: programs count on argv[0] (CVE-2021-4034)")
+	ErrNUL    = errors.New("a NUL byte would cut a string short")
+)
 
 // Descriptors that travel with a Spec, in this order. Terminal is sent only if
 // the Spec says so.
@@ -40,119 +57,52 @@ type Spec struct {
 	Env      []string
 }
 
-// Encode returns s behind its length, ready to send.
-func (s *Spec) Encode() []byte {
-	size := 4 + 1 + 8 + 4 + 4*len(s.Groups) + 4 + len(s.Script) + 32 + 8
-	for _, list := range [][]string{s.Argv, s.Env} {
-		for _, item := range list {
-			size += 4 + len(item)
-		}
-	}
-	b := make([]byte, 4, size)
-	binary.BigEndian.PutUint32(b, uint32(size-4))
-	var terminal byte
-	if s.Terminal {
-		terminal = 1
-	}
-	b = append(b, terminal)
-	b = binary.BigEndian.AppendUint32(b, s.UID)
-	b = binary.BigEndian.AppendUint32(b, s.GID)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Groups)))
+// head is how a message begins; groups, then script, argv and environment, each
+// string ended by NUL, follow. Both ends are one build on one machine, so
+// numbers are in its own order, and the helper reads them where they lie.
+type head struct {
+	size             uint32 // of what follows, in bytes
+	uid, gid         uint32
+	groups           uint32 // how many
+	argv, env        uint32 // how many
+	terminal, script uint32 // 1 if there is one
+	identity         Identity
+}
+
+const headSize = int(unsafe.Sizeof(head{}))
+
+// Encode returns s as a helper reads it.
+func (s *Spec) Encode() ([]byte, error) {
+	body := make([]byte, 0, 4096)
 	for _, gid := range s.Groups {
-		b = binary.BigEndian.AppendUint32(b, gid)
+		body = binary.NativeEndian.AppendUint32(body, gid)
 	}
-	b = appendString(b, s.Script)
-	b = binary.BigEndian.AppendUint64(b, s.Identity.Device)
-	b = binary.BigEndian.AppendUint64(b, s.Identity.Inode)
-	b = binary.BigEndian.AppendUint64(b, uint64(s.Identity.ChangeSec))
-	b = binary.BigEndian.AppendUint64(b, uint64(s.Identity.ChangeNsec))
-	for _, list := range [][]string{s.Argv, s.Env} {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
+	lists := [][]string{nil, s.Argv, s.Env}
+	h := head{
+		uid: s.UID, gid: s.GID, groups: uint32(len(s.Groups)),
+		argv: uint32(len(s.Argv)), env: uint32(len(s.Env)), identity: s.Identity,
+	}
+	if s.Terminal {
+		h.terminal = 1
+	}
+	if s.Script != "" {
+		h.script = 1
+		lists[0] = []string{s.Script}
+	}
+	for _, list := range lists {
 		for _, item := range list {
-			b = appendString(b, item)
+			if strings.IndexByte(item, 0) >= 0 {
+				return nil, ErrNUL
+			}
+			body = append(append(body, item...), 0)
 		}
 	}
-	return b
-}
-
-func appendString(b []byte, s string) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
-	return append(b, s...)
-}
-
-// Decode reads what Encode wrote, without the length in front. ok is false if
-// b is anything else.
-func Decode(b []byte) (s Spec, ok bool) {
-	r := reader{rest: b}
-	s.Terminal = r.bool()
-	s.UID, s.GID = r.uint32(), r.uint32()
-	for range r.count(4) {
-		s.Groups = append(s.Groups, r.uint32())
+	if len(s.Argv) == 0 {
+		return nil, ErrNoArgv
 	}
-	s.Script = r.string()
-	s.Identity = Identity{
-		Device: r.uint64(), Inode: r.uint64(),
-		ChangeSec: int64(r.uint64()), ChangeNsec: int64(r.uint64()),
+	if len(body) > MaxSpec || len(s.Argv)+len(s.Env) > MaxStrings {
+		return nil, ErrTooBig
 	}
-	s.Argv = r.strings()
-	s.Env = r.strings()
-	return s, !r.failed && len(r.rest) == 0 && len(s.Argv) > 0
-}
-
-// reader takes fields until one does not fit; then all that follow are zero.
-type reader struct {
-	rest   []byte
-	failed bool
-}
-
-func (r *reader) take(n uint32) []byte {
-	if r.failed || uint64(n) > uint64(len(r.rest)) {
-		r.failed = true
-		return nil
-	}
-	part := r.rest[:n]
-	r.rest = r.rest[n:]
-	return part
-}
-
-func (r *reader) bool() bool {
-	b := r.take(1)
-	r.failed = r.failed || b[0] > 1
-	return !r.failed && b[0] == 1
-}
-
-func (r *reader) uint32() uint32 {
-	if b := r.take(4); b != nil {
-		return binary.BigEndian.Uint32(b)
-	}
-	return 0
-}
-
-func (r *reader) uint64() uint64 {
-	if b := r.take(8); b != nil {
-		return binary.BigEndian.Uint64(b)
-	}
-	return 0
-}
-
-// count reads a count of items of at least size bytes each, so that a small
-// message cannot ask for a large table.
-func (r *reader) count(size uint64) uint32 {
-	n := r.uint32()
-	if uint64(n)*size > uint64(len(r.rest)) {
-		r.failed = true
-		return 0
-	}
-	return n
-}
-
-func (r *reader) string() string { return string(r.take(r.uint32())) }
-
-func (r *reader) strings() []string {
-	n := r.count(4)
-	list := make([]string, 0, n)
-	for range n {
-		list = append(list, r.string())
-	}
-	return list
+	h.size = uint32(len(body))
+	return append(unsafe.Slice((*byte)(unsafe.Pointer(&h)), headSize), body...), nil
 }

@@ -1,0 +1,268 @@
+//go:build linux
+
+package held
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The functions in this file and in exec.go run in a process that was forked
+// from a Go program and has only the forking thread: whatever the others held
+// locked stays locked. As in package syscall's own fork, nothing here may need
+// the runtime: no allocation, no growing of the stack, no scheduling. So every
+// function is nosplit, memory was set aside before the fork, and system calls
+// are raw.
+
+// exitUnused is the status of a helper that ran nothing.
+const exitUnused = 125
+
+// helper is all the memory that a helper uses. Pages that a short spec does
+// not reach are never touched.
+type helper struct {
+	conn int // its descriptor of the connection; the seed's has the same number
+
+	// The message lies here as it was received.
+	head head
+	body [MaxSpec]byte
+
+	strings [MaxStrings + 2]*byte // argv, nil, environment, nil
+	env     int                   // where the environment begins in strings
+	script  *byte                 // nil for a binary
+
+	header  unix.Msghdr
+	vector  unix.Iovec
+	control struct {
+		unix.Cmsghdr
+		files [maxFiles]int32
+	}
+	stat   unix.Stat_t
+	pause  unix.Timespec
+	report [ReportSize]byte
+	byte   byte
+	empty  byte // the empty path
+}
+
+func newHelper(conn int) *helper {
+	h := &helper{conn: conn}
+	h.vector.Base = (*byte)(unsafe.Pointer(&h.head))
+	h.header.Iov, h.header.Iovlen = &h.vector, 1
+	h.header.Control = (*byte)(unsafe.Pointer(&h.control))
+	return h
+}
+
+// cloneArgs is struct clone_args of the kernel, up to its cgroup field.
+type cloneArgs struct {
+	flags uint64
+	_     [9]uint64
+	group uint64
+}
+
+// fork makes a helper of files, its connection and perhaps its cgroup, and
+// returns its pid. The helper is a child of the service, not of the seed.
+func (h *helper) fork(files []int) (pid uintptr, errno syscall.Errno) {
+	conn, group := files[0], -1
+	if len(files) == 1 {
+		pid, _, errno = unix.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	} else {
+		group = files[1]
+		args := cloneArgs{flags: unix.CLONE_PARENT | unix.CLONE_INTO_CGROUP, group: uint64(group)}
+		pid, _, errno = unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&args)), unsafe.Sizeof(args), 0)
+	}
+	if errno == 0 && pid == 0 {
+		h.main(conn, group)
+	}
+	return pid, errno
+}
+
+// main is the helper. On its connection it gets one message, then one byte
+// that releases it. Anything else, end of file first of all, ends it without
+// a trace. It does not return.
+//
+//go:nosplit
+//go:norace
+func (h *helper) main(conn, group int) {
+	unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
+	unix.RawSyscall(unix.SYS_DUP3, uintptr(conn), uintptr(h.conn), unix.O_CLOEXEC)
+	unix.RawSyscall(unix.SYS_CLOSE, uintptr(conn), 0, 0)
+	if group >= 0 {
+		unix.RawSyscall(unix.SYS_CLOSE, uintptr(group), 0, 0)
+	}
+	step, errno := StepSpec, syscall.Errno(0)
+	if h.receive() && h.parse() {
+		step, errno = h.become()
+	}
+	h.report[0] = byte(step)
+	for i := range 4 {
+		h.report[1+i] = byte(errno >> (24 - 8*i))
+	}
+	// The service may be gone; then nobody needs to know.
+	unix.RawSyscall6(unix.SYS_SENDTO, uintptr(h.conn), uintptr(unsafe.Pointer(&h.report)), ReportSize, unix.MSG_NOSIGNAL, 0, 0)
+	exit()
+}
+
+//go:nosplit
+//go:norace
+func exit() {
+	for {
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, exitUnused, 0, 0)
+	}
+}
+
+// receive reads a message and the descriptors that came with its first byte.
+// End of file means that the service is gone, or has no use for this helper.
+//
+//go:nosplit
+//go:norace
+func (h *helper) receive() bool {
+	h.vector.Len = uint64(headSize + len(h.body))
+	h.header.Controllen = uint64(unsafe.Sizeof(h.control))
+	var have uintptr
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(h.conn), uintptr(unsafe.Pointer(&h.header)), unix.MSG_CMSG_CLOEXEC)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 || n == 0 {
+			exit()
+		}
+		have = n
+		break
+	}
+	if have < uintptr(headSize) || h.header.Flags&unix.MSG_CTRUNC != 0 || uintptr(h.head.size) > uintptr(len(h.body)) {
+		return false
+	}
+	for have < uintptr(headSize)+uintptr(h.head.size) {
+		rest := uintptr(headSize) + uintptr(h.head.size) - have
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(h.conn), uintptr(unsafe.Pointer(&h.head))+have, rest)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 || n == 0 {
+			exit()
+		}
+		have += n
+	}
+	files := uint64(FileTerminal)
+	if h.head.terminal == 1 {
+		files = maxFiles
+	}
+	return have == uintptr(headSize)+uintptr(h.head.size) &&
+		h.control.Level == unix.SOL_SOCKET && h.control.Type == unix.SCM_RIGHTS &&
+		h.control.Len == uint64(unix.SizeofCmsghdr)+4*files
+}
+
+// parse points script and strings at what is in body.
+//
+//go:nosplit
+//go:norace
+func (h *helper) parse() bool {
+	m := &h.head
+	at := uint64(m.groups) * 4
+	if m.argv == 0 || uint64(m.argv)+uint64(m.env) > MaxStrings || m.terminal > 1 || m.script > 1 {
+		return false
+	}
+	h.script = nil
+	if m.script == 1 {
+		if h.script, at = h.text(at); h.script == nil {
+			return false
+		}
+	}
+	next := 0
+	for _, count := range [2]uint32{m.argv, m.env} {
+		h.env = next // when the loop ends
+		for range count {
+			if h.strings[next], at = h.text(at); h.strings[next] == nil {
+				return false
+			}
+			next++
+		}
+		h.strings[next] = nil
+		next++
+	}
+	return at == uint64(m.size)
+}
+
+// text returns the string that begins at an offset of body, nil if none ends
+// there, and where the next begins.
+//
+//go:nosplit
+//go:norace
+func (h *helper) text(at uint64) (*byte, uint64) {
+	size := uint64(h.head.size)
+	for end := at; end < size; end++ {
+		if h.body[end] == 0 {
+			return &h.body[at], end + 1
+		}
+	}
+	return nil, at
+}
+
+// become turns this process into the program and returns only if that is not
+// possible.
+//
+//go:nosplit
+//go:norace
+func (h *helper) become() (Step, syscall.Errno) {
+	files := &h.control.files
+	for i := range 3 {
+		if _, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(files[FileStdin+i]), uintptr(i), 0); errno != 0 {
+			return StepDescriptors, errno
+		}
+	}
+	if h.head.terminal == 1 {
+		if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(files[FileTerminal]), unix.TIOCSCTTY, 0); errno != 0 {
+			return StepTerminal, errno
+		}
+	}
+	h.awaitRelease()
+	if step, errno := h.assume(); errno != 0 {
+		return step, errno
+	}
+	// As the target user: somebody's right to be in a directory is not lent to
+	// another.
+	if _, _, errno := unix.RawSyscall(unix.SYS_FCHDIR, uintptr(files[FileDir]), 0, 0); errno != 0 {
+		return StepDir, errno
+	}
+	return h.exec()
+}
+
+// awaitRelease waits for the byte that lets the program run. End of file means
+// that the service is gone and nobody would know what ran.
+//
+//go:nosplit
+//go:norace
+func (h *helper) awaitRelease() {
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(h.conn), uintptr(unsafe.Pointer(&h.byte)), 1)
+		if errno == 0 && n == 1 {
+			return
+		}
+		if errno != unix.EINTR {
+			exit()
+		}
+	}
+}
+
+// assume takes the target's groups and ids. Until here the helper is root, so
+// the target user can neither signal, stop nor trace it while it waits.
+//
+//go:nosplit
+//go:norace
+func (h *helper) assume() (Step, syscall.Errno) {
+	m := &h.head
+	groups := uintptr(unsafe.Pointer(&h.body))
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(m.groups), groups, 0); errno != 0 {
+		return StepGroups, errno
+	}
+	gid, uid := uintptr(m.gid), uintptr(m.uid)
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid); errno != 0 {
+		return StepGroups, errno
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); errno != 0 {
+		return StepUser, errno
+	}
+	return 0, 0
+}
