@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kpm/core/wire"
+	"kpm/launcher/journal"
+)
+
+func auditCommand(o *options) *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "audit",
+		Short: "Verify and read the journal of elevations",
+		Long: `Verify and read the journal of elevations.
+
+The journal can be read by the service account only: run this as root. It needs
+no running service.`,
+	}, verifyCommand(o), tailCommand(o))
+}
+
+func verifyCommand(o *options) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check that nobody changed or removed a record",
+		Long: `Check every record against the one before it and against the head.
+
+The first fault is reported with file, line and record; what comes after it is
+not read. Faults that the service noted when it started are reported too. The
+service may be running.`,
+		Example: "  KeeperAdminCLI audit verify\n  KeeperAdminCLI audit verify --root /srv/agent --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			layout, err := o.layout()
+			if err != nil {
+				return err
+			}
+			report, err := journal.Verify(cmd.Context(), layout.Audit(), layout.State())
+			if err != nil {
+				return err
+			}
+			if err := printReport(cmd.OutOrStdout(), report, asJSON); err != nil {
+				return err
+			}
+			if report.Fault != nil || len(report.Noted) > 0 {
+				return errFault
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func printReport(w io.Writer, r journal.Report, asJSON bool) error {
+	if asJSON {
+		data, err := json.Marshal(r)
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%s\n", ascii(data))
+		}
+		return err
+	}
+	var b strings.Builder
+	for _, noted := range r.Noted {
+		fmt.Fprintf(&b, "noted by the service: %s\n", noted)
+	}
+	if f := r.Fault; f != nil {
+		fmt.Fprintf(&b, "FAULT in %s", f.File)
+		if f.Line > 0 {
+			fmt.Fprintf(&b, ", line %d, record %d", f.Line, f.Seq)
+		}
+		fmt.Fprintf(&b, "\n  found:    %s\n  expected: %s\n%d records before it are unbroken\n", f.Found, f.Expected, r.Records)
+	} else {
+		fmt.Fprintf(&b, "unbroken: records %d to %d in %d segments, head at %d\n", r.First, r.Last, r.Segments, r.Head)
+	}
+	if r.Unfinished > 0 {
+		fmt.Fprintf(&b, "a last line of %d bytes is unfinished: the service is writing it, or was ended while it did\n", r.Unfinished)
+	}
+	_, err := io.WriteString(w, printableLines(b.String()))
+	return err
+}
+
+func tailCommand(o *options) *cobra.Command {
+	var n int
+	var follow, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "tail",
+		Short: "Show the last records",
+		Long: `Show the last records, one per line.
+
+Characters that could move the cursor or hide text are replaced; with --json
+they are escaped, and nothing is lost.`,
+		Example: "  KeeperAdminCLI audit tail -n 100\n  KeeperAdminCLI audit tail -f\n  KeeperAdminCLI audit tail -n 1000 --json | jq 'select(.type==\"denied\")'",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if n < 0 {
+				return fmt.Errorf("-n is %d, expected 0 or more", n)
+			}
+			layout, err := o.layout()
+			if err != nil {
+				return err
+			}
+			return tail(cmd.Context(), cmd.OutOrStdout(), layout.Audit(), n, follow, asJSON)
+		},
+	}
+	cmd.Flags().IntVarP(&n, "lines", "n", 20, "how many records")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new records until interrupted")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the records as they are written")
+	return cmd
+}
+
+func tail(ctx context.Context, w io.Writer, dir string, n int, follow, asJSON bool) error {
+	return journal.Tail(ctx, dir, n, follow, func(line []byte, r journal.Record) error {
+		text := string(ascii(line))
+		if !asJSON {
+			text = wire.Printable(describe(r))
+		}
+		_, err := fmt.Fprintln(w, text)
+		return err
+	})
+}
+
+// describe is a record on one line, for people.
+func describe(r journal.Record) string {
+	b := []string{r.Time.Local().Format("2006-01-02 15:04:05.000"), fmt.Sprintf("%-10s", r.Type)}
+	add := func(name, value string) {
+		if value != "" {
+			b = append(b, name+"="+value)
+		}
+	}
+	add("request", string(r.Request))
+	add("user", r.User)
+	add("target", r.Target)
+	if r.Program != nil {
+		add("program", r.Program.Path)
+	}
+	if r.Argv != nil {
+		quoted := make([]string, len(r.Argv))
+		for i, arg := range r.Argv {
+			quoted[i] = strconv.Quote(arg)
+		}
+		add("argv", "["+strings.Join(quoted, " ")+"]")
+	}
+	add("directory", r.Directory)
+	add("by", r.By)
+	add("cause", r.Cause)
+	for _, p := range r.Policies {
+		add("policy", strconv.Quote(p.Name))
+	}
+	for _, c := range r.Controls {
+		add("control", string(c))
+	}
+	if r.Child != nil {
+		add("process", r.Child.ID().String())
+	}
+	if r.Exit != nil {
+		add("status", strconv.Itoa(r.Exit.Shell()))
+		add("after", (time.Duration(r.Millis) * time.Millisecond).String())
+	}
+	if r.Killed > 0 {
+		add("killed", strconv.Itoa(r.Killed))
+	}
+	if r.Message != "" {
+		add("message", strconv.Quote(r.Message))
+	}
+	if len(r.Open) > 0 {
+		add("open", strconv.Itoa(len(r.Open)))
+	}
+	if r.Cut > 0 {
+		add("cut", strconv.FormatInt(r.Cut, 10))
+	}
+	add("fault", r.Fault)
+	return strings.Join(b, " ")
+}
+
+// ascii escapes what is not ASCII in a JSON text, and changes nothing that it
+// says: records hold what users typed, and a terminal must survive it.
+func ascii(text []byte) []byte {
+	var b []byte
+	for _, r := range string(text) {
+		switch {
+		case r < 0x7f:
+			b = append(b, byte(r))
+		case r > 0xffff:
+			r -= 0x10000
+			b = fmt.Appendf(b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		}
+	}
+	return b
+}
+
+// printableLines is wire.Printable for text of several lines.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = wire.Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,5 @@
+package main
+
+import "kpm/platform/linux"
+
+func protectedRoot(path string) error { return linux.Files{}.ProtectedRoot(path) }
