@@ -1,0 +1,244 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"kpm/core"
+)
+
+// Errors of the service's own end of the bus.
+var (
+	// ErrRefused is wrapped by every refusal of the authority check.
+	ErrRefused = errors.New("refused")
+	// ErrBusy means that some subscriber's queue was full: that subscriber
+	// missed the message, and was cut if it is a connection.
+	ErrBusy = errors.New("a subscriber's queue is full")
+	// ErrClosed means that the broker has been closed.
+	ErrClosed = errors.New("the broker is closed")
+)
+
+// Registry knows every process that the service launched.
+type Registry interface {
+	// Identify says who is at the other end, and the root of the launch group
+	// it lives in (zero if none). It must be safe for concurrent use.
+	Identify(peer core.Peer) (core.Principal, core.ProcessID)
+}
+
+// Topics knows what plugins and jobs declared in their own files.
+type Topics interface {
+	// Declared returns the topic filters p may publish to and subscribe to; a
+	// plugin's primary Subscription.Topic is one of the latter. It is asked
+	// once per connection: after a change, Disconnect the principal.
+	Declared(p core.Principal) (publish, subscribe []string)
+	// Token returns the secret that a job run's client id must carry when
+	// RequireJobToken is on; empty means that none would do.
+	Token(p core.Principal) string
+}
+
+// Requests knows the state of requests by the names of docs/wire.md.
+type Requests interface {
+	// State is called while a message is checked, on the publisher's
+	// goroutine: it must not wait for the bus.
+	State(id core.RequestID) (string, bool)
+}
+
+// Config is what a Broker needs. TLS may be nil if ServeTLS is not used, the
+// callbacks and Log may be nil; the rest is required.
+type Config struct {
+	TLS      *tls.Config
+	Peers    core.Peers
+	Registry Registry
+	Topics   Topics
+	Requests Requests
+	// Self is the service's own process; it never connects to itself.
+	Self            core.ProcessID
+	RequireJobToken bool
+
+	// OnConnected is called when the first connection of a launch group is
+	// accepted, OnDisconnected when the last one has ended, OnSubscribed for
+	// each granted filter. Arrivals and departures are reported one at a time
+	// and in order, on a connection's own goroutine: the callbacks must not
+	// wait for another connection.
+	OnConnected    func(p core.Principal, root core.ProcessID)
+	OnSubscribed   func(p core.Principal, filter string)
+	OnDisconnected func(p core.Principal, root core.ProcessID)
+
+	Log *slog.Logger
+}
+
+// Broker is a running bus. Make one with New; it serves nothing before
+// ServeTLS or ServeLocal.
+type Broker struct {
+	cfg    Config
+	server *mqtt.Server
+	stats  counters
+
+	// Questions that may still be answered. The service's own have a table of
+	// their own, so that no plugin can use up its room by asking.
+	serviceReplies, otherReplies *permits
+
+	local atomic.Pointer[[]*subscription] // the service's own, copied on write
+
+	mu        sync.Mutex
+	closed    bool
+	done      chan struct{} // closed by Close
+	listeners []net.Listener
+	conns     map[*conn]struct{}
+	waiting   map[core.UserID]int // connections before CONNECT
+	ids       map[string]*conn    // live client ids
+	owned     map[core.Principal]int
+	wg        sync.WaitGroup
+
+	presence sync.Mutex // held while arrivals and departures are reported
+	present  map[group]int
+
+	strangers limiter // logs about connections that were not admitted
+}
+
+// group is what OnConnected and OnDisconnected speak of.
+type group struct {
+	principal core.Principal
+	root      core.ProcessID
+}
+
+// New returns a broker without listeners.
+func New(cfg Config) (*Broker, error) {
+	if cfg.Peers == nil || cfg.Registry == nil || cfg.Topics == nil || cfg.Requests == nil {
+		return nil, errors.New("broker: Peers, Registry, Topics and Requests are required")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{
+		cfg:            cfg,
+		serviceReplies: newPermits(),
+		otherReplies:   newPermits(),
+		done:           make(chan struct{}),
+		conns:          map[*conn]struct{}{},
+		waiting:        map[core.UserID]int{},
+		ids:            map[string]*conn{},
+		owned:          map[core.Principal]int{},
+		present:        map[group]int{},
+	}
+	b.local.Store(&[]*subscription{})
+	b.server = mqtt.New(&mqtt.Options{
+		Capabilities: capabilities(),
+		// mochi logs whole packets, payloads included; what matters is logged
+		// by this package.
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err := b.server.AddHook(&hook{broker: b}, nil); err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	// mochi's Serve is never called: its housekeeping (retained messages,
+	// kept sessions, $SYS) has nothing to do here and would wake the machine
+	// every second, and its accept loop gives up at the first error.
+	return b, nil
+}
+
+func capabilities() *mqtt.Capabilities {
+	c := mqtt.NewDefaultServerCapabilities()
+	c.MaximumPacketSize = maxPacket
+	c.ReceiveMaximum = maxUnreleased
+	c.MaximumSessionExpiryInterval = 0
+	c.MaximumClientWritesPending = 1 // allocated per connection; deliveries have our own queue
+	c.MinimumProtocolVersion = 4
+	c.TopicAliasMaximum = 0
+	c.RetainAvailable = 0
+	c.SharedSubAvailable = 0
+	// Otherwise a client's own properties are sent back to it on every
+	// acknowledgement, multiplied.
+	c.Compatibilities.NoInheritedPropertiesOnAck = true
+	return c
+}
+
+// ServeTLS adds a listener whose clients speak TLS. It does not block. The
+// listener belongs to the broker from now on.
+func (b *Broker) ServeTLS(ln net.Listener) error {
+	if b.cfg.TLS == nil {
+		return errors.New("broker: ServeTLS: no TLS configuration")
+	}
+	return b.serveOn(ln, b.cfg.TLS)
+}
+
+// ServeLocal adds a listener whose clients the kernel names and who need no
+// TLS. Otherwise as ServeTLS.
+func (b *Broker) ServeLocal(ln net.Listener) error { return b.serveOn(ln, nil) }
+
+func (b *Broker) serveOn(ln net.Listener, config *tls.Config) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return fmt.Errorf("broker: serve: %w", ErrClosed)
+	}
+	b.listeners = append(b.listeners, ln)
+	b.wg.Go(func() { b.accept(ln, config) })
+	return nil
+}
+
+// Disconnect cuts every connection of p. Whoever ends a principal first makes
+// Registry.Identify stop naming it, then calls Disconnect: then none is left
+// and none can follow.
+func (b *Broker) Disconnect(p core.Principal) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.ids {
+		if c.principal == p {
+			c.cut()
+		}
+	}
+}
+
+// goodbye is a version 5 DISCONNECT, "server shutting down". Version 3.1.1 has
+// none.
+var goodbye = []byte{0xe0, 2, packets.ErrServerShuttingDown.Code, 0}
+
+// Close ends all listeners and connections and waits, at most until ctx is
+// done, for everything that the broker started. Version 5 clients are told.
+func (b *Broker) Close(ctx context.Context) error {
+	b.mu.Lock()
+	if !b.closed {
+		b.closed = true
+		close(b.done)
+		for _, ln := range b.listeners {
+			ln.Close()
+		}
+		polite := map[*conn]bool{}
+		for _, c := range b.ids {
+			if polite[c] = c.version == 5; polite[c] {
+				b.wg.Go(func() { // a write may take a while; the others do not wait for it
+					c.Conn.Write(goodbye)
+					c.cut()
+				})
+			}
+		}
+		for c := range b.conns {
+			if !polite[c] {
+				c.cut()
+			}
+		}
+	}
+	b.mu.Unlock()
+
+	ended := make(chan struct{})
+	go func() {
+		b.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("broker: close: %w", ctx.Err())
+	}
+}

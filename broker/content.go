@@ -1,0 +1,136 @@
+package broker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"kpm/core"
+	"kpm/core/wire"
+)
+
+// kind is a message type as the authority table tells them apart, in its words.
+type kind string
+
+const (
+	noKind       kind = ""
+	question     kind = "`PolicyRequest`"
+	ownQuestion  kind = "`PolicyRequest` without `RequestId`"
+	answer       kind = "`PolicyResponse`"
+	eventPending kind = "`CustomEvent` `PolicyEvaluationPending`"
+	eventLaunch  kind = "`CustomEvent` `LaunchPrivilegeElevation`"
+	eventStartup kind = "`CustomEvent` `Startup`"
+	eventOther   kind = "`CustomEvent` with another name"
+	jobCompleted kind = "`JobCompleted`"
+)
+
+// classify reads m's payload as its type demands and returns what kind of
+// message it is and which request it is about.
+func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
+	switch m.Type {
+	case wire.TypePolicyRequest:
+		var q wire.PolicyRequest
+		if err := m.Read(m.Type, &q); err != nil {
+			return noKind, "", err
+		}
+		if q.RequestID == "" && q.SealDigest == "" {
+			return ownQuestion, "", nil
+		}
+		return question, q.RequestID, nil
+	case wire.TypePolicyResponse:
+		var a wire.PolicyResponse
+		err := m.Read(m.Type, &a)
+		return answer, a.RequestID, err
+	case wire.TypeEvent:
+		var e wire.Event
+		if err := m.Read(m.Type, &e); err != nil {
+			return noKind, "", err
+		}
+		return classifyEvent(e)
+	case wire.TypeJobCompleted:
+		var done wire.JobCompleted
+		err := m.Read(m.Type, &done)
+		return jobCompleted, "", err
+	}
+	return noKind, "", fmt.Errorf("MessageType %q has no place here", brief(m.Type))
+}
+
+// classifyEvent ignores letter case: a reader that does too must not take a
+// plugin's "startup" for the service's.
+func classifyEvent(e wire.Event) (kind, core.RequestID, error) {
+	id, _ := e.Context["RequestId"].(string)
+	switch {
+	case e.Name == "":
+		return noKind, "", fmt.Errorf("EventName is missing: %w", wire.ErrMalformed)
+	case strings.EqualFold(e.Name, wire.EventPolicyEvaluationPending):
+		return eventPending, core.RequestID(id), nil
+	case strings.EqualFold(e.Name, wire.EventLaunch):
+		return eventLaunch, core.RequestID(id), nil
+	case strings.EqualFold(e.Name, wire.EventStartup):
+		return eventStartup, "", nil
+	}
+	return eventOther, "", nil
+}
+
+var errAmbiguous = errors.New("two keys of one object differ at most in letter case")
+
+// unambiguous refuses valid JSON in which some object has two keys that differ
+// at most in letter case. Of {"EventName": ..., "eventname": ...} this package
+// would check the one and another reader might obey the other.
+func unambiguous(data []byte) error {
+	type object map[string]struct{}
+	var open []object // nil for an array
+	atKey := false    // the next string is a key
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{':
+			open, atKey = append(open, object{}), true
+		case '[':
+			open, atKey = append(open, nil), false
+		case '}', ']':
+			open, atKey = open[:len(open)-1], false
+		case ',':
+			atKey = open[len(open)-1] != nil
+		case '"':
+			start := i
+			for i++; data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+			if !atKey {
+				continue
+			}
+			atKey = false
+			key := string(data[start+1 : i])
+			if strings.Contains(key, `\`) {
+				if err := json.Unmarshal(data[start:i+1], &key); err != nil {
+					return fmt.Errorf("%w: %w", wire.ErrMalformed, err)
+				}
+			}
+			key = fold(key)
+			if _, again := open[len(open)-1][key]; again {
+				return fmt.Errorf("%w: %w", wire.ErrMalformed, errAmbiguous)
+			}
+			open[len(open)-1][key] = struct{}{}
+		}
+	}
+	return nil
+}
+
+// fold maps strings to the same one exactly if strings.EqualFold holds, which is
+// how encoding/json matches keys with fields.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, s)
+}

@@ -1,0 +1,203 @@
+package broker
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"time"
+)
+
+// accept serves ln until it is closed. Every other error, such as too many open
+// files, passes: a broker that stopped accepting would silently end the bus.
+func (b *Broker) accept(ln net.Listener, config *tls.Config) {
+	pause := firstAcceptPause
+	for {
+		socket, err := ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			b.stats.acceptErrors.Add(1)
+			b.logStranger("broker cannot accept", "error", err)
+			select {
+			case <-time.After(pause):
+			case <-b.done:
+				return
+			}
+			pause = min(2*pause, longestAcceptPause)
+			continue
+		}
+		pause = firstAcceptPause
+		c := newConn(socket, config)
+		if !b.track(c) {
+			b.stats.refusedConnections.Add(1)
+			b.logStranger("broker is full", "connections", maxConnections)
+			c.cut()
+			continue
+		}
+		go b.serve(c) // ended by Close, through b.conns and b.wg
+	}
+}
+
+// track counts c in, or reports that there is no room.
+func (b *Broker) track(c *conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || len(b.conns) >= maxConnections {
+		return false
+	}
+	b.conns[c] = struct{}{}
+	b.wg.Add(1)
+	return true
+}
+
+// serve is the life of one connection, and leaves nothing of it behind.
+func (b *Broker) serve(c *conn) {
+	defer b.wg.Done()
+	err := b.establish(c)
+	c.Close()
+	if c.client != nil {
+		// mochi does this too, but not after a panic.
+		b.server.UnsubscribeClient(c.client)
+		if current, ok := b.server.Clients.Get(c.id); ok && current == c.client {
+			b.server.Clients.Delete(c.id)
+		}
+	}
+	if c.arrived {
+		if err != nil && c.will != nil {
+			b.publishWill(c)
+		}
+		<-c.out.ended
+		b.leave(c)
+	}
+	b.untrack(c)
+	b.cfg.Log.Debug("broker: connection ended", "principal", c.principal.String(), "client", c.id, "reason", err)
+}
+
+// establish hands c to mochi and returns when it has ended; nil means that the
+// client said goodbye.
+func (b *Broker) establish(c *conn) (err error) {
+	// mochi's codec indexes past the end of a version 5 SUBSCRIBE without its
+	// last byte (its issue 501). Without this, any admitted process could end
+	// the service with one packet.
+	defer func() {
+		if fault := recover(); fault != nil {
+			b.stats.faults.Add(1)
+			err = fmt.Errorf("broker: packet: %v", fault)
+			b.cfg.Log.Error("broker: a packet made the codec panic; its connection is cut",
+				"principal", c.principal.String(), "client", c.id, "fault", fault, "stack", string(debug.Stack()))
+		}
+	}()
+	c.peer, c.peerErr = b.cfg.Peers.Peer(c.socket)
+	if !b.await(c) {
+		b.stats.refusedConnections.Add(1)
+		b.logStranger("too many connections of one user have not sent CONNECT", "user", string(c.peer.User))
+		return errors.New("broker: too many connections before CONNECT")
+	}
+	if err := c.readConnectHeader(); err != nil {
+		return fmt.Errorf("broker: before CONNECT: %w", err)
+	}
+	return b.server.EstablishConnection("kpm", c)
+}
+
+// await counts c among its user's connections that have not sent CONNECT.
+func (b *Broker) await(c *conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting[c.peer.User] >= maxWaitingPerUser {
+		return false
+	}
+	b.waiting[c.peer.User]++
+	c.waiting = true
+	return true
+}
+
+// reserve makes c the one live connection with its client id. A connection that
+// has just been closed by its client may still be on its way out, as between
+// two commands of a script: it gets a moment.
+func (b *Broker) reserve(c *conn) *refusal {
+	timer := time.NewTimer(sameIDGrace)
+	defer timer.Stop()
+	for {
+		other, refused := b.tryReserve(c)
+		if refused != nil || other == nil {
+			return refused
+		}
+		select {
+		case <-other.gone:
+		case <-timer.C:
+			return refuse(codeClientID, "a live connection has client id %q", c.id)
+		case <-b.done:
+			return refuse(codeUnavailable, "the broker is closing")
+		}
+	}
+}
+
+func (b *Broker) tryReserve(c *conn) (other *conn, refused *refusal) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, refuse(codeUnavailable, "the broker is closing")
+	}
+	if other := b.ids[c.id]; other != nil {
+		return other, nil
+	}
+	// A job's tasks may run as a user and be under that user's control; they
+	// must not be able to take every connection.
+	if b.owned[c.principal] >= maxPerPrincipal {
+		return nil, refuse(codeQuota, "%s has %d connections", c.principal, maxPerPrincipal)
+	}
+	b.ids[c.id] = c
+	b.owned[c.principal]++
+	b.stopWaiting(c)
+	return nil, nil
+}
+
+func (b *Broker) untrack(c *conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.conns, c)
+	b.stopWaiting(c)
+	if b.ids[c.id] == c {
+		delete(b.ids, c.id)
+		decrement(b.owned, c.principal)
+	}
+	close(c.gone)
+}
+
+func (b *Broker) stopWaiting(c *conn) {
+	if c.waiting {
+		c.waiting = false
+		decrement(b.waiting, c.peer.User)
+	}
+}
+
+// arrive and leave report the first and the last connection of a launch group.
+func (b *Broker) arrive(c *conn) {
+	b.presence.Lock()
+	defer b.presence.Unlock()
+	g := group{c.principal, c.root}
+	b.present[g]++
+	if b.present[g] == 1 && b.cfg.OnConnected != nil {
+		b.cfg.OnConnected(g.principal, g.root)
+	}
+}
+
+func (b *Broker) leave(c *conn) {
+	b.presence.Lock()
+	defer b.presence.Unlock()
+	g := group{c.principal, c.root}
+	if decrement(b.present, g); b.present[g] == 0 && b.cfg.OnDisconnected != nil {
+		b.cfg.OnDisconnected(g.principal, g.root)
+	}
+}
+
+// decrement counts down and forgets what has reached zero, so that the maps do
+// not grow with every principal that ever was.
+func decrement[K comparable](counts map[K]int, key K) {
+	if counts[key]--; counts[key] <= 0 {
+		delete(counts, key)
+	}
+}

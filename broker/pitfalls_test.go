@@ -1,0 +1,453 @@
+package broker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kpm/core"
+	"kpm/core/wire"
+)
+
+// What mochi does wrong, or differently from what is needed here, and what this
+// package makes of it. More of them are tested where they belong: silent
+// sockets, claimed lengths, stalled and slow subscribers and errors of Accept in
+// listener_test.go, Wills at CONNECT, client ids and keep-alive in admit_test.go,
+// packet ids in outbox_test.go.
+
+// mochi publishes Wills without asking the ACL.
+func TestAWillIsAPublishLikeAnyOther(t *testing.T) {
+	for _, version := range bothVersions {
+		b := newBus(t)
+		heard := b.listenTo("#")
+		sub := b.admitted(logger, version)
+		sub.subscribe("KeeperLogger", 1)
+
+		connectWith := func(topic string) *raw {
+			r := newRaw(t, b.dial(bridge), version)
+			c := connecting{id: bridge.id(), willTopic: topic, willQos: 1, willRetain: true}
+			if code := r.connect(c); code != 0 {
+				t.Fatalf("CONNACK %#x", code)
+			}
+			return r
+		}
+		// Said when the connection breaks; not retained.
+		connectWith("KeeperLogger").Close()
+		if body := sub.expect("the Will", 0x30); !bytes.HasSuffix(body, []byte("gone")) {
+			t.Errorf("%q", body)
+		}
+		late := newRaw(t, b.dial(nosy), version)
+		late.connect(connecting{id: nosy.id()})
+		late.subscribe("KeeperLogger", 1)
+		late.alive() // and nothing was retained for it
+
+		// Not said after a goodbye.
+		polite := connectWith("KeeperLogger")
+		polite.send(packet(0xe0))
+		polite.ended("DISCONNECT")
+		// Not said if the right has gone in the meantime.
+		eventually(t, "gone", func() bool { return b.Stats().Clients == 2 })
+		b.publishWill(&conn{speaker: *logger.speaker(), will: &publication{topic: "KeeperLogger"}})
+		if got := b.Stats().RefusedWills; got != 1 {
+			t.Errorf("%d Wills were refused, want 1", got)
+		}
+		sub.alive()
+		select {
+		case got := <-heard:
+			t.Errorf("the service heard %q, which is no message", got)
+		default:
+		}
+		if got := b.Stats().Malformed; got != 1 {
+			t.Errorf("%d Wills were said, want 1", got)
+		}
+	}
+}
+
+// mochi delivers a message even if a hook answers its publish with an error, and
+// leaves a rejected one without acknowledgement: the client waits for ever.
+func TestARefusedPublishIsAcknowledgedAndNotDelivered(t *testing.T) {
+	for _, version := range bothVersions {
+		for _, topic := range []string{"Nosy/x", "$SYS/x", "$share/g/x", "KeeperPolicy", strings.Repeat("x", 2000)} {
+			b := newBus(t)
+			spy := b.admitted(nosy, version)
+			spy.subscribe("#", 2)
+			pub := b.admitted(bridge, version)
+			reason := func(ack []byte) byte {
+				if len(ack) > 2 {
+					return ack[2]
+				}
+				return 0
+			}
+			want := byte(0)
+			if version == 5 {
+				want = 0x87
+			}
+			pub.publish(topic, 0, 0, []byte("x"))
+			pub.publish(topic, 1, 1, []byte("x"))
+			if got := reason(pub.expect("PUBACK", 0x40)); got != want {
+				t.Errorf("PUBACK %#x, want %#x", got, want)
+			}
+			pub.publish(topic, 2, 2, []byte("x"))
+			if got := reason(pub.expect("PUBREC", 0x50)); got != want {
+				t.Errorf("PUBREC %#x, want %#x", got, want)
+			}
+			if version == 4 {
+				pub.send(packet(0x62, 0, 2))
+				pub.expect("PUBCOMP", 0x70)
+			}
+			pub.alive()
+			// The next permitted one is the first that anyone hears of.
+			pub.publish("KeeperLogger", 1, 2, []byte("permitted"))
+			pub.expect("PUBACK", 0x40)
+			if body := spy.expect("a delivery", 0x30); !bytes.HasSuffix(body, []byte("permitted")) {
+				t.Errorf("heard %q", body)
+			}
+			if s := b.Stats(); s.RefusedPublishes != 3 {
+				t.Errorf("%+v", s)
+			}
+		}
+	}
+}
+
+// mochi asks the ACL about the topic "" when an alias is used. There are none.
+func TestTopicAliasesAreRefused(t *testing.T) {
+	for name, topic := range map[string]string{"set": "KeeperLogger", "used": ""} {
+		b := newBus(t)
+		r := b.admitted(bridge, 5)
+		r.send(r.publication(0x30, topic, 0, []byte("x"), 0x23, 0, 1))
+		if body := r.expect("DISCONNECT", 0xe0); body[0] != 0x94 {
+			t.Errorf("%s: DISCONNECT %#x", name, body[0])
+		}
+		r.ended(name)
+	}
+}
+
+// mochi never sends an alias to us either: a client's offer is not taken up.
+func TestNoAliasIsUsedTowardsClients(t *testing.T) {
+	b := newBus(t)
+	sub := newRaw(t, b.dial(logger), 5)
+	sub.connect(connecting{id: logger.id(), properties: []byte{0x22, 0, 10}})
+	sub.subscribe("KeeperLogger", 0)
+	for range 2 {
+		if err := b.PublishAs(t.Context(), bridge.Principal, "KeeperLogger", []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if body := sub.expect("a delivery", 0x30); !bytes.HasPrefix(body, text("KeeperLogger")) {
+			t.Errorf("%q", body)
+		}
+	}
+}
+
+// mochi grants "$share/g/filter" and "$SYS/#" to whoever's ACL looks at prefixes.
+func TestDollarFiltersAreRefused(t *testing.T) {
+	for _, version := range bothVersions {
+		b := newBus(t)
+		r := b.admitted(nosy, version) // declares "#"
+		for _, filter := range []string{"$SYS/#", "$share/g/#", "$SHARE/g/KeeperPolicy", "$share/g/x", "$x", "a#", "a/+b", "", "a/#/b"} {
+			if code := r.subscribe(filter, 1); code < 0x80 {
+				t.Errorf("%q: SUBACK %#x", filter, code)
+			}
+		}
+		if got := b.Stats().RefusedSubscriptions; got != 9 {
+			t.Errorf("%d refusals counted", got)
+		}
+	}
+}
+
+// A filter that covers authority topics is granted if declared, and is blind to
+// them: the check of each delivery.
+func TestWildcardsAreBlindToAuthorityTopics(t *testing.T) {
+	b := newBus(t)
+	b.withRequests()
+	spy := b.admitted(nosy, 4)
+	for _, filter := range []string{"#", "+", "+/+/+"} {
+		if code := spy.subscribe(filter, 1); code != 1 {
+			t.Fatalf("%s: SUBACK %#x", filter, code)
+		}
+	}
+	question := b.ask(t, evaluating)
+	if err := b.Publish(t.Context(), wire.TopicEvents, envelope(t, wire.TypeEvent, service.Principal, event("Startup", ""))); err != nil {
+		t.Fatal(err)
+	}
+	pub := b.admitted(policy, 4)
+	pub.publish(wire.ReplyTopic(service.Principal, string(evaluating)), 1, 1,
+		message(t, wire.TypePolicyResponse, policy.Principal, wire.PolicyResponse{RequestID: evaluating}, answering(question)))
+	pub.expect("PUBACK", 0x40)
+	pub.publish("KeeperLogger", 1, 1, []byte("hello"))
+	if body := spy.expect("a delivery", 0x30); !bytes.HasPrefix(body, text("KeeperLogger")) {
+		t.Errorf("heard %q", body)
+	}
+	if got := b.Stats().RefusedPublishes; got != 0 {
+		t.Errorf("%d publishes were refused", got)
+	}
+}
+
+// mochi keeps what is published with the retain flag.
+func TestNothingIsRetained(t *testing.T) {
+	b := newBus(t)
+	pub := b.admitted(bridge, 4)
+	pub.send(pub.publication(0x33, "KeeperLogger", 1, []byte("keep me")))
+	pub.expect("PUBACK", 0x40)
+	sub := b.admitted(logger, 4)
+	sub.subscribe("KeeperLogger", 1)
+	sub.alive() // a retained message would have come first
+}
+
+// mochi keeps sessions without limit.
+func TestNoSessionIsKept(t *testing.T) {
+	for _, version := range bothVersions {
+		b := newBus(t)
+		path := b.local(logger)
+		keep := connecting{id: logger.id(), keepSession: true}
+		if version == 5 {
+			keep.properties = []byte{0x11, 0, 0, 1, 0} // session expiry
+		}
+		for range 2 {
+			r := newRaw(t, dialPath(t, path), version)
+			r.send(keep.encode(version))
+			if body := r.expect("CONNACK", 0x20); body[0] != 0 || body[1] != 0 {
+				t.Fatalf("CONNACK %x", body)
+			} else if version == 5 && !bytes.Contains(body, []byte{0x11, 0, 0, 0, 0}) {
+				t.Errorf("the CONNACK does not say that sessions end: %x", body)
+			}
+			r.alive() // and no message from before
+			r.subscribe("KeeperLogger", 1)
+			r.Close()
+			eventually(t, "gone", func() bool { return b.Stats().Clients == 0 })
+			if got := b.server.Clients.Len(); got != 0 {
+				t.Errorf("%d sessions kept", got)
+			}
+			if got := b.server.Topics.Subscribers("KeeperLogger").Subscriptions; len(got) != 0 {
+				t.Errorf("subscriptions kept: %v", got)
+			}
+			if err := b.PublishAs(t.Context(), bridge.Principal, "KeeperLogger", []byte("while away")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// mochi acknowledges before it delivers. Here an acknowledged message is in the
+// queue of everyone who is to get it.
+func TestAcknowledgedMeansQueued(t *testing.T) {
+	b := newBus(t)
+	release := make(chan struct{})
+	heard := make(chan struct{}, 1)
+	if err := b.Subscribe("KeeperLogger", func(core.Principal, string, wire.RequestMessage) {
+		heard <- struct{}{}
+		<-release
+	}); err != nil {
+		t.Fatal(err)
+	}
+	pub := b.admitted(bridge, 4)
+	pub.publish("KeeperLogger", 1, 1, line(t, bridge, "the handler is busy"))
+	pub.expect("PUBACK", 0x40)
+	receive(t, "the first message", heard)
+	for i := range 10 {
+		pub.publish("KeeperLogger", 1+byte(i%2), uint16(i+2), line(t, bridge, "x"))
+		pub.expect("PUBACK or PUBREC", 0x40+0x10*byte(i%2))
+		if got := len((*b.Broker.local.Load())[0].queue); got != i+1 {
+			t.Errorf("acknowledged message %d: %d are queued", i, got)
+		}
+	}
+	close(release)
+	for range 10 {
+		receive(t, "a message", heard)
+	}
+}
+
+// mochi's write loop ignores errors; the socket lives on without being written.
+func TestAFailedWriteClosesTheSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer there.Close()
+		if _, err := (impatient{here}).Write([]byte("nobody reads")); err == nil {
+			t.Fatal("no error")
+		}
+		if _, err := here.Write(nil); !errors.Is(err, net.ErrClosed) && err == nil {
+			t.Error("the socket is still open")
+		}
+	})
+}
+
+// mochi's codec panics on a version 5 SUBSCRIBE without its last byte, and the
+// panic ends the process (its issue 501).
+func TestAPacketThatMakesTheCodecPanic(t *testing.T) {
+	var log records
+	b := newBus(t, logTo(&log))
+	witness := b.admitted(logger, 4)
+	witness.subscribe("KeeperLogger", 1)
+	r := newRaw(t, b.dial(bridge), 5)
+	r.connect(connecting{id: bridge.id(), willTopic: "KeeperLogger"})
+	r.subscribe("MyBridge", 1)
+	r.send(packet(0x82, append([]byte{0, 1, 0}, text("MyBridge")...)...))
+	r.ended("the packet")
+	if body := witness.expect("the Will", 0x30); !bytes.HasSuffix(body, []byte("gone")) {
+		t.Errorf("%q", body)
+	}
+	eventually(t, "nothing left of it", func() bool { return b.Stats().Clients == 1 })
+	if got := b.server.Topics.Subscribers("MyBridge").Subscriptions; len(got) != 0 {
+		t.Errorf("its subscriptions are left: %v", got)
+	}
+	if s := b.Stats(); s.Faults != 1 {
+		t.Errorf("%+v", s)
+	}
+	if !strings.Contains(log.String(), "made the codec panic") {
+		t.Errorf("log: %s", log.String())
+	}
+	b.admitted(bridge, 5).alive()
+}
+
+// mochi sends a version 5 publisher's own user properties back with every
+// acknowledgement.
+func TestAcknowledgementsEchoNothing(t *testing.T) {
+	b := newBus(t)
+	r := b.admitted(bridge, 5)
+	property := append([]byte{0x26}, append(text("key"), text("value")...)...)
+	r.send(r.publication(0x32, "KeeperLogger", 1, nil, property...))
+	if body := r.expect("PUBACK", 0x40); len(body) > 4 {
+		t.Errorf("PUBACK %x", body)
+	}
+}
+
+// mochi sets no bound to the subscriptions of a client.
+func TestSubscriptionsAreBounded(t *testing.T) {
+	b := newBus(t)
+	r := b.admitted(nosy, 4)
+	body := []byte{0, 1}
+	for i := range maxSubscriptions + 10 {
+		body = append(append(body, text(fmt.Sprint("t", i))...), 1)
+	}
+	r.send(packet(0x82, body...))
+	codes := r.expect("SUBACK", 0x90)[2:]
+	for i, code := range codes {
+		if want := byte(1); i >= maxSubscriptions {
+			want = 0x80
+			if code != want {
+				t.Errorf("filter %d: %#x", i, code)
+			}
+		} else if code != want {
+			t.Errorf("filter %d: %#x", i, code)
+		}
+	}
+	if code := r.subscribe("t0", 2); code != 2 {
+		t.Errorf("again: %#x", code)
+	}
+}
+
+// mochi lets a publisher leave QoS 2 messages unreleased: each is remembered.
+func TestUnreleasedMessagesAreBounded(t *testing.T) {
+	b := newBus(t)
+	r := b.admitted(bridge, 4)
+	var flood bytes.Buffer
+	for id := range maxUnreleased + 1 {
+		flood.Write(r.publication(0x34, "KeeperLogger", uint16(id+1), nil))
+	}
+	go r.Write(flood.Bytes()) // ends with the connection
+	recs := 0
+	for {
+		first, _, err := r.next()
+		if err != nil {
+			break
+		}
+		if first == 0x50 {
+			recs++
+		}
+	}
+	if recs != maxUnreleased {
+		t.Errorf("%d messages were taken", recs)
+	}
+}
+
+// A duplicate of an unreleased QoS 2 message is not delivered again.
+func TestADuplicateIsNotDelivered(t *testing.T) {
+	for _, version := range bothVersions {
+		b := newBus(t)
+		heard := b.listenTo("#")
+		r := b.admitted(bridge, version)
+		for _, first := range []byte{0x34, 0x3c, 0x3c} {
+			r.send(r.publication(first, "KeeperLogger", 7, line(t, bridge, "once")))
+			r.expect("PUBREC", 0x50)
+		}
+		r.send(packet(0x62, 0, 7))
+		r.expect("PUBCOMP", 0x70)
+		r.send(r.publication(0x34, "KeeperLogger", 7, line(t, bridge, "twice")))
+		r.expect("PUBREC", 0x50)
+		expectHeard(t, heard, "MyBridge KeeperLogger once")
+		expectHeard(t, heard, "MyBridge KeeperLogger twice")
+	}
+}
+
+// A second CONNECT ends the connection, and its client id is not changed by it.
+func TestASecondConnectIsFatal(t *testing.T) {
+	for _, version := range bothVersions {
+		b := newBus(t)
+		r := b.admitted(bridge, version)
+		r.send(connecting{id: policy.id()}.encode(version))
+		r.ended("a second CONNECT")
+	}
+}
+
+// Refusals are logged, so many and no more; each is counted.
+func TestRefusalsAreLoggedWithinReason(t *testing.T) {
+	var log records
+	bubble(t, func(t *testing.T, b *bus, ln *pipes) {
+		r := newRaw(t, ln.connect(bridge, nil), 4)
+		defer r.Close()
+		r.connect(connecting{id: bridge.id()})
+		flood := func(n int) {
+			for range n {
+				r.publish("Nosy/\x1b[31mx", 1, 1, []byte("x"))
+				r.expect("PUBACK", 0x40)
+			}
+		}
+		flood(100)
+		time.Sleep(logWindow)
+		flood(1)
+		if got := strings.Count(log.String(), "publish refused"); got != logPerWindow+1 {
+			t.Errorf("%d records", got)
+		}
+		if !strings.Contains(log.String(), "suppressed=90") || strings.Contains(log.String(), "\x1b") {
+			t.Errorf("log: %s", log.String())
+		}
+		if got := b.Stats().RefusedPublishes; got != 101 {
+			t.Errorf("%d counted", got)
+		}
+	}, logTo(&log))
+}
+
+// NoLocal, subscription identifiers and message properties of version 5 survive
+// our own delivery.
+func TestVersion5Delivery(t *testing.T) {
+	b := newBus(t)
+	r := b.admitted(nosy, 5)
+	subscribe := func(id byte, filter string, options byte) {
+		r.send(packet(0x82, append(append([]byte{0, 1, 2, 0x0b, id}, text(filter)...), options)...))
+		r.expect("SUBACK", 0x90)
+	}
+	subscribe(7, "mine/+", 0x04|1)
+	subscribe(9, "x", 1)
+	subscribe(8, "+", 2)
+	r.publish("mine/1", 0, 0, []byte("not to myself"))
+	properties := bytes.Join([][]byte{
+		{0x08}, text("x/reply"), // response topic
+		{0x09}, text("correlation"), // correlation data
+		{0x26}, text("k"), text("v"), // user property
+		{0x02, 0, 0, 0, 60}, // expiry
+	}, nil)
+	r.send(r.publication(0x30, "x", 0, []byte("to myself"), properties...))
+	body := r.expect("a delivery", 0x30)
+	for _, want := range [][]byte{text("x"), text("x/reply"), text("correlation"), []byte("to myself"), {0x0b, 8}, {0x0b, 9}, append(text("k"), text("v")...), {0x02, 0, 0, 0}} {
+		if !bytes.Contains(body, want) {
+			t.Errorf("%q is missing in %q", want, body)
+		}
+	}
+	if bytes.Contains(body, []byte{0x0b, 7}) {
+		t.Errorf("an identifier too many: %q", body)
+	}
+}
