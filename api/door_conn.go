@@ -1,0 +1,227 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"kpm/core"
+	"kpm/core/door"
+	"kpm/core/wire"
+	"kpm/launcher"
+)
+
+// maxFiles is how many descriptors a request carries at most.
+const maxFiles = 5
+
+// maxAnswer bounds what a person may type at a prompt, in bytes.
+const maxAnswer = 4 << 10
+
+// doorConn is one caller. Every write has a deadline, so that the service
+// never waits for a caller who does not read.
+type doorConn struct {
+	conn  core.DoorConn
+	write time.Duration // deadline of one frame
+
+	ctx  context.Context
+	gone context.CancelCauseFunc
+
+	sending sync.Mutex
+
+	mu       sync.Mutex
+	asked    int // prompts sent
+	answered int // answers received
+	answers  chan door.Answer
+
+	once sync.Once
+}
+
+var _ launcher.Caller = (*doorConn)(nil)
+
+func newDoorConn(conn core.DoorConn, write time.Duration) *doorConn {
+	return &doorConn{conn: conn, write: write, answers: make(chan door.Answer, 1)}
+}
+
+func (c *doorConn) close() { c.once.Do(func() { c.conn.Close() }) }
+
+// fileReader reads the byte stream and keeps the descriptors that come with
+// it. More than a request may carry end the stream.
+type fileReader struct {
+	conn  core.DoorConn
+	max   int
+	files []*os.File
+}
+
+func (r *fileReader) Read(p []byte) (int, error) {
+	n, files, err := r.conn.ReadWithFiles(p)
+	r.files = append(r.files, files...)
+	if err == nil && len(r.files) > r.max {
+		err = fmt.Errorf("%w: found more than %d descriptors", errKnock, r.max)
+	}
+	if err != nil {
+		return 0, err // not n: io.ReadFull drops an error that comes with enough bytes
+	}
+	return n, nil
+}
+
+func (r *fileReader) closeFiles() {
+	for _, f := range r.files {
+		f.Close()
+	}
+}
+
+// readKnock reads the first frame and its descriptors within timeout. After an
+// error no descriptor stays open.
+func (c *doorConn) readKnock(timeout time.Duration) (k launcher.Knock, err error) {
+	if err := c.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return k, err
+	}
+	r := &fileReader{conn: c.conn, max: maxFiles}
+	defer func() {
+		if err != nil {
+			r.closeFiles()
+		}
+	}()
+	kind, body, err := door.Read(r)
+	if err != nil {
+		return k, err
+	}
+	if kind != door.TypeRequest {
+		return k, fmt.Errorf("%w: the first frame is of type %d, expected a request", errKnock, kind)
+	}
+	m, err := door.DecodeRequest(body)
+	if err != nil {
+		return k, err
+	}
+	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
+		return k, err
+	}
+	return newKnock(m, r.files)
+}
+
+// listen turns the caller's further frames into signals and answers until the
+// stream ends or breaks the rules, and returns why.
+func (c *doorConn) listen(allowed map[int]bool, signals chan<- int) error {
+	r := &fileReader{conn: c.conn}
+	defer r.closeFiles()
+	for {
+		kind, body, err := door.Read(r)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errCallerGone, err)
+		}
+		switch kind {
+		case door.TypeSignal:
+			sig, err := door.DecodeSignal(body)
+			if err != nil || !allowed[int(sig)] {
+				return fmt.Errorf("%w: signal %d may not be forwarded", errCallerGone, sig)
+			}
+			select {
+			case signals <- int(sig):
+			default: // 32 wait already: like the kernel, more of them add nothing
+			}
+		case door.TypeAnswer:
+			answer, err := door.DecodeAnswer(body)
+			if err != nil || !c.answer(answer) {
+				return fmt.Errorf("%w: an answer without a question", errCallerGone)
+			}
+		default:
+			return fmt.Errorf("%w: frame of type %d", errCallerGone, kind)
+		}
+	}
+}
+
+// answer delivers the reply to the prompt that it belongs to: each prompt has
+// one, in order. A late reply to a prompt that has timed out is dropped; a
+// reply to nothing breaks the rules.
+func (c *doorConn) answer(a door.Answer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answered == c.asked {
+		return false
+	}
+	c.answered++
+	if c.answered == c.asked {
+		c.answers <- a // has room: one reply per prompt, and Prompt drains it
+	}
+	return true
+}
+
+// Prompt asks the person and waits for the answer. It returns
+// launcher.ErrCancelled when they declined, context.DeadlineExceeded when they
+// took longer than timeout, or why the caller is gone.
+func (c *doorConn) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
+	c.mu.Lock()
+	c.asked++
+	select {
+	case <-c.answers: // to a prompt that nobody waits for any more
+	default:
+	}
+	c.mu.Unlock()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	body := door.Prompt{Text: wire.Printable(text), TimeoutSeconds: uint32(timeout / time.Second)}.Encode()
+	if err := c.send(door.TypePrompt, body); err != nil {
+		return "", err
+	}
+	select {
+	case a := <-c.answers:
+		if a.Cancelled {
+			return "", launcher.ErrCancelled
+		}
+		if len(a.Text) > maxAnswer {
+			return "", fmt.Errorf("api: door: an answer of %d bytes, the limit is %d", len(a.Text), maxAnswer)
+		}
+		return a.Text, nil
+	case <-timer.C:
+		return "", fmt.Errorf("api: door: prompt: %w", context.DeadlineExceeded)
+	case <-ctx.Done():
+		return "", fmt.Errorf("api: door: prompt: %w", context.Cause(ctx))
+	case <-c.ctx.Done():
+		return "", fmt.Errorf("api: door: prompt: %w", context.Cause(c.ctx))
+	}
+}
+
+// Started tells the caller that the command runs, and hands over the master
+// side of its terminal if there is one.
+func (c *doorConn) Started(master *os.File) error {
+	if master == nil {
+		return c.send(door.TypeStarted, nil)
+	}
+	return c.send(door.TypeStarted, nil, master)
+}
+
+// finish sends the one final frame.
+func (c *doorConn) finish(result launcher.Result) error {
+	if result.Refused != nil {
+		return c.send(door.TypeRefused, door.Refused(*result.Refused).Encode())
+	}
+	return c.send(door.TypeExit, door.Exit{
+		Code: uint32(result.Exit.Code), Signal: uint32(result.Exit.Signal)}.Encode())
+}
+
+// refuse sends a final Refused to a caller for whom nothing was begun, and
+// closes.
+func (c *doorConn) refuse(code, message string) {
+	_ = c.send(door.TypeRefused, door.Refused{Code: code, Message: wire.Printable(message)}.Encode())
+	c.close()
+}
+
+// send writes one frame. A caller who does not take it in time is gone.
+func (c *doorConn) send(kind door.Type, body []byte, files ...*os.File) error {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	err := c.conn.SetWriteDeadline(time.Now().Add(c.write))
+	if err == nil {
+		err = c.conn.WriteWithFiles(door.Append(nil, kind, body), files...)
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%w: %w", errCallerGone, err)
+	if c.gone != nil {
+		c.gone(err)
+	}
+	return err
+}
