@@ -332,8 +332,8 @@ func TestLint(t *testing.T) {
 		says []string // lines, in order, by how they begin
 	}{
 		{[]string{good}, 0, nil},
-		{[]string{good, doubtful}, 0, []string{`grants nothing: ` + doubtful + `:2: policy "b", $.Actions.OnSuccess.Controls[0]: found "FINGERPRINT", expected`}},
-		{[]string{"--collections", collections, doubtful}, 0, []string{`grants nothing: `, `grants nothing: ` + doubtful + `: policy "b", $.ApplicationCheck[0]: found "{nosuch}", expected`}},
+		{[]string{good, doubtful}, 1, []string{`grants nothing: ` + doubtful + `:2: policy "b", $.Actions.OnSuccess.Controls[0]: found "FINGERPRINT", expected`}},
+		{[]string{"--collections", collections, doubtful}, 1, []string{`grants nothing: `, `grants nothing: ` + doubtful + `: policy "b", $.ApplicationCheck[0]: found "{nosuch}", expected`}},
 		{[]string{faulty, good}, 1, []string{`fault: ` + faulty + `: policy "c", $.PolicyType: found none`}},
 		{[]string{filepath.Join(dir, "missing.json")}, 1, []string{`fault: `}},
 		{[]string{"--collections", good, good}, 1, []string{`fault: ` + good, `fault: ` + good, `fault: ` + good}},

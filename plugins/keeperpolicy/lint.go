@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"kpm/core/policy"
 )
@@ -26,7 +27,8 @@ to say about them. Nothing is put in force.
   grants nothing  the policy is not understood whole; its DENY and controls apply
   note            something has no effect, or not the one it looks to have
 
-Exit status: 0 without faults, 1 with faults, 2 if the command line is wrong.
+Exit status: 0 if every policy means what it says, 1 with faults or a policy
+that grants nothing, 2 if the command line is wrong.
 
 `
 
@@ -68,7 +70,8 @@ func Lint(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "KeeperPolicy lint:", err)
 		return lintFault
 	}
-	if policy.Faulty(findings) {
+	// An author who meant to allow something learns here that it will not be.
+	if slices.ContainsFunc(findings, func(f policy.Finding) bool { return f.Severity != policy.Note }) {
 		return lintFault
 	}
 	return lintClean

@@ -48,8 +48,10 @@ func TestStories(t *testing.T) {
 // setup gives a script an agent root of its own, with the files below agent/
 // of the script laid over the staged ones.
 func setup(env *testscript.Env) error {
-	if err := os.Chmod(env.WorkDir, 0o755); err != nil {
-		return err
+	for _, dir := range []string{filepath.Dir(env.WorkDir), env.WorkDir} { // other users come here
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	overlay := filepath.Join(env.WorkDir, "agent")
 	files := map[string]string{}

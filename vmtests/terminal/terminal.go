@@ -162,9 +162,15 @@ func (t *Terminal) Expect(text string, within time.Duration) error {
 	}
 }
 
-// Close ends the terminal: what still runs on it is hung up.
+// Close takes in what is still to be shown and ends the terminal: what runs on
+// it is hung up.
 func (t *Terminal) Close() error {
-	err := errors.Join(t.Slave.Close(), t.Master.Close())
+	err := t.Slave.Close()
+	select {
+	case <-t.drained: // nobody has it open any more, and everything was read
+	case <-time.After(500 * time.Millisecond):
+	}
+	err = errors.Join(err, t.Master.Close())
 	<-t.drained
 	return err
 }
