@@ -18,15 +18,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"kpm/core"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a machine of fakes around a real Launcher and a real journal.
 type world struct {
