@@ -24,7 +24,7 @@ type restarts struct {
 // next returns how long to wait before a restart, for a process that ended now
 // after it had lived so long. false means that the plugin is given up.
 func (r *restarts) next(now time.Time, lived time.Duration) (time.Duration, bool) {
-	if lived > r.limits.MaxBackoff {
+	if lived >= r.limits.BreakerWindow { // it can run; this is a new failure
 		r.pause = 0
 	}
 	r.recent = slices.DeleteFunc(r.recent, func(t time.Time) bool { return now.Sub(t) >= r.limits.BreakerWindow })

@@ -28,15 +28,15 @@ func TestRestarts(t *testing.T) {
 		{"crash every three seconds: pauses keep the breaker shut and grow to the limit",
 			settings.Monitoring{BreakerLimit: 5, BreakerWindow: 10 * time.Second, MaxBackoff: 2 * time.Second},
 			ms(1900, 1900, 1900, 1900, 1900, 1900, 1900, 1900), ms(0, 100, 200, 400, 800, 1600, 2000, 2000)},
-		{"a life longer than the longest pause begins anew",
+		{"a life as long as the window begins anew",
 			settings.Monitoring{BreakerLimit: 5, BreakerWindow: 10 * time.Second, MaxBackoff: 30 * time.Second},
-			ms(0, 0, 31000, 0), ms(0, 100, 0, 100)},
+			ms(0, 0, 10000, 0, 9999), ms(0, 100, 0, 100, 200)},
 		{"a limit of one",
 			settings.Monitoring{BreakerLimit: 1, BreakerWindow: time.Second, MaxBackoff: time.Second},
 			ms(0, 0), ms(0)},
 		{"a limit of one, and a window that passed",
 			settings.Monitoring{BreakerLimit: 1, BreakerWindow: time.Second, MaxBackoff: time.Second},
-			ms(0, 1000, 800), ms(0, 100)},
+			ms(0, 1000, 800), ms(0, 0)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := restarts{limits: tc.limits}
