@@ -114,3 +114,29 @@ func TestWhatTheServiceSets(t *testing.T) {
 		t.Errorf("SUDO_COMMAND of %d bytes: %q", len(line), line[:40])
 	}
 }
+
+// FuzzEnvironment offers anything: what is kept is on the list, once, short,
+// and nothing that a shell, a loader or a terminal would act on.
+func FuzzEnvironment(f *testing.F) {
+	f.Add("TERM=xterm", "LC_ALL=de_DE.UTF-8")
+	f.Add("TZ=../../etc/shadow", "TZ=UTC")
+	f.Add("LC_=", "=\x00")
+	base := len(environment(nil, subject(), "R"))
+	f.Fuzz(func(t *testing.T, a, b string) {
+		seen := map[string]bool{}
+		for _, variable := range environment([]string{a, b}, subject(), "R")[base:] {
+			name, value, _ := strings.Cut(variable, "=")
+			known := slices.ContainsFunc(kept, func(k struct {
+				name  string
+				check func(string) bool
+			}) bool {
+				return name == k.name || strings.HasSuffix(k.name, "*") && strings.HasPrefix(name, strings.TrimSuffix(k.name, "*"))
+			})
+			if !known || seen[name] || len(variable) > 2*maxValue+1 || strings.Contains(value, "..") && name == "TZ" ||
+				strings.ContainsFunc(variable, func(r rune) bool { return r < ' ' || r > '~' }) {
+				t.Errorf("kept %q", variable)
+			}
+			seen[name] = true
+		}
+	})
+}

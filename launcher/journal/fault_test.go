@@ -22,7 +22,7 @@ func appendForever(dir string) {
 	cfg.SegmentBytes = 4096
 	j, _, err := Open(cfg)
 	for i := 0; err == nil; i++ {
-		err = j.Append(Record{Type: Opened, Request: core.RequestID(fmt.Sprint(i))})
+		err = j.Append(Record{Type: []Type{Opened, Denied}[i%2], Request: core.RequestID(fmt.Sprint(i / 2))})
 		fmt.Println(j.at.Seq)
 	}
 	fmt.Println(err)
