@@ -14,6 +14,12 @@ import (
 // running are left alone. It is called once, before anyone can reach the
 // service. The error is that of a record which could not be written.
 func (l *Launcher) Recover(replay journal.Replay) error {
+	if replay.Fault != nil {
+		l.cfg.Log.Error("the journal was changed: keep it, and run KeeperAdminCLI audit verify", "fault", replay.Fault)
+	}
+	if replay.Cut > 0 {
+		l.cfg.Log.Warn("an unfinished end of the journal was removed", "bytes", replay.Cut)
+	}
 	var errs []error
 	for _, open := range replay.Open {
 		if err := l.recover(open); err != nil {

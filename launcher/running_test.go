@@ -1,8 +1,10 @@
 package launcher
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -358,8 +360,14 @@ func TestAfterACrashEveryOpenRequestFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.tree.killErr = errors.New("one remains")
+	var said bytes.Buffer
+	l.cfg.Log = slog.New(slog.NewTextHandler(&said, nil))
+	replay.Fault, replay.Cut = &journal.Fault{File: "journal-1", Line: 3, Found: "x", Expected: "y"}, 17
 	if err := l.Recover(replay); err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(said.String(), "journal-1, line 3") || !strings.Contains(said.String(), "bytes=17") {
+		t.Errorf("logged %s", said.String())
 	}
 	got := map[core.RequestID]journal.Record{}
 	for _, r := range w.records() {
