@@ -63,9 +63,8 @@ func (b *Broker) connect(c *conn, client *mqtt.Client, pk packets.Packet) (packe
 	return pk, nil
 }
 
-// admit binds c to one principal and rewrites what of the CONNECT is this
-// package's business and not mochi's: kept sessions, Wills, flow control
-// towards the client, topic aliases.
+// admit binds c to one principal. The Will is taken out of the CONNECT: it is
+// not for mochi to publish.
 func (b *Broker) admit(c *conn, pk *packets.Packet) *refusal {
 	if string(pk.Connect.ProtocolName) != "MQTT" || pk.ProtocolVersion != 4 && pk.ProtocolVersion != 5 {
 		return refuse(codeVersion, "protocol %q version %d, supported are MQTT 3.1.1 and 5",
@@ -103,10 +102,6 @@ func (b *Broker) admit(c *conn, pk *packets.Packet) *refusal {
 	if now, _ := b.cfg.Registry.Identify(c.peer); now != c.principal {
 		return refuse(codeNotAuthorized, "%s has ended", c.principal)
 	}
-
-	pk.Connect.Clean = true
-	pk.Properties.ReceiveMaximum = 0
-	pk.Properties.TopicAliasMaximum = 0
 	return nil
 }
 
@@ -137,8 +132,8 @@ func (b *Broker) identify(c *conn, id string) *refusal {
 		return refuse(codeClientID, "client id %q names a process that is not at the other end", id)
 	}
 	if p.Kind == core.JobRun && b.cfg.RequireJobToken {
-		want := b.cfg.Topics.Token(p)
-		if want == "" || subtle.ConstantTimeCompare([]byte(token), []byte(want)) != 1 {
+		// token is never empty, so a run without a secret matches nothing.
+		if subtle.ConstantTimeCompare([]byte(token), []byte(b.cfg.Topics.Token(p))) != 1 {
 			return refuse(codeNotAuthorized, "the client id does not carry the run's KEEPER_JOB_TOKEN")
 		}
 	}
@@ -163,7 +158,7 @@ func (b *Broker) acceptWill(c *conn, will packets.ConnectParams) *refusal {
 	}
 	c.will = &publication{
 		from: c.principal, origin: c.id, topic: will.WillTopic, payload: will.WillPayload,
-		qos: will.WillQos, properties: will.WillProperties,
+		qos: will.WillQos, properties: will.WillProperties, size: maxConnectPacket,
 	}
 	return nil
 }

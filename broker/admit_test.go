@@ -37,10 +37,11 @@ func TestWhoMayConnect(t *testing.T) {
 		{"root", root, connecting{id: "Admin-0_108"}, nil, 5, 0x87},
 		{"nobody known", nobody, connecting{id: "Public_109"}, nil, 5, 0x87},
 		{"the service itself", service, connecting{id: "KeeperPrivilegeManager_1"}, nil, 5, 0x87},
+		{"the service itself, were it registered", plugin("MyBridge", 1, nil, nil), connecting{id: "MyBridge_1"}, nil, 5, 0x87},
 		{"root, as the policy plugin", root, connecting{id: "KeeperPolicy_108"}, nil, 5, 0x87},
-		{"a plugin that is called like the service", plugin("KeeperPrivilegeManager", 102, nil, nil), connecting{id: "KeeperPrivilegeManager_102"}, rename, 5, 0x87},
-		{"a plugin that is called like a user", plugin("User-1000", 102, nil, nil), connecting{id: "User-1000_102"}, rename, 5, 0x87},
-		{"a plugin with a wildcard for a name", plugin("#", 102, nil, nil), connecting{id: "#_102"}, rename, 5, 0x87},
+		{"a plugin that is called like the service", plugin("KeeperPrivilegeManager", 102, nil, nil), connecting{id: "KeeperPrivilegeManager_102"}, nil, 5, 0x87},
+		{"a plugin that is called like a user", plugin("User-1000", 102, nil, nil), connecting{id: "User-1000_102"}, nil, 5, 0x87},
+		{"a plugin with a wildcard for a name", plugin("#", 102, nil, nil), connecting{id: "#_102"}, nil, 5, 0x87},
 
 		{"another plugin's id", bridge, connecting{id: "KeeperPolicy_102"}, nil, 2, 0x85},
 		{"another process's pid", bridge, connecting{id: "MyBridge_103"}, nil, 2, 0x85},
@@ -107,8 +108,6 @@ func TestWhoMayConnect(t *testing.T) {
 		}
 	}
 }
-
-func rename(*world, *Config) {}
 
 func token(s string) func(*world, *Config) {
 	return func(w *world, cfg *Config) {

@@ -77,7 +77,11 @@ func (b *Broker) read(c *conn, pk packets.Packet) packets.Packet {
 	}
 	c.pending = &publication{
 		from: c.principal, origin: c.id, topic: pk.TopicName, payload: pk.Payload, qos: pk.FixedHeader.Qos,
-		properties: pk.Properties, message: message, received: time.Now(),
+		properties: pk.Properties, message: message, received: time.Now(), size: pk.FixedHeader.Remaining,
+	}
+	if message != nil {
+		// The envelope is what was checked: a response topic beside it was not.
+		c.pending.properties = packets.Properties{}
 	}
 	return pk
 }

@@ -66,7 +66,7 @@ func (b *Broker) say(ctx context.Context, m *publication) error {
 	}
 	// Nothing is sent twice, so QoS 1 is exactly once for as long as the
 	// subscriber is connected.
-	m.qos, m.received = 1, time.Now()
+	m.qos, m.received, m.size = 1, time.Now(), len(m.payload)
 	if !b.deliver(m) {
 		return fmt.Errorf("broker: publish on %s: %w", m.topic, ErrBusy)
 	}

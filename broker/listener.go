@@ -59,7 +59,8 @@ func (b *Broker) serve(c *conn) {
 	err := b.establish(c)
 	c.Close()
 	if c.client != nil {
-		// mochi does this too, but not after a panic.
+		// mochi does this too, but not after a panic, and not if the client
+		// wants its session kept.
 		b.server.UnsubscribeClient(c.client)
 		if current, ok := b.server.Clients.Get(c.id); ok && current == c.client {
 			b.server.Clients.Delete(c.id)

@@ -134,14 +134,21 @@ func TestTheLargestPacketPasses(t *testing.T) {
 }
 
 func TestWaitingConnectionsPerUser(t *testing.T) {
-	b := newBus(t)
-	path := b.local(alice)
-	for range maxWaitingPerUser {
-		dialPath(t, path)
-	}
-	eventually(t, "accepted", func() bool { return b.Stats().Connections == maxWaitingPerUser })
-	newRaw(t, dialPath(t, path), 4).ended("one more")
-	b.admitted(bridge, 4).alive() // another user
+	bubble(t, func(t *testing.T, b *bus, ln *pipes) {
+		for range maxWaitingPerUser {
+			defer ln.connect(alice, nil).Close()
+		}
+		synctest.Wait()
+		if got := closesAfter(t, ln.connect(alice, nil)); got != 0 {
+			t.Errorf("one more was closed after %v", got)
+		}
+		other := newRaw(t, ln.connect(bridge, nil), 4)
+		defer other.Close()
+		other.connect(connecting{id: bridge.id()})
+		if got := b.Stats(); got.Connections != maxWaitingPerUser+1 || got.RefusedConnections != 1 {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
@@ -156,7 +163,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 		if got := b.Stats().Connections; got != maxConnections {
 			t.Fatalf("%d connections", got)
 		}
-		more := ln.connect(bridge, nil)
+		who := alice
+		who.User = "another"
+		more := ln.connect(who, nil)
 		if got := closesAfter(t, more); got != 0 {
 			t.Errorf("one more was closed after %v", got)
 		}
@@ -255,6 +264,25 @@ func TestAStalledSubscriberHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// Nor does it help to send: what counts is whether it reads.
+func TestAStalledSubscriberThatTalks(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bus, ln *pipes) {
+		stalled := newRaw(t, ln.connect(logger, nil), 4)
+		stalled.connect(connecting{id: logger.id()})
+		stalled.subscribe("KeeperLogger", 1)
+		if err := b.PublishAs(t.Context(), bridge.Principal, "KeeperLogger", []byte("line")); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		for err := error(nil); err == nil; time.Sleep(time.Second / 2) {
+			_, err = stalled.Write(packet(0xc0))
+		}
+		if took := time.Since(start); took > writeTimeout+time.Second {
+			t.Errorf("cut after %v", took)
+		}
+	})
+}
+
 // The same over TLS, where closing politely would take five more seconds.
 func TestAStalledSubscriberOverTLS(t *testing.T) {
 	var ca string
@@ -288,7 +316,7 @@ func TestASubscriberWithAFullQueueIsCut(t *testing.T) {
 				slow.connect(connecting{id: logger.id()})
 				slow.subscribe("KeeperLogger", 0)
 				sent := 0
-				for ; b.Stats().SlowSubscribers == 0 && sent < 2*maxQueuedMessages; sent++ {
+				for ; b.Stats().SlowSubscribers == 0 && sent < 100*maxQueuedMessages; sent++ {
 					b.PublishAs(t.Context(), bridge.Principal, "KeeperLogger", make([]byte, tc.payload))
 				}
 				// One batch may be on its way besides the queue.

@@ -23,12 +23,11 @@ type publication struct {
 	properties packets.Properties
 	message    *wire.RequestMessage // decoded already, or nil
 	received   time.Time
+	size       int // of the packet it came in, which its strings keep in memory
 }
 
 // cost is about how many bytes p occupies while it is queued.
-func (p *publication) cost() int64 {
-	return int64(256 + len(p.topic) + len(p.payload) + len(p.properties.CorrelationData) + 64*len(p.properties.User))
-}
+func (p *publication) cost() int64 { return int64(256 + p.size + 64*len(p.properties.User)) }
 
 // delivery is a publication for one subscriber.
 type delivery struct {
