@@ -203,8 +203,11 @@ func (l *Launcher) refusal(e *elevation, state request.State, last request.Fact)
 	path := e.sealed.subject.Executable.Path
 	l.cfg.Log.Info("request ended", "request", e.id, "state", state, "cause", last.Cause, "message", last.Message)
 	switch {
+	case last.Cause == request.Deny && last.Message != "":
+		// KeeperPolicy's own words name the policies and the way out.
+		return refuse(door.CodeDenied, "%s: %s", path, last.Message)
 	case last.Cause == request.Deny:
-		return refuse(door.CodeDenied, "%s%s. Ask whoever writes the policies", deniedBy(last, path), said(last))
+		return refuse(door.CodeDenied, "%s. Ask whoever writes the policies", deniedBy(last, path))
 	case last.Cause == request.NoAnswer:
 		return refuse(door.CodeDenied, "%s is denied: no decision came in time. Try again, and tell whoever runs the machine if it stays so", path)
 	case state == request.Denied:

@@ -119,11 +119,14 @@ func TestADenialSaysWhichPolicyAndWhatToDo(t *testing.T) {
 		answer wire.PolicyResponse
 		says   string
 	}{
-		"by name": {wire.PolicyResponse{Decision: core.Deny, Policies: []core.PolicyRef{{ID: "1", Name: "No shells"}, {ID: "2"}}, Message: "use the wiki"},
-			`is denied by policy "No shells", "2": use the wiki. Ask whoever writes the policies`},
+		"by name": {wire.PolicyResponse{Decision: core.Deny, Policies: []core.PolicyRef{{ID: "1", Name: "No shells"}, {ID: "2"}}},
+			`is denied by policy "No shells", "2". Ask whoever writes the policies`},
+		"in its own words": {wire.PolicyResponse{Decision: core.Deny, Policies: []core.PolicyRef{{ID: "1"}}, Message: "No shells: use the wiki."},
+			`/tool: No shells: use the wiki.`},
 		"no policy": {wire.PolicyResponse{Decision: core.Deny}, "no policy allows "},
-		"a name that moves the cursor": {wire.PolicyResponse{Decision: core.Deny, Policies: []core.PolicyRef{{Name: "a\x1b[2Jb\u202e"}}, Message: "x\ny"},
-			`"a\x1b[2Jb\u202e": x` + "\ufffd" + "y"},
+		"a name that moves the cursor": {wire.PolicyResponse{Decision: core.Deny, Policies: []core.PolicyRef{{Name: "a\x1b[2Jb\u202e"}}},
+			`"a\x1b[2Jb\u202e"`},
+		"words that break the line": {wire.PolicyResponse{Decision: core.Deny, Message: "x\ny"}, "x\ufffdy"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
