@@ -27,16 +27,22 @@ const (
  "tasks":[{"id":"wait","ExecutionType":"Service","command":"wait","arguments":"100","timeoutSeconds":100}]}`
 )
 
-// newAgent is a running agent of its own with one policy and changes to files.
-func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.Agent {
+// reachable is a directory of the test's own that other users may pass.
+func reachable(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for d := dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+	for _, d := range []string{filepath.Dir(dir), dir} {
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a, err := agent.New(staged, dir, map[string]string{"policy.json": policy})
+	return dir
+}
+
+// newAgent is a running agent of its own with one policy and changes to files.
+func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.Agent {
+	t.Helper()
+	a, err := agent.New(staged, reachable(t), map[string]string{"policy.json": policy})
 	if err != nil {
 		t.Fatal(err)
 	}
