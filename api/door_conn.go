@@ -16,9 +16,6 @@ import (
 // maxFiles is how many descriptors a request carries at most.
 const maxFiles = 5
 
-// maxAnswer bounds what a person may type at a prompt, in bytes.
-const maxAnswer = 4 << 10
-
 // doorConn is one caller. Every write has a deadline, so that the service
 // never waits for a caller who does not read.
 type doorConn struct {
@@ -169,9 +166,6 @@ func (c *doorConn) Prompt(ctx context.Context, text string, timeout time.Duratio
 	case a := <-c.answers:
 		if a.Cancelled {
 			return "", launcher.ErrCancelled
-		}
-		if len(a.Text) > maxAnswer {
-			return "", fmt.Errorf("api: door: an answer of %d bytes, the limit is %d", len(a.Text), maxAnswer)
 		}
 		return a.Text, nil
 	case <-timer.C:

@@ -67,7 +67,10 @@ or the answer could not be had.`,
 	}
 	var o options
 	cmd.PersistentFlags().StringVar(&o.root, "root", "", "agent root")
+	e := endpoint{options: &o}
+	e.flags(cmd)
 	cmd.AddCommand(auditCommand(&o))
+	cmd.AddCommand(apiCommands(&e)...)
 	return cmd
 }
 
