@@ -178,20 +178,6 @@ func TestRefusalsToPaho5(t *testing.T) {
 	}
 }
 
-// run starts a foreign program that must succeed, and returns what it prints.
-func run(t *testing.T, stdin string, argv ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdin = strings.NewReader(stdin)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", argv[0], err, out)
-	}
-	return string(out)
-}
-
 func TestRefusalsToMosquitto(t *testing.T) {
 	b := newBus(t)
 	heard := b.listenTo("#")

@@ -404,7 +404,6 @@ type fakeProcess struct {
 
 	mu      sync.Mutex
 	signals []int // -1 is Kill
-	sent    chan struct{}
 }
 
 func (p *fakeProcess) ID() core.ProcessID { return p.id }

@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -170,7 +171,8 @@ func root(data []byte) (node, error) {
 		var never any
 		err := json.Unmarshal(data, &never)
 		at := len(data)
-		if syntax, ok := err.(*json.SyntaxError); ok {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
 			at = min(int(syntax.Offset), at)
 		}
 		line := 1 + bytes.Count(data[:at], []byte{'\n'})

@@ -22,7 +22,7 @@ type scripted struct {
 	hang    bool // keep the connection open afterwards
 }
 
-func (s scripted) DialAPI(context.Context) (net.Conn, error) { return s.DialBroker(nil) }
+func (s scripted) DialAPI(ctx context.Context) (net.Conn, error) { return s.DialBroker(ctx) }
 
 func (s scripted) DialBroker(context.Context) (net.Conn, error) {
 	ours, theirs := net.Pipe()
