@@ -285,7 +285,7 @@ func TestMainReportsFailure(t *testing.T) {
 	}{
 		"run fails": {sdk.Config{ID: "x", Network: bus.Network()}, func(context.Context, *sdk.Agent) error { return errors.New("no") }},
 		"no broker": {sdk.Config{ID: "x"}, nil},
-		"the broker goes": {sdk.Config{ID: "x", Network: bus.Network(), GiveUp: time.Millisecond}, func(ctx context.Context, _ *sdk.Agent) error {
+		"the broker goes": {sdk.Config{ID: "z", Network: bus.Network(), GiveUp: time.Millisecond}, func(ctx context.Context, _ *sdk.Agent) error {
 			bus.Stop()
 			<-ctx.Done()
 			return nil
