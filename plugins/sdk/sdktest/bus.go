@@ -39,6 +39,7 @@ type Bus struct {
 
 	mu       sync.Mutex
 	server   *mqtt.Server
+	listener net.Listener
 	refused  string
 	settings map[string]map[string]string
 	nextID   int
@@ -112,6 +113,7 @@ func (b *Bus) Restart() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.listener = listener
 	if err := b.server.AddListener(listeners.NewNet("local", listener)); err != nil {
 		b.t.Fatal(err)
 	}
@@ -123,10 +125,11 @@ func (b *Bus) Restart() {
 // Stop ends the broker and every connection.
 func (b *Bus) Stop() {
 	b.mu.Lock()
-	server := b.server
+	server, listener := b.server, b.listener
 	b.server = nil
 	b.mu.Unlock()
 	if server != nil {
+		listener.Close() // first: nobody comes back to a server that is closing
 		server.Close()
 	}
 }
