@@ -31,8 +31,10 @@ const (
 	// pluginsWithin is how long the service waits for its plugins before it
 	// says that it is ready without them.
 	pluginsWithin = 5 * time.Second
-	// stopWithin bounds an orderly stop.
-	stopWithin = 10 * time.Second
+	// stopWithin bounds an orderly stop, drainWithin the part of it in which
+	// commands that are about to end still may.
+	stopWithin  = 10 * time.Second
+	drainWithin = time.Second
 )
 
 // Options are what a main passes on.
@@ -239,7 +241,13 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 		return err
 	}
 	s.defer_(s.api.Close)
-	s.defer_(s.launcher.Close) // first: it ends the callers that the API waits for
+	// First: it ends the callers that the API waits for. Commands that go on
+	// are left to themselves soon, or nobody else had time to stop.
+	s.defer_(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, drainWithin)
+		defer cancel()
+		return s.launcher.Close(ctx)
+	})
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (l Layout) Door() string       { return l.in("run", "door.sock") }
 func (l Layout) MQTTSocket() string { return l.in("run", "mqtt.sock") }
 func (l Layout) APISocket() string  { return l.in("run", "api.sock") }
 
-// Exec holds private copies of programs that are not Protected.
+// Exec holds the launcher's private copies of programs that are not Protected.
 func (l Layout) Exec() string { return l.in("run", "exec") }
 
 // State and Audit are for the service account only.

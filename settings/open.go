@@ -66,18 +66,9 @@ func prepare(l Layout, protected func(string) error) error {
 	for _, dir := range []struct {
 		path string
 		mode fs.FileMode
-	}{{l.Audit(), 0o700}, {l.Run(), 0o755}, {l.Exec(), 0o711}} {
+	}{{l.Audit(), 0o700}, {l.Run(), 0o755}} {
 		if err := ensure(dir.path, dir.mode, protected); err != nil {
 			return err
-		}
-	}
-	copies, err := os.ReadDir(l.Exec())
-	if err != nil {
-		return fmt.Errorf("settings: clear %s: %w", l.Exec(), err)
-	}
-	for _, c := range copies {
-		if err := os.RemoveAll(filepath.Join(l.Exec(), c.Name())); err != nil {
-			return fmt.Errorf("settings: clear %s: %w", l.Exec(), err)
 		}
 	}
 	return RemovePorts(l)

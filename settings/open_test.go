@@ -38,8 +38,7 @@ func guards(base string, taken *bool) Guards {
 func TestOpenPreparesTheRoot(t *testing.T) {
 	l := At(t.TempDir(), "")
 	taken := false
-	leftover := filepath.Join(l.Exec(), "copy", "inner")
-	if err := os.MkdirAll(leftover, 0o777); err != nil {
+	if err := os.Mkdir(l.Run(), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(l.Ports(), []byte("{}"), 0o644); err != nil {
@@ -49,7 +48,7 @@ func TestOpenPreparesTheRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]fs.FileMode{l.Run(): 0o755, l.State(): 0o700, l.Audit(): 0o700, l.Exec(): 0o711} {
+	for path, want := range map[string]fs.FileMode{l.Run(): 0o755, l.State(): 0o700, l.Audit(): 0o700} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -58,10 +57,8 @@ func TestOpenPreparesTheRoot(t *testing.T) {
 			t.Errorf("%s is %v, want a directory of mode %v", path, info.Mode(), want)
 		}
 	}
-	for _, gone := range []string{leftover, filepath.Dir(leftover), l.Ports()} {
-		if _, err := os.Lstat(gone); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s is still there", gone)
-		}
+	if _, err := os.Lstat(l.Ports()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there", l.Ports())
 	}
 	if !taken {
 		t.Error("the lock is not held")
