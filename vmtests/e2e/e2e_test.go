@@ -41,6 +41,8 @@ func TestStories(t *testing.T) {
 			"gone":          gone,
 			"until-allowed": untilAllowed,
 			"until-logged":  untilLogged,
+			"until-said":    untilSaid,
+			"said":          said,
 		},
 	})
 }
@@ -204,4 +206,26 @@ func untilLogged(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s never held %q:\n%s", path, args[0], data)
 		}
 	}
+}
+
+// untilSaid is `until-said ID TEXT`: wait for a line in the diary that a plugin
+// of the story keeps, ID.said in the agent root.
+func untilSaid(ts *testscript.TestScript, neg bool, args []string) {
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(diary(ts, args[0]), args[1]); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s never said %q:\n%s\n%s", args[0], args[1], diary(ts, args[0]), ts.Value(agentKey{}).(*agent.Agent).Log())
+		}
+	}
+}
+
+// said is `! said ID TEXT`: no such line is there by now.
+func said(ts *testscript.TestScript, neg bool, args []string) {
+	if strings.Contains(diary(ts, args[0]), args[1]) == neg {
+		ts.Fatalf("%s said:\n%s", args[0], diary(ts, args[0]))
+	}
+}
+
+func diary(ts *testscript.TestScript, id string) string {
+	data, _ := os.ReadFile(filepath.Join(ts.Value(agentKey{}).(*agent.Agent).Root, id+".said"))
+	return string(data)
 }
