@@ -204,14 +204,14 @@ func (c *compiler) disabled(f jobFile) string {
 // here applies osFilter: a platform that is not named is meant unless another
 // one is.
 func (c *compiler) here(filter map[string]bool) bool {
-	anyTrue := false
+	anyTrue, named, wanted := false, false, false
 	for name, yes := range filter {
 		known := slices.ContainsFunc([]string{"windows", "linux", "macOS"}, func(k string) bool { return strings.EqualFold(k, name) })
 		c.expect(known, "osFilter."+wire.Printable(name), "not a platform", "windows, linux or macOS")
 		if strings.EqualFold(name, c.platform) {
-			return yes
+			named, wanted = true, yes
 		}
 		anyTrue = anyTrue || yes
 	}
-	return !anyTrue
+	return wanted || !named && !anyTrue
 }

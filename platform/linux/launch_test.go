@@ -789,7 +789,7 @@ func TestIdleHelperIsSmall(t *testing.T) {
 		return field(status, "Name:") == held.Name && strings.HasPrefix(field(status, "State:"), "S")
 	})
 	kib, _, _ := strings.Cut(field(status, "RssAnon:"), " ")
-	if n, err := strconv.Atoi(kib); err != nil || n > 512 {
-		t.Errorf("%s KiB of its own, want at most 512", kib)
+	if n, err := strconv.Atoi(kib); err != nil || n > 1024 { // about 500 in this test's own, larger binary
+		t.Errorf("%s KiB of its own, want at most 1024", kib)
 	}
 }

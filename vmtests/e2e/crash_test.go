@@ -76,6 +76,25 @@ func running(t *testing.T, text string) []int {
 	return found
 }
 
+// freeze stops a process and returns when the kernel has stopped it: a signal
+// alone would let it finish what it is doing.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, fmt.Sprintf("%d is stopped", pid), func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, thread := range threads {
+			stat, _ := os.ReadFile(thread)
+			if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "T") {
+				return false
+			}
+		}
+		return len(threads) > 0
+	})
+}
+
 // eventually waits for a condition that nothing announces.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -142,9 +161,7 @@ func TestKilledAtEachState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := syscall.Kill(p.ProcessID, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
+		freeze(t, p.ProcessID)
 		t.Cleanup(func() { _ = syscall.Kill(p.ProcessID, syscall.SIGKILL) })
 	}
 	var held []int
@@ -159,9 +176,7 @@ func TestKilledAtEachState(t *testing.T) {
 			var pid int
 			if fmt.Sscan(field, &pid); strings.HasPrefix(string(comm), "keeperlaunch") {
 				held = append(held, pid)
-				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-					t.Fatal(err)
-				}
+				freeze(t, pid)
 			}
 		}
 	}
@@ -278,9 +293,7 @@ func TestPolicyDiesWhileItDecides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(before.ProcessID, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, before.ProcessID)
 	var out bytes.Buffer
 	caller := a.Sudo(t.Context(), 4242, "id", "-u")
 	caller.Stdout, caller.Stderr = &out, &out
@@ -305,9 +318,7 @@ func TestPolicyHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(p.ProcessID, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	freeze(t, p.ProcessID)
 	defer syscall.Kill(p.ProcessID, syscall.SIGKILL)
 	marker := filepath.Join(t.TempDir(), "made")
 	out, err := a.Sudo(t.Context(), 4242, "touch", marker).CombinedOutput()
