@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -283,9 +284,20 @@ func goBenchmarks(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", pkg, err, out)
 		}
+		nanos := map[string]float64{}
 		for line := range strings.Lines(string(out)) {
-			if strings.HasPrefix(line, "Benchmark") {
-				fmt.Print("  ", line)
+			fields := strings.Fields(line)
+			if len(fields) < 4 || !strings.HasPrefix(line, "Benchmark") {
+				continue
+			}
+			fmt.Print("  ", line)
+			name := strings.TrimSuffix(fields[0], "-"+strconv.Itoa(runtime.GOMAXPROCS(0)))
+			nanos[name], _ = strconv.ParseFloat(fields[2], 64)
+		}
+		for name, ours := range nanos {
+			group, of, _ := strings.Cut(name, "/")
+			if peer, ok := nanos[group+"/mosquitto-"+of]; ok {
+				fmt.Printf("  %s: ratio to mosquitto %.2f\n", name, ours/peer)
 			}
 		}
 	}
