@@ -1,0 +1,147 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core/door"
+)
+
+// session is one request from when it was sent until its end.
+type session struct {
+	conn           *connection
+	nonInteractive bool
+
+	mu       sync.Mutex // writes to conn, and the fields below
+	watching bool       // somebody reads the signals
+	bell     bell       // rung when a signal has come
+	started  bool
+	terminal *terminal // nil if the command has no terminal of ours
+
+	cancelled atomic.Int32 // the signal that interrupted a prompt
+}
+
+// attend reads what the service says until its last word.
+func (s *session) attend() (int, *failure) {
+	defer func() { s.terminal.giveBack() }()
+	for {
+		kind, body, err := door.Read(s.conn)
+		if err != nil {
+			return 0, lost
+		}
+		switch kind {
+		case door.TypePrompt:
+			prompt, err := door.DecodePrompt(body)
+			if err != nil {
+				return 0, garbled
+			}
+			s.prompt(prompt)
+		case door.TypeStarted:
+			s.start(s.conn.takeFile())
+		case door.TypeExit:
+			exit, err := door.DecodeExit(body)
+			if err != nil {
+				return 0, garbled
+			}
+			s.terminal.drain()
+			if exit.Signal != 0 {
+				return 128 + int(exit.Signal), nil
+			}
+			return int(exit.Code), nil
+		case door.TypeRefused:
+			refused, err := door.DecodeRefused(body)
+			if err != nil {
+				return 0, garbled
+			}
+			s.terminal.drain()
+			return 0, &failure{statusOf(refused.Code), refused.Message}
+		default:
+			return 0, &failure{exitRefused, "the service said something unknown (" + strconv.Itoa(int(kind)) +
+				"); keepersudo and service must be of the same version"}
+		}
+	}
+}
+
+var garbled = &failure{exitRefused, "the service said something unreadable; keepersudo and service must be of the same version"}
+
+func statusOf(code string) int {
+	switch code {
+	case door.CodeBadRequest:
+		return exitUsage
+	case door.CodeNotFound:
+		return exitNotFound
+	}
+	return exitRefused
+}
+
+// start begins to carry bytes and signals to the command. Before, a signal
+// simply ends keepersudo, and the service sees the caller go.
+func (s *session) start(master int) {
+	s.watchSignals()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started = true
+	if master >= 0 && s.terminal == nil {
+		s.terminal = newTerminal(master, s.bell)
+		s.terminal.carry()
+	}
+}
+
+// forwarded are the signals that people and programs send to sudo and mean the
+// command.
+var forwarded = []os.Signal{
+	unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT,
+}
+
+// watchSignals starts the goroutine that takes signals; it ends with the
+// process. What keepersudo was told to ignore (nohup) it goes on ignoring.
+func (s *session) watchSignals() {
+	if s.watching {
+		return
+	}
+	s.watching = true
+	s.bell = newBell()
+	signals := make(chan os.Signal, 16)
+	for _, sig := range append(forwarded, unix.SIGWINCH, unix.SIGTSTP) {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
+	go func() {
+		for sig := range signals {
+			s.signalled(sig.(syscall.Signal))
+		}
+	}()
+}
+
+func (s *session) signalled(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch sig {
+	case unix.SIGWINCH:
+		s.terminal.resize()
+		return
+	case unix.SIGTSTP:
+		// Stop as we would have without a handler, with the terminal as the
+		// shell expects it.
+		s.terminal.lend()
+		unix.Kill(unix.Getpid(), unix.SIGSTOP)
+		return
+	case unix.SIGCONT:
+		s.terminal.takeAgain()
+	}
+	if !s.started {
+		s.cancelled.Store(int32(sig))
+	} else {
+		s.conn.send(door.TypeSignal, door.EncodeSignal(uint32(sig)))
+	}
+	s.bell.ring()
+}
