@@ -11,6 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"kpm/core"
 )
@@ -382,6 +386,64 @@ func TestAFullDiskLeavesNoPartialLine(t *testing.T) {
 				t.Errorf("recorded %q", got)
 			}
 			verified(t, cfg)
+		})
+	}
+}
+
+func TestHowRequestsEndedIsWrittenWhenThereIsRoom(t *testing.T) {
+	for _, next := range []Type{"", Opened} { // nobody does anything; the next request
+		t.Run(string(next), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := config(t.TempDir())
+				room, stuck := 1<<20, false
+				cfg.open = func(path string) (file, error) {
+					f, err := openFile(path)
+					return fullDisk{f, &room, &stuck}, err
+				}
+				j, _, err := Open(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer j.Close()
+				leave := func(bytes int) {
+					j.mu.Lock() // nobody writes meanwhile
+					defer j.mu.Unlock()
+					room = bytes
+				}
+				put(t, j, Record{Type: Opened, Request: "A"}, Record{Type: Opened, Request: "B"})
+				leave(0)
+				then := time.Now().UTC()
+				for _, r := range []Record{
+					{Type: Ended, Request: "A", Millis: 7}, {Type: Left, Request: "A"}, {Type: Denied, Request: "B", Message: strings.Repeat("x", MaxLine)},
+					{Type: Launching, Request: "B"}, {Type: Failed, Request: "B"},
+				} {
+					if err := j.Append(r); !errors.Is(err, ErrUnavailable) {
+						t.Fatalf("append on a full disk: %v", err)
+					}
+				}
+				time.Sleep(3 * headDelay)
+				leave(150) // for a short record: not before those that are owed
+				if err := j.Append(Record{Type: Control}); !errors.Is(err, ErrUnavailable) {
+					t.Fatalf("append before what is owed: %v", err)
+				}
+				leave(1 << 20)
+				expected := []Type{Segment, Start, Opened, Opened, Ended, Left, Failed}
+				if next == "" {
+					time.Sleep(headDelay)
+					synctest.Wait()
+				} else {
+					put(t, j, Record{Type: next, Request: "C"})
+					expected = append(expected, next)
+				}
+				all := lines(t, cfg)
+				if diff := cmp.Diff(expected, types(all)); diff != "" {
+					t.Fatal(diff)
+				}
+				if r := all[4]; r.Request != "A" || r.Millis != 7 || !r.Time.Equal(then) {
+					t.Errorf("%+v, expected what happened at %v", r, then)
+				}
+				verified(t, cfg)
+			})
 		})
 	}
 }

@@ -62,6 +62,7 @@ type Journal struct {
 	first    uint64   // first seq of the oldest segment
 	open     openSet
 	torn     bool          // a partial line may follow at; cut it before the next
+	owed     []Record      // what has happened and could not be written
 	broken   error         // sticky: a sync failed, or Close
 	flushing chan struct{} // closed when the sync under way is done
 
@@ -75,16 +76,39 @@ type Journal struct {
 
 // Append writes r before it returns, so that it survives a crash of the
 // service; Sync makes it survive a power loss. After an error no part of r
-// remains, and a later Append works again once the disk does.
+// remains, and a later Append works again once the disk does. If r says what
+// has happened already, it is not lost: it is written first, with its time, as
+// soon as there is room.
 func (j *Journal) Append(r Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.append(r); err != nil {
-		return fmt.Errorf("journal: append %s: %w: %w", r.Type, ErrUnavailable, err)
+	r.Time = time.Now().UTC()
+	err := j.pay()
+	if err == nil {
+		err = j.append(r)
+	}
+	if err != nil && r.Type.happened() && !errors.Is(err, errLong) {
+		j.owed = append(j.owed, r)
 	}
 	select {
 	case j.dirty <- struct{}{}:
 	default:
+	}
+	if err != nil {
+		return fmt.Errorf("journal: append %s: %w: %w", r.Type, ErrUnavailable, err)
+	}
+	return nil
+}
+
+// pay writes what is owed, in order. While something is owed nothing else is
+// written, so that no request begins; this bounds what can be owed by what was
+// open.
+func (j *Journal) pay() error {
+	for len(j.owed) > 0 {
+		if err := j.append(j.owed[0]); err != nil && !errors.Is(err, errLong) {
+			return err
+		}
+		j.owed = j.owed[1:]
 	}
 	return nil
 }
@@ -123,7 +147,10 @@ func (j *Journal) append(r Record) error {
 
 // encode completes r as the next record and returns its line.
 func (j *Journal) encode(r *Record) ([]byte, error) {
-	r.Seq, r.Time, r.Prev = j.at.Seq+1, time.Now().UTC(), j.at.Hash
+	r.Seq, r.Prev = j.at.Seq+1, j.at.Hash
+	if r.Time.IsZero() {
+		r.Time = time.Now().UTC()
+	}
 	line, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -272,11 +299,15 @@ func (j *Journal) keep() {
 	}
 }
 
-// settle syncs, and writes the head if it is behind.
+// settle writes what is owed, syncs, and writes the head if it is behind.
 func (j *Journal) settle() error {
 	j.mu.Lock()
+	unpaid := j.pay()
 	at, first := j.at, j.first
 	j.mu.Unlock()
+	if unpaid != nil {
+		return unpaid
+	}
 	if err := j.Sync(context.Background()); err != nil {
 		return err
 	}

@@ -35,6 +35,17 @@ const (
 	Gone       Type = "gone" // the last of them is gone
 )
 
+// happened reports whether a record says what is past, so that it will be true
+// whenever it is written. Any other one permits something that does not happen
+// without it.
+func (t Type) happened() bool {
+	switch t {
+	case Denied, Expired, Failed, Ended, Left, Gone:
+		return true
+	}
+	return false
+}
+
 // Record is one line. Append sets Seq, Time and Prev and masks Argv; the
 // caller sets Type and the fields that belong to it.
 type Record struct {
