@@ -105,7 +105,7 @@ func run(ctx context.Context, staged string) (err error) {
 
 // show runs one elevation and prints it as nobody saw it.
 func show(ctx context.Context, a *agent.Agent, e elevation) error {
-	fmt.Printf("nobody$ keepersudo %s\n", strings.Join(e.argv, " "))
+	fmt.Printf("nobody$ keepersudo %s\n", quoted(e.argv))
 	cmd := a.Sudo(ctx, nobody, e.argv...)
 	var out bytes.Buffer
 	var err error
@@ -127,6 +127,18 @@ func show(ctx context.Context, a *agent.Agent, e elevation) error {
 	}
 	fmt.Println()
 	return nil
+}
+
+// quoted shows argv as it would be typed.
+func quoted(argv []string) string {
+	words := make([]string, len(argv))
+	for i, arg := range argv {
+		words[i] = arg
+		if strings.ContainsAny(arg, " %,") {
+			words[i] = "'" + arg + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // justify types the reason when it is asked for.
