@@ -25,12 +25,14 @@ func (s *session) prompt(p door.Prompt) {
 	}
 	if in >= 0 {
 		s.watchSignals()
+		s.setAsking(true)
 		answer, reply = s.ask(p, in, out)
+		s.setAsking(false)
 		if in > unix.Stderr {
 			unix.Close(in)
 		}
 	}
-	switch sig := s.cancelled.Swap(0); unix.Signal(sig) {
+	switch sig := unix.Signal(s.cancelled.Swap(0)); sig {
 	case unix.SIGTERM, unix.SIGHUP:
 		os.Exit(128 + int(sig)) // the service sees the caller go
 	}
@@ -39,6 +41,12 @@ func (s *session) prompt(p door.Prompt) {
 		defer s.mu.Unlock()
 		s.conn.send(door.TypeAnswer, answer.Encode())
 	}
+}
+
+func (s *session) setAsking(asking bool) {
+	s.mu.Lock()
+	s.asking = asking
+	s.mu.Unlock()
 }
 
 // person returns the terminal to ask at, or -1.

@@ -23,8 +23,9 @@ type session struct {
 	mu       sync.Mutex // writes to conn, and the fields below
 	watching bool       // somebody reads the signals
 	bell     bell       // rung when a signal has come
-	started  bool
-	terminal *terminal // nil if the command has no terminal of ours
+	asking   bool       // a prompt is on the screen
+	started  bool       // the command runs
+	terminal *terminal  // nil if the command has no terminal of ours
 
 	cancelled atomic.Int32 // the signal that interrupted a prompt
 }
@@ -32,6 +33,11 @@ type session struct {
 // attend reads what the service says until its last word.
 func (s *session) attend() (int, *failure) {
 	defer func() { s.terminal.giveBack() }()
+	if isTerminal(unix.Stdin) || isTerminal(unix.Stdout) || isTerminal(unix.Stderr) {
+		// The command will have a terminal, which must be restored whatever
+		// comes. While the service thinks there is time to get ready for that.
+		s.watchSignals()
+	}
 	for {
 		kind, body, err := door.Read(s.conn)
 		if err != nil {
@@ -83,8 +89,11 @@ func statusOf(code string) int {
 }
 
 // start begins to carry bytes and signals to the command. Before, a signal
-// simply ends keepersudo, and the service sees the caller go.
+// ends keepersudo, and the service sees the caller go.
 func (s *session) start(master int) {
+	if master < 0 && s.soon() {
+		return
+	}
 	s.watchSignals()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,6 +102,16 @@ func (s *session) start(master int) {
 		s.terminal = newTerminal(master, s.bell)
 		s.terminal.carry()
 	}
+}
+
+// grace is how long, in milliseconds, a command without terminal may take
+// before keepersudo gets ready to forward signals, which takes as long as many
+// a command. Until then a signal ends both.
+const grace = 10
+
+// soon reports whether the service says something within grace.
+func (s *session) soon() bool {
+	return poll(grace, unix.PollFd{Fd: int32(s.conn.fd), Events: unix.POLLIN})[0].Revents != 0
 }
 
 // forwarded are the signals that people and programs send to sudo and mean the
@@ -138,10 +157,25 @@ func (s *session) signalled(sig syscall.Signal) {
 	case unix.SIGCONT:
 		s.terminal.takeAgain()
 	}
-	if !s.started {
-		s.cancelled.Store(int32(sig))
-	} else {
+	switch {
+	case s.started:
 		s.conn.send(door.TypeSignal, door.EncodeSignal(uint32(sig)))
+	case s.asking:
+		s.cancelled.Store(int32(sig))
+		s.bell.ring()
+	case sig != unix.SIGCONT:
+		die(sig)
 	}
-	s.bell.ring()
+}
+
+// die ends keepersudo as sig would have without us: a shell stops its script
+// when Ctrl-C has killed a command, and goes on when the command returned.
+func die(sig syscall.Signal) {
+	switch sig {
+	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP:
+		signal.Reset(sig)
+		unix.Kill(unix.Getpid(), sig)
+	default:
+		os.Exit(128 + int(sig))
+	}
 }

@@ -208,6 +208,21 @@ func state(t testing.TB, pid int) string {
 	return after[:1]
 }
 
+// While policy decides, Ctrl-C means keepersudo, and a shell sees that it did.
+func TestInterruptedBeforeTheCommandRuns(t *testing.T) {
+	a, w := newAgent(t), newWindow(t)
+	before := *w.settings()
+	s := a.command(t, "id").at(w).begin()
+	v := a.accept(t)
+	w.press("\x03")
+	v.gone()
+	v.letGo()
+	s.want(-int(unix.SIGINT))
+	if after := *w.settings(); after != before {
+		t.Errorf("settings before %+v, after %+v", before, after)
+	}
+}
+
 func TestWindowIsClosed(t *testing.T) {
 	a, w := newAgent(t), newWindow(t)
 	s := a.command(t, "id").at(w).begin()
