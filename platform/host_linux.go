@@ -4,6 +4,8 @@ package platform
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +15,9 @@ import (
 
 // New returns this machine's ports. It starts the spare held children.
 func New(o Options) (Host, error) {
+	if uid := os.Geteuid(); uid != 0 {
+		return Host{}, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let the machine's service manager start it, or use sudo", uid)
+	}
 	peers, err := linux.NewPeers()
 	if err != nil {
 		return Host{}, err

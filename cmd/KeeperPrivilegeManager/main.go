@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 
@@ -27,6 +28,18 @@ func main() {
 		stop()
 		os.Exit(1)
 	}
+}
+
+// resolve returns the root without links: what is checked is what is used.
+func resolve(dir string) (string, error) {
+	root, err := filepath.Abs(dir)
+	if err == nil {
+		root, err = filepath.EvalSymlinks(root)
+	}
+	if err != nil {
+		return "", fmt.Errorf("agent root: %w; install the agent there or name another with --root", err)
+	}
+	return root, nil
 }
 
 func command() *cobra.Command {
@@ -52,7 +65,11 @@ Commands that it started for people go on when it stops.`,
 			// An endpoint's memory belongs to its user. The heap here is a few
 			// megabytes; collecting it more often costs less than holding twice.
 			debug.SetGCPercent(50)
-			return service.Run(cmd.Context(), service.Options{Root: dir, Version: version, Log: os.Stderr})
+			root, err := resolve(dir)
+			if err != nil {
+				return err
+			}
+			return service.Run(cmd.Context(), service.Options{Root: root, Version: version, Log: os.Stderr})
 		},
 	}, &cobra.Command{
 		Use:     "defaults",
