@@ -249,6 +249,19 @@ func (l *Launcher) plant() error {
 	return nil
 }
 
+// openPidfd returns a pidfd that the runtime can wait for without a thread.
+func openPidfd(pid int) (*os.File, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("pidfd: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // kernels before 5.10 have no flag for it
+		unix.Close(fd)
+		return nil, fmt.Errorf("pidfd: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), nil
+}
+
 func (l *Launcher) newChild(conn *os.File) *child {
 	return &child{launcher: l, conn: conn, done: make(chan struct{})}
 }
@@ -258,10 +271,7 @@ func (l *Launcher) newChild(conn *os.File) *child {
 func (l *Launcher) adopt(c *child, pid int) error {
 	start, err := startTicks(pid)
 	if err == nil {
-		var pidfd int
-		if pidfd, err = unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK); err == nil {
-			c.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
-		}
+		c.pidfd, err = openPidfd(pid)
 	}
 	if err != nil {
 		unix.Kill(pid, unix.SIGKILL)
