@@ -4,8 +4,8 @@ package linux
 
 import (
 	"fmt"
-	"os"
 	"strconv"
+	"syscall"
 
 	"kpm/core"
 )
@@ -13,7 +13,7 @@ import (
 // onDescriptor calls use with f's descriptor and keeps f open meanwhile.
 // Unlike f.Fd it leaves the file's blocking mode alone, which is shared with
 // whoever else has the same open file.
-func onDescriptor(f *os.File, use func(fd int) error) error {
+func onDescriptor(f syscall.Conn, use func(fd int) error) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err

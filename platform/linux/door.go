@@ -48,6 +48,11 @@ func (Transport) ListenLocal(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Nobody has a reason to send descriptors here. Kernels before 6.16 cannot
+	// refuse them; there they are dropped when they are read past.
+	if err := onDescriptor(l, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0) }); err != nil && !errors.Is(err, unix.ENOPROTOOPT) {
+		return nil, errors.Join(fmt.Errorf("listen %s: %w", path, err), l.Close())
+	}
 	return l, nil
 }
 
@@ -112,6 +117,15 @@ func bindSocket(path string) (*localListener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// Accept implements net.Listener.
+func (l *localListener) Accept() (net.Conn, error) {
+	conn, err := l.AcceptUnix()
+	if err != nil {
+		return nil, err
+	}
+	return localConn{conn}, nil
 }
 
 // Addr returns the path that was asked for, however it was bound.
@@ -210,11 +224,11 @@ func (l doorListener) Accept() (core.DoorConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return doorConn{conn}, nil
+	return doorConn{localConn{conn}}, nil
 }
 
 // doorConn is one caller at the door.
-type doorConn struct{ *net.UnixConn }
+type doorConn struct{ localConn }
 
 // Peer implements core.DoorConn.
 func (c doorConn) Peer() (core.Peer, error) { return onSocket(c.UnixConn, unixPeer) }

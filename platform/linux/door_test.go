@@ -198,7 +198,7 @@ func TestReadWithFiles(t *testing.T) {
 		files = append(files, f)
 	}
 	defer closeAll(files)
-	must(t, doorConn{client}.WriteWithFiles([]byte("knock"), files...))
+	must(t, doorConn{localConn{client}}.WriteWithFiles([]byte("knock"), files...))
 
 	buf := make([]byte, 64)
 	n, got, err := conn.ReadWithFiles(buf)
@@ -345,7 +345,7 @@ func TestWriteWithFiles(t *testing.T) {
 	written := make(chan error)
 	go func() { written <- conn.WriteWithFiles(big, write) }()
 	first := make([]byte, 10)
-	n, files, err := doorConn{client}.ReadWithFiles(first)
+	n, files, err := doorConn{localConn{client}}.ReadWithFiles(first)
 	must(t, err)
 	rest, err := io.ReadAll(io.LimitReader(client, int64(len(big)-n)))
 	must(t, err)

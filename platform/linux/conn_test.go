@@ -1,0 +1,102 @@
+//go:build linux
+
+package linux
+
+import (
+	"errors"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lingering returns a TCP socket whose close waits for an hour: its data is not
+// taken by the other end.
+func lingering(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	at := l.Addr().(*net.TCPAddr)
+	must(t, unix.Connect(fd, &unix.SockaddrInet4{Addr: [4]byte(at.IP.To4()), Port: at.Port}))
+	other, err := l.Accept()
+	must(t, err)
+	t.Cleanup(func() { other.Close() })
+	must(t, unix.SetNonblock(fd, true))
+	for data := make([]byte, 64<<10); ; {
+		if _, err := unix.Write(fd, data); errors.Is(err, unix.EAGAIN) {
+			break
+		}
+	}
+	must(t, unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 3600}))
+	return fd
+}
+
+// A caller sends sockets that linger, keeps none of them, and never says what
+// they are for. Whoever refuses that caller does not wait for it.
+func TestCloseDoesNotWaitForWhatWasSentAlong(t *testing.T) {
+	client, conn := knock(t)
+	for range 3 { // in messages of their own: one wait must not follow the other
+		fd := lingering(t)
+		_, _, err := client.WriteMsgUnix([]byte("x"), unix.UnixRights(fd), nil)
+		must(t, errors.Join(err, unix.Close(fd)))
+	}
+	closed := make(chan error)
+	go func() { closed <- conn.Close() }()
+	select {
+	case err := <-closed:
+		must(t, err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the close waits for a socket of the caller's")
+	}
+	if _, err := client.Write([]byte("x")); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("the caller writes on: %v", err)
+	}
+	if err := conn.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed twice: %v", err)
+	}
+}
+
+// The local sockets of the broker and the API take no descriptors, or drop them
+// where the kernel cannot refuse them; neither keeps their server waiting.
+func TestLocalSocketsTakeNoDescriptors(t *testing.T) {
+	path := filepath.Join(public(t), "local.sock")
+	l, err := Transport{}.ListenLocal(path)
+	must(t, err)
+	defer l.Close()
+	client, err := Transport{}.Dial(path)
+	must(t, err)
+	defer client.Close()
+	conn, err := l.Accept()
+	must(t, err)
+	fd := lingering(t)
+	_, _, sent := client.WriteMsgUnix([]byte("x"), unix.UnixRights(fd), nil)
+	if kernelRefuses(t) != errors.Is(sent, unix.EPERM) {
+		t.Errorf("sending a descriptor: %v", sent)
+	}
+	if sent != nil {
+		_, sent = client.Write([]byte("x"))
+	}
+	must(t, errors.Join(sent, unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{}), unix.Close(fd)))
+	before := openDescriptors(t)
+	if n, err := conn.Read(make([]byte, 8)); n != 1 || err != nil {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+	if now := openDescriptors(t); now != before {
+		t.Errorf("%d descriptors are open, %d before", now, before)
+	}
+	must(t, conn.Close())
+}
+
+// kernelRefuses reports whether this kernel can be told to take no descriptors.
+func kernelRefuses(t *testing.T) bool {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0) == nil
+}
