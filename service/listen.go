@@ -37,6 +37,7 @@ type port struct {
 	owner func(port int) (pid int, user core.UserID, err error)
 	log   *slog.Logger
 	serve func(net.Listener) error
+	retry time.Duration
 	// changed is called after the port has been acquired late.
 	changed func()
 
@@ -62,7 +63,7 @@ func (p *port) open(ctx context.Context) error {
 	}
 	p.report(err)
 	p.wg.Go(func() {
-		ticker := time.NewTicker(retryPort)
+		ticker := time.NewTicker(p.retry)
 		defer ticker.Stop()
 		for {
 			select {
