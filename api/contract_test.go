@@ -78,7 +78,11 @@ func TestAnswersAreTheDocumentedOnes(t *testing.T) {
 			t.Errorf("%s %s: %v\n%s", r.request.Method, r.request.URL, err, r.body)
 		}
 	}
-	everyExchange(t, func(_ being, _ int, r reply) { check(r) })
+	everyExchange(t, func(_ being, _ int, r reply) {
+		if r.request.URL.Scheme == "http" { // over HTTPS they are the same
+			check(r)
+		}
+	})
 	everyProblem(t, check)
 	for _, want := range []int{200, 202, 400, 403, 404, 405, 409, 413, 500} {
 		if !statuses[want] {

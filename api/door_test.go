@@ -414,10 +414,24 @@ func TestOneUserCannotFillTheDoor(t *testing.T) {
 		return launcher.Result{}
 	}, func(c *api.Config) { c.Limits.Callers, c.Limits.CallersPerUser = 3, 2 })
 	files := belongings(t)[:4]
+	open := sync.OnceFunc(func() { close(leave) })
+	var callers sync.WaitGroup
+	defer callers.Wait()
+	defer open()
 	enter := func(uid string) {
-		c := q.knock(t, somebody(uid), nil)
-		c.send(t, door.TypeRequest, plainRequest.Encode(), files...)
-		<-inside
+		t.Helper()
+		eventually(t, func() bool { // who has just been refused may not have left
+			c := q.knock(t, somebody(uid), nil)
+			_ = c.WriteWithFiles(door.Append(nil, door.TypeRequest, plainRequest.Encode()), files...)
+			final := make(chan any, 1)
+			callers.Go(func() { final <- c.final(t) })
+			select {
+			case <-inside:
+				return true
+			case <-final:
+				return false
+			}
+		})
 	}
 	refused := func(uid string) {
 		t.Helper()
@@ -431,7 +445,7 @@ func TestOneUserCannotFillTheDoor(t *testing.T) {
 	refused("1000")
 	enter("1001")
 	refused("1002") // three are inside
-	close(leave)
+	open()
 	// Places are given back.
 	eventually(t, func() bool {
 		c := q.knock(t, somebody("1002"), nil)
