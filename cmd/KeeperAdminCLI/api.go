@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,8 +33,9 @@ func apiCommands(e *endpoint) []*cobra.Command {
 
 // plugin and job are rows of the API's lists.
 type plugin struct {
-	ID, Name, Status, LastStartTime, Detail string
-	ProcessID                               int
+	ID, Name, Status, Detail string
+	ProcessID                int
+	LastStartTime            time.Time
 }
 
 type job struct {
@@ -130,11 +132,14 @@ func (s status) print(w io.Writer, asJSON bool) error {
 
 func listPluginsCommand(e *endpoint) *cobra.Command {
 	return listCommand(e, "plugins", "/api/plugins", "ID\tSTATUS\tPROCESS\tSTARTED\tDETAIL", func(p plugin) []string {
-		process := ""
+		process, started := "", ""
 		if p.ProcessID != 0 {
 			process = strconv.Itoa(p.ProcessID)
 		}
-		return []string{p.ID, p.Status, process, p.LastStartTime, p.Detail}
+		if !p.LastStartTime.IsZero() {
+			started = p.LastStartTime.Local().Format(time.DateTime)
+		}
+		return []string{p.ID, p.Status, process, started, p.Detail}
 	})
 }
 

@@ -100,7 +100,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 		User: "0", Administrator: true, SameIdentity: true, Processes: []core.ProcessID{{PID: 2, Start: 2}}}}}
 	r.plugins = []api.Plugin{
 		{ID: "KeeperLogger", Name: "Logger", Status: "Stopped"},
-		{ID: "KeeperPolicy", Name: "Policy", Status: "Healthy", ProcessID: 77, LastStartTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		{ID: "KeeperPolicy", Name: "Policy", Status: "Healthy", ProcessID: 77, LastStartTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)},
 	}
 	for _, f := range change {
 		f(r)
@@ -153,8 +153,8 @@ func TestAskingTheService(t *testing.T) {
 	}{
 		{"status", "running, version 1.2.3, 2 plugins, 3 jobs (2 enabled)\n"},
 		{"status --json", `{"status":"running","version":"1.2.3","plugins":2,"jobs":{"total":3,"enabled":2}}` + "\n"},
-		{"plugins list", "ID            STATUS   PROCESS  STARTED               DETAIL\n" +
-			"KeeperLogger  Stopped\nKeeperPolicy  Healthy  77       2026-01-02T03:04:05Z\n"},
+		{"plugins list", "ID            STATUS   PROCESS  STARTED              DETAIL\n" +
+			"KeeperLogger  Stopped\nKeeperPolicy  Healthy  77       2026-01-02 03:04:05\n"},
 		{"jobs list", "ID                        ENABLED  STARTED BY               NAME         DETAIL\n" +
 			"LaunchPrivilegeElevation  true     its events               Launch\n" +
 			"cleanup                   true     administrators, plugins  Clean\uFFFD[2Jup\n" +
