@@ -69,17 +69,23 @@ func (s procStat) inSession(leader core.ProcessID) bool {
 // descends reports whether ancestor is the process or one of its parents'
 // parents. A parent that is younger than its child is not the parent but a
 // later process with that number.
+//
+// Attack: a parent ends while it is asked for, so that the way up is lost: its
+// child has another one by then, and is asked again.
 func (s procStat) descends(ancestor core.ProcessID) bool {
-	for {
-		if s.pid == ancestor.PID {
-			return s.start == ancestor.Start
-		}
+	for s.pid != ancestor.PID {
 		parent, ok := readStat(s.parent)
-		if !ok || parent.start > s.start {
+		if ok && parent.start <= s.start {
+			s = parent
+			continue
+		}
+		now, there := readStat(s.pid)
+		if !there || now.start != s.start || now.parent == s.parent {
 			return false
 		}
-		s = parent
+		s = now
 	}
+	return s.start == ancestor.Start
 }
 
 // allPids lists the processes of this machine.

@@ -26,10 +26,18 @@ var errStillThere = errors.New("processes remain")
 // errBadGroup is wrapped for a name that no launcher of ours gave.
 var errBadGroup = errors.New("not the name of a launch group")
 
+// environTime bounds reading environments for one question, maxEnvirons how
+// many are read at once.
+const (
+	environTime = 500 * time.Millisecond
+	maxEnvirons = 4
+)
+
 // Tree answers for launch groups from what the kernel shows in /proc.
 type Tree struct {
 	self    core.ProcessID
 	cgroups cgroups
+	reading chan struct{} // an element for each environment that is being read
 }
 
 var _ core.ProcessTree = (*Tree)(nil)
@@ -38,7 +46,9 @@ var _ core.ProcessTree = (*Tree)(nil)
 func NewTree() *Tree {
 	pid := os.Getpid()
 	start, _ := startTicks(pid)
-	return &Tree{self: core.ProcessID{PID: pid, Start: start}, cgroups: findCgroups()}
+	return &Tree{
+		self: core.ProcessID{PID: pid, Start: start}, cgroups: findCgroups(), reading: make(chan struct{}, maxEnvirons),
+	}
 }
 
 // Self implements core.ProcessTree.
@@ -145,10 +155,10 @@ func (t *Tree) sessionMembers(g group) []core.ProcessID {
 			all[pid] = s
 		}
 	}
-	verdicts := map[int]bool{1: false, t.self.PID: false}
+	verdicts, carries := map[int]bool{1: false, t.self.PID: false}, t.asking()
 	var members []core.ProcessID
 	for pid, s := range all {
-		if g.holds(s, all, verdicts) && !s.dead() {
+		if g.holds(s, all, verdicts, carries) && !s.dead() {
 			members = append(members, core.ProcessID{PID: pid, Start: s.start})
 		}
 	}
@@ -158,24 +168,60 @@ func (t *Tree) sessionMembers(g group) []core.ProcessID {
 // holds reports whether s is in the session, carries the tag, or has a parent
 // of whom that is true. verdicts remembers the answers, and holds those of
 // processes at which the ascent must end.
-func (g group) holds(s procStat, all map[int]procStat, verdicts map[int]bool) bool {
+func (g group) holds(s procStat, all map[int]procStat, verdicts map[int]bool, carries carrying) bool {
 	if verdict, known := verdicts[s.pid]; known {
 		return verdict
 	}
 	verdicts[s.pid] = false // a parent that changes meanwhile cannot make a circle
-	verdict := s.inSession(g.root) || g.tag != "" && s.start >= g.root.Start && carries(s.pid, g.tag)
+	verdict := s.inSession(g.root) || g.tag != "" && s.start >= g.root.Start && carries(environOf(s.pid), g.tag)
 	if parent, ok := all[s.parent]; ok && !verdict {
-		verdict = g.holds(parent, all, verdicts)
+		verdict = g.holds(parent, all, verdicts, carries)
 	}
 	verdicts[s.pid] = verdict
 	return verdict
 }
 
-// carries reports whether a process was started with variable in its
-// environment.
-func carries(pid int, variable string) bool {
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	return err == nil && bytes.Contains(append([]byte{0}, env...), append(append([]byte{0}, variable...), 0))
+func environOf(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/environ" }
+
+// carrying reports whether a process, whose environ file is given, was started
+// with variable in its environment.
+type carrying func(environ, variable string) bool
+
+// asking returns what reads environments for one question.
+//
+// Attack: the kernel reads an environment from the process's own memory, and
+// waits for a process that keeps its memory map busy or answers for its pages
+// itself (userfaultfd). One such process of any user would stop whatever asks
+// about groups. So all environments together have environTime, at most
+// maxEnvirons are waited for, and a process that does not answer carries
+// nothing.
+func (t *Tree) asking() carrying {
+	late := time.After(environTime)
+	over := false
+	return func(environ, variable string) bool {
+		if over {
+			return false
+		}
+		select {
+		case t.reading <- struct{}{}:
+		case <-late:
+			over = true
+			return false
+		}
+		found := make(chan bool, 1)
+		go func() {
+			env, err := os.ReadFile(environ)
+			found <- err == nil && bytes.Contains(append([]byte{0}, env...), append(append([]byte{0}, variable...), 0))
+			<-t.reading
+		}()
+		select {
+		case yes := <-found:
+			return yes
+		case <-late:
+			over = true
+			return false
+		}
+	}
 }
 
 // within reports whether dir is the cgroup or lies below it.

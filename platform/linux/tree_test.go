@@ -3,11 +3,14 @@
 package linux
 
 import (
+	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -188,6 +191,46 @@ func TestKillAfterTheProgramHasEnded(t *testing.T) {
 			}
 			killExactly(left)
 		})
+	}
+}
+
+// A process whose environment cannot be read, here FIFOs that nobody writes to,
+// carries nothing and keeps nobody waiting, the next question included.
+func TestNobodyWaitsForAnEnvironment(t *testing.T) {
+	tree := NewTree()
+	stuck := filepath.Join(public(t), "environ")
+	must(t, unix.Mkfifo(stuck, 0o600))
+	own := exec.Command("sleep", "1000")
+	own.Env = []string{"A=1", "TAG=x", "B=2"}
+	must(t, own.Start())
+	defer func() { own.Process.Kill(); own.Wait() }()
+	environ := environOf(own.Process.Pid)
+	eventually(t, "sleep runs", func() bool { return tree.asking()(environ, "TAG=x") })
+
+	for range maxEnvirons + 2 {
+		done := make(chan bool, 1)
+		go func() {
+			carries := tree.asking()
+			done <- carries(stuck, "TAG=x") || carries(environ, "TAG=x")
+		}()
+		select {
+		case yes := <-done:
+			if yes {
+				t.Error("found something after its time")
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("a question waits for an environment")
+		}
+	}
+	// Those that were waited for end some time; then there is room again.
+	fifo, err := os.OpenFile(stuck, os.O_RDWR, 0)
+	must(t, err)
+	must(t, errors.Join(os.Remove(stuck), fifo.Close()))
+	eventually(t, "there is room again", func() bool { return tree.asking()(environ, "TAG=x") })
+	for _, other := range []string{"TAG", "TAG=", "AG=x", "TAG=xy"} {
+		if tree.asking()(environ, other) {
+			t.Errorf("%q is taken for a variable", other)
+		}
 	}
 }
 
