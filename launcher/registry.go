@@ -97,15 +97,22 @@ func (r *Registry) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
 		// Our own Http tasks are bound before they connect (decision 16).
 		return public, core.ProcessID{}
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
+	who, root := r.among(peer)
 	// Attack: connect, hand the socket to a sibling, die: what the dead
-	// process was part of cannot be asked any more.
+	// process was part of cannot be asked any more. Who lives now has lived
+	// while it was asked about.
 	for _, id := range peer.Processes {
 		if !r.tree.Alive(id) {
 			return public, core.ProcessID{}
 		}
 	}
+	return who, root
+}
+
+// among says which of the registry's groups a peer belongs to, if any.
+func (r *Registry) among(peer core.Peer) (core.Principal, core.ProcessID) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	if peer.Administrator {
 		if root, ok := r.elevatedRoot(peer.Processes); ok {
 			return core.Principal{Kind: core.User, User: peer.User}, root
@@ -116,13 +123,27 @@ func (r *Registry) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
 	case found && !all:
 		// Attack: a plugin's socket is shared with a process that is not its
 		// own; whose bytes are whose cannot be told.
-		return public, core.ProcessID{}
+		return core.Principal{Kind: core.Public, User: peer.User}, core.ProcessID{}
 	case found && e.User == peer.User:
 		return e.As, e.Root
-	case peer.Administrator:
+	case peer.Administrator && !r.launched(peer.Processes):
 		return core.Principal{Kind: core.Admin, User: peer.User}, core.ProcessID{}
 	}
 	return core.Principal{Kind: core.User, User: peer.User}, core.ProcessID{}
+}
+
+// launched reports whether any of the processes descends from this service.
+// Attack: an elevated command leaves the session and the parents by which its
+// group is known, and so becomes a child of ours that belongs to no group.
+func (r *Registry) launched(processes []core.ProcessID) bool {
+	return slices.ContainsFunc(processes, func(id core.ProcessID) bool { return r.tree.Member(r.self, "", id) })
+}
+
+// administrator reports whether a peer is one outside everything that this
+// service has launched.
+func (r *Registry) administrator(peer core.Peer) bool {
+	who, _ := r.Identify(peer)
+	return who.Kind == core.Admin
 }
 
 // elevatedRoot returns the root of an elevated command that any of the

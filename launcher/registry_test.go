@@ -19,10 +19,11 @@ func TestWhoAPeerIs(t *testing.T) {
 		command, commandSub = pid(400), pid(401)
 		stranger, other     = pid(500), pid(501)
 		dead                = pid(600)
+		runaway             = pid(700)                            // of some command; only that it is ours is still known
 		reused              = core.ProcessID{PID: 100, Start: 99} // plugin's pid, later
 	)
 	tree := &fakeTree{dead: map[core.ProcessID]bool{dead: true}, full: map[core.ProcessID]bool{},
-		members: map[core.ProcessID]core.ProcessID{pluginChild: plugin, taskChild: task, commandSub: command, dead: plugin}}
+		members: map[core.ProcessID]core.ProcessID{pluginChild: plugin, taskChild: task, commandSub: command, dead: plugin, runaway: self}}
 	r := NewRegistry(tree, self)
 	asPlugin := core.Principal{Kind: core.Plugin, Name: "KeeperPolicy"}
 	asTask := core.Principal{Kind: core.JobRun, Name: "job", Run: "1", Request: "R"}
@@ -69,6 +70,8 @@ func TestWhoAPeerIs(t *testing.T) {
 		"root with an elevated command":     {root(stranger, commandSub), local("0"), command},
 		"a plugin with an elevated command": {root(plugin, command), local("0"), command},
 		"an elevated command as a user":     {user(commandSub), local("1000"), none},
+		"what has fled from its group":      {root(runaway), local("0"), none},
+		"root with what has fled":           {root(stranger, runaway), local("0"), none},
 		"a setuid program with the socket":  {setuid, public("0"), none},
 		"another namespace":                 {foreign, public("0"), none},
 		"nobody":                            {root(), public("0"), none},
@@ -86,6 +89,57 @@ func TestWhoAPeerIs(t *testing.T) {
 		if who, at := r.Identify(root(id)); who != admin || at != none {
 			t.Errorf("removed: %+v in %v", who, at)
 		}
+	}
+}
+
+// dyingTree is a tree in which whoever is asked about has died right after.
+type dyingTree struct{ *fakeTree }
+
+func (d dyingTree) Member(root core.ProcessID, group string, id core.ProcessID) bool {
+	member := d.fakeTree.Member(root, group, id)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead[id] = true
+	return member
+}
+
+// An elevated command connects, hands its connection on, and dies while it is
+// looked up: what is not known to be its group any more is not root's.
+func TestWhoDiesWhileItIsLookedUpIsNobody(t *testing.T) {
+	command, child := core.ProcessID{PID: 400, Start: 1}, core.ProcessID{PID: 401, Start: 1}
+	tree := dyingTree{&fakeTree{dead: map[core.ProcessID]bool{}, members: map[core.ProcessID]core.ProcessID{child: command}}}
+	r := NewRegistry(tree, self)
+	r.RegisterElevated(core.ProcessID{PID: 300, Start: 1}, "asked first, which kills")
+	r.RegisterElevated(command, "e")
+	peer := core.Peer{User: "0", Administrator: true, Processes: []core.ProcessID{child}, SameIdentity: true}
+	for range 20 { // in either order of the two
+		if who, _ := r.Identify(peer); who.Kind != core.Public {
+			t.Fatalf("it is %+v", who)
+		}
+		tree.dead = map[core.ProcessID]bool{}
+	}
+}
+
+// Administrators are not subject to policy by default. What was elevated is:
+// it did not become one by that, nor did a plugin.
+func TestWhoAsksPolicyAsAnAdministrator(t *testing.T) {
+	w := newWorld(t)
+	command, plugin := core.ProcessID{PID: 400, Start: 1}, core.ProcessID{PID: 401, Start: 1}
+	w.registry.RegisterElevated(command, "e")
+	w.registry.Register(Entry{Root: plugin, Group: "p", User: "0", As: core.Principal{Kind: core.Plugin, Name: "KeeperLogger"}})
+	for _, c := range []struct {
+		user          core.UserID
+		process       core.ProcessID
+		administrator bool
+	}{{"0", client, true}, {"0", command, false}, {"0", plugin, false}, {"1000", client, false}} {
+		k := w.knock("tool")
+		k.Peer = core.Peer{User: c.user, Administrator: c.user == "0", Processes: []core.ProcessID{c.process}, SameIdentity: true}
+		v := w.elevate(k)
+		if v.asked.Administrator != c.administrator {
+			t.Errorf("user %s as %v: IsAdministrator is %v", c.user, c.process, v.asked.Administrator)
+		}
+		v.answer(core.Deny)
+		v.refused()
 	}
 }
 

@@ -63,7 +63,10 @@ func (l *Launcher) seal(ctx context.Context, k *Knock) (*sealed, error) {
 		return nil, refuse(door.CodeBadRequest, "the working directory does not exist any more: change to another one")
 	}
 	s := &sealed{subject: core.Subject{
-		Caller: caller, Target: target, Argv: k.Argv, Dir: dir.Path, Administrator: k.Peer.Administrator,
+		Caller: caller, Target: target, Argv: k.Argv, Dir: dir.Path,
+		// A command that was elevated is not an administrator whom policy does
+		// not concern, and neither is a plugin or task.
+		Administrator: k.Peer.Administrator && l.cfg.Registry.administrator(k.Peer),
 	}}
 	s.subject.Executable.Requested = requested(k, dir.Path)
 	handle, err := l.program(k)
