@@ -19,15 +19,17 @@ type asked struct {
 	machine          string
 	hash             string
 	arguments        []string // without argv[0]
+	ownName          bool     // argv[0] is the program's own file name
 	moment           moment
 
 	path, base   string
 	baseStrength strength // of a match by file name alone
 	// others are what the caller may have meant, apart from path; they
-	// restrict and never grant. otherBase is the file name among them.
-	others     [maxPlaces]string
+	// restrict and never grant. otherBases are the file names among them: of
+	// what was requested, and of argv[0].
+	others     [2 * maxPlaces]string
 	otherCount int
-	otherBase  string
+	otherBases [2]string
 }
 
 // Decide answers a question. The order is: malformed or unknown questions are
@@ -134,9 +136,6 @@ func (s *Set) ask(q *Question, a *asked) bool {
 	a.bare = bareUser(a.name)
 	a.machine = strings.ToLower(q.Machine)
 	a.hash = strings.ToLower(q.Hash)
-	if len(q.Arguments) > 0 {
-		a.arguments = q.Arguments[1:]
-	}
 	a.moment = momentOf(q.Time, s.env.Zone)
 	a.path = s.env.follow(resolved)
 	dir, base := splitPath(a.path)
@@ -144,27 +143,40 @@ func (s *Set) ask(q *Question, a *asked) bool {
 	if slices.Contains(s.directories, dir) {
 		a.baseStrength = full
 	}
-	s.others(q.Requested, a)
-	return true
-}
-
-// others lists what the caller may have named. A bare name stands for every
-// place on the secure path: which link the service followed is not known here,
-// and a DENY of /usr/bin/vi must hold for someone who types "vi".
-func (s *Set) others(requested string, a *asked) {
-	requested = s.env.slashes(requested)
-	if requested == "" {
-		return
-	}
+	requested := s.env.slashes(q.Requested)
 	if strings.Contains(requested, "/") {
 		named := s.env.follow(path.Clean(requested))
-		_, a.otherBase = splitPath(named)
+		_, a.otherBases[0] = splitPath(named)
 		if named != a.path {
 			a.others[0], a.otherCount = named, 1
 		}
-		return
+	} else if requested != "" {
+		a.otherBases[0] = requested
+		s.everywhere(requested, a)
 	}
-	a.otherBase = requested
+	if len(q.Arguments) > 0 {
+		a.arguments = q.Arguments[1:]
+		s.called(q.Arguments[0], requested, a)
+	}
+	return true
+}
+
+// called looks at argv[0], which is the caller's to choose and tells many a
+// program what it is to be: systemctl that is called reboot restarts the
+// machine.
+func (s *Set) called(name, requested string, a *asked) {
+	_, name = splitPath(s.env.slashes(name))
+	a.ownName = name == a.base || s.env.Windows // few programs look at it there
+	if !a.ownName && name != requested && name != "" {
+		a.otherBases[1] = name
+		s.everywhere(name, a)
+	}
+}
+
+// everywhere adds every place on the secure path that a bare name stands for:
+// which link the service followed is not known here, and a DENY of /usr/bin/vi
+// must hold for someone who types "vi".
+func (s *Set) everywhere(requested string, a *asked) {
 	size := 0
 	for _, dir := range s.directories {
 		size += len(dir) + 1 + len(requested)

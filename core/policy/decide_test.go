@@ -270,7 +270,12 @@ func TestAllowCommands(t *testing.T) {
 		{"one word more", commands(`"systemctl restart nginx"`), asking("systemctl", "restart", "nginx", "sshd"), false, true},
 		{"one word less", commands(`"systemctl restart nginx"`), asking("systemctl", "restart"), false, true},
 		{"words do not join", commands(`"systemctl restart nginx"`), asking("systemctl", "restart nginx"), false, true},
-		{"argv[0] is the caller's and does not count", commands(`"systemctl restart nginx"`), asking("anything", "restart", "nginx"), true, true},
+		{"called by a path to its name", commands(`"systemctl restart nginx"`), asking("/usr/bin/systemctl", "restart", "nginx"), true, true},
+		{"argv[0] makes it another program", commands(`"systemctl restart nginx"`), asking("reboot", "restart", "nginx"), false, true},
+		{"argv[0] makes it another, any arguments", commands(`"systemctl status *"`), asking("./halt", "status"), false, true},
+		{"argv[0] makes it a login shell", commands(`"systemctl status *"`), asking("-systemctl", "status"), false, true},
+		{"no argv[0]", commands(`"systemctl status *"`), asking("", "status"), false, true},
+		{"argv[0] where any arguments are allowed", commands(`"systemctl"`), asking("reboot"), true, true},
 		{"star as the last word", commands(`"systemctl status *"`), asking("systemctl", "status", "a", "b"), true, true},
 		{"star as the last word, nothing", commands(`"systemctl status *"`), asking("systemctl", "status"), true, true},
 		{"star in a word stays in it", commands(`"systemctl restart nginx*"`), asking("systemctl", "restart", "nginx@1", "sshd"), false, true},
@@ -286,6 +291,36 @@ func TestAllowCommands(t *testing.T) {
 	p.controls = "JUSTIFY"
 	if got := compileSketches(t, linux(), p, sketch{id: "all", controls: "ALLOW"}).Decide(ask("/usr/bin/id", "id", "id")); got.Outcome != core.Allow {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// A DENY of what a program turns into is a DENY of calling it so, however the
+// caller got at it.
+func TestWhatAProgramIsCalledRestricts(t *testing.T) {
+	for _, tc := range []struct {
+		deny            string
+		requested, argv string
+		outcome         core.Outcome
+	}{
+		{"/usr/sbin/reboot", "systemctl", "reboot", core.Deny},
+		{"/sbin/reboot", "/home/alice/reboot", "./reboot", core.Deny},
+		{"reboot", "/usr/bin/systemctl", "/home/alice/reboot", core.Deny},
+		{"re*t", "systemctl", "reboot", core.Deny},
+		{"/usr/sbin/reb*", "systemctl", "reboot", core.Deny},
+		{"/usr/sbin/reboot", "reboot", "reboot", core.Deny},
+		{"/usr/sbin/reboot", "systemctl", "systemctl", core.Allow},
+		{"/usr/sbin/reboot", "systemctl", "-reboot", core.Allow},
+		{"/usr/sbin/reboot", "systemctl", "", core.Allow},
+	} {
+		set := compileSketches(t, linux(), sketch{controls: "DENY", apps: []string{tc.deny}}, sketch{controls: "ALLOW", apps: []string{"/usr/bin/systemctl"}})
+		if got := set.Decide(ask("/usr/bin/systemctl", tc.requested, tc.argv, "status")); got.Outcome != tc.outcome {
+			t.Errorf("DENY %s, %s called %q: %s, expected %s", tc.deny, tc.requested, tc.argv, got.Outcome, tc.outcome)
+		}
+	}
+	// A name of one's own is no other program's.
+	set := compileSketches(t, linux(), sketch{controls: "DENY", apps: []string{"/usr/bin/vi"}}, sketch{controls: "ALLOW"})
+	if got := set.Decide(ask("/home/alice/vi", "/home/alice/vi", "./vi")); got.Outcome != core.Allow {
+		t.Errorf("another vi: %s", got.Outcome)
 	}
 }
 

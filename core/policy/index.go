@@ -133,8 +133,10 @@ func (x *index) find(a *asked, found hits) hits {
 		found = x.look(x.hashes[a.hash], a, found)
 	}
 	found = x.look(x.names[a.base], a, found)
-	if a.otherBase != "" && a.otherBase != a.base {
-		found = x.look(x.names[a.otherBase], a, found)
+	for _, other := range a.otherBases {
+		if other != "" && other != a.base {
+			found = x.look(x.names[other], a, found)
+		}
 	}
 	found = x.lookPath(a.path, a, found)
 	for _, other := range a.others[:a.otherCount] {

@@ -68,7 +68,7 @@ func drawQuestion(t *rapid.T) Question {
 		Path:      rapid.SampledFrom(somePaths).Draw(t, "path"),
 		Requested: rapid.SampledFrom(someRequests).Draw(t, "requested"),
 		Hash:      rapid.SampledFrom([]string{"", strings.Repeat("ab", 32)}).Draw(t, "hash"),
-		Arguments: rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "/etc/hosts", "-x"}), 0, 3).Draw(t, "argv"),
+		Arguments: rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "nano", "./vim.basic", "/etc/hosts", "-x"}), 0, 3).Draw(t, "argv"),
 		Time:      noon.Add(time.Duration(rapid.IntRange(0, 48).Draw(t, "hours")) * time.Hour),
 	}
 }

@@ -40,8 +40,10 @@ func (p *program) match(a *asked) strength {
 		if p.is(a.base) {
 			return a.baseStrength
 		}
-		if a.otherBase != "" && p.is(a.otherBase) {
-			return restricts
+		for _, other := range a.otherBases {
+			if other != "" && p.is(other) {
+				return restricts
+			}
 		}
 		return nothing
 	}
@@ -157,8 +159,11 @@ type command struct {
 	rest    bool // further arguments are allowed
 }
 
+// Attack: the words are kept, and argv[0] makes the program another one, for
+// which they mean something else. So they count only for a program that is
+// called by its own name.
 func (c *command) match(a *asked) bool {
-	if c.program.match(a) != full {
+	if c.program.match(a) != full || len(c.words) > 0 && !a.ownName {
 		return false
 	}
 	args := a.arguments
