@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"kpm/core"
 	"kpm/core/door"
@@ -62,6 +63,10 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 		return Result{Refused: refusalOf(err)}
 	}
 	defer s.close()
+	if wait := l.quota.take(k.Peer.User, recordBytes(s.subject)); wait > 0 && !s.subject.Administrator {
+		return Result{Refused: refuse(door.CodeUnavailable,
+			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
+	}
 	e, err := l.open(&k, s, c)
 	if err != nil {
 		l.cfg.Log.Error("request refused", "user", k.Peer.User, "error", err)

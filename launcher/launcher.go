@@ -57,6 +57,7 @@ type Launcher struct {
 	store   *request.Store
 	digests *digests
 	copies  budget
+	quota   *quota
 
 	mu         sync.Mutex
 	active     map[core.RequestID]*elevation
@@ -89,6 +90,7 @@ func New(cfg Config) (*Launcher, error) {
 		cfg:     cfg,
 		digests: newDigests(),
 		copies:  budget{perUser: map[core.UserID]int64{}},
+		quota:   newQuota(cfg.Journal.Capacity()),
 		active:  map[core.RequestID]*elevation{},
 		detach:  make(chan struct{}),
 		left:    map[core.RequestID]journal.Child{},

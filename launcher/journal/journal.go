@@ -74,6 +74,9 @@ type Journal struct {
 	kept    chan struct{} // closed when the keeper has ended
 }
 
+// Capacity is how many bytes of records are kept, about.
+func (j *Journal) Capacity() int64 { return j.cfg.SegmentBytes * int64(j.cfg.KeepSegments) }
+
 // Append writes r before it returns, so that it survives a crash of the
 // service; Sync makes it survive a power loss. After an error no part of r
 // remains, and a later Append works again once the disk does. If r says what
