@@ -31,6 +31,11 @@ func (a *Agent) Client() *http.Client {
 func (a *Agent) Plugins(ctx context.Context) ([]Plugin, error) {
 	client := a.Client()
 	defer client.CloseIdleConnections()
+	return PluginsBy(ctx, client)
+}
+
+// PluginsBy is Plugins with a client that is used again.
+func PluginsBy(ctx context.Context, client *http.Client) ([]Plugin, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/api/plugins", nil)
 	if err != nil {
 		return nil, err
