@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +20,10 @@ import (
 var errNobody = errors.New("uid 4294967295 is not a user")
 
 // Peers identifies the other end of local connections (decision 11).
-type Peers struct{ diag *diag }
+type Peers struct {
+	diag  *diag
+	scans scans
+}
 
 var _ core.Peers = (*Peers)(nil)
 
@@ -29,7 +33,7 @@ func NewPeers() (*Peers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peers: %w", err)
 	}
-	return &Peers{diag: d}, nil
+	return &Peers{diag: d, scans: scans{users: map[uint32]*scanning{}}}, nil
 }
 
 // Close ends queries.
@@ -158,10 +162,15 @@ func (p *Peers) tcpPeer(fd int) (core.Peer, error) {
 	if err != nil {
 		return core.Peer{}, fmt.Errorf("socket of %v: %w", client, err)
 	}
+	until, done, err := p.scans.enter(socket.uid)
+	if err != nil {
+		return core.Peer{}, fmt.Errorf("socket of %v: %w", client, err)
+	}
+	defer done()
 	peer := newPeer(socket.uid)
 	target := "socket:[" + strconv.FormatUint(uint64(socket.inode), 10) + "]"
 	for _, pid := range allPids() {
-		if err := addIfHolder(&peer, socket.uid, pid, target); err != nil && !errors.Is(err, errVanished) {
+		if err := addIfHolder(&peer, socket.uid, pid, target, until); err != nil && !errors.Is(err, errVanished) {
 			return core.Peer{}, err
 		}
 	}
@@ -205,14 +214,15 @@ func newPeer(uid uint32) core.Peer {
 	return core.Peer{User: core.UserID(strconv.FormatUint(uint64(uid), 10)), SameIdentity: true}
 }
 
-// addIfHolder adds process pid to peer if one of its descriptors is target.
-func addIfHolder(peer *core.Peer, uid uint32, pid int, target string) error {
+// addIfHolder adds process pid to peer if one of its descriptors is target. It
+// has time until until, if that is not zero.
+func addIfHolder(peer *core.Peer, uid uint32, pid int, target string, until time.Time) error {
 	p, err := openProcess(pid)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	if holds, err := p.holds(target); err != nil || !holds {
+	if holds, err := p.holds(target, until); err != nil || !holds {
 		return err
 	}
 	return addHolder(peer, uid, p)

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -106,26 +108,32 @@ func (p process) foreign() (bool, error) {
 }
 
 // holds reports whether one of the process's descriptors is target, as
-// /proc/PID/fd shows it ("socket:[4711]").
-func (p process) holds(target string) (bool, error) {
+// /proc/PID/fd shows it ("socket:[4711]"). It gives up with errCostly at until,
+// if that is not zero.
+func (p process) holds(target string, until time.Time) (bool, error) {
 	fd, err := unix.Openat(p.dir, "fd", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false, vanished(p.pid, err)
 	}
 	list := os.NewFile(uintptr(fd), "fd")
 	defer list.Close()
-	names, err := list.Readdirnames(-1)
-	if err != nil {
-		return false, vanished(p.pid, err)
-	}
 	var link [64]byte
-	for _, name := range names {
-		n, err := unix.Readlinkat(fd, name, link[:])
-		if err == nil && string(link[:n]) == target {
-			return true, nil
+	for until.IsZero() || time.Now().Before(until) {
+		names, err := list.Readdirnames(1024)
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, vanished(p.pid, err)
+		}
+		for _, name := range names {
+			n, err := unix.Readlinkat(fd, name, link[:])
+			if err == nil && string(link[:n]) == target {
+				return true, nil
+			}
 		}
 	}
-	return false, nil
+	return false, errCostly
 }
 
 // vanished names the process in err, and says so when it is gone.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,7 +58,7 @@ func TestProcessThatHasEnded(t *testing.T) {
 	if same, err := p.runsAs(0); !errors.Is(err, errVanished) || same {
 		t.Errorf("runs as root: %v, %v", same, err)
 	}
-	if holds, err := p.holds("/dev/null"); !errors.Is(err, errVanished) || holds {
+	if holds, err := p.holds("/dev/null", time.Time{}); !errors.Is(err, errVanished) || holds {
 		t.Errorf("holds: %v, %v", holds, err)
 	}
 	if _, err := openProcess(child.Process.Pid); !errors.Is(err, errVanished) {
@@ -71,11 +72,17 @@ func TestProcessHolds(t *testing.T) {
 	p, err := openProcess(os.Getpid())
 	must(t, err)
 	defer p.close()
-	if holds, err := p.holds(f.Name()); err != nil || !holds {
+	if holds, err := p.holds(f.Name(), time.Time{}); err != nil || !holds {
 		t.Errorf("open: %v, %v", holds, err)
 	}
+	if holds, err := p.holds(f.Name(), time.Now().Add(time.Hour)); err != nil || !holds {
+		t.Errorf("in time: %v, %v", holds, err)
+	}
+	if holds, err := p.holds(f.Name(), time.Now()); !errors.Is(err, errCostly) || holds {
+		t.Errorf("late: %v, %v", holds, err)
+	}
 	must(t, f.Close())
-	if holds, err := p.holds(f.Name()); err != nil || holds {
+	if holds, err := p.holds(f.Name(), time.Time{}); err != nil || holds {
 		t.Errorf("closed: %v, %v", holds, err)
 	}
 }

@@ -1,0 +1,72 @@
+//go:build linux
+
+package linux
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestOneUserCannotKeepTheServiceLooking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := scans{users: map[uint32]*scanning{}}
+		look := func(uid uint32, took time.Duration) bool {
+			until, done, err := s.enter(uid)
+			if err != nil {
+				if !errors.Is(err, errCostly) {
+					t.Errorf("enter: %v", err)
+				}
+				return false
+			}
+			if (uid == 0) != until.IsZero() {
+				t.Errorf("uid %d has until %v", uid, until)
+			}
+			time.Sleep(took)
+			done()
+			return true
+		}
+		var spent time.Duration
+		begun := time.Now()
+		for time.Since(begun) < time.Minute {
+			if look(4242, scanTime) {
+				spent += scanTime
+			} else if !look(4343, time.Millisecond) {
+				t.Fatal("somebody else pays for it")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if limit := time.Duration(float64(time.Minute)*scanShare) + 2*scanBurst; spent > limit || spent < limit/2 {
+			t.Errorf("it took %v of a minute, at most %v are allowed", spent, limit)
+		}
+		for range 10 {
+			if !look(0, time.Second) {
+				t.Error("root has no time")
+			}
+		}
+		time.Sleep(time.Hour)
+		if !look(4242, 0) || len(s.users) != 0 {
+			t.Errorf("after an hour: %d users", len(s.users))
+		}
+	})
+}
+
+func TestOneUsersLooksAtOnce(t *testing.T) {
+	s := scans{users: map[uint32]*scanning{}}
+	var all []func()
+	for range maxScans {
+		_, done, err := s.enter(4242)
+		must(t, err)
+		all = append(all, done)
+	}
+	if _, _, err := s.enter(4242); !errors.Is(err, errCostly) {
+		t.Errorf("one more: %v", err)
+	}
+	for _, done := range all {
+		done()
+	}
+	_, done, err := s.enter(4242)
+	must(t, err)
+	done()
+}
