@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -202,6 +204,36 @@ func TestProgramStartsClean(t *testing.T) {
 				t.Errorf("group %s, session %s, terminal %s; want a session of its own (%s) without terminal", stat[4], stat[5], stat[6], pid)
 			}
 		})
+	}
+}
+
+// keyringPart says what its session keyring is and whether a key of that name
+// is in it, and leaves one there.
+func keyringPart(args []string) {
+	runtime.LockOSThread()
+	id, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+	_, found := unix.KeyctlSearch(unix.KEY_SPEC_SESSION_KEYRING, "user", args[0], 0)
+	_, added := unix.AddKey("user", args[0], []byte("x"), unix.KEY_SPEC_SESSION_KEYRING)
+	fmt.Println(id, err, found == nil, added)
+}
+
+func TestProgramsShareNoKeyring(t *testing.T) {
+	l := newLauncher(t, 1, "")
+	exe, err := os.Executable()
+	must(t, err)
+	seen := map[string]bool{}
+	for _, account := range []core.Account{otherAccount, rootAccount, otherAccount} {
+		spec := command(t, exe, "kpm-test-key")
+		spec.Env, spec.Account = []string{childVar + "=keyring"}, account
+		out, _ := output(t, l, spec)
+		id, rest, _ := strings.Cut(out, " ")
+		if rest != "<nil> false <nil>\n" || seen[id] {
+			t.Errorf("%s: keyring %q", account.Name, out)
+		}
+		seen[id] = true
+	}
+	if own, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false); err == nil && seen[strconv.Itoa(own)] {
+		t.Error("a program has the service's keyring")
 	}
 }
 

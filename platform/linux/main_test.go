@@ -14,7 +14,7 @@ const childVar = "KPM_TEST_CHILD"
 
 // children are the parts that a test needs somebody else to play: another
 // user, another namespace, another process.
-var children = map[string]func(args []string){"connect": connectPart}
+var children = map[string]func(args []string){"connect": connectPart, "keyring": keyringPart}
 
 // TestMain lets this binary play such a part: started with childVar set it is
 // that child and runs no test.

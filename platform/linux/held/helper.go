@@ -246,13 +246,22 @@ func (h *helper) awaitRelease() {
 	}
 }
 
+// joinSessionKeyring is KEYCTL_JOIN_SESSION_KEYRING of keyctl(2).
+const joinSessionKeyring = 1
+
 // assume takes the target's groups and ids. Until here the helper is root, so
 // the target user can neither signal, stop nor trace it while it waits.
+//
+// Attack: keys that a program leaves in the session's keyring are found by what
+// the service or somebody else's program looks for there. So each has a keyring
+// of its own, made while the target's quota does not count; where the kernel
+// has none there is nothing to part.
 //
 //go:nosplit
 //go:norace
 func (h *helper) assume() (Step, syscall.Errno) {
 	m := &h.head
+	unix.RawSyscall(unix.SYS_KEYCTL, joinSessionKeyring, 0, 0)
 	groups := uintptr(unsafe.Pointer(&h.body))
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(m.groups), groups, 0); errno != 0 {
 		return StepGroups, errno
