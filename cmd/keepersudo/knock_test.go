@@ -4,12 +4,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -332,4 +334,23 @@ func TestSignals(t *testing.T) {
 		v.exit(0)
 		s.want(0)
 	})
+}
+
+// A full service refuses before it has read the request, and closes: what it
+// said is heard whether the request was sent by then or not.
+func TestRefusedBeforeTheRequest(t *testing.T) {
+	a := newAgent(t)
+	word := door.Append(nil, door.TypeRefused, door.Refused{Code: door.CodeUnavailable, Message: "full"}.Encode())
+	for range 50 {
+		s := a.command(t, "id").begin()
+		must(t, a.door.SetDeadline(time.Now().Add(20*time.Second)))
+		conn, err := a.door.AcceptUnix()
+		must(t, err)
+		_, err = conn.Write(word)
+		must(t, errors.Join(err, conn.Close()))
+		s.want(1)
+		if s.stderr.String() != "keepersudo: full\n" {
+			t.Fatalf("%q", &s.stderr)
+		}
+	}
 }

@@ -65,9 +65,9 @@ func run(args []string) (int, *failure) {
 	if err != nil {
 		return 0, err
 	}
-	if err := conn.send(door.TypeRequest, knock.request.Encode(), knock.files...); err != nil {
-		return 0, lost
-	}
+	// A service that is full refuses and closes before it has read anything;
+	// that is then still to be heard, and attend notices if nothing is.
+	_ = conn.send(door.TypeRequest, knock.request.Encode(), knock.files...)
 	knock.close()
 	s := &session{conn: conn, nonInteractive: opts.nonInteractive}
 	return s.attend()
