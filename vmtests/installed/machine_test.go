@@ -1,0 +1,222 @@
+//go:build linux
+
+package installed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kpm/vmtests/machine"
+)
+
+const (
+	staged  = "../../build/agent"
+	cache   = "/var/cache/kpm-vmtests"
+	root    = "/opt/KeeperPrivilegeManager"
+	service = "keeper-privilege-manager.service"
+)
+
+// unit starts the agent as an installer's unit would. KillMode=process: a stop
+// of the service is not the end of what people run.
+const unit = `[Unit]
+Description=Keeper Privilege Manager
+
+[Service]
+Type=simple
+KillMode=process
+ExecStart=` + root + `/KeeperPrivilegeManager run
+
+[Install]
+WantedBy=multi-user.target
+`
+
+// policies: alice may do anything but whoami, for which one must be in the
+// group ops. Bob is in it, and may do nothing else.
+const policies = `[
+ {"PolicyId": "alice", "PolicyName": "Alice administers", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
+  "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["*"]},
+ {"PolicyId": "not-whoami", "PolicyName": "Whoami is for ops", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["DENY"]}},
+  "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/whoami"]},
+ {"PolicyId": "ops", "PolicyName": "Operators", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
+  "UserCheck": ["%ops"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/whoami"]}
+]`
+
+// box is the machine that the tests of this package share.
+var box *machine.Machine
+
+func TestMain(m *testing.M) {
+	status, err := inMachine(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = max(status, 1)
+	}
+	os.Exit(status)
+}
+
+func inMachine(run func() int) (status int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if _, err := os.Stat(filepath.Join(staged, "KeeperPrivilegeManager")); err != nil {
+		return 1, fmt.Errorf("no staged agent: run `make stage` first: %w", err)
+	}
+	tree, err := machine.Tree(ctx, cache, os.Stderr)
+	if err != nil {
+		return 1, err
+	}
+	box, err = machine.Boot(ctx, tree, install)
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, box.Close()) }()
+	for _, command := range [][]string{
+		{"groupadd", "ops"}, {"usermod", "-aG", "ops", "bob"}, {"systemctl", "enable", "--now", service},
+	} {
+		if _, err := box.Run(ctx, command...); err != nil {
+			return 1, err
+		}
+	}
+	if err := ready(ctx); err != nil {
+		return 1, err
+	}
+	return run(), nil
+}
+
+// install lays out the agent's directory, its unit, and what sudo needs to do
+// the same for alice.
+func install(machine string) error {
+	at := machine + root
+	hostname, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	if err := os.CopyFS(at, os.DirFS(staged)); err != nil {
+		return err
+	}
+	for _, state := range []string{"run", "State", "Audit", "appsettings.json"} {
+		if err := os.RemoveAll(filepath.Join(at, state)); err != nil {
+			return err
+		}
+	}
+	for name, text := range map[string]string{
+		at + "/Policies/people.json":               policies,
+		machine + "/etc/systemd/system/" + service: unit,
+		// sudo looks itself up, on a network that is not there.
+		machine + "/etc/hosts":           "127.0.0.1 localhost " + hostname + "\n",
+		machine + "/etc/sudoers.d/alice": "alice ALL=(ALL:ALL) NOPASSWD: ALL\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.Symlink(root+"/keepersudo", machine+"/usr/local/bin/keepersudo")
+}
+
+// ready waits until the unit's process is the one that run/ports.json names.
+func ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		out, err := box.Run(ctx, "systemctl", "show", "-P", "MainPID", service)
+		if err != nil {
+			return err
+		}
+		var ports struct{ PID int }
+		data, _ := os.ReadFile(box.Root + root + "/run/ports.json")
+		if json.Unmarshal(data, &ports) == nil && fmt.Sprintln(ports.PID) == out && ports.PID != 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			log, err := box.Run(context.Background(), "journalctl", "--no-pager", "-u", service)
+			return errors.Join(ctx.Err(), err, errors.New(log))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// systemctl runs systemctl in the machine and waits until the service is ready.
+func systemctl(t *testing.T, verb string) {
+	t.Helper()
+	if _, err := box.Run(t.Context(), "systemctl", verb, service); err != nil {
+		t.Fatal(err)
+	}
+	if err := ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// as returns a command that user runs in the machine, in their home directory
+// and with all their groups.
+func as(ctx context.Context, user string, argv ...string) *exec.Cmd {
+	return box.Command(ctx, append([]string{"env", "-C", "/home/" + user, "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/home/" + user, "USER=" + user, "LOGNAME=" + user,
+		"setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups", "--"}, argv...)...)
+}
+
+// outcome is what a caller sees of a command.
+type outcome struct {
+	Stdout, Stderr string
+	Status         int
+}
+
+// says runs argv as user to its end.
+func says(t *testing.T, user string, argv ...string) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := as(ctx, user, argv...)
+	cmd.WaitDelay = time.Second // what was left in the background has the pipes
+	var out, err bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &err
+	var exit *exec.ExitError
+	if failed := cmd.Run(); failed != nil && !errors.As(failed, &exit) {
+		t.Fatalf("%v: %v", argv, failed)
+	}
+	return outcome{out.String(), err.String(), cmd.ProcessState.ExitCode()}
+}
+
+// eventually waits for a condition that nothing announces.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			log, _ := box.Run(context.Background(), "journalctl", "--no-pager", "-u", service, "-n", "50")
+			t.Fatalf("never: %s\n%s", what, log)
+		}
+	}
+}
+
+// running lists the processes of this machine whose command line is argv.
+func running(t *testing.T, argv ...string) (pids []string) {
+	t.Helper()
+	want := strings.Join(argv, "\x00") + "\x00"
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if line, err := os.ReadFile(file); err == nil && string(line) == want {
+			pids = append(pids, filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return pids
+}
+
+// verified asserts that the journal is unbroken.
+func verified(t *testing.T) {
+	t.Helper()
+	if _, err := box.Run(t.Context(), root+"/KeeperAdminCLI", "audit", "verify"); err != nil {
+		t.Error(err)
+	}
+}
