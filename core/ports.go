@@ -86,7 +86,8 @@ type Held interface {
 	// Release lets the child exec. It returns when exec has succeeded, or
 	// with the reason why it did not; then no process remains.
 	Release(ctx context.Context) (Process, error)
-	// Discard ends the child. Nothing has run.
+	// Discard ends the child. Nothing has run, and nothing will; it may be
+	// Alive a while longer if the kernel waits for one of its descriptors.
 	Discard()
 }
 

@@ -30,6 +30,7 @@ type elevation struct {
 	// Under Launcher.mu.
 	unheard  bool // the question may have been lost with the policy plugin
 	repeated bool
+	stuck    core.ProcessID // a child that has run nothing and does not end
 }
 
 // fact is a Fact by the service.
@@ -52,11 +53,13 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 	l.mu.Unlock()
 	defer l.elevations.Done()
 
+	l.free()
 	release, err := l.store.Reserve(k.Peer.User)
 	if err != nil {
 		return Result{Refused: refusalOf(err)}
 	}
-	defer release()
+	var e *elevation
+	defer func() { l.leave(e, release) }()
 	s, err := l.seal(ctx, &k)
 	if err != nil {
 		l.cfg.Log.Info("not sealed", "user", k.Peer.User, "command", wire.Printable(k.Command), "error", err)
@@ -67,8 +70,7 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 		return Result{Refused: refuse(door.CodeUnavailable,
 			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
 	}
-	e, err := l.open(&k, s, c)
-	if err != nil {
+	if e, err = l.open(&k, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", k.Peer.User, "error", err)
 		return Result{Refused: refuse(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}

@@ -346,6 +346,7 @@ type fakeLauncher struct {
 	prepareErr error
 	releaseErr error
 	onPrepare  func()
+	onRelease  func()
 
 	mu   sync.Mutex
 	held []*fakeHeld
@@ -385,6 +386,9 @@ func (h *fakeHeld) ID() core.ProcessID { return h.id }
 func (h *fakeHeld) Group() string      { return fmt.Sprint("group", h.id.PID) }
 func (h *fakeHeld) Discard()           { h.discarded = true }
 func (h *fakeHeld) Release(context.Context) (core.Process, error) {
+	if h.w.launch.onRelease != nil {
+		h.w.launch.onRelease()
+	}
 	h.recorded = h.w.recorded()
 	data, err := os.ReadFile(h.spec.Executable.Name())
 	h.content = string(data)

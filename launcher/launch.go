@@ -122,13 +122,48 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, stdio [3]*os.File, sl
 	}
 	if err != nil {
 		held.Discard()
-		l.cfg.Registry.Remove(held.ID())
+		l.abandon(e, held)
 		return started{}, err
 	}
 	process, err := held.Release(ctx)
 	if err != nil {
-		l.cfg.Registry.Remove(held.ID())
+		l.abandon(e, held)
 		return started{}, fmt.Errorf("execute: %w", err)
 	}
 	return started{process: process, group: held.Group()}, nil
+}
+
+// abandon forgets a child that has run nothing. Attack: it cannot be ended,
+// since the kernel waits for a file system of the caller's; with each request
+// one more of them would be there. So it keeps the place of its request.
+func (l *Launcher) abandon(e *elevation, held core.Held) {
+	l.cfg.Registry.Remove(held.ID())
+	if l.cfg.Tree.Alive(held.ID()) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		e.stuck = held.ID()
+	}
+}
+
+// leave gives back the place of a request, unless its child keeps it.
+func (l *Launcher) leave(e *elevation, release func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e != nil && e.stuck != (core.ProcessID{}) {
+		l.stuck[e.stuck] = release
+	} else {
+		release()
+	}
+}
+
+// free gives back the places of children that have ended after all.
+func (l *Launcher) free() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, release := range l.stuck {
+		if !l.cfg.Tree.Alive(id) {
+			delete(l.stuck, id)
+			release()
+		}
+	}
 }

@@ -50,6 +50,10 @@ type Config struct {
 	Log   *slog.Logger
 }
 
+// lastWait is how long requests may take to end when everything has been done
+// to end them.
+const lastWait = 2 * time.Second
+
 // Launcher carries out elevations and starts the service's own programs. Its
 // methods may be called concurrently.
 type Launcher struct {
@@ -61,6 +65,7 @@ type Launcher struct {
 
 	mu         sync.Mutex
 	active     map[core.RequestID]*elevation
+	stuck      map[core.ProcessID]func() // what releases the place of a child that does not end
 	policyDown bool
 	closed     bool
 
@@ -92,6 +97,7 @@ func New(cfg Config) (*Launcher, error) {
 		copies:  budget{perUser: map[core.UserID]int64{}},
 		quota:   newQuota(cfg.Journal.Capacity()),
 		active:  map[core.RequestID]*elevation{},
+		stuck:   map[core.ProcessID]func(){},
 		detach:  make(chan struct{}),
 		left:    map[core.RequestID]journal.Child{},
 	}
@@ -159,7 +165,8 @@ func (l *Launcher) all() []*elevation {
 // Close ends in good order: what does not run yet fails at once, and running
 // commands have until ctx is done to end by themselves. Those that go on are
 // left alone (decision 32): each is recorded, its request is Ended, and its
-// caller is told. Close returns when every Elevate has. It is called once.
+// caller is told. Close returns when every Elevate has, or with an error when
+// one cannot. It is called once.
 func (l *Launcher) Close(ctx context.Context) error {
 	l.mu.Lock()
 	l.closed = true
@@ -180,7 +187,13 @@ func (l *Launcher) Close(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 		close(l.detach)
-		<-ended
+		// Attack: a caller's own file system does not answer, and what was
+		// begun for them cannot even be broken off.
+		select {
+		case <-ended:
+		case <-time.After(lastWait):
+			return fmt.Errorf("launcher: close: some requests do not end: %w", ctx.Err())
+		}
 	}
 	l.tended.Wait()
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kpm/core"
+	"kpm/core/door"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
@@ -409,4 +410,53 @@ func TestCopiesOfAnEarlierServiceAreRemoved(t *testing.T) {
 	if err != nil || statErr != nil || len(entries) != 0 || info.Mode().Perm() != 0o711 {
 		t.Errorf("%d files left, mode %v", len(entries), info.Mode())
 	}
+}
+
+// A child that waits for a file system of its caller's cannot be ended. It has
+// the place of its request until it is gone: there are never more of them than
+// one user may have requests.
+func TestAChildThatDoesNotEndKeepsItsPlace(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser = 1 })
+	w.launch.releaseErr = context.DeadlineExceeded
+	v := w.elevate(w.knock("tool"))
+	v.answer(core.Allow)
+	v.event(wire.EventLaunch)
+	if err := w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); err == nil {
+		t.Error("it was launched")
+	}
+	v.refused()
+	if r := w.begin(w.knock("tool")).refused(); r.Code != door.CodeUnavailable {
+		t.Errorf("while the child is there: %+v", r)
+	}
+	w.tree.mu.Lock()
+	w.tree.dead[w.launch.last().ID()] = true
+	w.tree.mu.Unlock()
+	v = w.elevate(w.knock("tool"))
+	v.answer(core.Deny)
+	v.refused()
+	if len(w.stuck) != 0 {
+		t.Errorf("%d children are remembered", len(w.stuck))
+	}
+}
+
+// What was begun for a caller cannot be broken off either: the service stops
+// without it.
+func TestCloseDoesNotWaitForEver(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		hung := make(chan struct{})
+		w.launch.onRelease = func() { <-hung }
+		v := w.elevate(w.knock("tool"))
+		v.answer(core.Allow)
+		v.event(wire.EventLaunch)
+		go w.Launch(context.Background(), v.job(wire.EventLaunch), v.id)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := w.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("closed: %v", err)
+		}
+		close(hung)
+		<-v.result
+	})
 }

@@ -73,11 +73,21 @@ func (c *child) Release(ctx context.Context) (core.Process, error) {
 	return nil, fmt.Errorf("launch: %w", err)
 }
 
+// discardTime is how long a child that was killed is waited for.
+const discardTime = time.Second
+
 // Discard implements core.Held.
+//
+// Attack: one of its descriptors is a file on the caller's own file system
+// (FUSE), which the kernel asks when exec closes it, and which does not answer.
+// Not even a signal ends that wait. Nothing runs after it all the same.
 func (c *child) Discard() {
 	c.conn.Close()
 	c.signal(c.id.PID, unix.SIGKILL)
-	<-c.done
+	select {
+	case <-c.done:
+	case <-time.After(discardTime):
+	}
 }
 
 // Wait implements core.Process.

@@ -391,14 +391,19 @@ func (l *Launcher) end() {
 		left = append(left, c)
 	}
 	l.mu.Unlock()
+	var discarded sync.WaitGroup
 	for _, c := range left {
-		// A running program's connection is closed already.
-		if c.conn.SetDeadline(time.Time{}) == nil {
-			c.Discard()
-		} else {
-			c.pidfd.Close()
-		}
+		discarded.Go(func() {
+			// A running program's connection is closed already.
+			if c.conn.SetDeadline(time.Time{}) == nil {
+				c.Discard()
+			}
+			if !c.ended() {
+				c.pidfd.Close() // nobody watches it any more
+			}
+		})
 	}
+	discarded.Wait()
 	l.watchers.Wait()
 	l.reapOrphans()
 	l.removeHome()
