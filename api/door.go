@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"kpm/core"
@@ -91,10 +92,29 @@ func (d *doorway) close(ctx context.Context) {
 		ln.Close()
 	}
 	d.loops.Wait() // from here on no caller is added
-	defer context.AfterFunc(ctx, func() { d.stop(errStopping) })()
-	d.callers.Wait()
-	d.stop(errStopping)
+	defer d.stop(errStopping)
+	gone := make(chan struct{})
+	go func() {
+		d.callers.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return
+	case <-ctx.Done():
+		d.stop(errStopping)
+	}
+	// Attack: a caller's descriptor cannot even be closed, since their file
+	// system does not answer. The service stops without them.
+	select {
+	case <-gone:
+	case <-time.After(lastWait):
+		d.log.Warn("door: some callers' descriptors cannot be closed")
+	}
 }
+
+// lastWait is how long callers may take to go when their time is over.
+const lastWait = 2 * time.Second
 
 // accept survives what a listener may report: only its end ends it.
 func (d *doorway) accept(ln core.DoorListener) {
@@ -113,9 +133,9 @@ func (d *doorway) accept(ln core.DoorListener) {
 }
 
 // admit gives a caller a place, or refuses it: one user's callers cannot keep
-// another's out. Everything that touches the connection happens on a goroutine
-// that holds the caller's place, never on the accept loop: closing it may take
-// as long as a caller likes, who has sent a socket that lingers.
+// another's out. Whatever may take as long as a caller likes, which closing a
+// descriptor of theirs does, happens on a goroutine that holds the caller's
+// place, never on the accept loop. Closing the connection does not take long.
 func (d *doorway) admit(conn core.DoorConn) {
 	c := newDoorConn(conn, d.limits.Write)
 	if !d.places.enter() {

@@ -502,6 +502,38 @@ func TestClosingTheDoor(t *testing.T) {
 	}
 }
 
+// A caller whose descriptors cannot even be closed does not keep the service
+// from stopping.
+func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
+	inside, hung := make(chan bool), make(chan struct{})
+	q := newDoorQueue()
+	p := newPlace(t, func(c *api.Config) {
+		c.Elevator = elevator(func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+			defer closeKnock(k)
+			inside <- true
+			<-hung
+			return launcher.Result{Refused: &launcher.Refusal{Code: door.CodeFailed}}
+		})
+	})
+	if err := p.server.ServeDoor(q); err != nil {
+		t.Fatal(err)
+	}
+	c := q.knock(t, somebody("1000"), nil)
+	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
+	<-inside
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- p.server.Close(ctx) }()
+	select {
+	case <-closed:
+	case <-time.After(20 * time.Second):
+		t.Error("the service waits for a caller")
+	}
+	close(hung)
+	c.final(t)
+}
+
 // No bytes, however they are cut and whatever comes with them, hang the door,
 // leave a goroutine (TestMain) or a descriptor behind.
 func TestRandomFrames(t *testing.T) {
