@@ -71,6 +71,15 @@ func prepare(l Layout, protected func(string) error) error {
 			return err
 		}
 	}
+	// Whoever may still listen there is dead, or the lock would not be ours.
+	for _, path := range []string{l.Door(), l.MQTTSocket(), l.APISocket()} {
+		if info, err := os.Lstat(path); err != nil || info.Mode().Type() != fs.ModeSocket {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("settings: clear %s: %w", l.Run(), err)
+		}
+	}
 	return RemovePorts(l)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,9 +45,25 @@ func TestOpenPreparesTheRoot(t *testing.T) {
 	if err := os.WriteFile(l.Ports(), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// The sockets of a service that is dead; somebody may still hold them.
+	for _, path := range []string{l.Door(), l.MQTTSocket()} {
+		dead, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dead.Close()
+	}
+	if err := os.WriteFile(l.APISocket(), nil, 0o600); err != nil { // no socket: for whoever listens to refuse
+		t.Fatal(err)
+	}
 	lock, err := Open(l, guards(l.Root(), &taken))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for path, there := range map[string]bool{l.Door(): false, l.MQTTSocket(): false, l.APISocket(): true} {
+		if _, err := os.Lstat(path); (err == nil) != there {
+			t.Errorf("%s is there: %v", path, err == nil)
+		}
 	}
 	for path, want := range map[string]fs.FileMode{l.Run(): 0o755, l.State(): 0o700, l.Audit(): 0o700} {
 		info, err := os.Stat(path)

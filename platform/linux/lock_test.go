@@ -3,10 +3,13 @@
 package linux
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -46,5 +49,50 @@ func TestLockFollowsNoLink(t *testing.T) {
 	}
 	if data, _ := os.ReadFile(target); string(data) != "precious" {
 		t.Errorf("the link's target became %q", data)
+	}
+}
+
+// zombie returns a process that has ended and that nobody has waited for.
+func zombie(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command("/bin/true")
+	must(t, cmd.Start())
+	t.Cleanup(func() { cmd.Wait() })
+	eventually(t, "it has ended", func() bool { return isDead(cmd.Process.Pid) })
+	return cmd.Process.Pid
+}
+
+// The last threads of a dead service may still have its files open. Of those
+// who start in its place one gets the lock.
+func TestLockOfADeadProcessIsTaken(t *testing.T) {
+	for name, holder := range map[string]int{"dead": zombie(t), "alive": os.Getpid(), "gone": 0, "not a process": 1 << 30} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "service.lock")
+			held, err := Lock(path)
+			must(t, err)
+			defer held.Close()
+			must(t, os.WriteFile(path, []byte(strconv.Itoa(holder)), 0o600))
+			locks := make(chan io.Closer, 8)
+			var all sync.WaitGroup
+			for range cap(locks) {
+				all.Go(func() {
+					if lock, err := Lock(path); err == nil {
+						locks <- lock
+					}
+				})
+			}
+			all.Wait()
+			close(locks)
+			want := 0
+			if name == "dead" {
+				want = 1
+			}
+			if len(locks) != want {
+				t.Errorf("%d locks were taken, expected %d", len(locks), want)
+			}
+			for lock := range locks {
+				must(t, lock.Close())
+			}
+		})
 	}
 }
