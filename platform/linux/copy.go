@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -59,6 +60,10 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 	} else if _, err := in.Seek(0, io.SeekStart); err != nil {
 		return nil, "", err
 	}
+	uid, err := parseKernelID(string(reader.User))
+	if err != nil {
+		return nil, "", err
+	}
 	group, err := parseKernelID(reader.Group)
 	if err != nil {
 		return nil, "", fmt.Errorf("group %q of %s: %w", reader.Group, reader.Name, err)
@@ -101,10 +106,7 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 	if err != nil {
 		return nil, "", err
 	}
-	if err := out.Chown(0, int(group)); err != nil {
-		return nil, "", err
-	}
-	if err := out.Chmod(mode); err != nil {
+	if group, err = share(out, mode, uid, group); err != nil {
 		return nil, "", err
 	}
 	copied, err := reopen(fd, filepath.Join(dir, name), unix.O_RDONLY)
@@ -118,8 +120,8 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 	return copied, sum, nil
 }
 
-// copyMode returns the mode of a copy of fd's file for reader, who reaches it
-// through its group. Attack: a handle of somebody's private file is easily had,
+// copyMode returns the mode of a copy of fd's file for reader, whose rights are
+// those of the group. Attack: a handle of somebody's private file is easily had,
 // and running it "as oneself" would make a copy that one can read. So the copy
 // lets reader do what the original's mode does, except write.
 func copyMode(fd int, reader core.Account) (os.FileMode, error) {
@@ -140,7 +142,7 @@ func copyMode(fd int, reader core.Account) (os.FileMode, error) {
 	may := at.mode & 0o7
 	if uid == at.uid {
 		may = at.mode >> 6 & 0o7
-	} else if _, err := unix.Fgetxattr(fd, "system.posix_acl_access", nil); err == nil {
+	} else if _, err := unix.Fgetxattr(fd, aclXattr, nil); err == nil {
 		return 0, fmt.Errorf("it has an access control list and does not belong to %s: %w", reader.Name, fs.ErrPermission)
 	} else if slices.Contains(reader.Groups, strconv.FormatUint(uint64(at.gid), 10)) {
 		may = at.mode >> 3 & 0o7
@@ -149,6 +151,48 @@ func copyMode(fd int, reader core.Account) (os.FileMode, error) {
 		return 0, fmt.Errorf("%s may not execute it: %w", reader.Name, fs.ErrPermission)
 	}
 	return 0o500 | os.FileMode(may&0o5)<<3, nil
+}
+
+// Tags of a POSIX access control list, and its form as an extended attribute
+// (linux/posix_acl_xattr.h).
+const (
+	aclXattr   = "system.posix_acl_access"
+	aclVersion = 2
+	aclOwner   = 0x01
+	aclUser    = 0x02
+	aclGroup   = 0x04
+	aclMask    = 0x10
+	aclOther   = 0x20
+)
+
+// share gives root mode's rights of the owner, and reader those of the group;
+// nobody else gets any. It returns the file's group.
+//
+// Attack: the name of a script's copy is in the process list. With the copy in
+// reader's group, everyone in that group could read what the original shows to
+// reader alone, and a group such as "users" has many. So an access control list
+// names reader; group is the next best on file systems that have none.
+func share(f *os.File, mode os.FileMode, reader, group uint32) (uint32, error) {
+	if mode&0o070 != 0 {
+		may := uint16(mode >> 3 & 0o7)
+		list := binary.LittleEndian.AppendUint32(nil, aclVersion)
+		for _, e := range []struct {
+			tag, perm uint16
+			id        uint32
+		}{{aclOwner, uint16(mode >> 6 & 0o7), noID}, {aclUser, may, reader}, {aclGroup, 0, noID}, {aclMask, may, noID}, {aclOther, 0, noID}} {
+			list = binary.LittleEndian.AppendUint16(list, e.tag)
+			list = binary.LittleEndian.AppendUint16(list, e.perm)
+			list = binary.LittleEndian.AppendUint32(list, e.id)
+		}
+		err := onDescriptor(f, func(fd int) error { return unix.Fsetxattr(fd, aclXattr, list, 0) })
+		if err == nil {
+			return 0, f.Chown(0, 0)
+		}
+		if !errors.Is(err, unix.EOPNOTSUPP) {
+			return 0, err
+		}
+	}
+	return group, errors.Join(f.Chown(0, int(group)), f.Chmod(mode))
 }
 
 // pour copies at most limit bytes and returns size and SHA-256 of what it

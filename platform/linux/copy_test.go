@@ -64,7 +64,7 @@ func TestCopy(t *testing.T) {
 		reader core.Account
 		mode   os.FileMode
 		group  uint32
-	}{{stranger, 0o550, 4242}, {superuser, 0o500, 0}, {core.Account{User: "65534", Group: "65534"}, 0o550, 65534}} {
+	}{{stranger, 0o550, 0}, {superuser, 0o500, 0}, {core.Account{User: "65534", Group: "65534"}, 0o550, 0}} {
 		dir := copyDir(t)
 		f, sum, err := Files{}.Copy(t.Context(), handle(t, src), dir, "script.mjs", c.reader)
 		must(t, err)
@@ -112,6 +112,37 @@ func TestCopyIsTheReadersToRunOnly(t *testing.T) {
 		}
 	}
 	must(t, Files{}.Protected(f))
+}
+
+// Its name is in the process list while a script runs. Others in the reader's
+// group can do nothing with it all the same, unless the file system knows
+// groups only.
+func TestCopyIsNotTheGroups(t *testing.T) {
+	src := program(t, filepath.Join(public(t), "script"))
+	must(t, os.Chown(src, 4242, 4242))
+	must(t, os.Chmod(src, 0o700))
+	simple := filepath.Join(public(t), "ramfs") // no extended attributes
+	must(t, os.Mkdir(simple, 0o711))
+	must(t, unix.Mount("ramfs", simple, "ramfs", 0, "mode=711"))
+	defer unix.Unmount(simple, unix.MNT_DETACH)
+	must(t, os.Chmod(simple, 0o711))
+
+	for dir, shared := range map[string]bool{copyDir(t): false, simple: true} {
+		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "script", stranger)
+		must(t, err)
+		defer f.Close()
+		for _, tc := range []struct {
+			uid, gid uint32
+			may      bool
+		}{{4242, 4242, true}, {4242, 9, !shared}, {4343, 4242, shared}, {4343, 9, false}} {
+			for _, attempt := range []*exec.Cmd{exec.Command("/bin/cat", f.Name()), exec.Command(f.Name())} {
+				attempt.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: tc.uid, Gid: tc.gid}}
+				if err := attempt.Run(); (err == nil) != tc.may {
+					t.Errorf("%v as %d:%d: %v", attempt.Args, tc.uid, tc.gid, err)
+				}
+			}
+		}
+	}
 }
 
 func TestCopyRefuses(t *testing.T) {

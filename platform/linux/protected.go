@@ -96,7 +96,7 @@ func vouch(root string) func(place) error {
 // POSIX access control list. With one, the group bits of the mode are the most
 // that any entry grants: without the write bit there is no need to ask.
 func hasACL(path string) bool {
-	_, err := unix.Lgetxattr(path, "system.posix_acl_access", nil)
+	_, err := unix.Lgetxattr(path, aclXattr, nil)
 	return err != unix.ENODATA && err != unix.EOPNOTSUPP
 }
 
