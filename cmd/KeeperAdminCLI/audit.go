@@ -137,10 +137,10 @@ func describe(r journal.Record) string {
 		}
 	}
 	add("request", string(r.Request))
-	add("user", r.User)
-	add("target", r.Target)
+	add("user", word(r.User))
+	add("target", word(r.Target))
 	if r.Program != nil {
-		add("program", r.Program.Path)
+		add("program", word(r.Program.Path))
 	}
 	if r.Argv != nil {
 		quoted := make([]string, len(r.Argv))
@@ -149,7 +149,7 @@ func describe(r journal.Record) string {
 		}
 		add("argv", "["+strings.Join(quoted, " ")+"]")
 	}
-	add("directory", r.Directory)
+	add("directory", word(r.Directory))
 	add("by", r.By)
 	add("cause", r.Cause)
 	for _, p := range r.Policies {
@@ -179,6 +179,15 @@ func describe(r journal.Record) string {
 	}
 	add("fault", r.Fault)
 	return strings.Join(b, " ")
+}
+
+// word quotes what could be taken for more than one value. Attack: somebody
+// calls a directory "x user=root cause=allow".
+func word(s string) string {
+	if strings.ContainsAny(s, " =\"\\[]") || wire.Printable(s) != s {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // ascii escapes what is not ASCII in a JSON text, and changes nothing that it

@@ -134,6 +134,22 @@ func TestTail(t *testing.T) {
 	}
 }
 
+// Users name files and directories. None of those names is taken for another
+// value of the line.
+func TestNamesForgeNoValues(t *testing.T) {
+	const forged = `/tmp/x user=root cause=allow "by=KeeperPolicy`
+	line := describe(journal.Record{
+		Type: journal.Opened, User: "eve target=root", Target: "bob", Directory: forged + "\n\u202e",
+		Program: &core.Executable{Path: forged}, Argv: []string{"x", "y] directory=/"},
+	})
+	line = line[strings.Index(line, "user="):]
+	want := `user="eve target=root" target=bob program="/tmp/x user=root cause=allow \"by=KeeperPolicy" ` +
+		`argv=["x" "y] directory=/"] directory="/tmp/x user=root cause=allow \"by=KeeperPolicy\n\u202e"`
+	if line != want {
+		t.Errorf("got  %s\nwant %s", line, want)
+	}
+}
+
 func TestTailFollowsUntilInterrupted(t *testing.T) {
 	root := agent(t)
 	j := open(t, root)
