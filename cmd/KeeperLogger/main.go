@@ -20,6 +20,6 @@ func main() {
 	}
 	debug.SetGCPercent(25) // memory on every machine matters more than the time of a log line
 	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID}, func(ctx context.Context, a *sdk.Agent) error {
-		return keeperlogger.Run(ctx, a, root, os.Stderr)
+		return keeperlogger.Run(ctx, a, root, owned, os.Stderr)
 	}))
 }

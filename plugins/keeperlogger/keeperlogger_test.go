@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,14 +147,40 @@ func TestAFolderThatOthersCanWriteToIsRefused(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.open(); !errors.Is(err, errFolder) {
+	if _, err := c.open(nil); !errors.Is(err, errFolder) {
 		t.Errorf("got %v", err)
 	}
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.open(); err != nil {
+	if _, err := c.open(nil); err != nil {
 		t.Errorf("control: %v", err)
+	}
+	// Somebody who owns the folder, or one above it, can write to it.
+	for _, theirs := range []string{dir, filepath.Dir(dir)} {
+		owned := func(info fs.FileInfo) error {
+			if other, err := os.Lstat(theirs); err != nil || os.SameFile(info, other) {
+				return fmt.Errorf("owner 4242 (%v)", err)
+			}
+			return nil
+		}
+		if _, err := c.open(owned); !errors.Is(err, errFolder) || !strings.Contains(err.Error(), theirs+": owner 4242") {
+			t.Errorf("%s belongs to somebody else: %v", theirs, err)
+		}
+	}
+	if err := os.Chmod(filepath.Dir(dir), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.open(nil); !errors.Is(err, errFolder) {
+		t.Errorf("a folder above: %v", err)
+	}
+	// A link is followed once; where it leads later on does not matter.
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Symlink(dir, dir+"-link")); err != nil {
+		t.Fatal(err)
+	}
+	c.path = filepath.Join(dir+"-link", "x.log")
+	if log, err := c.open(nil); err != nil || log.Filename != filepath.Join(dir, "x.log") {
+		t.Errorf("by a link: %v, %v", log, err)
 	}
 }
 
@@ -168,7 +195,7 @@ func TestFileModeAndRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	file, err := c.open()
+	file, err := c.open(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +309,7 @@ func TestPluginWritesWhatIsPublished(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, a, root, t.Output()) }()
+	go func() { ended <- Run(ctx, a, root, nil, t.Output()) }()
 	bus.Subscribed(wire.TopicLogger)
 	const many = 500
 	for i := range many {
@@ -338,7 +365,7 @@ func TestPluginEndsWithoutAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if err := Run(t.Context(), a, root, t.Output()); err == nil || !strings.Contains(err.Error(), "Plugins") {
+	if err := Run(t.Context(), a, root, nil, t.Output()); err == nil || !strings.Contains(err.Error(), "Plugins") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -346,7 +373,7 @@ func TestPluginEndsWithoutAFile(t *testing.T) {
 func TestRotationAtMidnightAndRetention(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		file, err := config{path: filepath.Join(dir, "KeeperLogger.log"), sizeMB: 1, days: 2}.open()
+		file, err := config{path: filepath.Join(dir, "KeeperLogger.log"), sizeMB: 1, days: 2}.open(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

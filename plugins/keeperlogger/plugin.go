@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -17,11 +18,13 @@ const ID = "KeeperLogger"
 // flushAfter is how long a line may wait for the disk.
 const flushAfter = 5 * time.Second
 
-// Run writes the log until ctx is done. stderr hears of what cannot be written.
-func Run(ctx context.Context, a *sdk.Agent, root string, stderr io.Writer) error {
+// Run writes the log until ctx is done. owned reports whether a folder belongs
+// to an administrator; nil checks the mode bits only. stderr hears of what
+// cannot be written.
+func Run(ctx context.Context, a *sdk.Agent, root string, owned func(fs.FileInfo) error, stderr io.Writer) error {
 	values, unset := a.Settings(ctx)
 	cfg, faults := configure(root, values)
-	file, err := cfg.open()
+	file, err := cfg.open(owned)
 	if err != nil {
 		return err
 	}
