@@ -94,7 +94,7 @@ func entries() []entry {
 		number("Requests:MaxOpenPerUser", 32, 1, 1024, func(a *App, n int) { a.Requests.MaxOpenPerUser = n }),
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
-		{"Journal:MaskArguments", `["(?i)^--?(password|passwd|token|secret)(=.*)?$"]`, "RE2 expressions", setMask},
+		{"Journal:MaskArguments", `["(?is)^--?(password|passwd|token|secret)(=.*)?$"]`, "RE2 expressions", setMask},
 	}
 }
 

@@ -253,7 +253,7 @@ func TestOldSegmentsGo(t *testing.T) {
 }
 
 func TestSecretsAreMasked(t *testing.T) {
-	rules := []*regexp.Regexp{regexp.MustCompile(`(?i)^--?(password|passwd|token|secret)(=.*)?$`)}
+	rules := []*regexp.Regexp{regexp.MustCompile(`(?is)^--?(password|passwd|token|secret)(=.*)?$`)}
 	cases := []struct{ argv, recorded []string }{
 		{nil, nil},
 		{[]string{"mysql", "-uroot"}, []string{"mysql", "-uroot"}},
@@ -262,6 +262,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		{[]string{"x", "-secret"}, []string{"x", "-secret"}},
 		{[]string{"x", "--password="}, []string{"x", "--password=***"}},
 		{[]string{"x", "--passwords=1"}, []string{"x", "--passwords=1"}},
+		{[]string{"x", "--password=hunter2\nrest"}, []string{"x", "--password=***"}},
 	}
 	for _, c := range cases {
 		before := slices.Clone(c.argv)
