@@ -74,7 +74,7 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	w.openJournal()
 	w.cfg = Config{
 		Files: w.files, Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Accounts: accounts{}, Journal: w.journal,
-		Bus: w.bus, Registry: w.registry, ExecDir: w.path("exec"), Machine: "host", Limits: request.DefaultLimits(),
+		Bus: w.bus, Registry: w.registry, ExecDir: w.path("exec"), ChildrenDir: w.path("children"), Machine: "host", Limits: request.DefaultLimits(),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	for _, f := range configure {

@@ -38,8 +38,10 @@ type Config struct {
 	Registry  *Registry
 	// ExecDir holds private copies; New empties it.
 	ExecDir string
-	Machine string
-	Limits  request.Limits
+	// ChildrenDir, below State, says which plugins and tasks run.
+	ChildrenDir string
+	Machine     string
+	Limits      request.Limits
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending
 	// request; "privilege-elevation-policy-controls" if empty.

@@ -85,7 +85,7 @@ func newMachine(root string) (*machine, error) {
 	m.registry = NewRegistry(m.host.Tree, m.host.Tree.Self())
 	m.Launcher, err = New(Config{
 		Files: m.host.Files, Launcher: m.host.Launcher, Tree: m.host.Tree, Terminals: m.host.Terminals, Accounts: m.host.Accounts,
-		Journal: m.journal, Bus: m, Registry: m.registry, ExecDir: root + "/run/exec", Machine: "host", Limits: request.DefaultLimits(),
+		Journal: m.journal, Bus: m, Registry: m.registry, ExecDir: root + "/run/exec", ChildrenDir: root + "/State/children", Machine: "host", Limits: request.DefaultLimits(),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

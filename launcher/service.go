@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -53,13 +54,19 @@ func (l *Launcher) startService(ctx context.Context, s core.ServiceSpec) (core.P
 		return nil, err
 	}
 	l.cfg.Registry.Register(Entry{Root: held.ID(), Group: held.Group(), As: s.As, User: account.User})
+	if err := l.children().add(held.ID(), held.Group()); err != nil {
+		// On a full disk the policy plugin must start all the same.
+		l.cfg.Log.Error("a crash of the service would leave this process behind", "program", s.Path, "process", held.ID(), "error", err)
+	}
 	process, err := held.Release(ctx)
 	if err != nil {
 		l.cfg.Registry.Remove(held.ID())
-		return nil, err
+		return nil, errors.Join(err, l.children().remove(held.ID()))
 	}
-	return serviceProcess{process, l.cfg.Registry}, nil
+	return serviceProcess{process, l}, nil
 }
+
+func (l *Launcher) children() children { return children{l.cfg.ChildrenDir} }
 
 // serviceScript returns the path of a program that is a script, after the same
 // check of its interpreter as for an elevation, and "" for a binary.
@@ -85,17 +92,20 @@ func (l *Launcher) serviceScript(handle *os.File) (string, error) {
 	return info.Path, nil
 }
 
-// serviceProcess tells the registry when its process has ended.
+// serviceProcess tells the launcher when its process has ended.
 type serviceProcess struct {
 	core.Process
-	registry *Registry
+	launcher *Launcher
 }
 
 // Wait implements core.Process.
 func (p serviceProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 	status, err := p.Process.Wait(ctx)
 	if err == nil {
-		p.registry.End(p.ID())
+		p.launcher.cfg.Registry.End(p.ID())
+		if err := p.launcher.children().remove(p.ID()); err != nil {
+			p.launcher.cfg.Log.Error("an ended process is remembered as running", "process", p.ID(), "error", err)
+		}
 	}
 	return status, err
 }

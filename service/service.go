@@ -155,7 +155,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		Files: s.host.Files, Launcher: s.host.Launcher, Tree: s.host.Tree,
 		Terminals: s.host.Terminals, Accounts: s.host.Accounts,
 		Journal: log, Bus: &bus{s}, Registry: s.registry,
-		ExecDir: s.layout.Exec(), Machine: machine,
+		ExecDir: s.layout.Exec(), ChildrenDir: s.layout.Children(), Machine: machine,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,

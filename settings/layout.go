@@ -77,6 +77,7 @@ func (l Layout) Exec() string { return l.in("run", "exec") }
 // State and Audit are for the service account only.
 func (l Layout) State() string       { return l.in("State") }
 func (l Layout) JournalHead() string { return l.in("State", "journal.head") }
+func (l Layout) Children() string    { return l.in("State", "children") }
 func (l Layout) Lock() string        { return l.in("State", "service.lock") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 

@@ -95,6 +95,21 @@ func freeze(t *testing.T, pid int) {
 	})
 }
 
+// descends reports whether pid is root or a descendant of it.
+func descends(pid, root int) bool {
+	for pid > 1 && pid != root {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return true // ended meanwhile
+		}
+		_, rest, _ := strings.Cut(string(status), "PPid:")
+		if _, err := fmt.Sscan(rest, &pid); err != nil {
+			return false
+		}
+	}
+	return pid == root
+}
+
 // eventually waits for a condition that nothing announces.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -247,6 +262,13 @@ func TestKilledAtEachState(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, "the orphans are gone", func() bool { return len(running(t, marker)) == 0 })
+			// Nor does any plugin or task of the service that was killed.
+			for _, pid := range running(t, a.Root) {
+				if !descends(pid, a.PID()) {
+					cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+					t.Errorf("%d still runs: %q", pid, cmdline)
+				}
+			}
 			for id, types := range journal(t, a) {
 				if !final(types) {
 					t.Errorf("request %s has records %v: not exactly one final", id, types)
