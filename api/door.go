@@ -150,7 +150,9 @@ func (d *doorway) admit(conn core.DoorConn) {
 		case errors.Is(err, core.ErrForeign):
 			c.refuse(door.CodeBadRequest, "the caller lives in another namespace (a container?): ask on the machine itself")
 		case err != nil:
-			d.log.Warn("door: peer", "error", err)
+			// Whoever connects and is gone gets here: at a higher level they
+			// would fill the log.
+			d.log.Debug("door: peer", "error", err)
 			c.refuse(door.CodeFailed, "the service could not find out who is calling")
 		case !claimed:
 			c.refuse(door.CodeUnavailable, "this user has too many requests open: try again when one has ended")
