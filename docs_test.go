@@ -1,0 +1,61 @@
+package kpm_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestTheAttackMapNamesTests holds docs/cve-map.md against the code: whatever
+// it says owns a class is there.
+func TestTheAttackMapNamesTests(t *testing.T) {
+	page, err := os.ReadFile("docs/cve-map.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := regexp.MustCompile("^`([^`]+)` ((?:Test|Fuzz)\\w+(?:, (?:Test|Fuzz)\\w+)*)$")
+	rows := 0
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if len(cells) != 4 || strings.HasPrefix(line, "| class") || strings.HasPrefix(line, "| ---") {
+			continue
+		}
+		rows++
+		for _, part := range strings.Split(strings.TrimSpace(cells[3]), "; ") {
+			named := owner.FindStringSubmatch(part)
+			if named == nil {
+				t.Errorf("%s: %q is not a package and its tests", cells[0], part)
+				continue
+			}
+			for _, name := range strings.Split(named[2], ", ") {
+				if !defined(t, named[1], name) {
+					t.Errorf("%s: there is no %s in %s", cells[0], name, named[1])
+				}
+			}
+		}
+	}
+	if rows < 30 {
+		t.Errorf("%d rows were understood", rows)
+	}
+}
+
+// defined reports whether a test function is in one of dir's test files.
+func defined(t *testing.T, dir, name string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(source), "\nfunc "+name+"(") {
+			return true
+		}
+	}
+	return false
+}
