@@ -23,6 +23,7 @@ type elevation struct {
 	sealed *sealed
 	caller Caller
 
+	answered  func()        // says that policy has decided, or will not
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one
 	again     chan struct{} // the policy plugin is back: ask once more
@@ -70,10 +71,18 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 		return Result{Refused: refuse(door.CodeUnavailable,
 			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
 	}
+	waiting, cancel := context.WithTimeout(ctx, l.cfg.Limits.Evaluate)
+	answered, err := l.turns.take(waiting, k.Peer.User, recordBytes(s.subject))
+	cancel()
+	if err != nil {
+		return Result{Refused: refuse(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
+	}
+	defer answered()
 	if e, err = l.open(&k, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", k.Peer.User, "error", err)
 		return Result{Refused: refuse(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
+	e.answered = answered
 	defer l.forget(e)
 	return l.follow(ctx, e, signals)
 }
@@ -123,6 +132,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan int)
 			return Result{Refused: l.refusal(e, state, last)}
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
+			e.answered()
 			raised = state
 			l.raise(e, state, last)
 		}

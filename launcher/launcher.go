@@ -64,6 +64,7 @@ type Launcher struct {
 	digests *digests
 	copies  budget
 	quota   *quota
+	turns   *turns
 
 	mu         sync.Mutex
 	active     map[core.RequestID]*elevation
@@ -98,6 +99,7 @@ func New(cfg Config) (*Launcher, error) {
 		digests: newDigests(),
 		copies:  budget{perUser: map[core.UserID]int64{}},
 		quota:   newQuota(cfg.Journal.Capacity()),
+		turns:   newTurns(),
 		active:  map[core.RequestID]*elevation{},
 		stuck:   map[core.ProcessID]func(){},
 		detach:  make(chan struct{}),
