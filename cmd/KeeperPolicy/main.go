@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"kpm/core/wire"
@@ -23,8 +24,10 @@ func main() {
 		os.Exit(2)
 	}
 	// A small heap that is collected often: memory on every machine matters
-	// more than a share of a microsecond.
+	// more than a share of a microsecond. One processor: a question is a relay
+	// of goroutines, and a second one only wakes threads.
 	debug.SetGCPercent(25)
+	runtime.GOMAXPROCS(1)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{Root: root, Owned: owned})
 	}))

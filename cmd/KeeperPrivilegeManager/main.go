@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -65,6 +66,10 @@ Commands that it started for people go on when it stops.`,
 			// An endpoint's memory belongs to its user. The heap here is a few
 			// megabytes; collecting it more often costs less than holding twice.
 			debug.SetGCPercent(50)
+			// Nor more than one of its processors. An elevation is a relay of
+			// goroutines that never run at once; with a second processor each
+			// hand-over wakes a thread there, a twentieth of the whole.
+			runtime.GOMAXPROCS(1)
 			root, err := resolve(dir)
 			if err != nil {
 				return err

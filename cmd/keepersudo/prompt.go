@@ -24,7 +24,6 @@ func (s *session) prompt(p door.Prompt) {
 		in, out = person()
 	}
 	if in >= 0 {
-		s.watchSignals()
 		s.setAsking(true)
 		answer, reply = s.ask(p, in, out)
 		s.setAsking(false)

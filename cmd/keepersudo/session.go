@@ -21,7 +21,6 @@ type session struct {
 	nonInteractive bool
 
 	mu       sync.Mutex // writes to conn, and the fields below
-	watching bool       // somebody reads the signals
 	bell     bell       // rung when a signal has come
 	asking   bool       // a prompt is on the screen
 	started  bool       // the command runs
@@ -33,11 +32,7 @@ type session struct {
 // attend reads what the service says until its last word.
 func (s *session) attend() (int, *failure) {
 	defer func() { s.terminal.giveBack() }()
-	if isTerminal(unix.Stdin) || isTerminal(unix.Stdout) || isTerminal(unix.Stderr) {
-		// The command will have a terminal, which must be restored whatever
-		// comes. While the service thinks there is time to get ready for that.
-		s.watchSignals()
-	}
+	s.watchSignals() // while the service thinks there is time for it
 	for {
 		kind, body, err := door.Read(s.conn)
 		if err != nil {
@@ -91,10 +86,6 @@ func statusOf(code string) int {
 // start begins to carry bytes and signals to the command. Before, a signal
 // ends keepersudo, and the service sees the caller go.
 func (s *session) start(master int) {
-	if master < 0 && s.soon() {
-		return
-	}
-	s.watchSignals()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.started = true
@@ -102,16 +93,6 @@ func (s *session) start(master int) {
 		s.terminal = newTerminal(master, s.bell)
 		s.terminal.carry()
 	}
-}
-
-// grace is how long, in milliseconds, a command without terminal may take
-// before keepersudo gets ready to forward signals, which takes as long as many
-// a command. Until then a signal ends both.
-const grace = 10
-
-// soon reports whether the service says something within grace.
-func (s *session) soon() bool {
-	return poll(grace, unix.PollFd{Fd: int32(s.conn.fd), Events: unix.POLLIN})[0].Revents != 0
 }
 
 // forwarded are the signals that people and programs send to sudo and mean the
@@ -123,10 +104,6 @@ var forwarded = []os.Signal{
 // watchSignals starts the goroutine that takes signals; it ends with the
 // process. What keepersudo was told to ignore (nohup) it goes on ignoring.
 func (s *session) watchSignals() {
-	if s.watching {
-		return
-	}
-	s.watching = true
 	s.bell = newBell()
 	signals := make(chan os.Signal, 16)
 	for _, sig := range append(forwarded, unix.SIGWINCH, unix.SIGTSTP) {
