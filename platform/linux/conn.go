@@ -3,6 +3,8 @@
 package linux
 
 import (
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -36,6 +38,38 @@ func (c localConn) Close() error {
 		hurried(func() { unix.Close(last) })
 	}
 	return closed
+}
+
+// droppingConn is a localConn through which descriptors may come that nobody
+// wants. The kernel closes them in the call that reads past them, and that call
+// waits for sockets with SO_LINGER like any other close.
+type droppingConn struct{ localConn }
+
+// Read implements net.Conn.
+func (c droppingConn) Read(p []byte) (n int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waited := raw.Read(func(fd uintptr) bool {
+		hurried(func() {
+			for {
+				if n, err = unix.Read(int(fd), p); err != unix.EINTR {
+					return
+				}
+			}
+		})
+		return err != unix.EAGAIN
+	})
+	switch {
+	case waited != nil:
+		return 0, waited
+	case err != nil:
+		return 0, fmt.Errorf("read from %v: %w", c.LocalAddr(), err)
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // hurried calls use and, once that takes longer than patience, interrupts the

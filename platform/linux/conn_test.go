@@ -4,8 +4,10 @@ package linux
 
 import (
 	"errors"
+	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +92,68 @@ func TestLocalSocketsTakeNoDescriptors(t *testing.T) {
 		t.Errorf("%d descriptors are open, %d before", now, before)
 	}
 	must(t, conn.Close())
+}
+
+// As on a kernel that cannot refuse them.
+func TestReadDoesNotWaitForWhatItDrops(t *testing.T) {
+	path := filepath.Join(public(t), "local.sock")
+	l, err := listen(path)
+	must(t, err)
+	l.dropping = true
+	defer l.Close()
+	client, err := Transport{}.Dial(path)
+	must(t, err)
+	conn, err := l.Accept()
+	must(t, err)
+	before := openDescriptors(t)
+	for range 3 {
+		fd := lingering(t)
+		_, _, err := client.WriteMsgUnix([]byte("xyz"), unix.UnixRights(fd), nil)
+		must(t, errors.Join(err, unix.Close(fd)))
+	}
+	read := make(chan string)
+	go func() {
+		defer close(read)
+		for buf := make([]byte, 2); ; {
+			n, err := conn.Read(buf)
+			if err != nil {
+				read <- err.Error()
+				return
+			}
+			read <- string(buf[:n])
+		}
+	}()
+	next := func() string {
+		t.Helper()
+		select {
+		case s := <-read:
+			return s
+		case <-time.After(20 * time.Second):
+			t.Fatal("a read waits for a socket of the caller's")
+		}
+		return ""
+	}
+	for got := ""; len(got) < 9; {
+		if got += next(); got != "xyzxyzxyz"[:len(got)] {
+			t.Fatalf("read %q", got)
+		}
+	}
+	if now := openDescriptors(t); now != before+6 { // the other ends of the lingering sockets, and their listeners
+		t.Errorf("%d descriptors are open, %d before", now, before)
+	}
+	must(t, conn.SetReadDeadline(time.Now()))
+	if got := next(); !strings.Contains(got, "timeout") {
+		t.Errorf("after its deadline: %s", got)
+	}
+	<-read
+	must(t, errors.Join(conn.SetReadDeadline(time.Time{}), client.Close()))
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("at the end: %d, %v", n, err)
+	}
+	must(t, conn.Close())
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
 }
 
 // kernelRefuses reports whether this kernel can be told to take no descriptors.

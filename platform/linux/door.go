@@ -50,7 +50,8 @@ func (Transport) ListenLocal(path string) (net.Listener, error) {
 	}
 	// Nobody has a reason to send descriptors here. Kernels before 6.16 cannot
 	// refuse them; there they are dropped when they are read past.
-	if err := onDescriptor(l, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0) }); err != nil && !errors.Is(err, unix.ENOPROTOOPT) {
+	err = onDescriptor(l, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0) })
+	if l.dropping = errors.Is(err, unix.ENOPROTOOPT); err != nil && !l.dropping {
 		return nil, errors.Join(fmt.Errorf("listen %s: %w", path, err), l.Close())
 	}
 	return l, nil
@@ -77,6 +78,8 @@ type localListener struct {
 	dir    int // open while the socket has its name
 	node   node
 	closer func() error
+	// dropping is true if descriptors that come with what is read are dropped.
+	dropping bool
 }
 
 // listen binds path. A socket that is there already is replaced only if nobody
@@ -124,6 +127,9 @@ func (l *localListener) Accept() (net.Conn, error) {
 	conn, err := l.AcceptUnix()
 	if err != nil {
 		return nil, err
+	}
+	if l.dropping {
+		return droppingConn{localConn{conn}}, nil
 	}
 	return localConn{conn}, nil
 }
