@@ -76,7 +76,7 @@ type Launcher struct {
 	detach     chan struct{}  // closed when Close waits no longer
 
 	leftMu sync.Mutex // also makes looking after what is left one at a time
-	left   map[core.RequestID]journal.Child
+	left   map[core.RequestID]leftover
 	tended sync.WaitGroup
 }
 
@@ -103,7 +103,7 @@ func New(cfg Config) (*Launcher, error) {
 		active:  map[core.RequestID]*elevation{},
 		stuck:   map[core.ProcessID]func(){},
 		detach:  make(chan struct{}),
-		left:    map[core.RequestID]journal.Child{},
+		left:    map[core.RequestID]leftover{},
 	}
 	l.store = request.NewStore(cfg.Limits, l.record)
 	return l, nil

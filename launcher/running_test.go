@@ -3,7 +3,10 @@ package launcher
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -268,6 +271,42 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 	w.tended.Wait()
 	if !strings.HasSuffix(w.recorded(), "gone") || len(w.registry.elevated) != 0 {
 		t.Errorf("recorded: %s; still registered: %v", w.recorded(), w.registry.elevated)
+	}
+}
+
+// The groups that are left are carried through the journal. There are never so
+// many of them that one record could not hold them.
+func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
+	w := newWorld(t)
+	other := core.ProcessID{PID: 5000, Start: 1}
+	w.tree.full[other] = true
+	for i := range maxUserLeft {
+		w.left[core.RequestID(fmt.Sprint(i))] = leftover{journal.Child{PID: other.PID, Start: other.Start, Group: "g"}, "1000"}
+	}
+	leave := func(user core.UserID) (killed bool) {
+		k := w.knock("tool")
+		k.Peer.User = user
+		v := w.elevate(k)
+		p := v.run()
+		w.tree.set(p.id, true)
+		p.exit(core.ExitStatus{})
+		<-v.result
+		w.tended.Wait()
+		return slices.Contains(p.all(), -1)
+	}
+	if !leave("1000") {
+		t.Error("one user's leave no end behind")
+	}
+	if leave("0") {
+		t.Error("another user's was ended with it")
+	}
+	full := journal.Record{Type: journal.Segment}
+	for range maxLeft + 4096 { // and the requests that may be open
+		full.Open = append(full.Open, journal.Unfinished{Request: core.NewRequestID(), Since: 1 << 40, Last: journal.Left,
+			Child: &journal.Child{PID: 1 << 22, Start: 1 << 50, Group: "cgroup:/sys/fs/cgroup/system.slice/KeeperPrivilegeManager.service/kpm/kpm-" + rand.Text()}})
+	}
+	if line, err := json.Marshal(full); err != nil || len(line) > journal.MaxLine {
+		t.Errorf("%d bytes, a record has at most %d (%v)", len(line), journal.MaxLine, err)
 	}
 }
 
