@@ -125,7 +125,7 @@ func TestRealPluginIsRestartedAndItsChildrenEndWithIt(t *testing.T) {
 	until(t, "the plugin has a child", func() bool {
 		data, err := os.ReadFile(filepath.Join(layout.Root(), "child"))
 		child, _ = strconv.Atoi(strings.TrimSpace(string(data)))
-		return err == nil && child > 0
+		return err == nil && child > 0 && s.count() > 0
 	})
 	first := s.last().cmd.Process.Pid
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
