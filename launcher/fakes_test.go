@@ -74,7 +74,7 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	w.openJournal()
 	w.cfg = Config{
 		Files: w.files, Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Accounts: accounts{}, Journal: w.journal,
-		Bus: w.bus, Registry: w.registry, ExecDir: w.path("exec"), ChildrenDir: w.path("children"), Machine: "host", Limits: request.DefaultLimits(),
+		Bus: w.bus, Registry: w.registry, ExecDir: w.path("exec"), ChildrenDir: w.path("children"), Machine: "host", Limits: testLimits(),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	for _, f := range configure {
@@ -573,4 +573,9 @@ func isClosedFile(f *os.File) bool {
 func inBubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
+}
+
+// testLimits are the defaults of docs/settings.md.
+func testLimits() request.Limits {
+	return request.Limits{Evaluate: 5 * time.Second, Prompt: 120 * time.Second, Launch: 10 * time.Second, MaxOpen: 256, MaxOpenPerUser: 32}
 }

@@ -20,7 +20,6 @@ import (
 	"kpm/core"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
-	"kpm/launcher/request"
 	"kpm/platform"
 )
 
@@ -85,7 +84,7 @@ func newMachine(root string) (*machine, error) {
 	m.registry = NewRegistry(m.host.Tree, m.host.Tree.Self())
 	m.Launcher, err = New(Config{
 		Files: m.host.Files, Launcher: m.host.Launcher, Tree: m.host.Tree, Terminals: m.host.Terminals, Accounts: m.host.Accounts,
-		Journal: m.journal, Bus: m, Registry: m.registry, ExecDir: root + "/run/exec", ChildrenDir: root + "/State/children", Machine: "host", Limits: request.DefaultLimits(),
+		Journal: m.journal, Bus: m, Registry: m.registry, ExecDir: root + "/run/exec", ChildrenDir: root + "/State/children", Machine: "host", Limits: testLimits(),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

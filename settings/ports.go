@@ -35,20 +35,6 @@ func WritePorts(l Layout, p Ports, write func(path string, data []byte, perm os.
 	return nil
 }
 
-// ReadPorts returns what the service at l holds. The error wraps
-// fs.ErrNotExist when no service is ready there.
-func ReadPorts(l Layout) (Ports, error) {
-	var p Ports
-	data, err := os.ReadFile(l.Ports())
-	if err != nil {
-		return p, fmt.Errorf("settings: ports: %w", err)
-	}
-	if err := json.Unmarshal(data, &p); err != nil {
-		return p, fmt.Errorf("settings: %s: %w", l.Ports(), err)
-	}
-	return p, nil
-}
-
 // RemovePorts says that no service is ready at l.
 func RemovePorts(l Layout) error {
 	if err := os.Remove(l.Ports()); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -34,8 +34,6 @@ type failure struct {
 	message string
 }
 
-func (f *failure) Error() string { return f.message }
-
 func main() {
 	// Attack: another process of the same user attaches to this one and takes
 	// the master side of a root command's terminal.

@@ -40,7 +40,7 @@ func (l *log) record(_ core.RequestID, record string, _ Fact) error {
 }
 
 func open(l *log) (*Store, *Request) {
-	s := NewStore(DefaultLimits(), l.record)
+	s := NewStore(defaultLimits(), l.record)
 	return s, s.Open(id)
 }
 
@@ -290,7 +290,7 @@ func TestTheStoreIsBounded(t *testing.T) {
 }
 
 func TestTheStoreRemembersHowRequestsEnded(t *testing.T) {
-	s := NewStore(DefaultLimits(), (&log{}).record)
+	s := NewStore(defaultLimits(), (&log{}).record)
 	if _, err := s.Get("never"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a request that never was: %v", err)
 	}
@@ -333,7 +333,7 @@ func TestNoSequenceOfFactsBreaksTheRules(t *testing.T) {
 		var finals int
 		var records []string
 		disk := error(nil)
-		s := NewStore(DefaultLimits(), func(_ core.RequestID, record string, _ Fact) error {
+		s := NewStore(defaultLimits(), func(_ core.RequestID, record string, _ Fact) error {
 			if disk == nil {
 				records = append(records, record)
 			}

@@ -133,11 +133,6 @@ type Limits struct {
 	MaxOpenPerUser int
 }
 
-// DefaultLimits are the defaults of docs/settings.md.
-func DefaultLimits() Limits {
-	return Limits{Evaluate: 5 * time.Second, Prompt: 120 * time.Second, Launch: 10 * time.Second, MaxOpen: 256, MaxOpenPerUser: 32}
-}
-
 // jobTime is what a control job has for itself, beyond the person's answer.
 const jobTime = 10 * time.Second
 

@@ -49,7 +49,7 @@ func TestTheTableIsTheDocumentation(t *testing.T) {
 	for i := range min(len(rows), len(transitions)) {
 		tr, want := transitions[i], rows[i]
 		deadline := "none"
-		if wait, _ := DefaultLimits().deadline(tr.From); wait > 0 {
+		if wait, _ := defaultLimits().deadline(tr.From); wait > 0 {
 			deadline = fmt.Sprintf("%d s", wait/time.Second)
 		}
 		got := documented{string(tr.From), string(tr.Cause), string(tr.To), string(tr.By), deadline, tr.Record}
@@ -81,9 +81,14 @@ func TestTheTableIsSound(t *testing.T) {
 		if !s.Final() && !slices.Contains(causes, Fault) {
 			t.Errorf("%s cannot fail", s)
 		}
-		wait, late := DefaultLimits().deadline(s)
+		wait, late := defaultLimits().deadline(s)
 		if wait > 0 && (!slices.Contains(causes, late.Cause) || late.Message == "") {
 			t.Errorf("the deadline of %s is %+v", s, late)
 		}
 	}
+}
+
+// defaultLimits are the defaults of docs/settings.md.
+func defaultLimits() Limits {
+	return Limits{Evaluate: 5 * time.Second, Prompt: 120 * time.Second, Launch: 10 * time.Second, MaxOpen: 256, MaxOpenPerUser: 32}
 }
