@@ -116,6 +116,12 @@ func (l *Launcher) forget(e *elevation) {
 	delete(l.active, e.id)
 }
 
+// proceed is SIGCONT on Linux: it wakes, and asks for no end.
+const proceed = 18
+
+// maxEarly bounds the signals that are kept for a command about to start.
+const maxEarly = 32
+
 // follow moves the request as far as the service itself may, and waits for
 // what policy, jobs and the caller do.
 func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan int) Result {
@@ -125,6 +131,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan int)
 		l.apply(e, fact(request.Fault, "the service is stopping"))
 	}
 	var raised request.State
+	var early []int
 	gone := ctx.Done()
 	for {
 		state, last, changed := e.req.View()
@@ -141,7 +148,18 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan int)
 		case <-e.again:
 			l.ask(e)
 		case p := <-e.started:
+			for _, sig := range early {
+				l.signal(e, p, sig)
+			}
 			return l.attend(ctx, e, p, signals)
+		case sig := <-signals:
+			// Only here is it known whether the command runs by now: the caller
+			// cannot tell, and a signal must not be lost between the two.
+			if sig == proceed || len(early) == maxEarly {
+				continue
+			}
+			early = append(early, sig) // in Launching: it is the command's
+			l.apply(e, fact(request.CallerGone, "interrupted"))
 		case <-gone:
 			gone = nil // in Launching: it fails, or attend sees that ctx is done
 			l.apply(e, fact(request.CallerGone, "the caller has gone"))

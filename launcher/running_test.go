@@ -42,6 +42,38 @@ func TestSignalsReachTheCommand(t *testing.T) {
 	})
 }
 
+// The caller cannot know whether its command runs yet: the signal says so.
+func TestASignalBeforeTheLaunchEndsTheRequest(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		v := w.elevate(w.knock("tool"))
+		v.signals <- 18 // SIGCONT asks for nothing
+		synctest.Wait()
+		v.signals <- 2
+		r := <-v.result
+		if r.Refused == nil || r.Refused.Code != door.CodeDenied || !strings.Contains(r.Refused.Message, "interrupted") {
+			t.Errorf("ended with %+v", r)
+		}
+	})
+}
+
+func TestASignalDuringTheLaunchIsTheCommands(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		v := w.elevate(w.knock("tool"))
+		w.launch.onRelease = func() { v.signals <- 12 }
+		p := v.run()
+		synctest.Wait()
+		if diff := cmp.Diff([]int{12}, p.all()); diff != "" {
+			t.Error(diff)
+		}
+		p.exit(core.ExitStatus{Code: 9})
+		if r := <-v.result; r.Exit.Code != 9 {
+			t.Errorf("ended with %+v", r)
+		}
+	})
+}
+
 func TestACommandWhoseCallerLeavesIsEnded(t *testing.T) {
 	for name, c := range map[string]struct {
 		stubborn bool

@@ -152,6 +152,10 @@ func (v *visitor) gone() {
 	}
 }
 
+func (v *visitor) refuse(code, message string) {
+	v.send(door.TypeRefused, door.Refused{Code: code, Message: message}.Encode())
+}
+
 func (v *visitor) send(kind door.Type, body []byte, files ...*os.File) {
 	v.t.Helper()
 	if kind != door.TypePrompt && kind != door.TypeStarted {
@@ -195,6 +199,18 @@ func (v *visitor) signal() unix.Signal {
 	sig, err := door.DecodeSignal(body)
 	must(v.t, err)
 	return unix.Signal(sig)
+}
+
+// awaits reads until sig is forwarded; SIGCONT may be left from heard.
+func (v *visitor) awaits(sig unix.Signal) {
+	v.t.Helper()
+	got := v.signal()
+	for got == unix.SIGCONT {
+		got = v.signal()
+	}
+	if got != sig {
+		v.t.Errorf("sent %v, forwarded %v", sig, got)
+	}
 }
 
 // heard sends SIGCONT, which harms nobody, until it is forwarded: from then on

@@ -302,16 +302,38 @@ func TestOutputIsUntouchedWithoutTerminal(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	a := newAgent(t)
-	t.Run("before the command runs they end keepersudo", func(t *testing.T) {
-		for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+	t.Run("before the command runs they end the request and keepersudo", func(t *testing.T) {
+		for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1} {
 			s := a.command(t, "id").begin()
 			v := a.accept(t)
+			v.heard(s)
 			must(t, s.Process.Signal(sig))
-			v.gone()
-			v.letGo()
+			v.awaits(sig)
+			v.refuse(door.CodeDenied, "interrupted")
 			if got := s.status(); got != -int(sig) && got != 128+int(sig) {
 				t.Errorf("%v: status %d", sig, got)
 			}
+		}
+	})
+	t.Run("they are the command's if the service has started it by then", func(t *testing.T) {
+		s := a.command(t, "id").begin()
+		v := a.accept(t)
+		v.heard(s)
+		must(t, s.Process.Signal(unix.SIGUSR2))
+		v.awaits(unix.SIGUSR2)
+		v.send(door.TypeStarted, nil)
+		v.exit(9)
+		s.want(9)
+	})
+	t.Run("a service that does not hear them does not hold keepersudo", func(t *testing.T) {
+		s := a.command(t, "id").begin()
+		v := a.accept(t)
+		v.heard(s)
+		must(t, s.Process.Signal(unix.SIGINT))
+		v.awaits(unix.SIGINT)
+		v.letGo()
+		if got := s.status(); got != -int(unix.SIGINT) {
+			t.Errorf("status %d", got)
 		}
 	})
 	t.Run("then they are the command's", func(t *testing.T) {
@@ -323,13 +345,7 @@ func TestSignals(t *testing.T) {
 			unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
 		} {
 			must(t, s.Process.Signal(sig))
-			got := v.signal()
-			for got == unix.SIGCONT { // left from heard
-				got = v.signal()
-			}
-			if got != sig {
-				t.Errorf("sent %v, forwarded %v", sig, got)
-			}
+			v.awaits(sig)
 		}
 		v.exit(0)
 		s.want(0)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,7 +27,8 @@ type session struct {
 	started  bool       // the command runs
 	terminal *terminal  // nil if the command has no terminal of ours
 
-	cancelled atomic.Int32 // the signal that interrupted a prompt
+	interrupted syscall.Signal // the last one sent before the command was known to run
+	cancelled   atomic.Int32   // the signal that interrupted a prompt
 }
 
 // attend reads what the service says until its last word.
@@ -63,6 +65,11 @@ func (s *session) attend() (int, *failure) {
 				return 0, garbled
 			}
 			s.terminal.drain()
+			s.mu.Lock()
+			if s.interrupted != 0 {
+				die(s.interrupted)
+			}
+			s.mu.Unlock()
 			return 0, &failure{statusOf(refused.Code), refused.Message}
 		default:
 			return 0, &failure{exitRefused, "the service said something unknown (" + strconv.Itoa(int(kind)) +
@@ -83,12 +90,11 @@ func statusOf(code string) int {
 	return exitRefused
 }
 
-// start begins to carry bytes and signals to the command. Before, a signal
-// ends keepersudo, and the service sees the caller go.
+// start begins to carry bytes to the command.
 func (s *session) start(master int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.started = true
+	s.started, s.interrupted = true, 0
 	if master >= 0 && s.terminal == nil {
 		s.terminal = newTerminal(master, s.bell)
 		s.terminal.carry()
@@ -134,14 +140,30 @@ func (s *session) signalled(sig syscall.Signal) {
 	case unix.SIGCONT:
 		s.terminal.takeAgain()
 	}
-	switch {
-	case s.started:
-		s.conn.send(door.TypeSignal, door.EncodeSignal(uint32(sig)))
-	case s.asking:
+	if s.asking {
 		s.cancelled.Store(int32(sig))
 		s.bell.ring()
-	case sig != unix.SIGCONT:
-		die(sig)
+		return
+	}
+	// The command may run before we are told. The service knows: a signal that
+	// comes first ends the request, a later one is the command's.
+	s.conn.send(door.TypeSignal, door.EncodeSignal(uint32(sig)))
+	if !s.started && sig != unix.SIGCONT {
+		s.interrupted = sig
+		time.AfterFunc(patience, s.unheard)
+	}
+}
+
+// patience is how long a service may take to hear a signal.
+const patience = time.Second
+
+// unheard ends keepersudo if the service has said nothing to a signal; it then
+// sees the caller go.
+func (s *session) unheard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.interrupted != 0 {
+		die(s.interrupted)
 	}
 }
 
@@ -152,7 +174,7 @@ func die(sig syscall.Signal) {
 	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP:
 		signal.Reset(sig)
 		unix.Kill(unix.Getpid(), sig)
-	default:
-		os.Exit(128 + int(sig))
+		time.Sleep(patience) // another thread may be the one that takes it
 	}
+	os.Exit(128 + int(sig))
 }
