@@ -214,9 +214,10 @@ func TestInterruptedBeforeTheCommandRuns(t *testing.T) {
 	before := *w.settings()
 	s := a.command(t, "id").at(w).begin()
 	v := a.accept(t)
+	v.heard(s)
 	w.press("\x03")
-	v.gone()
-	v.letGo()
+	v.awaits(unix.SIGINT)
+	v.refuse(door.CodeDenied, "interrupted")
 	s.want(-int(unix.SIGINT))
 	if after := *w.settings(); after != before {
 		t.Errorf("settings before %+v, after %+v", before, after)
