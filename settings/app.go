@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kpm/core"
 )
 
 // maxAppSettings bounds appsettings.json in bytes.
@@ -29,6 +31,16 @@ type App struct {
 	Monitoring          Monitoring
 	Requests            Requests
 	Journal             Journal
+	Trust               Trust
+	// RequireSignedAdmin asks of Admin callers a program that carries a trusted
+	// signature; ClientCA, if set, a client certificate as well (decision 10).
+	RequireSignedAdmin bool
+	ClientCA           string
+	// CertificateFile and CertificateKey are a certificate of one's own for the
+	// loopback listeners, PEM; CertificateThumbprint one in the OS store.
+	CertificateFile, CertificateKey, CertificateThumbprint string
+	// KeyStore says where the machine key lives, TPMDevice at which TPM.
+	KeyStore, TPMDevice string
 	// Unknown are the keys that nothing reads, as written: a hint at a
 	// misspelt one.
 	Unknown []string
@@ -52,6 +64,33 @@ type Journal struct {
 	SegmentBytes int64
 	KeepSegments int
 	Mask         []*regexp.Regexp
+	// Checkpoint is the time between signatures over the journal's head.
+	Checkpoint time.Duration
+}
+
+// Mode is what happens when a program does not have the rank that it needs.
+type Mode string
+
+// The modes.
+const (
+	TrustOff     Mode = "off"     // nothing is looked at
+	TrustWarn    Mode = "warn"    // it starts, and the log says what is missing
+	TrustEnforce Mode = "enforce" // it does not start
+)
+
+// Trust says what vouches for programs, and which need it. Modes are by
+// published OS name; files are absolute, or relative to the agent root.
+type Trust struct {
+	Plugins, Jobs       map[string]Mode
+	PluginRank, JobRank core.Rank
+	Alternatives        []string // thumbprints, lower-case hex
+	Roots               []string // PEM: CAs of code signers
+	TimeStampRoots      []string // PEM: CAs of time-stamping authorities
+	AppleRoots          []string // PEM: CAs of Mach-O signers
+	FileCertificates    []string // PEM or DER: signers of IMA, EVM and fs-verity
+	OpenPGPKeys         []string // armored or binary keyrings
+	RevocationLists     []string // PEM or DER CRLs
+	Catalogs            []string // signed catalogs that list files
 }
 
 // Levels beyond slog's own, by the names of the published settings.
@@ -94,6 +133,42 @@ func entries() []entry {
 		number("Requests:MaxOpenPerUser", 32, 1, 1024, func(a *App, n int) { a.Requests.MaxOpenPerUser = n }),
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
+		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
+		{"Settings:RequireSignedAdmin", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.RequireSignedAdmin)
+		}},
+		path("Settings:ClientCertificateAuthority", func(a *App) *string { return &a.ClientCA }),
+		path("Settings:CertificatePath", func(a *App) *string { return &a.CertificateFile }),
+		path("Settings:CertificateKeyPath", func(a *App) *string { return &a.CertificateKey }),
+		{"Settings:CertificateThumbprint", `""`, "SHA-1 or SHA-256 in hex", func(a *App, raw json.RawMessage) error {
+			return setThumbprint(raw, &a.CertificateThumbprint)
+		}},
+		{"Settings:AlternativeSignatures", "[]", "SHA-1 or SHA-256 thumbprints in hex", setAlternatives},
+		{"Settings:KeyStore", `"auto"`, "auto, tpm, software", func(a *App, raw json.RawMessage) error {
+			return choose(raw, &a.KeyStore, "auto", "tpm", "software")
+		}},
+		{"Settings:TpmDevice", `""`, "a device or socket path", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.TPMDevice)
+		}},
+		{"Trust:Plugins", `{"Linux":"off","Windows":"warn","macOS":"warn"}`, "off, warn, enforce, or one for each OS", func(a *App, raw json.RawMessage) error {
+			return setModes(raw, &a.Trust.Plugins)
+		}},
+		{"Trust:PluginRank", `"signed"`, "recorded, packaged, signed", func(a *App, raw json.RawMessage) error {
+			return setRank(raw, &a.Trust.PluginRank)
+		}},
+		{"Trust:Jobs", `"off"`, "off, warn, enforce, or one for each OS", func(a *App, raw json.RawMessage) error {
+			return setModes(raw, &a.Trust.Jobs)
+		}},
+		{"Trust:JobRank", `"recorded"`, "recorded, packaged, signed", func(a *App, raw json.RawMessage) error {
+			return setRank(raw, &a.Trust.JobRank)
+		}},
+		paths("Trust:Roots", func(a *App) *[]string { return &a.Trust.Roots }),
+		paths("Trust:TimeStampRoots", func(a *App) *[]string { return &a.Trust.TimeStampRoots }),
+		paths("Trust:AppleRoots", func(a *App) *[]string { return &a.Trust.AppleRoots }),
+		paths("Trust:FileCertificates", func(a *App) *[]string { return &a.Trust.FileCertificates }),
+		paths("Trust:OpenPgpKeys", func(a *App) *[]string { return &a.Trust.OpenPGPKeys }),
+		paths("Trust:RevocationLists", func(a *App) *[]string { return &a.Trust.RevocationLists }),
+		paths("Trust:Catalogs", func(a *App) *[]string { return &a.Trust.Catalogs }),
 		{"Journal:MaskArguments", `["(?is)^--?(password|passwd|token|secret)(=.*)?$"]`, "RE2 expressions", setMask},
 	}
 }

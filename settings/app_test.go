@@ -10,6 +10,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"kpm/core"
 )
 
 func trusted(*os.File) error { return nil }
@@ -42,7 +47,7 @@ func TestDefault(t *testing.T) {
 
 func TestParseAppReadsInAnyLetterCaseAndKeepsTheRest(t *testing.T) {
 	doc, err := ParseDocument("appsettings.json", []byte(`{
-		"settings": {"kestrelhttpport": 0, "KestrelHttpsPort": 7000, "system.logging.LEVEL": "trace", "AlternativeSignatures": []},
+		"settings": {"kestrelhttpport": 0, "KestrelHttpsPort": 7000, "system.logging.LEVEL": "trace", "AllowedTools": []},
 		"MQTTBROKERSETTINGS": {"ipaddress": "::1"},
 		"Requests:PromptSeconds": 3600,
 		"PluginMonitoring": {"MaxBackoffSeconds": null},
@@ -59,8 +64,32 @@ func TestParseAppReadsInAnyLetterCaseAndKeepsTheRest(t *testing.T) {
 		a.Requests.Prompt != time.Hour || a.Monitoring.MaxBackoff != 30*time.Second {
 		t.Errorf("got %+v", a)
 	}
-	if got := strings.Join(a.Unknown, " "); got != "Logging:LogLevel settings:AlternativeSignatures" {
+	if got := strings.Join(a.Unknown, " "); got != "Logging:LogLevel settings:AllowedTools" {
 		t.Errorf("unknown keys: %q", got)
+	}
+}
+
+func TestParseAppReadsTrust(t *testing.T) {
+	doc, err := ParseDocument("appsettings.json", []byte(`{
+		"Settings": {"AlternativeSignatures": ["A1B2C3D4E5F6789012345678901234567890ABCD", "a1:b2:c3 D4E5F6789012345678901234567890ABCD"]},
+		"Trust": {"Plugins": {"linux": "Enforce"}, "PluginRank": "packaged", "Jobs": "warn", "Roots": ["Trust/ca.pem"]}
+	}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := ParseApp(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const thumbprint = "a1b2c3d4e5f6789012345678901234567890abcd"
+	want := Trust{
+		Plugins:    map[string]Mode{"Linux": TrustEnforce, "Windows": TrustWarn, "macOS": TrustWarn},
+		Jobs:       map[string]Mode{"Linux": TrustWarn, "Windows": TrustWarn, "macOS": TrustWarn},
+		PluginRank: core.RankPackaged, JobRank: core.RankRecorded,
+		Alternatives: []string{thumbprint, thumbprint}, Roots: []string{"Trust/ca.pem"},
+	}
+	if diff := cmp.Diff(want, a.Trust, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -70,6 +99,12 @@ func TestParseAppNamesEveryFault(t *testing.T) {
 		{"port above range", `{"Settings": {"KestrelHttpsPort": 65536}}`, "Settings:KestrelHttpsPort is 65536, expected 0, 1024-65535"},
 		{"port as text", `{"MqttBrokerSettings": {"Port": "8675"}}`, `MqttBrokerSettings:Port is "8675", expected 0, 1024-65535`},
 		{"port with a fraction", `{"MqttBrokerSettings": {"Port": 8675.5}}`, "is 8675.5, expected 0, 1024-65535"},
+		{"trust mode", `{"Trust": {"Plugins": "maybe"}}`, `Trust:Plugins is "maybe", expected off, warn, enforce, or one for each OS`},
+		{"trust mode of an OS", `{"Trust": {"Jobs": {"Linux": "warn", "BeOS": "off"}}}`, "Trust:Jobs is"},
+		{"rank", `{"Trust": {"PluginRank": "none"}}`, `Trust:PluginRank is "none", expected recorded, packaged, signed`},
+		{"thumbprint", `{"Settings": {"AlternativeSignatures": ["A1B2"]}}`, `Settings:AlternativeSignatures is ["A1B2"]`},
+		{"no thumbprint", `{"Settings": {"AlternativeSignatures": [""]}}`, `Settings:AlternativeSignatures is [""]`},
+		{"no file", `{"Trust": {"Roots": [""]}}`, `Trust:Roots is [""], expected files`},
 		{"flag as number", `{"Settings": {"RequireJobToken": 1}}`, "Settings:RequireJobToken is 1, expected true, false"},
 		{"level unknown", `{"Settings": {"system.logging.level": "Verbose"}}`, `is "Verbose", expected Trace, Debug`},
 		{"broker on the network", `{"MqttBrokerSettings": {"IpAddress": "0.0.0.0"}}`, `is "0.0.0.0", expected a loopback address`},
