@@ -1,5 +1,9 @@
-// Package trust makes and checks what people and programs rely on to know whom
-// they deal with: today the certificate of the loopback listeners.
+// Package trust answers two questions for everyone else: who vouches for this
+// file, and with which certificate and key does this machine vouch for itself.
+// Its packages read one format each: cms, chain and timestamp what signatures
+// are made of; authenticode, macho, ima, openpgp and packages what carries
+// them; identity and tpm the machine key. Here is what puts them together.
 //
-// It decides nothing about callers, and it never writes a private key anywhere.
+// It decides nothing about callers and starts nothing: it reports, and says
+// what a program needs; refusing is up to who asked.
 package trust
