@@ -155,3 +155,40 @@ type Signatures interface {
 	// signature is bad.
 	Provenance(ctx context.Context, f, origin *os.File) (Provenance, error)
 }
+
+// Signer is one who vouches for a program by a Trusted signature, as policy
+// sees them. Digests are lower-case hex; what does not apply is empty.
+type Signer struct {
+	Subject string `json:"subject,omitempty"` // a name: narrows, never grants (CVE-2020-12614)
+	SHA1    string `json:"sha1,omitempty"`    // of the signer's certificate
+	SHA256  string `json:"sha256,omitempty"`
+	SPKI    string `json:"spki,omitempty"` // of the signer's public key
+	// Authorities are the public keys of the CAs above, nearest first.
+	Authorities []string `json:"authorities,omitempty"`
+	KeyID       string   `json:"keyId,omitempty"`
+	TeamID      string   `json:"teamId,omitempty"`
+}
+
+// Signers returns who has signed the file, as far as they are Trusted; none if
+// any evidence is Broken.
+func (p Provenance) Signers() []Signer {
+	if p.Rank() != RankSigned {
+		return nil
+	}
+	var list []Signer
+	for _, e := range p.Evidence {
+		if e.Standing != Trusted || e.Rank != RankSigned {
+			continue
+		}
+		s := Signer{Subject: e.Signer, KeyID: e.KeyID, TeamID: e.TeamID}
+		for i, c := range e.Chain {
+			if i == 0 {
+				s.SHA1, s.SHA256, s.SPKI = c.SHA1, c.SHA256, c.SPKI
+				continue
+			}
+			s.Authorities = append(s.Authorities, c.SPKI)
+		}
+		list = append(list, s)
+	}
+	return list
+}

@@ -28,6 +28,7 @@ type rule struct {
 	who     who
 	where   where
 	when    when
+	signed  signed
 	// programs that it is about; open: every program is restricted.
 	programs []program
 	open     bool
@@ -128,6 +129,7 @@ func (c *compiler) rule(p *Policy) rule {
 		when: compileWhen(p, c.env.Zone),
 	}
 	r.where = c.compileWhere(p)
+	r.signed = c.compileSigned(p)
 	r.programs, r.open = c.compileWhat(p)
 	r.scoped = p.Commands != nil
 	r.commands = c.compileCommands(p)
@@ -175,7 +177,7 @@ func (r *rule) meets(a *asked, by strength) strength {
 	if !r.when.match(&a.moment) {
 		return nothing
 	}
-	by = min(by, r.who.match(a))
+	by = min(by, r.who.match(a), r.signed.match(a))
 	if by == nothing {
 		return nothing
 	}

@@ -21,6 +21,8 @@ type asked struct {
 	arguments        []string // without argv[0]
 	ownName          bool     // argv[0] is the program's own file name
 	moment           moment
+	signers          []core.Signer
+	signersKnown     bool
 
 	path, base   string
 	baseStrength strength // of a match by file name alone
@@ -136,6 +138,7 @@ func (s *Set) ask(q *Question, a *asked) bool {
 	a.bare = bareUser(a.name)
 	a.machine = strings.ToLower(q.Machine)
 	a.hash = strings.ToLower(q.Hash)
+	a.signers, a.signersKnown = q.Signers, q.SignersKnown
 	a.moment = momentOf(q.Time, s.env.Zone)
 	a.path = s.env.follow(resolved)
 	dir, base := splitPath(a.path)

@@ -368,7 +368,6 @@ func TestTimeFilters(t *testing.T) {
 		{"a span that cannot be read", extra(`"TimeCheck": [{"StartTime": "9", "EndTime": "18"}, {"StartTime": "x", "EndTime": "18"}]`), at("2026-11-18 03:00:00"), false, true},
 		{"a day that cannot be read", extra(`"DayCheck": [1, 9]`), nil, false, true},
 		{"all empty", extra(`"DateCheck": [], "TimeCheck": [], "DayCheck": [], "CertificationCheck": []`), nil, true, true},
-		{"signers", extra(`"CertificationCheck": ["Contoso"]`), nil, false, true},
 	})
 }
 

@@ -49,7 +49,8 @@ type Policy struct {
 	Dates                         []DateRange
 	Times                         []TimeRange
 	// Days has bit n set for day n, Sunday being 0; zero means unset.
-	Days         uint8
+	Days uint8
+	// Certificates are the entries of CertificationCheck.
 	Certificates []string
 	// Commands is Extension.AllowCommands; nil means unset.
 	Commands []string
@@ -94,7 +95,11 @@ type Question struct {
 	Path, Requested string
 	Hash            string // SHA-256, lower-case hex
 	Arguments       []string
-	Time            time.Time
+	// Signers vouch for the program. SignersKnown is false if nobody has
+	// looked: then no filter of signers can be met.
+	Signers      []core.Signer
+	SignersKnown bool
+	Time         time.Time
 }
 
 // strength is how much of a policy a question meets.

@@ -152,7 +152,6 @@ func TestDoubts(t *testing.T) {
 		{"unknown expression type", `"BuiltInAction", "Expression": "CheckUser()"`, `"Script", "Expression": "CheckUser()"`, "$.Rules[0].RuleExpressionType"},
 		{"rule without expression", `"Expression": "CheckUser()"`, `"Operator": ""`, "$.Rules[0].Expression"},
 		{"minimal expression", `"Expression": "CheckUser()"`, `"Expressions": [{"Type": "Contains", "Value": "x"}]`, "$.Rules[0].Expressions"},
-		{"signers", `"CertificationCheck": []`, `"CertificationCheck": ["Contoso"]`, "$.CertificationCheck"},
 		{"a key one slip away", `"TimeCheck"`, `"TimeChek"`, "$.TimeChek"},
 		{"a nested key one slip away", `"OnFailure"`, `"OnFailures"`, "$.Actions.OnFailures"},
 		{"unknown filter", `"RiskLevel": 50`, `"ParentCheck": ["/usr/bin/make"]`, "$.ParentCheck"},

@@ -32,6 +32,10 @@ type PolicyRequest struct {
 	FileHash         string         `json:"FileHash,omitempty"`
 	Arguments        []string       `json:"Arguments"` // argv, argv[0] included
 	WorkingDirectory string         `json:"WorkingDirectory,omitempty"`
+	// Signers vouch for the program by signatures that this machine trusts.
+	// SignersKnown says that somebody has looked.
+	Signers      []core.Signer `json:"Signers,omitempty"`
+	SignersKnown bool          `json:"SignersKnown,omitempty"`
 }
 
 // PolicyResponse is the answer on the question's reply topic.

@@ -103,7 +103,8 @@ const noUser core.UserID = "4294967295"
 func question(q wire.PolicyRequest, now time.Time) policy.Question {
 	return policy.Question{
 		EventType: q.EventType, User: q.UserID, UserName: q.UserName, Groups: q.Groups, Administrator: q.Administrator,
-		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: q.Arguments, Time: now,
+		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: q.Arguments,
+		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: now,
 	}
 }
 

@@ -1,0 +1,73 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"kpm/core"
+)
+
+var (
+	leafSHA1   = strings.Repeat("a1", 20)
+	leafSHA256 = strings.Repeat("a2", 32)
+	leafSPKI   = strings.Repeat("a3", 32)
+	caSPKI     = strings.Repeat("b3", 32)
+	other      = strings.Repeat("ee", 32)
+)
+
+func signedBy(signers ...core.Signer) func(*Question) {
+	return func(q *Question) { q.Signers, q.SignersKnown = signers, true }
+}
+
+func TestSignedFilter(t *testing.T) {
+	contoso := signedBy(core.Signer{Subject: "Contoso Ltd", SHA1: leafSHA1, SHA256: leafSHA256, SPKI: leafSPKI, Authorities: []string{caSPKI}})
+	apple := signedBy(core.Signer{Subject: "Tool Maker", TeamID: "ABCDE12345", SPKI: other})
+	gpg := signedBy(core.Signer{Subject: "Releases <r@example.org>", KeyID: strings.Repeat("0f", 20)})
+	both := signedBy(core.Signer{SPKI: other}, core.Signer{SPKI: leafSPKI})
+	filter := func(entries string) sketch { return sketch{extra: `, "CertificationCheck": [` + entries + `]`} }
+	checkMeetings(t, []meeting{
+		{"anyone", filter(`"*"`), contoso, true, true},
+		{"anyone, not signed", filter(`"*"`), signedBy(), false, false},
+		{"thumbprint", filter(`"` + leafSHA1 + `"`), contoso, true, true},
+		{"thumbprint as people paste it", filter(`"` + strings.TrimSuffix(strings.Repeat("A1:", 20), ":") + `"`), contoso, true, true},
+		{"thumbprint, SHA-256", filter(`"` + strings.ToUpper(leafSHA256) + `"`), contoso, true, true},
+		{"another thumbprint", filter(`"` + other + `"`), contoso, false, false},
+		{"a key is no thumbprint", filter(`"` + leafSPKI + `"`), contoso, false, false},
+		{"public key", filter(`"spki:` + leafSPKI + `"`), contoso, true, true},
+		{"a CA above", filter(`"ca:` + caSPKI + `"`), contoso, true, true},
+		{"the signer is no CA above itself", filter(`"ca:` + leafSPKI + `"`), contoso, false, false},
+		{"a CA is not the signer", filter(`"spki:` + caSPKI + `"`), contoso, false, false},
+		{"team", filter(`"team:ABCDE12345"`), apple, true, true},
+		{"another team", filter(`"team:ABCDE12346"`), apple, false, false},
+		{"key", filter(`"key:` + strings.Repeat("0F", 20) + `"`), gpg, true, true},
+		{"the end of a key id", filter(`"key:` + strings.Repeat("0f", 8) + `"`), gpg, false, false},
+		// CVE-2020-12614: names restrict and never grant.
+		{"name", filter(`"subject:contoso ltd"`), contoso, false, true},
+		{"another name", filter(`"subject:Contoso"`), contoso, false, false},
+		{"name, and its key", filter(`"subject:Contoso Ltd", "spki:` + leafSPKI + `"`), contoso, true, true},
+		{"one of two entries", filter(`"spki:` + other + `", "spki:` + leafSPKI + `"`), contoso, true, true},
+		{"one of two signers", filter(`"spki:` + leafSPKI + `"`), both, true, true},
+		{"not signed", filter(`"spki:` + leafSPKI + `"`), signedBy(), false, false},
+		// What nobody has looked at can meet nothing, and restricts.
+		{"nobody has looked", filter(`"*"`), nil, false, true},
+		{"a bare name", filter(`"Contoso Ltd"`), contoso, false, true},
+		{"an unknown kind", filter(`"issuer:Contoso"`), contoso, false, true},
+		{"a digest that is too short", filter(`"spki:a3a3"`), contoso, false, true},
+		{"one entry that cannot be read", filter(`"` + leafSHA1 + `", "?"`), contoso, false, true},
+		{"no entries", filter(``), signedBy(), true, true},
+	})
+}
+
+func TestFindingsAboutSigners(t *testing.T) {
+	policies, _ := Parse("p.json", []byte(strings.Replace(fullModel, `"CertificationCheck": []`, `"CertificationCheck": ["Contoso", "subject:Contoso"]`, 1)))
+	_, findings := Compile(policies, linux())
+	var got []string
+	for _, f := range findings {
+		if strings.HasPrefix(f.Path, "$.CertificationCheck") {
+			got = append(got, f.Path)
+		}
+	}
+	if strings.Join(got, " ") != "$.CertificationCheck[0] $.CertificationCheck[1]" {
+		t.Errorf("findings at %v in %v", got, findings)
+	}
+}
