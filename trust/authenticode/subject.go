@@ -13,7 +13,9 @@ import (
 	"crypto"
 	"encoding/asn1"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 
 	"kpm/core"
 )
@@ -21,6 +23,17 @@ import (
 // errMalformed is wrapped by everything that is wrong with a container: a
 // subject's malformed, or a signature's content. It is never Verify's error.
 var errMalformed = errors.New("authenticode: malformed")
+
+// malformed makes an error of what is wrong, said for a person ("the
+// certificate table reaches past the end of the file").
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errMalformed, fmt.Sprintf(format, args...))
+}
+
+// sentence is what malformed was told.
+func sentence(err error) string {
+	return strings.TrimPrefix(err.Error(), errMalformed.Error()+": ")
+}
 
 // subject is a file of a format that can carry an Authenticode signature. Its
 // functions read the file that the subject was read from; an error of theirs
@@ -32,8 +45,7 @@ type subject struct {
 	// file is not signed.
 	signatures [][]byte
 	// malformed says why the container cannot be believed: it claims to be
-	// signed and is broken. It is a sentence for a person ("the certificate
-	// table reaches past the end of the file") that wraps errMalformed.
+	// signed and is broken. It is made by malformed.
 	malformed error
 	// digest hashes what a signature is about with each of hashes, all in one
 	// pass over the file.
