@@ -30,6 +30,10 @@ type Executable struct {
 	Protected bool `json:"protected"`
 	// Interpreter is the path behind "#!", empty for a binary.
 	Interpreter string `json:"interpreter,omitempty"`
+	// Signers vouch for these bytes. SignersKnown is false if nobody has
+	// looked.
+	Signers      []Signer `json:"signers,omitempty"`
+	SignersKnown bool     `json:"signersKnown,omitempty"`
 }
 
 // Subject is everything that a decision is about. Its Digest binds the

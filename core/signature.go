@@ -169,15 +169,22 @@ type Signer struct {
 	TeamID      string   `json:"teamId,omitempty"`
 }
 
-// Signers returns who has signed the file, as far as they are Trusted; none if
-// any evidence is Broken.
+// maxSigners and maxAuthorities bound what is told of a file: whoever signs it
+// chooses how often, and it all goes into the journal.
+const (
+	maxSigners     = 8
+	maxAuthorities = 8
+)
+
+// Signers returns who has signed the file, as far as they are Trusted, at most
+// 8; none if any evidence is Broken.
 func (p Provenance) Signers() []Signer {
 	if p.Rank() != RankSigned {
 		return nil
 	}
 	var list []Signer
 	for _, e := range p.Evidence {
-		if e.Standing != Trusted || e.Rank != RankSigned {
+		if e.Standing != Trusted || e.Rank != RankSigned || len(list) == maxSigners {
 			continue
 		}
 		s := Signer{Subject: e.Signer, KeyID: e.KeyID, TeamID: e.TeamID}
@@ -185,6 +192,9 @@ func (p Provenance) Signers() []Signer {
 			if i == 0 {
 				s.SHA1, s.SHA256, s.SPKI = c.SHA1, c.SHA256, c.SPKI
 				continue
+			}
+			if i > maxAuthorities {
+				break
 			}
 			s.Authorities = append(s.Authorities, c.SPKI)
 		}

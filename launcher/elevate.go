@@ -201,6 +201,7 @@ func (l *Launcher) ask(e *elevation) {
 		TargetUser: s.Target.Name, MachineName: l.cfg.Machine,
 		FilePath: s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
 		Arguments: s.Argv, WorkingDirectory: s.Dir,
+		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
 	})
 	if err != nil {
 		l.cfg.Log.Error("policy cannot be asked", "request", e.id, "error", err)

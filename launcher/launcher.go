@@ -25,6 +25,13 @@ type Bus interface {
 	Raise(ctx context.Context, e wire.Event) error
 }
 
+// Gate says whether a program may become part of the service.
+type Gate interface {
+	// Admit returns nil, or what the program behind f, open for reading,
+	// lacks to act as a plugin or task.
+	Admit(ctx context.Context, as core.Principal, f *os.File) error
+}
+
 // Config is what a Launcher works with. Every field without a default is
 // required.
 type Config struct {
@@ -36,6 +43,11 @@ type Config struct {
 	Journal   *journal.Journal
 	Bus       Bus
 	Registry  *Registry
+	// Signatures tells who vouches for what people ask to run; nil if this
+	// machine was told to trust nobody, and so nobody looks.
+	Signatures core.Signatures
+	// Gate keeps programs out of the service; nil lets all in.
+	Gate Gate
 	// ExecDir holds private copies; New empties it.
 	ExecDir string
 	// ChildrenDir, below State, says which plugins and tasks run.

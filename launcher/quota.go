@@ -16,6 +16,8 @@ const (
 	quotaRefill  = 1024    // seconds until an empty part is full again
 	leastQuota   = 1 << 18 // bytes
 	requestCost  = 4 << 10 // bytes of a request's records without its subject
+	signerCost   = 512     // bytes of one signer without its names
+	digestCost   = 70      // bytes of one more digest
 	maxEmptyLeft = 1024    // users that are remembered although their part is full
 )
 
@@ -77,6 +79,9 @@ func (q *quota) forget(now time.Time) {
 // recordBytes is about how many bytes a request takes in the journal.
 func recordBytes(s core.Subject) int {
 	n := requestCost + encodedBytes(s.Dir) + encodedBytes(s.Executable.Path) + encodedBytes(s.Executable.Requested)
+	for _, signer := range s.Executable.Signers {
+		n += signerCost + encodedBytes(signer.Subject) + len(signer.KeyID) + len(signer.TeamID) + digestCost*len(signer.Authorities)
+	}
 	for _, arg := range s.Argv {
 		n += encodedBytes(arg) + len(`"",`)
 	}

@@ -155,7 +155,11 @@ func (l *Launcher) program(k *Knock) (*os.File, error) {
 // the file is run by the target's rights. fix owns handle.
 func (l *Launcher) fix(ctx context.Context, s *sealed, handle *os.File) (err error) {
 	s.handle = handle
+	origin := handle
 	defer func() {
+		if s.handle != origin {
+			origin.Close()
+		}
 		if err != nil {
 			s.close()
 		}
@@ -186,11 +190,36 @@ func (l *Launcher) fix(ctx context.Context, s *sealed, handle *os.File) (err err
 		return err
 	}
 	exe.SHA256, exe.Interpreter = found.sha256, found.interpreter
+	if err := l.sign(ctx, exe, s.handle, origin); err != nil {
+		return err
+	}
 	if exe.Interpreter == "" {
 		return nil
 	}
 	s.script = s.info.Path
 	return l.checkInterpreter(exe.Interpreter)
+}
+
+// sign fills in who vouches for the bytes that will run. What lies beside the
+// bytes, attributes and packages, is the original's.
+func (l *Launcher) sign(ctx context.Context, exe *core.Executable, handle, origin *os.File) error {
+	if l.cfg.Signatures == nil {
+		return nil
+	}
+	file, err := l.cfg.Files.Open(handle)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if origin == handle {
+		origin = file
+	}
+	p, err := l.cfg.Signatures.Provenance(ctx, file, origin)
+	if err != nil {
+		return fmt.Errorf("signatures of %s: %w", exe.Path, err)
+	}
+	exe.Signers, exe.SignersKnown = p.Signers(), true
+	return nil
 }
 
 // copy replaces the handle in s by one to a private copy, which the caller
@@ -207,8 +236,7 @@ func (l *Launcher) copy(ctx context.Context, s *sealed) (contents, error) {
 	if err != nil {
 		return contents{}, err
 	}
-	s.handle.Close()
-	s.handle = private
+	s.handle = private // fix closes the other
 	info, err := l.cfg.Files.Inspect(private)
 	if err != nil {
 		return contents{}, errors.Join(err, os.Remove(private.Name()))

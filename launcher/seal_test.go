@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kpm/core"
 	"kpm/core/wire"
 )
@@ -159,7 +161,7 @@ func TestWhatIsSealed(t *testing.T) {
 				t.Errorf("hash %q", got.SHA256)
 			}
 			got.SHA256 = ""
-			if got != c.want || s.subject.Target.User != c.user || s.digest != s.subject.Digest() {
+			if !cmp.Equal(got, c.want) || s.subject.Target.User != c.user || s.digest != s.subject.Digest() {
 				t.Errorf("sealed %+v as %s, expected %+v as %s", got, s.subject.Target.User, c.want, c.user)
 			}
 			script := ""

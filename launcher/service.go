@@ -31,6 +31,9 @@ func (l *Launcher) startService(ctx context.Context, s core.ServiceSpec) (core.P
 		return nil, err
 	}
 	defer spec.Executable.Close()
+	if err := l.admit(ctx, s.As, spec.Executable); err != nil {
+		return nil, err
+	}
 	if spec.Script, err = l.serviceScript(spec.Executable); err != nil {
 		return nil, err
 	}
@@ -64,6 +67,20 @@ func (l *Launcher) startService(ctx context.Context, s core.ServiceSpec) (core.P
 		return nil, errors.Join(err, l.children().remove(held.ID()))
 	}
 	return serviceProcess{process, l}, nil
+}
+
+// admit judges the very object that will be executed. It is Protected: nobody
+// but root can change it between here and there.
+func (l *Launcher) admit(ctx context.Context, as core.Principal, handle *os.File) error {
+	if l.cfg.Gate == nil {
+		return nil
+	}
+	file, err := l.cfg.Files.Open(handle)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return l.cfg.Gate.Admit(ctx, as, file)
 }
 
 func (l *Launcher) children() children { return children{l.cfg.ChildrenDir} }

@@ -1,0 +1,112 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kpm/core"
+	"kpm/core/door"
+)
+
+// signatures knows who vouches for bytes, and remembers what it was asked.
+type signatures struct {
+	signers map[string]string // by content
+	err     error
+
+	content, origin string
+}
+
+func (s *signatures) Provenance(_ context.Context, f, origin *os.File) (core.Provenance, error) {
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<20))
+	if err = errors.Join(err, s.err); err != nil {
+		return core.Provenance{}, err
+	}
+	s.content, s.origin = string(data), origin.Name()
+	signer, ok := s.signers[string(data)]
+	if !ok {
+		return core.Provenance{}, nil
+	}
+	return core.Provenance{Evidence: []core.Evidence{{Rank: core.RankSigned, Standing: core.Trusted, Signer: signer}}}, nil
+}
+
+func TestPolicyHearsWhoVouchesForTheBytesThatWillRun(t *testing.T) {
+	s := &signatures{signers: map[string]string{"\x7fELF tool": "Contoso", "\x7fELF mine": "Me"}}
+	w := newWorld(t, func(_ *world, c *Config) { c.Signatures = s })
+	for _, c := range []struct {
+		command, origin string
+		signers         []core.Signer
+	}{
+		{"bin/tool", "bin/tool", []core.Signer{{Subject: "Contoso"}}},
+		{"bin/sh", "bin/sh", nil},
+		// Of a private copy the bytes count, and the original's attributes.
+		{"home/mine", "home/mine", []core.Signer{{Subject: "Me"}}},
+	} {
+		v := w.elevate(w.knock(w.path(c.command)))
+		if diff := cmp.Diff(c.signers, v.asked.Signers); diff != "" || !v.asked.SignersKnown {
+			t.Errorf("%s: known %v, %s", c.command, v.asked.SignersKnown, diff)
+		}
+		if s.origin != w.path(c.origin) {
+			t.Errorf("%s: attributes of %s", c.command, s.origin)
+		}
+		v.answer(core.Deny)
+		v.refused()
+	}
+	program := w.records()[0].Program
+	if diff := cmp.Diff([]core.Signer{{Subject: "Contoso"}}, program.Signers); diff != "" {
+		t.Errorf("recorded: %s", diff)
+	}
+}
+
+func TestWhoseSignaturesCannotBeReadIsNotRun(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) { c.Signatures = &signatures{err: errors.New("read error")} })
+	v := w.begin(w.knock("tool"))
+	if r := v.refused(); r.Code != door.CodeFailed {
+		t.Errorf("refused with %+v", r)
+	}
+}
+
+func TestWithoutAnyoneToTrustNobodyLooks(t *testing.T) {
+	w := newWorld(t)
+	v := w.elevate(w.knock("tool"))
+	if v.asked.SignersKnown || v.asked.Signers != nil {
+		t.Errorf("asked with %+v", v.asked.Signers)
+	}
+	v.answer(core.Deny)
+	v.refused()
+}
+
+type gate struct{ refuses string }
+
+func (g gate) Admit(_ context.Context, as core.Principal, f *os.File) error {
+	head := make([]byte, 4)
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return err
+	}
+	if as.Name == g.refuses {
+		return errors.New("nobody vouches for it")
+	}
+	return nil
+}
+
+func TestTheGateKeepsProgramsOutOfTheService(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) { c.Gate = gate{"Rogue"} })
+	spec := core.ServiceSpec{As: core.Principal{Kind: core.Plugin, Name: "Rogue"}, Path: w.path("bin/tool"), Argv: []string{"tool"}, Dir: w.dir}
+	_, err := w.StartService(t.Context(), spec)
+	if err == nil || !strings.Contains(err.Error(), w.path("bin/tool")+": nobody vouches for it") {
+		t.Errorf("got %v", err)
+	}
+	if len(w.launch.held) != 0 {
+		t.Error("a process was prepared for it")
+	}
+	spec.As.Name = "Known"
+	if _, err := w.StartService(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	w.launch.last().process.exit(core.ExitStatus{})
+}
