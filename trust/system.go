@@ -2,15 +2,10 @@ package trust
 
 import (
 	"context"
-	"crypto"
-	"errors"
 	"os"
 
 	"kpm/core"
 )
-
-// ErrNoAttribute means that a file does not carry what was asked for.
-var ErrNoAttribute = errors.New("no such attribute")
 
 // System is what the operating system knows about an open file beyond its
 // bytes. Everything is asked of the handle, never of a path (attack class
@@ -18,36 +13,18 @@ var ErrNoAttribute = errors.New("no such attribute")
 // errors.ErrUnsupported.
 type System interface {
 	// Attribute returns an extended attribute of the object behind f, or
-	// ErrNoAttribute.
+	// core.ErrNoAttribute.
 	Attribute(f *os.File, name string) ([]byte, error)
 	// Verity returns the fs-verity measurement that the kernel enforces for f,
-	// or ErrNoAttribute.
-	Verity(f *os.File) (Verity, error)
+	// or core.ErrNoAttribute.
+	Verity(f *os.File) (core.Verity, error)
 	// Generation returns what tells two files apart that have had the same
 	// inode, 0 where the file system keeps nothing.
 	Generation(f *os.File) (uint64, error)
 	// Node returns what EVM binds a signature to beside the attributes, or
 	// errors.ErrUnsupported.
-	Node(f *os.File) (Node, error)
+	Node(f *os.File) (core.Node, error)
 	// Verdict returns the system's own answer, of Kind core.KindSystem, or
-	// ErrNoAttribute if it knows of no signature.
+	// core.ErrNoAttribute if it knows of no signature.
 	Verdict(ctx context.Context, f *os.File) (core.Evidence, error)
-}
-
-// Verity is a measurement by the kernel.
-type Verity struct {
-	Hash   crypto.Hash
-	Digest []byte // of struct fsverity_descriptor
-	// Signature is the built-in PKCS#7 signature, nil if there is none.
-	Signature []byte
-}
-
-// Node is the inode as security.evm covers it (evm_calc_hmac_or_hash in the
-// kernel's security/integrity/evm).
-type Node struct {
-	Inode      uint64
-	Generation uint32
-	UID, GID   uint32
-	Mode       uint16
-	UUID       [16]byte // of the file system
 }
