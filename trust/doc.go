@@ -1,9 +1,9 @@
-// Package trust answers two questions for everyone else: who vouches for this
-// file, and with which certificate and key does this machine vouch for itself.
-// Its packages read one format each: cms, chain and timestamp what signatures
-// are made of; authenticode, macho, ima, openpgp and packages what carries
-// them; identity and tpm the machine key. Here is what puts them together.
+// Package trust holds the certificates of the loopback listeners, and what the
+// packages below it ask of a platform. Those answer who vouches for a file:
+// cms, chain and timestamp read what signatures are made of; authenticode,
+// macho, ima, openpgp and packages what carries them; provenance puts them
+// together. identity and tpm are the key by which this machine vouches for
+// itself.
 //
-// It decides nothing about callers and starts nothing: it reports, and says
-// what a program needs; refusing is up to who asked.
+// Nothing here decides about callers, and nothing starts a program.
 package trust
