@@ -3,6 +3,14 @@ package authenticode
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// Names of formats that are treated apart (core.Provenance).
+const (
+	formatPE      = "pe"
+	formatCatalog = "catalog"
 )
 
 // headSize is how many bytes Recognise is given at most: a PE's header may lie
@@ -20,8 +28,31 @@ type format struct {
 // formats are tried in order.
 func formats() []format {
 	return []format{
-		{"pe", startsPE, readPE},
+		{formatPE, startsPE, readPE},
+		{formatCatalog, startsCatalog, readCatalog},
 	}
+}
+
+// open reads what kind of file it is. A subject of nil means that it is none
+// that can carry a signature.
+func open(r io.ReaderAt, size int64) (*subject, error) {
+	head := make([]byte, min(headSize, size))
+	if _, err := io.ReadFull(io.NewSectionReader(r, 0, int64(len(head))), head); err != nil {
+		return nil, fmt.Errorf("authenticode: read: %w", short(err))
+	}
+	for _, f := range formats() {
+		if f.starts != nil && !f.starts(head) {
+			continue
+		}
+		s, err := f.read(r, size)
+		if err != nil {
+			return nil, fmt.Errorf("authenticode: read %s: %w", f.name, err)
+		}
+		if s != nil {
+			return s, nil
+		}
+	}
+	return nil, nil
 }
 
 // Recognise says what a file that begins with head may be: "pe", "msi", "cab",
@@ -47,4 +78,25 @@ func startsPE(head []byte) bool {
 		return true
 	}
 	return bytes.Equal(head[at:at+4], []byte("PE\x00\x00"))
+}
+
+// startsCatalog: a ContentInfo that holds SignedData that holds a trust list,
+// all of which a catalog says before anything long.
+func startsCatalog(head []byte) bool {
+	return len(head) > 0 && head[0] == 0x30 &&
+		bytes.Contains(head[:min(len(head), 32)], []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02")) &&
+		bytes.Contains(head[:min(len(head), 256)], []byte("\x06\x09\x2b\x06\x01\x04\x01\x82\x37\x0a\x01"))
+}
+
+// readCatalog makes a subject of a catalog file, which is nothing but a
+// signature.
+func readCatalog(r io.ReaderAt, size int64) (*subject, error) {
+	if size > maxTable {
+		return &subject{format: formatCatalog, malformed: malformed("the catalog is larger than %d MiB", maxTable>>20)}, nil
+	}
+	whole := make([]byte, size)
+	if _, err := io.ReadFull(io.NewSectionReader(r, 0, size), whole); err != nil {
+		return nil, short(err)
+	}
+	return &subject{format: formatCatalog, signatures: [][]byte{whole}}, nil
 }
