@@ -1,0 +1,30 @@
+package windows
+
+import (
+	"fmt"
+	"strings"
+
+	"kpm/core"
+	"kpm/trust/tpm"
+)
+
+// KeyStore implements core.KeyStore with the TPM Base Services. They let
+// LocalSystem and administrators make keys, and nobody else (since 1809).
+type KeyStore struct{}
+
+var _ core.KeyStore = KeyStore{}
+
+// OpenTPM implements core.KeyStore.
+func (KeyStore) OpenTPM(device string) (core.TPM, error) {
+	switch {
+	case device == "":
+		t, err := openTBS()
+		if err != nil {
+			return nil, fmt.Errorf("keystore: %w", err)
+		}
+		return t, nil
+	case strings.HasPrefix(device, "tcp:"):
+		return tpm.DialTCP(device)
+	}
+	return nil, fmt.Errorf("keystore: %s, expected nothing or tcp:ADDRESS:PORT", device)
+}
