@@ -75,7 +75,7 @@ func (c *Catalog) judge() core.Evidence {
 	e := c.evidence
 	e.Checks = slices.Clone(e.Checks)
 	judgeSigner(&e, c.signer, c.others, c.anchors)
-	claims(&e, c.signer)
+	asserted(&e, c.signer)
 	return e
 }
 

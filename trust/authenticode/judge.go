@@ -38,7 +38,7 @@ func (m *message) judge(s *subject, file computed, a *chain.Anchors) {
 	if s.checks != nil {
 		e.Checks = append(e.Checks, s.checks()...)
 	}
-	claims(e, m.signer)
+	asserted(e, m.signer)
 	distrust(e, m.content.hash)
 }
 

@@ -69,25 +69,51 @@ func (h handmade) bytes() []byte {
 	return append(b, bytes.Repeat([]byte("overlay."), h.overlay/8+1)[:h.overlay]...)
 }
 
-// The parts of a signed handmade image.
+// anatomy are the parts of a signed image that are not signed.
 type anatomy struct {
 	checksum, directory, table int
 }
 
 func dissect(t testing.TB, b []byte) anatomy {
 	t.Helper()
-	le := binary.LittleEndian
-	optional := int(le.Uint32(b[dosHeaderNew:])) + coffSize
-	fixed := directoriesPE32
-	if le.Uint16(b[optional:]) == magicPE32Plus {
-		fixed = directoriesPE32Plus
-	}
-	a := anatomy{checksum: optional + optionalChecksum, directory: optional + fixed + certificateEntry*directorySize}
-	a.table = int(le.Uint32(b[a.directory:]))
+	a := anatomy{checksum: optionalHeader(b) + optionalChecksum, directory: directoryEntry(b)}
+	a.table = int(binary.LittleEndian.Uint32(b[a.directory:]))
 	if a.table == 0 {
 		t.Fatal("not a signed image")
 	}
 	return a
+}
+
+// optionalHeader is where the optional header of an image begins.
+func optionalHeader(b []byte) int {
+	return int(binary.LittleEndian.Uint32(b[dosHeaderNew:])) + coffSize
+}
+
+// directoryEntry is where the certificate table's entry lies.
+func directoryEntry(b []byte) int {
+	fixed := directoriesPE32
+	if binary.LittleEndian.Uint16(b[optionalHeader(b):]) == magicPE32Plus {
+		fixed = directoriesPE32Plus
+	}
+	return optionalHeader(b) + fixed + certificateEntry*directorySize
+}
+
+// blob is the first signature in an image, without padding.
+func blob(t testing.TB, b []byte) []byte {
+	t.Helper()
+	at := dissect(t, b).table + winCertificateHeader
+	size, ok := derSize(b[at:])
+	if !ok {
+		t.Fatal("no signature")
+	}
+	return bytes.Clone(b[at : at+int(size)])
+}
+
+// bare is a signed image without its table, of which its directory entry still
+// speaks.
+func bare(t testing.TB, b []byte) []byte {
+	t.Helper()
+	return bytes.Clone(b[:dissect(t, b).table])
 }
 
 // goPrograms are programs that the Go linker has made, built once per process.

@@ -62,7 +62,7 @@ func (p *image) readTable() (signatures [][]byte, faulty, err error) {
 		}
 		signatures = append(signatures, signature)
 		next := min((length+winCertificateAlign-1)&^(winCertificateAlign-1), int64(len(table)))
-		if !zero(table[length:next]) {
+		if !allZero(table[length:next]) {
 			return nil, malformed("data is hidden behind the signature"), nil
 		}
 		table = table[next:]
@@ -76,7 +76,7 @@ func unpad(blob []byte) (signature []byte, faulty error) {
 	if !ok {
 		return nil, malformed("the signature's encoding is damaged")
 	}
-	if padding := blob[n:]; len(padding) >= winCertificateAlign || !zero(padding) {
+	if padding := blob[n:]; len(padding) >= winCertificateAlign || !allZero(padding) {
 		return nil, malformed("data is hidden behind the signature")
 	}
 	return blob[:n], nil
@@ -103,8 +103,8 @@ func derSize(b []byte) (size int64, ok bool) {
 	return size, size <= int64(len(b))
 }
 
-// zero reports whether b holds nothing.
-func zero(b []byte) bool {
+// allZero reports whether b holds nothing.
+func allZero(b []byte) bool {
 	for _, c := range b {
 		if c != 0 {
 			return false

@@ -30,9 +30,9 @@ var oidsUnderstood = []asn1.ObjectIdentifier{
 // maxClaim bounds what a signer has to say, in runes.
 const maxClaim = 200
 
-// claims reports what the signer says about the program, which nobody has
+// asserted reports what the signer says about the program, which nobody has
 // checked, and what the signature carries along that nobody has signed.
-func claims(e *core.Evidence, signer *cms.Signer) {
+func asserted(e *core.Evidence, signer *cms.Signer) {
 	if value, ok := signer.Attribute(oidOpusInfo); ok {
 		name, url := opus(value)
 		if name != "" {
