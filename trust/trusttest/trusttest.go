@@ -11,6 +11,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -219,6 +220,13 @@ func Issue(name string, template x509.Certificate, key crypto.Signer, issuer *En
 	if template.SerialNumber == nil {
 		template.SerialNumber = big.NewInt(0x10000000 + serials.Add(1))
 	}
+	if template.SubjectKeyId == nil {
+		id, err := keyID(key)
+		if err != nil {
+			return nil, err
+		}
+		template.SubjectKeyId = id
+	}
 	parent, signer := &template, key
 	if issuer != nil {
 		parent, signer = issuer.Certificate, issuer.Key
@@ -232,6 +240,15 @@ func Issue(name string, template x509.Certificate, key crypto.Signer, issuer *En
 		return nil, err
 	}
 	return &Entity{Name: name, Certificate: c, Key: key, Issuer: issuer}, nil
+}
+
+func keyID(key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(der)
+	return sum[:20], nil
 }
 
 func newRSA(bits int) func() (crypto.Signer, error) {
