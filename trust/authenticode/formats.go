@@ -29,7 +29,10 @@ type format struct {
 func formats() []format {
 	return []format{
 		{formatPE, startsPE, readPE},
+		{formatMSI, startsMSI, readMSI},
+		{formatCAB, startsCAB, readCAB},
 		{formatCatalog, startsCatalog, readCatalog},
+		{formatScript, nil, readScript},
 	}
 }
 
