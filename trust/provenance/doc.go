@@ -1,0 +1,8 @@
+// Package provenance puts together everything that can vouch for a file:
+// signatures within its bytes and beside them, attributes, catalogs, packages
+// and the operating system's own answer. It remembers verdicts, and says what a
+// program needs.
+//
+// It parses nothing itself and refuses nobody: it reports, and refusing is up
+// to who asked.
+package provenance

@@ -1,0 +1,176 @@
+package provenance
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"kpm/core"
+	"kpm/trust"
+)
+
+// ErrChanged means that a file was written to while it was read.
+var ErrChanged = errors.New("it changed while it was read: try again")
+
+// Packages knows which files the machine's packages have installed.
+type Packages interface {
+	// Evidence judges the file that is at path, an absolute path without
+	// links. digest hashes its bytes.
+	Evidence(ctx context.Context, path string, digest func(context.Context, crypto.Hash) ([]byte, error)) []core.Evidence
+}
+
+// Config is what a Verifier works with.
+type Config struct {
+	Files  core.Files
+	System trust.System
+	// Packages is nil where there is no package database.
+	Packages Packages
+	// Disputed, if not nil, is told of a file about which the operating system
+	// and this package disagree. It must not block.
+	Disputed func(path string, ours, theirs core.Evidence)
+	Now      func() time.Time
+}
+
+// Verifier implements core.Signatures. Its methods may be called concurrently.
+type Verifier struct {
+	cfg   Config
+	state atomic.Pointer[state]
+}
+
+// state is whom to trust, and what follows from that.
+type state struct {
+	trusted *Trusted
+	cache   *cache
+}
+
+var _ core.Signatures = (*Verifier)(nil)
+
+// NewVerifier returns a Verifier that trusts whom t names.
+func NewVerifier(cfg Config, t *Trusted) *Verifier {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	v := &Verifier{cfg: cfg}
+	v.Trust(t)
+	return v
+}
+
+// Trust replaces whom the Verifier trusts, and forgets every verdict.
+func (v *Verifier) Trust(t *Trusted) { v.state.Store(&state{t, newCache()}) }
+
+// Provenance implements core.Signatures. Verdicts about Protected files are
+// remembered as long as device, inode, size, change time and generation stay.
+func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Provenance, error) {
+	state := v.state.Load()
+	of, info, err := v.version(f)
+	if err != nil {
+		return core.Provenance{}, fmt.Errorf("provenance: %w", err)
+	}
+	if !info.Regular {
+		return core.Provenance{}, fmt.Errorf("provenance: %s: %w", info.Path, core.ErrNotRegular)
+	}
+	alone := origin == nil || origin == f
+	if alone {
+		if p, ok := state.cache.get(of, v.cfg.Now()); ok {
+			return p, nil
+		}
+		origin = f
+	}
+	p, err := v.judge(ctx, state.trusted, f, info, origin)
+	if err != nil {
+		return core.Provenance{}, fmt.Errorf("provenance: %s: %w", info.Path, err)
+	}
+	// Attack: the file is written to between one digest and the next.
+	now, _, err := v.version(f)
+	if err != nil {
+		return core.Provenance{}, fmt.Errorf("provenance: %w", err)
+	}
+	if now != of {
+		return core.Provenance{}, fmt.Errorf("provenance: %s: %w", info.Path, ErrChanged)
+	}
+	// What nobody but root can change is the same as long as its version is:
+	// a new owner or mode would have moved the change time.
+	if alone && v.cfg.Files.Protected(f) == nil {
+		state.cache.put(of, p, v.cfg.Now())
+	}
+	return p, nil
+}
+
+func (v *Verifier) version(f *os.File) (version, core.FileInfo, error) {
+	info, err := v.cfg.Files.Inspect(f)
+	if err != nil {
+		return version{}, info, err
+	}
+	generation, err := v.cfg.System.Generation(f)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return version{}, info, err
+	}
+	return version{info.Device, info.Inode, generation, info.Size, info.Change.UnixNano()}, info, nil
+}
+
+// digests hashes a file once with each algorithm that is asked for.
+type digests struct {
+	r     io.ReaderAt
+	size  int64
+	known map[crypto.Hash][]byte
+}
+
+// readSize is how much is read at once, in bytes.
+const readSize = 512 << 10
+
+func (d *digests) digest(ctx context.Context, h crypto.Hash) ([]byte, error) {
+	if sum, ok := d.known[h]; ok {
+		return sum, nil
+	}
+	if !h.Available() {
+		return nil, fmt.Errorf("%v: %w", h, errors.ErrUnsupported)
+	}
+	hash := h.New()
+	if err := pour(ctx, hash, d.r, d.size); err != nil {
+		return nil, err
+	}
+	d.known[h] = hash.Sum(nil)
+	return d.known[h], nil
+}
+
+// pour writes the size bytes of r to dst, and looks at ctx between reads.
+func pour(ctx context.Context, dst io.Writer, r io.ReaderAt, size int64) error {
+	buffer := make([]byte, min(readSize, size))
+	for at := int64(0); at < size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := r.ReadAt(buffer[:min(int64(len(buffer)), size-at)], at)
+		if n == 0 {
+			return cmpErr(err, io.ErrUnexpectedEOF)
+		}
+		dst.Write(buffer[:n]) // hashes never fail
+		at += int64(n)
+	}
+	return nil
+}
+
+func cmpErr(err, other error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return other
+	}
+	return err
+}
+
+// strongest orders evidence for people: what counts against the file first,
+// then by rank.
+func strongest(list []core.Evidence) {
+	weight := func(e core.Evidence) int {
+		if e.Standing == core.Broken {
+			return 100
+		}
+		return 10*int(e.Standing) + int(e.Rank)
+	}
+	slices.SortStableFunc(list, func(a, b core.Evidence) int { return weight(b) - weight(a) })
+}
