@@ -91,6 +91,12 @@ func TestParseAppReadsTrust(t *testing.T) {
 	if diff := cmp.Diff(want, a.Trust, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
+	root, elsewhere := t.TempDir(), t.TempDir()
+	a.Trust.RevocationLists = []string{filepath.Join(elsewhere, "list.crl")}
+	got := a.Trust.Sources(root)
+	if got.Roots[0] != filepath.Join(root, "Trust", "ca.pem") || got.RevocationLists[0] != a.Trust.RevocationLists[0] || got.Thumbprints[0] != thumbprint {
+		t.Errorf("sources %+v", got)
+	}
 }
 
 func TestParseAppNamesEveryFault(t *testing.T) {

@@ -4,10 +4,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"kpm/core"
+	"kpm/trust/provenance"
 )
 
 // maxPaths bounds each list of files.
@@ -141,4 +143,22 @@ func setThumbprint(raw json.RawMessage, into *string) error {
 	}
 	*into = text
 	return nil
+}
+
+// Sources are the files of t, absolute.
+func (t Trust) Sources(root string) provenance.Sources {
+	absolute := func(paths []string) []string {
+		list := make([]string, len(paths))
+		for i, path := range paths {
+			if list[i] = filepath.FromSlash(path); !filepath.IsAbs(list[i]) {
+				list[i] = filepath.Join(root, list[i])
+			}
+		}
+		return list
+	}
+	return provenance.Sources{
+		Roots: absolute(t.Roots), TimeStampRoots: absolute(t.TimeStampRoots), AppleRoots: absolute(t.AppleRoots),
+		FileCertificates: absolute(t.FileCertificates), OpenPGPKeys: absolute(t.OpenPGPKeys),
+		RevocationLists: absolute(t.RevocationLists), Catalogs: absolute(t.Catalogs), Thumbprints: t.Alternatives,
+	}
 }
