@@ -21,16 +21,16 @@ var (
 
 // signerInfo is the SignerInfo of RFC 5652, section 5.3.
 type signerInfo struct {
-	issuer     []byte // encoded Name; nil if keyID identifies the signer
-	serial     *big.Int
-	keyID      []byte
-	digest     algorithm
-	hasSigned  bool
-	signed     []Attribute
-	signedRaw  [][]byte // the encoded attributes of signed, as they came
-	signature  algorithm
-	value      []byte
-	unsigned   []Attribute
+	issuer    []byte // encoded Name; nil if keyID identifies the signer
+	serial    *big.Int
+	keyID     []byte
+	digest    algorithm
+	hasSigned bool
+	signed    []Attribute
+	signedRaw [][]byte // the encoded attributes of signed, as they came
+	signature algorithm
+	value     []byte
+	unsigned  []Attribute
 }
 
 // readSignerInfo reads the body of a SignerInfo.

@@ -79,8 +79,8 @@ func (n *Node) DER() []byte {
 }
 
 // BER encodes the node as codesign and streaming signers do: constructed
-// elements in indefinite form, octet strings in pieces. Certificates, and what
-// keep says, stay as they are.
+// elements in indefinite form, octet strings in pieces. What keep holds for
+// stays as it is.
 func (n *Node) BER(keep func(*Node) bool) []byte {
 	if keep(n) {
 		return n.DER()

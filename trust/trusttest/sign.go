@@ -182,14 +182,14 @@ func (f *Forgery) Find(oid asn1.ObjectIdentifier) int {
 	return slices.IndexFunc(f.Signed().Children, func(n *Node) bool { return bytes.Equal(n.At(0).DER(), want) })
 }
 
-// Resign signs the attributes as they are now with the key of e, which is what
-// the owner of a key can always do.
+// Resign sorts the attributes as they are now and signs them with the key of e,
+// which is what the owner of a key can always do.
 func (f *Forgery) Resign(e *Entity, hash crypto.Hash) {
+	slices.SortFunc(f.Signed().Children, func(a, b *Node) int { return bytes.Compare(a.DER(), b.DER()) })
 	var attributes [][]byte
 	for _, n := range f.Signed().Children {
 		attributes = append(attributes, n.DER())
 	}
-	slices.SortFunc(attributes, bytes.Compare)
 	f.octets().Body = e.sign(hash, of(0x31, attributes...))
 }
 
