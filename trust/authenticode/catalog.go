@@ -35,8 +35,8 @@ type Catalog struct {
 }
 
 // ReadCatalog reads a signed catalog, and judges its signature. The catalog is
-// nil if the evidence is Broken; if it is Untrusted, so is what the catalog
-// says about a file.
+// nil if its signature could not be verified; if the evidence is Untrusted, so
+// is what the catalog says about a file.
 func ReadCatalog(der []byte, a *chain.Anchors) (*Catalog, core.Evidence) {
 	c := &Catalog{members: make(map[string]member), anchors: a, evidence: core.Evidence{
 		Kind: core.KindAuthenticode, Rank: core.RankSigned,

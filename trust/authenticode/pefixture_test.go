@@ -2,12 +2,15 @@ package authenticode
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"kpm/trust/trusttest"
 )
 
 // handmade is a PE image small enough to be turned over byte by byte.
@@ -150,4 +153,9 @@ func goProgram(t testing.TB, arch string) []byte {
 		t.Fatal(err)
 	}
 	return bytes.Clone(all[arch])
+}
+
+func certificateSHA256(e *trusttest.Entity) []byte {
+	sum := sha256.Sum256(e.Certificate.Raw)
+	return sum[:]
 }

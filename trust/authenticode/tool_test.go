@@ -2,10 +2,15 @@ package authenticode
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"kpm/core"
 	"kpm/trust/chain"
@@ -64,6 +69,9 @@ type peer struct {
 func newPeer(t testing.TB, pki *trusttest.PKI) *peer {
 	t.Helper()
 	p := &peer{dir: t.TempDir(), lists: pki.RevocationFile(t)}
+	for _, ca := range []string{trusttest.ECRoot, trusttest.ECIssuing} { // it wants a list of every CA if it is given any
+		appendFile(t, p.lists, emptyList(t, pki.Get(ca)))
+	}
 	p.code, p.time = filepath.Join(p.dir, "code.pem"), filepath.Join(p.dir, "time.pem")
 	for path, roots := range map[string][]byte{
 		p.code: trusttest.PEM(pki.Get(trusttest.Root).Certificate, pki.Get(trusttest.ECRoot).Certificate),
@@ -74,6 +82,28 @@ func newPeer(t testing.TB, pki *trusttest.PKI) *peer {
 		}
 	}
 	return p
+}
+
+// emptyList is a revocation list without entries, in PEM.
+func emptyList(t testing.TB, ca *trusttest.Entity) []byte {
+	t.Helper()
+	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour)}
+	der, err := x509.CreateRevocationList(rand.Reader, template, ca.Certificate, ca.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
+}
+
+func appendFile(t testing.TB, path string, data []byte) {
+	t.Helper()
+	before, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append(before, data...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (p *peer) accepts(t testing.TB, ext string, data []byte, args ...string) (bool, string) {
