@@ -35,7 +35,7 @@ func (b blob) content() []byte { return b.data[blobHeaderSize:] }
 
 // parseSuperBlob reads a SuperBlob of the given magic at the start of data and
 // returns its blobs in the order of the index. Every byte of data must be the
-// header's, the index's, one blob's, or zero: readers that disagree about which
+// header's, the index's, one blob's, or a zero in between or after the end: readers that disagree about which
 // blob fills a slot, or data that no hash covers, have no room.
 func parseSuperBlob(data []byte, magic uint32) ([]blob, error) {
 	be := binary.BigEndian
@@ -85,8 +85,8 @@ func parseSuperBlob(data []byte, magic uint32) ([]blob, error) {
 		}
 		end = s.to
 	}
-	if !zero(data[end:]) {
-		return nil, malformed("data is hidden between the parts of the signature")
+	if end != uint64(length) {
+		return nil, malformed("the signature goes on after its parts")
 	}
 	return blobs, nil
 }
