@@ -274,4 +274,3 @@ func harmless(entry *x509.RevocationListEntry) bool {
 	// unspecified, affiliationChanged, superseded, cessationOfOperation
 	return given && slices.Contains([]int{0, 3, 4, 5}, entry.ReasonCode)
 }
-

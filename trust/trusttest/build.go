@@ -20,7 +20,9 @@ var (
 	oidLifetime     = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 10, 3, 13}
 	oidAppleDevID   = asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 6, 1, 13}
 	oidAppleDevCA   = asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 6, 2, 6}
-	oidAppleStore   = asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 6, 1, 7}
+	oidAppleStore   = asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 6, 1, 9}
+	oidAppleDev     = asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 6, 1, 12}
+	oidConstraints  = asn1.ObjectIdentifier{2, 5, 29, 30}
 	oidAppleWWDR    = asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 6, 2, 1}
 )
 
@@ -176,6 +178,11 @@ func (b *builder) badPaths() {
 	b.make(Constrained, ConstrainedCA, "leaf", b.leaf("Constrained", func(c *x509.Certificate) {
 		c.EmailAddresses = []string{"a@example.net"}
 	}))
+	b.make(DirectoryCA, Root, "ec", b.ca("Directory CA", func(c *x509.Certificate) {
+		// permittedSubtrees [0], one subtree, directoryName [4]
+		c.ExtraExtensions = []pkix.Extension{{Id: oidConstraints, Value: of(0x30, of(0xa0, of(0x30, of(0xa4, Encode(subject("Fabrikam", "").ToRDNSequence())))))}}
+	}))
+	b.make(Directory, DirectoryCA, "leaf", b.leaf("Directory"))
 	b.make(SHA1Chain, Issuing, "leaf", b.leaf("SHA-1", func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA1WithRSA }))
 	b.make(RSA1024, Issuing, "weak", b.leaf("RSA 1024"))
 }
@@ -207,7 +214,12 @@ func (b *builder) apple() {
 	b.make(DeveloperID, DeveloperIDCA, "leaf", b.leaf("Developer ID Application: Example Developer ("+TeamID+")", team, devID))
 	b.make(AppleNoLeaf, DeveloperIDCA, "leaf", b.leaf("Developer ID Application: None", team))
 	b.make(AppleNoCA, ApplePlainCA, "leaf", b.leaf("Developer ID Application: No CA", team, devID))
-	b.make(AppStore, AppleWWDR, "leaf", b.leaf("3rd Party Mac Developer Application: Example Developer ("+TeamID+")", team, marker(oidAppleStore, true)))
+	b.make(AppStore, AppleWWDR, "leaf", b.leaf("Apple Mac OS Application Signing", team, marker(oidAppleStore, true)))
+	b.make(AppleDev, AppleWWDR, "leaf", b.leaf("Apple Development: Example Developer ("+TeamID+")", team, marker(oidAppleDev, true)))
+	b.make(AppleCodeCA, AppleRoot, "ec", b.ca("Apple Code Signing Certification Authority", func(c *x509.Certificate) {
+		c.Subject = subject("Apple Inc.", c.Subject.CommonName)
+	}))
+	b.make(AppleSoftware, AppleCodeCA, "leaf", b.leaf("Software Signing"))
 	b.make(AppleExpired, DeveloperIDCA, "leaf", b.leaf("Developer ID Application: Expired", team, devID, b.expired))
 }
 

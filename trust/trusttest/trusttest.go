@@ -55,6 +55,8 @@ const (
 	BelowLeaf     = "below-leaf"     // issued by Good, which is no CA
 	Constrained   = "constrained"    // e-mail address outside what its CA may name
 	ConstrainedCA = "constrained-ca" // below Root, may name example.com only
+	Directory     = "directory"      // below DirectoryCA
+	DirectoryCA   = "directory-ca"   // below Root, with a directory name constraint that is not critical
 	SHA1Chain     = "sha1-chain"     // its certificate is signed with SHA-1
 	RSA1024       = "rsa-1024"       // RSA key of 1024 bits
 
@@ -77,7 +79,10 @@ const (
 	AppleNoLeaf   = "apple-no-leaf"  // below DeveloperIDCA without the leaf's extension
 	AppleNoCA     = "apple-no-ca"    // the leaf's extension below ApplePlainCA
 	ApplePlainCA  = "apple-plain-ca" // below AppleRoot without the extension
-	AppStore      = "app-store"      // carries 1.2.840.113635.100.6.1.7, below AppleWWDR
+	AppStore      = "app-store"      // carries 1.2.840.113635.100.6.1.9, below AppleWWDR
+	AppleDev      = "apple-dev"      // carries 1.2.840.113635.100.6.1.12 (development), below AppleWWDR
+	AppleCodeCA   = "apple-code-ca"  // the CA of Apple's own programs, below AppleRoot
+	AppleSoftware = "apple-software" // below AppleCodeCA
 	AppleWWDR     = "apple-wwdr"     // carries 1.2.840.113635.100.6.2.1
 	AppleExpired  = "apple-expired"  // DeveloperID that has expired like Expired
 )
