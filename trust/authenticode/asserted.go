@@ -43,7 +43,7 @@ func asserted(e *core.Evidence, signer *cms.Signer) {
 		}
 	}
 	if value, ok := signer.Attribute(oidStatementType); ok {
-		leave(e, "statement type", "the signer says he is "+statement(value))
+		leave(e, "statement type", statement(value))
 	}
 	unsigned := 0
 	for _, attribute := range signer.Unsigned {
@@ -100,19 +100,22 @@ func spcString(e asn1.RawValue) string {
 	return string(utf16.Decode(units))
 }
 
+// statement reads an SpcStatementType, SEQUENCE OF OBJECT IDENTIFIER. signtool
+// calls everyone an individual.
 func statement(e asn1.RawValue) string {
+	const unreadable = "it cannot be read"
 	types, err := sequence(e, 1, 2)
 	if err != nil {
-		return "something that cannot be read"
+		return unreadable
 	}
 	oid, err := identifier(types[0])
 	switch {
 	case err != nil:
-		return "something that cannot be read"
+		return unreadable
 	case oid.Equal(oidIndividual):
-		return "an individual"
+		return "individual"
 	case oid.Equal(oidCommercial):
-		return "a company"
+		return "commercial"
 	}
 	return oid.String()
 }

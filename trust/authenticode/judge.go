@@ -98,7 +98,9 @@ func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificat
 		fail(e, "time-stamp", stamp.Verdict.Reason)
 	}
 	for _, check := range stamp.Verdict.Checks {
-		check.Name = "time-stamp: " + check.Name
+		if check.Name != "time-stamp" {
+			check.Name = "time-stamp: " + check.Name
+		}
 		e.Checks = append(e.Checks, check)
 	}
 

@@ -10,9 +10,9 @@ import (
 	"kpm/core"
 )
 
-// Digests are what catalogs know a file by: the Authenticode digest of a PE
+// fileDigests are what catalogs know a file by: the Authenticode digest of a PE
 // image, and of any other file the digest of its bytes.
-type Digests struct {
+type fileDigests struct {
 	kind member
 	sums map[crypto.Hash][]byte
 }
@@ -32,31 +32,21 @@ func kindOf(dataType asn1.ObjectIdentifier) member {
 	return memberFlat
 }
 
-// CatalogDigests reads a file, and makes the digests that catalogs list: by
-// SHA-256, and by SHA-1, for which there is no trust but an explanation.
-func CatalogDigests(ctx context.Context, r io.ReaderAt, size int64) (Digests, error) {
-	s, err := open(r, size)
-	if err != nil {
-		return Digests{}, err
-	}
-	return s.listing(ctx, r, size, []crypto.Hash{crypto.SHA256, crypto.SHA1}, nil)
-}
-
 // listing makes the digests that a catalog would list s by. made are those
 // that the signatures of s needed anyway. s may be nil.
-func (s *subject) listing(ctx context.Context, r io.ReaderAt, size int64, hashes []crypto.Hash, made map[crypto.Hash][]byte) (Digests, error) {
+func (s *subject) listing(ctx context.Context, r io.ReaderAt, size int64, hashes []crypto.Hash, made map[crypto.Hash][]byte) (fileDigests, error) {
 	switch {
 	case s == nil || s.format != formatPE:
 		running := start(hashes)
 		err := stream(ctx, r, size, func(chunk []byte, _ int64) { running.write(chunk) })
-		return Digests{memberFlat, running.sums()}, err
+		return fileDigests{memberFlat, running.sums()}, err
 	case s.malformed != nil:
-		return Digests{}, nil // nobody knows what it would be signed by
+		return fileDigests{}, nil // nobody knows what it would be signed by
 	case made != nil:
-		return Digests{memberImage, made}, nil
+		return fileDigests{memberImage, made}, nil
 	}
 	sums, err := s.digest(ctx, hashes)
-	return Digests{memberImage, sums}, err
+	return fileDigests{memberImage, sums}, err
 }
 
 // listedBy are the digests that catalogs need of a PE image, to be made in the
@@ -80,10 +70,10 @@ func hashesOf(catalogs []*Catalog) []crypto.Hash {
 	return hashes
 }
 
-// Evidence is what the catalog says about a file, if it lists it: as much as
+// vouch is what the catalog says about a file, if it lists it: as much as
 // the catalog itself is worth now, and nothing to trust if it knows the file
 // only by a digest that can be forged.
-func (c *Catalog) Evidence(file Digests) (core.Evidence, bool) {
+func (c *Catalog) vouch(file fileDigests) (core.Evidence, bool) {
 	for _, known := range digestAlgorithms { // the strong ones first
 		sum, made := file.sums[known.hash]
 		if !made || c.members[string(sum)]&file.kind == 0 {
