@@ -52,11 +52,11 @@ func printable(s string) string {
 	var b strings.Builder
 	n := 0
 	for _, r := range s {
-		switch {
-		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
-			r = '?'
-		case n == maxName:
+		if n == maxName {
 			return strings.TrimSpace(b.String()) + "..."
+		}
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			r = '?'
 		}
 		b.WriteRune(r)
 		n++
