@@ -1,0 +1,375 @@
+package timestamp_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"kpm/core"
+	"kpm/trust/cms"
+	"kpm/trust/timestamp"
+	"kpm/trust/trusttest"
+)
+
+const year = 365 * 24 * time.Hour
+
+// stamped is a signature by GoodEC with unsigned attributes, verified.
+func stamped(t testing.TB, attributes func(value []byte, f *trusttest.Forgery)) (*cms.Signer, []*x509.Certificate) {
+	t.Helper()
+	p := trusttest.New(t)
+	signer := p.Get(trusttest.GoodEC)
+	f := trusttest.Take(trusttest.Sign(trusttest.Message{
+		Signer: signer, Content: []byte("program"), Certificates: append(signer.Chain(), p.Get(trusttest.Stamper).Chain()...),
+	}))
+	if attributes != nil {
+		attributes(f.Value().Body, f)
+	}
+	d, err := cms.Parse(f.DER())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := d.Verify(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, d.Certificates
+}
+
+// stampCase is one token: what it is made from, and what was done to it.
+type stampCase struct {
+	name   string
+	token  func(k *trusttest.Token)
+	change func(f *trusttest.Forgery)
+	err    error // present but broken
+	want   core.Standing
+	reason string
+}
+
+func tstInfo(k *trusttest.Token, more ...[]byte) []byte {
+	return trusttest.TSTInfo(trusttest.HashID(crypto.SHA256), digest(crypto.SHA256, k.Over), trusttest.GeneralizedTime(k.At), more...)
+}
+
+func digest(h crypto.Hash, data []byte) []byte {
+	f := h.New()
+	f.Write(data)
+	return f.Sum(nil)
+}
+
+func text(tag byte, s string) []byte { return append([]byte{tag, byte(len(s))}, s...) }
+
+// info replaces the TSTInfo.
+func info(make func(k *trusttest.Token) []byte) func(*trusttest.Token) {
+	return func(k *trusttest.Token) { k.Info = make(k) }
+}
+
+func at(encoded []byte) func(*trusttest.Token) {
+	return info(func(k *trusttest.Token) []byte {
+		return trusttest.TSTInfo(trusttest.HashID(crypto.SHA256), digest(crypto.SHA256, k.Over), encoded)
+	})
+}
+
+func by(name string) func(*trusttest.Token) {
+	return func(k *trusttest.Token) { k.Stamper = pki().Get(name) }
+}
+
+// pki is the hierarchy, for functions of tables.
+func pki() *trusttest.PKI { return trusttest.New(new(testing.B)) }
+
+func stampCases() []stampCase {
+	p := pki()
+	return []stampCase{
+		{name: "good", want: core.Trusted},
+		{name: "by an elliptic key", token: by(trusttest.StamperEC), want: core.Trusted},
+		{name: "SHA-384", token: func(k *trusttest.Token) { k.Hash = crypto.SHA384 }, want: core.Trusted},
+		{name: "named by SHA-1, as before RFC 5816", token: func(k *trusttest.Token) { k.Old = true }, want: core.Trusted},
+		{name: "with accuracy", token: info(func(k *trusttest.Token) []byte {
+			return tstInfo(k, []byte{0x30, 10, 2, 1, 1, 0x80, 2, 1, 0xf4, 0x81, 1, 7})
+		}), want: core.Trusted},
+		{name: "with accuracy, ordering, nonce and name", token: info(func(k *trusttest.Token) []byte {
+			return tstInfo(k, []byte{0x30, 3, 2, 1, 1}, []byte{1, 1, 0xff}, []byte{2, 1, 9}, []byte{0xa0, 3, 0x82, 1, 'a'})
+		}), want: core.Trusted},
+		{name: "with an extension", token: info(func(k *trusttest.Token) []byte {
+			return tstInfo(k, append([]byte{0xa1, 10}, trusttest.Encode(pkixExtension{oid(1, 2, 3), false, []byte{5, 0}})...))
+		}), want: core.Trusted},
+		{name: "with a fraction of a second", token: at(text(24, p.Now.Add(-time.Hour).Format("20060102150405.123Z"))), want: core.Trusted},
+		{name: "of an expired stamper, in time", token: func(k *trusttest.Token) {
+			k.Stamper, k.At = p.Get(trusttest.StamperOld), p.Now.Add(-2*year)
+		}, want: core.Trusted},
+
+		// Whose it is.
+		{name: "of an expired stamper, too late", token: by(trusttest.StamperOld), want: core.Untrusted, reason: "had expired"},
+		{name: "of nobody's stamper", token: by(trusttest.StamperStray), want: core.Untrusted, reason: "leads to no configured root"},
+		{name: "of a code signer", token: by(trusttest.Good), want: core.Untrusted, reason: "not for time-stamps"},
+		{name: "of a code signer below the time root", token: by(trusttest.StamperIsCode), want: core.Untrusted, reason: "not for time-stamps"},
+		{name: "of the signer", token: by(trusttest.GoodEC), want: core.Untrusted, reason: "not for time-stamps"},
+		{name: "of one that also signs code", token: by(trusttest.StamperBoth), want: core.Untrusted, reason: "not for time-stamps"},
+		{name: "of one whose usage is not critical", token: by(trusttest.StamperSoft), want: core.Untrusted, reason: "critical"},
+		{name: "of a CA", token: by(trusttest.TimeRoot), want: core.Untrusted, reason: "certificate authority"},
+		{name: "of a root called alike", token: by(trusttest.StrangerRoot), want: core.Untrusted},
+
+		// When.
+		{name: "from the future", token: func(k *trusttest.Token) { k.At = p.Now.Add(24 * time.Hour) }, want: core.Untrusted, reason: "not come yet"},
+		{name: "from before the stamper", token: func(k *trusttest.Token) { k.At = p.Now.Add(-12 * year) }, want: core.Untrusted, reason: "not valid yet"},
+		{name: "local time", token: at(text(24, "20250101120000")), err: cms.ErrMalformed},
+		{name: "another time zone", token: at(text(24, "20250101120000+0100")), err: cms.ErrMalformed},
+		{name: "without seconds", token: at(text(24, "202501011200Z")), err: cms.ErrMalformed},
+		{name: "of month 13", token: at(text(24, "20251301120000Z")), err: cms.ErrMalformed},
+		{name: "as UTCTime", token: at(text(23, "250101120000Z")), err: cms.ErrMalformed},
+		{name: "as a number", token: at(trusttest.Encode(20250101)), err: cms.ErrMalformed},
+		{name: "inaccurate to an hour", token: info(func(k *trusttest.Token) []byte {
+			return tstInfo(k, []byte{0x30, 4, 2, 2, 0x0e, 0x10})
+		}), want: core.Untrusted, reason: "too inaccurate"},
+		{name: "inaccurate below zero", token: info(func(k *trusttest.Token) []byte {
+			return tstInfo(k, []byte{0x30, 3, 2, 1, 0xff})
+		}), want: core.Untrusted, reason: "too inaccurate"},
+		{name: "inaccurate to 2000 milliseconds", token: info(func(k *trusttest.Token) []byte {
+			return tstInfo(k, []byte{0x30, 4, 0x80, 2, 0x07, 0xd0})
+		}), want: core.Untrusted, reason: "too inaccurate"},
+
+		// Of what.
+		{name: "of another signature", token: func(k *trusttest.Token) { k.Over = []byte("another") }, err: cms.ErrForged},
+		{name: "of the content", token: func(k *trusttest.Token) { k.Over = []byte("program") }, err: cms.ErrForged},
+		{name: "of nothing", token: func(k *trusttest.Token) { k.Over = nil }, err: cms.ErrForged},
+		{name: "of a digest cut short", token: info(func(k *trusttest.Token) []byte {
+			return trusttest.TSTInfo(trusttest.HashID(crypto.SHA256), digest(crypto.SHA256, k.Over)[:31], trusttest.GeneralizedTime(k.At))
+		}), err: cms.ErrForged},
+		{name: "of an empty digest", token: info(func(k *trusttest.Token) []byte {
+			return trusttest.TSTInfo(trusttest.HashID(crypto.SHA256), nil, trusttest.GeneralizedTime(k.At))
+		}), err: cms.ErrForged},
+		{name: "of a digest by another algorithm than it says", token: info(func(k *trusttest.Token) []byte {
+			return trusttest.TSTInfo(trusttest.HashID(crypto.SHA512), digest(crypto.SHA256, k.Over), trusttest.GeneralizedTime(k.At))
+		}), err: cms.ErrForged},
+		{name: "of a SHA-1 imprint", token: info(func(k *trusttest.Token) []byte {
+			return trusttest.TSTInfo(trusttest.HashID(crypto.SHA1), digest(crypto.SHA1, k.Over), trusttest.GeneralizedTime(k.At))
+		}), want: core.Untrusted, reason: "can be forged"},
+		{name: "signed with SHA-1", token: func(k *trusttest.Token) { k.Hash, k.Info = crypto.SHA1, tstInfo(k) }, want: core.Untrusted, reason: "can be forged"},
+		{name: "of an unknown imprint", token: info(func(k *trusttest.Token) []byte {
+			return trusttest.TSTInfo([]byte{0x30, 4, 6, 2, 0x2a, 3}, digest(crypto.SHA256, k.Over), trusttest.GeneralizedTime(k.At))
+		}), err: cms.ErrUnsupported},
+
+		// What it says of itself.
+		{name: "names no certificate", token: func(k *trusttest.Token) { k.Nobody = true }, err: cms.ErrMalformed},
+		{name: "names another certificate", token: func(k *trusttest.Token) { k.Names = p.Get(trusttest.StamperOld) }, err: cms.ErrForged},
+		{name: "names another certificate by SHA-1", token: func(k *trusttest.Token) { k.Names, k.Old = p.Get(trusttest.StamperOld), true }, err: cms.ErrForged},
+		{name: "critical extension", token: info(func(k *trusttest.Token) []byte {
+			return tstInfo(k, append([]byte{0xa1, 13}, trusttest.Encode(pkixExtension{oid(1, 2, 3), true, []byte{5, 0}})...))
+		}), want: core.Untrusted, reason: "not understood"},
+		{name: "version 2", token: info(func(k *trusttest.Token) []byte {
+			n := trusttest.Tree(tstInfo(k))
+			n.At(0).Body = []byte{2}
+			return n.DER()
+		}), err: cms.ErrMalformed},
+		{name: "something behind TSTInfo", token: info(func(k *trusttest.Token) []byte { return append(tstInfo(k), 5, 0) }), err: cms.ErrMalformed},
+		{name: "no TSTInfo", token: info(func(*trusttest.Token) []byte { return []byte("now") }), err: cms.ErrMalformed},
+		{name: "empty TSTInfo", token: info(func(*trusttest.Token) []byte { return []byte{0x30, 0} }), err: cms.ErrMalformed},
+		{name: "content of another type", token: func(k *trusttest.Token) { k.Type = trusttest.OIDData }, err: cms.ErrMalformed},
+
+		// The token as a signature.
+		{name: "time changed", change: func(f *trusttest.Forgery) {
+			f.Content().At(1, 0).Body = bytes.Replace(f.Content().At(1, 0).Body, []byte("20"), []byte("19"), 1)
+		}, err: cms.ErrForged},
+		{name: "signature changed", change: func(f *trusttest.Forgery) { f.Value().Body[8] ^= 1 }, err: cms.ErrForged},
+		{name: "attributes stripped", change: func(f *trusttest.Forgery) { f.Signer().Remove(3) }, err: cms.ErrMalformed},
+		{name: "two signers", change: func(f *trusttest.Forgery) { f.Signers().Add(f.Signer().Clone()) }, err: cms.ErrMalformed},
+		{name: "certificate left out", change: func(f *trusttest.Forgery) { f.Certificates().Remove(0) }, err: cms.ErrMalformed},
+		{name: "detached", change: func(f *trusttest.Forgery) { f.Content().Remove(1) }, err: cms.ErrMalformed},
+		{name: "content of another kind", change: func(f *trusttest.Forgery) { f.Content().At(1, 0).ID = asn1.TagUTF8String }, err: cms.ErrMalformed},
+		{name: "content type relabelled", change: func(f *trusttest.Forgery) {
+			f.Content().Children[0] = trusttest.Tree(trusttest.Encode(trusttest.OIDData))
+		}, err: cms.ErrMalformed},
+		{name: "certificate of the same key", change: func(f *trusttest.Forgery) {
+			// Stamper, StamperOld and Good share a key: the signature verifies
+			// under each, and only the attribute says whose it is.
+			old := p.Get(trusttest.StamperOld).Certificate
+			f.Certificates().Children[0] = trusttest.Tree(old.Raw)
+			f.Signer().At(1).Children[1] = trusttest.Tree(trusttest.Encode(old.SerialNumber))
+		}, err: cms.ErrForged},
+	}
+}
+
+type pkixExtension struct {
+	ID       asn1.ObjectIdentifier
+	Critical bool `asn1:"optional"`
+	Value    []byte
+}
+
+func oid(id ...int) asn1.ObjectIdentifier { return id }
+
+// make builds the token over a signature value.
+func (tc stampCase) make(value []byte) []byte {
+	p := pki()
+	k := trusttest.Token{Stamper: p.Get(trusttest.Stamper), Over: value, At: p.Now.Add(-time.Hour)}
+	if tc.token != nil {
+		tc.token(&k)
+	}
+	der := k.DER()
+	if tc.change != nil {
+		f := trusttest.Take(der)
+		tc.change(f)
+		der = f.DER()
+	}
+	return der
+}
+
+func TestTokens(t *testing.T) {
+	for _, id := range []asn1.ObjectIdentifier{trusttest.OIDMicrosoftToken, trusttest.OIDToken} {
+		for _, tc := range stampCases() {
+			t.Run(tc.name, func(t *testing.T) {
+				s, others := stamped(t, func(value []byte, f *trusttest.Forgery) { f.AddUnsigned(id, tc.make(value)) })
+				expect(t, s, others, "rfc3161", tc)
+			})
+		}
+	}
+}
+
+func expect(t *testing.T, s *cms.Signer, others []*x509.Certificate, kind string, tc stampCase) {
+	t.Helper()
+	stamp, present, err := timestamp.Of(s, others, pki().Anchors())
+	if !present || !errors.Is(err, tc.err) {
+		t.Fatalf("present %v, error %v, want %v", present, err, tc.err)
+	}
+	if tc.err != nil {
+		return
+	}
+	if stamp.Verdict.Standing != tc.want || !strings.Contains(stamp.Verdict.Reason, tc.reason) || stamp.Verdict.Reason == "" {
+		t.Errorf("%v: %s, want %v: %s", stamp.Verdict.Standing, stamp.Verdict.Reason, tc.want, tc.reason)
+	}
+	if stamp.Kind != kind || stamp.At.IsZero() || stamp.At.Location() != time.UTC {
+		t.Errorf("%s at %v", stamp.Kind, stamp.At)
+	}
+}
+
+func TestCountersignatures(t *testing.T) {
+	p := pki()
+	hour := p.Now.Add(-time.Hour)
+	data := trusttest.Attribute(trusttest.OIDContentType, trusttest.Encode(trusttest.OIDData))
+	for _, tc := range []struct {
+		stampCase
+		make func(value []byte) []byte
+	}{
+		{stampCase{name: "good", want: core.Trusted}, func(v []byte) []byte {
+			return trusttest.Countersignature(p.Get(trusttest.Stamper), v, hour, crypto.SHA256)
+		}},
+		{stampCase{name: "with content type", want: core.Trusted}, func(v []byte) []byte {
+			return trusttest.Countersignature(p.Get(trusttest.Stamper), v, hour, crypto.SHA256, data)
+		}},
+		{stampCase{name: "with SHA-1", want: core.Untrusted, reason: "can be forged"}, func(v []byte) []byte {
+			return trusttest.Countersignature(p.Get(trusttest.Stamper), v, hour, crypto.SHA1)
+		}},
+		{stampCase{name: "by the signer himself", want: core.Untrusted, reason: "not for time-stamps"}, func(v []byte) []byte {
+			return trusttest.Countersignature(p.Get(trusttest.GoodEC), v, hour, crypto.SHA256)
+		}},
+		{stampCase{name: "by one whose certificate did not come along", err: cms.ErrMalformed}, func(v []byte) []byte {
+			return trusttest.Countersignature(p.Get(trusttest.StamperStray), v, hour, crypto.SHA256)
+		}},
+		{stampCase{name: "from the future", want: core.Untrusted, reason: "not come yet"}, func(v []byte) []byte {
+			return trusttest.Countersignature(p.Get(trusttest.Stamper), v, p.Now.Add(24*time.Hour), crypto.SHA256)
+		}},
+		{stampCase{name: "of another signature", err: cms.ErrForged}, func([]byte) []byte {
+			return trusttest.Countersignature(p.Get(trusttest.Stamper), []byte("another"), hour, crypto.SHA256)
+		}},
+		{stampCase{name: "changed", err: cms.ErrForged}, func(v []byte) []byte {
+			der := trusttest.Countersignature(p.Get(trusttest.Stamper), v, hour, crypto.SHA256)
+			der[len(der)-3] ^= 1
+			return der
+		}},
+		{stampCase{name: "without a time", err: cms.ErrMalformed}, func(v []byte) []byte {
+			return withTime(trusttest.Countersignature(p.Get(trusttest.Stamper), v, hour, crypto.SHA256), nil)
+		}},
+		{stampCase{name: "with a time that is none", err: cms.ErrMalformed}, func(v []byte) []byte {
+			return withTime(trusttest.Countersignature(p.Get(trusttest.Stamper), v, hour, crypto.SHA256), trusttest.Encode("now"))
+		}},
+		{stampCase{name: "that is a token", err: cms.ErrMalformed}, stampCase{}.make},
+		{stampCase{name: "that is nothing", err: cms.ErrMalformed}, func([]byte) []byte { return []byte{0x30, 0} }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, others := stamped(t, func(value []byte, f *trusttest.Forgery) { f.AddUnsigned(trusttest.OIDCountersign, tc.make(value)) })
+			expect(t, s, others, "legacy", tc.stampCase)
+		})
+	}
+}
+
+// withTime replaces the signing time and signs anew.
+func withTime(countersignature, value []byte) []byte {
+	f := &trusttest.Forgery{Root: trusttest.Tree(trusttest.Sign(trusttest.Message{Signer: pki().Get(trusttest.Stamper)}))}
+	f.Signers().Children[0] = trusttest.Tree(countersignature)
+	i := f.Find(trusttest.OIDSigningTime)
+	f.Signed().Remove(i)
+	if value != nil {
+		f.Signed().Add(trusttest.Tree(trusttest.Attribute(trusttest.OIDSigningTime, value)))
+	}
+	f.Resign(pki().Get(trusttest.Stamper), crypto.SHA256)
+	return f.Signer().DER()
+}
+
+func TestNone(t *testing.T) {
+	s, others := stamped(t, nil)
+	if _, present, err := timestamp.Of(s, others, pki().Anchors()); present || err != nil {
+		t.Errorf("%v, %v", present, err)
+	}
+	// The signer's own word is no time-stamp.
+	p := pki()
+	d, err := cms.Parse(trusttest.Sign(trusttest.Message{Signer: p.Get(trusttest.GoodEC), Content: []byte("program"),
+		Attributes: [][]byte{trusttest.Attribute(trusttest.OIDSigningTime, trusttest.Encode(p.Now))}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err = d.Verify(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, present, err := timestamp.Of(s, others, p.Anchors()); present || err != nil {
+		t.Errorf("%v, %v", present, err)
+	}
+}
+
+// Anyone can add time-stamps: a good one is not spoilt by those of strangers,
+// and a broken one is not hidden by good ones.
+func TestSeveralStamps(t *testing.T) {
+	p := pki()
+	hour := p.Now.Add(-time.Hour)
+	token := func(name string) func([]byte) []byte {
+		return func(v []byte) []byte { return trusttest.Token{Stamper: p.Get(name), Over: v, At: hour}.DER() }
+	}
+	good, stray := token(trusttest.Stamper), token(trusttest.StamperStray)
+	legacy := func(v []byte) []byte {
+		return trusttest.Countersignature(p.Get(trusttest.Stamper), v, hour.Add(-time.Hour), crypto.SHA256)
+	}
+	broken := stampCase{change: func(f *trusttest.Forgery) { f.Value().Body[8] ^= 1 }}.make
+	unknown := stampCase{token: info(func(k *trusttest.Token) []byte {
+		return trusttest.TSTInfo([]byte{0x30, 4, 6, 2, 0x2a, 3}, nil, trusttest.GeneralizedTime(k.At))
+	})}.make
+	type add struct {
+		id   asn1.ObjectIdentifier
+		make func([]byte) []byte
+	}
+	for _, tc := range []struct {
+		name string
+		adds []add
+		kind string
+		err  error
+		want core.Standing
+	}{
+		{"a stranger's first", []add{{trusttest.OIDMicrosoftToken, stray}, {trusttest.OIDMicrosoftToken, good}}, "rfc3161", nil, core.Trusted},
+		{"a stranger's last", []add{{trusttest.OIDMicrosoftToken, good}, {trusttest.OIDToken, stray}}, "rfc3161", nil, core.Trusted},
+		{"a stranger's, and an old one", []add{{trusttest.OIDMicrosoftToken, stray}, {trusttest.OIDCountersign, legacy}}, "legacy", nil, core.Trusted},
+		{"strangers' only", []add{{trusttest.OIDMicrosoftToken, stray}, {trusttest.OIDToken, stray}}, "rfc3161", nil, core.Untrusted},
+		{"an unknown one first", []add{{trusttest.OIDMicrosoftToken, unknown}, {trusttest.OIDToken, good}}, "rfc3161", nil, core.Trusted},
+		{"a broken one last", []add{{trusttest.OIDMicrosoftToken, good}, {trusttest.OIDToken, broken}}, "", cms.ErrForged, 0},
+		{"a broken one behind an old one", []add{{trusttest.OIDCountersign, legacy}, {trusttest.OIDToken, broken}}, "", cms.ErrForged, 0},
+		{"too many", []add{{trusttest.OIDToken, good}, {trusttest.OIDToken, good}, {trusttest.OIDToken, good}, {trusttest.OIDToken, good}, {trusttest.OIDToken, good}}, "", cms.ErrMalformed, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, others := stamped(t, func(value []byte, f *trusttest.Forgery) {
+				for _, a := range tc.adds {
+					f.AddUnsigned(a.id, a.make(value))
+				}
+			})
+			expect(t, s, others, tc.kind, stampCase{err: tc.err, want: tc.want})
+		})
+	}
+}
