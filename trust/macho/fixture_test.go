@@ -7,6 +7,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -318,4 +321,21 @@ func place(t testing.TB, image []byte) extent {
 		t.Fatalf("no signature: %v", err)
 	}
 	return *im.signature
+}
+
+func extensionOf(oid asn1.ObjectIdentifier, value []byte) pkix.Extension {
+	return pkix.Extension{Id: oid, Value: value}
+}
+
+// twice is a certificate with two countries.
+func twice(t testing.TB, issuer *trusttest.Entity) *x509.Certificate {
+	t.Helper()
+	template := *issuer.Certificate
+	template.SerialNumber, template.RawSubject = nil, nil
+	template.Subject = pkix.Name{Country: []string{"DE", "FR"}, CommonName: "Twice"}
+	made, err := trusttest.Issue("twice", template, issuer.Key, issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.Certificate
 }
