@@ -168,9 +168,12 @@ func derDictionary(in []byte, depth int) (map[string]any, error) {
 		if in, err = asn1.Unmarshal(in, &pair); err != nil || pair.Class != asn1.ClassUniversal || pair.Tag != asn1.TagSequence {
 			return nil, errPlist
 		}
+		if len(pair.Bytes) == 0 || pair.Bytes[0] != asn1.TagUTF8String {
+			return nil, errPlist
+		}
 		key, rest, err := derValue(pair.Bytes, depth+1)
-		name, ok := key.(string)
-		if _, twice := found[name]; err != nil || !ok || twice {
+		name, _ := key.(string)
+		if _, twice := found[name]; err != nil || twice {
 			return nil, errPlist
 		}
 		if found[name], rest, err = derValue(rest, depth+1); err != nil || len(rest) > 0 {
