@@ -143,6 +143,8 @@ func TestHowACatalogNamesItsMembers(t *testing.T) {
 		"SHA-1 and SHA-256":              {trustList(t, old, member1(t, image)), "trusted", ""},
 		"another digest under this name": {trustList(t, other), none, ""},
 		"an unknown digest":              {trustList(t, listed(inSHA3)), none, ""},
+		"without a list of members":      {seq(trustList(t).kids[:4]...), none, ""},
+		"named in odd bytes":             {trustList(t, nameless([]byte("odd"))), none, ""},
 		"no members":                     {trustList(t), none, ""},
 		"other members":                  {trustList(t, member1(t, handmade{sections: 1}.bytes())), none, ""},
 	} {
@@ -183,6 +185,9 @@ func TestWhatIsNoCatalog(t *testing.T) {
 		"members of another kind":      change(func(n *node) { *n.at(3, 0) = *object(idSHA1...) }),
 		"without kind of members":      change(func(n *node) { n.at(3).kids = nil }),
 		"not a sequence":               set(proper().kids...),
+		"members that are no OID":      change(func(n *node) { *n.at(3, 0) = *null() }),
+		"a use that is no OID":         change(func(n *node) { *n.at(0, 0) = *null() }),
+		"a member with two sets":       trustList(t, seq(octet(nil), set(), set())),
 		"a sequence of sequences":      seq(seq(), seq(), seq(), seq(), seq()),
 		"too short":                    seq(proper().kids[:2]...),
 		"a member that is none":        trustList(t, member, null()),
@@ -277,9 +282,6 @@ func TestACatalogExpiresWhileItIsInUse(t *testing.T) {
 func TestACatalogIsAFileThatIsSigned(t *testing.T) {
 	pki := trusttest.New(t)
 	file := catalogFile(t, pki.Get(trusttest.Good), trustList(t, flatMember([]byte("text"))), stamped(t, pki.Get(trusttest.Stamper))...)
-	if got := Recognise(file); got != "catalog" {
-		t.Errorf("recognised as %q", got)
-	}
 	format, evidence := verify(t, pki.Anchors(), file)
 	if format != "catalog" || len(evidence) != 1 || evidence[0].Kind != core.KindAuthenticode || evidence[0].Standing != core.Trusted {
 		t.Errorf("%s: %+v", format, evidence)

@@ -13,8 +13,7 @@ const (
 	formatCatalog = "catalog"
 )
 
-// headSize is how many bytes Recognise is given at most: a PE's header may lie
-// that far in before the file is taken for something else.
+// headSize is how many bytes of a file are looked at to tell its format.
 const headSize = 4096
 
 // format is one kind of file. starts tells it by its first bytes (up to
@@ -56,18 +55,6 @@ func open(r io.ReaderAt, size int64) (*subject, error) {
 		}
 	}
 	return nil, nil
-}
-
-// Recognise says what a file that begins with head may be: "pe", "msi", "cab",
-// "catalog", or "" for what carries no signature or is told by more than its
-// beginning, as scripts are.
-func Recognise(head []byte) string {
-	for _, f := range formats() {
-		if f.starts != nil && f.starts(head) {
-			return f.name
-		}
-	}
-	return ""
 }
 
 // startsPE: "MZ" alone is a DOS program. One whose PE header lies beyond head

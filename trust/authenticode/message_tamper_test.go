@@ -37,6 +37,10 @@ func TestASignatureThatSaysSomethingElse(t *testing.T) {
 	swapped.kids[0], swapped.kids[1] = swapped.kids[1], swapped.kids[0]
 	untyped := goodContent(t, image)
 	untyped.at(0).kids[0] = null()
+	pages := func(object ...*node) *node { return data(tagged(0, tagged(1, object...))) }
+	inside := func(n *node) *node { return pages(octet(pageHashesClass), octet(n.der(t))) }
+	kind := object(oidPageHashesV2...)
+	edited := func(f func(n *node)) *node { n := goodContent(t, image); f(n); return n }
 	inOctets := octet(goodContent(t, image).der(t))
 	for name, x := range map[string]struct {
 		want  string
@@ -64,6 +68,19 @@ func TestASignatureThatSaysSomethingElse(t *testing.T) {
 		"a link to half an object":       {broken, draft{content: data(tagged(0, tagged(1, octet(digest[:16]))))}},
 		"page hashes that are damaged":   {broken, draft{content: data(tagged(0, tagged(1, octet(pageHashesClass), octet([]byte{0x31, 0x7f}))))}},
 		"page hashes that are not there": {broken, draft{content: data(tagged(0, tagged(1, octet(pageHashesClass), octet(nil))))}},
+		"page hashes of no class":        {broken, draft{content: pages(number(1), octet(nil))}},
+		"page hashes in no octets":       {broken, draft{content: pages(octet(pageHashesClass), number(1))}},
+		"page hashes not in a set":       {broken, draft{content: inside(seq())}},
+		"page hashes twice":              {broken, draft{content: inside(set(seq(kind, set(octet(nil))), seq(kind, set(octet(nil)))))}},
+		"page hashes of no kind":         {broken, draft{content: inside(set(seq(null(), set(octet(nil)))))}},
+		"page hashes without value":      {broken, draft{content: inside(set(seq(kind, set())))}},
+		"page hashes as a number":        {broken, draft{content: inside(set(seq(kind, set(number(1)))))}},
+		"page hashes, half":              {broken, draft{content: inside(set(seq(kind)))}},
+		"a digest that is no octets":     {broken, draft{content: edited(func(n *node) { *n.at(1, 1) = *number(1) })}},
+		"a digest that is a number":      {broken, draft{content: edited(func(n *node) { *n.at(1) = *number(1) })}},
+		"a digest by no algorithm":       {broken, draft{content: edited(func(n *node) { n.at(1, 0).kids = nil })}},
+		"a digest by a number":           {broken, draft{content: edited(func(n *node) { *n.at(1, 0, 0) = *number(1) })}},
+		"data that is a number":          {broken, draft{content: edited(func(n *node) { *n.at(0) = *number(1) })}},
 		"not a sequence":                 {broken, draft{content: set(goodContent(t, image).kids...)}},
 		"an empty sequence":              {broken, draft{content: seq()}},
 		"a content in an octet string":   {broken, draft{content: inOctets}},
@@ -238,6 +255,23 @@ func TestUnsignedBytesInASignatureAreReported(t *testing.T) {
 	}
 	if got := check(evidence[0], "unsigned attributes"); got.Outcome != core.NotChecked || !strings.Contains(got.Detail, "bytes") {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestStatementTypes(t *testing.T) {
+	pki := trusttest.New(t)
+	image := victim.bytes()
+	for want, statement := range map[string]*node{
+		"individual":        seq(object(oidIndividual...)),
+		"commercial":        seq(object(oidCommercial...)),
+		"1.2.3":             seq(object(1, 2, 3)),
+		"it cannot be read": seq(null()),
+	} {
+		d := draft{signer: pki.Get(trusttest.Good), content: goodContent(t, image), signed: []*node{attribute(oidStatementType, statement)}}
+		_, evidence := verify(t, pki.Anchors(), withTable(t, image, d.der(t)))
+		if outcome(evidence) != harmless || check(evidence[0], "statement type").Detail != want {
+			t.Errorf("%s: %+v", want, evidence)
+		}
 	}
 }
 

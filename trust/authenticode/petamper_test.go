@@ -193,6 +193,9 @@ func imageTamperings(t testing.TB, other []byte) []tampering {
 		{name: "zeros appended to the table", want: broken, change: func(b []byte) []byte {
 			return moved(same(true), plus(false, 8))(append(b, make([]byte, 8)...))
 		}},
+		{name: "3 bytes appended to the table", want: broken, change: func(b []byte) []byte {
+			return moved(same(true), plus(false, 3))(append(b, 0, 0, 0))
+		}},
 		{name: "payload inside the certificate (MS13-098)", want: broken,
 			foreign: "osslsigncode, like Windows without EnableCertPaddingCheck, does not mind what follows the signature inside its certificate",
 			change:  reseal(t, func(s []byte) []byte { return win(append(s, payload...)) })},
@@ -205,6 +208,11 @@ func imageTamperings(t testing.TB, other []byte) []tampering {
 		{name: "padding is not zero", want: broken,
 			foreign: "the same",
 			change:  reseal(t, func(s []byte) []byte { return win(append(s, 1)) })},
+		{name: "padding outside the certificate", want: harmless,
+			change: reseal(t, func(s []byte) []byte { return besides(odd(t, s), 0) })},
+		{name: "padding outside the certificate is not zero", want: broken,
+			foreign: "the same",
+			change:  reseal(t, func(s []byte) []byte { return besides(odd(t, s), 1) })},
 		{name: "certificate of no length", want: broken, change: header(0, 0, 0, 0, 0)},
 		{name: "certificate of 7 bytes", want: broken, change: header(0, 7, 0, 0, 0)},
 		{name: "certificate of 8 bytes", want: broken, change: header(0, 8, 0, 0, 0)},
@@ -243,6 +251,31 @@ func imageTamperings(t testing.TB, other []byte) []tampering {
 		{name: "cut in the signature", want: broken, change: func(b []byte) []byte { return b[:len(b)-100] }},
 		{name: "last byte cut off", want: broken, change: func(b []byte) []byte { return b[:len(b)-1] }},
 	}
+}
+
+// odd is a signature whose length is not a multiple of 8.
+func odd(t testing.TB, s []byte) []byte {
+	t.Helper()
+	if len(s)%8 != 0 {
+		return s
+	}
+	m := parse(t, s)
+	add(m.at(signerInfo...), tagged(1, attribute([]int{1, 2, 3}, null())))
+	if s = m.der(t); len(s)%8 == 0 {
+		t.Fatal("still even")
+	}
+	return s
+}
+
+// besides is an entry of a table whose length leaves out the padding.
+func besides(s []byte, padding byte) []byte {
+	b := winCertificate(revision2, pkcsSignedData, s)
+	end := winCertificateHeader + len(s)
+	copy(b, le32(nil, end))
+	for i := range b[end:] {
+		b[end+i] = padding
+	}
+	return b
 }
 
 func TestNoTamperedImageIsTrusted(t *testing.T) {
