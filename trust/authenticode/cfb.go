@@ -42,7 +42,7 @@ type compound struct {
 	size    int64
 	version uint16
 	shift   uint   // a sector has 1<<shift bytes
-	sectors uint32 // in the file, the header's not counted
+	sectors uint32 // in the file, the header's not counted; the last may be cut off where its data ends
 
 	fat     []uint32 // the next sector of each
 	miniFAT []uint32 // the next mini sector of each
@@ -135,10 +135,7 @@ func (c *compound) readHeader(h []byte) error {
 		return malformed("the package's header has values that it must not have")
 	}
 	sector := c.sectorSize()
-	switch n := c.size/sector - 1; {
-	case c.size%sector != 0:
-		// CVE-2020-1464: a JAR behind a package makes one file of both.
-		return malformed("the package is cut off, or data was appended to it")
+	switch n := (c.size+sector-1)/sector - 1; {
 	case n < 2:
 		return malformed("the package is cut off in its tables")
 	case n > maxSectors:
@@ -234,7 +231,19 @@ func (c *compound) claimSector(sector uint32) ([]byte, error) {
 // table reads a sector of a table or the directory.
 func (c *compound) table(sector uint32) ([]byte, error) {
 	c.end = max(c.end, c.offset(sector)+c.sectorSize())
+	if err := c.holds(sector, c.sectorSize()); err != nil {
+		return nil, err
+	}
 	return c.bytes(c.offset(sector), c.sectorSize())
+}
+
+// holds makes sure that the last sector, which may be cut off, has what of n
+// bytes belongs into it.
+func (c *compound) holds(sector uint32, n int64) error {
+	if n > 0 && c.offset(sector)+min(n, c.sectorSize()) > c.size {
+		return malformed("the package is cut off")
+	}
+	return nil
 }
 
 // chain follows the FAT from first to the chain's end, claims the sectors and
@@ -266,10 +275,12 @@ func (c *compound) readMini(h []byte) error {
 	}
 	if size > 0 {
 		length, err := c.chain(c.root.first, func(sector uint32) error {
-			if int64(len(c.mini)) < need {
-				c.mini = append(c.mini, sector)
+			if int64(len(c.mini)) == need {
+				return nil
 			}
-			return nil
+			left := size - int64(len(c.mini))<<c.shift
+			c.mini = append(c.mini, sector)
+			return c.holds(sector, left)
 		})
 		if err != nil {
 			return err

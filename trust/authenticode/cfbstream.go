@@ -15,8 +15,13 @@ func (c *compound) claimStream(e *entry) error {
 	if e.size < cfbCutoff {
 		return c.claimMini(e)
 	}
-	length, err := c.chain(e.first, func(uint32) error { return nil })
-	if err == nil && int64(length)<<c.shift < e.size {
+	left := e.size
+	_, err := c.chain(e.first, func(sector uint32) error {
+		err := c.holds(sector, left)
+		left -= c.sectorSize()
+		return err
+	})
+	if err == nil && left > 0 {
 		err = malformed("a stream of the package is cut off")
 	}
 	return err

@@ -56,7 +56,8 @@ type layout struct {
 	unsorted bool   // the directory is as the tree has it
 	lead     int    // unused sectors in front
 	free     [][]byte
-	long     int // sectors that the chain of the first stream goes on for
+	tail     bool // long streams come last, behind the one FAT sector
+	long     int  // sectors that the chain of the first stream goes on for
 }
 
 // volume is a compound file in the making.
@@ -68,6 +69,7 @@ type volume struct {
 	mini    []byte
 	miniFAT []uint32
 	entries []*cfbObject
+	table   int // where the FAT begins
 }
 
 func (l layout) write(root *cfbObject) []byte {
@@ -79,9 +81,10 @@ func (l layout) write(root *cfbObject) []byte {
 	for range l.lead {
 		v.unused(nil)
 	}
-	for _, o := range v.entries {
-		v.place(o)
+	if !l.tail {
+		v.placeLong()
 	}
+	v.placeShort()
 	for _, content := range l.free {
 		v.unused(content)
 	}
@@ -89,17 +92,33 @@ func (l layout) write(root *cfbObject) []byte {
 	root.first = v.chain(v.mini, 0)
 	miniFAT := pack(v.miniFAT)
 	miniFirst, miniCount := v.chain(pad(miniFAT, v.sector, 0xff), 0), (len(miniFAT)+v.sector-1)/v.sector
-	var directory []byte
-	for _, o := range v.entries {
-		directory = append(directory, o.entry()...)
+	directory := make([]byte, (len(v.entries)*cfbEntrySize+v.sector-1)/v.sector*v.sector)
+	dirFirst := v.chain(directory, 0)
+	v.table = len(v.sectors)
+	if l.tail {
+		v.unused(nil)
+		v.fat[v.table] = cfbFAT
+		v.placeLong()
 	}
-	for len(directory)%v.sector != 0 {
+	copy(directory, v.entriesOf())
+	for at := dirFirst; at != cfbEnd; at = v.fat[at] {
+		v.sectors[at], directory = directory[:v.sector], directory[v.sector:]
+	}
+	return v.finish(dirFirst, miniFirst, miniCount)
+}
+
+// entriesOf is the directory.
+func (v *volume) entriesOf() []byte {
+	var b []byte
+	for _, o := range v.entries {
+		b = append(b, o.entry()...)
+	}
+	for len(b)%v.sector != 0 {
 		unused := make([]byte, cfbEntrySize)
 		copy(unused[cfbLeft:], bytes.Repeat([]byte{0xff}, 12))
-		directory = append(directory, unused...)
+		b = append(b, unused...)
 	}
-	dirFirst := v.chain(directory, 0)
-	return v.finish(dirFirst, miniFirst, miniCount, len(directory)/v.sector)
+	return b
 }
 
 func (v *volume) unused(content []byte) {
@@ -141,13 +160,13 @@ func (v *volume) link(kids []*cfbObject) uint32 {
 	return o.id
 }
 
-// place puts a stream's data somewhere.
-func (v *volume) place(o *cfbObject) {
-	o.size = uint32(len(o.data))
-	switch {
-	case o.dir || o.size == 0:
-		o.first, o.size = 0, 0
-	case o.size < cfbCutoff:
+// placeShort puts the streams that are short into the mini stream.
+func (v *volume) placeShort() {
+	for _, o := range v.entries {
+		o.size = uint32(len(o.data))
+		if o.dir || o.size == 0 || o.size >= cfbCutoff {
+			continue
+		}
 		o.first = uint32(len(v.miniFAT))
 		for n := (len(o.data) + 63) / 64; n > 0; n-- {
 			next := uint32(len(v.miniFAT) + 1)
@@ -157,9 +176,16 @@ func (v *volume) place(o *cfbObject) {
 			v.miniFAT = append(v.miniFAT, next)
 		}
 		v.mini = append(v.mini, pad(o.data, 64, 0)...)
-	default:
-		o.first = v.chain(o.data, v.long)
-		v.long = 0
+	}
+}
+
+// placeLong gives the others sectors.
+func (v *volume) placeLong() {
+	for _, o := range v.entries {
+		if len(o.data) >= cfbCutoff {
+			o.first = v.chain(o.data, v.long)
+			v.long = 0
+		}
 	}
 }
 
@@ -189,10 +215,10 @@ func (v *volume) chain(data []byte, more int) uint32 {
 }
 
 // finish adds FAT, DIFAT and header.
-func (v *volume) finish(dirFirst, miniFirst uint32, miniCount, dirCount int) []byte {
+func (v *volume) finish(dirFirst, miniFirst uint32, miniCount int) []byte {
 	per := v.sector / 4
 	fats, difats := 0, 0
-	for {
+	for !v.tail {
 		needFAT := (len(v.fat) + fats + difats + per - 1) / per
 		needDIFAT := max(0, (needFAT-cfbHeaderFATs+per-2)/(per-1))
 		if needFAT == fats && needDIFAT == difats {
@@ -200,7 +226,6 @@ func (v *volume) finish(dirFirst, miniFirst uint32, miniCount, dirCount int) []b
 		}
 		fats, difats = needFAT, needDIFAT
 	}
-	fatFirst := len(v.fat)
 	for range fats {
 		v.fat = append(v.fat, cfbFAT)
 	}
@@ -209,8 +234,8 @@ func (v *volume) finish(dirFirst, miniFirst uint32, miniCount, dirCount int) []b
 		v.fat = append(v.fat, cfbDIFAT)
 	}
 	var list []uint32
-	for i := range fats {
-		list = append(list, uint32(fatFirst+i))
+	for i := range max(fats, 1) {
+		list = append(list, uint32(v.table+i))
 	}
 	le := binary.LittleEndian
 	h := make([]byte, v.sector)
@@ -221,21 +246,25 @@ func (v *volume) finish(dirFirst, miniFirst uint32, miniCount, dirCount int) []b
 	le.PutUint16(h[cfbSectorShift:], uint16(9+3*(v.sector/4096)))
 	le.PutUint16(h[cfbMiniShiftAt:], cfbMiniShift)
 	if v.version == 4 {
-		le.PutUint32(h[cfbDirectoryCount:], uint32(dirCount))
+		le.PutUint32(h[cfbDirectoryCount:], uint32((len(v.entries)*cfbEntrySize+v.sector-1)/v.sector))
 	}
 	next := uint32(cfbEnd)
 	if difats > 0 {
 		next = uint32(difatFirst)
 	}
-	for at, n := range map[int]uint32{cfbFATCount: uint32(fats), cfbDirectoryFirst: dirFirst, cfbCutoffAt: cfbCutoff,
+	for at, n := range map[int]uint32{cfbFATCount: uint32(len(list)), cfbDirectoryFirst: dirFirst, cfbCutoffAt: cfbCutoff,
 		cfbMiniFATFirst: miniFirst, cfbMiniFATCount: uint32(miniCount), cfbDIFATFirst: next, cfbDIFATCount: uint32(difats)} {
 		le.PutUint32(h[at:], n)
 	}
 	inHeader := min(len(list), cfbHeaderFATs)
 	copy(h[cfbDIFATAt:], bytes.Repeat([]byte{0xff}, 4*cfbHeaderFATs))
 	copy(h[cfbDIFATAt:], pack(list[:inHeader]))
+	fat := pad(pack(v.fat), v.sector, 0xff)
+	if v.tail {
+		v.sectors[v.table], fat = fat, nil
+	}
 	file := bytes.Join(append([][]byte{h}, v.sectors...), nil)
-	file = append(file, pad(pack(v.fat), v.sector, 0xff)...)
+	file = append(file, fat...)
 	for list = list[inHeader:]; len(list) > 0; {
 		n := min(len(list), per-1)
 		difatFirst++

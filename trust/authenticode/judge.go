@@ -40,6 +40,9 @@ func (m *message) judge(s *subject, file computed, a *chain.Anchors) {
 	}
 	asserted(e, m.signer)
 	distrust(e, m.content.hash)
+	if e.Standing == core.Trusted && s.unproven != "" {
+		e.Standing, e.Reason = core.Untrusted, s.unproven
+	}
 }
 
 // distrust takes the trust from evidence that is intact and by someone trusted

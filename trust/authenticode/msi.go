@@ -41,6 +41,8 @@ func startsMSI(head []byte) bool { return bytes.HasPrefix(head, cfbMagic) }
 type installer struct {
 	*compound
 	signature, extra *entry // the streams that hold the signature; nil: there is none
+	names            []byte // what extra holds: the digest of the directory
+	weak             bool   // and that can be forged
 }
 
 // readMSI reads a package's structure and signature. A compound file that is
@@ -60,7 +62,7 @@ func readMSI(r io.ReaderAt, size int64) (*subject, error) {
 	case s.signatures == nil && !m.classed():
 		return nil, nil
 	}
-	s.digest, s.checks = m.digest, m.checks
+	s.digest, s.checks, s.unproven = m.digest, m.checks, m.unproven()
 	return s, nil
 }
 
@@ -86,7 +88,7 @@ func (m *installer) readSignature() ([][]byte, error) {
 	case m.signature.size == 0 || m.signature.size > cms.MaxSize:
 		return nil, malformed("the package's signature is empty, or larger than %d MiB", cms.MaxSize>>20)
 	}
-	if err := m.checkExtra(); err != nil {
+	if err := m.readNames(); err != nil {
 		return nil, err
 	}
 	if err := m.checkEnd(); err != nil {
@@ -106,10 +108,9 @@ func (m *installer) find(name string) *entry {
 	return nil
 }
 
-// checkExtra compares MsiDigitalSignatureEx with the digest that it has to be.
-// The signature is over the digest as computed, so it is redundant; a wrong
-// one shows that somebody was here.
-func (m *installer) checkExtra() error {
+// readNames reads MsiDigitalSignatureEx and compares it with the digest of the
+// directory, which Windows does not (osslsigncode issue 262).
+func (m *installer) readNames() error {
 	if m.extra == nil {
 		return nil
 	}
@@ -117,22 +118,39 @@ func (m *installer) checkExtra() error {
 		if m.extra.size != int64(known.hash.Size()) {
 			continue
 		}
-		is, err := m.content(m.extra)
-		if err == nil && !bytes.Equal(is, m.prehash(known.hash)) {
-			err = malformed("names, sizes or times in the package were changed after it was signed")
+		var err error
+		if m.names, err = m.content(m.extra); err != nil {
+			return err
 		}
-		return err
+		if !bytes.Equal(m.names, m.prehash(known.hash)) {
+			return malformed("names, sizes or times in the package were changed after it was signed")
+		}
+		m.weak = weak(known.hash)
+		return nil
 	}
 	return malformed("the package's MsiDigitalSignatureEx is no known digest")
 }
 
-// maxTail bounds what is read of unused sectors at a package's end.
-const maxTail = 1 << 20
+// unproven says what is missing where only the contents of the streams are
+// signed, one after the other. Whoever names them anew, or moves the bounds
+// between them, makes another package with the same signature; and of a package
+// with MsiDigitalSignatureEx anyone makes one without, by giving the stream
+// another name that comes first.
+func (m *installer) unproven() string {
+	switch {
+	case m.signature != nil && m.extra == nil:
+		return "the signature is about what the package's streams hold, but not about their names and sizes"
+	case m.weak:
+		return "the signature knows the names in the package by SHA-1, which can be forged"
+	}
+	return ""
+}
 
 // checkEnd refuses what lies behind everything that belongs to the package,
 // where formats begin that are read from a file's end, and archives that begin
-// further in. Other unused sectors, and the padding behind streams, are left
-// alone: Windows leaves old contents there. No installer reads them, and what
+// further in. Windows, too, wants the last sector to be in use since
+// CVE-2020-1464. Other unused sectors, and the padding behind streams, are left
+// alone: Windows leaves old contents there, no installer reads them, and what
 // neither begins nor ends a file does not make it another one.
 func (m *installer) checkEnd() error {
 	end := m.end
@@ -141,11 +159,14 @@ func (m *installer) checkEnd() error {
 			end = max(end, part.end)
 		}
 	}
-	tail, err := m.bytes(end, min(m.size-end, maxTail))
+	if end <= m.offset(m.sectors-1) {
+		return malformed("data was appended to the package")
+	}
+	padding, err := m.bytes(end, m.size-end)
 	if err != nil {
 		return err
 	}
-	if m.size-end > maxTail || !zero(tail) {
+	if !zero(padding) {
 		return malformed("data was appended to the package")
 	}
 	return checkZip(m.r, m.size, m.covers)
@@ -170,15 +191,11 @@ func (m *installer) covers(part span) bool {
 // digest hashes the package as Windows Installer does. No document defines it;
 // osslsigncode (msi.c), relic and jsign agree on: the contents of the streams,
 // storage by storage, each storage's entries by the bytes of their names, and
-// behind each storage its class id. Where there is an MsiDigitalSignatureEx
-// the digest of the directory comes first.
+// behind each storage its class id. What MsiDigitalSignatureEx holds comes
+// first.
 func (m *installer) digest(ctx context.Context, hashes []crypto.Hash) (map[crypto.Hash][]byte, error) {
 	running := start(hashes)
-	if m.extra != nil {
-		for algorithm, h := range running {
-			h.Write(m.prehash(algorithm))
-		}
-	}
+	running.write(m.names)
 	if err := m.digestStorage(ctx, m.root, make([]byte, readSize), running); err != nil {
 		return nil, err
 	}
@@ -242,7 +259,7 @@ func (m *installer) checks() []core.Check {
 	directory := core.Check{Name: "names of the package's streams", Outcome: core.Passed, Detail: "signed with their sizes and times"}
 	if m.extra == nil {
 		directory.Outcome = core.NotChecked
-		directory.Detail = "the signature is about the contents of the streams one after the other; without MsiDigitalSignatureEx not about their names and sizes"
+		directory.Detail = "there is no MsiDigitalSignatureEx"
 	}
 	free := 0
 	for sector := range m.sectors {

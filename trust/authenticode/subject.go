@@ -59,6 +59,9 @@ type subject struct {
 	// sip is the GUID, as it lies in the file, that an SpcSipInfo must name;
 	// nil if dataType is not SpcSipInfo or any will do.
 	sip []byte
+	// unproven says, as a reason does, what of the file even an intact signature
+	// leaves open, so that somebody else's file can have it too. Empty: nothing.
+	unproven string
 	// checks are what reading the container has found, for every evidence. It
 	// is called after digest or digestPages.
 	checks func() []core.Check
