@@ -195,10 +195,10 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) config(t testing.TB, loopback *trust.Loopback) api.Config {
+func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
-		Version: "1.2.3", TLS: loopback.ServerTLS(),
+		Version: "1.2.3", TLS: secure,
 		Peers: w, Identify: w.registry, Self: self, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
 		Elevator: elevator(func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
 			return launcher.Result{}
@@ -209,21 +209,26 @@ func (w *world) config(t testing.TB, loopback *trust.Loopback) api.Config {
 	}
 }
 
-func newLoopback(t testing.TB) *trust.Loopback {
+// newCertificate returns what listeners show and what their clients trust.
+func newCertificate(t testing.TB) (secure *tls.Config, ca []byte) {
 	t.Helper()
-	loopback, err := trust.NewLoopback(time.Now())
-	if err != nil {
+	certificate := trust.NewServerCertificate(trust.ServerConfig{
+		Source:  trust.Loopback(),
+		Publish: func(anchors []byte) error { ca = anchors; return nil },
+		Log:     slog.New(slog.DiscardHandler),
+	})
+	if err := certificate.Renew(); err != nil {
 		t.Fatal(err)
 	}
-	return loopback
+	return certificate.TLS(), ca
 }
 
 func newPlace(t testing.TB, change ...func(*api.Config)) *place {
 	t.Helper()
 	w := newWorld()
 	w.connectAs(root)
-	loopback := newLoopback(t)
-	cfg := w.config(t, loopback)
+	secure, ca := newCertificate(t)
+	cfg := w.config(t, secure)
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -231,7 +236,7 @@ func newPlace(t testing.TB, change ...func(*api.Config)) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{world: w, server: server, ca: loopback.CAPEM()}
+	p := &place{world: w, server: server, ca: ca}
 	t.Cleanup(p.close)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(p.ca)

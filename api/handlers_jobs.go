@@ -60,7 +60,7 @@ func (s *Server) runJob(c *call) (any, error) {
 	case !ok:
 		return nil, unknownJob(id)
 	case !c.granted && c.who.Tier() < core.TierAdmin && !job.AllowPluginTrigger:
-		return nil, tierTooLow(core.TierAdmin, c.who.Tier())
+		return nil, c.who.below(core.TierAdmin)
 	case job.OwnEventsOnly:
 		// Otherwise an administrator's script could walk around the request
 		// that the job belongs to (decision 12).

@@ -354,7 +354,8 @@ func portOf(t *testing.T, address string) string {
 func TestPlainHTTPWithoutHTTPS(t *testing.T) {
 	w := newWorld()
 	w.connectAs(user)
-	cfg := w.config(t, newLoopback(t))
+	secure, _ := newCertificate(t)
+	cfg := w.config(t, secure)
 	server, err := api.New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -28,21 +28,48 @@ type caller struct {
 	bound bool
 	// own is true when this very process is at the other end.
 	own bool
+	// tier is what the caller reaches: its principal's, except of an
+	// administrator who lacks something.
+	tier core.Tier
+	// lacks is what keeps an administrator from being Admin.
+	lacks *Problem
+}
+
+// Tier returns the tier that the caller reaches.
+func (c caller) Tier() core.Tier { return c.tier }
+
+// below is the refusal of a caller whose tier does not reach: what an
+// administrator lacks, if that is why.
+func (c caller) below(required core.Tier) *Problem {
+	if c.lacks == nil {
+		return tierTooLow(required, c.tier)
+	}
+	p := *c.lacks
+	p.RequiredTier, p.CallerTier = required.String(), c.tier.String()
+	return &p
 }
 
 // identify establishes the caller anew for every request. The peer is from
 // accept time; what its processes are, and that they still live, is looked up
 // now, so that a plugin that has ended leaves no authority behind in a
 // connection that something else still holds.
-func (s *Server) identify(c *conn) caller {
+func (s *Server) identify(r *http.Request) caller {
+	c := connOf(r)
 	switch {
 	case c.entry.bound:
-		return caller{Principal: c.principal, bound: true}
+		return caller{Principal: c.principal, bound: true, tier: c.principal.Tier()}
 	case slices.Contains(c.peer.Processes, s.cfg.Self):
 		return caller{own: true}
 	}
 	who, _ := s.cfg.Identify.Identify(c.peer)
-	return caller{Principal: who}
+	if who.Kind != core.Admin {
+		return caller{Principal: who, tier: who.Tier()}
+	}
+	tier, lacks := s.cfg.Administrators.admit(r.Context(), c, r.TLS)
+	if lacks != nil {
+		who.Kind = core.User
+	}
+	return caller{Principal: who, tier: tier, lacks: lacks}
 }
 
 type connKey struct{}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -19,6 +20,9 @@ type conn struct {
 	entry *entry
 	// peer has no processes, and so is Public, if it could not be established.
 	peer core.Peer
+	// signed and unsigned are what Server.atAccept said.
+	signed   bool
+	unsigned string
 	// principal is who an entry.bound connection was made for.
 	principal core.Principal
 
@@ -83,6 +87,9 @@ func (p *places) leave(user core.UserID, claimed bool) {
 	}
 }
 
+// judge says whether a peer runs signed programs only, and if not, why.
+type judge func(context.Context, core.Peer, *entry) (signed bool, reason string)
+
 // gate is a listener that identifies and counts connections before it hands
 // them out. Identification runs beside the accept loop, so that a slow one
 // keeps nobody waiting.
@@ -90,18 +97,20 @@ type gate struct {
 	net.Listener
 	entry  *entry
 	peers  core.Peers
+	judge  judge
 	places *places
 	log    *slog.Logger
 
 	ready chan net.Conn
-	done  chan struct{}
-	once  sync.Once
+	ctx   context.Context // until Close
+	close context.CancelFunc
 	loops sync.WaitGroup
 }
 
-func newGate(ln net.Listener, e *entry, peers core.Peers, p *places, log *slog.Logger) *gate {
-	g := &gate{Listener: ln, entry: e, peers: peers, places: p, log: log,
-		ready: make(chan net.Conn), done: make(chan struct{})}
+func newGate(ln net.Listener, e *entry, peers core.Peers, j judge, p *places, log *slog.Logger) *gate {
+	g := &gate{Listener: ln, entry: e, peers: peers, judge: j, places: p, log: log,
+		ready: make(chan net.Conn)}
+	g.ctx, g.close = context.WithCancel(context.Background())
 	g.loops.Go(g.accept)
 	return g
 }
@@ -111,7 +120,7 @@ func (g *gate) Accept() (net.Conn, error) {
 	select {
 	case c := <-g.ready:
 		return c, nil
-	case <-g.done:
+	case <-g.ctx.Done():
 		return nil, net.ErrClosed
 	}
 }
@@ -119,7 +128,7 @@ func (g *gate) Accept() (net.Conn, error) {
 // Close stops listening and waits until nothing more comes out of the gate.
 func (g *gate) Close() error {
 	err := g.Listener.Close()
-	g.once.Do(func() { close(g.done) })
+	g.close()
 	g.loops.Wait()
 	return err
 }
@@ -128,7 +137,7 @@ func (g *gate) accept() {
 	for attempt := 0; ; attempt++ {
 		raw, err := g.Listener.Accept()
 		if err != nil {
-			if errors.Is(err, net.ErrClosed) || !pause(g.done, attempt) {
+			if errors.Is(err, net.ErrClosed) || !pause(g.ctx.Done(), attempt) {
 				return
 			}
 			g.log.Warn("accept", "address", g.Listener.Addr(), "error", err)
@@ -158,9 +167,10 @@ func (g *gate) admit(raw net.Conn) {
 		c.Close()
 		return
 	}
+	c.signed, c.unsigned = g.judge(g.ctx, peer, g.entry)
 	select {
 	case g.ready <- c:
-	case <-g.done:
+	case <-g.ctx.Done():
 		c.Close()
 	}
 }

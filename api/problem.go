@@ -13,25 +13,27 @@ import (
 type code string
 
 const (
-	codeBadRequest     code = "bad-request"        // 400: the body is not what the endpoint takes
-	codeForeignHost    code = "foreign-host"       // 403: Host is not a loopback name
-	codeForeignOrigin  code = "foreign-origin"     // 403: a page of another origin sent this
-	codeOwnProcess     code = "own-process"        // 403: the service does not call itself
-	codeHTTPSRequired  code = "https-required"     // 403: a method that plain HTTP does not take
-	codeTierTooLow     code = "tier-too-low"       // 403: the caller's tier does not reach
-	codeNotPermitted   code = "not-permitted"      // 403: not this caller's to ask for
-	codeOwnEventsOnly  code = "own-events-only"    // 403: the job starts from its own events only
-	codeNotFound       code = "not-found"          // 404: no such path
-	codeUnknownPlugin  code = "unknown-plugin"     // 404
-	codeUnknownSetting code = "unknown-setting"    // 404
-	codeUnknownJob     code = "unknown-job"        // 404
-	codeUnknownRequest code = "unknown-request"    // 404
-	codeMethod         code = "method-not-allowed" // 405
-	codeConflict       code = "conflict"           // 409: not in the present state
-	codeTooLarge       code = "too-large"          // 413
-	codeTooMany        code = "too-many-requests"  // 429
-	codeInternal       code = "internal"           // 500
-	codeUnavailable    code = "unavailable"        // 503
+	codeBadRequest        code = "bad-request"                 // 400: the body is not what the endpoint takes
+	codeForeignHost       code = "foreign-host"                // 403: Host is not a loopback name
+	codeForeignOrigin     code = "foreign-origin"              // 403: a page of another origin sent this
+	codeOwnProcess        code = "own-process"                 // 403: the service does not call itself
+	codeHTTPSRequired     code = "https-required"              // 403: a method that plain HTTP does not take
+	codeTierTooLow        code = "tier-too-low"                // 403: the caller's tier does not reach
+	codeClientCertificate code = "client-certificate-required" // 403: an administrator without a client certificate
+	codeSignedProgram     code = "signed-program-required"     // 403: an administrator whose program nobody has signed
+	codeNotPermitted      code = "not-permitted"               // 403: not this caller's to ask for
+	codeOwnEventsOnly     code = "own-events-only"             // 403: the job starts from its own events only
+	codeNotFound          code = "not-found"                   // 404: no such path
+	codeUnknownPlugin     code = "unknown-plugin"              // 404
+	codeUnknownSetting    code = "unknown-setting"             // 404
+	codeUnknownJob        code = "unknown-job"                 // 404
+	codeUnknownRequest    code = "unknown-request"             // 404
+	codeMethod            code = "method-not-allowed"          // 405
+	codeConflict          code = "conflict"                    // 409: not in the present state
+	codeTooLarge          code = "too-large"                   // 413
+	codeTooMany           code = "too-many-requests"           // 429
+	codeInternal          code = "internal"                    // 500
+	codeUnavailable       code = "unavailable"                 // 503
 )
 
 // Problem is an RFC 9457 problem details object. Its type is about:blank: the
@@ -41,7 +43,8 @@ type Problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 	Code   code   `json:"code"`
-	// RequiredTier and CallerTier are set with tier-too-low.
+	// RequiredTier and CallerTier are set with tier-too-low,
+	// client-certificate-required and signed-program-required.
 	RequiredTier string `json:"requiredTier,omitempty"`
 	CallerTier   string `json:"callerTier,omitempty"`
 	// Errors points at each fault of a body (RFC 6901 pointers).

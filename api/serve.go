@@ -87,7 +87,7 @@ func headers(w http.ResponseWriter) {
 // enter says who is calling, and makes the checks that come before any routing.
 func (s *Server) enter(w http.ResponseWriter, r *http.Request) (caller, *Problem) {
 	c := connOf(r)
-	who := s.identify(c)
+	who := s.identify(r)
 	// A task, plugin or library that makes the service fetch a URL must not
 	// thereby speak as root (SSRF against the own API).
 	if who.own {
@@ -133,9 +133,9 @@ func (s *Server) permit(c *call, a access) *Problem {
 	case a.own && c.who.Kind == core.Plugin && c.who.Name == c.values["plugin"]:
 		return nil
 	case a.narrower:
-		return tierTooLow(core.TierAdmin, c.who.Tier())
+		return c.who.below(core.TierAdmin)
 	}
-	return tierTooLow(a.tier, c.who.Tier())
+	return c.who.below(a.tier)
 }
 
 func (s *Server) answer(c *call, found route) {

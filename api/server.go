@@ -60,6 +60,8 @@ type Config struct {
 	TLS      *tls.Config
 	Peers    core.Peers
 	Identify Identifier
+	// Administrators says what being root is not enough for.
+	Administrators Administrators
 	// Self is this process, whose connections are refused.
 	Self     core.ProcessID
 	Plugins  Plugins
@@ -181,6 +183,9 @@ func (s *Server) ServeTLS(ln net.Listener) error {
 	}
 	secure := s.cfg.TLS.Clone()
 	secure.NextProtos = []string{"http/1.1"}
+	if clients := s.cfg.Administrators.Clients; clients != nil {
+		clients.Ask(secure)
+	}
 	s.httpsPort.Store(int32(port))
 	s.serve(s.full, tls.NewListener(s.gate(ln, &entry{scheme: "https", port: port}), secure))
 	return nil
@@ -224,7 +229,7 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 func (s *Server) gate(ln net.Listener, e *entry) net.Listener {
-	return newGate(ln, e, s.cfg.Peers, s.places, s.cfg.Log)
+	return newGate(ln, e, s.cfg.Peers, s.atAccept, s.places, s.cfg.Log)
 }
 
 func (s *Server) heldHTTPS() int { return int(s.httpsPort.Load()) }

@@ -142,6 +142,16 @@ type Peers interface {
 	Peer(conn net.Conn) (Peer, error)
 }
 
+// Programs opens what processes run.
+type Programs interface {
+	// Program returns the executable of exactly this process, open for
+	// reading, as it was while the process lived. For a script that is its
+	// interpreter. It is an error if the process has ended, and if its
+	// executable has been deleted or cannot be read without waiting for
+	// somebody. The process may run another program by the time this returns.
+	Program(id ProcessID) (*os.File, error)
+}
+
 // LocalTransport is how local users reach the door.
 type LocalTransport interface {
 	// ListenDoor listens at path; any local user may connect.

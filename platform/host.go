@@ -2,8 +2,10 @@ package platform
 
 import (
 	"io"
+	"os"
 
 	"kpm/core"
+	"kpm/trust"
 )
 
 // Options says what the ports need to know about this installation.
@@ -40,11 +42,17 @@ type Host struct {
 	Transport core.LocalTransport
 	Accounts  core.Accounts
 	Peers     core.Peers
+	Programs  core.Programs
+	// Store holds certificates with keys that the system keeps.
+	Store trust.Store
 	// ProtectedRoot reports nil when path, absolute and without links, can be
 	// the agent root: a directory that administrators alone can change, as
 	// can all above it, sticky ones of root's apart. The error wraps
 	// core.ErrNotProtected and names component, fault and remedy.
 	ProtectedRoot func(path string) error
+	// Private reports nil when administrators alone can read f, a regular file.
+	// The error wraps core.ErrNotProtected and names the fault and the remedy.
+	Private func(f *os.File) error
 	// Lock takes the lock file at path until the result is closed. It does not
 	// wait.
 	Lock func(path string) (io.Closer, error)

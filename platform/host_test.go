@@ -18,16 +18,19 @@ func TestPortsThatAreNotMadeYet(t *testing.T) {
 		"windows": {
 			Files: windows.Files{}, Launcher: windows.Launcher{}, Tree: windows.Tree{}, Terminals: windows.Terminals{},
 			Transport: windows.Transport{}, Accounts: windows.Accounts{}, Peers: windows.Peers{}, ProtectedRoot: windows.Files{}.ProtectedRoot,
+			Programs: windows.Programs{}, Store: windows.Store{}, Private: windows.Private,
 		},
 		"darwin": {
 			Files: darwin.Files{}, Launcher: darwin.Launcher{}, Tree: darwin.Tree{}, Terminals: darwin.Terminals{},
 			Transport: darwin.Transport{}, Accounts: darwin.Accounts{}, Peers: darwin.Peers{}, ProtectedRoot: darwin.Files{}.ProtectedRoot,
+			Programs: darwin.Programs{}, Store: darwin.Store{}, Private: darwin.Private,
 		},
 	} {
 		ctx, id := context.Background(), h.Tree.Self()
 		answers := map[string]error{
 			"Protected":     h.Files.Protected(nil),
 			"ProtectedRoot": h.ProtectedRoot("/"),
+			"Private":       h.Private(nil),
 			"WriteAtomic":   h.Files.WriteAtomic("x", nil, 0o600),
 		}
 		_, answers["Find"] = h.Files.Find("true")
@@ -42,6 +45,8 @@ func TestPortsThatAreNotMadeYet(t *testing.T) {
 		_, answers["ListenDoor"] = h.Transport.ListenDoor("x")
 		_, answers["ListenLocal"] = h.Transport.ListenLocal("x")
 		_, answers["Peer"] = h.Peers.Peer(nil)
+		_, answers["Program"] = h.Programs.Program(id)
+		_, _, answers["Certificate"] = h.Store.Certificate("00")
 		_, answers["ByID"] = h.Accounts.ByID("0")
 		_, answers["ByName"] = h.Accounts.ByName("root")
 		for port, err := range answers {

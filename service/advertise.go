@@ -38,6 +38,7 @@ func (s *service) listen(ctx context.Context, _ Options) error {
 	s.http = new("HTTP", "Settings:KestrelHttpPort", s.app.HTTPPort, s.api.ServePlain)
 	s.https = new("HTTPS", "Settings:KestrelHttpsPort", s.app.HTTPSPort, s.api.ServeTLS)
 	s.mqtt = new("MQTT", "MqttBrokerSettings:Port", s.app.MQTTPort, s.broker.ServeTLS)
+	s.https.usable, s.mqtt.usable = s.certificate.Renew, s.certificate.Renew
 	if s.app.MQTTAddress != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
 		s.mqtt.only = s.app.MQTTAddress
 	}

@@ -19,13 +19,18 @@ import (
 // retryPort is how often a port that someone else holds is tried again.
 const retryPort = 5 * time.Second
 
+// errWaiting is wrapped while a port has nothing to serve with; what it waits
+// for has been logged.
+var errWaiting = errors.New("the port waits")
+
 // anyPortTries bounds the search for a number that is free on 127.0.0.1 and on
 // ::1 when any port will do.
 const anyPortTries = 16
 
 // port is one loopback TCP port, held on 127.0.0.1 and, where the machine has
 // it, on ::1. A port that someone else holds is reported with its owner and
-// tried again; until then held is 0 and nothing advertises it (decision 3).
+// tried again, as is one that cannot be served yet; until then held is 0 and
+// nothing advertises it (decision 3).
 type port struct {
 	name string
 	key  string // the setting that changes it
@@ -37,7 +42,10 @@ type port struct {
 	owner func(port int) (pid int, user core.UserID, err error)
 	log   *slog.Logger
 	serve func(net.Listener) error
-	retry time.Duration
+	// usable, if not nil, says why the port must not be held yet, such as for
+	// want of a certificate.
+	usable func() error
+	retry  time.Duration
 	// changed is called after the port has been acquired late.
 	changed func()
 
@@ -58,10 +66,10 @@ func (p *port) open(ctx context.Context) error {
 		}
 		err = p.acquire(ctx)
 	}
-	if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+	if err == nil || !errors.Is(err, errWaiting) && !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	p.report(err)
+	reported := p.report(err)
 	p.wg.Go(func() {
 		ticker := time.NewTicker(p.retry)
 		defer ticker.Stop()
@@ -70,7 +78,9 @@ func (p *port) open(ctx context.Context) error {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if p.acquire(ctx) == nil {
+				err := p.acquire(ctx)
+				reported = reported || p.report(err)
+				if err == nil {
 					p.log.Info("port acquired", "listener", p.name, "port", p.Held())
 					p.changed()
 					return
@@ -85,6 +95,11 @@ func (p *port) open(ctx context.Context) error {
 func (p *port) wait() { p.wg.Wait() }
 
 func (p *port) acquire(ctx context.Context) error {
+	if p.usable != nil {
+		if err := p.usable(); err != nil {
+			return fmt.Errorf("service: %s: %w: %w", p.name, errWaiting, err)
+		}
+	}
 	first := "127.0.0.1"
 	if p.only.IsValid() {
 		first = p.only.String()
@@ -115,11 +130,16 @@ func (p *port) acquire(ctx context.Context) error {
 	return nil
 }
 
-func (p *port) report(err error) {
+// report says who holds the port, and whether somebody does.
+func (p *port) report(err error) bool {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return false
+	}
 	attrs := []any{"listener", p.name, "port", p.want, "error", err, "setting", p.key,
 		"remedy", "end that process or change the setting in appsettings.json; meanwhile the local sockets serve"}
 	if pid, user, err := p.owner(p.want); err == nil {
 		attrs = append(attrs, "owner_pid", pid, "owner_uid", user)
 	}
 	p.log.Error("port in use", attrs...)
+	return true
 }

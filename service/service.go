@@ -59,7 +59,9 @@ type service struct {
 	plugins   *plugins.Orchestrator
 	api       *api.Server
 
-	certificate       *trust.Loopback
+	certificate       *trust.ServerCertificate
+	clients           *trust.ClientAuthority // nil: administrators need no client certificate
+	signatures        core.Signatures        // nil: nobody is trusted
 	http, https, mqtt *port
 	started           time.Time
 	isReady           atomic.Bool
@@ -127,7 +129,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.startLauncher, s.startBroker, s.startJobsAndPlugins, s.startAPI, s.listen, s.startPlugins, s.ready,
+		s.startLauncher, s.startCertificates, s.startBroker, s.startJobsAndPlugins, s.startAPI, s.listen, s.startPlugins, s.ready,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err
@@ -169,16 +171,9 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 }
 
 func (s *service) startBroker(ctx context.Context, _ Options) error {
-	certificate, err := trust.NewLoopback(time.Now())
-	if err != nil {
-		return err
-	}
-	if err := s.host.Files.WriteAtomic(s.layout.CA(), certificate.CAPEM(), 0o644); err != nil {
-		return fmt.Errorf("service: %w", err)
-	}
-	s.certificate = certificate
+	var err error
 	s.broker, err = broker.New(broker.Config{
-		TLS: certificate.ServerTLS(), Peers: s.host.Peers, Registry: s.registry,
+		TLS: s.certificate.TLS(), Peers: s.host.Peers, Registry: s.registry,
 		Topics: topics{s}, Requests: states{s}, Self: s.host.Tree.Self(),
 		RequireJobToken: s.app.RequireJobToken,
 		OnConnected:     func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
@@ -230,7 +225,10 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 func (s *service) startAPI(_ context.Context, o Options) error {
 	var err error
 	s.api, err = api.New(api.Config{
-		Version: o.Version, TLS: s.certificate.ServerTLS(),
+		Version: o.Version, TLS: s.certificate.TLS(),
+		Administrators: api.Administrators{
+			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Vouched: newVouched(s.host.Programs, s.signatures),
+		},
 		Peers: s.host.Peers, Identify: s.registry, Self: s.host.Tree.Self(),
 		Plugins: pluginList{s}, Jobs: jobList{s}, Settings: effective{s},
 		Requests: s.launcher, Elevator: s.launcher, Signals: s.host.Signals,

@@ -105,12 +105,21 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	for _, f := range change {
 		f(r)
 	}
-	loopback, err := trust.NewLoopback(time.Now())
+	if err := os.Mkdir(filepath.Join(r.root, "run"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	certificate := trust.NewServerCertificate(trust.ServerConfig{
+		Source: trust.Loopback(), Log: slog.New(slog.DiscardHandler),
+		Publish: func(anchors []byte) error {
+			return os.WriteFile(filepath.Join(r.root, "run", "ca.pem"), anchors, 0o644)
+		},
+	})
+	err := certificate.Renew()
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.server, err = api.New(api.Config{
-		Version: "1.2.3", TLS: loopback.ServerTLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
+		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
 		Plugins: pluginList{r.rooms}, Jobs: r.rooms, Settings: r.rooms, Requests: r.rooms, Elevator: r.rooms,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
@@ -118,12 +127,6 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.stop)
-	if err := os.Mkdir(filepath.Join(r.root, "run"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(r.root, "run", "ca.pem"), loopback.CAPEM(), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	local, err := net.Listen("unix", filepath.Join(r.root, "run", "api.sock"))
 	if err != nil {
 		t.Fatal(err)

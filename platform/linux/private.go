@@ -1,0 +1,59 @@
+//go:build linux
+
+package linux
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+	"kpm/trust"
+)
+
+// Private reports nil when root alone can read f, a regular file: it is root's,
+// others have no rights, and the group at most that of reading if it is root's
+// group. So sshd(8) judges its host keys, but for the group. With an access
+// control list the group bits are the most that any entry of it grants, and
+// then the list must not be there.
+func Private(f *os.File) error {
+	return onDescriptor(f, func(fd int) error {
+		at, err := whereIs(fd)
+		if err != nil {
+			return err
+		}
+		mode := at.mode & 0o7777
+		switch {
+		case !at.regular():
+			return fmt.Errorf("files: %s: %w", at.path, core.ErrNotRegular)
+		case at.uid != 0:
+			return unprotected(at.path, fmt.Sprintf("belongs to uid %d, expected root; run chown root on it", at.uid))
+		case mode&0o037 != 0 || mode&0o040 != 0 && at.gid != 0:
+			return unprotected(at.path, fmt.Sprintf("has mode %04o, group %d: others than root can read it; run chmod 600 on it", mode, at.gid))
+		case mode&0o040 != 0 && carriesACL(fd):
+			return unprotected(at.path, "has an access control list that lets others read it; run setfacl -b and chmod 600 on it")
+		}
+		return nil
+	})
+}
+
+// carriesACL reports whether the open file has a POSIX access control list, and
+// true if that cannot be told.
+func carriesACL(fd int) bool {
+	_, err := unix.Fgetxattr(fd, aclXattr, nil)
+	return err != unix.ENODATA && err != unix.EOPNOTSUPP
+}
+
+// Store implements trust.Store.
+type Store struct{}
+
+var _ trust.Store = Store{}
+
+// Certificate implements trust.Store: Linux has no store of the system's own.
+func (Store) Certificate(string) ([]*x509.Certificate, crypto.Signer, error) {
+	return nil, nil, errors.ErrUnsupported
+}

@@ -1,0 +1,32 @@
+package windows
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"os"
+
+	"kpm/core"
+	"kpm/trust"
+)
+
+// Programs implements core.Programs.
+type Programs struct{}
+
+var _ core.Programs = Programs{}
+
+// Program implements core.Programs.
+func (Programs) Program(core.ProcessID) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+// Store implements trust.Store.
+type Store struct{}
+
+var _ trust.Store = Store{}
+
+// Certificate implements trust.Store.
+func (Store) Certificate(string) ([]*x509.Certificate, crypto.Signer, error) {
+	return nil, nil, errors.ErrUnsupported
+}
+
+// Private reports whether administrators alone can read f.
+func Private(*os.File) error { return errors.ErrUnsupported }

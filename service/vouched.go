@@ -1,0 +1,71 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"kpm/api"
+	"kpm/core"
+	"kpm/trust/provenance"
+)
+
+// vouched tells the API which processes run a program that a trusted signer has
+// signed.
+type vouched struct {
+	programs   core.Programs
+	signatures core.Signatures // nil: nobody is trusted
+}
+
+var _ api.Vouched = vouched{}
+
+// newVouched returns what asks signatures about the programs of processes.
+func newVouched(programs core.Programs, signatures core.Signatures) vouched {
+	return vouched{programs, signatures}
+}
+
+// Trusted reports whether process runs a signed program, and if not, why. It is
+// the program's file that is signed: what a script tells its interpreter, a
+// library or a debugger adds to it is not (CVE-2022-1117), so nothing less than
+// a signature over the file itself counts, and docs/wire.md says what it is
+// worth.
+func (v vouched) Trusted(ctx context.Context, process core.ProcessID) (bool, string) {
+	if v.signatures == nil {
+		return false, "nothing here judges signatures"
+	}
+	program, err := v.programs.Program(process)
+	if err != nil {
+		return false, fmt.Sprintf("its program cannot be opened: %v", err)
+	}
+	defer program.Close()
+	found, err := v.signatures.Provenance(ctx, program, nil)
+	if err != nil {
+		return false, fmt.Sprintf("its program cannot be read: %v", err)
+	}
+	if rank := found.Rank(); rank < core.RankSigned {
+		return false, fmt.Sprintf("%s is not signed by anyone this machine trusts (%s)", program.Name(), provenance.Why(found))
+	}
+	// Attack: the process runs another program while the signature of the
+	// first is being judged, or ends and leaves its pid to another.
+	now, err := v.programs.Program(process)
+	if err != nil {
+		return false, fmt.Sprintf("its program cannot be opened: %v", err)
+	}
+	defer now.Close()
+	if same, err := sameFile(program, now); err != nil || !same {
+		return false, "it ran another program while its signature was judged"
+	}
+	return true, ""
+}
+
+func sameFile(a, b *os.File) (bool, error) {
+	infoA, err := a.Stat()
+	if err != nil {
+		return false, err
+	}
+	infoB, err := b.Stat()
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(infoA, infoB), nil
+}
