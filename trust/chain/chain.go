@@ -28,7 +28,9 @@ type Anchors struct {
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 
-	lists sync.Map // listKey to *list: a list's signature is verified once
+	// lists remembers what was read and verified of RevocationLists: the list
+	// to *list, and listKey to string.
+	lists sync.Map
 }
 
 // Verdict is what came of a signer's certificate. Standing is Trusted or

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,13 +31,14 @@ func distribution(tag byte) pkix.Extension {
 
 // listCase is a list by which Good is judged.
 type listCase struct {
-	name   string
-	change func(l *x509.RevocationList, e *x509.RevocationListEntry) // the entry revokes Good a year ago
-	edit   func(list []byte) []byte                                  // of what is signed
-	issuer string                                                    // Issuing if empty
-	at     time.Duration                                             // proven signing time before now; 0: none
-	want   core.Standing
-	detail string // of the check
+	name      string
+	change    func(l *x509.RevocationList, e *x509.RevocationListEntry) // the entry revokes Good a year ago
+	edit      func(list []byte) []byte                                  // of what is signed
+	algorithm x509.SignatureAlgorithm                                   // the key's own if 0
+	issuer    string                                                    // Issuing if empty
+	at        time.Duration                                             // proven signing time before now; 0: none
+	want      core.Standing
+	detail    string // of the check
 }
 
 func TestRevocationLists(t *testing.T) {
@@ -67,6 +69,8 @@ func TestRevocationLists(t *testing.T) {
 
 		// Whose list it is.
 		{name: "signed by somebody else of that name", issuer: "twin", want: core.Trusted, detail: "is not signed by it"},
+		{name: "signed with SHA-1, listed", algorithm: x509.SHA1WithRSA, want: core.Untrusted, detail: "was revoked on"},
+		{name: "signed with SHA-1, not listed", algorithm: x509.SHA1WithRSA, change: unlisted, want: core.Trusted, detail: "algorithm that can be forged"},
 		{name: "of another CA", issuer: trusttest.Root, want: core.Trusted, detail: "no list of Example Issuing"},
 
 		// When it was signed, and why it was revoked (RFC 3161, section 4).
@@ -193,6 +197,7 @@ func (tc listCase) list(t testing.TB, p *trusttest.PKI) *x509.RevocationList {
 	default:
 		issuer = p.Get(tc.issuer)
 	}
+	l.SignatureAlgorithm = tc.algorithm
 	made, err := trusttest.List(issuer, l)
 	if err == nil && tc.edit != nil {
 		made, err = resign(issuer, made, tc.edit)
@@ -301,4 +306,24 @@ func FuzzRevocationList(f *testing.F) {
 		}
 		a.CodeSigner(pinned.Certificate, nil, time.Time{})
 	})
+}
+
+// Anchors are shared by everyone who verifies.
+func TestAnchorsAreShared(t *testing.T) {
+	p := trusttest.New(t)
+	a := p.Anchors()
+	var all sync.WaitGroup
+	for _, name := range []string{trusttest.Good, trusttest.Revoked, trusttest.Good, trusttest.BelowRevoked} {
+		e := p.Get(name)
+		all.Go(func() {
+			want := core.Untrusted
+			if name == trusttest.Good {
+				want = core.Trusted
+			}
+			if v := a.CodeSigner(e.Certificate, e.Chain(), time.Time{}); v.Standing != want {
+				t.Errorf("%s: %s", name, v.Reason)
+			}
+		})
+	}
+	all.Wait()
 }

@@ -77,6 +77,26 @@ func by(name string) func(*trusttest.Token) {
 	return func(k *trusttest.Token) { k.Stamper = pki().Get(name) }
 }
 
+// names has the token name its stamper by a digest of a kind (0: SHA-256, left
+// out as the default), and by issuer and number of e.
+func names(hash crypto.Hash, e *trusttest.Entity) func(*trusttest.Token) {
+	return func(k *trusttest.Token) {
+		var algorithm, issuer []byte
+		sum := digest(crypto.SHA256, k.Stamper.Certificate.Raw)
+		switch hash {
+		case crypto.SHA3_256:
+			algorithm = trusttest.Sequence(trusttest.Encode(oid(2, 16, 840, 1, 101, 3, 4, 2, 8)))
+		case crypto.SHA512:
+			algorithm, sum = trusttest.HashID(hash), digest(hash, k.Stamper.Certificate.Raw)
+		}
+		if e != nil {
+			directory := &trusttest.Node{ID: 0xa4, Children: []*trusttest.Node{trusttest.Tree(e.Certificate.RawIssuer)}}
+			issuer = trusttest.Sequence(trusttest.Sequence(directory.DER()), trusttest.Encode(e.Certificate.SerialNumber))
+		}
+		k.Name = trusttest.Sequence(trusttest.Sequence(trusttest.Sequence(algorithm, trusttest.Encode(sum), issuer)))
+	}
+}
+
 // pki is the hierarchy, for functions of tables.
 func pki() *trusttest.PKI { return trusttest.New(new(testing.B)) }
 
@@ -153,6 +173,14 @@ func stampCases() []stampCase {
 		}), err: cms.ErrUnsupported},
 
 		// What it says of itself.
+		{name: "names itself by SHA-512", token: names(crypto.SHA512, nil), want: core.Trusted},
+		{name: "names itself by issuer and number too", token: names(0, p.Get(trusttest.Stamper)), want: core.Trusted},
+		{name: "names another number", token: names(0, p.Get(trusttest.StamperOld)), err: cms.ErrForged},
+		{name: "names another issuer", token: names(0, p.Get(trusttest.Good)), err: cms.ErrForged},
+		{name: "names itself by an unknown digest", token: names(crypto.SHA3_256, nil), err: cms.ErrUnsupported},
+		{name: "names itself unreadably", token: func(k *trusttest.Token) { k.Name = trusttest.Encode("me") }, err: cms.ErrMalformed},
+		{name: "names nobody in particular", token: func(k *trusttest.Token) { k.Name = []byte{0x30, 2, 0x30, 0} }, err: cms.ErrMalformed},
+		{name: "named by SHA-1 unreadably", token: func(k *trusttest.Token) { k.Old, k.Name = true, trusttest.Encode("me") }, err: cms.ErrMalformed},
 		{name: "names no certificate", token: func(k *trusttest.Token) { k.Nobody = true }, err: cms.ErrMalformed},
 		{name: "names another certificate", token: func(k *trusttest.Token) { k.Names = p.Get(trusttest.StamperOld) }, err: cms.ErrForged},
 		{name: "names another certificate by SHA-1", token: func(k *trusttest.Token) { k.Names, k.Old = p.Get(trusttest.StamperOld), true }, err: cms.ErrForged},

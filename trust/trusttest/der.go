@@ -120,6 +120,9 @@ func of(id byte, children ...[]byte) []byte {
 	return append(header(id, len(body)), body...)
 }
 
+// Sequence encodes a SEQUENCE of encoded elements.
+func Sequence(elements ...[]byte) []byte { return of(0x30, elements...) }
+
 // Encode is asn1.Marshal for what cannot fail.
 func Encode(v any) []byte {
 	der, err := asn1.Marshal(v)

@@ -26,6 +26,7 @@ type Token struct {
 	Names   *Entity     // whose certificate it names as its own; Stamper if nil
 	Old     bool        // it names it by SHA-1, as before RFC 5816
 	Nobody  bool        // it names none
+	Name    []byte      // the value of the attribute that names it; made from the fields if nil
 	Info    []byte      // the TSTInfo; made from the fields if nil
 	Type    asn1.ObjectIdentifier
 }
@@ -45,12 +46,15 @@ func (k Token) DER() []byte {
 		k.Info = TSTInfo(HashID(k.Hash), sum(k.Hash, k.Over), GeneralizedTime(k.At))
 	}
 	var attributes [][]byte
-	switch raw := k.Names.Certificate.Raw; {
-	case k.Nobody:
-	case k.Old:
-		attributes = [][]byte{Attribute(oidSigningCertificate, of(0x30, of(0x30, of(0x30, Encode(sum(crypto.SHA1, raw))))))}
-	default:
-		attributes = [][]byte{Attribute(oidSigningCertificateV2, of(0x30, of(0x30, of(0x30, Encode(sum(crypto.SHA256, raw))))))}
+	id, hash := oidSigningCertificateV2, crypto.SHA256
+	if k.Old {
+		id, hash = oidSigningCertificate, crypto.SHA1
+	}
+	if k.Name == nil {
+		k.Name = Sequence(Sequence(Sequence(Encode(sum(hash, k.Names.Certificate.Raw)))))
+	}
+	if !k.Nobody {
+		attributes = [][]byte{Attribute(id, k.Name)}
 	}
 	return Sign(Message{Signer: k.Stamper, Type: k.Type, Content: k.Info, Hash: k.Hash, Attributes: attributes})
 }
