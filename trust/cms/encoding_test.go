@@ -217,27 +217,25 @@ func TestNoByteCanBeChanged(t *testing.T) {
 		}
 		refused := 0
 		for i := range good {
-			for _, mask := range []byte{0x01, 0x80} {
-				bad := bytes.Clone(good)
-				bad[i] ^= mask
-				d, err := cms.Parse(bad)
-				if err != nil {
-					refused++
-					continue
-				}
-				s, err := d.Verify(nil)
-				if err != nil {
-					refused++
-					continue
-				}
-				if !bytes.Equal(d.Content, signed) || !d.ContentType.Equal(trusttest.OIDData) ||
-					!bytes.Equal(s.Certificate.RawSubjectPublicKeyInfo, want.Certificate.RawSubjectPublicKeyInfo) || len(s.Attributes) != len(want.Attributes) {
-					t.Errorf("%s: byte %d changed by %#x is accepted as something else", signer, i, mask)
-				}
+			bad := bytes.Clone(good)
+			bad[i] ^= 1 << (i % 8)
+			d, err := cms.Parse(bad)
+			if err != nil {
+				refused++
+				continue
+			}
+			s, err := d.Verify(nil)
+			if err != nil {
+				refused++
+				continue
+			}
+			if !bytes.Equal(d.Content, signed) || !d.ContentType.Equal(trusttest.OIDData) ||
+				!bytes.Equal(s.Certificate.RawSubjectPublicKeyInfo, want.Certificate.RawSubjectPublicKeyInfo) || len(s.Attributes) != len(want.Attributes) {
+				t.Errorf("%s: byte %d changed is accepted as something else", signer, i)
 			}
 		}
-		if refused < len(good) {
-			t.Errorf("%s: only %d of %d refused", signer, refused, 2*len(good))
+		if refused < len(good)/2 {
+			t.Errorf("%s: only %d of %d refused", signer, refused, len(good))
 		}
 	}
 }

@@ -3,6 +3,9 @@ package cms_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -257,6 +260,24 @@ var forgeries = []forgery{
 	{name: "PSS without parameters", change: func(b *bench) {
 		b.Signer().Children[signatureAlgorithm] = algorithmID(oid(1, 2, 840, 113549, 1, 1, 10))
 	}, want: cms.ErrMalformed},
+	{name: "PSS with parameters that are none", change: pss(trusttest.Encode(7)), want: cms.ErrMalformed},
+	{name: "PSS with SHA-1, its default", change: pss(trusttest.Sequence()), want: cms.ErrMalformed},
+	{name: "PSS with another digest", change: pss(pssParameters(crypto.SHA512, crypto.SHA256, 32, 1)), want: cms.ErrMalformed},
+	{name: "PSS with another digest in the mask", change: pss(pssParameters(crypto.SHA256, crypto.SHA512, 32, 1)), want: cms.ErrMalformed},
+	{name: "PSS with little salt", change: pss(pssParameters(crypto.SHA256, crypto.SHA256, 20, 1)), want: cms.ErrMalformed},
+	{name: "PSS with no salt", change: pss(pssParameters(crypto.SHA256, crypto.SHA256, 0, 1)), want: cms.ErrMalformed},
+	{name: "PSS with negative salt", change: pss(pssParameters(crypto.SHA256, crypto.SHA256, -1, 1)), want: cms.ErrMalformed},
+	{name: "PSS with salt beyond any key", change: pss(pssParameters(crypto.SHA256, crypto.SHA256, 1<<30, 1)), want: cms.ErrMalformed},
+	{name: "PSS with another trailer", change: pss(pssParameters(crypto.SHA256, crypto.SHA256, 32, 2)), want: cms.ErrMalformed},
+	{name: "PSS with a mask that is not MGF1", change: pss(trusttest.Sequence(
+		explicit(0, trusttest.HashID(crypto.SHA256)), explicit(1, trusttest.Sequence(trusttest.Encode(oid(1, 2, 3)))), explicit(2, trusttest.Encode(32)),
+	)), want: cms.ErrMalformed},
+	{name: "PSS with an unknown digest", change: pss(trusttest.Sequence(
+		explicit(0, trusttest.Sequence(trusttest.Encode(oid(1, 2, 3)))),
+	)), want: cms.ErrUnsupported},
+	{name: "PSS named for another padding", change: pss(pssParameters(crypto.SHA256, crypto.SHA256, 32, 1)), want: cms.ErrForged},
+	{name: "PSS named for an elliptic key", signer: trusttest.GoodEC, change: pss(pssParameters(crypto.SHA256, crypto.SHA256, 32, 1)),
+		want: cms.ErrForged, openssl: "it goes by the key"},
 	{name: "DSA", change: func(b *bench) {
 		b.Signer().Children[signatureAlgorithm] = algorithmID(oid(1, 2, 840, 10040, 4, 3))
 	}, want: cms.ErrUnsupported},
@@ -300,6 +321,13 @@ var forgeries = []forgery{
 		want: cms.ErrMalformed, openssl: "it has no bounds"},
 	{name: "signer with a key of 512 bits", change: func(b *bench) { b.Certificates().Children[0] = b.keyOf(512) },
 		want: cms.ErrUnsupported},
+	{name: "signer with a key on P-224", change: func(b *bench) {
+		key, _ := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+		b.Certificates().Children[0] = b.certify(key.Public())
+	}, want: cms.ErrUnsupported},
+	{name: "signer with an Edwards key", change: func(b *bench) {
+		b.Certificates().Children[0] = b.certify(ed25519.PublicKey(make([]byte, 32)))
+	}, want: cms.ErrUnsupported},
 
 	// The structure.
 	{name: "not SignedData", change: func(b *bench) { b.Root.Children[0] = node(trusttest.OIDData) }, want: cms.ErrMalformed},
@@ -343,14 +371,35 @@ func (b *bench) twin() *trusttest.Node {
 func (b *bench) keyOf(bits int) *trusttest.Node {
 	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
 	n.SetBit(n, 0, 1)
+	return b.certify(&rsa.PublicKey{N: n, E: 65537})
+}
+
+// certify is a certificate for that key with the signer's name and number.
+func (b *bench) certify(key crypto.PublicKey) *trusttest.Node {
 	template := x509.Certificate{Subject: b.signer.Certificate.Subject, SerialNumber: b.signer.Certificate.SerialNumber,
 		NotBefore: b.signer.Certificate.NotBefore, NotAfter: b.signer.Certificate.NotAfter}
 	issuer := b.signer.Issuer
-	der, err := x509.CreateCertificate(rand.Reader, &template, issuer.Certificate, &rsa.PublicKey{N: n, E: 65537}, issuer.Key)
+	der, err := x509.CreateCertificate(rand.Reader, &template, issuer.Certificate, key, issuer.Key)
 	if err != nil {
 		panic(err)
 	}
 	return trusttest.Tree(der)
+}
+
+// pss names RSASSA-PSS with these parameters as the algorithm.
+func pss(parameters []byte) func(*bench) {
+	return func(b *bench) {
+		b.Signer().Children[signatureAlgorithm] = algorithmID(oid(1, 2, 840, 113549, 1, 1, 10), parameters)
+	}
+}
+
+func pssParameters(hash, mask crypto.Hash, salt, trailer int) []byte {
+	mgf1 := trusttest.Sequence(trusttest.Encode(oid(1, 2, 840, 113549, 1, 1, 8)), trusttest.HashID(mask))
+	return trusttest.Sequence(explicit(0, trusttest.HashID(hash)), explicit(1, mgf1), explicit(2, trusttest.Encode(salt)), explicit(3, trusttest.Encode(trailer)))
+}
+
+func explicit(tag byte, inner []byte) []byte {
+	return (&trusttest.Node{ID: 0xa0 | tag, Children: []*trusttest.Node{trusttest.Tree(inner)}}).DER()
 }
 
 // verify is what every caller does.

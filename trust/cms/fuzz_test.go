@@ -9,8 +9,8 @@ import (
 	"kpm/trust/trusttest"
 )
 
-// FuzzVerify: nothing panics, and whatever verifies under a key of the seeds is
-// something that key has signed.
+// FuzzVerify: nothing panics, and whatever verifies is what the signers of the
+// seeds have signed.
 func FuzzVerify(f *testing.F) {
 	p := trusttest.New(f)
 	for _, m := range accepted(p) {
@@ -30,15 +30,8 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("signed without attributes by %v", s.Certificate.Subject)
 		}
 		s, err := d.Verify(nil)
-		if err != nil {
-			return
-		}
-		for _, name := range p.Names() {
-			if key, ok := p.Get(name).Key.Public().(interface{ Equal(crypto.PublicKey) bool }); ok && key.Equal(s.Certificate.PublicKey) {
-				if content := d.Content; !bytes.Equal(content, signed) && len(content) > 0 && !d.ContentType.Equal(trusttest.OIDTSTInfo) {
-					t.Fatalf("%s never signed %q", name, content)
-				}
-			}
+		if err == nil && len(d.Content) > 0 && !bytes.Equal(d.Content, signed) {
+			t.Fatalf("%v never signed %q", s.Certificate.Subject, d.Content)
 		}
 	})
 }
