@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,5 +150,62 @@ func TestAPortThatCannotBeServedIsAnError(t *testing.T) {
 	p.serve = func(ln net.Listener) error { ln.Close(); return broken }
 	if err := p.open(t.Context()); !errors.Is(err, broken) || p.Held() != 0 {
 		t.Errorf("%v, holds %d; want the error and nothing", err, p.Held())
+	}
+}
+
+// A port that cannot be served is not held and not advertised: others may see
+// that it is closed. It is taken when the reason has gone.
+func TestAPortThatCannotBeServedYet(t *testing.T) {
+	p, s, log := newPort(t, 0)
+	var reason atomic.Pointer[error]
+	missing := errors.New("no certificate")
+	reason.Store(&missing)
+	p.usable = func() error { return *reason.Load() }
+	acquired := make(chan struct{})
+	p.changed = func() { close(acquired) }
+	if err := p.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p.Held() != 0 || len(s.addresses()) != 0 {
+		t.Errorf("holds %d, serves %v; want nothing", p.Held(), s.addresses())
+	}
+	var none error
+	reason.Store(&none)
+	<-acquired
+	p.wait()
+	if p.Held() == 0 || len(s.addresses()) != 2 {
+		t.Errorf("holds %d, serves %v", p.Held(), s.addresses())
+	}
+	if strings.Contains(log.String(), "port in use") {
+		t.Errorf("somebody is accused of holding it:\n%s", log)
+	}
+}
+
+// By then somebody else may have it, and that is said, once.
+func TestAPortThatIsTakenWhileItWaits(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	p, _, log := newPort(t, other.Addr().(*net.TCPAddr).Port)
+	var tries atomic.Int32
+	p.usable = func() error {
+		if tries.Add(1) == 1 {
+			return errors.New("no certificate")
+		}
+		return nil
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	if err := p.open(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for tries.Load() < 5 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	p.wait()
+	if n := strings.Count(log.String(), "port in use"); n != 1 {
+		t.Errorf("reported %d times:\n%s", n, log)
 	}
 }
