@@ -20,6 +20,7 @@ func TestKeyringForms(t *testing.T) {
 	g := gpgtest.New(t)
 	a, b := g.Generate("a", "ed25519", "sign", "never"), g.Generate("b", "ed25519", "sign", "never")
 	armor := func(keys ...string) []byte { return g.Run(nil, append([]string{"--armor", "--export"}, keys...)...) }
+	signatures := map[string][]byte{a: g.Sign(a, content), b: g.Sign(b, content)}
 	h := gpgtest.New(t)
 	h.Run(slices.Concat(g.Run(nil, "--export-secret-keys", b), g.Export(a)), "--import")
 	h.Run(nil, "--local-user", b, "--quick-sign-key", a)
@@ -43,7 +44,7 @@ func TestKeyringForms(t *testing.T) {
 	} {
 		k := keys(t, data)
 		for _, key := range []string{a, b} {
-			if e := verdict(k, g.Sign(key, content)); e.Standing != core.Trusted || e.KeyID != key {
+			if e := verdict(k, signatures[key]); e.Standing != core.Trusted || e.KeyID != key {
 				t.Errorf("%s: %+v", name, e)
 			}
 		}
@@ -172,9 +173,9 @@ func TestManipulatedKeys(t *testing.T) {
 		}
 	}
 	for i, p := range list {
-		for bit := range 8 * len(p.body) {
+		for at := range p.body {
 			packets := slices.Clone(list)
-			packets[i] = changed(i, bit)
+			packets[i] = changed(i, 8*at+at%8)
 			k, err := ReadKeyring(bytes.NewReader(join(packets...)))
 			if err != nil {
 				continue
@@ -182,7 +183,7 @@ func TestManipulatedKeys(t *testing.T) {
 			// What is not covered by a self-signature may change freely: who
 			// made it, and the left 16 bits of its hash.
 			if e := verdict(k, signature); e.Standing == core.Trusted && e.KeyID != a {
-				t.Errorf("packet %d, bit %d: %+v", i, bit, e)
+				t.Errorf("packet %d, byte %d: %+v", i, at, e)
 			}
 		}
 	}
