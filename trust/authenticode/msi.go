@@ -196,7 +196,7 @@ func (m *installer) covers(part span) bool {
 func (m *installer) digest(ctx context.Context, hashes []crypto.Hash) (map[crypto.Hash][]byte, error) {
 	running := start(hashes)
 	running.write(m.names)
-	if err := m.digestStorage(ctx, m.root, make([]byte, readSize), running); err != nil {
+	if err := m.digestStorage(ctx, m.root, make([]byte, min(readSize, m.size)), running); err != nil {
 		return nil, err
 	}
 	return running.sums(), nil

@@ -110,9 +110,9 @@ func (e encoding) utf16(b []byte, legacy bool, write func([]byte)) {
 		write(b)
 		return
 	}
-	buffer := make([]byte, 0, readSize)
+	buffer := make([]byte, 0, min(readSize, 2*len(b)+4))
 	for len(b) > 0 {
-		if len(buffer) > readSize-4 {
+		if cap(buffer)-len(buffer) < 4 {
 			write(buffer)
 			buffer = buffer[:0]
 		}
