@@ -43,6 +43,7 @@ type Host struct {
 	Accounts  core.Accounts
 	Peers     core.Peers
 	Programs  core.Programs
+	System    trust.System
 	// Store holds certificates with keys that the system keeps.
 	Store trust.Store
 	// ProtectedRoot reports nil when path, absolute and without links, can be

@@ -2,7 +2,11 @@
 
 package platform
 
-import "kpm/platform/darwin"
+import (
+	"kpm/core"
+	"kpm/platform/darwin"
+	"kpm/trust"
+)
 
 // New returns this machine's ports.
 func New(Options) (Host, error) {
@@ -16,6 +20,7 @@ func New(Options) (Host, error) {
 		Accounts:      darwin.Accounts{},
 		Peers:         darwin.Peers{},
 		Programs:      darwin.Programs{},
+		System:        darwin.System{},
 		Store:         darwin.Store{},
 		ProtectedRoot: darwin.Files{}.ProtectedRoot,
 		Private:       darwin.Private,
@@ -23,4 +28,10 @@ func New(Options) (Host, error) {
 		PortOwner:     darwin.PortOwner,
 		Close:         func() error { return nil },
 	}, nil
+}
+
+// Inspector returns the two ports that looking at a file needs, and starts
+// nothing.
+func Inspector(agentRoot string) (core.Files, trust.System, error) {
+	return darwin.Files{}, darwin.System{}, nil
 }

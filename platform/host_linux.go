@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kpm/core"
 	"kpm/platform/linux"
+	"kpm/trust"
 )
 
 // New returns this machine's ports. It starts the spare held children.
@@ -47,6 +49,7 @@ func New(o Options) (Host, error) {
 		Accounts:      linux.Accounts{},
 		Peers:         peers,
 		Programs:      linux.Programs{},
+		System:        linux.System{},
 		Store:         linux.Store{},
 		ProtectedRoot: files.ProtectedRoot,
 		Private:       linux.Private,
@@ -54,4 +57,10 @@ func New(o Options) (Host, error) {
 		PortOwner:     linux.PortOwner,
 		Close:         func() error { return errors.Join(launcher.Close(), peers.Close()) },
 	}, nil
+}
+
+// Inspector returns the two ports that looking at a file needs, and starts
+// nothing.
+func Inspector(agentRoot string) (core.Files, trust.System, error) {
+	return linux.Files{AgentRoot: agentRoot}, linux.System{}, nil
 }

@@ -2,7 +2,11 @@
 
 package platform
 
-import "kpm/platform/windows"
+import (
+	"kpm/core"
+	"kpm/platform/windows"
+	"kpm/trust"
+)
 
 // New returns this machine's ports.
 func New(Options) (Host, error) {
@@ -17,6 +21,7 @@ func New(Options) (Host, error) {
 		Accounts:      windows.Accounts{},
 		Peers:         windows.Peers{},
 		Programs:      windows.Programs{},
+		System:        windows.System{},
 		Store:         windows.Store{},
 		ProtectedRoot: windows.Files{}.ProtectedRoot,
 		Private:       windows.Private,
@@ -24,4 +29,10 @@ func New(Options) (Host, error) {
 		PortOwner:     windows.PortOwner,
 		Close:         func() error { return nil },
 	}, nil
+}
+
+// Inspector returns the two ports that looking at a file needs, and starts
+// nothing.
+func Inspector(agentRoot string) (core.Files, trust.System, error) {
+	return windows.Files{}, windows.System{}, nil
 }

@@ -22,6 +22,7 @@ import (
 	"kpm/plugins"
 	"kpm/settings"
 	"kpm/trust"
+	"kpm/trust/provenance"
 )
 
 const (
@@ -61,7 +62,8 @@ type service struct {
 
 	certificate       *trust.ServerCertificate
 	clients           *trust.ClientAuthority // nil: administrators need no client certificate
-	signatures        core.Signatures        // nil: nobody is trusted
+	verifier          *provenance.Verifier
+	signatures        core.Signatures // the verifier; nil if there is nobody to trust: then nobody needs to look
 	http, https, mqtt *port
 	started           time.Time
 	isReady           atomic.Bool
@@ -129,7 +131,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.startLauncher, s.startCertificates, s.startBroker, s.startJobsAndPlugins, s.startAPI, s.listen, s.startPlugins, s.ready,
+		s.startTrust, s.startLauncher, s.startCertificates, s.startBroker, s.startJobsAndPlugins, s.startAPI, s.listen, s.startPlugins, s.ready,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err
@@ -156,7 +158,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	s.launcher, err = launcher.New(launcher.Config{
 		Files: s.host.Files, Launcher: s.host.Launcher, Tree: s.host.Tree,
 		Terminals: s.host.Terminals, Accounts: s.host.Accounts,
-		Journal: log, Bus: &bus{s}, Registry: s.registry,
+		Journal: log, Bus: &bus{s}, Registry: s.registry, Signatures: s.signatures, Gate: s.gate(),
 		ExecDir: s.layout.Exec(), ChildrenDir: s.layout.Children(), Machine: machine,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,

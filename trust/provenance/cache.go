@@ -36,13 +36,14 @@ type cache struct {
 
 type cached struct {
 	of         version
+	stamp      string // of the package databases
 	provenance core.Provenance
 	until      time.Time
 }
 
 func newCache() *cache { return &cache{entries: map[version]*list.Element{}, order: list.New()} }
 
-func (c *cache) get(of version, now time.Time) (core.Provenance, bool) {
+func (c *cache) get(of version, stamp string, now time.Time) (core.Provenance, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	element, ok := c.entries[of]
@@ -50,7 +51,7 @@ func (c *cache) get(of version, now time.Time) (core.Provenance, bool) {
 		return core.Provenance{}, false
 	}
 	found := element.Value.(cached)
-	if !now.Before(found.until) {
+	if !now.Before(found.until) || found.stamp != stamp {
 		c.remove(element)
 		return core.Provenance{}, false
 	}
@@ -58,13 +59,13 @@ func (c *cache) get(of version, now time.Time) (core.Provenance, bool) {
 	return found.provenance, true
 }
 
-func (c *cache) put(of version, p core.Provenance, now time.Time) {
+func (c *cache) put(of version, stamp string, p core.Provenance, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if element, ok := c.entries[of]; ok {
 		c.remove(element)
 	}
-	c.entries[of] = c.order.PushFront(cached{of, p, validUntil(p, now)})
+	c.entries[of] = c.order.PushFront(cached{of, stamp, p, validUntil(p, now)})
 	if c.order.Len() > maxCached {
 		c.remove(c.order.Back())
 	}

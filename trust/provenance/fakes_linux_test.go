@@ -97,12 +97,15 @@ func (s *system) judgements() int {
 }
 
 // packages list one file by the digest that it was installed with.
-type packages struct {
+type database struct {
 	path   string
 	digest []byte
+	stamp  string
 }
 
-func (p packages) Evidence(ctx context.Context, path string, digest func(context.Context, crypto.Hash) ([]byte, error)) []core.Evidence {
+func (p *database) Stamp() string { return p.stamp }
+
+func (p *database) Evidence(ctx context.Context, path string, digest func(context.Context, crypto.Hash) ([]byte, error)) []core.Evidence {
 	if path != p.path {
 		return nil
 	}

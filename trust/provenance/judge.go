@@ -39,10 +39,10 @@ func (v *Verifier) judge(ctx context.Context, t *Trusted, f *os.File, info core.
 		},
 		func() ([]core.Evidence, error) { return v.detached(ctx, t, f, info.Size, beside.Path) },
 		func() ([]core.Evidence, error) {
-			if v.cfg.Packages == nil {
+			if v.packages == nil {
 				return nil, nil
 			}
-			return v.cfg.Packages.Evidence(ctx, beside.Path, sums.digest), ctx.Err()
+			return v.packages.Evidence(ctx, beside.Path, sums.digest), ctx.Err()
 		},
 	} {
 		found, err := ask()

@@ -13,24 +13,30 @@ import (
 
 	"kpm/core"
 	"kpm/trust"
+	"kpm/trust/openpgp"
+	"kpm/trust/packages"
 )
 
 // ErrChanged means that a file was written to while it was read.
 var ErrChanged = errors.New("it changed while it was read: try again")
 
-// Packages knows which files the machine's packages have installed.
-type Packages interface {
+// installed knows which files the machine's packages have installed:
+// packages.Database.
+type installed interface {
 	// Evidence judges the file that is at path, an absolute path without
 	// links. digest hashes its bytes.
 	Evidence(ctx context.Context, path string, digest func(context.Context, crypto.Hash) ([]byte, error)) []core.Evidence
+	// Stamp changes when what they have installed does.
+	Stamp() string
 }
 
 // Config is what a Verifier works with.
 type Config struct {
 	Files  core.Files
 	System trust.System
-	// Packages is nil where there is no package database.
-	Packages Packages
+	// PackageRoot is the system whose packages may vouch for files, "/" as a
+	// rule; empty: none do.
+	PackageRoot string
 	// Disputed, if not nil, is told of a file about which the operating system
 	// and this package disagree. It must not block.
 	Disputed func(path string, ours, theirs core.Evidence)
@@ -39,8 +45,9 @@ type Config struct {
 
 // Verifier implements core.Signatures. Its methods may be called concurrently.
 type Verifier struct {
-	cfg   Config
-	state atomic.Pointer[state]
+	cfg      Config
+	packages installed // nil if there are none
+	state    atomic.Pointer[state]
 }
 
 // state is whom to trust, and what follows from that.
@@ -58,6 +65,11 @@ func NewVerifier(cfg Config, t *Trusted) *Verifier {
 	}
 	v := &Verifier{cfg: cfg}
 	v.Trust(t)
+	if cfg.PackageRoot != "" {
+		v.packages = packages.Open(packages.Config{
+			Root: cfg.PackageRoot, Keys: func() *openpgp.Keyring { return v.state.Load().trusted.OpenPGP }, Now: cfg.Now,
+		})
+	}
 	return v
 }
 
@@ -65,7 +77,8 @@ func NewVerifier(cfg Config, t *Trusted) *Verifier {
 func (v *Verifier) Trust(t *Trusted) { v.state.Store(&state{t, newCache()}) }
 
 // Provenance implements core.Signatures. Verdicts about Protected files are
-// remembered as long as device, inode, size, change time and generation stay.
+// remembered as long as device, inode, size, change time and generation stay,
+// and the packages on this machine.
 func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Provenance, error) {
 	state := v.state.Load()
 	of, info, err := v.version(f)
@@ -75,9 +88,13 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 	if !info.Regular {
 		return core.Provenance{}, fmt.Errorf("provenance: %s: %w", info.Path, core.ErrNotRegular)
 	}
+	stamp := ""
+	if v.packages != nil {
+		stamp = v.packages.Stamp()
+	}
 	alone := origin == nil || origin == f
 	if alone {
-		if p, ok := state.cache.get(of, v.cfg.Now()); ok {
+		if p, ok := state.cache.get(of, stamp, v.cfg.Now()); ok {
 			return p, nil
 		}
 		origin = f
@@ -97,7 +114,7 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 	// What nobody but root can change is the same as long as its version is:
 	// a new owner or mode would have moved the change time.
 	if alone && v.cfg.Files.Protected(f) == nil {
-		state.cache.put(of, p, v.cfg.Now())
+		state.cache.put(of, stamp, p, v.cfg.Now())
 	}
 	return p, nil
 }

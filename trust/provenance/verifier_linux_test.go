@@ -49,9 +49,8 @@ func TestEverythingThatVouchesForAFileIsFound(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(w.dir, "beside.asc"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	v := w.verifier(func(c *Config, tr *Trusted) {
-		tr.OpenPGP, c.Packages = keys, packages{elf, sum[:]}
-	})
+	v := w.verifier(func(_ *Config, tr *Trusted) { tr.OpenPGP = keys })
+	v.packages = &database{path: elf, digest: sum[:]}
 	for _, c := range []struct {
 		path, format string
 		kinds        []string
@@ -87,7 +86,8 @@ func TestACopyHasTheAttributesOfItsOrigin(t *testing.T) {
 	w := newWorld(t)
 	origin, copied := w.write("origin", []byte("\x7fELF tool")), w.write("copy", []byte("\x7fELF tool"))
 	sum := sha256.Sum256([]byte("\x7fELF tool"))
-	v := w.verifier(func(c *Config, _ *Trusted) { c.Packages = packages{origin, sum[:]} })
+	v := w.verifier()
+	v.packages = &database{path: origin, digest: sum[:]}
 	p, err := v.Provenance(t.Context(), w.open(copied), w.open(origin))
 	if err != nil || p.Rank() != core.RankRecorded {
 		t.Errorf("rank %s, %v", p.Rank(), err)
@@ -111,6 +111,7 @@ func TestVerdictsAreRememberedAsLongAsTheFileIsTheSame(t *testing.T) {
 		"attribute": {func(_ *world, _ *Verifier, path string) {
 			check(unix.Setxattr(path, "trusted.kpm", []byte("x"), 0))
 		}, 2},
+		"packages":   {func(_ *world, v *Verifier, _ string) { v.packages.(*database).stamp = "upgraded" }, 2},
 		"generation": {func(w *world, _ *Verifier, _ string) { w.system.generation = 7 }, 2},
 		"whom to trust": {func(w *world, v *Verifier, _ string) {
 			v.Trust(&Trusted{Anchors: w.pki.Anchors()})
@@ -123,6 +124,7 @@ func TestVerdictsAreRememberedAsLongAsTheFileIsTheSame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			v := w.verifier()
+			v.packages = &database{}
 			path := w.write("tool", []byte("\x7fELF tool"))
 			w.provenance(v, path)
 			time.Sleep(20 * time.Millisecond) // the kernel's clock for change times ticks every 4 to 10 ms
@@ -179,17 +181,17 @@ func TestVerdictsAreForgottenWhenTimeCouldChangeThem(t *testing.T) {
 		}
 	}
 	kept := newCache()
-	kept.put(version{inode: 1}, core.Provenance{}, now)
-	if _, ok := kept.get(version{inode: 1}, now.Add(maxAge)); ok {
+	kept.put(version{inode: 1}, "", core.Provenance{}, now)
+	if _, ok := kept.get(version{inode: 1}, "", now.Add(maxAge)); ok {
 		t.Error("remembered for too long")
 	}
 	for i := range maxCached + 10 {
-		kept.put(version{inode: uint64(i)}, core.Provenance{}, now)
+		kept.put(version{inode: uint64(i)}, "", core.Provenance{}, now)
 	}
 	if kept.order.Len() != maxCached || len(kept.entries) != maxCached {
 		t.Errorf("%d remembered", len(kept.entries))
 	}
-	if _, ok := kept.get(version{inode: 3}, now); ok {
+	if _, ok := kept.get(version{inode: 3}, "", now); ok {
 		t.Error("the oldest was kept")
 	}
 }

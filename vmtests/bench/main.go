@@ -2,7 +2,8 @@
 
 // Command bench measures whole elevations against sudo and pkexec, and the
 // service's own start, recovery and memory, ours and the peers inside one
-// disposable machine. `make bench` runs it. It prints ratios; it never judges.
+// disposable machine; then verdicts about signatures against sha256sum and
+// osslsigncode. `make bench` runs it. It prints ratios; it never judges.
 package main
 
 import (
@@ -80,7 +81,10 @@ func outside(ctx context.Context, staged string, rounds int) (err error) {
 
 	cmd := m.Command(ctx, driver, "--inside", "--rounds", strconv.Itoa(rounds))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	return cmd.Run()
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	return judge(ctx)
 }
 
 // prepare puts the agent, this program, the Go benchmarks and the peers' rules

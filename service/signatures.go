@@ -1,0 +1,164 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"kpm/core"
+	"kpm/settings"
+	"kpm/trust/provenance"
+)
+
+const (
+	// maxTrustFile bounds a file of certificates, keys or revocations, in bytes.
+	maxTrustFile = 16 << 20
+	// lookAgain is how soon new revocation lists and certificates are in force.
+	lookAgain = time.Minute
+)
+
+// startTrust reads whom this machine trusts. Like any other setting that cannot
+// be understood, a file that cannot be read stops the service: without a
+// revocation list the rest would trust too much.
+func (s *service) startTrust(context.Context, Options) error {
+	sources := s.app.Trust.Sources(s.layout.Root())
+	seen := s.versions(sources.Files())
+	trusted, err := sources.Load(s.readProtected, time.Now)
+	if err != nil {
+		return fmt.Errorf("service: %w", err)
+	}
+	s.verifier = provenance.NewVerifier(provenance.Config{
+		Files: s.host.Files, System: s.host.System, PackageRoot: "/", Disputed: s.disputed,
+	}, trusted)
+	if !sources.Empty() {
+		s.signatures = s.verifier
+	}
+	if len(seen) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(lookAgain)
+		defer ticker.Stop()
+		s.watchTrust(ctx, sources, seen, ticker.C)
+	}()
+	s.defer_(func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+	return nil
+}
+
+// watchTrust looks at every tick whether a source has changed, and reads them
+// again. What cannot be read leaves the last good ones in force.
+func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, seen []core.FileInfo, tick <-chan time.Time) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
+		now := s.versions(sources.Files())
+		if slices.Equal(now, seen) {
+			continue
+		}
+		seen = now
+		trusted, err := sources.Load(s.readProtected, time.Now)
+		if err != nil {
+			s.log.Error("whom to trust has changed and cannot be read; the last good state stays in force", "error", err)
+			continue
+		}
+		s.verifier.Trust(trusted)
+		s.log.Info("whom to trust has changed and is in force")
+	}
+}
+
+// versions says which state each file is in; a file that cannot be looked at is
+// in none.
+func (s *service) versions(files []string) []core.FileInfo {
+	list := make([]core.FileInfo, len(files))
+	for i, path := range files {
+		handle, err := s.host.Files.Locate(path)
+		if err != nil {
+			continue
+		}
+		list[i], _ = s.host.Files.Inspect(handle) // none
+		handle.Close()
+	}
+	return list
+}
+
+// readProtected reads a file that only an administrator can change.
+func (s *service) readProtected(path string) ([]byte, error) {
+	handle, err := s.host.Files.LocateProtected(path)
+	if err != nil {
+		return nil, err
+	}
+	defer handle.Close()
+	file, err := s.host.Files.Open(handle)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxTrustFile+1))
+	if err == nil && len(data) > maxTrustFile {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxTrustFile)
+	}
+	return data, err
+}
+
+// disputed records that the operating system and we differ about a file.
+func (s *service) disputed(path string, ours, theirs core.Evidence) {
+	s.log.Error("the operating system and our own check differ about a signature: neither is believed",
+		"file", path, "ours", ours.Standing, "reason", ours.Reason, "system", theirs.Standing, "systemReason", theirs.Reason)
+}
+
+// gate keeps programs out of the service that nobody vouches for ("Trust" of
+// docs/settings.md). It implements launcher.Gate.
+type gate struct {
+	signatures    core.Signatures
+	plugins, jobs demand
+	log           *slog.Logger
+}
+
+// demand is what one kind of program needs, and what happens if it has it not.
+type demand struct {
+	mode  settings.Mode
+	needs provenance.Requirement
+}
+
+func (s *service) gate() *gate {
+	trust := s.app.Trust
+	return &gate{
+		signatures: s.verifier, log: s.log.With("room", "trust"),
+		plugins: demand{trust.Plugins[s.host.Name], provenance.Requirement{Rank: trust.PluginRank}},
+		jobs:    demand{trust.Jobs[s.host.Name], provenance.Requirement{Rank: trust.JobRank}},
+	}
+}
+
+// Admit implements launcher.Gate.
+func (g *gate) Admit(ctx context.Context, as core.Principal, f *os.File) error {
+	d := g.jobs
+	if as.Kind == core.Plugin {
+		d = g.plugins
+	}
+	if d.mode == settings.TrustOff {
+		return nil
+	}
+	p, err := g.signatures.Provenance(ctx, f, nil)
+	if err == nil {
+		err = d.needs.Check(p)
+	}
+	if err == nil || d.mode == settings.TrustEnforce {
+		return err
+	}
+	g.log.Warn("nobody vouches for a program of the service; it starts all the same", "as", as.String(), "program", f.Name(), "reason", err)
+	return nil
+}

@@ -1,0 +1,177 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kpm/core"
+	"kpm/platform"
+	"kpm/settings"
+	"kpm/trust/provenance"
+	"kpm/trust/trusttest"
+)
+
+// trusting is a service that trusts whom root/ca.pem names.
+func trusting(t *testing.T) (s *service, sources provenance.Sources, log *logBuffer) {
+	t.Helper()
+	root := t.TempDir()
+	files, system, err := platform.Inspector(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = &logBuffer{}
+	s = &service{
+		layout: settings.At(root, ""), app: settings.Default(), log: slog.New(slog.NewTextHandler(log, nil)),
+		host: platform.Host{Name: "Linux", Files: files, System: system},
+	}
+	s.app.Trust.Roots = []string{"ca.pem"}
+	replace(t, root, "ca.pem", trusttest.PEM(trusttest.New(t).Get(trusttest.Root).Certificate))
+	return s, s.app.Trust.Sources(root), log
+}
+
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) has(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Contains(b.text.String(), text)
+}
+
+func replace(t *testing.T, root, name string, data []byte) {
+	t.Helper()
+	next := filepath.Join(root, name+".next")
+	if err := errors.Join(os.WriteFile(next, data, 0o644), os.Rename(next, filepath.Join(root, name))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhomToTrustIsReadAgainWhenItChanges(t *testing.T) {
+	s, sources, log := trusting(t)
+	if err := s.startTrust(t.Context(), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop(context.Background())
+	if s.signatures == nil {
+		t.Fatal("nobody looks at signatures")
+	}
+	root := s.layout.Root()
+	ctx, cancel := context.WithCancel(t.Context())
+	tick, done := make(chan time.Time), make(chan struct{})
+	go func() {
+		defer close(done)
+		s.watchTrust(ctx, sources, s.versions(sources.Files()), tick)
+	}()
+	look := func() {
+		tick <- time.Now()
+		tick <- time.Now() // taken when the first has been dealt with
+	}
+	look()
+	if log.has("changed") {
+		t.Error("nothing had changed")
+	}
+	replace(t, root, "ca.pem", []byte("nonsense"))
+	look()
+	if !log.has("the last good state stays in force") || !log.has("Trust:Roots") {
+		t.Errorf("the log does not say what is wrong: %s", &log.text)
+	}
+	if log.has("is in force\n") {
+		t.Error("nonsense is in force")
+	}
+	replace(t, root, "ca.pem", trusttest.PEM(trusttest.New(t).Get(trusttest.ECRoot).Certificate))
+	look()
+	if !log.has("has changed and is in force") {
+		t.Errorf("the new root is not in force: %s", &log.text)
+	}
+	cancel()
+	<-done
+}
+
+func TestWhatSaysWhomToTrustMustBeAnAdministrators(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"missing":            os.Remove,
+		"everyone can write": func(path string) error { return os.Chmod(path, 0o666) },
+		"a user's":           func(path string) error { return os.Chown(path, 4242, 4242) },
+		"nonsense":           func(path string) error { return os.WriteFile(path, []byte("x"), 0o644) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, sources, _ := trusting(t)
+			if err := spoil(sources.Roots[0]); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.startTrust(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "Trust:Roots") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestWithoutAnyoneToTrustNobodyLooksAtSignatures(t *testing.T) {
+	s, _, _ := trusting(t)
+	s.app.Trust.Roots = nil
+	if err := s.startTrust(t.Context(), Options{}); err != nil || s.signatures != nil {
+		t.Errorf("signatures %v, %v", s.signatures, err)
+	}
+}
+
+// vouching is core.Signatures that gives every file one rank.
+type vouching struct {
+	rank core.Rank
+	err  error
+}
+
+func (v vouching) Provenance(context.Context, *os.File, *os.File) (core.Provenance, error) {
+	return core.Provenance{Evidence: []core.Evidence{{Kind: core.KindIMA, Rank: v.rank, Standing: core.Trusted}}}, v.err
+}
+
+func TestGate(t *testing.T) {
+	plugin, job := core.Principal{Kind: core.Plugin, Name: "P"}, core.Principal{Kind: core.JobRun, Name: "j"}
+	for _, c := range []struct {
+		name         string
+		mode         settings.Mode
+		as           core.Principal
+		has          vouching
+		admits, logs bool
+	}{
+		{"enough", settings.TrustEnforce, plugin, vouching{rank: core.RankSigned}, true, false},
+		{"too little", settings.TrustEnforce, plugin, vouching{rank: core.RankRecorded}, false, false},
+		{"a job needs less", settings.TrustEnforce, job, vouching{rank: core.RankRecorded}, true, false},
+		{"less than a job needs", settings.TrustEnforce, job, vouching{}, false, false},
+		{"a warning", settings.TrustWarn, plugin, vouching{}, true, true},
+		{"no warning", settings.TrustWarn, plugin, vouching{rank: core.RankSigned}, true, false},
+		{"off", settings.TrustOff, plugin, vouching{err: errors.New("not to be asked")}, true, false},
+		{"it cannot be read", settings.TrustEnforce, plugin, vouching{err: errors.New("read error")}, false, false},
+	} {
+		log := &logBuffer{}
+		g := &gate{
+			signatures: c.has, log: slog.New(slog.NewTextHandler(log, nil)),
+			plugins: demand{c.mode, provenance.Requirement{Rank: core.RankSigned}},
+			jobs:    demand{c.mode, provenance.Requirement{Rank: core.RankRecorded}},
+		}
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = g.Admit(t.Context(), c.as, f)
+		f.Close()
+		if (err == nil) != c.admits || log.has("nobody vouches") != c.logs {
+			t.Errorf("%s: %v, logged %q", c.name, err, &log.text)
+		}
+	}
+}
