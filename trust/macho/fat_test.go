@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kpm/core"
 	"kpm/trust/trusttest"
@@ -107,6 +108,27 @@ func TestOneBadSliceSpoilsTheFile(t *testing.T) {
 			t.Errorf("team %q", e.TeamID)
 		}
 	})
+}
+
+func TestAFatFileIsAsOldAsItsLastSlice(t *testing.T) {
+	pki := trusttest.New(t)
+	stamped := func(kind uint32, at time.Time) member {
+		m := signedFor(t, kind, signing{team: trusttest.TeamID})
+		m.image = editMessage(t, m.image, func(f *trusttest.Forgery) {
+			f.AddUnsigned(trusttest.OIDToken, trusttest.Token{Stamper: pki.Get(trusttest.Stamper), Over: f.Value().Body, At: at}.DER())
+		})
+		return m
+	}
+	early, late := pki.Now.Add(-48*time.Hour), pki.Now.Add(-24*time.Hour)
+	for _, members := range [][]member{{stamped(arm64, early), stamped(amd64, late)}, {stamped(arm64, late), stamped(amd64, early)}} {
+		if e := want(t, anchors(t), fat(false, members...), core.Trusted, ""); !e.SignedAt.Equal(late) || e.TimeStamp != "rfc3161" {
+			t.Errorf("signed at %v", e.SignedAt)
+		}
+	}
+	unstamped := signedFor(t, amd64, signing{team: trusttest.TeamID})
+	if e := want(t, anchors(t), fat(false, stamped(arm64, early), unstamped), core.Trusted, ""); !e.SignedAt.IsZero() || e.TimeStamp != "" {
+		t.Errorf("signed at %v (%s)", e.SignedAt, e.TimeStamp)
+	}
 }
 
 // teamless is a slice whose signature names no team.

@@ -115,10 +115,29 @@ func program(t testing.TB, arch string) []byte {
 // tiny makes a small image with a __TEXT and a __LINKEDIT segment, unsigned.
 // info, if any, is its Info.plist in __TEXT,__info_plist.
 func tiny(l layout, kind uint32, info []byte) []byte {
-	const textEnd, end = 0x3000, 0x3100
-	image := make([]byte, end)
-	for i := range image[0x800:] { // code and data that differ from page to page
-		image[0x800+i] = byte(i*7 + i>>8)
+	sections := []section{{"__text", 0x1000, 0x2000}}
+	if info != nil {
+		sections = []section{{"__text", 0x1000, 0x1000}, {"__info_plist", 0x2000, len(info)}}
+	}
+	image := makeImage(l, kind, 0x3000, sections...)
+	copy(image[0x2000:0x3000], info)
+	return image
+}
+
+// minute is as small as an image can be and still be signed.
+func minute() []byte { return makeImage(little64(), arm64, 0x300, section{"__text", 0x200, 0x100}) }
+
+// section is one of __TEXT: where it lies in the file, and how long it is.
+type section struct {
+	name       string
+	from, size int
+}
+
+// makeImage makes an image with some code in the sections.
+func makeImage(l layout, kind uint32, textEnd int, sections ...section) []byte {
+	image := make([]byte, textEnd+0x100)
+	for i := sections[0].from; i < len(image); i++ { // differs from page to page
+		image[i] = byte(i*7 + i>>8)
 	}
 	magic, header, size, sectionSize := uint32(magic32), header32Size, segment32Size, section32Size
 	if l.wide {
@@ -126,7 +145,7 @@ func tiny(l layout, kind uint32, info []byte) []byte {
 	}
 	at := header
 	word := func(off int, v uint32) { l.PutUint32(image[at+off:], v) }
-	segment := func(name string, from, to uint32, sections ...[3]any) {
+	segment := func(name string, from, to uint32, sections ...section) {
 		total := size + len(sections)*sectionSize
 		kind := uint32(lcSegment)
 		if l.wide {
@@ -150,9 +169,9 @@ func tiny(l layout, kind uint32, info []byte) []byte {
 		}
 		for i, s := range sections {
 			section := image[at+size+i*sectionSize:]
-			copy(section, s[0].(string))
+			copy(section, s.name)
 			copy(section[16:], name)
-			from, n := uint32(s[1].(int)), uint32(s[2].(int))
+			from, n := uint32(s.from), uint32(s.size)
 			if l.wide {
 				l.PutUint64(section[32:], uint64(from)+1<<32)
 				l.PutUint64(section[40:], uint64(n))
@@ -165,13 +184,8 @@ func tiny(l layout, kind uint32, info []byte) []byte {
 		}
 		at += total
 	}
-	sections := [][3]any{{"__text", 0x1000, 0x2000}}
-	if info != nil {
-		copy(image[0x2000:0x3000], info)
-		sections = [][3]any{{"__text", 0x1000, 0x1000}, {"__info_plist", 0x2000, len(info)}}
-	}
-	segment("__TEXT", 0, textEnd, sections...)
-	segment("__LINKEDIT", textEnd, end)
+	segment("__TEXT", 0, uint32(textEnd), sections...)
+	segment("__LINKEDIT", uint32(textEnd), uint32(len(image)))
 	commands := at - header
 	at = 0
 	word(0, magic)

@@ -256,3 +256,16 @@ func putSuperBlob(t testing.TB, signed, super []byte) []byte {
 	copy(out[at.offset:], super)
 	return out
 }
+
+// compact makes a signed image without space after its signature, signed anew.
+// The signer's key must be RSA: the length of its signatures does not vary.
+func compact(t testing.TB, signed []byte, r recipe) []byte {
+	t.Helper()
+	at := place(t, signed)
+	out := slices.Clone(signed[:int(at.offset)+len(r.make(t, signed[:at.offset]))])
+	size := uint32(len(out)) - uint32(at.offset)
+	binary.LittleEndian.PutUint32(out[atCodeSign+12:], size)
+	from := binary.LittleEndian.Uint64(out[atLinkedit+40:])
+	binary.LittleEndian.PutUint64(out[atLinkedit+48:], uint64(len(out))-from)
+	return forge(t, out, r)
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
 	"errors"
@@ -181,19 +182,32 @@ func (j *judgement) judgeSigner(signer *cms.Signer, others []*x509.Certificate, 
 	if j.sig.best.flags&flagAdHoc != 0 {
 		doubt("it calls itself signed by nobody (ad hoc)")
 	}
-	// A team is what policies go by: only the certificate can give one
-	// (StaticCode.cpp: the identifier in the directory must be the leaf's OU).
-	if team := j.TeamID; team != "" {
-		units := leaf.Subject.OrganizationalUnit
-		if len(units) == 1 && units[0] == team {
-			j.check("team", core.Passed, team)
-		} else {
-			j.check("team", core.Failed, "the certificate is of "+chain.Describe(leaf).Subject)
-			doubt("it claims a team that its signer's certificate does not belong to")
-			j.TeamID = ""
-		}
-	}
+	j.judgeTeam(leaf, doubt)
 	j.judgeDesignated(designated, verdict.Chain, others, doubt)
+}
+
+// oidAppStore marks the certificates with which Apple signs what the Mac App
+// Store sells.
+var oidAppStore = asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 6, 1, 9}
+
+// judgeTeam: a team is what policies go by, and only a certificate can give
+// one. It is the leaf's organizational unit, except that Apple signs for the
+// teams whose programs it sells (the designated requirements that Apple's
+// codesign writes make the same exception).
+func (j *judgement) judgeTeam(leaf *x509.Certificate, doubt func(string)) {
+	team, units := j.TeamID, leaf.Subject.OrganizationalUnit
+	store := slices.ContainsFunc(leaf.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidAppStore) })
+	switch {
+	case team == "":
+	case len(units) == 1 && units[0] == team:
+		j.check("team", core.Passed, team)
+	case store && j.Standing == core.Trusted:
+		j.check("team", core.Passed, team+", says the Mac App Store")
+	default:
+		j.check("team", core.Failed, "the certificate is of "+chain.Describe(leaf).Subject)
+		doubt("it claims a team that its signer's certificate does not belong to")
+		j.TeamID = ""
+	}
 }
 
 // judgeStamp returns the time that a trusted authority proves, zero if there

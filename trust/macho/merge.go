@@ -2,6 +2,8 @@ package macho
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"kpm/core"
 )
@@ -24,11 +26,17 @@ func merge(parts []part) core.Evidence {
 		}
 	}
 	var merged core.Evidence
-	if worst.evidence != nil {
+	switch first := parts[0].evidence; {
+	case worst.evidence == nil:
+		merged = untrusted(fmt.Sprintf("its %s part is not signed", worst.name))
+	case worst.evidence.Standing != core.Trusted:
 		merged = *worst.evidence
 		merged.Reason = worst.name + ": " + merged.Reason
-	} else {
-		merged = untrusted(fmt.Sprintf("its %s part is not signed", worst.name))
+	case slices.ContainsFunc(parts, func(p part) bool { return !sameSigner(p.evidence, first) }):
+		merged = untrusted("its parts were not all signed by the same signer under the same identifier")
+	default:
+		merged = *first
+		merged.SignedAt, merged.TimeStamp = lastSigned(parts)
 	}
 	merged.Checks = nil
 	for _, p := range parts {
@@ -40,25 +48,22 @@ func merge(parts []part) core.Evidence {
 			c.Name = p.name + ": " + c.Name
 			merged.Checks = append(merged.Checks, c)
 		}
-		if merged.Standing == core.Trusted && !sameSigner(p.evidence, parts[0].evidence) {
-			checks := merged.Checks
-			merged = untrusted("its parts were not all signed by the same signer under the same identifier")
-			merged.Checks = checks
-		}
-		// All of it was signed only when the last part was.
-		if merged.Standing == core.Trusted && p.evidence.SignedAt.After(merged.SignedAt) && !merged.SignedAt.IsZero() {
-			merged.SignedAt, merged.TimeStamp = p.evidence.SignedAt, p.evidence.TimeStamp
-		}
-	}
-	for _, p := range parts {
-		if merged.Standing == core.Trusted && p.evidence.SignedAt.IsZero() {
-			merged.SignedAt, merged.TimeStamp = p.evidence.SignedAt, ""
-		}
-	}
-	if merged.Standing == core.Trusted {
-		merged.Reason = worst.evidence.Reason
 	}
 	return merged
+}
+
+// lastSigned is when all of the file had been signed: with the last part. It is
+// not known if it is not of every part.
+func lastSigned(parts []part) (at time.Time, how string) {
+	for _, p := range parts {
+		switch e := p.evidence; {
+		case e.SignedAt.IsZero():
+			return time.Time{}, ""
+		case e.SignedAt.After(at):
+			at, how = e.SignedAt, e.TimeStamp
+		}
+	}
+	return at, how
 }
 
 // rank orders parts by what they take away: Broken most, then no signature.

@@ -67,6 +67,19 @@ func TestForeignSignatures(t *testing.T) {
 	})
 }
 
+func TestAppleSignsForTheTeamsWhoseProgramsItSells(t *testing.T) {
+	store := trusttest.New(t).Get(trusttest.AppStore)
+	signed := sign(t, tiny(little64(), arm64, nil), signing{by: store, team: "ANOTHERTM1"})
+	if e := want(t, anchors(t), signed, core.Trusted, ""); e.TeamID != "ANOTHERTM1" {
+		t.Errorf("team %q", e.TeamID)
+	}
+	a := anchors(t)
+	a.AppleRoots = a.CodeRoots
+	if e := want(t, a, signed, core.Untrusted, ""); e.TeamID != "" {
+		t.Errorf("a store that nobody trusts names team %q", e.TeamID)
+	}
+}
+
 func TestUnsignedIsNoEvidence(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"the Go linker's amd64": program(t, "amd64"),
