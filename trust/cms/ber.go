@@ -2,11 +2,9 @@ package cms
 
 import "errors"
 
-// Bounds of signatures in BER: conversion copies each level once.
-const (
-	maxBER         = 1 << 20 // bytes
-	maxBERElements = 1 << 16
-)
+// maxBER is the size of the largest signature in BER, in bytes: conversion
+// copies each level once.
+const maxBER = 1 << 20
 
 // normalise takes one element off in and returns it in DER. Signers other than
 // Apple's write DER, which is returned as it is; codesign writes indefinite
@@ -16,7 +14,8 @@ const (
 func normalise(in []byte) (der, rest []byte, err error) {
 	e, rest, err := next(in)
 	if err == nil {
-		err = walk(e.full, 0)
+		all := MaxSize
+		err = walk(e.full, 0, &all)
 	}
 	if !errors.Is(err, errNotDER) {
 		return e.full, rest, err
@@ -24,7 +23,7 @@ func normalise(in []byte) (der, rest []byte, err error) {
 	if len(in) > maxBER {
 		return nil, nil, errors.New("too large for BER")
 	}
-	c := converter{elements: maxBERElements}
+	c := converter{elements: maxElements}
 	return c.convert(in, 0)
 }
 

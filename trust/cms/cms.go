@@ -35,7 +35,8 @@ var (
 const (
 	MaxSize         = 8 << 20 // bytes; the largest are catalogs that list thousands of files
 	maxCertificates = 64
-	maxKeyBits      = 8192 // of RSA: verification grows with the square
+	maxCertificate  = 64 << 10 // bytes
+	maxKeyBits      = 8192     // of RSA: verification grows with the square
 	maxAttributes   = 64
 	maxPadding      = 8 // zero bytes after the signature: PE aligns its certificate table
 )

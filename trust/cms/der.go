@@ -26,6 +26,10 @@ const (
 // nested in another needs about 40.
 const maxDepth = 64
 
+// maxElements bounds what is taken apart into memory: certificates, signers, and
+// all of a signature in BER. A time-stamped signature has about 1,000.
+const maxElements = 1 << 16
+
 // errNotDER: definite or minimal lengths are missing, as BER allows.
 var errNotDER = errors.New("not DER")
 
@@ -83,12 +87,16 @@ func next(in []byte) (element, []byte, error) {
 	return element{id: id, body: in[size:end:end], full: in[:end:end]}, in[end:], nil
 }
 
-// walk checks that all of in is well-formed DER down to the primitives.
-func walk(in []byte, depth int) error {
+// walk checks that all of in is well-formed DER down to the primitives, of
+// which with what is around them there are at most *elements.
+func walk(in []byte, depth int, elements *int) error {
 	if depth > maxDepth {
 		return errors.New("nested too deeply")
 	}
 	for len(in) > 0 {
+		if *elements--; *elements < 0 {
+			return errors.New("too many elements")
+		}
 		e, rest, err := next(in)
 		if err != nil {
 			return err
@@ -97,7 +105,7 @@ func walk(in []byte, depth int) error {
 			return errNotDER
 		}
 		if e.id&constructed != 0 {
-			if err := walk(e.body, depth+1); err != nil {
+			if err := walk(e.body, depth+1, elements); err != nil {
 				return err
 			}
 		}

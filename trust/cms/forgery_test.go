@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"math/big"
@@ -317,6 +318,12 @@ var forgeries = []forgery{
 			b.Certificates().Add(b.Certificates().At(0).Clone())
 		}
 	}, want: cms.ErrMalformed, openssl: "it has no bounds"},
+	{name: "certificate of 100 KiB", change: func(b *bench) {
+		b.Certificates().Add(b.certify(b.signer.Key.Public(), pkix.Extension{Id: oid(1, 2, 3), Value: make([]byte, 100<<10)}))
+	}, want: cms.ErrMalformed, openssl: "it has no bounds"},
+	{name: "a hundred thousand elements", change: func(b *bench) {
+		b.AddUnsigned(oid(1, 2, 3), trusttest.Sequence(bytes.Repeat(asn1.NullBytes, 100_000)))
+	}, want: cms.ErrMalformed, openssl: "it has no bounds"},
 	{name: "certificate with a key of 9000 bits", change: func(b *bench) { b.Certificates().Add(b.keyOf(9000)) },
 		want: cms.ErrMalformed, openssl: "it has no bounds"},
 	{name: "signer with a key of 512 bits", change: func(b *bench) { b.Certificates().Children[0] = b.keyOf(512) },
@@ -375,9 +382,9 @@ func (b *bench) keyOf(bits int) *trusttest.Node {
 }
 
 // certify is a certificate for that key with the signer's name and number.
-func (b *bench) certify(key crypto.PublicKey) *trusttest.Node {
+func (b *bench) certify(key crypto.PublicKey, extensions ...pkix.Extension) *trusttest.Node {
 	template := x509.Certificate{Subject: b.signer.Certificate.Subject, SerialNumber: b.signer.Certificate.SerialNumber,
-		NotBefore: b.signer.Certificate.NotBefore, NotAfter: b.signer.Certificate.NotAfter}
+		NotBefore: b.signer.Certificate.NotBefore, NotAfter: b.signer.Certificate.NotAfter, ExtraExtensions: extensions}
 	issuer := b.signer.Issuer
 	der, err := x509.CreateCertificate(rand.Reader, &template, issuer.Certificate, key, issuer.Key)
 	if err != nil {

@@ -20,6 +20,10 @@ func secondReading(digests element, contentType asn1.ObjectIdentifier, certifica
 	if err := countCertificates(certificates.body); err != nil {
 		return nil, err
 	}
+	all := maxElements
+	if err := errors.Join(walk(certificates.body, 0, &all), walk(signers.body, 0, &all)); err != nil {
+		return nil, err
+	}
 	content, err := asn1.Marshal(contentType)
 	if err != nil {
 		return nil, err
@@ -79,7 +83,9 @@ func countCertificates(set []byte) error {
 		if n == maxCertificates {
 			return fmt.Errorf("more than %d certificates", maxCertificates)
 		}
-		in.take(tagSequence)
+		if e := in.take(tagSequence); len(e.full) > maxCertificate {
+			return fmt.Errorf("a certificate of more than %d bytes", maxCertificate)
+		}
 	}
 	return in.err
 }

@@ -32,37 +32,6 @@ func (d *SignedData) Verify(detached []byte) (*Signer, error) {
 	return d.signer.verify(d.Certificates, content)
 }
 
-// VerifyBare checks a detached signature without signed attributes over content,
-// as the kernel wants them for fs-verity (fs/verity/signature.c) and modules.
-// candidates may hold the certificate, which such signatures usually lack. The
-// caller's content has to start with something that no SET OF attributes starts
-// with, a magic; one that could be a SET is refused, because then what somebody
-// signed with attributes would verify as content.
-func (d *SignedData) VerifyBare(content []byte, candidates []*x509.Certificate) (*Signer, error) {
-	if d.Content != nil || d.signer.hasSigned || !d.ContentType.Equal(oidData) {
-		return nil, fmt.Errorf("%w: not a detached signature without attributes", ErrMalformed)
-	}
-	if len(content) == 0 || content[0] == tagSet {
-		return nil, fmt.Errorf("%w: the content could be signed attributes", ErrForged)
-	}
-	if err := d.listed(); err != nil {
-		return nil, err
-	}
-	hash, err := d.signer.hash()
-	if err != nil {
-		return nil, err
-	}
-	c, err := d.signer.certificate(append(d.Certificates[:len(d.Certificates):len(d.Certificates)], candidates...))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	weak, err := d.signer.check(c, hash, content)
-	if err != nil {
-		return nil, err
-	}
-	return &Signer{Certificate: c, Hash: hash, Weak: weak, Unsigned: d.signer.unsigned, Signature: d.signer.value}, nil
-}
-
 // Countersignature checks a countersignature over s (RFC 5652, section 11.4):
 // der is a SignerInfo, certificates those that may hold the countersigner's. It
 // is over the signature value and has no content of its own. Errors are those
@@ -72,7 +41,8 @@ func (s *Signer) Countersignature(der []byte, certificates []*x509.Certificate) 
 	e := in.take(tagSequence)
 	err := in.end()
 	if err == nil {
-		err = walk(e.body, 0)
+		all := maxElements
+		err = walk(e.body, 0, &all)
 	}
 	var by signerInfo
 	if err == nil {

@@ -53,7 +53,6 @@ type Message struct {
 	Detached     bool
 	Hash         crypto.Hash // SHA-256 if 0
 	Attributes   [][]byte    // signed ones beside content type and message digest, from Attribute
-	Bare         bool        // no signed attributes at all
 	KeyID        bool        // name the signer by key identifier
 	Certificates []*x509.Certificate
 }
@@ -81,13 +80,13 @@ func Sign(m Message) []byte {
 		certificates = append(certificates, c.Raw...)
 	}
 	attributes := append([][]byte{Attribute(OIDContentType, Encode(m.Type))}, m.Attributes...)
-	signer := signerInfo(m.Signer, m.Hash, m.Content, attributes, m.Bare, m.KeyID)
+	signer := signerInfo(m.Signer, m.Hash, m.Content, attributes, m.KeyID)
 	return of(0x30, Encode(OIDSignedData), of(0xa0, of(0x30, Encode(1), of(0x31, HashID(m.Hash)),
 		content, of(0xa0, certificates), of(0x31, signer))))
 }
 
 // signerInfo makes a SignerInfo over content; the digest attribute is added.
-func signerInfo(e *Entity, hash crypto.Hash, content []byte, attributes [][]byte, bare, keyID bool) []byte {
+func signerInfo(e *Entity, hash crypto.Hash, content []byte, attributes [][]byte, keyID bool) []byte {
 	attributes = append(slices.Clone(attributes), Attribute(OIDMessageDigest, Encode(sum(hash, content))))
 	slices.SortFunc(attributes, bytes.Compare)
 	version := 1
@@ -96,9 +95,6 @@ func signerInfo(e *Entity, hash crypto.Hash, content []byte, attributes [][]byte
 		version, sid = 3, append(header(0x80, len(e.Certificate.SubjectKeyId)), e.Certificate.SubjectKeyId...)
 	}
 	signed, value := of(0xa0, attributes...), e.sign(hash, of(0x31, attributes...))
-	if bare {
-		signed, value = nil, e.sign(hash, content)
-	}
 	return of(0x30, Encode(version), sid, HashID(hash), signed, e.algorithm(hash), Encode(value))
 }
 

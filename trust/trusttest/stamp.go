@@ -75,7 +75,7 @@ func GeneralizedTime(at time.Time) []byte {
 // time-stamp from before RFC 3161. Its certificate travels with the signature.
 func Countersignature(stamper *Entity, over []byte, at time.Time, hash crypto.Hash, more ...[]byte) []byte {
 	attributes := append([][]byte{Attribute(OIDSigningTime, Encode(at.UTC()))}, more...)
-	return signerInfo(stamper, hash, over, attributes, false, false)
+	return signerInfo(stamper, hash, over, attributes, false)
 }
 
 // Stamp returns a signature (CMS, DER) with a good time-stamp of that time in
