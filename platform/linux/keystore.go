@@ -120,8 +120,13 @@ func (c *character) Send(command []byte) ([]byte, error) {
 	return response[:n], nil
 }
 
-// Close implements core.TPM. The kernel takes out what is left in the TPM.
-func (c *character) Close() error { return unix.Close(c.fd) }
+// Close implements core.TPM. The kernel takes out what is left in the TPM. What
+// is sent afterwards goes nowhere, also if the number is somebody else's by then.
+func (c *character) Close() error {
+	fd := c.fd
+	c.fd = -1
+	return unix.Close(fd)
+}
 
 // untilDone calls do again as long as a signal interrupts it.
 func untilDone(do func() (int, error)) (int, error) {
