@@ -21,12 +21,12 @@ var errPlist = errors.New("not a property list that can be read")
 // root is a dictionary. Values are map[string]any, []any, string, []byte and
 // bool; numbers and dates stay strings. It refuses what readers are known to
 // disagree about (CVE-2020-3883, "psychic paper"): a key twice, text between
-// elements, comments that end early.
+// elements, comments that end early, names with a prefix.
 func parsePlist(data []byte) (map[string]any, error) {
 	if len(data) > maxPlist {
 		return nil, errPlist
 	}
-	p := plistReader{xml.NewDecoder(bytes.NewReader(data))}
+	p := &plistReader{decoder: xml.NewDecoder(bytes.NewReader(data))}
 	if start, err := p.start(); err != nil || start != "plist" {
 		return nil, errPlist
 	}
@@ -46,10 +46,13 @@ func parsePlist(data []byte) (map[string]any, error) {
 	return value, nil
 }
 
-type plistReader struct{ decoder *xml.Decoder }
+type plistReader struct {
+	decoder *xml.Decoder
+	inside  bool // the first element has begun
+}
 
 // start returns the name of the next element, "" at the end of the one around.
-func (p plistReader) start() (string, error) {
+func (p *plistReader) start() (string, error) {
 	for {
 		token, err := p.decoder.Token()
 		if err != nil {
@@ -57,6 +60,10 @@ func (p plistReader) start() (string, error) {
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
+			p.inside = true
+			if t.Name.Space != "" {
+				return "", errPlist
+			}
 			return t.Name.Local, nil
 		case xml.EndElement:
 			return "", nil
@@ -64,12 +71,16 @@ func (p plistReader) start() (string, error) {
 			if len(bytes.TrimSpace(t)) > 0 {
 				return "", errPlist
 			}
+		case xml.ProcInst, xml.Directive: // <?xml ...> and <!DOCTYPE ...>
+			if p.inside {
+				return "", errPlist
+			}
 		}
 	}
 }
 
 // text returns what is inside an element that holds text only.
-func (p plistReader) text() (string, error) {
+func (p *plistReader) text() (string, error) {
 	var b strings.Builder
 	for {
 		token, err := p.decoder.Token()
@@ -87,7 +98,7 @@ func (p plistReader) text() (string, error) {
 	}
 }
 
-func (p plistReader) dictionary(depth int) (map[string]any, error) {
+func (p *plistReader) dictionary(depth int) (map[string]any, error) {
 	found := map[string]any{}
 	for {
 		switch start, err := p.start(); {
@@ -115,7 +126,7 @@ func (p plistReader) dictionary(depth int) (map[string]any, error) {
 	}
 }
 
-func (p plistReader) value(start string, depth int) (any, error) {
+func (p *plistReader) value(start string, depth int) (any, error) {
 	if depth > maxPlistDepth {
 		return nil, errPlist
 	}

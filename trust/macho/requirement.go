@@ -76,7 +76,7 @@ type expression struct {
 	op          uint32
 	left, right *expression
 	slot        int32  // of a certificate: 0 is the leaf, -1 the anchor; or a platform
-	key, value  string // operands, in the order of appearance
+	key         string // the name of a field, or what the whole is compared with
 	match       match
 }
 
