@@ -151,68 +151,73 @@ func (c *compound) readHeader(h []byte) error {
 	return err
 }
 
-// readFAT finds the sectors of the FAT through the DIFAT, 109 entries in the
-// header and the rest in a chain of sectors, and reads them.
+// readFAT finds the sectors of the FAT and reads them. It is the one part that
+// grows with the file, to a 128th of it, and nothing is allocated for it before
+// it is known to be there.
 func (c *compound) readFAT(h []byte) error {
-	count, difats := word(h, cfbFATCount), word(h, cfbDIFATCount)
-	perSector := uint32(c.sectorSize() / 4)
-	// Each is a sector of its own, so neither can exceed their number, and
-	// nothing is allocated for more than the file holds.
-	if count > c.sectors || difats > c.sectors || uint64(count)*uint64(perSector) < uint64(c.sectors) {
-		return malformed("the package's tables do not cover it: it is cut off, or data was appended to it")
+	fats, difats, err := c.findFAT(h)
+	if err != nil {
+		return err
 	}
 	c.fat = make([]uint32, 0, c.sectors)
-	table := words(h[cfbDIFATAt:])
-	next := word(h, cfbDIFATFirst)
-	var fats, difs []uint32
-	for {
-		for _, sector := range table {
-			if count == 0 && sector != cfbFree {
-				return malformed("the package's tables are longer than they say")
-			}
-			if count == 0 {
-				continue
-			}
-			if err := c.readFATSector(sector); err != nil {
-				return err
-			}
-			fats = append(fats, sector)
-			count--
-		}
-		if difats == 0 {
-			break
-		}
-		difats--
-		b, err := c.claimSector(next)
+	for _, sector := range fats {
+		b, err := c.table(sector)
 		if err != nil {
 			return err
 		}
-		difs = append(difs, next)
-		table = words(b)
-		next, table = table[perSector-1], table[:perSector-1]
+		for _, next := range words(b) {
+			if len(c.fat) < int(c.sectors) {
+				c.fat = append(c.fat, next)
+			} else if next != cfbFree {
+				return malformed("the package is cut off: its tables name sectors that it does not have")
+			}
+		}
 	}
-	if count != 0 || next != cfbEnd && next != cfbFree {
-		return malformed("the package's tables are damaged")
-	}
-	if !c.marked(fats, cfbFAT) || !c.marked(difs, cfbDIFAT) {
+	if !c.marked(fats, cfbFAT) || !c.marked(difats, cfbDIFAT) {
 		return malformed("the package's tables are damaged")
 	}
 	return nil
 }
 
-func (c *compound) readFATSector(sector uint32) error {
-	b, err := c.claimSector(sector)
-	if err != nil {
-		return err
+// findFAT finds the sectors of the FAT through the DIFAT, 109 entries in the
+// header and the rest in a chain of sectors, and claims both.
+func (c *compound) findFAT(h []byte) (fats, difats []uint32, err error) {
+	count, more := word(h, cfbFATCount), word(h, cfbDIFATCount)
+	perSector := uint32(c.sectorSize() / 4)
+	if count > c.sectors || uint64(count)*uint64(perSector) < uint64(c.sectors) {
+		return nil, nil, malformed("the package's tables do not cover it: it is cut off, or data was appended to it")
 	}
-	for _, next := range words(b) {
-		if len(c.fat) < int(c.sectors) {
-			c.fat = append(c.fat, next)
-		} else if next != cfbFree {
-			return malformed("the package is cut off: its tables name sectors that it does not have")
+	entries, next := words(h[cfbDIFATAt:]), word(h, cfbDIFATFirst)
+	for {
+		for _, sector := range entries {
+			if uint32(len(fats)) == count && sector != cfbFree {
+				return nil, nil, malformed("the package's tables are longer than they say")
+			}
+			if uint32(len(fats)) < count {
+				if err := c.claimTable(sector); err != nil {
+					return nil, nil, err
+				}
+				fats = append(fats, sector)
+			}
 		}
+		if uint32(len(difats)) == more {
+			break
+		}
+		if err := c.claimTable(next); err != nil {
+			return nil, nil, err
+		}
+		difats = append(difats, next)
+		b, err := c.table(next)
+		if err != nil {
+			return nil, nil, err
+		}
+		entries = words(b)
+		next, entries = entries[perSector-1], entries[:perSector-1]
 	}
-	return nil
+	if uint32(len(fats)) != count || next != cfbEnd && next != cfbFree {
+		return nil, nil, malformed("the package's tables are damaged")
+	}
+	return fats, difats, nil
 }
 
 // marked reports whether the FAT has a mark for each of sectors.
@@ -220,12 +225,12 @@ func (c *compound) marked(sectors []uint32, mark uint32) bool {
 	return !slices.ContainsFunc(sectors, func(sector uint32) bool { return c.fat[sector] != mark })
 }
 
-// claimSector claims and reads a sector that is no part of a chain.
-func (c *compound) claimSector(sector uint32) ([]byte, error) {
+// claimTable claims a sector that is no part of a chain.
+func (c *compound) claimTable(sector uint32) error {
 	if sector >= c.sectors || !c.used.claim(sector) {
-		return nil, malformed("the package's tables are damaged")
+		return malformed("the package's tables are damaged")
 	}
-	return c.table(sector)
+	return nil
 }
 
 // table reads a sector of a table or the directory.
