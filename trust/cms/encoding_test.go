@@ -106,6 +106,12 @@ func TestEncodingsAreAccepted(t *testing.T) {
 			slices.Reverse(b.Certificates().Children)
 			return b.DER()
 		}},
+		{"attribute certificates, which Microsoft's time-stamps carry", func(b *bench) []byte {
+			b.Certificates().Add(&trusttest.Node{ID: 0xa1, Children: []*trusttest.Node{node(1)}})
+			c := b.Certificates()
+			c.Children = slices.Insert(c.Children, 0, &trusttest.Node{ID: 0xa2, Children: []*trusttest.Node{node(2)}})
+			return b.DER()
+		}},
 		{"signature algorithm with its hash", func(b *bench) []byte {
 			b.Signer().Children[signatureAlgorithm] = algorithmID(oid(1, 2, 840, 10045, 4, 3, 2))
 			return b.DER()

@@ -17,7 +17,8 @@ var errReadersDiffer = errors.New("two readers see two different signatures")
 // it drops the error of what it cannot decode, and builds a tree of all it is
 // given, which for a large catalog is hundreds of megabytes.
 func secondReading(digests element, contentType asn1.ObjectIdentifier, certificates, signers element, s *signerInfo) ([]*x509.Certificate, error) {
-	if err := countCertificates(certificates.body); err != nil {
+	x509Only, err := onlyX509(certificates.body)
+	if err != nil {
 		return nil, err
 	}
 	all := maxElements
@@ -33,11 +34,11 @@ func secondReading(digests element, contentType asn1.ObjectIdentifier, certifica
 		return nil, err
 	}
 	p7, err := library(encode(tagSequence, oid, encode(tagContext0, encode(tagSequence,
-		[]byte{tagInteger, 1, 1}, digests.full, encode(tagSequence, content), certificates.full, signers.full))))
+		[]byte{tagInteger, 1, 1}, digests.full, encode(tagSequence, content), encode(tagContext0, x509Only), signers.full))))
 	if err != nil {
 		return nil, err
 	}
-	rest := certificates.body
+	rest := x509Only
 	for _, c := range p7.Certificates {
 		if !bytes.HasPrefix(rest, c.Raw) {
 			return nil, errReadersDiffer
@@ -74,20 +75,31 @@ func secondReading(digests element, contentType asn1.ObjectIdentifier, certifica
 	return p7.Certificates, nil
 }
 
-// countCertificates bounds the set before anyone decodes it, and refuses what
-// is no X.509 certificate: attribute certificates and others (RFC 5652,
-// section 10.2.2) would be dropped by one reader and not by the other.
-func countCertificates(set []byte) error {
+// onlyX509 bounds the set before anyone decodes it, and leaves out what is no
+// X.509 certificate: attribute certificates and others (RFC 5652, section
+// 10.2.2). Microsoft's time-stamps carry one; it says nothing about keys, and
+// one reader would drop it where the other does not.
+func onlyX509(set []byte) ([]byte, error) {
 	in := cursor{rest: set}
+	var kept []byte
 	for n := 0; in.err == nil && len(in.rest) > 0; n++ {
 		if n == maxCertificates {
-			return fmt.Errorf("more than %d certificates", maxCertificates)
+			return nil, fmt.Errorf("more than %d certificates", maxCertificates)
 		}
-		if e := in.take(tagSequence); len(e.full) > maxCertificate {
-			return fmt.Errorf("a certificate of more than %d bytes", maxCertificate)
+		e, rest, err := next(in.rest)
+		if err != nil {
+			return nil, err
 		}
+		if len(e.full) > maxCertificate {
+			return nil, fmt.Errorf("a certificate of more than %d bytes", maxCertificate)
+		}
+		if e.id >= tagContext0 && e.id <= tagContext0+3 {
+			in.rest = rest
+			continue
+		}
+		kept = append(kept, in.take(tagSequence).full...)
 	}
-	return in.err
+	return kept, in.err
 }
 
 // library is the only code of others that hostile bytes reach; a panic in it is
