@@ -72,6 +72,9 @@ func readPE(r io.ReaderAt, size int64) (*subject, error) {
 	s := &subject{format: formatPE, dataType: oidPeImageData, checks: p.checks}
 	if faulty == nil && p.table != (span{}) {
 		s.signatures, faulty, err = p.readTable()
+		if faulty == nil && err == nil {
+			faulty, err = p.hiddenArchive()
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -1,6 +1,9 @@
 package authenticode
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // The certificate table (PE Format, "The Attribute Certificate Table"):
 // WIN_CERTIFICATE structures of a length that counts the 8 bytes of their
@@ -68,6 +71,17 @@ func (p *image) readTable() (signatures [][]byte, faulty, err error) {
 		table = table[next:]
 	}
 	return signatures, nil, nil
+}
+
+// hiddenArchive finds a ZIP archive that reaches into the table: an attribute
+// that nobody signs, a certificate that nobody needs, has room for a JAR. One
+// within the program, as installers carry, is signed with it.
+func (p *image) hiddenArchive() (faulty, err error) {
+	err = checkZip(p.r, p.size, func(archive span) bool { return archive.end <= p.table.start })
+	if errors.Is(err, errMalformed) {
+		return err, nil
+	}
+	return nil, err
 }
 
 // unpad cuts a signature off its alignment: fewer than 8 zero bytes.
