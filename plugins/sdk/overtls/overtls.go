@@ -24,8 +24,8 @@ var ErrUnconfigured = errors.New("KEEPER_API_BASE_URL and KEEPER_CA_FILE are nee
 
 // Network is a sdk.Network over TLS.
 type Network struct {
-	api    string // host:port
-	config *tls.Config
+	api string // host:port
+	ca  string // path of what the agent's certificate is verified with
 }
 
 var _ sdk.Network = (*Network)(nil)
@@ -42,15 +42,25 @@ func FromEnvironment() (*Network, error) {
 	if err != nil || at.Scheme != "https" || at.Port() == "" {
 		return nil, fmt.Errorf("overtls: KEEPER_API_BASE_URL is %.80q, expected https://host:port: %w", base, ErrUnconfigured)
 	}
-	pem, err := os.ReadFile(file)
+	n := &Network{api: at.Host, ca: file}
+	if _, err := n.config(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// config trusts what the file holds now: the agent renews its certificate, and
+// says there which one comes next.
+func (n *Network) config() (*tls.Config, error) {
+	pem, err := os.ReadFile(n.ca)
 	if err != nil {
 		return nil, fmt.Errorf("overtls: %w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("overtls: %s holds no certificate: %w", file, ErrUnconfigured)
+		return nil, fmt.Errorf("overtls: %s holds no certificate: %w", n.ca, ErrUnconfigured)
 	}
-	return &Network{api: at.Host, config: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}, nil
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}, nil
 }
 
 // DialAPI connects to the HTTPS port.
@@ -71,7 +81,11 @@ func (n *Network) DialBroker(ctx context.Context) (net.Conn, error) {
 }
 
 func (n *Network) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := (&tls.Dialer{Config: n.config}).DialContext(ctx, "tcp", address)
+	config, err := n.config()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("overtls: %w", err)
 	}

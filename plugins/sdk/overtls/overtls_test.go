@@ -94,6 +94,36 @@ func TestAnotherCertificateIsRefused(t *testing.T) {
 	conn.Close()
 }
 
+// The agent renews its certificate while a plugin runs, and starts anew.
+func TestTheFileIsReadForEachConnection(t *testing.T) {
+	base, caFile := agent(t)
+	right, err := os.ReadFile(caFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KEEPER_API_BASE_URL", base)
+	t.Setenv("KEEPER_CA_FILE", caFile)
+	n, err := overtls.FromEnvironment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		file []byte
+		want bool
+	}{{right, true}, {newCA(t), false}, {nil, false}, {right, true}} {
+		if err := os.WriteFile(caFile, step.file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := n.DialAPI(t.Context())
+		if err == nil {
+			conn.Close()
+		}
+		if got := err == nil; got != step.want {
+			t.Errorf("with a file of %d bytes: connected %v, want %v (%v)", len(step.file), got, step.want, err)
+		}
+	}
+}
+
 // newCA returns a certificate authority that has signed nothing.
 func newCA(t *testing.T) []byte {
 	t.Helper()
