@@ -36,12 +36,18 @@ type endpoint struct {
 	*options
 	port uint16
 	url  string
+	// certificate and key are files of a client certificate, for machines that
+	// ask administrators for one.
+	certificate, key string
 }
 
 func (e *endpoint) flags(cmd *cobra.Command) {
 	cmd.PersistentFlags().Uint16Var(&e.port, "port", 0, "reach the service by HTTPS at this port, not by its local socket")
 	cmd.PersistentFlags().StringVar(&e.url, "url", "", "the same by URL, such as https://localhost:6889")
+	cmd.PersistentFlags().StringVar(&e.certificate, "client-cert", "", "with --port or --url: show this client certificate (PEM, with its chain)")
+	cmd.PersistentFlags().StringVar(&e.key, "client-key", "", "its private key (PEM)")
 	cmd.MarkFlagsMutuallyExclusive("port", "url")
+	cmd.MarkFlagsRequiredTogether("client-cert", "client-key")
 }
 
 // call sends one request and returns the answer's JSON. What the service
@@ -100,6 +106,9 @@ func (e *endpoint) client() (*http.Client, string, error) {
 	transport := &http.Transport{}
 	base := "http://keeper"
 	if e.port == 0 && e.url == "" {
+		if e.certificate != "" {
+			return nil, "", errors.New("--client-cert is for HTTPS: name its port with --port or --url")
+		}
 		transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 			return dialLocal(layout.APISocket())
 		}
@@ -109,6 +118,13 @@ func (e *endpoint) client() (*http.Client, string, error) {
 		}
 		if transport.TLSClientConfig, err = verified(layout); err != nil {
 			return nil, "", err
+		}
+		if e.certificate != "" {
+			pair, err := tls.LoadX509KeyPair(e.certificate, e.key)
+			if err != nil {
+				return nil, "", fmt.Errorf("--client-cert: %w", err)
+			}
+			transport.TLSClientConfig.Certificates = []tls.Certificate{pair}
 		}
 	}
 	return &http.Client{
@@ -175,8 +191,11 @@ func (r *refusal) Error() string {
 	for _, fault := range r.Errors {
 		fmt.Fprintf(&b, "; %s: %s", orBody(fault.Pointer), fault.Detail)
 	}
-	if r.Code == "tier-too-low" {
+	switch r.Code {
+	case "tier-too-low":
 		b.WriteString("; run this as root")
+	case "client-certificate-required":
+		b.WriteString("; give --port, --client-cert and --client-key")
 	}
 	return b.String()
 }
