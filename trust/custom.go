@@ -13,7 +13,7 @@ import (
 )
 
 // filesCheck is how often files are read again.
-const filesCheck = 10 * time.Second
+const filesCheck = 5 * time.Second
 
 // CertificateFiles is a certificate of the machine's owner, in files.
 type CertificateFiles struct {

@@ -32,8 +32,10 @@ func Private(f *os.File) error {
 			return fmt.Errorf("files: %s: %w", at.path, core.ErrNotRegular)
 		case at.uid != 0:
 			return unprotected(at.path, fmt.Sprintf("belongs to uid %d, expected root; run chown root on it", at.uid))
-		case mode&0o037 != 0 || mode&0o040 != 0 && at.gid != 0:
-			return unprotected(at.path, fmt.Sprintf("has mode %04o, group %d: others than root can read it; run chmod 600 on it", mode, at.gid))
+		case mode&0o037 != 0:
+			return unprotected(at.path, fmt.Sprintf("has mode %04o: others than root can use it; run chmod 600 on it", mode))
+		case mode&0o040 != 0 && at.gid != 0:
+			return unprotected(at.path, fmt.Sprintf("has mode %04o: group %d can read it; run chmod 600 on it", mode, at.gid))
 		case mode&0o040 != 0 && carriesACL(fd):
 			return unprotected(at.path, "has an access control list that lets others read it; run setfacl -b and chmod 600 on it")
 		}

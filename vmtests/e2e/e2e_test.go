@@ -98,8 +98,9 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-// agentCommand is `agent start|stop|kill`, and `agent log PATTERN`, which waits
-// until the service has printed text that contains PATTERN.
+// agentCommand is `agent start|stop|kill`, `agent ports`, which waits until all
+// ports are held, and `agent log PATTERN`, which waits until the service has
+// printed text that contains PATTERN.
 func agentCommand(ts *testscript.TestScript, neg bool, args []string) {
 	a := ts.Value(agentKey{}).(*agent.Agent)
 	ctx := context.Background()
@@ -114,9 +115,17 @@ func agentCommand(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 		ts.Check(err)
-		ts.Setenv("HTTP", strconv.Itoa(ports.HTTP))
-		ts.Setenv("HTTPS", strconv.Itoa(ports.HTTPS))
-		ts.Setenv("MQTT", strconv.Itoa(ports.MQTT))
+		setPorts(ts, ports)
+	case len(args) == 1 && args[0] == "ports":
+		ports, err := a.Ports()
+		for deadline := time.Now().Add(10 * time.Second); err == nil && (ports.HTTP == 0 || ports.HTTPS == 0 || ports.MQTT == 0); ports, err = a.Ports() {
+			if time.Now().After(deadline) {
+				ts.Fatalf("held are %+v\n%s", ports, a.Log())
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		ts.Check(err)
+		setPorts(ts, ports)
 	case len(args) == 1 && args[0] == "stop":
 		ts.Check(a.Stop())
 	case len(args) == 1 && args[0] == "kill":
@@ -130,8 +139,14 @@ func agentCommand(ts *testscript.TestScript, neg bool, args []string) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	default:
-		ts.Fatalf("usage: agent start|stop|kill|log TEXT")
+		ts.Fatalf("usage: agent start|stop|kill|ports|log TEXT")
 	}
+}
+
+func setPorts(ts *testscript.TestScript, ports agent.Ports) {
+	ts.Setenv("HTTP", strconv.Itoa(ports.HTTP))
+	ts.Setenv("HTTPS", strconv.Itoa(ports.HTTPS))
+	ts.Setenv("MQTT", strconv.Itoa(ports.MQTT))
 }
 
 // pluginCommand is `plugin kill|stop ID`: kill -9 of a plugin's process, or
