@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -24,68 +23,6 @@ func auditCommand(o *options) *cobra.Command {
 The journal can be read by the service account only: run this as root. It needs
 no running service.`,
 	}, verifyCommand(o), tailCommand(o))
-}
-
-func verifyCommand(o *options) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Check that nobody changed or removed a record",
-		Long: `Check every record against the one before it and against the head.
-
-The first fault is reported with file, line and record; what comes after it is
-not read. Faults that the service noted when it started are reported too. The
-service may be running.`,
-		Example: "  KeeperAdminCLI audit verify\n  KeeperAdminCLI audit verify --root /srv/agent --json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			layout, err := o.layout()
-			if err != nil {
-				return err
-			}
-			report, err := journal.Verify(cmd.Context(), layout.Audit(), layout.State())
-			if err != nil {
-				return err
-			}
-			if err := printReport(cmd.OutOrStdout(), report, asJSON); err != nil {
-				return err
-			}
-			if report.Fault != nil || len(report.Noted) > 0 {
-				return errFault
-			}
-			return nil
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
-	return cmd
-}
-
-func printReport(w io.Writer, r journal.Report, asJSON bool) error {
-	if asJSON {
-		data, err := json.Marshal(r)
-		if err == nil {
-			_, err = fmt.Fprintf(w, "%s\n", ascii(data))
-		}
-		return err
-	}
-	var b strings.Builder
-	for _, noted := range r.Noted {
-		fmt.Fprintf(&b, "noted by the service: %s\n", noted)
-	}
-	if f := r.Fault; f != nil {
-		fmt.Fprintf(&b, "FAULT in %s", f.File)
-		if f.Line > 0 {
-			fmt.Fprintf(&b, ", line %d, record %d", f.Line, f.Seq)
-		}
-		fmt.Fprintf(&b, "\n  found:    %s\n  expected: %s\n%d records before it are unbroken\n", f.Found, f.Expected, r.Records)
-	} else {
-		fmt.Fprintf(&b, "unbroken: records %d to %d in %d segments, head at %d\n", r.First, r.Last, r.Segments, r.Head)
-	}
-	if r.Unfinished > 0 {
-		fmt.Fprintf(&b, "a last line of %d bytes is unfinished: the service is writing it, or was ended while it did\n", r.Unfinished)
-	}
-	_, err := io.WriteString(w, printableLines(b.String()))
-	return err
 }
 
 func tailCommand(o *options) *cobra.Command {
@@ -170,6 +107,10 @@ func describe(r journal.Record) string {
 	}
 	if r.Message != "" {
 		add("message", strconv.Quote(r.Message))
+	}
+	if r.Signed != nil {
+		add("signed", strconv.FormatUint(r.Signed.Seq, 10))
+		add("key", word(r.Signed.Key))
 	}
 	if len(r.Open) > 0 {
 		add("open", strconv.Itoa(len(r.Open)))

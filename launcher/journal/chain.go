@@ -57,6 +57,8 @@ type Fault struct {
 	Seq      uint64 `json:"seq,omitempty"`  // the record expected there
 	Found    string `json:"found"`
 	Expected string `json:"expected"`
+	// Remedy is what an administrator can do about a fault of signatures.
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // Error describes the fault in one line.
@@ -94,6 +96,7 @@ type chain struct {
 	// partial is true when that tail is nothing but one unfinished line.
 	partial bool
 	visit   func(Record)
+	check   func(Record) *Fault // asked of every record that is right otherwise
 }
 
 // segment walks the segment that begins with record first. A nil Fault means
@@ -161,6 +164,11 @@ func (c *chain) record(line []byte, readErr error) *Fault {
 	hash := hashLine(line)
 	if r.Seq == c.head.Seq && hash != c.head.Hash {
 		return &Fault{Found: "a record with hash " + hash, Expected: "hash " + c.head.Hash + ", which the head names"}
+	}
+	if c.check != nil {
+		if fault := c.check(r); fault != nil {
+			return fault
+		}
 	}
 	c.at.Seq, c.at.Hash, c.begun = r.Seq, hash, true
 	c.at.Offset += int64(len(line)) + 1

@@ -19,6 +19,8 @@ const (
 	Segment Type = "segment" // begins a segment: what is open, carried over
 	Start   Type = "start"   // the service opened the journal
 	Stop    Type = "stop"    // the service closed it in good order
+	// Checkpoint says that a key of this machine has signed what came before.
+	Checkpoint Type = "checkpoint"
 
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
@@ -84,6 +86,9 @@ type Record struct {
 	// start: what was wrong with the journal when it was opened.
 	Cut   int64  `json:"cut,omitempty"` // bytes of an unfinished tail, removed
 	Fault string `json:"fault,omitempty"`
+
+	// checkpoint.
+	Signed *Signed `json:"signed,omitempty"`
 
 	// Prev is the SHA-256 (hex) of the line before this one.
 	Prev string `json:"prev"`

@@ -18,6 +18,10 @@ type Report struct {
 	// Unfinished is the length of a last line without an end, in bytes: being
 	// written, or cut off by a crash.
 	Unfinished int64 `json:"unfinished,omitempty"`
+	// Checkpoints is how many there are, and Signed what came of checking their
+	// signatures, nil if nobody asked for it.
+	Checkpoints int           `json:"checkpoints"`
+	Signed      *SignedReport `json:"signed,omitempty"`
 	// Noted are faults that the service itself found when it started.
 	Noted []string `json:"noted,omitempty"`
 	// Fault is the first fault; nothing after it was read.
@@ -28,9 +32,15 @@ type Report struct {
 // against the one before it and against the head. An error means that it could
 // not be read; faults are in the Report.
 func Verify(ctx context.Context, auditDir, stateDir string) (Report, error) {
+	return VerifySigned(ctx, auditDir, stateDir, Demand{})
+}
+
+// VerifySigned is Verify, and holds the checkpoints against what is demanded of
+// them.
+func VerifySigned(ctx context.Context, auditDir, stateDir string, want Demand) (Report, error) {
 	for {
 		before, _ := readHead(stateDir)
-		report, err := verify(ctx, auditDir, stateDir)
+		report, err := verify(ctx, auditDir, stateDir, want)
 		if err == nil && report.Fault == nil {
 			return report, nil
 		}
@@ -44,7 +54,7 @@ func Verify(ctx context.Context, auditDir, stateDir string) (Report, error) {
 	}
 }
 
-func verify(ctx context.Context, auditDir, stateDir string) (Report, error) {
+func verify(ctx context.Context, auditDir, stateDir string, want Demand) (Report, error) {
 	headFile := filepath.Join(stateDir, headName)
 	h, headErr := readHead(stateDir)
 	list, err := segments(auditDir)
@@ -71,7 +81,8 @@ func verify(ctx context.Context, auditDir, stateDir string) (Report, error) {
 	if len(list) > 0 {
 		report.First = list[0]
 	}
-	walk := chain{head: h, visit: func(r Record) {
+	signed := newSignatures(want)
+	walk := chain{head: h, check: signed.check, visit: func(r Record) {
 		report.Records++
 		if r.Fault != "" {
 			report.Noted = append(report.Noted, fmt.Sprintf("record %d, %s: %s", r.Seq, r.Time.Format("2006-01-02 15:04:05Z07:00"), r.Fault))
@@ -88,12 +99,15 @@ func verify(ctx context.Context, auditDir, stateDir string) (Report, error) {
 		}
 		if fault != nil && walk.partial && i == len(list)-1 && walk.at.Seq >= h.Seq {
 			report.Unfinished = walk.tail
-			return report, nil
+			break
 		}
 		if report.Fault = fault; fault != nil {
 			return report, nil
 		}
 	}
-	report.Fault = walk.short(auditDir)
+	if report.Fault = walk.short(auditDir); report.Fault == nil {
+		report.Fault = signed.end(auditDir, list)
+	}
+	report.Checkpoints, report.Signed = signed.count, signed.report
 	return report, nil
 }
