@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -168,6 +169,7 @@ func TestManipulatedSignatures(t *testing.T) {
 		"an expiry that is not covered":          change(func(p *parts) { p.unhashed = append(slices.Clone(p.unhashed), 5, 3, 0, 0, 0, 0) }),
 		"a notation that is not covered":         change(func(p *parts) { p.unhashed = append(slices.Clone(p.unhashed), 9, 20, 0, 0, 0, 0, 0, 0, 0, 0) }),
 		"something critical that is not covered": change(func(p *parts) { p.unhashed = append(slices.Clone(p.unhashed), 2, 0x80|100, 1) }),
+		"something critical and unknown":         change(func(p *parts) { p.hashed = append(slices.Clone(p.hashed), 2, 0x80|100, 1) }),
 		"a signature within": change(func(p *parts) {
 			p.unhashed = append([]byte{255, 0, 0, 1, byte(len(p.body()) + 1 - 256), 32}, p.body()...)
 		}),
@@ -249,6 +251,25 @@ func partial(body []byte) []byte {
 func repeatLine(text []byte) []byte {
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	return bytes.Join(slices.Insert(lines, 4, lines[4]), nil)
+}
+
+// What is well-formed and not understood is not called broken: nobody can tell
+// whether it is genuine.
+func TestWhatIsNotUnderstood(t *testing.T) {
+	g := gpgtest.New(t)
+	key := g.Generate("a", "ed25519", "sign", "never")
+	whole, k := dissect(t, g.Sign(key, content)), keys(t, g.Export(key))
+	for name, f := range map[string]func(p *parts){
+		"a critical subpacket": func(p *parts) { p.hashed = append(slices.Clone(p.hashed), 2, 0x80|100, 1) },
+		"a hash":               func(p *parts) { p.hash = 200 },
+		"an algorithm":         func(p *parts) { p.algorithm = 99 },
+	} {
+		p := whole
+		f(&p)
+		if e := verdict(k, p.packet()); e.Standing != core.Untrusted || !strings.Contains(e.Reason, "not understood") {
+			t.Errorf("%s: %v, %q", name, e.Standing, e.Reason)
+		}
+	}
 }
 
 // secret reads a secret key that GnuPG has made, to sign with it what GnuPG
