@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"kpm/trust/archive"
 	"kpm/trust/trusttest"
 )
 
@@ -102,7 +103,7 @@ func cabinetTamperings(t testing.TB, other []byte) []tampering {
 		{name: "16 zeros behind the signature", want: broken, foreign: follows, change: cabResealed(func(s []byte) []byte { return append(s, make([]byte, 16)...) })},
 		{name: "JAR in an unsigned attribute", want: broken, foreign: "osslsigncode looks only at what is signed", change: cabResealed(func(s []byte) []byte {
 			f := trusttest.Take(bytes.TrimRight(s, "\x00"))
-			f.AddUnsigned(oidIndirectData, append([]byte{4, zipEndSize}, tiny(jar(t, 0))...))
+			f.AddUnsigned(oidIndirectData, append([]byte{4, archive.EndSize}, tiny(jar(t, 0))...))
 			return f.DER()
 		})},
 		{name: "1 byte appended", want: broken, change: func(b []byte) []byte { return append(b, 'x') }},

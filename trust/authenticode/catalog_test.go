@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/trust/archive"
 	"kpm/trust/trusttest"
 )
 
@@ -310,7 +311,7 @@ func TestSignatureAndCatalogCostOnePass(t *testing.T) {
 	if err != nil || len(evidence) != 2 || standing(evidence) != core.Trusted {
 		t.Fatalf("%+v, %v", evidence, err)
 	}
-	if most := len(file) + 64<<10 + zipSearch; r.read > most { // the end is searched for an archive
+	if most := len(file) + 64<<10 + archive.Searched; r.read > most { // the end is searched for an archive
 		t.Errorf("read %d bytes of %d", r.read, len(file))
 	}
 }

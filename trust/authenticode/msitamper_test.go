@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"kpm/trust/archive"
 	"kpm/trust/trusttest"
 )
 
@@ -325,7 +326,7 @@ func packageTamperings(t testing.TB, other *cfbObject) []tampering {
 		{name: "JAR in an unsigned attribute", want: broken, foreign: anyPlace, change: rewritten(func(root *cfbObject) {
 			s := root.at(msiSignature)
 			f := trusttest.Take(s.data)
-			f.AddUnsigned(oidIndirectData, append([]byte{4, zipEndSize}, tiny(jar(t, 0))...))
+			f.AddUnsigned(oidIndirectData, append([]byte{4, archive.EndSize}, tiny(jar(t, 0))...))
 			s.data = f.DER()
 		})},
 		{name: "payload in an unused sector", want: harmless, change: inTree(t, layout{free: [][]byte{noise(512)}}, func(*cfbObject) {})},
@@ -341,7 +342,7 @@ func packageTamperings(t testing.TB, other *cfbObject) []tampering {
 }
 
 // tiny is the end record of an archive, which is all that one needs.
-func tiny(jar []byte) []byte { return jar[len(jar)-zipEndSize:] }
+func tiny(jar []byte) []byte { return jar[len(jar)-archive.EndSize:] }
 
 func TestNoTamperedPackageIsTrusted(t *testing.T) {
 	file := layout{}.write(signTree(t, smallPackage(), "-add-msi-dse"))

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/trust/archive"
 	"kpm/trust/trusttest"
 )
 
@@ -19,14 +20,14 @@ func TestAnArchiveThatNobodySigned(t *testing.T) {
 		change(f)
 		return withTable(t, program, f.DER())
 	}
-	archive := append([]byte{4, zipEndSize}, tiny(jar(t, 0))...)
+	attribute := append([]byte{4, archive.EndSize}, tiny(jar(t, 0))...)
 	installer := append(bytes.Clone(program), jar(t, 0)...)
 	for name, c := range map[string]struct {
 		file []byte
 		want core.Standing
 	}{
 		"as it was signed":         {withTable(t, program, message), core.Trusted},
-		"in an unsigned attribute": {hidden(func(f *trusttest.Forgery) { f.AddUnsigned(oidIndirectData, archive) }), core.Broken},
+		"in an unsigned attribute": {hidden(func(f *trusttest.Forgery) { f.AddUnsigned(oidIndirectData, attribute) }), core.Broken},
 		"an installer's own":       {sign(t, pki.Get(trusttest.Good), ".exe", installer), core.Trusted},
 	} {
 		if _, evidence := verify(t, pki.Anchors(), c.file); len(evidence) == 0 || evidence[0].Standing != c.want {

@@ -54,6 +54,7 @@ func (f *file) judgeSlice(ctx context.Context, s slice) (*core.Evidence, error) 
 		e.Reason = "the file was changed after it was signed"
 		return &e, nil
 	}
+	f.code = append(f.code, extent{uint64(s.offset), im.signature.offset})
 	j.check("file digest", core.Passed, "code directory hash "+hex.EncodeToString(sig.best.cdHash()))
 	if err := j.judgeInfo(s, im); err != nil {
 		return nil, err

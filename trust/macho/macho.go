@@ -17,9 +17,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"kpm/core"
+	"kpm/trust/archive"
 	"kpm/trust/chain"
 )
 
@@ -77,6 +79,9 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, a *chain.Anchors) ([
 	}
 	f := file{r: r, size: size, anchors: a}
 	evidence, err := f.verify(ctx, binary.BigEndian.Uint32(head))
+	if err == nil && len(evidence) > 0 {
+		err = f.checkArchive()
+	}
 	if errors.Is(err, errMalformed) {
 		return []core.Evidence{broken(sentence(err))}, nil
 	}
@@ -91,6 +96,7 @@ type file struct {
 	r       io.ReaderAt
 	size    int64
 	anchors *chain.Anchors
+	code    []extent // of the file, each covered by page hashes of a signature
 }
 
 func (f *file) verify(ctx context.Context, magic uint32) ([]core.Evidence, error) {
@@ -121,6 +127,20 @@ func (f *file) verify(ctx context.Context, magic uint32) ([]core.Evidence, error
 		return nil, err
 	}
 	return []core.Evidence{merge(parts)}, nil
+}
+
+// checkArchive refuses a file that is a ZIP archive as well: nobody signs all
+// of a signature, and java -jar runs what it finds there (CVE-2020-1464).
+func (f *file) checkArchive() error {
+	hidden, err := archive.Hidden(f.r, f.size, func(start, end int64) bool {
+		return slices.ContainsFunc(f.code, func(c extent) bool {
+			return uint64(start) >= c.offset && uint64(end) <= c.end()
+		})
+	})
+	if hidden {
+		return malformed("a ZIP archive that nobody signed is hidden in the file")
+	}
+	return err
 }
 
 // verifySlice judges one image. No evidence: it claims no signature.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/trust/archive"
 	"kpm/trust/trusttest"
 )
 
@@ -198,6 +199,10 @@ func TestNobodyWithoutTheKey(t *testing.T) {
 		}),
 
 		// The signer's message.
+		"a JAR in an unsigned attribute": message(func(f *trusttest.Forgery) {
+			// An end record alone: an empty archive.
+			f.AddUnsigned(trusttest.OIDSigningTime, append([]byte{4, archive.EndSize}, append([]byte("PK\x05\x06"), make([]byte, archive.EndSize-4)...)...))
+		}),
 		"another certificate":       message(func(f *trusttest.Forgery) { replaceCertificate(t, f, trusttest.Stranger) }),
 		"no certificates":           message(func(f *trusttest.Forgery) { f.Certificates().Children = nil }),
 		"no signed attributes":      message(func(f *trusttest.Forgery) { f.Signer().Remove(3) }),
