@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
@@ -209,6 +210,69 @@ func TestTheCertificateThatTheMachineSigns(t *testing.T) {
 				t.Errorf("%s: %s: the backend sees %s", name, tls.VersionName(version), got)
 			}
 		}
+	}
+}
+
+// A TLS 1.2 server may prefer digests that a P-256 key in a TPM cannot sign. It
+// is openssl, and another TLS than ours.
+func TestAServerThatPrefersSHA384(t *testing.T) {
+	for name, c := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			i := open(t, c)
+			dir := t.TempDir()
+			openssl(t, dir, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem", "-out", "server.pem",
+				"-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+			write(t, dir, "client.pem", chain(i.ClientCertificate().Leaf))
+			cmd := exec.Command("openssl", "s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-cert", "server.pem", "-key", "key.pem",
+				"-tls1_2", "-Verify", "1", "-CAfile", "client.pem", "-verify_return_error", "-partial_chain", "-client_sigalgs", "ECDSA+SHA384:ECDSA+SHA512:ECDSA+SHA256")
+			cmd.Dir = dir
+			stdin, err := cmd.StdinPipe() // at its end the server ends
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stdin.Close()
+			var diag bytes.Buffer
+			cmd.Stderr = &diag
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+			})
+			lines := bufio.NewScanner(out)
+			address := ""
+			for lines.Scan() {
+				var found bool
+				if address, found = strings.CutPrefix(lines.Text(), "ACCEPT "); found {
+					break
+				}
+			}
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM(read(t, dir, "server.pem"))
+			conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: "localhost", Certificates: []tls.Certificate{i.ClientCertificate()}})
+			if err != nil {
+				_ = cmd.Wait()
+				t.Fatalf("%v\n%s", err, diag.Bytes())
+			}
+			defer conn.Close()
+			if got := conn.ConnectionState().Version; got != tls.VersionTLS12 {
+				t.Errorf("%s", tls.VersionName(got))
+			}
+			if _, err := conn.Write([]byte("hello\n")); err != nil {
+				t.Error(err)
+			}
+			for lines.Scan() {
+				if strings.Contains(lines.Text(), "Client Certificate") || strings.Contains(lines.Text(), "hello") {
+					return
+				}
+			}
+			t.Error("the server does not hear us")
+		})
 	}
 }
 

@@ -178,6 +178,28 @@ func TestTheFirstKeySurvivesFailureAtEveryWrite(t *testing.T) {
 	}
 }
 
+// A key that was in force, though its public half was not written yet, has
+// perhaps signed something.
+func TestRotateAfterACrashOfTheFirstStart(t *testing.T) {
+	c := inFile(t)
+	broken := c
+	broken.WriteAtomic = func(path string, data []byte, perm os.FileMode) error {
+		if strings.HasSuffix(path, ".pem") {
+			return errCrash
+		}
+		return writeAtomic(path, data, perm)
+	}
+	if _, err := identity.Open(t.Context(), broken); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	if err := identity.Rotate(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := identity.PublicKeys(c.Dir); err != nil || len(keys) != 2 {
+		t.Errorf("%d public keys, %v", len(keys), err)
+	}
+}
+
 const victim = "KPM_IDENTITY_VICTIM"
 
 // rotateForEver is the process that is killed.

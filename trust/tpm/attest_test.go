@@ -16,6 +16,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-tpm/tpm2"
+
 	"kpm/trust/tpm"
 	"kpm/trust/tpm/tpmtest"
 )
@@ -147,6 +149,64 @@ func TestDeviceCertifies(t *testing.T) {
 		"a quote instead": tpm.VerifyCertify(ak.Public, quote, n, key.Public),
 	} {
 		if !errors.Is(err, tpm.ErrStatement) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A TPM certifies whatever key it holds, also one that somebody has brought in
+// and knows.
+func TestDeviceCertifiedKeysThatCanLeave(t *testing.T) {
+	d := device(t)
+	ak := must[tpm.Blob](t)(d.CreateAttestationKey(t.Context()))
+	key := must[tpm.Blob](t)(d.CreateKey(t.Context()))
+	conn := connect(t, d.path)
+	defer conn.Close()
+	flush := func(h tpm2.TPMHandle) {
+		if _, err := (tpm2.FlushContext{FlushHandle: h}).Execute(conn); err != nil {
+			t.Error(err)
+		}
+	}
+	parent, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(tpm2.ECCSRKTemplate)}.Execute(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer flush(parent.ObjectHandle)
+	under := tpm2.NamedHandle{Handle: parent.ObjectHandle, Name: parent.Name}
+	load := func(public, private []byte) tpm2.NamedHandle {
+		t.Helper()
+		r, err := tpm2.Load{
+			ParentHandle: under, InPrivate: tpm2.TPM2BPrivate{Buffer: private}, InPublic: tpm2.BytesAs2B[tpm2.TPMTPublic](public),
+		}.Execute(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tpm2.NamedHandle{Handle: r.ObjectHandle, Name: r.Name}
+	}
+	attestation := load(ak.Public, ak.Private)
+	defer flush(attestation.Handle)
+	n := nonce(t)
+	for name, change := range map[string]func(*tpm2.TPMAObject){
+		"as it should be": func(*tpm2.TPMAObject) {},
+		"can be moved":    func(a *tpm2.TPMAObject) { a.FixedTPM, a.FixedParent = false, false },
+		"stays a while":   func(a *tpm2.TPMAObject) { a.STClear = true },
+	} {
+		template := *must[*tpm2.TPMTPublic](t)(tpm2.Unmarshal[tpm2.TPMTPublic](key.Public))
+		change(&template.ObjectAttributes)
+		template.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{})
+		made, err := tpm2.Create{ParentHandle: under, InPublic: tpm2.New2B(template)}.Execute(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		object := load(made.OutPublic.Bytes(), made.OutPrivate.Buffer)
+		r, err := tpm2.Certify{ObjectHandle: object, SignHandle: attestation, QualifyingData: tpm2.TPM2BData{Buffer: n}}.Execute(conn)
+		flush(object.Handle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := tpm.Statement{Said: r.CertifyInfo.Bytes(), Signature: tpm2.Marshal(r.Signature)}
+		err = tpm.VerifyCertify(ak.Public, said, n, made.OutPublic.Bytes())
+		if (err == nil) != (name == "as it should be") || err != nil && !errors.Is(err, tpm.ErrStatement) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -96,6 +96,35 @@ func TestSecretsDoNotCrossTheBus(t *testing.T) {
 	}
 }
 
+// Encryption helps against somebody who listens only if the session's key is
+// not made of what they hear. A salt for the storage key is not.
+func TestEverySessionIsSalted(t *testing.T) {
+	d := newMachine(t)
+	for name, do := range jobs(t, d) {
+		listener := &bus{TPM: connect(t, d.path)}
+		heard := open(t, listener, d.Memory())
+		if right, err := do(heard); !right || err != nil {
+			t.Fatalf("%s: %v, %v", name, right, err)
+		}
+		sessions := 0
+		for _, message := range listener.seen {
+			if binary.BigEndian.Uint16(message) != uint16(tpm2.TPMSTNoSessions) || commandCode(message) != tpm2.TPMCCStartAuthSession {
+				continue
+			}
+			sessions++
+			// tpmKey, bind, nonceCaller, encryptedSalt (Part 3, 11.1)
+			key := binary.BigEndian.Uint32(message[10:])
+			salt := message[18+2+binary.BigEndian.Uint16(message[18:]):]
+			if key == uint32(tpm2.TPMRHNull) || binary.BigEndian.Uint16(salt) < 32 {
+				t.Errorf("%s: session %d is not salted: %x", name, sessions, message)
+			}
+		}
+		if sessions == 0 {
+			t.Errorf("%s: no session", name)
+		}
+	}
+}
+
 // job is a use of the TPM, and whether its result is right.
 type job func(d *tpm.Device) (right bool, err error)
 
