@@ -36,16 +36,19 @@ func both(t testing.TB, path string) map[string]*os.File {
 	return map[string]*os.File{"readable": f, "handle": handle(t, path)}
 }
 
+// attributeName is one that no kernel looks into.
+const attributeName = "security.kpm"
+
 func TestAttribute(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(path, []byte("x"), 0o644))
 	for _, value := range []string{"", "short", strings.Repeat("long", 700)} {
-		must(t, unix.Setxattr(path, "security.ima", []byte(value), 0))
+		must(t, unix.Setxattr(path, attributeName, []byte(value), 0))
 		for how, f := range both(t, path) {
-			if got, err := (System{}).Attribute(f, "security.ima"); err != nil || string(got) != value {
+			if got, err := (System{}).Attribute(f, attributeName); err != nil || string(got) != value {
 				t.Errorf("%s: %q, %v; expected %q", how, got, err, value)
 			}
-			if got, err := (System{}).Attribute(f, "security.evm"); !errors.Is(err, core.ErrNoAttribute) {
+			if got, err := (System{}).Attribute(f, attributeName+"2"); !errors.Is(err, core.ErrNoAttribute) {
 				t.Errorf("%s: an attribute that is not there: %q, %v", how, got, err)
 			}
 		}
@@ -59,11 +62,11 @@ func TestAttributeIsThatOfTheHandle(t *testing.T) {
 	signed, other := filepath.Join(dir, "signed"), filepath.Join(dir, "other")
 	must(t, os.WriteFile(signed, nil, 0o644))
 	must(t, os.WriteFile(other, nil, 0o644))
-	must(t, unix.Setxattr(signed, "security.ima", []byte("signature"), 0))
+	must(t, unix.Setxattr(signed, attributeName, []byte("signature"), 0))
 	files := both(t, other)
 	must(t, os.Rename(signed, other))
 	for how, f := range files {
-		if got, err := (System{}).Attribute(f, "security.ima"); !errors.Is(err, core.ErrNoAttribute) {
+		if got, err := (System{}).Attribute(f, attributeName); !errors.Is(err, core.ErrNoAttribute) {
 			t.Errorf("%s: %q, %v", how, got, err)
 		}
 	}
