@@ -186,7 +186,7 @@ func TestACallerThatGivesUp(t *testing.T) {
 	checkSigns(t, s)
 }
 
-func TestDevicesThatAreNone(t *testing.T) {
+func TestPathsThatLeadToNoTPM(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
