@@ -53,6 +53,7 @@ type service struct {
 	log    *slog.Logger
 
 	effective *settings.Effective
+	journal   *journal.Journal
 	registry  *launcher.Registry
 	launcher  *launcher.Launcher
 	broker    *broker.Broker
@@ -131,7 +132,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.startTrust, s.startLauncher, s.startCertificates, s.startBroker, s.startJobsAndPlugins, s.startAPI, s.listen, s.startPlugins, s.ready,
+		s.startTrust, s.startLauncher, s.startCertificates, s.startBroker, s.startJobsAndPlugins, s.startAPI, s.listen, s.startPlugins, s.ready, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err
@@ -149,6 +150,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	if err != nil {
 		return err
 	}
+	s.journal = log
 	s.defer_(func(context.Context) error { return log.Close() })
 	machine, err := os.Hostname()
 	if err != nil {

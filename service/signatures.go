@@ -34,6 +34,9 @@ func (s *service) startTrust(context.Context, Options) error {
 	s.verifier = provenance.NewVerifier(provenance.Config{
 		Files: s.host.Files, System: s.host.System, PackageRoot: "/", Disputed: s.disputed,
 	}, trusted)
+	if unread := s.verifier.Unread(); unread != "" {
+		s.log.Warn("packages vouch for nothing", "reason", unread)
+	}
 	if !sources.Empty() {
 		s.signatures = s.verifier
 	}

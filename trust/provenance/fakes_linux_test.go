@@ -40,6 +40,15 @@ func (f *files) Protected(h *os.File) error {
 	return nil
 }
 
+func (f *files) LocateProtected(path string) (*os.File, error) {
+	h, err := os.Open(path)
+	if err == nil && f.writable[path] {
+		h.Close()
+		return nil, core.ErrNotProtected
+	}
+	return h, err
+}
+
 func (f *files) Locate(path string) (*os.File, error) { return os.Open(path) }
 
 func (f *files) Open(h *os.File) (*os.File, error) {

@@ -68,9 +68,30 @@ func NewVerifier(cfg Config, t *Trusted) *Verifier {
 	if cfg.PackageRoot != "" {
 		v.packages = packages.Open(packages.Config{
 			Root: cfg.PackageRoot, Keys: func() *openpgp.Keyring { return v.state.Load().trusted.OpenPGP }, Now: cfg.Now,
+			Open: v.record,
 		})
 	}
 	return v
+}
+
+// record opens a file of a package database. What anyone but an administrator
+// could have written is no evidence.
+func (v *Verifier) record(path string) (*os.File, error) {
+	handle, err := v.cfg.Files.LocateProtected(path)
+	if err != nil {
+		return nil, err
+	}
+	defer handle.Close()
+	return v.cfg.Files.Open(handle)
+}
+
+// Unread says in a sentence which package database of this machine cannot be
+// read, if there is one.
+func (v *Verifier) Unread() string {
+	if database, ok := v.packages.(*packages.Database); ok {
+		return database.Unread()
+	}
+	return ""
 }
 
 // Trust replaces whom the Verifier trusts, and forgets every verdict.

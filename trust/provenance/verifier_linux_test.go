@@ -80,6 +80,21 @@ func must(data []byte, err error) []byte {
 	return data
 }
 
+// What Debian installed Debian's records know; what users could have written
+// into them they do not.
+func TestPackagesOfThisMachine(t *testing.T) {
+	w := newWorld(t)
+	v := w.verifier(func(c *Config, _ *Trusted) { c.PackageRoot = "/" })
+	if p := w.provenance(v, "/usr/bin/id"); p.Rank() != core.RankRecorded || p.Evidence[0].Kind != core.KindDPKG {
+		t.Errorf("rank %s, %v", p.Rank(), kinds(p))
+	}
+	w.files.writable["/var/lib/dpkg/status"] = true
+	v = w.verifier(func(c *Config, _ *Trusted) { c.PackageRoot = "/" })
+	if p := w.provenance(v, "/usr/bin/id"); p.Rank() != core.RankNone {
+		t.Errorf("rank %s by records that users can write to", p.Rank())
+	}
+}
+
 // The private copy of a program has the program's bytes and nothing of what
 // lies beside it.
 func TestACopyHasTheAttributesOfItsOrigin(t *testing.T) {

@@ -42,7 +42,7 @@ func run(ctx context.Context, each time.Duration) error {
 			name, pkg := string(found[1]), "./"+filepath.Dir(path)
 			fmt.Printf("%s %s\n", pkg, name)
 			cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", each.String(),
-				"-fuzzminimizetime", "10x", pkg) // else files of many KiB are made smaller all the time
+				"-fuzzminimizetime", "5x", pkg) // else files of many KiB are made smaller all the time
 			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 			if err := cmd.Run(); err != nil {
 				return fmt.Errorf("%s %s: %w", pkg, name, err)

@@ -1,0 +1,64 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"kpm/platform"
+	"kpm/trust/identity"
+)
+
+// lastCheckpoint bounds the signature over the journal at the end. A real TPM
+// takes a fifth of a second.
+const lastCheckpoint = 2 * time.Second
+
+// startIdentity has the machine key sign the journal's head: now, at intervals,
+// and at the end. Nothing waits for it: a TPM takes seconds to make a key.
+func (s *service) startIdentity(context.Context, Options) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(s.app.Journal.Checkpoint)
+		defer ticker.Stop()
+		s.sign(ctx, ticker.C)
+	}()
+	s.defer_(func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+	return nil
+}
+
+func (s *service) sign(ctx context.Context, tick <-chan time.Time) {
+	for {
+		if err := s.checkpoint(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the journal cannot be signed; KeeperAdminCLI trust status says more", "error", err)
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.Background(), lastCheckpoint)
+			defer cancel()
+			if err := s.checkpoint(last); err != nil {
+				s.log.Error("the end of the journal is not signed", "error", err)
+			}
+			return
+		}
+	}
+}
+
+// checkpoint opens the key each time: trust rotate may have replaced it, and a
+// TPM that was away may be back.
+func (s *service) checkpoint(ctx context.Context) error {
+	key, err := identity.Open(ctx, identity.Config{
+		Dir: s.layout.Identity(), Keys: platform.Keys(), Device: s.app.TPMDevice, Store: s.app.KeyStore,
+		WriteAtomic: s.host.Files.WriteAtomic, Lock: s.host.Lock, Private: s.host.Private,
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.journal.Checkpoint(ctx, key.Signer()), key.Close())
+}
