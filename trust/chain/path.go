@@ -27,7 +27,7 @@ func (j *judgement) paths(leaf *x509.Certificate, others []*x509.Certificate) (p
 	for _, c := range j.roots {
 		roots.AddCert(j.readable(c))
 	}
-	for _, c := range others {
+	for _, c := range connected(j.roots, others) {
 		between.AddCert(j.readable(c))
 	}
 	usage := j.usage
@@ -47,6 +47,33 @@ func (j *judgement) paths(leaf *x509.Certificate, others []*x509.Certificate) (p
 		paths = append(paths, j.originals(path, leaf, others))
 	}
 	return paths, ""
+}
+
+// connected returns those of others that a root has issued, by way of others or
+// itself. No path goes through any other, and x509.Verify, which looks from the
+// leaf upwards, tries a hundred of them before it gives up.
+//
+// Attack: a signature brings dozens of certificates by the name of the leaf's
+// issuer, with the slowest keys there are. Each costs a verification that comes
+// to nothing, for every signature and time-stamp in a file, and a good chain is
+// not found behind them. Looking down from the roots it is trusted keys that
+// verify, and a name that no root has issued costs nothing.
+func connected(roots, others []*x509.Certificate) []*x509.Certificate {
+	var found []*x509.Certificate
+	for above := roots; len(above) > 0; {
+		var below, rest []*x509.Certificate
+		for _, c := range others {
+			if slices.ContainsFunc(above, func(issuer *x509.Certificate) bool {
+				return bytes.Equal(c.RawIssuer, issuer.RawSubject) && c.CheckSignatureFrom(issuer) == nil
+			}) {
+				below = append(below, c)
+			} else {
+				rest = append(rest, c)
+			}
+		}
+		found, above, others = append(found, below...), below, rest
+	}
+	return found
 }
 
 func within(t, first, last time.Time) time.Time {
