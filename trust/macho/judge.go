@@ -183,7 +183,7 @@ func (j *judgement) judgeSigner(signer *cms.Signer, others []*x509.Certificate, 
 	if j.sig.best.flags&flagAdHoc != 0 {
 		doubt("it calls itself signed by nobody (ad hoc)")
 	}
-	j.judgeTeam(leaf, doubt)
+	j.judgeTeam(verdict.Chain, doubt)
 	j.judgeDesignated(designated, verdict.Chain, others, doubt)
 }
 
@@ -195,9 +195,14 @@ var oidAppStore = asn1.ObjectIdentifier{1, 2, 840, 113635, 100, 6, 1, 9}
 // one. It is the leaf's organizational unit, except that Apple signs for the
 // teams whose programs it sells (the designated requirements that Apple's
 // codesign writes make the same exception).
-func (j *judgement) judgeTeam(leaf *x509.Certificate, doubt func(string)) {
+//
+// Attack: whoever made a certificate that is trusted by its thumbprint wrote
+// what it says of itself, the Mac App Store's mark too. It is the chain that
+// says who is Apple.
+func (j *judgement) judgeTeam(path []*x509.Certificate, doubt func(string)) {
+	leaf := path[0]
 	team, units := j.TeamID, leaf.Subject.OrganizationalUnit
-	store := slices.ContainsFunc(leaf.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidAppStore) })
+	store := len(path) > 1 && slices.ContainsFunc(leaf.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidAppStore) })
 	switch {
 	case team == "":
 	case len(units) == 1 && units[0] == team:
@@ -261,17 +266,28 @@ func (j *judgement) judgeDesignated(r *Requirement, path, others []*x509.Certifi
 	}
 }
 
+// maxExtended bounds the signatures that are checked to complete a chain.
+const maxExtended = 16
+
 // extend completes a chain that ends below its root, as one does that is
 // trusted by its leaf, by certificates that came along.
+//
+// Attack: sixty certificates of one name, each the issuer of another, with the
+// slowest keys there are: finding the way through them takes seconds.
 func extend(path, others []*x509.Certificate) []*x509.Certificate {
 	path = slices.Clone(path)
+	left := maxExtended
 	for range others {
 		top := path[len(path)-1]
 		if bytes.Equal(top.RawIssuer, top.RawSubject) {
 			break
 		}
 		i := slices.IndexFunc(others, func(c *x509.Certificate) bool {
-			return bytes.Equal(c.RawSubject, top.RawIssuer) && !slices.ContainsFunc(path, c.Equal) && top.CheckSignatureFrom(c) == nil
+			if !bytes.Equal(c.RawSubject, top.RawIssuer) || slices.ContainsFunc(path, c.Equal) {
+				return false
+			}
+			left--
+			return left >= 0 && top.CheckSignatureFrom(c) == nil
 		})
 		if i < 0 {
 			break
