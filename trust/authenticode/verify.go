@@ -67,6 +67,11 @@ func (s *subject) evidence(ctx context.Context, a *chain.Anchors, more []crypto.
 	}
 	var evidence []core.Evidence
 	for _, m := range messages {
+		// Attack: a small file with as many signatures and certificates as there
+		// may be, which take longer than whoever asked is ready to wait.
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		m.judge(s, file, a)
 		evidence = append(evidence, m.evidence)
 	}
