@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/wire"
+	"kpm/launcher/journal"
 	"kpm/settings"
 	"kpm/trust/provenance"
 )
@@ -117,10 +119,15 @@ func (s *service) readProtected(path string) ([]byte, error) {
 	return data, err
 }
 
-// disputed records that the operating system and we differ about a file.
+// disputed records that the operating system and we differ about a file. No
+// verdict waits for the disk: it is none to trust either way.
 func (s *service) disputed(path string, ours, theirs core.Evidence) {
-	s.log.Error("the operating system and our own check differ about a signature: neither is believed",
-		"file", path, "ours", ours.Standing, "reason", ours.Reason, "system", theirs.Standing, "systemReason", theirs.Reason)
+	what := fmt.Sprintf("the operating system says %s (%s), our own check %s (%s)", theirs.Standing, theirs.Reason, ours.Standing, ours.Reason)
+	s.log.Error("a signature is disputed", "file", path, "dispute", what)
+	err := s.journal.Append(journal.Record{Type: journal.Disputed, Program: &core.Executable{Path: path}, Message: wire.Printable(what)})
+	if err != nil {
+		s.log.Error("a disputed signature is not recorded", "file", path, "error", err)
+	}
 }
 
 // gate keeps programs out of the service that nobody vouches for ("Trust" of

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/launcher/journal"
 	"kpm/platform"
 	"kpm/settings"
 	"kpm/trust/provenance"
@@ -119,6 +120,32 @@ func TestWhatSaysWhomToTrustMustBeAnAdministrators(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestADisputeIsRecorded(t *testing.T) {
+	s, _, log := trusting(t)
+	var err error
+	s.journal, _, err = journal.Open(journal.Config{AuditDir: s.layout.Audit(), StateDir: s.layout.State(), WriteAtomic: s.host.Files.WriteAtomic})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.disputed("/opt/tool.exe", core.Evidence{Standing: core.Trusted, Reason: "fine"}, core.Evidence{Standing: core.Broken, Reason: "changed"})
+	if err := s.journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	err = journal.Tail(t.Context(), s.layout.Audit(), 100, false, func(_ []byte, r journal.Record) error {
+		if r.Type == journal.Disputed {
+			found = append(found, r.Program.Path+": "+r.Message)
+		}
+		return nil
+	})
+	if err != nil || len(found) != 1 || found[0] != "/opt/tool.exe: the operating system says broken (changed), our own check trusted (fine)" {
+		t.Errorf("recorded %q, %v", found, err)
+	}
+	if !log.has("/opt/tool.exe") {
+		t.Error("the log does not name the file")
 	}
 }
 

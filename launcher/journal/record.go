@@ -21,6 +21,9 @@ const (
 	Stop    Type = "stop"    // the service closed it in good order
 	// Checkpoint says that a key of this machine has signed what came before.
 	Checkpoint Type = "checkpoint"
+	// Disputed says that the operating system and this service differ about
+	// the signature of a file: neither is believed.
+	Disputed Type = "disputed"
 
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
@@ -42,7 +45,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed:
 		return true
 	}
 	return false
