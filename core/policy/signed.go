@@ -33,6 +33,10 @@ const (
 	bySubject                     // a name
 )
 
+// shortKeyID is the size of the key ids in file signatures of IMA, in digits: 32
+// bits, which whoever makes a certificate chooses as they like.
+const shortKeyID = 8
+
 // match says how the signers of a program meet the filter. A name alone is
 // enough to restrict and too little to grant: any CA gives it to whoever asks
 // (CVE-2020-12614). Without a look at signatures nothing is known, and the
@@ -66,6 +70,9 @@ func (e *signerEntry) match(s *core.Signer) strength {
 		met = e.text == s.SPKI
 	case byKey:
 		met = e.text == s.KeyID
+		if met && len(e.text) <= shortKeyID {
+			return restricts
+		}
 	case byTeam:
 		met = e.text == s.TeamID
 	case byAuthority:
@@ -96,8 +103,11 @@ func (c *compiler) compileSigned(p *Policy) (f signed) {
 			f.open = true
 			continue
 		}
-		if e.kind == bySubject {
+		switch {
+		case e.kind == bySubject:
 			c.note(p, c.path, "a signer by name alone", "a certificate, a key, or a CA", "the entry restricts and never grants: others can have the same name")
+		case e.kind == byKey && len(e.text) <= shortKeyID:
+			c.note(p, c.path, "a key by 32 bits of its id", "spki:HEX, the whole key", "the entry restricts and never grants: others can have the same id")
 		}
 		f.entries = append(f.entries, e)
 	}
@@ -108,13 +118,6 @@ func signerEntryOf(entry string) (signerEntry, bool) {
 	if entry == "*" {
 		return signerEntry{kind: bySigned}, true
 	}
-	digest := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(entry)) // as people paste it
-	switch {
-	case isHex(digest, 40):
-		return signerEntry{bySHA1, digest}, true
-	case isHex(digest, 64):
-		return signerEntry{bySHA256, digest}, true
-	}
 	kind, text, _ := strings.Cut(entry, ":")
 	text = strings.TrimSpace(text)
 	folded := strings.ToLower(text)
@@ -122,13 +125,25 @@ func signerEntryOf(entry string) (signerEntry, bool) {
 	case "spki":
 		return signerEntry{bySPKI, folded}, isHex(folded, 64)
 	case "ca":
-		return signerEntry{byAuthority, folded}, isHex(folded, 64)
+		if !strings.Contains(text, ":") { // else a thumbprint's first two digits
+			return signerEntry{byAuthority, folded}, isHex(folded, 64)
+		}
 	case "key":
-		return signerEntry{byKey, folded}, len(folded) >= 8 && isHex(folded, len(folded))
+		return signerEntry{byKey, folded}, len(folded) >= shortKeyID && isHex(folded, len(folded))
 	case "team":
 		return signerEntry{byTeam, text}, core.ValidName(text)
 	case "subject":
 		return signerEntry{bySubject, text}, text != ""
+	}
+	// A thumbprint as people paste it, with colons. It comes last: with the "ca"
+	// of "ca:" a key that is two digits short would be one, which meets nothing
+	// and restricts nobody.
+	digest := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(entry))
+	switch {
+	case isHex(digest, 40):
+		return signerEntry{bySHA1, digest}, true
+	case isHex(digest, 64):
+		return signerEntry{bySHA256, digest}, true
 	}
 	return signerEntry{}, false
 }

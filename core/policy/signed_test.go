@@ -54,6 +54,14 @@ func TestSignedFilter(t *testing.T) {
 		{"an unknown kind", filter(`"issuer:Contoso"`), contoso, false, true},
 		{"a digest that is too short", filter(`"spki:a3a3"`), contoso, false, true},
 		{"one entry that cannot be read", filter(`"` + leafSHA1 + `", "?"`), contoso, false, true},
+		// Attack (one kind of hex taken for another): with its prefix, two digits
+		// short, the key of a CA is as long as a thumbprint.
+		{"a CA, two digits short", filter(`"ca:` + caSPKI[2:] + `"`), contoso, false, true},
+		{"a CA's SHA-1, two digits short", filter(`"ca:` + leafSHA1[2:] + `"`), contoso, false, true},
+		{"a thumbprint that begins with ca", filter(`"CA:` + strings.TrimSuffix(strings.Repeat("A1:", 19), ":") + `"`), signedBy(core.Signer{SHA1: "ca" + leafSHA1[2:]}), true, true},
+		// Attack: another trusted signer of files has a certificate made with
+		// the same 32 bits of key id.
+		{"a short key id", filter(`"key:0f0f0f0f"`), signedBy(core.Signer{KeyID: "0f0f0f0f", SPKI: other}), false, true},
 		{"no entries", filter(``), signedBy(), true, true},
 	})
 }
