@@ -69,7 +69,7 @@ or the answer could not be had.`,
 	cmd.PersistentFlags().StringVar(&o.root, "root", "", "agent root")
 	e := endpoint{options: &o}
 	e.flags(cmd)
-	cmd.AddCommand(auditCommand(&o))
+	cmd.AddCommand(auditCommand(&o), trustCommand(&o))
 	cmd.AddCommand(apiCommands(&e)...)
 	return cmd
 }
