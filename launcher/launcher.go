@@ -76,7 +76,8 @@ type Launcher struct {
 	digests *digests
 	copies  budget
 	quota   *quota
-	turns   *turns
+	turns   *turns // at the policy plugin
+	judging *turns // at signatures
 
 	mu         sync.Mutex
 	active     map[core.RequestID]*elevation
@@ -111,7 +112,8 @@ func New(cfg Config) (*Launcher, error) {
 		digests: newDigests(),
 		copies:  budget{perUser: map[core.UserID]int64{}},
 		quota:   newQuota(cfg.Journal.Capacity()),
-		turns:   newTurns(),
+		turns:   newTurns(maxAsked, maxUserAsked),
+		judging: newTurns(maxJudged, maxUserJudged),
 		active:  map[core.RequestID]*elevation{},
 		stuck:   map[core.ProcessID]func(){},
 		detach:  make(chan struct{}),

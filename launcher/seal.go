@@ -190,7 +190,7 @@ func (l *Launcher) fix(ctx context.Context, s *sealed, handle *os.File) (err err
 		return err
 	}
 	exe.SHA256, exe.Interpreter = found.sha256, found.interpreter
-	if err := l.sign(ctx, exe, s.handle, origin); err != nil {
+	if err := l.sign(ctx, s.subject.Caller.User, exe, s.handle, origin); err != nil {
 		return err
 	}
 	if exe.Interpreter == "" {
@@ -202,10 +202,15 @@ func (l *Launcher) fix(ctx context.Context, s *sealed, handle *os.File) (err err
 
 // sign fills in who vouches for the bytes that will run. What lies beside the
 // bytes, attributes and packages, is the original's.
-func (l *Launcher) sign(ctx context.Context, exe *core.Executable, handle, origin *os.File) error {
+func (l *Launcher) sign(ctx context.Context, user core.UserID, exe *core.Executable, handle, origin *os.File) error {
 	if l.cfg.Signatures == nil {
 		return nil
 	}
+	judged, err := l.judging.take(ctx, user, 1)
+	if err != nil {
+		return refuse(door.CodeUnavailable, "other programs of yours are being looked at: try again")
+	}
+	defer judged()
 	file, err := l.cfg.Files.Open(handle)
 	if err != nil {
 		return err

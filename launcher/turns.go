@@ -17,25 +17,36 @@ const (
 	maxUserAsked = 1 << 20
 )
 
+// Bounds of the programs whose signatures are judged at once, of all users and
+// of one. Attack: a user asks to run thirty small files with as much in their
+// signatures as a reader takes; each is worth a hundred megabytes of memory and
+// seconds of a processor, before policy has been asked.
+const (
+	maxJudged     = 8
+	maxUserJudged = 1
+)
+
 // turns lets questions pass as long as there is room for them; the others wait.
 type turns struct {
+	all, one int // room for all users, and for one
+
 	mu      sync.Mutex
 	total   int
 	perUser map[core.UserID]int
 	changed chan struct{} // closed and replaced when there is more room
 }
 
-func newTurns() *turns {
-	return &turns{perUser: map[core.UserID]int{}, changed: make(chan struct{})}
+func newTurns(all, one int) *turns {
+	return &turns{all: all, one: one, perUser: map[core.UserID]int{}, changed: make(chan struct{})}
 }
 
-// take waits for room for a question of n bytes. done gives it back and may be
+// take waits for room for a question of size n. done gives it back and may be
 // called more than once. The error is ctx's.
 func (t *turns) take(ctx context.Context, user core.UserID, n int) (done func(), err error) {
-	n = min(n, maxUserAsked)
+	n = min(n, t.one)
 	for {
 		t.mu.Lock()
-		if t.total+n <= maxAsked && t.perUser[user]+n <= maxUserAsked {
+		if t.total+n <= t.all && t.perUser[user]+n <= t.one {
 			t.total += n
 			t.perUser[user] += n
 			t.mu.Unlock()

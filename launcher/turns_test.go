@@ -14,7 +14,7 @@ import (
 
 func TestQuestionsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		turns := newTurns(maxAsked, maxUserAsked)
 		take := func(user core.UserID, n int) func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()

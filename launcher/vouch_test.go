@@ -110,3 +110,37 @@ func TestTheGateKeepsProgramsOutOfTheService(t *testing.T) {
 	}
 	w.launch.last().process.exit(core.ExitStatus{})
 }
+
+// Attack: what takes long to judge is asked for many times at once. The caller's
+// other requests wait, and nobody else's do.
+func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *world, c *Config) { c.Signatures = &signatures{} })
+		done, err := w.judging.take(t.Context(), "1000", maxUserJudged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting := w.begin(w.knock("tool"))
+		other := w.knock("tool")
+		other.Peer.User = "0"
+		v := w.elevate(other)
+		v.answer(core.Deny)
+		v.refused()
+		done()
+		waiting.asked = <-w.bus.asks
+		waiting.id = waiting.asked.RequestID
+		waiting.answer(core.Deny)
+		waiting.refused()
+
+		if done, err = w.judging.take(t.Context(), "1000", maxUserJudged); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.begin(w.knock("tool")).refused(); r.Code != door.CodeUnavailable {
+			t.Errorf("whose turn does not come: %+v", r)
+		}
+		done()
+		if w.judging.total != 0 {
+			t.Errorf("%d places are left", w.judging.total)
+		}
+	})
+}

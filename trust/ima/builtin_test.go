@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"os"
 	"path/filepath"
 	"testing"
@@ -91,6 +93,13 @@ func TestNoManipulatedBuiltinSignatureIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	large, err := trusttest.Issue("large", x509.Certificate{
+		Subject: s.good.Certificate.Subject, NotBefore: s.good.Certificate.NotBefore, NotAfter: s.good.Certificate.NotAfter,
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: make([]byte, 17000)}},
+	}, s.stranger.Key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name    string
 		content []byte
@@ -110,6 +119,7 @@ func TestNoManipulatedBuiltinSignatureIsAccepted(t *testing.T) {
 		{"cut", content, enabled(t, content, der[:len(der)-1]), core.Broken},
 		{"longer", content, enabled(t, content, append(bytes.Clone(der), 0)), core.Broken},
 		{"too long", content, enabled(t, content, append(bytes.Clone(der), make([]byte, 17000)...)), core.Broken},
+		{"longer than the kernel takes", content, enabled(t, content, opensslSign(t, content, large, "-noattr")), core.Broken},
 		{"huge length", content, enabled(t, content, []byte{0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 6}), core.Broken},
 		{"no end", content, enabled(t, content, bytes.Repeat([]byte{0x30, 0x80}, 4000)), core.Broken},
 		{"two signers", content, enabled(t, content, opensslSign(t, content, s.good, "-noattr", "-nocerts", "-signer", s.ec.Files(t).Cert, "-inkey", s.ec.Files(t).Key)), core.Broken},

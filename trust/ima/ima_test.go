@@ -155,6 +155,8 @@ func TestADigestVouchesForNothing(t *testing.T) {
 		{"digest changed", content, flipped(digestLabel(t, content, "sha256"), 20), core.Broken},
 		{"digest cut", content, digestLabel(t, content, "sha256")[:33], core.Broken},
 		{"digest longer", content, append(digestLabel(t, content, "sha256"), 0), core.Broken},
+		{"RIPEMD-160", content, append([]byte{4, 3}, make([]byte, 20)...), core.Untrusted},
+		{"RIPEMD-160, cut", content, append([]byte{4, 3}, make([]byte, 19)...), core.Broken},
 		{"no digest", content, []byte{4, 4}, core.Broken},
 		{"no such algorithm", content, append([]byte{4, 99}, make([]byte, 32)...), core.Broken},
 		{"MD5", content, append([]byte{1}, make([]byte, 16)...), core.Untrusted},

@@ -103,6 +103,9 @@ func TestNoManipulatedIMASignatureOverFsVerityIsAccepted(t *testing.T) {
 		change(&v)
 		return &v
 	}
+	// Attack: a file that is struct fsverity_descriptor of another one has been
+	// signed, which is the same as that other one's fs-verity digest.
+	raw := []byte(run(t, "openssl", "pkeyutl", "-sign", "-inkey", s.good.Files(t).Key, "-pkeyopt", "digest:sha256", "-in", write(t, plain.Digest)))
 	for _, c := range []struct {
 		name    string
 		content []byte
@@ -125,6 +128,8 @@ func TestNoManipulatedIMASignatureOverFsVerityIsAccepted(t *testing.T) {
 		{"a huge salt", content, label, other(func(v *core.Verity) { v.Salt = make([]byte, 1<<20) }), core.Broken},
 		{"a kernel that tells no parameters", content, label, other(func(v *core.Verity) { v.BlockSize = 0 }), core.Untrusted},
 		{"version 2", content, join([]byte{6, 2}, label[2:]), nil, core.Broken},
+		{"version 2, over the digest itself", content, header(s.good, 6, 2, 4, raw), nil, core.Broken},
+		{"version 3, over the digest itself", content, header(s.good, 6, 3, 4, raw), nil, core.Broken},
 		{"an IMA signature instead", content, join([]byte{6, 3}, evmctlIMA(t, content, s.good, "sha256")[2:]), nil, core.Broken},
 		{"an algorithm that fs-verity does not use", content, join([]byte{6, 3, 5}, label[3:]), nil, core.Broken},
 		{"the other algorithm", content, join([]byte{6, 3, 6}, label[3:]), nil, core.Broken},
