@@ -28,8 +28,12 @@ func (f *files) Inspect(h *os.File) (core.FileInfo, error) {
 	if err != nil {
 		return core.FileInfo{}, err
 	}
+	path, err := filepath.EvalSymlinks(h.Name()) // the object's own
+	if err != nil {
+		return core.FileInfo{}, err
+	}
 	st := info.Sys().(*syscall.Stat_t)
-	return core.FileInfo{Path: h.Name(), Device: st.Dev, Inode: st.Ino, Size: st.Size, Regular: info.Mode().IsRegular(),
+	return core.FileInfo{Path: path, Device: st.Dev, Inode: st.Ino, Size: st.Size, Regular: info.Mode().IsRegular(),
 		Change: time.Unix(st.Ctim.Unix())}, nil
 }
 

@@ -121,6 +121,16 @@ func (v *Verifier) sidecar(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer handle.Close()
+	// Attack (CVE-2025-46717): the signature is a link to where only the service
+	// may look, and what comes of it tells whether there is a file. So a link
+	// counts as none, wherever it leads.
+	info, err := v.cfg.Files.Inspect(handle)
+	if err == nil && info.Path != path {
+		err = os.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
 	file, err := v.cfg.Files.Open(handle)
 	if err != nil {
 		return nil, err

@@ -95,6 +95,38 @@ func TestPackagesOfThisMachine(t *testing.T) {
 	}
 }
 
+// Attack (CVE-2025-46717): the service looks where the caller may not, and the
+// verdict on the caller's own signed program tells what it saw there.
+func TestLinksBesideAFileTellNothing(t *testing.T) {
+	w := newWorld(t)
+	keys, err := openpgp.ReadKeyring(bytes.NewReader(func() []byte {
+		gpg := gpgtest.New(t)
+		return gpg.Export(gpg.Generate("Releases <r@example.org>", "ed25519", "sign", "1y"))
+	}()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := w.verifier(func(_ *Config, tr *Trusted) { tr.OpenPGP = keys })
+	program := w.signedImage(trusttest.Good)
+	secret := w.write("secret", []byte("no signature"))
+	w.files.writable[program] = true // so that nothing is remembered
+	for _, there := range []bool{true, false} {
+		if !there {
+			secret += " that is not there"
+		}
+		if err := os.Symlink(secret, program+".sig"); err != nil {
+			t.Fatal(err)
+		}
+		p := w.provenance(v, program)
+		if diff := cmp.Diff([]string{"authenticode trusted"}, kinds(p)); diff != "" {
+			t.Errorf("there %v: %s", there, diff)
+		}
+		if err := os.Remove(program + ".sig"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The private copy of a program has the program's bytes and nothing of what
 // lies beside it.
 func TestACopyHasTheAttributesOfItsOrigin(t *testing.T) {
