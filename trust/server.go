@@ -211,9 +211,9 @@ func (s *ServerCertificate) note(err error) {
 	if err != nil {
 		fault, s.failed = err.Error(), time.Now()
 	}
-	switch {
-	case fault == s.fault:
-	case fault == "":
+	switch fault {
+	case s.fault:
+	case "":
 		s.cfg.Log.Info("TLS certificate: the fault is mended", "fault", s.fault)
 	default:
 		instead := "HTTPS and MQTT over TLS wait for it; the local sockets serve"
