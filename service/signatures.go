@@ -62,7 +62,9 @@ func (s *service) startTrust(context.Context, Options) error {
 }
 
 // watchTrust looks at every tick whether a source has changed, and reads them
-// again. What cannot be read leaves the last good ones in force.
+// again. What cannot be read leaves the last good ones in force, and is tried
+// again at every tick: a fault that passes must not keep a new revocation list
+// out for good.
 func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, seen []core.FileInfo, tick <-chan time.Time) {
 	for {
 		select {
@@ -74,12 +76,12 @@ func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, se
 		if slices.Equal(now, seen) {
 			continue
 		}
-		seen = now
 		trusted, err := sources.Load(s.readProtected, time.Now)
 		if err != nil {
 			s.log.Error("whom to trust has changed and cannot be read; the last good state stays in force", "error", err)
 			continue
 		}
+		seen = now
 		s.verifier.Trust(trusted)
 		s.log.Info("whom to trust has changed and is in force")
 	}

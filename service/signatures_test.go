@@ -95,7 +95,19 @@ func TestWhomToTrustIsReadAgainWhenItChanges(t *testing.T) {
 	if log.has("is in force\n") {
 		t.Error("nonsense is in force")
 	}
+	// Good, where it must not be believed, and then, unchanged, where it may.
+	mode := func(perm os.FileMode) {
+		if err := os.Chmod(root, perm); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mode(0o777)
 	replace(t, root, "ca.pem", trusttest.PEM(trusttest.New(t).Get(trusttest.ECRoot).Certificate))
+	look()
+	if log.has("has changed and is in force") {
+		t.Error("what anybody can replace is in force")
+	}
+	mode(0o755)
 	look()
 	if !log.has("has changed and is in force") {
 		t.Errorf("the new root is not in force: %s", &log.text)
