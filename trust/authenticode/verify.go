@@ -22,6 +22,7 @@ import (
 // An error means that the bytes could not be read; whatever is wrong with a
 // signature is Broken evidence.
 func Verify(ctx context.Context, r io.ReaderAt, size int64, a *chain.Anchors, catalogs ...*Catalog) (format string, evidence []core.Evidence, err error) {
+	r = impatient{ctx, r}
 	s, err := open(r, size)
 	if err != nil || s == nil && len(catalogs) == 0 {
 		return "", nil, err
@@ -46,6 +47,22 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, a *chain.Anchors, ca
 		}
 	}
 	return format, evidence, nil
+}
+
+// impatient is a file that can no longer be read once ctx ends.
+//
+// Attack: a package whose tables are all there is to it, two million sectors to
+// be read one by one before there is anything to hash.
+type impatient struct {
+	ctx context.Context
+	io.ReaderAt
+}
+
+func (r impatient) ReadAt(p []byte, off int64) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.ReaderAt.ReadAt(p, off)
 }
 
 // evidence judges the signatures of s itself, and makes more digests while it
