@@ -67,7 +67,10 @@ const (
 	KindOpenPGP      = "openpgp"   // detached
 	KindDPKG         = "dpkg"
 	KindRPM          = "rpm"
-	KindSystem       = "system" // the operating system's own answer: WinVerifyTrust, codesign
+	KindSystem       = "system" // the operating system's own answer about what the file carries: WinVerifyTrust, codesign
+	// KindSystemCatalog is its answer about a catalog of its own that lists the
+	// file, which an administrator has installed.
+	KindSystemCatalog = "system-catalog"
 )
 
 // Outcomes of a Check.

@@ -24,7 +24,8 @@ type System interface {
 	// Node returns what EVM binds a signature to beside the attributes, or
 	// errors.ErrUnsupported.
 	Node(f *os.File) (core.Node, error)
-	// Verdict returns the system's own answer, of Kind core.KindSystem, or
+	// Verdict returns the system's own answer, of Kind core.KindSystem or
+	// core.KindSystemCatalog, or
 	// core.ErrNoAttribute if it knows of no signature.
 	Verdict(ctx context.Context, f *os.File) (core.Evidence, error)
 }

@@ -49,17 +49,17 @@ func verdict(_ context.Context, f *os.File) (core.Evidence, error) {
 	if err != nil {
 		return core.Evidence{}, fmt.Errorf("windows: verdict: %w", err)
 	}
-	detail := "signature within the file"
+	kind, detail := core.KindSystem, "signature within the file"
 	code := verifyFile(windows.Handle(f.Fd()), path)
 	if unsigned(code) {
 		listed, found := verifyCatalog(windows.Handle(f.Fd()), path)
 		if !found {
 			return core.Evidence{}, fmt.Errorf("windows: verdict: %w", core.ErrNoAttribute)
 		}
-		code, detail = listed, "catalog of this machine"
+		code, kind, detail = listed, core.KindSystemCatalog, "catalog of this machine"
 	}
 	runtime.KeepAlive(f)
-	e := core.Evidence{Kind: core.KindSystem, Rank: core.RankSigned, Checks: []core.Check{
+	e := core.Evidence{Kind: kind, Rank: core.RankSigned, Checks: []core.Check{
 		{Name: "WinVerifyTrust", Outcome: core.Failed, Detail: fmt.Sprintf("%s, 0x%08X", detail, uint32(code))},
 		{Name: "revocation", Outcome: core.NotChecked, Detail: "what Windows has not cached is not fetched"},
 	}}

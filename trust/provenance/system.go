@@ -10,7 +10,7 @@ import (
 )
 
 // askSystem takes the operating system's own answer, and holds it against
-// ours. Both have to trust an embedded signature; that one calls broken what
+// ours. Both have to trust a signature that the file carries; that one calls broken what
 // the other does not is a dispute, and then nothing about the file is believed.
 // Attack: a file that one parser reads as signed and the other, which then runs
 // it, as something else (MS13-098).
@@ -47,7 +47,10 @@ func reconcile(p *core.Provenance, theirs core.Evidence) (disputed *core.Evidenc
 		}
 		trusted = trusted || ours.Standing == core.Trusted
 	}
-	if theirs.Standing == core.Trusted && embedded && !trusted {
+	// Attack: a signature of a kind that only the operating system reads (MSIX,
+	// documents, attributes on macOS), by somebody with a certificate of any CA
+	// in the world. The system trusts them all; here nobody has named them.
+	if theirs.Standing == core.Trusted && !trusted && (embedded || theirs.Kind != core.KindSystemCatalog) {
 		theirs.Standing, theirs.Reason = core.Untrusted, "the operating system trusts it, and our own check does not"
 	}
 	p.Evidence = append(p.Evidence, theirs)

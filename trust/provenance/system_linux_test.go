@@ -11,29 +11,34 @@ import (
 // believed.
 func TestTheSystemAndOurOwnCheck(t *testing.T) {
 	const none = core.Standing(255)
+	const within, listed = core.KindSystem, core.KindSystemCatalog
 	for _, c := range []struct {
 		name         string
+		kind         string
 		ours, theirs core.Standing
 		rank         core.Rank
 		disputed     bool
 	}{
-		{"both trust it", core.Trusted, core.Trusted, core.RankSigned, false},
-		{"only we do", core.Trusted, core.Untrusted, core.RankNone, false},
-		{"only the system does", core.Untrusted, core.Trusted, core.RankNone, false},
-		{"neither does", core.Untrusted, core.Untrusted, core.RankNone, false},
-		{"both call it broken", core.Broken, core.Broken, core.RankNone, false},
-		{"the system calls broken what we trust", core.Trusted, core.Broken, core.RankNone, true},
-		{"the system calls broken what we do not know", core.Untrusted, core.Broken, core.RankNone, true},
-		{"we call broken what the system trusts", core.Broken, core.Trusted, core.RankNone, true},
-		{"we call broken what the system does not know", core.Broken, core.Untrusted, core.RankNone, true},
-		{"a catalog of the system's", none, core.Trusted, core.RankSigned, false},
-		{"a catalog that it does not trust", none, core.Untrusted, core.RankNone, false},
+		{"both trust it", within, core.Trusted, core.Trusted, core.RankSigned, false},
+		{"only we do", within, core.Trusted, core.Untrusted, core.RankNone, false},
+		{"only the system does", within, core.Untrusted, core.Trusted, core.RankNone, false},
+		{"neither does", within, core.Untrusted, core.Untrusted, core.RankNone, false},
+		{"both call it broken", within, core.Broken, core.Broken, core.RankNone, false},
+		{"the system calls broken what we trust", within, core.Trusted, core.Broken, core.RankNone, true},
+		{"the system calls broken what we do not know", within, core.Untrusted, core.Broken, core.RankNone, true},
+		{"we call broken what the system trusts", within, core.Broken, core.Trusted, core.RankNone, true},
+		{"we call broken what the system does not know", within, core.Broken, core.Untrusted, core.RankNone, true},
+		{"a catalog of the system's", listed, none, core.Trusted, core.RankSigned, false},
+		{"a catalog that it does not trust", listed, none, core.Untrusted, core.RankNone, false},
+		{"a catalog does not make up for a stranger's signature", listed, core.Untrusted, core.Trusted, core.RankNone, false},
+		// Attack: anyone's certificate, and a format that only the system reads.
+		{"a signature that we cannot read", within, none, core.Trusted, core.RankNone, false},
 	} {
 		var p core.Provenance
 		if c.ours != none {
 			p.Evidence = []core.Evidence{{Kind: core.KindAuthenticode, Rank: core.RankSigned, Standing: c.ours}}
 		}
-		disputed := reconcile(&p, core.Evidence{Kind: core.KindSystem, Rank: core.RankSigned, Standing: c.theirs})
+		disputed := reconcile(&p, core.Evidence{Kind: c.kind, Rank: core.RankSigned, Standing: c.theirs})
 		if p.Rank() != c.rank || (disputed != nil) != c.disputed {
 			t.Errorf("%s: rank %s, disputed %v", c.name, p.Rank(), disputed != nil)
 		}
