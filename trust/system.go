@@ -25,7 +25,7 @@ type System interface {
 	// errors.ErrUnsupported.
 	Node(f *os.File) (core.Node, error)
 	// Verdict returns the system's own answer, of Kind core.KindSystem or
-	// core.KindSystemCatalog, or
-	// core.ErrNoAttribute if it knows of no signature.
+	// core.KindSystemCatalog, or core.ErrNoAttribute if it knows of no
+	// signature.
 	Verdict(ctx context.Context, f *os.File) (core.Evidence, error)
 }
