@@ -23,7 +23,7 @@ var ErrNoTPM = errors.New("no TPM 2.0")
 type KeyStore interface {
 	// OpenTPM connects to the TPM 2.0 at device: a character device or a local
 	// socket, by its absolute path, or "tcp:" and a loopback address with port,
-	// as in "tcp:127.0.0.1:2321". Empty is the machine's own, and an error that
+	// as in "tcp:127.0.0.1:321". Empty is the machine's own, and an error that
 	// wraps ErrNoTPM if there is none. A path that someone other than an
 	// administrator could replace is ErrNotProtected.
 	OpenTPM(device string) (TPM, error)

@@ -24,13 +24,20 @@ type socket struct{ network, address string }
 // DialUnix returns the TPM behind the local socket at path.
 func DialUnix(path string) core.TPM { return socket{"unix", path} }
 
+// userPorts is where the ports begin that anyone may listen at (ip(7),
+// ip_unprivileged_port_start).
+const userPorts = 1024
+
 // DialTCP returns the TPM at "tcp:ADDRESS:PORT". The address is a loopback one:
-// a TPM elsewhere keeps no secret of this machine.
+// a TPM elsewhere keeps no secret of this machine. The port is one below 1024.
+//
+// Attack: a user listens at the port before the TPM does. Whoever answers on the
+// first day is believed, and has the machine key then.
 func DialTCP(device string) (core.TPM, error) {
 	given, ok := strings.CutPrefix(device, "tcp:")
 	address, err := netip.ParseAddrPort(given)
-	if !ok || err != nil || !address.Addr().IsLoopback() {
-		return nil, fmt.Errorf("tpm: %q, expected tcp:ADDRESS:PORT with a loopback address, as in tcp:127.0.0.1:2321", device)
+	if !ok || err != nil || !address.Addr().IsLoopback() || address.Port() == 0 || address.Port() >= userPorts {
+		return nil, fmt.Errorf("tpm: %q, expected tcp:ADDRESS:PORT with a loopback address and a port below %d, as in tcp:127.0.0.1:321", device, userPorts)
 	}
 	return socket{"tcp", given}, nil
 }

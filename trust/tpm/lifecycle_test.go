@@ -194,8 +194,8 @@ func TestPathsThatLeadToNoTPM(t *testing.T) {
 	}
 	keys := platform.Keys()
 	for name, device := range map[string]string{
-		"relative": "tpmrm0", "a file": file, "a directory": dir, "tcp to elsewhere": "tcp:192.0.2.1:2321",
-		"tcp by name": "tcp:localhost:2321", "tcp without port": "tcp:127.0.0.1", "not there": filepath.Join(dir, "none"),
+		"relative": "tpmrm0", "a file": file, "a directory": dir, "tcp to elsewhere": "tcp:192.0.2.1:321",
+		"tcp by name": "tcp:localhost:321", "tcp where users listen": "tcp:127.0.0.1:2321", "tcp without port": "tcp:127.0.0.1", "not there": filepath.Join(dir, "none"),
 	} {
 		if conn, err := keys.OpenTPM(device); err == nil || errors.Is(err, core.ErrNoTPM) {
 			t.Errorf("%s: %v, %v", name, conn, err)
