@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,6 +69,7 @@ type service struct {
 	http, https, mqtt *port
 	started           time.Time
 	isReady           atomic.Bool
+	advertising       sync.Mutex
 
 	// stops are undone in reverse by stop.
 	stops []func(context.Context) error
