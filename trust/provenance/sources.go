@@ -64,6 +64,7 @@ func (s Sources) Load(read func(path string) ([]byte, error), now func() time.Ti
 		anchors.RevocationLists = append(anchors.RevocationLists, l.revocations(path)...)
 	}
 	t := &Trusted{Anchors: anchors, FileKeys: ima.NewKeys(l.certificates("Trust:FileCertificates", s.FileCertificates))}
+	t.FileKeys.Now = now
 	t.OpenPGP = l.keyring(s.OpenPGPKeys)
 	for _, path := range s.Catalogs {
 		t.Catalogs = append(t.Catalogs, l.catalog(path, anchors))
