@@ -135,6 +135,7 @@ func reopen(fd int, name string, flags int) (*os.File, error) {
 // node is what statx says about an object, from the kernel's own memory.
 type node struct {
 	dev, ino, mountID uint64
+	uniqueMount       bool // mountID is never used again; older kernels know none such
 	mode              uint16
 	uid, gid          uint32
 	links             uint32
@@ -149,25 +150,35 @@ func (n node) link() bool    { return n.mode&unix.S_IFMT == unix.S_IFLNK }
 // stat describes fd. AT_STATX_DONT_SYNC keeps FUSE daemons and file servers
 // out of it.
 func stat(fd int) (node, error) {
-	const want = unix.STATX_BASIC_STATS | unix.STATX_MNT_ID
 	var st unix.Statx_t
-	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, want, &st); err != nil {
+	if err := statx(fd, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID|unix.STATX_MNT_ID_UNIQUE, &st); err != nil {
 		return node{}, err
 	}
-	if st.Mask&unix.STATX_MNT_ID == 0 {
+	if st.Mask&(unix.STATX_MNT_ID|unix.STATX_MNT_ID_UNIQUE) == 0 {
 		return node{}, errors.New("the kernel does not tell mounts apart; 5.8 or later is needed")
 	}
 	return node{
 		dev:     unix.Mkdev(st.Dev_major, st.Dev_minor),
 		ino:     st.Ino,
-		mountID: st.Mnt_id,
-		mode:    st.Mode,
-		uid:     st.Uid,
-		gid:     st.Gid,
-		links:   st.Nlink,
-		size:    int64(st.Size),
-		change:  time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)),
+		mountID: st.Mnt_id, uniqueMount: st.Mask&unix.STATX_MNT_ID_UNIQUE != 0,
+		mode:   st.Mode,
+		uid:    st.Uid,
+		gid:    st.Gid,
+		links:  st.Nlink,
+		size:   int64(st.Size),
+		change: time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)),
 	}, nil
+}
+
+// tableID is the id by which the mount table has the mount of fd's object.
+func tableID(fd int) (uint64, error) {
+	var st unix.Statx_t
+	err := statx(fd, unix.STATX_MNT_ID, &st)
+	return st.Mnt_id, err
+}
+
+func statx(fd, want int, st *unix.Statx_t) error {
+	return unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, want, st)
 }
 
 // place is an object, where it is, and on what.
@@ -193,7 +204,7 @@ func whereIs(fd int) (place, error) {
 	if at.node, err = stat(fd); err != nil {
 		return place{}, fmt.Errorf("files: inspect %s: %w", at.path, err)
 	}
-	if at.mount, err = findMount(at.mountID); err != nil {
+	if at.mount, err = findMount(fd, at.node); err != nil {
 		return place{}, fmt.Errorf("files: inspect %s: %w", at.path, err)
 	}
 	return at, nil

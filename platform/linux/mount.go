@@ -5,6 +5,7 @@ package linux
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,7 +21,7 @@ import (
 // FUSE daemon or the file server and waits for it: a user's daemon that never
 // answers would hold the service for ever.
 type mount struct {
-	kind   string // file system type: "ext4", "fuse.sshfs"
+	kind   string // file system type: "ext4", "fuse", "fuse.sshfs"
 	nosuid bool
 }
 
@@ -49,11 +50,34 @@ func (m mount) image() bool {
 	return m.nosuid && m.kind != "tmpfs" && m.kind != "ramfs" && m.kind != "devtmpfs"
 }
 
-// findMount returns the mount with an id that statx reported. A mount of
-// another namespace, or a detached one, is fs.ErrNotExist: the kernel shows its
-// paths as if they began at our root, so "/usr/bin/id" there would pass for
-// ours.
-func findMount(id uint64) (mount, error) {
+// findMount returns the mount that the object behind fd is on, which stat has
+// described. A mount of another namespace, or a detached one, is
+// fs.ErrNotExist: the kernel shows its paths as if they began at our root, so
+// "/usr/bin/id" there would pass for ours.
+func findMount(fd int, at node) (mount, error) {
+	if !at.uniqueMount {
+		return readTable(at.mountID)
+	}
+	m, err := statMount(at.mountID)
+	switch {
+	case err == nil:
+		return m, nil
+	case errors.Is(err, unix.ENOENT):
+		return mount{}, notMounted()
+	}
+	id, err := tableID(fd)
+	if err != nil {
+		return mount{}, err
+	}
+	return readTable(id)
+}
+
+func notMounted() error {
+	return fmt.Errorf("it is not on a file system mounted here: %w", fs.ErrNotExist)
+}
+
+// readTable looks an id up in the mount table, as kernels before 6.8 have to.
+func readTable(id uint64) (mount, error) {
 	fd, err := openat(unix.AT_FDCWD, "/proc/self/mountinfo", unix.O_RDONLY, 0)
 	if err != nil {
 		return mount{}, fmt.Errorf("mount table: %w", err)
@@ -69,7 +93,7 @@ func findMount(id uint64) (mount, error) {
 	if err := lines.Err(); err != nil {
 		return mount{}, fmt.Errorf("mount table: %w", err)
 	}
-	return mount{}, fmt.Errorf("it is not on a file system mounted here: %w", fs.ErrNotExist)
+	return mount{}, notMounted()
 }
 
 // parseMount reads one line of /proc/self/mountinfo (proc_pid_mountinfo(5)):

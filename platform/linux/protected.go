@@ -169,7 +169,7 @@ func step(dir int, from place, name string) (int, place, error) {
 		return -1, at, pathError(at.path, err)
 	}
 	if at.node, err = stat(fd); err == nil && at.mountID != from.mountID {
-		at.mount, err = findMount(at.mountID)
+		at.mount, err = findMount(fd, at.node)
 	}
 	if err != nil {
 		unix.Close(fd)

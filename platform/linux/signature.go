@@ -246,7 +246,7 @@ func onHost(f *os.File, use func(fd int) error) error {
 		if err != nil {
 			return err
 		}
-		mounted, err := findMount(at.mountID)
+		mounted, err := findMount(fd, at)
 		if err != nil {
 			return err
 		}

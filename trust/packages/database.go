@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,8 +43,9 @@ type Digest func(ctx context.Context, h crypto.Hash) ([]byte, error)
 // Database is what the package managers of one system have recorded. Its
 // methods may be called concurrently.
 type Database struct {
-	cfg  Config
-	dpkg *dpkg
+	cfg     Config
+	dpkg    *dpkg
+	stamped []string
 }
 
 // Open returns the databases of a system, of which any may be missing. Nothing
@@ -61,7 +63,7 @@ func Open(cfg Config) *Database {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Database{cfg: cfg, dpkg: newDpkg(cfg)}
+	return &Database{cfg: cfg, dpkg: newDpkg(cfg), stamped: cfg.stamped()}
 }
 
 // Evidence says what the packages know about the file at name: an absolute path
@@ -85,16 +87,25 @@ func (db *Database) Evidence(ctx context.Context, name string, digest func(conte
 // Stamp changes when a database does, and with it perhaps what Evidence says
 // about files that have not changed. It costs a few system calls.
 func (db *Database) Stamp() string {
-	var b strings.Builder
+	stamp := make([]byte, 0, 256)
+	for _, path := range db.stamped {
+		if info, err := os.Stat(path); err == nil {
+			stamp = strconv.AppendInt(stamp, info.ModTime().UnixNano(), 36)
+			stamp = strconv.AppendInt(append(stamp, '.'), info.Size(), 36)
+		}
+		stamp = append(stamp, ',')
+	}
+	return string(stamp)
+}
+
+// stamped are the files whose times and sizes make a Stamp.
+func (c *Config) stamped() []string {
+	var paths []string
 	for _, name := range []string{dpkgStatus, dpkgInfo, dpkgUpdates, dpkgDiversions,
 		rpmPaths[0], rpmPaths[0] + "-wal", rpmPaths[1], rpmPaths[1] + "-wal"} {
-		if info, err := os.Stat(db.cfg.path(name)); err == nil {
-			fmt.Fprintf(&b, "%d.%d,", info.ModTime().UnixNano(), info.Size())
-		} else {
-			b.WriteByte(',')
-		}
+		paths = append(paths, c.path(name))
 	}
-	return b.String()
+	return paths
 }
 
 func (c *Config) path(name string) string { return filepath.Join(c.Root, filepath.FromSlash(name)) }

@@ -53,7 +53,7 @@ func judge(ctx context.Context) (err error) {
 		return err
 	}
 	defer f.Close()
-	verifier := provenance.NewVerifier(provenance.Config{Files: linux.Files{}, System: linux.System{}}, trusted)
+	verifier := provenance.NewVerifier(provenance.Config{Files: linux.Files{}, System: linux.System{}, PackageRoot: "/"}, trusted)
 	ours := func() error {
 		verifier.Trust(trusted) // forget
 		p, err := verifier.Provenance(ctx, f, nil)
