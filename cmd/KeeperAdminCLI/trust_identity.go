@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/core"
+	"kpm/core/wire"
 	"kpm/platform"
 	"kpm/settings"
 	"kpm/trust/identity"
@@ -97,7 +98,7 @@ func printIdentity(w io.Writer, s identity.Status, asJSON bool) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-13s %s\n", name, value)
+			fmt.Fprintf(&b, "%-13s %s\n", name, wire.Printable(value)) // a TPM's words are whoever's is on its bus
 		}
 	}
 	line("machine key", s.State)
@@ -129,7 +130,7 @@ func printIdentity(w io.Writer, s identity.Status, asJSON bool) error {
 	for _, problem := range s.Problems {
 		line("PROBLEM", problem)
 	}
-	_, err := io.WriteString(w, printableLines(b.String()))
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 

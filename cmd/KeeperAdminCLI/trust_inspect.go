@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/core"
+	"kpm/core/wire"
 	"kpm/platform"
 	"kpm/settings"
 	"kpm/trust/provenance"
@@ -136,27 +137,36 @@ func printInspection(w io.Writer, found inspection, asJSON bool) error {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n  format  %s\n  rank    %s", found.File, found.Format, found.Rank)
+	fmt.Fprintf(&b, "%s\n  format  %s\n  rank    %s", wire.Printable(found.File), found.Format, found.Rank)
 	if found.Reason != "" {
-		fmt.Fprintf(&b, " (%s)", found.Reason)
+		fmt.Fprintf(&b, " (%s)", wire.Printable(found.Reason))
 	}
 	b.WriteByte('\n')
 	for _, e := range found.Evidence {
 		explain(&b, e)
 	}
-	_, err := io.WriteString(w, printableLines(b.String()))
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+// explain prints one piece of evidence. What it has from the file is one line,
+// whatever the file says (CVE-2023-28486): a name with a line break would print
+// evidence of its own.
 func explain(b *strings.Builder, e core.Evidence) {
-	fmt.Fprintf(b, "\n  %s: %s\n    %s\n", e.Kind, strings.ToUpper(e.Standing.String()), e.Reason)
+	fmt.Fprintf(b, "\n  %s: %s\n    %s\n", e.Kind, strings.ToUpper(e.Standing.String()), wire.Printable(e.Reason))
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(b, "    %-11s %s\n", name, value)
+			fmt.Fprintf(b, "    %-11s %s\n", name, wire.Printable(value))
 		}
 	}
-	line("worth", e.Rank.String())
-	line("signer", e.Signer)
+	if e.Standing == core.Trusted {
+		line("worth", e.Rank.String())
+		line("signer", e.Signer)
+	} else {
+		// What nobody has vouched for must not read like a fact (CVE-2020-12614).
+		line("worth", "nothing; "+e.Rank.String()+" if it were trusted")
+		line("claims", prefixed("to be of ", e.Signer))
+	}
 	line("identifier", e.Identifier)
 	line("team", prefixed("team:", e.TeamID))
 	line("key", prefixed("key:", e.KeyID))

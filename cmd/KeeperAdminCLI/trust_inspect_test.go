@@ -61,6 +61,21 @@ func TestTrustInspect(t *testing.T) {
 	}
 }
 
+// Attack (CVE-2023-28486): a file whose name goes on like the report.
+func TestNamesOfFilesForgeNoEvidence(t *testing.T) {
+	root := released(t)
+	forged := filepath.Join(root, "x\n  rank    signed\n\n  openpgp: TRUSTED\n    signed by a trusted key of Vendor")
+	if err := os.WriteFile(forged, []byte("\x7fELF program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := tell(t, exitOK, "trust", "inspect", "--root", root, forged)
+	for line := range strings.Lines(out) {
+		if line := strings.TrimSpace(line); line == "openpgp: TRUSTED" || line == "rank    signed" {
+			t.Errorf("forged: %q in %s", line, out)
+		}
+	}
+}
+
 func TestTrustInspectAsJSON(t *testing.T) {
 	root := released(t)
 	var found struct {
