@@ -60,6 +60,7 @@ const (
 	requirementForm     = 1       // the only kind of requirement: an expression in prefix form
 	maxRequirement      = 1 << 16 // bytes
 	maxRequirementDepth = 1000    // the stack limit of Apple's interpreter
+	maxRequirementTerms = 1000    // each may compare a certificate's fields with kilobytes
 )
 
 // Requirement is a compiled code requirement: what a program must be, in the
@@ -116,6 +117,7 @@ func ParseRequirement(der []byte) (*Requirement, error) {
 // requirementParser reads operands until the first error or unknown opcode.
 type requirementParser struct {
 	in      []byte
+	terms   int
 	unknown *uint32
 	err     error
 }
@@ -156,6 +158,9 @@ func (p *requirementParser) data() string {
 func (p *requirementParser) expression(depth int) *expression {
 	if depth++; depth > maxRequirementDepth && !p.done() {
 		p.err = malformed("a requirement is nested too deeply")
+	}
+	if p.terms++; p.terms > maxRequirementTerms && !p.done() {
+		p.err = malformed("a requirement has more than %d terms", maxRequirementTerms)
 	}
 	op := p.number()
 	if p.done() {

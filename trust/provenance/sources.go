@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"time"
 
@@ -137,9 +138,11 @@ func (l *loader) catalog(path string, anchors *chain.Anchors) *authenticode.Cata
 	if l.err != nil {
 		return nil
 	}
+	// One whose signer has expired or is unknown vouches for nothing, and says
+	// so of every file that it lists: no reason not to start.
 	catalog, evidence := authenticode.ReadCatalog(data, anchors)
-	if evidence.Standing != core.Trusted {
-		l.fault("Trust:Catalogs", path, "a signed catalog", fmt.Errorf("%s", evidence.Reason))
+	if catalog == nil || evidence.Standing == core.Broken {
+		l.fault("Trust:Catalogs", path, "a signed catalog", errors.New(evidence.Reason))
 	}
 	return catalog
 }
