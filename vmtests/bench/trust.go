@@ -53,7 +53,7 @@ func judge(ctx context.Context) (err error) {
 		return err
 	}
 	defer f.Close()
-	verifier := provenance.NewVerifier(provenance.Config{Files: linux.Files{}, System: linux.System{}, PackageRoot: "/"}, trusted)
+	verifier := provenance.NewVerifier(provenance.Config{Files: linux.Files{AgentRoot: dir}, System: linux.System{}, PackageRoot: "/"}, trusted)
 	ours := func() error {
 		verifier.Trust(trusted) // forget
 		p, err := verifier.Provenance(ctx, f, nil)
@@ -84,8 +84,8 @@ func judge(ctx context.Context) (err error) {
 		took := percentile(times[peer], 50)
 		fmt.Printf("  ours, cold    %7.2f ms   %-20s %7.2f ms   ratio %.2f\n", ms(cold), peer, ms(took), float64(cold)/float64(took))
 	}
-	if err := ours(); err != nil {
-		return err
+	if err := errors.Join(ours(), linux.Files{AgentRoot: dir}.Protected(f)); err != nil {
+		return err // of a file that users can change nothing is remembered
 	}
 	began := time.Now()
 	for range warmRounds {
