@@ -31,7 +31,7 @@ demo: ## run four real elevations as user nobody on an agent of its own
 
 .PHONY: test
 test: test-packages stage vet ## run every test, installing the Debian packages that they need
-	go test -race -timeout 15m ./...
+	go test -race -count=1 -timeout 15m ./...
 
 .PHONY: test-packages
 test-packages: ## install the Debian packages that the tests need
