@@ -151,7 +151,7 @@ func enrollCommand(o *options) *cobra.Command {
                   certificate first
 
 FILE may be - for standard output. Run this as root. It needs no running
-service; one that runs shows a new certificate after its next start.`,
+service; one that runs finds a new certificate when it next opens the key.`,
 		Example: `  KeeperAdminCLI trust enroll --csr machine.csr
   KeeperAdminCLI trust enroll --attestation machine.json --nonce 8f3c2b6a5d4e1f7089abcdef01234567
   KeeperAdminCLI trust enroll --activate challenge.json
@@ -266,7 +266,7 @@ func (c custody) install(ctx context.Context, stdout io.Writer, file string) err
 	if err := identity.Install(ctx, c.Config, chain); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(stdout, "installed; a service that runs shows it after its next start")
+	_, err = fmt.Fprintln(stdout, "installed; a service that runs finds it when it next opens the key")
 	return err
 }
 
@@ -311,8 +311,8 @@ after the TPM was cleared.
 
 The old private key is removed; its public key is kept, for verifying what it
 signed. An issued certificate goes with its key: enroll again. Sealed secrets
-stay readable, unless the TPM was cleared or exchanged. A service that runs goes
-on with the old key until its next start.
+stay readable, unless the TPM was cleared or exchanged. A service that runs signs
+with the new key from its next checkpoint on.
 
 Run this as root.`,
 		Example: "  KeeperAdminCLI trust rotate\n  KeeperAdminCLI trust rotate --json --root /srv/agent",
@@ -335,7 +335,7 @@ Run this as root.`,
 			if err := printIdentity(cmd.OutOrStdout(), s, asJSON); err != nil || asJSON {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), "a service that runs uses the new key after its next start")
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "a service that runs signs with the new key from its next checkpoint on")
 			return err
 		},
 	}

@@ -108,7 +108,7 @@ func TestTrustStatusOfAKeyThatCannotBeUsed(t *testing.T) {
 		}
 	}
 	out = tell(t, exitOK, "trust", "rotate", "--root", root)
-	if !strings.Contains(out, "earlier key   "+old) || !strings.Contains(out, "next start") {
+	if !strings.Contains(out, "earlier key   "+old) || !strings.Contains(out, "next checkpoint") {
 		t.Errorf("rotate says:\n%s", out)
 	}
 }
