@@ -23,9 +23,10 @@ type Store struct{}
 
 var _ trust.Store = Store{}
 
-// Certificate implements trust.Store.
-func (Store) Certificate(string) ([]*x509.Certificate, crypto.Signer, error) {
-	return nil, nil, errors.ErrUnsupported
+// Certificate implements trust.Store, by the machine's own store
+// (LocalMachine\My).
+func (Store) Certificate(thumbprint string) ([]*x509.Certificate, crypto.Signer, error) {
+	return certificate(thumbprint)
 }
 
 // Private reports whether administrators alone can read f.

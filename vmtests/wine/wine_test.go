@@ -60,3 +60,32 @@ func verdicts(t *testing.T, files ...string) []line {
 	}
 	return lines
 }
+
+// The tests of platform/windows that Wine can run: it keeps no key for longer
+// than a process, and no ECDSA key at all.
+func TestPlatformWindows(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	program := filepath.Join(t.TempDir(), "platform.test.exe")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, "../../platform/windows")
+	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go test -c: %v\n%s", err, out)
+	}
+	p, err := Open(ctx, cache, t.TempDir(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	out, err := p.Run(ctx, program, "-test.v")
+	if err != nil || !bytes.Contains(out, []byte("PASS")) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if bytes.Contains(out, []byte("no tests to run")) {
+		t.Fatalf("there were none:\n%s", out)
+	}
+}
