@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -254,8 +255,8 @@ func (w *world) recorded() string {
 type fakeFiles struct {
 	dir       string
 	protected map[string]bool
-	opens     int
-	copies    int
+	opens     atomic.Int64
+	copies    atomic.Int64
 	fault     map[string]error // by method
 	onOpen    func(path string)
 }
@@ -291,7 +292,7 @@ func (f *fakeFiles) Protected(h *os.File) error {
 	return nil
 }
 func (f *fakeFiles) Open(h *os.File) (*os.File, error) {
-	f.opens++
+	f.opens.Add(1)
 	if f.onOpen != nil {
 		f.onOpen(h.Name())
 	}
@@ -304,12 +305,12 @@ func (f *fakeFiles) Copy(_ context.Context, src *os.File, dir, base string, _ co
 	if err := f.fault["Copy"]; err != nil {
 		return nil, "", err
 	}
-	f.copies++
+	n := f.copies.Add(1)
 	data, err := os.ReadFile(src.Name())
 	if err != nil {
 		return nil, "", err
 	}
-	path := filepath.Join(dir, fmt.Sprint(f.copies, "-", base))
+	path := filepath.Join(dir, fmt.Sprint(n, "-", base))
 	if err := os.WriteFile(path, data, 0o500); err != nil {
 		return nil, "", err
 	}

@@ -192,17 +192,17 @@ func TestDigestsOfProtectedFilesAreRemembered(t *testing.T) {
 		return s.subject.Executable.SHA256
 	}
 	first := seal("tool")
-	opens := w.files.opens
-	if second := seal("tool"); second != first || w.files.opens != opens {
+	opens := w.files.opens.Load()
+	if second := seal("tool"); second != first || w.files.opens.Load() != opens {
 		t.Errorf("hashed again: %s, %s", first, second)
 	}
 	w.program("bin/tool", "\x7fELF another", true)
-	if third := seal("tool"); third == first || w.files.opens == opens {
+	if third := seal("tool"); third == first || w.files.opens.Load() == opens {
 		t.Errorf("a changed file has its old hash %s", third)
 	}
 	for range 2 {
-		copies := w.files.copies
-		if seal(w.path("home/mine")); w.files.copies != copies+1 {
+		copies := w.files.copies.Load()
+		if seal(w.path("home/mine")); w.files.copies.Load() != copies+1 {
 			t.Error("a file that its owner can change was remembered")
 		}
 	}

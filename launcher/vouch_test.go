@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,6 +21,7 @@ type signatures struct {
 	signers map[string]string // by content
 	err     error
 
+	mu              sync.Mutex
 	content, origin string
 }
 
@@ -27,7 +30,9 @@ func (s *signatures) Provenance(_ context.Context, f, origin *os.File) (core.Pro
 	if err = errors.Join(err, s.err); err != nil {
 		return core.Provenance{}, err
 	}
+	s.mu.Lock()
 	s.content, s.origin = string(data), origin.Name()
+	s.mu.Unlock()
 	signer, ok := s.signers[string(data)]
 	if !ok {
 		return core.Provenance{}, nil
@@ -139,6 +144,7 @@ func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 			t.Errorf("whose turn does not come: %+v", r)
 		}
 		done()
+		synctest.Wait()
 		if w.judging.total != 0 {
 			t.Errorf("%d places are left", w.judging.total)
 		}
