@@ -100,7 +100,7 @@ func TestNothingRunsThatTheJournalDoesNotName(t *testing.T) {
 		if err := m.stop(context.Background()); err != nil {
 			t.Error(err)
 		}
-		report, err := journal.Verify(context.Background(), root+"/Audit", root+"/State")
+		report, err := journal.Verify(context.Background(), root+"/Audit", root+"/State", journal.Demand{})
 		if err != nil || report.Fault != nil || len(report.Noted) > 0 {
 			t.Errorf("round %d: the journal: %v, %v, %v", round, err, report.Fault, report.Noted)
 		}

@@ -46,7 +46,7 @@ it a journal that was rewritten as a whole may look unbroken.`,
 			if err != nil {
 				return err
 			}
-			report, err := journal.VerifySigned(cmd.Context(), layout.Audit(), layout.State(), want)
+			report, err := journal.Verify(cmd.Context(), layout.Audit(), layout.State(), want)
 			if err != nil {
 				return err
 			}
@@ -143,12 +143,12 @@ func printReport(w io.Writer, r journal.Report, asJSON bool) error {
 func printSigned(b *strings.Builder, r journal.Report) {
 	switch s := r.Signed; {
 	case s == nil && r.Checkpoints > 0 && r.Fault == nil:
-		fmt.Fprintf(b, "%d checkpoints, whose signatures were not checked: give the machine's public key with --key\n", r.Checkpoints)
+		fmt.Fprintf(b, "checkpoints: %d, whose signatures were not checked: give the machine's public key with --key\n", r.Checkpoints)
 	case s == nil:
 	case s.Time.IsZero():
 		fmt.Fprintf(b, "signed: none of %d records\n", s.Unsigned)
 	default:
-		fmt.Fprintf(b, "signed: up to record %d, at %s by key %s, with %d checkpoints; %d records after it are not\n",
+		fmt.Fprintf(b, "signed: up to record %d, at %s by key %s, checkpoints: %d; %d records after it are not\n",
 			s.Record, s.Time.Local().Format("2006-01-02 15:04:05Z07:00"), s.Key, r.Checkpoints, s.Unsigned)
 	}
 }

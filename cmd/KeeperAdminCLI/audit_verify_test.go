@@ -54,11 +54,11 @@ func TestVerifySignatures(t *testing.T) {
 	other, otherFile := machineKey(t)
 	root := signedAgent(t, key)
 	code, out, diag := do(t, "audit", "verify", "--root", root)
-	if code != 0 || diag != "" || !strings.Contains(out, "1 checkpoints, whose signatures were not checked") {
+	if code != 0 || diag != "" || !strings.Contains(out, "checkpoints: 1, whose signatures were not checked") {
 		t.Errorf("without a key: %d: %q %q", code, out, diag)
 	}
 	code, out, diag = do(t, "audit", "verify", "--root", root, "--key", file, "--max-age", "1h")
-	if code != 0 || diag != "" || !strings.Contains(out, "signed: up to record 8, at ") || !strings.Contains(out, "with 1 checkpoints; 2 records after it are not") {
+	if code != 0 || diag != "" || !strings.Contains(out, "signed: up to record 8, at ") || !strings.Contains(out, "checkpoints: 1; 2 records after it are not") {
 		t.Errorf("%d: %q %q", code, out, diag)
 	}
 	var report journal.Report

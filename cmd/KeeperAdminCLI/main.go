@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -44,6 +45,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	case errors.Is(err, errFault):
 		return exitFault
+	case errors.Is(err, fs.ErrPermission):
+		fmt.Fprintf(stderr, "KeeperAdminCLI: %v; run this as root\n", err)
+		return exitUsage
 	default:
 		fmt.Fprintln(stderr, "KeeperAdminCLI:", err)
 		return exitUsage

@@ -46,6 +46,25 @@ func keyStatus(t *testing.T, want int, root string) identity.Status {
 	return s
 }
 
+// Whoever demands a TPM that there is not learns it before the service does.
+func TestTrustStatusBeforeTheFirstKey(t *testing.T) {
+	const cannot = "it cannot make one"
+	for _, row := range []struct {
+		store, device string
+		refused       bool
+	}{
+		{"tpm", "/dev/no-such-tpm", true},
+		{"auto", "/dev/no-such-tpm", true}, // named, and not there: that is no machine without one
+		{"auto", "", false},
+		{"software", "/dev/no-such-tpm", false},
+	} {
+		out := tell(t, exitFault, "trust", "status", "--root", enrolled(t, row.store, row.device))
+		if strings.Contains(out, cannot) != row.refused || !strings.Contains(out, "there is no machine key yet") {
+			t.Errorf("%s %q: %s", row.store, row.device, out)
+		}
+	}
+}
+
 func TestTrustStatus(t *testing.T) {
 	for _, row := range []struct{ store, device, assurance string }{
 		{"tpm", tpmtest.New(t), "tpm"}, {"software", "", "software"},

@@ -58,7 +58,7 @@ func demand(keys ...*ecdsa.PrivateKey) Demand {
 
 func verifySigned(t testing.TB, cfg Config, d Demand) Report {
 	t.Helper()
-	report, err := VerifySigned(context.Background(), cfg.AuditDir, cfg.StateDir, d)
+	report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir, d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -238,7 +238,7 @@ func TestTamperingIsFound(t *testing.T) {
 			verified(t, cfg)
 
 			c.do(t, cfg, list)
-			report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir)
+			report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir, Demand{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -274,7 +274,7 @@ func TestTamperingIsFound(t *testing.T) {
 				}
 			}
 			put(t, j, Record{Type: Opened, Request: "new"})
-			if report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir); err != nil || report.Fault == nil && len(report.Noted) == 0 {
+			if report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir, Demand{}); err != nil || report.Fault == nil && len(report.Noted) == 0 {
 				t.Errorf("the service has started since, and verify finds nothing (%v)", err)
 			}
 		})
@@ -472,7 +472,7 @@ func fillAndRecover(dir string) {
 	err = j.Append(Record{Type: Control})
 	check(err == nil && j.at.Seq == full+1, "append with room", err)
 	check(j.Close() == nil, "close", nil)
-	report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir)
+	report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir, Demand{})
 	check(err == nil && report.Fault == nil && report.Last == full+2, "verify", report.Fault)
 	os.Exit(0)
 }

@@ -120,7 +120,7 @@ func types(records []Record) []Type {
 
 func verified(t testing.TB, cfg Config) Report {
 	t.Helper()
-	report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir)
+	report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir, Demand{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,14 +30,9 @@ type Report struct {
 
 // Verify reads the whole journal, which may be in use, and checks every record
 // against the one before it and against the head. An error means that it could
-// not be read; faults are in the Report.
-func Verify(ctx context.Context, auditDir, stateDir string) (Report, error) {
-	return VerifySigned(ctx, auditDir, stateDir, Demand{})
-}
-
-// VerifySigned is Verify, and holds the checkpoints against what is demanded of
-// them.
-func VerifySigned(ctx context.Context, auditDir, stateDir string, want Demand) (Report, error) {
+// not be read; faults are in the Report. It holds checkpoints against what is
+// demanded of them; of none, only against the records that they name.
+func Verify(ctx context.Context, auditDir, stateDir string, want Demand) (Report, error) {
 	for {
 		before, _ := readHead(stateDir)
 		report, err := verify(ctx, auditDir, stateDir, want)

@@ -102,7 +102,7 @@ func (c Config) newRecord(ctx context.Context) (*record, error) {
 		r, err := c.inTPM(ctx)
 		// A TPM that only had no time is not passed over: the key would stay in
 		// a file. Nor is one whose answers are changed.
-		if errors.Is(err, core.ErrNoTPM) || errors.Is(err, tpm.ErrUnusable) || errors.Is(err, tpm.ErrRefusedAuth) {
+		if withoutTPM(err) {
 			return c.inFile(err.Error())
 		}
 		return r, err
@@ -160,4 +160,10 @@ func (c Config) certify(r *record, signer crypto.Signer) error {
 	der, err := c.selfSigned(signer, r)
 	r.Chain = [][]byte{der}
 	return err
+}
+
+// withoutTPM reports whether err means that there is no TPM for us, so that the
+// first key may lie in a file. One that is busy, locked or lies is no such case.
+func withoutTPM(err error) bool {
+	return errors.Is(err, core.ErrNoTPM) || errors.Is(err, tpm.ErrUnusable) || errors.Is(err, tpm.ErrRefusedAuth)
 }

@@ -73,6 +73,7 @@ func Inspect(ctx context.Context, c Config) (Status, error) {
 	case errors.Is(err, errNone):
 		s.State = Absent
 		s.problem("there is no machine key yet; the service makes one when it starts")
+		c.foresee(ctx, &s)
 		return s, nil
 	case err != nil:
 		return Status{}, err
@@ -102,6 +103,26 @@ func Inspect(ctx context.Context, c Config) (Status, error) {
 		return Status{}, fmt.Errorf("identity: %w", err)
 	}
 	return s, nil
+}
+
+// foresee says what the first key would be kept in, as far as it is not plain.
+func (c Config) foresee(ctx context.Context, s *Status) {
+	if c.Store == StoreSoftware {
+		return
+	}
+	conn, err := c.openTPM()
+	if err == nil {
+		var device *tpm.Device
+		if device, err = tpm.Open(ctx, conn, tpm.Memory{}); err == nil {
+			_ = device.Close() // nothing was made in it
+			return
+		}
+	}
+	if c.Store == StoreTPM || !withoutTPM(err) {
+		s.problem("it cannot make one: Settings:KeyStore is " + c.Store + ", and the TPM cannot be used (" + err.Error() + "); mend that, or set software")
+		return
+	}
+	s.Notes = append(s.Notes, "it will lie in a file: "+err.Error())
 }
 
 func (s *Status) problem(text string) { s.Problems = append(s.Problems, text) }

@@ -85,7 +85,7 @@ func (l *loader) file(setting, path string) []byte {
 	}
 	data, err := l.read(path)
 	if err != nil {
-		l.err = fmt.Errorf("appsettings.json, %s: %w", setting, err)
+		l.err = fmt.Errorf("appsettings.json, %s: %w; put it there, or take %s out of the setting", setting, err, path)
 	}
 	return data
 }
