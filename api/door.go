@@ -14,6 +14,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 	"kpm/launcher"
 )
 
@@ -41,7 +42,7 @@ type doorway struct {
 	log      *slog.Logger
 
 	mu        sync.Mutex
-	listeners []core.DoorListener
+	listeners []port.DoorListener
 	closed    bool
 	done      chan struct{}
 	loops     sync.WaitGroup
@@ -67,7 +68,7 @@ func newDoorway(cfg Config) *doorway {
 }
 
 // ServeDoor adds a door. It does not block.
-func (s *Server) ServeDoor(ln core.DoorListener) error {
+func (s *Server) ServeDoor(ln port.DoorListener) error {
 	d := s.door
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -117,7 +118,7 @@ func (d *doorway) close(ctx context.Context) {
 const lastWait = 2 * time.Second
 
 // accept survives what a listener may report: only its end ends it.
-func (d *doorway) accept(ln core.DoorListener) {
+func (d *doorway) accept(ln port.DoorListener) {
 	for attempt := 0; ; attempt++ {
 		conn, err := ln.Accept()
 		if err != nil {
@@ -136,7 +137,7 @@ func (d *doorway) accept(ln core.DoorListener) {
 // another's out. Whatever may take as long as a caller likes, which closing a
 // descriptor of theirs does, happens on a goroutine that holds the caller's
 // place, never on the accept loop. Closing the connection does not take long.
-func (d *doorway) admit(conn core.DoorConn) {
+func (d *doorway) admit(conn port.DoorConn) {
 	c := newDoorConn(conn, d.limits.Write)
 	if !d.places.enter() {
 		c.refuse(door.CodeUnavailable, "too many people are at the door: try again")

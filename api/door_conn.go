@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher"
 )
@@ -19,7 +19,7 @@ const maxFiles = 5
 // doorConn is one caller. Every write has a deadline, so that the service
 // never waits for a caller who does not read.
 type doorConn struct {
-	conn  core.DoorConn
+	conn  port.DoorConn
 	write time.Duration // deadline of one frame
 
 	ctx  context.Context
@@ -37,7 +37,7 @@ type doorConn struct {
 
 var _ launcher.Caller = (*doorConn)(nil)
 
-func newDoorConn(conn core.DoorConn, write time.Duration) *doorConn {
+func newDoorConn(conn port.DoorConn, write time.Duration) *doorConn {
 	return &doorConn{conn: conn, write: write, answers: make(chan door.Answer, 1)}
 }
 
@@ -46,7 +46,7 @@ func (c *doorConn) close() { c.once.Do(func() { c.conn.Close() }) }
 // fileReader reads the byte stream and keeps the descriptors that come with
 // it. More than a request may carry end the stream.
 type fileReader struct {
-	conn  core.DoorConn
+	conn  port.DoorConn
 	max   int
 	files []*os.File
 }

@@ -12,6 +12,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 )
 
 // stream is one direction of a door connection in memory. Like a socket, it
@@ -211,17 +212,17 @@ func reopen(f *os.File) (*os.File, error) { return os.Open(f.Name()) }
 
 // doorQueue is a door at which tests put callers.
 type doorQueue struct {
-	callers chan core.DoorConn
+	callers chan port.DoorConn
 	errs    chan error
 	done    chan struct{}
 	once    sync.Once
 }
 
 func newDoorQueue() *doorQueue {
-	return &doorQueue{callers: make(chan core.DoorConn), errs: make(chan error), done: make(chan struct{})}
+	return &doorQueue{callers: make(chan port.DoorConn), errs: make(chan error), done: make(chan struct{})}
 }
 
-func (q *doorQueue) Accept() (core.DoorConn, error) {
+func (q *doorQueue) Accept() (port.DoorConn, error) {
 	select {
 	case c := <-q.callers:
 		return c, nil

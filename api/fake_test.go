@@ -84,7 +84,7 @@ func (w *world) mark(id core.ProcessID, dead bool) {
 	w.dead[id] = dead
 }
 
-// tree is the world as a core.ProcessTree. Process 10n and those up to 10n+9
+// tree is the world as a port.ProcessTree. Process 10n and those up to 10n+9
 // are one launch group.
 type tree struct{ *world }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // Limits of the API and the door. Zero fields take the values of
@@ -58,7 +59,7 @@ type Config struct {
 	Version string
 	// TLS holds the certificate of ServeTLS.
 	TLS      *tls.Config
-	Peers    core.Peers
+	Peers    port.Peers
 	Identify Identifier
 	// Administrators says what being root is not enough for.
 	Administrators Administrators

@@ -14,6 +14,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // Errors of the service's own end of the bus.
@@ -56,7 +57,7 @@ type Requests interface {
 // callbacks and Log may be nil; the rest is required.
 type Config struct {
 	TLS      *tls.Config
-	Peers    core.Peers
+	Peers    port.Peers
 	Registry Registry
 	Topics   Topics
 	Requests Requests

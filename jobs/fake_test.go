@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -102,7 +103,7 @@ type fakeStarter struct {
 	err  error
 }
 
-func (f *fakeStarter) StartService(_ context.Context, spec core.ServiceSpec) (core.Process, error) {
+func (f *fakeStarter) StartService(_ context.Context, spec core.ServiceSpec) (port.Process, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.specs = append(f.specs, spec)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // execStarter starts real programs, each in a process group of its own.
@@ -20,7 +21,7 @@ type execProcess struct {
 	exit  core.ExitStatus
 }
 
-func (execStarter) StartService(_ context.Context, s core.ServiceSpec) (core.Process, error) {
+func (execStarter) StartService(_ context.Context, s core.ServiceSpec) (port.Process, error) {
 	cmd := &exec.Cmd{
 		Path: s.Path, Args: s.Argv, Env: s.Env, Dir: s.Dir, Stdout: s.Stdout, Stderr: s.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -39,7 +40,7 @@ var (
 // Starter starts a program as the service account. It checks that it is
 // Protected and registers the process before it runs.
 type Starter interface {
-	StartService(ctx context.Context, s core.ServiceSpec) (core.Process, error)
+	StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error)
 }
 
 // Facts hears what happened. It decides what that means.

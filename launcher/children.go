@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // maxGroup bounds the name of a launch group, in bytes.
@@ -40,7 +41,7 @@ func (c children) remove(id core.ProcessID) error {
 }
 
 // end ends what remains of every group, and says of which processes it was.
-func (c children) end(tree core.ProcessTree) (ended []core.ProcessID, err error) {
+func (c children) end(tree port.ProcessTree) (ended []core.ProcessID, err error) {
 	entries, err := os.ReadDir(c.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -8,10 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"kpm/core/port"
 	"os"
 	"sync"
-
-	"kpm/core"
 )
 
 // maxHash is the largest program that is hashed, in bytes.
@@ -38,7 +37,7 @@ type identity struct {
 	change        int64 // nanoseconds
 }
 
-func identify(info core.FileInfo) identity {
+func identify(info port.FileInfo) identity {
 	return identity{info.Device, info.Inode, info.Size, info.Change.UnixNano()}
 }
 
@@ -88,7 +87,7 @@ func (d *digests) put(of identity, c contents) {
 
 // contentsOf reads, or remembers, the program behind handle, which is Protected
 // and is what info says.
-func (l *Launcher) contentsOf(ctx context.Context, handle *os.File, info core.FileInfo) (contents, error) {
+func (l *Launcher) contentsOf(ctx context.Context, handle *os.File, info port.FileInfo) (contents, error) {
 	of := identify(info)
 	if c, ok := l.digests.get(of); ok {
 		return c, nil

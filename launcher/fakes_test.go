@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
@@ -273,13 +274,13 @@ func (f *fakeFiles) LocateProtected(path string) (*os.File, error) {
 	}
 	return h, err
 }
-func (f *fakeFiles) Inspect(h *os.File) (core.FileInfo, error) {
+func (f *fakeFiles) Inspect(h *os.File) (port.FileInfo, error) {
 	st, err := os.Stat(h.Name())
 	if err != nil {
-		return core.FileInfo{}, err
+		return port.FileInfo{}, err
 	}
 	sum := sha256.Sum256([]byte(h.Name()))
-	return core.FileInfo{Path: h.Name(), Inode: uint64(sum[0])<<8 | uint64(sum[1]), Size: st.Size(), Change: st.ModTime(),
+	return port.FileInfo{Path: h.Name(), Inode: uint64(sum[0])<<8 | uint64(sum[1]), Size: st.Size(), Change: st.ModTime(),
 		Regular: st.Mode().IsRegular(), Exec: st.Mode().Perm()&0o111 != 0}, f.fault["Inspect"]
 }
 func (f *fakeFiles) Protected(h *os.File) error {
@@ -356,14 +357,14 @@ type fakeLauncher struct {
 type fakeHeld struct {
 	w         *world
 	id        core.ProcessID
-	spec      core.LaunchSpec
+	spec      port.LaunchSpec
 	content   string // of what would be executed, at release
 	process   *fakeProcess
 	discarded bool
 	recorded  string // the journal at release
 }
 
-func (f *fakeLauncher) Prepare(_ context.Context, spec core.LaunchSpec) (core.Held, error) {
+func (f *fakeLauncher) Prepare(_ context.Context, spec port.LaunchSpec) (port.Held, error) {
 	if f.onPrepare != nil {
 		f.onPrepare()
 	}
@@ -386,7 +387,7 @@ func (f *fakeLauncher) last() *fakeHeld {
 func (h *fakeHeld) ID() core.ProcessID { return h.id }
 func (h *fakeHeld) Group() string      { return fmt.Sprint("group", h.id.PID) }
 func (h *fakeHeld) Discard()           { h.discarded = true }
-func (h *fakeHeld) Release(context.Context) (core.Process, error) {
+func (h *fakeHeld) Release(context.Context) (port.Process, error) {
 	if h.w.launch.onRelease != nil {
 		h.w.launch.onRelease()
 	}

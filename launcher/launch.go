@@ -7,13 +7,14 @@ import (
 	"os"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
 )
 
 // started is a command that runs.
 type started struct {
-	process core.Process
+	process port.Process
 	group   string
 	master  *os.File // of its terminal, nil if it has none
 }
@@ -106,7 +107,7 @@ func (l *Launcher) terminal(e *elevation) (stdio [3]*os.File, master, slave *os.
 // an error nothing runs.
 func (l *Launcher) hold(ctx context.Context, e *elevation, stdio [3]*os.File, slave *os.File) (started, error) {
 	s := e.sealed
-	held, err := l.cfg.Launcher.Prepare(ctx, core.LaunchSpec{
+	held, err := l.cfg.Launcher.Prepare(ctx, port.LaunchSpec{
 		Executable: s.handle, Script: s.script, Argv: s.subject.Argv,
 		Env: environment(e.knock.Env, s.subject, e.id),
 		Dir: e.knock.Dir, Stdio: stdio, Terminal: slave, Account: s.subject.Target,
@@ -136,7 +137,7 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, stdio [3]*os.File, sl
 // abandon forgets a child that has run nothing. Attack: it cannot be ended,
 // since the kernel waits for a file system of the caller's; with each request
 // one more of them would be there. So it keeps the place of its request.
-func (l *Launcher) abandon(e *elevation, held core.Held) {
+func (l *Launcher) abandon(e *elevation, held port.Held) {
 	l.cfg.Registry.Remove(held.ID())
 	if l.cfg.Tree.Alive(held.ID()) {
 		l.mu.Lock()

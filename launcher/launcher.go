@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
@@ -35,11 +36,11 @@ type Gate interface {
 // Config is what a Launcher works with. Every field without a default is
 // required.
 type Config struct {
-	Files     core.Files
-	Launcher  core.Launcher
-	Tree      core.ProcessTree
-	Terminals core.Terminals
-	Accounts  core.Accounts
+	Files     port.Files
+	Launcher  port.Launcher
+	Tree      port.ProcessTree
+	Terminals port.Terminals
+	Accounts  port.Accounts
 	Journal   *journal.Journal
 	Bus       Bus
 	Registry  *Registry

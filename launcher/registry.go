@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // Entry is a plugin or job task that the service launched.
@@ -23,7 +24,7 @@ type Entry struct {
 // away the one that their uid would give (decision 10). Its methods may be
 // called concurrently.
 type Registry struct {
-	tree core.ProcessTree
+	tree port.ProcessTree
 	self core.ProcessID
 
 	mu       sync.RWMutex
@@ -37,7 +38,7 @@ type Registry struct {
 const maxEnded = 16
 
 // NewRegistry returns an empty registry. self is this process.
-func NewRegistry(tree core.ProcessTree, self core.ProcessID) *Registry {
+func NewRegistry(tree port.ProcessTree, self core.ProcessID) *Registry {
 	return &Registry{tree: tree, self: self, services: map[core.ProcessID]Entry{}, elevated: map[core.ProcessID]string{}}
 }
 

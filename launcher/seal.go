@@ -12,6 +12,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 	"kpm/core/wire"
 )
 
@@ -23,7 +24,7 @@ type sealed struct {
 	subject core.Subject
 	digest  string
 	handle  *os.File
-	info    core.FileInfo // of handle, when it was sealed
+	info    port.FileInfo // of handle, when it was sealed
 	script  string        // path to execute it by, "" for a binary
 	copied  bool          // handle is our private copy, to be removed
 	giveUp  func()        // returns the copy's bytes to the budget

@@ -7,13 +7,14 @@ import (
 	"os"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // StartService starts a plugin or job task as the service account. The program
 // and everything on the way to it must be Protected; it is registered before
 // its first instruction. The caller waits for the process it gets. Errors name
 // the file and what is wrong with it.
-func (l *Launcher) StartService(ctx context.Context, s core.ServiceSpec) (core.Process, error) {
+func (l *Launcher) StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error) {
 	process, err := l.startService(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("launcher: start %s: %w", s.Path, err)
@@ -21,12 +22,12 @@ func (l *Launcher) StartService(ctx context.Context, s core.ServiceSpec) (core.P
 	return process, nil
 }
 
-func (l *Launcher) startService(ctx context.Context, s core.ServiceSpec) (core.Process, error) {
+func (l *Launcher) startService(ctx context.Context, s core.ServiceSpec) (port.Process, error) {
 	account, err := l.cfg.Accounts.ByID(rootID)
 	if err != nil {
 		return nil, err
 	}
-	spec := core.LaunchSpec{Argv: s.Argv, Env: s.Env, Account: account}
+	spec := port.LaunchSpec{Argv: s.Argv, Env: s.Env, Account: account}
 	if spec.Executable, err = l.cfg.Files.LocateProtected(s.Path); err != nil {
 		return nil, err
 	}
@@ -111,11 +112,11 @@ func (l *Launcher) serviceScript(handle *os.File) (string, error) {
 
 // serviceProcess tells the launcher when its process has ended.
 type serviceProcess struct {
-	core.Process
+	port.Process
 	launcher *Launcher
 }
 
-// Wait implements core.Process.
+// Wait implements port.Process.
 func (p serviceProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 	status, err := p.Process.Wait(ctx)
 	if err == nil {

@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"kpm/core"
-	"kpm/trust"
+	"kpm/core/port"
 )
 
 // Options says what the ports need to know about this installation.
@@ -35,17 +35,17 @@ type Host struct {
 	// command: HUP, INT, QUIT, TERM, USR1, USR2, ALRM, CONT and WINCH.
 	Signals []int
 
-	Files     core.Files
-	Launcher  core.Launcher
-	Tree      core.ProcessTree
-	Terminals core.Terminals
-	Transport core.LocalTransport
-	Accounts  core.Accounts
-	Peers     core.Peers
-	Programs  core.Programs
-	System    trust.System
+	Files     port.Files
+	Launcher  port.Launcher
+	Tree      port.ProcessTree
+	Terminals port.Terminals
+	Transport port.LocalTransport
+	Accounts  port.Accounts
+	Peers     port.Peers
+	Programs  port.Programs
+	System    port.SystemSignatures
 	// Store holds certificates with keys that the system keeps.
-	Store trust.Store
+	Store port.CertificateStore
 	// ProtectedRoot reports nil when path, absolute and without links, can be
 	// the agent root: a directory that administrators alone can change, as
 	// can all above it, sticky ones of root's apart. The error wraps

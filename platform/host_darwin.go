@@ -3,9 +3,8 @@
 package platform
 
 import (
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/darwin"
-	"kpm/trust"
 )
 
 // New returns this machine's ports.
@@ -32,6 +31,6 @@ func New(Options) (Host, error) {
 
 // Inspector returns the two ports that looking at a file needs, and starts
 // nothing.
-func Inspector(agentRoot string) (core.Files, trust.System, error) {
+func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
 	return darwin.Files{}, darwin.System{}, nil
 }

@@ -10,9 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/linux"
-	"kpm/trust"
 )
 
 // New returns this machine's ports. It starts the spare held children.
@@ -61,6 +60,6 @@ func New(o Options) (Host, error) {
 
 // Inspector returns the two ports that looking at a file needs, and starts
 // nothing.
-func Inspector(agentRoot string) (core.Files, trust.System, error) {
+func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
 	return linux.Files{AgentRoot: agentRoot}, linux.System{}, nil
 }

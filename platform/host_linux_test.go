@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform"
 )
 
@@ -71,7 +72,7 @@ func TestHost(t *testing.T) {
 	}
 	defer dir.Close()
 	ctx := context.Background()
-	held, err := host.Launcher.Prepare(ctx, core.LaunchSpec{
+	held, err := host.Launcher.Prepare(ctx, port.LaunchSpec{
 		Executable: program, Argv: []string{"true"}, Dir: dir, Stdio: [3]*os.File{null, null, null}, Account: account,
 	})
 	if err != nil {

@@ -4,13 +4,13 @@ package platform
 
 import (
 	"errors"
-
-	"kpm/core"
-	"kpm/trust"
+	"kpm/core/port"
 )
 
 // New answers errors.ErrUnsupported: there are no ports for this system.
 func New(Options) (Host, error) { return Host{}, errors.ErrUnsupported }
 
 // Inspector answers errors.ErrUnsupported.
-func Inspector(string) (core.Files, trust.System, error) { return nil, nil, errors.ErrUnsupported }
+func Inspector(string) (port.Files, port.SystemSignatures, error) {
+	return nil, nil, errors.ErrUnsupported
+}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform"
 	"kpm/platform/darwin"
 	"kpm/platform/windows"
@@ -39,7 +40,7 @@ func TestPortsThatAreNotMadeYet(t *testing.T) {
 		_, answers["Inspect"] = h.Files.Inspect(nil)
 		_, answers["Files.Open"] = h.Files.Open(nil)
 		_, _, answers["Copy"] = h.Files.Copy(ctx, nil, "/", "x", core.Account{})
-		_, answers["Prepare"] = h.Launcher.Prepare(ctx, core.LaunchSpec{})
+		_, answers["Prepare"] = h.Launcher.Prepare(ctx, port.LaunchSpec{})
 		_, answers["KillGroup"] = h.Tree.KillGroup(id, "")
 		_, _, answers["Terminals.Open"] = h.Terminals.Open(core.Account{}, 0, 0)
 		_, answers["ListenDoor"] = h.Transport.ListenDoor("x")

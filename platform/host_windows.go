@@ -3,9 +3,8 @@
 package platform
 
 import (
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/windows"
-	"kpm/trust"
 )
 
 // New returns this machine's ports.
@@ -33,6 +32,6 @@ func New(Options) (Host, error) {
 
 // Inspector returns the two ports that looking at a file needs, and starts
 // nothing.
-func Inspector(agentRoot string) (core.Files, trust.System, error) {
+func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
 	return windows.Files{}, windows.System{}, nil
 }

@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/darwin"
 )
 
 // Keys returns this machine's key store. Unlike New it starts nothing.
-func Keys() core.KeyStore { return darwin.KeyStore{} }
+func Keys() port.KeyStore { return darwin.KeyStore{} }
 
 // Lock is Host.Lock.
 func Lock(path string) (io.Closer, error) { return darwin.Lock(path) }

@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/linux"
 )
 
 // Keys returns this machine's key store. Unlike New it starts nothing.
-func Keys() core.KeyStore { return linux.KeyStore{} }
+func Keys() port.KeyStore { return linux.KeyStore{} }
 
 // Lock is Host.Lock.
 func Lock(path string) (io.Closer, error) { return linux.Lock(path) }

@@ -5,13 +5,12 @@ package platform
 import (
 	"errors"
 	"io"
+	"kpm/core/port"
 	"os"
-
-	"kpm/core"
 )
 
 // Keys returns nil: there is no key store for this system.
-func Keys() core.KeyStore { return nil }
+func Keys() port.KeyStore { return nil }
 
 // Lock is Host.Lock.
 func Lock(string) (io.Closer, error) { return nil, errors.ErrUnsupported }

@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/windows"
 )
 
 // Keys returns this machine's key store. Unlike New it starts nothing.
-func Keys() core.KeyStore { return windows.KeyStore{} }
+func Keys() port.KeyStore { return windows.KeyStore{} }
 
 // Lock is Host.Lock.
 func Lock(path string) (io.Closer, error) { return windows.Lock(path) }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/settings"
 )
 
@@ -91,7 +92,7 @@ type fakeStarter struct {
 	log   []string // "id@time since begun"
 }
 
-func (f *fakeStarter) StartService(_ context.Context, s core.ServiceSpec) (core.Process, error) {
+func (f *fakeStarter) StartService(_ context.Context, s core.ServiceSpec) (port.Process, error) {
 	f.mu.Lock()
 	f.log = append(f.log, fmt.Sprintf("%s@%v", s.As.Name, time.Since(f.begun)))
 	if err := f.fail[s.As.Name]; err != nil {

@@ -13,13 +13,14 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/settings"
 )
 
 // Starter starts a process as the service account. It checks that the program
 // is Protected and registers the process before it runs.
 type Starter interface {
-	StartService(ctx context.Context, s core.ServiceSpec) (core.Process, error)
+	StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error)
 }
 
 // Config is what New needs; all fields but Exited are required.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/settings"
 )
 
@@ -32,7 +33,7 @@ type execProcess struct {
 	state *os.ProcessState
 }
 
-func (s *execStarter) StartService(_ context.Context, spec core.ServiceSpec) (core.Process, error) {
+func (s *execStarter) StartService(_ context.Context, spec core.ServiceSpec) (port.Process, error) {
 	cmd := &exec.Cmd{
 		Path: spec.Path, Args: spec.Argv, Env: spec.Env, Dir: spec.Dir, Stdout: spec.Stdout, Stderr: spec.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},

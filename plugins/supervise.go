@@ -9,6 +9,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/capture"
+	"kpm/core/port"
 )
 
 const (
@@ -261,7 +262,7 @@ func (o *Orchestrator) notReady(p *plugin) {
 
 // end ends a process that runs: it is asked first, and killed when it does not
 // answer.
-func (o *Orchestrator) end(process core.Process) {
+func (o *Orchestrator) end(process port.Process) {
 	grace, cancel := context.WithTimeout(o.patient, stopGrace)
 	defer cancel()
 	if process.Signal(sigterm) == nil {

@@ -32,8 +32,8 @@ func (s *service) listen(ctx context.Context, _ Options) error {
 	}
 
 	retrying, stop := context.WithCancel(context.WithoutCancel(ctx))
-	new := func(name, key string, want int, serve func(net.Listener) error) *port {
-		return &port{name: name, key: key, want: want, owner: s.host.PortOwner, log: s.log, retry: retryPort, serve: serve, changed: s.acquired}
+	new := func(name, key string, want int, serve func(net.Listener) error) *tcpPort {
+		return &tcpPort{name: name, key: key, want: want, owner: s.host.PortOwner, log: s.log, retry: retryPort, serve: serve, changed: s.acquired}
 	}
 	s.http = new("HTTP", "Settings:KestrelHttpPort", s.app.HTTPPort, s.api.ServePlain)
 	s.https = new("HTTPS", "Settings:KestrelHttpsPort", s.app.HTTPSPort, s.api.ServeTLS)
@@ -44,12 +44,12 @@ func (s *service) listen(ctx context.Context, _ Options) error {
 	}
 	s.defer_(func(context.Context) error {
 		stop()
-		for _, p := range []*port{s.http, s.https, s.mqtt} {
+		for _, p := range []*tcpPort{s.http, s.https, s.mqtt} {
 			p.wait()
 		}
 		return nil
 	})
-	for _, p := range []*port{s.http, s.https, s.mqtt} {
+	for _, p := range []*tcpPort{s.http, s.https, s.mqtt} {
 		if err := p.open(retrying); err != nil {
 			return err
 		}

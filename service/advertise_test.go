@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform"
 	"kpm/settings"
 )
 
 // slowly is a disk on which every write takes its time, the first the longest.
 type slowly struct {
-	core.Files
+	port.Files
 	mu     sync.Mutex
 	writes int
 	last   settings.Ports
@@ -41,11 +42,11 @@ func TestPortsThatAreAcquiredAtOnce(t *testing.T) {
 	disk := &slowly{}
 	s := &service{
 		layout: layout, app: settings.Default(), effective: settings.NewEffective(layout),
-		host: platform.Host{Files: disk, Tree: nobody{}}, http: &port{}, https: &port{}, mqtt: &port{},
+		host: platform.Host{Files: disk, Tree: nobody{}}, http: &tcpPort{}, https: &tcpPort{}, mqtt: &tcpPort{},
 	}
 	s.isReady.Store(true)
 	var both sync.WaitGroup
-	for _, p := range []*port{s.https, s.mqtt} {
+	for _, p := range []*tcpPort{s.https, s.mqtt} {
 		both.Go(func() {
 			p.held.Store(4711)
 			s.acquired()
@@ -59,6 +60,6 @@ func TestPortsThatAreAcquiredAtOnce(t *testing.T) {
 }
 
 // nobody is a process tree with nobody in it but us.
-type nobody struct{ core.ProcessTree }
+type nobody struct{ port.ProcessTree }
 
 func (nobody) Self() core.ProcessID { return core.ProcessID{PID: 1} }

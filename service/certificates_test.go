@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform"
 	"kpm/platform/windows"
 	"kpm/settings"
@@ -18,7 +19,7 @@ import (
 
 // shelf is a file system on which everything is Protected, or nothing.
 type shelf struct {
-	core.Files
+	port.Files
 	err     error
 	written string
 }
@@ -30,12 +31,12 @@ func (s *shelf) LocateProtected(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-func (s *shelf) Inspect(f *os.File) (core.FileInfo, error) {
+func (s *shelf) Inspect(f *os.File) (port.FileInfo, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return core.FileInfo{}, err
+		return port.FileInfo{}, err
 	}
-	return core.FileInfo{Regular: info.Mode().IsRegular()}, nil
+	return port.FileInfo{Regular: info.Mode().IsRegular()}, nil
 }
 
 func (s *shelf) Open(f *os.File) (*os.File, error) { return os.Open(f.Name()) }

@@ -31,7 +31,7 @@ const anyPortTries = 16
 // it, on ::1. A port that someone else holds is reported with its owner and
 // tried again, as is one that cannot be served yet; until then held is 0 and
 // nothing advertises it (decision 3).
-type port struct {
+type tcpPort struct {
 	name string
 	key  string // the setting that changes it
 	want int
@@ -54,11 +54,11 @@ type port struct {
 }
 
 // Held returns the port number that is really served, or 0.
-func (p *port) Held() int { return int(p.held.Load()) }
+func (p *tcpPort) Held() int { return int(p.held.Load()) }
 
 // open acquires the port, or leaves a goroutine that keeps trying until ctx is
 // done. It fails only if the port could be had but not served.
-func (p *port) open(ctx context.Context) error {
+func (p *tcpPort) open(ctx context.Context) error {
 	err := p.acquire(ctx)
 	for range anyPortTries {
 		if p.want != 0 || !errors.Is(err, syscall.EADDRINUSE) {
@@ -92,9 +92,9 @@ func (p *port) open(ctx context.Context) error {
 }
 
 // wait returns when the retrying goroutine, if any, has ended.
-func (p *port) wait() { p.wg.Wait() }
+func (p *tcpPort) wait() { p.wg.Wait() }
 
-func (p *port) acquire(ctx context.Context) error {
+func (p *tcpPort) acquire(ctx context.Context) error {
 	if p.usable != nil {
 		if err := p.usable(); err != nil {
 			return fmt.Errorf("service: %s: %w: %w", p.name, errWaiting, err)
@@ -131,7 +131,7 @@ func (p *port) acquire(ctx context.Context) error {
 }
 
 // report says who holds the port, and whether somebody does.
-func (p *port) report(err error) bool {
+func (p *tcpPort) report(err error) bool {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return false
 	}

@@ -63,12 +63,12 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-func newPort(t *testing.T, want int) (*port, *served, *lines) {
+func newPort(t *testing.T, want int) (*tcpPort, *served, *lines) {
 	t.Helper()
 	var log lines
 	s := &served{}
 	t.Cleanup(s.close)
-	return &port{
+	return &tcpPort{
 		name: "HTTPS", key: "Settings:KestrelHttpsPort", want: want, retry: time.Millisecond, serve: s.serve,
 		log:     slog.New(slog.NewTextHandler(&log, nil)),
 		owner:   func(int) (int, core.UserID, error) { return 77, "4242", nil },

@@ -66,7 +66,7 @@ type service struct {
 	clients           *trust.ClientAuthority // nil: administrators need no client certificate
 	verifier          *provenance.Verifier
 	signatures        core.Signatures // the verifier; nil if there is nobody to trust: then nobody needs to look
-	http, https, mqtt *port
+	http, https, mqtt *tcpPort
 	started           time.Time
 	isReady           atomic.Bool
 	advertising       sync.Mutex

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/settings"
@@ -65,7 +66,7 @@ func (s *service) startTrust(context.Context, Options) error {
 // again. What cannot be read leaves the last good ones in force, and is tried
 // again at every tick: a fault that passes must not keep a new revocation list
 // out for good.
-func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, seen []core.FileInfo, tick <-chan time.Time) {
+func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, seen []port.FileInfo, tick <-chan time.Time) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -89,8 +90,8 @@ func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, se
 
 // versions says which state each file is in; a file that cannot be looked at is
 // in none.
-func (s *service) versions(files []string) []core.FileInfo {
-	list := make([]core.FileInfo, len(files))
+func (s *service) versions(files []string) []port.FileInfo {
+	list := make([]port.FileInfo, len(files))
 	for i, path := range files {
 		handle, err := s.host.Files.Locate(path)
 		if err != nil {

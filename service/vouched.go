@@ -7,20 +7,21 @@ import (
 
 	"kpm/api"
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/provenance"
 )
 
 // vouched tells the API which processes run a program that a trusted signer has
 // signed.
 type vouched struct {
-	programs   core.Programs
+	programs   port.Programs
 	signatures core.Signatures // nil: nobody is trusted
 }
 
 var _ api.Vouched = vouched{}
 
 // newVouched returns what asks signatures about the programs of processes.
-func newVouched(programs core.Programs, signatures core.Signatures) vouched {
+func newVouched(programs port.Programs, signatures core.Signatures) vouched {
 	return vouched{programs, signatures}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"kpm/core/port"
 	"os"
 	"slices"
 	"time"
@@ -75,20 +76,13 @@ func (noSource) every() time.Duration { return time.Hour }
 
 func (n noSource) renew(time.Time, *credential) (*credential, error) { return nil, n.error }
 
-// Store finds certificates in the operating system's own store.
-type Store interface {
-	// Certificate returns the chain of the machine's certificate with this
-	// thumbprint, SHA-1 or SHA-256 in lower-case hex, leaf first, and what
-	// signs with its key. A system without a store answers
-	// errors.ErrUnsupported.
-	Certificate(thumbprint string) ([]*x509.Certificate, crypto.Signer, error)
+// FromStore is the source of a certificate in the operating system's store.
+func FromStore(store port.CertificateStore, thumbprint string) Source {
+	return stored{store, thumbprint}
 }
 
-// FromStore is the source of a certificate in the operating system's store.
-func FromStore(store Store, thumbprint string) Source { return stored{store, thumbprint} }
-
 type stored struct {
-	store      Store
+	store      port.CertificateStore
 	thumbprint string
 }
 

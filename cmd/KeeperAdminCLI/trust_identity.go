@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/platform"
 	"kpm/settings"
@@ -32,7 +32,7 @@ func identityCommands(o *options) []*cobra.Command {
 // custody is the machine key of an agent root, and what writes files there.
 type custody struct {
 	identity.Config
-	files core.Files
+	files port.Files
 }
 
 // custody finds the machine key that the service of the agent root has.

@@ -33,7 +33,7 @@ type Config struct {
 	KeepSegments int
 	// Mask are the rules for arguments whose values are not recorded.
 	Mask []*regexp.Regexp
-	// WriteAtomic replaces a file durably (core.Files).
+	// WriteAtomic replaces a file durably (port.Files).
 	WriteAtomic func(path string, data []byte, perm os.FileMode) error
 
 	open func(path string) (file, error) // tests put a failing disk here

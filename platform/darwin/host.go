@@ -11,117 +11,118 @@ import (
 	"os"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
-// Files implements core.Files.
+// Files implements port.Files.
 type Files struct{}
 
-var _ core.Files = Files{}
+var _ port.Files = Files{}
 
-// Find implements core.Files.
+// Find implements port.Files.
 func (Files) Find(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-// Locate implements core.Files.
+// Locate implements port.Files.
 func (Files) Locate(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-// LocateProtected implements core.Files.
+// LocateProtected implements port.Files.
 func (Files) LocateProtected(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-// Inspect implements core.Files.
-func (Files) Inspect(*os.File) (core.FileInfo, error) {
-	return core.FileInfo{}, errors.ErrUnsupported
+// Inspect implements port.Files.
+func (Files) Inspect(*os.File) (port.FileInfo, error) {
+	return port.FileInfo{}, errors.ErrUnsupported
 }
 
-// Protected implements core.Files.
+// Protected implements port.Files.
 func (Files) Protected(*os.File) error { return errors.ErrUnsupported }
 
 // ProtectedRoot reports whether path can be the agent root.
 func (Files) ProtectedRoot(string) error { return errors.ErrUnsupported }
 
-// Open implements core.Files.
+// Open implements port.Files.
 func (Files) Open(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-// Copy implements core.Files.
+// Copy implements port.Files.
 func (Files) Copy(context.Context, *os.File, string, string, core.Account) (*os.File, string, error) {
 	return nil, "", errors.ErrUnsupported
 }
 
-// WriteAtomic implements core.Files.
+// WriteAtomic implements port.Files.
 func (Files) WriteAtomic(string, []byte, os.FileMode) error { return errors.ErrUnsupported }
 
-// Launcher implements core.Launcher.
+// Launcher implements port.Launcher.
 type Launcher struct{}
 
-var _ core.Launcher = Launcher{}
+var _ port.Launcher = Launcher{}
 
-// Prepare implements core.Launcher.
-func (Launcher) Prepare(context.Context, core.LaunchSpec) (core.Held, error) {
+// Prepare implements port.Launcher.
+func (Launcher) Prepare(context.Context, port.LaunchSpec) (port.Held, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// Tree implements core.ProcessTree.
+// Tree implements port.ProcessTree.
 type Tree struct{}
 
-var _ core.ProcessTree = Tree{}
+var _ port.ProcessTree = Tree{}
 
-// Self implements core.ProcessTree. The start stamp is not known.
+// Self implements port.ProcessTree. The start stamp is not known.
 func (Tree) Self() core.ProcessID { return core.ProcessID{PID: os.Getpid()} }
 
-// Alive implements core.ProcessTree.
+// Alive implements port.ProcessTree.
 func (Tree) Alive(core.ProcessID) bool { return false }
 
-// Member implements core.ProcessTree.
+// Member implements port.ProcessTree.
 func (Tree) Member(core.ProcessID, string, core.ProcessID) bool { return false }
 
-// Empty implements core.ProcessTree. Nothing is launched here.
+// Empty implements port.ProcessTree. Nothing is launched here.
 func (Tree) Empty(core.ProcessID, string) bool { return true }
 
-// KillGroup implements core.ProcessTree.
+// KillGroup implements port.ProcessTree.
 func (Tree) KillGroup(core.ProcessID, string) (int, error) { return 0, errors.ErrUnsupported }
 
-// Terminals implements core.Terminals.
+// Terminals implements port.Terminals.
 type Terminals struct{}
 
-var _ core.Terminals = Terminals{}
+var _ port.Terminals = Terminals{}
 
-// IsTerminal implements core.Terminals.
+// IsTerminal implements port.Terminals.
 func (Terminals) IsTerminal(*os.File) bool { return false }
 
-// Open implements core.Terminals.
+// Open implements port.Terminals.
 func (Terminals) Open(core.Account, uint16, uint16) (master, slave *os.File, err error) {
 	return nil, nil, errors.ErrUnsupported
 }
 
-// Transport implements core.LocalTransport.
+// Transport implements port.LocalTransport.
 type Transport struct{}
 
-var _ core.LocalTransport = Transport{}
+var _ port.LocalTransport = Transport{}
 
-// ListenDoor implements core.LocalTransport.
-func (Transport) ListenDoor(string) (core.DoorListener, error) { return nil, errors.ErrUnsupported }
+// ListenDoor implements port.LocalTransport.
+func (Transport) ListenDoor(string) (port.DoorListener, error) { return nil, errors.ErrUnsupported }
 
-// ListenLocal implements core.LocalTransport.
+// ListenLocal implements port.LocalTransport.
 func (Transport) ListenLocal(string) (net.Listener, error) { return nil, errors.ErrUnsupported }
 
-// Peers implements core.Peers.
+// Peers implements port.Peers.
 type Peers struct{}
 
-var _ core.Peers = Peers{}
+var _ port.Peers = Peers{}
 
-// Peer implements core.Peers.
+// Peer implements port.Peers.
 func (Peers) Peer(net.Conn) (core.Peer, error) { return core.Peer{}, errors.ErrUnsupported }
 
-// Accounts implements core.Accounts.
+// Accounts implements port.Accounts.
 type Accounts struct{}
 
-var _ core.Accounts = Accounts{}
+var _ port.Accounts = Accounts{}
 
-// ByID implements core.Accounts.
+// ByID implements port.Accounts.
 func (Accounts) ByID(core.UserID) (core.Account, error) {
 	return core.Account{}, errors.ErrUnsupported
 }
 
-// ByName implements core.Accounts.
+// ByName implements port.Accounts.
 func (Accounts) ByName(string) (core.Account, error) { return core.Account{}, errors.ErrUnsupported }
 
 // Lock takes a lock file.

@@ -4,22 +4,22 @@ import (
 	"fmt"
 	"strings"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
-// KeyStore implements core.KeyStore. A Mac has no TPM, and its Secure Enclave
+// KeyStore implements port.KeyStore. A Mac has no TPM, and its Secure Enclave
 // is reached through Security.framework alone, which this program is not linked
 // with: the machine key is then a file, and says so.
 type KeyStore struct{}
 
-var _ core.KeyStore = KeyStore{}
+var _ port.KeyStore = KeyStore{}
 
-// OpenTPM implements core.KeyStore.
-func (KeyStore) OpenTPM(device string) (core.TPM, error) {
+// OpenTPM implements port.KeyStore.
+func (KeyStore) OpenTPM(device string) (port.TPM, error) {
 	switch {
 	case device == "":
-		return nil, fmt.Errorf("keystore: a Mac has none, and its Secure Enclave is not used yet: %w", core.ErrNoTPM)
+		return nil, fmt.Errorf("keystore: a Mac has none, and its Secure Enclave is not used yet: %w", port.ErrNoTPM)
 	case strings.HasPrefix(device, "tcp:"):
 		return tpm.DialTCP(device)
 	}

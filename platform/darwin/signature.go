@@ -8,27 +8,27 @@ import (
 	"os"
 
 	"kpm/core"
-	"kpm/trust"
+	"kpm/core/port"
 )
 
-// System implements trust.System.
+// System implements port.SystemSignatures.
 type System struct{}
 
-var _ trust.System = System{}
+var _ port.SystemSignatures = System{}
 
-// Attribute implements trust.System. Signatures in attributes are Linux's.
-func (System) Attribute(*os.File, string) ([]byte, error) { return nil, core.ErrNoAttribute }
+// Attribute implements port.SystemSignatures. Signatures in attributes are Linux's.
+func (System) Attribute(*os.File, string) ([]byte, error) { return nil, port.ErrNoAttribute }
 
-// Verity implements trust.System.
-func (System) Verity(*os.File) (core.Verity, error) { return core.Verity{}, core.ErrNoAttribute }
+// Verity implements port.SystemSignatures.
+func (System) Verity(*os.File) (port.Verity, error) { return port.Verity{}, port.ErrNoAttribute }
 
-// Generation implements trust.System. APFS never uses an inode number again.
+// Generation implements port.SystemSignatures. APFS never uses an inode number again.
 func (System) Generation(*os.File) (uint64, error) { return 0, nil }
 
-// Node implements trust.System.
-func (System) Node(*os.File) (core.Node, error) { return core.Node{}, errors.ErrUnsupported }
+// Node implements port.SystemSignatures.
+func (System) Node(*os.File) (port.Node, error) { return port.Node{}, errors.ErrUnsupported }
 
-// Verdict implements trust.System: what codesign says.
+// Verdict implements port.SystemSignatures: what codesign says.
 func (System) Verdict(ctx context.Context, f *os.File) (core.Evidence, error) {
 	return verdict(ctx, f)
 }

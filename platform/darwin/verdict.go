@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 const (
@@ -56,7 +57,7 @@ func verdict(ctx context.Context, f *os.File) (core.Evidence, error) {
 	case !errors.As(err, &status):
 		return core.Evidence{}, fmt.Errorf("darwin: verdict: %w", err)
 	case bytes.Contains(said.Bytes(), []byte("not signed at all")):
-		return core.Evidence{}, fmt.Errorf("darwin: verdict: %w", core.ErrNoAttribute)
+		return core.Evidence{}, fmt.Errorf("darwin: verdict: %w", port.ErrNoAttribute)
 	}
 	e.Standing, e.Checks[0].Outcome = core.Untrusted, core.Failed
 	e.Reason = fmt.Sprintf("macOS does not find the signature valid (codesign ended with status %d)", status.ExitCode())

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // What a uid without an entry gets: it can own processes and files, and
@@ -29,9 +30,9 @@ type Accounts struct {
 	passwd, group string // files; empty means those in /etc
 }
 
-var _ core.Accounts = Accounts{}
+var _ port.Accounts = Accounts{}
 
-// ByID implements core.Accounts. A uid without an entry is an account too,
+// ByID implements port.Accounts. A uid without an entry is an account too,
 // named like its number, without groups.
 func (a Accounts) ByID(id core.UserID) (core.Account, error) {
 	if _, err := parseKernelID(string(id)); err != nil {
@@ -49,7 +50,7 @@ func (a Accounts) ByID(id core.UserID) (core.Account, error) {
 	return account, nil
 }
 
-// ByName implements core.Accounts. "#1000" is the account of uid 1000, as with
+// ByName implements port.Accounts. "#1000" is the account of uid 1000, as with
 // sudo; 4294967295 and what is not a plain number are refused (CVE-2018-19788,
 // CVE-2019-14287).
 func (a Accounts) ByName(name string) (core.Account, error) {

@@ -16,11 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/linux/held"
 )
 
 // child is one helper and, after its exec, the program that it became. It is
-// both core.Held and core.Process: one process is both.
+// both port.Held and port.Process: one process is both.
 type child struct {
 	launcher *Launcher
 	id       core.ProcessID
@@ -38,19 +39,19 @@ type child struct {
 }
 
 var (
-	_ core.Held    = (*child)(nil)
-	_ core.Process = (*child)(nil)
+	_ port.Held    = (*child)(nil)
+	_ port.Process = (*child)(nil)
 )
 
-// ID implements core.Held and core.Process.
+// ID implements port.Held and port.Process.
 func (c *child) ID() core.ProcessID { return c.id }
 
-// Group implements core.Held.
+// Group implements port.Held.
 func (c *child) Group() string { return c.group }
 
-// Release implements core.Held. A helper that is killed between its release
+// Release implements port.Held. A helper that is killed between its release
 // and its exec looks like a program that was killed at its first instruction.
-func (c *child) Release(ctx context.Context) (core.Process, error) {
+func (c *child) Release(ctx context.Context) (port.Process, error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	_, err := c.conn.Write([]byte{1})
@@ -76,7 +77,7 @@ func (c *child) Release(ctx context.Context) (core.Process, error) {
 // discardTime is how long a child that was killed is waited for.
 const discardTime = time.Second
 
-// Discard implements core.Held.
+// Discard implements port.Held.
 //
 // Attack: one of its descriptors is a file on the caller's own file system
 // (FUSE), which the kernel asks when exec closes it, and which does not answer.
@@ -90,7 +91,7 @@ func (c *child) Discard() {
 	}
 }
 
-// Wait implements core.Process.
+// Wait implements port.Process.
 func (c *child) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {
 	case <-c.done:
@@ -100,7 +101,7 @@ func (c *child) Wait(ctx context.Context) (core.ExitStatus, error) {
 	}
 }
 
-// Signal implements core.Process.
+// Signal implements port.Process.
 func (c *child) Signal(sig int) error { return c.signal(-c.id.PID, syscall.Signal(sig)) }
 
 // signal sends sig to the process or, negative, to its process group, unless
@@ -114,7 +115,7 @@ func (c *child) signal(pid int, sig syscall.Signal) error {
 	return unix.Kill(pid, sig)
 }
 
-// Kill implements core.Process.
+// Kill implements port.Process.
 func (c *child) Kill() error {
 	_, err := c.launcher.tree.KillGroup(c.id, c.group)
 	return err

@@ -37,7 +37,7 @@ const (
 	chunk       = 128 << 10
 )
 
-// Copy implements core.Files. dir must belong to root and be writable by
+// Copy implements port.Files. dir must belong to root and be writable by
 // nobody else. What reader may not execute is refused with fs.ErrPermission,
 // and at most 1 GiB is copied. The handle's name is the copy's path, which the
 // caller removes in the end; after an error there is none.
@@ -266,7 +266,7 @@ func checkCopy(f *os.File, size int64, mode os.FileMode, group uint32) error {
 	})
 }
 
-// WriteAtomic implements core.Files. path itself is replaced, also if it is a
+// WriteAtomic implements port.Files. path itself is replaced, also if it is a
 // link.
 func (Files) WriteAtomic(path string, data []byte, perm os.FileMode) error {
 	if err := writeAtomic(path, data, perm); err != nil {

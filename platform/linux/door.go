@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 const (
@@ -31,10 +32,10 @@ const (
 // connects is asked of the kernel, connection by connection.
 type Transport struct{}
 
-var _ core.LocalTransport = Transport{}
+var _ port.LocalTransport = Transport{}
 
-// ListenDoor implements core.LocalTransport.
-func (Transport) ListenDoor(path string) (core.DoorListener, error) {
+// ListenDoor implements port.LocalTransport.
+func (Transport) ListenDoor(path string) (port.DoorListener, error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func (Transport) ListenDoor(path string) (core.DoorListener, error) {
 	return doorListener{l}, nil
 }
 
-// ListenLocal implements core.LocalTransport.
+// ListenLocal implements port.LocalTransport.
 func (Transport) ListenLocal(path string) (net.Listener, error) {
 	l, err := listen(path)
 	if err != nil {
@@ -224,8 +225,8 @@ func statIn(dir int, name string) (node, error) {
 
 type doorListener struct{ *localListener }
 
-// Accept implements core.DoorListener.
-func (l doorListener) Accept() (core.DoorConn, error) {
+// Accept implements port.DoorListener.
+func (l doorListener) Accept() (port.DoorConn, error) {
 	conn, err := l.AcceptUnix()
 	if err != nil {
 		return nil, err
@@ -236,10 +237,10 @@ func (l doorListener) Accept() (core.DoorConn, error) {
 // doorConn is one caller at the door.
 type doorConn struct{ localConn }
 
-// Peer implements core.DoorConn.
+// Peer implements port.DoorConn.
 func (c doorConn) Peer() (core.Peer, error) { return onSocket(c.UnixConn, unixPeer) }
 
-// ReadWithFiles implements core.DoorConn. More than 8 descriptors, or one that
+// ReadWithFiles implements port.DoorConn. More than 8 descriptors, or one that
 // we have no room for, is an error.
 //
 // A caller can send a descriptor whose every close(2) waits for as long as they
@@ -315,7 +316,7 @@ func wrap(fd int) (*os.File, error) {
 	return f, nil
 }
 
-// WriteWithFiles implements core.DoorConn. p is not empty: descriptors travel
+// WriteWithFiles implements port.DoorConn. p is not empty: descriptors travel
 // with its first byte.
 func (c doorConn) WriteWithFiles(p []byte, files ...*os.File) error {
 	if len(p) == 0 || len(files) > maxDescriptors {

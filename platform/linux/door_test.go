@@ -19,10 +19,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // knock connects to a fresh door and returns both ends.
-func knock(t testing.TB) (client *net.UnixConn, conn core.DoorConn) {
+func knock(t testing.TB) (client *net.UnixConn, conn port.DoorConn) {
 	t.Helper()
 	l, path := door(t)
 	client, err := Transport{}.Dial(path)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // securePath is where bare command names are looked up; the caller's PATH is
@@ -29,9 +30,9 @@ type Files struct {
 	AgentRoot string
 }
 
-var _ core.Files = Files{}
+var _ port.Files = Files{}
 
-// Find implements core.Files.
+// Find implements port.Files.
 func (Files) Find(name string) (*os.File, error) { return find(securePath, name) }
 
 func find(dirs []string, name string) (*os.File, error) {
@@ -57,7 +58,7 @@ func find(dirs []string, name string) (*os.File, error) {
 
 func anywhere(place) error { return nil }
 
-// Locate implements core.Files. It looks into directories of local file
+// Locate implements port.Files. It looks into directories of local file
 // systems only, since looking a name up anywhere else can wait for ever.
 func (Files) Locate(path string) (*os.File, error) {
 	fd, at, err := walk(path, anywhere)
@@ -67,15 +68,15 @@ func (Files) Locate(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), at.path), nil
 }
 
-// Inspect implements core.Files. On FUSE it reports what the kernel remembers.
-func (Files) Inspect(f *os.File) (core.FileInfo, error) {
-	var info core.FileInfo
+// Inspect implements port.Files. On FUSE it reports what the kernel remembers.
+func (Files) Inspect(f *os.File) (port.FileInfo, error) {
+	var info port.FileInfo
 	err := onDescriptor(f, func(fd int) error {
 		at, err := whereIs(fd)
 		if err != nil {
 			return err
 		}
-		info = core.FileInfo{
+		info = port.FileInfo{
 			Path:    at.path,
 			Device:  at.dev,
 			Inode:   at.ino,
@@ -90,7 +91,7 @@ func (Files) Inspect(f *os.File) (core.FileInfo, error) {
 	return info, err
 }
 
-// Open implements core.Files. A file on FUSE is refused with fs.ErrPermission:
+// Open implements port.Files. A file on FUSE is refused with fs.ErrPermission:
 // its daemon, which may be the caller's, can leave open(2) and read(2) waiting
 // uninterruptibly. On a network file system reads wait for the server.
 func (Files) Open(f *os.File) (*os.File, error) {

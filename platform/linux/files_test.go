@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // public returns a directory that only root can change and everyone can reach,
@@ -149,7 +150,7 @@ func TestInspect(t *testing.T) {
 
 	info, err := Files{}.Inspect(handle(t, path))
 	must(t, err)
-	expected := core.FileInfo{
+	expected := port.FileInfo{
 		Path: path, Device: sys.Dev, Inode: sys.Ino, Size: want.Size(), Regular: true, Exec: true, Owner: "4242",
 		Change: time.Unix(sys.Ctim.Sec, sys.Ctim.Nsec),
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
@@ -20,13 +21,13 @@ import (
 // Linux 4.12). /dev/tpm0 would be ours alone, or somebody else's.
 const machineTPM = "/dev/tpmrm0"
 
-// KeyStore implements core.KeyStore.
+// KeyStore implements port.KeyStore.
 type KeyStore struct{}
 
-var _ core.KeyStore = KeyStore{}
+var _ port.KeyStore = KeyStore{}
 
-// OpenTPM implements core.KeyStore.
-func (KeyStore) OpenTPM(device string) (core.TPM, error) {
+// OpenTPM implements port.KeyStore.
+func (KeyStore) OpenTPM(device string) (port.TPM, error) {
 	if strings.HasPrefix(device, "tcp:") {
 		return tpm.DialTCP(device)
 	}
@@ -36,7 +37,7 @@ func (KeyStore) OpenTPM(device string) (core.TPM, error) {
 	}
 	t, err := openTPM(path)
 	if device == "" && errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", core.ErrNoTPM, err)
+		err = fmt.Errorf("%w: %w", port.ErrNoTPM, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("keystore: %w", err)
@@ -44,7 +45,7 @@ func (KeyStore) OpenTPM(device string) (core.TPM, error) {
 	return t, nil
 }
 
-func openTPM(path string) (core.TPM, error) {
+func openTPM(path string) (port.TPM, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("%q is no absolute path", path)
 	}
@@ -99,7 +100,7 @@ type character struct {
 	path string
 }
 
-func openCharacter(path string) (core.TPM, error) {
+func openCharacter(path string) (port.TPM, error) {
 	fd, err := openat(unix.AT_FDCWD, path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -107,7 +108,7 @@ func openCharacter(path string) (core.TPM, error) {
 	return &character{fd, path}, nil
 }
 
-// Send implements core.TPM.
+// Send implements port.TPM.
 func (c *character) Send(command []byte) ([]byte, error) {
 	if _, err := untilDone(func() (int, error) { return unix.Write(c.fd, command) }); err != nil {
 		return nil, fmt.Errorf("write %s: %w", c.path, err)
@@ -120,7 +121,7 @@ func (c *character) Send(command []byte) ([]byte, error) {
 	return response[:n], nil
 }
 
-// Close implements core.TPM. The kernel takes out what is left in the TPM. What
+// Close implements port.TPM. The kernel takes out what is left in the TPM. What
 // is sent afterwards goes nowhere, also if the number is somebody else's by then.
 func (c *character) Close() error {
 	fd := c.fd

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
@@ -33,7 +33,7 @@ func TestCharacterDevicesThatAreNoTPMs(t *testing.T) {
 }
 
 func TestAMachineWithoutATPM(t *testing.T) {
-	if _, err := (KeyStore{}).OpenTPM(""); err != nil && !errors.Is(err, core.ErrNoTPM) {
+	if _, err := (KeyStore{}).OpenTPM(""); err != nil && !errors.Is(err, port.ErrNoTPM) {
 		t.Errorf("%v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/linux/held"
 )
 
@@ -46,7 +47,7 @@ type Launcher struct {
 	lingering []string // cgroups to remove
 }
 
-var _ core.Launcher = (*Launcher)(nil)
+var _ port.Launcher = (*Launcher)(nil)
 
 // refillPause is how long after a helper was taken the next one is made. The
 // launch and the command that it starts want the processors first.
@@ -126,9 +127,9 @@ func openHelper(path string) (*os.File, error) {
 	return os.NewFile(uintptr(high), path), nil
 }
 
-// Prepare implements core.Launcher. It does not wait for the helper to have
+// Prepare implements port.Launcher. It does not wait for the helper to have
 // prepared itself; Release does.
-func (l *Launcher) Prepare(ctx context.Context, spec core.LaunchSpec) (core.Held, error) {
+func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held, error) {
 	told, files, err := translate(spec)
 	if err != nil {
 		return nil, fmt.Errorf("launch: %w", err)

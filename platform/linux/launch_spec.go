@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/linux/held"
 )
 
 // translate turns a spec into what a helper is told and the files that travel
 // with it.
-func translate(spec core.LaunchSpec) (*held.Spec, []*os.File, error) {
+func translate(spec port.LaunchSpec) (*held.Spec, []*os.File, error) {
 	told := &held.Spec{Terminal: spec.Terminal != nil, Script: spec.Script, Argv: spec.Argv, Env: spec.Env}
 	if err := setAccount(told, spec.Account); err != nil {
 		return nil, nil, err

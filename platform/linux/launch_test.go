@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/linux/held"
 )
 
@@ -78,26 +79,26 @@ var (
 )
 
 // command is a spec for a program that reads nothing and whose output is lost.
-func command(t testing.TB, path string, args ...string) core.LaunchSpec {
+func command(t testing.TB, path string, args ...string) port.LaunchSpec {
 	t.Helper()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	must(t, err)
 	t.Cleanup(func() { null.Close() })
 	path, err = filepath.EvalSymlinks(path)
 	must(t, err)
-	return core.LaunchSpec{
+	return port.LaunchSpec{
 		Executable: handle(t, path), Argv: append([]string{path}, args...), Env: []string{"LANG=C.UTF-8"},
 		Dir: handle(t, "/"), Stdio: [3]*os.File{null, null, null}, Account: rootAccount,
 	}
 }
 
-func shell(t testing.TB, script string, args ...string) core.LaunchSpec {
+func shell(t testing.TB, script string, args ...string) port.LaunchSpec {
 	t.Helper()
 	return command(t, "/bin/sh", append([]string{"-c", script}, args...)...)
 }
 
 // start launches spec.
-func start(t testing.TB, l *Launcher, spec core.LaunchSpec) (core.Process, core.Held) {
+func start(t testing.TB, l *Launcher, spec port.LaunchSpec) (port.Process, port.Held) {
 	t.Helper()
 	h, err := l.Prepare(t.Context(), spec)
 	must(t, err)
@@ -107,7 +108,7 @@ func start(t testing.TB, l *Launcher, spec core.LaunchSpec) (core.Process, core.
 }
 
 // output launches spec, waits for it and returns what it wrote.
-func output(t testing.TB, l *Launcher, spec core.LaunchSpec) (string, core.ExitStatus) {
+func output(t testing.TB, l *Launcher, spec port.LaunchSpec) (string, core.ExitStatus) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	must(t, err)
@@ -373,7 +374,7 @@ func TestNothingRunsUnreleased(t *testing.T) {
 	}
 }
 
-func encoded(t *testing.T, spec core.LaunchSpec) []byte {
+func encoded(t *testing.T, spec port.LaunchSpec) []byte {
 	t.Helper()
 	told, _, err := translate(spec)
 	must(t, err)
@@ -393,35 +394,35 @@ func TestReleaseSaysWhyNot(t *testing.T) {
 	must(t, os.WriteFile(plain, []byte("x"), 0o644))
 	for _, tc := range []struct {
 		name string
-		make func() core.LaunchSpec
+		make func() port.LaunchSpec
 		want error
 		step held.Step
 	}{
-		{"not a program", func() core.LaunchSpec { return command(t, garbage) }, unix.ENOEXEC, held.StepExec},
-		{"not executable", func() core.LaunchSpec { return command(t, plain) }, unix.EACCES, held.StepExec},
-		{"script without interpreter", func() core.LaunchSpec {
+		{"not a program", func() port.LaunchSpec { return command(t, garbage) }, unix.ENOEXEC, held.StepExec},
+		{"not executable", func() port.LaunchSpec { return command(t, plain) }, unix.EACCES, held.StepExec},
+		{"script without interpreter", func() port.LaunchSpec {
 			path := filepath.Join(dir, "orphaned")
 			must(t, os.WriteFile(path, []byte("#!/no/such/interpreter\n"), 0o755))
 			spec := command(t, path)
 			spec.Script = path
 			return spec
 		}, unix.ENOENT, held.StepExec},
-		{"a directory that the target may not enter", func() core.LaunchSpec {
+		{"a directory that the target may not enter", func() port.LaunchSpec {
 			spec := command(t, "/bin/true")
 			spec.Dir, spec.Account = handle(t, closed), otherAccount
 			return spec
 		}, unix.EACCES, held.StepDir},
-		{"a working directory that is none", func() core.LaunchSpec {
+		{"a working directory that is none", func() port.LaunchSpec {
 			spec := command(t, "/bin/true")
 			spec.Dir = handle(t, plain)
 			return spec
 		}, unix.ENOTDIR, held.StepDir},
-		{"a terminal that is none", func() core.LaunchSpec {
+		{"a terminal that is none", func() port.LaunchSpec {
 			spec := command(t, "/bin/true")
 			spec.Terminal = spec.Stdio[0]
 			return spec
 		}, unix.ENOTTY, held.StepTerminal},
-		{"being written", func() core.LaunchSpec {
+		{"being written", func() port.LaunchSpec {
 			path := filepath.Join(dir, "busy")
 			copyFile(t, "/bin/true", path)
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -727,21 +728,21 @@ func TestPrepareRefuses(t *testing.T) {
 	gone, err := os.Open("/")
 	must(t, err)
 	must(t, gone.Close())
-	for name, spoil := range map[string]func(s *core.LaunchSpec){
-		"no argv":            func(s *core.LaunchSpec) { s.Argv = nil },
-		"NUL in argv":        func(s *core.LaunchSpec) { s.Argv = []string{"a\x00b"} },
-		"NUL in environment": func(s *core.LaunchSpec) { s.Env = []string{"A=\x00"} },
-		"NUL in script":      func(s *core.LaunchSpec) { s.Script = "/a\x00b" },
-		"no user (-1)":       func(s *core.LaunchSpec) { s.Account.User = "4294967295" },
-		"negative user":      func(s *core.LaunchSpec) { s.Account.User = "-1" },
-		"empty user":         func(s *core.LaunchSpec) { s.Account.User = "" },
-		"no group (-1)":      func(s *core.LaunchSpec) { s.Account.Group = "4294967295" },
-		"groups with a name": func(s *core.LaunchSpec) { s.Account.Groups = []string{"wheel"} },
-		"no executable":      func(s *core.LaunchSpec) { s.Executable = nil },
-		"no directory":       func(s *core.LaunchSpec) { s.Dir = nil },
-		"no descriptor 2":    func(s *core.LaunchSpec) { s.Stdio[2] = nil },
-		"closed directory":   func(s *core.LaunchSpec) { s.Dir = gone },
-		"too much":           func(s *core.LaunchSpec) { s.Env = []string{strings.Repeat("x", held.MaxSpec)} },
+	for name, spoil := range map[string]func(s *port.LaunchSpec){
+		"no argv":            func(s *port.LaunchSpec) { s.Argv = nil },
+		"NUL in argv":        func(s *port.LaunchSpec) { s.Argv = []string{"a\x00b"} },
+		"NUL in environment": func(s *port.LaunchSpec) { s.Env = []string{"A=\x00"} },
+		"NUL in script":      func(s *port.LaunchSpec) { s.Script = "/a\x00b" },
+		"no user (-1)":       func(s *port.LaunchSpec) { s.Account.User = "4294967295" },
+		"negative user":      func(s *port.LaunchSpec) { s.Account.User = "-1" },
+		"empty user":         func(s *port.LaunchSpec) { s.Account.User = "" },
+		"no group (-1)":      func(s *port.LaunchSpec) { s.Account.Group = "4294967295" },
+		"groups with a name": func(s *port.LaunchSpec) { s.Account.Groups = []string{"wheel"} },
+		"no executable":      func(s *port.LaunchSpec) { s.Executable = nil },
+		"no directory":       func(s *port.LaunchSpec) { s.Dir = nil },
+		"no descriptor 2":    func(s *port.LaunchSpec) { s.Stdio[2] = nil },
+		"closed directory":   func(s *port.LaunchSpec) { s.Dir = gone },
+		"too much":           func(s *port.LaunchSpec) { s.Env = []string{strings.Repeat("x", held.MaxSpec)} },
 	} {
 		spec := command(t, "/bin/true")
 		spoil(&spec)

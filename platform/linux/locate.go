@@ -10,7 +10,7 @@ import (
 	"kpm/core"
 )
 
-// LocateProtected implements core.Files.
+// LocateProtected implements port.Files.
 //
 // Attack: a script names "#!/home/u/py", a link to root's own interpreter. What
 // the link leads to is Protected, but the kernel follows the link again when it

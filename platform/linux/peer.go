@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // errNobody is about (uid_t)-1, which is what the kernel calls "no user".
@@ -25,7 +26,7 @@ type Peers struct {
 	scans scans
 }
 
-var _ core.Peers = (*Peers)(nil)
+var _ port.Peers = (*Peers)(nil)
 
 // NewPeers opens the kernel's socket table for queries.
 func NewPeers() (*Peers, error) {
@@ -39,7 +40,7 @@ func NewPeers() (*Peers, error) {
 // Close ends queries.
 func (p *Peers) Close() error { return p.diag.close() }
 
-// Peer implements core.Peers. It looks beneath wrappers that have a NetConn
+// Peer implements port.Peers. It looks beneath wrappers that have a NetConn
 // method, such as *tls.Conn. Any doubt, such as a client that has gone or
 // closed its side, is an error: nobody is identified half.
 func (p *Peers) Peer(conn net.Conn) (core.Peer, error) {

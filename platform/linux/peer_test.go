@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // connectPart connects to args[1] over network args[0] and then does what
@@ -102,7 +103,7 @@ func idOf(t testing.TB, pid int) core.ProcessID {
 }
 
 // door listens in a directory that everyone can reach.
-func door(t testing.TB) (core.DoorListener, string) {
+func door(t testing.TB) (port.DoorListener, string) {
 	t.Helper()
 	path := filepath.Join(public(t), "door.sock")
 	l, err := Transport{}.ListenDoor(path)
@@ -111,7 +112,7 @@ func door(t testing.TB) (core.DoorListener, string) {
 	return l, path
 }
 
-func accept(t testing.TB, l core.DoorListener) core.DoorConn {
+func accept(t testing.TB, l port.DoorListener) port.DoorConn {
 	t.Helper()
 	conn, err := l.Accept()
 	must(t, err)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
-	"kpm/trust"
+	"kpm/core/port"
 )
 
 // Private reports nil when root alone can read f, a regular file: it is root's,
@@ -50,12 +50,12 @@ func carriesACL(fd int) bool {
 	return err != unix.ENODATA && err != unix.EOPNOTSUPP
 }
 
-// Store implements trust.Store.
+// Store implements port.CertificateStore.
 type Store struct{}
 
-var _ trust.Store = Store{}
+var _ port.CertificateStore = Store{}
 
-// Certificate implements trust.Store: Linux has no store of the system's own.
+// Certificate implements port.CertificateStore: Linux has no store of the system's own.
 func (Store) Certificate(string) ([]*x509.Certificate, crypto.Signer, error) {
 	return nil, nil, errors.ErrUnsupported
 }

@@ -9,14 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // Programs opens what processes run.
 type Programs struct{}
 
-var _ core.Programs = Programs{}
+var _ port.Programs = Programs{}
 
-// Program implements core.Programs. It goes through a handle of the process's
+// Program implements port.Programs. It goes through a handle of the process's
 // own directory, before and after which the start stamp is compared, so that it
 // is never the program of a later process with the same pid (CVE-2019-6133);
 // and through /proc/PID/exe, which is the file that the kernel executes,

@@ -20,7 +20,7 @@ import (
 // path_resolution(7).
 const maxLinks = 40
 
-// Protected implements core.Files.
+// Protected implements port.Files.
 func (s Files) Protected(f *os.File) error {
 	return onDescriptor(f, func(fd int) error {
 		at, err := whereIs(fd)

@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
-	"kpm/trust"
+	"kpm/core/port"
 )
 
-// System implements trust.System. Of a file on FUSE it says that it carries
+// System implements port.SystemSignatures. Of a file on FUSE it says that it carries
 // nothing: the answer would be its daemon's, perhaps a user's, who need not
 // give one.
 type System struct{}
 
-var _ trust.System = System{}
+var _ port.SystemSignatures = System{}
 
 const (
 	// maxAttribute is the longest value that the kernel keeps, in bytes
@@ -45,7 +45,7 @@ const (
 	ext4IocGetUUID  = 0x8008662c // EXT4_IOC_GETFSUUID, include/uapi/linux/ext4.h, since 5.19
 )
 
-// Attribute implements trust.System.
+// Attribute implements port.SystemSignatures.
 func (System) Attribute(f *os.File, name string) ([]byte, error) {
 	var value []byte
 	err := onHost(f, func(fd int) error {
@@ -78,10 +78,10 @@ func getxattr(fd int, name string, value []byte) (int, error) {
 	}
 }
 
-// Verity implements trust.System (Documentation/filesystems/fsverity.rst,
+// Verity implements port.SystemSignatures (Documentation/filesystems/fsverity.rst,
 // "FS_IOC_MEASURE_VERITY" and "FS_IOC_READ_VERITY_METADATA").
-func (System) Verity(f *os.File) (core.Verity, error) {
-	var v core.Verity
+func (System) Verity(f *os.File) (port.Verity, error) {
+	var v port.Verity
 	err := onHost(f, func(fd int) error {
 		return readable(fd, f.Name(), func(fd int) (err error) {
 			if v, err = measured(fd); err != nil {
@@ -91,22 +91,22 @@ func (System) Verity(f *os.File) (core.Verity, error) {
 		})
 	})
 	if err != nil {
-		return core.Verity{}, fmt.Errorf("signature: fs-verity of %s: %w", f.Name(), err)
+		return port.Verity{}, fmt.Errorf("signature: fs-verity of %s: %w", f.Name(), err)
 	}
 	return v, nil
 }
 
 // measured asks for struct fsverity_digest.
-func measured(fd int) (core.Verity, error) {
+func measured(fd int) (port.Verity, error) {
 	var answer struct {
 		algorithm, size uint16
 		digest          [maxVerityDigest]byte
 	}
 	answer.size = maxVerityDigest
 	if _, err := ioctl(fd, unix.FS_IOC_MEASURE_VERITY, unsafe.Pointer(&answer)); err != nil {
-		return core.Verity{}, err
+		return port.Verity{}, err
 	}
-	v := core.Verity{}
+	v := port.Verity{}
 	switch answer.algorithm {
 	case unix.FS_VERITY_HASH_ALG_SHA256:
 		v.Hash = crypto.SHA256
@@ -124,9 +124,9 @@ func measured(fd int) (core.Verity, error) {
 
 // metadata adds what lies in the descriptor and behind it. A kernel before 5.12
 // tells none of it.
-func metadata(fd int, v *core.Verity) error {
+func metadata(fd int, v *port.Verity) error {
 	descriptor, err := readMetadata(fd, unix.FS_VERITY_METADATA_TYPE_DESCRIPTOR, verityDescriptor)
-	if errors.Is(missing(err), core.ErrNoAttribute) {
+	if errors.Is(missing(err), port.ErrNoAttribute) {
 		return nil
 	}
 	if err != nil {
@@ -140,7 +140,7 @@ func metadata(fd int, v *core.Verity) error {
 	v.BlockSize = 1 << descriptor[2]
 	v.Salt = append(v.Salt, descriptor[80:80+int(descriptor[3])]...)
 	v.Signature, err = readMetadata(fd, unix.FS_VERITY_METADATA_TYPE_SIGNATURE, maxVeritySignature)
-	if errors.Is(missing(err), core.ErrNoAttribute) {
+	if errors.Is(missing(err), port.ErrNoAttribute) {
 		v.Signature, err = nil, nil
 	}
 	return err
@@ -162,7 +162,7 @@ func readMetadata(fd int, kind uint64, size int) ([]byte, error) {
 	return buffer[:min(n, size)], nil
 }
 
-// Generation implements trust.System.
+// Generation implements port.SystemSignatures.
 func (System) Generation(f *os.File) (uint64, error) {
 	var generation uint32
 	err := onHost(f, func(fd int) error {
@@ -171,7 +171,7 @@ func (System) Generation(f *os.File) (uint64, error) {
 			return err
 		})
 	})
-	if err != nil && !errors.Is(err, core.ErrNoAttribute) {
+	if err != nil && !errors.Is(err, port.ErrNoAttribute) {
 		return 0, fmt.Errorf("signature: generation of %s: %w", f.Name(), err)
 	}
 	return uint64(generation), nil
@@ -182,7 +182,7 @@ func (System) Generation(f *os.File) (uint64, error) {
 func generationOf(fd int) (uint32, error) {
 	var answer [8]byte
 	if _, err := ioctl(fd, fsIocGetVersion, unsafe.Pointer(&answer)); err != nil {
-		if errors.Is(missing(err), core.ErrNoAttribute) {
+		if errors.Is(missing(err), port.ErrNoAttribute) {
 			err = nil
 		}
 		return 0, err
@@ -190,9 +190,9 @@ func generationOf(fd int) (uint32, error) {
 	return binary.NativeEndian.Uint32(answer[:]), nil
 }
 
-// Node implements trust.System.
-func (System) Node(f *os.File) (core.Node, error) {
-	var n core.Node
+// Node implements port.SystemSignatures.
+func (System) Node(f *os.File) (port.Node, error) {
+	var n port.Node
 	err := onHost(f, func(fd int) error {
 		return readable(fd, f.Name(), func(fd int) error {
 			at, err := stat(fd)
@@ -200,15 +200,15 @@ func (System) Node(f *os.File) (core.Node, error) {
 				return err
 			}
 			generation, err := generationOf(fd)
-			n = core.Node{Inode: at.ino, Generation: generation, UID: at.uid, GID: at.gid, Mode: at.mode, UUID: fsUUID(fd)}
+			n = port.Node{Inode: at.ino, Generation: generation, UID: at.uid, GID: at.gid, Mode: at.mode, UUID: fsUUID(fd)}
 			return err
 		})
 	})
-	if errors.Is(err, core.ErrNoAttribute) {
-		return core.Node{}, fmt.Errorf("signature: inode of %s: %w", f.Name(), errors.ErrUnsupported)
+	if errors.Is(err, port.ErrNoAttribute) {
+		return port.Node{}, fmt.Errorf("signature: inode of %s: %w", f.Name(), errors.ErrUnsupported)
 	}
 	if err != nil {
-		return core.Node{}, fmt.Errorf("signature: inode of %s: %w", f.Name(), err)
+		return port.Node{}, fmt.Errorf("signature: inode of %s: %w", f.Name(), err)
 	}
 	return n, nil
 }
@@ -232,11 +232,11 @@ func fsUUID(fd int) []byte {
 	return nil
 }
 
-// Verdict implements trust.System. The kernel gives none before the file is
+// Verdict implements port.SystemSignatures. The kernel gives none before the file is
 // executed, and then no evidence but a refusal (Documentation/ABI/testing/
 // ima_policy).
 func (System) Verdict(context.Context, *os.File) (core.Evidence, error) {
-	return core.Evidence{}, core.ErrNoAttribute
+	return core.Evidence{}, port.ErrNoAttribute
 }
 
 // onHost calls use with f's descriptor unless f is on FUSE.
@@ -251,7 +251,7 @@ func onHost(f *os.File, use func(fd int) error) error {
 			return err
 		}
 		if mounted.userspace() {
-			return core.ErrNoAttribute
+			return port.ErrNoAttribute
 		}
 		return use(fd)
 	})
@@ -272,7 +272,7 @@ func readable(fd int, name string, use func(fd int) error) error {
 		return err
 	}
 	if !at.regular() {
-		return core.ErrNoAttribute // a device could do anything when it is opened
+		return port.ErrNoAttribute // a device could do anything when it is opened
 	}
 	again, err := reopen(fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
@@ -295,12 +295,12 @@ func ioctl(fd int, request uint, arg unsafe.Pointer) (int, error) {
 	}
 }
 
-// missing turns the ways of saying "there is none" into core.ErrNoAttribute:
+// missing turns the ways of saying "there is none" into port.ErrNoAttribute:
 // the file carries none, its file system none at all, this kernel none.
 func missing(err error) error {
 	for _, none := range []error{unix.ENODATA, unix.EOPNOTSUPP, unix.ENOTTY, unix.ENOSYS} {
 		if errors.Is(err, none) {
-			return core.ErrNoAttribute
+			return port.ErrNoAttribute
 		}
 	}
 	return err

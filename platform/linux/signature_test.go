@@ -22,7 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/ima"
 )
 
@@ -48,7 +48,7 @@ func TestAttribute(t *testing.T) {
 			if got, err := (System{}).Attribute(f, attributeName); err != nil || string(got) != value {
 				t.Errorf("%s: %q, %v; expected %q", how, got, err, value)
 			}
-			if got, err := (System{}).Attribute(f, attributeName+"2"); !errors.Is(err, core.ErrNoAttribute) {
+			if got, err := (System{}).Attribute(f, attributeName+"2"); !errors.Is(err, port.ErrNoAttribute) {
 				t.Errorf("%s: an attribute that is not there: %q, %v", how, got, err)
 			}
 		}
@@ -66,7 +66,7 @@ func TestAttributeIsThatOfTheHandle(t *testing.T) {
 	files := both(t, other)
 	must(t, os.Rename(signed, other))
 	for how, f := range files {
-		if got, err := (System{}).Attribute(f, attributeName); !errors.Is(err, core.ErrNoAttribute) {
+		if got, err := (System{}).Attribute(f, attributeName); !errors.Is(err, port.ErrNoAttribute) {
 			t.Errorf("%s: %q, %v", how, got, err)
 		}
 	}
@@ -76,16 +76,16 @@ func TestAttributeIsThatOfTheHandle(t *testing.T) {
 func TestFilesWithoutAttributes(t *testing.T) {
 	for _, path := range []string{"/proc/self/status", "/dev/null", "/"} {
 		for how, f := range both(t, path) {
-			if got, err := (System{}).Attribute(f, "security.ima"); !errors.Is(err, core.ErrNoAttribute) {
+			if got, err := (System{}).Attribute(f, "security.ima"); !errors.Is(err, port.ErrNoAttribute) {
 				t.Errorf("%s, %s: attribute %q, %v", path, how, got, err)
 			}
-			if got, err := (System{}).Verity(f); !errors.Is(err, core.ErrNoAttribute) {
+			if got, err := (System{}).Verity(f); !errors.Is(err, port.ErrNoAttribute) {
 				t.Errorf("%s, %s: fs-verity %v, %v", path, how, got, err)
 			}
 			if got, err := (System{}).Generation(f); path != "/" && (got != 0 || err != nil) {
 				t.Errorf("%s, %s: generation %v, %v", path, how, got, err)
 			}
-			if got, err := (System{}).Verdict(context.Background(), f); !errors.Is(err, core.ErrNoAttribute) {
+			if got, err := (System{}).Verdict(context.Background(), f); !errors.Is(err, port.ErrNoAttribute) {
 				t.Errorf("%s, %s: verdict %v, %v", path, how, got, err)
 			}
 		}
@@ -104,7 +104,7 @@ func TestQuestionsAboutAClosedFile(t *testing.T) {
 	_, generation := s.Generation(f)
 	_, inode := s.Node(f)
 	for i, err := range []error{attribute, verity, generation, inode} {
-		if err == nil || errors.Is(err, core.ErrNoAttribute) || errors.Is(err, errors.ErrUnsupported) {
+		if err == nil || errors.Is(err, port.ErrNoAttribute) || errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("question %d: %v", i, err)
 		}
 	}
@@ -157,7 +157,7 @@ func TestSignaturesDoNotWaitForAFuseDaemon(t *testing.T) {
 			_, verity := s.Verity(f)
 			generation, err := s.Generation(f)
 			_, inode := s.Node(f)
-			if !errors.Is(attribute, core.ErrNoAttribute) || !errors.Is(verity, core.ErrNoAttribute) || generation != 0 || err != nil || !errors.Is(inode, errors.ErrUnsupported) {
+			if !errors.Is(attribute, port.ErrNoAttribute) || !errors.Is(verity, port.ErrNoAttribute) || generation != 0 || err != nil || !errors.Is(inode, errors.ErrUnsupported) {
 				wrong = append(wrong, fmt.Sprintf("%s: %v, %v, %d %v, %v", how, attribute, verity, generation, err, inode))
 			}
 		}
@@ -191,7 +191,7 @@ func enableVerity(t *testing.T, path string, algorithm uint32, salt []byte) bool
 		arg.Salt_ptr = uint64(uintptr(unsafe.Pointer(&salt[0])))
 	}
 	_, err = ioctl(int(f.Fd()), unix.FS_IOC_ENABLE_VERITY, unsafe.Pointer(&arg))
-	if errors.Is(missing(err), core.ErrNoAttribute) && os.Getenv("KPM_FS_VERITY") != "required" {
+	if errors.Is(missing(err), port.ErrNoAttribute) && os.Getenv("KPM_FS_VERITY") != "required" {
 		return false
 	}
 	must(t, err)
@@ -219,7 +219,7 @@ func TestVerity(t *testing.T) {
 		for how, f := range both(t, path) {
 			v, err := (System{}).Verity(f)
 			if !enabled {
-				if !errors.Is(err, core.ErrNoAttribute) {
+				if !errors.Is(err, port.ErrNoAttribute) {
 					t.Errorf("%s, without fs-verity: %+v, %v", how, v, err)
 				}
 				continue

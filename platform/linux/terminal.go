@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // Terminals makes and recognises pseudo terminals.
 type Terminals struct{}
 
-var _ core.Terminals = Terminals{}
+var _ port.Terminals = Terminals{}
 
 // Majors of /proc/devices that never change (the kernel's devices.txt).
 const (
@@ -73,7 +74,7 @@ func driverOwns(drivers string, major, minor uint32) bool {
 // Size of a terminal whose caller did not say.
 const defaultRows, defaultColumns = 24, 80
 
-// Open implements core.Terminals. The slave keeps the group that the machine
+// Open implements port.Terminals. The slave keeps the group that the machine
 // gives to terminals, which write(1) and wall(1) rely on.
 func (Terminals) Open(owner core.Account, rows, columns uint16) (master, slave *os.File, err error) {
 	uid, err := parseKernelID(string(owner.User))

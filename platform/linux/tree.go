@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // killTime is how long KillGroup goes on before it reports that processes
@@ -40,7 +41,7 @@ type Tree struct {
 	reading chan struct{} // an element for each environment that is being read
 }
 
-var _ core.ProcessTree = (*Tree)(nil)
+var _ port.ProcessTree = (*Tree)(nil)
 
 // NewTree returns the process tree of this machine.
 func NewTree() *Tree {
@@ -51,16 +52,16 @@ func NewTree() *Tree {
 	}
 }
 
-// Self implements core.ProcessTree.
+// Self implements port.ProcessTree.
 func (t *Tree) Self() core.ProcessID { return t.self }
 
-// Alive implements core.ProcessTree. A zombie is not alive.
+// Alive implements port.ProcessTree. A zombie is not alive.
 func (t *Tree) Alive(id core.ProcessID) bool {
 	s, ok := readStat(id.PID)
 	return ok && s.start == id.Start && !s.dead()
 }
 
-// Member implements core.ProcessTree: id is root, is in its cgroup, is in the
+// Member implements port.ProcessTree: id is root, is in its cgroup, is in the
 // session that root leads, or descends from root. None of these can be feigned
 // from outside the group. An empty group asks for root and its descendants
 // alone.
@@ -83,7 +84,7 @@ func (t *Tree) Member(root core.ProcessID, name string, id core.ProcessID) bool 
 	return g.cgroup != "" && within(t.cgroups.of(id.PID), g.cgroup) && t.Alive(id)
 }
 
-// Empty implements core.ProcessTree.
+// Empty implements port.ProcessTree.
 func (t *Tree) Empty(root core.ProcessID, name string) bool {
 	g, ok := parseGroup(name)
 	if !ok || g.stale {
@@ -95,7 +96,7 @@ func (t *Tree) Empty(root core.ProcessID, name string) bool {
 	return len(t.sessionMembers(g)) == 0
 }
 
-// KillGroup implements core.ProcessTree. It never ends this process, whatever
+// KillGroup implements port.ProcessTree. It never ends this process, whatever
 // group it was started in.
 func (t *Tree) KillGroup(root core.ProcessID, name string) (int, error) {
 	g, ok := parseGroup(name)

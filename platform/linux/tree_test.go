@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // identify returns the full name of a process that is alive.
@@ -39,7 +40,7 @@ eval "echo root $rest"
 const rest = `$$; exec 1>&-; exec sleep 1000`
 
 // launchFamily starts family and returns the pid of each member.
-func launchFamily(t *testing.T, l *Launcher, env ...string) (core.Process, string, map[string]core.ProcessID) {
+func launchFamily(t *testing.T, l *Launcher, env ...string) (port.Process, string, map[string]core.ProcessID) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	must(t, err)

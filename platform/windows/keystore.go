@@ -4,18 +4,18 @@ import (
 	"fmt"
 	"strings"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
-// KeyStore implements core.KeyStore with the TPM Base Services. They let
+// KeyStore implements port.KeyStore with the TPM Base Services. They let
 // LocalSystem and administrators make keys, and nobody else (since 1809).
 type KeyStore struct{}
 
-var _ core.KeyStore = KeyStore{}
+var _ port.KeyStore = KeyStore{}
 
-// OpenTPM implements core.KeyStore.
-func (KeyStore) OpenTPM(device string) (core.TPM, error) {
+// OpenTPM implements port.KeyStore.
+func (KeyStore) OpenTPM(device string) (port.TPM, error) {
 	switch {
 	case device == "":
 		t, err := openTBS()

@@ -4,8 +4,7 @@ package windows
 
 import (
 	"errors"
-
-	"kpm/core"
+	"kpm/core/port"
 )
 
-func openTBS() (core.TPM, error) { return nil, errors.ErrUnsupported }
+func openTBS() (port.TPM, error) { return nil, errors.ErrUnsupported }

@@ -7,23 +7,23 @@ import (
 	"os"
 
 	"kpm/core"
-	"kpm/trust"
+	"kpm/core/port"
 )
 
-// Programs implements core.Programs.
+// Programs implements port.Programs.
 type Programs struct{}
 
-var _ core.Programs = Programs{}
+var _ port.Programs = Programs{}
 
-// Program implements core.Programs.
+// Program implements port.Programs.
 func (Programs) Program(core.ProcessID) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-// Store implements trust.Store.
+// Store implements port.CertificateStore.
 type Store struct{}
 
-var _ trust.Store = Store{}
+var _ port.CertificateStore = Store{}
 
-// Certificate implements trust.Store, by the machine's own store
+// Certificate implements port.CertificateStore, by the machine's own store
 // (LocalMachine\My).
 func (Store) Certificate(thumbprint string) ([]*x509.Certificate, crypto.Signer, error) {
 	return certificate(thumbprint)

@@ -8,28 +8,28 @@ import (
 	"os"
 
 	"kpm/core"
-	"kpm/trust"
+	"kpm/core/port"
 )
 
-// System implements trust.System.
+// System implements port.SystemSignatures.
 type System struct{}
 
-var _ trust.System = System{}
+var _ port.SystemSignatures = System{}
 
-// Attribute implements trust.System. Signatures in attributes are Linux's.
-func (System) Attribute(*os.File, string) ([]byte, error) { return nil, core.ErrNoAttribute }
+// Attribute implements port.SystemSignatures. Signatures in attributes are Linux's.
+func (System) Attribute(*os.File, string) ([]byte, error) { return nil, port.ErrNoAttribute }
 
-// Verity implements trust.System.
-func (System) Verity(*os.File) (core.Verity, error) { return core.Verity{}, core.ErrNoAttribute }
+// Verity implements port.SystemSignatures.
+func (System) Verity(*os.File) (port.Verity, error) { return port.Verity{}, port.ErrNoAttribute }
 
-// Generation implements trust.System. A file id of NTFS holds a sequence number
+// Generation implements port.SystemSignatures. A file id of NTFS holds a sequence number
 // already.
 func (System) Generation(*os.File) (uint64, error) { return 0, nil }
 
-// Node implements trust.System.
-func (System) Node(*os.File) (core.Node, error) { return core.Node{}, errors.ErrUnsupported }
+// Node implements port.SystemSignatures.
+func (System) Node(*os.File) (port.Node, error) { return port.Node{}, errors.ErrUnsupported }
 
-// Verdict implements trust.System: WinVerifyTrust about the signature within
+// Verdict implements port.SystemSignatures: WinVerifyTrust about the signature within
 // the file, else about the catalog that lists it.
 func (System) Verdict(ctx context.Context, f *os.File) (core.Evidence, error) {
 	return verdict(ctx, f)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/windows"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // answer is one of WinVerifyTrust's results (winerror.h, "FACILITY_CERT").
@@ -54,7 +55,7 @@ func verdict(_ context.Context, f *os.File) (core.Evidence, error) {
 	if unsigned(code) {
 		listed, found := verifyCatalog(windows.Handle(f.Fd()), path)
 		if !found {
-			return core.Evidence{}, fmt.Errorf("windows: verdict: %w", core.ErrNoAttribute)
+			return core.Evidence{}, fmt.Errorf("windows: verdict: %w", port.ErrNoAttribute)
 		}
 		code, kind, detail = listed, core.KindSystemCatalog, "catalog of this machine"
 	}

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
@@ -65,11 +65,11 @@ func (h *Hex) UnmarshalText(text []byte) (err error) {
 func AttestedRegisters() []uint { return []uint{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14} }
 
 // Attest makes an Attestation for a server's nonce, 16 to 32 bytes. A key in a
-// file has nobody to vouch for it: that is core.ErrNoTPM.
+// file has nobody to vouch for it: that is port.ErrNoTPM.
 func (i *Identity) Attest(ctx context.Context, nonce []byte) (Attestation, error) {
 	var a Attestation
 	if i.device == nil {
-		return a, fmt.Errorf("identity: attest: the machine key is in a file, and nothing vouches for it: %w", core.ErrNoTPM)
+		return a, fmt.Errorf("identity: attest: the machine key is in a file, and nothing vouches for it: %w", port.ErrNoTPM)
 	}
 	objects := i.record.TPM
 	fail := func(err error) (Attestation, error) { return Attestation{}, fmt.Errorf("identity: attest: %w", err) }
@@ -107,7 +107,7 @@ func (i *Identity) Attest(ctx context.Context, nonce []byte) (Attestation, error
 // attestation key.
 func (i *Identity) Activate(ctx context.Context, challenge []byte) ([]byte, error) {
 	if i.device == nil {
-		return nil, fmt.Errorf("identity: activate: the machine key is in a file: %w", core.ErrNoTPM)
+		return nil, fmt.Errorf("identity: activate: the machine key is in a file: %w", port.ErrNoTPM)
 	}
 	c, err := parseChallenge(challenge)
 	if err != nil {

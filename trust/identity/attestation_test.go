@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/identity"
 	"kpm/trust/tpm"
 	"kpm/trust/tpm/tpmtest"
@@ -75,10 +75,10 @@ func TestDeviceRegisters(t *testing.T) {
 
 func TestAKeyInAFileAttestsNothing(t *testing.T) {
 	i := open(t, inFile(t))
-	if _, err := i.Attest(t.Context(), newNonce()); !errors.Is(err, core.ErrNoTPM) {
+	if _, err := i.Attest(t.Context(), newNonce()); !errors.Is(err, port.ErrNoTPM) {
 		t.Errorf("%v", err)
 	}
-	if _, err := i.Activate(t.Context(), []byte("{}")); !errors.Is(err, core.ErrNoTPM) {
+	if _, err := i.Activate(t.Context(), []byte("{}")); !errors.Is(err, port.ErrNoTPM) {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,7 +2,7 @@ package identity
 
 import "errors"
 
-// Errors of Open, beside those of package tpm and core.ErrNoTPM. The remedy of
+// Errors of Open, beside those of package tpm and port.ErrNoTPM. The remedy of
 // each is an administrator's: Rotate, or other settings.
 var (
 	// errNone: there never was a key. Open makes one.

@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
@@ -28,7 +29,7 @@ type Config struct {
 	Dir string
 	// Keys reaches the TPM; nil where there is nothing to reach. Device is which
 	// one, empty for the machine's own.
-	Keys   core.KeyStore
+	Keys   port.KeyStore
 	Device string
 	// Store is StoreAuto, StoreTPM or StoreSoftware.
 	Store string
@@ -38,7 +39,7 @@ type Config struct {
 	// is the default, since updates of firmware and kernel change them.
 	Registers []uint
 
-	// WriteAtomic is core.Files.WriteAtomic.
+	// WriteAtomic is port.Files.WriteAtomic.
 	WriteAtomic func(path string, data []byte, perm os.FileMode) error
 	// Lock takes a lock file until the result is closed, and does not wait.
 	Lock func(path string) (io.Closer, error)
@@ -135,9 +136,9 @@ func (i *Identity) connect(ctx context.Context) error {
 	return nil
 }
 
-func (c Config) openTPM() (core.TPM, error) {
+func (c Config) openTPM() (port.TPM, error) {
 	if c.Keys == nil {
-		return nil, fmt.Errorf("identity: this system has no way to one: %w", core.ErrNoTPM)
+		return nil, fmt.Errorf("identity: this system has no way to one: %w", port.ErrNoTPM)
 	}
 	return c.Keys.OpenTPM(c.Device)
 }

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform"
 	"kpm/trust/identity"
 	"kpm/trust/tpm"
@@ -164,10 +165,10 @@ func TestAKeyInAFile(t *testing.T) {
 	}
 }
 
-// store is a core.KeyStore that a test makes up.
-type store func() (core.TPM, error)
+// store is a port.KeyStore that a test makes up.
+type store func() (port.TPM, error)
 
-func (s store) OpenTPM(string) (core.TPM, error) { return s() }
+func (s store) OpenTPM(string) (port.TPM, error) { return s() }
 
 // answering is a TPM that gives one answer to everything.
 type answering struct{ code byte }
@@ -190,17 +191,17 @@ func TestWhereTheKeyIsMade(t *testing.T) {
 	if err = errors.Join(err, conn.Close()); err != nil {
 		t.Fatal(err)
 	}
-	none := store(func() (core.TPM, error) { return nil, core.ErrNoTPM })
-	denied := store(func() (core.TPM, error) { return nil, os.ErrPermission })
-	lockedOut := store(func() (core.TPM, error) { return answering{0x80 | 0x21}, nil })
-	failing := store(func() (core.TPM, error) { return answering{0x80 | 0x7f}, nil })
+	none := store(func() (port.TPM, error) { return nil, port.ErrNoTPM })
+	denied := store(func() (port.TPM, error) { return nil, os.ErrPermission })
+	lockedOut := store(func() (port.TPM, error) { return answering{0x80 | 0x21}, nil })
+	failing := store(func() (port.TPM, error) { return answering{0x80 | 0x7f}, nil })
 	for name, row := range map[string]struct {
-		keys   core.KeyStore
+		keys   port.KeyStore
 		device string
 		want   map[string]any // by store: a core.Assurance or an error; nil is any error
 	}{
-		"no way to one": {nil, "", map[string]any{"auto": core.AssuranceSoftware, "tpm": core.ErrNoTPM, "software": core.AssuranceSoftware}},
-		"none":          {none, "", map[string]any{"auto": core.AssuranceSoftware, "tpm": core.ErrNoTPM, "software": core.AssuranceSoftware}},
+		"no way to one": {nil, "", map[string]any{"auto": core.AssuranceSoftware, "tpm": port.ErrNoTPM, "software": core.AssuranceSoftware}},
+		"none":          {none, "", map[string]any{"auto": core.AssuranceSoftware, "tpm": port.ErrNoTPM, "software": core.AssuranceSoftware}},
 		"an owner":      {platform.Keys(), owned, map[string]any{"auto": core.AssuranceSoftware, "tpm": tpm.ErrRefusedAuth, "software": core.AssuranceSoftware}},
 		"denied":        {denied, "", map[string]any{"auto": os.ErrPermission, "tpm": os.ErrPermission, "software": core.AssuranceSoftware}},
 		"lockout":       {lockedOut, "", map[string]any{"auto": tpm.ErrLockout, "tpm": tpm.ErrLockout}},
@@ -275,7 +276,7 @@ func TestAKeyInATPMThatCannotBeUsed(t *testing.T) {
 	}{
 		"cleared":      {func(t *testing.T, c *identity.Config) { clearTPM(t, c.Device) }, tpm.ErrCleared, false},
 		"another":      {func(t *testing.T, c *identity.Config) { c.Device = tpmtest.New(t) }, tpm.ErrOtherTPM, false},
-		"gone":         {func(_ *testing.T, c *identity.Config) { c.Keys = nil }, core.ErrNoTPM, true},
+		"gone":         {func(_ *testing.T, c *identity.Config) { c.Keys = nil }, port.ErrNoTPM, true},
 		"not wanted":   {func(_ *testing.T, c *identity.Config) { c.Store = identity.StoreSoftware }, identity.ErrElsewhere, false},
 		"file is gone": {func(_ *testing.T, c *identity.Config) { os.Remove(machineFile(*c)) }, identity.ErrLost, false},
 		"file is empty": {func(_ *testing.T, c *identity.Config) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
@@ -165,5 +166,5 @@ func (c Config) certify(r *record, signer crypto.Signer) error {
 // withoutTPM reports whether err means that there is no TPM for us, so that the
 // first key may lie in a file. One that is busy, locked or lies is no such case.
 func withoutTPM(err error) bool {
-	return errors.Is(err, core.ErrNoTPM) || errors.Is(err, tpm.ErrUnusable) || errors.Is(err, tpm.ErrRefusedAuth)
+	return errors.Is(err, port.ErrNoTPM) || errors.Is(err, tpm.ErrUnusable) || errors.Is(err, tpm.ErrRefusedAuth)
 }

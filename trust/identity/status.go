@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
@@ -136,7 +137,7 @@ func (s *Status) broken(err error) {
 		remedy = "change Settings:KeyStore, or make a new key where it says: KeeperAdminCLI trust rotate"
 	case errors.Is(err, tpm.ErrLockout), errors.Is(err, tpm.ErrBusy):
 		remedy = "wait, and try again"
-	case errors.Is(err, core.ErrNoTPM), errors.Is(err, tpm.ErrOtherTPM):
+	case errors.Is(err, port.ErrNoTPM), errors.Is(err, tpm.ErrOtherTPM):
 		remedy = "bring the TPM back, or make a new key: KeeperAdminCLI trust rotate"
 	case errors.Is(err, tpm.ErrCleared):
 		remedy = "if the TPM was cleared on purpose, make a new key: KeeperAdminCLI trust rotate; else find out who did it"

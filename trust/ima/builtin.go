@@ -14,6 +14,7 @@ import (
 	"reflect"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // maxBuiltin is the size of the longest signature that the kernel takes, in
@@ -29,7 +30,7 @@ const maxBuiltin = 16128
 // over content that looks like attributes; here the content always begins with
 // "FSVerity", and attributes begin with 0x31. The signer's certificate must be
 // a configured one, and none that comes along is looked at.
-func (j *judge) builtin(measured core.Verity) (core.Evidence, error) {
+func (j *judge) builtin(measured port.Verity) (core.Evidence, error) {
 	e := core.Evidence{Kind: core.KindVerity, Rank: core.RankSigned}
 	if number(measured.Hash) == 0 {
 		return broken(e, "the fs-verity parameters are malformed"), nil

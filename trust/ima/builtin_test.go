@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/trusttest"
 )
 
@@ -81,7 +82,7 @@ func TestNoManipulatedBuiltinSignatureIsAccepted(t *testing.T) {
 	s, content := cast(t), program()
 	der := fsveritySign(t, content, s.good)
 	lie := enabled(t, content, der) // a file system that answers for the signed file
-	other := func(change func(*core.Verity)) *machine {
+	other := func(change func(*port.Verity)) *machine {
 		m := enabled(t, content, der)
 		change(m.verity)
 		return m
@@ -112,9 +113,9 @@ func TestNoManipulatedBuiltinSignatureIsAccepted(t *testing.T) {
 		{"signature with another salt", content, enabled(t, content, fsveritySign(t, content, s.good, "--salt=00")), core.Broken},
 		{"signature with another algorithm", content, enabled(t, content, fsveritySign(t, content, s.good, "--hash-alg=sha512")), core.Broken},
 		{"signature with another block size", content, enabled(t, content, fsveritySign(t, content, s.good, "--block-size=1024")), core.Broken},
-		{"kernel's digest changed", content, other(func(v *core.Verity) { v.Digest = flipped(v.Digest, 3) }), core.Broken},
-		{"impossible parameters", content, other(func(v *core.Verity) { v.BlockSize = 1 << 30 }), core.Broken},
-		{"an algorithm that there is not", content, other(func(v *core.Verity) { v.Hash = crypto.MD5 }), core.Broken},
+		{"kernel's digest changed", content, other(func(v *port.Verity) { v.Digest = flipped(v.Digest, 3) }), core.Broken},
+		{"impossible parameters", content, other(func(v *port.Verity) { v.BlockSize = 1 << 30 }), core.Broken},
+		{"an algorithm that there is not", content, other(func(v *port.Verity) { v.Hash = crypto.MD5 }), core.Broken},
 		{"empty", content, enabled(t, content, []byte{}), core.Broken},
 		{"cut", content, enabled(t, content, der[:len(der)-1]), core.Broken},
 		{"longer", content, enabled(t, content, append(bytes.Clone(der), 0)), core.Broken},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // protected are the attributes that security.evm covers, in order
@@ -92,7 +93,7 @@ func (j *judge) covered(label []byte) ([]byte, error) {
 // UUID (hmac_add_misc in the kernel's security/integrity/evm/evm_crypto.c), the
 // UUID only if the signing kernel has CONFIG_EVM_ATTR_FSUUID. Numbers are as on
 // a little-endian 64-bit system.
-func tails(kind byte, n core.Node) [][]byte {
+func tails(kind byte, n port.Node) [][]byte {
 	misc := make([]byte, 24)
 	binary.LittleEndian.PutUint32(misc[12:], n.UID)
 	binary.LittleEndian.PutUint32(misc[16:], n.GID)

@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/trusttest"
 )
 
 // inode is the file that EVM's tests sign.
-func inode() core.Node {
-	return core.Node{Inode: 0x1122334455, Generation: 0x778899aa, UID: 7, GID: 0x10203, Mode: 0o100755,
+func inode() port.Node {
+	return port.Node{Inode: 0x1122334455, Generation: 0x778899aa, UID: 7, GID: 0x10203, Mode: 0o100755,
 		UUID: []byte{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}}
 }
 
@@ -23,7 +24,7 @@ const (
 )
 
 // evmctlEVM signs a file that has the attributes, and returns security.evm.
-func evmctlEVM(t testing.TB, e *trusttest.Entity, n core.Node, attributes map[string][]byte, options ...string) []byte {
+func evmctlEVM(t testing.TB, e *trusttest.Entity, n port.Node, attributes map[string][]byte, options ...string) []byte {
 	t.Helper()
 	path := write(t, nil)
 	for name, value := range attributes {
@@ -37,7 +38,7 @@ func evmctlEVM(t testing.TB, e *trusttest.Entity, n core.Node, attributes map[st
 }
 
 // sealed is what a machine says of a file with that security.evm.
-func sealed(n core.Node, attributes map[string][]byte, seal []byte) *machine {
+func sealed(n port.Node, attributes map[string][]byte, seal []byte) *machine {
 	all := maps.Clone(attributes)
 	all["security.evm"] = seal
 	return &machine{attributes: all, node: n}
@@ -116,7 +117,7 @@ func TestNoManipulatedEVMSignatureIsAccepted(t *testing.T) {
 		change(all)
 		return all
 	}
-	node := func(change func(*core.Node)) core.Node {
+	node := func(change func(*port.Node)) port.Node {
 		other := inode()
 		change(&other)
 		return other
@@ -124,17 +125,17 @@ func TestNoManipulatedEVMSignatureIsAccepted(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		content    []byte
-		node       core.Node
+		node       port.Node
 		attributes map[string][]byte
 		seal       []byte
 		want       core.Standing
 	}{
 		{"file changed", flipped(content, 3), n, attributes, portable, core.Broken},
 		{"file longer", append(bytes.Clone(content), 3), n, attributes, portable, core.Broken},
-		{"other owner", content, node(func(n *core.Node) { n.UID = 0 }), attributes, portable, core.Broken},
-		{"other group", content, node(func(n *core.Node) { n.GID = 0 }), attributes, portable, core.Broken},
-		{"setuid", content, node(func(n *core.Node) { n.Mode |= 0o4000 }), attributes, portable, core.Broken},
-		{"more can write", content, node(func(n *core.Node) { n.Mode |= 0o002 }), attributes, portable, core.Broken},
+		{"other owner", content, node(func(n *port.Node) { n.UID = 0 }), attributes, portable, core.Broken},
+		{"other group", content, node(func(n *port.Node) { n.GID = 0 }), attributes, portable, core.Broken},
+		{"setuid", content, node(func(n *port.Node) { n.Mode |= 0o4000 }), attributes, portable, core.Broken},
+		{"more can write", content, node(func(n *port.Node) { n.Mode |= 0o002 }), attributes, portable, core.Broken},
 		{"other label", content, n, with(func(m map[string][]byte) { m["security.selinux"] = []byte("etc_t") }), portable, core.Broken},
 		{"no label", content, n, with(func(m map[string][]byte) { delete(m, "security.selinux") }), portable, core.Broken},
 		{"more capabilities", content, n, with(func(m map[string][]byte) { m["security.capability"] = flipped([]byte(capability), 5) }), portable, core.Broken},
@@ -147,13 +148,13 @@ func TestNoManipulatedEVMSignatureIsAccepted(t *testing.T) {
 		{"malformed security.ima", content, n, with(func(m map[string][]byte) { m["security.ima"] = []byte{4} }), portable, core.Broken},
 		{"taken for one bound to the inode", content, n, attributes, join([]byte{3}, portable[1:]), core.Broken},
 
-		{"bound: other inode", content, node(func(n *core.Node) { n.Inode++ }), attributes, bound, core.Broken},
-		{"bound: inode used again", content, node(func(n *core.Node) { n.Generation++ }), attributes, bound, core.Broken},
-		{"bound: other file system", content, node(func(n *core.Node) { n.UUID = bytes.Repeat([]byte{1}, 16) }), attributes, bound, core.Broken},
-		{"bound: other owner", content, node(func(n *core.Node) { n.UID = 0 }), attributes, bound, core.Broken},
+		{"bound: other inode", content, node(func(n *port.Node) { n.Inode++ }), attributes, bound, core.Broken},
+		{"bound: inode used again", content, node(func(n *port.Node) { n.Generation++ }), attributes, bound, core.Broken},
+		{"bound: other file system", content, node(func(n *port.Node) { n.UUID = bytes.Repeat([]byte{1}, 16) }), attributes, bound, core.Broken},
+		{"bound: other owner", content, node(func(n *port.Node) { n.UID = 0 }), attributes, bound, core.Broken},
 		{"bound: file changed", flipped(content, 3), n, attributes, bound, core.Broken},
 		{"bound: taken for a portable one", content, n, attributes, join([]byte{5}, bound[1:]), core.Broken},
-		{"bound: file system unknown", content, node(func(n *core.Node) { n.UUID = nil }), attributes, bound, core.Untrusted},
+		{"bound: file system unknown", content, node(func(n *port.Node) { n.UUID = nil }), attributes, bound, core.Untrusted},
 
 		{"an IMA signature instead", content, n, onlyAttribute, signature, core.Broken},
 		{"an IMA signature as a portable one", content, n, onlyAttribute, join([]byte{5}, signature[1:]), core.Broken},
@@ -215,7 +216,7 @@ func TestValuesThatMoveToAnotherAttribute(t *testing.T) {
 // portable signatures are compared.
 func TestTheSameVerdictAsEvmctlAboutEVM(t *testing.T) {
 	s, content := cast(t), program()
-	n := core.Node{Mode: 0o100755}
+	n := port.Node{Mode: 0o100755}
 	digest := digestLabel(t, content, "sha256")
 	attributes := map[string][]byte{"security.ima": digest, "security.selinux": []byte("bin_t")}
 	seal := evmctlEVM(t, s.good, n, attributes, "--portable")
@@ -240,7 +241,7 @@ func TestTheSameVerdictAsEvmctlAboutEVM(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		node := core.Node{Mode: 0o100000 | uint16(mode)}
+		node := port.Node{Mode: 0o100000 | uint16(mode)}
 		theirs := accepts(t, "evmctl", "verify", "--key", s.good.Files(t).DER, path)
 		ours := evmOf(t, content, sealed(node, attributesOf(t, path), c.seal))
 		if theirs != c.trusted || (ours.Standing == core.Trusted) != c.trusted {

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/ima"
 	"kpm/trust/trusttest"
 )
@@ -102,8 +103,8 @@ func (s *signers) keys() *ima.Keys {
 // machine is a System with one file.
 type machine struct {
 	attributes map[string][]byte
-	verity     *core.Verity
-	node       core.Node
+	verity     *port.Verity
+	node       port.Node
 	failAt     string // the question that cannot be answered, errDisk
 	missing    string // what there is not on this system, "*" for everything
 }
@@ -125,20 +126,20 @@ func (m *machine) Attribute(_ *os.File, name string) ([]byte, error) {
 	if v, ok := m.attributes[name]; ok {
 		return v, nil
 	}
-	return nil, core.ErrNoAttribute
+	return nil, port.ErrNoAttribute
 }
 
-func (m *machine) Verity(*os.File) (core.Verity, error) {
+func (m *machine) Verity(*os.File) (port.Verity, error) {
 	if err := m.fault("fs-verity"); err != nil {
-		return core.Verity{}, err
+		return port.Verity{}, err
 	}
 	if m.verity == nil {
-		return core.Verity{}, core.ErrNoAttribute
+		return port.Verity{}, port.ErrNoAttribute
 	}
 	return *m.verity, nil
 }
 
-func (m *machine) Node(*os.File) (core.Node, error) { return m.node, m.fault("inode") }
+func (m *machine) Node(*os.File) (port.Node, error) { return m.node, m.fault("inode") }
 
 // judge asks for the evidence about content.
 func judge(t testing.TB, content []byte, m *machine, keys *ima.Keys) []core.Evidence {

@@ -22,15 +22,16 @@ import (
 	"os"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // System is what the operating system knows about an open file. It answers
-// core.ErrNoAttribute for what a file does not carry, and
+// port.ErrNoAttribute for what a file does not carry, and
 // errors.ErrUnsupported for what there is not.
 type System interface {
 	Attribute(f *os.File, name string) ([]byte, error)
-	Verity(f *os.File) (core.Verity, error)
-	Node(f *os.File) (core.Node, error)
+	Verity(f *os.File) (port.Verity, error)
+	Node(f *os.File) (port.Node, error)
 }
 
 // File is what is judged.
@@ -119,24 +120,24 @@ func (j *judge) attribute(name string) ([]byte, bool, error) {
 	return nil, false, fmt.Errorf("ima: %s: %w", name, err)
 }
 
-func (j *judge) verity() (core.Verity, bool, error) {
+func (j *judge) verity() (port.Verity, bool, error) {
 	measured, err := j.System.Verity(j.Handle)
 	switch {
 	case err == nil:
 		return measured, true, nil
 	case absent(err):
-		return core.Verity{}, false, nil
+		return port.Verity{}, false, nil
 	}
-	return core.Verity{}, false, fmt.Errorf("ima: fs-verity: %w", err)
+	return port.Verity{}, false, fmt.Errorf("ima: fs-verity: %w", err)
 }
 
 func absent(err error) bool {
-	return errors.Is(err, core.ErrNoAttribute) || errors.Is(err, errors.ErrUnsupported)
+	return errors.Is(err, port.ErrNoAttribute) || errors.Is(err, errors.ErrUnsupported)
 }
 
 // ima judges security.ima (xattr_verify in the kernel's
 // security/integrity/ima/ima_appraise.c).
-func (j *judge) ima(value []byte, measured core.Verity, enabled bool) (core.Evidence, error) {
+func (j *judge) ima(value []byte, measured port.Verity, enabled bool) (core.Evidence, error) {
 	e := core.Evidence{Kind: core.KindIMA, Rank: core.RankSigned}
 	a, err := parseAttribute(value)
 	switch {

@@ -11,6 +11,7 @@ import (
 	"math/bits"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // Parameters of an fs-verity Merkle tree (Documentation/filesystems/
@@ -170,7 +171,7 @@ func (t *tree) root() []byte {
 // Attack: a file system of the caller's own (FUSE) answers the ioctl, with the
 // digest and signature of another file. So the kernel's digest is compared and
 // never believed.
-func (j *judge) measure(p Parameters, measured core.Verity, enabled bool) (digest []byte, enforced core.Check, err error) {
+func (j *judge) measure(p Parameters, measured port.Verity, enabled bool) (digest []byte, enforced core.Check, err error) {
 	enforced = core.Check{Name: "kernel enforcement", Outcome: core.NotChecked, Detail: "fs-verity is not enabled for the file"}
 	if enabled {
 		p.BlockSize, p.Salt = measured.BlockSize, measured.Salt
@@ -186,7 +187,7 @@ func (j *judge) measure(p Parameters, measured core.Verity, enabled bool) (diges
 }
 
 // veritySignature judges security.ima of kindVerity.
-func (j *judge) veritySignature(e core.Evidence, a attribute, measured core.Verity, enabled bool) (core.Evidence, error) {
+func (j *judge) veritySignature(e core.Evidence, a attribute, measured port.Verity, enabled bool) (core.Evidence, error) {
 	e.Digest, e.KeyID = a.algorithm.name, a.id()
 	switch {
 	case number(a.algorithm.hash) == 0:

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/ima"
 )
 
@@ -69,19 +70,19 @@ func TestMeasureRefuses(t *testing.T) {
 }
 
 // measured is what a kernel says that has fs-verity enabled for content.
-func measured(t testing.TB, content []byte, hash crypto.Hash, block int, salt []byte) *core.Verity {
+func measured(t testing.TB, content []byte, hash crypto.Hash, block int, salt []byte) *port.Verity {
 	t.Helper()
 	digest, err := ima.Measure(context.Background(), bytes.NewReader(content), int64(len(content)), ima.Parameters{Hash: hash, BlockSize: block, Salt: salt})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &core.Verity{Hash: hash, Digest: digest, BlockSize: block, Salt: salt}
+	return &port.Verity{Hash: hash, Digest: digest, BlockSize: block, Salt: salt}
 }
 
 func TestIMASignatureOverFsVerity(t *testing.T) {
 	s, content := cast(t), program()
 	for _, e := range []string{"sha256", "sha512"} {
-		for _, enabled := range []*core.Verity{nil, measured(t, content, hashes[e], 4096, nil)} {
+		for _, enabled := range []*port.Verity{nil, measured(t, content, hashes[e], 4096, nil)} {
 			m := labelled(verity3(t, content, s.good, e))
 			m.verity = enabled
 			if got := only(t, content, m); got.Standing != core.Trusted || got.Kind != core.KindVerity || got.Signer != "good" {
@@ -98,7 +99,7 @@ func TestNoManipulatedIMASignatureOverFsVerityIsAccepted(t *testing.T) {
 	s, content := cast(t), program()
 	label := verity3(t, content, s.good, "sha256")
 	plain := measured(t, content, crypto.SHA256, 4096, nil)
-	other := func(change func(*core.Verity)) *core.Verity {
+	other := func(change func(*port.Verity)) *port.Verity {
 		v := *plain
 		change(&v)
 		return &v
@@ -110,7 +111,7 @@ func TestNoManipulatedIMASignatureOverFsVerityIsAccepted(t *testing.T) {
 		name    string
 		content []byte
 		label   []byte
-		verity  *core.Verity
+		verity  *port.Verity
 		want    core.Standing
 	}{
 		{"file changed", flipped(content, 4096), label, nil, core.Broken},
@@ -119,14 +120,14 @@ func TestNoManipulatedIMASignatureOverFsVerityIsAccepted(t *testing.T) {
 		{"cut", content[:4096], label, nil, core.Broken},
 		{"emptied", nil, label, nil, core.Broken},
 		{"the kernel's digest is that of the signed file", flipped(content, 0), label, plain, core.Broken},
-		{"a kernel that measured something else", content, label, other(func(v *core.Verity) { v.Digest = flipped(v.Digest, 0) }), core.Broken},
-		{"a kernel that measured nothing", content, label, other(func(v *core.Verity) { v.Digest = nil }), core.Broken},
+		{"a kernel that measured something else", content, label, other(func(v *port.Verity) { v.Digest = flipped(v.Digest, 0) }), core.Broken},
+		{"a kernel that measured nothing", content, label, other(func(v *port.Verity) { v.Digest = nil }), core.Broken},
 		{"enabled with another algorithm", content, label, measured(t, content, crypto.SHA512, 4096, nil), core.Broken},
 		{"enabled with another block size", content, label, measured(t, content, crypto.SHA256, 1024, nil), core.Broken},
 		{"enabled with a salt", content, label, measured(t, content, crypto.SHA256, 4096, []byte{1}), core.Broken},
-		{"impossible parameters", content, label, other(func(v *core.Verity) { v.BlockSize = 3 }), core.Broken},
-		{"a huge salt", content, label, other(func(v *core.Verity) { v.Salt = make([]byte, 1<<20) }), core.Broken},
-		{"a kernel that tells no parameters", content, label, other(func(v *core.Verity) { v.BlockSize = 0 }), core.Untrusted},
+		{"impossible parameters", content, label, other(func(v *port.Verity) { v.BlockSize = 3 }), core.Broken},
+		{"a huge salt", content, label, other(func(v *port.Verity) { v.Salt = make([]byte, 1<<20) }), core.Broken},
+		{"a kernel that tells no parameters", content, label, other(func(v *port.Verity) { v.BlockSize = 0 }), core.Untrusted},
 		{"version 2", content, join([]byte{6, 2}, label[2:]), nil, core.Broken},
 		{"version 2, over the digest itself", content, header(s.good, 6, 2, 4, raw), nil, core.Broken},
 		{"version 3, over the digest itself", content, header(s.good, 6, 3, 4, raw), nil, core.Broken},

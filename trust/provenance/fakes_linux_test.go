@@ -14,26 +14,27 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/trusttest"
 )
 
 // files are real files, Protected unless listed.
 type files struct {
-	core.Files
+	port.Files
 	writable map[string]bool
 }
 
-func (f *files) Inspect(h *os.File) (core.FileInfo, error) {
+func (f *files) Inspect(h *os.File) (port.FileInfo, error) {
 	info, err := h.Stat()
 	if err != nil {
-		return core.FileInfo{}, err
+		return port.FileInfo{}, err
 	}
 	path, err := filepath.EvalSymlinks(h.Name()) // the object's own
 	if err != nil {
-		return core.FileInfo{}, err
+		return port.FileInfo{}, err
 	}
 	st := info.Sys().(*syscall.Stat_t)
-	return core.FileInfo{Path: path, Device: st.Dev, Inode: st.Ino, Size: st.Size, Regular: info.Mode().IsRegular(),
+	return port.FileInfo{Path: path, Device: st.Dev, Inode: st.Ino, Size: st.Size, Regular: info.Mode().IsRegular(),
 		Change: time.Unix(st.Ctim.Unix())}, nil
 }
 
@@ -81,10 +82,10 @@ func (s *system) Attribute(_ *os.File, name string) ([]byte, error) {
 	if value, ok := s.attributes[name]; ok {
 		return value, nil
 	}
-	return nil, core.ErrNoAttribute
+	return nil, port.ErrNoAttribute
 }
-func (*system) Verity(*os.File) (core.Verity, error) { return core.Verity{}, core.ErrNoAttribute }
-func (*system) Node(*os.File) (core.Node, error)     { return core.Node{}, errors.ErrUnsupported }
+func (*system) Verity(*os.File) (port.Verity, error) { return port.Verity{}, port.ErrNoAttribute }
+func (*system) Node(*os.File) (port.Node, error)     { return port.Node{}, errors.ErrUnsupported }
 func (s *system) Generation(*os.File) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +99,7 @@ func (s *system) Verdict(context.Context, *os.File) (core.Evidence, error) {
 		s.onVerdict()
 	}
 	if s.verdict == nil {
-		return core.Evidence{}, core.ErrNoAttribute
+		return core.Evidence{}, port.ErrNoAttribute
 	}
 	return *s.verdict, nil
 }

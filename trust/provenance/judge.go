@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/authenticode"
 	"kpm/trust/ima"
 	"kpm/trust/macho"
@@ -19,7 +20,7 @@ import (
 const maxSidecar = 64 << 10
 
 // judge asks everything that can know something about the file.
-func (v *Verifier) judge(ctx context.Context, t *Trusted, f *os.File, info core.FileInfo, origin *os.File) (core.Provenance, error) {
+func (v *Verifier) judge(ctx context.Context, t *Trusted, f *os.File, info port.FileInfo, origin *os.File) (core.Provenance, error) {
 	head := make([]byte, min(4096, info.Size))
 	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return core.Provenance{}, err

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // askSystem takes the operating system's own answer, and holds it against
@@ -17,7 +18,7 @@ import (
 func (v *Verifier) askSystem(ctx context.Context, f *os.File, path string, p *core.Provenance) error {
 	theirs, err := v.cfg.System.Verdict(ctx, f)
 	switch {
-	case errors.Is(err, core.ErrNoAttribute), errors.Is(err, errors.ErrUnsupported):
+	case errors.Is(err, port.ErrNoAttribute), errors.Is(err, errors.ErrUnsupported):
 		return nil
 	case err != nil:
 		return err

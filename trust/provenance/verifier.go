@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"kpm/core"
-	"kpm/trust"
+	"kpm/core/port"
 	"kpm/trust/openpgp"
 	"kpm/trust/packages"
 )
@@ -32,8 +32,8 @@ type installed interface {
 
 // Config is what a Verifier works with.
 type Config struct {
-	Files  core.Files
-	System trust.System
+	Files  port.Files
+	System port.SystemSignatures
 	// PackageRoot is the system whose packages may vouch for files, "/" as a
 	// rule; empty: none do.
 	PackageRoot string
@@ -140,7 +140,7 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 	return p, nil
 }
 
-func (v *Verifier) version(f *os.File) (version, core.FileInfo, error) {
+func (v *Verifier) version(f *os.File) (version, port.FileInfo, error) {
 	info, err := v.cfg.Files.Inspect(f)
 	if err != nil {
 		return version{}, info, err

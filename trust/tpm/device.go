@@ -5,10 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"kpm/core/port"
 
 	"github.com/google/go-tpm/tpm2"
-
-	"kpm/core"
 )
 
 // Memory is what to keep of a TPM so as to know it again: the storage key that
@@ -28,7 +27,7 @@ type Memory struct {
 // with the storage key (Part 1, 19.6.8): what is on the bus between processor
 // and TPM can be neither read, where it is secret, nor changed.
 type Device struct {
-	tpm     core.TPM
+	tpm     port.TPM
 	turn    chan struct{}
 	memory  Memory
 	storage area
@@ -40,7 +39,7 @@ type Device struct {
 // Open takes the TPM that conn leads to, and conn with it. known is the Memory
 // of the first Open; the zero Memory is for the first time, when whatever
 // answers is believed. A TPM that is not that one is ErrCleared or ErrOtherTPM.
-func Open(ctx context.Context, conn core.TPM, known Memory) (*Device, error) {
+func Open(ctx context.Context, conn port.TPM, known Memory) (*Device, error) {
 	d := &Device{tpm: conn, turn: make(chan struct{}, 1), memory: known, saved: map[string]tpm2.TPMSContext{}}
 	if err := d.meet(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"go.uber.org/goleak"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform"
 	"kpm/trust/tpm"
 	"kpm/trust/tpm/tpmtest"
@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func connect(tb testing.TB, device string) core.TPM {
+func connect(tb testing.TB, device string) port.TPM {
 	tb.Helper()
 	conn, err := platform.Keys().OpenTPM(device)
 	if err != nil {
@@ -32,7 +32,7 @@ func connect(tb testing.TB, device string) core.TPM {
 	return conn
 }
 
-func open(tb testing.TB, conn core.TPM, known tpm.Memory) *tpm.Device {
+func open(tb testing.TB, conn port.TPM, known tpm.Memory) *tpm.Device {
 	tb.Helper()
 	d, err := tpm.Open(tb.Context(), conn, known)
 	if err != nil {
@@ -250,7 +250,7 @@ func TestDeviceSealsToRegisters(t *testing.T) {
 	}
 }
 
-func extend(t *testing.T, conn core.TPM, register uint32) {
+func extend(t *testing.T, conn port.TPM, register uint32) {
 	t.Helper()
 	_, err := tpm2.PCRExtend{
 		PCRHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(register), Auth: tpm2.PasswordAuth(nil)},
@@ -261,7 +261,7 @@ func extend(t *testing.T, conn core.TPM, register uint32) {
 	}
 }
 
-func reset(t *testing.T, conn core.TPM, register uint32) {
+func reset(t *testing.T, conn port.TPM, register uint32) {
 	t.Helper()
 	_, err := tpm2.PCRReset{PCRHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(register), Auth: tpm2.PasswordAuth(nil)}}.Execute(conn)
 	if err != nil {

@@ -4,12 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"kpm/core/port"
 	"net"
 	"net/netip"
 	"strings"
 	"time"
-
-	"kpm/core"
 )
 
 // commandTime is how long a TPM behind a socket may take. Making an RSA key
@@ -22,7 +21,7 @@ const commandTime = 3 * time.Minute
 type socket struct{ network, address string }
 
 // DialUnix returns the TPM behind the local socket at path.
-func DialUnix(path string) core.TPM { return socket{"unix", path} }
+func DialUnix(path string) port.TPM { return socket{"unix", path} }
 
 // userPorts is where the ports begin that anyone may listen at (ip(7),
 // ip_unprivileged_port_start).
@@ -33,7 +32,7 @@ const userPorts = 1024
 //
 // Attack: a user listens at the port before the TPM does. Whoever answers on the
 // first day is believed, and has the machine key then.
-func DialTCP(device string) (core.TPM, error) {
+func DialTCP(device string) (port.TPM, error) {
 	given, ok := strings.CutPrefix(device, "tcp:")
 	address, err := netip.ParseAddrPort(given)
 	if !ok || err != nil || !address.Addr().IsLoopback() || address.Port() == 0 || address.Port() >= userPorts {
@@ -42,10 +41,10 @@ func DialTCP(device string) (core.TPM, error) {
 	return socket{"tcp", given}, nil
 }
 
-// Close implements core.TPM.
+// Close implements port.TPM.
 func (socket) Close() error { return nil }
 
-// Send implements core.TPM.
+// Send implements port.TPM.
 func (s socket) Send(command []byte) ([]byte, error) {
 	conn, err := net.DialTimeout(s.network, s.address, commandTime)
 	if err != nil {

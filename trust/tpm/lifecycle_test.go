@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-tpm/tpm2"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform"
 	"kpm/trust/tpm"
 	"kpm/trust/tpm/tpmtest"
@@ -197,7 +197,7 @@ func TestPathsThatLeadToNoTPM(t *testing.T) {
 		"relative": "tpmrm0", "a file": file, "a directory": dir, "tcp to elsewhere": "tcp:192.0.2.1:321",
 		"tcp by name": "tcp:localhost:321", "tcp where users listen": "tcp:127.0.0.1:2321", "tcp without port": "tcp:127.0.0.1", "not there": filepath.Join(dir, "none"),
 	} {
-		if conn, err := keys.OpenTPM(device); err == nil || errors.Is(err, core.ErrNoTPM) {
+		if conn, err := keys.OpenTPM(device); err == nil || errors.Is(err, port.ErrNoTPM) {
 			t.Errorf("%s: %v, %v", name, conn, err)
 		}
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/trust/tpm"
 )
 
 // bus is a TPM with somebody between it and us.
 type bus struct {
-	core.TPM
+	port.TPM
 
 	seen    [][]byte
 	instead func(command tpm2.TPMCC) []byte // nil: the TPM is asked
@@ -213,7 +213,7 @@ func TestAnswersThatAreChanged(t *testing.T) {
 }
 
 // flush takes out what a device lost sight of.
-func flush(t *testing.T, conn core.TPM) {
+func flush(t *testing.T, conn port.TPM) {
 	t.Helper()
 	for _, first := range []uint32{0x80000000, 0x02000000, 0x03000000} {
 		r, err := tpm2.GetCapability{Capability: tpm2.TPMCapHandles, Property: first, PropertyCount: 20}.Execute(conn)
@@ -258,7 +258,7 @@ func TestQuestionsThatAreChanged(t *testing.T) {
 
 // rewriter changes a byte of each command of one kind.
 type rewriter struct {
-	core.TPM
+	port.TPM
 	command tpm2.TPMCC
 	at      int
 }

@@ -5,13 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"kpm/core/port"
 	"strings"
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
 	tpmtransport "github.com/google/go-tpm/tpm2/transport"
-
-	"kpm/core"
 )
 
 const (
@@ -30,7 +29,7 @@ type transport = tpmtransport.TPM
 // wire carries the commands of one visit.
 type wire struct {
 	ctx context.Context
-	tpm core.TPM
+	tpm port.TPM
 }
 
 // Send implements transport.TPM. A warning that says to send the command again

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/linux"
 	"kpm/trust/ima"
 	"kpm/vmtests/kernel"
@@ -83,12 +84,12 @@ type refused struct {
 	signature []byte
 }
 
-func (r refused) Verity(f *os.File) (core.Verity, error) {
+func (r refused) Verity(f *os.File) (port.Verity, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return core.Verity{}, err
+		return port.Verity{}, err
 	}
-	v := core.Verity{Hash: crypto.SHA256, BlockSize: os.Getpagesize(), Signature: r.signature}
+	v := port.Verity{Hash: crypto.SHA256, BlockSize: os.Getpagesize(), Signature: r.signature}
 	v.Digest, err = ima.Measure(context.Background(), f, info.Size(), ima.Parameters{BlockSize: v.BlockSize})
 	return v, err
 }

@@ -11,7 +11,7 @@ import (
 	"errors"
 	"os"
 
-	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/windows"
 )
 
@@ -37,7 +37,7 @@ func verdict(path string) line {
 	defer f.Close()
 	e, err := windows.System{}.Verdict(context.Background(), f)
 	switch {
-	case errors.Is(err, core.ErrNoAttribute):
+	case errors.Is(err, port.ErrNoAttribute):
 		return line{Standing: "none"}
 	case err != nil:
 		return line{"error", err.Error()}

@@ -1,0 +1,35 @@
+package port
+
+import (
+	"kpm/core"
+	"net"
+	"os"
+)
+
+// LocalTransport is how local users reach the door.
+type LocalTransport interface {
+	// ListenDoor listens at path; any local user may connect.
+	ListenDoor(path string) (DoorListener, error)
+	// ListenLocal listens at path with plain connections, for the local
+	// sockets of the broker and the API.
+	ListenLocal(path string) (net.Listener, error)
+}
+
+// DoorListener accepts callers.
+type DoorListener interface {
+	Accept() (DoorConn, error)
+	Close() error
+}
+
+// DoorConn is one caller at the door: a byte stream that also carries
+// descriptors.
+type DoorConn interface {
+	net.Conn
+	// Peer is who knocked; it was fixed when they connected.
+	Peer() (core.Peer, error)
+	// ReadWithFiles reads like Read and also returns the descriptors that
+	// came with these bytes, close-on-exec, at most 8. The caller closes them.
+	ReadWithFiles(p []byte) (int, []*os.File, error)
+	// WriteWithFiles writes all of p and sends the descriptors with it.
+	WriteWithFiles(p []byte, files ...*os.File) error
+}
