@@ -15,6 +15,7 @@ import (
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/launcher"
 )
 
@@ -23,7 +24,7 @@ type Elevator interface {
 	// Elevate asks for, and carries out, one elevation. It closes the knock's
 	// files, does not return before the outcome is final, and takes the end of
 	// ctx as the caller having gone.
-	Elevate(ctx context.Context, k launcher.Knock, c launcher.Caller, signals <-chan int) launcher.Result
+	Elevate(ctx context.Context, k launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result
 }
 
 // Why a caller's context ended.
@@ -37,7 +38,6 @@ var (
 type doorway struct {
 	elevator Elevator
 	limits   Limits
-	signals  map[int]bool
 	places   *places
 	log      *slog.Logger
 
@@ -55,13 +55,9 @@ func newDoorway(cfg Config) *doorway {
 	d := &doorway{
 		elevator: cfg.Elevator,
 		limits:   cfg.Limits,
-		signals:  map[int]bool{},
 		places:   newPlaces(cfg.Limits.Callers, cfg.Limits.CallersPerUser),
 		log:      cfg.Log,
 		done:     make(chan struct{}),
-	}
-	for _, sig := range cfg.Signals {
-		d.signals[sig] = true
 	}
 	d.ctx, d.stop = context.WithCancelCause(context.Background())
 	return d
@@ -178,9 +174,9 @@ func (d *doorway) attend(c *doorConn, peer core.Peer) {
 	ctx, gone := context.WithCancelCause(d.ctx)
 	defer gone(nil)
 	c.ctx, c.gone = ctx, gone
-	signals := make(chan int, 32)
+	signals := make(chan signal.Signal, 32)
 	var reader sync.WaitGroup
-	reader.Go(func() { gone(c.listen(d.signals, signals)) })
+	reader.Go(func() { gone(c.listen(signals)) })
 
 	result := d.elevator.Elevate(ctx, knock, c, signals)
 	if err := c.finish(result); err != nil {
@@ -232,7 +228,7 @@ func newKnock(m door.Request, files []*os.File) (launcher.Knock, error) {
 	k := launcher.Knock{
 		Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Env: m.Env,
 		NonInteractive: m.NonInteractive, Rows: m.Rows, Columns: m.Columns,
-		Dir: files[0], Stdio: [3]*os.File(files[1:4]),
+		Dir: files[0], Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
 	}
 	if m.HasExecutable {
 		k.Executable = files[4]

@@ -18,6 +18,7 @@ import (
 	"kpm/api"
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/signal"
 	"kpm/launcher"
 )
 
@@ -27,10 +28,10 @@ func somebody(uid string) core.Peer {
 }
 
 // elevate is what the launcher does in a test.
-type elevate = func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result
+type elevate = func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result
 
 func closeKnock(k launcher.Knock) {
-	for _, f := range append(k.Stdio[:], k.Dir, k.Executable) {
+	for _, f := range []*os.File{k.Streams.Input, k.Streams.Output, k.Streams.Error, k.Dir, k.Executable} {
 		if f != nil {
 			f.Close()
 		}
@@ -43,7 +44,7 @@ func newDoor(t testing.TB, f elevate, change ...func(*api.Config)) *doorQueue {
 	t.Helper()
 	q := newDoorQueue()
 	change = append(change, func(c *api.Config) {
-		c.Elevator = elevator(func(ctx context.Context, k launcher.Knock, c launcher.Caller, s <-chan int) launcher.Result {
+		c.Elevator = elevator(func(ctx context.Context, k launcher.Knock, c launcher.Caller, s <-chan signal.Signal) launcher.Result {
 			defer closeKnock(k)
 			return f(ctx, k, c, s)
 		})
@@ -73,7 +74,7 @@ func belongings(t testing.TB) []*os.File {
 
 var plainRequest = door.Request{Command: "id", Argv: []string{"id", "-u"}, Env: []string{"TERM=dumb"}}
 
-func ok(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
+func ok(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
 	return launcher.Result{Exit: core.ExitStatus{Code: 3}}
 }
 
@@ -81,9 +82,9 @@ func TestAKnockIsWhatWasSent(t *testing.T) {
 	sent := belongings(t)
 	var got launcher.Knock
 	var names []string
-	q := newDoor(t, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		got = k
-		for _, f := range append([]*os.File{k.Dir}, append(k.Stdio[:], k.Executable)...) {
+		for _, f := range []*os.File{k.Dir, k.Streams.Input, k.Streams.Output, k.Streams.Error, k.Executable} {
 			names = append(names, filepath.Base(f.Name()))
 		}
 		return launcher.Result{Exit: core.ExitStatus{Code: 7, Signal: 9}}
@@ -107,7 +108,7 @@ func TestAKnockIsWhatWasSent(t *testing.T) {
 }
 
 func TestARefusalReachesTheCaller(t *testing.T) {
-	q := newDoor(t, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		if k.Executable != nil {
 			t.Error("a bare name has no descriptor")
 		}
@@ -149,7 +150,7 @@ func onlyOurs(t *testing.T, files []*os.File) (wait func()) {
 // Whatever is wrong with a request, nobody is asked to elevate, the caller is
 // told, and no descriptor that came along stays open.
 func TestBadRequests(t *testing.T) {
-	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
 		t.Error("a bad request was passed on")
 		return launcher.Result{}
 	}, func(c *api.Config) { c.Limits.Request = 50 * time.Millisecond })
@@ -174,7 +175,7 @@ func TestBadRequests(t *testing.T) {
 		{"one too many", whole, files[:5], "found 5 descriptors, expected 4"},
 		{"without the program", with(executable), files[:4], "found 4 descriptors, expected 5"},
 		{"more than there can be", with(executable), append(files[:5:5], files[0]), "more than 5"},
-		{"another frame", door.Append(nil, door.TypeSignal, door.EncodeSignal(15)), files[:4], "type 2, expected a request"},
+		{"another frame", door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Terminate)), files[:4], "type 2, expected a request"},
 		{"another version", append([]byte{whole[0], whole[1], whole[2], whole[3], whole[4], 9}, whole[6:]...), files[:4], "same version"},
 		{"a frame that is too long", []byte{1, 0xff, 0xff, 0xff, 0xff}, files[:4], "same version"},
 		{"half a frame", whole[:len(whole)-1], files[:4], "did not arrive in time"},
@@ -204,7 +205,7 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestCallersWhoAreNobody(t *testing.T) {
-	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
 		t.Error("an unknown caller was let in")
 		return launcher.Result{}
 	})
@@ -223,19 +224,19 @@ func TestCallersWhoAreNobody(t *testing.T) {
 }
 
 func TestSignalsAreForwarded(t *testing.T) {
-	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, signals <-chan int) launcher.Result {
-		if err := c.Started(nil); err != nil {
+	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
+		if err := c.Started(); err != nil {
 			t.Error(err)
 		}
-		return launcher.Result{Exit: core.ExitStatus{Code: 10*<-signals + <-signals}}
+		return launcher.Result{Exit: core.ExitStatus{Code: int(10*<-signals + <-signals)}}
 	})
 	c := q.knock(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
 	if kind, _, files := c.receive(t); kind != door.TypeStarted || files != nil {
 		t.Fatalf("frame %d with %d descriptors, want Started alone", kind, len(files))
 	}
-	c.send(t, door.TypeSignal, door.EncodeSignal(15))
-	c.send(t, door.TypeSignal, door.EncodeSignal(2))
+	c.send(t, door.TypeSignal, door.EncodeSignal(signal.Terminate))
+	c.send(t, door.TypeSignal, door.EncodeSignal(signal.Interrupt))
 	if exit := c.final(t); exit != (door.Exit{Code: 152}) {
 		t.Errorf("%+v", exit)
 	}
@@ -245,7 +246,7 @@ func TestSignalsAreForwarded(t *testing.T) {
 // noticed.
 func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 	gone := make(chan error, 1)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		<-ctx.Done()
 		gone <- context.Cause(ctx)
 		return launcher.Result{}
@@ -253,7 +254,7 @@ func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 	c := q.knock(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
 	for range 1000 {
-		c.send(t, door.TypeSignal, door.EncodeSignal(2))
+		c.send(t, door.TypeSignal, door.EncodeSignal(signal.Interrupt))
 	}
 	c.Close()
 	if err := <-gone; !strings.Contains(err.Error(), "the caller is gone") {
@@ -263,7 +264,7 @@ func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 
 func TestTheTerminalIsHandedOver(t *testing.T) {
 	master := belongings(t)[0]
-	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		if err := c.Started(master); err != nil {
 			t.Error(err)
 		}
@@ -286,7 +287,7 @@ func TestPrompts(t *testing.T) {
 	}
 	outcomes := make(chan outcome)
 	ask := make(chan time.Duration)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		for timeout := range ask {
 			text, err := c.Prompt(ctx, "Why\x1b[2J? ", timeout)
 			outcomes <- outcome{text, err}
@@ -313,7 +314,7 @@ func TestPrompts(t *testing.T) {
 	}
 	prompted(120 * time.Second)
 	answer(door.Answer{Cancelled: true})
-	if got := <-outcomes; !errors.Is(got.err, launcher.ErrCancelled) {
+	if got := <-outcomes; !errors.Is(got.err, core.ErrCancelled) {
 		t.Errorf("cancelled: %q, %v", got.text, got.err)
 	}
 	prompted(0)
@@ -340,7 +341,7 @@ func TestPrompts(t *testing.T) {
 // Whoever breaks the rules after the request is taken for gone.
 func TestRulesAfterTheRequest(t *testing.T) {
 	causes := make(chan error)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
 		return launcher.Result{Refused: &launcher.Refusal{Code: door.CodeFailed, Message: "gone"}}
@@ -352,15 +353,15 @@ func TestRulesAfterTheRequest(t *testing.T) {
 		"sends a frame of ours":  func(c *doorPipe) { c.send(t, door.TypeExit, door.Exit{}.Encode()) },
 		"sends an unknown frame": func(c *doorPipe) { c.send(t, 99, nil) },
 		"asks twice":             func(c *doorPipe) { c.send(t, door.TypeRequest, plainRequest.Encode()) },
-		"forwards KILL":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(9)) },
-		"forwards STOP":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(19)) },
-		"forwards 2^31":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(1<<31)) },
+		"forwards KILL":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Kill)) },
+		"forwards STOP":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Stop)) },
+		"forwards nothing known": func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(255)) },
 		"forwards half a number": func(c *doorPipe) { c.send(t, door.TypeSignal, []byte{1}) },
 		"answers no question":    func(c *doorPipe) { c.send(t, door.TypeAnswer, door.Answer{}.Encode()) },
 		"sends a huge frame":     func(c *doorPipe) { c.WriteWithFiles([]byte{2, 0xff, 0xff, 0xff, 0xff}) },
 		"sends another file":     func(c *doorPipe) { c.WriteWithFiles([]byte{2}, files[0]) },
 		"sends a file and a word": func(c *doorPipe) {
-			c.WriteWithFiles(door.Append(nil, door.TypeSignal, door.EncodeSignal(15)), files[0])
+			c.WriteWithFiles(door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Terminate)), files[0])
 		},
 	} {
 		c := q.knock(t, somebody("1000"), nil)
@@ -382,7 +383,7 @@ func TestRulesAfterTheRequest(t *testing.T) {
 // The service never waits for a caller who does not read.
 func TestACallerWhoDoesNotRead(t *testing.T) {
 	outcome := make(chan error)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		_, err := c.Prompt(ctx, "Why?", time.Hour)
 		outcome <- err
 		<-ctx.Done() // the caller counts as gone
@@ -405,7 +406,7 @@ func TestACallerWhoDoesNotRead(t *testing.T) {
 
 func TestOneUserCannotFillTheDoor(t *testing.T) {
 	inside, leave := make(chan bool), make(chan bool)
-	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
 		select {
 		case inside <- true:
 			<-leave
@@ -470,7 +471,7 @@ func TestClosingTheDoor(t *testing.T) {
 	inside := make(chan bool)
 	q := newDoorQueue()
 	p := newPlace(t, func(c *api.Config) {
-		c.Elevator = elevator(func(ctx context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+		c.Elevator = elevator(func(ctx context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 			defer closeKnock(k)
 			inside <- true
 			<-ctx.Done()
@@ -508,7 +509,7 @@ func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
 	inside, hung := make(chan bool), make(chan struct{})
 	q := newDoorQueue()
 	p := newPlace(t, func(c *api.Config) {
-		c.Elevator = elevator(func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+		c.Elevator = elevator(func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 			defer closeKnock(k)
 			inside <- true
 			<-hung
@@ -537,7 +538,7 @@ func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
 // No bytes, however they are cut and whatever comes with them, hang the door,
 // leave a goroutine (TestMain) or a descriptor behind.
 func TestRandomFrames(t *testing.T) {
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, signals <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
 		select {
 		case <-signals:
 			c.Prompt(ctx, "?", time.Millisecond)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"kpm/core"
-	"kpm/core/port"
 )
 
 // conn is an accepted connection and who the kernel said holds its other end
@@ -97,7 +96,7 @@ type judge func(context.Context, core.Peer, *entry) (signed bool, reason string)
 type gate struct {
 	net.Listener
 	entry  *entry
-	peers  port.Peers
+	peers  Peers
 	judge  judge
 	places *places
 	log    *slog.Logger
@@ -108,7 +107,7 @@ type gate struct {
 	loops sync.WaitGroup
 }
 
-func newGate(ln net.Listener, e *entry, peers port.Peers, j judge, p *places, log *slog.Logger) *gate {
+func newGate(ln net.Listener, e *entry, peers Peers, j judge, p *places, log *slog.Logger) *gate {
 	g := &gate{Listener: ln, entry: e, peers: peers, judge: j, places: p, log: log,
 		ready: make(chan net.Conn)}
 	g.ctx, g.close = context.WithCancel(context.Background())

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"kpm/core"
-	"kpm/core/port"
 )
 
 // Limits of the API and the door. Zero fields take the values of
@@ -59,7 +58,7 @@ type Config struct {
 	Version string
 	// TLS holds the certificate of ServeTLS.
 	TLS      *tls.Config
-	Peers    port.Peers
+	Peers    Peers
 	Identify Identifier
 	// Administrators says what being root is not enough for.
 	Administrators Administrators
@@ -70,12 +69,8 @@ type Config struct {
 	Settings Settings
 	Requests Requests
 	Elevator Elevator
-	// Signals are the numbers of the signals that a caller at the door may
-	// forward to its command: HUP, INT, QUIT, TERM, USR1, USR2, ALRM, CONT and
-	// WINCH, as this platform numbers them.
-	Signals []int
-	Limits  Limits
-	Log     *slog.Logger
+	Limits   Limits
+	Log      *slog.Logger
 }
 
 // Server is the API on all its listeners, and the door.

@@ -14,7 +14,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"kpm/core"
-	"kpm/core/port"
 )
 
 // Errors of the service's own end of the bus.
@@ -27,6 +26,11 @@ var (
 	// ErrClosed means that the broker has been closed.
 	ErrClosed = errors.New("the broker is closed")
 )
+
+// Peers names the other end of a connection (port.Peers).
+type Peers interface {
+	Peer(conn net.Conn) (core.Peer, error)
+}
 
 // Registry knows every process that the service launched.
 type Registry interface {
@@ -57,7 +61,7 @@ type Requests interface {
 // callbacks and Log may be nil; the rest is required.
 type Config struct {
 	TLS      *tls.Config
-	Peers    port.Peers
+	Peers    Peers
 	Registry Registry
 	Topics   Topics
 	Requests Requests

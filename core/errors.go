@@ -8,4 +8,5 @@ var (
 	ErrNotRegular   = errors.New("not a regular file")
 	ErrNoAccount    = errors.New("no such account")
 	ErrForeign      = errors.New("the caller lives in another namespace")
+	ErrCancelled    = errors.New("cancelled") // the person who was asked declined
 )

@@ -36,6 +36,7 @@ type Gate interface {
 // Config is what a Launcher works with. Every field without a default is
 // required.
 type Config struct {
+	Facts     port.Facts
 	Files     port.Files
 	Launcher  port.Launcher
 	Tree      port.ProcessTree

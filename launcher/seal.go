@@ -69,7 +69,7 @@ func (l *Launcher) seal(ctx context.Context, k *Knock) (*sealed, error) {
 		// not concern, and neither is a plugin or task.
 		Administrator: k.Peer.Administrator && l.cfg.Registry.administrator(k.Peer),
 	}}
-	s.subject.Executable.Requested = requested(k, dir.Path)
+	s.subject.Executable.Requested = l.requested(k, dir.Path)
 	handle, err := l.program(k)
 	if err != nil {
 		return nil, err
@@ -126,8 +126,8 @@ func fits(s core.Subject) error {
 
 // requested is the program as the caller named it, made absolute. It is the
 // caller's word: DENY rules look at it as well, ALLOW rules do not.
-func requested(k *Knock, dir string) string {
-	if strings.Contains(k.Command, "/") && !filepath.IsAbs(k.Command) {
+func (l *Launcher) requested(k *Knock, dir string) string {
+	if !l.cfg.Facts.Platform.IsBareName(k.Command) && !filepath.IsAbs(k.Command) {
 		return filepath.Join(dir, k.Command)
 	}
 	return k.Command
@@ -141,7 +141,7 @@ func (l *Launcher) program(k *Knock) (*os.File, error) {
 		k.Executable = nil // the seal's now
 		return handle, nil
 	}
-	if strings.Contains(k.Command, "/") {
+	if !l.cfg.Facts.Platform.IsBareName(k.Command) {
 		return nil, refuse(door.CodeBadRequest, "a path came without the program")
 	}
 	handle, err := l.cfg.Files.Find(k.Command)

@@ -10,6 +10,7 @@ import (
 	"kpm/core"
 	"kpm/core/capture"
 	"kpm/core/port"
+	"kpm/core/signal"
 )
 
 const (
@@ -26,8 +27,6 @@ const (
 	// waited for this long.
 	tailBytes = 4 << 10
 	tailWait  = 100 * time.Millisecond
-	// sigterm asks a process to end; the number is POSIX's.
-	sigterm = 15
 )
 
 // errUnresponsive is why a process is ended that lost the broker.
@@ -265,7 +264,7 @@ func (o *Orchestrator) notReady(p *plugin) {
 func (o *Orchestrator) end(process port.Process) {
 	grace, cancel := context.WithTimeout(o.patient, stopGrace)
 	defer cancel()
-	if process.Signal(sigterm) == nil {
+	if process.Signal(signal.Terminate) == nil {
 		if _, err := process.Wait(grace); err == nil {
 			return
 		}

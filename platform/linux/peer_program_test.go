@@ -61,7 +61,7 @@ func TestProgramIsWhatTheKernelExecutes(t *testing.T) {
 	} {
 		cmd := &exec.Cmd{Path: tc.path, Args: tc.argv}
 		must(t, cmd.Start())
-		f, err := Programs{}.Program(idOf(t, cmd.Process.Pid))
+		f, err := (&Peers{}).Program(idOf(t, cmd.Process.Pid))
 		if err != nil {
 			t.Errorf("%s: %v", tc.what, err)
 		} else if !same(t, f, tc.want) {
@@ -83,7 +83,7 @@ func TestProgramOfAReusedPid(t *testing.T) {
 	id := idOf(t, first.Process.Pid)
 	must(t, first.Process.Kill())
 	first.Wait()
-	if f, err := (Programs{}).Program(id); !errors.Is(err, errVanished) {
+	if f, err := (&Peers{}).Program(id); !errors.Is(err, errVanished) {
 		t.Fatalf("of a process that has ended: %v, %v", f, err)
 	}
 	for range 1000 {
@@ -92,7 +92,7 @@ func TestProgramOfAReusedPid(t *testing.T) {
 		second := exec.Command("/usr/bin/tail", "-f", "/dev/null")
 		must(t, second.Start())
 		again := second.Process.Pid
-		f, err := Programs{}.Program(id)
+		f, err := (&Peers{}).Program(id)
 		second.Process.Kill()
 		second.Wait()
 		if !errors.Is(err, errVanished) {
@@ -114,14 +114,14 @@ func TestProgramOfNobody(t *testing.T) {
 		"a negative pid":   {PID: -1},
 		"no such pid":      {PID: 1 << 22},
 	} {
-		if f, err := (Programs{}).Program(id); err == nil {
+		if f, err := (&Peers{}).Program(id); err == nil {
 			f.Close()
 			t.Errorf("%s: has a program", what)
 		}
 	}
 	// Kernel threads run nothing that anybody could have signed.
 	if stat, ok := readStat(2); ok {
-		if f, err := (Programs{}).Program(core.ProcessID{PID: 2, Start: stat.start}); err == nil {
+		if f, err := (&Peers{}).Program(core.ProcessID{PID: 2, Start: stat.start}); err == nil {
 			f.Close()
 			t.Error("kthreadd has a program")
 		}
@@ -135,11 +135,11 @@ func TestProgramThatIsNowhere(t *testing.T) {
 	duplicate(t, "/usr/bin/sleep", path)
 	replaced := runs(t, path, "1000")
 	must(t, os.Remove(path))
-	if f, err := (Programs{}).Program(replaced); !errors.Is(err, fs.ErrNotExist) {
+	if f, err := (&Peers{}).Program(replaced); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a deleted program: %v, %v", f, err)
 	}
 	duplicate(t, "/usr/bin/tail", path)
-	if f, err := (Programs{}).Program(replaced); !errors.Is(err, fs.ErrNotExist) {
+	if f, err := (&Peers{}).Program(replaced); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a program with another in its place: %v, %v", f, err)
 	}
 
@@ -158,7 +158,7 @@ func TestProgramThatIsNowhere(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	if f, err := (Programs{}).Program(idOf(t, cmd.Process.Pid)); !errors.Is(err, fs.ErrNotExist) {
+	if f, err := (&Peers{}).Program(idOf(t, cmd.Process.Pid)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a program in memory: %v, %v", f, err)
 	}
 }
@@ -177,13 +177,13 @@ func TestProgramWhenTheProcessRunsAnother(t *testing.T) {
 	_, err = bufio.NewReader(stdout).ReadString('\n')
 	must(t, err)
 	id := idOf(t, cmd.Process.Pid)
-	before, err := Programs{}.Program(id)
+	before, err := (&Peers{}).Program(id)
 	must(t, err)
 	defer before.Close()
 	_, err = stdin.Write([]byte("go\n"))
 	must(t, err)
 	for {
-		after, err := Programs{}.Program(id)
+		after, err := (&Peers{}).Program(id)
 		must(t, err) // its stamp is the same
 		changed := same(t, after, "/usr/bin/tail")
 		after.Close()
@@ -215,7 +215,7 @@ func TestProgramOnAHungFileSystem(t *testing.T) {
 	}
 	id := runs(t, filepath.Join(mounted, "sleep"), "1000")
 	must(t, daemon.Process.Signal(unix.SIGSTOP))
-	if f, err := (Programs{}).Program(id); !errors.Is(err, fs.ErrPermission) {
+	if f, err := (&Peers{}).Program(id); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("%v, %v; expected fs.ErrPermission at once", f, err)
 	}
 }
@@ -223,7 +223,7 @@ func TestProgramOnAHungFileSystem(t *testing.T) {
 func BenchmarkProgram(b *testing.B) {
 	id := idOf(b, os.Getpid())
 	for b.Loop() {
-		f, err := Programs{}.Program(id)
+		f, err := (&Peers{}).Program(id)
 		if err != nil {
 			b.Fatal(err)
 		}

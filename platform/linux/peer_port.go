@@ -17,10 +17,10 @@ import (
 // tcpListen is the state of a listening socket in /proc/net/tcp.
 const tcpListen = "0A"
 
-// PortOwner says who listens on a TCP port, for a person who must find out why
+// Listener implements port.Peers. It says who listens on a TCP port, for a person who must find out why
 // a port is in use. It reads every socket and every process: it is for an error
 // message, never for identity.
-func PortOwner(port int) (pid int, user core.UserID, err error) {
+func (*Peers) Listener(port int) (pid int, user core.UserID, err error) {
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		uid, inode, err := listener(table, port)
 		if err != nil {

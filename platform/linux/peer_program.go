@@ -9,20 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
-	"kpm/core/port"
 )
 
-// Programs opens what processes run.
-type Programs struct{}
-
-var _ port.Programs = Programs{}
-
-// Program implements port.Programs. It goes through a handle of the process's
+// Program implements port.Peers. It goes through a handle of the process's
 // own directory, before and after which the start stamp is compared, so that it
 // is never the program of a later process with the same pid (CVE-2019-6133);
 // and through /proc/PID/exe, which is the file that the kernel executes,
 // whatever the process has done to its name, its argv or that file's path.
-func (Programs) Program(id core.ProcessID) (*os.File, error) {
+func (*Peers) Program(id core.ProcessID) (*os.File, error) {
 	p, err := openProcess(id.PID)
 	if err != nil {
 		return nil, fmt.Errorf("program: %w", err)
