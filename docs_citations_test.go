@@ -41,6 +41,17 @@ func TestCitedDecisionsExist(t *testing.T) {
 	}
 }
 
+// TestTheRepositoryStandsAlone: what it follows is cited by the title under
+// which readers can find it, and not by a number that only its authors know.
+func TestTheRepositoryStandsAlone(t *testing.T) {
+	private := regexp.MustCompile(`(?i)\bseed \d|\bthe seeds? (?:says?|gives?|spells?|prescribes?)\b`)
+	for _, p := range passages(t) {
+		if found := private.FindString(p.text); found != "" {
+			t.Errorf("%s: cites %q: name the section of docs/architecture-published.md", p.at, found)
+		}
+	}
+}
+
 // A page by its name, and a section by its title after the page's name or
 // before it.
 var (
