@@ -219,7 +219,7 @@ func newKnock(m door.Request, files []*os.File) (launcher.Knock, error) {
 	for _, list := range [][]string{{m.Command, m.TargetUser}, m.Argv} {
 		for _, text := range list {
 			// An argument that is not text cannot be decided on faithfully, and
-			// one with a NUL would be cut short by the kernel (decision 24).
+			// one with a NUL would be cut short by the kernel (decision 24a).
 			if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 				return launcher.Knock{}, fmt.Errorf("%w: %q is not UTF-8 text without NUL", errKnock, text)
 			}

@@ -106,7 +106,7 @@ func admissible(k *Knock) error {
 	return nil
 }
 
-// fits refuses a subject that could not be shown to policy whole (decision 24).
+// fits refuses a subject that could not be shown to policy whole (decision 24a).
 func fits(s core.Subject) error {
 	size := len(s.Dir) + len(s.Executable.Requested) + len(s.Executable.Path) + len(s.Executable.Interpreter) +
 		len(s.Caller.Name) + len(s.Target.Name)

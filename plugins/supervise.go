@@ -156,7 +156,7 @@ func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (State, strin
 		}
 		pause, ok := again.next(time.Now(), time.Since(begun))
 		if !ok {
-			reason := fmt.Sprintf("given up after %d restarts within %v; it last ended because: %v; mend that, then start it with POST /api/plugins/%s/start", o.cfg.Monitoring.BreakerLimit, o.cfg.Monitoring.BreakerWindow, err, p.id)
+			reason := fmt.Sprintf("given up after %d restarts within %v; it last ended because: %v; fix that, then restart the service", o.cfg.Monitoring.BreakerLimit, o.cfg.Monitoring.BreakerWindow, err)
 			log.Error("plugin is given up", "error", reason)
 			return Failed, reason
 		}
