@@ -12,6 +12,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/fair"
+	"kpm/core/filecache"
 	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
@@ -75,7 +76,7 @@ const lastWait = 2 * time.Second
 type Launcher struct {
 	cfg     Config
 	store   *request.Store
-	digests *digests
+	digests *filecache.Cache[contents]
 	quota   *fair.Rate[core.UserID]  // bytes in the journal
 	copies  *fair.Slots[core.UserID] // bytes of private copies
 	asked   *fair.Slots[core.UserID] // bytes before the policy plugin
@@ -111,7 +112,7 @@ func New(cfg Config) (*Launcher, error) {
 	}
 	l := &Launcher{
 		cfg:     cfg,
-		digests: newDigests(),
+		digests: filecache.New[contents](maxDigests),
 		quota:   newQuota(cfg.Journal.Capacity()),
 		copies:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserCopies, All: maxCopies}),
 		asked:   fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),

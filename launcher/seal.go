@@ -13,6 +13,7 @@ import (
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/fair"
+	"kpm/core/filecache"
 	"kpm/core/port"
 	"kpm/core/wire"
 )
@@ -303,7 +304,7 @@ func (l *Launcher) recheck(s *sealed) error {
 	if err != nil {
 		return fmt.Errorf("it is gone: %w", err)
 	}
-	if identify(now) != identify(s.info) || now.Path != s.info.Path {
+	if filecache.Identify(now, 0) != filecache.Identify(s.info, 0) || now.Path != s.info.Path {
 		return errors.New("the program changed after it was decided on: try again")
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -206,24 +205,6 @@ func TestDigestsOfProtectedFilesAreRemembered(t *testing.T) {
 		if seal(w.path("home/mine")); w.files.copies.Load() != copies+1 {
 			t.Error("a file that its owner can change was remembered")
 		}
-	}
-}
-
-func TestDigestsAreBounded(t *testing.T) {
-	d := newDigests()
-	for i := range maxDigests + 10 {
-		d.put(identity{inode: uint64(i)}, contents{sha256: fmt.Sprint(i)})
-		d.get(identity{inode: 0}) // used all the time
-		d.put(identity{inode: uint64(i)}, contents{sha256: "x"})
-	}
-	if len(d.entries) != maxDigests || d.order.Len() != maxDigests {
-		t.Errorf("%d entries, %d in order", len(d.entries), d.order.Len())
-	}
-	if c, ok := d.get(identity{inode: 0}); !ok || c.sha256 != "0" {
-		t.Error("the one in use was forgotten")
-	}
-	if _, ok := d.get(identity{inode: 1}); ok {
-		t.Error("the oldest was kept")
 	}
 }
 
