@@ -51,6 +51,17 @@ func (r *Rate[K]) take(who K, n int, now time.Time) time.Duration {
 	return max(1, time.Duration(math.Ceil(min(seconds, maxWait.Seconds())*float64(time.Second))))
 }
 
+// Spend takes n tokens of who that have been used already, whether they were
+// there or not: until the debt is paid off, Take refuses.
+func (r *Rate[K]) Spend(who K, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for bucket := r.bucket(who, now); n > 0; n -= r.burst {
+		bucket.ReserveN(now, min(n, r.burst)) // which takes a burst at most
+	}
+}
+
 // bucket returns the tokens of who, full ones if who is new.
 func (r *Rate[K]) bucket(who K, now time.Time) *rate.Limiter {
 	if bucket, ok := r.buckets[who]; ok {

@@ -59,6 +59,27 @@ func TestWhatCostsMoreThanABurstCostsABurst(t *testing.T) {
 	})
 }
 
+func TestWhatIsSpentIsPaidOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRate[string](1, 10)
+		r.Spend("1000", 35)
+		if got := r.Take("1000", 1); got != 26*time.Second {
+			t.Errorf("told to wait %v, want 26s", got)
+		}
+		r.Spend("1000", 1)
+		if got := r.Take("1000", 1); got != 27*time.Second {
+			t.Errorf("told to wait %v, want 27s", got)
+		}
+		if r.Take("1001", 10) != 0 {
+			t.Error("somebody else pays for it")
+		}
+		time.Sleep(27 * time.Second)
+		if r.Take("1000", 1) != 0 {
+			t.Error("the debt is paid off")
+		}
+	})
+}
+
 func TestARateForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRate[string](1, 1)
