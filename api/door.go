@@ -14,6 +14,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/launcher"
@@ -38,7 +39,7 @@ var (
 type doorway struct {
 	elevator Elevator
 	limits   Limits
-	places   *places
+	places   *fair.Slots[core.UserID]
 	log      *slog.Logger
 
 	mu        sync.Mutex
@@ -55,7 +56,7 @@ func newDoorway(cfg Config) *doorway {
 	d := &doorway{
 		elevator: cfg.Elevator,
 		limits:   cfg.Limits,
-		places:   newPlaces(cfg.Limits.Callers, cfg.Limits.CallersPerUser),
+		places:   fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.CallersPerUser), All: int64(cfg.Limits.Callers)}),
 		log:      cfg.Log,
 		done:     make(chan struct{}),
 	}
@@ -135,14 +136,14 @@ func (d *doorway) accept(ln port.DoorListener) {
 // place, never on the accept loop. Closing the connection does not take long.
 func (d *doorway) admit(conn port.DoorConn) {
 	c := newDoorConn(conn, d.limits.Write)
-	if !d.places.enter() {
+	place, err := d.places.Enter()
+	if err != nil {
 		c.refuse(door.CodeUnavailable, "too many people are at the door: try again")
 		return
 	}
 	d.callers.Go(func() {
+		defer place.Release()
 		peer, err := conn.Peer()
-		claimed := err == nil && d.places.claim(peer.User)
-		defer d.places.leave(peer.User, claimed)
 		switch {
 		case errors.Is(err, core.ErrForeign):
 			c.refuse(door.CodeBadRequest, "the caller lives in another namespace (a container?): ask on the machine itself")
@@ -151,7 +152,7 @@ func (d *doorway) admit(conn port.DoorConn) {
 			// would fill the log.
 			d.log.Debug("door: peer", "error", err)
 			c.refuse(door.CodeFailed, "the service could not find out who is calling")
-		case !claimed:
+		case place.Claim(peer.User) != nil:
 			c.refuse(door.CodeUnavailable, "this user has too many requests open: try again when one has ended")
 		default:
 			d.attend(c, peer)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/fair"
 )
 
 // conn is an accepted connection and who the kernel said holds its other end
@@ -26,65 +27,14 @@ type conn struct {
 	// principal is who an entry.bound connection was made for.
 	principal core.Principal
 
-	release func()
-	once    sync.Once
+	place *fair.Slot[core.UserID] // nil for an entry.bound connection
 }
 
 // Close gives the connection's place back.
 func (c *conn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(c.release)
+	c.place.Release()
 	return err
-}
-
-// places bounds how many connections there are, in all and by one user, so
-// that nobody can keep others out by connecting and waiting.
-type places struct {
-	max, maxUser int
-
-	mu    sync.Mutex
-	total int
-	users map[core.UserID]int
-}
-
-func newPlaces(max, maxUser int) *places {
-	return &places{max: max, maxUser: maxUser, users: map[core.UserID]int{}}
-}
-
-// enter takes a place, before it is known for whom.
-func (p *places) enter() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.total >= p.max {
-		return false
-	}
-	p.total++
-	return true
-}
-
-// claim counts the place that was entered against user, unless that user has
-// enough. Either way leave gives it back.
-func (p *places) claim(user core.UserID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.users[user] >= p.maxUser {
-		return false
-	}
-	p.users[user]++
-	return true
-}
-
-// leave returns a place, with the claim on it if there was one.
-func (p *places) leave(user core.UserID, claimed bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.total--
-	if !claimed {
-		return
-	}
-	if p.users[user]--; p.users[user] == 0 {
-		delete(p.users, user)
-	}
 }
 
 // judge says whether a peer runs signed programs only, and if not, why.
@@ -98,7 +48,7 @@ type gate struct {
 	entry  *entry
 	peers  Peers
 	judge  judge
-	places *places
+	places *fair.Slots[core.UserID]
 	log    *slog.Logger
 
 	ready chan net.Conn
@@ -107,7 +57,7 @@ type gate struct {
 	loops sync.WaitGroup
 }
 
-func newGate(ln net.Listener, e *entry, peers Peers, j judge, p *places, log *slog.Logger) *gate {
+func newGate(ln net.Listener, e *entry, peers Peers, j judge, p *fair.Slots[core.UserID], log *slog.Logger) *gate {
 	g := &gate{Listener: ln, entry: e, peers: peers, judge: j, places: p, log: log,
 		ready: make(chan net.Conn)}
 	g.ctx, g.close = context.WithCancel(context.Background())
@@ -144,26 +94,24 @@ func (g *gate) accept() {
 			continue
 		}
 		attempt = -1
-		if !g.places.enter() {
+		place, err := g.places.Enter()
+		if err != nil {
 			raw.Close()
 			continue
 		}
-		g.loops.Go(func() { g.admit(raw) })
+		g.loops.Go(func() { g.admit(raw, place) })
 	}
 }
 
 // admit finds out who connected and passes the connection on.
-func (g *gate) admit(raw net.Conn) {
+func (g *gate) admit(raw net.Conn, place *fair.Slot[core.UserID]) {
 	peer, err := g.peers.Peer(raw)
 	if err != nil {
 		g.log.Debug("peer unknown", "address", g.Listener.Addr(), "error", err)
 		peer = core.Peer{}
 	}
-	claimed := peer.Administrator || g.places.claim(peer.User)
-	user, counted := peer.User, claimed && !peer.Administrator
-	c := &conn{Conn: raw, entry: g.entry, peer: peer,
-		release: func() { g.places.leave(user, counted) }}
-	if !claimed {
+	c := &conn{Conn: raw, entry: g.entry, peer: peer, place: place}
+	if !peer.Administrator && place.Claim(peer.User) != nil {
 		c.Close()
 		return
 	}
@@ -225,7 +173,7 @@ func (boundAddr) String() string  { return "bound" }
 
 func (l *boundListener) dial(p core.Principal, e *entry) (net.Conn, error) {
 	near, far := net.Pipe()
-	c := &conn{Conn: far, entry: e, principal: p, release: func() {}}
+	c := &conn{Conn: far, entry: e, principal: p}
 	select {
 	case l.ready <- c:
 		return near, nil

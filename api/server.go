@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/fair"
 )
 
 // Limits of the API and the door. Zero fields take the values of
@@ -75,11 +76,11 @@ type Config struct {
 
 // Server is the API on all its listeners, and the door.
 type Server struct {
-	cfg     Config
-	routes  []route
-	limiter *limiter
-	places  *places
-	bound   *boundListener
+	cfg    Config
+	routes []route
+	rate   *fair.Rate[core.UserID]
+	places *fair.Slots[core.UserID]
+	bound  *boundListener
 
 	plain, full *http.Server
 	httpsPort   atomic.Int32
@@ -97,12 +98,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
 	s := &Server{
-		cfg:     cfg,
-		routes:  routes(),
-		limiter: newLimiter(cfg.Limits.RequestsPerSecond, cfg.Limits.Burst),
-		places:  newPlaces(cfg.Limits.Connections, cfg.Limits.ConnectionsPerUser),
-		bound:   newBoundListener(),
-		door:    newDoorway(cfg),
+		cfg:    cfg,
+		routes: routes(),
+		rate:   fair.NewRate[core.UserID](cfg.Limits.RequestsPerSecond, int(cfg.Limits.Burst)),
+		places: fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.ConnectionsPerUser), All: int64(cfg.Limits.Connections)}),
+		bound:  newBoundListener(),
+		door:   newDoorway(cfg),
 	}
 	s.plain = s.newHTTP(s.servePlain)
 	s.full = s.newHTTP(s.serveFull)

@@ -68,22 +68,23 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 		return Result{Refused: refusalOf(err)}
 	}
 	defer s.close()
-	if wait := l.quota.take(k.Peer.User, recordBytes(s.subject)); wait > 0 && !s.subject.Administrator {
+	size := recordBytes(s.subject)
+	if wait := l.quota.Take(k.Peer.User, size); wait > 0 && !s.subject.Administrator {
 		return Result{Refused: refuse(door.CodeUnavailable,
 			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
 	}
 	waiting, cancel := context.WithTimeout(ctx, l.cfg.Limits.Evaluate)
-	answered, err := l.turns.take(waiting, k.Peer.User, recordBytes(s.subject))
+	asked, err := l.asked.Take(waiting, k.Peer.User, min(int64(size), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
 		return Result{Refused: refuse(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
 	}
-	defer answered()
+	defer asked.Release()
 	if e, err = l.open(&k, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", k.Peer.User, "error", err)
 		return Result{Refused: refuse(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
-	e.answered = answered
+	e.answered = asked.Release
 	defer l.forget(e)
 	return l.follow(ctx, e, signals)
 }

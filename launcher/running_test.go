@@ -269,8 +269,8 @@ func TestPrivateCopiesGoWithTheRequest(t *testing.T) {
 	}
 	p.exit(core.ExitStatus{})
 	<-v.result
-	if copies() != 0 || w.copies.total != 0 || len(w.copies.perUser) != 0 {
-		t.Errorf("%d copies are left, budget %+v", copies(), &w.copies)
+	if copies() != 0 || w.copies.Taken() != 0 {
+		t.Errorf("%d copies are left, %d bytes", copies(), w.copies.Taken())
 	}
 	v = w.elevate(w.knock(w.path("home/mine")))
 	v.answer(core.Deny)
