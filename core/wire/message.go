@@ -17,6 +17,7 @@ const (
 	TypePolicyResponse = "PolicyResponse"
 	TypeEvent          = "CustomEvent"
 	TypeJobCompleted   = "JobCompleted"
+	TypeFinalAnswer    = "FinalAnswer"
 	TypeLog            = "Log"
 )
 

@@ -1,4 +1,4 @@
-package jobs
+package task
 
 import (
 	"bytes"
@@ -7,14 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
-	"time"
-
 	"kpm/core"
 	"kpm/core/capture"
 	"kpm/settings"
+	"time"
 )
 
 const (
@@ -28,55 +24,27 @@ const (
 
 var errTooMuch = errors.New("it wrote more than 1 MiB to stdout")
 
-// programTask runs an executable as the service account.
-type programTask struct {
-	command string
-	path    string // absolute; empty means: find the command
-	args    []settings.Template
-	merge   bool
-}
-
-func absolute(path string) bool { return filepath.IsAbs(path) && !strings.ContainsRune(path, 0) }
-
-// find returns the program: Jobs/bin first, then the secure path. Whether it
-// may be run is the Starter's check (decision 6).
-func (t *programTask) find(cfg *Config) (string, error) {
-	candidates := []string{t.path}
-	if t.path == "" {
-		candidates = []string{cfg.Layout.JobBin(t.command, cfg.ProgramSuffix)}
-		for _, dir := range core.Platform(cfg.Platform).SecurePath() {
-			candidates = append(candidates, filepath.Join(dir, t.command+cfg.ProgramSuffix))
-		}
-	}
-	for _, path := range candidates {
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("no program %s; install it as %s", t.command, candidates[0])
-}
-
-func (t *programTask) do(ctx context.Context, r *run) (map[string]any, error) {
-	path, err := t.find(&r.service.cfg)
+func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
+	path, err := t.find()
 	if err != nil {
 		return nil, err
 	}
 	argv := []string{path}
 	for _, template := range t.args {
-		arg, err := template.Expand(r.argument)
+		arg, err := template.Expand(Argument(r))
 		if err != nil {
 			return nil, err
 		}
 		argv = append(argv, arg)
 	}
 	select {
-	case r.service.programs <- struct{}{}:
-		defer func() { <-r.service.programs }()
+	case t.host.places <- struct{}{}:
+		defer func() { <-t.host.places }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for one of %d places: %w", maxPrograms, ctx.Err())
 	}
 	stdout, status, err := t.execute(ctx, r, core.ServiceSpec{
-		As: r.principal, Path: path, Argv: argv, Env: r.environment(), Dir: r.service.cfg.Layout.Root(),
+		As: r.Principal(), Path: path, Argv: argv, Env: r.Environment(), Dir: t.host.layout.Root(),
 	})
 	if err != nil {
 		return nil, err
@@ -92,7 +60,7 @@ func (t *programTask) do(ctx context.Context, r *run) (map[string]any, error) {
 
 // execute runs the program to its end. status says how it failed; err, that it
 // could not be run to its own end.
-func (t *programTask) execute(ctx context.Context, r *run, spec core.ServiceSpec) (stdout []byte, status, err error) {
+func (t *program) execute(ctx context.Context, r Run, spec core.ServiceSpec) (stdout []byte, status, err error) {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	out, outEnd, err := capture.First(maxStdout, func() { cut(errTooMuch) })
@@ -106,7 +74,7 @@ func (t *programTask) execute(ctx context.Context, r *run, spec core.ServiceSpec
 		return nil, nil, err
 	}
 	spec.Stdout, spec.Stderr = outEnd, diagEnd
-	process, err := r.service.cfg.Starter.StartService(ctx, spec)
+	process, err := t.host.starter.StartService(ctx, spec)
 	outEnd.Close()
 	diagEnd.Close()
 	if err != nil {
@@ -118,7 +86,7 @@ func (t *programTask) execute(ctx context.Context, r *run, spec core.ServiceSpec
 	// The whole launch group ends with the task, whether it ended by itself
 	// or not: nothing that a task left behind keeps its rights.
 	if killErr := process.Kill(); killErr != nil {
-		r.log.Debug("nothing left to end", "reason", killErr)
+		r.Log().Debug("nothing left to end", "reason", killErr)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -127,7 +95,7 @@ func (t *programTask) execute(ctx context.Context, r *run, spec core.ServiceSpec
 		reap, cancel := context.WithTimeout(context.WithoutCancel(ctx), reapWithin)
 		defer cancel()
 		if _, waitErr := process.Wait(reap); waitErr != nil {
-			r.log.Warn("killed task is not gone", "process", process.ID(), "error", waitErr)
+			r.Log().Warn("killed task is not gone", "process", process.ID(), "error", waitErr)
 		}
 	}
 	stdout, truncated := out.Finish(outputWait)
@@ -164,14 +132,4 @@ func object(stdout []byte) (map[string]any, error) {
 		return nil, errors.New("MergeStdoutJsonIntoContext: stdout goes on after the JSON object, expected one JSON object")
 	}
 	return found, nil
-}
-
-// environment is docs/settings.md, "Environment of launched processes".
-func (r *run) environment() []string {
-	env := append(r.service.cfg.Layout.Environment(r.service.cfg.APIBaseURL()),
-		"KEEPER_RUN_ID="+r.principal.Run, "KEEPER_JOB_TOKEN="+r.token)
-	if len(r.job.publish)+len(r.job.subscribe) > 0 {
-		env = append(env, "KEEPER_JOB_ID="+r.job.id, "KEEPER_JOB_NAME="+r.job.name)
-	}
-	return env
 }
