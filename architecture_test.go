@@ -41,7 +41,8 @@ var exceptions = map[string][]string{
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"core/door", "platform/linux/tty"},
 	"cmd/keeperlaunch":           {"platform/linux/held"},
-	"cmd/KeeperAdminCLI":         {"core/policy", "core/wire", "launcher/journal", "platform", "core", "settings", "trust"},
+	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
+	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "platform", "plugins", "settings", "trust"},
 	"cmd/KeeperPrivilegeManager": {"service", "platform", "settings", "core"},
 }

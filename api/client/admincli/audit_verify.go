@@ -1,7 +1,6 @@
-package main
+package admincli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +16,7 @@ import (
 // maxKeyFile bounds a file of public keys, in bytes.
 const maxKeyFile = 1 << 20
 
-func verifyCommand(o *options) *cobra.Command {
+func verifyCommand(a *agent) *cobra.Command {
 	var asJSON bool
 	var keyFiles []string
 	var want journal.Demand
@@ -42,7 +41,7 @@ it a journal that was rewritten as a whole may look unbroken.`,
 			if err := readDemand(&want, keyFiles, cmd.Flags().Changed("max-unsigned")); err != nil {
 				return err
 			}
-			layout, err := o.layout()
+			layout, err := a.layout()
 			if err != nil {
 				return err
 			}
@@ -105,11 +104,7 @@ func readKeyFile(name string) ([]byte, error) {
 
 func printReport(w io.Writer, r journal.Report, asJSON bool) error {
 	if asJSON {
-		data, err := json.Marshal(r)
-		if err == nil {
-			_, err = fmt.Fprintf(w, "%s\n", ascii(data))
-		}
-		return err
+		return printJSON(w, r)
 	}
 	var b strings.Builder
 	for _, noted := range r.Noted {

@@ -1,4 +1,4 @@
-package main
+package admincli
 
 import (
 	"bytes"
@@ -38,7 +38,7 @@ func machineKey(t *testing.T) (key *ecdsa.PrivateKey, file string) {
 // signedAgent makes a root with a journal that key has signed.
 func signedAgent(t *testing.T, key *ecdsa.PrivateKey) string {
 	t.Helper()
-	root := agent(t)
+	root := journalled(t)
 	j := open(t, root)
 	if err := j.Checkpoint(context.Background(), key); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestVerifySignatures(t *testing.T) {
 
 	// Without any signature: a journal of a moment may have none yet, but one
 	// with an age must.
-	bare := agent(t)
+	bare := journalled(t)
 	code, out, _ = do(t, "audit", "verify", "--root", bare, "--key", file)
 	if code != 0 || !strings.Contains(out, "signed: none of 7 records") {
 		t.Errorf("%d: %q", code, out)
@@ -127,7 +127,7 @@ func TestTailShowsCheckpoints(t *testing.T) {
 
 func TestVerifyUsage(t *testing.T) {
 	_, file := machineKey(t)
-	root := agent(t)
+	root := journalled(t)
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)

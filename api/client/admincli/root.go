@@ -1,4 +1,4 @@
-package main
+package admincli
 
 import (
 	"fmt"
@@ -8,16 +8,19 @@ import (
 	"kpm/settings"
 )
 
-// options are the flags that every command has.
-type options struct{ root string }
+// agent is what every command is about.
+type agent struct {
+	Config
+	root string // --root
+}
 
 // layout finds the agent root (decision 4). A root that somebody else could
 // put in its place is refused: what lies there is trusted.
-func (o *options) layout() (settings.Layout, error) {
-	root := o.root
+func (a *agent) layout() (settings.Layout, error) {
+	root := a.root
 	// Attack: sudo keeps a user's KEEPER_AGENT_ROOT, and root reads, or obeys,
 	// what that user made.
-	if variable := os.Getenv("KEEPER_AGENT_ROOT"); root == "" && os.Geteuid() != 0 {
+	if variable := os.Getenv("KEEPER_AGENT_ROOT"); root == "" && !a.Administrator {
 		root = variable
 	}
 	if root == "" {
@@ -27,7 +30,7 @@ func (o *options) layout() (settings.Layout, error) {
 	if err != nil {
 		return settings.Layout{}, fmt.Errorf("agent root %s: %w", root, err)
 	}
-	if err := protectedRoot(path); err != nil {
+	if err := a.ProtectedRoot(path); err != nil {
 		return settings.Layout{}, fmt.Errorf("agent root %s cannot be trusted, name another with --root: %w", path, err)
 	}
 	return settings.At(path, ""), nil

@@ -1,4 +1,4 @@
-package main
+package admincli
 
 import (
 	"bytes"
@@ -13,10 +13,11 @@ import (
 
 	"kpm/core"
 	"kpm/launcher/journal"
+	"kpm/platform"
 )
 
-// agent makes a root with a journal of two requests.
-func agent(t *testing.T) string {
+// journalled makes a root with a journal of two requests.
+func journalled(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	j := open(t, root)
@@ -47,11 +48,19 @@ func open(t *testing.T, root string) *journal.Journal {
 	return j
 }
 
+// machine is the machine that the tests run on.
+func machine() Config {
+	return Config{
+		Version: "1.2.3", Administrator: platform.Administrator(), ProtectedRoot: platform.ProtectedRoot, Dial: platform.DialLocal,
+		Inspector: platform.Inspector, Keys: platform.Keys(), Lock: platform.Lock, Private: platform.Private,
+	}
+}
+
 // do runs the command line and returns its exit code and what it printed.
 func do(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, diag bytes.Buffer
-	code = run(context.Background(), args, &out, &diag)
+	code = Run(context.Background(), args, &out, &diag, machine())
 	return code, out.String(), diag.String()
 }
 
@@ -60,7 +69,7 @@ func segment(root string) string {
 }
 
 func TestVerify(t *testing.T) {
-	root := agent(t)
+	root := journalled(t)
 	code, out, diag := do(t, "audit", "verify", "--root", root)
 	if code != 0 || out != "unbroken: records 1 to 7 in 1 segments, head at 7\n" || diag != "" {
 		t.Errorf("%d: %q %q", code, out, diag)
@@ -91,7 +100,7 @@ func TestVerify(t *testing.T) {
 }
 
 func TestAFaultThatTheServiceNotedIsAFault(t *testing.T) {
-	root := agent(t)
+	root := journalled(t)
 	if err := os.Remove(filepath.Join(root, "State", "journal.head")); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +112,7 @@ func TestAFaultThatTheServiceNotedIsAFault(t *testing.T) {
 }
 
 func TestTail(t *testing.T) {
-	root := agent(t)
+	root := journalled(t)
 	code, out, diag := do(t, "audit", "tail", "-n", "5", "--root", root)
 	lines := strings.Split(out, "\n")
 	if code != 0 || len(lines) != 6 || diag != "" {
@@ -151,7 +160,7 @@ func TestNamesForgeNoValues(t *testing.T) {
 }
 
 func TestTailFollowsUntilInterrupted(t *testing.T) {
-	root := agent(t)
+	root := journalled(t)
 	j := open(t, root)
 	defer j.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -159,7 +168,7 @@ func TestTailFollowsUntilInterrupted(t *testing.T) {
 	var code int
 	var wait sync.WaitGroup
 	wait.Go(func() {
-		code = run(ctx, []string{"audit", "tail", "-f", "-n", "1", "--root", root}, out, out)
+		code = Run(ctx, []string{"audit", "tail", "-f", "-n", "1", "--root", root}, out, out, machine())
 	})
 	if line := <-out.lines; !strings.Contains(line, "start") {
 		t.Errorf("began with %q", line)
@@ -186,11 +195,11 @@ func (w *watched) Write(p []byte) (int, error) {
 }
 
 func TestUsageAndUnreadable(t *testing.T) {
-	root, empty, loose := agent(t), t.TempDir(), t.TempDir()
+	root, empty, loose := journalled(t), t.TempDir(), t.TempDir()
 	if err := os.Chmod(loose, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	garbled := agent(t)
+	garbled := journalled(t)
 	if err := os.WriteFile(segment(garbled), []byte("{}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,10 @@
-package main
+package admincli
 
 import "github.com/spf13/cobra"
 
-func trustCommand(o *options) *cobra.Command {
+func trustCommand(a *agent) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "trust",
 		Short: "See who vouches for a file, and look after the key by which this machine vouches for itself",
-	}, append(identityCommands(o), inspectCommand(o))...)
+	}, keyStatusCommand(a), enrollCommand(a), rotateCommand(a), inspectCommand(a))
 }

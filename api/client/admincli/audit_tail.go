@@ -1,4 +1,4 @@
-package main
+package admincli
 
 import (
 	"context"
@@ -14,18 +14,7 @@ import (
 	"kpm/launcher/journal"
 )
 
-func auditCommand(o *options) *cobra.Command {
-	return group(&cobra.Command{
-		Use:   "audit",
-		Short: "Verify and read the journal of elevations",
-		Long: `Verify and read the journal of elevations.
-
-The journal can be read by the service account only: run this as root. It needs
-no running service.`,
-	}, verifyCommand(o), tailCommand(o))
-}
-
-func tailCommand(o *options) *cobra.Command {
+func tailCommand(a *agent) *cobra.Command {
 	var n int
 	var follow, asJSON bool
 	cmd := &cobra.Command{
@@ -41,7 +30,7 @@ they are escaped, and nothing is lost.`,
 			if n < 0 {
 				return fmt.Errorf("-n is %d, expected 0 or more", n)
 			}
-			layout, err := o.layout()
+			layout, err := a.layout()
 			if err != nil {
 				return err
 			}
@@ -129,31 +118,4 @@ func word(s string) string {
 		return strconv.Quote(s)
 	}
 	return s
-}
-
-// ascii escapes what is not ASCII in a JSON text, and changes nothing that it
-// says: records hold what users typed, and a terminal must survive it.
-func ascii(text []byte) []byte {
-	var b []byte
-	for _, r := range string(text) {
-		switch {
-		case r < 0x7f:
-			b = append(b, byte(r))
-		case r > 0xffff:
-			r -= 0x10000
-			b = fmt.Appendf(b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		default:
-			b = fmt.Appendf(b, `\u%04x`, r)
-		}
-	}
-	return b
-}
-
-// printableLines is wire.Printable for text of several lines.
-func printableLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = wire.Printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
 }

@@ -1,8 +1,7 @@
-package main
+package admincli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +12,6 @@ import (
 
 	"kpm/core"
 	"kpm/core/wire"
-	"kpm/platform"
 	"kpm/settings"
 	"kpm/trust/provenance"
 )
@@ -26,7 +24,7 @@ type inspection struct {
 	core.Provenance
 }
 
-func inspectCommand(o *options) *cobra.Command {
+func inspectCommand(a *agent) *cobra.Command {
 	var asJSON bool
 	var need string
 	cmd := &cobra.Command{
@@ -46,7 +44,7 @@ does not have the rank of --need.`,
 			if err != nil {
 				return err
 			}
-			verifier, err := openVerifier(o)
+			verifier, err := openVerifier(a)
 			if err != nil {
 				return err
 			}
@@ -82,12 +80,12 @@ func parseRank(name string) (core.Rank, error) {
 }
 
 // openVerifier trusts whom the agent root names.
-func openVerifier(o *options) (*provenance.Verifier, error) {
-	layout, err := o.layout()
+func openVerifier(a *agent) (*provenance.Verifier, error) {
+	layout, err := a.layout()
 	if err != nil {
 		return nil, err
 	}
-	files, system, err := platform.Inspector(layout.Root())
+	files, system, err := a.Inspector(layout.Root())
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +128,7 @@ func broken(list []core.Evidence) bool {
 
 func printInspection(w io.Writer, found inspection, asJSON bool) error {
 	if asJSON {
-		data, err := json.Marshal(found)
-		if err == nil {
-			_, err = fmt.Fprintf(w, "%s\n", ascii(data))
-		}
-		return err
+		return printJSON(w, found)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n  format  %s\n  rank    %s", wire.Printable(found.File), found.Format, found.Rank)

@@ -1,0 +1,64 @@
+package admincli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"kpm/core/port"
+	"kpm/settings"
+	"kpm/trust/identity"
+)
+
+// custody is the machine key of an agent root, and what writes files there.
+type custody struct {
+	identity.Config
+	files port.Files
+}
+
+// custody finds the machine key that the service of the agent root has.
+func (a *agent) custody() (custody, error) {
+	layout, err := a.layout()
+	if err != nil {
+		return custody{}, err
+	}
+	files, _, err := a.Inspector(layout.Root())
+	if err != nil {
+		return custody{}, err
+	}
+	app, err := settings.LoadApp(layout.AppSettings(), files.Protected)
+	if err != nil {
+		return custody{}, err
+	}
+	return custody{identity.Config{
+		Dir: layout.Identity(), Keys: a.Keys, Device: app.TPMDevice, Store: app.KeyStore,
+		WriteAtomic: files.WriteAtomic, Lock: a.Lock, Private: a.Private,
+	}, files}, nil
+}
+
+// prepare makes the directory that the service would make at its first start: a
+// machine can be enrolled before that.
+func (c custody) prepare() error {
+	if err := os.Mkdir(filepath.Dir(c.Dir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// with opens the machine key for do.
+func (c custody) with(ctx context.Context, do func(*identity.Identity) error) error {
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	i, err := identity.Open(ctx, c.Config)
+	if err != nil {
+		return err
+	}
+	err = do(i)
+	if closeErr := i.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
