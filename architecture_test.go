@@ -39,7 +39,10 @@ var exceptions = map[string][]string{
 	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy"},
 	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
-	"cmd/keepersudo":             {"core/door", "platform/linux/tty"},
+	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
+	"api/client/sudo":            {"core/door", "core/port/caller"},
+	"platform/caller":            {"core/port/caller", "platform/linux/caller"},
+	"platform/linux/caller":      {"core/port/caller"},
 	"cmd/keeperlaunch":           {"platform/linux/held"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
@@ -58,6 +61,9 @@ var (
 	lean = map[string][]string{
 		"core/door":        {"fmt", "net", "encoding/json", "os/exec"},
 		"cmd/keepersudo":   {"fmt", "net", "encoding/json", "os/exec", "crypto/tls", "net/http"},
+		"core/port/caller": {"fmt", "net", "encoding/json", "os/exec"},
+		"api/client/sudo":  {"fmt", "net", "encoding/json", "os/exec"},
+		"platform/caller":  {"fmt", "net", "encoding/json", "os/exec"},
 		"cmd/keeperlaunch": {"fmt", "net", "encoding/json", "os/exec"},
 	}
 )

@@ -1,10 +1,10 @@
-//go:build linux
-
-package main
+package sudo
 
 import "strings"
 
-const usage = `Usage: keepersudo [-n] [-u USER] [--root DIR] [--] COMMAND [ARGUMENT...]
+// usage is the text of --help, with the agent root that is asked by default.
+func usage(root string) string {
+	return `Usage: keepersudo [-n] [-u USER] [--root DIR] [--] COMMAND [ARGUMENT...]
 
 Runs COMMAND as root, or as USER, if policy allows it. A COMMAND with a slash
 is a path; any other is looked up in the system's own directories, never in
@@ -13,7 +13,7 @@ PATH.
   -u, --user USER         run as USER, a name or #UID
   -n, --non-interactive   fail instead of asking a question
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
-                          /opt/KeeperPrivilegeManager
+                          ` + root + `
   -h, --help              show this
   -V, --version           show the version
 
@@ -27,10 +27,11 @@ The status is COMMAND's own, or 128 plus the number of the signal that ended
 it. Otherwise: 1 refused, expired, failed or no service; 2 not a valid request;
 126 COMMAND cannot be opened; 127 no such command or user.
 `
+}
 
 // options is what the command line asks for.
 type options struct {
-	text           string // print this and do nothing else
+	help, version  bool // show that and do nothing else
 	root           string
 	user           string
 	nonInteractive bool
@@ -57,9 +58,9 @@ func parse(args []string) (*options, *failure) {
 		}
 		switch name {
 		case "-h", "--help":
-			return &options{text: usage}, nil
+			return &options{help: true}, nil
 		case "-V", "--version":
-			return &options{text: "keepersudo " + version + "\n"}, nil
+			return &options{version: true}, nil
 		case "-n", "--non-interactive":
 			o.nonInteractive = true
 			if given {

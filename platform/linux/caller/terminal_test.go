@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package caller
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // makeRaw does to the command's side what an editor does.
 func makeRaw(t testing.TB, f *os.File) {
 	t.Helper()
-	must(t, unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, raw(*settings(t, f))))
+	must(t, unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, raw(*modes(t, f))))
 }
 
 func setSize(t testing.TB, f *os.File, rows, columns uint16) {
@@ -48,7 +48,7 @@ func read(t testing.TB, f *os.File, n int) string {
 
 func TestTerminal(t *testing.T) {
 	a, w := newAgent(t), newWindow(t)
-	before := *w.settings()
+	before := *w.modes()
 	s := a.command(t, "vi").at(w).begin()
 	v := a.accept(t)
 	if v.request.Rows != 30 || v.request.Columns != 90 {
@@ -73,7 +73,7 @@ func TestTerminal(t *testing.T) {
 	must(t, command.Close())
 	v.exit(5)
 	s.want(5)
-	if after := *w.settings(); after != before {
+	if after := *w.modes(); after != before {
 		t.Errorf("settings before %+v, after %+v", before, after)
 	}
 }
@@ -89,7 +89,7 @@ func TestTerminalIsRestored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, w := newAgent(t), newWindow(t)
-			before := *w.settings()
+			before := *w.modes()
 			s := a.command(t, "id").at(w).begin()
 			v := a.accept(t)
 			command := v.started()
@@ -97,7 +97,7 @@ func TestTerminalIsRestored(t *testing.T) {
 			must(t, command.Close())
 			end(v)
 			s.status()
-			if after := *w.settings(); after != before {
+			if after := *w.modes(); after != before {
 				t.Errorf("settings before %+v, after %+v", before, after)
 			}
 		})
@@ -189,7 +189,7 @@ func TestSignalsAtATerminal(t *testing.T) {
 	// A shell that stops us the hard way leaves the terminal as it likes.
 	must(t, s.Process.Signal(unix.SIGSTOP))
 	eventually(t, "it has stopped", func() bool { return state(t, s.Process.Pid) == "T" })
-	cooked := *w.settings()
+	cooked := *w.modes()
 	cooked.Lflag |= unix.ICANON | unix.ECHO | unix.ISIG
 	must(t, unix.IoctlSetTermios(int(w.slave.Fd()), unix.TCSETS, &cooked))
 	must(t, s.Process.Signal(unix.SIGCONT))
@@ -211,7 +211,7 @@ func state(t testing.TB, pid int) string {
 // While policy decides, Ctrl-C means keepersudo, and a shell sees that it did.
 func TestInterruptedBeforeTheCommandRuns(t *testing.T) {
 	a, w := newAgent(t), newWindow(t)
-	before := *w.settings()
+	before := *w.modes()
 	s := a.command(t, "id").at(w).begin()
 	v := a.accept(t)
 	v.heard(s)
@@ -219,7 +219,7 @@ func TestInterruptedBeforeTheCommandRuns(t *testing.T) {
 	v.awaits(unix.SIGINT)
 	v.refuse(door.CodeDenied, "interrupted")
 	s.want(-int(unix.SIGINT))
-	if after := *w.settings(); after != before {
+	if after := *w.modes(); after != before {
 		t.Errorf("settings before %+v, after %+v", before, after)
 	}
 }
@@ -254,7 +254,7 @@ func TestPipeline(t *testing.T) {
 	command := v.started()
 
 	// Lines are for the command, echoed once and delivered whole.
-	eventually(t, "the command does not echo", func() bool { return settings(t, command).Lflag&unix.ECHO == 0 })
+	eventually(t, "the command does not echo", func() bool { return modes(t, command).Lflag&unix.ECHO == 0 })
 	w.press("yes\n")
 	if got := read(t, command, 4); got != "yes\n" {
 		t.Errorf("arrived %q", got)
@@ -274,7 +274,7 @@ func TestPipeline(t *testing.T) {
 		t.Errorf("the pager got %q", got)
 	}
 	// And gives it back.
-	cooked := *w.settings()
+	cooked := *w.modes()
 	cooked.Lflag |= unix.ICANON | unix.ECHO | unix.ISIG
 	cooked.Iflag |= unix.ICRNL
 	must(t, unix.IoctlSetTermios(int(w.slave.Fd()), unix.TCSETS, &cooked))
@@ -334,7 +334,7 @@ func TestBorrowedKeys(t *testing.T) {
 	if got := read(t, command, 2); got != "q\x03" {
 		t.Errorf("arrived %q", got)
 	}
-	cooked := *settings(t, command)
+	cooked := *modes(t, command)
 	cooked.Lflag |= unix.ICANON | unix.ECHO
 	must(t, unix.IoctlSetTermios(int(command.Fd()), unix.TCSETS, &cooked))
 	_, err = command.WriteString("bye")
@@ -384,7 +384,7 @@ func TestBackgroundJob(t *testing.T) {
 
 func BenchmarkStart(b *testing.B) {
 	dir := b.TempDir()
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/keepersudo", ".")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/keepersudo", "kpm/cmd/keepersudo")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatal(string(out))

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package caller
 
 import (
 	"bytes"
@@ -20,9 +20,18 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"kpm/api/client/sudo"
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/platform/linux"
+)
+
+const (
+	version = "1.2.3"
+	rootVar = "KEEPER_AGENT_ROOT"
+
+	lost    = "the service has closed the connection; whether the command ran is in its journal"
+	garbled = "the service said something unreadable; keepersudo and service must be of the same version"
 )
 
 // TestMain lets this binary be keepersudo, and the shell that starts one in the
@@ -30,7 +39,7 @@ import (
 func TestMain(m *testing.M) {
 	switch os.Args[0] {
 	case "keepersudo":
-		main()
+		os.Exit(sudo.Main(os.Args[1:], version, New()))
 	case "shell":
 		shell()
 	}
@@ -215,7 +224,7 @@ func (v *visitor) awaits(sig unix.Signal) {
 
 // heard sends SIGCONT, which harms nobody, until it is forwarded: from then on
 // all signals are.
-func (v *visitor) heard(s *sudo) {
+func (v *visitor) heard(s *called) {
 	v.t.Helper()
 	stop := make(chan struct{})
 	defer close(stop)
@@ -314,33 +323,33 @@ func (w *window) press(keys string) {
 	must(w.t, err)
 }
 
-func (w *window) settings() *unix.Termios { return settings(w.t, w.slave) }
+func (w *window) modes() *unix.Termios { return modes(w.t, w.slave) }
 
-func settings(t testing.TB, f *os.File) *unix.Termios {
+func modes(t testing.TB, f *os.File) *unix.Termios {
 	t.Helper()
 	s, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	must(t, err)
 	return s
 }
 
-func (w *window) isRaw() bool { return w.settings().Lflag&(unix.ICANON|unix.ECHO|unix.ISIG) == 0 }
+func (w *window) isRaw() bool { return w.modes().Lflag&(unix.ICANON|unix.ECHO|unix.ISIG) == 0 }
 
 func (w *window) untilRaw(want bool) {
 	w.t.Helper()
 	eventually(w.t, "the terminal is raw: "+strconv.FormatBool(want), func() bool { return w.isRaw() == want })
 }
 
-// sudo is keepersudo, run by user 4242.
-type sudo struct {
+// called is keepersudo, run by user 4242.
+type called struct {
 	*exec.Cmd
 	t      testing.TB
 	stdout bytes.Buffer
 	stderr bytes.Buffer
 }
 
-func (a *agent) command(t testing.TB, args ...string) *sudo {
+func (a *agent) command(t testing.TB, args ...string) *called {
 	t.Helper()
-	s := &sudo{t: t, Cmd: exec.CommandContext(t.Context(), "/proc/self/exe")}
+	s := &called{t: t, Cmd: exec.CommandContext(t.Context(), "/proc/self/exe")}
 	s.Args = append([]string{"keepersudo"}, args...)
 	s.Env = []string{rootVar + "=" + a.root, "TERM=dumb", "LC_ALL=C.UTF-8", "SECRET=1", "PYTHONPATH=/evil", "GORACE=atexit_sleep_ms=0"}
 	s.Dir = "/usr"
@@ -350,20 +359,20 @@ func (a *agent) command(t testing.TB, args ...string) *sudo {
 }
 
 // at puts keepersudo into w, in the foreground.
-func (s *sudo) at(w *window) *sudo {
+func (s *called) at(w *window) *called {
 	s.Stdin, s.Stdout, s.Stderr = w.slave, w.slave, w.slave
 	s.SysProcAttr.Setctty, s.SysProcAttr.Ctty = true, 0
 	return s
 }
 
-func (s *sudo) begin() *sudo {
+func (s *called) begin() *called {
 	s.t.Helper()
 	must(s.t, s.Start())
 	return s
 }
 
 // status waits for the end.
-func (s *sudo) status() int {
+func (s *called) status() int {
 	s.t.Helper()
 	s.Wait()
 	if status := s.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
@@ -372,7 +381,7 @@ func (s *sudo) status() int {
 	return s.ProcessState.ExitCode()
 }
 
-func (s *sudo) want(status int) {
+func (s *called) want(status int) {
 	s.t.Helper()
 	if got := s.status(); got != status {
 		s.t.Errorf("status %d, want %d; %s", got, status, &s.stderr)

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package caller
 
 import (
 	"bytes"
@@ -17,36 +17,6 @@ import (
 
 	"kpm/core/door"
 )
-
-func TestParse(t *testing.T) {
-	for _, tc := range []struct {
-		args []string
-		want options
-	}{
-		{[]string{"id"}, options{command: []string{"id"}}},
-		{[]string{"id", "-n", "--help"}, options{command: []string{"id", "-n", "--help"}}},
-		{[]string{"--", "-n"}, options{command: []string{"-n"}}},
-		{[]string{"-n", "--", "--", "x"}, options{nonInteractive: true, command: []string{"--", "x"}}},
-		{[]string{"-u", "nobody", "id"}, options{user: "nobody", command: []string{"id"}}},
-		{[]string{"-unobody", "id"}, options{user: "nobody", command: []string{"id"}}},
-		{[]string{"-u=x", "id"}, options{user: "=x", command: []string{"id"}}},
-		{[]string{"--user=#0", "id"}, options{user: "#0", command: []string{"id"}}},
-		{[]string{"--root", "/r", "--non-interactive", "-"}, options{root: "/r", nonInteractive: true, command: []string{"-"}}},
-		{[]string{"a=b", "c"}, options{command: []string{"a=b", "c"}}},
-	} {
-		got, err := parse(tc.args)
-		if err != nil || !reflect.DeepEqual(*got, tc.want) {
-			t.Errorf("%q: %+v, %v; want %+v", tc.args, got, err, tc.want)
-		}
-	}
-	for _, args := range [][]string{
-		nil, {"-n"}, {"-u"}, {"--root"}, {"--user="}, {"-x", "id"}, {"--no-such", "id"}, {"-n=1", "id"}, {""}, {"-nu", "x", "id"}, {"--"},
-	} {
-		if got, err := parse(args); err == nil || err.status != exitUsage || !strings.Contains(err.message, "--help") {
-			t.Errorf("%q: %+v, %v", args, got, err)
-		}
-	}
-}
 
 func TestHelpAndVersion(t *testing.T) {
 	a := newAgent(t)
@@ -125,7 +95,7 @@ func TestCommandThatCannotBeOpened(t *testing.T) {
 	}
 	long := strings.Repeat("x", 100<<10)
 	s := a.command(t, "echo", long, long).begin()
-	s.want(exitUsage)
+	s.want(2)
 	if !strings.Contains(s.stderr.String(), "too long") {
 		t.Errorf("%q", &s.stderr)
 	}
@@ -149,11 +119,11 @@ func TestStatus(t *testing.T) {
 		{door.TypeRefused, refused(door.CodeUnavailable), 1, "keepersudo: because\ufffd[2J\n"},
 		{door.TypeRefused, refused(door.CodeBadRequest), 2, "keepersudo: because\ufffd[2J\n"},
 		{door.TypeRefused, refused(door.CodeNotFound), 127, "keepersudo: because\ufffd[2J\n"},
-		{door.TypeRefused, []byte{1}, 1, "keepersudo: " + garbled.message + "\n"},
-		{door.TypeExit, []byte{1}, 1, "keepersudo: " + garbled.message + "\n"},
-		{door.TypePrompt, []byte{1}, 1, "keepersudo: " + garbled.message + "\n"},
+		{door.TypeRefused, []byte{1}, 1, "keepersudo: " + garbled + "\n"},
+		{door.TypeExit, []byte{1}, 1, "keepersudo: " + garbled + "\n"},
+		{door.TypePrompt, []byte{1}, 1, "keepersudo: " + garbled + "\n"},
 		{99, nil, 1, ""},
-		{0, nil, 1, "keepersudo: " + lost.message + "\n"},
+		{0, nil, 1, "keepersudo: " + lost + "\n"},
 	} {
 		s := a.command(t, "id").begin()
 		v := a.accept(t)
@@ -166,26 +136,6 @@ func TestStatus(t *testing.T) {
 		s.want(tc.want)
 		if tc.kind != 99 && s.stderr.String() != tc.text {
 			t.Errorf("%d %x: %q, want %q", tc.kind, tc.body, &s.stderr, tc.text)
-		}
-	}
-}
-
-func TestAgentRoot(t *testing.T) {
-	env := func(value string) func(string) string { return func(string) string { return value } }
-	for _, tc := range []struct {
-		flag string
-		root bool
-		env  string
-		want string
-	}{
-		{"/flag", false, "/env", "/flag"},
-		{"/flag", true, "/env", "/flag"},
-		{"", false, "/env", "/env"},
-		{"", true, "/env", defaultRoot},
-		{"", false, "", defaultRoot},
-	} {
-		if got := agentRoot(tc.flag, tc.root, env(tc.env)); got != tc.want {
-			t.Errorf("%+v: %s", tc, got)
 		}
 	}
 }

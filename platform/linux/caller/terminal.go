@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package caller
 
 import (
 	"os"
@@ -41,7 +41,7 @@ type terminal struct {
 	master  int
 	in, out int
 	way     way
-	bell    bell
+	wake    wakePipe
 
 	mu     sync.Mutex    // the fields below, and every change of in's settings
 	before *unix.Termios // in's settings, while it is raw
@@ -53,8 +53,8 @@ type terminal struct {
 }
 
 // newTerminal chooses the way by what 0 to 2 are.
-func newTerminal(master int, b bell) *terminal {
-	t := &terminal{master: master, in: -1, out: -1, bell: b, drained: make(chan struct{})}
+func newTerminal(master int, wake wakePipe) *terminal {
+	t := &terminal{master: master, in: -1, out: -1, wake: wake, drained: make(chan struct{})}
 	for _, fd := range []int{unix.Stdin, unix.Stderr, unix.Stdout} {
 		if isTerminal(fd) {
 			t.out = fd
@@ -122,7 +122,7 @@ func (t *terminal) output() {
 		t.writing.Store(false)
 		t.progress.Add(1)
 		if t.way == borrowed && t.wanted() != t.isRaw() {
-			t.bell.ring()
+			t.wake.wake()
 		}
 	}
 }
@@ -158,8 +158,8 @@ func (t *terminal) input() {
 		if t.ours() {
 			timeout, wanted = -1, unix.POLLIN
 		}
-		ready := poll(timeout, unix.PollFd{Fd: int32(t.in), Events: wanted}, t.bell.pollable())
-		t.bell.quiet()
+		ready := poll(timeout, unix.PollFd{Fd: int32(t.in), Events: wanted}, t.wake.pollable())
+		t.wake.drain()
 		switch {
 		case ready[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0:
 			hungUp()
@@ -190,116 +190,6 @@ func (t *terminal) deliver(keys []byte, whole bool) bool {
 	return writeAll(t.master, keys) == nil
 }
 
-// ours reports whether what is typed now is for the command, and sees to it
-// that the terminal is raw if it ought to be.
-func (t *terminal) ours() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.over || !t.foreground() {
-		return false
-	}
-	switch t.way {
-	case direct:
-		return t.makeRaw()
-	case lines:
-		settings, err := unix.IoctlGetTermios(t.in, unix.TCGETS)
-		return err == nil && settings.Lflag&unix.ICANON != 0
-	case borrowed:
-		if t.wanted() {
-			return t.makeRaw()
-		}
-		t.restore()
-	}
-	return false
-}
-
-// foreground reports whether the terminal's shell means us by what is typed.
-// Nobody's shell controls a terminal that is not our session's.
-func (t *terminal) foreground() bool {
-	group, err := unix.IoctlGetInt(t.in, unix.TIOCGPGRP)
-	return err != nil && t.way == lines || err == nil && group == unix.Getpgrp()
-}
-
-// wanted reports whether the command has taken its terminal to read keys.
-func (t *terminal) wanted() bool {
-	settings, err := unix.IoctlGetTermios(t.master, unix.TCGETS)
-	return err == nil && settings.Lflag&(unix.ICANON|unix.ECHO) != unix.ICANON|unix.ECHO
-}
-
-func (t *terminal) isRaw() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.before != nil
-}
-
-// makeRaw reports whether the terminal is raw by our doing. One that somebody
-// else made so is not borrowed from them. t.mu is held.
-func (t *terminal) makeRaw() bool {
-	if t.before != nil {
-		return true
-	}
-	before, err := unix.IoctlGetTermios(t.in, unix.TCGETS)
-	if err != nil || t.way == borrowed && before.Lflag&unix.ICANON == 0 {
-		return false
-	}
-	if unix.IoctlSetTermios(t.in, unix.TCSETS, raw(*before)) != nil {
-		return false
-	}
-	t.before = before
-	return true
-}
-
-// raw returns the settings with which every byte passes as it is.
-func raw(s unix.Termios) *unix.Termios {
-	s.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-	s.Oflag &^= unix.OPOST
-	s.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-	s.Cflag = s.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
-	s.Cc[unix.VMIN], s.Cc[unix.VTIME] = 1, 0
-	return &s
-}
-
-// restore undoes makeRaw, unless the terminal is by now somebody else's: to
-// change it then would stop us. t.mu is held.
-func (t *terminal) restore() {
-	if t.before != nil && t.foreground() {
-		unix.IoctlSetTermios(t.in, unix.TCSETS, t.before)
-	}
-	t.before = nil
-}
-
-// lend gives the terminal back until takeAgain.
-func (t *terminal) lend() {
-	if t != nil {
-		t.mu.Lock()
-		t.restore()
-		t.mu.Unlock()
-	}
-}
-
-// giveBack gives the terminal back for good.
-func (t *terminal) giveBack() {
-	if t != nil {
-		t.mu.Lock()
-		t.over = true
-		t.restore()
-		t.mu.Unlock()
-	}
-}
-
-// takeAgain makes the terminal raw again after a shell that stopped us has set
-// it as it likes.
-func (t *terminal) takeAgain() {
-	if t != nil {
-		t.mu.Lock()
-		if t.before != nil && t.foreground() {
-			unix.IoctlSetTermios(t.in, unix.TCSETS, raw(*t.before))
-		}
-		t.mu.Unlock()
-		t.bell.ring()
-	}
-}
-
 // resize gives the command's terminal the size of the caller's.
 func (t *terminal) resize() {
 	if t == nil {
@@ -315,15 +205,4 @@ func (t *terminal) resize() {
 
 // hungUp ends keepersudo when the caller's terminal is gone. The service sees
 // the caller go and ends the command.
-func hungUp() { os.Exit(128 + int(unix.SIGHUP)) }
-
-func isTerminal(fd int) bool {
-	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	return err == nil
-}
-
-func isPipe(fd int) bool {
-	var st unix.Stat_t
-	err := unix.Fstat(fd, &st)
-	return err == nil && (st.Mode&unix.S_IFMT == unix.S_IFIFO || st.Mode&unix.S_IFMT == unix.S_IFSOCK)
-}
+func hungUp() { os.Exit(exitSignal + int(unix.SIGHUP)) }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package caller
 
 import (
 	"strings"
@@ -34,7 +34,7 @@ func TestPrompt(t *testing.T) {
 			a, w := newAgent(t), newWindow(t)
 			// Whatever state the terminal was left in, the question can be answered.
 			makeRaw(t, w.slave)
-			before := *w.settings()
+			before := *w.modes()
 			w.press("typed before\r")
 			s := a.command(t, "id").at(w).begin()
 			v := a.accept(t)
@@ -44,7 +44,7 @@ func TestPrompt(t *testing.T) {
 			if got := v.answer(); got != tc.want {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}
-			if after := *w.settings(); after != before {
+			if after := *w.modes(); after != before {
 				t.Errorf("settings before %+v, after %+v", before, after)
 			}
 			v.send(door.TypeRefused, door.Refused{Code: door.CodeDenied, Message: "no"}.Encode())
@@ -89,7 +89,7 @@ func TestPromptTimesOut(t *testing.T) {
 // (CVE-2025-64170).
 func TestServiceGoesOnWithoutAnswer(t *testing.T) {
 	a, w := newAgent(t), newWindow(t)
-	before := *w.settings()
+	before := *w.modes()
 	s := a.command(t, "id").at(w).begin()
 	v := a.accept(t)
 	v.send(door.TypePrompt, question("Reason:", 20))
@@ -99,7 +99,7 @@ func TestServiceGoesOnWithoutAnswer(t *testing.T) {
 	v.send(door.TypeRefused, door.Refused{Code: door.CodeExpired, Message: "too late"}.Encode())
 	s.want(1)
 	v.gone()
-	if after := *w.settings(); after != before {
+	if after := *w.modes(); after != before {
 		t.Errorf("settings before %+v, after %+v", before, after)
 	}
 	w.press("\n")
@@ -157,7 +157,7 @@ func TestSignalsAtThePrompt(t *testing.T) {
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP} {
 		a, w := newAgent(t), newWindow(t)
 		makeRaw(t, w.slave)
-		before := *w.settings()
+		before := *w.modes()
 		s := a.command(t, "id").at(w).begin()
 		v := a.accept(t)
 		v.send(door.TypePrompt, question("Reason:", 20))
@@ -166,7 +166,7 @@ func TestSignalsAtThePrompt(t *testing.T) {
 		v.gone()
 		v.letGo()
 		s.want(128 + int(sig))
-		if after := *w.settings(); after != before {
+		if after := *w.modes(); after != before {
 			t.Errorf("settings before %+v, after %+v", before, after)
 		}
 	}

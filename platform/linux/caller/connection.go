@@ -1,29 +1,31 @@
 //go:build linux
 
-package main
+package caller
 
 import (
 	"io"
 
 	"golang.org/x/sys/unix"
 
-	"kpm/core/door"
+	port "kpm/core/port/caller"
 )
 
-// lost is that the service went away before it answered.
-var lost = &failure{exitRefused, "the service has closed the connection; whether the command ran is in its journal"}
-
-// connection is the caller's end of the door.
+// connection implements port.Service with a unix socket.
 type connection struct {
 	fd    int
 	files []int // received, not taken yet
 }
 
-// send sends one frame and, with its first byte, files.
-func (c *connection) send(kind door.Type, body []byte, files ...int) error {
-	frame := door.Append(nil, kind, body)
+var _ port.Service = (*connection)(nil)
+
+// Send implements port.Service.
+func (c *connection) Send(frame []byte, handles ...uintptr) error {
 	var rights []byte
-	if len(files) > 0 {
+	if len(handles) > 0 {
+		files := make([]int, len(handles))
+		for i, handle := range handles {
+			files[i] = int(handle)
+		}
 		rights = unix.UnixRights(files...)
 	}
 	for len(frame) > 0 {
@@ -39,7 +41,7 @@ func (c *connection) send(kind door.Type, body []byte, files ...int) error {
 	return nil
 }
 
-// Read implements io.Reader and keeps the descriptors that come along.
+// Read implements port.Service and keeps the descriptors that come along.
 func (c *connection) Read(p []byte) (int, error) {
 	var oob [64]byte
 	for {
@@ -79,32 +81,4 @@ func (c *connection) takeFile() int {
 	}
 	c.files = nil
 	return file
-}
-
-// writeAll writes all of b to a descriptor that may be shared, and may have
-// been made non-blocking by whoever it is shared with.
-func writeAll(fd int, b []byte) error {
-	for len(b) > 0 {
-		n, err := unix.Write(fd, b)
-		switch err {
-		case nil:
-			b = b[n:]
-		case unix.EINTR:
-		case unix.EAGAIN:
-			poll(-1, unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT})
-		default:
-			return err
-		}
-	}
-	return nil
-}
-
-// poll waits at most timeout milliseconds, for ever if it is negative, and
-// returns what happened to each.
-func poll(timeout int, fds ...unix.PollFd) []unix.PollFd {
-	for {
-		if _, err := unix.Poll(fds, timeout); err != unix.EINTR {
-			return fds
-		}
-	}
 }
