@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package owner
 
 import (
 	"fmt"
@@ -9,8 +9,9 @@ import (
 	"syscall"
 )
 
-// owned accepts folders of root and of the account that this runs as.
-func owned(info fs.FileInfo) error {
+// Check accepts files of root and of the account that this runs as. The error
+// names the owner.
+func Check(info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return fmt.Errorf("no owner")
