@@ -17,8 +17,8 @@ import (
 	"kpm/launcher/journal"
 )
 
-// machineKey makes a key and a PEM file of its public half.
-func machineKey(t *testing.T) (key *ecdsa.PrivateKey, file string) {
+// newMachineKey makes a key and a PEM file of its public half.
+func newMachineKey(t *testing.T) (key *ecdsa.PrivateKey, file string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -50,8 +50,8 @@ func signedAgent(t *testing.T, key *ecdsa.PrivateKey) string {
 }
 
 func TestVerifySignatures(t *testing.T) {
-	key, file := machineKey(t)
-	other, otherFile := machineKey(t)
+	key, file := newMachineKey(t)
+	other, otherFile := newMachineKey(t)
 	root := signedAgent(t, key)
 	code, out, diag := do(t, "audit", "verify", "--root", root)
 	if code != 0 || diag != "" || !strings.Contains(out, "checkpoints: 1, whose signatures were not checked") {
@@ -118,7 +118,7 @@ func TestVerifySignatures(t *testing.T) {
 }
 
 func TestTailShowsCheckpoints(t *testing.T) {
-	key, _ := machineKey(t)
+	key, _ := newMachineKey(t)
 	code, out, _ := do(t, "audit", "tail", "-n", "2", "--root", signedAgent(t, key))
 	if code != 0 || !strings.Contains(out, "checkpoint signed=8 key=") {
 		t.Errorf("%d: %q", code, out)
@@ -126,7 +126,7 @@ func TestTailShowsCheckpoints(t *testing.T) {
 }
 
 func TestVerifyUsage(t *testing.T) {
-	_, file := machineKey(t)
+	_, file := newMachineKey(t)
 	root := journalled(t)
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {

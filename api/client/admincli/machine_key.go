@@ -12,27 +12,27 @@ import (
 	"kpm/trust/identity"
 )
 
-// custody is the machine key of an agent root, and what writes files there.
-type custody struct {
+// machineKey is the machine key of an agent root, and what writes files there.
+type machineKey struct {
 	identity.Config
 	files port.Files
 }
 
-// custody finds the machine key that the service of the agent root has.
-func (a *agent) custody() (custody, error) {
+// machineKey finds the machine key that the service of the agent root has.
+func (a *agent) machineKey() (machineKey, error) {
 	layout, err := a.layout()
 	if err != nil {
-		return custody{}, err
+		return machineKey{}, err
 	}
 	files, _, err := a.Inspector(layout.Root())
 	if err != nil {
-		return custody{}, err
+		return machineKey{}, err
 	}
 	app, err := settings.LoadApp(layout.AppSettings(), files.Protected)
 	if err != nil {
-		return custody{}, err
+		return machineKey{}, err
 	}
-	return custody{identity.Config{
+	return machineKey{identity.Config{
 		Dir: layout.Identity(), Keys: a.Keys, Device: app.TPMDevice, Store: app.KeyStore,
 		WriteAtomic: files.WriteAtomic, Lock: a.Lock, Private: a.Private,
 	}, files}, nil
@@ -40,19 +40,19 @@ func (a *agent) custody() (custody, error) {
 
 // prepare makes the directory that the service would make at its first start: a
 // machine can be enrolled before that.
-func (c custody) prepare() error {
-	if err := os.Mkdir(filepath.Dir(c.Dir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+func (k machineKey) prepare() error {
+	if err := os.Mkdir(filepath.Dir(k.Dir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil
 }
 
 // with opens the machine key for do.
-func (c custody) with(ctx context.Context, do func(*identity.Identity) error) error {
-	if err := c.prepare(); err != nil {
+func (k machineKey) with(ctx context.Context, do func(*identity.Identity) error) error {
+	if err := k.prepare(); err != nil {
 		return err
 	}
-	i, err := identity.Open(ctx, c.Config)
+	i, err := identity.Open(ctx, k.Config)
 	if err != nil {
 		return err
 	}

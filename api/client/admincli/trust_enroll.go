@@ -40,20 +40,20 @@ service; one that runs finds a new certificate when it next opens the key.`,
   KeeperAdminCLI trust enroll --certificate issued.pem`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.custody()
+			k, err := a.machineKey()
 			if err != nil {
 				return err
 			}
 			ctx, stdout := cmd.Context(), cmd.OutOrStdout()
 			switch {
 			case csr != "":
-				return c.request(ctx, stdout, csr)
+				return k.request(ctx, stdout, csr)
 			case attestation != "":
-				return c.attest(ctx, stdout, attestation, nonce)
+				return k.attest(ctx, stdout, attestation, nonce)
 			case activate != "":
-				return c.activate(ctx, stdout, activate, asJSON)
+				return k.activate(ctx, stdout, activate, asJSON)
 			}
-			return c.install(ctx, stdout, certificate)
+			return k.install(ctx, stdout, certificate)
 		},
 	}
 	flags := cmd.Flags()
@@ -69,22 +69,22 @@ service; one that runs finds a new certificate when it next opens the key.`,
 	return cmd
 }
 
-func (c custody) request(ctx context.Context, stdout io.Writer, file string) error {
-	return c.with(ctx, func(i *identity.Identity) error {
+func (k machineKey) request(ctx context.Context, stdout io.Writer, file string) error {
+	return k.with(ctx, func(i *identity.Identity) error {
 		request, err := i.Request()
 		if err != nil {
 			return err
 		}
-		return c.output(stdout, file, request)
+		return k.output(stdout, file, request)
 	})
 }
 
-func (c custody) attest(ctx context.Context, stdout io.Writer, file, nonce string) error {
+func (k machineKey) attest(ctx context.Context, stdout io.Writer, file, nonce string) error {
 	n, err := hex.DecodeString(nonce)
 	if err != nil {
 		return fmt.Errorf("--nonce is %q, expected hex", nonce)
 	}
-	return c.with(ctx, func(i *identity.Identity) error {
+	return k.with(ctx, func(i *identity.Identity) error {
 		a, err := i.Attest(ctx, n)
 		if err != nil {
 			return err
@@ -93,16 +93,16 @@ func (c custody) attest(ctx context.Context, stdout io.Writer, file, nonce strin
 		if err != nil {
 			return err
 		}
-		return c.output(stdout, file, data)
+		return k.output(stdout, file, data)
 	})
 }
 
-func (c custody) activate(ctx context.Context, stdout io.Writer, file string, asJSON bool) error {
+func (k machineKey) activate(ctx context.Context, stdout io.Writer, file string, asJSON bool) error {
 	challenge, err := input(file)
 	if err != nil {
 		return err
 	}
-	return c.with(ctx, func(i *identity.Identity) error {
+	return k.with(ctx, func(i *identity.Identity) error {
 		answer, err := i.Activate(ctx, challenge)
 		if err != nil {
 			return err
@@ -115,12 +115,12 @@ func (c custody) activate(ctx context.Context, stdout io.Writer, file string, as
 	})
 }
 
-func (c custody) install(ctx context.Context, stdout io.Writer, file string) error {
+func (k machineKey) install(ctx context.Context, stdout io.Writer, file string) error {
 	chain, err := input(file)
 	if err != nil {
 		return err
 	}
-	if err := identity.Install(ctx, c.Config, chain); err != nil {
+	if err := identity.Install(ctx, k.Config, chain); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(stdout, "installed; a service that runs finds it when it next opens the key")
@@ -128,7 +128,7 @@ func (c custody) install(ctx context.Context, stdout io.Writer, file string) err
 }
 
 // output writes a file that everyone may read, or to stdout.
-func (c custody) output(stdout io.Writer, file string, data []byte) error {
+func (k machineKey) output(stdout io.Writer, file string, data []byte) error {
 	if file == "-" {
 		_, err := stdout.Write(data)
 		return err
@@ -137,7 +137,7 @@ func (c custody) output(stdout io.Writer, file string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.files.WriteAtomic(path, data, 0o644)
+	return k.files.WriteAtomic(path, data, 0o644)
 }
 
 // input reads a file of at most maxInput bytes.

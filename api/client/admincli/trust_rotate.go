@@ -26,17 +26,17 @@ Run this as root.`,
 		Example: "  KeeperAdminCLI trust rotate\n  KeeperAdminCLI trust rotate --json --root /srv/agent",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.custody()
+			k, err := a.machineKey()
 			if err != nil {
 				return err
 			}
-			if err := c.prepare(); err != nil {
+			if err := k.prepare(); err != nil {
 				return err
 			}
-			if err := identity.Rotate(cmd.Context(), c.Config); err != nil {
+			if err := identity.Rotate(cmd.Context(), k.Config); err != nil {
 				return err
 			}
-			s, err := identity.Inspect(cmd.Context(), c.Config)
+			s, err := identity.Inspect(cmd.Context(), k.Config)
 			if err != nil {
 				return err
 			}

@@ -27,11 +27,11 @@ there is anything to be seen to.`,
 		Example: "  KeeperAdminCLI trust status\n  KeeperAdminCLI trust status --json --root /srv/agent",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.custody()
+			k, err := a.machineKey()
 			if err != nil {
 				return err
 			}
-			s, err := identity.Inspect(cmd.Context(), c.Config)
+			s, err := identity.Inspect(cmd.Context(), k.Config)
 			if err != nil {
 				return err
 			}
