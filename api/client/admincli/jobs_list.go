@@ -1,0 +1,26 @@
+package admincli
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+)
+
+// job is a row of the API's list.
+type job struct {
+	ID, Name, Detail                           string
+	Enabled, AllowPluginTrigger, OwnEventsOnly bool
+}
+
+func listJobsCommand(e *endpoint) *cobra.Command {
+	return listCommand(e, "jobs", "/api/Jobs", "ID\tENABLED\tSTARTED BY\tNAME\tDETAIL", func(j job) []string {
+		by := "administrators"
+		switch {
+		case j.OwnEventsOnly:
+			by = "its events"
+		case j.AllowPluginTrigger:
+			by = "administrators, plugins"
+		}
+		return []string{j.ID, strconv.FormatBool(j.Enabled), by, j.Name, j.Detail}
+	})
+}
