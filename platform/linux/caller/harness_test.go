@@ -340,6 +340,17 @@ func (w *window) press(keys string) {
 	must(w.t, err)
 }
 
+// arrived waits until n typed bytes have come to the other side: the kernel
+// carries them there on a thread of its own.
+func (w *window) arrived(n int) {
+	w.t.Helper()
+	eventually(w.t, "what was typed has arrived", func() bool {
+		there, err := unix.IoctlGetInt(int(w.slave.Fd()), unix.TIOCINQ)
+		must(w.t, err)
+		return there >= n
+	})
+}
+
 func (w *window) modes() *unix.Termios { return modes(w.t, w.slave) }
 
 func modes(t testing.TB, f *os.File) *unix.Termios {

@@ -36,6 +36,7 @@ func TestPrompt(t *testing.T) {
 			makeRaw(t, w.slave)
 			before := *w.modes()
 			w.press("typed before\r")
+			w.arrived(len("typed before\r"))
 			s := a.command(t, "id").at(w).begin()
 			v := a.accept(t)
 			v.send(door.TypePrompt, question("Reason\x1b[2J\u202e:", 20))
