@@ -18,6 +18,7 @@ import (
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/launcher"
+	"kpm/launcher/seal"
 )
 
 // Elevator takes one knock from beginning to end. launcher.Launcher is one.
@@ -227,9 +228,9 @@ func newKnock(m door.Request, files []*os.File) (launcher.Knock, error) {
 		}
 	}
 	k := launcher.Knock{
-		Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Env: m.Env,
+		Request: seal.Request{Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Dir: files[0]}, Env: m.Env,
 		NonInteractive: m.NonInteractive, Rows: m.Rows, Columns: m.Columns,
-		Dir: files[0], Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
+		Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
 	}
 	if m.HasExecutable {
 		k.Executable = files[4]

@@ -20,6 +20,7 @@ import (
 	"kpm/core/door"
 	"kpm/core/signal"
 	"kpm/launcher"
+	"kpm/launcher/refusal"
 )
 
 // somebody is a user at the door.
@@ -112,7 +113,7 @@ func TestARefusalReachesTheCaller(t *testing.T) {
 		if k.Executable != nil {
 			t.Error("a bare name has no descriptor")
 		}
-		return launcher.Result{Refused: &launcher.Refusal{Code: door.CodeDenied, Message: "policy P says no"}}
+		return launcher.Result{Refused: &refusal.Refusal{Code: door.CodeDenied, Message: "policy P says no"}}
 	})
 	c := q.knock(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
@@ -344,7 +345,7 @@ func TestRulesAfterTheRequest(t *testing.T) {
 	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
-		return launcher.Result{Refused: &launcher.Refusal{Code: door.CodeFailed, Message: "gone"}}
+		return launcher.Result{Refused: &refusal.Refusal{Code: door.CodeFailed, Message: "gone"}}
 	})
 	files := belongings(t)
 	allClosed := onlyOurs(t, files)
@@ -475,7 +476,7 @@ func TestClosingTheDoor(t *testing.T) {
 			defer closeKnock(k)
 			inside <- true
 			<-ctx.Done()
-			return launcher.Result{Refused: &launcher.Refusal{Code: door.CodeUnavailable, Message: context.Cause(ctx).Error()}}
+			return launcher.Result{Refused: &refusal.Refusal{Code: door.CodeUnavailable, Message: context.Cause(ctx).Error()}}
 		})
 	})
 	if err := p.server.ServeDoor(q); err != nil {
@@ -513,7 +514,7 @@ func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
 			defer closeKnock(k)
 			inside <- true
 			<-hung
-			return launcher.Result{Refused: &launcher.Refusal{Code: door.CodeFailed}}
+			return launcher.Result{Refused: &refusal.Refusal{Code: door.CodeFailed}}
 		})
 	})
 	if err := p.server.ServeDoor(q); err != nil {

@@ -25,6 +25,7 @@ import (
 	"kpm/core/signal"
 	"kpm/launcher"
 	"kpm/launcher/request"
+	"kpm/launcher/start"
 	"kpm/trust"
 )
 
@@ -37,7 +38,7 @@ var self = core.ProcessID{PID: 1, Start: 1}
 // has, which processes live, and what the other rooms know. Who a peer is, the
 // real registry says.
 type world struct {
-	registry *launcher.Registry
+	registry *start.Registry
 
 	mu      sync.Mutex
 	peer    core.Peer
@@ -67,7 +68,7 @@ func (w *world) connectAs(b being) {
 		case b.elevated:
 			w.registry.RegisterElevated(id, "")
 		case b.who.Kind == core.Plugin || b.who.Kind == core.JobRun:
-			w.registry.Register(launcher.Entry{Root: b.peer.Processes[0], As: b.who, User: b.peer.User})
+			w.registry.Register(start.Entry{Root: b.peer.Processes[0], As: b.who, User: b.peer.User})
 		default:
 			w.registry.Remove(b.peer.Processes[i])
 		}
@@ -192,7 +193,7 @@ func newWorld() *world {
 			"Empty":                  nil,
 		},
 	}
-	w.registry = launcher.NewRegistry(tree{w}, self)
+	w.registry = start.NewRegistry(tree{w}, self)
 	return w
 }
 

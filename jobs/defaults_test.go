@@ -32,7 +32,9 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 	}
 	h := newHarness(t, texts)
 	h.commands = task.Commands{
-		"prompt-justification": task.PromptJustification(func(_ context.Context, run core.Principal, id core.RequestID) error { return justify(run, id) }),
+		"prompt-justification": task.CollectControl(core.ControlJustify, func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
+			return justify(run, id)
+		}),
 	}
 	h.reload()
 	return h

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"kpm/core"
 	"kpm/core/wire"
+	"kpm/launcher/control"
 	"kpm/launcher/request"
 )
 
@@ -24,11 +22,11 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 		return fmt.Errorf("launcher: answer: %w", err)
 	}
 	// Attack: an answer for one request replayed for another.
-	if a.SealDigest != e.sealed.digest {
+	if a.SealDigest != e.sealed.Digest {
 		return fmt.Errorf("launcher: answer: the seal digest is not that of request %s: %w", e.id, ErrNotPermitted)
 	}
 	f := request.Fact{By: from, Policies: a.Policies, Message: wire.Printable(a.Message)}
-	required := gating(a.Controls)
+	required := l.cfg.Table.Gating(a.Controls)
 	switch {
 	case a.Decision == core.Allow && len(required) == 0:
 		f.Cause = request.Allow
@@ -47,22 +45,6 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	return nil
 }
 
-// gating returns the controls that stand between a request and its launch.
-// Those that never do are left out (decision 29); one that we do not know stays
-// in, is never satisfied, and so lets nothing pass.
-func gating(list []core.Control) []core.Control {
-	var required []core.Control
-	for _, c := range list {
-		switch c {
-		case core.ControlNotify, core.ControlAudit, core.ControlRecord, core.ControlAllow:
-		default:
-			required = append(required, c)
-		}
-	}
-	slices.Sort(required)
-	return slices.Compact(required)
-}
-
 // Refuse denies a pending request on behalf of the job run that was started for
 // it. message is shown to the person.
 func (l *Launcher) Refuse(from core.Principal, id core.RequestID, message string) error {
@@ -76,28 +58,28 @@ func (l *Launcher) Refuse(from core.Principal, id core.RequestID, message string
 	return nil
 }
 
-// maxReason bounds a justification, in characters.
-const maxReason = 1000
-
-// Justify asks the person behind request id for a reason and records control
-// JUSTIFY, if policy requires it and it is not recorded yet. run is the job run
-// that was started for the request. A person who declines, cannot be asked, or
-// gives no reason has refused.
-func (l *Launcher) Justify(ctx context.Context, run core.Principal, id core.RequestID) error {
-	err := l.justify(ctx, run, id)
-	if err != nil {
-		return fmt.Errorf("launcher: justify: %w", err)
+// Satisfy has one control collected for request id, and records it, if policy
+// requires it and it is not recorded yet. run is the job run that was started
+// for the request. Errors wrap request.ErrUnknown, request.ErrConflict or
+// ErrNotPermitted, or say why the control was not satisfied.
+func (l *Launcher) Satisfy(ctx context.Context, run core.Principal, id core.RequestID, name core.Control) error {
+	if err := l.satisfy(ctx, run, id, name); err != nil {
+		return fmt.Errorf("launcher: control %s: %w", name, err)
 	}
 	return nil
 }
 
-func (l *Launcher) justify(ctx context.Context, run core.Principal, id core.RequestID) error {
+func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.RequestID, name core.Control) error {
 	e, err := l.find(id)
 	if err != nil {
 		return err
 	}
 	if run.Kind != core.JobRun || run.Request != id || run.InUserSession {
 		return ErrNotPermitted
+	}
+	i := slices.IndexFunc(l.cfg.Controls, func(c control.Control) bool { return c.Name() == name })
+	if i < 0 {
+		return fmt.Errorf("nothing here verifies it: %w", errors.ErrUnsupported)
 	}
 	if !e.prompting.TryLock() {
 		return fmt.Errorf("the person is being asked already: %w", request.ErrConflict)
@@ -106,36 +88,27 @@ func (l *Launcher) justify(ctx context.Context, run core.Principal, id core.Requ
 	if state, _, _ := e.req.View(); state != request.Pending {
 		return fmt.Errorf("it is %s: %w", state, request.ErrConflict)
 	}
-	if !slices.Contains(e.req.Missing(), core.ControlJustify) {
+	if !slices.Contains(e.req.Missing(), name) {
 		return nil
 	}
-	refused := func(why string) error {
-		return errors.Join(errors.New(why), e.req.Apply(request.Fact{Cause: request.Refused, By: run, Message: why}))
-	}
-	if e.knock.NonInteractive {
-		return refused("policy asks for a reason, and -n forbids asking you for it: run it without -n")
-	}
-	subject := e.sealed.subject
-	question := fmt.Sprintf("Reason for running %s as %s: ", subject.Executable.Path, subject.Target.Name)
-	reason, err := e.caller.Prompt(ctx, wire.Printable(question), l.cfg.Limits.Prompt)
+	record, err := l.cfg.Controls[i].Collect(ctx, control.Question{
+		Subject: e.sealed.Subject, NonInteractive: e.knock.NonInteractive,
+		Ask: func(ctx context.Context, text string) (string, error) {
+			return e.caller.Prompt(ctx, text, l.cfg.Limits.Prompt)
+		},
+	})
+	var refused *control.Refused
 	switch {
-	case errors.Is(err, core.ErrCancelled):
-		return refused("you gave no reason")
-	case errors.Is(err, context.DeadlineExceeded):
-		late := fact(request.Timeout, "no reason was given")
+	case errors.As(err, &refused) && refused.Late:
+		late := fact(request.Timeout, refused.Message)
 		late.In = request.Pending
 		return errors.Join(err, e.req.Apply(late))
+	case errors.As(err, &refused):
+		return errors.Join(err, e.req.Apply(request.Fact{Cause: request.Refused, By: run, Message: refused.Message}))
 	case err != nil: // the caller is gone: Elevate knows
 		return err
 	}
-	reason = wire.Printable(strings.TrimSpace(reason))
-	switch {
-	case !strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
-		return refused("you gave no reason")
-	case utf8.RuneCountInString(reason) > maxReason:
-		return refused(fmt.Sprintf("your reason is longer than %d characters", maxReason))
-	}
-	return e.req.Satisfy(request.Fact{By: run, Controls: []core.Control{core.ControlJustify}, Message: reason})
+	return e.req.Satisfy(request.Fact{By: run, Controls: []core.Control{name}, Message: record})
 }
 
 // EventUnhandled is told when no enabled job waits for an event.

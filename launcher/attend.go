@@ -10,6 +10,7 @@ import (
 	"kpm/core/door"
 	"kpm/core/signal"
 	"kpm/launcher/journal"
+	"kpm/launcher/refusal"
 	"kpm/launcher/request"
 )
 
@@ -105,7 +106,7 @@ func (l *Launcher) ended(e *elevation, p started, x exit, elapsed time.Duration,
 		l.apply(e, fact(request.Fault, "how it ended is not known"))
 		l.tend(e, p)
 		state, last, _ := e.req.View()
-		return Result{Refused: l.refusal(e, state, last)}
+		return Result{Refused: l.explain(e, state, last)}
 	}
 	f := fact(request.Exited, "")
 	f.Exit, f.Elapsed = &x.status, elapsed
@@ -127,7 +128,7 @@ func (l *Launcher) detached(e *elevation, p started, elapsed time.Duration) Resu
 	f.Elapsed = elapsed
 	l.apply(e, f)
 	l.recordLeft(e.id, childOf(p))
-	return Result{Refused: refuse(door.CodeFailed,
+	return Result{Refused: refusal.New(door.CodeFailed,
 		"the service is stopping; your command goes on as process %d, but how it ends will not be known", p.process.ID().PID)}
 }
 
@@ -140,7 +141,7 @@ func childOf(p started) journal.Child {
 // processes behind, and whether those of earlier ones are gone by now. As long
 // as one lives, its group stays registered: it is never Admin (decision 10).
 func (l *Launcher) tend(e *elevation, p started) {
-	id, user, child := e.id, e.sealed.subject.Caller.User, childOf(p)
+	id, user, child := e.id, e.sealed.Subject.Caller.User, childOf(p)
 	l.tended.Go(func() {
 		l.leftMu.Lock()
 		defer l.leftMu.Unlock()

@@ -237,7 +237,7 @@ func TestARealCommandIsNeverAdminAndAPluginsChildIsThePlugin(t *testing.T) {
 	}
 	as := core.Principal{Kind: core.Plugin, Name: "KeeperLogger"}
 	script := m.write(t, "bin/plugin", "#!/bin/sh\nsleep 1000 & wait\n", 0o755, 0)
-	plugin, err := m.StartService(context.Background(), core.ServiceSpec{As: as, Path: script, Argv: []string{"plugin"}, Dir: m.root})
+	plugin, err := m.starter.StartService(context.Background(), core.ServiceSpec{As: as, Path: script, Argv: []string{"plugin"}, Dir: m.root})
 	if err != nil {
 		t.Fatal(err)
 	}

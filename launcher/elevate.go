@@ -13,7 +13,9 @@ import (
 	"kpm/core/signal"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
+	"kpm/launcher/refusal"
 	"kpm/launcher/request"
+	"kpm/launcher/seal"
 )
 
 // elevation is one request while its caller waits.
@@ -21,7 +23,7 @@ type elevation struct {
 	id     core.RequestID
 	req    *request.Request
 	knock  *Knock
-	sealed *sealed
+	sealed *seal.Sealed
 	caller Caller
 
 	answered  func()        // says that policy has decided, or will not
@@ -49,7 +51,7 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		return Result{Refused: refuse(door.CodeUnavailable, "the service is stopping")}
+		return Result{Refused: refusal.New(door.CodeUnavailable, "the service is stopping")}
 	}
 	l.elevations.Add(1)
 	l.mu.Unlock()
@@ -58,31 +60,31 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 	l.free()
 	release, err := l.store.Reserve(k.Peer.User)
 	if err != nil {
-		return Result{Refused: refusalOf(err)}
+		return Result{Refused: refusal.Of(err)}
 	}
 	var e *elevation
 	defer func() { l.leave(e, release) }()
-	s, err := l.seal(ctx, &k)
+	s, err := l.cfg.Sealer.Seal(ctx, &k.Request)
 	if err != nil {
 		l.cfg.Log.Info("not sealed", "user", k.Peer.User, "command", wire.Printable(k.Command), "error", err)
-		return Result{Refused: refusalOf(err)}
+		return Result{Refused: refusal.Of(err)}
 	}
-	defer s.close()
-	size := recordBytes(s.subject)
-	if wait := l.quota.Take(k.Peer.User, size); wait > 0 && !s.subject.Administrator {
-		return Result{Refused: refuse(door.CodeUnavailable,
+	defer s.Close()
+	size := recordBytes(s.Subject)
+	if wait := l.quota.Take(k.Peer.User, size); wait > 0 && !s.Subject.Administrator {
+		return Result{Refused: refusal.New(door.CodeUnavailable,
 			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
 	}
 	waiting, cancel := context.WithTimeout(ctx, l.cfg.Limits.Evaluate)
 	asked, err := l.asked.Take(waiting, k.Peer.User, min(int64(size), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
-		return Result{Refused: refuse(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
+		return Result{Refused: refusal.New(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
 	}
 	defer asked.Release()
 	if e, err = l.open(&k, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", k.Peer.User, "error", err)
-		return Result{Refused: refuse(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
+		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
 	e.answered = asked.Release
 	defer l.forget(e)
@@ -90,12 +92,12 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 }
 
 // open journals the request and makes it known.
-func (l *Launcher) open(k *Knock, s *sealed, c Caller) (*elevation, error) {
+func (l *Launcher) open(k *Knock, s *seal.Sealed, c Caller) (*elevation, error) {
 	e := &elevation{id: core.NewRequestID(), knock: k, sealed: s, caller: c, started: make(chan started, 1), again: make(chan struct{}, 1)}
 	err := l.cfg.Journal.Append(journal.Record{
 		Type: journal.Opened, Request: e.id,
-		UserID: s.subject.Caller.User, User: s.subject.Caller.Name, TargetID: s.subject.Target.User, Target: s.subject.Target.Name,
-		Program: &s.subject.Executable, Argv: s.subject.Argv, Directory: s.subject.Dir, Seal: s.digest,
+		UserID: s.Subject.Caller.User, User: s.Subject.Caller.Name, TargetID: s.Subject.Target.User, Target: s.Subject.Target.Name,
+		Program: &s.Subject.Executable, Argv: s.Subject.Argv, Directory: s.Subject.Dir, Seal: s.Digest,
 	})
 	if err != nil {
 		return nil, err
@@ -135,7 +137,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 	for {
 		state, last, changed := e.req.View()
 		if state.Final() {
-			return Result{Refused: l.refusal(e, state, last)}
+			return Result{Refused: l.explain(e, state, last)}
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
 			e.answered()
@@ -193,9 +195,9 @@ func (l *Launcher) ask(e *elevation) {
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Limits.Evaluate)
 	defer cancel()
-	s := e.sealed.subject
+	s := e.sealed.Subject
 	err := l.cfg.Bus.Ask(ctx, wire.PolicyRequest{
-		RequestID: e.id, SealDigest: e.sealed.digest, EventType: wire.EventPrivilegeElevation,
+		RequestID: e.id, SealDigest: e.sealed.Digest, EventType: wire.EventPrivilegeElevation,
 		UserID: s.Caller.User, UserName: s.Caller.Name, Groups: s.Caller.Groups, Administrator: s.Administrator,
 		TargetUser: s.Target.Name, MachineName: l.cfg.Machine,
 		FilePath: s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
@@ -211,7 +213,7 @@ func (l *Launcher) ask(e *elevation) {
 // raise wakes the job that the state is waiting for. The event is no evidence:
 // the job's steps are checked against the state (decision 25).
 func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
-	s := e.sealed.subject
+	s := e.sealed.Subject
 	event := wire.Event{Name: wire.EventLaunch, Context: map[string]any{
 		"RequestId": string(e.id), "EventType": wire.EventPrivilegeElevation, "UserName": s.Caller.Name,
 		"FilePath": s.Executable.Path, "CommandLine": s.Argv,
@@ -234,23 +236,23 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 // refusal words a final state for the caller: which policy refused, and what
 // the person can do. It never says why another policy did not match
 // (CVE-2025-46718).
-func (l *Launcher) refusal(e *elevation, state request.State, last request.Fact) *Refusal {
-	path := e.sealed.subject.Executable.Path
+func (l *Launcher) explain(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
+	path := e.sealed.Subject.Executable.Path
 	l.cfg.Log.Info("request ended", "request", e.id, "state", state, "cause", last.Cause, "message", last.Message)
 	switch {
 	case last.Cause == request.Deny && last.Message != "":
 		// KeeperPolicy's own words name the policies and the way out.
-		return refuse(door.CodeDenied, "%s: %s", path, last.Message)
+		return refusal.New(door.CodeDenied, "%s: %s", path, last.Message)
 	case last.Cause == request.Deny:
-		return refuse(door.CodeDenied, "%s. Ask whoever writes the policies", deniedBy(last, path))
+		return refusal.New(door.CodeDenied, "%s. Ask whoever writes the policies", deniedBy(last, path))
 	case last.Cause == request.NoAnswer:
-		return refuse(door.CodeDenied, "%s is denied: no decision came in time. Try again, and tell whoever runs the machine if it stays so", path)
+		return refusal.New(door.CodeDenied, "%s is denied: no decision came in time. Try again, and tell whoever runs the machine if it stays so", path)
 	case state == request.Denied:
-		return refuse(door.CodeDenied, "%s is denied%s", path, said(last))
+		return refusal.New(door.CodeDenied, "%s is denied%s", path, said(last))
 	case state == request.Expired:
-		return refuse(door.CodeExpired, "%s was not allowed in time%s. Try again", path, said(last))
+		return refusal.New(door.CodeExpired, "%s was not allowed in time%s. Try again", path, said(last))
 	}
-	return refuse(door.CodeFailed, "%s was not run%s. The journal has more under request %s", path, said(last), e.id)
+	return refusal.New(door.CodeFailed, "%s was not run%s. The journal has more under request %s", path, said(last), e.id)
 }
 
 func deniedBy(last request.Fact, path string) string {

@@ -20,11 +20,17 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/controls"
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/core/wire"
+	"kpm/launcher/control"
 	"kpm/launcher/journal"
+	"kpm/launcher/launchertest"
+	"kpm/launcher/refusal"
 	"kpm/launcher/request"
+	"kpm/launcher/seal"
+	"kpm/launcher/start"
 	"kpm/platform/linux"
 	"kpm/platform/none"
 )
@@ -35,11 +41,15 @@ type world struct {
 	dir       string
 	files     *fakeFiles
 	launch    *fakeLauncher
-	tree      *fakeTree
+	tree      *launchertest.Tree
 	terminals *fakeTerminals
 	bus       *fakeBus
 	journal   *journal.Journal
-	registry  *Registry
+	registry  *start.Registry
+	sealer    *seal.Sealer
+	starter   *start.Starter
+	seals     seal.Config
+	starts    start.Config
 	cfg       Config
 	*Launcher
 
@@ -72,23 +82,31 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	w.program("bin/script", "#!"+w.path("bin/sh")+" -e\necho\n", true)
 	w.program("home/mine", "\x7fELF mine", false)
 	w.launch = &fakeLauncher{w: w}
-	w.tree = &fakeTree{members: map[core.ProcessID]core.ProcessID{}, dead: map[core.ProcessID]bool{}, full: map[core.ProcessID]bool{}}
+	w.tree = launchertest.NewTree(self)
 	w.terminals = &fakeTerminals{}
 	w.bus = &fakeBus{asks: make(chan wire.PolicyRequest, 16), events: make(chan wire.Event, 16)}
-	w.registry = NewRegistry(w.tree, self)
+	w.registry = start.NewRegistry(w.tree, self)
 	w.openJournal()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	w.seals = seal.Config{
+		Facts: linux.Facts(), Files: w.files, Accounts: accounts{}, Administrator: w.registry.Administrator, Dir: w.path("exec"),
+		Copies: seal.NewCopies(), Judging: seal.NewJudging(), Log: log,
+	}
+	w.starts = start.Config{
+		Facts: linux.Facts(), Files: w.files, Accounts: accounts{}, Launcher: w.launch, Tree: w.tree, Registry: w.registry,
+		Dir: w.path("children"), Log: log,
+	}
 	w.cfg = Config{
-		Facts: linux.Facts(), Files: w.files, Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Accounts: accounts{}, Journal: w.journal,
-		Bus: w.bus, Registry: w.registry, ExecDir: w.path("exec"), ChildrenDir: w.path("children"), Machine: "host", Limits: testLimits(),
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Facts: linux.Facts(), Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Registry: w.registry, Journal: w.journal, Bus: w.bus,
+		Table: controls.Standard(), Controls: control.Bundled(), Machine: "host", Limits: testLimits(), Log: log,
 	}
 	for _, f := range configure {
 		f(w, &w.cfg)
 	}
-	l, err := New(w.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.starter = start.New(w.starts)
+	w.sealer = newSealer(t, w.seals)
+	w.cfg.Sealer = w.sealer
+	l := New(w.cfg)
 	w.Launcher = l
 	t.Cleanup(func() {
 		if !l.isClosed() {
@@ -99,6 +117,15 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 		w.journal.Close()
 	})
 	return w
+}
+
+func newSealer(t *testing.T, cfg seal.Config) *seal.Sealer {
+	t.Helper()
+	s, err := seal.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (w *world) openJournal() journal.Replay {
@@ -126,9 +153,11 @@ func (w *world) program(name, content string, protected bool) {
 func (w *world) knock(command string, args ...string) Knock {
 	w.t.Helper()
 	k := Knock{
-		Peer:    core.Peer{User: "1000", Processes: []core.ProcessID{client}, SameIdentity: true},
-		Command: command, Argv: append([]string{filepath.Base(command)}, args...), Env: []string{"TERM=xterm", "LD_PRELOAD=/tmp/x"},
-		Dir: w.handle(w.dir),
+		Request: seal.Request{
+			Peer:    core.Peer{User: "1000", Processes: []core.ProcessID{client}, SameIdentity: true},
+			Command: command, Argv: append([]string{filepath.Base(command)}, args...), Dir: w.handle(w.dir),
+		},
+		Env: []string{"TERM=xterm", "LD_PRELOAD=/tmp/x"},
 	}
 	k.Streams = port.Streams{Input: w.handle(os.DevNull), Output: w.handle(os.DevNull), Error: w.handle(os.DevNull)}
 	if strings.Contains(command, "/") {
@@ -213,7 +242,7 @@ func (v *visit) run() *fakeProcess {
 	return v.w.launch.last().process
 }
 
-func (v *visit) refused() *Refusal {
+func (v *visit) refused() *refusal.Refusal {
 	v.w.t.Helper()
 	r := <-v.result
 	if r.Refused == nil {
@@ -408,7 +437,7 @@ const killed signal.Signal = 255
 
 type fakeProcess struct {
 	id     core.ProcessID
-	tree   *fakeTree
+	tree   *launchertest.Tree
 	exited chan core.ExitStatus
 	// stubborn processes ignore hangups; unkillable ones everything.
 	stubborn, unkillable bool
@@ -455,45 +484,6 @@ func (p *fakeProcess) exit(s core.ExitStatus) {
 	case p.exited <- s:
 	default: // it has ended before
 	}
-}
-
-// fakeTree knows who belongs to which root, who is dead, and which groups of
-// ended roots still have members.
-type fakeTree struct {
-	mu      sync.Mutex
-	members map[core.ProcessID]core.ProcessID
-	dead    map[core.ProcessID]bool
-	full    map[core.ProcessID]bool
-	killed  []core.ProcessID
-	killErr error
-}
-
-func (f *fakeTree) Self() core.ProcessID { return self }
-func (f *fakeTree) Alive(id core.ProcessID) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return !f.dead[id]
-}
-func (f *fakeTree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return !f.dead[id] && (id == root || f.members[id] == root)
-}
-func (f *fakeTree) Empty(root core.ProcessID, _ string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return !f.full[root]
-}
-func (f *fakeTree) KillGroup(root core.ProcessID, _ string) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.killed = append(f.killed, root)
-	return 2, f.killErr
-}
-func (f *fakeTree) set(id core.ProcessID, full bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.full[id] = full
 }
 
 // fakeTerminals takes files named tty for terminals.

@@ -29,7 +29,7 @@ func pending(w *world, k Knock, answers ...any) *visit {
 func TestAReasonAllowsAndIsRecorded(t *testing.T) {
 	w := newWorld(t)
 	v := pending(w, w.knock("tool"), " mend\x1b[2J the disk ")
-	if err := w.Justify(context.Background(), v.job(controlJob), v.id); err != nil {
+	if err := w.Satisfy(context.Background(), v.job(controlJob), v.id, core.ControlJustify); err != nil {
 		t.Fatal(err)
 	}
 	v.event(wire.EventLaunch)
@@ -74,7 +74,7 @@ func TestWhoGivesNoReasonIsRefused(t *testing.T) {
 					c.knock(&k)
 				}
 				v := pending(w, k, c.answers...)
-				if err := w.Justify(context.Background(), v.job(controlJob), v.id); err == nil {
+				if err := w.Satisfy(context.Background(), v.job(controlJob), v.id, core.ControlJustify); err == nil {
 					t.Error("the job was told that it succeeded")
 				}
 				if r := v.refused(); r.Code != c.code || !strings.Contains(r.Message, c.says) {
@@ -98,11 +98,11 @@ func TestOnlyTheRunOfThisRequestAsks(t *testing.T) {
 		for name, run := range map[string]core.Principal{
 			"nobody": {}, "KeeperPolicy": policy, "the service": core.ServicePrincipal(), "another request's run": other, "the run as a user": user,
 		} {
-			if err := w.Justify(ctx, run, v.id); !errors.Is(err, ErrNotPermitted) {
+			if err := w.Satisfy(ctx, run, v.id, core.ControlJustify); !errors.Is(err, ErrNotPermitted) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if err := w.Justify(ctx, v.job(controlJob), "NEVER"); !errors.Is(err, request.ErrUnknown) {
+		if err := w.Satisfy(ctx, v.job(controlJob), "NEVER", core.ControlJustify); !errors.Is(err, request.ErrUnknown) {
 			t.Errorf("an unknown request: %v", err)
 		}
 		if len(v.caller.prompts) != 0 {
@@ -110,9 +110,9 @@ func TestOnlyTheRunOfThisRequestAsks(t *testing.T) {
 		}
 		// Two at once would mix up their answers.
 		first := make(chan error)
-		go func() { first <- w.Justify(ctx, v.job(controlJob), v.id) }()
+		go func() { first <- w.Satisfy(ctx, v.job(controlJob), v.id, core.ControlJustify) }()
 		time.Sleep(time.Second)
-		if err := w.Justify(ctx, v.job(controlJob), v.id); !errors.Is(err, request.ErrConflict) {
+		if err := w.Satisfy(ctx, v.job(controlJob), v.id, core.ControlJustify); !errors.Is(err, request.ErrConflict) {
 			t.Errorf("a second question: %v", err)
 		}
 		v.leave()
@@ -120,7 +120,7 @@ func TestOnlyTheRunOfThisRequestAsks(t *testing.T) {
 		if err := <-first; err == nil {
 			t.Error("the first was told that it succeeded")
 		}
-		if err := w.Justify(ctx, v.job(controlJob), v.id); !errors.Is(err, request.ErrConflict) {
+		if err := w.Satisfy(ctx, v.job(controlJob), v.id, core.ControlJustify); !errors.Is(err, request.ErrConflict) {
 			t.Errorf("afterwards: %v", err)
 		}
 	})
@@ -130,18 +130,18 @@ func TestOnlyWhatPolicyAsksForIsAsked(t *testing.T) {
 	w := newWorld(t)
 	v := w.elevate(w.knock("tool"))
 	run := v.job(controlJob)
-	if err := w.Justify(context.Background(), run, v.id); !errors.Is(err, request.ErrConflict) {
+	if err := w.Satisfy(context.Background(), run, v.id, core.ControlJustify); !errors.Is(err, request.ErrConflict) {
 		t.Errorf("before policy answered: %v", err)
 	}
 	v.answer(core.Pending, core.ControlMFA)
-	if err := w.Justify(context.Background(), run, v.id); err != nil || v.state() != request.Pending {
+	if err := w.Satisfy(context.Background(), run, v.id, core.ControlJustify); err != nil || v.state() != request.Pending {
 		t.Errorf("MFA alone: %v, now %s", err, v.state())
 	}
 	two := w.elevate(w.knock("tool"))
 	two.caller.answers = []any{"reason"}
 	two.answer(core.Pending, core.ControlMFA, core.ControlJustify)
 	for range 2 {
-		if err := w.Justify(context.Background(), two.job(controlJob), two.id); err != nil || two.state() != request.Pending {
+		if err := w.Satisfy(context.Background(), two.job(controlJob), two.id, core.ControlJustify); err != nil || two.state() != request.Pending {
 			t.Errorf("MFA and JUSTIFY: %v, now %s", err, two.state())
 		}
 	}

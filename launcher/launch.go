@@ -61,7 +61,7 @@ func startFault(err error) string {
 // start launches in two phases (decision 32): the child is held until the
 // journal names it durably. It prepares itself while the journal is synced.
 func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
-	if err := l.recheck(e.sealed); err != nil {
+	if err := l.cfg.Sealer.Recheck(e.sealed); err != nil {
 		return started{}, err
 	}
 	streams, terminal, err := l.terminal(e)
@@ -106,7 +106,7 @@ func (l *Launcher) terminal(e *elevation) (port.Streams, port.Terminal, error) {
 
 // identity is as whom and where the command of e runs.
 func (l *Launcher) identity(e *elevation) core.Identity {
-	return core.Identity{RunAs: core.AsUserElevated, Account: e.sealed.subject.Target}
+	return core.Identity{RunAs: core.AsUserElevated, Account: e.sealed.Subject.Target}
 }
 
 // hold prepares the child, makes the record of it durable, and lets it go. On
@@ -114,8 +114,8 @@ func (l *Launcher) identity(e *elevation) core.Identity {
 func (l *Launcher) hold(ctx context.Context, e *elevation, streams port.Streams, terminal port.Terminal) (started, error) {
 	s := e.sealed
 	held, err := l.cfg.Launcher.Prepare(ctx, port.LaunchSpec{
-		Executable: s.handle, Script: s.script, Argv: s.subject.Argv,
-		Env: environment(l.cfg.Facts.BaseEnvironment, e.knock.Env, s.subject, e.id),
+		Executable: s.Handle, Script: s.Script, Argv: s.Subject.Argv,
+		Env: environment(l.cfg.Facts.BaseEnvironment, e.knock.Env, s.Subject, e.id),
 		Dir: e.knock.Dir, Streams: streams, Terminal: terminal, As: l.identity(e),
 	})
 	if err != nil {

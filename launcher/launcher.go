@@ -2,21 +2,21 @@ package launcher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"kpm/core"
+	"kpm/core/controls"
 	"kpm/core/fair"
-	"kpm/core/filecache"
 	"kpm/core/port"
 	"kpm/core/wire"
+	"kpm/launcher/control"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
+	"kpm/launcher/seal"
+	"kpm/launcher/start"
 )
 
 // Bus is how the launcher asks and tells; the answers come back through Answer
@@ -28,36 +28,24 @@ type Bus interface {
 	Raise(ctx context.Context, e wire.Event) error
 }
 
-// Gate says whether a program may become part of the service.
-type Gate interface {
-	// Admit returns nil, or what the program behind f, open for reading,
-	// lacks to act as a plugin or task.
-	Admit(ctx context.Context, as core.Principal, f *os.File) error
-}
-
 // Config is what a Launcher works with. Every field without a default is
 // required.
 type Config struct {
 	Facts     port.Facts
-	Files     port.Files
 	Launcher  port.Launcher
 	Tree      port.ProcessTree
 	Terminals port.Terminals
-	Accounts  port.Accounts
+	Sealer    *seal.Sealer
+	Registry  *start.Registry
 	Journal   *journal.Journal
 	Bus       Bus
-	Registry  *Registry
-	// Signatures tells who vouches for what people ask to run; nil if this
-	// machine was told to trust nobody, and so nobody looks.
-	Signatures core.Signatures
-	// Gate keeps programs out of the service; nil lets all in.
-	Gate Gate
-	// ExecDir holds private copies; New empties it.
-	ExecDir string
-	// ChildrenDir, below State, says which plugins and tasks run.
-	ChildrenDir string
-	Machine     string
-	Limits      request.Limits
+	// Table says what each control does, Controls are those that can be
+	// satisfied here.
+	Table    controls.Table
+	Controls []control.Control
+	// Machine is this machine's name, as policies know it.
+	Machine string
+	Limits  request.Limits
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending
 	// request; "privilege-elevation-policy-controls" if empty.
@@ -72,16 +60,12 @@ type Config struct {
 // to end them.
 const lastWait = 2 * time.Second
 
-// Launcher carries out elevations and starts the service's own programs. Its
-// methods may be called concurrently.
+// Launcher carries out elevations. Its methods may be called concurrently.
 type Launcher struct {
-	cfg     Config
-	store   *request.Store
-	digests *filecache.Cache[contents]
-	quota   *fair.Rate[core.UserID]  // bytes in the journal
-	copies  *fair.Slots[core.UserID] // bytes of private copies
-	asked   *fair.Slots[core.UserID] // bytes before the policy plugin
-	judging *fair.Slots[core.UserID] // programs whose signatures are judged
+	cfg   Config
+	store *request.Store
+	quota *fair.Rate[core.UserID]  // bytes in the journal
+	asked *fair.Slots[core.UserID] // bytes before the policy plugin
 
 	mu         sync.Mutex
 	active     map[core.RequestID]*elevation
@@ -97,8 +81,8 @@ type Launcher struct {
 	tended sync.WaitGroup
 }
 
-// New returns a Launcher and removes what an earlier one left in ExecDir.
-func New(cfg Config) (*Launcher, error) {
+// New returns a Launcher.
+func New(cfg Config) *Launcher {
 	if cfg.LaunchJob == "" {
 		cfg.LaunchJob = wire.EventLaunch
 	}
@@ -108,39 +92,17 @@ func New(cfg Config) (*Launcher, error) {
 	if cfg.Grace == 0 {
 		cfg.Grace = 2 * time.Second
 	}
-	if err := emptied(cfg.ExecDir); err != nil {
-		return nil, fmt.Errorf("launcher: %w", err)
-	}
 	l := &Launcher{
-		cfg:     cfg,
-		digests: filecache.New[contents](maxDigests),
-		quota:   newQuota(cfg.Journal.Capacity()),
-		copies:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserCopies, All: maxCopies}),
-		asked:   fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
-		judging: fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserJudged, All: maxJudged}),
-		active:  map[core.RequestID]*elevation{},
-		stuck:   map[core.ProcessID]func(){},
-		detach:  make(chan struct{}),
-		left:    map[core.RequestID]leftover{},
+		cfg:    cfg,
+		quota:  newQuota(cfg.Journal.Capacity()),
+		asked:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
+		active: map[core.RequestID]*elevation{},
+		stuck:  map[core.ProcessID]func(){},
+		detach: make(chan struct{}),
+		left:   map[core.RequestID]leftover{},
 	}
 	l.store = request.NewStore(cfg.Limits, l.record)
-	return l, nil
-}
-
-// emptied makes dir an empty directory that everyone may pass and nobody list.
-// It removes files, never trees.
-func emptied(dir string) error {
-	if err := os.MkdirAll(dir, 0o711); err != nil {
-		return err
-	}
-	if err := os.Chmod(dir, 0o711); err != nil { // whatever the umask
-		return err
-	}
-	entries, err := os.ReadDir(dir)
-	for _, entry := range entries {
-		err = errors.Join(err, os.Remove(filepath.Join(dir, entry.Name())))
-	}
-	return err
+	return l
 }
 
 // State returns the state of an open or recently finished request.

@@ -18,10 +18,14 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core"
+	"kpm/core/controls"
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/core/wire"
+	"kpm/launcher/control"
 	"kpm/launcher/journal"
+	"kpm/launcher/seal"
+	"kpm/launcher/start"
 	"kpm/platform"
 )
 
@@ -65,7 +69,8 @@ type machine struct {
 	root     string
 	host     port.Host
 	journal  *journal.Journal
-	registry *Registry
+	registry *start.Registry
+	starter  *start.Starter
 	replay   journal.Replay
 	// decide is the policy; nil allows everything.
 	decide func(q wire.PolicyRequest) core.Outcome
@@ -83,15 +88,25 @@ func newMachine(root string) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.registry = NewRegistry(m.host.Tree, m.host.Tree.Self())
-	m.Launcher, err = New(Config{
-		Facts: m.host.Facts, Files: m.host.Files, Launcher: m.host.Launcher, Tree: m.host.Tree, Terminals: m.host.Terminals, Accounts: m.host.Accounts,
-		Journal: m.journal, Bus: m, Registry: m.registry, ExecDir: root + "/run/exec", ChildrenDir: root + "/State/children", Machine: "host", Limits: testLimits(),
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	m.registry = start.NewRegistry(m.host.Tree, m.host.Tree.Self())
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	m.starter = start.New(start.Config{
+		Facts: m.host.Facts, Files: m.host.Files, Accounts: m.host.Accounts, Launcher: m.host.Launcher, Tree: m.host.Tree,
+		Registry: m.registry, Dir: root + "/State/children", Log: log,
+	})
+	sealer, err := seal.New(seal.Config{
+		Facts: m.host.Facts, Files: m.host.Files, Accounts: m.host.Accounts, Administrator: m.registry.Administrator,
+		Dir: root + "/run/exec", Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	m.Launcher = New(Config{
+		Facts: m.host.Facts, Launcher: m.host.Launcher, Tree: m.host.Tree, Terminals: m.host.Terminals,
+		Sealer: sealer, Registry: m.registry, Journal: m.journal, Bus: m,
+		Table: controls.Standard(), Controls: control.Bundled(), Machine: "host", Limits: testLimits(), Log: log,
+	})
+	m.starter.Recover()
 	return m, m.Recover(m.replay)
 }
 
@@ -182,8 +197,11 @@ func (m *machine) run(c call) (Result, string, error) {
 		return Result{}, "", err
 	}
 	k := Knock{
-		Peer:    core.Peer{User: nobody, Processes: []core.ProcessID{{PID: 4000000, Start: 1}}, SameIdentity: true},
-		Command: c.command, TargetUser: c.target, Argv: append([]string{filepath.Base(c.command)}, c.argv...), Env: c.env, Dir: dir,
+		Request: seal.Request{
+			Peer:    core.Peer{User: nobody, Processes: []core.ProcessID{{PID: 4000000, Start: 1}}, SameIdentity: true},
+			Command: c.command, TargetUser: c.target, Argv: append([]string{filepath.Base(c.command)}, c.argv...), Dir: dir,
+		},
+		Env: c.env,
 	}
 	if strings.Contains(c.command, "/") {
 		if k.Executable, err = m.handle(c.command); err != nil {
@@ -306,8 +324,14 @@ func TestRealCommands(t *testing.T) {
 		t.Errorf("%d copies are left (%v)", len(copies), err)
 	}
 	m.tended.Wait()
-	if len(m.registry.elevated) != 0 || len(m.records(t, journal.Left)) != 0 {
-		t.Errorf("still registered: %v", m.registry.elevated)
+	for _, r := range m.records(t, journal.Launched) {
+		peer := core.Peer{User: "0", Administrator: true, Processes: []core.ProcessID{r.Child.ID()}, SameIdentity: true}
+		if who, root := m.registry.Identify(peer); root != (core.ProcessID{}) {
+			t.Errorf("still registered: %+v in %v", who, root)
+		}
+	}
+	if left := m.records(t, journal.Left); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

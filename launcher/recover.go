@@ -11,7 +11,7 @@ import (
 
 // Recover deals with what an earlier service left open: requests fail, and what
 // remains of their launch groups is ended. Commands that an orderly stop left
-// running are left alone; plugins and tasks are ended. It is called once, before anyone can reach the
+// running are left alone. It is called once, before anyone can reach the
 // service. The error is that of a record which could not be written.
 func (l *Launcher) Recover(replay journal.Replay) error {
 	if replay.Fault != nil {
@@ -19,13 +19,6 @@ func (l *Launcher) Recover(replay journal.Replay) error {
 	}
 	if replay.Cut > 0 {
 		l.cfg.Log.Warn("an unfinished end of the journal was removed", "bytes", replay.Cut)
-	}
-	ended, err := l.children().end(l.cfg.Tree)
-	if len(ended) > 0 {
-		l.cfg.Log.Warn("plugins and tasks of a service that was killed were ended", "processes", ended)
-	}
-	if err != nil {
-		l.cfg.Log.Error("what a service that was killed left behind", "error", err)
 	}
 	var errs []error
 	for _, open := range replay.Open {

@@ -24,6 +24,7 @@ import (
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
+	"kpm/launcher/start"
 )
 
 func TestSignalsReachTheCommand(t *testing.T) {
@@ -196,10 +197,10 @@ func TestWhatBreaksOnTheWayRunsNothing(t *testing.T) {
 			if r := v.refused(); r.Code != "failed" || !strings.Contains(r.Message, c.says) {
 				t.Errorf("%s: %s", r.Code, r.Message)
 			}
-			if len(w.registry.elevated) != 0 {
-				t.Error("it is still registered")
-			}
 			for _, h := range w.launch.held {
+				if who := w.identify(h.id); who.Kind != core.Admin {
+					t.Errorf("it is still registered: %+v", who)
+				}
 				if h.process == nil && !h.discarded && w.launch.releaseErr == nil {
 					t.Error("a child still waits")
 				}
@@ -269,8 +270,8 @@ func TestPrivateCopiesGoWithTheRequest(t *testing.T) {
 	}
 	p.exit(core.ExitStatus{})
 	<-v.result
-	if copies() != 0 || w.copies.Taken() != 0 {
-		t.Errorf("%d copies are left, %d bytes", copies(), w.copies.Taken())
+	if copies() != 0 || w.seals.Copies.Taken() != 0 {
+		t.Errorf("%d copies are left, %d bytes", copies(), w.seals.Copies.Taken())
 	}
 	v = w.elevate(w.knock(w.path("home/mine")))
 	v.answer(core.Deny)
@@ -285,8 +286,8 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 	v := w.elevate(w.knock("tool"))
 	p := v.run()
 	daemon := core.ProcessID{PID: 2000, Start: 9}
-	w.tree.members[daemon] = p.id
-	w.tree.full[p.id] = true
+	w.tree.Members[daemon] = p.id
+	w.tree.Full[p.id] = true
 	p.exit(core.ExitStatus{})
 	<-v.result
 	w.tended.Wait()
@@ -300,14 +301,14 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 		t.Errorf("recorded: %s", w.recorded())
 	}
 	// Once it is gone, the next end notices.
-	w.tree.set(p.id, false)
-	w.tree.dead[daemon] = true
+	w.tree.Set(p.id, false)
+	w.tree.Dead[daemon] = true
 	v = w.elevate(w.knock("tool"))
 	v.run().exit(core.ExitStatus{})
 	<-v.result
 	w.tended.Wait()
-	if !strings.HasSuffix(w.recorded(), "gone") || len(w.registry.elevated) != 0 {
-		t.Errorf("recorded: %s; still registered: %v", w.recorded(), w.registry.elevated)
+	if who := w.identify(p.id); !strings.HasSuffix(w.recorded(), "gone") || who.Kind != core.Admin {
+		t.Errorf("recorded: %s; still registered: %+v", w.recorded(), who)
 	}
 }
 
@@ -316,7 +317,7 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 	w := newWorld(t)
 	other := core.ProcessID{PID: 5000, Start: 1}
-	w.tree.full[other] = true
+	w.tree.Full[other] = true
 	for i := range maxUserLeft {
 		w.left[core.RequestID(fmt.Sprint(i))] = leftover{journal.Child{PID: other.PID, Start: other.Start, Group: "g"}, "1000"}
 	}
@@ -325,7 +326,7 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 		k.Peer.User = user
 		v := w.elevate(k)
 		p := v.run()
-		w.tree.set(p.id, true)
+		w.tree.Set(p.id, true)
 		p.exit(core.ExitStatus{})
 		<-v.result
 		w.tended.Wait()
@@ -384,29 +385,24 @@ func TestAnOrderlyStopLeavesCommandsAlone(t *testing.T) {
 		// The next service leaves it alone and grants it nothing.
 		w.journal.Close()
 		replay := w.openJournal()
-		w.cfg.Journal, w.cfg.Registry = w.journal, NewRegistry(w.tree, self)
-		next, err := New(w.cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.tree.full[stays.id] = true
+		w.cfg.Journal, w.cfg.Registry = w.journal, start.NewRegistry(w.tree, self)
+		next := New(w.cfg)
+		w.tree.Full[stays.id] = true
 		if err := next.Recover(replay); err != nil {
 			t.Fatal(err)
 		}
 		w.registry = w.cfg.Registry
-		if got := w.identify(stays.id); len(w.tree.killed) != 0 || got.Kind != core.User {
-			t.Errorf("killed %v, and the command is %v", w.tree.killed, got.Kind)
+		if got := w.identify(stays.id); len(w.tree.Killed) != 0 || got.Kind != core.User {
+			t.Errorf("killed %v, and the command is %v", w.tree.Killed, got.Kind)
 		}
 		next.Close(context.Background())
 
 		// The one after that finds it gone.
 		w.journal.Close()
-		w.tree.full[stays.id] = false
+		w.tree.Full[stays.id] = false
 		replay = w.openJournal()
 		w.cfg.Journal = w.journal
-		if next, err = New(w.cfg); err != nil {
-			t.Fatal(err)
-		}
+		next = New(w.cfg)
 		if err := next.Recover(replay); err != nil || !strings.HasSuffix(w.recorded(), "left gone") {
 			t.Errorf("%v, recorded: %s", err, w.recorded())
 		}
@@ -432,11 +428,8 @@ func TestAfterACrashEveryOpenRequestFails(t *testing.T) {
 	w.journal.Close()
 	replay := w.openJournal()
 	w.cfg.Journal = w.journal
-	l, err := New(w.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.tree.killErr = errors.New("one remains")
+	l := New(w.cfg)
+	w.tree.KillErr = errors.New("one remains")
 	var said bytes.Buffer
 	l.cfg.Log = slog.New(slog.NewTextHandler(&said, nil))
 	replay.Fault, replay.Cut = &journal.Fault{File: "journal-1", Line: 3, Found: "x", Expected: "y"}, 17
@@ -460,7 +453,7 @@ func TestAfterACrashEveryOpenRequestFails(t *testing.T) {
 	if d := got["D"]; d.Killed != 2 || d.Message != "service-restarted: one remains" || len(got) != 4 {
 		t.Errorf("the running one: %+v", d)
 	}
-	if diff := cmp.Diff([]core.ProcessID{child.ID()}, w.tree.killed); diff != "" {
+	if diff := cmp.Diff([]core.ProcessID{child.ID()}, w.tree.Killed); diff != "" {
 		t.Errorf("ended groups: %s", diff)
 	}
 	l.Close(context.Background())
@@ -478,9 +471,7 @@ func TestCopiesOfAnEarlierServiceAreRemoved(t *testing.T) {
 	if err := os.Chmod(w.path("exec"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(w.cfg); err != nil {
-		t.Fatal(err)
-	}
+	newSealer(t, w.seals)
 	entries, err := os.ReadDir(w.path("exec"))
 	info, statErr := os.Stat(w.path("exec"))
 	if err != nil || statErr != nil || len(entries) != 0 || info.Mode().Perm() != 0o711 {
@@ -504,9 +495,7 @@ func TestAChildThatDoesNotEndKeepsItsPlace(t *testing.T) {
 	if r := w.begin(w.knock("tool")).refused(); r.Code != door.CodeUnavailable {
 		t.Errorf("while the child is there: %+v", r)
 	}
-	w.tree.mu.Lock()
-	w.tree.dead[w.launch.last().ID()] = true
-	w.tree.mu.Unlock()
+	w.tree.Die(w.launch.last().ID())
 	v = w.elevate(w.knock("tool"))
 	v.answer(core.Deny)
 	v.refused()

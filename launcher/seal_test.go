@@ -1,12 +1,10 @@
 package launcher
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kpm/core"
-	"kpm/core/fair"
 	"kpm/core/wire"
 )
 
@@ -68,7 +65,7 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 		"it changes meanwhile": {tool, func(w *world, _ *Knock) {
 			w.files.onOpen = func(path string) { os.Chtimes(path, time.Now(), time.Now().Add(time.Hour)) }
 		}, "bad-request", "try again"},
-		"it is huge": {mine, func(w *world, _ *Knock) { os.Truncate(mine(w), maxUserCopies+1) }, "unavailable", "no room"},
+		"it is huge": {mine, func(w *world, _ *Knock) { os.Truncate(mine(w), 1<<30+1) }, "unavailable", "no room"},
 
 		"script: no interpreter":        {script("#!\n", true), nil, "bad-request", "its first line"},
 		"script: relative interpreter":  {script("#!bin/sh\n", true), nil, "bad-request", "its first line"},
@@ -95,8 +92,8 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 			if len(w.bus.asks) != 0 || w.recorded() != "" {
 				t.Errorf("it became a request: %s", w.recorded())
 			}
-			if entries, err := os.ReadDir(w.path("exec")); err != nil || len(entries) != 0 || w.copies.Taken() != 0 {
-				t.Errorf("%d copies are left (%v), %d bytes", len(entries), err, w.copies.Taken())
+			if entries, err := os.ReadDir(w.path("exec")); err != nil || len(entries) != 0 || w.seals.Copies.Taken() != 0 {
+				t.Errorf("%d copies are left (%v), %d bytes", len(entries), err, w.seals.Copies.Taken())
 			}
 		})
 	}
@@ -151,28 +148,25 @@ func TestWhatIsSealed(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			defer c.knock.close()
-			s, err := w.seal(context.Background(), &c.knock)
+			s, err := w.sealer.Seal(context.Background(), &c.knock.Request)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.close()
-			got := s.subject.Executable
+			defer s.Close()
+			got := s.Subject.Executable
 			if len(got.SHA256) != 64 {
 				t.Errorf("hash %q", got.SHA256)
 			}
 			got.SHA256 = ""
-			if !cmp.Equal(got, c.want) || s.subject.Target.User != c.user || s.digest != s.subject.Digest() {
-				t.Errorf("sealed %+v as %s, expected %+v as %s", got, s.subject.Target.User, c.want, c.user)
+			if !cmp.Equal(got, c.want) || s.Subject.Target.User != c.user || s.Digest != s.Subject.Digest() {
+				t.Errorf("sealed %+v as %s, expected %+v as %s", got, s.Subject.Target.User, c.want, c.user)
 			}
 			script := ""
 			if c.sh {
-				script = s.info.Path
+				script = s.Handle.Name()
 			}
-			if s.script != script || s.copied == got.Protected {
-				t.Errorf("script %q, copied %v", s.script, s.copied)
-			}
-			if s.copied && filepath.Dir(s.info.Path) != w.path("exec") {
-				t.Errorf("the copy is %s", s.info.Path)
+			if copied := filepath.Dir(s.Handle.Name()) == w.path("exec"); s.Script != script || copied == got.Protected {
+				t.Errorf("script %q of %s", s.Script, s.Handle.Name())
 			}
 		})
 	}
@@ -180,140 +174,30 @@ func TestWhatIsSealed(t *testing.T) {
 
 func TestDigestsOfProtectedFilesAreRemembered(t *testing.T) {
 	w := newWorld(t)
-	seal := func(command string) string {
+	sealed := func(command string) string {
 		t.Helper()
 		k := w.knock(command)
 		defer k.close()
-		s, err := w.seal(context.Background(), &k)
+		s, err := w.sealer.Seal(context.Background(), &k.Request)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.close()
-		return s.subject.Executable.SHA256
+		defer s.Close()
+		return s.Subject.Executable.SHA256
 	}
-	first := seal("tool")
+	first := sealed("tool")
 	opens := w.files.opens.Load()
-	if second := seal("tool"); second != first || w.files.opens.Load() != opens {
+	if second := sealed("tool"); second != first || w.files.opens.Load() != opens {
 		t.Errorf("hashed again: %s, %s", first, second)
 	}
 	w.program("bin/tool", "\x7fELF another", true)
-	if third := seal("tool"); third == first || w.files.opens.Load() == opens {
+	if third := sealed("tool"); third == first || w.files.opens.Load() == opens {
 		t.Errorf("a changed file has its old hash %s", third)
 	}
 	for range 2 {
 		copies := w.files.copies.Load()
-		if seal(w.path("home/mine")); w.files.copies.Load() != copies+1 {
+		if sealed(w.path("home/mine")); w.files.copies.Load() != copies+1 {
 			t.Error("a file that its owner can change was remembered")
 		}
 	}
-}
-
-func TestHashingHasLimits(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := pour(ctx, &bytes.Buffer{}, strings.NewReader("x")); !errors.Is(err, context.Canceled) {
-		t.Errorf("after its time: %v", err)
-	}
-	head, err := pour(context.Background(), &bytes.Buffer{}, strings.NewReader(strings.Repeat("y", 1000)))
-	if err != nil || len(head) != shebangSize {
-		t.Errorf("%d bytes of head, %v", len(head), err)
-	}
-	if _, err := pour(context.Background(), nothing{}, endless{}); err == nil {
-		t.Error("an endless file was hashed")
-	}
-}
-
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) { return len(p), nil }
-
-type nothing struct{}
-
-func (nothing) Write(p []byte) (int, error) { return len(p), nil }
-
-func TestCopiesAreBounded(t *testing.T) {
-	w := newWorld(t)
-	take := func(user core.UserID, n int64) *fair.Slot[core.UserID] {
-		slot, err := w.copies.TryTake(user, n)
-		if (err == nil) != (slot != nil) {
-			t.Errorf("%v, %v", slot, err)
-		}
-		return slot
-	}
-	if take("1", -1) != nil || take("1", maxUserCopies+1) != nil {
-		t.Error("more than one user may have")
-	}
-	first := take("1", maxUserCopies)
-	if first == nil || take("1", 1) != nil {
-		t.Error("one user's bytes")
-	}
-	for _, user := range []core.UserID{"2", "3", "4"} {
-		if take(user, maxUserCopies) == nil {
-			t.Errorf("user %s has no room", user)
-		}
-	}
-	if take("5", 1) != nil {
-		t.Error("all users' bytes")
-	}
-	first.Release()
-	if take("5", 1) == nil {
-		t.Error("bytes given back")
-	}
-}
-
-func TestShebang(t *testing.T) {
-	cases := []struct{ head, interpreter string }{
-		{"", ""}, {"\x7fELF", ""}, {"#", ""}, {"# !/bin/sh\n", ""},
-		{"#!/bin/sh\n", "/bin/sh"}, {"#! /bin/sh \n", "/bin/sh"}, {"#!\t/bin/sh\t-e x\nrest", "/bin/sh"},
-		{"#!/usr/bin/env python3\n", "/usr/bin/env"}, {"#!/bin/sh\r\n", "/bin/sh\r"},
-		{"#!/" + strings.Repeat("x", 252) + "\n", "/" + strings.Repeat("x", 252)},
-	}
-	for _, c := range cases {
-		if got, err := shebang([]byte(c.head)); err != nil || got != c.interpreter {
-			t.Errorf("%q: %q, %v; expected %q", c.head, got, err, c.interpreter)
-		}
-	}
-	for _, head := range []string{"#!", "#!\n", "#! \t\n", "#!sh\n", "#!/bin/sh", "#!/bin/\x00sh\n", "#!/bin/\xff\n",
-		"#!/" + strings.Repeat("x", 253) + "\n", "#! ./sh\n"} {
-		if got, err := shebang([]byte(head)); !errors.Is(err, errShebang) {
-			t.Errorf("%q: %q, %v", head, got, err)
-		}
-	}
-}
-
-// FuzzShebang compares with the kernel: a script runs exactly if what we say
-// is its interpreter is the one there is.
-func FuzzShebang(f *testing.F) {
-	f.Add(" \t", " -e", "\necho")
-	f.Add("", "\t x y ", "\n")
-	f.Add("", "\r", "\n")
-	f.Add("", "", "")
-	f.Add("\x00", "", "\n")
-	f.Add("", "\x00", "\n")
-	f.Add(strings.Repeat(" ", 250), "", "\n")
-	dir := f.TempDir()
-	interpreter := filepath.Join(dir, "i")
-	if err := os.Symlink("/bin/true", interpreter); err != nil {
-		f.Fatal(err)
-	}
-	truth, err := os.Stat(interpreter)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, before, after, rest string) {
-		head := "#!" + before + interpreter + after + rest
-		said, err := shebang([]byte(head))
-		if err != nil || said == "" {
-			return // refused: the kernel may think otherwise
-		}
-		script := filepath.Join(t.TempDir(), "s")
-		if err := os.WriteFile(script, []byte(head), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		info, err := os.Stat(said)
-		names := err == nil && os.SameFile(info, truth)
-		if ran := exec.Command(script).Run() == nil; ran != names {
-			t.Errorf("%q: we say %q, and the kernel ran it: %v", head, said, ran)
-		}
-	})
 }

@@ -42,7 +42,7 @@ func (s *signatures) Provenance(_ context.Context, f, origin *os.File) (core.Pro
 
 func TestPolicyHearsWhoVouchesForTheBytesThatWillRun(t *testing.T) {
 	s := &signatures{signers: map[string]string{"\x7fELF tool": "Contoso", "\x7fELF mine": "Me"}}
-	w := newWorld(t, func(_ *world, c *Config) { c.Signatures = s })
+	w := newWorld(t, func(w *world, _ *Config) { w.seals.Signatures = s })
 	for _, c := range []struct {
 		command, origin string
 		signers         []core.Signer
@@ -69,7 +69,7 @@ func TestPolicyHearsWhoVouchesForTheBytesThatWillRun(t *testing.T) {
 }
 
 func TestWhoseSignaturesCannotBeReadIsNotRun(t *testing.T) {
-	w := newWorld(t, func(_ *world, c *Config) { c.Signatures = &signatures{err: errors.New("read error")} })
+	w := newWorld(t, func(w *world, _ *Config) { w.seals.Signatures = &signatures{err: errors.New("read error")} })
 	v := w.begin(w.knock("tool"))
 	if r := v.refused(); r.Code != door.CodeFailed {
 		t.Errorf("refused with %+v", r)
@@ -86,9 +86,9 @@ func TestWithoutAnyoneToTrustNobodyLooks(t *testing.T) {
 	v.refused()
 }
 
-type gate struct{ refuses string }
+type admission struct{ refuses string }
 
-func (g gate) Admit(_ context.Context, as core.Principal, f *os.File) error {
+func (g admission) Admit(_ context.Context, as core.Principal, f *os.File) error {
 	head := make([]byte, 4)
 	if _, err := f.ReadAt(head, 0); err != nil {
 		return err
@@ -99,10 +99,10 @@ func (g gate) Admit(_ context.Context, as core.Principal, f *os.File) error {
 	return nil
 }
 
-func TestTheGateKeepsProgramsOutOfTheService(t *testing.T) {
-	w := newWorld(t, func(_ *world, c *Config) { c.Gate = gate{"Rogue"} })
+func TestAdmissionKeepsProgramsOutOfTheService(t *testing.T) {
+	w := newWorld(t, func(w *world, _ *Config) { w.starts.Admission = admission{"Rogue"} })
 	spec := core.ServiceSpec{As: core.Principal{Kind: core.Plugin, Name: "Rogue"}, Path: w.path("bin/tool"), Argv: []string{"tool"}, Dir: w.dir}
-	_, err := w.StartService(t.Context(), spec)
+	_, err := w.starter.StartService(t.Context(), spec)
 	if err == nil || !strings.Contains(err.Error(), w.path("bin/tool")+": nobody vouches for it") {
 		t.Errorf("got %v", err)
 	}
@@ -110,7 +110,7 @@ func TestTheGateKeepsProgramsOutOfTheService(t *testing.T) {
 		t.Error("a process was prepared for it")
 	}
 	spec.As.Name = "Known"
-	if _, err := w.StartService(t.Context(), spec); err != nil {
+	if _, err := w.starter.StartService(t.Context(), spec); err != nil {
 		t.Fatal(err)
 	}
 	w.launch.last().process.exit(core.ExitStatus{})
@@ -120,8 +120,8 @@ func TestTheGateKeepsProgramsOutOfTheService(t *testing.T) {
 // other requests wait, and nobody else's do.
 func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		w := newWorld(t, func(_ *world, c *Config) { c.Signatures = &signatures{} })
-		judged, err := w.judging.Take(t.Context(), "1000", maxUserJudged)
+		w := newWorld(t, func(w *world, _ *Config) { w.seals.Signatures = &signatures{} })
+		judged, err := w.seals.Judging.Take(t.Context(), "1000", 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 		waiting.answer(core.Deny)
 		waiting.refused()
 
-		if judged, err = w.judging.Take(t.Context(), "1000", maxUserJudged); err != nil {
+		if judged, err = w.seals.Judging.Take(t.Context(), "1000", 1); err != nil {
 			t.Fatal(err)
 		}
 		if r := w.begin(w.knock("tool")).refused(); r.Code != door.CodeUnavailable {
@@ -145,8 +145,8 @@ func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 		}
 		judged.Release()
 		synctest.Wait()
-		if w.judging.Taken() != 0 {
-			t.Errorf("%d places are left", w.judging.Taken())
+		if w.seals.Judging.Taken() != 0 {
+			t.Errorf("%d places are left", w.seals.Judging.Taken())
 		}
 	})
 }

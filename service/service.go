@@ -14,13 +14,17 @@ import (
 	"kpm/api"
 	"kpm/broker"
 	"kpm/core"
+	"kpm/core/controls"
 	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/jobs"
 	"kpm/jobs/task"
 	"kpm/launcher"
+	"kpm/launcher/control"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
+	"kpm/launcher/seal"
+	"kpm/launcher/start"
 	"kpm/platform"
 	"kpm/plugins"
 	"kpm/settings"
@@ -57,7 +61,8 @@ type service struct {
 
 	effective *settings.Effective
 	journal   *journal.Journal
-	registry  *launcher.Registry
+	registry  *start.Registry
+	starter   *start.Starter
 	launcher  *launcher.Launcher
 	broker    *broker.Broker
 	jobs      *jobs.Service
@@ -160,21 +165,30 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	if err != nil {
 		return fmt.Errorf("service: machine name: %w", err)
 	}
-	s.registry = launcher.NewRegistry(s.host.Tree, s.host.Tree.Self())
-	s.launcher, err = launcher.New(launcher.Config{
-		Facts: s.host.Facts, Files: s.host.Files, Launcher: s.host.Launcher, Tree: s.host.Tree,
-		Terminals: s.host.Terminals, Accounts: s.host.Accounts,
-		Journal: log, Bus: &bus{s}, Registry: s.registry, Signatures: s.signatures, Gate: s.gate(),
-		ExecDir: s.layout.Exec(), ChildrenDir: s.layout.Children(), Machine: machine,
-		Limits: request.Limits{
-			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
-			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
-		},
-		Log: s.log.With("room", "launcher"),
+	s.registry = start.NewRegistry(s.host.Tree, s.host.Tree.Self())
+	rooms := s.log.With("room", "launcher")
+	s.starter = start.New(start.Config{
+		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Launcher: s.host.Launcher, Tree: s.host.Tree,
+		Registry: s.registry, Admission: s.admission(), Dir: s.layout.Children(), Log: rooms,
+	})
+	sealer, err := seal.New(seal.Config{
+		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
+		Signatures: s.signatures, Dir: s.layout.Exec(), Log: rooms,
 	})
 	if err != nil {
 		return err
 	}
+	s.launcher = launcher.New(launcher.Config{
+		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
+		Sealer: sealer, Registry: s.registry, Journal: log, Bus: &bus{s},
+		Table: controls.Standard(), Controls: control.Bundled(), Machine: machine,
+		Limits: request.Limits{
+			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
+			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
+		},
+		Log: rooms,
+	})
+	s.starter.Recover()
 	return s.launcher.Recover(replay)
 }
 
@@ -204,7 +218,7 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 	var err error
 	s.plugins, err = plugins.New(plugins.Config{
 		Layout: s.layout, Platform: string(s.host.Facts.Platform), Monitoring: s.app.Monitoring,
-		Trusted: s.host.Files.Protected, Effective: s.effective, Starter: s.launcher,
+		Trusted: s.host.Files.Protected, Effective: s.effective, Starter: s.starter,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("room", "plugins"),
 	})
 	if err != nil {
@@ -213,8 +227,8 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 	s.jobs, err = jobs.New(jobs.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform,
 		Kinds: task.Bundled(task.Config{
-			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.launcher,
-			Commands: task.BundledCommands(s.log.With("room", "jobs"), s.broker.PublishAs, s.launcher.Justify),
+			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
+			Commands: task.BundledCommands(s.log.With("room", "jobs"), s.broker.PublishAs, commandsOf(control.Bundled()), s.launcher.Satisfy),
 		}),
 		Trusted: s.host.Files.Protected, Taken: s.plugins.Has, Setting: s.effective.Get,
 		APIBaseURL: s.apiBaseURL, LocalTransport: jobs.Transport(s.dial),
@@ -225,6 +239,15 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 	}
 	s.defer_(s.jobs.Close)
 	return nil
+}
+
+// commandsOf returns the task commands by which jobs have controls collected.
+func commandsOf(list []control.Control) map[string]core.Control {
+	commands := map[string]core.Control{}
+	for _, c := range list {
+		commands[c.Command()] = c.Name()
+	}
+	return commands
 }
 
 func (s *service) startAPI(_ context.Context, o Options) error {

@@ -118,9 +118,9 @@ func (s *service) disputed(path string, ours, theirs core.Evidence) {
 	}
 }
 
-// gate keeps programs out of the service that nobody vouches for ("Trust" of
-// docs/settings.md). It implements launcher.Gate.
-type gate struct {
+// admission keeps programs out of the service that lack a signature it needs
+// ("Trust" of docs/settings.md). It implements start.Admission.
+type admission struct {
 	signatures    core.Signatures
 	plugins, jobs demand
 	log           *slog.Logger
@@ -132,17 +132,17 @@ type demand struct {
 	needs provenance.Requirement
 }
 
-func (s *service) gate() *gate {
+func (s *service) admission() *admission {
 	trust := s.app.Trust
-	return &gate{
+	return &admission{
 		signatures: s.verifier, log: s.log.With("room", "trust"),
 		plugins: demand{trust.Plugins[s.host.Facts.Platform], provenance.Requirement{Rank: trust.PluginRank}},
 		jobs:    demand{trust.Jobs[s.host.Facts.Platform], provenance.Requirement{Rank: trust.JobRank}},
 	}
 }
 
-// Admit implements launcher.Gate.
-func (g *gate) Admit(ctx context.Context, as core.Principal, f *os.File) error {
+// Admit implements start.Admission.
+func (g *admission) Admit(ctx context.Context, as core.Principal, f *os.File) error {
 	d := g.jobs
 	if as.Kind == core.Plugin {
 		d = g.plugins

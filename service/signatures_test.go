@@ -194,7 +194,7 @@ func TestGate(t *testing.T) {
 		{"it cannot be read", settings.TrustEnforce, plugin, vouching{err: errors.New("read error")}, false, false},
 	} {
 		log := &logBuffer{}
-		g := &gate{
+		g := &admission{
 			signatures: c.has, log: slog.New(slog.NewTextHandler(log, nil)),
 			plugins: demand{c.mode, provenance.Requirement{Rank: core.RankSigned}},
 			jobs:    demand{c.mode, provenance.Requirement{Rank: core.RankRecorded}},

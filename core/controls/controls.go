@@ -90,11 +90,12 @@ func (t Table) Effect(c core.Control) Effect {
 }
 
 // Gating returns those of list that stand between a request and its launch,
-// sorted, each once, with those that the table does not have.
+// sorted, each once: with those that the table does not have, and with DENY.
+// Nothing satisfies these, so that whoever demands them lets nothing pass.
 func (t Table) Gating(list []core.Control) []core.Control {
 	var gating []core.Control
 	for _, c := range list {
-		if t.Effect(c) == Gates {
+		if effect := t.Effect(c); effect == Gates || effect == Denies {
 			gating = append(gating, c)
 		}
 	}

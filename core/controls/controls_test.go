@@ -35,6 +35,10 @@ func TestWhatStandsBeforeALaunch(t *testing.T) {
 	if diff := cmp.Diff(want, Standard().Gating(given)); diff != "" {
 		t.Error(diff)
 	}
+	// Attack: an ALLOW that carries a DENY is taken for an ALLOW.
+	if diff := cmp.Diff([]core.Control{core.ControlDeny}, Standard().Gating([]core.Control{core.ControlDeny, core.ControlAllow})); diff != "" {
+		t.Error(diff)
+	}
 	if got := Standard().Gating([]core.Control{core.ControlNotify, core.ControlAllow}); got != nil {
 		t.Errorf("%v", got)
 	}

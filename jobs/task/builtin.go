@@ -21,13 +21,17 @@ type Command func(ctx context.Context, run core.Principal, params map[string]any
 type Commands map[string]Command
 
 // BundledCommands returns the table of the commands that the service has.
-func BundledCommands(log *slog.Logger, publish Publish, justify Justify) Commands {
-	return Commands{
-		"echo":                 Echo,
-		"log-message":          LogMessage(log),
-		"publish-mqtt":         PublishMQTT(publish),
-		"prompt-justification": PromptJustification(justify),
+// controls are those that a job can have collected, by the command that does it.
+func BundledCommands(log *slog.Logger, publish Publish, controls map[string]core.Control, satisfy Satisfy) Commands {
+	commands := Commands{
+		"echo":         Echo,
+		"log-message":  LogMessage(log),
+		"publish-mqtt": PublishMQTT(publish),
 	}
+	for command, control := range controls {
+		commands[command] = CollectControl(control, satisfy)
+	}
+	return commands
 }
 
 // Builtin is the kind of task whose command is one of commands.

@@ -97,7 +97,7 @@ func TestLogMessage(t *testing.T) {
 	}
 }
 
-func TestPromptJustification(t *testing.T) {
+func TestCollectControl(t *testing.T) {
 	refused := errors.New("refused")
 	for _, tc := range []struct {
 		name    string
@@ -118,7 +118,7 @@ func TestPromptJustification(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			run := core.Principal{Kind: core.JobRun, Name: "j", Run: "r", Request: tc.request}
 			asked := false
-			prompt := PromptJustification(func(_ context.Context, from core.Principal, id core.RequestID) error {
+			prompt := CollectControl(core.ControlJustify, func(_ context.Context, from core.Principal, id core.RequestID, _ core.Control) error {
 				asked = from == run && id == tc.request
 				return tc.answer
 			})

@@ -1,15 +1,14 @@
-package launcher
+package start
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"os"
 	"testing"
 
 	"kpm/core"
-	"kpm/core/port"
+	"kpm/launcher/launchertest"
 )
+
+var self = core.ProcessID{PID: 10, Start: 1}
 
 func TestWhoAPeerIs(t *testing.T) {
 	pid := func(n int) core.ProcessID { return core.ProcessID{PID: n, Start: 1} }
@@ -23,8 +22,11 @@ func TestWhoAPeerIs(t *testing.T) {
 		runaway             = pid(700)                            // of some command; only that it is ours is still known
 		reused              = core.ProcessID{PID: 100, Start: 99} // plugin's pid, later
 	)
-	tree := &fakeTree{dead: map[core.ProcessID]bool{dead: true}, full: map[core.ProcessID]bool{},
-		members: map[core.ProcessID]core.ProcessID{pluginChild: plugin, taskChild: task, commandSub: command, dead: plugin, runaway: self}}
+	tree := launchertest.NewTree(self)
+	tree.Dead[dead] = true
+	for child, of := range map[core.ProcessID]core.ProcessID{pluginChild: plugin, taskChild: task, commandSub: command, dead: plugin, runaway: self} {
+		tree.Members[child] = of
+	}
 	r := NewRegistry(tree, self)
 	asPlugin := core.Principal{Kind: core.Plugin, Name: "KeeperPolicy"}
 	asTask := core.Principal{Kind: core.JobRun, Name: "job", Run: "1", Request: "R"}
@@ -94,13 +96,11 @@ func TestWhoAPeerIs(t *testing.T) {
 }
 
 // dyingTree is a tree in which whoever is asked about has died right after.
-type dyingTree struct{ *fakeTree }
+type dyingTree struct{ *launchertest.Tree }
 
 func (d dyingTree) Member(root core.ProcessID, group string, id core.ProcessID) bool {
-	member := d.fakeTree.Member(root, group, id)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.dead[id] = true
+	member := d.Tree.Member(root, group, id)
+	d.Die(id)
 	return member
 }
 
@@ -108,7 +108,8 @@ func (d dyingTree) Member(root core.ProcessID, group string, id core.ProcessID) 
 // looked up: what is not known to be its group any more is not root's.
 func TestWhoDiesWhileItIsLookedUpIsNobody(t *testing.T) {
 	command, child := core.ProcessID{PID: 400, Start: 1}, core.ProcessID{PID: 401, Start: 1}
-	tree := dyingTree{&fakeTree{dead: map[core.ProcessID]bool{}, members: map[core.ProcessID]core.ProcessID{child: command}}}
+	tree := dyingTree{launchertest.NewTree(self)}
+	tree.Members[child] = command
 	r := NewRegistry(tree, self)
 	r.RegisterElevated(core.ProcessID{PID: 300, Start: 1}, "asked first, which kills")
 	r.RegisterElevated(command, "e")
@@ -117,38 +118,15 @@ func TestWhoDiesWhileItIsLookedUpIsNobody(t *testing.T) {
 		if who, _ := r.Identify(peer); who.Kind != core.Public {
 			t.Fatalf("it is %+v", who)
 		}
-		tree.dead = map[core.ProcessID]bool{}
-	}
-}
-
-// Administrators are not subject to policy by default. What was elevated is:
-// it did not become one by that, nor did a plugin.
-func TestWhoAsksPolicyAsAnAdministrator(t *testing.T) {
-	w := newWorld(t)
-	command, plugin := core.ProcessID{PID: 400, Start: 1}, core.ProcessID{PID: 401, Start: 1}
-	w.registry.RegisterElevated(command, "e")
-	w.registry.Register(Entry{Root: plugin, Group: "p", User: "0", As: core.Principal{Kind: core.Plugin, Name: "KeeperLogger"}})
-	for _, c := range []struct {
-		user          core.UserID
-		process       core.ProcessID
-		administrator bool
-	}{{"0", client, true}, {"0", command, false}, {"0", plugin, false}, {"1000", client, false}} {
-		k := w.knock("tool")
-		k.Peer = core.Peer{User: c.user, Administrator: c.user == "0", Processes: []core.ProcessID{c.process}, SameIdentity: true}
-		v := w.elevate(k)
-		if v.asked.Administrator != c.administrator {
-			t.Errorf("user %s as %v: IsAdministrator is %v", c.user, c.process, v.asked.Administrator)
-		}
-		v.answer(core.Deny)
-		v.refused()
+		tree.Dead = map[core.ProcessID]bool{}
 	}
 }
 
 func TestEntriesEndWithTheirLastProcess(t *testing.T) {
-	tree := &fakeTree{dead: map[core.ProcessID]bool{}, full: map[core.ProcessID]bool{}, members: map[core.ProcessID]core.ProcessID{}}
+	tree := launchertest.NewTree(self)
 	r := NewRegistry(tree, self)
 	lingering := core.ProcessID{PID: 1, Start: 1}
-	tree.full[lingering] = true
+	tree.Full[lingering] = true
 	for i := range 100 {
 		id := core.ProcessID{PID: i + 1, Start: 1}
 		r.Register(Entry{Root: id, Group: "g"})
@@ -164,74 +142,8 @@ func TestEntriesEndWithTheirLastProcess(t *testing.T) {
 	}
 }
 
-func TestServicesAreRegisteredBeforeTheyRun(t *testing.T) {
-	w := newWorld(t)
-	as := core.Principal{Kind: core.Plugin, Name: "KeeperLogger"}
-	spec := core.ServiceSpec{As: as, Path: w.path("bin/tool"), Argv: []string{"tool", "a b"}, Env: []string{"A=1"}, Dir: w.dir}
-	p, err := w.StartService(context.Background(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	held := w.launch.last()
-	if who := w.identify(held.id); who != as {
-		t.Errorf("it is %+v", who)
-	}
-	s := held.spec
-	if s.Argv[1] != "a b" || len(s.Env) != 1 || s.As.Account.User != "0" || s.As.RunAs != core.AsService || s.Script != "" || s.Terminal != nil || s.Streams != (port.Streams{}) {
-		t.Errorf("started %+v", s)
-	}
-	for _, f := range []*os.File{s.Executable, s.Dir} {
-		if !isClosedFile(f) {
-			t.Errorf("%s is still open", f.Name())
-		}
-	}
-	held.process.exit(core.ExitStatus{Code: 2})
-	if status, err := p.Wait(context.Background()); err != nil || status.Code != 2 {
-		t.Errorf("ended with %+v, %v", status, err)
-	}
-	if len(w.registry.ended) != 1 {
-		t.Error("the registry does not know that it ended")
-	}
-	spec.Path = w.path("bin/script")
-	out := w.handle(os.DevNull)
-	defer out.Close()
-	spec.Stdout = out
-	if _, err := w.StartService(context.Background(), spec); err != nil {
-		t.Fatal(err)
-	}
-	if s := w.launch.last().spec; s.Script != w.path("bin/script") || s.Streams.Output != out || isClosedFile(out) {
-		t.Errorf("started %+v", s)
-	}
-}
-
-func TestWhatCannotBeStartedIsNotRegistered(t *testing.T) {
-	cases := map[string]func(*world, *core.ServiceSpec){
-		"missing":                func(w *world, s *core.ServiceSpec) { s.Path = w.path("bin/none") },
-		"not protected":          func(w *world, s *core.ServiceSpec) { s.Path = w.path("home/mine") },
-		"directory not":          func(w *world, s *core.ServiceSpec) { s.Dir = w.path("home") },
-		"a directory":            func(w *world, s *core.ServiceSpec) { s.Path = w.dir },
-		"not executable":         func(w *world, s *core.ServiceSpec) { os.Chmod(s.Path, 0o644) },
-		"unreadable":             func(w *world, s *core.ServiceSpec) { w.files.fault = map[string]error{"Open": errors.New("x")} },
-		"interpreter of theirs":  func(w *world, s *core.ServiceSpec) { w.program("bin/tool", "#!"+w.path("home/mine")+"\n", true) },
-		"interpreter is unclear": func(w *world, s *core.ServiceSpec) { w.program("bin/tool", "#!sh\n", true) },
-		"no child":               func(w *world, s *core.ServiceSpec) { w.launch.prepareErr = errors.New("x") },
-		"exec fails":             func(w *world, s *core.ServiceSpec) { w.launch.releaseErr = errors.New("x") },
-	}
-	for name, change := range cases {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			spec := core.ServiceSpec{Path: w.path("bin/tool"), Argv: []string{"tool"}, Dir: w.dir}
-			change(w, &spec)
-			p, err := w.StartService(context.Background(), spec)
-			if err == nil || p != nil || len(w.registry.services) != 0 {
-				t.Errorf("%v, %v, %d registered", p, err, len(w.registry.services))
-			}
-		})
-	}
-}
-
 func BenchmarkIdentify(b *testing.B) {
-	tree := &fakeTree{members: map[core.ProcessID]core.ProcessID{}, dead: map[core.ProcessID]bool{}}
+	tree := launchertest.NewTree(self)
 	r := NewRegistry(tree, self)
 	for i := range 20 {
 		r.Register(Entry{Root: core.ProcessID{PID: i}, Group: fmt.Sprint(i), User: "0"})

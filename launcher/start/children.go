@@ -1,4 +1,4 @@
-package launcher
+package start
 
 import (
 	"errors"

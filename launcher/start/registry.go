@@ -1,4 +1,4 @@
-package launcher
+package start
 
 import (
 	"slices"
@@ -54,6 +54,13 @@ func (r *Registry) RegisterElevated(root core.ProcessID, group string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.elevated[root] = group
+}
+
+// Elevated returns how many elevated commands are known.
+func (r *Registry) Elevated() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.elevated)
 }
 
 // Remove forgets a launch group of either kind.
@@ -140,9 +147,9 @@ func (r *Registry) launched(processes []core.ProcessID) bool {
 	return slices.ContainsFunc(processes, func(id core.ProcessID) bool { return r.tree.Member(r.self, "", id) })
 }
 
-// administrator reports whether a peer is one outside everything that this
+// Administrator reports whether a peer is one outside everything that this
 // service has launched.
-func (r *Registry) administrator(peer core.Peer) bool {
+func (r *Registry) Administrator(peer core.Peer) bool {
 	who, _ := r.Identify(peer)
 	return who.Kind == core.Admin
 }

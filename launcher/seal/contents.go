@@ -1,4 +1,4 @@
-package launcher
+package seal
 
 import (
 	"context"
@@ -30,12 +30,12 @@ type contents struct {
 
 // contentsOf reads, or remembers, the program behind handle, which is Protected
 // and is what info says.
-func (l *Launcher) contentsOf(ctx context.Context, handle *os.File, info port.FileInfo) (contents, error) {
+func (s *Sealer) contentsOf(ctx context.Context, handle *os.File, info port.FileInfo) (contents, error) {
 	of := filecache.Identify(info, 0)
-	if c, ok := l.digests.Get(of, nil); ok {
+	if c, ok := s.digests.Get(of, nil); ok {
 		return c, nil
 	}
-	file, err := l.cfg.Files.Open(handle)
+	file, err := s.Files.Open(handle)
 	if err != nil {
 		return contents{}, err
 	}
@@ -50,14 +50,14 @@ func (l *Launcher) contentsOf(ctx context.Context, handle *os.File, info port.Fi
 		return contents{}, err
 	}
 	// Root may be installing a new version at this moment.
-	now, err := l.cfg.Files.Inspect(handle)
+	now, err := s.Files.Inspect(handle)
 	if err != nil {
 		return contents{}, err
 	}
 	if filecache.Identify(now, 0) != of {
 		return contents{}, errMoved
 	}
-	l.digests.Put(of, c)
+	s.digests.Put(of, c)
 	return c, nil
 }
 
@@ -86,19 +86,4 @@ func pour(ctx context.Context, dst io.Writer, file io.Reader) (head []byte, err 
 			return nil, err
 		}
 	}
-}
-
-// headOf returns the beginning of the program behind handle.
-func (l *Launcher) headOf(handle *os.File) ([]byte, error) {
-	file, err := l.cfg.Files.Open(handle)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	head := make([]byte, shebangSize)
-	n, err := io.ReadFull(file, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, err
-	}
-	return head[:n], nil
 }

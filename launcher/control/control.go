@@ -1,0 +1,54 @@
+// Package control collects and verifies what policy asks for before a launch:
+// one file for each control (core/controls has the table of what they are).
+//
+// A control only says whether its condition is met. What that means for a
+// request is package launcher's business: it asks for a control only while the
+// request requires it, records it, and moves the request.
+package control
+
+import (
+	"context"
+
+	"kpm/core"
+)
+
+// Control is one condition.
+type Control interface {
+	// Name is the control's name in policies.
+	Name() core.Control
+	// Command is the name of the built-in task command by which a job has it
+	// collected.
+	Command() string
+	// Collect asks whoever has to be asked and makes sure that the answer
+	// counts. It returns what the journal keeps of it, printable. The error is
+	// a *Refused if the condition is not met, else why nobody could be asked.
+	Collect(ctx context.Context, q Question) (record string, err error)
+}
+
+// Question is what a control may know and use.
+type Question struct {
+	// Subject is what would run, for whom.
+	Subject core.Subject
+	// NonInteractive is true if the caller forbids asking them.
+	NonInteractive bool
+	// Ask shows a printable text to the person who made the request, and
+	// returns the answer. Its errors wrap core.ErrCancelled if they declined,
+	// context.DeadlineExceeded if they took too long, or say that they are gone.
+	// The answer proves nothing but what was typed: a program of the same user
+	// can type as well (decision 27).
+	Ask func(ctx context.Context, text string) (string, error)
+}
+
+// Refused means that a control was not satisfied.
+type Refused struct {
+	// Message says why, in words that the person may be told.
+	Message string
+	// Late is true if nobody answered in time.
+	Late bool
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return r.Message }
+
+// Bundled returns the controls that this service can verify.
+func Bundled() []Control { return []Control{Justify{}} }

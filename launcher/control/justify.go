@@ -1,0 +1,53 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"kpm/core"
+	"kpm/core/wire"
+)
+
+// maxReason bounds a justification, in characters.
+const maxReason = 1000
+
+// Justify is JUSTIFY: the person gives a reason, which is recorded.
+type Justify struct{}
+
+var _ Control = Justify{}
+
+// Name implements Control.
+func (Justify) Name() core.Control { return core.ControlJustify }
+
+// Command implements Control.
+func (Justify) Command() string { return "prompt-justification" }
+
+// Collect implements Control. A person who declines, cannot be asked, or gives
+// no reason has refused.
+func (Justify) Collect(ctx context.Context, q Question) (string, error) {
+	if q.NonInteractive {
+		return "", &Refused{Message: "policy asks for a reason, and -n forbids asking you for it: run it without -n"}
+	}
+	text := fmt.Sprintf("Reason for running %s as %s: ", q.Subject.Executable.Path, q.Subject.Target.Name)
+	reason, err := q.Ask(ctx, wire.Printable(text))
+	switch {
+	case errors.Is(err, core.ErrCancelled):
+		return "", &Refused{Message: "you gave no reason"}
+	case errors.Is(err, context.DeadlineExceeded):
+		return "", &Refused{Message: "no reason was given", Late: true}
+	case err != nil:
+		return "", err
+	}
+	reason = wire.Printable(strings.TrimSpace(reason))
+	switch {
+	case !strings.ContainsFunc(reason, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
+		return "", &Refused{Message: "you gave no reason"}
+	case utf8.RuneCountInString(reason) > maxReason:
+		return "", &Refused{Message: fmt.Sprintf("your reason is longer than %d characters", maxReason)}
+	}
+	return reason, nil
+}

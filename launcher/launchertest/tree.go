@@ -1,0 +1,74 @@
+// Package launchertest holds what the tests of the launcher's rooms share.
+package launchertest
+
+import (
+	"kpm/core"
+	"kpm/core/port"
+	"sync"
+)
+
+// Tree knows who belongs to which root, who is dead, and which groups of
+// ended roots still have members.
+type Tree struct {
+	// Process is Self.
+	Process core.ProcessID
+	mu      sync.Mutex
+	Members map[core.ProcessID]core.ProcessID
+	Dead    map[core.ProcessID]bool
+	Full    map[core.ProcessID]bool
+	Killed  []core.ProcessID
+	KillErr error
+}
+
+// NewTree returns a tree that knows nobody. self is this process.
+func NewTree(self core.ProcessID) *Tree {
+	return &Tree{Process: self, Members: map[core.ProcessID]core.ProcessID{}, Dead: map[core.ProcessID]bool{}, Full: map[core.ProcessID]bool{}}
+}
+
+var _ port.ProcessTree = (*Tree)(nil)
+
+// Self implements port.ProcessTree.
+func (f *Tree) Self() core.ProcessID { return f.Process }
+
+// Alive implements port.ProcessTree.
+func (f *Tree) Alive(id core.ProcessID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.Dead[id]
+}
+
+// Member implements port.ProcessTree.
+func (f *Tree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.Dead[id] && (id == root || f.Members[id] == root)
+}
+
+// Empty implements port.ProcessTree.
+func (f *Tree) Empty(root core.ProcessID, _ string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.Full[root]
+}
+
+// KillGroup implements port.ProcessTree.
+func (f *Tree) KillGroup(root core.ProcessID, _ string) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Killed = append(f.Killed, root)
+	return 2, f.KillErr
+}
+
+// Set says whether a group has members that live.
+func (f *Tree) Set(id core.ProcessID, full bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Full[id] = full
+}
+
+// Die says that a process has ended.
+func (f *Tree) Die(id core.ProcessID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Dead[id] = true
+}

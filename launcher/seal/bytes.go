@@ -1,0 +1,71 @@
+package seal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"kpm/core"
+	"kpm/core/door"
+	"kpm/launcher/refusal"
+	"os"
+	"path/filepath"
+)
+
+// sign fills in who vouches for the bytes that will run. What lies beside the
+// bytes, attributes and packages, is the original's.
+func (s *Sealer) sign(ctx context.Context, user core.UserID, exe *core.Executable, handle, origin *os.File) error {
+	if s.Signatures == nil {
+		return nil
+	}
+	judged, err := s.Judging.Take(ctx, user, 1)
+	if err != nil {
+		return refusal.New(door.CodeUnavailable, "other programs of yours are being looked at: try again")
+	}
+	defer judged.Release()
+	file, err := s.Files.Open(handle)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if origin == handle {
+		origin = file
+	}
+	p, err := s.Signatures.Provenance(ctx, file, origin)
+	if err != nil {
+		return fmt.Errorf("signatures of %s: %w", exe.Path, err)
+	}
+	exe.Signers, exe.SignersKnown = p.Signers(), true
+	return nil
+}
+
+// copy replaces the handle in sealed by one to a private copy, which the caller
+// cannot change: of this copy the hash is taken, this is decided, this runs.
+// Attacks: rename, write, mapped write or an open writer between check and exec
+// (CVE-2021-3969, CVE-2005-1993).
+func (s *Sealer) copy(ctx context.Context, sealed *Sealed) (contents, error) {
+	size := sealed.info.Size
+	room, err := s.Copies.TryTake(sealed.Subject.Caller.User, size)
+	if err != nil {
+		return contents{}, refusal.New(door.CodeUnavailable, "%s has %d bytes, and a copy of it must be made: there is no room for that now", sealed.info.Path, size)
+	}
+	sealed.room = room
+	private, sum, err := s.Files.Copy(ctx, sealed.Handle, s.Dir, filepath.Base(sealed.info.Path), sealed.Subject.Target)
+	if err != nil {
+		return contents{}, err
+	}
+	sealed.Handle = private // fix closes the other
+	info, err := s.Files.Inspect(private)
+	if err != nil {
+		return contents{}, errors.Join(err, os.Remove(private.Name()))
+	}
+	sealed.info, sealed.copied = info, true
+	if info.Size > size {
+		return contents{}, errMoved
+	}
+	head, err := headOf(s.Files, private)
+	if err != nil {
+		return contents{}, err
+	}
+	interpreter, err := shebang(head)
+	return contents{sha256: sum, interpreter: interpreter}, err
+}

@@ -1,0 +1,145 @@
+// Package start starts the service's own programs, plugins and job tasks, and
+// knows every process that the service has launched: who a peer is comes from
+// here. Elevated commands are started by package launcher, which registers them.
+//
+// It does not decide what is started, and does not restart anything.
+package start
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"kpm/core"
+	"kpm/core/port"
+	"kpm/launcher/seal"
+)
+
+// Admission says whether a program may become part of the service.
+type Admission interface {
+	// Admit returns nil, or what the program behind f, open for reading,
+	// lacks to act as a plugin or task.
+	Admit(ctx context.Context, as core.Principal, f *os.File) error
+}
+
+// Config is what a Starter works with. Every field but Admission is required.
+type Config struct {
+	Facts    port.Facts
+	Files    port.Files
+	Accounts port.Accounts
+	Launcher port.Launcher
+	Tree     port.ProcessTree
+	Registry *Registry
+	// Admission keeps programs out of the service; nil lets all in.
+	Admission Admission
+	// Dir, below State, says which plugins and tasks run.
+	Dir string
+	Log *slog.Logger
+}
+
+// Starter starts the service's own programs. Its methods may be called
+// concurrently.
+type Starter struct{ Config }
+
+// New returns a Starter.
+func New(cfg Config) *Starter { return &Starter{cfg} }
+
+// Recover ends what plugins and tasks of an earlier service are left. It is
+// called once, before anything is started.
+func (s *Starter) Recover() {
+	ended, err := s.children().end(s.Tree)
+	if len(ended) > 0 {
+		s.Log.Warn("plugins and tasks of a service that was killed were ended", "processes", ended)
+	}
+	if err != nil {
+		s.Log.Error("what a service that was killed left behind", "error", err)
+	}
+}
+
+// StartService starts a plugin or job task as the service account. The program
+// and everything on the way to it must be Protected; it is registered before
+// its first instruction. The caller waits for the process it gets. Errors name
+// the file and what is wrong with it.
+func (s *Starter) StartService(ctx context.Context, what core.ServiceSpec) (port.Process, error) {
+	process, err := s.start(ctx, what)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", what.Path, err)
+	}
+	return process, nil
+}
+
+func (s *Starter) start(ctx context.Context, what core.ServiceSpec) (port.Process, error) {
+	account, err := s.Accounts.ByID(s.Facts.ServiceAccount)
+	if err != nil {
+		return nil, err
+	}
+	spec := port.LaunchSpec{
+		As: core.Identity{RunAs: core.AsService, Account: account}, Argv: what.Argv, Env: what.Env,
+		Streams: port.Streams{Input: what.Stdin, Output: what.Stdout, Error: what.Stderr},
+	}
+	if spec.Executable, err = s.Files.LocateProtected(what.Path); err != nil {
+		return nil, err
+	}
+	defer spec.Executable.Close()
+	if err := s.admit(ctx, what.As, spec.Executable); err != nil {
+		return nil, err
+	}
+	if spec.Script, err = seal.Script(s.Files, spec.Executable); err != nil {
+		return nil, err
+	}
+	if spec.Dir, err = s.Files.LocateProtected(what.Dir); err != nil {
+		return nil, err
+	}
+	defer spec.Dir.Close()
+	held, err := s.Launcher.Prepare(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	s.Registry.Register(Entry{Root: held.ID(), Group: held.Group(), As: what.As, User: account.User})
+	if err := s.children().add(held.ID(), held.Group()); err != nil {
+		// On a full disk the policy plugin must start all the same.
+		s.Log.Error("a crash of the service would leave this process behind", "program", what.Path, "process", held.ID(), "error", err)
+	}
+	process, err := held.Release(ctx)
+	if err != nil {
+		s.Registry.Remove(held.ID())
+		return nil, errors.Join(err, s.children().remove(held.ID()))
+	}
+	return serviceProcess{process, s}, nil
+}
+
+// admit judges the very object that will be executed. It is Protected: nobody
+// but root can change it between here and there.
+func (s *Starter) admit(ctx context.Context, as core.Principal, handle *os.File) error {
+	if s.Admission == nil {
+		return nil
+	}
+	file, err := s.Files.Open(handle)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return s.Admission.Admit(ctx, as, file)
+}
+
+func (s *Starter) children() children { return children{s.Dir} }
+
+// serviceProcess tells the registry when its process has ended.
+type serviceProcess struct {
+	port.Process
+	starter *Starter
+}
+
+// Wait implements port.Process.
+func (p serviceProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
+	status, err := p.Process.Wait(ctx)
+	if err == nil {
+		p.starter.Registry.End(p.ID())
+		if err := p.starter.children().remove(p.ID()); err != nil {
+			p.starter.Log.Error("an ended process is remembered as running", "process", p.ID(), "error", err)
+		}
+	}
+	return status, err
+}
