@@ -113,7 +113,7 @@ func TestRun(t *testing.T) {
 	}{
 		{"as it should", context.Background(), "j", map[string]any{"Scope": "all"}, nil, ""},
 		{"in another letter case", context.Background(), "J", map[string]any{"scope": "all", "DEPTH": 4.0}, nil, ""},
-		{"unknown", context.Background(), "nobody", nil, ErrUnknown, "jobs: run nobody: no such job"},
+		{"unknown", context.Background(), "nobody", nil, ErrUnknown, "job nobody: no such job"},
 		{"disabled", context.Background(), "off", nil, ErrDisabled, "its file says enabled: false"},
 		{"broken", context.Background(), "broken", nil, ErrDisabled, "the file is not JSON"},
 		{"without what it requires", context.Background(), "j", nil, ErrParameters, "Scope is missing"},

@@ -1,8 +1,9 @@
 package plugins
 
 import (
-	"errors"
 	"time"
+
+	"kpm/core"
 )
 
 // State is a plugin's published health.
@@ -35,8 +36,8 @@ type Status struct {
 
 // Errors of StartPlugin, StopPlugin and RestartPlugin.
 var (
-	ErrUnknown  = errors.New("no such plugin")
-	ErrRunning  = errors.New("the plugin is running")
-	ErrDisabled = errors.New("the plugin cannot run")
-	ErrClosed   = errors.New("the service is stopping")
+	ErrUnknown  = core.NewError(core.NotFound, "no such plugin")
+	ErrRunning  = core.NewError(core.Conflict, "the plugin is running")
+	ErrDisabled = core.NewError(core.Conflict, "the plugin cannot run")
+	ErrClosed   = core.NewError(core.Conflict, "the service is stopping")
 )
