@@ -22,6 +22,7 @@ import (
 
 	"kpm/api"
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/launcher"
 	"kpm/launcher/request"
 	"kpm/trust"
@@ -43,8 +44,8 @@ type world struct {
 	peerErr error
 	dead    map[core.ProcessID]bool
 
-	plugins  []api.Plugin
-	jobs     []api.Job
+	plugins  []view.Plugin
+	jobs     []view.Job
 	settings map[string]map[string]string
 	allow    []string // "METHOD path"
 	runErr   error
@@ -105,11 +106,11 @@ func (t tree) KillGroup(core.ProcessID, string) (int, error) { return 0, nil }
 
 type pluginsOf struct{ *world }
 
-func (p pluginsOf) List() []api.Plugin { return p.plugins }
+func (p pluginsOf) List() []view.Plugin { return p.plugins }
 
 type jobsOf struct{ *world }
 
-func (j jobsOf) List() []api.Job { return j.jobs }
+func (j jobsOf) List() []view.Job { return j.jobs }
 
 func (j jobsOf) Run(_ context.Context, id string, params map[string]any) (string, error) {
 	j.mu.Lock()
@@ -125,7 +126,7 @@ func (j jobsOf) Allowed(run core.Principal, method, path string) bool {
 	return run.Name == "maintenance" && slices.Contains(j.allow, method+" "+path)
 }
 
-func (w *world) Effective(plugin string) (map[string]string, bool) {
+func (w *world) All(plugin string) (map[string]string, bool) {
 	settings, ok := w.settings[plugin]
 	return settings, ok
 }
@@ -174,11 +175,11 @@ func newWorld() *world {
 	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	w := &world{
 		dead: map[core.ProcessID]bool{},
-		plugins: []api.Plugin{
+		plugins: []view.Plugin{
 			{ID: "Broken", Name: "Broken", Status: "Failed", Detail: "no such file"},
 			{ID: "KeeperPolicy", Name: "Keeper Policy", Status: "Healthy", ProcessID: 77, LastStartTime: started},
 		},
-		jobs: []api.Job{
+		jobs: []view.Job{
 			{ID: "LaunchPrivilegeElevation", Name: "Launch", Enabled: true, OwnEventsOnly: true, AllowPluginTrigger: true},
 			{ID: "inventory", Name: "Inventory", Enabled: true},
 			{ID: "open-to-plugins", Name: "Open", Enabled: true, AllowPluginTrigger: true},

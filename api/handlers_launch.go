@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/launcher/request"
 )
@@ -30,10 +31,6 @@ type requestBody struct {
 	Message   string         `json:"Message"`
 }
 
-type requestDone struct {
-	RequestID core.RequestID `json:"RequestId"`
-}
-
 func (s *Server) launch(c *call) (any, error) {
 	body, err := c.readRequest()
 	if err != nil {
@@ -44,7 +41,7 @@ func (s *Server) launch(c *call) (any, error) {
 	if err := s.cfg.Requests.Launch(context.WithoutCancel(c.Context()), c.who.Principal, body.RequestID); err != nil {
 		return nil, requestProblem(body.RequestID, err)
 	}
-	return requestDone{body.RequestID}, nil
+	return view.RequestMoved{RequestID: body.RequestID}, nil
 }
 
 func (s *Server) refuse(c *call) (any, error) {
@@ -58,7 +55,7 @@ func (s *Server) refuse(c *call) (any, error) {
 	if err := s.cfg.Requests.Refuse(c.who.Principal, body.RequestID, wire.Printable(body.Message)); err != nil {
 		return nil, requestProblem(body.RequestID, err)
 	}
-	return requestDone{body.RequestID}, nil
+	return view.RequestMoved{RequestID: body.RequestID}, nil
 }
 
 // readRequest reads the body and holds it against the request that the run was

@@ -3,40 +3,29 @@ package api
 import (
 	"net/http"
 	"strings"
-	"time"
-)
 
-// Plugin is one plugin as the API shows it.
-type Plugin struct {
-	ID     string `json:"id"`
-	Name   string `json:"name"`
-	Status string `json:"status"`
-	// ProcessID is 0 while the plugin does not run.
-	ProcessID     int       `json:"processId"`
-	LastStartTime time.Time `json:"lastStartTime,omitzero"`
-	// Detail says why a plugin does not run; empty if there is nothing to say.
-	Detail string `json:"detail,omitempty"`
-}
+	"kpm/core/view"
+)
 
 // Plugins knows the plugins.
 type Plugins interface {
 	// List returns every registered plugin, broken ones too, by id.
-	List() []Plugin
+	List() []view.Plugin
 }
 
 func (s *Server) listPlugins(*call) (any, error) {
-	return append([]Plugin{}, s.cfg.Plugins.List()...), nil // never null
+	return append([]view.Plugin{}, s.cfg.Plugins.List()...), nil // never null
 }
 
 // Settings knows the settings of plugins.
 type Settings interface {
-	// Effective returns the merged settings of a plugin, or of the service
-	// under the name KeeperPrivilegeManager; false if there is no such plugin.
-	Effective(plugin string) (map[string]string, bool)
+	// All returns the effective settings of a plugin, or of the service under
+	// the name KeeperPrivilegeManager; false if there is no such plugin.
+	All(plugin string) (map[string]string, bool)
 }
 
 func (s *Server) effective(c *call) (map[string]string, error) {
-	settings, ok := s.cfg.Settings.Effective(c.values["plugin"])
+	settings, ok := s.cfg.Settings.All(c.values["plugin"])
 	if !ok {
 		return nil, problem(http.StatusNotFound, codeUnknownPlugin, "there is no plugin %q", c.values["plugin"])
 	}

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"time"
+
+	"kpm/core/view"
 )
 
 // openAPI is the whole API as one OpenAPI 3.1 document (decision 15).
@@ -11,39 +13,16 @@ import (
 //go:embed openapi.json
 var openAPI []byte
 
-type health struct {
-	Status    string `json:"status"`
-	Timestamp string `json:"timestamp"`
-	Version   string `json:"version"`
-}
-
 func (s *Server) health(*call) (any, error) {
-	return health{Status: "healthy", Timestamp: time.Now().UTC().Format(time.RFC3339), Version: s.cfg.Version}, nil
-}
-
-type root struct {
-	Service string `json:"service"`
-	Status  string `json:"status"`
-	Version string `json:"version"`
+	return view.Health{Status: "healthy", Timestamp: time.Now().UTC().Format(time.RFC3339), Version: s.cfg.Version}, nil
 }
 
 func (s *Server) root(*call) (any, error) {
-	return root{Service: "KeeperPrivilegeManager", Status: "running", Version: s.cfg.Version}, nil
-}
-
-type status struct {
-	Status  string    `json:"status"`
-	Plugins int       `json:"plugins"`
-	Jobs    jobCounts `json:"jobs"`
-}
-
-type jobCounts struct {
-	Total   int `json:"total"`
-	Enabled int `json:"enabled"`
+	return view.Service{Service: "KeeperPrivilegeManager", Status: "running", Version: s.cfg.Version}, nil
 }
 
 func (s *Server) status(*call) (any, error) {
-	answer := status{Status: "running", Plugins: len(s.cfg.Plugins.List())}
+	answer := view.SystemStatus{Status: "running", Plugins: len(s.cfg.Plugins.List())}
 	for _, job := range s.cfg.Jobs.List() {
 		answer.Jobs.Total++
 		if job.Enabled {

@@ -13,6 +13,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -81,9 +82,9 @@ type Service struct {
 	external http.RoundTripper
 	programs chan struct{} // one element per running program
 
-	jobs    map[string]*job   // by folded id
-	byEvent map[string][]*job // enabled ones, higher priority first
-	broken  map[string]Info   // by folded id
+	jobs    map[string]*job     // by folded id
+	byEvent map[string][]*job   // enabled ones, higher priority first
+	broken  map[string]view.Job // by folded id
 
 	ctx    context.Context // of every run
 	cancel context.CancelFunc

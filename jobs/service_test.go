@@ -172,7 +172,11 @@ func TestListSaysWhatEachJobIs(t *testing.T) {
 	})
 	var got []string
 	for _, i := range h.List() {
-		got = append(got, fmt.Sprintf("%s %q %v %v %v %v %s", i.ID, i.Name, i.Enabled, i.AllowPluginTrigger, i.OwnEventsOnly, i.Events, i.Detail))
+		var events []string
+		if j := h.jobs[strings.ToLower(i.ID)]; j != nil {
+			events = j.events
+		}
+		got = append(got, fmt.Sprintf("%s %q %v %v %v %v %s", i.ID, i.Name, i.Enabled, i.AllowPluginTrigger, i.OwnEventsOnly, events, i.Detail))
 	}
 	want := []string{
 		`KeeperPolicy "KeeperPolicy" false false false [] ` + h.cfg.Layout.Jobs() + `/KeeperPolicy.json: id is "KeeperPolicy", expected a name that no plugin has`,

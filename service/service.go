@@ -236,7 +236,7 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Vouched: newVouched(s.host.Programs, s.signatures),
 		},
 		Peers: s.host.Peers, Identify: s.registry, Self: s.host.Tree.Self(),
-		Plugins: pluginList{s}, Jobs: jobList{s}, Settings: effective{s},
+		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective,
 		Requests: s.launcher, Elevator: s.launcher, Signals: s.host.Signals,
 		Limits: api.Limits{CallersPerUser: s.app.Requests.MaxOpenPerUser},
 		Log:    s.log.With("room", "api"),

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/core/view"
 	"kpm/core/wire"
 )
 
@@ -29,18 +30,6 @@ func apiCommands(e *endpoint) []*cobra.Command {
 			listJobsCommand(e), runJobCommand(e), triggerJobCommand(e)),
 		group(&cobra.Command{Use: "settings", Short: "Show settings of plugins"}, getSettingsCommand(e)),
 	}
-}
-
-// plugin and job are rows of the API's lists.
-type plugin struct {
-	ID, Name, Status, Detail string
-	ProcessID                int
-	LastStartTime            time.Time
-}
-
-type job struct {
-	ID, Name, Detail                           string
-	Enabled, AllowPluginTrigger, OwnEventsOnly bool
 }
 
 func statusCommand(e *endpoint) *cobra.Command {
@@ -74,39 +63,38 @@ does not answer or that a plugin has failed.`,
 
 // status is what `status` prints.
 type status struct {
-	Status  string `json:"status"`
-	Detail  string `json:"detail,omitempty"`
-	Version string `json:"version,omitempty"`
-	Plugins int    `json:"plugins"`
-	Jobs    struct {
-		Total   int `json:"total"`
-		Enabled int `json:"enabled"`
-	} `json:"jobs"`
+	Status  string         `json:"status"`
+	Detail  string         `json:"detail,omitempty"`
+	Version string         `json:"version,omitempty"`
+	Plugins int            `json:"plugins"`
+	Jobs    view.JobCounts `json:"jobs"`
 	// Ailing are plugins that do not run as they should.
 	Ailing []string `json:"ailing,omitempty"`
 }
 
 func (e *endpoint) status(ctx context.Context) (status, error) {
-	var answer status
-	err := e.get(ctx, "/", &answer)
+	var service view.Service
+	err := e.get(ctx, "/", &service)
 	if errors.Is(err, errNotRunning) {
 		return status{Status: "not running", Detail: err.Error()}, nil
 	}
+	var counts view.SystemStatus
 	if err == nil {
-		err = e.get(ctx, "/api/system/status", &answer)
+		err = e.get(ctx, "/api/system/status", &counts)
 	}
 	if err != nil {
-		return answer, err
+		return status{}, err
 	}
-	var plugins []plugin
+	answer := status{Status: counts.Status, Version: service.Version, Plugins: counts.Plugins, Jobs: counts.Jobs}
+	var plugins []view.Plugin
 	err = e.get(ctx, "/api/plugins", &plugins)
 	var r *refusal
 	if errors.As(err, &r) && r.Code == "tier-too-low" {
 		return answer, nil // counts are all that others are told
 	}
 	for _, p := range plugins {
-		if p.Status == "Failed" || p.Status == "Unhealthy" {
-			answer.Ailing = append(answer.Ailing, strings.TrimSuffix(p.ID+" is "+p.Status+": "+p.Detail, ": "))
+		if p.Status == view.Failed || p.Status == view.Unhealthy {
+			answer.Ailing = append(answer.Ailing, strings.TrimSuffix(p.ID+" is "+string(p.Status)+": "+p.Detail, ": "))
 		}
 	}
 	return answer, err
@@ -131,7 +119,7 @@ func (s status) print(w io.Writer, asJSON bool) error {
 }
 
 func listPluginsCommand(e *endpoint) *cobra.Command {
-	return listCommand(e, "plugins", "/api/plugins", "ID\tSTATUS\tPROCESS\tSTARTED\tDETAIL", func(p plugin) []string {
+	return listCommand(e, "plugins", "/api/plugins", "ID\tSTATUS\tPROCESS\tSTARTED\tDETAIL", func(p view.Plugin) []string {
 		process, started := "", ""
 		if p.ProcessID != 0 {
 			process = strconv.Itoa(p.ProcessID)
@@ -139,12 +127,12 @@ func listPluginsCommand(e *endpoint) *cobra.Command {
 		if !p.LastStartTime.IsZero() {
 			started = p.LastStartTime.Local().Format(time.DateTime)
 		}
-		return []string{p.ID, p.Status, process, started, p.Detail}
+		return []string{p.ID, string(p.Status), process, started, p.Detail}
 	})
 }
 
 func listJobsCommand(e *endpoint) *cobra.Command {
-	return listCommand(e, "jobs", "/api/Jobs", "ID\tENABLED\tSTARTED BY\tNAME\tDETAIL", func(j job) []string {
+	return listCommand(e, "jobs", "/api/Jobs", "ID\tENABLED\tSTARTED BY\tNAME\tDETAIL", func(j view.Job) []string {
 		by := "administrators"
 		switch {
 		case j.OwnEventsOnly:
