@@ -1,0 +1,34 @@
+package api
+
+import (
+	"net"
+	"sync"
+
+	"kpm/core"
+)
+
+// conn is an accepted connection and who the kernel said holds its other end
+// when it was accepted. Asking once, and as early as possible, is the safe
+// order: whoever holds the socket later cannot raise what was found
+// (decision 11).
+type conn struct {
+	net.Conn
+	entry *entry
+	// peer has no processes, and so is Public, if it could not be established.
+	peer core.Peer
+	// signed and unsigned are what Server.atAccept said.
+	signed   bool
+	unsigned string
+	// principal is who an entry.bound connection was made for.
+	principal core.Principal
+
+	release func()
+	once    sync.Once
+}
+
+// Close gives the connection's place back.
+func (c *conn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(c.release)
+	return err
+}
