@@ -226,6 +226,12 @@ func newCertificate(t testing.TB) (secure *tls.Config, ca []byte) {
 
 func newPlace(t testing.TB, change ...func(*api.Config)) *place {
 	t.Helper()
+	return newPlaceOf(t, api.New, change...)
+}
+
+// newPlaceOf has a server that create makes.
+func newPlaceOf(t testing.TB, create func(api.Config) (*api.Server, error), change ...func(*api.Config)) *place {
+	t.Helper()
 	w := newWorld()
 	w.connectAs(root)
 	secure, ca := newCertificate(t)
@@ -233,7 +239,7 @@ func newPlace(t testing.TB, change ...func(*api.Config)) *place {
 	for _, f := range change {
 		f(&cfg)
 	}
-	server, err := api.New(cfg)
+	server, err := create(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

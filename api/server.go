@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -17,11 +18,12 @@ import (
 
 // Server is the API on all its listeners, and the local door.
 type Server struct {
-	cfg     Config
-	routes  []route
-	limiter *limiter
-	places  *places
-	bound   *boundListener
+	cfg        Config
+	operations []operation
+	document   json.RawMessage // openapi.json
+	limiter    *limiter
+	places     *places
+	bound      *boundListener
 
 	plain, full *http.Server
 	httpsPort   atomic.Int32
@@ -35,18 +37,30 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
+	return newServer(cfg, operations(cfg))
+}
+
+// newServer serves groups.
+func newServer(cfg Config, groups []group) (*Server, error) {
+	document, err := openAPI(groups)
+	if err != nil {
+		return nil, fmt.Errorf("api: openapi.json: %w", err)
+	}
 	cfg.Limits = cfg.Limits.withDefaults()
 	s := &Server{
-		cfg:     cfg,
-		routes:  routes(),
-		limiter: newLimiter(cfg.Limits.RequestsPerSecond, cfg.Limits.Burst),
-		places:  newPlaces(cfg.Limits.Connections, cfg.Limits.ConnectionsPerUser),
-		bound:   newBoundListener(),
+		cfg:      cfg,
+		document: document,
+		limiter:  newLimiter(cfg.Limits.RequestsPerSecond, cfg.Limits.Burst),
+		places:   newPlaces(cfg.Limits.Connections, cfg.Limits.ConnectionsPerUser),
+		bound:    newBoundListener(),
 		door: local.New(local.Config{
 			Elevator: cfg.Elevator, Signals: cfg.Signals,
 			Places:  newPlaces(cfg.Limits.Callers, cfg.Limits.CallersPerUser),
 			Request: cfg.Limits.Request, Write: cfg.Limits.Write, Log: cfg.Log,
 		}),
+	}
+	for _, g := range groups {
+		s.operations = append(s.operations, g.operations...)
 	}
 	s.plain = s.newHTTP(s.servePlain)
 	s.full = s.newHTTP(s.serveFull)

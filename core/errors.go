@@ -51,8 +51,25 @@ func (e *kindError) Error() string { return e.text }
 // ErrorKind implements what KindOf looks for.
 func (e *kindError) ErrorKind() ErrorKind { return e.kind }
 
+// reclassified gives an error another kind.
+type reclassified struct {
+	error
+	kind ErrorKind
+}
+
+// WithKind returns err with its text, and everything that errors.Is finds in
+// it, as one of kind. A room does this to what failed deep inside of it: a file
+// that it could not find there is not what its caller asked for.
+func WithKind(kind ErrorKind, err error) error { return &reclassified{err, kind} }
+
+// Unwrap returns the error as it was.
+func (e *reclassified) Unwrap() error { return e.error }
+
+// ErrorKind implements what KindOf looks for.
+func (e *reclassified) ErrorKind() ErrorKind { return e.kind }
+
 // KindOf returns the kind of the first error in err's tree that has one: those
-// of NewError, and types with a method ErrorKind. errors.ErrUnsupported is
+// of NewError and WithKind, and types with a method ErrorKind. errors.ErrUnsupported is
 // Unsupported; everything else, and nil, is Internal. A missing file is
 // Internal too: what the service cannot find on its disk is not what a caller
 // named.

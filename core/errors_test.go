@@ -30,6 +30,8 @@ func TestKindsAreFoundThroughWrapping(t *testing.T) {
 		{fmt.Errorf("%w: %w", sentinel, core.ErrNoAccount), core.Conflict},
 		{fmt.Errorf("body: %w", typed{7}), core.TooLarge},
 		{fmt.Errorf("terminal: %w", errors.ErrUnsupported), core.Unsupported},
+		{fmt.Errorf("launch: %w", core.WithKind(core.Internal, fmt.Errorf("account: %w", core.ErrNoAccount))), core.Internal},
+		{core.WithKind(core.Invalid, errors.New("no such day")), core.Invalid},
 		{core.ErrNotProtected, core.NotPermitted},
 		{core.ErrNotRegular, core.Invalid},
 		{core.ErrNoAccount, core.NotFound},
@@ -44,6 +46,9 @@ func TestSentinelsAreThemselves(t *testing.T) {
 	one, two := core.NewError(core.NotFound, "no such thing"), core.NewError(core.NotFound, "no such thing")
 	if errors.Is(one, two) {
 		t.Error("two errors of one text are one")
+	}
+	if other := core.WithKind(core.Internal, one); !errors.Is(other, one) || other.Error() != one.Error() {
+		t.Errorf("%v of another kind is another error", one)
 	}
 	if wrapped := fmt.Errorf("find: %w", one); !errors.Is(wrapped, one) || wrapped.Error() != "find: no such thing" {
 		t.Errorf("%v is not what it wraps", wrapped)

@@ -18,7 +18,7 @@ type vouched struct {
 	signatures core.Signatures // nil: nobody is trusted
 }
 
-var _ api.Vouched = vouched{}
+var _ api.SignedPrograms = vouched{}
 
 // newVouched returns what asks signatures about the programs of processes.
 func newVouched(programs port.Programs, signatures core.Signatures) vouched {
@@ -32,7 +32,7 @@ func newVouched(programs port.Programs, signatures core.Signatures) vouched {
 // worth.
 func (v vouched) Trusted(ctx context.Context, process core.ProcessID) (bool, string) {
 	if v.signatures == nil {
-		return false, "nothing here judges signatures"
+		return false, "this machine verifies no signatures"
 	}
 	program, err := v.programs.Program(process)
 	if err != nil {
