@@ -132,6 +132,18 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// The API answers errors of Run by their kind.
+func TestErrorsOfRunHaveTheirKind(t *testing.T) {
+	for err, want := range map[error]core.ErrorKind{
+		ErrUnknown: core.NotFound, ErrParameters: core.Invalid, ErrOwnEvents: core.NotPermitted,
+		ErrDisabled: core.Conflict, ErrBusy: core.Conflict, ErrClosed: core.Conflict,
+	} {
+		if got := core.KindOf(fmt.Errorf("job j: %w", err)); got != want {
+			t.Errorf("%v is %s, want %s", err, got, want)
+		}
+	}
+}
+
 func TestAnEventWithoutWhatTheJobRequiresEndsTheRun(t *testing.T) {
 	h := newHarness(t, map[string]string{"j": jobJSON("j", step("a", "echo"), onLaunch, `"parameters": [{"name": "FilePath", "type": "string", "required": true}]`)})
 	h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R1"}))
