@@ -43,7 +43,7 @@ func (boundAddr) String() string  { return "bound" }
 
 func (l *boundListener) dial(p core.Principal, e *entry) (net.Conn, error) {
 	near, far := net.Pipe()
-	c := &conn{Conn: far, entry: e, principal: p, release: func() {}}
+	c := &conn{Conn: far, entry: e, principal: p}
 	select {
 	case l.ready <- c:
 		return near, nil

@@ -8,7 +8,6 @@ import (
 
 	"kpm/api/local"
 	"kpm/core"
-	"kpm/core/port"
 )
 
 // Config is what a Server needs; every field without a stated default is
@@ -18,7 +17,7 @@ type Config struct {
 	Version string
 	// TLS holds the certificate of ServeTLS.
 	TLS      *tls.Config
-	Peers    port.Peers
+	Peers    Peers
 	Identify Identifier
 	// Administrators says what being root is not enough for.
 	Administrators Administrators
@@ -29,12 +28,8 @@ type Config struct {
 	Settings Settings
 	Requests Requests
 	Elevator local.Elevator
-	// Signals are the numbers of the signals that a caller of the local door
-	// may forward to its command: HUP, INT, QUIT, TERM, USR1, USR2, ALRM, CONT and
-	// WINCH, as this platform numbers them.
-	Signals []int
-	Limits  Limits
-	Log     *slog.Logger
+	Limits   Limits
+	Log      *slog.Logger
 }
 
 func (c Config) complete() error {

@@ -2,9 +2,9 @@ package api
 
 import (
 	"net"
-	"sync"
 
 	"kpm/core"
+	"kpm/core/fair"
 )
 
 // conn is an accepted connection and who the kernel said holds its other end
@@ -22,13 +22,12 @@ type conn struct {
 	// principal is who an entry.bound connection was made for.
 	principal core.Principal
 
-	release func()
-	once    sync.Once
+	place *fair.Slot[core.UserID] // nil for an entry.bound connection
 }
 
 // Close gives the connection's place back.
 func (c *conn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(c.release)
+	c.place.Release()
 	return err
 }

@@ -22,6 +22,7 @@ import (
 
 	"kpm/api"
 	"kpm/core"
+	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/launcher"
 	"kpm/launcher/request"
@@ -149,9 +150,9 @@ func (w *world) Refuse(from core.Principal, id core.RequestID, message string) e
 }
 
 // elevator is a function as an api.Elevator.
-type elevator func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result
+type elevator func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result
 
-func (e elevator) Elevate(ctx context.Context, k launcher.Knock, c launcher.Caller, signals <-chan int) launcher.Result {
+func (e elevator) Elevate(ctx context.Context, k launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
 	return e(ctx, k, c, signals)
 }
 
@@ -201,12 +202,11 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
 		Peers: w, Identify: w.registry, Self: self, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
-		Elevator: elevator(func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
+		Elevator: elevator(func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
 			return launcher.Result{}
 		}),
-		Signals: []int{1, 2, 15},
-		Limits:  api.Limits{RequestsPerSecond: 1e9, Burst: 1e9}, // tests ask fast
-		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Limits: api.Limits{RequestsPerSecond: 1e9, Burst: 1e9}, // tests ask fast
+		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 }
 

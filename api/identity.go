@@ -10,6 +10,11 @@ import (
 	"kpm/core"
 )
 
+// Peers names the other end of a connection (port.Peers).
+type Peers interface {
+	Peer(conn net.Conn) (core.Peer, error)
+}
+
 // Identifier says which principal a peer is. launcher.Registry is one.
 type Identifier interface {
 	// Identify returns the principal and the root process of its launch

@@ -8,7 +8,7 @@ import (
 
 	"kpm/api/accept"
 	"kpm/core"
-	"kpm/core/port"
+	"kpm/core/fair"
 )
 
 // judge says whether a peer runs signed programs only, and if not, why.
@@ -20,9 +20,9 @@ type judge func(context.Context, core.Peer, *entry) (signed bool, reason string)
 type identifyingListener struct {
 	net.Listener
 	entry  *entry
-	peers  port.Peers
+	peers  Peers
 	judge  judge
-	places *places
+	places *fair.Slots[core.UserID]
 	log    *slog.Logger
 
 	ready chan net.Conn
@@ -31,7 +31,7 @@ type identifyingListener struct {
 	loops sync.WaitGroup
 }
 
-func newIdentifyingListener(ln net.Listener, e *entry, peers port.Peers, j judge, p *places, log *slog.Logger) *identifyingListener {
+func newIdentifyingListener(ln net.Listener, e *entry, peers Peers, j judge, p *fair.Slots[core.UserID], log *slog.Logger) *identifyingListener {
 	l := &identifyingListener{Listener: ln, entry: e, peers: peers, judge: j, places: p, log: log,
 		ready: make(chan net.Conn)}
 	l.ctx, l.close = context.WithCancel(context.Background())
@@ -63,25 +63,23 @@ func (l *identifyingListener) Close() error {
 
 // admit gives a connection a place, and lets it be identified.
 func (l *identifyingListener) admit(raw net.Conn) {
-	if !l.places.Enter() {
+	place, err := l.places.Enter()
+	if err != nil {
 		raw.Close()
 		return
 	}
-	l.loops.Go(func() { l.identify(raw) })
+	l.loops.Go(func() { l.identify(raw, place) })
 }
 
 // identify finds out who connected and passes the connection on.
-func (l *identifyingListener) identify(raw net.Conn) {
+func (l *identifyingListener) identify(raw net.Conn, place *fair.Slot[core.UserID]) {
 	peer, err := l.peers.Peer(raw)
 	if err != nil {
 		l.log.Debug("peer unknown", "address", l.Listener.Addr(), "error", err)
 		peer = core.Peer{}
 	}
-	claimed := peer.Administrator || l.places.Claim(peer.User)
-	user, counted := peer.User, claimed && !peer.Administrator
-	c := &conn{Conn: raw, entry: l.entry, peer: peer,
-		release: func() { l.places.Leave(user, counted) }}
-	if !claimed {
+	c := &conn{Conn: raw, entry: l.entry, peer: peer, place: place}
+	if !peer.Administrator && place.Claim(peer.User) != nil {
 		c.Close()
 		return
 	}

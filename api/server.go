@@ -13,6 +13,7 @@ import (
 
 	"kpm/api/local"
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
 )
 
@@ -21,8 +22,8 @@ type Server struct {
 	cfg        Config
 	operations []operation
 	document   json.RawMessage // openapi.json
-	limiter    *limiter
-	places     *places
+	rate       *fair.Rate[core.UserID]
+	places     *fair.Slots[core.UserID]
 	bound      *boundListener
 
 	plain, full *http.Server
@@ -50,13 +51,13 @@ func newServer(cfg Config, groups []group) (*Server, error) {
 	s := &Server{
 		cfg:      cfg,
 		document: document,
-		limiter:  newLimiter(cfg.Limits.RequestsPerSecond, cfg.Limits.Burst),
-		places:   newPlaces(cfg.Limits.Connections, cfg.Limits.ConnectionsPerUser),
+		rate:     fair.NewRate[core.UserID](cfg.Limits.RequestsPerSecond, int(cfg.Limits.Burst)),
+		places:   fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.ConnectionsPerUser), All: int64(cfg.Limits.Connections)}),
 		bound:    newBoundListener(),
 		door: local.New(local.Config{
-			Elevator: cfg.Elevator, Signals: cfg.Signals,
-			Places:  newPlaces(cfg.Limits.Callers, cfg.Limits.CallersPerUser),
-			Request: cfg.Limits.Request, Write: cfg.Limits.Write, Log: cfg.Log,
+			Elevator: cfg.Elevator,
+			Places:   fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.CallersPerUser), All: int64(cfg.Limits.Callers)}),
+			Request:  cfg.Limits.Request, Write: cfg.Limits.Write, Log: cfg.Log,
 		}),
 	}
 	for _, g := range groups {

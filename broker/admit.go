@@ -45,7 +45,7 @@ func (b *Broker) connect(c *conn, client *mqtt.Client, pk packets.Packet) (packe
 	c.client = client
 	if refused := b.admit(c, &pk); refused != nil {
 		b.stats.refusedConnections.Add(1)
-		b.logStranger("connection refused", "principal", c.principal.String(), "user", string(c.peer.User),
+		b.logStranger(c.peer.User, "connection refused", "principal", c.principal.String(),
 			"client", brief(pk.Connect.ClientIdentifier), "reason", refused.reason)
 		connack := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Connack}, ReasonCode: refused.code.v3}
 		if pk.ProtocolVersion == 5 {

@@ -14,7 +14,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"kpm/core"
-	"kpm/core/port"
+	"kpm/core/fair"
 )
 
 // Errors of the service's own end of the bus.
@@ -27,6 +27,11 @@ var (
 	// ErrClosed means that the broker has been closed.
 	ErrClosed = errors.New("the broker is closed")
 )
+
+// Peers names the other end of a connection (port.Peers).
+type Peers interface {
+	Peer(conn net.Conn) (core.Peer, error)
+}
 
 // Registry knows every process that the service launched.
 type Registry interface {
@@ -57,7 +62,7 @@ type Requests interface {
 // callbacks and Log may be nil; the rest is required.
 type Config struct {
 	TLS      *tls.Config
-	Peers    port.Peers
+	Peers    Peers
 	Registry Registry
 	Topics   Topics
 	Requests Requests
@@ -95,15 +100,17 @@ type Broker struct {
 	done      chan struct{} // closed by Close
 	listeners []net.Listener
 	conns     map[*conn]struct{}
-	waiting   map[core.UserID]int // connections before CONNECT
-	ids       map[string]*conn    // live client ids
-	owned     map[core.Principal]int
+	ids       map[string]*conn // live client ids
 	wg        sync.WaitGroup
+
+	waiting *fair.Slots[core.UserID]    // connections before CONNECT
+	owned   *fair.Slots[core.Principal] // connections with a client id
 
 	presence sync.Mutex // held while arrivals and departures are reported
 	present  map[group]int
 
-	strangers limiter // logs about connections that were not admitted
+	refusals  *logLimit[core.Principal] // of admitted connections
+	strangers *logLimit[core.UserID]    // of the others
 }
 
 // group is what OnConnected and OnDisconnected speak of.
@@ -126,10 +133,12 @@ func New(cfg Config) (*Broker, error) {
 		otherReplies:   newPermits(),
 		done:           make(chan struct{}),
 		conns:          map[*conn]struct{}{},
-		waiting:        map[core.UserID]int{},
 		ids:            map[string]*conn{},
-		owned:          map[core.Principal]int{},
+		waiting:        fair.NewSlots[core.UserID](fair.Bounds{Each: maxWaitingPerUser, All: maxConnections}),
+		owned:          fair.NewSlots[core.Principal](fair.Bounds{Each: maxPerPrincipal, All: maxConnections}),
 		present:        map[group]int{},
+		refusals:       newLogLimit[core.Principal](),
+		strangers:      newLogLimit[core.UserID](),
 	}
 	b.local.Store(&[]*subscription{})
 	b.server = mqtt.New(&mqtt.Options{

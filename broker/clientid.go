@@ -7,8 +7,8 @@ import (
 	"kpm/core"
 )
 
-// clientIDFormat is the form of p's client ids (seed 001, "MQTT Client ID
-// Format"), for people.
+// clientIDFormat is the form of p's client ids (docs/architecture-published.md,
+// "MQTT Client ID Format for Plugins"), for people.
 func clientIDFormat(p core.Principal) string {
 	switch {
 	case p.Kind == core.JobRun:

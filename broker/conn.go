@@ -12,6 +12,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"kpm/core"
+	"kpm/core/fair"
 )
 
 // conn is one connection, as mochi sees it and with everything that this
@@ -26,13 +27,14 @@ type conn struct {
 
 	peer    core.Peer
 	peerErr error
-	waiting bool // counted in Broker.waiting; under Broker.mu
+	waiting *fair.Slot[core.UserID] // until the client id is reserved
 
 	// Set once, before the client id is reserved, and constant from then on.
 	speaker
 	root    core.ProcessID
 	id      string
-	version byte // 4 or 5
+	owned   *fair.Slot[core.Principal] // with the client id, under Broker.mu
+	version byte                       // 4 or 5
 	client  *mqtt.Client
 	out     *outbox
 	will    *publication
@@ -41,8 +43,6 @@ type conn struct {
 	admitted bool
 	arrived  bool
 	pending  *publication // the permitted publish that mochi is looking at
-
-	refusals limiter
 }
 
 func newConn(socket net.Conn, config *tls.Config) *conn {

@@ -20,7 +20,7 @@ func (b *Broker) accept(ln net.Listener, config *tls.Config) {
 		}
 		if err != nil {
 			b.stats.acceptErrors.Add(1)
-			b.logStranger("broker cannot accept", "error", err)
+			b.logStranger("", "broker cannot accept", "error", err)
 			select {
 			case <-time.After(pause):
 			case <-b.done:
@@ -33,7 +33,7 @@ func (b *Broker) accept(ln net.Listener, config *tls.Config) {
 		c := newConn(socket, config)
 		if !b.track(c) {
 			b.stats.refusedConnections.Add(1)
-			b.logStranger("broker is full", "connections", maxConnections)
+			b.logStranger("", "broker is full", "connections", maxConnections)
 			c.cut()
 			continue
 		}
@@ -92,27 +92,15 @@ func (b *Broker) establish(c *conn) (err error) {
 		}
 	}()
 	c.peer, c.peerErr = b.cfg.Peers.Peer(c.socket)
-	if !b.await(c) {
+	if c.waiting, err = b.waiting.TryTake(c.peer.User, 1); err != nil {
 		b.stats.refusedConnections.Add(1)
-		b.logStranger("too many connections of one user have not sent CONNECT", "user", string(c.peer.User))
+		b.logStranger(c.peer.User, "too many connections of one user have not sent CONNECT")
 		return errors.New("broker: too many connections before CONNECT")
 	}
 	if err := c.readConnectHeader(); err != nil {
 		return fmt.Errorf("broker: before CONNECT: %w", err)
 	}
 	return b.server.EstablishConnection("kpm", c)
-}
-
-// await counts c among its user's connections that have not sent CONNECT.
-func (b *Broker) await(c *conn) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.waiting[c.peer.User] >= maxWaitingPerUser {
-		return false
-	}
-	b.waiting[c.peer.User]++
-	c.waiting = true
-	return true
 }
 
 // reserve makes c the one live connection with its client id. A connection that
@@ -147,12 +135,12 @@ func (b *Broker) tryReserve(c *conn) (other *conn, refused *refusal) {
 	}
 	// A job's tasks may run as a user and be under that user's control; they
 	// must not be able to take every connection.
-	if b.owned[c.principal] >= maxPerPrincipal {
+	owned, err := b.owned.TryTake(c.principal, 1)
+	if err != nil {
 		return nil, refuse(codeQuota, "%s has %d connections", c.principal, maxPerPrincipal)
 	}
-	b.ids[c.id] = c
-	b.owned[c.principal]++
-	b.stopWaiting(c)
+	b.ids[c.id], c.owned = c, owned
+	c.waiting.Release()
 	return nil, nil
 }
 
@@ -160,19 +148,12 @@ func (b *Broker) untrack(c *conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c)
-	b.stopWaiting(c)
+	c.waiting.Release()
 	if b.ids[c.id] == c {
 		delete(b.ids, c.id)
-		decrement(b.owned, c.principal)
+		c.owned.Release()
 	}
 	close(c.gone)
-}
-
-func (b *Broker) stopWaiting(c *conn) {
-	if c.waiting {
-		c.waiting = false
-		decrement(b.waiting, c.peer.User)
-	}
 }
 
 // arrive and leave report the first and the last connection of a launch group.
@@ -190,15 +171,11 @@ func (b *Broker) leave(c *conn) {
 	b.presence.Lock()
 	defer b.presence.Unlock()
 	g := group{c.principal, c.root}
-	if decrement(b.present, g); b.present[g] == 0 && b.cfg.OnDisconnected != nil {
-		b.cfg.OnDisconnected(g.principal, g.root)
+	if b.present[g]--; b.present[g] > 0 {
+		return
 	}
-}
-
-// decrement counts down and forgets what has reached zero, so that the maps do
-// not grow with every principal that ever was.
-func decrement[K comparable](counts map[K]int, key K) {
-	if counts[key]--; counts[key] <= 0 {
-		delete(counts, key)
+	delete(b.present, g) // the map does not grow with every group that ever was
+	if b.cfg.OnDisconnected != nil {
+		b.cfg.OnDisconnected(g.principal, g.root)
 	}
 }

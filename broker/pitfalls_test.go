@@ -392,6 +392,44 @@ func TestASecondConnectIsFatal(t *testing.T) {
 	}
 }
 
+// Attack: a client fills the disk by being refused, and reconnects whenever its
+// refusals are no longer logged.
+func TestReconnectingLogsNoMore(t *testing.T) {
+	var log records
+	bubble(t, func(t *testing.T, _ *bus, ln *pipes) {
+		for range 3 {
+			r := newRaw(t, ln.connect(bridge, nil), 4)
+			r.connect(connecting{id: bridge.id()})
+			for range 2 * logPerWindow {
+				r.publish("Nosy/x", 1, 1, []byte("x"))
+				r.expect("PUBACK", 0x40)
+			}
+			r.Close()
+		}
+		if got := strings.Count(log.String(), "publish refused"); got != logPerWindow {
+			t.Errorf("%d records", got)
+		}
+	}, logTo(&log))
+}
+
+// Attack: somebody is refused again and again, so that nothing is logged when
+// another is.
+func TestNobodysRefusalsHideAnothers(t *testing.T) {
+	l := newLogLimit[core.UserID]()
+	written := 0
+	for range 10 * logPerWindow {
+		if ok, _ := l.allow("1000"); ok {
+			written++
+		}
+	}
+	if written != logPerWindow {
+		t.Errorf("%d records about one", written)
+	}
+	if ok, suppressed := l.allow("1001"); !ok || suppressed != 9*logPerWindow {
+		t.Errorf("about another: %v, %d suppressed", ok, suppressed)
+	}
+}
+
 // Refusals are logged, so many and no more; each is counted.
 func TestRefusalsAreLoggedWithinReason(t *testing.T) {
 	var log records

@@ -1,9 +1,11 @@
 package broker
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"kpm/core"
+	"kpm/core/fair"
 )
 
 // Stats is a snapshot of what the broker has seen since New.
@@ -49,48 +51,46 @@ func (b *Broker) Stats() Stats {
 	}
 }
 
-// A limiter lets logPerWindow records through per logWindow, so that nobody
-// fills the disk by being refused. Every refusal is counted all the same.
-type limiter struct {
-	mu         sync.Mutex
-	since      time.Time
-	n          int
-	suppressed int
-}
-
 const (
 	logPerWindow = 10
 	logWindow    = 10 * time.Second
 )
 
-// allow reports whether one more record may be written, and how many were not
-// since the last one that was.
-func (l *limiter) allow() (ok bool, suppressed int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now := time.Now(); l.n == 0 || now.Sub(l.since) >= logWindow {
-		l.since, l.n = now, 0
-	}
-	if l.n >= logPerWindow {
-		l.suppressed++
+// logLimit lets logPerWindow records about each K through, and as many again
+// per logWindow, so that nobody fills the disk by being refused, reconnecting
+// or not, and nobody's refusals keep another's out of the log. Every refusal is
+// counted all the same.
+type logLimit[K comparable] struct {
+	rate       *fair.Rate[K]
+	suppressed atomic.Int64
+}
+
+func newLogLimit[K comparable]() *logLimit[K] {
+	return &logLimit[K]{rate: fair.NewRate[K](logPerWindow/logWindow.Seconds(), logPerWindow)}
+}
+
+// allow reports whether one more record about who may be written, and how many,
+// about whomever, were not since the last one that was.
+func (l *logLimit[K]) allow(who K) (ok bool, suppressed int64) {
+	if l.rate.Take(who, 1) > 0 {
+		l.suppressed.Add(1)
 		return false, 0
 	}
-	l.n++
-	suppressed, l.suppressed = l.suppressed, 0
-	return true, suppressed
+	return true, l.suppressed.Swap(0)
 }
 
 // logRefusal records that an admitted connection was refused something.
 func (b *Broker) logRefusal(c *conn, what, topic string, reason error) {
-	if ok, suppressed := c.refusals.allow(); ok {
+	if ok, suppressed := b.refusals.allow(c.principal); ok {
 		b.cfg.Log.Warn("broker: "+what+" refused", "principal", c.principal.String(), "client", c.id,
 			"topic", topic, "reason", reason, "suppressed", suppressed)
 	}
 }
 
-// logStranger records something about connections that were not admitted.
-func (b *Broker) logStranger(message string, args ...any) {
-	if ok, suppressed := b.strangers.allow(); ok {
-		b.cfg.Log.Warn("broker: "+message, append(args, "suppressed", suppressed)...)
+// logStranger records something about connections that were not admitted, whose
+// user may be unknown.
+func (b *Broker) logStranger(user core.UserID, message string, args ...any) {
+	if ok, suppressed := b.strangers.allow(user); ok {
+		b.cfg.Log.Warn("broker: "+message, append(args, "user", string(user), "suppressed", suppressed)...)
 	}
 }

@@ -3,7 +3,7 @@ package core
 // Outcome is what policy answers to a question.
 type Outcome string
 
-// The three outcomes (seed 000, "Event-Driven Model").
+// The three outcomes (docs/architecture-published.md, "Event-Driven Model").
 const (
 	Allow   Outcome = "ALLOW"
 	Deny    Outcome = "DENY"

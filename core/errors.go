@@ -34,6 +34,7 @@ var (
 	ErrNotRegular   = NewError(Invalid, "not a regular file")
 	ErrNoAccount    = NewError(NotFound, "no such account")
 	ErrForeign      = NewError(Invalid, "the caller lives in another namespace")
+	ErrCancelled    = NewError(NotPermitted, "cancelled") // the person who was asked declined
 )
 
 // kindError is a sentinel: like that of errors.New, it equals itself only.

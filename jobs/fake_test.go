@@ -17,6 +17,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -138,8 +139,8 @@ type fakeProcess struct {
 	kills  int
 }
 
-func (p *fakeProcess) ID() core.ProcessID { return core.ProcessID{PID: 1} }
-func (p *fakeProcess) Signal(int) error   { return nil }
+func (p *fakeProcess) ID() core.ProcessID         { return core.ProcessID{PID: 1} }
+func (p *fakeProcess) Signal(signal.Signal) error { return nil }
 func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {
 	case <-p.ended:

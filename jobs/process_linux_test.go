@@ -10,6 +10,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/signal"
 )
 
 // execStarter starts real programs, each in a process group of its own.
@@ -54,10 +55,10 @@ func (p *execProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 		return core.ExitStatus{}, ctx.Err()
 	}
 }
-func (p *execProcess) Signal(sig int) error {
-	return syscall.Kill(-p.cmd.Process.Pid, syscall.Signal(sig))
+func (p *execProcess) Signal(sig signal.Signal) error {
+	return syscall.Kill(-p.cmd.Process.Pid, map[signal.Signal]syscall.Signal{signal.Terminate: syscall.SIGTERM, signal.Kill: syscall.SIGKILL}[sig])
 }
-func (p *execProcess) Kill() error { return p.Signal(int(syscall.SIGKILL)) }
+func (p *execProcess) Kill() error { return p.Signal(signal.Kill) }
 
 func TestRealPrograms(t *testing.T) {
 	for _, tc := range []struct {

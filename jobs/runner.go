@@ -29,7 +29,7 @@ type run struct {
 	local     http.RoundTripper // made when first needed
 }
 
-// execute runs the tasks (seed 000, "Job Execution Flow").
+// execute runs the tasks (docs/architecture-published.md, "Job Execution Flow (high level)").
 func (r *run) execute(ctx context.Context) error {
 	if err := r.job.check(r.vars); err != nil {
 		return err

@@ -44,7 +44,7 @@ func (t *programTask) find(cfg *Config) (string, error) {
 	candidates := []string{t.path}
 	if t.path == "" {
 		candidates = []string{cfg.Layout.JobBin(t.command, cfg.ProgramSuffix)}
-		for _, dir := range strings.Split(settings.SecurePath, ":") {
+		for _, dir := range core.Platform(cfg.Platform).SecurePath() {
 			candidates = append(candidates, filepath.Join(dir, t.command+cfg.ProgramSuffix))
 		}
 	}

@@ -7,16 +7,12 @@ import (
 	"kpm/core/door"
 )
 
-// rootID is the account that requests without a target, plugins and job tasks
-// run as.
-const rootID core.UserID = "0"
-
-// target finds the account that a request names: "" for root, "#uid", or a
+// target finds the account that a request names: "" for the administrator, "#uid", or a
 // name. Digits without "#" are a name, as everywhere else. The uid is compared
 // as text by the platform, which refuses -1 in every spelling (CVE-2019-14287).
 func (l *Launcher) target(name string) (core.Account, error) {
 	if name == "" {
-		return l.cfg.Accounts.ByID(rootID)
+		return l.cfg.Accounts.ByID(l.cfg.Facts.Administrator)
 	}
 	var account core.Account
 	var err error

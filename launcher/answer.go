@@ -119,7 +119,7 @@ func (l *Launcher) justify(ctx context.Context, run core.Principal, id core.Requ
 	question := fmt.Sprintf("Reason for running %s as %s: ", subject.Executable.Path, subject.Target.Name)
 	reason, err := e.caller.Prompt(ctx, wire.Printable(question), l.cfg.Limits.Prompt)
 	switch {
-	case errors.Is(err, ErrCancelled):
+	case errors.Is(err, core.ErrCancelled):
 		return refused("you gave no reason")
 	case errors.Is(err, context.DeadlineExceeded):
 		late := fact(request.Timeout, "no reason was given")

@@ -2,17 +2,16 @@ package launcher
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/signal"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
 )
-
-// hangup is SIGHUP, the same number on every system that has it.
-const hangup = 1
 
 // Bounds of groups that ended commands have left behind, of one user's and of
 // all. Attack: the journal carries them from segment to segment in one record,
@@ -39,7 +38,7 @@ type exit struct {
 // attend stays with a running command to its end. If the caller goes, the
 // command is told, and ended after a grace; if the service stops for good, it
 // is left alone.
-func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals <-chan int) Result {
+func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals <-chan signal.Signal) Result {
 	begun := time.Now()
 	waitCtx, stopWaiting := context.WithCancel(context.Background())
 	exited := make(chan exit, 1)
@@ -51,11 +50,8 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 	defer waiting.Wait()
 	defer stopWaiting()
 
-	if err := e.caller.Started(p.master); err != nil {
+	if err := l.announce(e, p); err != nil {
 		l.cfg.Log.Info("caller does not hear that it runs", "request", e.id, "error", err) // ctx ends too
-	}
-	if p.master != nil {
-		p.master.Close()
 	}
 	gone, callerGone := ctx.Done(), false
 	var grace <-chan time.Time
@@ -67,7 +63,7 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 			l.signal(e, p, sig)
 		case <-gone:
 			gone, signals, callerGone = nil, nil, true
-			l.signal(e, p, hangup)
+			l.signal(e, p, signal.Hangup)
 			grace = time.After(l.cfg.Grace)
 		case <-grace:
 			l.kill(e, p)
@@ -77,8 +73,16 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 	}
 }
 
+// announce tells the caller that the command runs, and hands over its terminal.
+func (l *Launcher) announce(e *elevation, p started) error {
+	if p.terminal == nil {
+		return e.caller.Started()
+	}
+	return errors.Join(p.terminal.HandOver(e.caller.Started), p.terminal.Close())
+}
+
 // signal forwards a signal. One that comes too late is no fault.
-func (l *Launcher) signal(e *elevation, p started, sig int) {
+func (l *Launcher) signal(e *elevation, p started, sig signal.Signal) {
 	if err := p.process.Signal(sig); err != nil {
 		l.cfg.Log.Debug("signal", "request", e.id, "signal", sig, "error", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"kpm/core"
 	"kpm/launcher/journal"
+	window "kpm/vmtests/terminal"
 )
 
 // serveForever is a service that launches one command after the other, each of
@@ -258,11 +259,12 @@ func TestARealCommandIsNeverAdminAndAPluginsChildIsThePlugin(t *testing.T) {
 
 func TestARealTerminal(t *testing.T) {
 	m := startMachine(t)
-	callers, slave, err := m.host.Terminals.Open(core.Account{User: nobody}, 0, 0)
+	callers, err := window.Open(65534, 24, 80)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer callers.Close()
+	defer callers.Master.Close()
+	slave := callers.Slave
 	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", slave.Fd()))
 	if err != nil {
 		t.Fatal(err)

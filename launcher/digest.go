@@ -1,22 +1,22 @@
 package launcher
 
 import (
-	"container/list"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"kpm/core/port"
 	"os"
-	"sync"
+
+	"kpm/core/filecache"
+	"kpm/core/port"
 )
 
 // maxHash is the largest program that is hashed, in bytes.
 const maxHash = 1 << 30
 
-// maxDigests bounds the cache.
+// maxDigests is how many Protected files' contents are remembered.
 const maxDigests = 1024
 
 // errMoved means that a file changed while it was read.
@@ -28,68 +28,11 @@ type contents struct {
 	interpreter string // behind "#!", "" for a binary
 }
 
-// identity names one version of one file. The kernel moves the change time
-// with every write and chmod; nobody but root can set it back, and root's files
-// are the only ones that are remembered.
-type identity struct {
-	device, inode uint64
-	size          int64
-	change        int64 // nanoseconds
-}
-
-func identify(info port.FileInfo) identity {
-	return identity{info.Device, info.Inode, info.Size, info.Change.UnixNano()}
-}
-
-// digests remembers the contents of Protected files, the least recently used
-// forgotten first. A digest of a file that anyone else could change is never
-// asked of it (decision 26).
-type digests struct {
-	mu      sync.Mutex
-	entries map[identity]*list.Element
-	order   *list.List // of digest, most recently used first
-}
-
-type digest struct {
-	of       identity
-	contents contents
-}
-
-func newDigests() *digests {
-	return &digests{entries: map[identity]*list.Element{}, order: list.New()}
-}
-
-func (d *digests) get(of identity) (contents, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	element, ok := d.entries[of]
-	if !ok {
-		return contents{}, false
-	}
-	d.order.MoveToFront(element)
-	return element.Value.(digest).contents, true
-}
-
-func (d *digests) put(of identity, c contents) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if element, ok := d.entries[of]; ok {
-		d.order.MoveToFront(element)
-		return
-	}
-	d.entries[of] = d.order.PushFront(digest{of, c})
-	if d.order.Len() > maxDigests {
-		oldest := d.order.Back()
-		d.order.Remove(oldest)
-		delete(d.entries, oldest.Value.(digest).of)
-	}
-}
-
 // contentsOf reads, or remembers, the program behind handle, which is Protected
 // and is what info says.
 func (l *Launcher) contentsOf(ctx context.Context, handle *os.File, info port.FileInfo) (contents, error) {
-	of := identify(info)
-	if c, ok := l.digests.get(of); ok {
+	of := filecache.Identify(info, 0)
+	if c, ok := l.digests.Get(of, nil); ok {
 		return c, nil
 	}
 	file, err := l.cfg.Files.Open(handle)
@@ -111,10 +54,10 @@ func (l *Launcher) contentsOf(ctx context.Context, handle *os.File, info port.Fi
 	if err != nil {
 		return contents{}, err
 	}
-	if identify(now) != of {
+	if filecache.Identify(now, 0) != of {
 		return contents{}, errMoved
 	}
-	l.digests.put(of, c)
+	l.digests.Put(of, c)
 	return c, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/signal"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
@@ -43,7 +44,7 @@ func fact(cause request.Cause, message string) request.Fact {
 // answer. It closes the knock's files. When ctx ends the caller is gone: what
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
-func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-chan int) Result {
+func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-chan signal.Signal) Result {
 	defer k.close()
 	l.mu.Lock()
 	if l.closed {
@@ -67,22 +68,23 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 		return Result{Refused: refusalOf(err)}
 	}
 	defer s.close()
-	if wait := l.quota.take(k.Peer.User, recordBytes(s.subject)); wait > 0 && !s.subject.Administrator {
+	size := recordBytes(s.subject)
+	if wait := l.quota.Take(k.Peer.User, size); wait > 0 && !s.subject.Administrator {
 		return Result{Refused: refuse(door.CodeUnavailable,
 			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
 	}
 	waiting, cancel := context.WithTimeout(ctx, l.cfg.Limits.Evaluate)
-	answered, err := l.turns.take(waiting, k.Peer.User, recordBytes(s.subject))
+	asked, err := l.asked.Take(waiting, k.Peer.User, min(int64(size), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
 		return Result{Refused: refuse(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
 	}
-	defer answered()
+	defer asked.Release()
 	if e, err = l.open(&k, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", k.Peer.User, "error", err)
 		return Result{Refused: refuse(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
-	e.answered = answered
+	e.answered = asked.Release
 	defer l.forget(e)
 	return l.follow(ctx, e, signals)
 }
@@ -116,22 +118,19 @@ func (l *Launcher) forget(e *elevation) {
 	delete(l.active, e.id)
 }
 
-// proceed is SIGCONT on Linux: it wakes, and asks for no end.
-const proceed = 18
-
 // maxEarly bounds the signals that are kept for a command about to start.
 const maxEarly = 32
 
 // follow moves the request as far as the service itself may, and waits for
 // what policy, jobs and the caller do.
-func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan int) Result {
+func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan signal.Signal) Result {
 	l.apply(e, fact(request.Asked, ""))
 	l.ask(e)
 	if l.isClosed() { // Close may have looked before this request was known
 		l.apply(e, fact(request.Fault, "the service is stopping"))
 	}
 	var raised request.State
-	var early []int
+	var early []signal.Signal
 	gone := ctx.Done()
 	for {
 		state, last, changed := e.req.View()
@@ -155,7 +154,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan int)
 		case sig := <-signals:
 			// Only here is it known whether the command runs by now: the caller
 			// cannot tell, and a signal must not be lost between the two.
-			if sig == proceed || len(early) == maxEarly {
+			if sig == signal.Continue || len(early) == maxEarly {
 				continue
 			}
 			early = append(early, sig) // in Launching: it is the command's

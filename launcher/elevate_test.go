@@ -52,7 +52,7 @@ func TestAnAllowedCommandRuns(t *testing.T) {
 	if diff := cmp.Diff([]string{"tool", "-x", "a b"}, held.spec.Argv); diff != "" {
 		t.Error(diff)
 	}
-	if held.content != "\x7fELF tool" || held.spec.Script != "" || held.spec.Account.User != "0" || held.spec.Terminal != nil {
+	if held.content != "\x7fELF tool" || held.spec.Script != "" || held.spec.As.Account.User != "0" || held.spec.Terminal != nil {
 		t.Errorf("launched %+v", held.spec)
 	}
 	if want := "opened evaluating allowed launching launched"; held.recorded != want {
@@ -405,7 +405,7 @@ func TestEveryFileOfTheKnockIsClosed(t *testing.T) {
 		if command == w.path("nothing") {
 			k.Argv = nil // refused at once
 		}
-		files := []*os.File{k.Dir, k.Stdio[0], k.Stdio[1], k.Stdio[2], k.Executable}
+		files := []*os.File{k.Dir, k.Streams.Input, k.Streams.Output, k.Streams.Error, k.Executable}
 		v := w.begin(k)
 		if k.Argv != nil {
 			v.asked = <-w.bus.asks

@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"slices"
 	"strings"
 
 	"kpm/core"
@@ -68,21 +69,20 @@ func keeps(name, value string) bool {
 	return false
 }
 
-// environment is everything that the command of s sees. Of a variable that the
+// environment is everything that the command of s sees, base first. Of a variable that the
 // caller offers twice, the first counts.
-func environment(offered []string, s core.Subject, id core.RequestID) []string {
-	env := []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=" + s.Target.Home,
-		"SHELL=" + s.Target.Shell,
-		"USER=" + s.Target.Name,
-		"LOGNAME=" + s.Target.Name,
-		"SUDO_USER=" + s.Caller.Name,
-		"SUDO_UID=" + string(s.Caller.User),
-		"SUDO_GID=" + s.Caller.Group,
-		"SUDO_COMMAND=" + sudoCommand(s),
-		"KEEPER_REQUEST_ID=" + string(id),
-	}
+func environment(base, offered []string, s core.Subject, id core.RequestID) []string {
+	env := append(slices.Clone(base),
+		"HOME="+s.Target.Home,
+		"SHELL="+s.Target.Shell,
+		"USER="+s.Target.Name,
+		"LOGNAME="+s.Target.Name,
+		"SUDO_USER="+s.Caller.Name,
+		"SUDO_UID="+string(s.Caller.User),
+		"SUDO_GID="+s.Caller.Group,
+		"SUDO_COMMAND="+sudoCommand(s),
+		"KEEPER_REQUEST_ID="+string(id),
+	)
 	seen := map[string]bool{}
 	for _, variable := range offered {
 		name, value, ok := strings.Cut(variable, "=")

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kpm/core"
+	"kpm/platform/linux"
 )
 
 // documented returns docs/settings.md, "Environment of elevated commands".
@@ -50,12 +51,12 @@ func TestTheEnvironmentIsTheDocumentation(t *testing.T) {
 	var set []string
 	for _, m := range regexp.MustCompile("`([A-Z_]+)(?:=([^`]*))?`").FindAllStringSubmatch(prose, -1) {
 		set = append(set, m[1])
-		if m[2] != "" && !slices.Contains(environment(nil, subject(), "R"), m[1]+"="+m[2]) {
+		if m[2] != "" && !slices.Contains(environment(linux.Facts().BaseEnvironment, nil, subject(), "R"), m[1]+"="+m[2]) {
 			t.Errorf("%s is not %s", m[1], m[2])
 		}
 	}
 	ours = nil
-	for _, variable := range environment(nil, subject(), "R") {
+	for _, variable := range environment(linux.Facts().BaseEnvironment, nil, subject(), "R") {
 		name, _, _ := strings.Cut(variable, "=")
 		ours = append(ours, name)
 	}
@@ -87,14 +88,14 @@ func TestOnlyCheckedVariablesAreKept(t *testing.T) {
 		{"BASH_FUNC_ls%%=() { id; }", false}, {"term=xterm", false}, {"TERMINFO=/tmp", false}, {"TERM", false}, {"=x", false}, {"", false},
 		{"KEEPER_REQUEST_ID=forged", false}, {"SUDO_USER=root", false},
 	}
-	base := len(environment(nil, subject(), "R"))
+	base := len(environment(linux.Facts().BaseEnvironment, nil, subject(), "R"))
 	for _, c := range cases {
-		env := environment([]string{c.variable}, subject(), "R")
+		env := environment(linux.Facts().BaseEnvironment, []string{c.variable}, subject(), "R")
 		if got := len(env) > base; got != c.kept || got && env[base] != c.variable {
 			t.Errorf("%q: kept %v, expected %v", c.variable, got, c.kept)
 		}
 	}
-	env := environment([]string{"TERM=a", "TERM=b"}, subject(), "R")
+	env := environment(linux.Facts().BaseEnvironment, []string{"TERM=a", "TERM=b"}, subject(), "R")
 	if len(env) != base+1 || env[base] != "TERM=a" {
 		t.Errorf("offered twice: %q", env[base:])
 	}
@@ -106,7 +107,7 @@ func TestWhatTheServiceSets(t *testing.T) {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "SHELL=/bin/bash", "USER=root", "LOGNAME=root",
 		"SUDO_USER=ada", "SUDO_UID=1000", "SUDO_GID=1000", "SUDO_COMMAND=/usr/bin/id -u x y", "KEEPER_REQUEST_ID=R",
 	}
-	if diff := cmp.Diff(want, environment(nil, s, "R")); diff != "" {
+	if diff := cmp.Diff(want, environment(linux.Facts().BaseEnvironment, nil, s, "R")); diff != "" {
 		t.Error(diff)
 	}
 	s.Argv = []string{"id", "\x1b", strings.Repeat("\u00e4", 5000)}
@@ -121,10 +122,10 @@ func FuzzEnvironment(f *testing.F) {
 	f.Add("TERM=xterm", "LC_ALL=de_DE.UTF-8")
 	f.Add("TZ=../../etc/shadow", "TZ=UTC")
 	f.Add("LC_=", "=\x00")
-	base := len(environment(nil, subject(), "R"))
+	base := len(environment(linux.Facts().BaseEnvironment, nil, subject(), "R"))
 	f.Fuzz(func(t *testing.T, a, b string) {
 		seen := map[string]bool{}
-		for _, variable := range environment([]string{a, b}, subject(), "R")[base:] {
+		for _, variable := range environment(linux.Facts().BaseEnvironment, []string{a, b}, subject(), "R")[base:] {
 			name, value, _ := strings.Cut(variable, "=")
 			known := slices.ContainsFunc(kept, func(k struct {
 				name  string

@@ -21,9 +21,12 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
+	"kpm/platform/linux"
+	"kpm/platform/none"
 )
 
 // world is a machine of fakes around a real Launcher and a real journal.
@@ -75,7 +78,7 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	w.registry = NewRegistry(w.tree, self)
 	w.openJournal()
 	w.cfg = Config{
-		Files: w.files, Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Accounts: accounts{}, Journal: w.journal,
+		Facts: linux.Facts(), Files: w.files, Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Accounts: accounts{}, Journal: w.journal,
 		Bus: w.bus, Registry: w.registry, ExecDir: w.path("exec"), ChildrenDir: w.path("children"), Machine: "host", Limits: testLimits(),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
@@ -127,9 +130,7 @@ func (w *world) knock(command string, args ...string) Knock {
 		Command: command, Argv: append([]string{filepath.Base(command)}, args...), Env: []string{"TERM=xterm", "LD_PRELOAD=/tmp/x"},
 		Dir: w.handle(w.dir),
 	}
-	for i := range k.Stdio {
-		k.Stdio[i] = w.handle(os.DevNull)
-	}
+	k.Streams = port.Streams{Input: w.handle(os.DevNull), Output: w.handle(os.DevNull), Error: w.handle(os.DevNull)}
 	if strings.Contains(command, "/") {
 		k.Executable = w.handle(command)
 	}
@@ -150,7 +151,7 @@ type visit struct {
 	w       *world
 	caller  *fakeCaller
 	leave   context.CancelFunc
-	signals chan int
+	signals chan signal.Signal
 	result  chan Result
 	id      core.RequestID
 	asked   wire.PolicyRequest
@@ -171,7 +172,7 @@ func (w *world) elevate(k Knock) *visit {
 
 func (w *world) begin(k Knock) *visit {
 	ctx, cancel := context.WithCancel(context.Background())
-	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan int), result: make(chan Result, 1)}
+	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan signal.Signal), result: make(chan Result, 1)}
 	w.t.Cleanup(cancel)
 	go func() { v.result <- w.Elevate(ctx, k, v.caller, v.signals) }()
 	return v
@@ -254,6 +255,7 @@ func (w *world) recorded() string {
 // fakeFiles has real files, of which some are Protected. Its handles are
 // ordinary open files.
 type fakeFiles struct {
+	none.Files
 	dir       string
 	protected map[string]bool
 	opens     atomic.Int64
@@ -401,6 +403,9 @@ func (h *fakeHeld) Release(context.Context) (port.Process, error) {
 	return h.process, nil
 }
 
+// killed stands for Kill of the whole group in a fakeProcess's signals.
+const killed signal.Signal = 255
+
 type fakeProcess struct {
 	id     core.ProcessID
 	tree   *fakeTree
@@ -409,7 +414,7 @@ type fakeProcess struct {
 	stubborn, unkillable bool
 
 	mu      sync.Mutex
-	signals []int // -1 is Kill
+	signals []signal.Signal // killed is Kill
 }
 
 func (p *fakeProcess) ID() core.ProcessID { return p.id }
@@ -421,26 +426,26 @@ func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 		return core.ExitStatus{}, ctx.Err()
 	}
 }
-func (p *fakeProcess) Signal(sig int) error {
+func (p *fakeProcess) Signal(sig signal.Signal) error {
 	p.got(sig)
-	if sig == hangup && !p.stubborn {
+	if sig == signal.Hangup && !p.stubborn {
 		p.exit(core.ExitStatus{Signal: 1})
 	}
 	return nil
 }
 func (p *fakeProcess) Kill() error {
-	p.got(-1)
+	p.got(killed)
 	if !p.unkillable {
 		p.exit(core.ExitStatus{Signal: 9})
 	}
 	return nil
 }
-func (p *fakeProcess) got(sig int) {
+func (p *fakeProcess) got(sig signal.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.signals = append(p.signals, sig)
 }
-func (p *fakeProcess) all() []int {
+func (p *fakeProcess) all() []signal.Signal {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.signals)
@@ -495,18 +500,29 @@ func (f *fakeTree) set(id core.ProcessID, full bool) {
 type fakeTerminals struct {
 	openErr       error
 	master, slave *os.File
-	owner         core.Account
+	owner         core.Identity
+	rows, columns uint16
 }
 
 func (f *fakeTerminals) IsTerminal(h *os.File) bool { return filepath.Base(h.Name()) == "tty" }
-func (f *fakeTerminals) Open(owner core.Account, _, _ uint16) (*os.File, *os.File, error) {
+func (f *fakeTerminals) Open(owner core.Identity) (port.Terminal, error) {
 	if f.openErr != nil {
-		return nil, nil, f.openErr
+		return nil, f.openErr
 	}
 	f.owner = owner
 	var err error
 	f.slave, f.master, err = os.Pipe()
-	return f.master, f.slave, err
+	return f, err
+}
+func (f *fakeTerminals) Resize(rows, columns uint16) error {
+	f.rows, f.columns = rows, columns
+	return nil
+}
+func (f *fakeTerminals) HandOver(send func(...*os.File) error) error { return send(f.master) }
+func (f *fakeTerminals) Close() error {
+	f.master.Close()
+	f.slave.Close()
+	return nil
 }
 
 type fakeBus struct {
@@ -560,7 +576,11 @@ func (c *fakeCaller) Prompt(ctx context.Context, text string, timeout time.Durat
 	}
 }
 
-func (c *fakeCaller) Started(master *os.File) error {
+func (c *fakeCaller) Started(terminal ...*os.File) error {
+	var master *os.File
+	if len(terminal) > 0 {
+		master = terminal[0]
+	}
 	c.started <- master
 	return c.startedErr
 }

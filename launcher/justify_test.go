@@ -57,7 +57,7 @@ func TestWhoGivesNoReasonIsRefused(t *testing.T) {
 		says    string
 		asked   int
 	}{
-		"cancelled":         {nil, []any{ErrCancelled}, "denied", "you gave no reason", 1},
+		"cancelled":         {nil, []any{core.ErrCancelled}, "denied", "you gave no reason", 1},
 		"nothing":           {nil, []any{""}, "denied", "you gave no reason", 1},
 		"blanks":            {nil, []any{" \t\n"}, "denied", "you gave no reason", 1},
 		"no words":          {nil, []any{"?\x00-\x1b"}, "denied", "you gave no reason", 1},

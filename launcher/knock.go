@@ -10,6 +10,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/request"
 )
@@ -28,34 +29,31 @@ type Knock struct {
 	NonInteractive bool
 	Rows, Columns  uint16
 	Dir            *os.File
-	Stdio          [3]*os.File
+	Streams        port.Streams
 	// Executable is an O_PATH descriptor, nil for a bare name.
 	Executable *os.File
 }
 
 func (k *Knock) close() {
-	for _, f := range []*os.File{k.Dir, k.Stdio[0], k.Stdio[1], k.Stdio[2], k.Executable} {
+	for _, f := range []*os.File{k.Dir, k.Executable, k.Streams.Input, k.Streams.Output, k.Streams.Error} {
 		if f != nil {
 			f.Close()
 		}
 	}
 }
 
-// ErrCancelled is what Caller.Prompt returns when the person declined.
-var ErrCancelled = errors.New("cancelled")
-
 // ErrNotPermitted is wrapped when a principal may not do this to a request.
 var ErrNotPermitted = request.ErrNotPermitted
 
 // Caller is the person at the door during one Elevate.
 type Caller interface {
-	// Prompt shows text and returns the answer, ErrCancelled, or
+	// Prompt shows text and returns the answer, core.ErrCancelled, or
 	// context.DeadlineExceeded after timeout.
 	Prompt(ctx context.Context, text string, timeout time.Duration) (string, error)
-	// Started says that the command runs, and hands over the master side of
-	// its terminal, nil if it has none, which the launcher then closes. It
+	// Started says that the command runs, and hands over what belongs to its
+	// terminal, if it has one. The caller's files stay the launcher's. It
 	// returns within a bounded time.
-	Started(master *os.File) error
+	Started(terminal ...*os.File) error
 }
 
 // Refusal says why nothing ran, or that how it ended is not known. It is the

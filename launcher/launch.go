@@ -14,9 +14,9 @@ import (
 
 // started is a command that runs.
 type started struct {
-	process port.Process
-	group   string
-	master  *os.File // of its terminal, nil if it has none
+	process  port.Process
+	group    string
+	terminal port.Terminal // nil if it has none
 }
 
 // Launch starts what request id is about, on behalf of the job run that was
@@ -65,53 +65,59 @@ func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
 	if err := l.recheck(e.sealed); err != nil {
 		return started{}, err
 	}
-	stdio, master, slave, err := l.terminal(e)
+	streams, terminal, err := l.terminal(e)
 	if err != nil {
 		return started{}, err
 	}
-	if slave != nil {
-		defer slave.Close() // the child has it
+	p, err := l.hold(ctx, e, streams, terminal)
+	if err != nil && terminal != nil {
+		err = errors.Join(err, terminal.Close())
 	}
-	p, err := l.hold(ctx, e, stdio, slave)
 	if err != nil {
-		if master != nil {
-			master.Close()
-		}
 		return started{}, err
 	}
-	p.master = master
+	p.terminal = terminal
 	return p, nil
 }
 
-// terminal returns what the child gets as descriptors 0 to 2. Those that are
-// the caller's terminal are replaced by a new one, owned by the target user;
-// the others pass straight through. Attack: with the caller's own terminal a
-// privileged program can be fed input, or feed it (CVE-2005-4890).
-func (l *Launcher) terminal(e *elevation) (stdio [3]*os.File, master, slave *os.File, err error) {
-	stdio = e.knock.Stdio
-	for i, f := range stdio {
-		if !l.cfg.Terminals.IsTerminal(f) {
-			continue
+// terminal returns the child's streams. Those that are the caller's terminal are
+// left out and so become a new one, owned by the target user; the others pass
+// straight through. Attack: with the caller's own terminal a privileged program
+// can be fed input, or feed it (CVE-2005-4890).
+func (l *Launcher) terminal(e *elevation) (port.Streams, port.Terminal, error) {
+	streams := e.knock.Streams
+	wanted := false
+	for _, stream := range []**os.File{&streams.Input, &streams.Output, &streams.Error} {
+		if l.cfg.Terminals.IsTerminal(*stream) {
+			*stream, wanted = nil, true
 		}
-		if slave == nil {
-			master, slave, err = l.cfg.Terminals.Open(e.sealed.subject.Target, e.knock.Rows, e.knock.Columns)
-			if err != nil {
-				return stdio, nil, nil, fmt.Errorf("terminal: %w", err)
-			}
-		}
-		stdio[i] = slave
 	}
-	return stdio, master, slave, nil
+	if !wanted {
+		return streams, nil, nil
+	}
+	terminal, err := l.cfg.Terminals.Open(l.identity(e))
+	if err != nil {
+		return streams, nil, fmt.Errorf("terminal: %w", err)
+	}
+	if err := terminal.Resize(e.knock.Rows, e.knock.Columns); err != nil {
+		return streams, nil, errors.Join(fmt.Errorf("terminal: %w", err), terminal.Close())
+	}
+	return streams, terminal, nil
+}
+
+// identity is as whom and where the command of e runs.
+func (l *Launcher) identity(e *elevation) core.Identity {
+	return core.Identity{RunAs: core.AsUserElevated, Account: e.sealed.subject.Target}
 }
 
 // hold prepares the child, makes the record of it durable, and lets it go. On
 // an error nothing runs.
-func (l *Launcher) hold(ctx context.Context, e *elevation, stdio [3]*os.File, slave *os.File) (started, error) {
+func (l *Launcher) hold(ctx context.Context, e *elevation, streams port.Streams, terminal port.Terminal) (started, error) {
 	s := e.sealed
 	held, err := l.cfg.Launcher.Prepare(ctx, port.LaunchSpec{
 		Executable: s.handle, Script: s.script, Argv: s.subject.Argv,
-		Env: environment(e.knock.Env, s.subject, e.id),
-		Dir: e.knock.Dir, Stdio: stdio, Terminal: slave, Account: s.subject.Target,
+		Env: environment(l.cfg.Facts.BaseEnvironment, e.knock.Env, s.subject, e.id),
+		Dir: e.knock.Dir, Streams: streams, Terminal: terminal, As: l.identity(e),
 	})
 	if err != nil {
 		return started{}, fmt.Errorf("prepare: %w", err)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/fair"
+	"kpm/core/filecache"
 	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
@@ -36,6 +38,7 @@ type Gate interface {
 // Config is what a Launcher works with. Every field without a default is
 // required.
 type Config struct {
+	Facts     port.Facts
 	Files     port.Files
 	Launcher  port.Launcher
 	Tree      port.ProcessTree
@@ -74,11 +77,11 @@ const lastWait = 2 * time.Second
 type Launcher struct {
 	cfg     Config
 	store   *request.Store
-	digests *digests
-	copies  budget
-	quota   *quota
-	turns   *turns // at the policy plugin
-	judging *turns // at signatures
+	digests *filecache.Cache[contents]
+	quota   *fair.Rate[core.UserID]  // bytes in the journal
+	copies  *fair.Slots[core.UserID] // bytes of private copies
+	asked   *fair.Slots[core.UserID] // bytes before the policy plugin
+	judging *fair.Slots[core.UserID] // programs whose signatures are judged
 
 	mu         sync.Mutex
 	active     map[core.RequestID]*elevation
@@ -110,11 +113,11 @@ func New(cfg Config) (*Launcher, error) {
 	}
 	l := &Launcher{
 		cfg:     cfg,
-		digests: newDigests(),
-		copies:  budget{perUser: map[core.UserID]int64{}},
+		digests: filecache.New[contents](maxDigests),
 		quota:   newQuota(cfg.Journal.Capacity()),
-		turns:   newTurns(maxAsked, maxUserAsked),
-		judging: newTurns(maxJudged, maxUserJudged),
+		copies:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserCopies, All: maxCopies}),
+		asked:   fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
+		judging: fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserJudged, All: maxJudged}),
 		active:  map[core.RequestID]*elevation{},
 		stuck:   map[core.ProcessID]func(){},
 		detach:  make(chan struct{}),

@@ -18,6 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core"
+	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/platform"
@@ -61,7 +63,7 @@ func build(dir string) (string, error) {
 // and a job that launches at once.
 type machine struct {
 	root     string
-	host     platform.Host
+	host     port.Host
 	journal  *journal.Journal
 	registry *Registry
 	replay   journal.Replay
@@ -83,7 +85,7 @@ func newMachine(root string) (*machine, error) {
 	}
 	m.registry = NewRegistry(m.host.Tree, m.host.Tree.Self())
 	m.Launcher, err = New(Config{
-		Files: m.host.Files, Launcher: m.host.Launcher, Tree: m.host.Tree, Terminals: m.host.Terminals, Accounts: m.host.Accounts,
+		Facts: m.host.Facts, Files: m.host.Files, Launcher: m.host.Launcher, Tree: m.host.Tree, Terminals: m.host.Terminals, Accounts: m.host.Accounts,
 		Journal: m.journal, Bus: m, Registry: m.registry, ExecDir: root + "/run/exec", ChildrenDir: root + "/State/children", Machine: "host", Limits: testLimits(),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
@@ -158,7 +160,7 @@ type call struct {
 	dir     string
 	stdin   *os.File
 	// signals, leave and started serve tests that interfere.
-	signals chan int
+	signals chan signal.Signal
 	ctx     context.Context
 	started func(master *os.File)
 }
@@ -197,12 +199,12 @@ func (m *machine) run(c call) (Result, string, error) {
 	if err != nil {
 		return Result{}, "", err
 	}
-	if k.Stdio[0] = c.stdin; c.stdin == nil {
-		if k.Stdio[0], err = os.Open(os.DevNull); err != nil {
+	if k.Streams.Input = c.stdin; c.stdin == nil {
+		if k.Streams.Input, err = os.Open(os.DevNull); err != nil {
 			return Result{}, "", err
 		}
 	}
-	k.Stdio[1], k.Stdio[2] = write, second
+	k.Streams.Output, k.Streams.Error = write, second
 	var out bytes.Buffer
 	var reading sync.WaitGroup
 	reading.Go(func() { io.Copy(&out, read) })
@@ -214,12 +216,14 @@ func (m *machine) run(c call) (Result, string, error) {
 type realCaller struct{ started func(*os.File) }
 
 func (c realCaller) Prompt(context.Context, string, time.Duration) (string, error) {
-	return "", ErrCancelled
+	return "", core.ErrCancelled
 }
 
-func (c realCaller) Started(master *os.File) error {
-	if c.started != nil {
-		c.started(master)
+func (c realCaller) Started(terminal ...*os.File) error {
+	if c.started != nil && len(terminal) > 0 {
+		c.started(terminal[0])
+	} else if c.started != nil {
+		c.started(nil)
 	}
 	return nil
 }

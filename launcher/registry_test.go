@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 func TestWhoAPeerIs(t *testing.T) {
@@ -176,10 +177,10 @@ func TestServicesAreRegisteredBeforeTheyRun(t *testing.T) {
 		t.Errorf("it is %+v", who)
 	}
 	s := held.spec
-	if s.Argv[1] != "a b" || len(s.Env) != 1 || s.Account.User != "0" || s.Script != "" || s.Terminal != nil || s.Stdio[0].Name() != os.DevNull {
+	if s.Argv[1] != "a b" || len(s.Env) != 1 || s.As.Account.User != "0" || s.As.RunAs != core.AsService || s.Script != "" || s.Terminal != nil || s.Streams != (port.Streams{}) {
 		t.Errorf("started %+v", s)
 	}
-	for _, f := range []*os.File{s.Executable, s.Dir, s.Stdio[0]} {
+	for _, f := range []*os.File{s.Executable, s.Dir} {
 		if !isClosedFile(f) {
 			t.Errorf("%s is still open", f.Name())
 		}
@@ -198,7 +199,7 @@ func TestServicesAreRegisteredBeforeTheyRun(t *testing.T) {
 	if _, err := w.StartService(context.Background(), spec); err != nil {
 		t.Fatal(err)
 	}
-	if s := w.launch.last().spec; s.Script != w.path("bin/script") || s.Stdio[1] != out || isClosedFile(out) {
+	if s := w.launch.last().spec; s.Script != w.path("bin/script") || s.Streams.Output != out || isClosedFile(out) {
 		t.Errorf("started %+v", s)
 	}
 }

@@ -19,6 +19,8 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
@@ -29,10 +31,10 @@ func TestSignalsReachTheCommand(t *testing.T) {
 		w := newWorld(t)
 		v := w.elevate(w.knock("tool"))
 		p := v.run()
-		v.signals <- 15
-		v.signals <- 2
+		v.signals <- signal.Terminate
+		v.signals <- signal.Interrupt
 		synctest.Wait()
-		if diff := cmp.Diff([]int{15, 2}, p.all()); diff != "" {
+		if diff := cmp.Diff([]signal.Signal{signal.Terminate, signal.Interrupt}, p.all()); diff != "" {
 			t.Error(diff)
 		}
 		p.exit(core.ExitStatus{Signal: 15})
@@ -47,9 +49,9 @@ func TestASignalBeforeTheLaunchEndsTheRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		v := w.elevate(w.knock("tool"))
-		v.signals <- 18 // SIGCONT asks for nothing
+		v.signals <- signal.Continue // asks for nothing
 		synctest.Wait()
-		v.signals <- 2
+		v.signals <- signal.Interrupt
 		r := <-v.result
 		if r.Refused == nil || r.Refused.Code != door.CodeDenied || !strings.Contains(r.Refused.Message, "interrupted") {
 			t.Errorf("ended with %+v", r)
@@ -61,10 +63,10 @@ func TestASignalDuringTheLaunchIsTheCommands(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		v := w.elevate(w.knock("tool"))
-		w.launch.onRelease = func() { v.signals <- 12 }
+		w.launch.onRelease = func() { v.signals <- signal.User2 }
 		p := v.run()
 		synctest.Wait()
-		if diff := cmp.Diff([]int{12}, p.all()); diff != "" {
+		if diff := cmp.Diff([]signal.Signal{signal.User2}, p.all()); diff != "" {
 			t.Error(diff)
 		}
 		p.exit(core.ExitStatus{Code: 9})
@@ -78,12 +80,12 @@ func TestACommandWhoseCallerLeavesIsEnded(t *testing.T) {
 	for name, c := range map[string]struct {
 		stubborn bool
 		after    time.Duration
-		signals  []int
+		signals  []signal.Signal
 		ends     core.ExitStatus
 	}{
 		// Whatever is left of the group is killed too, with the caller gone.
-		"hangs up":         {false, 0, []int{1, -1}, core.ExitStatus{Signal: 1}},
-		"ignores a hangup": {true, 2 * time.Second, []int{1, -1, -1}, core.ExitStatus{Signal: 9}},
+		"hangs up":         {false, 0, []signal.Signal{signal.Hangup, killed}, core.ExitStatus{Signal: 1}},
+		"ignores a hangup": {true, 2 * time.Second, []signal.Signal{signal.Hangup, killed, killed}, core.ExitStatus{Signal: 9}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -128,10 +130,11 @@ func TestTheTerminalIsTheCommandsOwn(t *testing.T) {
 	tty := w.path("tty")
 	w.program("tty", "", false)
 	k := w.knock("tool")
-	k.Stdio[0].Close()
-	k.Stdio[1].Close()
-	k.Stdio[0], k.Stdio[1] = w.handle(tty), w.handle(tty)
-	stderr := k.Stdio[2]
+	k.Streams.Input.Close()
+	k.Streams.Output.Close()
+	k.Streams.Input, k.Streams.Output = w.handle(tty), w.handle(tty)
+	k.Rows, k.Columns = 33, 111
+	stderr := k.Streams.Error
 	v := w.elevate(k)
 	v.answer(core.Allow)
 	v.event(wire.EventLaunch)
@@ -142,13 +145,15 @@ func TestTheTerminalIsTheCommandsOwn(t *testing.T) {
 		t.Error("the caller did not get the terminal's master side")
 	}
 	spec := w.launch.last().spec
-	slave := w.terminals.slave
-	if spec.Terminal != slave || spec.Stdio != [3]*os.File{slave, slave, stderr} || w.terminals.owner.User != "0" {
-		t.Errorf("stdio %v, terminal %v of %v", spec.Stdio, spec.Terminal, w.terminals.owner)
+	if spec.Terminal != w.terminals || spec.Streams != (port.Streams{Error: stderr}) {
+		t.Errorf("streams %v, terminal %v", spec.Streams, spec.Terminal)
+	}
+	if o := w.terminals.owner; o.Account.User != "0" || o.RunAs != core.AsUserElevated || w.terminals.rows != 33 || w.terminals.columns != 111 {
+		t.Errorf("a terminal of %+v with %d rows of %d", o, w.terminals.rows, w.terminals.columns)
 	}
 	w.launch.last().process.exit(core.ExitStatus{})
 	<-v.result
-	if !isClosedFile(w.terminals.master) || !isClosedFile(slave) {
+	if !isClosedFile(w.terminals.master) || !isClosedFile(w.terminals.slave) {
 		t.Error("the service kept an end of the terminal")
 	}
 }
@@ -179,8 +184,8 @@ func TestWhatBreaksOnTheWayRunsNothing(t *testing.T) {
 			w := newWorld(t)
 			w.program("tty", "", false)
 			k := w.knock("tool")
-			k.Stdio[0].Close()
-			k.Stdio[0] = w.handle(w.path("tty"))
+			k.Streams.Input.Close()
+			k.Streams.Input = w.handle(w.path("tty"))
 			v := w.elevate(k)
 			v.answer(core.Allow)
 			v.event(wire.EventLaunch)
@@ -264,8 +269,8 @@ func TestPrivateCopiesGoWithTheRequest(t *testing.T) {
 	}
 	p.exit(core.ExitStatus{})
 	<-v.result
-	if copies() != 0 || w.copies.total != 0 || len(w.copies.perUser) != 0 {
-		t.Errorf("%d copies are left, budget %+v", copies(), &w.copies)
+	if copies() != 0 || w.copies.Taken() != 0 {
+		t.Errorf("%d copies are left, %d bytes", copies(), w.copies.Taken())
 	}
 	v = w.elevate(w.knock(w.path("home/mine")))
 	v.answer(core.Deny)
@@ -285,7 +290,7 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 	p.exit(core.ExitStatus{})
 	<-v.result
 	w.tended.Wait()
-	if slices.Contains(p.all(), -1) {
+	if slices.Contains(p.all(), killed) {
 		t.Error("a background process was killed though its caller stayed")
 	}
 	if got := w.identify(daemon); got.Kind != core.User {
@@ -315,7 +320,7 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 	for i := range maxUserLeft {
 		w.left[core.RequestID(fmt.Sprint(i))] = leftover{journal.Child{PID: other.PID, Start: other.Start, Group: "g"}, "1000"}
 	}
-	leave := func(user core.UserID) (killed bool) {
+	leave := func(user core.UserID) bool {
 		k := w.knock("tool")
 		k.Peer.User = user
 		v := w.elevate(k)
@@ -324,7 +329,7 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 		p.exit(core.ExitStatus{})
 		<-v.result
 		w.tended.Wait()
-		return slices.Contains(p.all(), -1)
+		return slices.Contains(p.all(), killed)
 	}
 	if !leave("1000") {
 		t.Error("one user's leave no end behind")

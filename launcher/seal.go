@@ -12,6 +12,8 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/fair"
+	"kpm/core/filecache"
 	"kpm/core/port"
 	"kpm/core/wire"
 )
@@ -24,10 +26,10 @@ type sealed struct {
 	subject core.Subject
 	digest  string
 	handle  *os.File
-	info    port.FileInfo // of handle, when it was sealed
-	script  string        // path to execute it by, "" for a binary
-	copied  bool          // handle is our private copy, to be removed
-	giveUp  func()        // returns the copy's bytes to the budget
+	info    port.FileInfo           // of handle, when it was sealed
+	script  string                  // path to execute it by, "" for a binary
+	copied  bool                    // handle is our private copy, to be removed
+	room    *fair.Slot[core.UserID] // the copy's bytes; nil if it is none
 }
 
 // close lets go of the program and removes the copy. What runs by then has
@@ -37,9 +39,7 @@ func (s *sealed) close() {
 	if s.copied {
 		os.Remove(s.info.Path)
 	}
-	if s.giveUp != nil {
-		s.giveUp()
-	}
+	s.room.Release()
 }
 
 // seal fixes who asks for what (decision 26). The path, the hash and the bytes
@@ -69,7 +69,7 @@ func (l *Launcher) seal(ctx context.Context, k *Knock) (*sealed, error) {
 		// not concern, and neither is a plugin or task.
 		Administrator: k.Peer.Administrator && l.cfg.Registry.administrator(k.Peer),
 	}}
-	s.subject.Executable.Requested = requested(k, dir.Path)
+	s.subject.Executable.Requested = l.requested(k, dir.Path)
 	handle, err := l.program(k)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func admissible(k *Knock) error {
 	return nil
 }
 
-// fits refuses a subject that could not be shown to policy whole (decision 24).
+// fits refuses a subject that could not be shown to policy whole (decision 24a).
 func fits(s core.Subject) error {
 	size := len(s.Dir) + len(s.Executable.Requested) + len(s.Executable.Path) + len(s.Executable.Interpreter) +
 		len(s.Caller.Name) + len(s.Target.Name)
@@ -126,8 +126,8 @@ func fits(s core.Subject) error {
 
 // requested is the program as the caller named it, made absolute. It is the
 // caller's word: DENY rules look at it as well, ALLOW rules do not.
-func requested(k *Knock, dir string) string {
-	if strings.Contains(k.Command, "/") && !filepath.IsAbs(k.Command) {
+func (l *Launcher) requested(k *Knock, dir string) string {
+	if !l.cfg.Facts.Platform.IsBareName(k.Command) && !filepath.IsAbs(k.Command) {
 		return filepath.Join(dir, k.Command)
 	}
 	return k.Command
@@ -141,7 +141,7 @@ func (l *Launcher) program(k *Knock) (*os.File, error) {
 		k.Executable = nil // the seal's now
 		return handle, nil
 	}
-	if strings.Contains(k.Command, "/") {
+	if !l.cfg.Facts.Platform.IsBareName(k.Command) {
 		return nil, refuse(door.CodeBadRequest, "a path came without the program")
 	}
 	handle, err := l.cfg.Files.Find(k.Command)
@@ -207,11 +207,11 @@ func (l *Launcher) sign(ctx context.Context, user core.UserID, exe *core.Executa
 	if l.cfg.Signatures == nil {
 		return nil
 	}
-	judged, err := l.judging.take(ctx, user, 1)
+	judged, err := l.judging.Take(ctx, user, 1)
 	if err != nil {
 		return refuse(door.CodeUnavailable, "other programs of yours are being looked at: try again")
 	}
-	defer judged()
+	defer judged.Release()
 	file, err := l.cfg.Files.Open(handle)
 	if err != nil {
 		return err
@@ -233,11 +233,12 @@ func (l *Launcher) sign(ctx context.Context, user core.UserID, exe *core.Executa
 // Attacks: rename, write, mapped write or an open writer between check and exec
 // (CVE-2021-3969, CVE-2005-1993).
 func (l *Launcher) copy(ctx context.Context, s *sealed) (contents, error) {
-	user, size := s.subject.Caller.User, s.info.Size
-	if !l.copies.take(user, size) {
+	size := s.info.Size
+	room, err := l.copies.TryTake(s.subject.Caller.User, size)
+	if err != nil {
 		return contents{}, refuse(door.CodeUnavailable, "%s has %d bytes, and a copy of it must be made: there is no room for that now", s.info.Path, size)
 	}
-	s.giveUp = func() { l.copies.give(user, size) }
+	s.room = room
 	private, sum, err := l.cfg.Files.Copy(ctx, s.handle, l.cfg.ExecDir, filepath.Base(s.info.Path), s.subject.Target)
 	if err != nil {
 		return contents{}, err
@@ -303,7 +304,7 @@ func (l *Launcher) recheck(s *sealed) error {
 	if err != nil {
 		return fmt.Errorf("it is gone: %w", err)
 	}
-	if identify(now) != identify(s.info) || now.Path != s.info.Path {
+	if filecache.Identify(now, 0) != filecache.Identify(s.info, 0) || now.Path != s.info.Path {
 		return errors.New("the program changed after it was decided on: try again")
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/wire"
 )
 
@@ -95,8 +95,8 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 			if len(w.bus.asks) != 0 || w.recorded() != "" {
 				t.Errorf("it became a request: %s", w.recorded())
 			}
-			if entries, err := os.ReadDir(w.path("exec")); err != nil || len(entries) != 0 || w.copies.total != 0 {
-				t.Errorf("%d copies are left (%v), %d bytes", len(entries), err, w.copies.total)
+			if entries, err := os.ReadDir(w.path("exec")); err != nil || len(entries) != 0 || w.copies.Taken() != 0 {
+				t.Errorf("%d copies are left (%v), %d bytes", len(entries), err, w.copies.Taken())
 			}
 		})
 	}
@@ -208,24 +208,6 @@ func TestDigestsOfProtectedFilesAreRemembered(t *testing.T) {
 	}
 }
 
-func TestDigestsAreBounded(t *testing.T) {
-	d := newDigests()
-	for i := range maxDigests + 10 {
-		d.put(identity{inode: uint64(i)}, contents{sha256: fmt.Sprint(i)})
-		d.get(identity{inode: 0}) // used all the time
-		d.put(identity{inode: uint64(i)}, contents{sha256: "x"})
-	}
-	if len(d.entries) != maxDigests || d.order.Len() != maxDigests {
-		t.Errorf("%d entries, %d in order", len(d.entries), d.order.Len())
-	}
-	if c, ok := d.get(identity{inode: 0}); !ok || c.sha256 != "0" {
-		t.Error("the one in use was forgotten")
-	}
-	if _, ok := d.get(identity{inode: 1}); ok {
-		t.Error("the oldest was kept")
-	}
-}
-
 func TestHashingHasLimits(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -249,21 +231,32 @@ type nothing struct{}
 
 func (nothing) Write(p []byte) (int, error) { return len(p), nil }
 
-func TestCopiesHaveABudget(t *testing.T) {
-	b := budget{perUser: map[core.UserID]int64{}}
-	if b.take("1", -1) || b.take("1", maxUserCopies+1) || !b.take("1", maxUserCopies) || b.take("1", 1) {
+func TestCopiesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	take := func(user core.UserID, n int64) *fair.Slot[core.UserID] {
+		slot, err := w.copies.TryTake(user, n)
+		if (err == nil) != (slot != nil) {
+			t.Errorf("%v, %v", slot, err)
+		}
+		return slot
+	}
+	if take("1", -1) != nil || take("1", maxUserCopies+1) != nil {
+		t.Error("more than one user may have")
+	}
+	first := take("1", maxUserCopies)
+	if first == nil || take("1", 1) != nil {
 		t.Error("one user's bytes")
 	}
 	for _, user := range []core.UserID{"2", "3", "4"} {
-		if !b.take(user, maxUserCopies) {
+		if take(user, maxUserCopies) == nil {
 			t.Errorf("user %s has no room", user)
 		}
 	}
-	if b.take("5", 1) {
+	if take("5", 1) != nil {
 		t.Error("all users' bytes")
 	}
-	b.give("1", maxUserCopies)
-	if !b.take("5", 1) || len(b.perUser) != 4 {
+	first.Release()
+	if take("5", 1) == nil {
 		t.Error("bytes given back")
 	}
 }

@@ -23,11 +23,14 @@ func (l *Launcher) StartService(ctx context.Context, s core.ServiceSpec) (port.P
 }
 
 func (l *Launcher) startService(ctx context.Context, s core.ServiceSpec) (port.Process, error) {
-	account, err := l.cfg.Accounts.ByID(rootID)
+	account, err := l.cfg.Accounts.ByID(l.cfg.Facts.ServiceAccount)
 	if err != nil {
 		return nil, err
 	}
-	spec := port.LaunchSpec{Argv: s.Argv, Env: s.Env, Account: account}
+	spec := port.LaunchSpec{
+		As: core.Identity{RunAs: core.AsService, Account: account}, Argv: s.Argv, Env: s.Env,
+		Streams: port.Streams{Input: s.Stdin, Output: s.Stdout, Error: s.Stderr},
+	}
 	if spec.Executable, err = l.cfg.Files.LocateProtected(s.Path); err != nil {
 		return nil, err
 	}
@@ -42,17 +45,6 @@ func (l *Launcher) startService(ctx context.Context, s core.ServiceSpec) (port.P
 		return nil, err
 	}
 	defer spec.Dir.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close()
-	for i, f := range []*os.File{s.Stdin, s.Stdout, s.Stderr} {
-		if spec.Stdio[i] = f; f == nil {
-			spec.Stdio[i] = null
-		}
-	}
-
 	held, err := l.cfg.Launcher.Prepare(ctx, spec)
 	if err != nil {
 		return nil, err

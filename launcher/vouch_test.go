@@ -121,7 +121,7 @@ func TestTheGateKeepsProgramsOutOfTheService(t *testing.T) {
 func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, func(_ *world, c *Config) { c.Signatures = &signatures{} })
-		done, err := w.judging.take(t.Context(), "1000", maxUserJudged)
+		judged, err := w.judging.Take(t.Context(), "1000", maxUserJudged)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,22 +131,22 @@ func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 		v := w.elevate(other)
 		v.answer(core.Deny)
 		v.refused()
-		done()
+		judged.Release()
 		waiting.asked = <-w.bus.asks
 		waiting.id = waiting.asked.RequestID
 		waiting.answer(core.Deny)
 		waiting.refused()
 
-		if done, err = w.judging.take(t.Context(), "1000", maxUserJudged); err != nil {
+		if judged, err = w.judging.Take(t.Context(), "1000", maxUserJudged); err != nil {
 			t.Fatal(err)
 		}
 		if r := w.begin(w.knock("tool")).refused(); r.Code != door.CodeUnavailable {
 			t.Errorf("whose turn does not come: %+v", r)
 		}
-		done()
+		judged.Release()
 		synctest.Wait()
-		if w.judging.total != 0 {
-			t.Errorf("%d places are left", w.judging.total)
+		if w.judging.Taken() != 0 {
+			t.Errorf("%d places are left", w.judging.Taken())
 		}
 	})
 }

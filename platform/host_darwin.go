@@ -5,32 +5,17 @@ package platform
 import (
 	"kpm/core/port"
 	"kpm/platform/darwin"
+	"kpm/platform/none"
 )
 
-// New returns this machine's ports.
-func New(Options) (Host, error) {
-	return Host{
-		Name:          "macOS",
-		Files:         darwin.Files{},
-		Launcher:      darwin.Launcher{},
-		Tree:          darwin.Tree{},
-		Terminals:     darwin.Terminals{},
-		Transport:     darwin.Transport{},
-		Accounts:      darwin.Accounts{},
-		Peers:         darwin.Peers{},
-		Programs:      darwin.Programs{},
-		System:        darwin.System{},
-		Store:         darwin.Store{},
-		ProtectedRoot: darwin.Files{}.ProtectedRoot,
-		Private:       darwin.Private,
-		Lock:          darwin.Lock,
-		PortOwner:     darwin.PortOwner,
-		Close:         func() error { return nil },
-	}, nil
+// Tools returns the ports that start nothing and keep nothing open, for
+// programs that an administrator runs.
+func Tools(string) port.Host {
+	host := none.Host(darwin.Facts())
+	host.Keys = darwin.KeyStore{}
+	host.Signatures = darwin.Signatures{}
+	return host
 }
 
-// Inspector returns the two ports that looking at a file needs, and starts
-// nothing.
-func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
-	return darwin.Files{}, darwin.System{}, nil
-}
+// New returns this machine's ports.
+func New(o Options) (port.Host, error) { return Tools(o.AgentRoot), nil }

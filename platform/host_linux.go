@@ -8,58 +8,49 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"kpm/core/port"
 	"kpm/platform/linux"
+	"kpm/platform/none"
 )
 
+// Tools returns the ports that start nothing and keep nothing open, for
+// programs that an administrator runs. agentRoot may be empty.
+func Tools(agentRoot string) port.Host {
+	files := linux.Files{}
+	if agentRoot != "" {
+		files.AgentRoot = filepath.Clean(agentRoot)
+	}
+	host := none.Host(linux.Facts())
+	host.Accounts = linux.Accounts{}
+	host.Files = files
+	host.Keys = linux.KeyStore{}
+	host.Service = linux.ServiceManager{}
+	host.Signatures = linux.Signatures{}
+	host.Terminals = linux.Terminals{}
+	host.Transport = linux.Transport{}
+	host.Tree = linux.NewTree()
+	return host
+}
+
 // New returns this machine's ports. It starts the spare held children.
-func New(o Options) (Host, error) {
+func New(o Options) (port.Host, error) {
 	if uid := os.Geteuid(); uid != 0 {
-		return Host{}, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let the machine's service manager start it, or use sudo", uid)
+		return port.Host{}, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let the machine's service manager start it, or use sudo", uid)
 	}
 	peers, err := linux.NewPeers()
 	if err != nil {
-		return Host{}, err
+		return port.Host{}, err
 	}
 	if o.CgroupParent == "" {
 		o.CgroupParent = linux.DetectCgroup()
 	}
 	launcher, err := linux.NewLauncher(o.Helper, o.Spare, o.CgroupParent)
 	if err != nil {
-		return Host{}, errors.Join(err, peers.Close())
+		return port.Host{}, errors.Join(err, peers.Close())
 	}
-	files := linux.Files{}
-	if o.AgentRoot != "" {
-		files.AgentRoot = filepath.Clean(o.AgentRoot)
-	}
-	return Host{
-		Name: "Linux",
-		Signals: []int{
-			int(unix.SIGHUP), int(unix.SIGINT), int(unix.SIGQUIT), int(unix.SIGTERM), int(unix.SIGUSR1),
-			int(unix.SIGUSR2), int(unix.SIGALRM), int(unix.SIGCONT), int(unix.SIGWINCH),
-		},
-		Files:         files,
-		Launcher:      launcher,
-		Tree:          linux.NewTree(),
-		Terminals:     linux.Terminals{},
-		Transport:     linux.Transport{},
-		Accounts:      linux.Accounts{},
-		Peers:         peers,
-		Programs:      linux.Programs{},
-		System:        linux.System{},
-		Store:         linux.Store{},
-		ProtectedRoot: files.ProtectedRoot,
-		Private:       linux.Private,
-		Lock:          linux.Lock,
-		PortOwner:     linux.PortOwner,
-		Close:         func() error { return errors.Join(launcher.Close(), peers.Close()) },
-	}, nil
-}
-
-// Inspector returns the two ports that looking at a file needs, and starts
-// nothing.
-func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
-	return linux.Files{AgentRoot: agentRoot}, linux.System{}, nil
+	host := Tools(o.AgentRoot)
+	host.Peers = peers
+	host.Launcher = launcher
+	host.Close = func() error { return errors.Join(launcher.Close(), peers.Close()) }
+	return host, nil
 }

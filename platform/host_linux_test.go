@@ -39,7 +39,7 @@ func TestHost(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := host.ProtectedRoot(root); err != nil {
+	if err := host.Files.ProtectedRoot(root); err != nil {
 		t.Errorf("the agent root: %v", err)
 	}
 	found, err := host.Files.LocateProtected(helper)
@@ -61,11 +61,6 @@ func TestHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
 	dir, err := host.Files.Locate("/")
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +68,7 @@ func TestHost(t *testing.T) {
 	defer dir.Close()
 	ctx := context.Background()
 	held, err := host.Launcher.Prepare(ctx, port.LaunchSpec{
-		Executable: program, Argv: []string{"true"}, Dir: dir, Stdio: [3]*os.File{null, null, null}, Account: account,
+		Executable: program, Argv: []string{"true"}, Dir: dir, As: core.Identity{RunAs: core.AsUser, Account: account},
 	})
 	if err != nil {
 		t.Fatal(err)

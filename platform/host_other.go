@@ -4,13 +4,13 @@ package platform
 
 import (
 	"errors"
+
 	"kpm/core/port"
+	"kpm/platform/none"
 )
 
-// New answers errors.ErrUnsupported: there are no ports for this system.
-func New(Options) (Host, error) { return Host{}, errors.ErrUnsupported }
+// Tools returns a host without any port.
+func Tools(string) port.Host { return none.Host(port.Facts{}) }
 
-// Inspector answers errors.ErrUnsupported.
-func Inspector(string) (port.Files, port.SystemSignatures, error) {
-	return nil, nil, errors.ErrUnsupported
-}
+// New answers errors.ErrUnsupported: there are no ports for this system.
+func New(Options) (port.Host, error) { return port.Host{}, errors.ErrUnsupported }

@@ -3,60 +3,143 @@ package platform_test
 import (
 	"context"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"kpm/core"
 	"kpm/core/port"
-	"kpm/platform"
-	"kpm/platform/darwin"
-	"kpm/platform/windows"
+	"kpm/platform/none"
 )
 
-// Where a port is not made yet it must say so, and must not identify, vouch for
-// or start anything.
-func TestPortsThatAreNotMadeYet(t *testing.T) {
-	for name, h := range map[string]platform.Host{
-		"windows": {
-			Files: windows.Files{}, Launcher: windows.Launcher{}, Tree: windows.Tree{}, Terminals: windows.Terminals{},
-			Transport: windows.Transport{}, Accounts: windows.Accounts{}, Peers: windows.Peers{}, ProtectedRoot: windows.Files{}.ProtectedRoot,
-			Programs: windows.Programs{}, Store: windows.Store{}, Private: windows.Private,
-		},
-		"darwin": {
-			Files: darwin.Files{}, Launcher: darwin.Launcher{}, Tree: darwin.Tree{}, Terminals: darwin.Terminals{},
-			Transport: darwin.Transport{}, Accounts: darwin.Accounts{}, Peers: darwin.Peers{}, ProtectedRoot: darwin.Files{}.ProtectedRoot,
-			Programs: darwin.Programs{}, Store: darwin.Store{}, Private: darwin.Private,
-		},
-	} {
-		ctx, id := context.Background(), h.Tree.Self()
-		answers := map[string]error{
-			"Protected":     h.Files.Protected(nil),
-			"ProtectedRoot": h.ProtectedRoot("/"),
-			"Private":       h.Private(nil),
-			"WriteAtomic":   h.Files.WriteAtomic("x", nil, 0o600),
+// Where a port is not made it must say so, and must not identify anybody, call
+// anything safe or start anything.
+func TestPortsThatAreNotThere(t *testing.T) {
+	h := none.Host(port.Facts{})
+	ctx, id := context.Background(), h.Tree.Self()
+	answers := map[string]error{
+		"Protected":     h.Files.Protected(nil),
+		"ProtectedRoot": h.Files.ProtectedRoot("/"),
+		"Private":       h.Files.Private(nil),
+		"WriteAtomic":   h.Files.WriteAtomic("x", nil, 0o600),
+		"Enable":        h.Interception.Enable(ctx, "sudo"),
+		"Disable":       h.Interception.Disable(ctx, "sudo"),
+	}
+	_, answers["Find"] = h.Files.Find("true")
+	_, answers["Locate"] = h.Files.Locate("/")
+	_, answers["LocateProtected"] = h.Files.LocateProtected("/")
+	_, answers["ReadProtected"] = h.Files.ReadProtected("/etc/passwd", 1<<20)
+	_, answers["Inspect"] = h.Files.Inspect(nil)
+	_, answers["Files.Open"] = h.Files.Open(nil)
+	_, answers["Lock"] = h.Files.Lock("x")
+	_, _, answers["Copy"] = h.Files.Copy(ctx, nil, "/", "x", core.Account{})
+	_, answers["Prepare"] = h.Launcher.Prepare(ctx, port.LaunchSpec{})
+	_, answers["KillGroup"] = h.Tree.KillGroup(id, "")
+	_, answers["Terminals.Open"] = h.Terminals.Open(core.Identity{})
+	_, answers["ListenDoor"] = h.Transport.ListenDoor("x")
+	_, answers["ListenLocal"] = h.Transport.ListenLocal("x")
+	_, answers["Dial"] = h.Transport.Dial("x")
+	_, answers["Peer"] = h.Peers.Peer(nil)
+	_, answers["Program"] = h.Peers.Program(id)
+	_, _, answers["Listener"] = h.Peers.Listener(80)
+	_, answers["Sessions.List"] = h.Sessions.List(ctx)
+	_, answers["Sessions.Of"] = h.Sessions.Of(id)
+	_, answers["Ask"] = h.Prompts.Ask(ctx, "1", "why?", false)
+	_, answers["OpenTPM"] = h.Keys.OpenTPM("")
+	_, _, answers["Certificate"] = h.Certificates.Certificate("00")
+	_, answers["Node"] = h.Signatures.Node(nil)
+	_, answers["ByID"] = h.Accounts.ByID("0")
+	_, answers["ByName"] = h.Accounts.ByName("root")
+	for name, err := range answers {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s answers %v, expected ErrUnsupported", name, err)
 		}
-		_, answers["Find"] = h.Files.Find("true")
-		_, answers["Locate"] = h.Files.Locate("/")
-		_, answers["LocateProtected"] = h.Files.LocateProtected("/")
-		_, answers["Inspect"] = h.Files.Inspect(nil)
-		_, answers["Files.Open"] = h.Files.Open(nil)
-		_, _, answers["Copy"] = h.Files.Copy(ctx, nil, "/", "x", core.Account{})
-		_, answers["Prepare"] = h.Launcher.Prepare(ctx, port.LaunchSpec{})
-		_, answers["KillGroup"] = h.Tree.KillGroup(id, "")
-		_, _, answers["Terminals.Open"] = h.Terminals.Open(core.Account{}, 0, 0)
-		_, answers["ListenDoor"] = h.Transport.ListenDoor("x")
-		_, answers["ListenLocal"] = h.Transport.ListenLocal("x")
-		_, answers["Peer"] = h.Peers.Peer(nil)
-		_, answers["Program"] = h.Programs.Program(id)
-		_, _, answers["Certificate"] = h.Store.Certificate("00")
-		_, answers["ByID"] = h.Accounts.ByID("0")
-		_, answers["ByName"] = h.Accounts.ByName("root")
-		for port, err := range answers {
-			if !errors.Is(err, errors.ErrUnsupported) {
-				t.Errorf("%s: %s answers %v, expected ErrUnsupported", name, port, err)
+	}
+	if h.Tree.Alive(id) || h.Tree.Member(id, "", id) || !h.Tree.Empty(id, "") || h.Terminals.IsTerminal(nil) {
+		t.Error("something is said to be there")
+	}
+	if _, err := h.Signatures.Verdict(ctx, nil); !errors.Is(err, port.ErrNoAttribute) {
+		t.Errorf("a verdict: %v", err)
+	}
+	if err := errors.Join(h.Service.Ready(), h.Service.Stopping(), h.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// ports returns, for each interface of core/port that a Host has, the name of
+// the file that declares it.
+func ports(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	files, err := filepath.Glob("../core/port/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		for name := range types(t, path) {
+			found[name] = filepath.Base(path)
+		}
+	}
+	return found
+}
+
+// types returns the types that a file declares.
+func types(t *testing.T, path string) map[string]ast.Expr {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]ast.Expr{}
+	for _, d := range file.Decls {
+		if d, ok := d.(*ast.GenDecl); ok && d.Tok == token.TYPE {
+			for _, s := range d.Specs {
+				found[s.(*ast.TypeSpec).Name.Name] = s.(*ast.TypeSpec).Type
 			}
 		}
-		if h.Tree.Alive(id) || h.Tree.Member(id, "", id) || !h.Tree.Empty(id, "") || h.Terminals.IsTerminal(nil) {
-			t.Errorf("%s: something is said to be there", name)
+	}
+	return found
+}
+
+// A reviewer lays the folders of two systems side by side: what makes a port real
+// is declared in a file of the port's own file name, in every system.
+func TestPlatformsHaveTheFileNamesOfTheirPorts(t *testing.T) {
+	names := ports(t)
+	guard := "_ port."
+	for _, system := range []string{"none", "linux", "windows", "darwin"} {
+		files, err := filepath.Glob(system + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", system, files, err)
+		}
+		seen := 0
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(data)) {
+				_, rest, guarded := strings.Cut(line, guard)
+				name, _, _ := strings.Cut(rest, " ")
+				if want, isPort := names[name]; guarded && isPort {
+					seen++
+					if want != filepath.Base(path) && name != "Held" && name != "Process" && name != "DoorConn" && name != "TPM" {
+						t.Errorf("%s: port.%s is made in %s, expected %s", system, name, filepath.Base(path), want)
+					}
+				}
+			}
+		}
+		if system == "none" && seen != 14 {
+			t.Errorf("none makes %d ports, a Host has 14", seen)
+		}
+		if seen < 2 {
+			t.Errorf("%s: only %d ports have a guard such as \"var _ port.Files = Files{}\"", system, seen)
 		}
 	}
 }

@@ -4,34 +4,19 @@ package platform
 
 import (
 	"kpm/core/port"
+	"kpm/platform/none"
 	"kpm/platform/windows"
 )
 
-// New returns this machine's ports.
-func New(Options) (Host, error) {
-	return Host{
-		Name:          "Windows",
-		ProgramSuffix: ".exe",
-		Files:         windows.Files{},
-		Launcher:      windows.Launcher{},
-		Tree:          windows.Tree{},
-		Terminals:     windows.Terminals{},
-		Transport:     windows.Transport{},
-		Accounts:      windows.Accounts{},
-		Peers:         windows.Peers{},
-		Programs:      windows.Programs{},
-		System:        windows.System{},
-		Store:         windows.Store{},
-		ProtectedRoot: windows.Files{}.ProtectedRoot,
-		Private:       windows.Private,
-		Lock:          windows.Lock,
-		PortOwner:     windows.PortOwner,
-		Close:         func() error { return nil },
-	}, nil
+// Tools returns the ports that start nothing and keep nothing open, for
+// programs that an administrator runs.
+func Tools(string) port.Host {
+	host := none.Host(windows.Facts())
+	host.Keys = windows.KeyStore{}
+	host.Certificates = windows.CertificateStore{}
+	host.Signatures = windows.Signatures{}
+	return host
 }
 
-// Inspector returns the two ports that looking at a file needs, and starts
-// nothing.
-func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
-	return windows.Files{}, windows.System{}, nil
-}
+// New returns this machine's ports.
+func New(o Options) (port.Host, error) { return Tools(o.AgentRoot), nil }

@@ -17,6 +17,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/settings"
 )
@@ -33,7 +34,7 @@ type fakeProcess struct {
 	mu      sync.Mutex
 	status  core.ExitStatus
 	over    bool
-	signals []int
+	signals []signal.Signal
 	kills   int
 }
 
@@ -59,13 +60,13 @@ func (p *fakeProcess) end(s core.ExitStatus) {
 	}
 }
 
-func (p *fakeProcess) Signal(sig int) error {
+func (p *fakeProcess) Signal(sig signal.Signal) error {
 	p.mu.Lock()
 	p.signals = append(p.signals, sig)
 	deaf := p.deaf
 	p.mu.Unlock()
 	if !deaf {
-		p.end(core.ExitStatus{Signal: sig})
+		p.end(core.ExitStatus{Signal: 15})
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"kpm/settings"
 )
 
-// Limits of a plugin file. The seed gives none; these are generous.
+// Limits of a plugin file. The published guide gives none; these are generous.
 const (
 	maxManifest     = 256 << 10 // bytes
 	maxTopics       = 256       // per list
@@ -18,7 +18,7 @@ const (
 	maxPriority     = 10000
 )
 
-// Manifest is a plugin's file, checked (seed 001, "Field Reference").
+// Manifest is a plugin's file, checked (docs/architecture-published.md, "Field Reference").
 type Manifest struct {
 	ID          string
 	Name        string
@@ -40,7 +40,7 @@ type Manifest struct {
 	Disabled string
 }
 
-// manifestFile is the JSON, spelt as the seed spells it. Pointers tell a
+// manifestFile is the JSON, spelt as the published guide spells it. Pointers tell a
 // missing value from an empty one.
 type manifestFile struct {
 	ID                 string   `json:"id"`

@@ -8,8 +8,8 @@ import (
 	"kpm/settings"
 )
 
-// seedExample is the annotated example of seed 001, for Linux.
-const seedExample = `{
+// guideExample is the annotated example (docs/architecture-published.md, "The Plugin JSON File"), for Linux.
+const guideExample = `{
 "id": "MyBridge",
 "name": "My Bridge",
 "description": "Bridges inbound commands to an internal service.",
@@ -38,8 +38,8 @@ func parse(t *testing.T, text string) (*Manifest, error) {
 	return ParseManifest("MyBridge", doc, "Linux")
 }
 
-func TestParseManifestReadsTheSeedsExample(t *testing.T) {
-	m, err := parse(t, seedExample)
+func TestParseManifestReadsThePublishedExample(t *testing.T) {
+	m, err := parse(t, guideExample)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestParseManifestVariants(t *testing.T) {
 		{"arguments", `"autoStart": true`, `"arguments": "--api={KeeperApiBaseUrl} '{approot}/a b'"`, func(m *Manifest) bool { return len(m.Arguments) == 2 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m, err := parse(t, strings.Replace(seedExample, tc.old, tc.new, 1))
+			m, err := parse(t, strings.Replace(guideExample, tc.old, tc.new, 1))
 			if err != nil || !tc.check(m) {
 				t.Errorf("got %+v, %v", m, err)
 			}
@@ -109,8 +109,8 @@ func TestParseManifestNamesTheFault(t *testing.T) {
 		{"given twice", `"autoStart": true`, `"autoStart": true, "AutoStart": false`, "AutoStart is given twice"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			text := strings.Replace(seedExample, tc.old, tc.new, 1)
-			if text == seedExample {
+			text := strings.Replace(guideExample, tc.old, tc.new, 1)
+			if text == guideExample {
 				t.Fatal("the case changes nothing")
 			}
 			_, err := parse(t, text)
@@ -125,7 +125,7 @@ func TestParseManifestNamesTheFault(t *testing.T) {
 // topics on the bus.
 func TestParseManifestRefusesNamesOfOthers(t *testing.T) {
 	for _, id := range []string{"KeeperPrivilegeManager", "keeperprivilegemanager", "User-1000", "Admin-0", "Public"} {
-		doc, err := settings.ParseDocument(id+".json", []byte(strings.Replace(seedExample, `"id": "MyBridge"`, `"id": "`+id+`"`, 1)))
+		doc, err := settings.ParseDocument(id+".json", []byte(strings.Replace(guideExample, `"id": "MyBridge"`, `"id": "`+id+`"`, 1)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,10 +138,10 @@ func TestParseManifestRefusesNamesOfOthers(t *testing.T) {
 // FuzzManifest: whatever the bytes, a manifest that passes names its own file,
 // declares valid topics and expands without unknown tokens.
 func FuzzManifest(f *testing.F) {
-	f.Add([]byte(seedExample))
+	f.Add([]byte(guideExample))
 	f.Add([]byte(`{}`))
-	f.Add([]byte(strings.Replace(seedExample, `"autoStart": true`, `"arguments": "\"{approot}\" '"`, 1)))
-	f.Add([]byte(strings.Replace(seedExample, `"metadata"`, `"METADATA"`, 1)))
+	f.Add([]byte(strings.Replace(guideExample, `"autoStart": true`, `"arguments": "\"{approot}\" '"`, 1)))
+	f.Add([]byte(strings.Replace(guideExample, `"metadata"`, `"METADATA"`, 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		doc, err := settings.ParseDocument("MyBridge.json", data)
 		if err != nil {

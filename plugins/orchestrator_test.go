@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/settings"
 )
@@ -304,7 +305,7 @@ func TestStopGoesBackwardsAndAsksFirst(t *testing.T) {
 		}
 		for i, wantKilled := range []bool{false, true} {
 			p := f.process(i)
-			if !slices.Equal(p.signals, []int{15}) || (p.status.Signal == 9) != wantKilled {
+			if !slices.Equal(p.signals, []signal.Signal{signal.Terminate}) || (p.status.Signal == 9) != wantKilled {
 				t.Errorf("process %d: signals %v, ended by %d", i, p.signals, p.status.Signal)
 			}
 		}

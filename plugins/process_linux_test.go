@@ -16,6 +16,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/settings"
 )
@@ -82,8 +83,8 @@ func (p *execProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 	}
 }
 
-func (p *execProcess) Signal(sig int) error {
-	return syscall.Kill(-p.cmd.Process.Pid, syscall.Signal(sig))
+func (p *execProcess) Signal(sig signal.Signal) error {
+	return syscall.Kill(-p.cmd.Process.Pid, map[signal.Signal]syscall.Signal{signal.Terminate: syscall.SIGTERM, signal.Kill: syscall.SIGKILL}[sig])
 }
 func (p *execProcess) Kill() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 

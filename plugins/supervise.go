@@ -10,6 +10,7 @@ import (
 	"kpm/core"
 	"kpm/core/capture"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/view"
 )
 
@@ -27,8 +28,6 @@ const (
 	// waited for this long.
 	tailBytes = 4 << 10
 	tailWait  = 100 * time.Millisecond
-	// sigterm asks a process to end; the number is POSIX's.
-	sigterm = 15
 )
 
 // errUnresponsive is why a process is ended that lost the broker.
@@ -158,7 +157,7 @@ func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginS
 		}
 		pause, ok := again.next(time.Now(), time.Since(begun))
 		if !ok {
-			reason := fmt.Sprintf("given up after %d restarts within %v; it last ended because: %v; mend that, then start it with POST /api/plugins/%s/start", o.cfg.Monitoring.BreakerLimit, o.cfg.Monitoring.BreakerWindow, err, p.id)
+			reason := fmt.Sprintf("given up after %d restarts within %v; it last ended because: %v; fix that, then restart the service", o.cfg.Monitoring.BreakerLimit, o.cfg.Monitoring.BreakerWindow, err)
 			log.Error("plugin is given up", "error", reason)
 			return view.Failed, reason
 		}
@@ -266,7 +265,7 @@ func (o *Orchestrator) notReady(p *plugin) {
 func (o *Orchestrator) end(process port.Process) {
 	grace, cancel := context.WithTimeout(o.patient, stopGrace)
 	defer cancel()
-	if process.Signal(sigterm) == nil {
+	if process.Signal(signal.Terminate) == nil {
 		if _, err := process.Wait(grace); err == nil {
 			return
 		}

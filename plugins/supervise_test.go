@@ -33,7 +33,7 @@ func TestAPluginThatCannotRunIsGivenUp(t *testing.T) {
 			t.Errorf("started %v, want %v", got, want)
 		}
 		s := status(t, o, "A")
-		for _, part := range []string{"given up after 5 restarts within 10s", "it exited with status 3", "cannot open \ufffd[31mdatabase", "POST /api/plugins/A/start"} {
+		for _, part := range []string{"given up after 5 restarts within 10s", "it exited with status 3", "cannot open \ufffd[31mdatabase", "restart the service"} {
 			if s.Status != view.Failed || !strings.Contains(s.Detail, part) {
 				t.Errorf("got %+v, want Failed with %q", s, part)
 			}

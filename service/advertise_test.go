@@ -11,7 +11,6 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
-	"kpm/platform"
 	"kpm/settings"
 )
 
@@ -42,7 +41,7 @@ func TestPortsThatAreAcquiredAtOnce(t *testing.T) {
 	disk := &slowly{}
 	s := &service{
 		layout: layout, app: settings.Default(), effective: settings.NewEffective(layout),
-		host: platform.Host{Files: disk, Tree: nobody{}}, http: &tcpPort{}, https: &tcpPort{}, mqtt: &tcpPort{},
+		host: port.Host{Files: disk, Tree: nobody{}}, http: &tcpPort{}, https: &tcpPort{}, mqtt: &tcpPort{},
 	}
 	s.isReady.Store(true)
 	var both sync.WaitGroup

@@ -58,10 +58,10 @@ func (s *service) certificateSource() trust.Source {
 	case files:
 		return trust.Files(trust.CertificateFiles{
 			Certificate: s.inRoot(s.app.CertificateFile), Key: s.inRoot(s.app.CertificateKey),
-			Open: s.openProtected, Private: s.host.Private,
+			Open: s.openProtected, Private: s.host.Files.Private,
 		})
 	case s.app.CertificateThumbprint != "":
-		return trust.FromStore(s.host.Store, s.app.CertificateThumbprint)
+		return trust.FromStore(s.host.Certificates, s.app.CertificateThumbprint)
 	}
 	return trust.Loopback()
 }

@@ -11,8 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
-	"kpm/platform"
-	"kpm/platform/windows"
+	"kpm/platform/none"
 	"kpm/settings"
 	"kpm/trust"
 )
@@ -53,7 +52,7 @@ func newService(t *testing.T, root string, change func(*settings.App)) (*service
 	files := &shelf{}
 	s := &service{
 		layout: settings.At(root, ""), log: slog.New(slog.NewTextHandler(&log, nil)),
-		host: platform.Host{Files: files, Store: windows.Store{}, Private: func(*os.File) error { return nil }},
+		host: port.Host{Files: files, Certificates: none.CertificateStore{}},
 	}
 	change(&s.app)
 	t.Cleanup(func() {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"kpm/platform"
 	"kpm/trust/identity"
 )
 
@@ -54,8 +53,8 @@ func (s *service) sign(ctx context.Context, tick <-chan time.Time) {
 // TPM that was away may be back.
 func (s *service) checkpoint(ctx context.Context) error {
 	key, err := identity.Open(ctx, identity.Config{
-		Dir: s.layout.Identity(), Keys: platform.Keys(), Device: s.app.TPMDevice, Store: s.app.KeyStore,
-		WriteAtomic: s.host.Files.WriteAtomic, Lock: s.host.Lock, Private: s.host.Private,
+		Dir: s.layout.Identity(), Keys: s.host.Keys, Device: s.app.TPMDevice, Store: s.app.KeyStore,
+		WriteAtomic: s.host.Files.WriteAtomic, Lock: s.host.Files.Lock, Private: s.host.Files.Private,
 	})
 	if err != nil {
 		return err

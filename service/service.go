@@ -14,6 +14,7 @@ import (
 	"kpm/api"
 	"kpm/broker"
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/jobs"
 	"kpm/launcher"
@@ -50,7 +51,7 @@ type Options struct {
 type service struct {
 	layout settings.Layout
 	app    settings.App
-	host   platform.Host
+	host   port.Host
 	log    *slog.Logger
 
 	effective *settings.Effective
@@ -115,7 +116,7 @@ func (s *service) stop(ctx context.Context) error {
 // whoever asks: nobody is let in before the launcher has dealt with what an
 // earlier service left.
 func (s *service) start(ctx context.Context, o Options) error {
-	lock, err := settings.Open(s.layout, settings.Guards{Protected: s.host.ProtectedRoot, Lock: s.host.Lock})
+	lock, err := settings.Open(s.layout, settings.Guards{Protected: s.host.Files.ProtectedRoot, Lock: s.host.Files.Lock})
 	if err != nil {
 		return err
 	}
@@ -160,7 +161,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	}
 	s.registry = launcher.NewRegistry(s.host.Tree, s.host.Tree.Self())
 	s.launcher, err = launcher.New(launcher.Config{
-		Files: s.host.Files, Launcher: s.host.Launcher, Tree: s.host.Tree,
+		Facts: s.host.Facts, Files: s.host.Files, Launcher: s.host.Launcher, Tree: s.host.Tree,
 		Terminals: s.host.Terminals, Accounts: s.host.Accounts,
 		Journal: log, Bus: &bus{s}, Registry: s.registry, Signatures: s.signatures, Gate: s.gate(),
 		ExecDir: s.layout.Exec(), ChildrenDir: s.layout.Children(), Machine: machine,
@@ -201,7 +202,7 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 func (s *service) startJobsAndPlugins(context.Context, Options) error {
 	var err error
 	s.plugins, err = plugins.New(plugins.Config{
-		Layout: s.layout, Platform: s.host.Name, Monitoring: s.app.Monitoring,
+		Layout: s.layout, Platform: string(s.host.Facts.Platform), Monitoring: s.app.Monitoring,
 		Trusted: s.host.Files.Protected, Effective: s.effective, Starter: s.launcher,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("room", "plugins"),
 	})
@@ -209,7 +210,7 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 		return err
 	}
 	s.jobs, err = jobs.New(jobs.Config{
-		Layout: s.layout, Platform: s.host.Name, ProgramSuffix: s.host.ProgramSuffix,
+		Layout: s.layout, Platform: string(s.host.Facts.Platform), ProgramSuffix: s.host.Facts.Platform.ProgramSuffix(),
 		Trusted: s.host.Files.Protected, Taken: s.plugins.Has, Setting: s.effective.Get,
 		Starter: s.launcher, APIBaseURL: s.apiBaseURL,
 		LocalTransport: jobs.Transport(s.dial),
@@ -233,11 +234,11 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 	s.api, err = api.New(api.Config{
 		Version: o.Version, TLS: s.certificate.TLS(),
 		Administrators: api.Administrators{
-			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newVouched(s.host.Programs, s.signatures),
+			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newVouched(s.host.Peers, s.signatures),
 		},
 		Peers: s.host.Peers, Identify: s.registry, Self: s.host.Tree.Self(),
 		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective,
-		Requests: s.launcher, Elevator: s.launcher, Signals: s.host.Signals,
+		Requests: s.launcher, Elevator: s.launcher,
 		Limits: api.Limits{CallersPerUser: s.app.Requests.MaxOpenPerUser},
 		Log:    s.log.With("room", "api"),
 	})

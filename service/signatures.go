@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -35,7 +34,7 @@ func (s *service) startTrust(context.Context, Options) error {
 		return fmt.Errorf("service: %w", err)
 	}
 	s.verifier = provenance.NewVerifier(provenance.Config{
-		Files: s.host.Files, System: s.host.System, PackageRoot: "/", Disputed: s.disputed,
+		Files: s.host.Files, System: s.host.Signatures, PackageRoot: "/", Disputed: s.disputed,
 	}, trusted)
 	if unread := s.verifier.Unread(); unread != "" {
 		s.log.Warn("packages vouch for nothing", "reason", unread)
@@ -105,21 +104,7 @@ func (s *service) versions(files []string) []port.FileInfo {
 
 // readProtected reads a file that only an administrator can change.
 func (s *service) readProtected(path string) ([]byte, error) {
-	handle, err := s.host.Files.LocateProtected(path)
-	if err != nil {
-		return nil, err
-	}
-	defer handle.Close()
-	file, err := s.host.Files.Open(handle)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxTrustFile+1))
-	if err == nil && len(data) > maxTrustFile {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxTrustFile)
-	}
-	return data, err
+	return s.host.Files.ReadProtected(path, maxTrustFile)
 }
 
 // disputed records that the operating system and we differ about a file. No
@@ -151,8 +136,8 @@ func (s *service) gate() *gate {
 	trust := s.app.Trust
 	return &gate{
 		signatures: s.verifier, log: s.log.With("room", "trust"),
-		plugins: demand{trust.Plugins[s.host.Name], provenance.Requirement{Rank: trust.PluginRank}},
-		jobs:    demand{trust.Jobs[s.host.Name], provenance.Requirement{Rank: trust.JobRank}},
+		plugins: demand{trust.Plugins[s.host.Facts.Platform], provenance.Requirement{Rank: trust.PluginRank}},
+		jobs:    demand{trust.Jobs[s.host.Facts.Platform], provenance.Requirement{Rank: trust.JobRank}},
 	}
 }
 

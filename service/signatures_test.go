@@ -24,14 +24,10 @@ import (
 func trusting(t *testing.T) (s *service, sources provenance.Sources, log *logBuffer) {
 	t.Helper()
 	root := t.TempDir()
-	files, system, err := platform.Inspector(root)
-	if err != nil {
-		t.Fatal(err)
-	}
 	log = &logBuffer{}
 	s = &service{
 		layout: settings.At(root, ""), app: settings.Default(), log: slog.New(slog.NewTextHandler(log, nil)),
-		host: platform.Host{Name: "Linux", Files: files, System: system},
+		host: platform.Tools(root),
 	}
 	s.app.Trust.Roots = []string{"ca.pem"}
 	replace(t, root, "ca.pem", trusttest.PEM(trusttest.New(t).Get(trusttest.Root).Certificate))

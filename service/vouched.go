@@ -7,21 +7,25 @@ import (
 
 	"kpm/api"
 	"kpm/core"
-	"kpm/core/port"
 	"kpm/trust/provenance"
 )
 
 // vouched tells the API which processes run a program that a trusted signer has
 // signed.
 type vouched struct {
-	programs   port.Programs
+	programs   programs
 	signatures core.Signatures // nil: nobody is trusted
 }
 
 var _ api.SignedPrograms = vouched{}
 
+// programs opens what processes run (port.Peers).
+type programs interface {
+	Program(id core.ProcessID) (*os.File, error)
+}
+
 // newVouched returns what asks signatures about the programs of processes.
-func newVouched(programs port.Programs, signatures core.Signatures) vouched {
+func newVouched(programs programs, signatures core.Signatures) vouched {
 	return vouched{programs, signatures}
 }
 

@@ -12,14 +12,14 @@ import (
 	"kpm/core"
 )
 
-// programs says what processes run: each time the next path, the last for ever.
-type programs struct {
+// running says what processes run: each time the next path, the last for ever.
+type running struct {
 	paths []string
 	err   error
 	asked []core.ProcessID
 }
 
-func (p *programs) Program(id core.ProcessID) (*os.File, error) {
+func (p *running) Program(id core.ProcessID) (*os.File, error) {
 	p.asked = append(p.asked, id)
 	if len(p.paths) == 0 {
 		return nil, p.err
@@ -72,26 +72,26 @@ func TestWhoIsVouchedFor(t *testing.T) {
 	id := core.ProcessID{PID: 7, Start: 9}
 	for _, tc := range []struct {
 		what     string
-		programs *programs
+		programs *running
 		judge    core.Signatures
 		says     string // "" is trusted
 	}{
-		{"a signed program", &programs{paths: []string{path("signed")}}, provenance, ""},
-		{"a signed program of a package", &programs{paths: []string{path("both")}}, provenance, ""},
-		{"one that a package lists", &programs{paths: []string{path("packaged")}}, provenance, "a package lists it"},
-		{"one of the package database", &programs{paths: []string{path("recorded")}}, provenance, "the package database knows it"},
-		{"one of nobody's", &programs{paths: []string{path("nothing")}}, provenance, "it is not signed"},
-		{"one of a stranger's", &programs{paths: []string{path("unknown")}}, provenance, "no configured root"},
-		{"one that was changed", &programs{paths: []string{path("tampered")}}, provenance, "changed after it was signed"},
-		{"one with a good and a bad signature", &programs{paths: []string{path("patched")}}, provenance, "changed after it was signed"},
-		{"one that nobody has finished judging", &programs{paths: []string{path("unjudged")}}, provenance, "not signed"},
-		{"one that cannot be read", &programs{paths: []string{path("broken disk")}}, provenance, "input/output error"},
-		{"a process that has ended", &programs{err: errors.New("the process has ended")}, provenance, "the process has ended"},
-		{"a system that does not tell", &programs{err: errors.ErrUnsupported}, provenance, "unsupported"},
-		{"anything, where nobody judges", &programs{paths: []string{path("signed")}}, nil, "verifies no signatures"},
+		{"a signed program", &running{paths: []string{path("signed")}}, provenance, ""},
+		{"a signed program of a package", &running{paths: []string{path("both")}}, provenance, ""},
+		{"one that a package lists", &running{paths: []string{path("packaged")}}, provenance, "a package lists it"},
+		{"one of the package database", &running{paths: []string{path("recorded")}}, provenance, "the package database knows it"},
+		{"one of nobody's", &running{paths: []string{path("nothing")}}, provenance, "it is not signed"},
+		{"one of a stranger's", &running{paths: []string{path("unknown")}}, provenance, "no configured root"},
+		{"one that was changed", &running{paths: []string{path("tampered")}}, provenance, "changed after it was signed"},
+		{"one with a good and a bad signature", &running{paths: []string{path("patched")}}, provenance, "changed after it was signed"},
+		{"one that nobody has finished judging", &running{paths: []string{path("unjudged")}}, provenance, "not signed"},
+		{"one that cannot be read", &running{paths: []string{path("broken disk")}}, provenance, "input/output error"},
+		{"a process that has ended", &running{err: errors.New("the process has ended")}, provenance, "the process has ended"},
+		{"a system that does not tell", &running{err: errors.ErrUnsupported}, provenance, "unsupported"},
+		{"anything, where nobody judges", &running{paths: []string{path("signed")}}, nil, "verifies no signatures"},
 		// Attack: exec, or exit and pid reuse, between the check and its use.
-		{"one that becomes another meanwhile", &programs{paths: []string{path("signed"), path("nothing")}}, provenance, "another program"},
-		{"one that becomes another signed one", &programs{paths: []string{path("signed"), path("both")}}, provenance, "another program"},
+		{"one that becomes another meanwhile", &running{paths: []string{path("signed"), path("nothing")}}, provenance, "another program"},
+		{"one that becomes another signed one", &running{paths: []string{path("signed"), path("both")}}, provenance, "another program"},
 	} {
 		ok, reason := newVouched(tc.programs, tc.judge).Trusted(t.Context(), id)
 		if ok != (tc.says == "") || !strings.Contains(reason, tc.says) || ok && reason != "" {

@@ -81,7 +81,7 @@ const (
 // Trust says what vouches for programs, and which need it. Modes are by
 // published OS name; files are absolute, or relative to the agent root.
 type Trust struct {
-	Plugins, Jobs       map[string]Mode
+	Plugins, Jobs       map[core.Platform]Mode
 	PluginRank, JobRank core.Rank
 	Alternatives        []string // thumbprints, lower-case hex
 	Roots               []string // PEM: CAs of code signers

@@ -83,8 +83,8 @@ func TestParseAppReadsTrust(t *testing.T) {
 	}
 	const thumbprint = "a1b2c3d4e5f6789012345678901234567890abcd"
 	want := Trust{
-		Plugins:    map[string]Mode{"Linux": TrustEnforce, "Windows": TrustWarn, "macOS": TrustWarn},
-		Jobs:       map[string]Mode{"Linux": TrustWarn, "Windows": TrustWarn, "macOS": TrustWarn},
+		Plugins:    map[core.Platform]Mode{"Linux": TrustEnforce, "Windows": TrustWarn, "macOS": TrustWarn},
+		Jobs:       map[core.Platform]Mode{"Linux": TrustWarn, "Windows": TrustWarn, "macOS": TrustWarn},
 		PluginRank: core.RankPackaged, JobRank: core.RankRecorded,
 		Alternatives: []string{thumbprint, thumbprint}, Roots: []string{"Trust/ca.pem"},
 	}

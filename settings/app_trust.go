@@ -15,9 +15,6 @@ import (
 // maxPaths bounds each list of files.
 const maxPaths = 256
 
-// platforms are the published OS names.
-func platforms() []string { return []string{"Linux", "Windows", "macOS"} }
-
 func path(key string, field func(*App) *string) entry {
 	return entry{key, `""`, "a file", func(a *App, raw json.RawMessage) error { return decode(raw, field(a)) }}
 }
@@ -55,14 +52,14 @@ func choose(raw json.RawMessage, into *string, words ...string) error {
 
 // setModes reads one mode for every OS, or one for each; an OS that is not
 // named keeps its default.
-func setModes(raw json.RawMessage, into *map[string]Mode) error {
-	modes := map[string]Mode{}
+func setModes(raw json.RawMessage, into *map[core.Platform]Mode) error {
+	modes := map[core.Platform]Mode{}
 	for name, mode := range *into {
 		modes[name] = mode
 	}
 	var one string
 	if decode(raw, &one) == nil {
-		for _, name := range platforms() {
+		for _, name := range core.Platforms() {
 			if err := setMode(raw, modes, name); err != nil {
 				return err
 			}
@@ -75,11 +72,11 @@ func setModes(raw json.RawMessage, into *map[string]Mode) error {
 		return err
 	}
 	for given, raw := range each {
-		i := slices.IndexFunc(platforms(), func(name string) bool { return strings.EqualFold(name, given) })
-		if i < 0 {
+		name, known := core.ParsePlatform(given)
+		if !known {
 			return errNotAllowed
 		}
-		if err := setMode(raw, modes, platforms()[i]); err != nil {
+		if err := setMode(raw, modes, name); err != nil {
 			return err
 		}
 	}
@@ -87,7 +84,7 @@ func setModes(raw json.RawMessage, into *map[string]Mode) error {
 	return nil
 }
 
-func setMode(raw json.RawMessage, modes map[string]Mode, name string) error {
+func setMode(raw json.RawMessage, modes map[core.Platform]Mode, name core.Platform) error {
 	var word string
 	if err := choose(raw, &word, string(TrustOff), string(TrustWarn), string(TrustEnforce)); err != nil {
 		return err

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"encoding/json"
+	"kpm/core"
 	"os"
 	"reflect"
 	"slices"
@@ -101,7 +102,7 @@ func TestEnvironmentIsTheDocumentedOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, fixed := range []string{"`PATH=" + SecurePath + "`", "`LANG=C.UTF-8`"} {
+	for _, fixed := range []string{"`PATH=" + core.Linux.PathVariable() + "`", "`LANG=C.UTF-8`"} {
 		if !strings.Contains(string(data), fixed) {
 			t.Errorf("docs/settings.md does not say %s", fixed)
 		}

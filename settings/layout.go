@@ -1,26 +1,15 @@
 package settings
 
 import (
+	"kpm/core"
 	"path/filepath"
 	"runtime"
 	"strings"
 )
 
-// SecurePath is where programs given by a bare name are looked for, and the
-// PATH of every plugin and task.
-const SecurePath = "/usr/sbin:/usr/bin:/sbin:/bin"
-
-// DefaultRoot is where the agent is installed when nothing says otherwise
-// (decision 2).
-func DefaultRoot() string {
-	switch runtime.GOOS {
-	case "windows":
-		return `C:\Program Files\KeeperPrivilegeManager`
-	case "darwin":
-		return "/usr/local/KeeperPrivilegeManager"
-	}
-	return "/opt/KeeperPrivilegeManager"
-}
+// DefaultRoot is where the agent is installed on this system when nothing says
+// otherwise.
+func DefaultRoot() string { return core.PlatformOf(runtime.GOOS).DefaultRoot() }
 
 // Layout is an agent root: every path of it has one method (decisions 2 and 5).
 type Layout struct{ root, plugins string }
@@ -99,7 +88,7 @@ func (l Layout) Variable(token string) (string, bool) {
 // inherited. apiBaseURL is empty while the HTTPS port is not held.
 func (l Layout) Environment(apiBaseURL string) []string {
 	return []string{
-		"PATH=" + SecurePath,
+		"PATH=" + core.PlatformOf(runtime.GOOS).PathVariable(),
 		"LANG=C.UTF-8",
 		"KEEPER_API_BASE_URL=" + apiBaseURL,
 		"KEEPER_CA_FILE=" + l.CA(),

@@ -13,7 +13,7 @@ import (
 // AgentWide is the pseudo-plugin whose settings describe the agent itself.
 const AgentWide = "KeeperPrivilegeManager"
 
-// Effective holds the settings of all plugins as GET /api/PluginSettings
+// Effective holds the settings of all plugins as GET /api/PluginSettings/{plugin}
 // returns them: flat, strings only, what the plugin's file says over compiled
 // defaults (docs/settings.md, "Settings of plugins"). Plugin ids and keys are
 // found in any letter case, so KeeperApi is KeeperAPI (decision 7). It is safe

@@ -7,8 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/wire"
 	"kpm/launcher"
 )
@@ -42,7 +44,7 @@ func (c *caller) close() { c.once.Do(func() { c.conn.Close() }) }
 
 // listen turns the caller's further frames into signals and answers until the
 // stream ends or breaks the rules, and returns why.
-func (c *caller) listen(allowed map[int]bool, signals chan<- int) error {
+func (c *caller) listen(signals chan<- signal.Signal) error {
 	r := &fileReader{conn: c.conn}
 	defer r.closeFiles()
 	for {
@@ -53,11 +55,11 @@ func (c *caller) listen(allowed map[int]bool, signals chan<- int) error {
 		switch kind {
 		case door.TypeSignal:
 			sig, err := door.DecodeSignal(body)
-			if err != nil || !allowed[int(sig)] {
-				return fmt.Errorf("%w: signal %d may not be forwarded", errCallerGone, sig)
+			if err != nil || !sig.Forwarded() {
+				return fmt.Errorf("%w: signal %s may not be forwarded", errCallerGone, sig)
 			}
 			select {
-			case signals <- int(sig):
+			case signals <- sig:
 			default: // 32 wait already: like the kernel, more of them add nothing
 			}
 		case door.TypeAnswer:
@@ -88,7 +90,7 @@ func (c *caller) answer(a door.Answer) bool {
 }
 
 // Prompt asks the person and waits for the answer. It returns
-// launcher.ErrCancelled when they declined, context.DeadlineExceeded when they
+// core.ErrCancelled when they declined, context.DeadlineExceeded when they
 // took longer than timeout, or why the caller is gone.
 func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
 	c.mu.Lock()
@@ -107,7 +109,7 @@ func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration)
 	select {
 	case a := <-c.answers:
 		if a.Cancelled {
-			return "", launcher.ErrCancelled
+			return "", core.ErrCancelled
 		}
 		return a.Text, nil
 	case <-timer.C:
@@ -119,13 +121,10 @@ func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration)
 	}
 }
 
-// Started tells the caller that the command runs, and hands over the master
-// side of its terminal if there is one.
-func (c *caller) Started(master *os.File) error {
-	if master == nil {
-		return c.send(door.TypeStarted, nil)
-	}
-	return c.send(door.TypeStarted, nil, master)
+// Started tells the caller that the command runs, and hands over its terminal
+// if there is one.
+func (c *caller) Started(terminal ...*os.File) error {
+	return c.send(door.TypeStarted, nil, terminal...)
 }
 
 // finish sends the one final frame.

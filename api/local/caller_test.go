@@ -12,24 +12,25 @@ import (
 	"kpm/api/local"
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/signal"
 	"kpm/launcher"
 )
 
 func TestSignalsAreForwarded(t *testing.T) {
-	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, signals <-chan int) launcher.Result {
-		if err := c.Started(nil); err != nil {
+	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
+		if err := c.Started(); err != nil {
 			t.Error(err)
 		}
-		return launcher.Result{Exit: core.ExitStatus{Code: 10*<-signals + <-signals}}
+		return launcher.Result{Exit: core.ExitStatus{Code: int(10*<-signals + <-signals)}}
 	})
 	c := q.connect(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
 	if kind, _, files := c.receive(t); kind != door.TypeStarted || files != nil {
 		t.Fatalf("frame %d with %d descriptors, want Started alone", kind, len(files))
 	}
-	c.send(t, door.TypeSignal, door.EncodeSignal(15))
-	c.send(t, door.TypeSignal, door.EncodeSignal(2))
-	if exit := c.final(t); exit != (door.Exit{Code: 152}) {
+	c.send(t, door.TypeSignal, door.EncodeSignal(signal.Terminate))
+	c.send(t, door.TypeSignal, door.EncodeSignal(signal.Interrupt))
+	if exit := c.final(t); exit != (door.Exit{Code: 42}) {
 		t.Errorf("%+v", exit)
 	}
 }
@@ -38,7 +39,7 @@ func TestSignalsAreForwarded(t *testing.T) {
 // noticed.
 func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 	gone := make(chan error, 1)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		<-ctx.Done()
 		gone <- context.Cause(ctx)
 		return launcher.Result{}
@@ -46,7 +47,7 @@ func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 	c := q.connect(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
 	for range 1000 {
-		c.send(t, door.TypeSignal, door.EncodeSignal(2))
+		c.send(t, door.TypeSignal, door.EncodeSignal(signal.Interrupt))
 	}
 	c.Close()
 	if err := <-gone; !strings.Contains(err.Error(), "the caller is gone") {
@@ -56,7 +57,7 @@ func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 
 func TestTheTerminalIsHandedOver(t *testing.T) {
 	master := belongings(t)[0]
-	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		if err := c.Started(master); err != nil {
 			t.Error(err)
 		}
@@ -79,7 +80,7 @@ func TestPrompts(t *testing.T) {
 	}
 	outcomes := make(chan outcome)
 	ask := make(chan time.Duration)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		for timeout := range ask {
 			text, err := c.Prompt(ctx, "Why\x1b[2J? ", timeout)
 			outcomes <- outcome{text, err}
@@ -106,7 +107,7 @@ func TestPrompts(t *testing.T) {
 	}
 	prompted(120 * time.Second)
 	answer(door.Answer{Cancelled: true})
-	if got := <-outcomes; !errors.Is(got.err, launcher.ErrCancelled) {
+	if got := <-outcomes; !errors.Is(got.err, core.ErrCancelled) {
 		t.Errorf("cancelled: %q, %v", got.text, got.err)
 	}
 	prompted(0)
@@ -133,7 +134,7 @@ func TestPrompts(t *testing.T) {
 // Whoever breaks the rules after the request is taken for gone.
 func TestRulesAfterTheRequest(t *testing.T) {
 	causes := make(chan error)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
 		return launcher.Result{Refused: &launcher.Refusal{Code: door.CodeFailed, Message: "gone"}}
@@ -145,15 +146,15 @@ func TestRulesAfterTheRequest(t *testing.T) {
 		"sends a frame of ours":  func(c *doorPipe) { c.send(t, door.TypeExit, door.Exit{}.Encode()) },
 		"sends an unknown frame": func(c *doorPipe) { c.send(t, 99, nil) },
 		"asks twice":             func(c *doorPipe) { c.send(t, door.TypeRequest, plainRequest.Encode()) },
-		"forwards KILL":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(9)) },
-		"forwards STOP":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(19)) },
-		"forwards 2^31":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(1<<31)) },
-		"forwards half a number": func(c *doorPipe) { c.send(t, door.TypeSignal, []byte{1}) },
+		"forwards KILL":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Kill)) },
+		"forwards STOP":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Stop)) },
+		"forwards nothing known": func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(255)) },
+		"forwards a long number": func(c *doorPipe) { c.send(t, door.TypeSignal, []byte{0, 0, 0, 1}) },
 		"answers no question":    func(c *doorPipe) { c.send(t, door.TypeAnswer, door.Answer{}.Encode()) },
 		"sends a huge frame":     func(c *doorPipe) { c.WriteWithFiles([]byte{2, 0xff, 0xff, 0xff, 0xff}) },
 		"sends another file":     func(c *doorPipe) { c.WriteWithFiles([]byte{2}, files[0]) },
 		"sends a file and a word": func(c *doorPipe) {
-			c.WriteWithFiles(door.Append(nil, door.TypeSignal, door.EncodeSignal(15)), files[0])
+			c.WriteWithFiles(door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Terminate)), files[0])
 		},
 	} {
 		c := q.connect(t, somebody("1000"), nil)
@@ -175,7 +176,7 @@ func TestRulesAfterTheRequest(t *testing.T) {
 // The service never waits for a caller who does not read.
 func TestACallerWhoDoesNotRead(t *testing.T) {
 	outcome := make(chan error)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan int) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		_, err := c.Prompt(ctx, "Why?", time.Hour)
 		outcome <- err
 		<-ctx.Done() // the caller counts as gone

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,8 @@ import (
 	"kpm/api/local"
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/fair"
+	"kpm/core/signal"
 	"kpm/launcher"
 )
 
@@ -25,14 +26,14 @@ func somebody(uid string) core.Peer {
 }
 
 // elevate is what the launcher does in a test.
-type elevate func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result
+type elevate func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result
 
-func (e elevate) Elevate(ctx context.Context, k launcher.Knock, c launcher.Caller, signals <-chan int) launcher.Result {
+func (e elevate) Elevate(ctx context.Context, k launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
 	return e(ctx, k, c, signals)
 }
 
 func closeFiles(k launcher.Knock) {
-	for _, f := range append(k.Stdio[:], k.Dir, k.Executable) {
+	for _, f := range []*os.File{k.Streams.Input, k.Streams.Output, k.Streams.Error, k.Dir, k.Executable} {
 		if f != nil {
 			f.Close()
 		}
@@ -43,7 +44,7 @@ func closeFiles(k launcher.Knock) {
 func newServer(t testing.TB, q *doorQueue, f elevate, change ...func(*local.Config)) *local.Server {
 	t.Helper()
 	cfg := local.Config{
-		Elevator: f, Signals: []int{1, 2, 15}, Places: newPlaces(256, 16),
+		Elevator: f, Places: places(256, 16),
 		Request: 3 * time.Second, Write: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
@@ -66,7 +67,7 @@ func newServer(t testing.TB, q *doorQueue, f elevate, change ...func(*local.Conf
 func newDoor(t testing.TB, f elevate, change ...func(*local.Config)) *doorQueue {
 	t.Helper()
 	q := newDoorQueue()
-	newServer(t, q, func(ctx context.Context, k launcher.Knock, c launcher.Caller, s <-chan int) launcher.Result {
+	newServer(t, q, func(ctx context.Context, k launcher.Knock, c launcher.Caller, s <-chan signal.Signal) launcher.Result {
 		defer closeFiles(k)
 		return f(ctx, k, c, s)
 	}, change...)
@@ -91,7 +92,7 @@ func belongings(t testing.TB) []*os.File {
 
 var plainRequest = door.Request{Command: "id", Argv: []string{"id", "-u"}, Env: []string{"TERM=dumb"}}
 
-func ok(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
+func ok(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
 	return launcher.Result{Exit: core.ExitStatus{Code: 3}}
 }
 
@@ -135,43 +136,7 @@ func eventually(t testing.TB, done func() bool) {
 	t.Fatal("it never happened")
 }
 
-// places count callers: max in all, and each of one user.
-type places struct {
-	mu        sync.Mutex
-	max, each int
-	total     int
-	users     map[core.UserID]int
-}
-
-func newPlaces(max, each int) *places {
-	return &places{max: max, each: each, users: map[core.UserID]int{}}
-}
-
-func (p *places) Enter() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.total == p.max {
-		return false
-	}
-	p.total++
-	return true
-}
-
-func (p *places) Claim(user core.UserID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.users[user] == p.each {
-		return false
-	}
-	p.users[user]++
-	return true
-}
-
-func (p *places) Leave(user core.UserID, claimed bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.total--
-	if claimed {
-		p.users[user]--
-	}
+// places are for max callers in all, and each of one user.
+func places(max, each int64) *fair.Slots[core.UserID] {
+	return fair.NewSlots[core.UserID](fair.Bounds{Each: each, All: max})
 }

@@ -104,7 +104,7 @@ func newRequest(m door.Request, files []*os.File) (launcher.Knock, error) {
 	for _, list := range [][]string{{m.Command, m.TargetUser}, m.Argv} {
 		for _, text := range list {
 			// An argument that is not text cannot be decided on faithfully, and
-			// one with a NUL would be cut short by the kernel (decision 24).
+			// one with a NUL would be cut short by the kernel (decision 24a).
 			if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 				return launcher.Knock{}, fmt.Errorf("%w: %q is not UTF-8 text without NUL", errRequest, text)
 			}
@@ -113,7 +113,7 @@ func newRequest(m door.Request, files []*os.File) (launcher.Knock, error) {
 	k := launcher.Knock{
 		Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Env: m.Env,
 		NonInteractive: m.NonInteractive, Rows: m.Rows, Columns: m.Columns,
-		Dir: files[0], Stdio: [3]*os.File(files[1:4]),
+		Dir: files[0], Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
 	}
 	if m.HasExecutable {
 		k.Executable = files[4]

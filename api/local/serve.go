@@ -8,6 +8,7 @@ import (
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/port"
+	"kpm/core/signal"
 )
 
 // admit gives a caller a place, or refuses it: one user's callers cannot keep
@@ -16,14 +17,14 @@ import (
 // place, never on the accept loop. Closing the connection does not take long.
 func (s *Server) admit(conn port.DoorConn) {
 	c := newCaller(conn, s.cfg.Write)
-	if !s.cfg.Places.Enter() {
+	place, err := s.cfg.Places.Enter()
+	if err != nil {
 		c.refuse(door.CodeUnavailable, "too many requests are open on this machine: try again when some have ended")
 		return
 	}
 	s.callers.Go(func() {
+		defer place.Release()
 		peer, err := conn.Peer()
-		claimed := err == nil && s.cfg.Places.Claim(peer.User)
-		defer s.cfg.Places.Leave(peer.User, claimed)
 		switch {
 		case errors.Is(err, core.ErrForeign):
 			c.refuse(door.CodeBadRequest, "the request comes from another namespace, such as a container: make it on the machine itself")
@@ -32,7 +33,7 @@ func (s *Server) admit(conn port.DoorConn) {
 			// would fill the log.
 			s.cfg.Log.Debug("door: peer", "error", err)
 			c.refuse(door.CodeFailed, "the service could not find out who is calling")
-		case !claimed:
+		case place.Claim(peer.User) != nil:
 			c.refuse(door.CodeUnavailable, "this user has too many requests open: try again when one has ended")
 		default:
 			s.serve(c, peer)
@@ -55,9 +56,9 @@ func (s *Server) serve(c *caller, peer core.Peer) {
 	ctx, gone := context.WithCancelCause(s.ctx)
 	defer gone(nil)
 	c.ctx, c.gone = ctx, gone
-	signals := make(chan int, 32)
+	signals := make(chan signal.Signal, 32)
 	var reader sync.WaitGroup
-	reader.Go(func() { gone(c.listen(s.signals, signals)) })
+	reader.Go(func() { gone(c.listen(signals)) })
 
 	result := s.cfg.Elevator.Elevate(ctx, request, c, signals)
 	if err := c.finish(result); err != nil {

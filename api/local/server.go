@@ -11,7 +11,9 @@ import (
 
 	"kpm/api/accept"
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/launcher"
 )
 
@@ -20,7 +22,7 @@ type Elevator interface {
 	// Elevate asks for, and carries out, one elevation. It closes the files of
 	// k, does not return before the outcome is final, and takes the end of ctx
 	// as the caller having gone.
-	Elevate(ctx context.Context, k launcher.Knock, c launcher.Caller, signals <-chan int) launcher.Result
+	Elevate(ctx context.Context, k launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result
 }
 
 // Why a caller's context ended.
@@ -29,25 +31,12 @@ var (
 	errStopping   = errors.New("the service stops")
 )
 
-// Places bounds how many callers there are at once, in all and of one user, so
-// that nobody can keep others out by connecting and waiting.
-type Places interface {
-	// Enter takes a place, before it is known for whom, unless all are taken.
-	Enter() bool
-	// Claim counts the place that was entered against user, unless that user
-	// has enough. Either way Leave gives it back.
-	Claim(user core.UserID) bool
-	// Leave returns a place, with the claim on it if there was one.
-	Leave(user core.UserID, claimed bool)
-}
-
 // Config is what a Server needs; every field is required.
 type Config struct {
 	Elevator Elevator
-	// Signals are the numbers of the signals that a caller may forward to its
-	// command.
-	Signals []int
-	Places  Places
+	// Places bounds how many callers there are at once, in all and of one user,
+	// so that nobody can keep others out by connecting and waiting.
+	Places *fair.Slots[core.UserID]
 	// Request is the time for the first frame, descriptors included; Write is
 	// the time a caller may take to accept a frame.
 	Request, Write time.Duration
@@ -56,8 +45,7 @@ type Config struct {
 
 // Server serves the callers of all its listeners.
 type Server struct {
-	cfg     Config
-	signals map[int]bool
+	cfg Config
 
 	mu        sync.Mutex
 	listeners []port.DoorListener
@@ -71,10 +59,7 @@ type Server struct {
 
 // New returns a server that listens nowhere yet.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, signals: map[int]bool{}, done: make(chan struct{})}
-	for _, sig := range cfg.Signals {
-		s.signals[sig] = true
-	}
+	s := &Server{cfg: cfg, done: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	return s
 }

@@ -9,19 +9,20 @@ import (
 
 	"kpm/api/local"
 	"kpm/core/door"
+	"kpm/core/signal"
 	"kpm/launcher"
 )
 
 func TestOneUserCannotTakeAllPlaces(t *testing.T) {
 	inside, leave := make(chan bool), make(chan bool)
-	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
 		select {
 		case inside <- true:
 			<-leave
 		case <-leave:
 		}
 		return launcher.Result{}
-	}, func(c *local.Config) { c.Places = newPlaces(3, 2) })
+	}, func(c *local.Config) { c.Places = places(3, 2) })
 	files := belongings(t)[:4]
 	open := sync.OnceFunc(func() { close(leave) })
 	var callers sync.WaitGroup
@@ -78,7 +79,7 @@ func TestTheDoorSurvivesAcceptErrors(t *testing.T) {
 func TestClosingTheDoor(t *testing.T) {
 	inside := make(chan bool)
 	q := newDoorQueue()
-	server := newServer(t, q, func(ctx context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+	server := newServer(t, q, func(ctx context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		defer closeFiles(k)
 		inside <- true
 		<-ctx.Done()
@@ -114,7 +115,7 @@ func TestClosingTheDoor(t *testing.T) {
 func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
 	inside, hung := make(chan bool), make(chan struct{})
 	q := newDoorQueue()
-	server := newServer(t, q, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan int) launcher.Result {
+	server := newServer(t, q, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		defer closeFiles(k)
 		inside <- true
 		<-hung
@@ -140,7 +141,7 @@ func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
 }
 
 func BenchmarkRequest(b *testing.B) {
-	q := newDoor(b, ok, func(c *local.Config) { c.Places = newPlaces(1<<20, 1<<20) })
+	q := newDoor(b, ok, func(c *local.Config) { c.Places = places(1<<20, 1<<20) })
 	files := belongings(b)[:4]
 	frame := door.Append(nil, door.TypeRequest, plainRequest.Encode())
 	for b.Loop() {

@@ -17,6 +17,7 @@ import (
 
 	"kpm/api"
 	"kpm/core"
+	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/launcher"
 	"kpm/trust"
@@ -77,7 +78,7 @@ func (r *rooms) Launch(context.Context, core.Principal, core.RequestID) error { 
 
 func (r *rooms) Refuse(core.Principal, core.RequestID, string) error { return nil }
 
-func (r *rooms) Elevate(context.Context, launcher.Knock, launcher.Caller, <-chan int) launcher.Result {
+func (r *rooms) Elevate(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
 	return launcher.Result{}
 }
 

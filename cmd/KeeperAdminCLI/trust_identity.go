@@ -41,18 +41,15 @@ func (o *options) custody() (custody, error) {
 	if err != nil {
 		return custody{}, err
 	}
-	files, _, err := platform.Inspector(layout.Root())
-	if err != nil {
-		return custody{}, err
-	}
-	app, err := settings.LoadApp(layout.AppSettings(), files.Protected)
+	host := platform.Tools(layout.Root())
+	app, err := settings.LoadApp(layout.AppSettings(), host.Files.Protected)
 	if err != nil {
 		return custody{}, err
 	}
 	return custody{identity.Config{
-		Dir: layout.Identity(), Keys: platform.Keys(), Device: app.TPMDevice, Store: app.KeyStore,
-		WriteAtomic: files.WriteAtomic, Lock: platform.Lock, Private: platform.Private,
-	}, files}, nil
+		Dir: layout.Identity(), Keys: host.Keys, Device: app.TPMDevice, Store: app.KeyStore,
+		WriteAtomic: host.Files.WriteAtomic, Lock: host.Files.Lock, Private: host.Files.Private,
+	}, host.Files}, nil
 }
 
 func keyStatusCommand(o *options) *cobra.Command {

@@ -81,25 +81,26 @@ func parseRank(name string) (core.Rank, error) {
 	return 0, fmt.Errorf("--need %s: expected none, recorded, packaged or signed", name)
 }
 
+// maxTrustFile bounds a file of certificates, keys or revocations, in bytes.
+const maxTrustFile = 16 << 20
+
 // openVerifier trusts whom the agent root names.
 func openVerifier(o *options) (*provenance.Verifier, error) {
 	layout, err := o.layout()
 	if err != nil {
 		return nil, err
 	}
-	files, system, err := platform.Inspector(layout.Root())
+	host := platform.Tools(layout.Root())
+	app, err := settings.LoadApp(layout.AppSettings(), host.Files.Protected)
 	if err != nil {
 		return nil, err
 	}
-	app, err := settings.LoadApp(layout.AppSettings(), files.Protected)
+	protected := func(path string) ([]byte, error) { return host.Files.ReadProtected(path, maxTrustFile) }
+	trusted, err := app.Trust.Sources(layout.Root()).Load(protected, time.Now)
 	if err != nil {
 		return nil, err
 	}
-	trusted, err := app.Trust.Sources(layout.Root()).Load(os.ReadFile, time.Now)
-	if err != nil {
-		return nil, err
-	}
-	return provenance.NewVerifier(provenance.Config{Files: files, System: system, PackageRoot: "/"}, trusted), nil
+	return provenance.NewVerifier(provenance.Config{Files: host.Files, System: host.Signatures, PackageRoot: "/"}, trusted), nil
 }
 
 func inspect(ctx context.Context, v *provenance.Verifier, path string) (inspection, error) {

@@ -238,12 +238,30 @@ func (v *visitor) heard(s *sudo) {
 // started gives the visitor a command with a terminal, whose side is returned.
 func (v *visitor) started() *os.File {
 	v.t.Helper()
-	master, slave, err := linux.Terminals{}.Open(core.Account{User: "0"}, v.request.Rows, v.request.Columns)
-	must(v.t, err)
+	master, slave := pair(v.t, "0", v.request.Rows, v.request.Columns)
 	v.t.Cleanup(func() { slave.Close() })
 	v.send(door.TypeStarted, nil, master)
 	must(v.t, master.Close())
 	return slave
+}
+
+// pair makes a terminal of user's and returns both ends.
+func pair(t testing.TB, user core.UserID, rows, columns uint16) (master, slave *os.File) {
+	t.Helper()
+	made, err := linux.Terminals{}.Open(core.Identity{Account: core.Account{User: user}})
+	must(t, err)
+	must(t, made.Resize(rows, columns))
+	must(t, made.HandOver(func(files ...*os.File) error {
+		fd, err := unix.FcntlInt(files[0].Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		must(t, err)
+		other, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		master, slave = os.NewFile(uintptr(fd), "master"), os.NewFile(uintptr(other), "slave")
+		return nil
+	}))
+	return master, slave
 }
 
 // window is a terminal emulator with a person in front of it.
@@ -259,8 +277,7 @@ type window struct {
 
 func newWindow(t testing.TB) *window {
 	t.Helper()
-	master, slave, err := linux.Terminals{}.Open(core.Account{User: "4242"}, 30, 90)
-	must(t, err)
+	master, slave := pair(t, "4242", 30, 90)
 	// So that a read of the screen can be ended.
 	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	must(t, err)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core/door"
+	told "kpm/core/signal"
 )
 
 // session is one request from when it was sent until its end.
@@ -102,9 +103,10 @@ func (s *session) start(master int) {
 }
 
 // forwarded are the signals that people and programs send to sudo and mean the
-// command.
-var forwarded = []os.Signal{
-	unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT,
+// command, and what the command is told.
+var forwarded = map[syscall.Signal]told.Signal{
+	unix.SIGINT: told.Interrupt, unix.SIGQUIT: told.Quit, unix.SIGTERM: told.Terminate, unix.SIGHUP: told.Hangup,
+	unix.SIGUSR1: told.User1, unix.SIGUSR2: told.User2, unix.SIGALRM: told.Alarm, unix.SIGCONT: told.Continue,
 }
 
 // watchSignals starts the goroutine that takes signals; it ends with the
@@ -112,11 +114,16 @@ var forwarded = []os.Signal{
 func (s *session) watchSignals() {
 	s.bell = newBell()
 	signals := make(chan os.Signal, 16)
-	for _, sig := range append(forwarded, unix.SIGWINCH, unix.SIGTSTP) {
+	watch := func(sig syscall.Signal) {
 		if !signal.Ignored(sig) {
 			signal.Notify(signals, sig)
 		}
 	}
+	for sig := range forwarded {
+		watch(sig)
+	}
+	watch(unix.SIGWINCH)
+	watch(unix.SIGTSTP)
 	go func() {
 		for sig := range signals {
 			s.signalled(sig.(syscall.Signal))
@@ -147,7 +154,7 @@ func (s *session) signalled(sig syscall.Signal) {
 	}
 	// The command may run before we are told. The service knows: a signal that
 	// comes first ends the request, a later one is the command's.
-	s.conn.send(door.TypeSignal, door.EncodeSignal(uint32(sig)))
+	s.conn.send(door.TypeSignal, door.EncodeSignal(forwarded[sig]))
 	if !s.started && sig != unix.SIGCONT {
 		s.interrupted = sig
 		time.AfterFunc(patience, s.unheard)

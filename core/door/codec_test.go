@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"kpm/core/door"
+	"kpm/core/signal"
 )
 
 func requests() map[string]door.Request {
@@ -53,7 +54,7 @@ func TestEveryOtherBodyRoundTrips(t *testing.T) {
 	if got, err := door.DecodeRefused(refused.Encode()); err != nil || got != refused {
 		t.Errorf("refused: %+v, %v", got, err)
 	}
-	if got, err := door.DecodeSignal(door.EncodeSignal(15)); err != nil || got != 15 {
+	if got, err := door.DecodeSignal(door.EncodeSignal(signal.Quit)); err != nil || got != signal.Quit {
 		t.Errorf("signal: %d, %v", got, err)
 	}
 }
@@ -96,7 +97,7 @@ func TestDecodersRefuse(t *testing.T) {
 }
 
 func TestFrameRoundTrip(t *testing.T) {
-	stream := door.Append(nil, door.TypeSignal, door.EncodeSignal(15))
+	stream := door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Terminate))
 	stream = door.Append(stream, door.TypeStarted, nil)
 	stream = door.Append(stream, door.TypeRefused, make([]byte, door.MaxFrame))
 	r := bytes.NewReader(stream)
@@ -184,7 +185,7 @@ func FuzzDoorRequest(f *testing.F) {
 }
 
 func FuzzDoorStream(f *testing.F) {
-	f.Add(door.Append(nil, door.TypeSignal, door.EncodeSignal(2)))
+	f.Add(door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Interrupt)))
 	f.Add(door.Append(nil, door.TypeAnswer, door.Answer{Text: "because"}.Encode()))
 	f.Add(door.Append(nil, door.TypeExit, door.Exit{Code: 1}.Encode()))
 	f.Add([]byte{1, 0, 3, 0, 1})

@@ -1,12 +1,14 @@
 package door_test
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 
 	"kpm/core/door"
+	"kpm/core/signal"
 )
 
 // table returns the rows of the first table after marker in docs/wire.md,
@@ -82,5 +84,19 @@ func TestRefusalCodesAreTheDocumentedOnes(t *testing.T) {
 	}
 	if got, want := strings.Join(documented, " "), strings.Join(codes, " "); got != want {
 		t.Errorf("docs/wire.md documents the codes %s, the code has %s", got, want)
+	}
+}
+
+// TestTheSignalsAreThoseOfTheDocs holds docs/wire.md against core/signal.
+func TestTheSignalsAreThoseOfTheDocs(t *testing.T) {
+	page, err := os.ReadFile("../../docs/wire.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range signal.All() {
+		forwarded := map[bool]string{true: "yes", false: "no"}[s.Forwarded()]
+		if row := fmt.Sprintf("| %s | %d | %s |", s, s, forwarded); !strings.Contains(string(page), row) {
+			t.Errorf("docs/wire.md has no row %q", row)
+		}
 	}
 }

@@ -1,9 +1,13 @@
 package door
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"kpm/core/signal"
+)
 
 // Version of the frames. A service refuses another one by name.
-const Version = 1
+const Version = 2
 
 // Refusal codes, stable across releases; docs/wire.md lists what each means
 // to the caller.
@@ -134,11 +138,11 @@ func DecodeRefused(body []byte) (Refused, error) {
 }
 
 // EncodeSignal returns the body of a Signal frame.
-func EncodeSignal(sig uint32) []byte { return binary.BigEndian.AppendUint32(nil, sig) }
+func EncodeSignal(s signal.Signal) []byte { return []byte{byte(s)} }
 
 // DecodeSignal reads the body of a Signal frame.
-func DecodeSignal(body []byte) (uint32, error) {
+func DecodeSignal(body []byte) (signal.Signal, error) {
 	d := decoder{rest: body}
-	sig := d.uint32()
-	return sig, d.end()
+	s := signal.Signal(d.byte())
+	return s, d.end()
 }

@@ -34,12 +34,6 @@ type Environment struct {
 	EnforceForAdministrators bool
 }
 
-// UnixSecurePath is the path on which the launcher finds bare names on Linux
-// and macOS (docs/settings.md).
-func UnixSecurePath() []string {
-	return []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
-}
-
 // LinkCandidates are the top directories that Unix systems make links; the
 // caller looks which of them are, and fills Environment.Links.
 func LinkCandidates() []string {

@@ -15,7 +15,7 @@ func linux() Environment {
 	return Environment{
 		Variables:  Variables("linux", "/opt/KeeperPrivilegeManager"),
 		Links:      map[string]string{"/bin": "/usr/bin", "/sbin": "/usr/sbin"},
-		SecurePath: UnixSecurePath(),
+		SecurePath: core.Linux.SecurePath(),
 		Zone:       zone,
 		Group: func(name string) (string, bool) {
 			id, ok := map[string]string{"wheel": "10", "backup": "34"}[name]

@@ -6,13 +6,18 @@ import (
 	"os"
 )
 
-// LocalTransport is how local users reach the door.
+// LocalTransport is how local programs reach the service, and who they are is
+// known to the kernel. Errors of Listen wrap core.ErrNotProtected for a
+// directory that others can change, and fs.ErrExist for a name that is taken by
+// something else.
 type LocalTransport interface {
 	// ListenDoor listens at path; any local user may connect.
 	ListenDoor(path string) (DoorListener, error)
 	// ListenLocal listens at path with plain connections, for the local
 	// sockets of the broker and the API.
 	ListenLocal(path string) (net.Listener, error)
+	// Dial connects to a local socket.
+	Dial(path string) (net.Conn, error)
 }
 
 // DoorListener accepts callers.

@@ -2,9 +2,12 @@ package port
 
 import (
 	"context"
-	"kpm/core"
+	"errors"
+	"io"
 	"os"
 	"time"
+
+	"kpm/core"
 )
 
 // FileInfo is what an open handle refers to. It is read from the handle, never
@@ -20,34 +23,69 @@ type FileInfo struct {
 	Owner   core.UserID
 }
 
-// Files opens, checks and copies programs (decision 26). Errors wrap
-// fs.ErrNotExist, fs.ErrPermission, ErrNotRegular or ErrNotProtected.
+// Files is everything that is done with files by name or handle (decision 26).
+// Unless a method says otherwise, errors wrap fs.ErrNotExist, fs.ErrPermission,
+// core.ErrNotRegular or core.ErrNotProtected.
 type Files interface {
-	// Find resolves a bare command name on the fixed secure path and returns
-	// a handle that cannot be read from.
+	Opener
+	Protection
+	Storage
+}
+
+// Opener finds, opens and describes files. It never blocks, whatever a path
+// names.
+type Opener interface {
+	// Find resolves a bare command name on the platform's secure path and
+	// returns a handle that cannot be read from.
 	Find(name string) (*os.File, error)
 	// Locate opens an absolute path, links followed, and returns a handle
-	// that cannot be read from, of a file or a directory. It never blocks,
-	// whatever the path names.
+	// that cannot be read from, of a file or a directory.
 	Locate(path string) (*os.File, error)
+	// Inspect says what f is.
+	Inspect(f *os.File) (FileInfo, error)
+	// Open opens the object behind f for reading. Regular files only.
+	Open(f *os.File) (*os.File, error)
+}
+
+// Protection answers whether administrators alone can change, or read, a file.
+// Its errors wrap core.ErrNotProtected and name the component, what is wrong
+// with it and what to do.
+type Protection interface {
+	// Protected reports nil when f, a regular file or directory, and every
+	// ancestor can be changed by administrators alone and lie on a local file
+	// system.
+	Protected(f *os.File) error
 	// LocateProtected is Locate for a path that must lead to the same object
 	// later on: every directory and link on the way, and what is found, must
 	// be Protected. A regular file or a directory.
 	LocateProtected(path string) (*os.File, error)
-	// Inspect says what f is.
-	Inspect(f *os.File) (FileInfo, error)
-	// Protected reports nil when f, a regular file or directory, and every
-	// ancestor belong to root, are writable by no one else and lie on a local
-	// file system; otherwise ErrNotProtected with the component and the fault.
-	Protected(f *os.File) error
-	// Open opens the object behind f for reading. Regular files only; the
-	// open never blocks.
-	Open(f *os.File) (*os.File, error)
+	// ReadProtected returns the contents of the regular file at path, which
+	// must be Protected like everything on the way to it. A file of more than
+	// limit bytes is ErrTooLarge.
+	ReadProtected(path string, limit int64) ([]byte, error)
+	// ProtectedRoot reports nil when path, absolute and without links, can be
+	// the agent root: a directory that administrators alone can change, as can
+	// all above it, directories apart in which everyone can make files but
+	// nobody can touch another's (sticky ones).
+	ProtectedRoot(path string) error
+	// Private reports nil when administrators alone can read f, a regular file.
+	Private(f *os.File) error
+}
+
+// ErrTooLarge means that a file has more bytes than its reader takes.
+var ErrTooLarge = errors.New("the file is too large")
+
+// Storage writes files.
+type Storage interface {
 	// Copy writes the bytes of src into dir under a name of its own, owned by
-	// root, readable and executable by reader and not writable by it, and
-	// returns a handle to the finished copy and the bytes' SHA-256 (hex).
+	// the administrator, readable and executable by reader and not writable by
+	// it, and returns a handle to the finished copy and the bytes' SHA-256
+	// (hex).
 	Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error)
-	// WriteAtomic replaces path with data durably: temporary file, fsync,
-	// rename, fsync of the directory.
+	// WriteAtomic replaces path with data durably: after a power loss it holds
+	// the old contents or the new.
 	WriteAtomic(path string, data []byte, perm os.FileMode) error
+	// Lock takes the lock file at path until the result is closed. It does not
+	// wait: a lock that somebody holds is an error.
+	Lock(path string) (io.Closer, error)
 }

@@ -2,13 +2,17 @@ package port
 
 import (
 	"context"
-	"kpm/core"
 	"os"
+
+	"kpm/core"
+	"kpm/core/signal"
 )
 
 // LaunchSpec is one program to start. Argv stays a slice from the caller's
 // execve to ours; nothing joins or splits it.
 type LaunchSpec struct {
+	// As says in whose name, and in which session.
+	As core.Identity
 	// Executable is the sealed handle, executed itself. For a script, Script
 	// is its resolved path, and the handle is compared with what that path
 	// names immediately before exec.
@@ -17,18 +21,27 @@ type LaunchSpec struct {
 	Argv       []string
 	Env        []string
 	Dir        *os.File
-	// Stdio become descriptors 0, 1 and 2; nothing else is inherited.
-	Stdio [3]*os.File
-	// Terminal, if not nil, becomes the controlling terminal of the new
-	// session. It is the slave side and one of Stdio.
-	Terminal *os.File
-	Account  core.Account
+	// Streams are what the program reads from and writes to; nothing else is
+	// inherited.
+	Streams Streams
+	// Terminal, if not nil, becomes the program's own. It is one that Terminals
+	// of the same host has made.
+	Terminal Terminal
 }
+
+// Streams are a program's standard streams. One that is nil is the terminal of
+// the LaunchSpec or, without one, the null device.
+type Streams struct{ Input, Output, Error *os.File }
+
+// Each returns the streams in the order of their descriptors.
+func (s Streams) Each() [3]*os.File { return [3]*os.File{s.Input, s.Output, s.Error} }
 
 // Launcher starts processes in two phases (decision 32).
 type Launcher interface {
 	// Prepare starts a child that is held before exec and ends by itself if
-	// this service goes away. The child already is what Held.ID says.
+	// this service goes away. The child already is what Held.ID says. Errors
+	// wrap core.ErrNoAccount, os.ErrClosed, ctx's error or
+	// errors.ErrUnsupported; then nothing was started.
 	Prepare(ctx context.Context, spec LaunchSpec) (Held, error)
 }
 
@@ -50,8 +63,9 @@ type Process interface {
 	ID() core.ProcessID
 	// Wait blocks until the child has ended and been reaped, or ctx is done.
 	Wait(ctx context.Context) (core.ExitStatus, error)
-	// Signal sends sig to the child's process group.
-	Signal(sig int) error
+	// Signal tells the child's process group. The error is os.ErrProcessDone
+	// if it has ended, and errors.ErrUnsupported for what cannot be told here.
+	Signal(s signal.Signal) error
 	// Kill ends every process of the launch group.
 	Kill() error
 }

@@ -25,7 +25,7 @@ const (
 // return.
 var ErrMalformed = core.NewError(core.Invalid, "malformed message")
 
-// RequestMessage is the envelope (decision 24).
+// RequestMessage is the envelope (decision 24a).
 type RequestMessage struct {
 	MessageID     string          `json:"MessageId"`
 	Type          string          `json:"MessageType"`

@@ -7,7 +7,7 @@ import (
 )
 
 // MaxSubject bounds argv, working directory and names of one request together,
-// in bytes (decision 24). Longer requests are refused, never truncated.
+// in bytes (decision 24a). Longer requests are refused, never truncated.
 const MaxSubject = 128 << 10
 
 // EventPrivilegeElevation is the EventType of a keepersudo question. One

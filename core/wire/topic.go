@@ -6,7 +6,7 @@ import (
 	"kpm/core"
 )
 
-// First-party topics (seed 000, "Typical Topics").
+// First-party topics (docs/architecture-published.md, "Typical Topics (conceptual)").
 const (
 	TopicPolicy     = "KeeperPolicy"
 	TopicEvents     = "EventMessages"

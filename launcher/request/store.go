@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"kpm/core"
+	"kpm/core/fair"
 )
 
 // remembered is how many finished requests are known by their state, so that a
@@ -16,46 +17,33 @@ type Store struct {
 	limits Limits
 	record Recorder
 
-	mu       sync.Mutex
-	reserved int
-	perUser  map[core.UserID]int
-	open     map[core.RequestID]*Request
-	finals   map[core.RequestID]State
-	order    []core.RequestID // of finals, oldest first
+	places *fair.Slots[core.UserID]
+
+	mu     sync.Mutex
+	open   map[core.RequestID]*Request
+	finals map[core.RequestID]State
+	order  []core.RequestID // of finals, oldest first
 }
 
 // NewStore returns an empty store whose requests are recorded by record.
 func NewStore(limits Limits, record Recorder) *Store {
 	return &Store{
-		limits:  limits,
-		record:  record,
-		perUser: map[core.UserID]int{},
-		open:    map[core.RequestID]*Request{},
-		finals:  map[core.RequestID]State{},
+		limits: limits,
+		record: record,
+		places: fair.NewSlots[core.UserID](fair.Bounds{Each: int64(limits.MaxOpenPerUser), All: int64(limits.MaxOpen)}),
+		open:   map[core.RequestID]*Request{},
+		finals: map[core.RequestID]State{},
 	}
 }
 
 // Reserve takes one of the user's places, before any work is done for them, or
-// returns ErrTooMany. release gives it back; it is called once.
+// returns ErrTooMany. release gives it back.
 func (s *Store) Reserve(user core.UserID) (release func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.reserved >= s.limits.MaxOpen {
-		return nil, fmt.Errorf("request: %d are open: %w", s.reserved, ErrTooMany)
+	place, err := s.places.TryTake(user, 1)
+	if err != nil {
+		return nil, fmt.Errorf("request: %d are open, user %s asks for one more: %w: %w", s.places.Taken(), user, ErrTooMany, err)
 	}
-	if s.perUser[user] >= s.limits.MaxOpenPerUser {
-		return nil, fmt.Errorf("request: user %s has %d open: %w", user, s.perUser[user], ErrTooMany)
-	}
-	s.reserved++
-	s.perUser[user]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.reserved--
-		if s.perUser[user]--; s.perUser[user] == 0 {
-			delete(s.perUser, user)
-		}
-	}, nil
+	return place.Release, nil
 }
 
 // Open adds a request in state Opened. The caller holds a reservation and has

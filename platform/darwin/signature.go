@@ -11,24 +11,24 @@ import (
 	"kpm/core/port"
 )
 
-// System implements port.SystemSignatures.
-type System struct{}
+// Signatures implements port.SystemSignatures.
+type Signatures struct{}
 
-var _ port.SystemSignatures = System{}
+var _ port.SystemSignatures = Signatures{}
 
 // Attribute implements port.SystemSignatures. Signatures in attributes are Linux's.
-func (System) Attribute(*os.File, string) ([]byte, error) { return nil, port.ErrNoAttribute }
+func (Signatures) Attribute(*os.File, string) ([]byte, error) { return nil, port.ErrNoAttribute }
 
 // Verity implements port.SystemSignatures.
-func (System) Verity(*os.File) (port.Verity, error) { return port.Verity{}, port.ErrNoAttribute }
+func (Signatures) Verity(*os.File) (port.Verity, error) { return port.Verity{}, port.ErrNoAttribute }
 
 // Generation implements port.SystemSignatures. APFS never uses an inode number again.
-func (System) Generation(*os.File) (uint64, error) { return 0, nil }
+func (Signatures) Generation(*os.File) (uint64, error) { return 0, nil }
 
 // Node implements port.SystemSignatures.
-func (System) Node(*os.File) (port.Node, error) { return port.Node{}, errors.ErrUnsupported }
+func (Signatures) Node(*os.File) (port.Node, error) { return port.Node{}, errors.ErrUnsupported }
 
 // Verdict implements port.SystemSignatures: what codesign says.
-func (System) Verdict(ctx context.Context, f *os.File) (core.Evidence, error) {
+func (Signatures) Verdict(ctx context.Context, f *os.File) (core.Evidence, error) {
 	return verdict(ctx, f)
 }

@@ -17,6 +17,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/platform/linux/held"
 )
 
@@ -101,8 +102,21 @@ func (c *child) Wait(ctx context.Context) (core.ExitStatus, error) {
 	}
 }
 
+// numbers are what the kernel has for each signal.
+var numbers = map[signal.Signal]syscall.Signal{
+	signal.Hangup: unix.SIGHUP, signal.Interrupt: unix.SIGINT, signal.Quit: unix.SIGQUIT, signal.Terminate: unix.SIGTERM,
+	signal.Stop: unix.SIGSTOP, signal.Continue: unix.SIGCONT, signal.Kill: unix.SIGKILL, signal.Winch: unix.SIGWINCH,
+	signal.User1: unix.SIGUSR1, signal.User2: unix.SIGUSR2, signal.Alarm: unix.SIGALRM,
+}
+
 // Signal implements port.Process.
-func (c *child) Signal(sig int) error { return c.signal(-c.id.PID, syscall.Signal(sig)) }
+func (c *child) Signal(s signal.Signal) error {
+	number, ok := numbers[s]
+	if !ok {
+		return fmt.Errorf("signal %s: %w", s, errors.ErrUnsupported)
+	}
+	return c.signal(-c.id.PID, number)
+}
 
 // signal sends sig to the process or, negative, to its process group, unless
 // it has been reaped: then both numbers may be somebody else's.

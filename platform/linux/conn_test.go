@@ -70,9 +70,10 @@ func TestLocalSocketsTakeNoDescriptors(t *testing.T) {
 	l, err := Transport{}.ListenLocal(path)
 	must(t, err)
 	defer l.Close()
-	client, err := Transport{}.Dial(path)
+	dialled, err := Transport{}.Dial(path)
 	must(t, err)
-	defer client.Close()
+	defer dialled.Close()
+	client := dialled.(*net.UnixConn)
 	conn, err := l.Accept()
 	must(t, err)
 	fd := lingering(t)
@@ -108,7 +109,7 @@ func TestReadDoesNotWaitForWhatItDrops(t *testing.T) {
 	before := openDescriptors(t)
 	for range 3 {
 		fd := lingering(t)
-		_, _, err := client.WriteMsgUnix([]byte("xyz"), unix.UnixRights(fd), nil)
+		_, _, err := client.(*net.UnixConn).WriteMsgUnix([]byte("xyz"), unix.UnixRights(fd), nil)
 		must(t, errors.Join(err, unix.Close(fd)))
 	}
 	read := make(chan string)

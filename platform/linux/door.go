@@ -58,8 +58,8 @@ func (Transport) ListenLocal(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Dial connects to a socket of any path length.
-func (Transport) Dial(path string) (*net.UnixConn, error) {
+// Dial implements port.LocalTransport, for a path of any length.
+func (Transport) Dial(path string) (net.Conn, error) {
 	dir, err := openSocketDir(path)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", path, err)

@@ -26,10 +26,10 @@ import (
 func knock(t testing.TB) (client *net.UnixConn, conn port.DoorConn) {
 	t.Helper()
 	l, path := door(t)
-	client, err := Transport{}.Dial(path)
+	dialled, err := Transport{}.Dial(path)
 	must(t, err)
-	t.Cleanup(func() { client.Close() })
-	return client, accept(t, l)
+	t.Cleanup(func() { dialled.Close() })
+	return dialled.(*net.UnixConn), accept(t, l)
 }
 
 // Everyone may knock; who they are decides the rest.

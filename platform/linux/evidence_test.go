@@ -52,7 +52,7 @@ func evidence(t *testing.T, path string, keys *ima.Keys) map[string]core.Evidenc
 	defer f.Close()
 	content, err := os.ReadFile(path)
 	must(t, err)
-	found, err := ima.Evidence(t.Context(), ima.File{Content: f, Size: int64(len(content)), Handle: f, System: System{},
+	found, err := ima.Evidence(t.Context(), ima.File{Content: f, Size: int64(len(content)), Handle: f, System: Signatures{},
 		Digest: func(_ context.Context, h crypto.Hash) ([]byte, error) {
 			sum := h.New()
 			sum.Write(content)
@@ -79,7 +79,7 @@ func TestEvidenceOfRealFiles(t *testing.T) {
 		f, err := os.Open(path)
 		must(t, err)
 		defer f.Close()
-		n, err := (System{}).Node(f)
+		n, err := (Signatures{}).Node(f)
 		must(t, err)
 		argv := append([]string{"evmctl", "sign", "--key", s.key}, options...)
 		if n.UUID != nil && options[0] != "--portable" {

@@ -17,10 +17,6 @@ import (
 	"kpm/core/port"
 )
 
-// securePath is where bare command names are looked up; the caller's PATH is
-// not asked (docs/settings.md, "Environment of elevated commands").
-var securePath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
-
 // Files opens, checks and copies programs. It asks nothing that a user-space
 // file system could refuse to answer, except where a method says so.
 type Files struct {
@@ -33,7 +29,7 @@ type Files struct {
 var _ port.Files = Files{}
 
 // Find implements port.Files.
-func (Files) Find(name string) (*os.File, error) { return find(securePath, name) }
+func (Files) Find(name string) (*os.File, error) { return find(core.Linux.SecurePath(), name) }
 
 func find(dirs []string, name string) (*os.File, error) {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {

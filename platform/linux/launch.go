@@ -130,7 +130,7 @@ func openHelper(path string) (*os.File, error) {
 // Prepare implements port.Launcher. It does not wait for the helper to have
 // prepared itself; Release does.
 func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held, error) {
-	told, files, err := translate(spec)
+	told, files, err := translate(spec, l.null)
 	if err != nil {
 		return nil, fmt.Errorf("launch: %w", err)
 	}

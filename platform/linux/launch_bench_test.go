@@ -40,7 +40,7 @@ func BenchmarkLaunch(b *testing.B) {
 		})
 	}
 	b.Run("forkexec", func(b *testing.B) {
-		null := spec.Stdio[0].Fd()
+		null := spec.Streams.Input.Fd()
 		for b.Loop() {
 			b.StopTimer()
 			time.Sleep(5 * time.Millisecond) // the same chill as above

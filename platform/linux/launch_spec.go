@@ -4,6 +4,7 @@ package linux
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -16,20 +17,32 @@ import (
 )
 
 // translate turns a spec into what a helper is told and the files that travel
-// with it.
-func translate(spec port.LaunchSpec) (*held.Spec, []*os.File, error) {
+// with it. null stands in for streams that the program does not have.
+func translate(spec port.LaunchSpec, null *os.File) (*held.Spec, []*os.File, error) {
 	told := &held.Spec{Terminal: spec.Terminal != nil, Script: spec.Script, Argv: spec.Argv, Env: spec.Env}
-	if err := setAccount(told, spec.Account); err != nil {
+	if err := setAccount(told, spec.As.Account); err != nil {
 		return nil, nil, err
 	}
-	files := []*os.File{spec.Executable, spec.Dir, spec.Stdio[0], spec.Stdio[1], spec.Stdio[2]}
-	if spec.Terminal != nil {
-		files = append(files, spec.Terminal)
+	if spec.Executable == nil || spec.Dir == nil {
+		return nil, nil, errors.New("executable or working directory is missing")
 	}
-	for i, name := range [...]string{"executable", "working directory", "descriptor 0", "descriptor 1", "descriptor 2"} {
-		if files[i] == nil {
-			return nil, nil, fmt.Errorf("%s is missing", name)
+	files := []*os.File{spec.Executable, spec.Dir}
+	instead := null
+	if spec.Terminal != nil {
+		slave, err := slaveOf(spec.Terminal)
+		if err != nil {
+			return nil, nil, err
 		}
+		instead = slave
+	}
+	for _, stream := range spec.Streams.Each() {
+		if stream == nil {
+			stream = instead
+		}
+		files = append(files, stream)
+	}
+	if spec.Terminal != nil {
+		files = append(files, instead)
 	}
 	if spec.Script == "" {
 		return told, files, nil

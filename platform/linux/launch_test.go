@@ -25,6 +25,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	told "kpm/core/signal"
 	"kpm/platform/linux/held"
 )
 
@@ -88,7 +89,7 @@ func command(t testing.TB, path string, args ...string) port.LaunchSpec {
 	must(t, err)
 	return port.LaunchSpec{
 		Executable: handle(t, path), Argv: append([]string{path}, args...), Env: []string{"LANG=C.UTF-8"},
-		Dir: handle(t, "/"), Stdio: [3]*os.File{null, null, null}, Account: rootAccount,
+		Dir: handle(t, "/"), Streams: port.Streams{Input: null, Output: null, Error: null}, As: core.Identity{Account: rootAccount},
 	}
 }
 
@@ -113,7 +114,7 @@ func output(t testing.TB, l *Launcher, spec port.LaunchSpec) (string, core.ExitS
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	spec.Stdio[1], spec.Stdio[2] = w, w
+	spec.Streams.Output, spec.Streams.Error = w, w
 	p, _ := start(t, l, spec)
 	w.Close()
 	out, err := io.ReadAll(r)
@@ -162,7 +163,7 @@ func TestProgramStartsClean(t *testing.T) {
 			show := func(path string, args ...string) string {
 				t.Helper()
 				spec := command(t, path, args...)
-				spec.Account, spec.Dir = account, handle(t, dir)
+				spec.As.Account, spec.Dir = account, handle(t, dir)
 				spec.Env = []string{"A=1", "B=two words"}
 				out, status := output(t, l, spec)
 				if status != (core.ExitStatus{}) {
@@ -225,7 +226,7 @@ func TestProgramsShareNoKeyring(t *testing.T) {
 	seen := map[string]bool{}
 	for _, account := range []core.Account{otherAccount, rootAccount, otherAccount} {
 		spec := command(t, exe, "kpm-test-key")
-		spec.Env, spec.Account = []string{childVar + "=keyring"}, account
+		spec.Env, spec.As.Account = []string{childVar + "=keyring"}, account
 		out, _ := output(t, l, spec)
 		id, rest, _ := strings.Cut(out, " ")
 		if rest != "<nil> false <nil>\n" || seen[id] {
@@ -257,7 +258,7 @@ func TestScript(t *testing.T) {
 	path := filepath.Join(public(t), "script")
 	must(t, os.WriteFile(path, []byte("#!/bin/sh\necho \"$0 $1 $(id -u)\"\n"), 0o755))
 	spec := command(t, path, "one")
-	spec.Script, spec.Account = path, otherAccount
+	spec.Script, spec.As.Account = path, otherAccount
 	if out, _ := output(t, l, spec); out != path+" one 4242\n" {
 		t.Errorf("got %q", out)
 	}
@@ -297,7 +298,7 @@ func TestExchangedFile(t *testing.T) {
 			must(t, err)
 			defer r.Close()
 			spec := command(t, path, "wrong")
-			spec.Stdio[1] = w
+			spec.Streams.Output = w
 			if tc.script {
 				spec.Script = path
 			}
@@ -356,7 +357,7 @@ func TestNothingRunsUnreleased(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLauncher(t, 0, "")
-			_, files, err := translate(command(t, "/usr/bin/touch", marker))
+			_, files, err := translate(command(t, "/usr/bin/touch", marker), l.null)
 			must(t, err)
 			c, err := l.spawn()
 			must(t, err)
@@ -376,7 +377,7 @@ func TestNothingRunsUnreleased(t *testing.T) {
 
 func encoded(t *testing.T, spec port.LaunchSpec) []byte {
 	t.Helper()
-	told, _, err := translate(spec)
+	told, _, err := translate(spec, nil)
 	must(t, err)
 	message, err := told.Encode()
 	must(t, err)
@@ -409,7 +410,7 @@ func TestReleaseSaysWhyNot(t *testing.T) {
 		}, unix.ENOENT, held.StepExec},
 		{"a directory that the target may not enter", func() port.LaunchSpec {
 			spec := command(t, "/bin/true")
-			spec.Dir, spec.Account = handle(t, closed), otherAccount
+			spec.Dir, spec.As.Account = handle(t, closed), otherAccount
 			return spec
 		}, unix.EACCES, held.StepDir},
 		{"a working directory that is none", func() port.LaunchSpec {
@@ -419,7 +420,7 @@ func TestReleaseSaysWhyNot(t *testing.T) {
 		}, unix.ENOTDIR, held.StepDir},
 		{"a terminal that is none", func() port.LaunchSpec {
 			spec := command(t, "/bin/true")
-			spec.Terminal = spec.Stdio[0]
+			spec.Terminal = &terminal{slave: spec.Streams.Input}
 			return spec
 		}, unix.ENOTTY, held.StepTerminal},
 		{"being written", func() port.LaunchSpec {
@@ -475,7 +476,7 @@ func TestHelperIsOutOfTheTargetsReach(t *testing.T) {
 	defer f.Close()
 	eventually(t, "the helper was seen between its ids and its exec", func() bool {
 		spec := command(t, path)
-		spec.Account = otherAccount
+		spec.As.Account = otherAccount
 		h, err := l.Prepare(t.Context(), spec)
 		must(t, err)
 		dir := "/proc/" + strconv.Itoa(h.ID().PID)
@@ -524,13 +525,16 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
+// foreignTerminal is one that another platform, or nobody, has made.
+type foreignTerminal struct{ port.Terminal }
+
 func TestSignal(t *testing.T) {
 	l := newLauncher(t, 1, "")
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
 	spec := shell(t, `trap 'echo usr1' USR1; sleep 1000 & echo ready; wait; wait`)
-	spec.Stdio[1] = w
+	spec.Streams.Output = w
 	p, _ := start(t, l, spec)
 	w.Close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -541,14 +545,14 @@ func TestSignal(t *testing.T) {
 	var line [6]byte
 	_, err = io.ReadFull(r, line[:])
 	must(t, err)
-	must(t, p.Signal(int(unix.SIGUSR1))) // ends sleep, which is in the group; the shell goes on
-	must(t, p.Signal(int(unix.SIGTERM)))
+	must(t, p.Signal(told.User1)) // ends sleep, which is in the group; the shell goes on
+	must(t, p.Signal(told.Terminate))
 	status, err := p.Wait(t.Context())
 	must(t, err)
 	if status.Signal != int(unix.SIGTERM) && status.Signal != int(unix.SIGUSR1) {
 		t.Errorf("ended with %v", status)
 	}
-	if err := p.Signal(int(unix.SIGTERM)); !errors.Is(err, os.ErrProcessDone) {
+	if err := p.Signal(told.Terminate); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("signal to a process that is gone: %v", err)
 	}
 	if rest, _ := io.ReadAll(r); string(line[:]) != "ready\n" || len(rest) > len("usr1\n") {
@@ -558,15 +562,21 @@ func TestSignal(t *testing.T) {
 
 func TestTerminalIsControllingTerminal(t *testing.T) {
 	l := newLauncher(t, 1, "")
-	master, slave, err := (Terminals{}).Open(otherAccount, 33, 111)
+	made, err := (Terminals{}).Open(core.Identity{Account: otherAccount})
 	must(t, err)
-	defer master.Close()
+	must(t, made.Resize(33, 111))
 	spec := shell(t, `tty; stty size </dev/tty; ps -o tpgid= -o pid= -p $$ | awk '{print $1 == $2}'`)
-	spec.Stdio, spec.Terminal, spec.Account = [3]*os.File{slave, slave, slave}, slave, otherAccount
+	spec.Streams, spec.Terminal, spec.As.Account = port.Streams{}, made, otherAccount
 	p, _ := start(t, l, spec)
-	name, err := os.Readlink(procFd(int(slave.Fd())))
+	name, err := os.Readlink(procFd(int(made.(*terminal).slave.Fd())))
 	must(t, err)
-	slave.Close()
+	var master *os.File
+	must(t, made.HandOver(func(files ...*os.File) error {
+		fd, err := unix.Dup(int(files[0].Fd()))
+		master = os.NewFile(uintptr(fd), "master")
+		return err
+	}))
+	defer master.Close()
 	out, err := io.ReadAll(master)
 	if !errors.Is(err, unix.EIO) {
 		t.Fatal(err)
@@ -733,14 +743,15 @@ func TestPrepareRefuses(t *testing.T) {
 		"NUL in argv":        func(s *port.LaunchSpec) { s.Argv = []string{"a\x00b"} },
 		"NUL in environment": func(s *port.LaunchSpec) { s.Env = []string{"A=\x00"} },
 		"NUL in script":      func(s *port.LaunchSpec) { s.Script = "/a\x00b" },
-		"no user (-1)":       func(s *port.LaunchSpec) { s.Account.User = "4294967295" },
-		"negative user":      func(s *port.LaunchSpec) { s.Account.User = "-1" },
-		"empty user":         func(s *port.LaunchSpec) { s.Account.User = "" },
-		"no group (-1)":      func(s *port.LaunchSpec) { s.Account.Group = "4294967295" },
-		"groups with a name": func(s *port.LaunchSpec) { s.Account.Groups = []string{"wheel"} },
+		"no user (-1)":       func(s *port.LaunchSpec) { s.As.Account.User = "4294967295" },
+		"negative user":      func(s *port.LaunchSpec) { s.As.Account.User = "-1" },
+		"empty user":         func(s *port.LaunchSpec) { s.As.Account.User = "" },
+		"no group (-1)":      func(s *port.LaunchSpec) { s.As.Account.Group = "4294967295" },
+		"groups with a name": func(s *port.LaunchSpec) { s.As.Account.Groups = []string{"wheel"} },
 		"no executable":      func(s *port.LaunchSpec) { s.Executable = nil },
 		"no directory":       func(s *port.LaunchSpec) { s.Dir = nil },
-		"no descriptor 2":    func(s *port.LaunchSpec) { s.Stdio[2] = nil },
+		"a closed terminal":  func(s *port.LaunchSpec) { s.Terminal = &terminal{} },
+		"someone's terminal": func(s *port.LaunchSpec) { s.Terminal = foreignTerminal{} },
 		"closed directory":   func(s *port.LaunchSpec) { s.Dir = gone },
 		"too much":           func(s *port.LaunchSpec) { s.Env = []string{strings.Repeat("x", held.MaxSpec)} },
 	} {

@@ -4,10 +4,12 @@ package linux
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 // LocateProtected implements port.Files.
@@ -36,4 +38,27 @@ func (s Files) LocateProtected(path string) (*os.File, error) {
 		return nil, fmt.Errorf("files: %s: %w", at.path, core.ErrNotRegular)
 	}
 	return f, nil
+}
+
+// ReadProtected implements port.Files. What was checked is what is read: the
+// handle of the walk is opened again, not the path.
+func (s Files) ReadProtected(path string, limit int64) ([]byte, error) {
+	handle, err := s.LocateProtected(path)
+	if err != nil {
+		return nil, err
+	}
+	defer handle.Close()
+	f, err := s.Open(handle)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("files: read %s: %w", path, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("files: %s has more than %d bytes: %w", path, limit, port.ErrTooLarge)
+	}
+	return data, nil
 }

@@ -14,16 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock takes the lock file at path, creating it 0600, until the result is
-// closed or this process ends. It does not wait: a lock that is held is an
-// error that names the holder when it can.
+// Lock implements port.Files. It creates the file 0600; the lock ends with this
+// process as well. The error names the holder when it can.
 //
 // Attack: a caller hands over a file on their own file system, which does not
 // answer when it is closed, and waits until the service ends. The thread that
 // closes the file cannot be ended, and as long as it is there the dead process
 // has its files open: the next service would be kept out until that caller
 // relents. The lock of a process that is dead is taken from it.
-func Lock(path string) (io.Closer, error) {
+func (Files) Lock(path string) (io.Closer, error) {
 	lock, err := lock(path)
 	if err != nil {
 		return nil, fmt.Errorf("linux: lock %s: %w", path, err)

@@ -15,17 +15,17 @@ import (
 
 func TestLockIsHeldByOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "service.lock")
-	first, err := Lock(path)
+	first, err := Files{}.Lock(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Lock(path); err == nil || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+	if _, err := (Files{}).Lock(path); err == nil || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
 		t.Errorf("a second lock: %v, expected an error that names pid %d", err, os.Getpid())
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Lock(path)
+	again, err := Files{}.Lock(path)
 	if err != nil {
 		t.Fatalf("after the first was given back: %v", err)
 	}
@@ -44,7 +44,7 @@ func TestLockFollowsNoLink(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Lock(link); err == nil {
+	if _, err := (Files{}).Lock(link); err == nil {
 		t.Error("a symbolic link was taken for the lock file")
 	}
 	if data, _ := os.ReadFile(target); string(data) != "precious" {
@@ -68,7 +68,7 @@ func TestLockOfADeadProcessIsTaken(t *testing.T) {
 	for name, holder := range map[string]int{"dead": zombie(t), "alive": os.Getpid(), "gone": 0, "not a process": 1 << 30} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "service.lock")
-			held, err := Lock(path)
+			held, err := Files{}.Lock(path)
 			must(t, err)
 			defer held.Close()
 			must(t, os.WriteFile(path, []byte(strconv.Itoa(holder)), 0o600))
@@ -76,7 +76,7 @@ func TestLockOfADeadProcessIsTaken(t *testing.T) {
 			var all sync.WaitGroup
 			for range cap(locks) {
 				all.Go(func() {
-					if lock, err := Lock(path); err == nil {
+					if lock, err := (Files{}).Lock(path); err == nil {
 						locks <- lock
 					}
 				})

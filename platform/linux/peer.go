@@ -34,7 +34,7 @@ func NewPeers() (*Peers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peers: %w", err)
 	}
-	return &Peers{diag: d, scans: scans{users: map[uint32]*scanning{}}}, nil
+	return &Peers{diag: d, scans: newScans()}, nil
 }
 
 // Close ends queries.

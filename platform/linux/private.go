@@ -3,24 +3,20 @@
 package linux
 
 import (
-	"crypto"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
-	"kpm/core/port"
 )
 
-// Private reports nil when root alone can read f, a regular file: it is root's,
+// Private implements port.Files: root alone can read f. It is root's,
 // others have no rights, and the group at most that of reading if it is root's
 // group. So sshd(8) judges its host keys, but for the group. With an access
 // control list the group bits are the most that any entry of it grants, and
 // then the list must not be there.
-func Private(f *os.File) error {
+func (Files) Private(f *os.File) error {
 	return onDescriptor(f, func(fd int) error {
 		at, err := whereIs(fd)
 		if err != nil {
@@ -48,14 +44,4 @@ func Private(f *os.File) error {
 func carriesACL(fd int) bool {
 	_, err := unix.Fgetxattr(fd, aclXattr, nil)
 	return err != unix.ENODATA && err != unix.EOPNOTSUPP
-}
-
-// Store implements port.CertificateStore.
-type Store struct{}
-
-var _ port.CertificateStore = Store{}
-
-// Certificate implements port.CertificateStore: Linux has no store of the system's own.
-func (Store) Certificate(string) ([]*x509.Certificate, crypto.Signer, error) {
-	return nil, nil, errors.ErrUnsupported
 }

@@ -45,7 +45,7 @@ func TestPrivate(t *testing.T) {
 		}
 		f, err := os.Open(path)
 		must(t, err)
-		err = Private(f)
+		err = (Files{}).Private(f)
 		f.Close()
 		if tc.fault == "" && err != nil {
 			t.Errorf("%s: %v", tc.what, err)
@@ -57,7 +57,7 @@ func TestPrivate(t *testing.T) {
 	d, err := os.Open(dir)
 	must(t, err)
 	defer d.Close()
-	if err := Private(d); !errors.Is(err, core.ErrNotRegular) {
+	if err := (Files{}).Private(d); !errors.Is(err, core.ErrNotRegular) {
 		t.Errorf("a directory: %v", err)
 	}
 }

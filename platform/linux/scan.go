@@ -4,8 +4,10 @@ package linux
 
 import (
 	"errors"
-	"sync"
+	"math"
 	"time"
+
+	"kpm/core/fair"
 )
 
 // Who holds a TCP socket is only to be found by looking at every descriptor of
@@ -18,25 +20,25 @@ const (
 	scanTime  = 250 * time.Millisecond
 	scanBurst = 500 * time.Millisecond
 	scanShare = 0.1
-	maxScans  = 4 // of one user at once
+	maxScans  = 4 // of one user at once; whoever listens bounds connections in all
 )
 
 // errCostly is about a user whose connections take too long to look into. A
 // local socket names its peer at no cost.
 var errCostly = errors.New("finding out who holds the connection takes too long; use the local socket")
 
-// scans accounts for the time that was spent on finding the holders of users'
+// scans accounts for the time that is spent on finding the holders of users'
 // sockets.
 type scans struct {
-	mu    sync.Mutex
-	users map[uint32]*scanning
+	running *fair.Slots[uint32]
+	time    *fair.Rate[uint32] // nanoseconds
 }
 
-// scanning is one user's account.
-type scanning struct {
-	running int
-	debt    time.Duration // at a time
-	at      time.Time
+func newScans() scans {
+	return scans{
+		running: fair.NewSlots[uint32](fair.Bounds{Each: maxScans, All: math.MaxInt64}),
+		time:    fair.NewRate[uint32](scanShare*float64(time.Second), int(scanBurst)),
+	}
 }
 
 // enter begins to look for holders of a socket of uid's. Whoever calls it calls
@@ -45,38 +47,17 @@ func (s *scans) enter(uid uint32) (until time.Time, done func(), err error) {
 	if uid == 0 {
 		return time.Time{}, func() {}, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	u := s.users[uid]
-	if u == nil {
-		u = &scanning{}
-		s.users[uid] = u
-	}
-	u.settle(now)
-	if u.running >= maxScans || u.debt >= scanBurst {
+	slot, err := s.running.TryTake(uid, 1)
+	if err != nil {
 		return time.Time{}, nil, errCostly
 	}
-	u.running++
-	return now.Add(scanTime), func() { s.leave(uid, time.Since(now)) }, nil
-}
-
-func (s *scans) leave(uid uint32, took time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := s.users[uid]
-	u.settle(time.Now())
-	u.running--
-	u.debt += took
-	for other, v := range s.users { // few: users who have connected just now
-		if v.settle(time.Now()); v.running == 0 && v.debt == 0 {
-			delete(s.users, other)
-		}
+	if s.time.Take(uid, 1) > 0 {
+		slot.Release()
+		return time.Time{}, nil, errCostly
 	}
-}
-
-// settle pays off what time has paid off.
-func (u *scanning) settle(now time.Time) {
-	u.debt = max(0, u.debt-time.Duration(float64(now.Sub(u.at))*scanShare))
-	u.at = now
+	begun := time.Now()
+	return begun.Add(scanTime), func() {
+		s.time.Spend(uid, int(time.Since(begun)))
+		slot.Release()
+	}, nil
 }

@@ -11,7 +11,7 @@ import (
 
 func TestOneUserCannotKeepTheServiceLooking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := scans{users: map[uint32]*scanning{}}
+		s := newScans()
 		look := func(uid uint32, took time.Duration) bool {
 			until, done, err := s.enter(uid)
 			if err != nil {
@@ -46,14 +46,14 @@ func TestOneUserCannotKeepTheServiceLooking(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
-		if !look(4242, 0) || len(s.users) != 0 {
-			t.Errorf("after an hour: %d users", len(s.users))
+		if !look(4242, 0) || s.running.Taken() != 0 {
+			t.Errorf("after an hour: %d are looked for", s.running.Taken())
 		}
 	})
 }
 
 func TestOneUsersLooksAtOnce(t *testing.T) {
-	s := scans{users: map[uint32]*scanning{}}
+	s := newScans()
 	var all []func()
 	for range maxScans {
 		_, done, err := s.enter(4242)

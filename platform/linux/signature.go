@@ -18,12 +18,12 @@ import (
 	"kpm/core/port"
 )
 
-// System implements port.SystemSignatures. Of a file on FUSE it says that it carries
+// Signatures implements port.SystemSignatures. Of a file on FUSE it says that it carries
 // nothing: the answer would be its daemon's, perhaps a user's, who need not
 // give one.
-type System struct{}
+type Signatures struct{}
 
-var _ port.SystemSignatures = System{}
+var _ port.SystemSignatures = Signatures{}
 
 const (
 	// maxAttribute is the longest value that the kernel keeps, in bytes
@@ -46,7 +46,7 @@ const (
 )
 
 // Attribute implements port.SystemSignatures.
-func (System) Attribute(f *os.File, name string) ([]byte, error) {
+func (Signatures) Attribute(f *os.File, name string) ([]byte, error) {
 	var value []byte
 	err := onHost(f, func(fd int) error {
 		buffer := make([]byte, 1024) // enough for a signature
@@ -80,7 +80,7 @@ func getxattr(fd int, name string, value []byte) (int, error) {
 
 // Verity implements port.SystemSignatures (Documentation/filesystems/fsverity.rst,
 // "FS_IOC_MEASURE_VERITY" and "FS_IOC_READ_VERITY_METADATA").
-func (System) Verity(f *os.File) (port.Verity, error) {
+func (Signatures) Verity(f *os.File) (port.Verity, error) {
 	var v port.Verity
 	err := onHost(f, func(fd int) error {
 		return readable(fd, f.Name(), func(fd int) (err error) {
@@ -163,7 +163,7 @@ func readMetadata(fd int, kind uint64, size int) ([]byte, error) {
 }
 
 // Generation implements port.SystemSignatures.
-func (System) Generation(f *os.File) (uint64, error) {
+func (Signatures) Generation(f *os.File) (uint64, error) {
 	var generation uint32
 	err := onHost(f, func(fd int) error {
 		return readable(fd, f.Name(), func(fd int) (err error) {
@@ -191,7 +191,7 @@ func generationOf(fd int) (uint32, error) {
 }
 
 // Node implements port.SystemSignatures.
-func (System) Node(f *os.File) (port.Node, error) {
+func (Signatures) Node(f *os.File) (port.Node, error) {
 	var n port.Node
 	err := onHost(f, func(fd int) error {
 		return readable(fd, f.Name(), func(fd int) error {
@@ -235,7 +235,7 @@ func fsUUID(fd int) []byte {
 // Verdict implements port.SystemSignatures. The kernel gives none before the file is
 // executed, and then no evidence but a refusal (Documentation/ABI/testing/
 // ima_policy).
-func (System) Verdict(context.Context, *os.File) (core.Evidence, error) {
+func (Signatures) Verdict(context.Context, *os.File) (core.Evidence, error) {
 	return core.Evidence{}, port.ErrNoAttribute
 }
 

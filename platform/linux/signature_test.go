@@ -45,10 +45,10 @@ func TestAttribute(t *testing.T) {
 	for _, value := range []string{"", "short", strings.Repeat("long", 700)} {
 		must(t, unix.Setxattr(path, attributeName, []byte(value), 0))
 		for how, f := range both(t, path) {
-			if got, err := (System{}).Attribute(f, attributeName); err != nil || string(got) != value {
+			if got, err := (Signatures{}).Attribute(f, attributeName); err != nil || string(got) != value {
 				t.Errorf("%s: %q, %v; expected %q", how, got, err, value)
 			}
-			if got, err := (System{}).Attribute(f, attributeName+"2"); !errors.Is(err, port.ErrNoAttribute) {
+			if got, err := (Signatures{}).Attribute(f, attributeName+"2"); !errors.Is(err, port.ErrNoAttribute) {
 				t.Errorf("%s: an attribute that is not there: %q, %v", how, got, err)
 			}
 		}
@@ -66,7 +66,7 @@ func TestAttributeIsThatOfTheHandle(t *testing.T) {
 	files := both(t, other)
 	must(t, os.Rename(signed, other))
 	for how, f := range files {
-		if got, err := (System{}).Attribute(f, attributeName); !errors.Is(err, port.ErrNoAttribute) {
+		if got, err := (Signatures{}).Attribute(f, attributeName); !errors.Is(err, port.ErrNoAttribute) {
 			t.Errorf("%s: %q, %v", how, got, err)
 		}
 	}
@@ -76,16 +76,16 @@ func TestAttributeIsThatOfTheHandle(t *testing.T) {
 func TestFilesWithoutAttributes(t *testing.T) {
 	for _, path := range []string{"/proc/self/status", "/dev/null", "/"} {
 		for how, f := range both(t, path) {
-			if got, err := (System{}).Attribute(f, "security.ima"); !errors.Is(err, port.ErrNoAttribute) {
+			if got, err := (Signatures{}).Attribute(f, "security.ima"); !errors.Is(err, port.ErrNoAttribute) {
 				t.Errorf("%s, %s: attribute %q, %v", path, how, got, err)
 			}
-			if got, err := (System{}).Verity(f); !errors.Is(err, port.ErrNoAttribute) {
+			if got, err := (Signatures{}).Verity(f); !errors.Is(err, port.ErrNoAttribute) {
 				t.Errorf("%s, %s: fs-verity %v, %v", path, how, got, err)
 			}
-			if got, err := (System{}).Generation(f); path != "/" && (got != 0 || err != nil) {
+			if got, err := (Signatures{}).Generation(f); path != "/" && (got != 0 || err != nil) {
 				t.Errorf("%s, %s: generation %v, %v", path, how, got, err)
 			}
-			if got, err := (System{}).Verdict(context.Background(), f); !errors.Is(err, port.ErrNoAttribute) {
+			if got, err := (Signatures{}).Verdict(context.Background(), f); !errors.Is(err, port.ErrNoAttribute) {
 				t.Errorf("%s, %s: verdict %v, %v", path, how, got, err)
 			}
 		}
@@ -98,7 +98,7 @@ func TestQuestionsAboutAClosedFile(t *testing.T) {
 	f, err := os.Open(path)
 	must(t, err)
 	must(t, f.Close())
-	var s System
+	var s Signatures
 	_, attribute := s.Attribute(f, "security.ima")
 	_, verity := s.Verity(f)
 	_, generation := s.Generation(f)
@@ -118,11 +118,11 @@ func TestNode(t *testing.T) {
 	var st unix.Stat_t
 	must(t, unix.Stat(path, &st))
 	for how, f := range both(t, path) {
-		n, err := (System{}).Node(f)
+		n, err := (Signatures{}).Node(f)
 		if err != nil || n.Inode != st.Ino || n.UID != 4242 || n.GID != 77 || n.Mode != 0o104751 {
 			t.Errorf("%s: %+v, %v", how, n, err)
 		}
-		if generation, err := (System{}).Generation(f); err != nil || generation != uint64(n.Generation) {
+		if generation, err := (Signatures{}).Generation(f); err != nil || generation != uint64(n.Generation) {
 			t.Errorf("%s: generation %d, %v; the inode says %d", how, generation, err, n.Generation)
 		}
 	}
@@ -137,7 +137,7 @@ func TestGenerationIsWhatLsattrSays(t *testing.T) {
 	want, err := strconv.ParseUint(strings.Fields(string(out))[0], 10, 64)
 	must(t, err)
 	for how, f := range both(t, path) {
-		if got, err := (System{}).Generation(f); err != nil || got != want || got == 0 {
+		if got, err := (Signatures{}).Generation(f); err != nil || got != want || got == 0 {
 			t.Errorf("%s: %d, %v; lsattr: %d", how, got, err, want)
 		}
 	}
@@ -152,7 +152,7 @@ func TestSignaturesDoNotWaitForAFuseDaemon(t *testing.T) {
 	go func() {
 		var wrong []string
 		for how, f := range files {
-			var s System
+			var s Signatures
 			_, attribute := s.Attribute(f, "security.ima")
 			_, verity := s.Verity(f)
 			generation, err := s.Generation(f)
@@ -217,7 +217,7 @@ func TestVerity(t *testing.T) {
 		must(t, os.WriteFile(path, content, 0o644))
 		enabled := enableVerity(t, path, c.algorithm, c.salt)
 		for how, f := range both(t, path) {
-			v, err := (System{}).Verity(f)
+			v, err := (Signatures{}).Verity(f)
 			if !enabled {
 				if !errors.Is(err, port.ErrNoAttribute) {
 					t.Errorf("%s, without fs-verity: %+v, %v", how, v, err)
@@ -242,7 +242,7 @@ func BenchmarkGeneration(b *testing.B) {
 	must(b, err)
 	defer f.Close()
 	for b.Loop() {
-		if _, err := (System{}).Generation(f); err != nil {
+		if _, err := (Signatures{}).Generation(f); err != nil {
 			b.Fatal(err)
 		}
 	}

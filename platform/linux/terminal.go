@@ -74,23 +74,69 @@ func driverOwns(drivers string, major, minor uint32) bool {
 // Size of a terminal whose caller did not say.
 const defaultRows, defaultColumns = 24, 80
 
+// terminal is a pseudo terminal, both ends of it.
+type terminal struct{ master, slave *os.File }
+
 // Open implements port.Terminals. The slave keeps the group that the machine
 // gives to terminals, which write(1) and wall(1) rely on.
-func (Terminals) Open(owner core.Account, rows, columns uint16) (master, slave *os.File, err error) {
-	uid, err := parseKernelID(string(owner.User))
+func (Terminals) Open(owner core.Identity) (port.Terminal, error) {
+	uid, err := parseKernelID(string(owner.Account.User))
 	if err != nil {
-		return nil, nil, fmt.Errorf("terminal: owner: %w", err)
+		return nil, fmt.Errorf("terminal: owner: %w", err)
 	}
 	m, err := openMaster()
 	if err != nil {
-		return nil, nil, fmt.Errorf("terminal: %w", err)
+		return nil, fmt.Errorf("terminal: %w", err)
 	}
-	s, err := openSlave(m, int(uid), rows, columns)
+	s, err := openSlave(m, int(uid))
 	if err != nil {
 		unix.Close(m)
-		return nil, nil, fmt.Errorf("terminal: %w", err)
+		return nil, fmt.Errorf("terminal: %w", err)
 	}
-	return os.NewFile(uintptr(m), "terminal master"), os.NewFile(uintptr(s), "terminal"), nil
+	return &terminal{os.NewFile(uintptr(m), "terminal master"), os.NewFile(uintptr(s), "terminal")}, nil
+}
+
+// slaveOf returns the end of t that a program gets.
+func slaveOf(t port.Terminal) (*os.File, error) {
+	own, ok := t.(*terminal)
+	if !ok || own.slave == nil {
+		return nil, fmt.Errorf("terminal: %T is none of this system's that is open: %w", t, os.ErrClosed)
+	}
+	return own.slave, nil
+}
+
+// Resize implements port.Terminal.
+func (t *terminal) Resize(rows, columns uint16) error {
+	if t.slave == nil {
+		return fmt.Errorf("terminal: resize: whoever has the master sets the size: %w", errors.ErrUnsupported)
+	}
+	if rows == 0 || columns == 0 {
+		rows, columns = defaultRows, defaultColumns
+	}
+	return onDescriptor(t.slave, func(fd int) error {
+		if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
+			return fmt.Errorf("terminal: set the size: %w", err)
+		}
+		return nil
+	})
+}
+
+// HandOver implements port.Terminal: the caller gets the master.
+func (t *terminal) HandOver(send func(files ...*os.File) error) error {
+	if t.master == nil {
+		return fmt.Errorf("terminal: hand over: %w", os.ErrClosed)
+	}
+	return errors.Join(send(t.master), t.Close())
+}
+
+// Close implements port.Terminal.
+func (t *terminal) Close() error {
+	if t.master == nil {
+		return nil
+	}
+	err := errors.Join(t.slave.Close(), t.master.Close())
+	t.master, t.slave = nil, nil
+	return err
 }
 
 func openMaster() (int, error) {
@@ -106,7 +152,7 @@ func openMaster() (int, error) {
 }
 
 // openSlave opens and outfits the other end of master.
-func openSlave(master, uid int, rows, columns uint16) (int, error) {
+func openSlave(master, uid int) (int, error) {
 	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
 		return -1, fmt.Errorf("unlock: %w", err)
 	}
@@ -117,14 +163,14 @@ func openSlave(master, uid int, rows, columns uint16) (int, error) {
 		return -1, fmt.Errorf("open the slave: %w", errno)
 	}
 	slave := int(fd)
-	if err := outfit(slave, uid, rows, columns); err != nil {
+	if err := outfit(slave, uid); err != nil {
 		unix.Close(slave)
 		return -1, err
 	}
 	return slave, nil
 }
 
-func outfit(slave, uid int, rows, columns uint16) error {
+func outfit(slave, uid int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(slave, &st); err != nil {
 		return fmt.Errorf("stat the slave: %w", err)
@@ -138,12 +184,6 @@ func outfit(slave, uid int, rows, columns uint16) error {
 	}
 	if err := unix.Fchmod(slave, mode); err != nil {
 		return fmt.Errorf("set the slave's mode: %w", err)
-	}
-	if rows == 0 || columns == 0 {
-		rows, columns = defaultRows, defaultColumns
-	}
-	if err := unix.IoctlSetWinsize(slave, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
-		return fmt.Errorf("set the size: %w", err)
 	}
 	// Erase whole characters: people type UTF-8.
 	settings, err := unix.IoctlGetTermios(slave, unix.TCGETS)

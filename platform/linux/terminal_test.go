@@ -3,7 +3,9 @@
 package linux
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 	"testing"
@@ -26,10 +28,11 @@ func TestTerminalBelongsToItsOwner(t *testing.T) {
 		{0, 0, 24, 80},
 		{50, 0, 24, 80},
 	} {
-		master, slave, err := (Terminals{}).Open(otherAccount, tc.rows, tc.columns)
+		made, err := (Terminals{}).Open(core.Identity{Account: otherAccount})
 		must(t, err)
-		defer master.Close()
-		defer slave.Close()
+		defer made.Close()
+		must(t, made.Resize(tc.rows, tc.columns))
+		master, slave := made.(*terminal).master, made.(*terminal).slave
 		size, err := unix.IoctlGetWinsize(int(master.Fd()), unix.TIOCGWINSZ)
 		must(t, err)
 		if size.Row != tc.wantRows || size.Col != tc.wantColumns {
@@ -55,17 +58,46 @@ func TestTerminalBelongsToItsOwner(t *testing.T) {
 
 func TestTerminalNeedsAnOwner(t *testing.T) {
 	for _, user := range []core.UserID{"", "root", "-1", "4294967295"} {
-		if _, _, err := (Terminals{}).Open(core.Account{User: user}, 24, 80); err == nil {
+		if _, err := (Terminals{}).Open(core.Identity{Account: core.Account{User: user}}); err == nil {
 			t.Errorf("a terminal for %q", user)
 		}
 	}
 }
 
-func TestIsTerminal(t *testing.T) {
-	master, slave, err := (Terminals{}).Open(rootAccount, 24, 80)
+// Whoever gets the master has the terminal: nothing of it stays here, or a
+// command would never be hung up on.
+func TestATerminalIsHandedOverOnce(t *testing.T) {
+	made, err := (Terminals{}).Open(core.Identity{Account: rootAccount})
 	must(t, err)
-	defer master.Close()
-	defer slave.Close()
+	slave := made.(*terminal).slave
+	refused := errors.New("refused")
+	var got []*os.File
+	if err := made.HandOver(func(files ...*os.File) error { got = files; return refused }); !errors.Is(err, refused) {
+		t.Errorf("send's error is lost: %v", err)
+	}
+	if len(got) != 1 {
+		t.Fatalf("%d files were handed over", len(got))
+	}
+	for _, f := range []*os.File{got[0], slave} {
+		if _, err := f.Stat(); !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("%s is still open", f.Name())
+		}
+	}
+	if err := made.Resize(1, 1); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("resize afterwards: %v", err)
+	}
+	if err := made.HandOver(func(...*os.File) error { return nil }); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a second time: %v", err)
+	}
+	must(t, made.Close())
+	must(t, made.Close())
+}
+
+func TestIsTerminal(t *testing.T) {
+	made, err := (Terminals{}).Open(core.Identity{Account: rootAccount})
+	must(t, err)
+	defer made.Close()
+	master, slave := made.(*terminal).master, made.(*terminal).slave
 	null, err := os.Open(os.DevNull)
 	must(t, err)
 	defer null.Close()

@@ -46,7 +46,7 @@ func launchFamily(t *testing.T, l *Launcher, env ...string) (port.Process, strin
 	must(t, err)
 	defer r.Close()
 	spec := shell(t, family)
-	spec.Stdio[1], spec.Env = w, append(env, "rest="+rest)
+	spec.Streams.Output, spec.Env = w, append(env, "rest="+rest)
 	p, h := start(t, l, spec)
 	w.Close()
 	out := readAll(t, r)

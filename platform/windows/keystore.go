@@ -1,6 +1,8 @@
 package windows
 
 import (
+	"crypto"
+	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -27,4 +29,15 @@ func (KeyStore) OpenTPM(device string) (port.TPM, error) {
 		return tpm.DialTCP(device)
 	}
 	return nil, fmt.Errorf("keystore: %s, expected nothing or tcp:ADDRESS:PORT", device)
+}
+
+// CertificateStore implements port.CertificateStore, by the machine's own store
+// (LocalMachine\My).
+type CertificateStore struct{}
+
+var _ port.CertificateStore = CertificateStore{}
+
+// Certificate implements port.CertificateStore.
+func (CertificateStore) Certificate(thumbprint string) ([]*x509.Certificate, crypto.Signer, error) {
+	return certificate(thumbprint)
 }

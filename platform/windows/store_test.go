@@ -74,7 +74,7 @@ func TestAKeyThatWindowsKeepsSigns(t *testing.T) {
 }
 
 func TestACertificateThatIsNotInTheStore(t *testing.T) {
-	if _, _, err := (Store{}).Certificate(strings.Repeat("ab", 20)); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := (CertificateStore{}).Certificate(strings.Repeat("ab", 20)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"kpm/core"
 	"kpm/core/policy"
 )
 
@@ -17,14 +18,11 @@ func machine(root string, collections map[string]policy.Collection, enforceForAd
 		Windows:                  runtime.GOOS == "windows",
 		Variables:                policy.Variables(runtime.GOOS, filepath.ToSlash(root)),
 		Links:                    links(),
-		SecurePath:               policy.UnixSecurePath(),
+		SecurePath:               core.PlatformOf(runtime.GOOS).SecurePath(),
 		Group:                    groupID,
 		Collections:              collections,
 		Zone:                     time.Local,
 		EnforceForAdministrators: enforceForAdministrators,
-	}
-	if env.Windows {
-		env.SecurePath = []string{env.Variables["system32"], env.Variables["windows"]}
 	}
 	return env
 }

@@ -103,7 +103,7 @@ func Start(ctx context.Context, cfg Config) (*Agent, error) {
 	return a, nil
 }
 
-// ClientID is the MQTT client id that seeds prescribe: {Plugin}_{Pid},
+// ClientID is the MQTT client id that the published guide prescribes: {Plugin}_{Pid},
 // {Plugin}_{User}_{Pid} in a user's session, {Job}_{Token}_{Pid} for a task.
 func (c Config) clientID() string {
 	pid := strconv.Itoa(os.Getpid())

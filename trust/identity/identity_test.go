@@ -60,7 +60,7 @@ func (u unlocker) Close() error { return errors.Join(u.File.Close(), os.Remove(u
 func config(tb testing.TB, store, device string) identity.Config {
 	tb.Helper()
 	return identity.Config{
-		Dir: filepath.Join(tb.TempDir(), "identity"), Keys: platform.Keys(), Device: device, Store: store,
+		Dir: filepath.Join(tb.TempDir(), "identity"), Keys: platform.Tools("").Keys, Device: device, Store: store,
 		Host: "host.example", WriteAtomic: writeAtomic, Lock: lock,
 	}
 }
@@ -180,7 +180,7 @@ func (answering) Close() error { return nil }
 
 func TestWhereTheKeyIsMade(t *testing.T) {
 	owned := tpmtest.New(t)
-	conn, err := platform.Keys().OpenTPM(owned)
+	conn, err := platform.Tools("").Keys.OpenTPM(owned)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,11 +202,11 @@ func TestWhereTheKeyIsMade(t *testing.T) {
 	}{
 		"no way to one": {nil, "", map[string]any{"auto": core.AssuranceSoftware, "tpm": port.ErrNoTPM, "software": core.AssuranceSoftware}},
 		"none":          {none, "", map[string]any{"auto": core.AssuranceSoftware, "tpm": port.ErrNoTPM, "software": core.AssuranceSoftware}},
-		"an owner":      {platform.Keys(), owned, map[string]any{"auto": core.AssuranceSoftware, "tpm": tpm.ErrRefusedAuth, "software": core.AssuranceSoftware}},
+		"an owner":      {platform.Tools("").Keys, owned, map[string]any{"auto": core.AssuranceSoftware, "tpm": tpm.ErrRefusedAuth, "software": core.AssuranceSoftware}},
 		"denied":        {denied, "", map[string]any{"auto": os.ErrPermission, "tpm": os.ErrPermission, "software": core.AssuranceSoftware}},
 		"lockout":       {lockedOut, "", map[string]any{"auto": tpm.ErrLockout, "tpm": tpm.ErrLockout}},
 		"nonsense":      {failing, "", map[string]any{"auto": nil, "tpm": nil}},
-		"a good one":    {platform.Keys(), tpmtest.New(t), map[string]any{"auto": core.AssuranceTPM, "tpm": core.AssuranceTPM, "software": core.AssuranceSoftware, "both": nil, "": nil}},
+		"a good one":    {platform.Tools("").Keys, tpmtest.New(t), map[string]any{"auto": core.AssuranceTPM, "tpm": core.AssuranceTPM, "software": core.AssuranceSoftware, "both": nil, "": nil}},
 	} {
 		for store, want := range row.want {
 			c := config(t, store, row.device)
@@ -243,7 +243,7 @@ func TestWhereTheKeyIsMade(t *testing.T) {
 // another key, and Rotate helps.
 func TestAKeyInATPMThatCannotBeUsed(t *testing.T) {
 	clearTPM := func(t *testing.T, device string) {
-		conn, err := platform.Keys().OpenTPM(device)
+		conn, err := platform.Tools("").Keys.OpenTPM(device)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +283,7 @@ func TestAKeyInATPMThatCannotBeUsed(t *testing.T) {
 			os.WriteFile(machineFile(*c), nil, 0o600)
 		}, identity.ErrDamaged, false},
 		"blob is another's": {func(t *testing.T, c *identity.Config) {
-			there, err := platform.Keys().OpenTPM(tpmtest.New(t))
+			there, err := platform.Tools("").Keys.OpenTPM(tpmtest.New(t))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,8 +17,8 @@ import (
 // ported uses the ports that the service uses.
 func ported(c identity.Config) identity.Config {
 	c.WriteAtomic = linux.Files{}.WriteAtomic
-	c.Lock = linux.Lock
-	c.Private = linux.Private
+	c.Lock = linux.Files{}.Lock
+	c.Private = linux.Files{}.Private
 	return c
 }
 

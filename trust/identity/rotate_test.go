@@ -209,7 +209,7 @@ func rotateForEver() {
 		return
 	}
 	c := identity.Config{
-		Dir: dir, Keys: platform.Keys(), Device: os.Getenv(victim + "_TPM"), Store: os.Getenv(victim + "_STORE"),
+		Dir: dir, Keys: platform.Tools("").Keys, Device: os.Getenv(victim + "_TPM"), Store: os.Getenv(victim + "_STORE"),
 		Host: "host.example", WriteAtomic: writeAtomic,
 		// The port's lock goes with its process, lock's would stay.
 		Lock: func(string) (io.Closer, error) { return io.NopCloser(nil), nil },

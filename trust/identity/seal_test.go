@@ -135,7 +135,7 @@ func TestDeviceSealsToRegisters(t *testing.T) {
 	free := c
 	free.Registers = nil
 	checkUnseals(t, open(t, free), data, nil, []byte("secret")) // what is sealed says to what
-	conn, err := platform.Keys().OpenTPM(c.Device)
+	conn, err := platform.Tools("").Keys.OpenTPM(c.Device)
 	if err != nil {
 		t.Fatal(err)
 	}

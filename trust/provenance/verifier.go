@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/filecache"
 	"kpm/core/port"
 	"kpm/trust/openpgp"
 	"kpm/trust/packages"
@@ -53,7 +54,7 @@ type Verifier struct {
 // state is whom to trust, and what follows from that.
 type state struct {
 	trusted *Trusted
-	cache   *cache
+	cache   *filecache.Cache[verdict]
 }
 
 var _ core.Signatures = (*Verifier)(nil)
@@ -95,14 +96,14 @@ func (v *Verifier) Unread() string {
 }
 
 // Trust replaces whom the Verifier trusts, and forgets every verdict.
-func (v *Verifier) Trust(t *Trusted) { v.state.Store(&state{t, newCache()}) }
+func (v *Verifier) Trust(t *Trusted) { v.state.Store(&state{t, filecache.New[verdict](maxCached)}) }
 
 // Provenance implements core.Signatures. Verdicts about Protected files are
 // remembered as long as device, inode, size, change time and generation stay,
 // and the packages on this machine.
 func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Provenance, error) {
 	state := v.state.Load()
-	of, info, err := v.version(f)
+	of, info, err := v.identify(f)
 	if err != nil {
 		return core.Provenance{}, fmt.Errorf("provenance: %w", err)
 	}
@@ -115,8 +116,9 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 	}
 	alone := origin == nil || origin == f
 	if alone {
-		if p, ok := state.cache.get(of, stamp, v.cfg.Now()); ok {
-			return p, nil
+		now := v.cfg.Now()
+		if known, ok := state.cache.Get(of, func(k *verdict) bool { return k.holds(stamp, now) }); ok {
+			return known.provenance, nil
 		}
 		origin = f
 	}
@@ -125,31 +127,31 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 		return core.Provenance{}, fmt.Errorf("provenance: %s: %w", info.Path, err)
 	}
 	// Attack: the file is written to between one digest and the next.
-	now, _, err := v.version(f)
+	now, _, err := v.identify(f)
 	if err != nil {
 		return core.Provenance{}, fmt.Errorf("provenance: %w", err)
 	}
 	if now != of {
 		return core.Provenance{}, fmt.Errorf("provenance: %s: %w", info.Path, ErrChanged)
 	}
-	// What nobody but root can change is the same as long as its version is:
+	// What nobody but root can change is the same as long as its identity is:
 	// a new owner or mode would have moved the change time.
 	if alone && v.cfg.Files.Protected(f) == nil {
-		state.cache.put(of, stamp, p, v.cfg.Now())
+		state.cache.Put(of, verdict{p, stamp, validUntil(p, v.cfg.Now())})
 	}
 	return p, nil
 }
 
-func (v *Verifier) version(f *os.File) (version, port.FileInfo, error) {
+func (v *Verifier) identify(f *os.File) (filecache.Identity, port.FileInfo, error) {
 	info, err := v.cfg.Files.Inspect(f)
 	if err != nil {
-		return version{}, info, err
+		return filecache.Identity{}, info, err
 	}
 	generation, err := v.cfg.System.Generation(f)
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return version{}, info, err
+		return filecache.Identity{}, info, err
 	}
-	return version{info.Device, info.Inode, generation, info.Size, info.Change.UnixNano()}, info, nil
+	return filecache.Identify(info, generation), info, nil
 }
 
 // digests hashes a file once with each algorithm that is asked for.

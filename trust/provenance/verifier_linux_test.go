@@ -227,19 +227,12 @@ func TestVerdictsAreForgottenWhenTimeCouldChangeThem(t *testing.T) {
 			t.Errorf("%s: until %s, expected %s", c.name, got, c.until)
 		}
 	}
-	kept := newCache()
-	kept.put(version{inode: 1}, "", core.Provenance{}, now)
-	if _, ok := kept.get(version{inode: 1}, "", now.Add(maxAge)); ok {
-		t.Error("remembered for too long")
+	kept := verdict{stamp: "a", until: now.Add(maxAge)}
+	if kept.holds("a", now.Add(maxAge)) || !kept.holds("a", now.Add(maxAge-1)) {
+		t.Error("remembered for too long, or not long enough")
 	}
-	for i := range maxCached + 10 {
-		kept.put(version{inode: uint64(i)}, "", core.Provenance{}, now)
-	}
-	if kept.order.Len() != maxCached || len(kept.entries) != maxCached {
-		t.Errorf("%d remembered", len(kept.entries))
-	}
-	if _, ok := kept.get(version{inode: 3}, "", now); ok {
-		t.Error("the oldest was kept")
+	if kept.holds("b", now) {
+		t.Error("believed although other packages are installed")
 	}
 }
 

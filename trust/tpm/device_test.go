@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func connect(tb testing.TB, device string) port.TPM {
 	tb.Helper()
-	conn, err := platform.Keys().OpenTPM(device)
+	conn, err := platform.Tools("").Keys.OpenTPM(device)
 	if err != nil {
 		tb.Fatal(err)
 	}

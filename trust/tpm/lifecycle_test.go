@@ -192,7 +192,7 @@ func TestPathsThatLeadToNoTPM(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	keys := platform.Keys()
+	keys := platform.Tools("").Keys
 	for name, device := range map[string]string{
 		"relative": "tpmrm0", "a file": file, "a directory": dir, "tcp to elsewhere": "tcp:192.0.2.1:321",
 		"tcp by name": "tcp:localhost:321", "tcp where users listen": "tcp:127.0.0.1:2321", "tcp without port": "tcp:127.0.0.1", "not there": filepath.Join(dir, "none"),

@@ -53,7 +53,7 @@ func judge(ctx context.Context) (err error) {
 		return err
 	}
 	defer f.Close()
-	verifier := provenance.NewVerifier(provenance.Config{Files: linux.Files{AgentRoot: dir}, System: linux.System{}, PackageRoot: "/"}, trusted)
+	verifier := provenance.NewVerifier(provenance.Config{Files: linux.Files{AgentRoot: dir}, System: linux.Signatures{}, PackageRoot: "/"}, trusted)
 	ours := func() error {
 		verifier.Trust(trusted) // forget
 		p, err := verifier.Provenance(ctx, f, nil)

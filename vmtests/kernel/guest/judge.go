@@ -28,7 +28,7 @@ import (
 func (g *guest) judge(f kernel.File) kernel.Finding {
 	found := kernel.Finding{Name: f.Name}
 	path := filepath.Join(disk, f.Name)
-	var system ima.System = linux.System{}
+	var system ima.System = linux.Signatures{}
 	if f.Verity != nil {
 		if err := enable(path, f.Verity); err != nil {
 			found.Enable = err.Error()
@@ -80,7 +80,7 @@ func (g *guest) evidence(path string, system ima.System) ([]core.Evidence, error
 // refused is a system with a signature that the kernel did not take: what if it
 // had?
 type refused struct {
-	linux.System
+	linux.Signatures
 	signature []byte
 }
 

@@ -35,7 +35,7 @@ func verdict(path string) line {
 		return line{"error", err.Error()}
 	}
 	defer f.Close()
-	e, err := windows.System{}.Verdict(context.Background(), f)
+	e, err := windows.Signatures{}.Verdict(context.Background(), f)
 	switch {
 	case errors.Is(err, port.ErrNoAttribute):
 		return line{Standing: "none"}

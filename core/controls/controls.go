@@ -1,0 +1,151 @@
+// Package controls is the table of controls: what a policy may ask for, what
+// each does, how a person is asked and how the service verifies the answer.
+// Bits, lists, messages and documents come from it.
+//
+// It asks nobody and verifies nothing: package launcher/control does, with one
+// file for each control that stands before a launch.
+package controls
+
+import (
+	"slices"
+	"strings"
+
+	"kpm/core"
+)
+
+// Effect is what a control does to a request.
+type Effect uint8
+
+// The effects.
+const (
+	// Remarks is what never grants and stops nothing (decision 29).
+	Remarks Effect = iota
+	// Grants allows what its policy meets.
+	Grants
+	// Denies refuses what its policy meets.
+	Denies
+	// Gates stands between PENDING and a launch, and grants once every such
+	// control has been satisfied.
+	Gates
+)
+
+// Row is one control.
+type Row struct {
+	Name   core.Control
+	Effect Effect
+	// Asked says how a person is asked, Verified how the service makes sure
+	// that the answer counts: whole sentences for documents, empty unless the
+	// control Gates. Verified is empty as well for a control that nothing here
+	// verifies yet: a request that needs it cannot be satisfied.
+	Asked, Verified string
+}
+
+// Table is a list of controls, each name once. It is not changed once it is in
+// use. A requirement is a Set of its gating controls, of which it has at most
+// 16.
+type Table []Row
+
+// Standard returns the controls of the published policy model, in its order.
+func Standard() Table {
+	return Table{
+		{Name: core.ControlAllow, Effect: Grants},
+		{Name: core.ControlDeny, Effect: Denies},
+		{Name: core.ControlMFA, Effect: Gates,
+			Asked: "The person enters a second factor."},
+		{Name: core.ControlJustify, Effect: Gates,
+			Asked:    "The person gives a reason in the terminal that the request came from.",
+			Verified: "It has a letter or a digit and at most 1,000 characters."},
+		{Name: core.ControlApproval, Effect: Gates,
+			Asked: "An approver whom the policy names decides."},
+		{Name: core.ControlNotify, Effect: Remarks},
+		{Name: core.ControlAudit, Effect: Remarks},
+		{Name: core.ControlRecord, Effect: Remarks},
+	}
+}
+
+// Parse finds a control by its name in any case of ASCII letters: a policy is
+// not to be spelled with a Kelvin sign.
+func (t Table) Parse(text string) (core.Control, bool) {
+	for _, r := range t {
+		if equalFold(string(r.Name), text) {
+			return r.Name, true
+		}
+	}
+	return "", false
+}
+
+func equalFold(a, b string) bool {
+	return len(a) == len(b) && strings.EqualFold(a, b)
+}
+
+// Effect returns what a control does. One that is not in the table Gates:
+// nothing satisfies it, and so it lets nothing pass.
+func (t Table) Effect(c core.Control) Effect {
+	for _, r := range t {
+		if r.Name == c {
+			return r.Effect
+		}
+	}
+	return Gates
+}
+
+// Gating returns those of list that stand between a request and its launch,
+// sorted, each once, with those that the table does not have.
+func (t Table) Gating(list []core.Control) []core.Control {
+	var gating []core.Control
+	for _, c := range list {
+		if t.Effect(c) == Gates {
+			gating = append(gating, c)
+		}
+	}
+	slices.Sort(gating)
+	return slices.Compact(gating)
+}
+
+// String lists the names for a message: "ALLOW, DENY, MFA".
+func (t Table) String() string {
+	names := make([]string, len(t))
+	for i, r := range t {
+		names[i] = string(r.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Set is a set of the gating controls of one Table.
+type Set uint16
+
+// Bit returns the Set of one gating control; empty for every other.
+func (t Table) Bit(c core.Control) Set {
+	bit := Set(1)
+	for _, r := range t {
+		if r.Effect != Gates {
+			continue
+		}
+		if r.Name == c {
+			return bit
+		}
+		bit <<= 1
+	}
+	return 0
+}
+
+// Lists returns the controls of every Set, sorted, by the Set itself: they are
+// looked up for each decision.
+func (t Table) Lists() [][]core.Control {
+	var gating []core.Control
+	for _, r := range t {
+		if r.Effect == Gates {
+			gating = append(gating, r.Name)
+		}
+	}
+	lists := make([][]core.Control, 1<<len(gating))
+	for set := range lists {
+		for i, c := range gating {
+			if set&(1<<i) != 0 {
+				lists[set] = append(lists[set], c)
+			}
+		}
+		slices.Sort(lists[set])
+	}
+	return lists
+}

@@ -1,0 +1,149 @@
+package fair
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"pgregory.net/rapid"
+)
+
+// crowd does what people may do with Slots, and knows who has what.
+type crowd struct {
+	slots  *Slots[int]
+	bounds Bounds
+	held   []*Slot[int]
+	queue  []*visitor
+}
+
+// visitor waits in Take.
+type visitor struct {
+	who     int
+	n       int64
+	cancel  context.CancelFunc
+	outcome chan *Slot[int] // nil when it gave up
+}
+
+func (c *crowd) wait(who int, n int64) {
+	ctx, cancel := context.WithCancel(context.Background())
+	v := &visitor{who, n, cancel, make(chan *Slot[int], 1)}
+	go func() {
+		slot, _ := c.slots.Take(ctx, who, n)
+		v.outcome <- slot
+	}()
+	c.queue = append(c.queue, v)
+}
+
+// settle lets everything happen that can, and takes over what visitors got.
+func (c *crowd) settle() {
+	synctest.Wait()
+	var queue []*visitor
+	for _, v := range c.queue {
+		select {
+		case slot := <-v.outcome:
+			v.cancel()
+			if slot != nil {
+				c.held = append(c.held, slot)
+			}
+		default:
+			queue = append(queue, v)
+		}
+	}
+	c.queue = queue
+}
+
+// leave ends whoever still waits after a failure.
+func (c *crowd) leave() {
+	for _, v := range c.queue {
+		v.cancel()
+	}
+	synctest.Wait()
+}
+
+func (c *crowd) check(t *rapid.T) {
+	var all int64
+	each := map[int]int64{}
+	for _, slot := range c.held {
+		all += slot.n
+		if slot.state == claimed {
+			each[slot.who] += slot.n
+		}
+	}
+	if all > c.bounds.All || c.slots.Taken() != all {
+		t.Fatalf("%d are taken, counted %d, there are %d", all, c.slots.Taken(), c.bounds.All)
+	}
+	for who, n := range each {
+		if n > c.bounds.Each || c.slots.people[who] != n {
+			t.Fatalf("person %d has %d, counted %d, may have %d", who, n, c.slots.people[who], c.bounds.Each)
+		}
+	}
+	for who := range c.slots.people {
+		if _, ok := each[who]; !ok {
+			t.Fatalf("person %d has nothing and is remembered", who)
+		}
+	}
+	for _, v := range c.queue {
+		if v.n > c.bounds.Each-each[v.who] {
+			continue
+		}
+		if v.n <= c.bounds.All-all {
+			t.Fatalf("person %d waits for %d, and there is room", v.who, v.n)
+		}
+		break // nobody overtakes this one
+	}
+}
+
+// No sequence of calls exceeds a bound, keeps somebody waiting for whom there
+// is room, or leaves anything behind.
+func TestSlotsAreBoundedAndGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Without the method that a bubble forbids.
+		rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) {
+			b := Bounds{Each: rapid.Int64Range(0, 6).Draw(t, "each"), All: rapid.Int64Range(0, 12).Draw(t, "all")}
+			c := &crowd{slots: NewSlots[int](b), bounds: b}
+			defer c.leave()
+			who, n := rapid.IntRange(0, 3), rapid.Int64Range(-1, 7)
+			keep := func(slot *Slot[int], err error) {
+				if err == nil {
+					c.held = append(c.held, slot)
+				}
+			}
+			t.Repeat(map[string]func(*rapid.T){
+				"try":   func(t *rapid.T) { keep(c.slots.TryTake(who.Draw(t, "who"), n.Draw(t, "n"))) },
+				"enter": func(t *rapid.T) { keep(c.slots.Enter()) },
+				"wait":  func(t *rapid.T) { c.wait(who.Draw(t, "who"), n.Draw(t, "n")) },
+				"claim": func(t *rapid.T) {
+					if len(c.held) > 0 {
+						rapid.SampledFrom(c.held).Draw(t, "slot").Claim(who.Draw(t, "who"))
+					}
+				},
+				"release": func(t *rapid.T) {
+					if len(c.held) > 0 {
+						i := rapid.IntRange(0, len(c.held)-1).Draw(t, "slot")
+						c.held[i].Release()
+						c.held[i].Release()
+						c.held = append(c.held[:i], c.held[i+1:]...)
+					}
+				},
+				"give up": func(t *rapid.T) {
+					if len(c.queue) > 0 {
+						rapid.SampledFrom(c.queue).Draw(t, "visitor").cancel()
+					}
+				},
+				"": func(t *rapid.T) {
+					c.settle()
+					c.check(t)
+				},
+			})
+			for c.settle(); len(c.held) > 0; c.settle() {
+				c.held[0].Release()
+				c.held = c.held[1:]
+				c.settle()
+				c.check(t)
+			}
+			if len(c.queue) != 0 || len(c.slots.waiting) != 0 || c.slots.Taken() != 0 || len(c.slots.people) != 0 {
+				t.Fatalf("%d wait (%d), %d are taken, by %v", len(c.queue), len(c.slots.waiting), c.slots.Taken(), c.slots.people)
+			}
+		})
+	})
+}

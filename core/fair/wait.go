@@ -1,0 +1,81 @@
+package fair
+
+import (
+	"context"
+	"slices"
+)
+
+// waiter is somebody who waits in Take.
+type waiter[K comparable] struct {
+	slot  *Slot[K]
+	ready chan struct{} // closed when slot counts
+}
+
+// Take is TryTake that waits until there is room, or until ctx ends, whose
+// error it then returns. What would not fit if nobody had anything is
+// ErrPersonFull or ErrFull at once. Who waits costs memory: callers bound how
+// many do.
+func (s *Slots[K]) Take(ctx context.Context, who K, n int64) (*Slot[K], error) {
+	switch {
+	case n < 0 || n > s.bounds.Each:
+		return nil, ErrPersonFull
+	case n > s.bounds.All:
+		return nil, ErrFull
+	}
+	slot := &Slot[K]{of: s, n: n, who: who}
+	w := s.enqueue(slot)
+	if w == nil {
+		return slot, nil
+	}
+	select {
+	case <-w.ready:
+		return slot, nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := slices.Index(s.waiting, w)
+	if at < 0 { // its turn came at the same moment
+		return slot, nil
+	}
+	s.waiting = slices.Delete(s.waiting, at, at+1)
+	s.admit() // those behind may fit
+	return nil, ctx.Err()
+}
+
+// enqueue makes slot count, or returns the waiter for it.
+func (s *Slots[K]) enqueue(slot *Slot[K]) *waiter[K] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) == 0 && s.room(slot.who, slot.n) == nil {
+		s.count(slot)
+		return nil
+	}
+	w := &waiter[K]{slot, make(chan struct{})}
+	s.waiting = append(s.waiting, w)
+	s.admit()
+	return w
+}
+
+// admit lets those in who fit by now, in order of arrival. Whoever has too much
+// already is passed over and holds nobody up. Whoever waits for others is not:
+// many small requests would keep a large one out for ever. It is called after
+// every change, since who is passed over depends on what people have.
+func (s *Slots[K]) admit() {
+	if len(s.waiting) == 0 {
+		return
+	}
+	blocked := false
+	s.waiting = slices.DeleteFunc(s.waiting, func(w *waiter[K]) bool {
+		if blocked {
+			return false
+		}
+		err := s.room(w.slot.who, w.slot.n)
+		if blocked = err == ErrFull; err != nil {
+			return false
+		}
+		s.count(w.slot)
+		close(w.ready)
+		return true
+	})
+}

@@ -1,0 +1,25 @@
+package signal
+
+import "testing"
+
+func TestSignals(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range All() {
+		if name := s.String(); name == "none" || name == "unknown" || seen[name] {
+			t.Errorf("%d is called %q", s, name)
+		} else {
+			seen[name] = true
+		}
+		if want := s != Kill && s != Stop; s.Forwarded() != want {
+			t.Errorf("%s is forwarded: %v", s, s.Forwarded())
+		}
+	}
+	for _, s := range []Signal{0, Alarm + 1, 255} {
+		if s.Forwarded() {
+			t.Errorf("%d is forwarded", s)
+		}
+	}
+	if len(seen) != 11 {
+		t.Errorf("%d signals", len(seen))
+	}
+}

@@ -1,0 +1,25 @@
+package none
+
+import "kpm/core/port"
+
+// Host returns a host of the given facts without any port.
+func Host(facts port.Facts) port.Host {
+	return port.Host{
+		Facts:        facts,
+		Accounts:     Accounts{},
+		Files:        Files{},
+		Interception: Interception{},
+		Keys:         KeyStore{},
+		Certificates: CertificateStore{},
+		Launcher:     Launcher{},
+		Peers:        Peers{},
+		Prompts:      Prompts{},
+		Service:      ServiceManager{},
+		Sessions:     Sessions{},
+		Signatures:   Signatures{},
+		Terminals:    Terminals{},
+		Transport:    Transport{},
+		Tree:         Tree{},
+		Close:        func() error { return nil },
+	}
+}

@@ -1,0 +1,18 @@
+package none
+
+import (
+	"context"
+	"errors"
+
+	"kpm/core/port"
+)
+
+// Launcher implements port.Launcher.
+type Launcher struct{}
+
+var _ port.Launcher = Launcher{}
+
+// Prepare implements port.Launcher.
+func (Launcher) Prepare(context.Context, port.LaunchSpec) (port.Held, error) {
+	return nil, errors.ErrUnsupported
+}

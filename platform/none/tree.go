@@ -1,0 +1,29 @@
+package none
+
+import (
+	"errors"
+	"os"
+
+	"kpm/core"
+	"kpm/core/port"
+)
+
+// Tree implements port.ProcessTree: nothing is launched.
+type Tree struct{}
+
+var _ port.ProcessTree = Tree{}
+
+// Self implements port.ProcessTree. The start stamp is not known.
+func (Tree) Self() core.ProcessID { return core.ProcessID{PID: os.Getpid()} }
+
+// Alive implements port.ProcessTree.
+func (Tree) Alive(core.ProcessID) bool { return false }
+
+// Member implements port.ProcessTree.
+func (Tree) Member(core.ProcessID, string, core.ProcessID) bool { return false }
+
+// Empty implements port.ProcessTree.
+func (Tree) Empty(core.ProcessID, string) bool { return true }
+
+// KillGroup implements port.ProcessTree.
+func (Tree) KillGroup(core.ProcessID, string) (int, error) { return 0, errors.ErrUnsupported }
