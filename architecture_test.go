@@ -37,11 +37,15 @@ var exceptions = map[string][]string{
 	"plugins/keeperlogger":       {"core", "plugins/sdk"},
 	"jobs/redirectevaluator":     {"core", "plugins/sdk"},
 	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy"},
-	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger"},
+	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
-	"cmd/keepersudo":             {"core/door", "platform/linux/tty"},
+	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
+	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},
+	"platform/caller":            {"core/port/caller", "core/signal", "platform/linux/caller"},
+	"platform/linux/caller":      {"core/port/caller", "core/signal"},
 	"cmd/keeperlaunch":           {"platform/linux/held"},
-	"cmd/KeeperAdminCLI":         {"core/policy", "core/wire", "launcher/journal", "platform", "core", "settings", "trust"},
+	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
+	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "platform", "plugins", "settings", "trust"},
 	"cmd/KeeperPrivilegeManager": {"service", "platform", "settings", "core"},
 }
@@ -57,6 +61,9 @@ var (
 	lean = map[string][]string{
 		"core/door":        {"fmt", "net", "encoding/json", "os/exec"},
 		"cmd/keepersudo":   {"fmt", "net", "encoding/json", "os/exec", "crypto/tls", "net/http"},
+		"core/port/caller": {"fmt", "net", "encoding/json", "os/exec"},
+		"api/client/sudo":  {"fmt", "net", "encoding/json", "os/exec"},
+		"platform/caller":  {"fmt", "net", "encoding/json", "os/exec"},
 		"cmd/keeperlaunch": {"fmt", "net", "encoding/json", "os/exec"},
 	}
 )

@@ -28,6 +28,8 @@ const (
 	policyOnce     subject = "Plugin KeeperPolicy, once per question"
 	pluginDeclared subject = "Plugin at Plugin tier, declared"
 	eitherDeclared subject = "Plugin or JobRun at Plugin tier, declared"
+	jobDeclared    subject = "JobRun at Plugin tier, declared"
+	jobOfRequest   subject = "JobRun at Plugin tier, of that request"
 	itself         subject = "that principal"
 )
 
@@ -38,8 +40,14 @@ const (
 	ownReplies     = "Replies/{principal}/#"
 )
 
-// anyState is the request state of messages that concern no request.
-const anyState = "none"
+// Request states of messages that move no request.
+const (
+	noRequest = "none" // the message concerns no request
+	anyState  = "any"
+	// unheard messages are acknowledged, and delivered to nobody: a job may
+	// say what only the service's word makes true (decision 16).
+	unheard = "any; acknowledged and delivered to nobody"
+)
 
 // rule is one row: what is permitted, and to whom. State is the state that the
 // message's request must be in.
@@ -55,17 +63,21 @@ type rule struct {
 // never written to.
 var authority = [...]rule{
 	{wire.TopicPolicy, publish, question, theService, "Evaluating"},
-	{wire.TopicPolicy, publish, ownQuestion, eitherDeclared, anyState},
+	{wire.TopicPolicy, publish, ownQuestion, eitherDeclared, noRequest},
 	{wire.TopicPolicy, subscribe, noKind, policyPlugin, ""},
 	{serviceReplies, publish, answer, policyOnce, "Evaluating"},
-	{otherReplies, publish, answer, policyOnce, anyState},
+	{serviceReplies, publish, finalAnswer, jobOfRequest, anyState},
+	{otherReplies, publish, answer, policyOnce, noRequest},
 	{ownReplies, subscribe, noKind, itself, ""},
 	{wire.TopicEvents, publish, eventPending, theService, "Pending"},
 	{wire.TopicEvents, publish, eventLaunch, theService, "Allowed"},
-	{wire.TopicEvents, publish, eventStartup, theService, anyState},
-	{wire.TopicEvents, publish, eventOther, eitherDeclared, anyState},
+	{wire.TopicEvents, publish, eventStartup, theService, noRequest},
+	{wire.TopicEvents, publish, eventPending, jobDeclared, unheard},
+	{wire.TopicEvents, publish, eventLaunch, jobDeclared, unheard},
+	{wire.TopicEvents, publish, eventStartup, jobDeclared, unheard},
+	{wire.TopicEvents, publish, eventOther, eitherDeclared, noRequest},
 	{wire.TopicEvents, subscribe, noKind, pluginDeclared, ""},
-	{wire.TopicJobService, publish, jobCompleted, theService, anyState},
+	{wire.TopicJobService, publish, jobCompleted, theService, noRequest},
 	{wire.TopicJobService, subscribe, noKind, eitherDeclared, ""},
 }
 
@@ -127,6 +139,11 @@ func (r rule) permits(s *speaker) bool {
 	case eitherDeclared:
 		return (p.Kind == core.Plugin || p.Kind == core.JobRun) && p.Tier() == core.TierPlugin &&
 			slices.Contains(declared, r.topic)
+	case jobDeclared:
+		return p.Kind == core.JobRun && p.Tier() == core.TierPlugin && slices.Contains(declared, r.topic)
+	case jobOfRequest:
+		// names has held the topic against the run's own request.
+		return p.Kind == core.JobRun && p.Tier() == core.TierPlugin && p.Request != ""
 	case itself:
 		return true
 	}
@@ -166,87 +183,4 @@ func (s *speaker) mayWill(topic string) error {
 
 func covered(declared []string, filter string) bool {
 	return slices.ContainsFunc(declared, func(d string) bool { return wire.Covers(d, filter) })
-}
-
-// check says why s may not publish payload on topic, or nil. What is permitted
-// on an authority topic is returned decoded, and has opened or used up its
-// permit.
-func (b *Broker) check(s *speaker, topic string, retain bool, payload []byte) (*wire.RequestMessage, error) {
-	if !wire.ValidTopic(topic) {
-		return nil, fmt.Errorf("topic %q cannot be published to", brief(topic))
-	}
-	if !restricted(topic) {
-		if s.mayWrite(topic) {
-			return nil, nil
-		}
-		return b.checkElsewhere(s, topic, payload)
-	}
-	if retain {
-		return nil, fmt.Errorf("%s takes no retained messages", topic)
-	}
-	m, err := wire.Decode(payload)
-	if err != nil {
-		return nil, err
-	}
-	if err := unambiguous(payload); err != nil {
-		return nil, err
-	}
-	return &m, b.checkMessage(s, topic, m)
-}
-
-// checkMessage is check for a decoded message on an authority topic: a row of
-// the table must match in every column.
-func (b *Broker) checkMessage(s *speaker, topic string, m wire.RequestMessage) error {
-	if m.Source != s.principal.String() {
-		return fmt.Errorf("Source is %q, the publisher is %s", brief(m.Source), s.principal)
-	}
-	kind, id, err := classify(m)
-	if err != nil {
-		return err
-	}
-	for _, r := range authority {
-		if r.op != publish || r.kind != kind || !r.names(topic, s.principal, id) || !r.permits(s) {
-			continue
-		}
-		if err := b.inState(r, id); err != nil {
-			return err
-		}
-		switch {
-		case r.subject == policyOnce:
-			return b.useReply(topic, m)
-		case kind == question || kind == ownQuestion:
-			return b.openReply(s, m, id)
-		}
-		return nil
-	}
-	return fmt.Errorf("%s may not publish %s on %s", s.principal, kind, topic)
-}
-
-// checkElsewhere permits what s does not declare but KeeperPolicy owes: an
-// answer on a topic of the asker's own (decision 21).
-func (b *Broker) checkElsewhere(s *speaker, topic string, payload []byte) (*wire.RequestMessage, error) {
-	undeclared := fmt.Errorf("%s does not declare %s", s.principal, topic)
-	if !(rule{subject: policyOnce}).permits(s) {
-		return nil, undeclared
-	}
-	m, err := wire.Decode(payload)
-	if err != nil || m.Type != wire.TypePolicyResponse || m.Source != s.principal.String() ||
-		unambiguous(payload) != nil || b.useReply(topic, m) != nil {
-		return nil, undeclared
-	}
-	return &m, nil
-}
-
-func (b *Broker) inState(r rule, id core.RequestID) error {
-	if r.state == anyState {
-		return nil
-	}
-	state, ok := b.cfg.Requests.State(id)
-	if !ok {
-		return fmt.Errorf("there is no request %q", brief(string(id)))
-	}
-	if state != r.state {
-		return fmt.Errorf("request %s is %s, this needs %s", id, state, r.state)
-	}
-	return nil
 }

@@ -24,6 +24,7 @@ const (
 	eventStartup kind = "`CustomEvent` `Startup`"
 	eventOther   kind = "`CustomEvent` with another name"
 	jobCompleted kind = "`JobCompleted`"
+	finalAnswer  kind = "`FinalAnswer`"
 )
 
 // classify reads m's payload as its type demands and returns what kind of
@@ -53,6 +54,8 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 		var done wire.JobCompleted
 		err := m.Read(m.Type, &done)
 		return jobCompleted, "", err
+	case wire.TypeFinalAnswer:
+		return finalAnswer, "", nil // its payload is the job's own business
 	}
 	return noKind, "", fmt.Errorf("MessageType %q has no place here", brief(m.Type))
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -61,6 +62,10 @@ var ignored = packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puba
 // acknowledges it whatever its topic was. Nothing is ever published on it.
 const refusedTopic = "refused"
 
+// forNobody stands for a publication that is permitted and not delivered. It is
+// compared and never written to.
+var forNobody = &publication{}
+
 // read decides about a PUBLISH. If it is permitted, it waits in c.pending for
 // OnPublish; if not, mochi acknowledges it and nobody hears of it (decision 19).
 func (b *Broker) read(c *conn, pk packets.Packet) packets.Packet {
@@ -68,16 +73,20 @@ func (b *Broker) read(c *conn, pk packets.Packet) packets.Packet {
 	if pk.PublishValidate(0) != packets.CodeSuccess {
 		return pk // not MQTT, or a topic alias: mochi cuts the connection
 	}
+	pk.Payload = enveloped(c.principal, pk.TopicName, pk.Payload)
 	message, err := b.check(&c.speaker, pk.TopicName, pk.FixedHeader.Retain, pk.Payload)
 	if err != nil {
 		b.stats.refusedPublishes.Add(1)
 		b.logRefusal(c, "publish", brief(pk.TopicName), err)
 		pk.TopicName, pk.Payload = refusedTopic, nil
+		if errors.Is(err, errUnheard) {
+			c.pending = forNobody // acknowledged in version 5 as well
+		}
 		return pk
 	}
 	c.pending = &publication{
 		from: c.principal, origin: c.id, topic: pk.TopicName, payload: pk.Payload, qos: pk.FixedHeader.Qos,
-		properties: pk.Properties, message: message, received: time.Now(), size: pk.FixedHeader.Remaining,
+		properties: pk.Properties, message: message, received: time.Now(), size: max(pk.FixedHeader.Remaining, len(pk.Payload)),
 	}
 	if message != nil {
 		// The envelope is what was checked: a response topic beside it was not.
@@ -115,7 +124,9 @@ func (h *hook) OnPublish(client *mqtt.Client, pk packets.Packet) (packets.Packet
 	c := client.Net.Conn.(*conn)
 	if m := c.pending; m != nil {
 		c.pending = nil
-		h.broker.deliver(m)
+		if m != forNobody {
+			h.broker.deliver(m)
+		}
 	}
 	return pk, packets.CodeSuccessIgnore
 }

@@ -37,13 +37,19 @@ func (b *Broker) Publish(ctx context.Context, topic string, m wire.RequestMessag
 
 // PublishAs says payload as p, with what p's file declares: for what the
 // service does on behalf of a job, such as its publish-mqtt tasks. Otherwise as
-// Publish.
+// Publish. What the table says is heard by nobody is counted, and no error.
 func (b *Broker) PublishAs(ctx context.Context, p core.Principal, topic string, payload []byte) error {
 	s := newSpeaker(p, b.cfg.Topics)
+	payload = enveloped(p, topic, payload)
 	if len(payload) > wire.MaxMessage {
 		return b.refusePublish(&s, topic, fmt.Errorf("message of %d bytes, the limit is %d", len(payload), wire.MaxMessage))
 	}
 	m, err := b.check(&s, topic, false, payload)
+	if errors.Is(err, errUnheard) {
+		b.stats.refusedPublishes.Add(1)
+		b.cfg.Log.Debug("broker: a message is heard by nobody", "principal", p.String(), "topic", topic, "reason", err)
+		return nil
+	}
 	if err != nil {
 		return b.refusePublish(&s, topic, err)
 	}

@@ -53,7 +53,7 @@ func TestTheServiceIsRefusedLikeAnyone(t *testing.T) {
 		"someone else's name":          b.Publish(t.Context(), wire.TopicEvents, envelope(t, wire.TypeEvent, bridge.Principal, event("Startup", ""))),
 		"its own answer":               b.Publish(t.Context(), wire.ReplyTopic(service.Principal, string(evaluating)), envelope(t, wire.TypePolicyResponse, service.Principal, wire.PolicyResponse{RequestID: evaluating})),
 		"a $ topic":                    b.Publish(t.Context(), "$SYS/x", envelope(t, wire.TypeLog, service.Principal, wire.LogEntry{})),
-		"a job's launch":               b.PublishAs(t.Context(), job.Principal, wire.TopicEvents, message(t, wire.TypeEvent, job.Principal, event("LaunchPrivilegeElevation", allowed))),
+		"a plugin's launch":            b.PublishAs(t.Context(), bridge.Principal, wire.TopicEvents, message(t, wire.TypeEvent, bridge.Principal, event("LaunchPrivilegeElevation", allowed))),
 		"a job's undeclared topic":     b.PublishAs(t.Context(), job.Principal, "Nosy/x", []byte("x")),
 		"too much":                     b.PublishAs(t.Context(), job.Principal, "KeeperLogger", make([]byte, wire.MaxMessage+1)),
 	} {

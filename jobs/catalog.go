@@ -19,8 +19,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
 	s := &Service{
-		cfg: cfg, external: externalTransport(), programs: make(chan struct{}, maxPrograms),
-		jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]view.Job{}, runs: map[string]*run{},
+		cfg: cfg, jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]view.Job{}, runs: map[string]*run{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, e := range entries {
@@ -53,7 +52,7 @@ func (s *Service) add(e settings.Entry) {
 	err := e.Err
 	var j *job
 	if err == nil {
-		c := compiler{platform: s.cfg.Platform, builtins: s.cfg.Builtins, layout: s.cfg.Layout}
+		c := compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds}
 		j, err = c.compile(e.ID, e.Doc)
 	}
 	// Attack: on the bus a principal is its name alone; a job called
@@ -84,7 +83,7 @@ func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, requestEve
 // Validate checks a job file without registering it. The error is a
 // *settings.Fault or settings.Faults.
 func (s *Service) Validate(fileID string, doc settings.Document) error {
-	c := compiler{platform: s.cfg.Platform, builtins: s.cfg.Builtins, layout: s.cfg.Layout}
+	c := compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds}
 	_, err := c.compile(fileID, doc)
 	return err
 }

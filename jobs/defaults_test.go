@@ -11,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/jobs/defaults"
+	"kpm/jobs/task"
 )
 
 // newDefaults is an agent with the default jobs. justify plays the launcher's
@@ -30,8 +31,8 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 		texts[strings.TrimSuffix(file, ".json")] = string(data)
 	}
 	h := newHarness(t, texts)
-	h.cfg.Builtins = map[string]Builtin{
-		"prompt-justification": PromptJustification(func(_ context.Context, run core.Principal, id core.RequestID) error { return justify(run, id) }),
+	h.commands = task.Commands{
+		"prompt-justification": task.PromptJustification(func(_ context.Context, run core.Principal, id core.RequestID) error { return justify(run, id) }),
 	}
 	h.reload()
 	return h

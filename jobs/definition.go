@@ -8,6 +8,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/wire"
+	"kpm/jobs/task"
 	"kpm/settings"
 )
 
@@ -27,7 +28,7 @@ type job struct {
 	events                []string
 	parameters            []parameter
 	publish, subscribe    []string
-	tasks                 []*task
+	tasks                 []*step
 	pluginTrigger         bool
 	allowed               []string // "METHOD /path"
 	// disabled says why the job never runs; empty when it does.
@@ -64,9 +65,8 @@ type eventFile struct {
 
 // compiler turns one file into a job and collects every fault of it.
 type compiler struct {
-	platform string
-	builtins map[string]Builtin
-	layout   settings.Layout
+	platform core.Platform
+	kinds    task.Kinds
 
 	file   string
 	faults settings.Faults
@@ -83,7 +83,13 @@ func (c *compiler) expect(ok bool, field, found, expected string) {
 func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	c.file = doc.Name()
 	var f jobFile
+	var raw struct {
+		Tasks []json.RawMessage `json:"tasks"`
+	}
 	if err := doc.Decode(&f); err != nil {
+		return nil, err
+	}
+	if err := doc.Decode(&raw); err != nil {
 		return nil, err
 	}
 	j := &job{
@@ -102,7 +108,7 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	c.topics("mqttTopics.allowedPublications", j.publish)
 	c.topics("mqttTopics.allowedSubscriptions", j.subscribe)
 	c.expect(f.EventTopic == "" || wire.ValidTopic(f.EventTopic), "eventTopic", settings.Quote(f.EventTopic), "a topic without wildcards")
-	j.tasks = c.tasks(f.Tasks)
+	j.tasks = c.tasks(f.Tasks, raw.Tasks)
 	j.disabled = c.disabled(f)
 	if given(f.Schedule) {
 		j.note = "its schedule does not fire yet"
@@ -174,7 +180,7 @@ func (c *compiler) requests(list []string) []string {
 	c.expect(len(list) <= maxListed, "allowedRequests", fmt.Sprintf("a list of %d", len(list)), fmt.Sprintf("at most %d", maxListed))
 	for i, r := range list {
 		method, path, ok := strings.Cut(r, " ")
-		ok = ok && knownMethod(method) && strings.HasPrefix(path, "/") && !strings.ContainsAny(path, " *?#{}")
+		ok = ok && task.KnownMethod(method) && strings.HasPrefix(path, "/") && !strings.ContainsAny(path, " *?#{}")
 		c.expect(ok, fmt.Sprintf("allowedRequests[%d]", i), settings.Quote(r), `a method and a path, like "POST /api/Jobs/my-job/run"`)
 	}
 	return list
@@ -196,7 +202,7 @@ func (c *compiler) disabled(f jobFile) string {
 	case given(f.Condition):
 		return "condition: conditions are not supported yet"
 	case !c.here(f.OSFilter):
-		return "its osFilter leaves out " + c.platform
+		return "its osFilter leaves out " + string(c.platform)
 	}
 	return ""
 }
@@ -206,9 +212,9 @@ func (c *compiler) disabled(f jobFile) string {
 func (c *compiler) here(filter map[string]bool) bool {
 	anyTrue, named, wanted := false, false, false
 	for name, yes := range filter {
-		known := slices.ContainsFunc([]string{"windows", "linux", "macOS"}, func(k string) bool { return strings.EqualFold(k, name) })
+		platform, known := core.ParsePlatform(name)
 		c.expect(known, "osFilter."+wire.Printable(name), "not a platform", "windows, linux or macOS")
-		if strings.EqualFold(name, c.platform) {
+		if platform == c.platform {
 			named, wanted = true, yes
 		}
 		anyTrue = anyTrue || yes

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"kpm/core"
+	"kpm/jobs/task"
 	"kpm/settings"
 )
 
@@ -29,7 +31,7 @@ func compileText(t testing.TB, fileID, text string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := compiler{platform: "Linux", builtins: map[string]Builtin{"echo": Echo}, layout: settings.At("/agent", "")}
+	c := compiler{platform: "Linux", kinds: task.Bundled(task.Config{Platform: core.Linux, Layout: settings.At("/agent", ""), Commands: task.Commands{"echo": task.Echo}})}
 	return c.compile(fileID, doc)
 }
 
@@ -139,50 +141,6 @@ func TestCompileRefusesNamesOfOthers(t *testing.T) {
 	}
 }
 
-// Attack: an event's context chooses where a request goes.
-func TestTokensInAnAddressAreRefused(t *testing.T) {
-	const expected = `with tokens after the "?" only`
-	for _, tc := range []struct{ url, address, query string }{
-		{"{KeeperApiBaseUrl}/api/launch", "http://localhost/api/launch", ""},
-		{"{keeperapibaseurl}/api/x?y={UserName}", "http://localhost/api/x", "y={UserName}"},
-		{"{KeeperApiBaseUrl}", "http://localhost", ""},
-		{"https://hooks.example.com/a?b=c&d={E}", "https://hooks.example.com/a", "b=c&d={E}"},
-		{"http://[::1]:8080/", "http://[::1]:8080/", ""},
-		{"", "", expected},
-		{"/api/launch", "", expected},
-		{"{FilePath}", "", expected},
-		{"{Scheme}://host/", "", expected},
-		{"https://{Host}/", "", expected},
-		{"https://host.{Domain}/", "", expected},
-		{"https://host/{Path}", "", expected},
-		{"{KeeperApiBaseUrl}/api/{Which}", "", expected},
-		{"{KeeperApiBaseUrl}@evil.example.com/", "", expected},
-		{"{KeeperApiBaseUrl}.evil.example.com/", "", expected},
-		{"{KeeperApiBaseUrl}:1234/", "", expected},
-		{"{KeeperApiBaseUrl}{KeeperApiBaseUrl}/", "", expected},
-		{"https://user:secret@host/", "", expected},
-		{"https://host/#part", "", expected},
-		{"https://host/?q#{Part}", "", expected},
-		{"ftp://host/", "", expected},
-		{"file:///etc/passwd", "", expected},
-		{"https:\\\\host/", "", expected},
-	} {
-		c := compiler{file: "f"}
-		task := httpTask{}
-		c.address("url", tc.url, &task)
-		if tc.query == expected {
-			if c.faults.Err() == nil || !strings.Contains(c.faults.Error(), expected) {
-				t.Errorf("%s: got %v, want a fault", tc.url, c.faults)
-			}
-			continue
-		}
-		query, _ := task.query.Expand(func(token string) (string, error) { return "{" + token + "}", nil })
-		if err := c.faults.Err(); err != nil || task.address != tc.address || query != tc.query {
-			t.Errorf("%s: got %s ? %s, %v", tc.url, task.address, query, err)
-		}
-	}
-}
-
 // FuzzJob: whatever the bytes, a job that compiles has routes inside its task
 // list, and only service events beside service events.
 func FuzzJob(f *testing.F) {
@@ -204,9 +162,9 @@ func FuzzJob(f *testing.F) {
 		if j.id != "my-tool" || own != 0 && own != len(j.events) {
 			t.Fatalf("%s passed as %+v", data, j)
 		}
-		for _, task := range j.tasks {
-			if task.action == nil || max(task.onSuccess, task.onFailure) >= len(j.tasks) || min(task.onSuccess, task.onFailure) < routeStop || task.timeout <= 0 {
-				t.Fatalf("%s passed with task %+v", data, task)
+		for _, step := range j.tasks {
+			if step.task == nil || max(step.onSuccess, step.onFailure) >= len(j.tasks) || min(step.onSuccess, step.onFailure) < routeStop || step.timeout <= 0 {
+				t.Fatalf("%s passed with task %+v", data, step)
 			}
 		}
 	})

@@ -19,6 +19,7 @@ import (
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/core/wire"
+	"kpm/jobs/task"
 	"kpm/settings"
 )
 
@@ -37,7 +38,10 @@ type harness struct {
 	changed   chan struct{}
 
 	settings map[string]string // "plugin:key"
+	commands task.Commands
 	starter  *fakeStarter
+	programs task.Starter     // starter, unless a test starts real ones
+	more     task.Kinds       // beside the bundled ones
 	asked    []core.Principal // who called LocalTransport
 	api      http.Handler     // the local API
 }
@@ -170,27 +174,27 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 	}
 	writeFile(t, layout.JobBin("mytool", ""), "")
 	h := &harness{t: t, changed: make(chan struct{}), settings: map[string]string{}, starter: &fakeStarter{layout: layout}}
+	h.programs = h.starter
+	h.commands = task.Commands{
+		"echo": task.Echo,
+		"fail": func(context.Context, core.Principal, map[string]any) (map[string]any, error) {
+			return nil, errors.New("as asked")
+		},
+		"wait": func(ctx context.Context, _ core.Principal, _ map[string]any) (map[string]any, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+	}
 	h.cfg = Config{
 		Layout: layout, Platform: "Linux",
 		Trusted:        func(*os.File) error { return nil },
 		Taken:          func(id string) bool { return id == "KeeperPolicy" },
 		Setting:        func(plugin, key string) (string, bool) { v, ok := h.settings[plugin+":"+key]; return v, ok },
-		Starter:        h.starter,
 		LocalTransport: Transport(h.dial),
 		APIBaseURL:     func() string { return "https://127.0.0.1:6889" },
-		Builtins: map[string]Builtin{
-			"echo": Echo,
-			"fail": func(context.Context, core.Principal, map[string]any) (map[string]any, error) {
-				return nil, errors.New("as asked")
-			},
-			"wait": func(ctx context.Context, _ core.Principal, _ map[string]any) (map[string]any, error) {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			},
-		},
-		Facts:     h,
-		Completed: func(c wire.JobCompleted) { h.note(func() { h.completed = append(h.completed, c) }) },
-		Log:       slog.New(slog.DiscardHandler),
+		Facts:          h,
+		Completed:      func(c wire.JobCompleted) { h.note(func() { h.completed = append(h.completed, c) }) },
+		Log:            slog.New(slog.DiscardHandler),
 	}
 	h.reload()
 	t.Cleanup(func() {
@@ -204,6 +208,7 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 // reload makes the service anew after the test changed cfg.
 func (h *harness) reload() {
 	h.t.Helper()
+	h.cfg.Kinds = append(task.Bundled(task.Config{Layout: h.cfg.Layout, Platform: core.Linux, Starter: h.programs, Commands: h.commands}), h.more...)
 	s, err := New(h.cfg)
 	if err != nil {
 		h.t.Fatal(err)

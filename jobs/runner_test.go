@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/jobs/task"
 )
 
-// step is a task that is a built-in: "echo" succeeds, "fail" fails.
-func step(id, command string, fields ...string) string {
+// stepJSON is a task that is a built-in: "echo" succeeds, "fail" fails.
+func stepJSON(id, command string, fields ...string) string {
 	extra := ""
 	for _, f := range fields {
 		extra += ", " + f
@@ -25,15 +26,15 @@ func step(id, command string, fields ...string) string {
 // traced makes every built-in note the tasks that ran.
 func traced(h *harness) *[]string {
 	var ran []string
-	builtins := map[string]Builtin{}
-	for name, builtin := range h.cfg.Builtins {
-		builtins[name] = func(ctx context.Context, run core.Principal, params map[string]any) (map[string]any, error) {
+	commands := task.Commands{}
+	for name, command := range h.commands {
+		commands[name] = func(ctx context.Context, run core.Principal, params map[string]any) (map[string]any, error) {
 			id, _ := params["Task"].(string)
 			ran = append(ran, id)
-			return builtin(ctx, run, params)
+			return command(ctx, run, params)
 		}
 	}
-	h.cfg.Builtins = builtins
+	h.commands = commands
 	h.reload()
 	return &ran
 }
@@ -45,24 +46,24 @@ func TestRoutes(t *testing.T) {
 		ran   []string
 		want  string // part of the run's error; empty for success
 	}{
-		{"in order", []string{step("a", "echo"), step("b", "echo")}, []string{"a", "b"}, ""},
-		{"a failure stops", []string{step("a", "fail"), step("b", "echo")}, []string{"a"}, "task a: as asked"},
-		{"continueOnFailure", []string{step("a", "fail", `"ContinueOnFailure": true`), step("b", "echo")}, []string{"a", "b"}, ""},
-		{"OnFailure", []string{step("a", "fail", `"OnFailure": "c"`), step("b", "echo"), step("c", "echo")}, []string{"a", "c"}, ""},
-		{"OnFailure before continueOnFailure", []string{step("a", "fail", `"OnFailure": "c", "continueOnFailure": true`), step("b", "echo"), step("c", "echo")}, []string{"a", "c"}, ""},
-		{"OnFailure stop", []string{step("a", "fail", `"OnFailure": "stop"`), step("b", "echo")}, []string{"a"}, "task a: as asked"},
-		{"OnSuccess", []string{step("a", "echo", `"OnSuccess": "c"`), step("b", "echo"), step("c", "echo")}, []string{"a", "c"}, ""},
-		{"OnSuccess stop", []string{step("a", "echo", `"OnSuccess": "STOP"`), step("b", "echo")}, []string{"a"}, ""},
-		{"backwards once", []string{step("a", "fail", `"OnFailure": "c"`), step("b", "echo", `"OnSuccess": "stop"`), step("c", "echo", `"OnSuccess": "b"`)}, []string{"a", "c", "b"}, ""},
-		{"a failure in the failure route", []string{step("a", "fail", `"OnFailure": "b"`), step("b", "fail")}, []string{"a", "b"}, "task b: as asked"},
+		{"in order", []string{stepJSON("a", "echo"), stepJSON("b", "echo")}, []string{"a", "b"}, ""},
+		{"a failure stops", []string{stepJSON("a", "fail"), stepJSON("b", "echo")}, []string{"a"}, "task a: as asked"},
+		{"continueOnFailure", []string{stepJSON("a", "fail", `"ContinueOnFailure": true`), stepJSON("b", "echo")}, []string{"a", "b"}, ""},
+		{"OnFailure", []string{stepJSON("a", "fail", `"OnFailure": "c"`), stepJSON("b", "echo"), stepJSON("c", "echo")}, []string{"a", "c"}, ""},
+		{"OnFailure before continueOnFailure", []string{stepJSON("a", "fail", `"OnFailure": "c", "continueOnFailure": true`), stepJSON("b", "echo"), stepJSON("c", "echo")}, []string{"a", "c"}, ""},
+		{"OnFailure stop", []string{stepJSON("a", "fail", `"OnFailure": "stop"`), stepJSON("b", "echo")}, []string{"a"}, "task a: as asked"},
+		{"OnSuccess", []string{stepJSON("a", "echo", `"OnSuccess": "c"`), stepJSON("b", "echo"), stepJSON("c", "echo")}, []string{"a", "c"}, ""},
+		{"OnSuccess stop", []string{stepJSON("a", "echo", `"OnSuccess": "STOP"`), stepJSON("b", "echo")}, []string{"a"}, ""},
+		{"backwards once", []string{stepJSON("a", "fail", `"OnFailure": "c"`), stepJSON("b", "echo", `"OnSuccess": "stop"`), stepJSON("c", "echo", `"OnSuccess": "b"`)}, []string{"a", "c", "b"}, ""},
+		{"a failure in the failure route", []string{stepJSON("a", "fail", `"OnFailure": "b"`), stepJSON("b", "fail")}, []string{"a", "b"}, "task b: as asked"},
 		{"skipped goes to the next in the list", []string{
-			step("a", "echo", `"SkipWhenPluginSettingFalse": "P:off", "OnSuccess": "c", "OnFailure": "c"`), step("b", "echo"), step("c", "echo")}, []string{"b", "c"}, ""},
-		{"not set is skipped", []string{step("a", "echo", `"SkipWhenPluginSettingFalse": "P:absent"`), step("b", "echo")}, []string{"b"}, ""},
-		{"set is run", []string{step("a", "echo", `"SkipWhenPluginSettingFalse": "P:on"`), step("b", "echo")}, []string{"a", "b"}, ""},
+			stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:off", "OnSuccess": "c", "OnFailure": "c"`), stepJSON("b", "echo"), stepJSON("c", "echo")}, []string{"b", "c"}, ""},
+		{"not set is skipped", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:absent"`), stepJSON("b", "echo")}, []string{"b"}, ""},
+		{"set is run", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:on"`), stepJSON("b", "echo")}, []string{"a", "b"}, ""},
 		// A typing error in a setting must not switch a check off.
-		{"neither true nor false is a failure", []string{step("a", "echo", `"SkipWhenPluginSettingFalse": "P:odd"`), step("b", "echo")}, nil, `setting odd of plugin P is "ture", expected true or false`},
-		{"unsupported is a failure", []string{`{"id": "a", "ExecutionType": "UserDesktop", "command": "KeeperMfa"}`, step("b", "echo")}, nil, "task a: ExecutionType UserDesktop is not supported yet"},
-		{"unsupported in a branch not taken", []string{step("b", "echo", `"OnSuccess": "stop"`), `{"id": "a", "ExecutionType": "User", "command": "KeeperMfa"}`}, []string{"b"}, ""},
+		{"neither true nor false is a failure", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:odd"`), stepJSON("b", "echo")}, nil, `setting odd of plugin P is "ture", expected true or false`},
+		{"unsupported is a failure", []string{`{"id": "a", "ExecutionType": "UserDesktop", "command": "KeeperMfa"}`, stepJSON("b", "echo")}, nil, "task a: ExecutionType UserDesktop is not supported yet"},
+		{"unsupported in a branch not taken", []string{stepJSON("b", "echo", `"OnSuccess": "stop"`), `{"id": "a", "ExecutionType": "User", "command": "KeeperMfa"}`}, []string{"b"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHarness(t, map[string]string{"j": jobJSON("j", strings.Join(tc.tasks, ", "))})
@@ -81,8 +82,8 @@ func TestRoutes(t *testing.T) {
 
 func TestACircleOfRoutesEnds(t *testing.T) {
 	h := newHarness(t, map[string]string{
-		"circle":  jobJSON("circle", step("a", "echo", `"OnSuccess": "b"`)+", "+step("b", "echo", `"OnSuccess": "a"`)),
-		"skipped": jobJSON("skipped", step("a", "echo", `"SkipWhenPluginSettingFalse": "P:off"`)+", "+step("b", "echo", `"OnSuccess": "a"`)),
+		"circle":  jobJSON("circle", stepJSON("a", "echo", `"OnSuccess": "b"`)+", "+stepJSON("b", "echo", `"OnSuccess": "a"`)),
+		"skipped": jobJSON("skipped", stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:off"`)+", "+stepJSON("b", "echo", `"OnSuccess": "a"`)),
 	})
 	for _, id := range []string{"circle", "skipped"} {
 		if err := h.runNow(id, nil); !errors.Is(err, errSteps) {
@@ -117,7 +118,7 @@ func TestATaskHasItsTimeOnly(t *testing.T) {
 
 func TestTheRouteAfterATimeoutIsOnFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "wait", "OnFailure": "c"}, `+step("b", "fail")+", "+step("c", "echo"))})
+		h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "wait", "OnFailure": "c"}, `+stepJSON("b", "fail")+", "+stepJSON("c", "echo"))})
 		if err := h.runNow("j", nil); err != nil {
 			t.Error(err)
 		}
@@ -137,7 +138,7 @@ func TestTasksCannotChangeWhatTheRunWasStartedWith(t *testing.T) {
 		`{"id": "look", "command": "see", "arguments": "{FilePath} {RequestId} {KeeperApiBaseUrl} {JobId} {approot} {Level} {New} {Skipped}"}`,
 	}, ", "), `"parameters": [{"name": "Level", "type": "string", "default": "1"}]`, onLaunch)})
 	var seen []string
-	h.cfg.Builtins["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+	h.commands["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
 		seen, _ = params["arguments"].([]string)
 		return nil, nil
 	}
@@ -157,7 +158,7 @@ func TestTasksCannotChangeWhatTheRunWasStartedWith(t *testing.T) {
 func TestTheContextCannotStandInForTheAgentsTokens(t *testing.T) {
 	h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "see", "arguments": "{KeeperApiBaseUrl} {JobId}"}`, onEvent("E"))})
 	var seen []string
-	h.cfg.Builtins["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+	h.commands["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
 		seen, _ = params["arguments"].([]string)
 		return nil, nil
 	}
@@ -173,8 +174,8 @@ func TestTheContextCannotStandInForTheAgentsTokens(t *testing.T) {
 
 func TestTheContextIsBounded(t *testing.T) {
 	h := newHarness(t, map[string]string{"j": jobJSON("j",
-		`{"id": "a", "command": "grow", "MergeStdoutJsonIntoContext": true, "OnSuccess": "b"}, `+step("b", "echo", `"OnSuccess": "a"`))})
-	h.cfg.Builtins["grow"] = func(context.Context, core.Principal, map[string]any) (map[string]any, error) {
+		`{"id": "a", "command": "grow", "MergeStdoutJsonIntoContext": true, "OnSuccess": "b"}, `+stepJSON("b", "echo", `"OnSuccess": "a"`))})
+	h.commands["grow"] = func(context.Context, core.Principal, map[string]any) (map[string]any, error) {
 		return map[string]any{"x": strings.Repeat("x", 1<<20)}, nil
 	}
 	h.reload()
@@ -198,7 +199,7 @@ func TestTokens(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "see", "arguments": "'`+tc.token+`'"}`)})
 			var seen []string
-			h.cfg.Builtins["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+			h.commands["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
 				seen, _ = params["arguments"].([]string)
 				return nil, nil
 			}

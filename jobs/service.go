@@ -12,20 +12,16 @@ import (
 	"sync"
 
 	"kpm/core"
-	"kpm/core/port"
 	"kpm/core/view"
 	"kpm/core/wire"
+	"kpm/jobs/task"
 	"kpm/settings"
 )
 
-const (
-	// maxRuns bounds the runs under way: every open request may have one
-	// (Requests:MaxOpen at its default) with room for everything else, so
-	// that waiting prompts never keep a launch from starting.
-	maxRuns = 1024
-	// maxPrograms bounds the programs that tasks have running.
-	maxPrograms = 64
-)
+// maxRuns bounds the runs under way: every open request may have one
+// (Requests:MaxOpen at its default) with room for everything else, so that
+// waiting prompts never keep a launch from starting.
+const maxRuns = 1024
 
 // Errors of Run.
 var (
@@ -37,12 +33,6 @@ var (
 	ErrClosed    = core.NewError(core.Conflict, "the service is stopping")
 )
 
-// Starter starts a program as the service account. It checks that it is
-// Protected and registers the process before it runs.
-type Starter interface {
-	StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error)
-}
-
 // Facts hears what happened. It decides what that means.
 type Facts interface {
 	// EventUnhandled: no enabled job could be started for the event.
@@ -52,24 +42,23 @@ type Facts interface {
 	JobEnded(run core.Principal, event string, err error)
 }
 
-// Config is what New needs; every field but ProgramSuffix is required.
+// Config is what New needs; every field is required.
 type Config struct {
-	Layout        settings.Layout
-	Platform      string // "Linux", "Windows" or "macOS"
-	ProgramSuffix string // ".exe" on Windows
+	Layout   settings.Layout
+	Platform core.Platform
+	// Kinds are the kinds of task that job files may have.
+	Kinds task.Kinds
 	// Trusted judges an open job file (settings.ReadDocument).
 	Trusted func(*os.File) error
 	// Taken reports whether a plugin has this id.
 	Taken func(id string) bool
 	// Setting returns an effective plugin setting without reading a file.
 	Setting func(plugin, key string) (string, bool)
-	Starter Starter
 	// LocalTransport reaches the local API as run.
 	LocalTransport func(run core.Principal) http.RoundTripper
 	// APIBaseURL is "https://127.0.0.1:{port}", or empty while that port is
 	// not held.
 	APIBaseURL func() string
-	Builtins   map[string]Builtin
 	Facts      Facts
 	// Completed is told of every run that ended.
 	Completed func(wire.JobCompleted)
@@ -78,9 +67,7 @@ type Config struct {
 
 // Service runs jobs. Its methods are safe for concurrent use.
 type Service struct {
-	cfg      Config
-	external http.RoundTripper
-	programs chan struct{} // one element per running program
+	cfg Config
 
 	jobs    map[string]*job     // by folded id
 	byEvent map[string][]*job   // enabled ones, higher priority first

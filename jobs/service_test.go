@@ -19,14 +19,14 @@ func event(name string, context map[string]any) wire.Event {
 
 func TestTriggerStartsEveryJobThatNamesTheEvent(t *testing.T) {
 	h := newHarness(t, map[string]string{
-		"low":      jobJSON("low", step("a", "echo"), onEvent("E"), `"priority": 1`),
-		"high":     jobJSON("high", step("a", "echo"), onEvent("E"), `"priority": 9`),
-		"other":    jobJSON("other", step("a", "echo"), onEvent("F")),
-		"off":      strings.Replace(jobJSON("off", step("a", "echo"), onEvent("E")), `"enabled": true`, `"enabled": false`, 1),
-		"guarded":  jobJSON("guarded", step("a", "echo"), onEvent("E"), `"condition": {"x": 1}`),
+		"low":      jobJSON("low", stepJSON("a", "echo"), onEvent("E"), `"priority": 1`),
+		"high":     jobJSON("high", stepJSON("a", "echo"), onEvent("E"), `"priority": 9`),
+		"other":    jobJSON("other", stepJSON("a", "echo"), onEvent("F")),
+		"off":      strings.Replace(jobJSON("off", stepJSON("a", "echo"), onEvent("E")), `"enabled": true`, `"enabled": false`, 1),
+		"guarded":  jobJSON("guarded", stepJSON("a", "echo"), onEvent("E"), `"condition": {"x": 1}`),
 		"broken":   `{"id": "broken"`,
-		"startup":  jobJSON("startup", step("a", "echo"), `"events": [{"eventType": "Startup"}]`),
-		"untaught": jobJSON("untaught", step("a", "echo")),
+		"startup":  jobJSON("startup", stepJSON("a", "echo"), `"events": [{"eventType": "Startup"}]`),
+		"untaught": jobJSON("untaught", stepJSON("a", "echo")),
 	})
 	if got := h.byEvent["E"]; len(got) != 2 || got[0].id != "high" || got[1].id != "low" {
 		t.Errorf("E starts %v, want high before low", got)
@@ -48,7 +48,7 @@ func TestTriggerStartsEveryJobThatNamesTheEvent(t *testing.T) {
 
 func TestAnEventThatNoEnabledJobNamesIsAFact(t *testing.T) {
 	h := newHarness(t, map[string]string{
-		"guarded": jobJSON("guarded", step("a", "echo"), onPending, `"condition": {"x": 1}`),
+		"guarded": jobJSON("guarded", stepJSON("a", "echo"), onPending, `"condition": {"x": 1}`),
 	})
 	h.Trigger(event("PolicyEvaluationPending", map[string]any{"RequestId": "R1"}))
 	h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": core.RequestID("R2")}))
@@ -60,7 +60,7 @@ func TestAnEventThatNoEnabledJobNamesIsAFact(t *testing.T) {
 }
 
 func TestARunActsForTheRequestOfItsEvent(t *testing.T) {
-	h := newHarness(t, map[string]string{"control": jobJSON("control", step("a", "fail"), onPending)})
+	h := newHarness(t, map[string]string{"control": jobJSON("control", stepJSON("a", "fail"), onPending)})
 	h.Trigger(event("PolicyEvaluationPending", map[string]any{"RequestId": "R1"}))
 	e := h.end(0)
 	if e.run.Kind != core.JobRun || e.run.Name != "control" || e.run.Request != "R1" || len(e.run.Run) != 26 || e.run.Tier() != core.TierPlugin {
@@ -75,7 +75,7 @@ func TestARunActsForTheRequestOfItsEvent(t *testing.T) {
 // Attack: a plugin that may publish some custom event names somebody's request
 // in its context, to get a run that may launch it.
 func TestACustomEventGivesNoRightOverARequest(t *testing.T) {
-	h := newHarness(t, map[string]string{"j": jobJSON("j", step("a", "echo"), onEvent("E"))})
+	h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "echo"), onEvent("E"))})
 	h.Trigger(event("E", map[string]any{"RequestId": "R1", "requestid": "R1"}))
 	if e := h.end(0); e.run.Request != "" {
 		t.Errorf("the run acts for request %q", e.run.Request)
@@ -84,8 +84,8 @@ func TestACustomEventGivesNoRightOverARequest(t *testing.T) {
 
 func TestControlAndLaunchJobsStartFromTheirOwnEventsOnly(t *testing.T) {
 	h := newHarness(t, map[string]string{
-		"control": jobJSON("control", step("a", "echo"), onPending, `"allowPluginTrigger": true`),
-		"launch":  jobJSON("launch", step("a", "echo"), onLaunch),
+		"control": jobJSON("control", stepJSON("a", "echo"), onPending, `"allowPluginTrigger": true`),
+		"launch":  jobJSON("launch", stepJSON("a", "echo"), onLaunch),
 	})
 	for _, id := range []string{"control", "launch", "LAUNCH"} {
 		if _, err := h.Run(context.Background(), id, map[string]any{"RequestId": "R1"}); !errors.Is(err, ErrOwnEvents) {
@@ -98,7 +98,7 @@ func TestRun(t *testing.T) {
 	h := newHarness(t, map[string]string{
 		"j": jobJSON("j", `{"id": "a", "command": "echo", "arguments": "{Scope} {Depth}"}`,
 			`"parameters": [{"name": "Scope", "type": "string", "required": true}, {"name": "Depth", "type": "int", "default": 3}]`),
-		"off":    strings.Replace(jobJSON("off", step("a", "echo")), `"enabled": true`, `"enabled": false`, 1),
+		"off":    strings.Replace(jobJSON("off", stepJSON("a", "echo")), `"enabled": true`, `"enabled": false`, 1),
 		"broken": `{"id": "broken"`,
 	})
 	cancelled, cancel := context.WithCancel(context.Background())
@@ -145,7 +145,7 @@ func TestErrorsOfRunHaveTheirKind(t *testing.T) {
 }
 
 func TestAnEventWithoutWhatTheJobRequiresEndsTheRun(t *testing.T) {
-	h := newHarness(t, map[string]string{"j": jobJSON("j", step("a", "echo"), onLaunch, `"parameters": [{"name": "FilePath", "type": "string", "required": true}]`)})
+	h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "echo"), onLaunch, `"parameters": [{"name": "FilePath", "type": "string", "required": true}]`)})
 	h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R1"}))
 	if e := h.end(0); !errors.Is(e.err, ErrParameters) || e.run.Request != "R1" {
 		t.Errorf("got %+v", e)
@@ -176,11 +176,11 @@ func TestParametersTakeGosOwnTypes(t *testing.T) {
 
 func TestListSaysWhatEachJobIs(t *testing.T) {
 	h := newHarness(t, map[string]string{
-		"b-control":    jobJSON("b-control", step("a", "echo"), onPending, `"description": "d"`, `"allowPluginTrigger": true`),
-		"a-timed":      jobJSON("a-timed", step("a", "echo"), `"schedule": {"intervalMinutes": 5}`),
+		"b-control":    jobJSON("b-control", stepJSON("a", "echo"), onPending, `"description": "d"`, `"allowPluginTrigger": true`),
+		"a-timed":      jobJSON("a-timed", stepJSON("a", "echo"), `"schedule": {"intervalMinutes": 5}`),
 		"c-broken":     `{"id": "c-broken"`,
-		"d-off":        strings.Replace(jobJSON("d-off", step("a", "echo")), `"enabled": true`, `"enabled": false`, 1),
-		"KeeperPolicy": jobJSON("KeeperPolicy", step("a", "echo")),
+		"d-off":        strings.Replace(jobJSON("d-off", stepJSON("a", "echo")), `"enabled": true`, `"enabled": false`, 1),
+		"KeeperPolicy": jobJSON("KeeperPolicy", stepJSON("a", "echo")),
 	})
 	var got []string
 	for _, i := range h.List() {
@@ -205,7 +205,7 @@ func TestListSaysWhatEachJobIs(t *testing.T) {
 func TestTokenAndAllowListBelongToTheRunUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, map[string]string{
-			"j": jobJSON("j", step("a", "wait"), onLaunch, `"allowedRequests": ["POST /api/Jobs/other/run"]`, `"mqttTopics": {"allowedPublications": ["KeeperLogger"]}`),
+			"j": jobJSON("j", stepJSON("a", "wait"), onLaunch, `"allowedRequests": ["POST /api/Jobs/other/run"]`, `"mqttTopics": {"allowedPublications": ["KeeperLogger"]}`),
 		})
 		h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R1"}))
 		synctest.Wait()
@@ -246,7 +246,7 @@ func TestTokenAndAllowListBelongToTheRunUnderWay(t *testing.T) {
 
 func TestRunsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, map[string]string{"j": jobJSON("j", step("a", "wait"), onPending)})
+		h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "wait"), onPending)})
 		for range maxRuns {
 			h.Trigger(event("PolicyEvaluationPending", map[string]any{"RequestId": "R1"}))
 		}
@@ -268,7 +268,7 @@ func TestRunsAreBounded(t *testing.T) {
 
 func TestCloseEndsRunsAndStartsNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, map[string]string{"j": jobJSON("j", step("a", "wait", `"ContinueOnFailure": true`)+", "+step("b", "echo"), onLaunch), "k": jobJSON("k", step("a", "echo"))})
+		h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "wait", `"ContinueOnFailure": true`)+", "+stepJSON("b", "echo"), onLaunch), "k": jobJSON("k", stepJSON("a", "echo"))})
 		h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R1"}))
 		if err := h.Close(context.Background()); err != nil {
 			t.Fatal(err)
@@ -287,7 +287,7 @@ func TestCloseEndsRunsAndStartsNoMore(t *testing.T) {
 }
 
 func TestAJobFileThatOthersCanChangeIsRefused(t *testing.T) {
-	h := newHarness(t, map[string]string{"j": jobJSON("j", step("a", "echo"), onLaunch)})
+	h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "echo"), onLaunch)})
 	h.cfg.Trusted = trustNobody
 	h.reload()
 	h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R1"}))

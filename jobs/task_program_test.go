@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -55,30 +54,6 @@ func TestWhatAProgramIsStartedWith(t *testing.T) {
 	}
 }
 
-func TestWhereAProgramIsFound(t *testing.T) {
-	h := newHarness(t, nil)
-	elsewhere := filepath.Join(h.cfg.Layout.Root(), "elsewhere")
-	writeFile(t, elsewhere, "")
-	writeFile(t, filepath.Join(h.cfg.Layout.Jobs(), "bin/true/true"), "")
-	for _, tc := range []struct {
-		task       programTask
-		want, fail string
-	}{
-		{programTask{command: "mytool"}, h.cfg.Layout.JobBin("mytool", ""), ""},
-		{programTask{command: "true"}, h.cfg.Layout.JobBin("true", ""), ""}, // before /usr/bin/true
-		{programTask{command: "env"}, "/usr/bin/env", ""},
-		{programTask{command: "mytool", path: elsewhere}, elsewhere, ""},
-		{programTask{command: "no-such-tool"}, "", "no program no-such-tool; install it as " + h.cfg.Layout.JobBin("no-such-tool", "")},
-		{programTask{command: "mytool", path: "/absent/mytool"}, "", "install it as /absent/mytool"},
-		{programTask{command: "mytool", path: "/"}, "", "no program"},
-	} {
-		got, err := tc.task.find(&h.cfg)
-		if got != tc.want || (err != nil) != (tc.fail != "") || err != nil && !strings.Contains(err.Error(), tc.fail) {
-			t.Errorf("%+v: got %q, %v", tc.task, got, err)
-		}
-	}
-}
-
 func TestHowAProgramEnds(t *testing.T) {
 	for _, tc := range []struct {
 		name, fields, stdout, stderr string
@@ -122,7 +97,7 @@ func TestWhatAFailingProgramPrintedReachesTheFailureRoute(t *testing.T) {
 		return &core.ExitStatus{Code: 10}
 	}
 	var seen any
-	h.cfg.Builtins["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+	h.commands["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
 		seen = params["arguments"]
 		return nil, nil
 	}
@@ -157,23 +132,24 @@ func TestAProgramIsKilledWhenItsTimeIsOver(t *testing.T) {
 }
 
 func TestProgramsAreBounded(t *testing.T) {
+	const programs = 64
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, map[string]string{"j": program(`"timeoutSeconds": 7`)})
 		h.starter.play = func(core.ServiceSpec) *core.ExitStatus { return nil }
-		for range maxPrograms + 1 {
+		for range programs + 1 {
 			if _, err := h.Run(context.Background(), "j", nil); err != nil {
 				t.Fatal(err)
 			}
 		}
 		synctest.Wait()
-		if got := len(h.starter.started()); got != maxPrograms {
-			t.Errorf("%d programs run, want %d", got, maxPrograms)
+		if got := len(h.starter.started()); got != programs {
+			t.Errorf("%d programs run, want %d", got, programs)
 		}
 		if err := h.starter.procs[0].Kill(); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if got := len(h.starter.started()); got != maxPrograms+1 {
+		if got := len(h.starter.started()); got != programs+1 {
 			t.Errorf("%d programs were started, want the last one in the place of the first", got)
 		}
 		if err := h.Close(context.Background()); err != nil {

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,8 +33,8 @@ func validToken(name string) bool {
 
 var errNoBaseURL = errors.New("{KeeperApiBaseUrl}: the HTTPS port is not held")
 
-// value returns what a token stands for in this run.
-func (r *run) value(token string) (string, error) {
+// Value returns what a token stands for in this run.
+func (r *run) Value(token string) (string, error) {
 	switch strings.ToLower(token) {
 	case tokenBaseURL:
 		if base := r.service.cfg.APIBaseURL(); base != "" {
@@ -61,25 +60,12 @@ func (r *run) value(token string) (string, error) {
 	return s, nil
 }
 
-// argument is value for a place in argv, which cannot hold a NUL.
-func (r *run) argument(token string) (string, error) {
-	s, err := r.value(token)
-	if err == nil && strings.ContainsRune(s, 0) {
-		err = fmt.Errorf("{%s} holds a NUL character", token)
+// Environment is docs/settings.md, "Environment of launched processes".
+func (r *run) Environment() []string {
+	env := append(r.service.cfg.Layout.Environment(r.service.cfg.APIBaseURL()),
+		"KEEPER_RUN_ID="+r.principal.Run, "KEEPER_JOB_TOKEN="+r.token)
+	if len(r.job.publish)+len(r.job.subscribe) > 0 {
+		env = append(env, "KEEPER_JOB_ID="+r.job.id, "KEEPER_JOB_NAME="+r.job.name)
 	}
-	return s, err
-}
-
-// inJSON is value for a place inside a JSON string: whatever it holds, it
-// stays inside its quotes.
-func (r *run) inJSON(token string) (string, error) {
-	s, err := r.value(token)
-	if err != nil {
-		return "", err
-	}
-	quoted, err := json.Marshal(s)
-	if err != nil {
-		return "", err
-	}
-	return string(quoted[1 : len(quoted)-1]), nil
+	return env
 }

@@ -67,15 +67,3 @@ func (b boundBody) Close() error {
 	_ = b.ReadCloser.Close() // what is left unread goes with the connection
 	return b.closeConn()
 }
-
-// externalTransport reaches other machines: no proxy from the environment, no
-// connection kept, no identity of ours.
-func externalTransport() http.RoundTripper {
-	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSHandshakeTimeout:    10 * time.Second,
-		DisableKeepAlives:      true,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
-}

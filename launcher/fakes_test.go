@@ -325,7 +325,7 @@ func (f *fakeFiles) WriteAtomic(path string, data []byte, perm os.FileMode) erro
 	return writeFile(path, data, perm)
 }
 
-type accounts struct{}
+type accounts struct{ none.Accounts }
 
 func (accounts) ByID(id core.UserID) (core.Account, error) {
 	for _, a := range []core.Account{root, ada} {

@@ -35,7 +35,14 @@ func (s *service) publish(ctx context.Context, topic, messageType string, payloa
 
 // answered hears answers to the service's own questions. The broker has
 // checked who may publish them; the launcher checks again, and that it asked.
+//
+// What a job says about its own request is for whoever reads the log: it moves
+// nothing (decision 16).
 func (s *service) answered(from core.Principal, topic string, m wire.RequestMessage) {
+	if m.Type == wire.TypeFinalAnswer {
+		s.log.Debug("a job's final answer", "from", from, "topic", topic)
+		return
+	}
 	var answer wire.PolicyResponse
 	err := m.Read(wire.TypePolicyResponse, &answer)
 	if err == nil {

@@ -17,6 +17,7 @@ import (
 	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/jobs"
+	"kpm/jobs/task"
 	"kpm/launcher"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
@@ -210,16 +211,13 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 		return err
 	}
 	s.jobs, err = jobs.New(jobs.Config{
-		Layout: s.layout, Platform: string(s.host.Facts.Platform), ProgramSuffix: s.host.Facts.Platform.ProgramSuffix(),
+		Layout: s.layout, Platform: s.host.Facts.Platform,
+		Kinds: task.Bundled(task.Config{
+			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.launcher,
+			Commands: task.BundledCommands(s.log.With("room", "jobs"), s.broker.PublishAs, s.launcher.Justify),
+		}),
 		Trusted: s.host.Files.Protected, Taken: s.plugins.Has, Setting: s.effective.Get,
-		Starter: s.launcher, APIBaseURL: s.apiBaseURL,
-		LocalTransport: jobs.Transport(s.dial),
-		Builtins: map[string]jobs.Builtin{
-			"echo":                 jobs.Echo,
-			"log-message":          jobs.LogMessage(s.log.With("room", "jobs")),
-			"publish-mqtt":         jobs.PublishMQTT(s.jobTopics, s.broker.Publish),
-			"prompt-justification": jobs.PromptJustification(s.launcher.Justify),
-		},
+		APIBaseURL: s.apiBaseURL, LocalTransport: jobs.Transport(s.dial),
 		Facts: s.launcher, Completed: s.completed, Log: s.log.With("room", "jobs"),
 	})
 	if err != nil {

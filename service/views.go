@@ -34,9 +34,5 @@ func (t topics) Declared(p core.Principal) (publish, subscribe []string) {
 
 func (t topics) Token(p core.Principal) string { return t.jobs.Token(p) }
 
-// jobTopics is what a job declares; jobs asks for it through a built-in that
-// exists before it does.
-func (s *service) jobTopics(job string) (publish, subscribe []string) { return s.jobs.Topics(job) }
-
 // dial connects a job run's Http task to the API (decision 16).
 func (s *service) dial(run core.Principal) (net.Conn, error) { return s.api.Dial(run) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"kpm/platform/owner"
 	"kpm/plugins/keeperlogger"
 	"kpm/plugins/sdk"
 )
@@ -20,6 +21,6 @@ func main() {
 	}
 	debug.SetGCPercent(25) // memory on every machine matters more than the time of a log line
 	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID}, func(ctx context.Context, a *sdk.Agent) error {
-		return keeperlogger.Run(ctx, a, root, owned, os.Stderr)
+		return keeperlogger.Run(ctx, a, root, owner.Check, os.Stderr)
 	}))
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -29,18 +28,6 @@ func main() {
 		stop()
 		os.Exit(1)
 	}
-}
-
-// resolve returns the root without links: what is checked is what is used.
-func resolve(dir string) (string, error) {
-	root, err := filepath.Abs(dir)
-	if err == nil {
-		root, err = filepath.EvalSymlinks(root)
-	}
-	if err != nil {
-		return "", fmt.Errorf("agent root: %w; install the agent there or name another with --root", err)
-	}
-	return root, nil
 }
 
 func command() *cobra.Command {
@@ -70,7 +57,7 @@ Commands that it started for people go on when it stops.`,
 			// goroutines that never run at once; with a second processor each
 			// hand-over wakes a thread there, a twentieth of the whole.
 			runtime.GOMAXPROCS(1)
-			root, err := resolve(dir)
+			root, err := service.ResolveRoot(dir)
 			if err != nil {
 				return err
 			}

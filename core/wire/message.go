@@ -18,6 +18,7 @@ const (
 	TypePolicyResponse = "PolicyResponse"
 	TypeEvent          = "CustomEvent"
 	TypeJobCompleted   = "JobCompleted"
+	TypeFinalAnswer    = "FinalAnswer"
 	TypeLog            = "Log"
 )
 

@@ -32,6 +32,9 @@ type Accounts struct {
 
 var _ port.Accounts = Accounts{}
 
+// Administrator implements port.Accounts.
+func (Accounts) Administrator() bool { return os.Geteuid() == 0 }
+
 // ByID implements port.Accounts. A uid without an entry is an account too,
 // named like its number, without groups.
 func (a Accounts) ByID(id core.UserID) (core.Account, error) {

@@ -19,3 +19,6 @@ func (Accounts) ByID(core.UserID) (core.Account, error) {
 
 // ByName implements port.Accounts.
 func (Accounts) ByName(string) (core.Account, error) { return core.Account{}, errors.ErrUnsupported }
+
+// Administrator implements port.Accounts.
+func (Accounts) Administrator() bool { return true }

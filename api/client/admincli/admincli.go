@@ -1,0 +1,94 @@
+// Package admincli holds the commands of KeeperAdminCLI: what they ask, of the
+// running service or of the agent root's files, and how they print the answer.
+//
+// It decides nothing about requests, and touches no file of the service's but
+// those of the machine key. How the service is reached is package client's.
+package admincli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"kpm/core/port"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitFault = 1 // what was asked about is not as it should be
+	exitUsage = 2 // the question could not be understood, or not be answered
+)
+
+// errFault ends a command that has printed the fault it found.
+var errFault = errors.New("fault found")
+
+// Config is what the commands need of the build and the operating system. All
+// fields are required.
+type Config struct {
+	Version string
+	// Host returns the ports for an agent root, which may be empty while it is
+	// not known yet. None of them starts anything.
+	Host func(root string) port.Host
+}
+
+// Run runs the command line args and returns the exit code. It ends early, and
+// without a fault, when ctx is done.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer, cfg Config) int {
+	cmd := command(cfg)
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	switch err := cmd.ExecuteContext(ctx); {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFault):
+		return exitFault
+	case errors.Is(err, fs.ErrPermission):
+		fmt.Fprintf(stderr, "KeeperAdminCLI: %v; run this as root\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintln(stderr, "KeeperAdminCLI:", err)
+		return exitUsage
+	}
+}
+
+func command(cfg Config) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "KeeperAdminCLI",
+		Short: "Look after an endpoint's privilege manager",
+		Long: `Look after an endpoint's privilege manager.
+
+The agent is found by --root, then by KEEPER_AGENT_ROOT, then at its default
+place. Root does not follow the variable: it may be somebody else's.
+
+Exit status: 0, all is well; 1, a fault was found; 2, the command line is wrong
+or the answer could not be had.`,
+		Version:       cfg.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	a := agent{Config: cfg}
+	cmd.PersistentFlags().StringVar(&a.root, "root", "", "agent root")
+	e := endpoint{agent: &a}
+	e.flags(cmd)
+	cmd.AddCommand(auditCommand(&a), trustCommand(&a), statusCommand(&e),
+		group(&cobra.Command{Use: "plugins", Short: "Show the plugins"}, listPluginsCommand(&e)),
+		group(&cobra.Command{Use: "jobs", Short: "Show and run jobs"},
+			listJobsCommand(&e), runJobCommand(&e), triggerJobCommand(&e)),
+		group(&cobra.Command{Use: "settings", Short: "Show settings of plugins"}, getSettingsCommand(&e)))
+	return cmd
+}
+
+// group makes cmd a command of commands. A word that is none of them is an
+// error, not a call for help.
+func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(commands...)
+	return cmd
+}

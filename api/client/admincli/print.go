@@ -1,0 +1,86 @@
+package admincli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"kpm/core/wire"
+)
+
+func jsonFlag(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print the result as JSON")
+}
+
+// pass prints the service's own JSON.
+func (e *endpoint) pass(cmd *cobra.Command, method, path string, body []byte) error {
+	answer, err := e.call(cmd.Context(), method, path, body)
+	if err != nil {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), answer)
+}
+
+func printJSON(w io.Writer, value any) error {
+	data, err := json.Marshal(value)
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s\n", ascii(data))
+	}
+	return err
+}
+
+// printTable aligns the columns of rows. Names and details come from files and
+// programs: what could move a cursor or forge a row is replaced.
+func printTable(w io.Writer, rows [][]string) error {
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if i > 0 {
+				fmt.Fprint(table, "\t")
+			}
+			fmt.Fprint(table, wire.Printable(cell))
+		}
+		fmt.Fprintln(table)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ascii escapes what is not ASCII in a JSON text, and changes nothing that it
+// says: records hold what users typed, and a terminal must survive it.
+func ascii(text []byte) []byte {
+	var b []byte
+	for _, r := range string(text) {
+		switch {
+		case r < 0x7f:
+			b = append(b, byte(r))
+		case r > 0xffff:
+			r -= 0x10000
+			b = fmt.Appendf(b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		}
+	}
+	return b
+}
+
+// printableLines is wire.Printable for text of several lines.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = wire.Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}

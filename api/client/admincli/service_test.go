@@ -1,0 +1,283 @@
+package admincli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"kpm/api"
+	"kpm/core"
+	"kpm/core/signal"
+	"kpm/core/view"
+	"kpm/launcher"
+	"kpm/trust"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// peer is who connects to the test's service: root, unless a test says
+// somebody else. Who that is, is decided as the service decides it.
+type peer struct{ is core.Peer } // is does not change while it serves
+
+func (p *peer) Peer(net.Conn) (core.Peer, error) { return p.is, nil }
+
+func (p *peer) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
+	if peer.Administrator {
+		return core.Principal{Kind: core.Admin, User: peer.User}, core.ProcessID{}
+	}
+	return core.Principal{Kind: core.User, User: peer.User}, core.ProcessID{}
+}
+
+// rooms are what the API asks.
+type rooms struct {
+	plugins []view.Plugin
+	ran     []string
+}
+
+type pluginList struct{ *rooms }
+
+func (p pluginList) List() []view.Plugin { return p.plugins }
+
+func (r *rooms) List() []view.Job {
+	return []view.Job{
+		{ID: "LaunchPrivilegeElevation", Name: "Launch", Enabled: true, OwnEventsOnly: true},
+		{ID: "cleanup", Name: "Clean\x1b[2Jup", Enabled: true, AllowPluginTrigger: true},
+		{ID: "broken", Detail: "tasks: found nothing\nexpected a list"},
+	}
+}
+
+func (r *rooms) Run(_ context.Context, id string, params map[string]any) (string, error) {
+	if id == "broken" {
+		return "", core.NewError(core.Conflict, "broken is disabled")
+	}
+	data, err := json.Marshal(params)
+	r.ran = append(r.ran, id+" "+string(data))
+	return "r1", err
+}
+
+func (r *rooms) Allowed(core.Principal, string, string) bool { return false }
+
+func (r *rooms) All(plugin string) (map[string]string, bool) {
+	settings, ok := map[string]map[string]string{
+		"KeeperPrivilegeManager": {"broker.port": "8675", "broker.host": "127.0.0.1", "odd": "a\u202eb"},
+	}[plugin]
+	return settings, ok
+}
+
+func (r *rooms) Launch(context.Context, core.Principal, core.RequestID) error { return nil }
+
+func (r *rooms) Refuse(core.Principal, core.RequestID, string) error { return nil }
+
+func (r *rooms) Elevate(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
+	return launcher.Result{}
+}
+
+// running is a root whose service answers.
+type running struct {
+	*rooms
+	root, port string
+	peer       *peer
+	server     *api.Server
+}
+
+func (r *running) stop() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.server.Close(ctx)
+}
+
+func newRunning(t *testing.T, change ...func(*running)) *running {
+	t.Helper()
+	r := &running{root: t.TempDir(), rooms: &rooms{}, peer: &peer{is: core.Peer{
+		User: "0", Administrator: true, SameIdentity: true, Processes: []core.ProcessID{{PID: 2, Start: 2}}}}}
+	r.plugins = []view.Plugin{
+		{ID: "KeeperLogger", Name: "Logger", Status: "Stopped"},
+		{ID: "KeeperPolicy", Name: "Policy", Status: "Healthy", ProcessID: 77, LastStartTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)},
+	}
+	for _, f := range change {
+		f(r)
+	}
+	if err := os.Mkdir(filepath.Join(r.root, "run"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	certificate := trust.NewServerCertificate(trust.ServerConfig{
+		Source: trust.Loopback(), Log: slog.New(slog.DiscardHandler),
+		Publish: func(anchors []byte) error {
+			return os.WriteFile(filepath.Join(r.root, "run", "ca.pem"), anchors, 0o644)
+		},
+	})
+	err := certificate.Renew()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.server, err = api.New(api.Config{
+		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
+		Plugins: pluginList{r.rooms}, Jobs: r.rooms, Settings: r.rooms, Requests: r.rooms, Elevator: r.rooms,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.stop)
+	local, err := net.Listen("unix", filepath.Join(r.root, "run", "api.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, r.port, _ = net.SplitHostPort(secure.Addr().String())
+	if err := errors.Join(r.server.ServeLocal(local), r.server.ServeTLS(secure)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// do runs the command line on r's root.
+func (r *running) do(t *testing.T, line ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return do(t, append(line, "--root", r.root)...)
+}
+
+func TestAskingTheService(t *testing.T) {
+	r := newRunning(t)
+	for _, c := range []struct {
+		line string
+		want string
+	}{
+		{"status", "running, version 1.2.3, 2 plugins, 3 jobs (2 enabled)\n"},
+		{"status --json", `{"status":"running","version":"1.2.3","plugins":2,"jobs":{"total":3,"enabled":2}}` + "\n"},
+		{"plugins list", "ID            STATUS   PROCESS  STARTED              DETAIL\n" +
+			"KeeperLogger  Stopped\nKeeperPolicy  Healthy  77       2026-01-02 03:04:05\n"},
+		{"jobs list", "ID                        ENABLED  STARTED BY               NAME         DETAIL\n" +
+			"LaunchPrivilegeElevation  true     its events               Launch\n" +
+			"cleanup                   true     administrators, plugins  Clean\uFFFD[2Jup\n" +
+			"broken                    false    administrators                        tasks: found nothing\uFFFDexpected a list\n"},
+		{"jobs run --id cleanup", `{"runId":"r1"}` + "\n"},
+		{`jobs trigger --id cleanup --context {"days":30}`, `{"runId":"r1"}` + "\n"},
+		{"settings get KeeperPrivilegeManager", "KEY          VALUE\nbroker.host  127.0.0.1\nbroker.port  8675\nodd          a\uFFFDb\n"},
+		{"settings get KeeperPrivilegeManager broker.port", "8675\n"},
+		{"settings get KeeperPrivilegeManager odd --json", `"a\u202eb"` + "\n"},
+		// As the published tool is called.
+		{"--port " + r.port + " jobs run --id cleanup", `{"runId":"r1"}` + "\n"},
+		{"--url https://127.0.0.1:" + r.port + "/ settings get KeeperPrivilegeManager broker.host", "127.0.0.1\n"},
+	} {
+		code, out, diag := r.do(t, strings.Fields(c.line)...)
+		if code != 0 || out != c.want || diag != "" {
+			t.Errorf("%s: %d\n%s%s\nwant\n%s", c.line, code, out, diag, c.want)
+		}
+	}
+	if got := strings.Join(r.ran, ", "); got != `cleanup {}, cleanup {"days":30}, cleanup {}` {
+		t.Errorf("ran %s", got)
+	}
+	for _, line := range []string{"plugins list --json", "jobs list --json", "settings get KeeperPrivilegeManager --json"} {
+		code, out, _ := r.do(t, strings.Fields(line)...)
+		if code != 0 || !json.Valid([]byte(out)) || strings.ContainsAny(out, "\x1b\u202e") {
+			t.Errorf("%s: %d %s", line, code, out)
+		}
+	}
+}
+
+func TestAnAilingPluginIsAFault(t *testing.T) {
+	r := newRunning(t, func(r *running) { r.plugins[0].Status, r.plugins[0].Detail = "Failed", "no such file" })
+	code, out, diag := r.do(t, "status")
+	if code != 1 || !strings.HasSuffix(out, "\nKeeperLogger is Failed: no such file\n") || diag != "" {
+		t.Errorf("%d: %q %q", code, out, diag)
+	}
+	code, out, _ = r.do(t, "status", "--json")
+	if code != 1 || !strings.Contains(out, `"ailing":["KeeperLogger is Failed: no such file"]`) {
+		t.Errorf("%d: %q", code, out)
+	}
+}
+
+func TestWhatUsersAreTold(t *testing.T) {
+	r := newRunning(t, func(r *running) {
+		r.peer.is.User, r.peer.is.Administrator = "1000", false
+		r.plugins[0].Status = "Failed"
+	})
+	if code, out, diag := r.do(t, "status"); code != 0 || !strings.HasPrefix(out, "running, ") || diag != "" {
+		t.Errorf("status: %d %q %q", code, out, diag)
+	}
+	code, out, diag := r.do(t, "jobs", "run", "--id", "cleanup")
+	for _, part := range []string{"tier-too-low", "needs tier Admin", "recognised as User", "run this as root"} {
+		if code != 2 || out != "" || !strings.Contains(diag, part) {
+			t.Errorf("%d %q: %q lacks %q", code, out, diag, part)
+		}
+	}
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	r := newRunning(t)
+	r.stop()
+	for _, line := range []string{"status", "status --port " + r.port} {
+		code, out, diag := r.do(t, strings.Fields(line)...)
+		if code != 1 || !strings.HasPrefix(out, "not running: the service does not answer") || diag != "" {
+			t.Errorf("%s: %d %q %q", line, code, out, diag)
+		}
+	}
+	if code, out, diag := r.do(t, "plugins", "list"); code != 2 || out != "" || !strings.Contains(diag, "does not answer") {
+		t.Errorf("plugins list: %d %q %q", code, out, diag)
+	}
+}
+
+// Whoever holds the port is not thereby the service.
+func TestAnotherServerAtThePort(t *testing.T) {
+	r, other := newRunning(t), newRunning(t)
+	code, out, diag := r.do(t, "jobs", "run", "--id", "cleanup", "--port", other.port)
+	if code != 2 || out != "" || !strings.Contains(diag, "unknown authority") || other.ran != nil {
+		t.Errorf("%d %q %q", code, out, diag)
+	}
+}
+
+func TestRefusalsAndUsage(t *testing.T) {
+	r := newRunning(t)
+	for _, c := range []struct{ line, says string }{
+		{"jobs run --id LaunchPrivilegeElevation", "own-events-only"},
+		{"jobs run --id nothing", `there is no job "nothing"`},
+		{"jobs run --id a/../b", `there is no job "a/../b"`},
+		{"jobs run --id broken", "broken is disabled"},
+		{"jobs run", `"id" not set`},
+		{"jobs trigger --id cleanup --context [1]", "expected a JSON object"},
+		{"jobs trigger --id cleanup --context null", "expected a JSON object"},
+		{"jobs trigger --id cleanup --context {", "expected a JSON object"},
+		{"settings get", "accepts between 1 and 2 arg(s)"},
+		{"settings get Nobody", `there is no plugin "Nobody"`},
+		{"settings get KeeperPrivilegeManager nothing", "has no setting"},
+		{"plugins restart", "unknown command"},
+		{"status --port 70000", "value out of range"},
+		{"status --port 6889 --url https://localhost:6889", "none of the others can be"},
+		{"status --url http://localhost:6888", "expected https"},
+		{"status --url https://attacker.example:6889", "a loopback host"},
+		{"status --url https://localhost@attacker.example:6889", "a loopback host"},
+		{"status --url https://user@localhost:6889", "expected https"},
+		{"status --url https://localhost:6889/api", "expected https"},
+	} {
+		code, out, diag := r.do(t, strings.Fields(c.line)...)
+		if code != 2 || out != "" || !strings.Contains(diag, c.says) {
+			t.Errorf("%s: %d %q %q, want 2 with %q", c.line, code, out, diag, c.says)
+		}
+	}
+	if r.ran != nil {
+		t.Errorf("ran %v", r.ran)
+	}
+}
+
+func TestEveryCommandHasExamples(t *testing.T) {
+	for _, line := range []string{"status", "plugins list", "jobs list", "jobs run", "jobs trigger", "settings get"} {
+		code, out, _ := do(t, append(strings.Fields(line), "--help")...)
+		if code != 0 || !strings.Contains(out, "Examples:\n  KeeperAdminCLI ") {
+			t.Errorf("%s --help: %d\n%s", line, code, out)
+		}
+	}
+}

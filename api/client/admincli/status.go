@@ -1,0 +1,100 @@
+package admincli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kpm/api/client"
+	"kpm/core/view"
+)
+
+func statusCommand(e *endpoint) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say whether the service runs and its plugins are well",
+		Long: `Say whether the service runs and its plugins are well.
+
+The plugins' state is shown to root only. Exit status 1 means that the service
+does not answer or that a plugin has failed.`,
+		Example: "  KeeperAdminCLI status\n  KeeperAdminCLI status --json --root /srv/agent",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			answer, err := e.status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := answer.print(cmd.OutOrStdout(), asJSON); err != nil {
+				return err
+			}
+			if answer.Status != "running" || len(answer.Ailing) > 0 {
+				return errFault
+			}
+			return nil
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// status is what `status` prints.
+type status struct {
+	Status  string         `json:"status"`
+	Detail  string         `json:"detail,omitempty"`
+	Version string         `json:"version,omitempty"`
+	Plugins int            `json:"plugins"`
+	Jobs    view.JobCounts `json:"jobs"`
+	// Ailing are plugins that do not run as they should.
+	Ailing []string `json:"ailing,omitempty"`
+}
+
+func (e *endpoint) status(ctx context.Context) (status, error) {
+	var service view.Service
+	err := e.get(ctx, "/", &service)
+	if errors.Is(err, client.ErrNotRunning) {
+		return status{Status: "not running", Detail: err.Error()}, nil
+	}
+	var counts view.SystemStatus
+	if err == nil {
+		err = e.get(ctx, "/api/system/status", &counts)
+	}
+	if err != nil {
+		return status{}, err
+	}
+	answer := status{Status: counts.Status, Version: service.Version, Plugins: counts.Plugins, Jobs: counts.Jobs}
+	var plugins []view.Plugin
+	err = e.get(ctx, "/api/plugins", &plugins)
+	var r *client.Refusal
+	if errors.As(err, &r) && r.Code == "tier-too-low" {
+		return answer, nil // counts are all that others are told
+	}
+	for _, p := range plugins {
+		if p.Status == view.Failed || p.Status == view.Unhealthy {
+			answer.Ailing = append(answer.Ailing, strings.TrimSuffix(p.ID+" is "+string(p.Status)+": "+p.Detail, ": "))
+		}
+	}
+	return answer, err
+}
+
+func (s status) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, s)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", s.Status)
+	if s.Detail != "" {
+		fmt.Fprintf(&b, ": %s\n", s.Detail)
+	} else {
+		fmt.Fprintf(&b, ", version %s, %d plugins, %d jobs (%d enabled)\n", s.Version, s.Plugins, s.Jobs.Total, s.Jobs.Enabled)
+	}
+	for _, p := range s.Ailing {
+		fmt.Fprintln(&b, p)
+	}
+	_, err := io.WriteString(w, printableLines(b.String()))
+	return err
+}

@@ -1,0 +1,133 @@
+package sudo
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kpm/core/door"
+	"kpm/core/port/caller"
+	"kpm/core/signal"
+)
+
+// session is one request from when it was sent until its end.
+type session struct {
+	host           caller.Host
+	nonInteractive bool
+
+	mu          sync.Mutex    // what is sent, and the fields below
+	asking      bool          // a prompt is on the screen
+	started     bool          // the command runs
+	interrupted signal.Signal // the last one sent before the command was known to run
+
+	cancelled atomic.Int32 // the signal that interrupted a prompt
+}
+
+var (
+	// lost is that the service went away before it answered.
+	lost    = &failure{exitRefused, "the service has closed the connection; whether the command ran is in its journal"}
+	garbled = &failure{exitRefused, "the service said something unreadable; keepersudo and service must be of the same version"}
+)
+
+// attend reads what the service says until its last word.
+func (s *session) attend() (int, *failure) {
+	defer s.host.Console.Restore()
+	s.host.Signals.Watch(s.signalled) // while the service thinks there is time for it
+	for {
+		kind, body, err := door.Read(s.host.Service)
+		if err != nil {
+			return 0, lost
+		}
+		switch kind {
+		case door.TypePrompt:
+			prompt, err := door.DecodePrompt(body)
+			if err != nil {
+				return 0, garbled
+			}
+			if sig := s.prompt(prompt); sig != 0 {
+				return exitSignal + int(s.host.Signals.Number(sig)), nil // the service sees the caller go
+			}
+		case door.TypeStarted:
+			s.start()
+		case door.TypeExit:
+			exit, err := door.DecodeExit(body)
+			if err != nil {
+				return 0, garbled
+			}
+			s.host.Console.Drain()
+			if exit.Signal != 0 {
+				return exitSignal + int(exit.Signal), nil
+			}
+			return int(exit.Code), nil
+		case door.TypeRefused:
+			refused, err := door.DecodeRefused(body)
+			if err != nil {
+				return 0, garbled
+			}
+			s.host.Console.Drain()
+			s.endIfInterrupted()
+			return 0, &failure{statusOf(refused.Code), refused.Message}
+		default:
+			return 0, &failure{exitRefused, "the service said something unknown (" + strconv.Itoa(int(kind)) +
+				"); keepersudo and service must be of the same version"}
+		}
+	}
+}
+
+func statusOf(code string) int {
+	switch code {
+	case door.CodeBadRequest:
+		return exitUsage
+	case door.CodeNotFound:
+		return exitNotFound
+	}
+	return exitRefused
+}
+
+// start begins to carry bytes to the command.
+func (s *session) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started, s.interrupted = true, 0
+	s.host.Console.Carry()
+}
+
+// send sends one frame. s.mu is held. Whether the service is still there shows
+// when it is read from.
+func (s *session) send(kind door.Type, body []byte) {
+	_ = s.host.Service.Send(door.Append(nil, kind, body))
+}
+
+// patience is how long a service may take to hear a signal.
+const patience = time.Second
+
+// signalled passes a signal on, or cancels the prompt.
+func (s *session) signalled(sig signal.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asking {
+		s.cancelled.Store(int32(sig))
+		s.host.Prompt.Wake()
+		return
+	}
+	// The command may run before we are told. The service knows: a signal that
+	// comes first ends the request, a later one is the command's.
+	s.send(door.TypeSignal, door.EncodeSignal(sig))
+	if !s.started && sig != signal.Continue {
+		s.interrupted = sig
+		// A service that says nothing sees the caller go.
+		time.AfterFunc(patience, s.endIfInterrupted)
+	}
+}
+
+// endIfInterrupted ends keepersudo by the signal that ended the request: a
+// shell stops its script when Ctrl-C has killed a command, and goes on when the
+// command returned.
+func (s *session) endIfInterrupted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.interrupted != 0 {
+		s.host.Signals.EndBy(s.interrupted)
+	}
+}

@@ -1,0 +1,266 @@
+package sudo
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kpm/core/door"
+	"kpm/core/port/caller"
+	"kpm/core/signal"
+)
+
+// system is an operating system that does what a test says.
+type system struct {
+	programErr, directoryErr, connectErr error
+	says                                 [][]byte // frames of the service
+	ask                                  func(s *system, cancelled func() bool) (string, caller.Outcome)
+
+	stdout, stderr bytes.Buffer
+	root           string // connected to
+	frames         [][]byte
+	handles        []uintptr
+	closed         []uintptr
+	shown          string
+	carried        int
+	drained        int
+	restored       int
+	deliver        func(signal.Signal)
+	endedBy        signal.Signal
+}
+
+func (s *system) host() caller.Host {
+	return caller.Host{DefaultRoot: "/default", Administrator: true, Stdout: &s.stdout, Stderr: &s.stderr,
+		Handles: s, Service: s, Console: s, Prompt: s, Signals: s}
+}
+
+func (s *system) Directory() (uintptr, error)     { return 10, s.directoryErr }
+func (s *system) Program(string) (uintptr, error) { return 11, s.programErr }
+func (s *system) Standard() [3]uintptr            { return [3]uintptr{20, 21, 22} }
+func (s *system) Close(handle uintptr)            { s.closed = append(s.closed, handle) }
+
+func (s *system) Connect(root string) error {
+	s.root = root
+	return s.connectErr
+}
+
+func (s *system) Read(p []byte) (int, error) {
+	for len(s.says) > 0 && len(s.says[0]) == 0 {
+		s.says = s.says[1:]
+	}
+	if len(s.says) == 0 {
+		return 0, errors.New("closed")
+	}
+	n := copy(p, s.says[0])
+	s.says[0] = s.says[0][n:]
+	return n, nil
+}
+
+func (s *system) Send(frame []byte, handles ...uintptr) error {
+	s.frames = append(s.frames, frame)
+	s.handles = append(s.handles, handles...)
+	return nil
+}
+
+func (s *system) Size() (rows, columns uint16) { return 24, 80 }
+func (s *system) Carry()                       { s.carried++ }
+func (s *system) Drain()                       { s.drained++ }
+func (s *system) Restore()                     { s.restored++ }
+
+func (s *system) Ask(text string, _ time.Duration, cancelled func() bool) (string, caller.Outcome) {
+	s.shown += text
+	return s.ask(s, cancelled)
+}
+
+func (s *system) Wake() {}
+
+func (s *system) Watch(deliver func(signal.Signal)) { s.deliver = deliver }
+
+func (s *system) Number(sig signal.Signal) uint32 { return 40 + uint32(sig) }
+
+// EndBy ends the test's goroutine in place of the process.
+func (s *system) EndBy(sig signal.Signal) {
+	s.endedBy = sig
+	runtime.Goexit()
+}
+
+// main runs a command line, which a signal may end.
+func (s *system) main(args ...string) int {
+	status := make(chan int, 1)
+	go func() {
+		defer close(status)
+		status <- Main(args, "1.2.3", s.host())
+	}()
+	return <-status
+}
+
+func frame(kind door.Type, body []byte) []byte { return door.Append(nil, kind, body) }
+
+// sent decodes the frames that keepersudo sent after its request.
+func (s *system) sent(t *testing.T) (kinds []door.Type, bodies [][]byte) {
+	t.Helper()
+	for _, f := range s.frames[1:] {
+		kind, body, err := door.Read(bytes.NewReader(f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds, bodies = append(kinds, kind), append(bodies, body)
+	}
+	return kinds, bodies
+}
+
+func TestWhatIsHandedOver(t *testing.T) {
+	for command, want := range map[string][]uintptr{"id": {10, 20, 21, 22}, "./tool": {10, 20, 21, 22, 11}} {
+		s := &system{says: [][]byte{frame(door.TypeExit, door.Exit{Code: 3}.Encode())}}
+		if status := s.main("--root", "/r", command, "-x"); status != 3 || s.root != "/r" || s.stderr.Len() > 0 {
+			t.Errorf("%s: %d, %q, %s", command, status, s.root, &s.stderr)
+		}
+		opened := len(want) - 3
+		if !slices.Equal(s.handles, want) || len(s.closed) != opened || slices.Contains(s.closed, 20) {
+			t.Errorf("%s: handed over %v, closed %v", command, s.handles, s.closed)
+		}
+		if s.drained != 1 || s.restored != 1 {
+			t.Errorf("%s: drained %d times, restored %d times", command, s.drained, s.restored)
+		}
+	}
+}
+
+// What keepersudo knows by itself is asked of nobody.
+func TestWhatIsNotSent(t *testing.T) {
+	for name, tc := range map[string]struct {
+		system system
+		args   []string
+		status int
+		says   string
+	}{
+		"no such file":     {system{programErr: &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}}, []string{"./x"}, 127, "keepersudo: ./x: no such file\n"},
+		"not to be opened": {system{programErr: fs.ErrPermission}, []string{"./x"}, 126, "keepersudo: ./x: " + fs.ErrPermission.Error() + "\n"},
+		"no directory":     {system{directoryErr: fs.ErrPermission}, []string{"id"}, 1, "go to another one\n"},
+		"no service":       {system{connectErr: errors.New("it is not running\x1b")}, []string{"id"}, 1, "keepersudo: it is not running\ufffd\n"},
+		"too long":         {system{}, []string{"echo", strings.Repeat("x", door.MaxFrame)}, 2, "too long"},
+		"misuse":           {system{}, []string{"-x"}, 2, "see keepersudo --help\n"},
+	} {
+		if status := tc.system.main(tc.args...); status != tc.status || !strings.Contains(tc.system.stderr.String(), tc.says) || tc.system.frames != nil {
+			t.Errorf("%s: %d, %q, %d frames", name, status, &tc.system.stderr, len(tc.system.frames))
+		}
+	}
+}
+
+func TestHelpNamesTheRootOfThisSystem(t *testing.T) {
+	s := &system{}
+	if status := s.main("--help"); status != 0 || !strings.Contains(s.stdout.String(), "KEEPER_AGENT_ROOT and\n                          /default\n") {
+		t.Errorf("%d: %s", status, &s.stdout)
+	}
+}
+
+func TestPromptOutcomes(t *testing.T) {
+	for _, tc := range []struct {
+		outcome caller.Outcome
+		args    []string
+		want    []door.Answer
+	}{
+		{caller.Answered, nil, []door.Answer{{Text: "because"}}},
+		{caller.Cancelled, nil, []door.Answer{{Cancelled: true, Text: "because"}}},
+		{caller.Overtaken, nil, nil},
+		{caller.Answered, []string{"-n"}, []door.Answer{{Cancelled: true}}},
+	} {
+		s := &system{
+			says: [][]byte{asked("Why?\x1b"), frame(door.TypeExit, door.Exit{}.Encode())},
+			ask:  func(*system, func() bool) (string, caller.Outcome) { return "because", tc.outcome },
+		}
+		if status := s.main(append(tc.args, "id")...); status != 0 {
+			t.Errorf("%+v: %d %s", tc, status, &s.stderr)
+		}
+		kinds, bodies := s.sent(t)
+		var got []door.Answer
+		for i, kind := range kinds {
+			answer, err := door.DecodeAnswer(bodies[i])
+			if kind != door.TypeAnswer || err != nil {
+				t.Fatal(kind, err)
+			}
+			got = append(got, answer)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%+v: sent %+v", tc, got)
+		}
+		if want := map[bool]string{true: "", false: "Why?\ufffd "}[tc.args != nil]; s.shown != want {
+			t.Errorf("%+v: shown %q", tc, s.shown)
+		}
+	}
+}
+
+// asked is the frame of a prompt.
+func asked(text string) []byte {
+	return frame(door.TypePrompt, door.Prompt{Text: text, TimeoutSeconds: 4}.Encode())
+}
+
+// At a prompt a signal is about the question, and is not the command's.
+func TestSignalAtAPrompt(t *testing.T) {
+	for sig, want := range map[signal.Signal]int{
+		signal.Interrupt: 0, signal.Quit: 0, signal.Continue: 0,
+		signal.Terminate: 128 + 40 + int(signal.Terminate), signal.Hangup: 128 + 40 + int(signal.Hangup),
+	} {
+		s := &system{
+			says: [][]byte{asked("Why?"), frame(door.TypeExit, door.Exit{}.Encode())},
+			ask: func(s *system, cancelled func() bool) (string, caller.Outcome) {
+				before := cancelled()
+				s.deliver(sig)
+				if before || !cancelled() {
+					t.Errorf("%d: cancelled before it was, or not after", sig)
+				}
+				return "", caller.Cancelled
+			},
+		}
+		if status := s.main("id"); status != want || s.restored != 1 {
+			t.Errorf("%d: status %d, want %d", sig, status, want)
+		}
+		kinds, _ := s.sent(t)
+		if answered := slices.Equal(kinds, []door.Type{door.TypeAnswer}); answered != (want == 0) {
+			t.Errorf("%d: sent %v", sig, kinds)
+		}
+	}
+}
+
+// A signal that comes before the command runs ends keepersudo as it would have
+// without a handler, when the service has ended the request, or does not hear.
+func TestSignalBeforeTheCommandRuns(t *testing.T) {
+	started := frame(door.TypeStarted, nil)
+	refused := frame(door.TypeRefused, door.Refused{Code: door.CodeDenied}.Encode())
+	for name, tc := range map[string]struct {
+		sig     signal.Signal
+		says    [][]byte
+		endedBy signal.Signal
+	}{
+		"interrupted":    {signal.Interrupt, [][]byte{refused}, signal.Interrupt},
+		"any other":      {signal.User1, [][]byte{refused}, signal.User1},
+		"continued":      {signal.Continue, [][]byte{refused}, 0},
+		"it runs by now": {signal.Interrupt, [][]byte{started, refused}, 0},
+		"nobody hears":   {signal.Terminate, nil, signal.Terminate},
+		"nobody hears SIGCONT, which asks for nothing": {signal.Continue, nil, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &system{says: tc.says}
+			session := &session{host: s.host()}
+			session.signalled(tc.sig)
+			if tc.says != nil {
+				go session.attend()
+			}
+			time.Sleep(2 * patience)
+			synctest.Wait()
+			if s.endedBy != tc.endedBy || s.carried != len(tc.says)/2 {
+				t.Errorf("%s: ended by %d, carried %d", name, s.endedBy, s.carried)
+			}
+			kind, body, err := door.Read(bytes.NewReader(s.frames[0]))
+			sent, decodeErr := door.DecodeSignal(body)
+			if kind != door.TypeSignal || sent != tc.sig || err != nil || decodeErr != nil {
+				t.Errorf("%s: sent %d, %d", name, kind, sent)
+			}
+		})
+	}
+}

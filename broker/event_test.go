@@ -1,0 +1,61 @@
+package broker
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"kpm/core/wire"
+)
+
+// Events of scripts come without an envelope, or without their Source (decision
+// 24a); who hears them is spared that.
+func TestEventsComeInOneEnvelope(t *testing.T) {
+	const flat = `{"EventName":"Custom","Context":{"N":12345678901234567890}}`
+	for _, tc := range []struct {
+		name, payload string
+		want          string // the payload of what is delivered; empty if it is refused
+	}{
+		{"flat", flat, flat},
+		{"flat, in other letters", `{"eventname":"Custom","CONTEXT":{"A":1}}`, `{"EventName":"Custom","Context":{"A":1}}`},
+		{"flat, without a context", `{"EventName":"Custom"}`, `{"EventName":"Custom"}`},
+		{"flat, with a Source that is true", `{"Source":"MyBridge","EventName":"Custom"}`, `{"EventName":"Custom"}`},
+		{"without a Source", `{"MessageType":"CustomEvent","Payload":` + flat + `}`, flat},
+		{"whole", `{"MessageId":"1","MessageType":"CustomEvent","Source":"MyBridge","Payload":` + flat + `}`, flat},
+		// Attack: being flat widens nothing.
+		{"flat, in the service's name", `{"Source":"KeeperPrivilegeManager","EventName":"Custom"}`, ""},
+		{"flat, an event of the service's", `{"EventName":"LaunchPrivilegeElevation","Context":{"RequestId":"ALLOWED"}}`, ""},
+		{"flat, with two names", `{"EventName":"Custom","eventname":"LaunchPrivilegeElevation"}`, ""},
+		{"without a Source, with two names", `{"MessageType":"CustomEvent","Payload":{"EventName":"Custom","eventname":"Startup"}}`, ""},
+		{"flat beside an envelope", `{"MessageType":"CustomEvent","EventName":"Custom"}`, ""},
+		{"another type without a Source", `{"MessageType":"PolicyRequest","Payload":{}}`, ""},
+		{"a context that is none", `{"EventName":"Custom","Context":[1]}`, ""},
+		{"no name", `{"Context":{}}`, ""},
+		{"no JSON", `hello`, ""},
+		{"text", `"hello"`, ""},
+		{"null", `null`, ""},
+		{"nothing", ``, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBus(t)
+			b.withRequests()
+			sub := b.admitted(bridge, 4)
+			sub.subscribe(wire.TopicEvents, 0)
+			if err := b.PublishAs(t.Context(), bridge.Principal, wire.TopicEvents, []byte(tc.payload)); (err == nil) != (tc.want != "") {
+				t.Errorf("got %v", err)
+			}
+			sub.publish(wire.TopicEvents, 0, 0, []byte(tc.payload))
+			sub.publish(wire.TopicEvents, 0, 0, message(t, wire.TypeEvent, bridge.Principal, wire.Event{Name: "Last"}))
+			for _, want := range []string{tc.want, tc.want, `{"EventName":"Last"}`} {
+				if want == "" {
+					continue
+				}
+				payload := bytes.TrimPrefix(sub.expect("the event", 0x30), text(wire.TopicEvents))
+				var got wire.RequestMessage
+				if err := json.Unmarshal(payload, &got); err != nil || got.Type != wire.TypeEvent || got.Source != "MyBridge" || string(got.Payload) != want {
+					t.Errorf("delivered %s, %v\nwant %s", payload, err, want)
+				}
+			}
+		})
+	}
+}

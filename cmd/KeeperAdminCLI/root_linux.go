@@ -1,5 +1,0 @@
-package main
-
-import "kpm/platform/linux"
-
-func protectedRoot(path string) error { return linux.Files{}.ProtectedRoot(path) }

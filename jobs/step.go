@@ -1,0 +1,104 @@
+package jobs
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"kpm/core"
+	"kpm/jobs/task"
+	"kpm/settings"
+)
+
+// Routes that are not the index of a task.
+const (
+	routeNext = -1
+	routeStop = -2
+)
+
+const (
+	defaultTimeout    = 60 * time.Second
+	maxTimeoutSeconds = 24 * 60 * 60
+)
+
+// step is one task of a job, with what tasks of every kind have.
+type step struct {
+	id                   string
+	task                 task.Task
+	merge                bool // what the task finds becomes context
+	timeout              time.Duration
+	continueOnFailure    bool
+	onSuccess, onFailure int
+	// skipPlugin and skipKey name the plugin setting that skips the task when
+	// it is false; empty when there is none.
+	skipPlugin, skipKey string
+	whenSkipped         map[string]any
+}
+
+// taskFile has what tasks of every kind have; the rest is the kind's.
+type taskFile struct {
+	ID                         string          `json:"id"`
+	Name                       string          `json:"name"`
+	ExecutionType              string          `json:"ExecutionType"`
+	TimeoutSeconds             *int            `json:"timeoutSeconds"`
+	ContinueOnFailure          bool            `json:"continueOnFailure"`
+	OnSuccess                  string          `json:"OnSuccess"`
+	OnFailure                  string          `json:"OnFailure"`
+	MergeStdoutJSONIntoContext bool            `json:"MergeStdoutJsonIntoContext"`
+	SkipWhenPluginSettingFalse string          `json:"SkipWhenPluginSettingFalse"`
+	ContextWhenSkipped         map[string]any  `json:"ContextWhenSkipped"`
+	Condition                  json.RawMessage `json:"condition"`
+}
+
+// tasks compiles the list of tasks; raw has each as it stands in the file.
+func (c *compiler) tasks(files []taskFile, raw []json.RawMessage) []*step {
+	c.expect(len(files) > 0 && len(files) <= maxTasks, "tasks", fmt.Sprintf("a list of %d", len(files)), fmt.Sprintf("1 to %d tasks", maxTasks))
+	index := map[string]int{}
+	for i, f := range files {
+		field := fmt.Sprintf("tasks[%d].id", i)
+		_, twice := index[f.ID]
+		c.expect(core.ValidName(f.ID) && !strings.EqualFold(f.ID, "stop"), field, settings.Quote(f.ID), `1 to 64 letters, digits, dots, underscores and hyphens, and not "stop"`)
+		c.expect(!twice, field, "given twice", "an id of its own")
+		index[f.ID] = i
+	}
+	var steps []*step
+	for i, f := range files {
+		steps = append(steps, c.step(fmt.Sprintf("tasks[%d]", i), f, raw[i], index))
+	}
+	return steps
+}
+
+func (c *compiler) step(field string, f taskFile, raw json.RawMessage, index map[string]int) *step {
+	t := &step{
+		id: f.ID, merge: f.MergeStdoutJSONIntoContext, timeout: defaultTimeout, continueOnFailure: f.ContinueOnFailure, whenSkipped: f.ContextWhenSkipped,
+		onSuccess: c.route(field+".OnSuccess", f.OnSuccess, index), onFailure: c.route(field+".OnFailure", f.OnFailure, index),
+	}
+	if f.TimeoutSeconds != nil {
+		seconds := *f.TimeoutSeconds
+		c.expect(seconds >= 1 && seconds <= maxTimeoutSeconds, field+".timeoutSeconds", fmt.Sprint(seconds), fmt.Sprintf("1 to %d", maxTimeoutSeconds))
+		t.timeout = time.Duration(seconds) * time.Second
+	}
+	if setting := f.SkipWhenPluginSettingFalse; setting != "" {
+		var ok bool
+		t.skipPlugin, t.skipKey, ok = strings.Cut(setting, ":")
+		c.expect(ok && core.ValidName(t.skipPlugin) && t.skipKey != "", field+".SkipWhenPluginSettingFalse", settings.Quote(setting), `a plugin and its setting, like "RedirectEvaluator:metadata.redirect.enabled"`)
+	}
+	source := task.NewSource(c.file, field, raw)
+	source.Merge = t.merge
+	t.task = c.kinds.Compile(f.ExecutionType, source)
+	c.faults = append(c.faults, source.Faults()...)
+	return t
+}
+
+func (c *compiler) route(field, to string, index map[string]int) int {
+	if to == "" {
+		return routeNext
+	}
+	if strings.EqualFold(to, "stop") {
+		return routeStop
+	}
+	i, ok := index[to]
+	c.expect(ok, field, settings.Quote(to), `the id of a task of this job, or "stop"`)
+	return i
+}

@@ -1,0 +1,135 @@
+package task
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"kpm/core"
+	"kpm/core/capture"
+	"kpm/settings"
+	"time"
+)
+
+const (
+	maxStdout  = 1 << 20 // bytes; more fails the task
+	stderrTail = 4 << 10 // bytes kept to explain a failure
+	// outputWait is how long output is waited for after a program has ended,
+	// reapWithin how long a killed program is.
+	outputWait = 100 * time.Millisecond
+	reapWithin = 5 * time.Second
+)
+
+var errTooMuch = errors.New("it wrote more than 1 MiB to stdout")
+
+func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
+	path, err := t.find()
+	if err != nil {
+		return nil, err
+	}
+	argv := []string{path}
+	for _, template := range t.args {
+		arg, err := template.Expand(Argument(r))
+		if err != nil {
+			return nil, err
+		}
+		argv = append(argv, arg)
+	}
+	select {
+	case t.host.places <- struct{}{}:
+		defer func() { <-t.host.places }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for one of %d places: %w", maxPrograms, ctx.Err())
+	}
+	stdout, status, err := t.execute(ctx, r, core.ServiceSpec{
+		As: r.Principal(), Path: path, Argv: argv, Env: r.Environment(), Dir: t.host.layout.Root(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	var found map[string]any
+	if t.merge {
+		if found, err = object(stdout); err != nil && status == nil {
+			return nil, err
+		}
+	}
+	return found, status
+}
+
+// execute runs the program to its end. status says how it failed; err, that it
+// could not be run to its own end.
+func (t *program) execute(ctx context.Context, r Run, spec core.ServiceSpec) (stdout []byte, status, err error) {
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	out, outEnd, err := capture.First(maxStdout, func() { cut(errTooMuch) })
+	if err != nil {
+		return nil, nil, err
+	}
+	diag, diagEnd, err := capture.Last(stderrTail)
+	if err != nil {
+		outEnd.Close()
+		out.Finish(0)
+		return nil, nil, err
+	}
+	spec.Stdout, spec.Stderr = outEnd, diagEnd
+	process, err := t.host.starter.StartService(ctx, spec)
+	outEnd.Close()
+	diagEnd.Close()
+	if err != nil {
+		out.Finish(0)
+		diag.Finish(0)
+		return nil, nil, err
+	}
+	exit, err := process.Wait(ctx)
+	// The whole launch group ends with the task, whether it ended by itself
+	// or not: nothing that a task left behind keeps its rights.
+	if killErr := process.Kill(); killErr != nil {
+		r.Log().Debug("nothing left to end", "reason", killErr)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		reap, cancel := context.WithTimeout(context.WithoutCancel(ctx), reapWithin)
+		defer cancel()
+		if _, waitErr := process.Wait(reap); waitErr != nil {
+			r.Log().Warn("killed task is not gone", "process", process.ID(), "error", waitErr)
+		}
+	}
+	stdout, truncated := out.Finish(outputWait)
+	said := diag.Text(outputWait)
+	switch {
+	case err != nil:
+		return nil, nil, withOutput(err, said)
+	case truncated:
+		return nil, nil, errTooMuch
+	case exit.Signal != 0:
+		status = withOutput(fmt.Errorf("it was ended by signal %d", exit.Signal), said)
+	case exit.Code != 0:
+		status = withOutput(fmt.Errorf("it exited with status %d", exit.Code), said)
+	}
+	return stdout, status, nil
+}
+
+func withOutput(err error, said string) error {
+	if said == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, said)
+}
+
+// object reads what a task printed for the context: one JSON object.
+func object(stdout []byte) (map[string]any, error) {
+	dec := json.NewDecoder(bytes.NewReader(stdout))
+	dec.UseNumber()
+	var found map[string]any
+	if err := dec.Decode(&found); err != nil || found == nil {
+		return nil, fmt.Errorf("MergeStdoutJsonIntoContext: stdout is %s, expected one JSON object", settings.Quote(string(stdout[:min(len(stdout), 100)])))
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("MergeStdoutJsonIntoContext: stdout goes on after the JSON object, expected one JSON object")
+	}
+	return found, nil
+}

@@ -1,0 +1,122 @@
+package task
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"kpm/core/wire"
+	"kpm/settings"
+)
+
+const (
+	localPrefix = "{keeperapibaseurl}"
+	// localOrigin stands for the local API on a connection that is already
+	// made; the name has to be a loopback one for the API to serve it.
+	localOrigin = "http://localhost"
+)
+
+// HTTP is the kind of task that is one HTTP request.
+func HTTP() Kind {
+	external := externalTransport()
+	return Kind{Type: "Http", Compile: func(s *Source) Task { return compileHTTP(s, external) }}
+}
+
+type httpFields struct {
+	URL          string            `json:"url"`
+	Method       string            `json:"method"`
+	Headers      map[string]string `json:"headers"`
+	Body         json.RawMessage   `json:"body"`
+	SuccessCodes []int             `json:"successCodes"`
+}
+
+type header struct {
+	name  string
+	value settings.Template
+}
+
+func compileHTTP(s *Source, external http.RoundTripper) Task {
+	var f httpFields
+	if !s.Decode(&f) {
+		return nil
+	}
+	t := &exchange{method: strings.ToUpper(f.Method), success: f.SuccessCodes, external: external}
+	t.address, t.query, t.local = s.address(f.URL)
+	hasBody := t.content(s, f)
+	if t.method == "" {
+		t.method = http.MethodGet
+		if hasBody {
+			t.method = http.MethodPost
+		}
+	}
+	s.Expect(KnownMethod(t.method), "method", settings.Quote(f.Method), "GET, HEAD, POST, PUT, PATCH or DELETE")
+	for i, code := range f.SuccessCodes {
+		s.Expect(code >= 100 && code <= 599, fmt.Sprintf("successCodes[%d]", i), fmt.Sprint(code), "100 to 599")
+	}
+	return t
+}
+
+// KnownMethod reports whether an Http task may use m.
+func KnownMethod(m string) bool {
+	return slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, m)
+}
+
+// address takes a url apart: "{KeeperApiBaseUrl}/path?query" for the local API,
+// else an absolute http or https URL. Tokens may stand after the "?" only.
+func (s *Source) address(written string) (address string, query settings.Template, local bool) {
+	text := written
+	const expected = `"{KeeperApiBaseUrl}/..." or an http or https URL, with tokens after the "?" only`
+	if len(text) >= len(localPrefix) && strings.EqualFold(text[:len(localPrefix)], localPrefix) {
+		local = true
+		text = localOrigin + text[len(localPrefix):]
+	}
+	address, after, _ := strings.Cut(text, "?")
+	u, err := url.Parse(address)
+	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.Fragment == "" &&
+		!strings.ContainsAny(address, "{}\\#") && !strings.ContainsAny(after, "#") &&
+		(!local || address == localOrigin || strings.HasPrefix(address, localOrigin+"/"))
+	s.Expect(ok, "url", settings.Quote(written), expected)
+	return address, settings.ParseTemplate(after), local
+}
+
+// content compiles headers and body, and reports whether there is a body. A
+// body that is text in the file is sent as it is, any other JSON value as JSON;
+// in both, a token becomes the contents of a JSON string.
+func (t *exchange) content(s *Source, f httpFields) bool {
+	typed := false
+	for name, value := range f.Headers {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		fixed := slices.Contains([]string{"Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade", "Te", "Trailer"}, canonical)
+		s.Expect(!fixed && headerName(name) && !strings.ContainsAny(value, "\r\n\x00"), "headers."+wire.Printable(name), settings.Quote(value), "a header that may be set, on one line")
+		t.headers = append(t.headers, header{canonical, settings.ParseTemplate(value)})
+		typed = typed || canonical == "Content-Type"
+	}
+	if len(f.Body) == 0 || string(f.Body) == "null" {
+		return false
+	}
+	var text string
+	if json.Unmarshal(f.Body, &text) != nil {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, f.Body); err != nil {
+			s.Expect(false, "body", err.Error(), "text or JSON")
+		}
+		text = compact.String()
+	}
+	t.body = settings.ParseTemplate(text)
+	if !typed {
+		t.headers = append(t.headers, header{"Content-Type", settings.ParseTemplate("application/json")})
+	}
+	return true
+}
+
+// headerName reports whether s is a header name (RFC 9110, "token").
+func headerName(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	}) < 0
+}

@@ -1,0 +1,92 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kpm/core"
+	"kpm/core/port"
+	"kpm/settings"
+)
+
+// maxPrograms bounds the programs that tasks have running.
+const maxPrograms = 64
+
+// Starter starts a program as the service account. It checks that it is
+// Protected and registers the process before it runs.
+type Starter interface {
+	StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error)
+}
+
+// Program is the kind of task that runs an executable as the service account.
+func Program(cfg Config) Kind {
+	host := &programs{layout: cfg.Layout, platform: cfg.Platform, starter: cfg.Starter, places: make(chan struct{}, maxPrograms)}
+	return Kind{Type: "Service", Compile: host.compile}
+}
+
+// programs is what every program task shares.
+type programs struct {
+	layout   settings.Layout
+	platform core.Platform
+	starter  Starter
+	places   chan struct{} // one element per running program
+}
+
+type program struct {
+	host    *programs
+	command string
+	path    string // absolute; empty means: find the command
+	args    []settings.Template
+	merge   bool
+}
+
+func (h *programs) compile(s *Source) Task {
+	var f struct {
+		Command        string `json:"command"`
+		ExecutablePath string `json:"executablePath"`
+		Arguments      string `json:"arguments"`
+	}
+	if !s.Decode(&f) {
+		return nil
+	}
+	s.Expect(core.ValidName(f.Command) && f.Command != "." && f.Command != "..", "command", settings.Quote(f.Command), "the bare name of a program, without a path, or a built-in")
+	p := &program{host: h, command: f.Command, args: s.Arguments(f.Arguments), merge: s.Merge}
+	if f.ExecutablePath == "" {
+		return p
+	}
+	path, err := settings.ParseTemplate(f.ExecutablePath).Expand(func(token string) (string, error) {
+		if path, ok := h.layout.Variable(token); ok {
+			return path, nil
+		}
+		return "", fmt.Errorf("{%s}", token)
+	})
+	if err != nil {
+		s.Expect(false, "executablePath", err.Error(), "one of {approot}, {pluginroot}, {jobroot}")
+	} else {
+		s.Expect(filepath.IsAbs(path) && !strings.ContainsRune(path, 0), "executablePath", settings.Quote(f.ExecutablePath), "an absolute path")
+	}
+	p.path = path
+	return p
+}
+
+// find returns the program: Jobs/bin first, then the secure path. Whether it
+// may be run is the Starter's check (decision 6).
+func (t *program) find() (string, error) {
+	candidates := []string{t.path}
+	if t.path == "" {
+		suffix := t.host.platform.ProgramSuffix()
+		candidates = []string{t.host.layout.JobBin(t.command, suffix)}
+		for _, dir := range t.host.platform.SecurePath() {
+			candidates = append(candidates, filepath.Join(dir, t.command+suffix))
+		}
+	}
+	for _, path := range candidates {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("no program %s; install it as %s", t.command, candidates[0])
+}
