@@ -23,6 +23,7 @@ import (
 	"kpm/api"
 	"kpm/core"
 	"kpm/core/signal"
+	"kpm/core/view"
 	"kpm/launcher"
 	"kpm/launcher/request"
 	"kpm/launcher/start"
@@ -45,8 +46,8 @@ type world struct {
 	peerErr error
 	dead    map[core.ProcessID]bool
 
-	plugins  []api.Plugin
-	jobs     []api.Job
+	plugins  []view.Plugin
+	jobs     []view.Job
 	settings map[string]map[string]string
 	allow    []string // "METHOD path"
 	runErr   error
@@ -107,11 +108,11 @@ func (t tree) KillGroup(core.ProcessID, string) (int, error) { return 0, nil }
 
 type pluginsOf struct{ *world }
 
-func (p pluginsOf) List() []api.Plugin { return p.plugins }
+func (p pluginsOf) List() []view.Plugin { return p.plugins }
 
 type jobsOf struct{ *world }
 
-func (j jobsOf) List() []api.Job { return j.jobs }
+func (j jobsOf) List() []view.Job { return j.jobs }
 
 func (j jobsOf) Run(_ context.Context, id string, params map[string]any) (string, error) {
 	j.mu.Lock()
@@ -127,7 +128,7 @@ func (j jobsOf) Allowed(run core.Principal, method, path string) bool {
 	return run.Name == "maintenance" && slices.Contains(j.allow, method+" "+path)
 }
 
-func (w *world) Effective(plugin string) (map[string]string, bool) {
+func (w *world) All(plugin string) (map[string]string, bool) {
 	settings, ok := w.settings[plugin]
 	return settings, ok
 }
@@ -176,11 +177,11 @@ func newWorld() *world {
 	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	w := &world{
 		dead: map[core.ProcessID]bool{},
-		plugins: []api.Plugin{
+		plugins: []view.Plugin{
 			{ID: "Broken", Name: "Broken", Status: "Failed", Detail: "no such file"},
 			{ID: "KeeperPolicy", Name: "Keeper Policy", Status: "Healthy", ProcessID: 77, LastStartTime: started},
 		},
-		jobs: []api.Job{
+		jobs: []view.Job{
 			{ID: "LaunchPrivilegeElevation", Name: "Launch", Enabled: true, OwnEventsOnly: true, AllowPluginTrigger: true},
 			{ID: "inventory", Name: "Inventory", Enabled: true},
 			{ID: "open-to-plugins", Name: "Open", Enabled: true, AllowPluginTrigger: true},
@@ -226,6 +227,12 @@ func newCertificate(t testing.TB) (secure *tls.Config, ca []byte) {
 
 func newPlace(t testing.TB, change ...func(*api.Config)) *place {
 	t.Helper()
+	return newPlaceOf(t, api.New, change...)
+}
+
+// newPlaceOf has a server that create makes.
+func newPlaceOf(t testing.TB, create func(api.Config) (*api.Server, error), change ...func(*api.Config)) *place {
+	t.Helper()
 	w := newWorld()
 	w.connectAs(root)
 	secure, ca := newCertificate(t)
@@ -233,7 +240,7 @@ func newPlace(t testing.TB, change ...func(*api.Config)) *place {
 	for _, f := range change {
 		f(&cfg)
 	}
-	server, err := api.New(cfg)
+	server, err := create(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

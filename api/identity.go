@@ -15,7 +15,7 @@ type Peers interface {
 	Peer(conn net.Conn) (core.Peer, error)
 }
 
-// Identifier says which principal a peer is. launcher.Registry is one.
+// Identifier says which principal a peer is. start.Registry is one.
 type Identifier interface {
 	// Identify returns the principal and the root process of its launch
 	// group, zero if it is in none. It returns Public for a peer whose holders

@@ -1,39 +1,13 @@
 package api
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"kpm/core"
-)
-
-// code is the stable name of a problem (decision 13). openapi.json lists all
-// of them; clients may compare them, never the texts.
-type code string
-
-const (
-	codeBadRequest        code = "bad-request"                 // 400: the body is not what the endpoint takes
-	codeForeignHost       code = "foreign-host"                // 403: Host is not a loopback name
-	codeForeignOrigin     code = "foreign-origin"              // 403: a page of another origin sent this
-	codeOwnProcess        code = "own-process"                 // 403: the service does not call itself
-	codeHTTPSRequired     code = "https-required"              // 403: a method that plain HTTP does not take
-	codeTierTooLow        code = "tier-too-low"                // 403: the caller's tier does not reach
-	codeClientCertificate code = "client-certificate-required" // 403: an administrator without a client certificate
-	codeSignedProgram     code = "signed-program-required"     // 403: an administrator whose program nobody has signed
-	codeNotPermitted      code = "not-permitted"               // 403: not this caller's to ask for
-	codeOwnEventsOnly     code = "own-events-only"             // 403: the job starts from its own events only
-	codeNotFound          code = "not-found"                   // 404: no such path
-	codeUnknownPlugin     code = "unknown-plugin"              // 404
-	codeUnknownSetting    code = "unknown-setting"             // 404
-	codeUnknownJob        code = "unknown-job"                 // 404
-	codeUnknownRequest    code = "unknown-request"             // 404
-	codeMethod            code = "method-not-allowed"          // 405
-	codeConflict          code = "conflict"                    // 409: not in the present state
-	codeTooLarge          code = "too-large"                   // 413
-	codeTooMany           code = "too-many-requests"           // 429
-	codeInternal          code = "internal"                    // 500
-	codeUnavailable       code = "unavailable"                 // 503
+	"kpm/core/wire"
 )
 
 // Problem is an RFC 9457 problem details object. Its type is about:blank: the
@@ -62,37 +36,43 @@ type Fault struct {
 // Error makes a Problem an error, for handlers and logs.
 func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %s", p.Status, p.Code, p.Detail) }
 
-func problem(status int, c code, format string, args ...any) *Problem {
+func problem(c code, format string, args ...any) *Problem {
+	status := c.status()
 	return &Problem{Title: http.StatusText(status), Status: status, Code: c, Detail: fmt.Sprintf(format, args...)}
 }
 
 func tierTooLow(required, actual core.Tier) *Problem {
-	p := problem(http.StatusForbidden, codeTierTooLow,
-		"this needs tier %s; the caller was recognised as %s", required, actual)
+	p := problem(codeTierTooLow, "this needs tier %s; the caller was recognised as %s", required, actual)
 	p.RequiredTier, p.CallerTier = required.String(), actual.String()
 	return p
 }
 
 func badBody(pointer, format string, args ...any) *Problem {
-	p := problem(http.StatusBadRequest, codeBadRequest, "the body is not what this endpoint takes")
+	p := problem(codeBadRequest, "the body is not what this endpoint takes")
 	p.Errors = []Fault{{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}}
 	return p
 }
 
-func writeJSON(w http.ResponseWriter, contentType string, status int, body any) {
-	data, err := json.Marshal(body)
-	if err != nil { // our own types; only a programming error gets here
-		status, contentType = http.StatusInternalServerError, problemType
-		data = []byte(`{"title":"Internal Server Error","status":500,"detail":"the answer could not be encoded","code":"internal"}`)
+// problem answers an error of handle: a *Problem as it is, others by their kind.
+// What o does not document is a fault of the service, whatever its kind: then
+// fault is true, and the caller learns of it only if o explains it.
+func (o operation) problem(err error) (p *Problem, fault bool) {
+	if errors.As(err, &p) {
+		return p, false
 	}
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(status)
-	_, _ = w.Write(data) // the client is gone if this fails
+	text := wire.Printable(err.Error())
+	kind := core.KindOf(err)
+	c := kinds[kind]
+	if kind == core.NotFound {
+		c = o.notFound
+	}
+	switch {
+	case c == codeBadRequest && o.body != nil:
+		return badBody("", "%s", text), false
+	case kind != core.Internal && c != "" && slices.Contains(o.statuses(), c.status()):
+		return problem(c, "%s", text), false
+	case o.explains:
+		return problem(codeInternal, "%s", text), false
+	}
+	return problem(codeInternal, "the service has logged what went wrong"), true
 }
-
-const (
-	jsonType    = "application/json"
-	problemType = "application/problem+json"
-)
-
-func (p *Problem) write(w http.ResponseWriter) { writeJSON(w, problemType, p.Status, p) }

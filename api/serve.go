@@ -15,18 +15,6 @@ import (
 	"kpm/core"
 )
 
-// call is one request on its way through a handler.
-type call struct {
-	*http.Request
-	w      http.ResponseWriter
-	who    caller
-	path   string            // as the route spells it, so that lists of paths can be compared
-	values map[string]string // of the path
-	// granted is true when the job file's allow list names this request: the
-	// run then acts with the tier that it takes (decision 16).
-	granted bool
-}
-
 // servePlain answers on plain HTTP: the public pages, redirects, and nothing
 // that has a body.
 func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
@@ -37,18 +25,18 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		s.refusal(w, r, who, problem(http.StatusForbidden, codeHTTPSRequired,
-			"plain HTTP serves GET and HEAD only; what this request says has already travelled in clear"))
+		s.refusal(w, r, who, problem(codeHTTPSRequired,
+			"plain HTTP serves GET and HEAD only: use HTTPS (what this request contains has been sent unencrypted already)"))
 		return
 	}
-	if found, values, p := find(s.routes, r.Method, r.URL); p == nil && isPlainRoute(found.pattern) {
-		s.answer(&call{Request: r, w: w, who: who, path: found.pattern, values: values}, found)
+	if found, values, p := find(s.operations, r.Method, r.URL); p == nil && found.plain {
+		s.answer(s.newCall(w, r, who, found, values), found)
 		return
 	}
 	port := s.heldHTTPS()
 	if port == 0 {
-		s.refusal(w, r, who, problem(http.StatusServiceUnavailable, codeUnavailable,
-			"HTTPS is not available: its port is held by someone else"))
+		s.refusal(w, r, who, problem(codeUnavailable,
+			"HTTPS is not available: another process holds its port"))
 		return
 	}
 	// The target is ours, never what Host says (open redirect, rebinding).
@@ -66,12 +54,12 @@ func (s *Server) serveFull(w http.ResponseWriter, r *http.Request) {
 		s.refusal(w, r, who, p)
 		return
 	}
-	found, values, p := find(s.routes, r.Method, r.URL)
+	found, values, p := find(s.operations, r.Method, r.URL)
 	if p != nil {
 		s.refusal(w, r, who, p)
 		return
 	}
-	c := &call{Request: r, w: w, who: who, path: found.path(values), values: values}
+	c := s.newCall(w, r, who, found, values)
 	if p := s.permit(c, found.access); p != nil {
 		s.refusal(w, r, who, p)
 		return
@@ -91,7 +79,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) (caller, *Problem
 	// A task, plugin or library that makes the service fetch a URL must not
 	// thereby speak as root (SSRF against the own API).
 	if who.own {
-		return who, problem(http.StatusForbidden, codeOwnProcess, "the service takes no requests from itself")
+		return who, problem(codeOwnProcess, "the service takes no requests from itself")
 	}
 	if who.Kind == core.Public {
 		// Whoever it was may be known again on its next connection: a process
@@ -101,7 +89,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) (caller, *Problem
 	if !who.bound && who.Tier() < core.TierPlugin {
 		if wait := s.rate.Take(who.User, 1); wait > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-			return who, problem(http.StatusTooManyRequests, codeTooMany, "too many requests by this user: try again in %s", wait.Round(1e6))
+			return who, problem(codeTooMany, "too many requests by this user: try again in %s", wait.Round(1e6))
 		}
 	}
 	if p := checkHost(r, c.entry); p != nil {
@@ -110,61 +98,8 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) (caller, *Problem
 	return who, checkOrigin(r, c.entry)
 }
 
-// permit decides whether the caller may use a route at all.
-func (s *Server) permit(c *call, a access) *Problem {
-	switch {
-	case a.jobRun:
-		// Launch and answer belong to the run that the service started for
-		// that request, and never to what runs as a user (decisions 25, 27).
-		if c.who.Kind == core.JobRun && !c.who.InUserSession && c.who.Request != "" {
-			return nil
-		}
-		return problem(http.StatusForbidden, codeNotPermitted, "only the job run that was started for a request may ask for this")
-	case a.tier == core.TierPublic:
-		return nil
-	case c.who.bound:
-		if c.granted = s.cfg.Jobs.Allowed(c.who.Principal, c.Method, c.path); c.granted {
-			return nil
-		}
-		return problem(http.StatusForbidden, codeNotPermitted,
-			"job %s does not list %s %s as something its Http tasks may ask for", c.who.Name, c.Method, c.path)
-	case c.who.Tier() >= a.tier:
-		return nil
-	case a.own && c.who.Kind == core.Plugin && c.who.Name == c.values["plugin"]:
-		return nil
-	case a.narrower:
-		return c.who.below(core.TierAdmin)
-	}
-	return c.who.below(a.tier)
-}
-
-func (s *Server) answer(c *call, found route) {
-	body, err := found.handle(s, c)
-	if err != nil {
-		var p *Problem
-		if !errors.As(err, &p) {
-			s.cfg.Log.Error("request", "method", c.Method, "path", c.URL.Path, "caller", c.who.String(), "error", err)
-			p = problem(http.StatusInternalServerError, codeInternal, "the service has logged what went wrong")
-		}
-		s.refusal(c.w, c.Request, c.who, p)
-		return
-	}
-	writeJSON(c.w, jsonType, found.status, body)
-}
-
-// refusal answers with a problem. Those that are about authority are logged.
-func (s *Server) refusal(w http.ResponseWriter, r *http.Request, who caller, p *Problem) {
-	if p.Status == http.StatusForbidden {
-		s.cfg.Log.Info("refused", "method", r.Method, "path", r.URL.Path, "caller", who.String(), "code", string(p.Code))
-	}
-	if p.allow != nil {
-		w.Header().Set("Allow", strings.Join(p.allow, ", "))
-	}
-	p.write(w)
-}
-
 func tooLarge() *Problem {
-	return problem(http.StatusRequestEntityTooLarge, codeTooLarge, "a body is at most %d bytes", maxBody)
+	return problem(codeTooLarge, "a body is at most %d bytes", maxBody)
 }
 
 // readObject reads the body as one JSON object into into. An empty body leaves

@@ -7,22 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"kpm/core/view"
 	"kpm/settings"
 )
-
-// Info is one job as GET /api/Jobs lists it.
-type Info struct {
-	ID          string   `json:"id"`
-	Name        string   `json:"name"`
-	Description string   `json:"description,omitempty"`
-	Enabled     bool     `json:"enabled"`
-	Priority    int      `json:"priority"`
-	Events      []string `json:"events"`
-	// Detail says why a job does not run, or what of it is not supported.
-	Detail             string `json:"detail,omitempty"`
-	AllowPluginTrigger bool   `json:"allowPluginTrigger"`
-	OwnEventsOnly      bool   `json:"ownEventsOnly"`
-}
 
 // New reads the job files. A broken one is listed, says why and keeps no other
 // from running. The error is that of a directory that cannot be read.
@@ -32,7 +19,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
 	s := &Service{
-		cfg: cfg, jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]Info{}, runs: map[string]*run{},
+		cfg: cfg, jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]view.Job{}, runs: map[string]*run{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, e := range entries {
@@ -75,7 +62,7 @@ func (s *Service) add(e settings.Entry) {
 	}
 	if err != nil {
 		s.cfg.Log.Error("job file is broken; the job does not run", "job", e.ID, "error", err)
-		s.broken[key] = Info{ID: e.ID, Name: e.ID, Events: []string{}, Detail: err.Error()}
+		s.broken[key] = view.Job{ID: e.ID, Name: e.ID, Detail: err.Error()}
 		return
 	}
 	if j.disabled != "" || j.note != "" {
@@ -102,15 +89,15 @@ func (s *Service) Validate(fileID string, doc settings.Document) error {
 }
 
 // List returns every job, broken ones too, by id.
-func (s *Service) List() []Info {
+func (s *Service) List() []view.Job {
 	list := slices.Collect(maps.Values(s.broken))
 	for _, j := range s.jobs {
-		list = append(list, Info{
-			ID: j.id, Name: j.name, Description: j.description, Enabled: j.disabled == "", Priority: j.priority,
-			Events: append([]string{}, j.events...), Detail: j.detail(), AllowPluginTrigger: j.pluginTrigger, OwnEventsOnly: j.ownEvents(),
+		list = append(list, view.Job{
+			ID: j.id, Name: j.name, Description: j.description, Enabled: j.disabled == "",
+			Detail: j.detail(), AllowPluginTrigger: j.pluginTrigger, OwnEventsOnly: j.ownEvents(),
 		})
 	}
-	slices.SortFunc(list, func(a, b Info) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b view.Job) int { return strings.Compare(a.ID, b.ID) })
 	return list
 }
 

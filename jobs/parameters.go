@@ -2,19 +2,19 @@ package jobs
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 
+	"kpm/core"
 	"kpm/settings"
 )
 
 // ErrParameters is wrapped when a job is started without what it requires, or
 // with values of another type.
-var ErrParameters = errors.New("the job does not take these parameters")
+var ErrParameters = core.NewError(core.Invalid, "the job does not take these parameters")
 
 // parameter is one that a job declares.
 type parameter struct {

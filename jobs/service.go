@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"sync"
 
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/jobs/task"
 	"kpm/settings"
@@ -25,12 +25,12 @@ const maxRuns = 1024
 
 // Errors of Run.
 var (
-	ErrUnknown  = errors.New("no such job")
-	ErrDisabled = errors.New("the job does not run")
+	ErrUnknown  = core.NewError(core.NotFound, "no such job")
+	ErrDisabled = core.NewError(core.Conflict, "the job does not run")
 	// ErrOwnEvents is for control and launch jobs (decision 12).
-	ErrOwnEvents = errors.New("the job starts from its own events only")
-	ErrBusy      = fmt.Errorf("%d job runs are under way", maxRuns)
-	ErrClosed    = errors.New("the service is stopping")
+	ErrOwnEvents = core.NewError(core.NotPermitted, "the job starts from its own events only")
+	ErrBusy      = core.NewError(core.Conflict, fmt.Sprintf("%d job runs are under way", maxRuns))
+	ErrClosed    = core.NewError(core.Conflict, "the service is stopping")
 )
 
 // Facts hears what happened. It decides what that means.
@@ -69,9 +69,9 @@ type Config struct {
 type Service struct {
 	cfg Config
 
-	jobs    map[string]*job   // by folded id
-	byEvent map[string][]*job // enabled ones, higher priority first
-	broken  map[string]Info   // by folded id
+	jobs    map[string]*job     // by folded id
+	byEvent map[string][]*job   // enabled ones, higher priority first
+	broken  map[string]view.Job // by folded id
 
 	ctx    context.Context // of every run
 	cancel context.CancelFunc
@@ -129,7 +129,7 @@ func (s *Service) Run(ctx context.Context, id string, params map[string]any) (st
 		runID, err = s.start(j, "", "", params)
 	}
 	if err != nil {
-		return "", fmt.Errorf("jobs: run %s: %w", id, err)
+		return "", fmt.Errorf("job %s: %w", id, err)
 	}
 	return runID, nil
 }

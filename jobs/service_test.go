@@ -113,7 +113,7 @@ func TestRun(t *testing.T) {
 	}{
 		{"as it should", context.Background(), "j", map[string]any{"Scope": "all"}, nil, ""},
 		{"in another letter case", context.Background(), "J", map[string]any{"scope": "all", "DEPTH": 4.0}, nil, ""},
-		{"unknown", context.Background(), "nobody", nil, ErrUnknown, "jobs: run nobody: no such job"},
+		{"unknown", context.Background(), "nobody", nil, ErrUnknown, "job nobody: no such job"},
 		{"disabled", context.Background(), "off", nil, ErrDisabled, "its file says enabled: false"},
 		{"broken", context.Background(), "broken", nil, ErrDisabled, "the file is not JSON"},
 		{"without what it requires", context.Background(), "j", nil, ErrParameters, "Scope is missing"},
@@ -129,6 +129,18 @@ func TestRun(t *testing.T) {
 				t.Errorf("got %v, want ... %s", err, tc.text)
 			}
 		})
+	}
+}
+
+// The API answers errors of Run by their kind.
+func TestErrorsOfRunHaveTheirKind(t *testing.T) {
+	for err, want := range map[error]core.ErrorKind{
+		ErrUnknown: core.NotFound, ErrParameters: core.Invalid, ErrOwnEvents: core.NotPermitted,
+		ErrDisabled: core.Conflict, ErrBusy: core.Conflict, ErrClosed: core.Conflict,
+	} {
+		if got := core.KindOf(fmt.Errorf("job j: %w", err)); got != want {
+			t.Errorf("%v is %s, want %s", err, got, want)
+		}
 	}
 }
 
@@ -172,7 +184,11 @@ func TestListSaysWhatEachJobIs(t *testing.T) {
 	})
 	var got []string
 	for _, i := range h.List() {
-		got = append(got, fmt.Sprintf("%s %q %v %v %v %v %s", i.ID, i.Name, i.Enabled, i.AllowPluginTrigger, i.OwnEventsOnly, i.Events, i.Detail))
+		var events []string
+		if j := h.jobs[strings.ToLower(i.ID)]; j != nil {
+			events = j.events
+		}
+		got = append(got, fmt.Sprintf("%s %q %v %v %v %v %s", i.ID, i.Name, i.Enabled, i.AllowPluginTrigger, i.OwnEventsOnly, events, i.Detail))
 	}
 	want := []string{
 		`KeeperPolicy "KeeperPolicy" false false false [] ` + h.cfg.Layout.Jobs() + `/KeeperPolicy.json: id is "KeeperPolicy", expected a name that no plugin has`,

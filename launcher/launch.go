@@ -41,7 +41,8 @@ func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.Requ
 	if err != nil {
 		l.cfg.Log.Error("launch", "request", id, "error", err)
 		l.apply(e, fact(request.Fault, "it could not be started: "+startFault(err)))
-		return fmt.Errorf("launcher: launch: %w", err)
+		// What was not found or permitted here is not the request.
+		return fmt.Errorf("launcher: launch: %w", core.WithKind(core.Internal, err))
 	}
 	e.started <- p // has room, and Elevate waits for it or will
 	return nil

@@ -18,6 +18,7 @@ import (
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/core/signal"
+	"kpm/core/view"
 	"kpm/settings"
 )
 
@@ -182,7 +183,7 @@ func writeFile(t testing.TB, path, text string) {
 	}
 }
 
-func status(t *testing.T, o *Orchestrator, id string) Status {
+func status(t *testing.T, o *Orchestrator, id string) view.Plugin {
 	t.Helper()
 	for _, s := range o.List() {
 		if s.ID == id {
@@ -190,7 +191,15 @@ func status(t *testing.T, o *Orchestrator, id string) Status {
 		}
 	}
 	t.Fatalf("no plugin %s in %+v", id, o.List())
-	return Status{}
+	return view.Plugin{}
+}
+
+// restartsOf counts the automatic restarts of a plugin since somebody started it.
+func restartsOf(o *Orchestrator, id string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, _ := o.find(id)
+	return p.restarts
 }
 
 func stopAll(t *testing.T, o *Orchestrator) {

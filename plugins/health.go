@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 )
 
@@ -47,8 +48,8 @@ func (o *Orchestrator) Subscribed(p core.Principal, filter string) {
 			return
 		}
 		plugin.subscribed = true
-		if plugin.state == Starting || plugin.state == Unhealthy {
-			plugin.state, plugin.lastError = Healthy, ""
+		if plugin.state == view.Starting || plugin.state == view.Unhealthy {
+			plugin.state, plugin.lastError = view.Healthy, ""
 		}
 		plugin.patience.Stop()
 	})
@@ -68,8 +69,8 @@ func (o *Orchestrator) Disconnected(p core.Principal) {
 			return
 		}
 		plugin.subscribed = false
-		if plugin.state == Healthy {
-			plugin.state, plugin.lastError = Unhealthy, "it is not connected to the broker"
+		if plugin.state == view.Healthy {
+			plugin.state, plugin.lastError = view.Unhealthy, "it is not connected to the broker"
 			if plugin.manifest.AutoRestart {
 				plugin.patience.Stop()
 				plugin.patience = time.AfterFunc(reconnectWithin, plugin.cut)

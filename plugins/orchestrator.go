@@ -14,6 +14,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/view"
 	"kpm/settings"
 )
 
@@ -61,7 +62,7 @@ type plugin struct {
 	id       string
 	manifest *Manifest // nil when the file is broken
 
-	state       State
+	state       view.PluginState
 	pid         int
 	started     time.Time
 	lastError   string
@@ -90,7 +91,7 @@ func New(cfg Config) (*Orchestrator, error) {
 	}
 	o.separateTopics()
 	for _, p := range o.sorted() {
-		if p.state == Failed {
+		if p.state == view.Failed {
 			cfg.Log.Error("plugin file is broken; the plugin does not run", "plugin", p.id, "error", p.lastError)
 		}
 	}
@@ -105,7 +106,7 @@ func (o *Orchestrator) add(e settings.Entry) {
 		o.cfg.Log.Error("plugin file is ignored: another file is for the same plugin", "file", e.ID+".json", "plugin", first.id)
 		return
 	}
-	p := &plugin{id: e.ID, state: Stopped}
+	p := &plugin{id: e.ID, state: view.Stopped}
 	o.plugins[key] = p
 	err := e.Err
 	if err == nil && !core.ReservedName(e.ID) {
@@ -115,7 +116,7 @@ func (o *Orchestrator) add(e settings.Entry) {
 		p.manifest, err = ParseManifest(e.ID, e.Doc, o.cfg.Platform)
 	}
 	if err != nil {
-		p.state, p.lastError = Failed, err.Error()
+		p.state, p.lastError = view.Failed, err.Error()
 		return
 	}
 	p.lastError = p.manifest.Disabled
@@ -135,7 +136,7 @@ func (o *Orchestrator) separateTopics() {
 			owner, p = p, owner
 		}
 		if p != nil {
-			p.state, p.lastError = Failed, fmt.Sprintf("Subscription.Topic is %q, which is the primary topic of %s, expected one of its own", owner.manifest.Topic, owner.id)
+			p.state, p.lastError = view.Failed, fmt.Sprintf("Subscription.Topic is %q, which is the primary topic of %s, expected one of its own", owner.manifest.Topic, owner.id)
 			p.manifest = nil
 		}
 	}
@@ -200,7 +201,7 @@ func (o *Orchestrator) tiers() [][]*plugin {
 func (o *Orchestrator) Start(ctx context.Context) error {
 	for _, tier := range o.tiers() {
 		err := o.await(ctx, func() bool {
-			return !slices.ContainsFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state == Starting })
+			return !slices.ContainsFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state == view.Starting })
 		})
 		if err != nil {
 			return fmt.Errorf("plugins: start: %w", err)
@@ -261,9 +262,9 @@ func (o *Orchestrator) Healthy(ctx context.Context) error {
 		missing = missing[:0]
 		waiting := false
 		for _, p := range wanted {
-			if p.state != Healthy {
+			if p.state != view.Healthy {
 				missing = append(missing, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", p.id, p.state, p.lastError), ": "))
-				waiting = waiting || p.state != Failed
+				waiting = waiting || p.state != view.Failed
 			}
 		}
 		return !waiting
@@ -276,20 +277,16 @@ func (o *Orchestrator) Healthy(ctx context.Context) error {
 }
 
 // List returns every plugin, by id.
-func (o *Orchestrator) List() []Status {
+func (o *Orchestrator) List() []view.Plugin {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var list []Status
+	var list []view.Plugin
 	for _, p := range o.sorted() {
-		s := Status{ID: p.id, Name: p.id, Status: p.state, ProcessID: p.pid, LastError: p.lastError, Restarts: p.restarts}
+		row := view.Plugin{ID: p.id, Name: p.id, Status: p.state, ProcessID: p.pid, LastStartTime: p.started.UTC(), Detail: p.lastError}
 		if p.manifest != nil && p.manifest.Name != "" {
-			s.Name = p.manifest.Name
+			row.Name = p.manifest.Name
 		}
-		if !p.started.IsZero() {
-			started := p.started.UTC()
-			s.LastStartTime = &started
-		}
-		list = append(list, s)
+		list = append(list, row)
 	}
 	return list
 }

@@ -12,6 +12,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/signal"
+	"kpm/core/view"
 	"kpm/settings"
 )
 
@@ -47,13 +48,13 @@ func TestStartFollowsPriorityAndWaitsForHealth(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
-		if s := status(t, o, "A"); s.Status != Unhealthy || !strings.Contains(s.LastError, "has not subscribed to its topic A within 3s") {
+		if s := status(t, o, "A"); s.Status != view.Unhealthy || !strings.Contains(s.Detail, "has not subscribed to its topic A within 3s") {
 			t.Errorf("A: %+v", s)
 		}
-		if s := status(t, o, "OnDemand"); s.Status != Stopped || s.LastStartTime != nil {
+		if s := status(t, o, "OnDemand"); s.Status != view.Stopped || !s.LastStartTime.IsZero() {
 			t.Errorf("OnDemand: %+v", s)
 		}
-		if s := status(t, o, "Off"); s.Status != Stopped || s.LastError != "its file says enabled: false" {
+		if s := status(t, o, "Off"); s.Status != view.Stopped || s.Detail != "its file says enabled: false" {
 			t.Errorf("Off: %+v", s)
 		}
 		stopAll(t, o)
@@ -129,14 +130,14 @@ func TestBrokenFilesDisableOnlyThemselves(t *testing.T) {
 			"RedirectEvaluator":      "pluginType is missing",
 		} {
 			s := status(t, o, id)
-			if s.Status != Failed || !strings.Contains(s.LastError, want) {
+			if s.Status != view.Failed || !strings.Contains(s.Detail, want) {
 				t.Errorf("%s: got %+v, want ... %s", id, s, want)
 			}
 			if err := o.StartPlugin(context.Background(), id); !errors.Is(err, ErrDisabled) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: started by hand: %v", id, err)
 			}
 		}
-		if s := status(t, o, "Good"); s.Status != Healthy {
+		if s := status(t, o, "Good"); s.Status != view.Healthy {
 			t.Errorf("Good: %+v", s)
 		}
 		if got := f.starts(); len(got) != 1 {
@@ -170,7 +171,7 @@ func TestOnePluginPerIDAndPerPrimaryTopic(t *testing.T) {
 	if want := []string{"Aaa Failed", "First Stopped", "KeeperAPI Stopped", "Second Failed", "Zed Failed"}; !slices.Equal(ids, want) {
 		t.Errorf("got %v, want %v", ids, want)
 	}
-	if s := status(t, o, "Zed"); !strings.Contains(s.LastError, `Subscription.Topic is "KeeperAPI", which is the primary topic of KeeperAPI`) {
+	if s := status(t, o, "Zed"); !strings.Contains(s.Detail, `Subscription.Topic is "KeeperAPI", which is the primary topic of KeeperAPI`) {
 		t.Errorf("Zed: %+v", s)
 	}
 	if !o.Has("keeperapi") || o.Has("Nobody") {
@@ -236,7 +237,7 @@ func TestOthersCannotMakeAPluginHealthy(t *testing.T) {
 			o.Disconnected(p)
 		}
 		o.Subscribed(core.Principal{Kind: core.Plugin, Name: "A"}, "A/Commands/+")
-		if s := status(t, o, "A"); s.Status != Starting {
+		if s := status(t, o, "A"); s.Status != view.Starting {
 			t.Errorf("got %+v", s)
 		}
 		stopAll(t, o)
@@ -251,19 +252,19 @@ func TestManualControl(t *testing.T) {
 			name string
 			do   func() error
 			want error
-			then State
+			then view.PluginState
 		}{
-			{"stop what does not run", func() error { return o.StopPlugin(ctx, "A") }, nil, Stopped},
-			{"start", func() error { return o.StartPlugin(ctx, "a") }, nil, Healthy},
-			{"start again", func() error { return o.StartPlugin(ctx, "A") }, ErrRunning, Healthy},
-			{"restart", func() error { return o.RestartPlugin(ctx, "A") }, nil, Healthy},
-			{"stop", func() error { return o.StopPlugin(ctx, "A") }, nil, Stopped},
-			{"restart what does not run", func() error { return o.RestartPlugin(ctx, "A") }, nil, Healthy},
-			{"start nobody", func() error { return o.StartPlugin(ctx, "Nobody") }, ErrUnknown, Healthy},
-			{"stop nobody", func() error { return o.StopPlugin(ctx, "Nobody") }, ErrUnknown, Healthy},
-			{"start a disabled one", func() error { return o.StartPlugin(ctx, "Off") }, ErrDisabled, Healthy},
-			{"stop all", func() error { return o.Stop(ctx) }, nil, Stopped},
-			{"start after that", func() error { return o.StartPlugin(ctx, "A") }, ErrClosed, Stopped},
+			{"stop what does not run", func() error { return o.StopPlugin(ctx, "A") }, nil, view.Stopped},
+			{"start", func() error { return o.StartPlugin(ctx, "a") }, nil, view.Healthy},
+			{"start again", func() error { return o.StartPlugin(ctx, "A") }, ErrRunning, view.Healthy},
+			{"restart", func() error { return o.RestartPlugin(ctx, "A") }, nil, view.Healthy},
+			{"stop", func() error { return o.StopPlugin(ctx, "A") }, nil, view.Stopped},
+			{"restart what does not run", func() error { return o.RestartPlugin(ctx, "A") }, nil, view.Healthy},
+			{"start nobody", func() error { return o.StartPlugin(ctx, "Nobody") }, ErrUnknown, view.Healthy},
+			{"stop nobody", func() error { return o.StopPlugin(ctx, "Nobody") }, ErrUnknown, view.Healthy},
+			{"start a disabled one", func() error { return o.StartPlugin(ctx, "Off") }, ErrDisabled, view.Healthy},
+			{"stop all", func() error { return o.Stop(ctx) }, nil, view.Stopped},
+			{"start after that", func() error { return o.StartPlugin(ctx, "A") }, ErrClosed, view.Stopped},
 		} {
 			if err := tc.do(); !errors.Is(err, tc.want) || tc.want == nil && err != nil {
 				t.Errorf("%s: got %v, want %v", tc.name, err, tc.want)
@@ -309,7 +310,7 @@ func TestStopGoesBackwardsAndAsksFirst(t *testing.T) {
 			}
 		}
 		for _, id := range []string{"Logger", "Deaf"} {
-			if s := status(t, o, id); s.Status != Stopped || s.ProcessID != 0 || s.LastError != "" {
+			if s := status(t, o, id); s.Status != view.Stopped || s.ProcessID != 0 || s.Detail != "" {
 				t.Errorf("%+v", s)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/core/signal"
+	"kpm/core/view"
 	"kpm/settings"
 )
 
@@ -135,7 +136,7 @@ func TestRealPluginIsRestartedAndItsChildrenEndWithIt(t *testing.T) {
 	}
 	until(t, "the plugin is restarted", func() bool {
 		st := o.List()[0]
-		return st.Status == Healthy && st.ProcessID != first && st.Restarts == 1
+		return st.Status == view.Healthy && st.ProcessID != first && restartsOf(o, "A") == 1
 	})
 	until(t, "its child is gone", func() bool { return !alive(child) })
 	if err := o.StopPlugin(context.Background(), "A"); err != nil {
@@ -151,9 +152,9 @@ func TestRealPluginThatCrashesSaysWhy(t *testing.T) {
 	if err := o.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the plugin is given up", func() bool { return o.List()[0].Status == Failed })
+	until(t, "the plugin is given up", func() bool { return o.List()[0].Status == view.Failed })
 	want := "it exited with status 7; its last output: to stdout | no such database"
-	if got := o.List()[0].LastError; !strings.Contains(got, want) {
+	if got := o.List()[0].Detail; !strings.Contains(got, want) {
 		t.Errorf("got %s\nwant ... %s", got, want)
 	}
 	if got := s.count(); got != 6 {
@@ -179,7 +180,7 @@ func TestRealPluginWhoseOutputStaysOpenIsRestarted(t *testing.T) {
 	if err := first.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the plugin is restarted", func() bool { return s.count() == 2 && o.List()[0].Status == Healthy })
+	until(t, "the plugin is restarted", func() bool { return s.count() == 2 && o.List()[0].Status == view.Healthy })
 }
 
 func TestRealPluginHasOnlyTheDocumentedEnvironment(t *testing.T) {

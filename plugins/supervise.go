@@ -11,6 +11,7 @@ import (
 	"kpm/core/capture"
 	"kpm/core/port"
 	"kpm/core/signal"
+	"kpm/core/view"
 )
 
 const (
@@ -45,13 +46,13 @@ func (o *Orchestrator) StartPlugin(ctx context.Context, id string) error {
 	if err := o.begin(p); err != nil {
 		return err
 	}
-	var state State
+	var state view.PluginState
 	var lastError string
 	err := o.await(ctx, func() bool {
 		state, lastError = p.state, p.lastError
-		return state != Starting
+		return state != view.Starting
 	})
-	if err == nil && state == Failed {
+	if err == nil && state == view.Failed {
 		err = errors.New(lastError)
 	}
 	if err != nil {
@@ -113,7 +114,7 @@ func (o *Orchestrator) begin(p *plugin) error {
 		}
 		var ctx context.Context
 		ctx, p.stop = context.WithCancel(context.Background())
-		p.state, p.lastError, p.restarts = Starting, "", 0
+		p.state, p.lastError, p.restarts = view.Starting, "", 0
 		go o.supervise(ctx, p)
 	})
 	if err != nil {
@@ -134,7 +135,7 @@ func (o *Orchestrator) supervise(ctx context.Context, p *plugin) {
 }
 
 // runUntilEnd returns the state that p is left in, and why.
-func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (State, string) {
+func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginState, string) {
 	m, log := p.manifest, o.cfg.Log.With("plugin", p.id)
 	again := restarts{limits: o.cfg.Monitoring}
 	for first := true; ; first = false {
@@ -143,32 +144,32 @@ func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (State, strin
 		switch {
 		case ctx.Err() != nil:
 			log.Info("plugin stopped")
-			return Stopped, ""
+			return view.Stopped, ""
 		case !ran && (first && permanent(err) || !m.AutoRestart):
 			log.Error("plugin cannot be started", "error", err)
-			return Failed, err.Error()
+			return view.Failed, err.Error()
 		case !m.Monitored:
 			log.Info("plugin ended; its file does not ask for monitoring", "reason", err)
-			return Stopped, err.Error()
+			return view.Stopped, err.Error()
 		case !m.AutoRestart:
 			log.Error("plugin ended; its file does not ask for a restart", "reason", err)
-			return Failed, err.Error()
+			return view.Failed, err.Error()
 		}
 		pause, ok := again.next(time.Now(), time.Since(begun))
 		if !ok {
 			reason := fmt.Sprintf("given up after %d restarts within %v; it last ended because: %v; fix that, then restart the service", o.cfg.Monitoring.BreakerLimit, o.cfg.Monitoring.BreakerWindow, err)
 			log.Error("plugin is given up", "error", reason)
-			return Failed, reason
+			return view.Failed, reason
 		}
 		log.Warn("plugin ended and is restarted", "reason", err, "pause", pause)
 		o.change(func() {
-			p.state, p.lastError, p.pid = Unhealthy, err.Error(), 0
+			p.state, p.lastError, p.pid = view.Unhealthy, err.Error(), 0
 			p.restarts++
 		})
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return Stopped, ""
+			return view.Stopped, ""
 		}
 	}
 }
@@ -188,7 +189,7 @@ func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err er
 	waiting, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	o.change(func() {
-		p.state, p.subscribed, p.started = Starting, false, time.Now()
+		p.state, p.subscribed, p.started = view.Starting, false, time.Now()
 		p.cut = func() { cut(errUnresponsive) }
 		p.patience = time.AfterFunc(readyWithin, func() { o.notReady(p) })
 	})
@@ -209,7 +210,7 @@ func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err er
 	case err == nil:
 		err = ended(status)
 	case waiting.Err() != nil:
-		o.change(func() { p.state = Stopping })
+		o.change(func() { p.state = view.Stopping })
 		o.end(process)
 		err = context.Cause(waiting)
 	}
@@ -252,8 +253,8 @@ func (o *Orchestrator) spec(p *plugin) (core.ServiceSpec, error) {
 // may be one that never speaks to the broker, so it is left alone.
 func (o *Orchestrator) notReady(p *plugin) {
 	o.change(func() {
-		if p.state == Starting {
-			p.state = Unhealthy
+		if p.state == view.Starting {
+			p.state = view.Unhealthy
 			p.lastError = fmt.Sprintf("it has not subscribed to its topic %s within %v", p.manifest.Topic, readyWithin)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/settings"
 )
 
@@ -33,11 +34,11 @@ func TestAPluginThatCannotRunIsGivenUp(t *testing.T) {
 		}
 		s := status(t, o, "A")
 		for _, part := range []string{"given up after 5 restarts within 10s", "it exited with status 3", "cannot open \ufffd[31mdatabase", "restart the service"} {
-			if s.Status != Failed || !strings.Contains(s.LastError, part) {
+			if s.Status != view.Failed || !strings.Contains(s.Detail, part) {
 				t.Errorf("got %+v, want Failed with %q", s, part)
 			}
 		}
-		if s.Restarts != 5 || s.ProcessID != 0 || exits != 6 {
+		if restartsOf(o, "A") != 5 || s.ProcessID != 0 || exits != 6 {
 			t.Errorf("got %+v, %d exits heard of", s, exits)
 		}
 
@@ -46,7 +47,7 @@ func TestAPluginThatCannotRunIsGivenUp(t *testing.T) {
 		if err := o.StartPlugin(context.Background(), "A"); err != nil {
 			t.Fatal(err)
 		}
-		if s := status(t, o, "A"); s.Status != Healthy || s.Restarts != 0 || s.LastError != "" {
+		if s := status(t, o, "A"); s.Status != view.Healthy || restartsOf(o, "A") != 0 || s.Detail != "" {
 			t.Errorf("after a start by hand: %+v", s)
 		}
 		stopAll(t, o)
@@ -67,7 +68,7 @@ func TestTheFirstRestartIsImmediate(t *testing.T) {
 		if got, want := f.starts(), []string{"A@0s", "A@1h0m0s"}; !slices.Equal(got, want) {
 			t.Errorf("started %v, want %v", got, want)
 		}
-		if s := status(t, o, "A"); s.Status != Healthy || s.Restarts != 1 || s.ProcessID != 101 || !s.LastStartTime.Equal(time.Now()) {
+		if s := status(t, o, "A"); s.Status != view.Healthy || restartsOf(o, "A") != 1 || s.ProcessID != 101 || !s.LastStartTime.Equal(time.Now()) {
 			t.Errorf("got %+v", s)
 		}
 		// Whoever needs the plugin hears before it is started again.
@@ -86,13 +87,13 @@ func TestOnlyMonitoredPluginsAreRestarted(t *testing.T) {
 	for _, tc := range []struct {
 		name, fields string
 		starts       int
-		state        State
+		state        view.PluginState
 		lastError    string
 	}{
-		{"monitored and restarted", `"requiresMonitoring": true, "autoRestart": true`, 2, Healthy, ""},
-		{"monitored", `"requiresMonitoring": true`, 1, Failed, "it was ended by signal 11"},
-		{"restart alone means nothing", `"autoRestart": true`, 1, Stopped, "it was ended by signal 11"},
-		{"neither", `"name": "x"`, 1, Stopped, "it was ended by signal 11"},
+		{"monitored and restarted", `"requiresMonitoring": true, "autoRestart": true`, 2, view.Healthy, ""},
+		{"monitored", `"requiresMonitoring": true`, 1, view.Failed, "it was ended by signal 11"},
+		{"restart alone means nothing", `"autoRestart": true`, 1, view.Stopped, "it was ended by signal 11"},
+		{"neither", `"name": "x"`, 1, view.Stopped, "it was ended by signal 11"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -103,7 +104,7 @@ func TestOnlyMonitoredPluginsAreRestarted(t *testing.T) {
 				synctest.Wait()
 				f.process(0).end(core.ExitStatus{Signal: 11})
 				synctest.Wait()
-				if s := status(t, o, "A"); s.Status != tc.state || s.LastError != tc.lastError || len(f.starts()) != tc.starts {
+				if s := status(t, o, "A"); s.Status != tc.state || s.Detail != tc.lastError || len(f.starts()) != tc.starts {
 					t.Errorf("got %+v after %v", s, f.starts())
 				}
 				stopAll(t, o)
@@ -142,10 +143,10 @@ func TestWhatCannotBeStarted(t *testing.T) {
 				}
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				if s := status(t, o, "A"); s.Status != Failed || !strings.Contains(s.LastError, tc.want) {
+				if s := status(t, o, "A"); s.Status != view.Failed || !strings.Contains(s.Detail, tc.want) {
 					t.Errorf("got %+v, want ... %s", s, tc.want)
 				}
-				if s := status(t, o, "Good"); s.Status != Healthy {
+				if s := status(t, o, "Good"); s.Status != view.Healthy {
 					t.Errorf("the others do not run: %+v", s)
 				}
 				if starts := slices.DeleteFunc(f.starts(), func(s string) bool { return strings.HasPrefix(s, "Good") }); len(starts) != tc.starts {
@@ -164,24 +165,24 @@ func TestAPluginThatLosesTheBrokerIsEnded(t *testing.T) {
 		fields string
 		play   func(o *Orchestrator)
 		starts int
-		state  State
+		state  view.PluginState
 	}{
-		{"for good", supervised, func(o *Orchestrator) { o.Disconnected(a) }, 2, Healthy},
+		{"for good", supervised, func(o *Orchestrator) { o.Disconnected(a) }, 2, view.Healthy},
 		{"for a moment", supervised, func(o *Orchestrator) {
 			o.Disconnected(a)
 			time.Sleep(reconnectWithin - time.Millisecond)
 			o.Connected(a)
 			o.Subscribed(a, "A")
-		}, 1, Healthy},
+		}, 1, view.Healthy},
 		{"with another connection left", supervised, func(o *Orchestrator) {
 			o.Connected(a)
 			o.Disconnected(a)
-		}, 1, Healthy},
-		{"and may not be restarted", `"autoStart": true, "requiresMonitoring": true`, func(o *Orchestrator) { o.Disconnected(a) }, 1, Unhealthy},
+		}, 1, view.Healthy},
+		{"and may not be restarted", `"autoStart": true, "requiresMonitoring": true`, func(o *Orchestrator) { o.Disconnected(a) }, 1, view.Unhealthy},
 		{"and comes back without its subscription", supervised, func(o *Orchestrator) {
 			o.Disconnected(a)
 			o.Connected(a)
-		}, 2, Healthy},
+		}, 2, view.Healthy},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -214,7 +215,7 @@ func TestALateGoodbyeOfTheOldProcessHarmsNoOne(t *testing.T) {
 		synctest.Wait()
 		o.Disconnected(core.Principal{Kind: core.Plugin, Name: "A"})
 		time.Sleep(time.Minute)
-		if s := status(t, o, "A"); s.Status != Healthy || len(f.starts()) != 2 {
+		if s := status(t, o, "A"); s.Status != view.Healthy || len(f.starts()) != 2 {
 			t.Errorf("got %+v after %v", s, f.starts())
 		}
 		stopAll(t, o)
@@ -229,7 +230,7 @@ func TestStopDuringABackOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Millisecond) // between the second end and the third start
-		if s := status(t, o, "A"); s.Status != Unhealthy || s.LastError != "it exited with status 1" {
+		if s := status(t, o, "A"); s.Status != view.Unhealthy || s.Detail != "it exited with status 1" {
 			t.Errorf("while it waits: %+v", s)
 		}
 		stopAll(t, o)

@@ -255,10 +255,10 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 	s.api, err = api.New(api.Config{
 		Version: o.Version, TLS: s.certificate.TLS(),
 		Administrators: api.Administrators{
-			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Vouched: newVouched(s.host.Peers, s.signatures),
+			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newVouched(s.host.Peers, s.signatures),
 		},
 		Peers: s.host.Peers, Identify: s.registry, Self: s.host.Tree.Self(),
-		Plugins: pluginList{s}, Jobs: jobList{s}, Settings: effective{s},
+		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective,
 		Requests: s.launcher, Elevator: s.launcher,
 		Limits: api.Limits{CallersPerUser: s.app.Requests.MaxOpenPerUser},
 		Log:    s.log.With("room", "api"),

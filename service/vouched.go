@@ -17,7 +17,7 @@ type vouched struct {
 	signatures core.Signatures // nil: nobody is trusted
 }
 
-var _ api.Vouched = vouched{}
+var _ api.SignedPrograms = vouched{}
 
 // programs opens what processes run (port.Peers).
 type programs interface {
@@ -36,7 +36,7 @@ func newVouched(programs programs, signatures core.Signatures) vouched {
 // worth.
 func (v vouched) Trusted(ctx context.Context, process core.ProcessID) (bool, string) {
 	if v.signatures == nil {
-		return false, "nothing here judges signatures"
+		return false, "this machine verifies no signatures"
 	}
 	program, err := v.programs.Program(process)
 	if err != nil {

@@ -88,7 +88,7 @@ func TestWhoIsVouchedFor(t *testing.T) {
 		{"one that cannot be read", &running{paths: []string{path("broken disk")}}, provenance, "input/output error"},
 		{"a process that has ended", &running{err: errors.New("the process has ended")}, provenance, "the process has ended"},
 		{"a system that does not tell", &running{err: errors.ErrUnsupported}, provenance, "unsupported"},
-		{"anything, where nobody judges", &running{paths: []string{path("signed")}}, nil, "nothing here judges"},
+		{"anything, where nobody judges", &running{paths: []string{path("signed")}}, nil, "verifies no signatures"},
 		// Attack: exec, or exit and pid reuse, between the check and its use.
 		{"one that becomes another meanwhile", &running{paths: []string{path("signed"), path("nothing")}}, provenance, "another program"},
 		{"one that becomes another signed one", &running{paths: []string{path("signed"), path("both")}}, provenance, "another program"},

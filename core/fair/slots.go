@@ -3,15 +3,17 @@ package fair
 import (
 	"errors"
 	"sync"
+
+	"kpm/core"
 )
 
 var (
 	// ErrPersonFull means that one person has, or would have, more than one
 	// person may.
-	ErrPersonFull = errors.New("one person has as much as one may have")
+	ErrPersonFull = core.NewError(core.TooMany, "one person has as much as one may have")
 	// ErrFull means that all people together have, or would have, more than
 	// there is.
-	ErrFull = errors.New("all people together have as much as there is")
+	ErrFull = core.NewError(core.TooMany, "all people together have as much as there is")
 
 	errNotOpen = errors.New("the slot is somebody's already, or released")
 )

@@ -3,12 +3,13 @@ package port
 import (
 	"crypto"
 	"crypto/x509"
-	"errors"
+
+	"kpm/core"
 )
 
 // ErrNoTPM means that this machine has no TPM 2.0, or none that this system
 // lets us use. What wraps it says which.
-var ErrNoTPM = errors.New("no TPM 2.0")
+var ErrNoTPM = core.NewError(core.Unsupported, "no TPM 2.0")
 
 // KeyStore reaches the hardware that keeps keys. What to say to it is known to
 // trust/tpm.

@@ -3,13 +3,13 @@ package port
 import (
 	"context"
 	"crypto"
-	"errors"
-	"kpm/core"
 	"os"
+
+	"kpm/core"
 )
 
 // ErrNoAttribute means that a file does not carry what was asked for.
-var ErrNoAttribute = errors.New("no such attribute")
+var ErrNoAttribute = core.NewError(core.NotFound, "no such attribute")
 
 // Verity is what the kernel has measured of a file and holds it to (fs-verity,
 // Documentation/filesystems/fsverity.rst).

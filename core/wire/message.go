@@ -3,9 +3,10 @@ package wire
 import (
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
+
+	"kpm/core"
 )
 
 // MaxMessage is the largest message the bus carries, in bytes.
@@ -23,7 +24,7 @@ const (
 
 // ErrMalformed is wrapped by every error that Decode and the payload readers
 // return.
-var ErrMalformed = errors.New("malformed message")
+var ErrMalformed = core.NewError(core.Invalid, "malformed message")
 
 // RequestMessage is the envelope (decision 24a).
 type RequestMessage struct {

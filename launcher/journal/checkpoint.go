@@ -11,15 +11,16 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
+
+	"kpm/core"
 )
 
 // ErrKey is wrapped when a key cannot sign checkpoints, or a file has none that
 // could have.
-var ErrKey = errors.New("not an ECDSA key on P-256")
+var ErrKey = core.NewError(core.Invalid, "not an ECDSA key on P-256")
 
 // Signed is what a checkpoint says: that this key has signed a record, and with
 // it every record before, which the record's hash binds. Records may have been

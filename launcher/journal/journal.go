@@ -10,12 +10,14 @@ import (
 	"regexp"
 	"sync"
 	"time"
+
+	"kpm/core"
 )
 
 // ErrUnavailable is wrapped by every error of Append and Sync that means the
 // record is not there: the disk is full, the device failed, or the journal is
 // closed. What waits for such a record must not happen (decision 33).
-var ErrUnavailable = errors.New("the journal cannot be written")
+var ErrUnavailable = core.NewError(core.Unavailable, "the journal cannot be written")
 
 // headDelay is how far State/journal.head may lag behind what is durable.
 // Replacing a file durably costs as much as the record itself, so it is kept

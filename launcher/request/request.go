@@ -12,10 +12,10 @@ import (
 
 // Errors of facts that change nothing.
 var (
-	ErrUnknown      = errors.New("no such request")
-	ErrConflict     = errors.New("the request is not in a state for this")
-	ErrNotPermitted = errors.New("not permitted to do this to the request")
-	ErrTooMany      = errors.New("too many open requests")
+	ErrUnknown      = core.NewError(core.NotFound, "no such request")
+	ErrConflict     = core.NewError(core.Conflict, "the request is not in a state for this")
+	ErrNotPermitted = core.NewError(core.NotPermitted, "not permitted to do this to the request")
+	ErrTooMany      = core.NewError(core.TooMany, "too many open requests")
 )
 
 // Fact is something that happened to a request, and what is known about it.

@@ -4,16 +4,12 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"kpm/core/view"
 )
 
-// job is a row of the API's list.
-type job struct {
-	ID, Name, Detail                           string
-	Enabled, AllowPluginTrigger, OwnEventsOnly bool
-}
-
 func listJobsCommand(e *endpoint) *cobra.Command {
-	return listCommand(e, "jobs", "/api/Jobs", "ID\tENABLED\tSTARTED BY\tNAME\tDETAIL", func(j job) []string {
+	return listCommand(e, "jobs", "/api/Jobs", "ID\tENABLED\tSTARTED BY\tNAME\tDETAIL", func(j view.Job) []string {
 		by := "administrators"
 		switch {
 		case j.OwnEventsOnly:

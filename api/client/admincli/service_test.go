@@ -18,6 +18,7 @@ import (
 	"kpm/api"
 	"kpm/core"
 	"kpm/core/signal"
+	"kpm/core/view"
 	"kpm/launcher"
 	"kpm/trust"
 )
@@ -39,16 +40,16 @@ func (p *peer) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
 
 // rooms are what the API asks.
 type rooms struct {
-	plugins []api.Plugin
+	plugins []view.Plugin
 	ran     []string
 }
 
 type pluginList struct{ *rooms }
 
-func (p pluginList) List() []api.Plugin { return p.plugins }
+func (p pluginList) List() []view.Plugin { return p.plugins }
 
-func (r *rooms) List() []api.Job {
-	return []api.Job{
+func (r *rooms) List() []view.Job {
+	return []view.Job{
 		{ID: "LaunchPrivilegeElevation", Name: "Launch", Enabled: true, OwnEventsOnly: true},
 		{ID: "cleanup", Name: "Clean\x1b[2Jup", Enabled: true, AllowPluginTrigger: true},
 		{ID: "broken", Detail: "tasks: found nothing\nexpected a list"},
@@ -57,7 +58,7 @@ func (r *rooms) List() []api.Job {
 
 func (r *rooms) Run(_ context.Context, id string, params map[string]any) (string, error) {
 	if id == "broken" {
-		return "", errors.Join(errors.New("broken is disabled"), api.ErrJobState)
+		return "", core.NewError(core.Conflict, "broken is disabled")
 	}
 	data, err := json.Marshal(params)
 	r.ran = append(r.ran, id+" "+string(data))
@@ -66,7 +67,7 @@ func (r *rooms) Run(_ context.Context, id string, params map[string]any) (string
 
 func (r *rooms) Allowed(core.Principal, string, string) bool { return false }
 
-func (r *rooms) Effective(plugin string) (map[string]string, bool) {
+func (r *rooms) All(plugin string) (map[string]string, bool) {
 	settings, ok := map[string]map[string]string{
 		"KeeperPrivilegeManager": {"broker.port": "8675", "broker.host": "127.0.0.1", "odd": "a\u202eb"},
 	}[plugin]
@@ -99,7 +100,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	t.Helper()
 	r := &running{root: t.TempDir(), rooms: &rooms{}, peer: &peer{is: core.Peer{
 		User: "0", Administrator: true, SameIdentity: true, Processes: []core.ProcessID{{PID: 2, Start: 2}}}}}
-	r.plugins = []api.Plugin{
+	r.plugins = []view.Plugin{
 		{ID: "KeeperLogger", Name: "Logger", Status: "Stopped"},
 		{ID: "KeeperPolicy", Name: "Policy", Status: "Healthy", ProcessID: 77, LastStartTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/api/client"
+	"kpm/core/view"
 )
 
 func statusCommand(e *endpoint) *cobra.Command {
@@ -43,39 +44,38 @@ does not answer or that a plugin has failed.`,
 
 // status is what `status` prints.
 type status struct {
-	Status  string `json:"status"`
-	Detail  string `json:"detail,omitempty"`
-	Version string `json:"version,omitempty"`
-	Plugins int    `json:"plugins"`
-	Jobs    struct {
-		Total   int `json:"total"`
-		Enabled int `json:"enabled"`
-	} `json:"jobs"`
+	Status  string         `json:"status"`
+	Detail  string         `json:"detail,omitempty"`
+	Version string         `json:"version,omitempty"`
+	Plugins int            `json:"plugins"`
+	Jobs    view.JobCounts `json:"jobs"`
 	// Ailing are plugins that do not run as they should.
 	Ailing []string `json:"ailing,omitempty"`
 }
 
 func (e *endpoint) status(ctx context.Context) (status, error) {
-	var answer status
-	err := e.get(ctx, "/", &answer)
+	var service view.Service
+	err := e.get(ctx, "/", &service)
 	if errors.Is(err, client.ErrNotRunning) {
 		return status{Status: "not running", Detail: err.Error()}, nil
 	}
+	var counts view.SystemStatus
 	if err == nil {
-		err = e.get(ctx, "/api/system/status", &answer)
+		err = e.get(ctx, "/api/system/status", &counts)
 	}
 	if err != nil {
-		return answer, err
+		return status{}, err
 	}
-	var plugins []plugin
+	answer := status{Status: counts.Status, Version: service.Version, Plugins: counts.Plugins, Jobs: counts.Jobs}
+	var plugins []view.Plugin
 	err = e.get(ctx, "/api/plugins", &plugins)
 	var r *client.Refusal
 	if errors.As(err, &r) && r.Code == "tier-too-low" {
 		return answer, nil // counts are all that others are told
 	}
 	for _, p := range plugins {
-		if p.Status == "Failed" || p.Status == "Unhealthy" {
-			answer.Ailing = append(answer.Ailing, strings.TrimSuffix(p.ID+" is "+p.Status+": "+p.Detail, ": "))
+		if p.Status == view.Failed || p.Status == view.Unhealthy {
+			answer.Ailing = append(answer.Ailing, strings.TrimSuffix(p.ID+" is "+string(p.Status)+": "+p.Detail, ": "))
 		}
 	}
 	return answer, err

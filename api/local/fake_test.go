@@ -1,4 +1,4 @@
-package api_test
+package local_test
 
 import (
 	"errors"
@@ -238,8 +238,8 @@ func (q *doorQueue) Close() error {
 	return nil
 }
 
-// knock puts a caller at the door and returns the caller's end.
-func (q *doorQueue) knock(t testing.TB, peer core.Peer, err error) *doorPipe {
+// connect puts a caller at the door and returns the caller's end.
+func (q *doorQueue) connect(t testing.TB, peer core.Peer, err error) *doorPipe {
 	t.Helper()
 	caller, service := newDoorPipe(peer, err)
 	t.Cleanup(func() { caller.Close() })

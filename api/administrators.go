@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/tls"
-	"net/http"
 	"time"
 
 	"kpm/core"
@@ -11,8 +10,9 @@ import (
 	"kpm/trust"
 )
 
-// Vouched tells which processes run a program that a trusted signer has signed.
-type Vouched interface {
+// SignedPrograms tells which processes run a program that a trusted signer has
+// signed.
+type SignedPrograms interface {
 	// Trusted reports whether process does, now, and if not, why: a sentence
 	// for an administrator.
 	Trusted(ctx context.Context, process core.ProcessID) (ok bool, reason string)
@@ -26,8 +26,8 @@ type Administrators struct {
 	Clients *trust.ClientAuthority
 	// Signed makes signed programs a condition.
 	Signed bool
-	// Vouched is asked about programs; nil trusts none.
-	Vouched Vouched
+	// Programs is asked about programs; nil trusts none.
+	Programs SignedPrograms
 }
 
 // judgeTime bounds how long one program is judged. It is an administrator's:
@@ -40,13 +40,13 @@ func (a Administrators) asks() bool { return a.Clients != nil || a.Signed }
 // signed reports whether every process of a peer runs a signed program, and if
 // not, why.
 func (a Administrators) signed(ctx context.Context, peer core.Peer) (ok bool, reason string) {
-	if a.Vouched == nil || len(peer.Processes) == 0 {
-		return false, "nothing here judges signatures"
+	if a.Programs == nil || len(peer.Processes) == 0 {
+		return false, "this machine verifies no signatures"
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTime)
 	defer cancel()
 	for _, process := range peer.Processes {
-		if ok, reason := a.Vouched.Trusted(ctx, process); !ok {
+		if ok, reason := a.Programs.Trusted(ctx, process); !ok {
 			return false, reason
 		}
 	}
@@ -60,7 +60,7 @@ func (a Administrators) admit(ctx context.Context, c *conn, state *tls.Connectio
 	var lacks *Problem
 	if a.Clients != nil {
 		if err := a.Clients.Verify(state); err != nil {
-			lacks = problem(http.StatusForbidden, codeClientCertificate,
+			lacks = problem(codeClientCertificate,
 				"administrators need a client certificate of the configured authority, shown over HTTPS; on this connection: %s", wire.Printable(err.Error()))
 		}
 	}
@@ -80,7 +80,7 @@ func (a Administrators) admit(ctx context.Context, c *conn, state *tls.Connectio
 	case signed:
 		return core.TierPlugin, lacks
 	case lacks == nil:
-		lacks = problem(http.StatusForbidden, codeSignedProgram,
+		lacks = problem(codeSignedProgram,
 			"administrators need a program that a trusted signer has signed; of this one: %s", wire.Printable(reason))
 	}
 	return core.TierUser, lacks

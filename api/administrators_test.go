@@ -152,12 +152,12 @@ func TestWhatAdministratorsNeed(t *testing.T) {
 		for _, shows := range either(row.shows) {
 			for _, runs := range either(row.runs) {
 				what := fmt.Sprintf("asked: certificate %s, signed %s; has: certificate %v, signed %v", row.certificate, row.signed, shows, runs)
-				vouched := signing()
+				programs := signing()
 				if runs {
-					vouched = signing(root.peer.Processes...)
+					programs = signing(root.peer.Processes...)
 				}
 				p := newPlace(t, func(c *api.Config) {
-					c.Administrators = api.Administrators{Signed: row.signed == "yes", Vouched: vouched}
+					c.Administrators = api.Administrators{Signed: row.signed == "yes", Programs: programs}
 					if row.certificate == "yes" {
 						c.Administrators.Clients = authority
 					}
@@ -220,7 +220,7 @@ func TestNobodyElseIsConcerned(t *testing.T) {
 		}
 	}
 	p := newPlace(t, func(c *api.Config) {
-		c.Administrators = api.Administrators{Clients: authority, Signed: true, Vouched: everyone}
+		c.Administrators = api.Administrators{Clients: authority, Signed: true, Programs: everyone}
 	})
 	p.https.Certificates = []tls.Certificate{*pair}
 	p.allow = []string{"GET /api/Jobs", "POST /api/Jobs/inventory/run", "POST /api/Jobs/LaunchPrivilegeElevation/trigger", "POST /api/launch"}
@@ -303,8 +303,8 @@ func TestAWrongCertificateEndsTheHandshake(t *testing.T) {
 // writes cannot be told from what another does.
 func TestEveryHolderMustBeSigned(t *testing.T) {
 	first, second := core.ProcessID{PID: 100, Start: 9}, core.ProcessID{PID: 101, Start: 9}
-	for want, vouched := range map[int]*signers{202: signing(first, second), 403: signing(first)} {
-		p := newPlace(t, func(c *api.Config) { c.Administrators = api.Administrators{Signed: true, Vouched: vouched} })
+	for want, programs := range map[int]*signers{202: signing(first, second), 403: signing(first)} {
+		p := newPlace(t, func(c *api.Config) { c.Administrators = api.Administrators{Signed: true, Programs: programs} })
 		p.connectAs(two)
 		if r := send(t, p.overSocket(), newRequest(t, "POST", "http://keeper/api/Jobs/inventory/run", "")); r.status != want {
 			t.Errorf("%d %s, want %d", r.status, r.body, want)
@@ -318,20 +318,20 @@ func TestEveryHolderMustBeSigned(t *testing.T) {
 func TestAProgramThatBecomesAnother(t *testing.T) {
 	id := root.peer.Processes[0]
 	for what, signedAt := range map[string][2]bool{"unsigned, then signed": {false, true}, "signed, then unsigned": {true, false}} {
-		vouched := signing()
-		p := newPlace(t, func(c *api.Config) { c.Administrators = api.Administrators{Signed: true, Vouched: vouched} })
+		programs := signing()
+		p := newPlace(t, func(c *api.Config) { c.Administrators = api.Administrators{Signed: true, Programs: programs} })
 		p.connectAs(root)
-		vouched.set(id, signedAt[0])
+		programs.set(id, signedAt[0])
 		conn := dial(t, "unix", p.sock)
 		// An answer means that the connection has been accepted.
 		if got := get(t, conn, "/health"); got != 200 {
 			t.Fatal(got)
 		}
-		vouched.set(id, signedAt[1])
+		programs.set(id, signedAt[1])
 		if got := get(t, conn, "/api/plugins"); got != 403 {
 			t.Errorf("%s: %d, want 403", what, got)
 		}
-		vouched.set(id, true)
+		programs.set(id, true)
 		if got := get(t, dial(t, "unix", p.sock), "/api/plugins"); got != 200 {
 			t.Errorf("%s: signed from the beginning: %d, want 200", what, got)
 		}
@@ -354,8 +354,8 @@ func TestWhoseProgramsAreJudged(t *testing.T) {
 		"a plugin of the service":  {api.Administrators{Signed: true}, being{peer: servicePeer(230), who: core.Principal{Kind: core.Plugin, User: "0", Name: "KeeperPolicy"}}, false, false},
 		"root inside an elevation": {api.Administrators{Signed: true}, being{peer: servicePeer(200), who: core.Principal{Kind: core.User, User: "0"}, elevated: true}, false, false},
 	} {
-		vouched := signing()
-		tc.rules.Vouched = vouched
+		programs := signing()
+		tc.rules.Programs = programs
 		p := newPlace(t, func(c *api.Config) { c.Administrators = tc.rules })
 		p.connectAs(tc.who)
 		base, way := "http://keeper", p.overSocket()
@@ -363,7 +363,7 @@ func TestWhoseProgramsAreJudged(t *testing.T) {
 			base, way = "http://"+p.plain, p.overPlain()
 		}
 		send(t, way, newRequest(t, "GET", base+"/health", ""))
-		if got := vouched.asked > 0; got != tc.want {
+		if got := programs.asked > 0; got != tc.want {
 			t.Errorf("%s: judged %v, want %v", what, got, tc.want)
 		}
 	}
@@ -382,7 +382,7 @@ func TestSignedWithoutAJudge(t *testing.T) {
 // A judge that takes its time does not keep the service from stopping.
 func TestClosingWhileAProgramIsJudged(t *testing.T) {
 	judging := make(chan bool)
-	p := newPlace(t, func(c *api.Config) { c.Administrators = api.Administrators{Signed: true, Vouched: slowJudge(judging)} })
+	p := newPlace(t, func(c *api.Config) { c.Administrators = api.Administrators{Signed: true, Programs: slowJudge(judging)} })
 	p.connectAs(root)
 	dial(t, "unix", p.sock)
 	<-judging

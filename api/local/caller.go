@@ -1,4 +1,4 @@
-package api
+package local
 
 import (
 	"context"
@@ -15,12 +15,9 @@ import (
 	"kpm/launcher"
 )
 
-// maxFiles is how many descriptors a request carries at most.
-const maxFiles = 5
-
-// doorConn is one caller. Every write has a deadline, so that the service
+// caller is one caller. Every write has a deadline, so that the service
 // never waits for a caller who does not read.
-type doorConn struct {
+type caller struct {
 	conn  port.DoorConn
 	write time.Duration // deadline of one frame
 
@@ -37,72 +34,17 @@ type doorConn struct {
 	once sync.Once
 }
 
-var _ launcher.Caller = (*doorConn)(nil)
+var _ launcher.Caller = (*caller)(nil)
 
-func newDoorConn(conn port.DoorConn, write time.Duration) *doorConn {
-	return &doorConn{conn: conn, write: write, answers: make(chan door.Answer, 1)}
+func newCaller(conn port.DoorConn, write time.Duration) *caller {
+	return &caller{conn: conn, write: write, answers: make(chan door.Answer, 1)}
 }
 
-func (c *doorConn) close() { c.once.Do(func() { c.conn.Close() }) }
-
-// fileReader reads the byte stream and keeps the descriptors that come with
-// it. More than a request may carry end the stream.
-type fileReader struct {
-	conn  port.DoorConn
-	max   int
-	files []*os.File
-}
-
-func (r *fileReader) Read(p []byte) (int, error) {
-	n, files, err := r.conn.ReadWithFiles(p)
-	r.files = append(r.files, files...)
-	if err == nil && len(r.files) > r.max {
-		err = fmt.Errorf("%w: found more than %d descriptors", errKnock, r.max)
-	}
-	if err != nil {
-		return 0, err // not n: io.ReadFull drops an error that comes with enough bytes
-	}
-	return n, nil
-}
-
-func (r *fileReader) closeFiles() {
-	for _, f := range r.files {
-		f.Close()
-	}
-}
-
-// readKnock reads the first frame and its descriptors within timeout. After an
-// error no descriptor stays open.
-func (c *doorConn) readKnock(timeout time.Duration) (k launcher.Knock, err error) {
-	if err := c.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
-		return k, err
-	}
-	r := &fileReader{conn: c.conn, max: maxFiles}
-	defer func() {
-		if err != nil {
-			r.closeFiles()
-		}
-	}()
-	kind, body, err := door.Read(r)
-	if err != nil {
-		return k, err
-	}
-	if kind != door.TypeRequest {
-		return k, fmt.Errorf("%w: the first frame is of type %d, expected a request", errKnock, kind)
-	}
-	m, err := door.DecodeRequest(body)
-	if err != nil {
-		return k, err
-	}
-	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
-		return k, err
-	}
-	return newKnock(m, r.files)
-}
+func (c *caller) close() { c.once.Do(func() { c.conn.Close() }) }
 
 // listen turns the caller's further frames into signals and answers until the
 // stream ends or breaks the rules, and returns why.
-func (c *doorConn) listen(signals chan<- signal.Signal) error {
+func (c *caller) listen(signals chan<- signal.Signal) error {
 	r := &fileReader{conn: c.conn}
 	defer r.closeFiles()
 	for {
@@ -134,7 +76,7 @@ func (c *doorConn) listen(signals chan<- signal.Signal) error {
 // answer delivers the reply to the prompt that it belongs to: each prompt has
 // one, in order. A late reply to a prompt that has timed out is dropped; a
 // reply to nothing breaks the rules.
-func (c *doorConn) answer(a door.Answer) bool {
+func (c *caller) answer(a door.Answer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.answered == c.asked {
@@ -150,7 +92,7 @@ func (c *doorConn) answer(a door.Answer) bool {
 // Prompt asks the person and waits for the answer. It returns
 // core.ErrCancelled when they declined, context.DeadlineExceeded when they
 // took longer than timeout, or why the caller is gone.
-func (c *doorConn) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
+func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
 	c.mu.Lock()
 	c.asked++
 	select {
@@ -171,22 +113,22 @@ func (c *doorConn) Prompt(ctx context.Context, text string, timeout time.Duratio
 		}
 		return a.Text, nil
 	case <-timer.C:
-		return "", fmt.Errorf("api: door: prompt: %w", context.DeadlineExceeded)
+		return "", fmt.Errorf("api: local: prompt: %w", context.DeadlineExceeded)
 	case <-ctx.Done():
-		return "", fmt.Errorf("api: door: prompt: %w", context.Cause(ctx))
+		return "", fmt.Errorf("api: local: prompt: %w", context.Cause(ctx))
 	case <-c.ctx.Done():
-		return "", fmt.Errorf("api: door: prompt: %w", context.Cause(c.ctx))
+		return "", fmt.Errorf("api: local: prompt: %w", context.Cause(c.ctx))
 	}
 }
 
 // Started tells the caller that the command runs, and hands over its terminal
 // if there is one.
-func (c *doorConn) Started(terminal ...*os.File) error {
+func (c *caller) Started(terminal ...*os.File) error {
 	return c.send(door.TypeStarted, nil, terminal...)
 }
 
 // finish sends the one final frame.
-func (c *doorConn) finish(result launcher.Result) error {
+func (c *caller) finish(result launcher.Result) error {
 	if result.Refused != nil {
 		return c.send(door.TypeRefused, door.Refused(*result.Refused).Encode())
 	}
@@ -196,13 +138,13 @@ func (c *doorConn) finish(result launcher.Result) error {
 
 // refuse sends a final Refused to a caller for whom nothing was begun, and
 // closes.
-func (c *doorConn) refuse(code, message string) {
+func (c *caller) refuse(code, message string) {
 	_ = c.send(door.TypeRefused, door.Refused{Code: code, Message: wire.Printable(message)}.Encode())
 	c.close()
 }
 
 // send writes one frame. A caller who does not take it in time is gone.
-func (c *doorConn) send(kind door.Type, body []byte, files ...*os.File) error {
+func (c *caller) send(kind door.Type, body []byte, files ...*os.File) error {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	err := c.conn.SetWriteDeadline(time.Now().Add(c.write))

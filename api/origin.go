@@ -32,7 +32,7 @@ func checkHost(r *http.Request, e *entry) *Problem {
 			return nil
 		}
 	}
-	return problem(http.StatusForbidden, codeForeignHost,
+	return problem(codeForeignHost,
 		"Host %q is not served: use localhost, 127.0.0.1 or [::1] with the port of this listener", r.Host)
 }
 
@@ -42,12 +42,12 @@ func checkHost(r *http.Request, e *entry) *Problem {
 func checkOrigin(r *http.Request, e *entry) *Problem {
 	for _, site := range r.Header.Values("Sec-Fetch-Site") {
 		if site != "none" && site != "same-origin" {
-			return problem(http.StatusForbidden, codeForeignOrigin, "requests of other sites' pages are refused (Sec-Fetch-Site: %s)", site)
+			return problem(codeForeignOrigin, "requests of other sites' pages are refused (Sec-Fetch-Site: %s)", site)
 		}
 	}
 	for _, origin := range r.Header.Values("Origin") {
 		if !e.ownOrigin(origin) {
-			return problem(http.StatusForbidden, codeForeignOrigin, "requests of other origins' pages are refused (Origin: %s)", origin)
+			return problem(codeForeignOrigin, "requests of other origins' pages are refused (Origin: %s)", origin)
 		}
 	}
 	return nil

@@ -1,0 +1,52 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+func (s *Server) answer(c *call, o operation) {
+	body, err := o.handle(c)
+	if err == nil {
+		writeJSON(c.w, jsonType, o.answer.status, body)
+		return
+	}
+	p, fault := o.problem(err)
+	if fault {
+		s.cfg.Log.Error("request", "method", c.Method, "path", c.URL.Path, "caller", c.who.String(), "error", err)
+	}
+	s.refusal(c.w, c.Request, c.who, p)
+}
+
+// refusal answers with a problem. Those that are about authority are logged.
+func (s *Server) refusal(w http.ResponseWriter, r *http.Request, who caller, p *Problem) {
+	if p.Status == http.StatusForbidden {
+		s.cfg.Log.Info("refused", "method", r.Method, "path", r.URL.Path, "caller", who.String(), "code", string(p.Code))
+	}
+	if p.Status == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "1")
+	}
+	if p.allow != nil {
+		w.Header().Set("Allow", strings.Join(p.allow, ", "))
+	}
+	p.write(w)
+}
+
+func writeJSON(w http.ResponseWriter, contentType string, status int, body any) {
+	data, err := json.Marshal(body)
+	if err != nil { // our own types; only a programming error gets here
+		status, contentType = http.StatusInternalServerError, problemType
+		data = []byte(`{"title":"Internal Server Error","status":500,"detail":"the answer could not be encoded","code":"internal"}`)
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // the client is gone if this fails
+}
+
+const (
+	jsonType    = "application/json"
+	problemType = "application/problem+json"
+)
+
+func (p *Problem) write(w http.ResponseWriter) { writeJSON(w, problemType, p.Status, p) }

@@ -1,0 +1,90 @@
+package api
+
+import (
+	"net/http"
+
+	"kpm/core"
+)
+
+// code is the stable name of a problem (decision 13). openapi.json lists all
+// of them; clients may compare them, never the texts.
+type code string
+
+const (
+	codeBadRequest        code = "bad-request"
+	codeForeignHost       code = "foreign-host"
+	codeForeignOrigin     code = "foreign-origin"
+	codeOwnProcess        code = "own-process"
+	codeHTTPSRequired     code = "https-required"
+	codeTierTooLow        code = "tier-too-low"
+	codeClientCertificate code = "client-certificate-required"
+	codeSignedProgram     code = "signed-program-required"
+	codeNotPermitted      code = "not-permitted"
+	codeOwnEventsOnly     code = "own-events-only"
+	codeNotFound          code = "not-found"
+	codeUnknownPlugin     code = "unknown-plugin"
+	codeUnknownSetting    code = "unknown-setting"
+	codeUnknownJob        code = "unknown-job"
+	codeUnknownRequest    code = "unknown-request"
+	codeMethod            code = "method-not-allowed"
+	codeConflict          code = "conflict"
+	codeTooLarge          code = "too-large"
+	codeTooMany           code = "too-many-requests"
+	codeInternal          code = "internal"
+	codeUnsupported       code = "unsupported"
+	codeUnavailable       code = "unavailable"
+)
+
+// codes says of each code with which status it goes, and what it means.
+var codes = []struct {
+	code    code
+	status  int
+	meaning string
+}{
+	{codeBadRequest, http.StatusBadRequest, "the body is not what the endpoint takes; errors points at each fault"},
+	{codeForeignHost, http.StatusForbidden, "Host is not a loopback name of this listener"},
+	{codeForeignOrigin, http.StatusForbidden, "a page of another origin sent this"},
+	{codeOwnProcess, http.StatusForbidden, "the service takes no requests from itself"},
+	{codeHTTPSRequired, http.StatusForbidden, "plain HTTP takes GET and HEAD only"},
+	{codeTierTooLow, http.StatusForbidden, "the caller's tier does not reach; requiredTier and callerTier name both"},
+	{codeClientCertificate, http.StatusForbidden, "the caller is an administrator, and this machine asks administrators for a client certificate, over HTTPS; detail says what is wrong with theirs"},
+	{codeSignedProgram, http.StatusForbidden, "the caller is an administrator, and this machine asks for a program that a trusted signer has signed; detail says what is missing"},
+	{codeNotPermitted, http.StatusForbidden, "not this caller's to ask for"},
+	{codeOwnEventsOnly, http.StatusForbidden, "the job starts from its own events only"},
+	{codeNotFound, http.StatusNotFound, "no such path"},
+	{codeUnknownPlugin, http.StatusNotFound, "no such plugin"},
+	{codeUnknownSetting, http.StatusNotFound, "no such setting"},
+	{codeUnknownJob, http.StatusNotFound, "no such job"},
+	{codeUnknownRequest, http.StatusNotFound, "no such request"},
+	{codeMethod, http.StatusMethodNotAllowed, "the path takes other methods; Allow names them"},
+	{codeConflict, http.StatusConflict, "not in the present state"},
+	{codeTooLarge, http.StatusRequestEntityTooLarge, "the body is longer than 1 MiB"},
+	{codeTooMany, http.StatusTooManyRequests, "this user asks too often; Retry-After says when to come back"},
+	{codeInternal, http.StatusInternalServerError, "the service has logged what went wrong"},
+	{codeUnsupported, http.StatusNotImplemented, "not on this operating system"},
+	{codeUnavailable, http.StatusServiceUnavailable, "plain HTTP cannot redirect: the HTTPS port is not held"},
+}
+
+// kinds says by which code an error of each kind is answered. An operation has
+// a code of its own for what it does not find.
+var kinds = map[core.ErrorKind]code{
+	core.Internal:     codeInternal,
+	core.Invalid:      codeBadRequest,
+	core.NotFound:     codeNotFound,
+	core.NotPermitted: codeNotPermitted,
+	core.Conflict:     codeConflict,
+	core.TooMany:      codeTooMany,
+	core.TooLarge:     codeTooLarge,
+	core.Unavailable:  codeUnavailable,
+	core.Unsupported:  codeUnsupported,
+}
+
+// status returns the status that goes with c.
+func (c code) status() int {
+	for _, row := range codes {
+		if row.code == c {
+			return row.status
+		}
+	}
+	return http.StatusInternalServerError // a test knows that every code has a row
+}

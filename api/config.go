@@ -1,0 +1,88 @@
+package api
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"time"
+
+	"kpm/api/local"
+	"kpm/core"
+)
+
+// Config is what a Server needs; every field without a stated default is
+// required.
+type Config struct {
+	// Version is what /health reports.
+	Version string
+	// TLS holds the certificate of ServeTLS.
+	TLS      *tls.Config
+	Peers    Peers
+	Identify Identifier
+	// Administrators says what being root is not enough for.
+	Administrators Administrators
+	// Self is this process, whose connections are refused.
+	Self     core.ProcessID
+	Plugins  Plugins
+	Jobs     Jobs
+	Settings Settings
+	Requests Requests
+	Elevator local.Elevator
+	Limits   Limits
+	Log      *slog.Logger
+}
+
+func (c Config) complete() error {
+	switch {
+	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Plugins == nil, c.Jobs == nil,
+		c.Settings == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
+		return errors.New("api: incomplete configuration")
+	}
+	return nil
+}
+
+// Limits of the API and the local door. Zero fields take the values of
+// DefaultLimits.
+type Limits struct {
+	// Connections and ConnectionsPerUser bound open API connections;
+	// administrators count in all only.
+	Connections, ConnectionsPerUser int
+	// RequestsPerSecond and Burst bound what one user may ask of the API;
+	// tiers Plugin and Admin are not bounded.
+	RequestsPerSecond, Burst float64
+	// Callers and CallersPerUser bound how many elevations are asked for or run at once.
+	Callers, CallersPerUser int
+	// Request is the time for the first frame of a caller, descriptors
+	// included; Write is the time a caller may take to accept a frame.
+	Request, Write time.Duration
+}
+
+// DefaultLimits returns the limits of docs/wire.md and openapi.json.
+func DefaultLimits() Limits {
+	return Limits{
+		Connections: 256, ConnectionsPerUser: 32,
+		RequestsPerSecond: 100, Burst: 200,
+		Callers: 256, CallersPerUser: 16,
+		Request: 3 * time.Second, Write: 2 * time.Second,
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	l.Connections = positive(l.Connections, d.Connections)
+	l.ConnectionsPerUser = positive(l.ConnectionsPerUser, d.ConnectionsPerUser)
+	l.RequestsPerSecond = positive(l.RequestsPerSecond, d.RequestsPerSecond)
+	l.Burst = positive(l.Burst, d.Burst)
+	l.Callers = positive(l.Callers, d.Callers)
+	l.CallersPerUser = positive(l.CallersPerUser, d.CallersPerUser)
+	l.Request = positive(l.Request, d.Request)
+	l.Write = positive(l.Write, d.Write)
+	return l
+}
+
+func positive[N int | float64 | time.Duration](n, otherwise N) N {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}

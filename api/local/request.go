@@ -1,0 +1,123 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"kpm/core/door"
+	"kpm/core/port"
+	"kpm/launcher"
+	"kpm/launcher/seal"
+)
+
+// maxFiles is how many descriptors a request carries at most.
+const maxFiles = 5
+
+// fileReader reads the byte stream and keeps the descriptors that come with
+// it. More than a request may carry end the stream.
+type fileReader struct {
+	conn  port.DoorConn
+	max   int
+	files []*os.File
+}
+
+func (r *fileReader) Read(p []byte) (int, error) {
+	n, files, err := r.conn.ReadWithFiles(p)
+	r.files = append(r.files, files...)
+	if err == nil && len(r.files) > r.max {
+		err = fmt.Errorf("%w: found more than %d descriptors", errRequest, r.max)
+	}
+	if err != nil {
+		return 0, err // not n: io.ReadFull drops an error that comes with enough bytes
+	}
+	return n, nil
+}
+
+func (r *fileReader) closeFiles() {
+	for _, f := range r.files {
+		f.Close()
+	}
+}
+
+// readRequest reads the first frame and its descriptors within timeout. After an
+// error no descriptor stays open.
+func (c *caller) readRequest(timeout time.Duration) (k launcher.Knock, err error) {
+	if err := c.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return k, err
+	}
+	r := &fileReader{conn: c.conn, max: maxFiles}
+	defer func() {
+		if err != nil {
+			r.closeFiles()
+		}
+	}()
+	kind, body, err := door.Read(r)
+	if err != nil {
+		return k, err
+	}
+	if kind != door.TypeRequest {
+		return k, fmt.Errorf("%w: the first frame is of type %d, expected a request", errRequest, kind)
+	}
+	m, err := door.DecodeRequest(body)
+	if err != nil {
+		return k, err
+	}
+	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
+		return k, err
+	}
+	return newRequest(m, r.files)
+}
+
+// requestFault words a malformed first frame for the person who sent it; false
+// if the caller just went away.
+func requestFault(err error) (string, bool) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "the request did not arrive in time", true
+	case errors.Is(err, errRequest):
+		return err.Error(), true
+	case errors.Is(err, door.ErrFrame):
+		return "the request cannot be understood: are keepersudo and the service of the same version?", true
+	}
+	return "", false
+}
+
+// errRequest is wrapped by what is wrong with an otherwise well-formed request.
+var errRequest = errors.New("bad request")
+
+// newRequest makes what the launcher takes of a request and its descriptors, in the order that
+// docs/wire.md gives.
+func newRequest(m door.Request, files []*os.File) (launcher.Knock, error) {
+	want := 4
+	if m.HasExecutable {
+		want = 5
+	}
+	if len(files) != want {
+		return launcher.Knock{}, fmt.Errorf("%w: found %d descriptors, expected %d", errRequest, len(files), want)
+	}
+	if m.Command == "" || len(m.Argv) == 0 {
+		return launcher.Knock{}, fmt.Errorf("%w: no command", errRequest)
+	}
+	for _, list := range [][]string{{m.Command, m.TargetUser}, m.Argv} {
+		for _, text := range list {
+			// An argument that is not text cannot be decided on faithfully, and
+			// one with a NUL would be cut short by the kernel (decision 24a).
+			if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+				return launcher.Knock{}, fmt.Errorf("%w: %q is not UTF-8 text without NUL", errRequest, text)
+			}
+		}
+	}
+	k := launcher.Knock{
+		Request: seal.Request{Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Dir: files[0]}, Env: m.Env,
+		NonInteractive: m.NonInteractive, Rows: m.Rows, Columns: m.Columns,
+		Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
+	}
+	if m.HasExecutable {
+		k.Executable = files[4]
+	}
+	return k, nil
+}

@@ -1,0 +1,159 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"kpm/api/local"
+	"kpm/core/door"
+	"kpm/core/signal"
+	"kpm/launcher"
+	"kpm/launcher/refusal"
+)
+
+func TestOneUserCannotTakeAllPlaces(t *testing.T) {
+	inside, leave := make(chan bool), make(chan bool)
+	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
+		select {
+		case inside <- true:
+			<-leave
+		case <-leave:
+		}
+		return launcher.Result{}
+	}, func(c *local.Config) { c.Places = places(3, 2) })
+	files := belongings(t)[:4]
+	open := sync.OnceFunc(func() { close(leave) })
+	var callers sync.WaitGroup
+	defer callers.Wait()
+	defer open()
+	enter := func(uid string) {
+		t.Helper()
+		eventually(t, func() bool { // who has just been refused may not have left
+			c := q.connect(t, somebody(uid), nil)
+			_ = c.WriteWithFiles(door.Append(nil, door.TypeRequest, plainRequest.Encode()), files...)
+			final := make(chan any, 1)
+			callers.Go(func() { final <- c.final(t) })
+			select {
+			case <-inside:
+				return true
+			case <-final:
+				return false
+			}
+		})
+	}
+	refused := func(uid string) {
+		t.Helper()
+		c := q.connect(t, somebody(uid), nil)
+		if got, _ := c.final(t).(door.Refused); got.Code != door.CodeUnavailable {
+			t.Errorf("user %s: %+v, want %s", uid, got, door.CodeUnavailable)
+		}
+	}
+	enter("1000")
+	enter("1000")
+	refused("1000")
+	enter("1001")
+	refused("1002") // three are inside
+	open()
+	// Places are given back.
+	eventually(t, func() bool {
+		c := q.connect(t, somebody("1002"), nil)
+		_ = c.WriteWithFiles(door.Append(nil, door.TypeRequest, plainRequest.Encode()), files...) // it may be refused already
+		return c.final(t) == door.Exit{}
+	})
+}
+
+func TestTheDoorSurvivesAcceptErrors(t *testing.T) {
+	q := newDoor(t, ok)
+	for range 3 {
+		q.errs <- errors.New("too many open files")
+	}
+	c := q.connect(t, somebody("1000"), nil)
+	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
+	if exit := c.final(t); exit != (door.Exit{Code: 3}) {
+		t.Errorf("%+v", exit)
+	}
+}
+
+func TestClosingTheDoor(t *testing.T) {
+	inside := make(chan bool)
+	q := newDoorQueue()
+	server := newServer(t, q, func(ctx context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+		defer closeFiles(k)
+		inside <- true
+		<-ctx.Done()
+		return launcher.Result{Refused: &refusal.Refusal{Code: door.CodeUnavailable, Message: context.Cause(ctx).Error()}}
+	})
+	c := q.connect(t, somebody("1000"), nil)
+	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
+	<-inside
+	ctx, patience := context.WithCancel(context.Background())
+	closed := make(chan struct{})
+	go func() {
+		server.Close(ctx)
+		close(closed)
+	}()
+	<-q.done // nobody else comes in
+	select {
+	case <-closed:
+		t.Fatal("closed while a caller is inside")
+	default:
+	}
+	patience()
+	if got := c.final(t); got != (door.Refused{Code: door.CodeUnavailable, Message: "the service stops"}) {
+		t.Errorf("%+v", got)
+	}
+	<-closed
+	if err := server.Serve(newDoorQueue()); err == nil {
+		t.Error("a closed server serves a listener")
+	}
+}
+
+// A caller whose descriptors cannot even be closed does not keep the service
+// from stopping.
+func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
+	inside, hung := make(chan bool), make(chan struct{})
+	q := newDoorQueue()
+	server := newServer(t, q, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+		defer closeFiles(k)
+		inside <- true
+		<-hung
+		return launcher.Result{Refused: &refusal.Refusal{Code: door.CodeFailed}}
+	})
+	c := q.connect(t, somebody("1000"), nil)
+	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
+	<-inside
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	closed := make(chan struct{})
+	go func() {
+		server.Close(ctx)
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(20 * time.Second):
+		t.Error("the service waits for a caller")
+	}
+	close(hung)
+	c.final(t)
+}
+
+func BenchmarkRequest(b *testing.B) {
+	q := newDoor(b, ok, func(c *local.Config) { c.Places = places(1<<20, 1<<20) })
+	files := belongings(b)[:4]
+	frame := door.Append(nil, door.TypeRequest, plainRequest.Encode())
+	for b.Loop() {
+		caller, service := newDoorPipe(somebody("1000"), nil)
+		q.callers <- service
+		if err := caller.WriteWithFiles(frame, files...); err != nil {
+			b.Fatal(err)
+		}
+		if exit := caller.final(b); exit != (door.Exit{Code: 3}) {
+			b.Fatal(exit)
+		}
+		caller.Close()
+	}
+}
