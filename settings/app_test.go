@@ -148,6 +148,17 @@ func TestParseAppReportsAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
+func TestParseAppNamesThePlace(t *testing.T) {
+	doc, err := ParseDocument("appsettings.json", []byte("{\n  \"Requests\": {\n    \"MaxOpen\": 0\n  },\n  \"Nothing\": null\n}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var faults Faults
+	if _, err := ParseApp(doc); !errors.As(err, &faults) || len(faults) != 1 || faults[0].Line != 3 || faults[0].Column != 16 {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestLoadApp(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
