@@ -9,8 +9,8 @@ import (
 	"kpm/core/wire"
 )
 
-// shownBefore and shownAfter bound, in bytes, how much of a long line an
-// excerpt shows on either side of the place.
+// A line longer than shownBefore and shownAfter together, in bytes, is cut to so
+// much on either side of the place.
 const (
 	shownBefore = 60
 	shownAfter  = 40
@@ -28,10 +28,11 @@ func (f *Fault) Excerpt(source []byte) string {
 	}
 	before, after := line[:f.Column-1], line[f.Column-1:]
 	lead, trail := "", ""
-	if len(before) > shownBefore {
+	long := len(line) > shownBefore+shownAfter
+	if long && len(before) > shownBefore {
 		before, lead = before[boundary(before, len(before)-shownBefore):], "..."
 	}
-	if len(after) > shownAfter {
+	if long && len(after) > shownAfter {
 		after, trail = after[:boundary(after, shownAfter)], "..."
 	}
 	shown := lead + clean(before)

@@ -51,13 +51,13 @@ func compileSketches(t *testing.T, env Environment, sketches ...sketch) *Set {
 		if s.id == "" {
 			s.id = fmt.Sprintf("p%d", i)
 		}
-		policies, findings := Parse("test.json", []byte(s.json()))
+		policies, findings := engine.Parse("test.json", []byte(s.json()))
 		if Faulty(findings) {
 			t.Fatal(findings)
 		}
 		all = append(all, policies...)
 	}
-	set, _ := Compile(all, env)
+	set, _ := engine.Compile(all, env)
 	return set
 }
 
@@ -397,7 +397,7 @@ func TestQuestionsThatCannotBeDecided(t *testing.T) {
 		"relative path":         func(q *Question) { q.Path = "usr/bin/id" },
 		"path with dots":        func(q *Question) { q.Path = "/usr/lib/../bin/id" },
 		"path with a zero byte": func(q *Question) { q.Path = "/usr/bin/id\x00" },
-		"another event":         func(q *Question) { q.EventType = "FileAccess" },
+		"another event":         func(q *Question) { q.Kind = "FileAccess" },
 		"an administrator's":    func(q *Question) { q.Administrator, q.Path = true, "" },
 	} {
 		q := ask("/usr/bin/id", "id", "id")
@@ -435,11 +435,11 @@ func TestRefusals(t *testing.T) {
 // Attack: a policy's name that moves the cursor of whoever is refused.
 func TestNamesInAnswersArePrintable(t *testing.T) {
 	text := strings.NewReplacer("Name of p", `\u001b[2JName`, `"p"`, `"p\u202e"`).Replace(sketch{id: "p", controls: "DENY"}.json())
-	policies, findings := Parse("p.json", []byte(text))
+	policies, findings := engine.Parse("p.json", []byte(text))
 	if Faulty(findings) {
 		t.Fatal(findings)
 	}
-	set, _ := Compile(policies, linux())
+	set, _ := engine.Compile(policies, linux())
 	got := set.Decide(ask("/usr/bin/id", "id", "id"))
 	want := []core.PolicyRef{{ID: "p\ufffd", Name: "\ufffd[2JName"}}
 	if !cmp.Equal(got.Policies, want) || strings.ContainsAny(got.Message, "\x1b\u202e") {
@@ -459,19 +459,19 @@ func TestWatching(t *testing.T) {
 }
 
 func TestCompileSays(t *testing.T) {
-	policies, _ := Parse("c.json", []byte("["+strings.Join([]string{
+	policies, _ := engine.Parse("c.json", []byte("["+strings.Join([]string{
 		sketch{id: "a", controls: "ALLOW", users: []string{"%nosuch"}}.json(),
 		sketch{id: "a", controls: "ALLOW", apps: []string{"*/bash"}}.json(),
 	}, ",")+"]"))
-	_, findings := Compile(policies, linux())
+	_, findings := engine.Compile(policies, linux())
 	var got []string
 	for _, f := range findings {
 		got = append(got, f.Severity.String()+": "+f.Error())
 	}
 	want := []string{
-		`grants nothing: c.json: policy "a", $.UserCheck[0]: found "%nosuch", expected a group of this machine; groups are looked up when policies are loaded`,
-		`note: c.json: policy "a", $.PolicyId: found an id that another policy has, expected an id of its own; both apply, and answers do not tell them apart`,
-		`note: c.json: policy "a", $.ApplicationCheck: found a pattern that begins with "*", expected a folder that only administrators can write to; users can put a program of that name into a folder of their own, and it will be granted`,
+		`grants nothing: c.json:2: policy "a", $.UserCheck[0]: found "%nosuch", expected a group of this machine; groups are looked up when policies are loaded`,
+		`note: c.json:2: policy "a", $.PolicyId: found an id that another policy has, expected an id of its own; both apply, and answers do not tell them apart`,
+		`note: c.json:3: policy "a", $.ApplicationCheck: found a pattern that begins with "*", expected a folder that only administrators can write to; users can put a program of that name into a folder of their own, and it will be granted`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -479,7 +479,7 @@ func TestCompileSays(t *testing.T) {
 }
 
 func TestDecideMakesLittleGarbage(t *testing.T) {
-	set, _ := Compile(fleet(1000), linux())
+	set, _ := engine.Compile(fleet(1000), linux())
 	for _, q := range []Question{
 		ask("/usr/bin/systemctl", "/usr/bin/systemctl", "systemctl", "restart", "nginx"),
 		ask("/usr/bin/systemctl", "systemctl", "systemctl", "restart", "nginx"),

@@ -6,6 +6,9 @@ import (
 	"kpm/core"
 )
 
+// engine is the one that the agent has.
+var engine = New(Kinds())
+
 // linux is a merged-usr machine called "web1" in Berlin.
 func linux() Environment {
 	zone, err := time.LoadLocation("Europe/Berlin")
@@ -22,11 +25,11 @@ func linux() Environment {
 			return id, ok
 		},
 		Collections: map[string]Collection{
-			"uid-of-admins":   {KindUser, []string{"alice", "#1007"}},
-			"uid-of-wheel":    {KindGroup, []string{"wheel", "#4000"}},
-			"uid-of-web":      {KindMachine, []string{"web1", "WEB2"}},
-			"uid-of-editors":  {KindApplication, []string{"/usr/bin/vim.basic", "nano"}},
-			"uid-of-mistakes": {KindUser, []string{"%nosuchgroup"}},
+			"uid-of-admins":   {OfUsers, []string{"alice", "#1007"}},
+			"uid-of-wheel":    {OfGroups, []string{"wheel", "#4000"}},
+			"uid-of-web":      {OfMachines, []string{"web1", "WEB2"}},
+			"uid-of-editors":  {OfApplications, []string{"/usr/bin/vim.basic", "nano"}},
+			"uid-of-mistakes": {OfUsers, []string{"%nosuchgroup"}},
 		},
 	}
 }
@@ -37,7 +40,7 @@ var noon = time.Date(2026, 11, 18, 11, 0, 0, 0, time.UTC)
 // ask is alice on web1 asking at noon.
 func ask(path, requested string, argv ...string) Question {
 	return Question{
-		EventType: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice", Groups: []string{"1000", "10"},
+		Kind: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice", Groups: []string{"1000", "10"},
 		Machine: "web1", Path: path, Requested: requested, Arguments: argv, Time: noon,
 	}
 }
