@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"fmt"
+	"strings"
+	"testing"
 	"time"
 
 	"kpm/core"
@@ -43,4 +46,54 @@ func ask(path, requested string, argv ...string) Question {
 		Kind: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice", Groups: []string{"1000", "10"},
 		Machine: "web1", Path: path, Requested: requested, Arguments: argv, Time: noon,
 	}
+}
+
+// sketch is a policy in one line of a test: controls, then what differs from
+// "everyone, everywhere, everything".
+type sketch struct {
+	id       string
+	kind     string // CommandLine if set
+	status   string
+	controls string // separated by spaces
+	users    []string
+	machines []string
+	apps     []string
+	extra    string // more JSON members, with a leading comma
+}
+
+func (s sketch) json() string {
+	list := func(values []string, or ...string) string {
+		if values == nil {
+			values = or
+		}
+		quoted := make([]string, len(values))
+		for i, v := range values {
+			quoted[i] = fmt.Sprintf("%q", v)
+		}
+		return "[" + strings.Join(quoted, ",") + "]"
+	}
+	kind := s.kind
+	if kind == "" {
+		kind = TypePrivilegeElevation
+	}
+	return fmt.Sprintf(`{"PolicyId": %q, "PolicyName": "Name of %s", "PolicyType": %q, "Status": %q, "Actions": {"OnSuccess": {"Controls": %s}},
+		"UserCheck": %s, "MachineCheck": %s, "ApplicationCheck": %s%s}`,
+		s.id, s.id, kind, s.status, list(strings.Fields(s.controls)), list(s.users, "*"), list(s.machines, "*"), list(s.apps, "*"), s.extra)
+}
+
+func compileSketches(t *testing.T, env Environment, sketches ...sketch) *Set {
+	t.Helper()
+	var all []Policy
+	for i, s := range sketches {
+		if s.id == "" {
+			s.id = fmt.Sprintf("p%d", i)
+		}
+		policies, findings := engine.Parse("test.json", []byte(s.json()))
+		if Faulty(findings) {
+			t.Fatal(findings)
+		}
+		all = append(all, policies...)
+	}
+	set, _ := engine.Compile(all, env)
+	return set
 }
