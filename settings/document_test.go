@@ -47,7 +47,7 @@ func TestFaultFindsThePlace(t *testing.T) {
 		"tasks[0].command": "f.json:4: tasks[0].command is missing, expected a name",
 		"name":             "f.json:1: name is missing, expected a name",
 	} {
-		if got := doc.Fault(field, Quote(""), "a name"); got.Error() != want || got.Column == 0 {
+		if got := doc.Fault(field, "missing", "a name"); got.Error() != want || got.Column == 0 {
 			t.Errorf("got %+v, want %s", got, want)
 		}
 	}

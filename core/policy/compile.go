@@ -18,7 +18,7 @@ type Set struct {
 	env         Environment
 	directories []string // the secure path
 	kinds       []compiledKind
-	places      sync.Pool // of *asked
+	spare       sync.Pool // of *asked
 }
 
 // compiledKind holds the policies that answer one kind of question.
@@ -73,7 +73,7 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 		env.Zone = time.UTC
 	}
 	c := &compiler{env: &env}
-	s := &Set{env: env, directories: env.directories(), places: sync.Pool{New: func() any { return new(asked) }}}
+	s := &Set{env: env, directories: env.directories(), spare: sync.Pool{New: func() any { return new(asked) }}}
 	for _, kind := range e.kinds {
 		if kind.answer != nil {
 			s.kinds = append(s.kinds, compiledKind{Kind: kind})

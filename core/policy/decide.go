@@ -9,9 +9,9 @@ import (
 	"kpm/core"
 )
 
-// maxPlaces bounds Environment.SecurePath, so that a decision keeps them without
+// maxDirectories bounds Environment.SecurePath, so that a decision keeps them without
 // making garbage.
-const maxPlaces = 8
+const maxDirectories = 8
 
 // asked is a question in the form in which rules compare.
 type asked struct {
@@ -30,7 +30,7 @@ type asked struct {
 	// others are what the caller may have meant, apart from path; they
 	// restrict and never grant. otherBases are the file names among them: of
 	// what was requested, and of argv[0].
-	others     [2 * maxPlaces]string
+	others     [2 * maxDirectories]string
 	otherCount int
 	otherBases [2]string
 }
@@ -82,17 +82,19 @@ func (s *Set) Watching(q Question) []core.PolicyRef {
 	return kind.monitoring.refs(found, func(*rule, strength) bool { return true })
 }
 
-// take returns q in a place of its own. The places are used again: a kind sees
-// them through an interface, so each would otherwise be garbage.
+// take returns q as an asked that nobody else uses. It is used again after
+// putBack: a kind sees it through an interface, so each would otherwise be
+// garbage.
 func (s *Set) take(q Question) *asked {
-	a := s.places.Get().(*asked)
+	a := s.spare.Get().(*asked)
 	a.q = q
 	return a
 }
 
+// putBack forgets the question, so that nothing of it is in the next one.
 func (s *Set) putBack(a *asked) {
 	*a = asked{}
-	s.places.Put(a)
+	s.spare.Put(a)
 }
 
 // decide combines what was met. Hits may come in any order and more than once.
@@ -160,7 +162,7 @@ var controlLists = [...][]core.Control{
 func (s *Set) ask(a *asked) bool {
 	q := &a.q
 	resolved := s.env.slashes(q.Path)
-	if len(s.directories) > maxPlaces || q.User == "" || q.UserName == "" || !s.env.absolute(resolved) || strings.IndexByte(resolved, 0) >= 0 {
+	if len(s.directories) > maxDirectories || q.User == "" || q.UserName == "" || !s.env.absolute(resolved) || strings.IndexByte(resolved, 0) >= 0 {
 		return false
 	}
 	a.name, a.user = s.env.fold(q.UserName), string(q.User)

@@ -69,8 +69,8 @@ func (s *Set) called(name, requested string, a *asked) {
 type allowList struct {
 	commands []command
 	// denies is true in a policy with DENY. Off the list a policy has nothing
-	// to say, except that DENY with an allow list is a riddle, and riddles
-	// restrict.
+	// to say, except that it is unclear what DENY with an allow list means, and
+	// what is unclear restricts.
 	denies bool
 }
 

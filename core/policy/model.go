@@ -92,8 +92,9 @@ type Question struct {
 	Path, Requested string
 	Hash            string // SHA-256, lower-case hex
 	Arguments       []string
-	// Signers vouch for the program. SignersKnown is false if nobody has
-	// looked: then no filter of signers can be met.
+	// Signers are those of the program's trusted signatures. SignersKnown is
+	// false if the signatures were not read: then no filter of signers can be
+	// met.
 	Signers      []core.Signer
 	SignersKnown bool
 	Time         time.Time

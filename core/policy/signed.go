@@ -24,7 +24,7 @@ type signerEntry struct {
 type signerKind uint8
 
 const (
-	bySigned    signerKind = iota // anyone who is trusted
+	bySigned    signerKind = iota // any trusted signer
 	bySHA1                        // the signer's certificate
 	bySHA256                      // the signer's certificate
 	bySPKI                        // the signer's public key
