@@ -116,10 +116,10 @@ func (c *command) match(a *asked) bool {
 }
 
 func (elevation) compile(c *compiler, p *Policy) filter {
-	entries, scoped := p.Own.([]string)
-	if !scoped {
+	if p.Own == nil {
 		return nil
 	}
+	entries, _ := p.Own.([]string) // anything else allows no command
 	list := &allowList{denies: slices.Contains(p.Controls, core.ControlDeny)}
 	for i, entry := range entries {
 		c.at("$.Extension.AllowCommands", i)

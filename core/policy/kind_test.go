@@ -187,6 +187,16 @@ func TestPoliciesOfOtherKindsNeverChangeAnElevation(t *testing.T) {
 	})
 }
 
+// A policy of one kind with the fields of another is narrower, never wider.
+func TestForeignFieldsGrantNothing(t *testing.T) {
+	set, _ := engine.Compile([]Policy{{
+		ID: "p", Type: TypeCommandLine, Status: Enforce, Controls: []core.Control{core.ControlAllow}, Users: []string{"*"}, Own: map[string]int{},
+	}}, linux())
+	if got := set.Decide(ask("/usr/bin/id", "id", "id")); got.Outcome != core.Deny {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // What a kind says about its own fields looks like everything else.
 func TestFindingsOfANewKind(t *testing.T) {
 	_, findings := compileWith(t, withFolders(), access("ALLOW", `"/etc", "etc"`, ""),

@@ -32,13 +32,23 @@ func (v Value) Raw() []byte { return v.text.data[v.start:v.end] }
 // Place is where the value begins: line and column from 1, columns in bytes.
 func (v Value) Place() (line, column int) { return v.text.place(v.start) }
 
-// IsNull, IsObject and so on report what kind of value v is.
-func (v Value) IsNull() bool   { return v.text.data[v.start] == 'n' }
+// IsNull reports whether v is null.
+func (v Value) IsNull() bool { return v.text.data[v.start] == 'n' }
+
+// IsObject reports whether v is an object.
 func (v Value) IsObject() bool { return v.text.data[v.start] == '{' }
-func (v Value) IsArray() bool  { return v.text.data[v.start] == '[' }
+
+// IsArray reports whether v is an array.
+func (v Value) IsArray() bool { return v.text.data[v.start] == '[' }
+
+// IsString reports whether v is a string.
 func (v Value) IsString() bool { return v.text.data[v.start] == '"' }
+
+// IsNumber reports whether v is a number.
 func (v Value) IsNumber() bool { c := v.text.data[v.start]; return c == '-' || c >= '0' && c <= '9' }
-func (v Value) IsBool() bool   { c := v.text.data[v.start]; return c == 't' || c == 'f' }
+
+// IsBool reports whether v is true or false.
+func (v Value) IsBool() bool { c := v.text.data[v.start]; return c == 't' || c == 'f' }
 
 // Text returns the value of a string, or the literal of anything else.
 func (v Value) Text() string {
