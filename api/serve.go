@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"kpm/core"
+	"kpm/core/strictjson"
 )
 
 // servePlain answers on plain HTTP: the public pages, redirects, and nothing
@@ -115,23 +115,34 @@ func (c *call) readObject(into any, optional bool) error {
 	case len(data) == 0 && optional:
 		return nil
 	}
-	if err := json.Unmarshal(data, into); err != nil {
+	body, err := strictjson.Parse(data, maxBody)
+	if err == nil {
+		err = body.Check(maxDepth)
+	}
+	if err == nil {
+		err = body.Decode(into)
+	}
+	if err != nil {
 		return jsonProblem(err)
 	}
 	return nil
 }
 
-// jsonProblem points at the fault that encoding/json found.
+// maxDepth bounds how deep objects and lists nest in a body.
+const maxDepth = 32
+
+// jsonProblem points at the fault that strictjson found.
 func jsonProblem(err error) *Problem {
+	var refused *strictjson.Error
+	if !errors.As(err, &refused) || refused.Problem == strictjson.NotJSON {
+		return badBody("", "not JSON: %v", errors.Unwrap(err))
+	}
+	f := refused.Fault("")
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		pointer := ""
-		if kind.Field != "" {
-			pointer = "/" + strings.ReplaceAll(kind.Field, ".", "/")
-		}
-		return badBody(pointer, "found %s, expected %s", kind.Value, jsonName(kind.Type.Kind().String()))
+		return badBody(f.Pointer(), "found %s, expected %s", kind.Value, jsonName(kind.Type.Kind().String()))
 	}
-	return badBody("", "not JSON: %v", err)
+	return badBody(f.Pointer(), "%s, expected %s", f.Found, f.Expected)
 }
 
 func jsonName(goKind string) string {

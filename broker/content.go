@@ -1,13 +1,12 @@
 package broker
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"kpm/core"
+	"kpm/core/strictjson"
 	"kpm/core/wire"
 )
 
@@ -83,57 +82,8 @@ var errAmbiguous = errors.New("two keys of one object differ at most in letter c
 // at most in letter case. Of {"EventName": ..., "eventname": ...} this package
 // would check the one and another reader might obey the other.
 func unambiguous(data []byte) error {
-	type object map[string]struct{}
-	var open []object // nil for an array
-	atKey := false    // the next string is a key
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '{':
-			open, atKey = append(open, object{}), true
-		case '[':
-			open, atKey = append(open, nil), false
-		case '}', ']':
-			open, atKey = open[:len(open)-1], false
-		case ',':
-			atKey = open[len(open)-1] != nil
-		case '"':
-			start := i
-			for i++; data[i] != '"'; i++ {
-				if data[i] == '\\' {
-					i++
-				}
-			}
-			if !atKey {
-				continue
-			}
-			atKey = false
-			key := string(data[start+1 : i])
-			if strings.Contains(key, `\`) {
-				if err := json.Unmarshal(data[start:i+1], &key); err != nil {
-					return fmt.Errorf("%w: %w", wire.ErrMalformed, err)
-				}
-			}
-			key = fold(key)
-			if _, again := open[len(open)-1][key]; again {
-				return fmt.Errorf("%w: %w", wire.ErrMalformed, errAmbiguous)
-			}
-			open[len(open)-1][key] = struct{}{}
-		}
+	if strictjson.Ambiguous(data) {
+		return fmt.Errorf("%w: %w", wire.ErrMalformed, errAmbiguous)
 	}
 	return nil
-}
-
-// fold maps strings to the same one exactly if strings.EqualFold holds, which is
-// how encoding/json matches keys with fields.
-func fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'a' <= r && r <= 'z' {
-			return r - 'a' + 'A'
-		}
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, s)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -70,14 +71,14 @@ type manifestFile struct {
 }
 
 // ParseManifest checks the plugin file fileID.json, for an agent on platform
-// ("Linux", "Windows" or "macOS"). The error is a *settings.Fault or
-// settings.Faults.
+// ("Linux", "Windows" or "macOS"). The error is a *fault.Fault or a
+// fault.List.
 func ParseManifest(fileID string, doc settings.Document, platform string) (*Manifest, error) {
 	var f manifestFile
 	if err := doc.Decode(&f); err != nil {
 		return nil, err
 	}
-	c := checker{file: doc.Name()}
+	c := checker{doc: doc}
 	c.identity(f, fileID)
 	m := &Manifest{
 		ID: f.ID, Name: f.Name, Description: f.Description, Version: f.Version,
@@ -100,28 +101,28 @@ func ParseManifest(fileID string, doc settings.Document, platform string) (*Mani
 
 // checker collects every fault of one file.
 type checker struct {
-	file   string
-	faults settings.Faults
+	doc    settings.Document
+	faults fault.List
 }
 
 func (c *checker) expect(ok bool, field, found, expected string) {
 	if !ok {
-		c.faults = append(c.faults, &settings.Fault{File: c.file, Field: field, Found: found, Expected: expected})
+		c.faults = append(c.faults, c.doc.Fault(field, found, expected))
 	}
 }
 
 func (c *checker) identity(f manifestFile, fileID string) {
-	c.expect(core.ValidName(f.ID), "id", settings.Quote(f.ID), "1 to 64 letters, digits, dots, underscores and hyphens")
-	c.expect(f.ID == fileID, "id", settings.Quote(f.ID), "the file's name without .json, "+settings.Quote(fileID))
+	c.expect(core.ValidName(f.ID), "id", fault.Quote(f.ID), "1 to 64 letters, digits, dots, underscores and hyphens")
+	c.expect(f.ID == fileID, "id", fault.Quote(f.ID), "the file's name without .json, "+fault.Quote(fileID))
 	// Attack: a plugin that is called like the service or a user would have
 	// their name on the bus, and with it their reply topics.
-	c.expect(!core.ReservedName(f.ID), "id", settings.Quote(f.ID), "a name that is not the service's or a user's own")
+	c.expect(!core.ReservedName(f.ID), "id", fault.Quote(f.ID), "a name that is not the service's or a user's own")
 }
 
 func (c *checker) program(f manifestFile, m *Manifest) {
-	c.expect(slices.Contains([]string{"executable", "service"}, strings.ToLower(f.PluginType)), "pluginType", settings.Quote(f.PluginType), `"Executable"`)
+	c.expect(slices.Contains([]string{"executable", "service"}, strings.ToLower(f.PluginType)), "pluginType", fault.Quote(f.PluginType), `"Executable"`)
 	c.expect(f.ExecutablePath != "" || strings.EqualFold(f.PluginType, "service"), "executablePath", "missing", "the program's path")
-	c.expect(!strings.ContainsRune(f.ExecutablePath, 0), "executablePath", settings.Quote(f.ExecutablePath), "a path")
+	c.expect(!strings.ContainsRune(f.ExecutablePath, 0), "executablePath", fault.Quote(f.ExecutablePath), "a path")
 	m.Executable = settings.ParseTemplate(f.ExecutablePath)
 	c.tokens("executablePath", m.Executable, "approot", "pluginroot", "jobroot")
 	args, err := settings.SplitArguments(f.Arguments)
@@ -142,7 +143,7 @@ func (c *checker) tokens(field string, t settings.Template, known ...string) {
 }
 
 func (c *checker) topics(f manifestFile, m *Manifest) {
-	c.expect(wire.ValidTopic(m.Topic), "Subscription.Topic", settings.Quote(m.Topic), "a topic without wildcards")
+	c.expect(wire.ValidTopic(m.Topic), "Subscription.Topic", fault.Quote(m.Topic), "a topic without wildcards")
 	c.expect(f.Subscription.Qos >= 0 && f.Subscription.Qos <= 2, "Subscription.Qos", fmt.Sprint(f.Subscription.Qos), "0, 1 or 2")
 	if f.Metadata == nil {
 		c.expect(false, "metadata", "missing", "an object with mqttTopics")
@@ -159,7 +160,7 @@ func (c *checker) list(field string, topics *[]string) []string {
 	}
 	c.expect(len(*topics) <= maxTopics, field, fmt.Sprintf("%d topics", len(*topics)), fmt.Sprintf("at most %d", maxTopics))
 	for i, topic := range *topics {
-		c.expect(wire.ValidFilter(topic), fmt.Sprintf("%s[%d]", field, i), settings.Quote(topic), "an MQTT topic or topic filter")
+		c.expect(wire.ValidFilter(topic), fmt.Sprintf("%s[%d]", field, i), fault.Quote(topic), "an MQTT topic or topic filter")
 	}
 	return *topics
 }
@@ -170,11 +171,11 @@ func (c *checker) disabled(f manifestFile, platform string) string {
 	here := false
 	for i, p := range f.SupportedPlatforms {
 		known := slices.ContainsFunc([]string{"Windows", "Linux", "macOS"}, func(k string) bool { return strings.EqualFold(k, p) })
-		c.expect(known, fmt.Sprintf("supportedPlatforms[%d]", i), settings.Quote(p), `"Windows", "Linux" or "macOS"`)
+		c.expect(known, fmt.Sprintf("supportedPlatforms[%d]", i), fault.Quote(p), `"Windows", "Linux" or "macOS"`)
 		here = here || strings.EqualFold(p, platform)
 	}
 	context := strings.ToLower(f.ExecutionContext)
-	c.expect(slices.Contains([]string{"", "service", "user", "interactive"}, context), "executionContext", settings.Quote(f.ExecutionContext), `"Service", "User" or "Interactive"`)
+	c.expect(slices.Contains([]string{"", "service", "user", "interactive"}, context), "executionContext", fault.Quote(f.ExecutionContext), `"Service", "User" or "Interactive"`)
 	switch {
 	case f.Enabled != nil && !*f.Enabled:
 		return "its file says enabled: false"

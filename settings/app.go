@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net/netip"
 	"os"
 	"regexp"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/fault"
+	"kpm/core/strictjson"
 )
 
 // maxAppSettings bounds appsettings.json in bytes.
@@ -185,8 +188,8 @@ func Default() App {
 }
 
 // LoadApp reads the appsettings.json at path. A missing file is Default; a
-// value of the wrong type or out of range is Faults, or a *Fault when the file
-// as a whole is wrong. trusted is that of ReadDocument.
+// value of the wrong type or out of range is a fault.List, or a *fault.Fault when
+// the file as a whole is wrong. trusted is that of ReadDocument.
 func LoadApp(path string, trusted func(*os.File) error) (App, error) {
 	doc, err := ReadDocument(path, maxAppSettings, trusted)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -205,19 +208,19 @@ func ParseApp(doc Document) (App, error) {
 		return App{}, err
 	}
 	a := Default()
-	var faults Faults
+	var faults fault.List
 	for _, e := range entries() {
-		v, given := values[fold(e.key)]
-		delete(values, fold(e.key))
-		if !given || string(v.raw) == "null" {
+		v, given := values[strictjson.Fold(e.key)]
+		delete(values, strictjson.Fold(e.key))
+		if !given || v.IsNull() {
 			continue
 		}
-		if err := e.set(&a, v.raw); err != nil {
+		if err := e.set(&a, v.Raw()); err != nil {
 			expected := e.allowed
 			if !errors.Is(err, errNotAllowed) {
 				expected += " (" + err.Error() + ")"
 			}
-			faults = append(faults, &Fault{File: doc.name, Field: e.key, Found: shorten(string(v.raw)), Expected: expected})
+			faults = append(faults, doc.faultAt(v.Value, e.key, fault.Raw(string(v.Raw())), expected))
 		}
 	}
 	if faults != nil {
@@ -232,33 +235,43 @@ func ParseApp(doc Document) (App, error) {
 
 type value struct {
 	name string // as written
-	raw  json.RawMessage
+	strictjson.Value
 }
 
 // sections returns every "Section:Key" of the document by its folded name.
 func sections(doc Document) (map[string]value, error) {
-	var root map[string]json.RawMessage
-	if err := doc.Decode(&root); err != nil {
-		return nil, err
-	}
 	found := map[string]value{}
-	for section, raw := range root {
-		var keys map[string]json.RawMessage
-		if json.Unmarshal(raw, &keys) != nil {
-			keys, section = map[string]json.RawMessage{section: raw}, ""
+	add := func(name string, v strictjson.Value) error {
+		folded := strictjson.Fold(name)
+		if _, twice := found[folded]; twice {
+			return doc.faultAt(v, name, "given twice", "each name once, whatever its letter case")
 		}
-		for key, raw := range keys {
-			name := key
-			if section != "" {
-				name = section + ":" + key
+		found[folded] = value{name, v}
+		return nil
+	}
+	for _, section := range members(doc.root) {
+		if section.Value.IsNull() {
+			continue
+		}
+		if !section.Value.IsObject() {
+			if err := add(section.Key, section.Value); err != nil {
+				return nil, err
 			}
-			if _, twice := found[fold(name)]; twice {
-				return nil, &Fault{File: doc.name, Field: name, Found: "given twice", Expected: "each name once, whatever its letter case"}
+			continue
+		}
+		for _, m := range members(section.Value) {
+			if err := add(section.Key+":"+m.Key, m.Value); err != nil {
+				return nil, err
 			}
-			found[fold(name)] = value{name, raw}
 		}
 	}
 	return found, nil
+}
+
+// members are all of an object: a document bounds them by its size.
+func members(v strictjson.Value) []strictjson.Member {
+	list, _ := v.Members(math.MaxInt)
+	return list
 }
 
 func decode(raw json.RawMessage, into any) error {

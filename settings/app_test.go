@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"kpm/core"
+	"kpm/core/fault"
 )
 
 func trusted(*os.File) error { return nil }
@@ -142,9 +143,20 @@ func TestParseAppReportsAllFaultsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var faults Faults
+	var faults fault.List
 	if _, err := ParseApp(doc); !errors.As(err, &faults) || len(faults) != 2 {
 		t.Errorf("got %v, want two faults", err)
+	}
+}
+
+func TestParseAppNamesThePlace(t *testing.T) {
+	doc, err := ParseDocument("appsettings.json", []byte("{\n  \"Requests\": {\n    \"MaxOpen\": 0\n  },\n  \"Nothing\": null\n}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var faults fault.List
+	if _, err := ParseApp(doc); !errors.As(err, &faults) || len(faults) != 1 || faults[0].Line != 3 || faults[0].Column != 16 {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -184,8 +196,8 @@ func TestLoadApp(t *testing.T) {
 		{"a directory", dir, "not a regular file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var fault *Fault
-			if _, err := LoadApp(tc.path, trusted); !errors.As(err, &fault) || !strings.Contains(err.Error(), tc.want) {
+			var refused *fault.Fault
+			if _, err := LoadApp(tc.path, trusted); !errors.As(err, &refused) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want ... %s", err, tc.want)
 			}
 		})

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"kpm/core/fault"
 )
 
 // maxFiles bounds how many files one directory may give.
@@ -38,7 +40,7 @@ func ReadDirectory(dir string, limit int64, trusted func(*os.File) error) ([]Ent
 			continue
 		}
 		if len(entries) == maxFiles {
-			return nil, &Fault{File: dir, Found: fmt.Sprintf("the directory has more than %d files", maxFiles), Expected: "fewer"}
+			return nil, &fault.Fault{File: dir, Found: fmt.Sprintf("the directory has more than %d files", maxFiles), Expected: "fewer"}
 		}
 		doc, err := ReadDocument(filepath.Join(dir, file.Name()), limit, trusted)
 		entries = append(entries, Entry{ID: id, Doc: doc, Err: err})

@@ -16,13 +16,13 @@ func TestDecodeNamesLineFieldFoundAndExpected(t *testing.T) {
 		Ptr   *bool
 	}
 	for _, tc := range []struct{ text, want string }{
-		{"{\n\"id\": 5}", "f.json:2: ID is the number, expected text"},
-		{`{"on": "yes"}`, "On is text, expected true or false"},
-		{`{"tasks": {}}`, "Tasks is an object, expected a list"},
-		{`{"tasks": [{"timeoutSeconds": 1.5}]}`, "Tasks.TimeoutSeconds is the number 1.5, expected a whole number"},
-		{`{"meta": []}`, "Meta is a list, expected an object"},
-		{`{"meta": {"topics": [true]}}`, "Meta.Topics is true or false, expected text"},
-		{`{"ptr": 1}`, "Ptr is the number, expected true or false"},
+		{"{\n\"id\": 5}", "f.json:2: id is the number, expected text"},
+		{`{"on": "yes"}`, "on is text, expected true or false"},
+		{`{"tasks": {}}`, "tasks is an object, expected a list"},
+		{`{"tasks": [{"timeoutSeconds": 1.5}]}`, "tasks[0].timeoutSeconds is the number 1.5, expected a whole number"},
+		{`{"meta": []}`, "meta is a list, expected an object"},
+		{`{"meta": {"topics": [true]}}`, "meta.topics[0] is true or false, expected text"},
+		{`{"ptr": 1}`, "ptr is the number, expected true or false"},
 	} {
 		doc, err := ParseDocument("f.json", []byte(tc.text))
 		if err != nil {
@@ -30,6 +30,25 @@ func TestDecodeNamesLineFieldFoundAndExpected(t *testing.T) {
 		}
 		if err := doc.Decode(&shape{}); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want ... %s", tc.text, err, tc.want)
+		}
+	}
+}
+
+// A fault that a reader of the document finds has the place of the value, or of
+// what the value is missing from.
+func TestFaultFindsThePlace(t *testing.T) {
+	doc, err := ParseDocument("f.json", []byte("{\n  \"id\": \"x\",\n  \"Tasks\": [\n    {\"id\": \"a\"}\n  ]\n}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field, want := range map[string]string{
+		"id":               "f.json:2: id is missing, expected a name",
+		"tasks[0].id":      "f.json:4: tasks[0].id is missing, expected a name",
+		"tasks[0].command": "f.json:4: tasks[0].command is missing, expected a name",
+		"name":             "f.json:1: name is missing, expected a name",
+	} {
+		if got := doc.Fault(field, "missing", "a name"); got.Error() != want || got.Column == 0 {
+			t.Errorf("got %+v, want %s", got, want)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"kpm/core/strictjson"
 )
 
 // AgentWide is the pseudo-plugin whose settings describe the agent itself.
@@ -21,14 +23,14 @@ const AgentWide = "KeeperPrivilegeManager"
 type Effective struct {
 	layout Layout
 	mu     sync.RWMutex
-	plugin map[string]flat // by folded id
+	plugin map[string]flat // by folded id (strictjson.Fold)
 }
 
 // flat maps a folded key to its name and value.
 type flat map[string]struct{ name, value string }
 
 func (f flat) put(name, value string) {
-	f[fold(name)] = struct{ name, value string }{name, value}
+	f[strictjson.Fold(name)] = struct{ name, value string }{name, value}
 }
 
 func defaults() []struct{ plugin, key, value string } {
@@ -53,10 +55,10 @@ func NewEffective(l Layout) *Effective {
 }
 
 func (e *Effective) of(plugin string) flat {
-	f, ok := e.plugin[fold(plugin)]
+	f, ok := e.plugin[strictjson.Fold(plugin)]
 	if !ok {
 		f = flat{}
-		e.plugin[fold(plugin)] = f
+		e.plugin[strictjson.Fold(plugin)] = f
 	}
 	return f
 }
@@ -81,7 +83,7 @@ func (e *Effective) SetBroker(host string, port int) {
 	defer e.mu.Unlock()
 	f := e.of(AgentWide)
 	f.put("broker.host", host)
-	delete(f, "broker.port")
+	delete(f, strictjson.Fold("broker.port"))
 	if port != 0 {
 		f.put("broker.port", strconv.Itoa(port))
 	}
@@ -91,10 +93,10 @@ func (e *Effective) SetBroker(host string, port int) {
 // file that is no valid manifest still gives its settings.
 func (e *Effective) Put(plugin string, file Document) error {
 	var root map[string]any
-	dec := json.NewDecoder(bytes.NewReader(file.data))
+	dec := json.NewDecoder(bytes.NewReader(file.root.Raw()))
 	dec.UseNumber()
 	if err := dec.Decode(&root); err != nil {
-		return &Fault{File: file.name, Found: "the file cannot be read (" + err.Error() + ")", Expected: "a JSON object"}
+		return file.Fault("", "the file cannot be read ("+err.Error()+")", "a JSON object")
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -156,7 +158,7 @@ func (e *Effective) text(v any) (string, bool) {
 func (e *Effective) All(plugin string) (map[string]string, bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	f, ok := e.plugin[fold(plugin)]
+	f, ok := e.plugin[strictjson.Fold(plugin)]
 	all := make(map[string]string, len(f))
 	for _, v := range f {
 		all[v.name] = v.value
@@ -168,6 +170,6 @@ func (e *Effective) All(plugin string) (map[string]string, bool) {
 func (e *Effective) Get(plugin, key string) (string, bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	v, ok := e.plugin[fold(plugin)][fold(key)]
+	v, ok := e.plugin[strictjson.Fold(plugin)][strictjson.Fold(key)]
 	return v.value, ok
 }

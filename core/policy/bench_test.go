@@ -50,7 +50,7 @@ func fleet(n int) []Policy {
 
 func BenchmarkDecide(b *testing.B) {
 	for _, n := range []int{10, 1000, 10000} {
-		s, _ := Compile(fleet(n), linux())
+		s, _ := engine.Compile(fleet(n), linux())
 		for _, c := range []struct {
 			name string
 			q    Question
@@ -79,7 +79,7 @@ func BenchmarkDecideSameProgram(b *testing.B) {
 				Users: []string{fmt.Sprintf("user%d", i)}, Applications: []string{"/usr/bin/apt"}}
 		}
 		list[n/2].Users = []string{"alice"}
-		s, _ := Compile(list, linux())
+		s, _ := engine.Compile(list, linux())
 		q := ask("/usr/bin/apt", "apt", "apt", "update")
 		b.Run(fmt.Sprintf("policies=%d", n), func(b *testing.B) {
 			b.ReportAllocs()
@@ -95,7 +95,7 @@ func BenchmarkCompile(b *testing.B) {
 		list := fleet(n)
 		b.Run(fmt.Sprintf("policies=%d", n), func(b *testing.B) {
 			for b.Loop() {
-				Compile(list, linux())
+				engine.Compile(list, linux())
 			}
 		})
 	}
@@ -105,6 +105,6 @@ func BenchmarkParse(b *testing.B) {
 	data := []byte("[" + strings.Repeat(fullModel+",", 999) + fullModel + "]")
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		Parse("b.json", data)
+		engine.Parse("b.json", data)
 	}
 }

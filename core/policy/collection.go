@@ -1,27 +1,27 @@
 package policy
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"kpm/core/fault"
 )
 
-// Kind is what a collection holds.
-type Kind string
+// CollectionType is what a collection holds.
+type CollectionType string
 
-// The kinds of collection that filters can name.
+// The types of collection that filters can name.
 const (
-	KindUser        Kind = "user"
-	KindGroup       Kind = "group"
-	KindMachine     Kind = "machine"
-	KindApplication Kind = "application"
+	OfUsers        CollectionType = "user"
+	OfGroups       CollectionType = "group"
+	OfMachines     CollectionType = "machine"
+	OfApplications CollectionType = "application"
 )
 
 // Collection is a named list that policies refer to by UID. Its values are
 // written as in the filter itself; for a group they are group names or "#id".
 type Collection struct {
-	Kind   Kind
+	Type   CollectionType
 	Values []string
 }
 
@@ -30,43 +30,37 @@ type Collection struct {
 // not be used if a finding is a Fault.
 func ParseCollections(file string, data []byte) (map[string]Collection, []Finding) {
 	r := &reader{file: file, index: -1}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if len(data) > MaxFile || !utf8.Valid(data) {
-		r.fault(nil, "$", "no UTF-8 text of at most 16 MiB", "an object of collections", "")
-		return nil, r.findings
-	}
-	top, err := root(data)
-	if err != nil || !top.isObject() {
-		found := "no object"
-		if err != nil {
-			found = "no valid JSON (" + err.Error() + ")"
-		}
-		r.fault(nil, "$", found, "an object of collections", "mend the JSON")
-		return nil, r.findings
-	}
-	list, ok := top.members(maxEntries)
+	top, ok := r.root(data, "$", "an object of collections")
 	if !ok {
-		r.fault(&top, "$", "more collections", fmt.Sprintf("at most %d", maxEntries), "")
+		return nil, r.findings
+	}
+	if !top.IsObject() {
+		r.fault(top, "$", "no object", "an object of collections", "")
+		return nil, r.findings
+	}
+	list, ok := top.Members(maxEntries)
+	if !ok {
+		r.fault(top, "$", "more collections", fmt.Sprintf("at most %d", maxEntries), "")
 	}
 	collections := make(map[string]Collection, len(list))
 	for _, m := range list {
-		path := "$." + m.key
-		if _, twice := collections[m.key]; twice || m.key == "" || m.key == "*" {
-			r.fault(&m.value, path, "a UID that is empty, \"*\" or given twice", "a UID of its own", "")
+		path := fault.Key("$", m.Key)
+		if _, twice := collections[m.Key]; twice || m.Key == "" || m.Key == "*" {
+			r.fault(m.Value, path, "a UID that is empty, \"*\" or given twice", "a UID of its own", "")
 		}
-		f := r.object(m.value, path, []string{"Type", "Values"})
-		kind := Kind(strings.ToLower(r.text(f, "Type")))
-		switch kind {
-		case KindUser, KindGroup, KindMachine, KindApplication:
+		f := r.object(m.Value, path, []string{"Type", "Values"})
+		holds := CollectionType(strings.ToLower(r.text(f, "Type")))
+		switch holds {
+		case OfUsers, OfGroups, OfMachines, OfApplications:
 		default:
-			r.fault(&m.value, path+".Type", quote(string(kind)), "user, group, machine or application", "")
+			r.fault(m.Value, path+".Type", fault.Text(string(holds)), "user, group, machine or application", "")
 		}
-		values, given := f.get("Values")
-		if !given {
-			r.fault(&m.value, path+".Values", "none", "an array of strings", "")
+		values := f.get("Values")
+		if !values.Given() {
+			r.fault(m.Value, path+".Values", "none", "an array of strings", "")
 			continue
 		}
-		collections[m.key] = Collection{Kind: kind, Values: r.texts(values, path+".Values")}
+		collections[m.Key] = Collection{Type: holds, Values: r.texts(values, path+".Values")}
 	}
 	for i := range r.findings {
 		// Half of a collection would be another collection.

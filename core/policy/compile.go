@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/core/wire"
 )
 
@@ -15,8 +17,27 @@ import (
 type Set struct {
 	env         Environment
 	directories []string // the secure path
-	enforcing   index
-	monitoring  index
+	kinds       []compiledKind
+	spare       sync.Pool // of *asked
+}
+
+// compiledKind holds the policies that answer one kind of question.
+type compiledKind struct {
+	Kind
+	enforcing, monitoring index
+}
+
+// of returns the kind that a policy type belongs to, nil if this release answers
+// nothing from policies of that type.
+func (s *Set) of(policyType string) *compiledKind {
+	for i := range s.kinds {
+		for _, name := range s.kinds[i].types {
+			if name == policyType {
+				return &s.kinds[i]
+			}
+		}
+	}
+	return nil
 }
 
 // rule is one compiled policy.
@@ -32,9 +53,7 @@ type rule struct {
 	// programs that it is about; open: every program is restricted.
 	programs []program
 	open     bool
-	// commands narrow it to an allow list; nil means all.
-	commands []command
-	scoped   bool
+	own      filter // what the kind adds; nil means nothing
 	refusal  string // what the person is told if this alone denies
 }
 
@@ -49,13 +68,18 @@ const (
 
 // Compile gives policies their meaning on this machine. The findings are
 // Doubts and Notes only: a policy that cannot be resolved still restricts.
-func Compile(policies []Policy, env Environment) (*Set, []Finding) {
+func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 	if env.Zone == nil {
 		env.Zone = time.UTC
 	}
 	c := &compiler{env: &env}
-	s := &Set{env: env, directories: env.directories()}
-	var enforcing, monitoring []rule
+	s := &Set{env: env, directories: env.directories(), spare: sync.Pool{New: func() any { return new(asked) }}}
+	for _, kind := range e.kinds {
+		if kind.answer != nil {
+			s.kinds = append(s.kinds, compiledKind{Kind: kind})
+		}
+	}
+	rules := make([]struct{ enforcing, monitoring []rule }, len(s.kinds))
 	seen := make(map[string]bool, len(policies))
 	for i := range policies {
 		p := &policies[i]
@@ -63,25 +87,32 @@ func Compile(policies []Policy, env Environment) (*Set, []Finding) {
 			c.note(p, "$.PolicyId", "an id that another policy has", "an id of its own", "both apply, and answers do not tell them apart")
 		}
 		seen[p.ID] = true
-		if p.Type != TypePrivilegeElevation && p.Type != TypeCommandLine {
+		k := slices.IndexFunc(s.kinds, func(kind compiledKind) bool { return slices.Contains(kind.types, p.Type) })
+		if k < 0 {
 			continue
 		}
 		switch p.Status {
 		case Off:
 		case Monitor, MonitorAndNotify:
-			monitoring = append(monitoring, c.rule(p))
+			rules[k].monitoring = append(rules[k].monitoring, c.rule(p, s.kinds[k].answer))
 		default:
-			enforcing = append(enforcing, c.rule(p))
+			rules[k].enforcing = append(rules[k].enforcing, c.rule(p, s.kinds[k].answer))
 		}
 	}
-	s.enforcing, s.monitoring = newIndex(enforcing), newIndex(monitoring)
+	for k := range s.kinds {
+		s.kinds[k].enforcing, s.kinds[k].monitoring = newIndex(rules[k].enforcing), newIndex(rules[k].monitoring)
+	}
 	return s, c.findings
 }
 
 // Size returns how many policies can change an outcome, and how many only
 // watch.
 func (s *Set) Size() (enforcing, monitoring int) {
-	return len(s.enforcing.rules), len(s.monitoring.rules)
+	for i := range s.kinds {
+		enforcing += len(s.kinds[i].enforcing.rules)
+		monitoring += len(s.kinds[i].monitoring.rules)
+	}
+	return enforcing, monitoring
 }
 
 // compiler collects findings while it compiles one policy after the other.
@@ -93,34 +124,39 @@ type compiler struct {
 	doubts   int // of the current policy
 }
 
-func (c *compiler) at(filter string, i int) { c.path = element(filter, i) }
+func (c *compiler) at(filter string, i int) { c.path = fault.Item(filter, i) }
 
 func (c *compiler) note(p *Policy, path, found, expected, remedy string) {
-	c.findings = append(c.findings, Finding{
-		Severity: Note, File: p.File, Policy: p.ID, Index: p.Index,
-		Path: path, Found: found, Expected: expected, Remedy: remedy,
-	})
+	c.find(Note, p, path, found, expected, remedy)
 }
 
 func (c *compiler) doubt(found, expected, remedy string) {
 	c.doubts++
-	c.findings = append(c.findings, Finding{
-		Severity: Doubt, File: c.policy.File, Policy: c.policy.ID, Index: c.policy.Index,
-		Path: c.path, Found: found, Expected: expected, Remedy: remedy,
-	})
+	c.find(Doubt, c.policy, c.path, found, expected, remedy)
+}
+
+func (c *compiler) find(s Severity, p *Policy, path, found, expected, remedy string) {
+	f := Finding{
+		Severity: s, Policy: p.ID, Index: p.Index,
+		Fault: fault.Fault{File: p.File, Field: path, Found: found, Expected: expected, Remedy: remedy},
+	}
+	if p.source.Given() {
+		f.Line, f.Column = p.source.Nearest(path).Place()
+	}
+	c.findings = append(c.findings, f)
 }
 
 // collection looks an entry up as a collection of one of two kinds.
-func (c *compiler) collection(entry string, kind, or Kind) (Collection, bool) {
+func (c *compiler) collection(entry string, want, or CollectionType) (Collection, bool) {
 	named, ok := c.env.Collections[entry]
-	if ok && named.Kind != kind && named.Kind != or {
-		c.doubt(fmt.Sprintf("%q, a collection of type %q", entry, named.Kind), fmt.Sprintf("one of type %q", kind), "")
+	if ok && named.Type != want && named.Type != or {
+		c.doubt(fmt.Sprintf("%q, a collection of type %q", entry, named.Type), fmt.Sprintf("one of type %q", want), "")
 		return Collection{}, true
 	}
 	return named, ok
 }
 
-func (c *compiler) rule(p *Policy) rule {
+func (c *compiler) rule(p *Policy, kind answerer) rule {
 	c.policy, c.doubts = p, 0
 	r := rule{
 		// Answers show these to people in terminals.
@@ -130,9 +166,8 @@ func (c *compiler) rule(p *Policy) rule {
 	}
 	r.where = c.compileWhere(p)
 	r.signed = c.compileSigned(p)
-	r.programs, r.open = c.compileWhat(p)
-	r.scoped = p.Commands != nil
-	r.commands = c.compileCommands(p)
+	r.programs, r.open = c.compileWhat(p, kind)
+	r.own = kind.compile(c, p)
 	for _, control := range p.Controls {
 		switch control {
 		case core.ControlDeny:
@@ -166,15 +201,12 @@ func (c *compiler) leadingStar(r *rule) {
 // meets says how much of the rule the question meets, apart from the program,
 // which the index has found with the given strength.
 func (r *rule) meets(a *asked, by strength) strength {
-	if r.scoped && !r.listed(a) {
-		// Off the allow list a policy has nothing to say, except that DENY
-		// with an allow list is a riddle, and riddles restrict.
-		if !r.denies {
+	if r.own != nil {
+		if by = min(by, r.own.match(a)); by == nothing {
 			return nothing
 		}
-		by = min(by, restricts)
 	}
-	if !r.when.match(&a.moment) {
+	if !r.when.always() && !r.when.match(a.when()) {
 		return nothing
 	}
 	by = min(by, r.who.match(a), r.signed.match(a))
@@ -182,45 +214,6 @@ func (r *rule) meets(a *asked, by strength) strength {
 		return nothing
 	}
 	return min(by, r.where.match(a))
-}
-
-func (r *rule) listed(a *asked) bool {
-	for i := range r.commands {
-		if r.commands[i].match(a) {
-			return true
-		}
-	}
-	return false
-}
-
-// refusal names the policies that refused and what to do. It never says why
-// others did not match (CVE-2025-46718).
-func refusal(by []core.PolicyRef) string {
-	const most = 3
-	text := "Policy "
-	if len(by) > 1 {
-		text = "Policies "
-	}
-	for i, ref := range by {
-		if i == most {
-			text += fmt.Sprintf(" and %d more", len(by)-most)
-			break
-		}
-		if i > 0 {
-			text += ", "
-		}
-		name := ref.Name
-		if name == "" {
-			name = ref.ID
-		}
-		text += quote(name)
-	}
-	if len(by) > 1 {
-		text += " refuse this command. If you need it, ask the person who manages this machine's policies to change them."
-	} else {
-		text += " refuses this command. If you need it, ask the person who manages this machine's policies to change it."
-	}
-	return wire.Printable(text)
 }
 
 // byID orders rules so that an answer does not depend on the order of files.

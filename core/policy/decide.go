@@ -4,34 +4,43 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"kpm/core"
 )
 
-// maxPlaces bounds Environment.SecurePath. A decision keeps them in a place of
-// its own on the stack and makes no garbage.
-const maxPlaces = 8
+// maxDirectories bounds Environment.SecurePath, so that a decision keeps them without
+// making garbage.
+const maxDirectories = 8
 
 // asked is a question in the form in which rules compare.
 type asked struct {
+	q                Question
 	name, bare, user string
-	groups           []string
-	machine          string
-	hash             string
+	machine, hash    string
+	zone             *time.Location
+	moment           moment // see when
+	momentKnown      bool
 	arguments        []string // without argv[0]
 	ownName          bool     // argv[0] is the program's own file name
-	moment           moment
-	signers          []core.Signer
-	signersKnown     bool
+	own              any      // what the kind has made of Question.Own
 
 	path, base   string
 	baseStrength strength // of a match by file name alone
 	// others are what the caller may have meant, apart from path; they
 	// restrict and never grant. otherBases are the file names among them: of
 	// what was requested, and of argv[0].
-	others     [2 * maxPlaces]string
+	others     [2 * maxDirectories]string
 	otherCount int
 	otherBases [2]string
+}
+
+// when is the question's time on the machine's wall clock.
+func (a *asked) when() *moment {
+	if !a.momentKnown {
+		a.moment, a.momentKnown = momentOf(a.q.Time, a.zone), true
+	}
+	return &a.moment
 }
 
 // Decide answers a question. The order is: malformed or unknown questions are
@@ -40,30 +49,52 @@ type asked struct {
 // all controls is PENDING; else ALLOW (decision 30). The answer's slices are
 // not to be changed: answers share them.
 func (s *Set) Decide(q Question) core.Decision {
-	if q.EventType != TypePrivilegeElevation && q.EventType != TypeCommandLine {
+	kind := s.of(q.Kind)
+	if kind == nil {
 		return core.Decision{Outcome: core.Deny, Message: "This release decides about elevations only, so the question was refused."}
 	}
-	var a asked
-	if !s.ask(&q, &a) {
+	a := s.take(q)
+	defer s.putBack(a)
+	if !kind.answer.ask(s, a) {
 		return core.Decision{Outcome: core.Deny, Message: "The question does not say who asks, or for which absolute path, so it was refused."}
 	}
 	if q.Administrator && !s.env.EnforceForAdministrators {
 		return core.Decision{Outcome: core.Allow, Message: "Administrators are not subject to policy on this machine (policy.enforceForAdministrators)."}
 	}
 	var buffer [24]hit
-	return s.enforcing.decide(s.enforcing.find(&a, buffer[:0]))
+	return kind.enforcing.decide(kind.enforcing.find(a, buffer[:0]))
 }
 
 // Watching returns the monitoring policies that the question meets. They
 // change no outcome.
 func (s *Set) Watching(q Question) []core.PolicyRef {
-	var a asked
-	if len(s.monitoring.rules) == 0 || !s.ask(&q, &a) {
+	kind := s.of(q.Kind)
+	if kind == nil || len(kind.monitoring.rules) == 0 {
+		return nil
+	}
+	a := s.take(q)
+	defer s.putBack(a)
+	if !kind.answer.ask(s, a) {
 		return nil
 	}
 	var buffer [24]hit
-	found := s.monitoring.find(&a, buffer[:0])
-	return s.monitoring.refs(found, func(*rule, strength) bool { return true })
+	found := kind.monitoring.find(a, buffer[:0])
+	return kind.monitoring.refs(found, func(*rule, strength) bool { return true })
+}
+
+// take returns q as an asked that nobody else uses. It is used again after
+// putBack: a kind sees it through an interface, so each would otherwise be
+// garbage.
+func (s *Set) take(q Question) *asked {
+	a := s.spare.Get().(*asked)
+	a.q = q
+	return a
+}
+
+// putBack forgets the question, so that nothing of it is in the next one.
+func (s *Set) putBack(a *asked) {
+	*a = asked{}
+	s.spare.Put(a)
 }
 
 // decide combines what was met. Hits may come in any order and more than once.
@@ -91,8 +122,6 @@ func (x *index) decide(found hits) core.Decision {
 	}
 	return core.Decision{Outcome: core.Allow, Policies: x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })}
 }
-
-const notCovered = "No policy allows this command for you. If you need it, ask the person who manages this machine's policies to allow it."
 
 func (x *index) refusalOf(found hits) string {
 	for _, h := range found {
@@ -128,18 +157,19 @@ var controlLists = [...][]core.Control{
 	needApproval | needJustify | needMFA: {core.ControlApproval, core.ControlJustify, core.ControlMFA},
 }
 
-// ask prepares q. It reports false if q is not a question that can be decided.
-func (s *Set) ask(q *Question, a *asked) bool {
+// ask prepares what every kind of question has: who asks, where, when, and with
+// which program. It reports false if it is not a question that can be decided.
+func (s *Set) ask(a *asked) bool {
+	q := &a.q
 	resolved := s.env.slashes(q.Path)
-	if len(s.directories) > maxPlaces || q.User == "" || q.UserName == "" || !s.env.absolute(resolved) || strings.IndexByte(resolved, 0) >= 0 {
+	if len(s.directories) > maxDirectories || q.User == "" || q.UserName == "" || !s.env.absolute(resolved) || strings.IndexByte(resolved, 0) >= 0 {
 		return false
 	}
-	a.name, a.user, a.groups = s.env.fold(q.UserName), string(q.User), q.Groups
+	a.name, a.user = s.env.fold(q.UserName), string(q.User)
 	a.bare = bareUser(a.name)
 	a.machine = strings.ToLower(q.Machine)
 	a.hash = strings.ToLower(q.Hash)
-	a.signers, a.signersKnown = q.Signers, q.SignersKnown
-	a.moment = momentOf(q.Time, s.env.Zone)
+	a.zone = s.env.Zone
 	a.path = s.env.follow(resolved)
 	dir, base := splitPath(a.path)
 	a.base, a.baseStrength = base, restricts
@@ -157,23 +187,7 @@ func (s *Set) ask(q *Question, a *asked) bool {
 		a.otherBases[0] = requested
 		s.everywhere(requested, a)
 	}
-	if len(q.Arguments) > 0 {
-		a.arguments = q.Arguments[1:]
-		s.called(q.Arguments[0], requested, a)
-	}
 	return true
-}
-
-// called looks at argv[0], which is the caller's to choose and tells many a
-// program what it is to be: systemctl that is called reboot restarts the
-// machine.
-func (s *Set) called(name, requested string, a *asked) {
-	_, name = splitPath(s.env.slashes(name))
-	a.ownName = name == a.base || s.env.Windows // few programs look at it there
-	if !a.ownName && name != requested && name != "" {
-		a.otherBases[1] = name
-		s.everywhere(name, a)
-	}
 }
 
 // everywhere adds every place on the secure path that a bare name stands for:

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
@@ -73,7 +74,7 @@ func Variables(goos, root string) map[string]string {
 }
 
 // expand replaces {name} in pattern. It reports the first name that it does
-// not know, or "{" for a brace that nothing closes.
+// not know, or "{" for a brace that nothing closes or that holds nothing.
 func (e *Environment) expand(pattern string) (string, string) {
 	var b strings.Builder
 	for {
@@ -88,7 +89,7 @@ func (e *Environment) expand(pattern string) (string, string) {
 		}
 		value, known := e.Variables[e.fold(name)]
 		if !known {
-			return "", name
+			return "", cmp.Or(name, "{")
 		}
 		b.WriteString(value)
 		pattern = after

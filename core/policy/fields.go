@@ -4,87 +4,88 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"kpm/core/fault"
+	"kpm/core/strictjson"
 )
 
 // fields are the members of one object by known key.
 type fields struct {
-	known []member
+	known []strictjson.Member
 	// slips hold values whose key is one slip away from the known one.
-	slips []member
+	slips []strictjson.Member
 	path  string
 }
 
-func (f fields) get(key string) (node, bool) { return lookUp(f.known, key) }
+// get returns the value of a key; it is not Given if there is none.
+func (f fields) get(key string) strictjson.Value { return lookUp(f.known, key) }
 
 // near is get, following a slip.
-func (f fields) near(key string) (node, bool) {
-	if n, ok := f.get(key); ok {
-		return n, true
+func (f fields) near(key string) strictjson.Value {
+	if v := f.get(key); v.Given() {
+		return v
 	}
 	return lookUp(f.slips, key)
 }
 
-func lookUp(list []member, key string) (node, bool) {
+// filled is get, for those to whom null is as good as nothing.
+func (f fields) filled(key string) (strictjson.Value, bool) { return filled(f.get(key)) }
+
+func filled(v strictjson.Value) (strictjson.Value, bool) { return v, v.Given() && !v.IsNull() }
+
+func lookUp(list []strictjson.Member, key string) strictjson.Value {
 	for i := range list {
-		if list[i].key == key {
-			return list[i].value, true
+		if list[i].Key == key {
+			return list[i].Value
 		}
 	}
-	return node{}, false
+	return strictjson.Value{}
 }
 
-// at is n for a finding, if it was given.
-func (f fields) at(n node, given bool) *node {
-	if !given {
-		return nil
-	}
-	return &n
-}
-
-// object reads n as an object with the known keys.
-func (r *reader) object(n node, path string, known []string) fields {
-	list, ok := r.members(n, path)
+// object reads v as an object with the known keys.
+func (r *reader) object(v strictjson.Value, path string, known []string) fields {
+	list, ok := r.members(v, path)
 	if !ok {
 		return fields{path: path}
 	}
 	return r.collect(list, path, known, true)
 }
 
-func (r *reader) members(n node, path string) ([]member, bool) {
-	if !n.isObject() {
-		r.fault(&n, path, n.describe(), "an object", "")
+func (r *reader) members(v strictjson.Value, path string) ([]strictjson.Member, bool) {
+	if !v.IsObject() {
+		r.fault(v, path, describe(v), "an object", "")
 		return nil, false
 	}
-	list, ok := n.members(maxMembers)
+	list, ok := v.Members(maxMembers)
 	if !ok {
-		r.fault(&n, path, "more keys", fmt.Sprintf("at most %d", maxMembers), "")
+		r.fault(v, path, "more keys", fmt.Sprintf("at most %d", maxMembers), "")
 	}
 	return list, ok
 }
 
 // collect sorts members under their known keys. notes says whether unknown
 // keys are worth a note.
-func (r *reader) collect(list []member, path string, known []string, notes bool) fields {
-	f := fields{known: make([]member, 0, len(list)), path: path}
+func (r *reader) collect(list []strictjson.Member, path string, known []string, notes bool) fields {
+	f := fields{known: make([]strictjson.Member, 0, len(list)), path: path}
 	for _, m := range list {
-		if k := find(known, m.key, foldEqual); k != "" {
-			if _, twice := f.get(k); twice {
-				r.fault(&m.value, path+"."+k, "the key twice", "it once", "readers differ in which of the two they believe")
+		if k := find(known, m.Key, foldEqual); k != "" {
+			if f.get(k).Given() {
+				r.fault(m.Value, path+"."+k, "the key twice", "it once", "readers differ in which of the two they believe")
 			}
-			f.known = append(f.known, member{k, m.value})
+			f.known = append(f.known, strictjson.Member{Key: k, Value: m.Value})
 			continue
 		}
-		if k := find(known, m.key, oneSlip); k != "" {
-			r.doubt(&m.value, path+"."+m.key, "an unknown key", k, "mend the spelling, or rename the key")
-			f.slips = append(f.slips, member{k, m.value})
+		if k := find(known, m.Key, oneSlip); k != "" {
+			r.doubt(m.Value, fault.Key(path, m.Key), "an unknown key", k, "correct the spelling, or rename the key")
+			f.slips = append(f.slips, strictjson.Member{Key: k, Value: m.Value})
 			continue
 		}
-		if path == "$" && len(m.key) > 5 && strings.EqualFold(m.key[len(m.key)-5:], "Check") {
-			r.doubt(&m.value, path+"."+m.key, "an unknown filter", "a documented one", "")
+		if path == "$" && len(m.Key) > 5 && strings.EqualFold(m.Key[len(m.Key)-5:], "Check") {
+			r.doubt(m.Value, fault.Key(path, m.Key), "an unknown filter", "a documented one", "")
 			continue
 		}
 		if notes {
-			r.note(&m.value, path+"."+m.key, "an unknown key", "a documented one", "it is ignored")
+			r.note(m.Value, fault.Key(path, m.Key), "an unknown key", "a documented one", "it is ignored")
 		}
 	}
 	return f
@@ -101,54 +102,78 @@ func find(known []string, key string, equal func(a, b string) bool) string {
 
 // text reads a string; absent and null are "".
 func (r *reader) text(f fields, key string) string {
-	n, given := f.get(key)
-	if !given || n.isNull() {
+	v, given := f.filled(key)
+	if !given {
 		return ""
 	}
-	return r.string(n, f.path+"."+key)
+	return r.string(v, f.path+"."+key)
 }
 
-func (r *reader) string(n node, path string) string {
-	text, problem := n.plain()
+func (r *reader) string(v strictjson.Value, path string) string {
+	text, problem := plain(v)
 	if problem != "" {
-		r.fault(&n, path, problem, "a string of at most "+strconv.Itoa(maxText)+" bytes, without zero bytes", "")
+		r.fault(v, path, problem, "a string of at most "+strconv.Itoa(maxText)+" bytes, without zero bytes", "")
 	}
 	return text
 }
 
+// plain returns the value of a string, or what is wrong with it.
+func plain(v strictjson.Value) (text, problem string) {
+	if !v.IsString() {
+		return "", describe(v)
+	}
+	if size := len(v.Raw()) - len(`""`); size > maxText {
+		return "", fmt.Sprintf("a string of %d bytes", size)
+	}
+	if text = v.Text(); strings.IndexByte(text, 0) >= 0 {
+		return "", "a zero byte"
+	}
+	return text, ""
+}
+
+// describe names a value for a finding.
+func describe(v strictjson.Value) string {
+	switch {
+	case v.IsObject():
+		return "an object"
+	case v.IsArray():
+		return "an array"
+	case v.IsString():
+		return fault.Text(v.Text())
+	}
+	return fault.Raw(v.Text())
+}
+
 // items reads an array; null is an empty one.
-func (r *reader) items(n node, path string) []node {
-	if n.isNull() {
+func (r *reader) items(v strictjson.Value, path string) []strictjson.Value {
+	if v.IsNull() {
 		return nil
 	}
-	if !n.isArray() {
-		r.fault(&n, path, n.describe(), "an array", "put it in [ ]")
+	if !v.IsArray() {
+		r.fault(v, path, describe(v), "an array", "put it in [ ]")
 		return nil
 	}
-	list, ok := n.items(maxEntries)
+	list, ok := v.Items(maxEntries)
 	if !ok {
-		r.fault(&n, path, "more entries", fmt.Sprintf("at most %d", maxEntries), "")
+		r.fault(v, path, "more entries", fmt.Sprintf("at most %d", maxEntries), "")
 	}
 	return list
 }
 
 // texts reads an array of strings. Empty strings are refused: nobody means one.
-func (r *reader) texts(n node, path string) []string {
-	items := r.items(n, path)
+func (r *reader) texts(v strictjson.Value, path string) []string {
+	items := r.items(v, path)
 	list := make([]string, 0, len(items))
 	for i, item := range items {
-		text, problem := item.plain()
+		text, problem := plain(item)
 		switch text = strings.TrimSpace(text); {
 		case problem != "":
-			r.string(item, element(path, i)) // says it
+			r.string(item, fault.Item(path, i)) // says it
 		case text == "":
-			r.doubt(&item, element(path, i), "an empty string", "an entry", "remove it")
+			r.doubt(item, fault.Item(path, i), "an empty string", "an entry", "remove it")
 		default:
 			list = append(list, text)
 		}
 	}
 	return list
 }
-
-// element is the path of an array's entry.
-func element(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

@@ -2,8 +2,8 @@ package policy
 
 import (
 	"fmt"
-	"strings"
 
+	"kpm/core/fault"
 	"kpm/core/wire"
 )
 
@@ -27,44 +27,35 @@ func (s Severity) String() string { return severityNames[s] }
 // MarshalText makes findings readable in JSON.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Finding is something to say about a policy file. It is an error only if its
-// severity is Fault.
+// Finding is something to say about a policy file: a fault with what it costs.
+// It is an error only if its severity is Fault. Field is a JSON path from the
+// policy ("$.UserCheck[0]").
 type Finding struct {
 	Severity Severity `json:"severity"`
-	File     string   `json:"file"`
-	Line     int      `json:"line,omitempty"` // from 1; 0 if unknown
+	fault.Fault
 	// Policy is the policy's id; empty while that is unknown. Index is its
 	// place in the file, from 0; -1 in a file that holds no policies.
 	Policy string `json:"policy,omitempty"`
 	Index  int    `json:"index"`
-	// Path is where, as a JSON path from the policy ("$.UserCheck[0]").
-	Path     string `json:"path,omitempty"`
-	Found    string `json:"found"`
-	Expected string `json:"expected"`
-	Remedy   string `json:"remedy,omitempty"`
 }
 
 // Error returns the finding as one printable line.
 func (f Finding) Error() string {
-	var b strings.Builder
-	b.WriteString(f.File)
-	if f.Line > 0 {
-		fmt.Fprintf(&b, ":%d", f.Line)
-	}
+	text := f.Place()
 	switch {
 	case f.Policy != "":
-		fmt.Fprintf(&b, ": policy %q", f.Policy)
-	case f.Path != "" && f.Index >= 0:
-		fmt.Fprintf(&b, ": policy %d of the file", f.Index+1)
+		text += fmt.Sprintf(": policy %q", f.Policy)
+	case f.Field != "" && f.Index >= 0:
+		text += fmt.Sprintf(": policy %d of the file", f.Index+1)
 	}
-	if f.Path != "" {
-		fmt.Fprintf(&b, ", %s", f.Path)
+	if f.Field != "" {
+		text += ", " + f.Field
 	}
-	fmt.Fprintf(&b, ": found %s, expected %s", f.Found, f.Expected)
+	text += ": found " + f.Found + ", expected " + f.Expected
 	if f.Remedy != "" {
-		fmt.Fprintf(&b, "; %s", f.Remedy)
+		text += "; " + f.Remedy
 	}
-	return wire.Printable(b.String())
+	return wire.Printable(text)
 }
 
 // Faulty reports whether a finding forbids using what was read.
@@ -75,12 +66,4 @@ func Faulty(findings []Finding) bool {
 		}
 	}
 	return false
-}
-
-// quote shows foreign text in a finding, cut to a readable length.
-func quote(s string) string {
-	if len(s) > 80 {
-		s = s[:80] + "..."
-	}
-	return fmt.Sprintf("%q", wire.Printable(s))
 }

@@ -69,7 +69,7 @@ func FuzzParse(f *testing.F) {
 		if collections, findings := ParseCollections("c.json", data); !Faulty(findings) {
 			env.Collections = collections
 		}
-		policies, findings := Parse("f.json", data)
+		policies, findings := engine.Parse("f.json", data)
 		for _, f := range findings {
 			if f.Found == "" || f.Expected == "" || strings.ContainsAny(f.Error(), "\n\x1b") {
 				t.Errorf("finding %#v", f)
@@ -78,7 +78,7 @@ func FuzzParse(f *testing.F) {
 		if Faulty(findings) {
 			return
 		}
-		set, _ := Compile(policies, env)
+		set, _ := engine.Compile(policies, env)
 		got := set.Decide(ask("/usr/bin/id", "id", "id", "-u"))
 		lower := strings.ToLower(string(data))
 		for _, word := range []string{"allow", "mfa", "justify", "approval", `\u`} {

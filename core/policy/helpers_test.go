@@ -1,10 +1,16 @@
 package policy
 
 import (
+	"fmt"
+	"strings"
+	"testing"
 	"time"
 
 	"kpm/core"
 )
+
+// engine is the one that the agent has.
+var engine = New(Kinds())
 
 // linux is a merged-usr machine called "web1" in Berlin.
 func linux() Environment {
@@ -22,11 +28,11 @@ func linux() Environment {
 			return id, ok
 		},
 		Collections: map[string]Collection{
-			"uid-of-admins":   {KindUser, []string{"alice", "#1007"}},
-			"uid-of-wheel":    {KindGroup, []string{"wheel", "#4000"}},
-			"uid-of-web":      {KindMachine, []string{"web1", "WEB2"}},
-			"uid-of-editors":  {KindApplication, []string{"/usr/bin/vim.basic", "nano"}},
-			"uid-of-mistakes": {KindUser, []string{"%nosuchgroup"}},
+			"uid-of-admins":   {OfUsers, []string{"alice", "#1007"}},
+			"uid-of-wheel":    {OfGroups, []string{"wheel", "#4000"}},
+			"uid-of-web":      {OfMachines, []string{"web1", "WEB2"}},
+			"uid-of-editors":  {OfApplications, []string{"/usr/bin/vim.basic", "nano"}},
+			"uid-of-mistakes": {OfUsers, []string{"%nosuchgroup"}},
 		},
 	}
 }
@@ -37,7 +43,57 @@ var noon = time.Date(2026, 11, 18, 11, 0, 0, 0, time.UTC)
 // ask is alice on web1 asking at noon.
 func ask(path, requested string, argv ...string) Question {
 	return Question{
-		EventType: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice", Groups: []string{"1000", "10"},
+		Kind: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice", Groups: []string{"1000", "10"},
 		Machine: "web1", Path: path, Requested: requested, Arguments: argv, Time: noon,
 	}
+}
+
+// sketch is a policy in one line of a test: controls, then what differs from
+// "everyone, everywhere, everything".
+type sketch struct {
+	id       string
+	kind     string // CommandLine if set
+	status   string
+	controls string // separated by spaces
+	users    []string
+	machines []string
+	apps     []string
+	extra    string // more JSON members, with a leading comma
+}
+
+func (s sketch) json() string {
+	list := func(values []string, or ...string) string {
+		if values == nil {
+			values = or
+		}
+		quoted := make([]string, len(values))
+		for i, v := range values {
+			quoted[i] = fmt.Sprintf("%q", v)
+		}
+		return "[" + strings.Join(quoted, ",") + "]"
+	}
+	kind := s.kind
+	if kind == "" {
+		kind = TypePrivilegeElevation
+	}
+	return fmt.Sprintf(`{"PolicyId": %q, "PolicyName": "Name of %s", "PolicyType": %q, "Status": %q, "Actions": {"OnSuccess": {"Controls": %s}},
+		"UserCheck": %s, "MachineCheck": %s, "ApplicationCheck": %s%s}`,
+		s.id, s.id, kind, s.status, list(strings.Fields(s.controls)), list(s.users, "*"), list(s.machines, "*"), list(s.apps, "*"), s.extra)
+}
+
+func compileSketches(t *testing.T, env Environment, sketches ...sketch) *Set {
+	t.Helper()
+	var all []Policy
+	for i, s := range sketches {
+		if s.id == "" {
+			s.id = fmt.Sprintf("p%d", i)
+		}
+		policies, findings := engine.Parse("test.json", []byte(s.json()))
+		if Faulty(findings) {
+			t.Fatal(findings)
+		}
+		all = append(all, policies...)
+	}
+	set, _ := engine.Compile(all, env)
+	return set
 }

@@ -169,7 +169,7 @@ func (x *index) look(b *bucket, a *asked, found hits) hits {
 		found = x.try(b.byName[a.bare], a, found)
 	}
 	found = x.try(b.byID[a.user], a, found)
-	for _, group := range a.groups {
+	for _, group := range a.q.Groups {
 		found = x.try(b.byGroup[group], a, found)
 	}
 	return found

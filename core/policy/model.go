@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/strictjson"
 )
 
 // Limits of one policy file. They bound time and memory before anything in the
@@ -29,13 +30,6 @@ const (
 	Enforce          Status = "enforce"
 )
 
-// The policy types that a question about an elevation is answered from, both
-// together (decision 30).
-const (
-	TypePrivilegeElevation = "PrivilegeElevation"
-	TypeCommandLine        = "CommandLine"
-)
-
 // Policy is one policy as it was written, checked for shape. Compile gives it
 // meaning.
 type Policy struct {
@@ -52,14 +46,15 @@ type Policy struct {
 	Days uint8
 	// Certificates are the entries of CertificationCheck.
 	Certificates []string
-	// Commands is Extension.AllowCommands; nil means unset.
-	Commands []string
+	// Own is what the policy's kind has read for itself; nil means nothing.
+	Own any
 	// Doubtful is true when something in the file cannot be read with
 	// certainty: the policy grants nothing (decision 29).
 	Doubtful bool
 
-	File  string
-	Index int // place in the file, from 0
+	File   string
+	Index  int              // place in the file, from 0
+	source strictjson.Value // for findings; not Given in a policy that no file holds
 }
 
 // DateRange is a span of days or instants. Days are whole and the last one
@@ -83,9 +78,11 @@ type TimeRange struct{ From, To int }
 // Question is what a decision is asked about. Nothing in it is taken from the
 // user's environment.
 type Question struct {
-	EventType string
-	User      core.UserID
-	UserName  string
+	// Kind is one of the policy types that answer the question: EventType on
+	// the bus.
+	Kind     string
+	User     core.UserID
+	UserName string
 	// Groups are group ids, as the kernel counts them.
 	Groups        []string
 	Administrator bool
@@ -95,11 +92,14 @@ type Question struct {
 	Path, Requested string
 	Hash            string // SHA-256, lower-case hex
 	Arguments       []string
-	// Signers vouch for the program. SignersKnown is false if nobody has
-	// looked: then no filter of signers can be met.
+	// Signers are those of the program's trusted signatures. SignersKnown is
+	// false if the signatures were not read: then no filter of signers can be
+	// met.
 	Signers      []core.Signer
 	SignersKnown bool
 	Time         time.Time
+	// Own is what a kind asks about beyond this; nil for elevations.
+	Own any
 }
 
 // strength is how much of a policy a question meets.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"kpm/core"
 )
@@ -27,7 +28,7 @@ const fullModel = `{
 }`
 
 func TestParseFullModel(t *testing.T) {
-	got, findings := Parse("p1.json", []byte(fullModel))
+	got, findings := engine.Parse("p1.json", []byte(fullModel))
 	if len(findings) != 0 {
 		t.Errorf("findings: %v", findings)
 	}
@@ -42,28 +43,28 @@ func TestParseFullModel(t *testing.T) {
 		Times: []TimeRange{{9 * 3600, 18 * 3600}, {22*3600 + 30*60, 6*3600 + 15*60 + 30}},
 		Days:  1<<1 | 1<<5, Certificates: []string{}, File: "p1.json",
 	}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(DateRange{}, civilDay{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(DateRange{}, civilDay{}), cmpopts.IgnoreUnexported(Policy{})); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestParseMinimalLayout(t *testing.T) {
-	got, findings := Parse("m.json", []byte(`{"policyid": "m", "POLICYTYPE": "privilegeelevation", "Status": "enabled", "Controls": ["Allow"],
+	got, findings := engine.Parse("m.json", []byte(`{"policyid": "m", "POLICYTYPE": "privilegeelevation", "Status": "enabled", "Controls": ["Allow"],
 		"Rules": [{"Operator": "And", "Expressions": []}],
 		"Filters": {"UserCheck": {"Users": ["alice"]}, "MachineCheck": {"Machines": ["*"]}, "ApplicationCheck": {"Applications": ["/usr/bin/id"]}}}`))
 	want := []Policy{{ID: "m", Type: TypePrivilegeElevation, Status: Enforce, Controls: []core.Control{core.ControlAllow},
 		Users: []string{"alice"}, Machines: []string{"*"}, Applications: []string{"/usr/bin/id"}, File: "m.json"}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(DateRange{}, civilDay{})); diff != "" || len(findings) != 0 {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(DateRange{}, civilDay{}), cmpopts.IgnoreUnexported(Policy{})); diff != "" || len(findings) != 0 {
 		t.Error(diff, findings)
 	}
 }
 
 func TestParseArray(t *testing.T) {
-	got, findings := Parse("two.json", []byte("\xef\xbb\xbf[\n"+fullModel+",\n"+strings.Replace(fullModel, `"p1"`, `"p2"`, 1)+"]"))
+	got, findings := engine.Parse("two.json", []byte("\xef\xbb\xbf[\n"+fullModel+",\n"+strings.Replace(fullModel, `"p1"`, `"p2"`, 1)+"]"))
 	if len(got) != 2 || got[0].ID != "p1" || got[1].ID != "p2" || got[1].Index != 1 || len(findings) != 0 {
 		t.Errorf("got %v, %v", got, findings)
 	}
-	if got, findings := Parse("none.json", []byte("[]")); len(got) != 0 || len(findings) != 0 {
+	if got, findings := engine.Parse("none.json", []byte("[]")); len(got) != 0 || len(findings) != 0 {
 		t.Errorf("an empty array: got %v, %v", got, findings)
 	}
 }
@@ -73,12 +74,12 @@ func TestParseStatus(t *testing.T) {
 		"off": Off, "disabled": Off, "Disabled": Off, "monitor": Monitor, "monitor_and_notify": MonitorAndNotify,
 		"enforce": Enforce, "enabled": Enforce, "ENFORCE": Enforce, "": Enforce,
 	} {
-		got, findings := Parse("s.json", edit(t, `"Status": "enforce"`, fmt.Sprintf(`"Status": %q`, text)))
+		got, findings := engine.Parse("s.json", edit(t, `"Status": "enforce"`, fmt.Sprintf(`"Status": %q`, text)))
 		if got[0].Status != want || got[0].Doubtful || len(findings) != 0 {
 			t.Errorf("Status %q: got %v, %v", text, got[0].Status, findings)
 		}
 	}
-	if got, _ := Parse("s.json", edit(t, `"RiskLevel": 50`, `"disabled": true`)); got[0].Status != Off {
+	if got, _ := engine.Parse("s.json", edit(t, `"RiskLevel": 50`, `"disabled": true`)); got[0].Status != Off {
 		t.Errorf("disabled: got %v", got[0].Status)
 	}
 }
@@ -99,7 +100,7 @@ func TestFaults(t *testing.T) {
 		name, old, new string
 		want           string
 	}{
-		{"not JSON", `"Operator": "And",`, `"Operator": "And"`, "f.json: found no valid JSON (line 6: "},
+		{"not JSON", `"Operator": "And",`, `"Operator": "And"`, "f.json:6: found no valid JSON (invalid character "},
 		{"not an object", "", "", `f.json:1: policy 1 of the file, $: found 3, expected an object`},
 		{"no name", `"PolicyId": "p1", "PolicyName": "Restart nginx"`, `"PolicyId": ""`,
 			`f.json:1: policy 1 of the file, $.PolicyId: found none, expected a name that refusals and the journal can cite; add "PolicyId": "..."`},
@@ -126,16 +127,16 @@ func TestFaults(t *testing.T) {
 			if tc.old != "" {
 				data = edit(t, tc.old, tc.new)
 			}
-			_, findings := Parse("f.json", data)
+			_, findings := engine.Parse("f.json", data)
 			if !Faulty(findings) || !strings.Contains(findings[0].Error(), tc.want) {
 				t.Errorf("got %v\nwant %s", findings, tc.want)
 			}
 		})
 	}
-	if _, findings := Parse("f.json", make([]byte, MaxFile+1)); !Faulty(findings) {
+	if _, findings := engine.Parse("f.json", make([]byte, MaxFile+1)); !Faulty(findings) {
 		t.Error("a file past the limit is no fault")
 	}
-	if _, findings := Parse("f.json", []byte("["+strings.Repeat("{},", maxPolicies)+"{}]")); !Faulty(findings) {
+	if _, findings := engine.Parse("f.json", []byte("["+strings.Repeat("{},", maxPolicies)+"{}]")); !Faulty(findings) {
 		t.Error("policies past the limit are no fault")
 	}
 }
@@ -171,14 +172,14 @@ func TestDoubts(t *testing.T) {
 		{"day by name", `"DayCheck": [1, 5]`, `"DayCheck": ["Monday"]`, "$.DayCheck[0]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			policies, findings := Parse("d.json", edit(t, tc.old, tc.new))
+			policies, findings := engine.Parse("d.json", edit(t, tc.old, tc.new))
 			if Faulty(findings) || len(policies) != 1 || !policies[0].Doubtful {
 				t.Fatalf("got %+v, %v", policies, findings)
 			}
 			var paths []string
 			for _, f := range findings {
 				if f.Severity == Doubt {
-					paths = append(paths, f.Path)
+					paths = append(paths, f.Field)
 				}
 			}
 			if len(paths) != 1 || paths[0] != tc.path {
@@ -199,8 +200,8 @@ func TestNotes(t *testing.T) {
 		{"no applications", strings.Replace(fullModel, `"ApplicationCheck": ["*"]`, `"ApplicationCheck": null`, 1), "$.ApplicationCheck"},
 		{"no controls", strings.Replace(fullModel, `["MFA", "JUSTIFY"]`, `[]`, 1), "$.Actions.OnSuccess.Controls"},
 	} {
-		policies, findings := Parse("n.json", []byte(tc.data))
-		if len(findings) != 1 || findings[0].Severity != Note || findings[0].Path != tc.path || policies[0].Doubtful {
+		policies, findings := engine.Parse("n.json", []byte(tc.data))
+		if len(findings) != 1 || findings[0].Severity != Note || findings[0].Field != tc.path || policies[0].Doubtful {
 			t.Errorf("%s: got %v", tc.name, findings)
 		}
 	}
@@ -209,7 +210,7 @@ func TestNotes(t *testing.T) {
 func TestServerKeysAreKnown(t *testing.T) {
 	data := strings.Replace(fullModel, `"RiskLevel": 50`, `"RiskLevel": 50, "OnSuccess": {"Controls": ["ALLOW"]}, "numberRequiredApprovers": 1,
 		"isApprovalLimitOneTime": false, "oneTimeApprovalLimit": 0, "approvalLimitRange": {}, "approvers": {}, "disabled": false`, 1)
-	if policies, findings := Parse("s.json", []byte(data)); len(findings) != 0 || len(policies[0].Controls) != 2 {
+	if policies, findings := engine.Parse("s.json", []byte(data)); len(findings) != 0 || len(policies[0].Controls) != 2 {
 		t.Errorf("got %v, controls %v", findings, policies[0].Controls)
 	}
 }
@@ -238,8 +239,8 @@ func TestParseCollections(t *testing.T) {
 		"AAAAAAAAAAAAAAAAAAAAAQ": {"Type": "User", "Values": ["alice", "#1000"]},
 		"x": {"type": "application", "values": ["/usr/bin/id"]}}`))
 	want := map[string]Collection{
-		"AAAAAAAAAAAAAAAAAAAAAQ": {KindUser, []string{"alice", "#1000"}},
-		"x":                      {KindApplication, []string{"/usr/bin/id"}},
+		"AAAAAAAAAAAAAAAAAAAAAQ": {OfUsers, []string{"alice", "#1000"}},
+		"x":                      {OfApplications, []string{"/usr/bin/id"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(findings) != 0 {
 		t.Error(diff, findings)

@@ -42,10 +42,7 @@ func drawPolicy(t *rapid.T) Policy {
 		Doubtful: rapid.IntRange(0, 9).Draw(t, "doubtful") == 0,
 	}
 	if rapid.IntRange(0, 4).Draw(t, "scoped") == 0 {
-		p.Commands = rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "vi /etc/hosts", "/usr/bin/vi *", "vi $x"}), 0, 2).Draw(t, "commands")
-		if p.Commands == nil {
-			p.Commands = []string{}
-		}
+		p.Own = rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "vi /etc/hosts", "/usr/bin/vi *", "vi $x"}), 0, 2).Draw(t, "commands")
 	}
 	if rapid.IntRange(0, 4).Draw(t, "timed") == 0 {
 		p.Times = []TimeRange{{rapid.IntRange(0, 23).Draw(t, "from") * 3600, rapid.IntRange(0, 23).Draw(t, "to") * 3600}}
@@ -60,7 +57,7 @@ func drawPolicies(t *rapid.T, most int) []Policy {
 
 func drawQuestion(t *rapid.T) Question {
 	return Question{
-		EventType: TypePrivilegeElevation,
+		Kind:      TypePrivilegeElevation,
 		User:      core.UserID(rapid.SampledFrom([]string{"1000", "1001"}).Draw(t, "uid")),
 		UserName:  rapid.SampledFrom([]string{"alice", "bob", `CORP\alice`, "bob@corp"}).Draw(t, "user"),
 		Groups:    rapid.SliceOfN(rapid.SampledFrom([]string{"10", "34", "4000"}), 0, 2).Draw(t, "groups"),
@@ -97,24 +94,24 @@ func linear(x *index, a *asked) hits {
 func TestIndexFindsWhatLinearSearchFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		// Often more policies than divideAbove.
-		set, _ := Compile(drawPolicies(t, 60), linux())
+		set, _ := engine.Compile(drawPolicies(t, 60), linux())
 		q := drawQuestion(t)
-		var a asked
-		if !set.ask(&q, &a) {
+		kind, a := set.of(q.Kind), set.take(q)
+		if !kind.answer.ask(set, a) {
 			t.Fatal("the question was refused")
 		}
 		strongest := map[int32]strength{}
-		for _, h := range set.enforcing.find(&a, nil) {
+		for _, h := range kind.enforcing.find(a, nil) {
 			strongest[h.rule] = max(strongest[h.rule], h.by)
 		}
 		want := map[int32]strength{}
-		for _, h := range linear(&set.enforcing, &a) {
+		for _, h := range linear(&kind.enforcing, a) {
 			want[h.rule] = h.by
 		}
 		if diff := cmp.Diff(want, strongest); diff != "" {
 			t.Fatal(diff)
 		}
-		if diff := cmp.Diff(set.enforcing.decide(linear(&set.enforcing, &a)), set.Decide(q)); diff != "" {
+		if diff := cmp.Diff(kind.enforcing.decide(linear(&kind.enforcing, a)), set.Decide(q)); diff != "" {
 			t.Fatal(diff)
 		}
 	})
@@ -140,8 +137,8 @@ func atLeastAsRestrictive(a, b core.Decision) bool {
 func TestAnotherPolicyNeverLoosens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policies, q := drawPolicies(t, 6), drawQuestion(t)
-		before, _ := Compile(policies, linux())
-		after, _ := Compile(append(slices.Clone(policies), drawPolicy(t)), linux())
+		before, _ := engine.Compile(policies, linux())
+		after, _ := engine.Compile(append(slices.Clone(policies), drawPolicy(t)), linux())
 		was, is := before.Decide(q), after.Decide(q)
 		if was.Outcome == core.Deny && len(was.Policies) == 0 {
 			return // the first grant over the default is what policies are for
@@ -158,12 +155,12 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		for i := range policies {
 			policies[i].ID += fmt.Sprint(i) // equal ids are told apart by nothing
 		}
-		one, _ := Compile(policies, linux())
+		one, _ := engine.Compile(policies, linux())
 		shuffled := slices.Clone(policies)
 		rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed"))).Shuffle(len(shuffled), func(i, j int) {
 			shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
 		})
-		other, _ := Compile(shuffled, linux())
+		other, _ := engine.Compile(shuffled, linux())
 		if diff := cmp.Diff(one.Decide(q), other.Decide(q)); diff != "" {
 			t.Fatal(diff)
 		}
@@ -175,8 +172,8 @@ func TestOffAndMonitorNeverChangeAnOutcome(t *testing.T) {
 		policies, q := drawPolicies(t, 6), drawQuestion(t)
 		quiet := drawPolicy(t)
 		quiet.Status = rapid.SampledFrom([]Status{Off, Monitor, MonitorAndNotify}).Draw(t, "quiet")
-		without, _ := Compile(policies, linux())
-		with, _ := Compile(append(slices.Clone(policies), quiet), linux())
+		without, _ := engine.Compile(policies, linux())
+		with, _ := engine.Compile(append(slices.Clone(policies), quiet), linux())
 		if diff := cmp.Diff(without.Decide(q), with.Decide(q)); diff != "" {
 			t.Fatal(diff)
 		}
@@ -190,7 +187,7 @@ func TestOnlyASoundGrantGrants(t *testing.T) {
 		policies = slices.DeleteFunc(policies, func(p Policy) bool {
 			return !p.Doubtful && slices.ContainsFunc(p.Controls, func(c core.Control) bool { return slices.Contains(grants, c) })
 		})
-		set, _ := Compile(policies, linux())
+		set, _ := engine.Compile(policies, linux())
 		if got := set.Decide(q); got.Outcome != core.Deny {
 			t.Fatalf("got %+v", got)
 		}
@@ -212,11 +209,11 @@ func TestOneSlipInAnyKeyGrantsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		policies, findings := Parse("slip.json", data)
+		policies, findings := engine.Parse("slip.json", data)
 		if Faulty(findings) {
 			return core.Deny, findings
 		}
-		set, _ := Compile(policies, linux())
+		set, _ := engine.Compile(policies, linux())
 		return set.Decide(ask("/usr/bin/id", "id", "id")).Outcome, findings
 	}
 	if got, findings := decide(model); got != core.Allow {
@@ -259,12 +256,12 @@ func TestAMisspeltDenyDenies(t *testing.T) {
 		`{"PolicyId": "d", "PolicyType": "PrivilegeElevation", "Contorls": ["DENY"]}`,
 		`{"PolicyId": "d", "PolicyType": "PrivilegeElevation", "Controls": ["DENY", "??"], "Status": "??", "UserChek": ["bob"]}`,
 	} {
-		denies, findings := Parse("d.json", []byte(text))
+		denies, findings := engine.Parse("d.json", []byte(text))
 		if Faulty(findings) {
 			t.Fatal(findings)
 		}
-		allows, _ := Parse("a.json", []byte(sketch{id: "a", controls: "ALLOW"}.json()))
-		set, _ := Compile(append(denies, allows...), linux())
+		allows, _ := engine.Parse("a.json", []byte(sketch{id: "a", controls: "ALLOW"}.json()))
+		set, _ := engine.Compile(append(denies, allows...), linux())
 		if got := set.Decide(ask("/usr/bin/id", "id", "id")); got.Outcome != core.Deny || !cmp.Equal(ids(got.Policies), []string{"d"}) {
 			t.Errorf("%s\ngot %+v", text, got)
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/fault"
 )
 
 // signed is the compiled CertificationCheck.
@@ -23,7 +24,7 @@ type signerEntry struct {
 type signerKind uint8
 
 const (
-	bySigned    signerKind = iota // anyone who is trusted
+	bySigned    signerKind = iota // any trusted signer
 	bySHA1                        // the signer's certificate
 	bySHA256                      // the signer's certificate
 	bySPKI                        // the signer's public key
@@ -45,13 +46,13 @@ func (f *signed) match(a *asked) strength {
 	switch {
 	case len(f.entries) == 0 && !f.open:
 		return full
-	case f.open || !a.signersKnown:
+	case f.open || !a.q.SignersKnown:
 		return restricts
 	}
 	best := nothing
 	for i := range f.entries {
-		for j := range a.signers {
-			best = max(best, f.entries[i].match(&a.signers[j]))
+		for j := range a.q.Signers {
+			best = max(best, f.entries[i].match(&a.q.Signers[j]))
 		}
 	}
 	return best
@@ -98,7 +99,7 @@ func (c *compiler) compileSigned(p *Policy) (f signed) {
 		c.at("$.CertificationCheck", i)
 		e, ok := signerEntryOf(entry)
 		if !ok {
-			c.doubt(quote(entry), `"*", a thumbprint in hex, "spki:HEX", "ca:HEX", "key:HEX", "team:ID" or "subject:NAME"`,
+			c.doubt(fault.Text(entry), `"*", a thumbprint in hex, "spki:HEX", "ca:HEX", "key:HEX", "team:ID" or "subject:NAME"`,
 				"KeeperAdminCLI trust inspect FILE prints them")
 			f.open = true
 			continue

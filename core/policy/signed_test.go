@@ -67,12 +67,12 @@ func TestSignedFilter(t *testing.T) {
 }
 
 func TestFindingsAboutSigners(t *testing.T) {
-	policies, _ := Parse("p.json", []byte(strings.Replace(fullModel, `"CertificationCheck": []`, `"CertificationCheck": ["Contoso", "subject:Contoso"]`, 1)))
-	_, findings := Compile(policies, linux())
+	policies, _ := engine.Parse("p.json", []byte(strings.Replace(fullModel, `"CertificationCheck": []`, `"CertificationCheck": ["Contoso", "subject:Contoso"]`, 1)))
+	_, findings := engine.Compile(policies, linux())
 	var got []string
 	for _, f := range findings {
-		if strings.HasPrefix(f.Path, "$.CertificationCheck") {
-			got = append(got, f.Path)
+		if strings.HasPrefix(f.Field, "$.CertificationCheck") {
+			got = append(got, f.Field)
 		}
 	}
 	if strings.Join(got, " ") != "$.CertificationCheck[0] $.CertificationCheck[1]" {

@@ -3,6 +3,8 @@ package policy
 import (
 	"path"
 	"strings"
+
+	"kpm/core/fault"
 )
 
 // program is one compiled entry of ApplicationCheck.
@@ -68,9 +70,9 @@ func (p *program) is(s string) bool {
 // compileWhat reads entries: "*", a SHA-256 in hex, a path or file name with
 // variables and "*", or the UID of a collection of applications. open is true
 // if the policy restricts every program.
-func (c *compiler) compileWhat(p *Policy) (programs []program, open bool) {
+func (c *compiler) compileWhat(p *Policy, kind answerer) (programs []program, open bool) {
 	if len(p.Applications) == 0 {
-		if p.Type == TypeCommandLine { // the documented exception: all elevated commands
+		if kind.everyProgram(p) {
 			return []program{{kind: byAnything}}, false
 		}
 		return nil, true
@@ -79,10 +81,10 @@ func (c *compiler) compileWhat(p *Policy) (programs []program, open bool) {
 	for i, entry := range p.Applications {
 		c.at("$.ApplicationCheck", i)
 		values := []string{entry}
-		if named, isCollection := c.collection(entry, KindApplication, ""); isCollection {
+		if named, isCollection := c.collection(entry, OfApplications, ""); isCollection {
 			values = named.Values
 		} else if looksLikeUID(entry) {
-			c.doubt(quote(entry)+", which looks like a collection", "a collection of the collections file", "write a program that is really called so with its path")
+			c.doubt(fault.Text(entry)+", which looks like a collection", "a collection of the collections file", "write a program that is really called so with its path")
 			continue
 		}
 		for _, v := range values {
@@ -103,7 +105,7 @@ func (c *compiler) program(entry string) (program, bool) {
 	}
 	text, unknown := c.env.expand(entry)
 	if unknown != "" {
-		c.doubt(quote("{"+strings.TrimPrefix(unknown, "{")+"}"), "a variable that means the same for every user", "write the path itself")
+		c.doubt(fault.Text("{"+strings.TrimPrefix(unknown, "{")+"}"), "a variable that means the same for every user", "write the path itself")
 		return program{}, false
 	}
 	text = c.env.slashes(text)
@@ -130,7 +132,7 @@ func (c *compiler) program(entry string) (program, bool) {
 			return program{kind: byPattern, glob: g}, true
 		}
 	}
-	c.doubt(quote(entry), "an absolute path to a program, a file name, a SHA-256, or a pattern", `write a folder as "/folder/*"`)
+	c.doubt(fault.Text(entry), "an absolute path to a program, a file name, a SHA-256, or a pattern", `write a folder as "/folder/*"`)
 	return program{}, false
 }
 
@@ -147,59 +149,4 @@ func collapse(s string) string {
 
 func isSHA256(s string) bool {
 	return len(s) == 64 && strings.Trim(s, "0123456789abcdefABCDEF") == ""
-}
-
-// command is one compiled entry of AllowCommands, read as in sudoers: the
-// program, then its arguments word for word. Without arguments any are
-// allowed; "*" inside a word stays inside it; "*" as the last word is any
-// number of arguments.
-type command struct {
-	program program
-	words   []glob
-	rest    bool // further arguments are allowed
-}
-
-// Attack: the words are kept, and argv[0] makes the program another one, for
-// which they mean something else. So they count only for a program that is
-// called by its own name.
-func (c *command) match(a *asked) bool {
-	if c.program.match(a) != full || len(c.words) > 0 && !a.ownName {
-		return false
-	}
-	args := a.arguments
-	if len(args) < len(c.words) || len(args) > len(c.words) && !c.rest {
-		return false
-	}
-	for i := range c.words {
-		if !c.words[i].match(args[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *compiler) compileCommands(p *Policy) []command {
-	var list []command
-	for i, entry := range p.Commands {
-		c.at("$.Extension.AllowCommands", i)
-		words := strings.Fields(entry)
-		if strings.ContainsAny(entry, "\"'\\`$;|&<>()\n") && !c.env.Windows {
-			c.doubt(quote(entry), "words separated by spaces", `no shell reads this: use "*" within a word for an argument that holds spaces`)
-			continue
-		}
-		prog, ok := c.program(words[0])
-		if !ok {
-			continue
-		}
-		cmd := command{program: prog, rest: len(words) == 1}
-		for j, word := range words[1:] {
-			if word == "*" && j == len(words)-2 {
-				cmd.rest = true
-				break
-			}
-			cmd.words = append(cmd.words, parseGlob(word))
-		}
-		list = append(list, cmd)
-	}
-	return list
 }

@@ -27,6 +27,10 @@ func momentOf(t time.Time, zone *time.Location) moment {
 	return moment{ms: t.UnixMilli(), second: hour*3600 + minute*60 + second, day: 1 << local.Weekday()}
 }
 
+// always reports whether there is no filter, as in most policies: the moment is
+// then not even worked out.
+func (w *when) always() bool { return w.days == 0 && len(w.dates) == 0 && len(w.times) == 0 }
+
 func (w *when) match(m *moment) bool {
 	return (w.days == 0 || w.days&m.day != 0) && w.onDate(m.ms) && w.atTime(m.second)
 }

@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"strings"
+
+	"kpm/core/fault"
 )
 
 // who is the compiled UserCheck.
@@ -23,7 +25,7 @@ func (w *who) match(a *asked) strength {
 	case w.any || has(w.names, a.name) || has(w.ids, a.user):
 		return full
 	}
-	for _, g := range a.groups {
+	for _, g := range a.q.Groups {
 		if has(w.groups, g) {
 			return full
 		}
@@ -65,13 +67,13 @@ func (c *compiler) compileWho(p *Policy) who {
 			w.any = true
 			continue
 		}
-		values, isCollection := c.collection(entry, KindUser, KindGroup)
+		values, isCollection := c.collection(entry, OfUsers, OfGroups)
 		if !isCollection {
 			c.addUser(&w, entry)
 			continue
 		}
 		for _, v := range values.Values {
-			if values.Kind == KindGroup {
+			if values.Type == OfGroups {
 				v = "%" + v
 			}
 			c.addUser(&w, v)
@@ -100,64 +102,17 @@ func (c *compiler) addUser(w *who, entry string) {
 			gid, found = c.env.Group(group)
 		}
 		if !found {
-			c.doubt(quote(entry), "a group of this machine", "groups are looked up when policies are loaded")
+			c.doubt(fault.Text(entry), "a group of this machine", "groups are looked up when policies are loaded")
 			return
 		}
 		w.groups = append(w.groups, gid)
 	case isID && id != "":
 		w.ids = append(w.ids, id)
 	case looksLikeUID(entry):
-		c.doubt(quote(entry)+", which looks like a collection", "a collection of the collections file", `write a user who is really called so as "#uid"`)
+		c.doubt(fault.Text(entry)+", which looks like a collection", "a collection of the collections file", `write a user who is really called so as "#uid"`)
 	case isID || strings.ContainsAny(entry, "*?"):
-		c.doubt(quote(entry), `a name, "#id", "%group", a collection, or "*" alone`, "")
+		c.doubt(fault.Text(entry), `a name, "#id", "%group", a collection, or "*" alone`, "")
 	default:
 		w.names = append(w.names, c.env.fold(entry))
 	}
-}
-
-// where is the compiled MachineCheck. An empty one holds wherever the file is.
-type where struct {
-	any, open bool
-	names     []string // lower case, sorted
-}
-
-func (w *where) match(a *asked) strength {
-	switch {
-	case w.open:
-		return restricts
-	case w.any || has(w.names, a.machine):
-		return full
-	}
-	return nothing
-}
-
-// allAgents is the collection that means every machine: 16 zero bytes.
-const allAgents = "AAAAAAAAAAAAAAAAAAAAAA"
-
-func (c *compiler) compileWhere(p *Policy) where {
-	w := where{any: len(p.Machines) == 0}
-	before := c.doubts
-	for i, entry := range p.Machines {
-		c.at("$.MachineCheck", i)
-		values := Collection{Values: []string{entry}}
-		if entry == "*" || strings.TrimSuffix(entry, "==") == allAgents {
-			w.any = true
-			continue
-		}
-		if named, isCollection := c.collection(entry, KindMachine, ""); isCollection {
-			values = named
-		}
-		for _, v := range values.Values {
-			if looksLikeUID(v) || strings.ContainsAny(v, "*?{}") {
-				c.doubt(quote(v), `a machine name, a collection, or "*" alone`, "")
-				continue
-			}
-			w.names = append(w.names, strings.ToLower(v))
-		}
-	}
-	if c.doubts > before {
-		return where{open: true}
-	}
-	slices.Sort(w.names)
-	return w
 }

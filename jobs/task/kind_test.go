@@ -46,7 +46,7 @@ func TestAFieldOfTheWrongTypeIsAFaultOfItsOwnKind(t *testing.T) {
 		{"Service", `{"command": "echo", "parameters": [1]}`, "tasks[3].parameters is not an object, expected an object"},
 		{"Service", `{"command": "mytool", "url": 5, "parameters": [1], "successCodes": "all"}`, ""},
 		{"Http", `{"url": "https://host/", "successCodes": "all"}`, "tasks[3].successCodes is text, expected a list"},
-		{"Http", `{"url": "https://host/", "headers": {"A": 1}}`, "tasks[3].headers is the number"},
+		{"Http", `{"url": "https://host/", "headers": {"A": 1}}`, "tasks[3].headers.A is the number"},
 		{"Http", `{"url": "https://host/", "command": 5, "arguments": "it's"}`, ""},
 		{"Service", `null`, "tasks[3]"},
 	} {

@@ -35,7 +35,7 @@ type engine struct {
 // everything is denied.
 func (e *engine) load(enforceForAdministrators bool) bool {
 	r := read(e.cfg.Root, e.cfg.Owned)
-	set, findings := policy.Compile(r.policies, machine(e.cfg.Root, r.collections, enforceForAdministrators))
+	set, findings := r.engine.Compile(r.policies, machine(e.cfg.Root, r.collections, enforceForAdministrators))
 	findings = append(r.findings, findings...)
 	e.report(findings)
 	// What reading left behind is many times what stays.
@@ -102,7 +102,7 @@ const noUser core.UserID = "4294967295"
 
 func question(q wire.PolicyRequest, now time.Time) policy.Question {
 	return policy.Question{
-		EventType: q.EventType, User: q.UserID, UserName: q.UserName, Groups: q.Groups, Administrator: q.Administrator,
+		Kind: q.EventType, User: q.UserID, UserName: q.UserName, Groups: q.Groups, Administrator: q.Administrator,
 		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: q.Arguments,
 		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: now,
 	}

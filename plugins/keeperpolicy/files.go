@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"kpm/core/fault"
 	"kpm/core/policy"
 )
 
@@ -25,6 +26,7 @@ const collectionsFile = "collections.json"
 type reading struct {
 	root        string
 	owned       func(fs.FileInfo) error
+	engine      *policy.Engine
 	policies    []policy.Policy
 	collections map[string]policy.Collection
 	findings    []policy.Finding
@@ -35,11 +37,15 @@ type reading struct {
 // read reads Policies/*.json and Policies/synced/*.json below root. A folder
 // that is missing holds nothing.
 func read(root string, owned func(fs.FileInfo) error) *reading {
-	r := &reading{root: root, owned: owned, collections: map[string]policy.Collection{}}
+	r := newReading(root, owned)
 	for _, dir := range folders(root) {
 		r.folder(dir)
 	}
 	return r
+}
+
+func newReading(root string, owned func(fs.FileInfo) error) *reading {
+	return &reading{root: root, owned: owned, engine: policy.New(policy.Kinds()), collections: map[string]policy.Collection{}}
 }
 
 func folders(root string) []string {
@@ -49,7 +55,8 @@ func folders(root string) []string {
 // refuse records why a file or folder cannot be used.
 func (r *reading) refuse(path, found, expected, remedy string) {
 	r.findings = append(r.findings, policy.Finding{
-		Severity: policy.Fault, File: r.name(path), Index: -1, Found: found, Expected: expected, Remedy: remedy,
+		Severity: policy.Fault, Index: -1,
+		Fault: fault.Fault{File: r.name(path), Found: found, Expected: expected, Remedy: remedy},
 	})
 }
 
@@ -98,7 +105,7 @@ func (r *reading) folder(dir string) {
 		case name == collectionsFile:
 			r.addCollections(path, data)
 		default:
-			policies, findings := policy.Parse(r.name(path), data)
+			policies, findings := r.engine.Parse(r.name(path), data)
 			r.policies = append(r.policies, policies...)
 			r.findings = append(r.findings, findings...)
 		}

@@ -21,7 +21,7 @@ func TestFaultyFilesLeaveTheLastGoodSet(t *testing.T) {
 		spoil func(t *testing.T, root string)
 		says  string
 	}{
-		{"no JSON", func(t *testing.T, root string) { write(t, root, "b.json", "{") }, "Policies/b.json: found no valid JSON"},
+		{"no JSON", func(t *testing.T, root string) { write(t, root, "b.json", "{") }, "Policies/b.json:1: found no valid JSON"},
 		{"unknown type", func(t *testing.T, root string) {
 			write(t, root, "b.json", strings.Replace(good, "PrivilegeElevation", "Elevation", 1))
 		}, `Policies/b.json:1: policy \"a\", $.PolicyType: found \"Elevation\"`},

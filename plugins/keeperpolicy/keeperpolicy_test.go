@@ -333,7 +333,7 @@ func TestLint(t *testing.T) {
 	}{
 		{[]string{good}, 0, nil},
 		{[]string{good, doubtful}, 1, []string{`grants nothing: ` + doubtful + `:2: policy "b", $.Actions.OnSuccess.Controls[0]: found "FINGERPRINT", expected`}},
-		{[]string{"--collections", collections, doubtful}, 1, []string{`grants nothing: `, `grants nothing: ` + doubtful + `: policy "b", $.ApplicationCheck[0]: found "{nosuch}", expected`}},
+		{[]string{"--collections", collections, doubtful}, 1, []string{`grants nothing: `, `grants nothing: ` + doubtful + `:2: policy "b", $.ApplicationCheck[0]: found "{nosuch}", expected`}},
 		{[]string{faulty, good}, 1, []string{`fault: ` + faulty + `: policy "c", $.PolicyType: found none`}},
 		{[]string{filepath.Join(dir, "missing.json")}, 1, []string{`fault: `}},
 		{[]string{"--collections", good, good}, 1, []string{`fault: ` + good, `fault: ` + good, `fault: ` + good}},
@@ -344,9 +344,11 @@ func TestLint(t *testing.T) {
 		if code := Lint(tc.args, &out, &errs); code != tc.code {
 			t.Errorf("%v: exit code %d, want %d\n%s%s", tc.args, code, tc.code, &out, &errs)
 		}
-		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-		if out.Len() == 0 {
-			lines = nil
+		var lines []string // without what the findings show of the file
+		for line := range strings.Lines(out.String()) {
+			if !strings.HasPrefix(line, " ") {
+				lines = append(lines, line)
+			}
 		}
 		for i, want := range tc.says {
 			if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
@@ -359,6 +361,16 @@ func TestLint(t *testing.T) {
 		if tc.code == 2 && !strings.Contains(errs.String(), "usage: KeeperPolicy lint") {
 			t.Errorf("%v: no usage: %s", tc.args, &errs)
 		}
+	}
+	// Each finding shows its line, with a caret under the place.
+	var out bytes.Buffer
+	Lint([]string{file("shown.json", "\ufeff{\n  \"PolicyId\": \"s\",\n  \"PolicyType\": \"Elevation\"\n}")}, &out, &out)
+	want := filepath.Join(dir, "shown.json") + `:3: policy "s", $.PolicyType: found "Elevation", expected a documented policy type; PrivilegeElevation and CommandLine govern elevations
+    3 |   "PolicyType": "Elevation"
+      |                 ^
+`
+	if got := out.String(); got != "fault: "+want {
+		t.Errorf("got\n%s", got)
 	}
 	for _, path := range []string{good, faulty} {
 		var out bytes.Buffer
@@ -388,7 +400,7 @@ func TestExamplesInTheManual(t *testing.T) {
 	if len(blocks) != 2 {
 		t.Fatalf("%d examples, want a policy and a collections file", len(blocks))
 	}
-	if policies, findings := policy.Parse("policies.md", []byte(blocks[0])); len(policies) != 1 || len(findings) != 0 {
+	if policies, findings := policy.New(policy.Kinds()).Parse("policies.md", []byte(blocks[0])); len(policies) != 1 || len(findings) != 0 {
 		t.Errorf("the policy: %v", findings)
 	}
 	if collections, findings := policy.ParseCollections("policies.md", []byte(blocks[1])); len(collections) != 1 || len(findings) != 0 {

@@ -1,6 +1,7 @@
 package keeperpolicy
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"slices"
 
+	"kpm/core/fault"
 	"kpm/core/policy"
 )
 
@@ -51,22 +53,25 @@ func Lint(args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return lintUsage
 	}
-	r := &reading{collections: map[string]policy.Collection{}}
+	r := newReading("", nil)
+	sources := map[string][]byte{}
 	if *collections != "" {
 		if data, ok := r.forLint(*collections); ok {
+			sources[*collections] = data
 			r.addCollections(*collections, data)
 		}
 	}
 	for _, path := range flags.Args() {
 		if data, ok := r.forLint(path); ok {
-			policies, findings := policy.Parse(path, data)
+			sources[path] = data
+			policies, findings := r.engine.Parse(path, data)
 			r.policies = append(r.policies, policies...)
 			r.findings = append(r.findings, findings...)
 		}
 	}
-	_, findings := policy.Compile(r.policies, machine(*root, r.collections, false))
+	_, findings := r.engine.Compile(r.policies, machine(*root, r.collections, false))
 	findings = append(r.findings, findings...)
-	if err := printFindings(stdout, findings, *asJSON); err != nil {
+	if err := printFindings(stdout, findings, sources, *asJSON); err != nil {
 		fmt.Fprintln(stderr, "KeeperPolicy lint:", err)
 		return lintFault
 	}
@@ -82,13 +87,16 @@ func (r *reading) forLint(path string) ([]byte, bool) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		r.findings = append(r.findings, policy.Finding{
-			Severity: policy.Fault, File: path, Index: -1, Found: err.Error(), Expected: "a file that can be read",
+			Severity: policy.Fault, Index: -1,
+			Fault: fault.Fault{File: path, Found: err.Error(), Expected: "a file that can be read"},
 		})
 	}
-	return data, err == nil
+	return bytes.TrimPrefix(data, []byte("\ufeff")), err == nil
 }
 
-func printFindings(w io.Writer, findings []policy.Finding, asJSON bool) error {
+// printFindings prints each with the line that it is about, for people, or all
+// as a JSON array.
+func printFindings(w io.Writer, findings []policy.Finding, sources map[string][]byte, asJSON bool) error {
 	if asJSON {
 		if findings == nil {
 			findings = []policy.Finding{}
@@ -98,7 +106,7 @@ func printFindings(w io.Writer, findings []policy.Finding, asJSON bool) error {
 		return encoder.Encode(findings)
 	}
 	for _, f := range findings {
-		if _, err := fmt.Fprintf(w, "%s: %s\n", f.Severity, f.Error()); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s\n%s", f.Severity, f.Error(), f.Excerpt(sources[f.File])); err != nil {
 			return err
 		}
 	}

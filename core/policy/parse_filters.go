@@ -5,20 +5,23 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kpm/core/fault"
+	"kpm/core/strictjson"
 )
 
 // filters reads the filter arrays of either layout.
-func (r *reader) filters(p *Policy, f fields) {
+func (r *reader) filters(p *Policy, f fields, kind answerer) {
 	var nested fields
-	if n, given := f.get("Filters"); given && !n.isNull() {
-		nested = r.object(n, "$.Filters", filterKeys)
+	if v, given := f.filled("Filters"); given {
+		nested = r.object(v, "$.Filters", filterKeys)
 	}
 	p.Users = r.filter(f, nested, "UserCheck", "Users")
 	p.Machines = r.filter(f, nested, "MachineCheck", "Machines")
 	p.Applications = r.filter(f, nested, "ApplicationCheck", "Applications")
-	r.emptiness(p)
-	if n, given := f.get("CertificationCheck"); given {
-		p.Certificates = r.texts(n, "$.CertificationCheck")
+	r.emptiness(p, kind)
+	if v := f.get("CertificationCheck"); v.Given() {
+		p.Certificates = r.texts(v, "$.CertificationCheck")
 	}
 	r.dates(p, f)
 	r.times(p, f)
@@ -28,53 +31,50 @@ func (r *reader) filters(p *Policy, f fields) {
 // filter reads key at the top level, or Filters.{key}.{inner}.
 func (r *reader) filter(f, nested fields, key, inner string) []string {
 	var list []string
-	n, top := f.get(key)
-	if top {
-		list = r.texts(n, "$."+key)
+	if v := f.get(key); v.Given() {
+		list = r.texts(v, "$."+key)
 	}
-	below, minimal := nested.get(key)
-	if !minimal || below.isNull() {
+	below, minimal := nested.filled(key)
+	if !minimal {
 		return list
 	}
 	path := "$.Filters." + key
-	if top && len(list) > 0 {
-		r.doubt(&below, path, "the filter in two layouts", "one of them", "keep $."+key)
+	if len(list) > 0 {
+		r.doubt(below, path, "the filter in two layouts", "one of them", "keep $."+key)
 	}
-	if entries, given := r.object(below, path, []string{inner}).get(inner); given {
+	if entries := r.object(below, path, []string{inner}).get(inner); entries.Given() {
 		list = append(list, r.texts(entries, path+"."+inner)...)
 	}
 	return list
 }
 
 // emptiness says what an empty filter means (decision 29).
-func (r *reader) emptiness(p *Policy) {
+func (r *reader) emptiness(p *Policy, kind answerer) {
 	if len(p.Users) == 0 {
-		r.note(nil, "$.UserCheck", "no users", `users, or "*"`, "as it stands the policy restricts everyone and grants nothing")
+		r.note(nowhere, "$.UserCheck", "no users", `users, or "*"`, "as it stands the policy restricts everyone and grants nothing")
 	}
-	if len(p.Applications) == 0 && p.Type != TypeCommandLine {
-		r.note(nil, "$.ApplicationCheck", "no applications", `applications, or "*"`, "as it stands the policy restricts every program and grants nothing")
+	if len(p.Applications) == 0 && !kind.everyProgram(p) {
+		r.note(nowhere, "$.ApplicationCheck", "no applications", `applications, or "*"`, "as it stands the policy restricts every program and grants nothing")
 	}
 	if len(p.Machines) == 0 {
-		r.note(nil, "$.MachineCheck", "no machines", `machines, or "*"`, "as it stands the policy holds on every machine that has the file")
+		r.note(nowhere, "$.MachineCheck", "no machines", `machines, or "*"`, "as it stands the policy holds on every machine that has the file")
 	}
 }
 
 // dates reads days ("2025-01-31") or milliseconds since 1970, always both ends.
 func (r *reader) dates(p *Policy, f fields) {
-	n, given := f.get("DateCheck")
-	if !given {
+	list := f.get("DateCheck")
+	if !list.Given() {
 		return
 	}
 	unread := false
-	for i, item := range r.items(n, "$.DateCheck") {
-		path := element("$.DateCheck", i)
+	for i, item := range r.items(list, "$.DateCheck") {
+		path := fault.Item("$.DateCheck", i)
 		d := r.object(item, path, []string{"StartDate", "EndDate"})
-		from, _ := d.get("StartDate")
-		to, _ := d.get("EndDate")
-		if span, ok := dateRange(from, to); ok {
+		if span, ok := dateRange(d.get("StartDate"), d.get("EndDate")); ok {
 			p.Dates = append(p.Dates, span)
 		} else {
-			r.doubt(&item, path, "a span that cannot be read",
+			r.doubt(item, path, "a span that cannot be read",
 				`StartDate and EndDate, both "YYYY-MM-DD" or both milliseconds since 1970, in that order`, "")
 			unread = true
 		}
@@ -84,22 +84,22 @@ func (r *reader) dates(p *Policy, f fields) {
 	}
 }
 
-func dateRange(from, to node) (DateRange, bool) {
+func dateRange(from, to strictjson.Value) (DateRange, bool) {
 	var d DateRange
-	if from.data == nil || to.data == nil {
+	if !from.Given() || !to.Given() {
 		return d, false
 	}
-	if from.isNumber() && to.isNumber() {
-		first, err1 := strconv.ParseInt(from.text(), 10, 64)
-		last, err2 := strconv.ParseInt(to.text(), 10, 64)
+	if from.IsNumber() && to.IsNumber() {
+		first, err1 := strconv.ParseInt(from.Text(), 10, 64)
+		last, err2 := strconv.ParseInt(to.Text(), 10, 64)
 		return DateRange{FromMS: first, ToMS: last, Instants: true},
 			err1 == nil && err2 == nil && first <= last && last < math.MaxInt64/2
 	}
-	if !from.isString() || !to.isString() {
+	if !from.IsString() || !to.IsString() {
 		return d, false
 	}
-	first, err1 := time.Parse(time.DateOnly, from.text())
-	last, err2 := time.Parse(time.DateOnly, to.text())
+	first, err1 := time.Parse(time.DateOnly, from.Text())
+	last, err2 := time.Parse(time.DateOnly, to.Text())
 	if err1 != nil || err2 != nil || last.Before(first) {
 		return d, false
 	}
@@ -111,20 +111,18 @@ func dateRange(from, to node) (DateRange, bool) {
 // times reads whole hours (0 to 23) or HH:MM[:SS]. The end is not included;
 // 0 as an end is midnight.
 func (r *reader) times(p *Policy, f fields) {
-	n, given := f.get("TimeCheck")
-	if !given {
+	list := f.get("TimeCheck")
+	if !list.Given() {
 		return
 	}
 	unread := false
-	for i, item := range r.items(n, "$.TimeCheck") {
-		path := element("$.TimeCheck", i)
+	for i, item := range r.items(list, "$.TimeCheck") {
+		path := fault.Item("$.TimeCheck", i)
 		t := r.object(item, path, []string{"StartTime", "EndTime"})
-		start, _ := t.get("StartTime")
-		end, _ := t.get("EndTime")
-		from, ok1 := clock(start)
-		to, ok2 := clock(end)
+		from, ok1 := clock(t.get("StartTime"))
+		to, ok2 := clock(t.get("EndTime"))
 		if !ok1 || !ok2 || from == to {
-			r.doubt(&item, path, "a span that cannot be read",
+			r.doubt(item, path, "a span that cannot be read",
 				`StartTime and EndTime, two different times such as "9" and "17:30"`, "leave TimeCheck empty to mean all day")
 			unread = true
 			continue
@@ -137,11 +135,11 @@ func (r *reader) times(p *Policy, f fields) {
 }
 
 // clock returns seconds after midnight.
-func clock(n node) (int, bool) {
-	if n.data == nil || !n.isString() && !n.isNumber() {
+func clock(v strictjson.Value) (int, bool) {
+	if !v.Given() || !v.IsString() && !v.IsNumber() {
 		return 0, false
 	}
-	parts := strings.Split(n.text(), ":")
+	parts := strings.Split(v.Text(), ":")
 	if len(parts) > 3 {
 		return 0, false
 	}
@@ -164,15 +162,15 @@ func clock(n node) (int, bool) {
 
 // days reads numbers, Sunday being 0.
 func (r *reader) days(p *Policy, f fields) {
-	n, given := f.get("DayCheck")
-	if !given {
+	list := f.get("DayCheck")
+	if !list.Given() {
 		return
 	}
 	unread := false
-	for i, item := range r.items(n, "$.DayCheck") {
-		day, err := strconv.Atoi(item.text())
-		if !item.isNumber() || err != nil || day < 0 || day > 6 {
-			r.doubt(&item, element("$.DayCheck", i), item.describe(), "a number from 0 (Sunday) to 6 (Saturday)", "")
+	for i, item := range r.items(list, "$.DayCheck") {
+		day, err := strconv.Atoi(item.Text())
+		if !item.IsNumber() || err != nil || day < 0 || day > 6 {
+			r.doubt(item, fault.Item("$.DayCheck", i), describe(item), "a number from 0 (Sunday) to 6 (Saturday)", "")
 			unread = true
 			continue
 		}

@@ -1,0 +1,68 @@
+package policy
+
+import "slices"
+
+// Kind is a row of the table of kinds: one kind of question, and the types of
+// policy that answer it together.
+type Kind struct {
+	// types are values of PolicyType, in their canonical spelling.
+	types []string
+	// answer is nil for types that are documented and answer nothing in this
+	// release: their policies are noted and grant nothing.
+	answer answerer
+}
+
+// answerer is what a kind adds to what all kinds share: status, controls, rules,
+// and the filters of users, machines, programs, signers, dates, times and days.
+type answerer interface {
+	// extension lists the keys of Extension that read understands.
+	extension() []string
+	// read sets p.Own from Extension. What it cannot read with certainty is a
+	// doubt.
+	read(r *reader, p *Policy, extension fields)
+	// everyProgram reports whether an empty ApplicationCheck of p means every
+	// program. Otherwise it restricts and grants nothing.
+	everyProgram(p *Policy) bool
+	// compile gives p.Own its meaning; nil if it narrows nothing.
+	compile(c *compiler, p *Policy) filter
+	// ask prepares a.q for comparing. It reports false if that is not a
+	// question that can be decided.
+	ask(s *Set, a *asked) bool
+}
+
+// filter is what a policy's own fields make of a question.
+type filter interface {
+	match(a *asked) strength
+}
+
+// Kinds is the table: one row for each kind of question. A new kind is a file
+// like elevation.go and a row here.
+func Kinds() []Kind {
+	return []Kind{
+		{types: []string{TypePrivilegeElevation, TypeCommandLine}, answer: elevation{}},
+		{types: []string{"LeastPrivilege"}},
+		{types: []string{"FileAccess"}},
+		{types: []string{"HttpAccess"}},
+		{types: []string{"SettingsUpdate", "UpdateSettings"}},
+		{types: []string{"JobUpdate"}},
+		{types: []string{"Custom"}},
+	}
+}
+
+// answeredTypes are the policy types that answer a question in this release.
+func answeredTypes(kinds []Kind) []string {
+	var list []string
+	for _, kind := range kinds {
+		if kind.answer != nil {
+			list = append(list, kind.types...)
+		}
+	}
+	return list
+}
+
+// Engine reads and compiles policies of the kinds in its table. It holds nothing
+// else and may be used by many goroutines at once.
+type Engine struct{ kinds []Kind }
+
+// New returns an engine for kinds, of which no two may share a policy type.
+func New(kinds []Kind) *Engine { return &Engine{slices.Clone(kinds)} }
