@@ -51,8 +51,12 @@ lint: ## run golangci-lint with the import rules
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 
 .PHONY: bench
-bench: test-packages stage ## measure ours against sudo, pkexec and mosquitto in one machine, as ratios
-	@go run ./vmtests/bench --agent $(AGENT)
+bench: test-packages stage ## measure beside sudo, pkexec, mosquitto; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300
+	@go run ./vmtests/bench --agent $(AGENT) --base "$(BASE)" --rows '$(or $(ROWS),.)' --samples $(or $(SAMPLES),300)
+
+.PHONY: fails-on
+fails-on: test-packages ## succeed if tests fail on the agent of BASE=REVISION; PKG=./vmtests/e2e RUN=REGEXP
+	@go run ./vmtests/failson --base "$(BASE)" --package $(or $(PKG),./vmtests/e2e) --run '$(or $(RUN),.)'
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s) each

@@ -42,6 +42,10 @@ func reachable(t *testing.T) string {
 // newAgent is a running agent of its own with one policy and changes to files.
 func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.Agent {
 	t.Helper()
+	staged, err := agent.Staged()
+	if err != nil {
+		t.Fatal(err)
+	}
 	a, err := agent.New(staged, reachable(t), map[string]string{"policy.json": policy})
 	if err != nil {
 		t.Fatal(err)

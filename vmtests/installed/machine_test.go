@@ -15,11 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"kpm/vmtests/agent"
 	"kpm/vmtests/machine"
 )
 
 const (
-	staged  = "../../build/agent"
 	cache   = "/var/cache/kpm-vmtests"
 	root    = "/opt/KeeperPrivilegeManager"
 	service = "keeper-privilege-manager.service"
@@ -68,9 +68,6 @@ func TestMain(m *testing.M) {
 func inMachine(run func() int) (status int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if _, err := os.Stat(filepath.Join(staged, "KeeperPrivilegeManager")); err != nil {
-		return 1, fmt.Errorf("no staged agent: run `make stage` first: %w", err)
-	}
 	tree, err := machine.Tree(ctx, cache, os.Stderr)
 	if err != nil {
 		return 1, err
@@ -98,6 +95,10 @@ func inMachine(run func() int) (status int, err error) {
 func install(machine string) error {
 	at := machine + root
 	hostname, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	staged, err := agent.Staged()
 	if err != nil {
 		return err
 	}
