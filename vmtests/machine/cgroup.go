@@ -13,18 +13,17 @@ import (
 	"syscall"
 )
 
-// cgroup is a machine's own place in the host's hierarchy. systemd-nspawn makes
+// cgroup is a machine's own place in the host's hierarchies. systemd-nspawn makes
 // the machine's below its own: without a place for each, all machines of one
 // test run would share one, and their systemds would fight over it.
 type cgroup struct {
-	dir     string // as the host sees it
-	path    string // within the hierarchy
-	unified bool   // the host's own hierarchy is version 2
+	dirs    []string // as the host sees it, one for each hierarchy
+	path    string   // within version 1's hierarchy of systemd, or ""
+	unified bool     // version 2's is one of dirs
 }
 
-// newCgroup makes a cgroup called name below this process's own: in version 1's
-// hierarchy of systemd where the host has one, since nspawn looks there first,
-// else in version 2's.
+// newCgroup makes a cgroup called name below this process's own in the two
+// hierarchies that nspawn looks at: version 1's of systemd and version 2's.
 func newCgroup(name string) (*cgroup, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -34,31 +33,34 @@ func newCgroup(name string) (*cgroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, hierarchy := range []struct {
-		kind, option, line string
-		unified            bool
-	}{
-		{kind: "cgroup", option: "name=systemd", line: ":name=systemd:"},
-		{kind: "cgroup2", line: "0::", unified: true},
-	} {
-		point, root, ok := mountOf(string(mounts), hierarchy.kind, hierarchy.option)
+	g := &cgroup{}
+	for line := range strings.Lines(string(own)) {
+		_, controller, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":") // id:controllers:path
+		controller, path, _ := strings.Cut(controller, ":")
+		kind := map[string]string{"": "cgroup2", "name=systemd": "cgroup"}[controller]
+		point, root, ok := mountOf(string(mounts), kind, controller)
 		if !ok {
 			continue
 		}
-		for line := range strings.Lines(string(own)) {
-			_, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), hierarchy.line)
-			if !ok {
-				continue
-			}
-			below, err := filepath.Rel(root, path)
-			if err != nil {
-				return nil, err
-			}
-			g := &cgroup{dir: filepath.Join(point, below, name), path: filepath.Join(path, name), unified: hierarchy.unified}
-			return g, os.Mkdir(g.dir, 0o755)
+		below, err := filepath.Rel(root, path)
+		if err != nil {
+			return g, err
+		}
+		dir := filepath.Join(point, below, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return g, err
+		}
+		g.dirs = append(g.dirs, dir)
+		if kind == "cgroup2" {
+			g.unified = true
+		} else {
+			g.path = filepath.Join(path, name)
 		}
 	}
-	return nil, errors.New("the host has no cgroup hierarchy for systemd")
+	if len(g.dirs) == 0 {
+		return g, errors.New("the host has no cgroup hierarchy for systemd")
+	}
+	return g, nil
 }
 
 // mountOf finds where a hierarchy is mounted, and which part of it.
@@ -76,23 +78,29 @@ func mountOf(mounts, kind, option string) (point, root string, ok bool) {
 
 // command returns a command that is born in the cgroup.
 func (g *cgroup) command(argv ...string) *exec.Cmd {
-	enter := []string{"-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(g.dir, "cgroup.procs")}
-	return exec.Command("/bin/sh", append(enter, argv...)...)
+	const enter = `while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"`
+	args := append([]string{"-c", enter, "enter"}, g.dirs...)
+	return exec.Command("/bin/sh", append(append(args, "--"), argv...)...)
 }
 
-// remove removes the cgroup and the copy that nspawn made of it in version 2's
-// hierarchy, which it mounts at scratch for that. Nothing lives in them.
+// remove removes the cgroup. Where the host has not mounted version 2's
+// hierarchy, nspawn has mounted it and made a copy there, which goes as well;
+// scratch becomes a directory for that. Nothing lives in any of them.
 func (g *cgroup) remove(scratch string) error {
-	if err := removeCgroup(g.dir); err != nil || g.unified {
-		return err
+	var errs []error
+	for _, dir := range g.dirs {
+		errs = append(errs, removeCgroup(dir))
+	}
+	if g.unified || g.path == "" {
+		return errors.Join(errs...)
 	}
 	if err := os.Mkdir(scratch, 0o700); err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
 	if err := syscall.Mount("cgroup2", scratch, "cgroup2", 0, ""); err != nil {
-		return fmt.Errorf("mount cgroup2: %w", err)
+		return errors.Join(append(errs, fmt.Errorf("mount cgroup2: %w", err))...)
 	}
-	return errors.Join(removeCgroup(filepath.Join(scratch, g.path)), syscall.Unmount(scratch, 0))
+	return errors.Join(append(errs, removeCgroup(filepath.Join(scratch, g.path)), syscall.Unmount(scratch, 0))...)
 }
 
 func removeCgroup(dir string) error {
