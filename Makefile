@@ -3,6 +3,8 @@
 AGENT    := build/agent
 GOFLAGS_ := -trimpath -ldflags "-s -w"
 GO_BUILD := CGO_ENABLED=0 go build $(GOFLAGS_)
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 # What the tests drive or boot, by Debian package.
 TEST_PACKAGES := gcc libc6-dev mmdebstrap systemd-container mosquitto mosquitto-clients \
@@ -47,12 +49,27 @@ vet: ## build and vet for every platform
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 
 .PHONY: lint
-lint: ## run golangci-lint with the import rules
-	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+lint: ## run golangci-lint with the import rules, for every system
+	@GOBIN=$(CURDIR)/build/tools go install $(GOLANGCI_LINT)
+	@for goos in linux windows darwin; do echo "lint $$goos"; \
+		GOOS=$$goos CGO_ENABLED=0 build/tools/golangci-lint run ./... || exit 1; done
+
+.PHONY: deadcode
+deadcode: ## fail on functions that no main reaches (.deadcode has the exceptions)
+	@GOBIN=$(CURDIR)/build/tools go install $(DEADCODE)
+	@for goos in linux windows darwin; do echo "deadcode $$goos"; \
+		found="$$(GOOS=$$goos CGO_ENABLED=0 build/tools/deadcode ./cmd/...)" || exit 1; \
+		left="$$(echo "$$found" | grep -vEf .deadcode)"; [ -z "$$left" ] || { echo "$$left"; exit 1; }; done
+	@found="$$(build/tools/deadcode -test ./...)" || exit 1; \
+		left="$$(echo "$$found" | grep -v ^platform/)"; [ -z "$$left" ] || { echo "$$left"; exit 1; }
 
 .PHONY: bench
-bench: test-packages stage ## measure ours against sudo, pkexec and mosquitto in one machine, as ratios
-	@go run ./vmtests/bench --agent $(AGENT)
+bench: test-packages stage ## measure beside sudo, pkexec, mosquitto; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300
+	@go run ./vmtests/bench --agent $(AGENT) --base "$(BASE)" --rows '$(or $(ROWS),.)' --samples $(or $(SAMPLES),300)
+
+.PHONY: fails-on
+fails-on: test-packages ## succeed if tests fail on the agent of BASE=REVISION; PKG=./vmtests/e2e RUN=REGEXP
+	@go run ./vmtests/failson --base "$(BASE)" --package $(or $(PKG),./vmtests/e2e) --run '$(or $(RUN),.)'
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s) each

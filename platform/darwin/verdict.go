@@ -78,6 +78,7 @@ func pathOf(f *os.File) (string, error) {
 	}
 	var errno unix.Errno
 	err = conn.Control(func(fd uintptr) {
+		//nolint:staticcheck // SA1019: x/sys has no wrapper of F_GETPATH, whose argument is a buffer
 		_, _, errno = unix.Syscall(unix.SYS_FCNTL, fd, unix.F_GETPATH, uintptr(unsafe.Pointer(&buffer[0])))
 	})
 	if err != nil {

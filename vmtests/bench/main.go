@@ -1,21 +1,25 @@
 //go:build linux
 
-// Command bench measures whole elevations against sudo and pkexec, and the
-// service's own start, recovery and memory, ours and the peers inside one
-// disposable machine; then verdicts about signatures against sha256sum and
-// osslsigncode. `make bench` runs it. It prints ratios; it never judges.
+// Command bench measures whole elevations against sudo and pkexec, the
+// service's start, recovery and memory, decisions, the bus and verdicts about
+// signatures: this tree's, another revision's if one is named, and the peers'
+// strictly in turn, in one run on one machine. `make bench` runs it. It prints
+// medians and ratios; it never judges.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"kpm/vmtests/agent"
@@ -24,45 +28,109 @@ import (
 
 const (
 	cache       = "/var/cache/kpm-vmtests"
-	inMemory    = "/opt/KeeperPrivilegeManager"
-	onDisk      = "/srv/disk/agent"
+	testsIn     = "/usr/local/lib/kpm-bench" // Go benchmarks, inside the machine
 	driver      = "/usr/local/bin/kpm-bench"
-	testDir     = "/usr/local/lib/kpm-bench"
 	sudoersRule = "alice ALL=(ALL) NOPASSWD: ALL\nDefaults use_pty\n"
 	polkitRule  = `polkit.addRule(function(action, subject) { return polkit.Result.YES; });` + "\n"
+	settings    = `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0},
+ "PluginMonitoring": {"BreakerWindowSeconds": 1}}`
 )
 
-// benchmarks are Go benchmarks that run inside the machine, by package.
-var benchmarks = map[string]string{
-	"core/policy": "Decide/",
-	"broker":      "RoundTrip|Echo",
-}
+var policies = map[string]string{"bench.json": `{
+  "PolicyId": "bench", "PolicyName": "Everything", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
+  "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["*"]
+}`}
+
+// Where a side's agents lie: at paths of one length and depth for every side.
+func inMemory(side string) string { return "/opt/kpm-" + side + "/agent" }
+func onDisk(side string) string   { return "/srv/disk/kpm-" + side + "/agent" }
 
 func main() {
-	staged := flag.String("agent", "build/agent", "staged agent root")
-	rounds := flag.Int("rounds", 300, "elevations per comparison")
-	part := flag.String("part", "all", "all, or trust for verdicts about signatures alone")
-	inside := flag.Bool("inside", false, "measure; used inside the machine")
+	staged := flag.String("agent", "build/agent", "staged agent of this tree")
+	base := flag.String("base", "", "git revision to compare with")
+	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, memory, decision, bus, verdict, key")
+	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
+	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var err error
-	switch {
-	case *inside:
-		err = measure(ctx, *staged, *rounds)
-	case *part == "trust":
-		err = judge(ctx)
-	default:
-		err = errors.Join(outside(ctx, *staged, *rounds), judge(ctx))
-	}
+	err := run(ctx, *staged, *base, *rows, *samples, *sides)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// outside boots a machine with everything in it and runs measure there.
-func outside(ctx context.Context, staged string, rounds int) (err error) {
+func run(ctx context.Context, staged, base, rows string, samples int, sides string) error {
+	pattern, err := regexp.Compile(rows)
+	if err != nil {
+		return err
+	}
+	p := plan{rows: pattern, samples: max(1, samples)}
+	if sides != "" {
+		return newMeter(p, os.Stdout).inside(ctx, strings.Split(sides, ","))
+	}
+	return outside(ctx, p, staged, base)
+}
+
+// outside stages BASE, measures in the machine and on this one, and prints.
+func outside(ctx context.Context, p plan, staged, base string) (err error) {
+	sides := []string{sideNew}
+	agents := map[string]string{sideNew: staged}
+	sources := map[string]string{sideNew: "."}
+	if base != "" {
+		revision, err := agent.Checkout(ctx, base)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, revision.Close()) }()
+		sides = append(sides, sideOld)
+		agents[sideOld], sources[sideOld] = revision.Staged(), revision.Dir
+	}
+	fmt.Println(heading)
+	var rows []row
+	show := func(measure func(w io.Writer) error) error {
+		more, err := collect(measure)
+		rows = append(rows, more...)
+		return err
+	}
+	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupMemory, groupDecision, groupBus) {
+		err = show(func(w io.Writer) error { return inMachine(ctx, p, w, agents, sources, sides) })
+	}
+	err = errors.Join(err, show(func(w io.Writer) error { return onHost(ctx, p, w, agents, sources, sides) }))
+	if base != "" {
+		fmt.Println(summary(rows))
+	}
+	return err
+}
+
+// collect prints rows as they arrive, one JSON object each, and returns them.
+func collect(measure func(w io.Writer) error) ([]row, error) {
+	r, w := io.Pipe()
+	measured := make(chan error, 1)
+	go func() {
+		err := measure(w)
+		w.Close()
+		measured <- err
+	}()
+	var rows []row
+	for d := json.NewDecoder(r); ; {
+		var next row
+		if err := d.Decode(&next); err != nil {
+			r.Close()
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return rows, errors.Join(<-measured, err)
+		}
+		next.print(os.Stdout)
+		rows = append(rows, next)
+	}
+}
+
+// inMachine boots a machine with everything in it and measures there.
+func inMachine(ctx context.Context, p plan, w io.Writer, agents, sources map[string]string, sides []string) (err error) {
 	tree, err := machine.Tree(ctx, cache, os.Stderr)
 	if err != nil {
 		return err
@@ -75,63 +143,69 @@ func outside(ctx context.Context, staged string, rounds int) (err error) {
 	if err := os.Chmod(disk, 0o755); err != nil {
 		return err
 	}
-	if _, err := agent.New(staged, disk, policies); err != nil {
-		return err
-	}
-	m, err := machine.Boot(ctx, tree, func(root string) error { return prepare(ctx, root, staged) },
-		machine.Bind{Host: disk, Inside: filepath.Dir(onDisk)})
+	m, err := machine.Boot(ctx, tree, func(root string) error {
+		for _, side := range sides {
+			for _, at := range []string{filepath.Join(root, inMemory(side)), filepath.Join(disk, filepath.Base(filepath.Dir(onDisk(side))), "agent")} {
+				a, err := agent.New(agents[side], filepath.Dir(at), policies)
+				if err != nil {
+					return err
+				}
+				if err := a.Write("appsettings.json", settings); err != nil {
+					return err
+				}
+			}
+			if err := compile(ctx, p, insideBenchmarks, sources[side], filepath.Join(root, testsIn, side)); err != nil {
+				return err
+			}
+		}
+		return peers(root)
+	}, machine.Bind{Host: disk, Inside: "/srv/disk"})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-
-	cmd := m.Command(ctx, driver, "--inside", "--rounds", strconv.Itoa(rounds))
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd := m.Command(ctx, driver, "--inside", strings.Join(sides, ","), "--rows", p.rows.String(), "--samples", strconv.Itoa(p.samples))
+	cmd.Stdout, cmd.Stderr = w, os.Stderr
 	return cmd.Run()
 }
 
-// prepare puts the agent, this program, the Go benchmarks and the peers' rules
-// into the machine's root.
-func prepare(ctx context.Context, root, staged string) error {
-	if _, err := agent.New(staged, filepath.Join(root, "opt"), policies); err != nil {
-		return err
-	}
-	if err := os.Rename(filepath.Join(root, "opt/agent"), filepath.Join(root, inMemory)); err != nil {
-		return err
-	}
+// peers puts this program and the peers' rules into the machine's root.
+func peers(root string) error {
 	self, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(root, testDir), 0o755); err != nil {
-		return err
-	}
-	for name, data := range map[string][]byte{
-		driver:                                 self,
-		"/etc/sudoers.d/alice":                 []byte(sudoersRule),
-		"/etc/polkit-1/rules.d/00-bench.rules": []byte(polkitRule),
+	for name, data := range map[string]string{
+		"/etc/sudoers.d/alice":                 sudoersRule,
+		"/etc/polkit-1/rules.d/00-bench.rules": polkitRule,
 	} {
-		mode := os.FileMode(0o644)
-		if name == driver {
-			mode = 0o755
-		}
-		if err := os.WriteFile(filepath.Join(root, name), data, mode); err != nil {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(data), 0o644); err != nil {
 			return err
 		}
 	}
-	for pkg := range benchmarks {
-		out := filepath.Join(root, testDir, filepath.Base(pkg)+".test")
-		build := exec.CommandContext(ctx, "go", "test", "-c", "-o", out, "./"+pkg)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if text, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("go test -c %s: %w\n%s", pkg, err, text)
-		}
-	}
-	return nil
+	return os.WriteFile(filepath.Join(root, driver), self, 0o755)
 }
 
-var policies = map[string]string{"bench.json": `{
-  "PolicyId": "bench", "PolicyName": "Everything", "PolicyType": "PrivilegeElevation", "Status": "enforce",
-  "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
-  "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["*"]
-}`}
+// onHost measures verdicts and the machine key here: osslsigncode and swtpm are
+// not in the machine.
+func onHost(ctx context.Context, p plan, w io.Writer, agents, sources map[string]string, sides []string) error {
+	if !p.wantsAny(groupVerdict, groupKey) {
+		return nil
+	}
+	m := newMeter(p, w)
+	if p.wants(groupVerdict) {
+		if err := m.verdicts(ctx, agents, sides); err != nil {
+			return err
+		}
+	}
+	dir, err := os.MkdirTemp("", "kpm-bench-")
+	if err != nil {
+		return err
+	}
+	for _, side := range sides {
+		if err := compile(ctx, p, hostBenchmarks, sources[side], filepath.Join(dir, side)); err != nil {
+			return errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	return errors.Join(m.goBenchmarks(ctx, hostBenchmarks, dir, sides), os.RemoveAll(dir))
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +43,10 @@ func reachable(t *testing.T) string {
 // newAgent is a running agent of its own with one policy and changes to files.
 func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.Agent {
 	t.Helper()
+	staged, err := agent.Staged()
+	if err != nil {
+		t.Fatal(err)
+	}
 	a, err := agent.New(staged, reachable(t), map[string]string{"policy.json": policy})
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +79,17 @@ func running(t *testing.T, text string) []int {
 		found = append(found, pid)
 	}
 	return found
+}
+
+// started lists the processes that run exactly argv, and not those that only
+// speak of it, as the caller does.
+func started(t *testing.T, argv ...string) []int {
+	t.Helper()
+	line := strings.Join(argv, "\x00") + "\x00"
+	return slices.DeleteFunc(running(t, line), func(pid int) bool {
+		whole, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return err != nil || string(whole) != line
+	})
 }
 
 // freeze stops a process and returns when the kernel has stopped it: a signal
@@ -169,7 +185,8 @@ func has(a *agent.Agent, text string) bool {
 
 // TestKilledAtEachState walks kill -9 of the service through every state of a
 // request. After the restart no orphan runs, no request is open and the
-// journal verifies.
+// journal verifies. Each round shows from the journal that the kill met the
+// state it is about.
 func TestKilledAtEachState(t *testing.T) {
 	stopPolicy := func(t *testing.T, a *agent.Agent) {
 		p, err := a.Plugin(t.Context(), "KeeperPolicy")
@@ -197,14 +214,16 @@ func TestKilledAtEachState(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		state   string
+		records string // of the request when the service is killed
+		runs    int    // commands, by then
 		policy  string
 		change  func(a *agent.Agent)
 		before  func(t *testing.T, a *agent.Agent)
 		reached func(a *agent.Agent, marker string) bool
 	}{
-		{state: "Evaluating", policy: allowAll, before: stopPolicy,
+		{state: "Evaluating", records: "opened evaluating", policy: allowAll, before: stopPolicy,
 			reached: func(a *agent.Agent, _ string) bool { return has(a, `"evaluating"`) }},
-		{state: "Pending", policy: justifyAll,
+		{state: "Pending", records: "opened evaluating pending", policy: justifyAll,
 			change: func(a *agent.Agent) {
 				// A control job that takes its time, since nobody sits at a terminal.
 				_ = a.Write("Jobs/privilege-elevation-policy-controls.json", strings.NewReplacer(
@@ -212,15 +231,15 @@ func TestKilledAtEachState(t *testing.T) {
 					`"customEvent":"LaunchPrivilegeElevation"`, `"customEvent":"PolicyEvaluationPending"`).Replace(slowLaunch))
 			},
 			reached: func(a *agent.Agent, _ string) bool { return has(a, `"pending"`) }},
-		{state: "Allowed", policy: allowAll,
+		{state: "Allowed", records: "opened evaluating allowed", policy: allowAll,
 			change: func(a *agent.Agent) {
 				_ = a.Write("Jobs/LaunchPrivilegeElevation.json", slowLaunch)
 			},
 			reached: func(a *agent.Agent, _ string) bool { return has(a, `"allowed"`) }},
-		{state: "Launching", policy: allowAll, before: stopHeld,
+		{state: "Launching", records: "opened evaluating allowed launching launched", policy: allowAll, before: stopHeld,
 			reached: func(a *agent.Agent, _ string) bool { return has(a, `"launching"`) }},
-		{state: "Running", policy: allowAll,
-			reached: func(a *agent.Agent, marker string) bool { return len(running(t, marker)) > 1 }},
+		{state: "Running", records: "opened evaluating allowed launching launched", runs: 1, policy: allowAll,
+			reached: func(a *agent.Agent, marker string) bool { return len(started(t, "sleep", marker)) > 0 }},
 	} {
 		t.Run(tc.state, func(t *testing.T) {
 			a := newAgent(t, tc.policy, func(a *agent.Agent) {
@@ -248,6 +267,14 @@ func TestKilledAtEachState(t *testing.T) {
 			if err := a.Kill(); err != nil {
 				t.Fatal(err)
 			}
+			if n := len(started(t, "sleep", marker)); n != tc.runs {
+				t.Fatalf("the kill missed: %d commands run", n)
+			}
+			for id, types := range journal(t, a) {
+				if strings.Join(types, " ") != tc.records {
+					t.Fatalf("the kill missed: request %s has records %v", id, types)
+				}
+			}
 			for _, pid := range held {
 				_ = syscall.Kill(pid, syscall.SIGCONT)
 			}
@@ -269,10 +296,14 @@ func TestKilledAtEachState(t *testing.T) {
 					t.Errorf("%d still runs: %q", pid, cmdline)
 				}
 			}
-			for id, types := range journal(t, a) {
-				if !final(types) {
-					t.Errorf("request %s has records %v: not exactly one final", id, types)
+			requests := journal(t, a)
+			for id, types := range requests {
+				if strings.Join(types, " ") != tc.records+" failed" {
+					t.Errorf("after the restart request %s has records %v", id, types)
 				}
+			}
+			if len(requests) != 1 {
+				t.Errorf("the journal has %d requests", len(requests))
 			}
 			if out, err := a.Admin(t.Context(), "audit", "verify"); err != nil {
 				t.Errorf("%v: %s", err, out)

@@ -30,6 +30,10 @@ func agentOnSmallDisk(t *testing.T) *agent.Agent {
 			t.Errorf("unmount: %v", err)
 		}
 	})
+	staged, err := agent.Staged()
+	if err != nil {
+		t.Fatal(err)
+	}
 	a, err := agent.New(staged, disk, map[string]string{"policy.json": allowAll})
 	if err != nil {
 		t.Fatal(err)

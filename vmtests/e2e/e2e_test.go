@@ -17,9 +17,6 @@ import (
 	"kpm/vmtests/agent"
 )
 
-// staged is where `make stage` leaves the executables.
-const staged = "../../build/agent"
-
 // agentKey finds the script's agent among its values.
 type agentKey struct{}
 
@@ -28,9 +25,6 @@ func TestMain(m *testing.M) {
 }
 
 func TestStories(t *testing.T) {
-	if _, err := os.Stat(filepath.Join(staged, "KeeperPrivilegeManager")); err != nil {
-		t.Fatalf("no staged agent: run `make stage` first: %v", err)
-	}
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
 		Setup: setup,
@@ -73,6 +67,10 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	if err := os.RemoveAll(overlay); err != nil {
+		return err
+	}
+	staged, err := agent.Staged()
+	if err != nil {
 		return err
 	}
 	a, err := agent.New(staged, env.WorkDir, nil)

@@ -15,11 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"kpm/vmtests/agent"
 	"kpm/vmtests/machine"
 )
 
 const (
-	staged  = "../../build/agent"
 	cache   = "/var/cache/kpm-vmtests"
 	root    = "/opt/KeeperPrivilegeManager"
 	service = "keeper-privilege-manager.service"
@@ -68,9 +68,6 @@ func TestMain(m *testing.M) {
 func inMachine(run func() int) (status int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	if _, err := os.Stat(filepath.Join(staged, "KeeperPrivilegeManager")); err != nil {
-		return 1, fmt.Errorf("no staged agent: run `make stage` first: %w", err)
-	}
 	tree, err := machine.Tree(ctx, cache, os.Stderr)
 	if err != nil {
 		return 1, err
@@ -93,11 +90,53 @@ func inMachine(run func() int) (status int, err error) {
 	return run(), nil
 }
 
+// TestMachinesLiveApart: two machines that run at once share no cgroup, or the
+// systemd of one would end what the other runs.
+func TestMachinesLiveApart(t *testing.T) {
+	tree, err := machine.Tree(t.Context(), cache, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := machine.Boot(t.Context(), tree, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := map[string]*machine.Machine{}
+	for _, m := range []*machine.Machine{box, other} {
+		place, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", m.Leader()))
+		if err != nil {
+			t.Error(err)
+		}
+		for line := range strings.Lines(string(place)) {
+			// Version 2's, and version 1's of systemd: no other holds processes.
+			if strings.HasPrefix(line, "0::") || strings.Contains(line, ":name=systemd:") {
+				if places[line] != nil {
+					t.Errorf("both machines live in %s", line)
+				}
+				places[line] = m
+			}
+		}
+	}
+	if len(places) < 2 {
+		t.Errorf("the machines live nowhere: %v", places)
+	}
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+	if out, err := box.Run(t.Context(), "systemctl", "is-active", service); err != nil {
+		t.Errorf("after the end of the other machine: %v: %s", err, out)
+	}
+}
+
 // install lays out the agent's directory, its unit, and what sudo needs to do
 // the same for alice.
 func install(machine string) error {
 	at := machine + root
 	hostname, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	staged, err := agent.Staged()
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ const suite = "bookworm"
 type Machine struct {
 	Root   string
 	dir    string
+	cgroup *cgroup
 	nspawn *exec.Cmd
 	exited chan error
 	leader int
@@ -119,12 +120,16 @@ func (m *Machine) boot(ctx context.Context, tree string, prepare func(string) er
 		}
 	}
 	name := filepath.Base(m.dir)
-	args := []string{"--quiet", "--directory=" + m.Root, "--boot", "--machine=" + name,
+	var err error
+	if m.cgroup, err = newCgroup(name); err != nil {
+		return fmt.Errorf("cgroup: %w", err)
+	}
+	args := []string{"systemd-nspawn", "--quiet", "--directory=" + m.Root, "--boot", "--machine=" + name,
 		"--register=no", "--keep-unit", "--private-network", "--console=passive"}
 	for _, b := range binds {
 		args = append(args, "--bind="+b.Host+":"+b.Inside)
 	}
-	m.nspawn = exec.Command("systemd-nspawn", args...)
+	m.nspawn = m.cgroup.command(args...)
 	m.nspawn.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
 	m.nspawn.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := m.nspawn.Start(); err != nil {
@@ -182,6 +187,9 @@ func findLeader(nspawn int) int {
 	return 0
 }
 
+// Leader is the machine's process 1, by the host's number.
+func (m *Machine) Leader() int { return m.leader }
+
 // Command returns a command that runs inside the machine as root with a clean
 // environment and no terminal.
 func (m *Machine) Command(ctx context.Context, argv ...string) *exec.Cmd {
@@ -214,6 +222,11 @@ func (m *Machine) Close() error {
 		case <-time.After(15 * time.Second):
 			errs = append(errs, syscall.Kill(-m.nspawn.Process.Pid, syscall.SIGKILL))
 			<-m.exited
+		}
+	}
+	if m.cgroup != nil {
+		if err := m.cgroup.remove(filepath.Join(m.dir, "cgroup")); err != nil {
+			errs = append(errs, fmt.Errorf("remove cgroup: %w", err))
 		}
 	}
 	for _, mount := range []string{m.Root, m.dir} {

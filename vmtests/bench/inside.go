@@ -1,0 +1,194 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/user"
+	"regexp"
+	"strconv"
+
+	"kpm/vmtests/agent"
+)
+
+// plan is what to measure, and how often.
+type plan struct {
+	rows    *regexp.Regexp // of groups
+	samples int            // elevations of each kind; the rest takes fewer
+}
+
+// Groups of rows, by which a plan chooses.
+const (
+	groupElevation = "elevation" // with its hops
+	groupDurable   = "durable"
+	groupStartUp   = "start-up"
+	groupRestart   = "restart"
+	groupMemory    = "memory"
+	groupDecision  = "decision"
+	groupBus       = "bus"
+	groupVerdict   = "verdict"
+	groupKey       = "key"
+)
+
+func (p plan) wants(group string) bool { return p.rows.MatchString(group) }
+
+func (p plan) wantsAny(groups ...string) bool {
+	for _, group := range groups {
+		if p.wants(group) {
+			return true
+		}
+	}
+	return false
+}
+
+// share is the part of the samples that something slow takes: at least three.
+func (p plan) share(part int) int { return max(3, p.samples/part) }
+
+// version is one side, running: its agent.
+type version struct {
+	side  string
+	agent *agent.Agent
+}
+
+type versions []version
+
+// each makes a sampler for each side.
+func (vs versions) each(make func(a *agent.Agent) func() (float64, error)) []sampler {
+	var samplers []sampler
+	for _, v := range vs {
+		samplers = append(samplers, sampler{v.side, make(v.agent)})
+	}
+	return samplers
+}
+
+func (vs versions) start(ctx context.Context) error {
+	for _, v := range vs {
+		if _, err := v.agent.Start(ctx); err != nil {
+			return errors.Join(err, vs.stop())
+		}
+	}
+	return nil
+}
+
+func (vs versions) stop() error {
+	var errs []error
+	for _, v := range vs {
+		errs = append(errs, v.agent.Stop())
+	}
+	return errors.Join(errs...)
+}
+
+// meter writes rows as they are done.
+type meter struct {
+	plan plan
+	out  *json.Encoder
+}
+
+func newMeter(p plan, w io.Writer) *meter { return &meter{plan: p, out: json.NewEncoder(w)} }
+
+// measure takes samples in turn and writes the row.
+func (m *meter) measure(ctx context.Context, name, unit string, rounds, warm int, samplers []sampler) error {
+	r, err := alternate(ctx, name, unit, rounds, warm, samplers)
+	if err != nil {
+		return err
+	}
+	return m.out.Encode(r)
+}
+
+// inside measures in the machine, where every side has an agent in memory, one
+// on disk, and its Go benchmarks.
+func (m *meter) inside(ctx context.Context, sides []string) error {
+	account, err := user.Lookup("alice")
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	if err != nil {
+		return err
+	}
+	alice := person{user: uint32(uid), home: account.HomeDir}
+	var memory, disk versions
+	for _, side := range sides {
+		memory = append(memory, version{side, agent.At(inMemory(side))})
+		disk = append(disk, version{side, agent.At(onDisk(side))})
+	}
+	if m.plan.wants(groupStartUp) {
+		if err := m.startUp(ctx, memory); err != nil {
+			return err
+		}
+	}
+	if m.plan.wantsAny(groupElevation, groupRestart, groupMemory) {
+		if err := running(ctx, memory, func() error { return m.whileRunning(ctx, alice, memory) }); err != nil {
+			return err
+		}
+	}
+	if m.plan.wants(groupDurable) {
+		if err := running(ctx, disk, func() error { return m.durable(ctx, alice, disk) }); err != nil {
+			return err
+		}
+	}
+	return m.goBenchmarks(ctx, insideBenchmarks, testsIn, sides)
+}
+
+// running does something while every agent runs.
+func running(ctx context.Context, vs versions, do func() error) error {
+	if err := vs.start(ctx); err != nil {
+		return err
+	}
+	return errors.Join(do(), vs.stop())
+}
+
+func (m *meter) whileRunning(ctx context.Context, alice person, vs versions) error {
+	if m.plan.wantsAny(groupElevation, groupMemory) { // memory is that of agents that have worked
+		if err := m.elevations(ctx, alice, vs); err != nil {
+			return err
+		}
+	}
+	if m.plan.wants(groupRestart) {
+		if err := m.restart(ctx, vs); err != nil {
+			return err
+		}
+	}
+	if m.plan.wants(groupMemory) {
+		return m.memory(ctx, vs)
+	}
+	return nil
+}
+
+// elevations of one program: without elevation, by sudo, by pkexec, by ours.
+func (m *meter) elevations(ctx context.Context, alice person, vs versions) error {
+	bare := alice.sampler(ctx, "no elevation", command{argv: []string{program}})
+	sudo := command{argv: []string{"/usr/bin/sudo", program}}
+	pkexec := command{argv: []string{"/usr/bin/pkexec", program}}
+	plain := vs.each(func(a *agent.Agent) func() (float64, error) {
+		return alice.sampler(ctx, "", keepersudo(a, program)).run
+	})
+	onTerminal := vs.each(func(a *agent.Agent) func() (float64, error) {
+		return alice.sampler(ctx, "", keepersudo(a, program).onTerminal()).run
+	})
+	n, warm := m.plan.samples, min(10, m.plan.samples)
+	return errors.Join(
+		m.measure(ctx, "elevation, no terminal, journal in memory", "ms", n, warm,
+			append([]sampler{bare, alice.sampler(ctx, "sudo", sudo)}, plain...)),
+		m.measure(ctx, "elevation, terminal, journal in memory", "ms", n, warm,
+			append([]sampler{alice.sampler(ctx, "sudo", sudo.onTerminal())}, onTerminal...)),
+		m.measure(ctx, "elevation beside pkexec, no terminal", "ms", n, warm,
+			append([]sampler{alice.sampler(ctx, "pkexec", pkexec)}, plain...)),
+		m.hops(ctx, "in memory", vs),
+	)
+}
+
+// durable elevations: the journal lies on a disk.
+func (m *meter) durable(ctx context.Context, alice person, vs versions) error {
+	samplers := append([]sampler{alice.sampler(ctx, "sudo", command{argv: []string{"/usr/bin/sudo", program}})},
+		vs.each(func(a *agent.Agent) func() (float64, error) {
+			return alice.sampler(ctx, "", keepersudo(a, program)).run
+		})...)
+	return errors.Join(
+		m.measure(ctx, "elevation, durable: journal on disk, one fdatasync", "ms", m.plan.samples, min(10, m.plan.samples), samplers),
+		m.hops(ctx, "on disk", vs),
+	)
+}
