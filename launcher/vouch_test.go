@@ -94,7 +94,7 @@ func (g admission) Admit(_ context.Context, as core.Principal, f *os.File) error
 		return err
 	}
 	if as.Name == g.refuses {
-		return errors.New("nobody vouches for it")
+		return errors.New("no trusted signature")
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func TestAdmissionKeepsProgramsOutOfTheService(t *testing.T) {
 	w := newWorld(t, func(w *world, _ *Config) { w.starts.Admission = admission{"Rogue"} })
 	spec := core.ServiceSpec{As: core.Principal{Kind: core.Plugin, Name: "Rogue"}, Path: w.path("bin/tool"), Argv: []string{"tool"}, Dir: w.dir}
 	_, err := w.starter.StartService(t.Context(), spec)
-	if err == nil || !strings.Contains(err.Error(), w.path("bin/tool")+": nobody vouches for it") {
+	if err == nil || !strings.Contains(err.Error(), w.path("bin/tool")+": no trusted signature") {
 		t.Errorf("got %v", err)
 	}
 	if len(w.launch.held) != 0 {

@@ -37,5 +37,5 @@ func resolve(l settings.Layout, executable settings.Template) (string, error) {
 			return candidate, nil
 		}
 	}
-	return "", fmt.Errorf("executablePath: no program at %s; install it there or mend the path: %w", strings.Join(candidates, " or "), fs.ErrNotExist)
+	return "", fmt.Errorf("executablePath: no program at %s; install it there or correct the path: %w", strings.Join(candidates, " or "), fs.ErrNotExist)
 }

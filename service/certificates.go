@@ -38,7 +38,7 @@ func (s *service) startCertificates(ctx context.Context, _ Options) error {
 	if s.app.ClientCA != "" {
 		var err error
 		if s.clients, err = trust.LoadClientAuthority(s.inRoot(s.app.ClientCA), s.openProtected); err != nil {
-			s.log.Error("nobody reaches tier Admin until this is mended and the service restarted", "error", err)
+			s.log.Error("nobody reaches tier Admin until this is fixed and the service restarted", "error", err)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func (s *service) startTrust(context.Context, Options) error {
 		Files: s.host.Files, System: s.host.Signatures, PackageRoot: "/", Disputed: s.disputed,
 	}, trusted)
 	if unread := s.verifier.Unread(); unread != "" {
-		s.log.Warn("packages vouch for nothing", "reason", unread)
+		s.log.Warn("the package database does not count as evidence for any file", "reason", unread)
 	}
 	if !sources.Empty() {
 		s.signatures = s.verifier
@@ -78,12 +78,12 @@ func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, se
 		}
 		trusted, err := sources.Load(s.readProtected, time.Now)
 		if err != nil {
-			s.log.Error("whom to trust has changed and cannot be read; the last good state stays in force", "error", err)
+			s.log.Error("the trusted signers have changed and cannot be read; those read before stay in force", "error", err)
 			continue
 		}
 		seen = now
 		s.verifier.Trust(trusted)
-		s.log.Info("whom to trust has changed and is in force")
+		s.log.Info("the trusted signers have changed; the new ones are in force")
 	}
 }
 
@@ -157,6 +157,6 @@ func (g *admission) Admit(ctx context.Context, as core.Principal, f *os.File) er
 	if err == nil || d.mode == settings.TrustEnforce {
 		return err
 	}
-	g.log.Warn("nobody vouches for a program of the service; it starts all the same", "as", as.String(), "program", f.Name(), "reason", err)
+	g.log.Warn("a program of the service lacks the signature it needs; it starts all the same, because the mode is warn", "as", as.String(), "program", f.Name(), "reason", err)
 	return nil
 }

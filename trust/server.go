@@ -214,7 +214,7 @@ func (s *ServerCertificate) note(err error) {
 	switch fault {
 	case s.fault:
 	case "":
-		s.cfg.Log.Info("TLS certificate: the fault is mended", "fault", s.fault)
+		s.cfg.Log.Info("TLS certificate: the fault is fixed", "fault", s.fault)
 	default:
 		instead := "HTTPS and MQTT over TLS wait for it; the local sockets serve"
 		if s.shown.Load() != nil {

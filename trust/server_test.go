@@ -169,7 +169,7 @@ func TestAFullDiskKeepsTheLastGoodOne(t *testing.T) {
 	if err := m.accepts(t, "localhost", m.file); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(m.log.String(), "mended") {
+	if !strings.Contains(m.log.String(), "fault is fixed") {
 		t.Errorf("the log does not say that it is over:\n%s", m.log.String())
 	}
 }

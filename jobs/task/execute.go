@@ -41,7 +41,7 @@ func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
 	case t.host.places <- struct{}{}:
 		defer func() { <-t.host.places }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for one of %d places: %w", maxPrograms, ctx.Err())
+		return nil, fmt.Errorf("%d programs of tasks run already, and none ended in time: %w", maxPrograms, ctx.Err())
 	}
 	stdout, status, err := t.execute(ctx, r, core.ServiceSpec{
 		As: r.Principal(), Path: path, Argv: argv, Env: r.Environment(), Dir: t.host.layout.Root(),

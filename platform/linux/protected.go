@@ -76,7 +76,7 @@ func vouch(root string) func(place) error {
 		case !at.mount.local():
 			return notLocal(at)
 		case at.mount.image():
-			return unprotected(at.path, "lies on a disk mounted nosuid, whose owners nobody vouches for; move it, or mount the disk without nosuid")
+			return unprotected(at.path, "lies on a disk mounted nosuid, on which files have whatever owners its maker chose; move it, or mount the disk without nosuid")
 		case at.uid != 0:
 			return unprotected(at.path, fmt.Sprintf("belongs to uid %d, expected root; run chown root on it", at.uid))
 		case sticky:

@@ -95,7 +95,7 @@ func verify(choice uint32, subject unsafe.Pointer) syscall.Errno {
 		UIChoice: windows.WTD_UI_NONE, RevocationChecks: windows.WTD_REVOKE_WHOLECHAIN,
 		UnionChoice: choice, FileOrCatalogOrBlobOrSgnrOrCert: subject,
 		StateAction: windows.WTD_STATEACTION_VERIFY,
-		// Attack: a signer makes the service wait for a server of his.
+		// Attack: a signer makes the service wait for a server of its own.
 		ProvFlags: windows.WTD_CACHE_ONLY_URL_RETRIEVAL | windows.WTD_DISABLE_MD2_MD4,
 		UIContext: windows.WTD_UICONTEXT_EXECUTE,
 	}

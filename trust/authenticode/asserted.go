@@ -10,7 +10,7 @@ import (
 	"kpm/trust/cms"
 )
 
-// Signed attributes by which a signer describes himself and his program
+// Signed attributes by which a signer describes itself and its program
 // (Authenticode_PE, "SpcSpOpusInfo"; SpcStatementType of wintrust.h).
 var (
 	oidOpusInfo      = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 2, 1, 12}

@@ -206,8 +206,8 @@ func TestSignersAreJudgedAsTheForeignVerifierJudgesThem(t *testing.T) {
 	}
 }
 
-// Time-stampers by whom a signer who has expired since can, or cannot, prove
-// that he had not. osslsigncode makes no time-stamp with a certificate that
+// Time-stampers by which a signer that has expired since can, or cannot, prove
+// that it had not. osslsigncode makes no time-stamp with a certificate that
 // must not.
 func TestTimeStampersAreJudgedAsTheForeignVerifierJudgesThem(t *testing.T) {
 	pki := trusttest.New(t)

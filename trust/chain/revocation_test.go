@@ -279,7 +279,7 @@ func TestSeveralLists(t *testing.T) {
 }
 
 // FuzzRevocationList: whatever is in a list that its issuer did not sign, it
-// neither panics nor revokes, unless the signer is pinned and it names him.
+// neither panics nor revokes, unless the signer is pinned and the list names it.
 func FuzzRevocationList(f *testing.F) {
 	p := trusttest.New(f)
 	for _, l := range p.Lists() {

@@ -23,7 +23,7 @@ import (
 var signed = []byte("what was signed")
 
 // bench is what a forger starts from: a good signature in pieces, and a key of
-// his own with a certificate from somewhere.
+// their own with a certificate from somewhere.
 type bench struct {
 	*trusttest.Forgery
 	pki    *trusttest.PKI

@@ -120,7 +120,7 @@ func TestWhatLibrariesAccept(t *testing.T) {
 		t.Fatalf("no forgery %q", name)
 		return nil
 	}
-	// The expired signer claims to have signed while he still could.
+	// The expired signer claims to have signed while it still could.
 	backDated := trusttest.Attribute(trusttest.OIDSigningTime, trusttest.Encode(p.Now.Add(-2*365*24*time.Hour)))
 	for _, tc := range []struct {
 		row  string

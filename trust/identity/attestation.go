@@ -69,7 +69,7 @@ func AttestedRegisters() []uint { return []uint{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 func (i *Identity) Attest(ctx context.Context, nonce []byte) (Attestation, error) {
 	var a Attestation
 	if i.device == nil {
-		return a, fmt.Errorf("identity: attest: the machine key is in a file, and nothing vouches for it: %w", port.ErrNoTPM)
+		return a, fmt.Errorf("identity: attest: the machine key is in a file, and no TPM can attest to it: %w", port.ErrNoTPM)
 	}
 	objects := i.record.TPM
 	fail := func(err error) (Attestation, error) { return Attestation{}, fmt.Errorf("identity: attest: %w", err) }

@@ -120,7 +120,7 @@ func (c Config) foresee(ctx context.Context, s *Status) {
 		}
 	}
 	if c.Store == StoreTPM || !withoutTPM(err) {
-		s.problem("it cannot make one: Settings:KeyStore is " + c.Store + ", and the TPM cannot be used (" + err.Error() + "); mend that, or set software")
+		s.problem("it cannot make one: Settings:KeyStore is " + c.Store + ", and the TPM cannot be used (" + err.Error() + "); fix that, or set software")
 		return
 	}
 	s.Notes = append(s.Notes, "it will lie in a file: "+err.Error())

@@ -48,7 +48,7 @@ func (j *judge) builtin(measured port.Verity) (core.Evidence, error) {
 	}
 	candidates := j.keys.signers(s)
 	if len(candidates) == 0 {
-		return untrusted(e, "the certificate of who made the built-in fs-verity signature is not one that is trusted"), nil
+		return untrusted(e, "the certificate of the built-in fs-verity signature is not trusted"), nil
 	}
 	digest, enforced, err := j.measure(Parameters{Hash: measured.Hash}, measured, true)
 	if err != nil {

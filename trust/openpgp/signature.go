@@ -158,7 +158,7 @@ func (s *signature) subpackets(area []byte, unhashed bool) error {
 		case kind == subpacketIssuerFingerprint && len(value) == 21 && value[0] == 4:
 			s.fingerprints = append(s.fingerprints, value[1:])
 		case kind == subpacketIssuer, kind == subpacketIssuerFingerprint:
-			return fmt.Errorf("%w: a maker whose key cannot be one of version 4", ErrMalformed)
+			return fmt.Errorf("%w: an issuer's key that cannot be one of version 4", ErrMalformed)
 		}
 	}
 	return nil

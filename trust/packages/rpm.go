@@ -259,7 +259,7 @@ func (db *Database) judge(ctx context.Context, blob []byte, name string, digest 
 		if e.Rank == core.RankPackaged {
 			e.Reason = fmt.Sprintf("it is what package %s installed, signed by a trusted key of %s", pkg, e.Signer)
 		} else {
-			e.Reason = fmt.Sprintf("it is what package %s installed, for which nobody vouches who is trusted", pkg)
+			e.Reason = fmt.Sprintf("it is what package %s installed, which no trusted signer has signed", pkg)
 		}
 	case f.Config:
 		e.Reason = fmt.Sprintf("it is a configuration file of package %s, changed since", pkg)

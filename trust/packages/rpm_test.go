@@ -153,7 +153,7 @@ func TestRPMWithoutATrustedSignature(t *testing.T) {
 	s.rpm("-i", s.sign(v, build("sha512", "--define", "_binary_filedigest_algorithm 10")))
 	s.rpm("-i", s.sign(v, build("weak"), "--define", "_gpg_digest_algo sha1"))
 	db := trusting(s, v.keyring(t))
-	const nobody = "for which nobody vouches who is trusted"
+	const nobody = "which no trusted signer has signed"
 	for name, c := range map[string]struct {
 		rank   core.Rank
 		reason string

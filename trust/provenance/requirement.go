@@ -9,7 +9,7 @@ import (
 
 // ErrNotVouched means that nobody whom this machine trusts vouches for a
 // program as a Requirement asks.
-var ErrNotVouched = errors.New("not vouched for")
+var ErrNotVouched = errors.New("not signed as required")
 
 // Requirement is what a kind of program needs.
 type Requirement struct{ Rank core.Rank }

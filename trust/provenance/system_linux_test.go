@@ -76,12 +76,12 @@ func TestRequirement(t *testing.T) {
 		{"enough", core.RankRecorded, trusted(core.RankRecorded), ""},
 		{"more than enough", core.RankRecorded, trusted(core.RankSigned), ""},
 		{"too little", core.RankSigned, trusted(core.RankRecorded),
-			`not vouched for: it needs rank "signed" (appsettings.json, "Trust") and has "recorded": dpkg: package coreutils installed it`},
+			`not signed as required: it needs rank "signed" (appsettings.json, "Trust") and has "recorded": dpkg: package coreutils installed it`},
 		{"nothing", core.RankRecorded, core.Provenance{},
-			`not vouched for: it needs rank "recorded" (appsettings.json, "Trust") and has "none": it is not signed, and no package lists it`},
+			`not signed as required: it needs rank "recorded" (appsettings.json, "Trust") and has "none": it is not signed, and no package lists it`},
 		{"broken beside good", core.RankRecorded, core.Provenance{Evidence: []core.Evidence{trusted(core.RankSigned).Evidence[0],
 			{Kind: core.KindIMA, Reason: "the file was changed"}}},
-			`not vouched for: it needs rank "recorded" (appsettings.json, "Trust") and has "none": ima: the file was changed`},
+			`not signed as required: it needs rank "recorded" (appsettings.json, "Trust") and has "none": ima: the file was changed`},
 	} {
 		err := Requirement{c.needs}.Check(c.has)
 		if (err == nil) != (c.fault == "") || err != nil && err.Error() != c.fault {

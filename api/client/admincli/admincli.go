@@ -63,8 +63,8 @@ func command(cfg Config) *cobra.Command {
 		Short: "Look after an endpoint's privilege manager",
 		Long: `Look after an endpoint's privilege manager.
 
-The agent is found by --root, then by KEEPER_AGENT_ROOT, then at its default
-place. Root does not follow the variable: it may be somebody else's.
+The agent is found by --root, then by KEEPER_AGENT_ROOT, then in its
+default directory. Root does not follow the variable: it may be somebody else's.
 
 Exit status: 0, all is well; 1, a fault was found; 2, the command line is wrong
 or the answer could not be had.`,

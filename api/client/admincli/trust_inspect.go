@@ -29,12 +29,12 @@ func inspectCommand(a *agent) *cobra.Command {
 	var need string
 	cmd := &cobra.Command{
 		Use:   "inspect FILE...",
-		Short: "Show who vouches for a file",
-		Long: `Show everything that vouches for a file: signatures within it and beside it,
-attributes, catalogs, packages, and the operating system's own answer; what each
-of them is worth here, and why.
+		Short: "Show who has signed a file",
+		Long: `Show all evidence about a file: signatures within it and beside it, attributes,
+catalogs, packages, and the operating system's own answer; what each of them is
+worth here, and why.
 
-Whom to trust is read from appsettings.json of the agent root. It needs no
+Which signers to trust is read from appsettings.json of the agent root. It needs no
 running service. The exit status is 1 if a signature is broken, or if the file
 does not have the rank of --need.`,
 		Example: "  KeeperAdminCLI trust inspect /opt/tool/bin/tool\n  KeeperAdminCLI trust inspect --need signed setup.exe\n  KeeperAdminCLI trust inspect --json *.msi",
@@ -158,7 +158,7 @@ func explain(b *strings.Builder, e core.Evidence) {
 		line("worth", e.Rank.String())
 		line("signer", e.Signer)
 	} else {
-		// What nobody has vouched for must not read like a fact (CVE-2020-12614).
+		// What nobody has signed must not read like a fact (CVE-2020-12614).
 		line("worth", "nothing; "+e.Rank.String()+" if it were trusted")
 		line("claims", prefixed("to be of ", e.Signer))
 	}

@@ -16,10 +16,9 @@ func keyStatusCommand(a *agent) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say whether this machine can vouch for itself, and with what",
-		Long: `Say whether this machine can vouch for itself: where its key is, whether it
-signs, what its certificate is worth, and what is to be done. The key signs once
-for it.
+		Short: "Say whether this machine can sign, and with which key",
+		Long: `Say whether this machine can sign: where its key is, whether it works, what its
+certificate is worth, and what is to be done. The key signs once to find out.
 
 Assurance tpm means that the key cannot leave the TPM, software that it is a
 file. Run this as root. It needs no running service. The exit status is 1 if
