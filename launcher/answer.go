@@ -92,7 +92,7 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 		return nil
 	}
 	record, err := l.cfg.Controls[i].Collect(ctx, control.Question{
-		Subject: e.sealed.Subject, NonInteractive: e.knock.NonInteractive,
+		Subject: e.sealed.Subject, NonInteractive: e.submitted.NonInteractive,
 		Ask: func(ctx context.Context, text string) (string, error) {
 			return e.caller.Prompt(ctx, text, l.cfg.Limits.Prompt)
 		},

@@ -15,13 +15,13 @@ func TestLongCommandLinesWaitForEachOther(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		long := strings.Repeat("\x01", 100_000)
-		first := w.elevate(w.knock("tool", long))
-		second := w.begin(w.knock("tool", long))
+		first := w.elevate(w.submission("tool", long))
+		second := w.begin(w.submission("tool", long))
 		synctest.Wait()
 		if len(w.bus.asks) != 0 {
 			t.Fatal("the second was asked about while the first is not decided")
 		}
-		other := w.knock("tool", long)
+		other := w.submission("tool", long)
 		other.Peer.User = "0"
 		v := w.elevate(other)
 		v.answer(core.Deny)
@@ -38,7 +38,7 @@ func TestLongCommandLinesWaitForEachOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := w.begin(w.knock("tool")).refused(); r.Code != door.CodeUnavailable {
+		if r := w.begin(w.submission("tool")).refused(); r.Code != door.CodeUnavailable {
 			t.Errorf("whose turn does not come: %+v", r)
 		}
 		asked.Release()

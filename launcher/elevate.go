@@ -20,11 +20,11 @@ import (
 
 // elevation is one request while its caller waits.
 type elevation struct {
-	id     core.RequestID
-	req    *request.Request
-	knock  *Knock
-	sealed *seal.Sealed
-	caller Caller
+	id        core.RequestID
+	req       *request.Request
+	submitted *Submission
+	sealed    *seal.Sealed
+	caller    Caller
 
 	answered  func()        // says that policy has decided, or will not
 	prompting sync.Mutex    // one question at a time
@@ -42,12 +42,12 @@ func fact(cause request.Cause, message string) request.Fact {
 	return request.Fact{Cause: cause, By: core.ServicePrincipal(), Message: message}
 }
 
-// Elevate takes one knock from beginning to end and returns its one final
-// answer. It closes the knock's files. When ctx ends the caller is gone: what
+// Elevate takes one submission from beginning to end and returns its one final
+// answer. It closes what it was given. When ctx ends the caller is gone: what
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
-func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-chan signal.Signal) Result {
-	defer k.close()
+func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Signal) Result {
+	defer submitted.close()
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -58,32 +58,32 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 	defer l.elevations.Done()
 
 	l.free()
-	release, err := l.store.Reserve(k.Peer.User)
+	release, err := l.store.Reserve(submitted.Peer.User)
 	if err != nil {
 		return Result{Refused: refusal.Of(err)}
 	}
 	var e *elevation
 	defer func() { l.leave(e, release) }()
-	s, err := l.cfg.Sealer.Seal(ctx, &k.Request)
+	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {
-		l.cfg.Log.Info("not sealed", "user", k.Peer.User, "command", wire.Printable(k.Command), "error", err)
+		l.cfg.Log.Info("not sealed", "user", submitted.Peer.User, "command", wire.Printable(submitted.Command), "error", err)
 		return Result{Refused: refusal.Of(err)}
 	}
 	defer s.Close()
 	size := recordBytes(s.Subject)
-	if wait := l.quota.Take(k.Peer.User, size); wait > 0 && !s.Subject.Administrator {
+	if wait := l.quota.Take(submitted.Peer.User, size); wait > 0 && !s.Subject.Administrator {
 		return Result{Refused: refusal.New(door.CodeUnavailable,
 			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
 	}
 	waiting, cancel := context.WithTimeout(ctx, l.cfg.Limits.Evaluate)
-	asked, err := l.asked.Take(waiting, k.Peer.User, min(int64(size), maxUserAsked)) // the longest passes alone
+	asked, err := l.asked.Take(waiting, submitted.Peer.User, min(int64(size), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
 		return Result{Refused: refusal.New(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
 	}
 	defer asked.Release()
-	if e, err = l.open(&k, s, c); err != nil {
-		l.cfg.Log.Error("request refused", "user", k.Peer.User, "error", err)
+	if e, err = l.open(&submitted, s, c); err != nil {
+		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
 	e.answered = asked.Release
@@ -92,8 +92,8 @@ func (l *Launcher) Elevate(ctx context.Context, k Knock, c Caller, signals <-cha
 }
 
 // open journals the request and makes it known.
-func (l *Launcher) open(k *Knock, s *seal.Sealed, c Caller) (*elevation, error) {
-	e := &elevation{id: core.NewRequestID(), knock: k, sealed: s, caller: c, started: make(chan started, 1), again: make(chan struct{}, 1)}
+func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller) (*elevation, error) {
+	e := &elevation{id: core.NewRequestID(), submitted: submitted, sealed: s, caller: c, started: make(chan started, 1), again: make(chan struct{}, 1)}
 	err := l.cfg.Journal.Append(journal.Record{
 		Type: journal.Opened, Request: e.id,
 		UserID: s.Subject.Caller.User, User: s.Subject.Caller.Name, TargetID: s.Subject.Target.User, Target: s.Subject.Target.Name,

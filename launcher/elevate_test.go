@@ -19,7 +19,7 @@ import (
 
 func TestAnAllowedCommandRuns(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock("tool", "-x", "a b"))
+	v := w.elevate(w.submission("tool", "-x", "a b"))
 
 	q := v.asked
 	want := wire.PolicyRequest{
@@ -93,7 +93,7 @@ func (w *world) identify(ids ...core.ProcessID) core.Principal {
 
 func TestWhoWhatAndWhereAreRecorded(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock(w.path("home/mine"), "--all"))
+	v := w.elevate(w.submission(w.path("home/mine"), "--all"))
 	v.answer(core.Deny)
 	v.refused()
 	r := w.records()[0]
@@ -131,7 +131,7 @@ func TestADenialSaysWhichPolicyAndWhatToDo(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			v := w.elevate(w.knock("tool"))
+			v := w.elevate(w.submission("tool"))
 			c.answer.RequestID, c.answer.SealDigest = v.id, v.asked.SealDigest
 			if err := w.Answer(policy, c.answer); err != nil {
 				t.Fatal(err)
@@ -146,7 +146,7 @@ func TestADenialSaysWhichPolicyAndWhatToDo(t *testing.T) {
 
 func TestOnlyKeeperPolicyDecidesAndOnlyOnce(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	good := wire.PolicyResponse{RequestID: v.id, SealDigest: v.asked.SealDigest, Decision: core.Allow}
 	other := good
 	other.SealDigest = strings.Repeat("0", 64)
@@ -205,7 +205,7 @@ func TestWhatIsNotAPlainYesIsANo(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			v := w.elevate(w.knock("tool"))
+			v := w.elevate(w.submission("tool"))
 			e, err := w.find(v.id)
 			if err != nil {
 				t.Fatal(err)
@@ -223,7 +223,7 @@ func TestWhatIsNotAPlainYesIsANo(t *testing.T) {
 
 func TestOnlyTheLaunchJobOfThisRequestLaunches(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	job := v.job(wire.EventLaunch)
 	if err := w.Launch(context.Background(), job, v.id); !errors.Is(err, request.ErrConflict) {
 		t.Errorf("before policy allowed it: %v", err)
@@ -286,7 +286,7 @@ func TestDeadlinesAndJobsThatDoNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				w := newWorld(t)
-				v := w.elevate(w.knock("tool"))
+				v := w.elevate(w.submission("tool"))
 				for _, do := range c.do {
 					do(v)
 				}
@@ -303,7 +303,7 @@ func TestDeadlinesAndJobsThatDoNothing(t *testing.T) {
 
 func TestNewsAboutOtherJobsAndStatesChangesNothing(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	v.answer(core.Allow)
 	v.event(wire.EventLaunch)
 	w.JobEnded(v.job("audit-everything"), wire.EventLaunch, errors.New("x")) // listens to the same event
@@ -330,9 +330,9 @@ func TestNewsAboutOtherJobsAndStatesChangesNothing(t *testing.T) {
 func TestAQuestionThatDiedWithThePolicyPluginIsAskedOnceMore(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		before := w.elevate(w.knock("tool"))
+		before := w.elevate(w.submission("tool"))
 		w.PolicyLost()
-		during := w.elevate(w.knock("tool"))
+		during := w.elevate(w.submission("tool"))
 		w.PolicyReady()
 		again := map[core.RequestID]int{}
 		for range 2 {
@@ -341,7 +341,7 @@ func TestAQuestionThatDiedWithThePolicyPluginIsAskedOnceMore(t *testing.T) {
 		if again[before.id] != 1 || again[during.id] != 1 {
 			t.Errorf("asked again: %v", again)
 		}
-		after := w.elevate(w.knock("tool"))
+		after := w.elevate(w.submission("tool"))
 		w.PolicyLost()
 		w.PolicyReady()
 		if q := <-w.bus.asks; q.RequestID != after.id {
@@ -371,7 +371,7 @@ func TestACallerWhoLeavesIsDenied(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			v := w.elevate(w.knock("tool"))
+			v := w.elevate(w.submission("tool"))
 			to(v)
 			v.leave()
 			if r := v.refused(); r.Code != "denied" {
@@ -386,22 +386,22 @@ func TestACallerWhoLeavesIsDenied(t *testing.T) {
 
 func TestACallerMayHaveSoManyRequestsOpen(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser = 2 })
-	v := w.elevate(w.knock("tool"))
-	w.elevate(w.knock("tool"))
-	third := w.begin(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
+	w.elevate(w.submission("tool"))
+	third := w.begin(w.submission("tool"))
 	if r := third.refused(); r.Code != "unavailable" {
 		t.Errorf("%s: %s", r.Code, r.Message)
 	}
 	v.answer(core.Deny)
 	v.refused()
-	w.elevate(w.knock("tool"))
+	w.elevate(w.submission("tool"))
 }
 
-func TestEveryFileOfTheKnockIsClosed(t *testing.T) {
+func TestEveryFileOfASubmissionIsClosed(t *testing.T) {
 	w := newWorld(t)
 	for _, command := range []string{w.path("bin/tool"), w.path("home/mine"), w.path("nothing")} {
 		w.program("nothing", "", true)
-		k := w.knock(command)
+		k := w.submission(command)
 		if command == w.path("nothing") {
 			k.Argv = nil // refused at once
 		}

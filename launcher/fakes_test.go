@@ -149,10 +149,10 @@ func (w *world) program(name, content string, protected bool) {
 	w.files.protected[path] = protected
 }
 
-// knock is what ada's keepersudo sends for a program, with arguments.
-func (w *world) knock(command string, args ...string) Knock {
+// submission is what ada's keepersudo sends for a program, with arguments.
+func (w *world) submission(command string, args ...string) Submission {
 	w.t.Helper()
-	k := Knock{
+	k := Submission{
 		Request: seal.Request{
 			Peer:    core.Peer{User: "1000", Processes: []core.ProcessID{client}, SameIdentity: true},
 			Command: command, Argv: append([]string{filepath.Base(command)}, args...), Dir: w.handle(w.dir),
@@ -187,7 +187,7 @@ type visit struct {
 }
 
 // elevate begins an Elevate and returns when policy has been asked.
-func (w *world) elevate(k Knock) *visit {
+func (w *world) elevate(k Submission) *visit {
 	w.t.Helper()
 	v := w.begin(k)
 	select {
@@ -199,7 +199,7 @@ func (w *world) elevate(k Knock) *visit {
 	return v
 }
 
-func (w *world) begin(k Knock) *visit {
+func (w *world) begin(k Submission) *visit {
 	ctx, cancel := context.WithCancel(context.Background())
 	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan signal.Signal), result: make(chan Result, 1)}
 	w.t.Cleanup(cancel)

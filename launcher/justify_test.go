@@ -15,7 +15,7 @@ import (
 const controlJob = "privilege-elevation-policy-controls"
 
 // pending returns a visit that waits for a reason.
-func pending(w *world, k Knock, answers ...any) *visit {
+func pending(w *world, k Submission, answers ...any) *visit {
 	v := w.elevate(k)
 	v.caller.answers = answers
 	v.answer(core.Pending, core.ControlJustify)
@@ -28,7 +28,7 @@ func pending(w *world, k Knock, answers ...any) *visit {
 
 func TestAReasonAllowsAndIsRecorded(t *testing.T) {
 	w := newWorld(t)
-	v := pending(w, w.knock("tool"), " mend\x1b[2J the disk ")
+	v := pending(w, w.submission("tool"), " mend\x1b[2J the disk ")
 	if err := w.Satisfy(context.Background(), v.job(controlJob), v.id, core.ControlJustify); err != nil {
 		t.Fatal(err)
 	}
@@ -49,13 +49,13 @@ func TestAReasonAllowsAndIsRecorded(t *testing.T) {
 }
 
 func TestWhoGivesNoReasonIsRefused(t *testing.T) {
-	quiet := func(k *Knock) { k.NonInteractive = true }
+	quiet := func(k *Submission) { k.NonInteractive = true }
 	cases := map[string]struct {
-		knock   func(*Knock)
-		answers []any
-		code    string
-		says    string
-		asked   int
+		submitted func(*Submission)
+		answers   []any
+		code      string
+		says      string
+		asked     int
 	}{
 		"cancelled":         {nil, []any{core.ErrCancelled}, "denied", "you gave no reason", 1},
 		"nothing":           {nil, []any{""}, "denied", "you gave no reason", 1},
@@ -69,9 +69,9 @@ func TestWhoGivesNoReasonIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				w := newWorld(t)
-				k := w.knock("tool")
-				if c.knock != nil {
-					c.knock(&k)
+				k := w.submission("tool")
+				if c.submitted != nil {
+					c.submitted(&k)
 				}
 				v := pending(w, k, c.answers...)
 				if err := w.Satisfy(context.Background(), v.job(controlJob), v.id, core.ControlJustify); err == nil {
@@ -91,7 +91,7 @@ func TestWhoGivesNoReasonIsRefused(t *testing.T) {
 func TestOnlyTheRunOfThisRequestAsks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		v := pending(w, w.knock("tool"))
+		v := pending(w, w.submission("tool"))
 		ctx := context.Background()
 		other, user := v.job(controlJob), v.job(controlJob)
 		other.Request, user.InUserSession = "R2", true
@@ -128,7 +128,7 @@ func TestOnlyTheRunOfThisRequestAsks(t *testing.T) {
 
 func TestOnlyWhatPolicyAsksForIsAsked(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	run := v.job(controlJob)
 	if err := w.Satisfy(context.Background(), run, v.id, core.ControlJustify); !errors.Is(err, request.ErrConflict) {
 		t.Errorf("before policy answered: %v", err)
@@ -137,7 +137,7 @@ func TestOnlyWhatPolicyAsksForIsAsked(t *testing.T) {
 	if err := w.Satisfy(context.Background(), run, v.id, core.ControlJustify); err != nil || v.state() != request.Pending {
 		t.Errorf("MFA alone: %v, now %s", err, v.state())
 	}
-	two := w.elevate(w.knock("tool"))
+	two := w.elevate(w.submission("tool"))
 	two.caller.answers = []any{"reason"}
 	two.answer(core.Pending, core.ControlMFA, core.ControlJustify)
 	for range 2 {

@@ -85,7 +85,7 @@ func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
 // straight through. Attack: with the caller's own terminal a privileged program
 // can be fed input, or feed it (CVE-2005-4890).
 func (l *Launcher) terminal(e *elevation) (port.Streams, port.Terminal, error) {
-	streams := e.knock.Streams
+	streams := e.submitted.Streams
 	wanted := false
 	for _, stream := range []**os.File{&streams.Input, &streams.Output, &streams.Error} {
 		if l.cfg.Terminals.IsTerminal(*stream) {
@@ -99,7 +99,7 @@ func (l *Launcher) terminal(e *elevation) (port.Streams, port.Terminal, error) {
 	if err != nil {
 		return streams, nil, fmt.Errorf("terminal: %w", err)
 	}
-	if err := terminal.Resize(e.knock.Rows, e.knock.Columns); err != nil {
+	if err := terminal.Resize(e.submitted.Rows, e.submitted.Columns); err != nil {
 		return streams, nil, errors.Join(fmt.Errorf("terminal: %w", err), terminal.Close())
 	}
 	return streams, terminal, nil
@@ -116,8 +116,8 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, streams port.Streams,
 	s := e.sealed
 	held, err := l.cfg.Launcher.Prepare(ctx, port.LaunchSpec{
 		Executable: s.Handle, Script: s.Script, Argv: s.Subject.Argv,
-		Env: environment(l.cfg.Facts.BaseEnvironment, e.knock.Env, s.Subject, e.id),
-		Dir: e.knock.Dir, Streams: streams, Terminal: terminal, As: l.identity(e),
+		Env: environment(l.cfg.Facts.BaseEnvironment, e.submitted.Env, s.Subject, e.id),
+		Dir: e.submitted.Dir, Streams: streams, Terminal: terminal, As: l.identity(e),
 	})
 	if err != nil {
 		return started{}, fmt.Errorf("prepare: %w", err)

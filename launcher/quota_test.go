@@ -62,7 +62,7 @@ func TestRecordBytes(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		before := w.path("Audit")
-		v := w.elevate(w.knock("tool", strings.Repeat("\x01<", 10000)))
+		v := w.elevate(w.submission("tool", strings.Repeat("\x01<", 10000)))
 		v.answer(core.Deny)
 		v.refused()
 		var written int
@@ -82,15 +82,15 @@ func TestAFloodOfRequestsIsRefusedAndNotRecorded(t *testing.T) {
 	w := newWorld(t)
 	const part = requestCost + 1<<10
 	w.quota = fair.NewRate[core.UserID](part/quotaRefill, part)
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	v.answer(core.Deny)
 	v.refused()
 	records := len(w.records())
-	r := w.begin(w.knock("tool")).refused()
+	r := w.begin(w.submission("tool")).refused()
 	if r.Code != door.CodeUnavailable || !strings.Contains(r.Message, "try again in ") || len(w.records()) != records {
 		t.Errorf("%+v, %d records more", r, len(w.records())-records)
 	}
-	k := w.knock("tool")
+	k := w.submission("tool")
 	k.Peer.User, k.Peer.Administrator = "0", true
 	w.quota.Take("0", part)
 	v = w.elevate(k) // root could as well remove the files

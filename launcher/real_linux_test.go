@@ -163,10 +163,10 @@ func startMachine(t testing.TB) *machine {
 	return m
 }
 
-// nobody is the user that knocks.
+// nobody is the user that asks.
 const nobody core.UserID = "65534"
 
-// call is one knock by user nobody, with pipes for output.
+// call is one submission by user nobody, with pipes for output.
 type call struct {
 	command string
 	argv    []string
@@ -184,7 +184,7 @@ type call struct {
 // reading.
 func (m *machine) handle(path string) (*os.File, error) { return m.host.Files.Locate(path) }
 
-// run knocks and returns the result and what the command wrote to 1 and 2.
+// run submits and returns the result and what the command wrote to 1 and 2.
 func (m *machine) run(c call) (Result, string, error) {
 	if c.dir == "" {
 		c.dir = "/"
@@ -196,7 +196,7 @@ func (m *machine) run(c call) (Result, string, error) {
 	if err != nil {
 		return Result{}, "", err
 	}
-	k := Knock{
+	k := Submission{
 		Request: seal.Request{
 			Peer:    core.Peer{User: nobody, Processes: []core.ProcessID{{PID: 4000000, Start: 1}}, SameIdentity: true},
 			Command: c.command, TargetUser: c.target, Argv: append([]string{filepath.Base(c.command)}, c.argv...), Dir: dir,

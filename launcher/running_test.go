@@ -30,7 +30,7 @@ import (
 func TestSignalsReachTheCommand(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		v := w.elevate(w.knock("tool"))
+		v := w.elevate(w.submission("tool"))
 		p := v.run()
 		v.signals <- signal.Terminate
 		v.signals <- signal.Interrupt
@@ -49,7 +49,7 @@ func TestSignalsReachTheCommand(t *testing.T) {
 func TestASignalBeforeTheLaunchEndsTheRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		v := w.elevate(w.knock("tool"))
+		v := w.elevate(w.submission("tool"))
 		v.signals <- signal.Continue // asks for nothing
 		synctest.Wait()
 		v.signals <- signal.Interrupt
@@ -63,7 +63,7 @@ func TestASignalBeforeTheLaunchEndsTheRequest(t *testing.T) {
 func TestASignalDuringTheLaunchIsTheCommands(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		v := w.elevate(w.knock("tool"))
+		v := w.elevate(w.submission("tool"))
 		w.launch.onRelease = func() { v.signals <- signal.User2 }
 		p := v.run()
 		synctest.Wait()
@@ -91,7 +91,7 @@ func TestACommandWhoseCallerLeavesIsEnded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				w := newWorld(t)
-				v := w.elevate(w.knock("tool"))
+				v := w.elevate(w.submission("tool"))
 				p := v.run()
 				p.stubborn = c.stubborn
 				begun := time.Now()
@@ -113,7 +113,7 @@ func TestACommandWhoseCallerLeavesIsEnded(t *testing.T) {
 
 func TestACallerWhoLeavesWhileItIsLaunchedIsEndedToo(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	v.answer(core.Allow)
 	v.event(wire.EventLaunch)
 	w.launch.onPrepare = v.leave
@@ -130,7 +130,7 @@ func TestTheTerminalIsTheCommandsOwn(t *testing.T) {
 	w := newWorld(t)
 	tty := w.path("tty")
 	w.program("tty", "", false)
-	k := w.knock("tool")
+	k := w.submission("tool")
 	k.Streams.Input.Close()
 	k.Streams.Output.Close()
 	k.Streams.Input, k.Streams.Output = w.handle(tty), w.handle(tty)
@@ -184,7 +184,7 @@ func TestWhatBreaksOnTheWayRunsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.program("tty", "", false)
-			k := w.knock("tool")
+			k := w.submission("tool")
 			k.Streams.Input.Close()
 			k.Streams.Input = w.handle(w.path("tty"))
 			v := w.elevate(k)
@@ -230,7 +230,7 @@ func TestWhatBreaksBeforeRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			c.breaks(w)
-			if r := w.begin(w.knock("tool")).refused(); r.Code != c.code {
+			if r := w.begin(w.submission("tool")).refused(); r.Code != c.code {
 				t.Errorf("%s: %s", r.Code, r.Message)
 			}
 			if name == "the journal" {
@@ -240,7 +240,7 @@ func TestWhatBreaksBeforeRefuses(t *testing.T) {
 	}
 	t.Run("the event", func(t *testing.T) {
 		w := newWorld(t)
-		v := w.elevate(w.knock("tool"))
+		v := w.elevate(w.submission("tool"))
 		w.bus.raiseErr = errors.New("x")
 		v.answer(core.Allow)
 		if r := v.refused(); r.Code != "failed" {
@@ -258,7 +258,7 @@ func TestPrivateCopiesGoWithTheRequest(t *testing.T) {
 		}
 		return len(entries)
 	}
-	v := w.elevate(w.knock(w.path("home/mine")))
+	v := w.elevate(w.submission(w.path("home/mine")))
 	if copies() != 1 {
 		t.Errorf("%d copies of a program that its owner can change", copies())
 	}
@@ -273,7 +273,7 @@ func TestPrivateCopiesGoWithTheRequest(t *testing.T) {
 	if copies() != 0 || w.seals.Copies.Taken() != 0 {
 		t.Errorf("%d copies are left, %d bytes", copies(), w.seals.Copies.Taken())
 	}
-	v = w.elevate(w.knock(w.path("home/mine")))
+	v = w.elevate(w.submission(w.path("home/mine")))
 	v.answer(core.Deny)
 	v.refused()
 	if copies() != 0 {
@@ -283,7 +283,7 @@ func TestPrivateCopiesGoWithTheRequest(t *testing.T) {
 
 func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	p := v.run()
 	daemon := core.ProcessID{PID: 2000, Start: 9}
 	w.tree.Members[daemon] = p.id
@@ -303,7 +303,7 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 	// Once it is gone, the next end notices.
 	w.tree.Set(p.id, false)
 	w.tree.Dead[daemon] = true
-	v = w.elevate(w.knock("tool"))
+	v = w.elevate(w.submission("tool"))
 	v.run().exit(core.ExitStatus{})
 	<-v.result
 	w.tended.Wait()
@@ -322,7 +322,7 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 		w.left[core.RequestID(fmt.Sprint(i))] = leftover{journal.Child{PID: other.PID, Start: other.Start, Group: "g"}, "1000"}
 	}
 	leave := func(user core.UserID) bool {
-		k := w.knock("tool")
+		k := w.submission("tool")
 		k.Peer.User = user
 		v := w.elevate(k)
 		p := v.run()
@@ -351,7 +351,7 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 func TestAnOrderlyStopLeavesCommandsAlone(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		short, long, asking := w.elevate(w.knock("tool")), w.elevate(w.knock("tool")), w.elevate(w.knock("tool"))
+		short, long, asking := w.elevate(w.submission("tool")), w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
 		ends, stays := short.run(), long.run()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -363,7 +363,7 @@ func TestAnOrderlyStopLeavesCommandsAlone(t *testing.T) {
 		if r := asking.refused(); r.Code != "failed" || !strings.Contains(r.Message, "stopping") {
 			t.Errorf("%s: %s", r.Code, r.Message)
 		}
-		if r := w.begin(w.knock("tool")).refused(); r.Code != "unavailable" {
+		if r := w.begin(w.submission("tool")).refused(); r.Code != "unavailable" {
 			t.Errorf("a new request: %s: %s", r.Code, r.Message)
 		}
 		time.Sleep(5 * time.Second)
@@ -485,18 +485,18 @@ func TestCopiesOfAnEarlierServiceAreRemoved(t *testing.T) {
 func TestAChildThatDoesNotEndKeepsItsPlace(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser = 1 })
 	w.launch.releaseErr = context.DeadlineExceeded
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	v.answer(core.Allow)
 	v.event(wire.EventLaunch)
 	if err := w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); err == nil {
 		t.Error("it was launched")
 	}
 	v.refused()
-	if r := w.begin(w.knock("tool")).refused(); r.Code != door.CodeUnavailable {
+	if r := w.begin(w.submission("tool")).refused(); r.Code != door.CodeUnavailable {
 		t.Errorf("while the child is there: %+v", r)
 	}
 	w.tree.Die(w.launch.last().ID())
-	v = w.elevate(w.knock("tool"))
+	v = w.elevate(w.submission("tool"))
 	v.answer(core.Deny)
 	v.refused()
 	if len(w.stuck) != 0 {
@@ -511,7 +511,7 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 		w := newWorld(t)
 		hung := make(chan struct{})
 		w.launch.onRelease = func() { <-hung }
-		v := w.elevate(w.knock("tool"))
+		v := w.elevate(w.submission("tool"))
 		v.answer(core.Allow)
 		v.event(wire.EventLaunch)
 		go w.Launch(context.Background(), v.job(wire.EventLaunch), v.id)

@@ -18,8 +18,8 @@ import (
 
 func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 	broken := errors.New("broken")
-	fault := func(method string, err error) func(*world, *Knock) {
-		return func(w *world, _ *Knock) { w.files.fault = map[string]error{method: err} }
+	fault := func(method string, err error) func(*world, *Submission) {
+		return func(w *world, _ *Submission) { w.files.fault = map[string]error{method: err} }
 	}
 	mine := func(w *world) string { return w.path("home/mine") }
 	tool := func(*world) string { return "tool" }
@@ -31,41 +31,41 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 	}
 	cases := map[string]struct {
 		command func(*world) string
-		change  func(*world, *Knock)
+		change  func(*world, *Submission)
 		code    string
 		says    string
 	}{
-		"another namespace":           {tool, func(_ *world, k *Knock) { k.Peer.Foreign = true }, "bad-request", "namespace"},
-		"two identities":              {tool, func(_ *world, k *Knock) { k.Peer.SameIdentity = false }, "bad-request", "more than one identity"},
-		"two processes":               {tool, func(_ *world, k *Knock) { k.Peer.Processes = append(k.Peer.Processes, self) }, "bad-request", "more than one identity"},
-		"no process":                  {tool, func(_ *world, k *Knock) { k.Peer.Processes = nil }, "bad-request", "more than one identity"},
-		"no argv":                     {tool, func(_ *world, k *Knock) { k.Argv = nil }, "bad-request", "no command"},
-		"no command":                  {tool, func(_ *world, k *Knock) { k.Command = "" }, "bad-request", "no command"},
-		"argument, not UTF-8":         {tool, func(_ *world, k *Knock) { k.Argv = []string{"tool", "\xff"} }, "bad-request", "not UTF-8"},
-		"argument with NUL":           {tool, func(_ *world, k *Knock) { k.Argv = []string{"tool", "a\x00b"} }, "bad-request", "not UTF-8"},
-		"argument with escapes":       {tool, func(_ *world, k *Knock) { k.Argv = []string{"tool", "\x1b[2J\xff"} }, "bad-request", `"\x1b[2J\xff"`},
-		"too long":                    {tool, func(_ *world, k *Knock) { k.Argv = []string{"tool", strings.Repeat("x", wire.MaxSubject)} }, "bad-request", "shorten it"},
-		"too many":                    {tool, func(_ *world, k *Knock) { k.Argv = make([]string, wire.MaxSubject+1) }, "bad-request", "shorten it"},
-		"a user without account":      {tool, func(_ *world, k *Knock) { k.Peer.User = "4242" }, "not-found", "user 4242"},
-		"unknown target":              {tool, func(_ *world, k *Knock) { k.TargetUser = "nobody\x1b" }, "not-found", `no user "nobody\x1b"`},
-		"target by wrong uid":         {tool, func(_ *world, k *Knock) { k.TargetUser = "#-1" }, "not-found", "no user"},
-		"target is digits":            {tool, func(_ *world, k *Knock) { k.TargetUser = "1000" }, "not-found", "no user"},
+		"another namespace":           {tool, func(_ *world, k *Submission) { k.Peer.Foreign = true }, "bad-request", "namespace"},
+		"two identities":              {tool, func(_ *world, k *Submission) { k.Peer.SameIdentity = false }, "bad-request", "more than one identity"},
+		"two processes":               {tool, func(_ *world, k *Submission) { k.Peer.Processes = append(k.Peer.Processes, self) }, "bad-request", "more than one identity"},
+		"no process":                  {tool, func(_ *world, k *Submission) { k.Peer.Processes = nil }, "bad-request", "more than one identity"},
+		"no argv":                     {tool, func(_ *world, k *Submission) { k.Argv = nil }, "bad-request", "no command"},
+		"no command":                  {tool, func(_ *world, k *Submission) { k.Command = "" }, "bad-request", "no command"},
+		"argument, not UTF-8":         {tool, func(_ *world, k *Submission) { k.Argv = []string{"tool", "\xff"} }, "bad-request", "not UTF-8"},
+		"argument with NUL":           {tool, func(_ *world, k *Submission) { k.Argv = []string{"tool", "a\x00b"} }, "bad-request", "not UTF-8"},
+		"argument with escapes":       {tool, func(_ *world, k *Submission) { k.Argv = []string{"tool", "\x1b[2J\xff"} }, "bad-request", `"\x1b[2J\xff"`},
+		"too long":                    {tool, func(_ *world, k *Submission) { k.Argv = []string{"tool", strings.Repeat("x", wire.MaxSubject)} }, "bad-request", "shorten it"},
+		"too many":                    {tool, func(_ *world, k *Submission) { k.Argv = make([]string, wire.MaxSubject+1) }, "bad-request", "shorten it"},
+		"a user without account":      {tool, func(_ *world, k *Submission) { k.Peer.User = "4242" }, "not-found", "user 4242"},
+		"unknown target":              {tool, func(_ *world, k *Submission) { k.TargetUser = "nobody\x1b" }, "not-found", `no user "nobody\x1b"`},
+		"target by wrong uid":         {tool, func(_ *world, k *Submission) { k.TargetUser = "#-1" }, "not-found", "no user"},
+		"target is digits":            {tool, func(_ *world, k *Submission) { k.TargetUser = "1000" }, "not-found", "no user"},
 		"no such bare name":           {func(*world) string { return "none" }, nil, "not-found", `no program "none"`},
-		"a path without a handle":     {mine, func(_ *world, k *Knock) { k.Executable.Close(); k.Executable = nil }, "bad-request", "without the program"},
+		"a path without a handle":     {mine, func(_ *world, k *Submission) { k.Executable.Close(); k.Executable = nil }, "bad-request", "without the program"},
 		"a directory":                 {func(w *world) string { return w.dir + "/." }, nil, "bad-request", "not a regular file"},
-		"not executable":              {mine, func(w *world, _ *Knock) { os.Chmod(mine(w), 0o644) }, "bad-request", "chmod +x"},
-		"removed":                     {mine, func(w *world, _ *Knock) { os.Remove(mine(w)) }, "not-found", "no such program"},
-		"working directory is a file": {tool, func(w *world, k *Knock) { k.Dir.Close(); k.Dir = w.handle(mine(w)) }, "bad-request", "working directory"},
+		"not executable":              {mine, func(w *world, _ *Submission) { os.Chmod(mine(w), 0o644) }, "bad-request", "chmod +x"},
+		"removed":                     {mine, func(w *world, _ *Submission) { os.Remove(mine(w)) }, "not-found", "no such program"},
+		"working directory is a file": {tool, func(w *world, k *Submission) { k.Dir.Close(); k.Dir = w.handle(mine(w)) }, "bad-request", "working directory"},
 		"unreadable":                  {mine, fault("Copy", fs.ErrPermission), "bad-request", "cannot read it"},
 		"a device":                    {mine, fault("Protected", core.ErrNotRegular), "bad-request", "regular file"},
 		"copying breaks":              {mine, fault("Copy", broken), "failed", "log has more"},
 		"copying takes too long":      {mine, fault("Copy", context.DeadlineExceeded), "failed", "took too long"},
 		"hashing breaks":              {tool, fault("Open", broken), "failed", "log has more"},
 		"protection unknown":          {mine, fault("Protected", broken), "failed", "log has more"},
-		"it changes meanwhile": {tool, func(w *world, _ *Knock) {
+		"it changes meanwhile": {tool, func(w *world, _ *Submission) {
 			w.files.onOpen = func(path string) { os.Chtimes(path, time.Now(), time.Now().Add(time.Hour)) }
 		}, "bad-request", "try again"},
-		"it is huge": {mine, func(w *world, _ *Knock) { os.Truncate(mine(w), 1<<30+1) }, "unavailable", "no room"},
+		"it is huge": {mine, func(w *world, _ *Submission) { os.Truncate(mine(w), 1<<30+1) }, "unavailable", "no room"},
 
 		"script: no interpreter":        {script("#!\n", true), nil, "bad-request", "its first line"},
 		"script: relative interpreter":  {script("#!bin/sh\n", true), nil, "bad-request", "its first line"},
@@ -80,7 +80,7 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			k := w.knock(c.command(w))
+			k := w.submission(c.command(w))
 			if c.change != nil {
 				c.change(w, &k)
 			}
@@ -107,7 +107,7 @@ func TestInterpreterFaultsDoNotTellWhatExists(t *testing.T) {
 	var said []string
 	for _, path := range []string{"secret/there", "secret/missing"} {
 		w.program("home/probe", "#!"+w.path(path)+"\n", false)
-		r := w.begin(w.knock(w.path("home/probe"))).refused()
+		r := w.begin(w.submission(w.path("home/probe"))).refused()
 		said = append(said, strings.ReplaceAll(r.Message, w.path(path), "X"))
 	}
 	if said[0] != said[1] {
@@ -117,38 +117,38 @@ func TestInterpreterFaultsDoNotTellWhatExists(t *testing.T) {
 
 func TestWhatIsSealed(t *testing.T) {
 	w := newWorld(t)
-	relative := w.knock(w.path("home/mine"))
+	relative := w.submission(w.path("home/mine"))
 	relative.Command = "home/mine"
-	liar := w.knock(w.path("bin/tool"))
+	liar := w.submission(w.path("bin/tool"))
 	liar.Command = "/usr/bin/harmless"
-	asAda := w.knock("tool")
+	asAda := w.submission("tool")
 	asAda.TargetUser = "ada"
-	byID := w.knock("tool")
+	byID := w.submission("tool")
 	byID.TargetUser = "#1000"
-	copied := w.knock(w.path("home/mine"))
+	copied := w.submission(w.path("home/mine"))
 	w.program("home/script", "#!"+w.path("bin/sh")+"  -e  x \necho\n", false)
 	cases := map[string]struct {
-		knock Knock
-		want  core.Executable
-		user  core.UserID
-		sh    bool
+		submitted Submission
+		want      core.Executable
+		user      core.UserID
+		sh        bool
 	}{
-		"bare name":       {w.knock("tool"), core.Executable{Requested: "tool", Path: w.path("bin/tool"), Protected: true}, "0", false},
-		"path":            {w.knock(w.path("bin/tool")), core.Executable{Requested: w.path("bin/tool"), Path: w.path("bin/tool"), Protected: true}, "0", false},
+		"bare name":       {w.submission("tool"), core.Executable{Requested: "tool", Path: w.path("bin/tool"), Protected: true}, "0", false},
+		"path":            {w.submission(w.path("bin/tool")), core.Executable{Requested: w.path("bin/tool"), Path: w.path("bin/tool"), Protected: true}, "0", false},
 		"relative path":   {relative, core.Executable{Requested: w.path("home/mine"), Path: w.path("home/mine")}, "0", false},
 		"a false name":    {liar, core.Executable{Requested: "/usr/bin/harmless", Path: w.path("bin/tool"), Protected: true}, "0", false},
 		"as ada":          {asAda, core.Executable{Requested: "tool", Path: w.path("bin/tool"), Protected: true}, "1000", false},
 		"as uid 1000":     {byID, core.Executable{Requested: "tool", Path: w.path("bin/tool"), Protected: true}, "1000", false},
 		"not protected":   {copied, core.Executable{Requested: w.path("home/mine"), Path: w.path("home/mine")}, "0", false},
-		"script":          {w.knock("script"), core.Executable{Requested: "script", Path: w.path("bin/script"), Protected: true, Interpreter: w.path("bin/sh")}, "0", true},
-		"unsafe script":   {w.knock(w.path("home/script")), core.Executable{Requested: w.path("home/script"), Path: w.path("home/script"), Interpreter: w.path("bin/sh")}, "0", true},
-		"script as path":  {w.knock(w.path("bin/script")), core.Executable{Requested: w.path("bin/script"), Path: w.path("bin/script"), Protected: true, Interpreter: w.path("bin/sh")}, "0", true},
-		"ordinary binary": {w.knock("sh"), core.Executable{Requested: "sh", Path: w.path("bin/sh"), Protected: true}, "0", false},
+		"script":          {w.submission("script"), core.Executable{Requested: "script", Path: w.path("bin/script"), Protected: true, Interpreter: w.path("bin/sh")}, "0", true},
+		"unsafe script":   {w.submission(w.path("home/script")), core.Executable{Requested: w.path("home/script"), Path: w.path("home/script"), Interpreter: w.path("bin/sh")}, "0", true},
+		"script as path":  {w.submission(w.path("bin/script")), core.Executable{Requested: w.path("bin/script"), Path: w.path("bin/script"), Protected: true, Interpreter: w.path("bin/sh")}, "0", true},
+		"ordinary binary": {w.submission("sh"), core.Executable{Requested: "sh", Path: w.path("bin/sh"), Protected: true}, "0", false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			defer c.knock.close()
-			s, err := w.sealer.Seal(context.Background(), &c.knock.Request)
+			defer c.submitted.close()
+			s, err := w.sealer.Seal(context.Background(), &c.submitted.Request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestDigestsOfProtectedFilesAreRemembered(t *testing.T) {
 	w := newWorld(t)
 	sealed := func(command string) string {
 		t.Helper()
-		k := w.knock(command)
+		k := w.submission(command)
 		defer k.close()
 		s, err := w.sealer.Seal(context.Background(), &k.Request)
 		if err != nil {

@@ -24,7 +24,7 @@ func TestWhoAsksPolicyAsAnAdministrator(t *testing.T) {
 		process       core.ProcessID
 		administrator bool
 	}{{"0", client, true}, {"0", command, false}, {"0", plugin, false}, {"1000", client, false}} {
-		k := w.knock("tool")
+		k := w.submission("tool")
 		k.Peer = core.Peer{User: c.user, Administrator: c.user == "0", Processes: []core.ProcessID{c.process}, SameIdentity: true}
 		v := w.elevate(k)
 		if v.asked.Administrator != c.administrator {

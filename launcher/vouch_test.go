@@ -52,7 +52,7 @@ func TestPolicyHearsWhoVouchesForTheBytesThatWillRun(t *testing.T) {
 		// Of a private copy the bytes count, and the original's attributes.
 		{"home/mine", "home/mine", []core.Signer{{Subject: "Me"}}},
 	} {
-		v := w.elevate(w.knock(w.path(c.command)))
+		v := w.elevate(w.submission(w.path(c.command)))
 		if diff := cmp.Diff(c.signers, v.asked.Signers); diff != "" || !v.asked.SignersKnown {
 			t.Errorf("%s: known %v, %s", c.command, v.asked.SignersKnown, diff)
 		}
@@ -70,7 +70,7 @@ func TestPolicyHearsWhoVouchesForTheBytesThatWillRun(t *testing.T) {
 
 func TestWhoseSignaturesCannotBeReadIsNotRun(t *testing.T) {
 	w := newWorld(t, func(w *world, _ *Config) { w.seals.Signatures = &signatures{err: errors.New("read error")} })
-	v := w.begin(w.knock("tool"))
+	v := w.begin(w.submission("tool"))
 	if r := v.refused(); r.Code != door.CodeFailed {
 		t.Errorf("refused with %+v", r)
 	}
@@ -78,7 +78,7 @@ func TestWhoseSignaturesCannotBeReadIsNotRun(t *testing.T) {
 
 func TestWithoutAnyoneToTrustNobodyLooks(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.knock("tool"))
+	v := w.elevate(w.submission("tool"))
 	if v.asked.SignersKnown || v.asked.Signers != nil {
 		t.Errorf("asked with %+v", v.asked.Signers)
 	}
@@ -125,8 +125,8 @@ func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		waiting := w.begin(w.knock("tool"))
-		other := w.knock("tool")
+		waiting := w.begin(w.submission("tool"))
+		other := w.submission("tool")
 		other.Peer.User = "0"
 		v := w.elevate(other)
 		v.answer(core.Deny)
@@ -140,7 +140,7 @@ func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 		if judged, err = w.seals.Judging.Take(t.Context(), "1000", 1); err != nil {
 			t.Fatal(err)
 		}
-		if r := w.begin(w.knock("tool")).refused(); r.Code != door.CodeUnavailable {
+		if r := w.begin(w.submission("tool")).refused(); r.Code != door.CodeUnavailable {
 			t.Errorf("whose turn does not come: %+v", r)
 		}
 		judged.Release()

@@ -18,7 +18,7 @@ import (
 )
 
 func TestSignalsAreForwarded(t *testing.T) {
-	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(_ context.Context, _ launcher.Submission, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
 		if err := c.Started(); err != nil {
 			t.Error(err)
 		}
@@ -40,7 +40,7 @@ func TestSignalsAreForwarded(t *testing.T) {
 // noticed.
 func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 	gone := make(chan error, 1)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		<-ctx.Done()
 		gone <- context.Cause(ctx)
 		return launcher.Result{}
@@ -58,7 +58,7 @@ func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 
 func TestTheTerminalIsHandedOver(t *testing.T) {
 	master := belongings(t)[0]
-	q := newDoor(t, func(_ context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(_ context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		if err := c.Started(master); err != nil {
 			t.Error(err)
 		}
@@ -81,7 +81,7 @@ func TestPrompts(t *testing.T) {
 	}
 	outcomes := make(chan outcome)
 	ask := make(chan time.Duration)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		for timeout := range ask {
 			text, err := c.Prompt(ctx, "Why\x1b[2J? ", timeout)
 			outcomes <- outcome{text, err}
@@ -135,7 +135,7 @@ func TestPrompts(t *testing.T) {
 // Whoever breaks the rules after the request is taken for gone.
 func TestRulesAfterTheRequest(t *testing.T) {
 	causes := make(chan error)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
 		return launcher.Result{Refused: &refusal.Refusal{Code: door.CodeFailed, Message: "gone"}}
@@ -177,7 +177,7 @@ func TestRulesAfterTheRequest(t *testing.T) {
 // The service never waits for a caller who does not read.
 func TestACallerWhoDoesNotRead(t *testing.T) {
 	outcome := make(chan error)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		_, err := c.Prompt(ctx, "Why?", time.Hour)
 		outcome <- err
 		<-ctx.Done() // the caller counts as gone

@@ -45,9 +45,9 @@ func (r *fileReader) closeFiles() {
 
 // readRequest reads the first frame and its descriptors within timeout. After an
 // error no descriptor stays open.
-func (c *caller) readRequest(timeout time.Duration) (k launcher.Knock, err error) {
+func (c *caller) readRequest(timeout time.Duration) (submitted launcher.Submission, err error) {
 	if err := c.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
-		return k, err
+		return submitted, err
 	}
 	r := &fileReader{conn: c.conn, max: maxFiles}
 	defer func() {
@@ -57,17 +57,17 @@ func (c *caller) readRequest(timeout time.Duration) (k launcher.Knock, err error
 	}()
 	kind, body, err := door.Read(r)
 	if err != nil {
-		return k, err
+		return submitted, err
 	}
 	if kind != door.TypeRequest {
-		return k, fmt.Errorf("%w: the first frame is of type %d, expected a request", errRequest, kind)
+		return submitted, fmt.Errorf("%w: the first frame is of type %d, expected a request", errRequest, kind)
 	}
 	m, err := door.DecodeRequest(body)
 	if err != nil {
-		return k, err
+		return submitted, err
 	}
 	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
-		return k, err
+		return submitted, err
 	}
 	return newRequest(m, r.files)
 }
@@ -91,33 +91,33 @@ var errRequest = errors.New("bad request")
 
 // newRequest makes what the launcher takes of a request and its descriptors, in the order that
 // docs/wire.md gives.
-func newRequest(m door.Request, files []*os.File) (launcher.Knock, error) {
+func newRequest(m door.Request, files []*os.File) (launcher.Submission, error) {
 	want := 4
 	if m.HasExecutable {
 		want = 5
 	}
 	if len(files) != want {
-		return launcher.Knock{}, fmt.Errorf("%w: found %d descriptors, expected %d", errRequest, len(files), want)
+		return launcher.Submission{}, fmt.Errorf("%w: found %d descriptors, expected %d", errRequest, len(files), want)
 	}
 	if m.Command == "" || len(m.Argv) == 0 {
-		return launcher.Knock{}, fmt.Errorf("%w: no command", errRequest)
+		return launcher.Submission{}, fmt.Errorf("%w: no command", errRequest)
 	}
 	for _, list := range [][]string{{m.Command, m.TargetUser}, m.Argv} {
 		for _, text := range list {
 			// An argument that is not text cannot be decided on faithfully, and
 			// one with a NUL would be cut short by the kernel (decision 24a).
 			if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-				return launcher.Knock{}, fmt.Errorf("%w: %q is not UTF-8 text without NUL", errRequest, text)
+				return launcher.Submission{}, fmt.Errorf("%w: %q is not UTF-8 text without NUL", errRequest, text)
 			}
 		}
 	}
-	k := launcher.Knock{
+	submitted := launcher.Submission{
 		Request: seal.Request{Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Dir: files[0]}, Env: m.Env,
 		NonInteractive: m.NonInteractive, Rows: m.Rows, Columns: m.Columns,
 		Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
 	}
 	if m.HasExecutable {
-		k.Executable = files[4]
+		submitted.Executable = files[4]
 	}
-	return k, nil
+	return submitted, nil
 }

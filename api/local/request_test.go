@@ -24,9 +24,9 @@ import (
 
 func TestTheLauncherGetsWhatWasSent(t *testing.T) {
 	sent := belongings(t)
-	var got launcher.Knock
+	var got launcher.Submission
 	var names []string
-	q := newDoor(t, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		got = k
 		for _, f := range []*os.File{k.Dir, k.Streams.Input, k.Streams.Output, k.Streams.Error, k.Executable} {
 			names = append(names, filepath.Base(f.Name()))
@@ -52,7 +52,7 @@ func TestTheLauncherGetsWhatWasSent(t *testing.T) {
 }
 
 func TestARefusalReachesTheCaller(t *testing.T) {
-	q := newDoor(t, func(_ context.Context, k launcher.Knock, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
 		if k.Executable != nil {
 			t.Error("a bare name has no descriptor")
 		}
@@ -68,7 +68,7 @@ func TestARefusalReachesTheCaller(t *testing.T) {
 // Whatever is wrong with a request, nobody is asked to elevate, the caller is
 // told, and no descriptor that came along stays open.
 func TestBadRequests(t *testing.T) {
-	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
 		t.Error("a bad request was passed on")
 		return launcher.Result{}
 	}, func(c *local.Config) { c.Request = 50 * time.Millisecond })
@@ -123,7 +123,7 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestCallersWhoAreNobody(t *testing.T) {
-	q := newDoor(t, func(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
 		t.Error("an unknown caller was let in")
 		return launcher.Result{}
 	})
@@ -144,7 +144,7 @@ func TestCallersWhoAreNobody(t *testing.T) {
 // No bytes, however they are cut and whatever comes with them, hang the door,
 // leave a goroutine (TestMain) or a descriptor behind.
 func TestRandomFrames(t *testing.T) {
-	q := newDoor(t, func(ctx context.Context, _ launcher.Knock, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
 		select {
 		case <-signals:
 			c.Prompt(ctx, "?", time.Millisecond)

@@ -30,7 +30,7 @@ type DoorListener interface {
 // descriptors.
 type DoorConn interface {
 	net.Conn
-	// Peer is who knocked; it was fixed when they connected.
+	// Peer is who connected, as they were then.
 	Peer() (core.Peer, error)
 	// ReadWithFiles reads like Read and also returns the descriptors that
 	// came with these bytes, close-on-exec, at most 8. The caller closes them.

@@ -41,7 +41,7 @@ func lingering(t *testing.T) int {
 // A caller sends sockets that linger, keeps none of them, and never says what
 // they are for. Whoever refuses that caller does not wait for it.
 func TestCloseDoesNotWaitForWhatWasSentAlong(t *testing.T) {
-	client, conn := knock(t)
+	client, conn := connect(t)
 	for range 3 { // in messages of their own: one wait must not follow the other
 		fd := lingering(t)
 		_, _, err := client.WriteMsgUnix([]byte("x"), unix.UnixRights(fd), nil)

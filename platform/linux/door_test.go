@@ -22,8 +22,8 @@ import (
 	"kpm/core/port"
 )
 
-// knock connects to a fresh door and returns both ends.
-func knock(t testing.TB) (client *net.UnixConn, conn port.DoorConn) {
+// connect connects to a fresh door and returns both ends.
+func connect(t testing.TB) (client *net.UnixConn, conn port.DoorConn) {
 	t.Helper()
 	l, path := door(t)
 	dialled, err := Transport{}.Dial(path)
@@ -32,7 +32,7 @@ func knock(t testing.TB) (client *net.UnixConn, conn port.DoorConn) {
 	return dialled.(*net.UnixConn), accept(t, l)
 }
 
-// Everyone may knock; who they are decides the rest.
+// Everyone may connect; who they are decides the rest.
 func TestListenForEveryone(t *testing.T) {
 	dir := public(t)
 	doorPath, localPath := filepath.Join(dir, "door.sock"), filepath.Join(dir, "api.sock")
@@ -190,7 +190,7 @@ func closeAll(files []*os.File) {
 }
 
 func TestReadWithFiles(t *testing.T) {
-	client, conn := knock(t)
+	client, conn := connect(t)
 	dir := public(t)
 	var files []*os.File
 	for i := range maxDescriptors {
@@ -199,13 +199,13 @@ func TestReadWithFiles(t *testing.T) {
 		files = append(files, f)
 	}
 	defer closeAll(files)
-	must(t, doorConn{localConn{client}}.WriteWithFiles([]byte("knock"), files...))
+	must(t, doorConn{localConn{client}}.WriteWithFiles([]byte("request"), files...))
 
 	buf := make([]byte, 64)
 	n, got, err := conn.ReadWithFiles(buf)
 	must(t, err)
 	defer closeAll(got)
-	if string(buf[:n]) != "knock" || len(got) != len(files) {
+	if string(buf[:n]) != "request" || len(got) != len(files) {
 		t.Fatalf("%q with %d descriptors", buf[:n], len(got))
 	}
 	for i, f := range got {
@@ -221,7 +221,7 @@ func TestReadWithFiles(t *testing.T) {
 // Each frame's descriptors come with its own first byte, and plain reads in
 // between see none.
 func TestReadWithFilesKeepsFramesApart(t *testing.T) {
-	client, conn := knock(t)
+	client, conn := connect(t)
 	pass(t, client, "one", 0, 1)
 	pass(t, client, "two", 0, 2)
 	pass(t, client, "three", 0, 0)
@@ -253,9 +253,9 @@ func TestReadWithFilesKeepsFramesApart(t *testing.T) {
 
 func TestReadWithFilesRefusesTooMany(t *testing.T) {
 	for _, n := range []int{9, 100, 253} {
-		client, conn := knock(t)
+		client, conn := connect(t)
 		before := openDescriptors(t)
-		pass(t, client, "knock", 0, n)
+		pass(t, client, "request", 0, n)
 		buf := make([]byte, 64)
 		if _, files, err := conn.ReadWithFiles(buf); !errors.Is(err, unix.EMSGSIZE) || files != nil {
 			t.Errorf("%d descriptors: %d files, %v", n, len(files), err)
@@ -269,8 +269,8 @@ func TestReadWithFilesRefusesTooMany(t *testing.T) {
 // When we run out of descriptors the kernel drops those that do not fit: that
 // must not pass for a message with fewer.
 func TestReadWithFilesWhenNoneAreLeft(t *testing.T) {
-	client, conn := knock(t)
-	pass(t, client, "knock", 0, 5)
+	client, conn := connect(t)
+	pass(t, client, "request", 0, 5)
 	before := openDescriptors(t)
 	var limit unix.Rlimit
 	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
@@ -288,7 +288,7 @@ func TestReadWithFilesWhenNoneAreLeft(t *testing.T) {
 }
 
 func TestReadWithFilesObeysDeadlines(t *testing.T) {
-	_, conn := knock(t)
+	_, conn := connect(t)
 	must(t, conn.SetReadDeadline(time.Unix(1, 0)))
 	if _, _, err := conn.ReadWithFiles(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v, expected a deadline error", err)
@@ -298,7 +298,7 @@ func TestReadWithFilesObeysDeadlines(t *testing.T) {
 // A caller passes a file on a FUSE file system whose daemon never answers, in
 // the mode in which the runtime would ask it whether it is ready.
 func TestReadWithFilesNeverAsksTheFile(t *testing.T) {
-	client, conn := knock(t)
+	client, conn := connect(t)
 	var sent *os.File
 	resume := hang(t, func(mounted string) {
 		// The daemon says once that it does not care for flush; from then on
@@ -307,7 +307,7 @@ func TestReadWithFilesNeverAsksTheFile(t *testing.T) {
 		must(t, err)
 		fd, err := unix.Open(mounted+"/program", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		must(t, err)
-		pass(t, client, "knock", fd, 1)
+		pass(t, client, "request", fd, 1)
 		must(t, unix.Close(fd))
 	})
 	defer resume()
@@ -336,7 +336,7 @@ func TestReadWithFilesNeverAsksTheFile(t *testing.T) {
 }
 
 func TestWriteWithFiles(t *testing.T) {
-	client, conn := knock(t)
+	client, conn := connect(t)
 	read, write, err := os.Pipe()
 	must(t, err)
 	defer read.Close()
@@ -390,10 +390,10 @@ func FuzzDescriptors(f *testing.F) {
 }
 
 func BenchmarkReadWithFiles(b *testing.B) {
-	client, conn := knock(b)
+	client, conn := connect(b)
 	buf := make([]byte, 64)
 	for b.Loop() {
-		pass(b, client, "knock", 0, 5)
+		pass(b, client, "request", 0, 5)
 		_, files, err := conn.ReadWithFiles(buf)
 		if err != nil {
 			b.Fatal(err)

@@ -78,7 +78,7 @@ func (r *rooms) Launch(context.Context, core.Principal, core.RequestID) error { 
 
 func (r *rooms) Refuse(core.Principal, core.RequestID, string) error { return nil }
 
-func (r *rooms) Elevate(context.Context, launcher.Knock, launcher.Caller, <-chan signal.Signal) launcher.Result {
+func (r *rooms) Elevate(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
 	return launcher.Result{}
 }
 

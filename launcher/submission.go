@@ -12,9 +12,9 @@ import (
 	"kpm/launcher/seal"
 )
 
-// Knock is one person's wish, as it came through the door. Peer is from the
+// Submission is one person's request as it came over the local socket. Peer is from the
 // kernel; everything else is the caller's word.
-type Knock struct {
+type Submission struct {
 	seal.Request
 	Env []string // what the caller offers; see environ.go
 	// NonInteractive refuses instead of prompting.
@@ -23,8 +23,8 @@ type Knock struct {
 	Streams        port.Streams
 }
 
-func (k *Knock) close() {
-	for _, f := range []*os.File{k.Dir, k.Executable, k.Streams.Input, k.Streams.Output, k.Streams.Error} {
+func (s *Submission) close() {
+	for _, f := range []*os.File{s.Dir, s.Executable, s.Streams.Input, s.Streams.Output, s.Streams.Error} {
 		if f != nil {
 			f.Close()
 		}
