@@ -22,12 +22,12 @@ type conn struct {
 	// principal is who an entry.bound connection was made for.
 	principal core.Principal
 
-	place *fair.Slot[core.UserID] // nil for an entry.bound connection
+	slot *fair.Slot[core.UserID] // nil for an entry.bound connection
 }
 
-// Close gives the connection's place back.
+// Close gives the connection's slot back.
 func (c *conn) Close() error {
 	err := c.Conn.Close()
-	c.place.Release()
+	c.slot.Release()
 	return err
 }

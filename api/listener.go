@@ -19,11 +19,11 @@ type judge func(context.Context, core.Peer, *entry) (signed bool, reason string)
 // nobody waiting.
 type identifyingListener struct {
 	net.Listener
-	entry  *entry
-	peers  Peers
-	judge  judge
-	places *fair.Slots[core.UserID]
-	log    *slog.Logger
+	entry *entry
+	peers Peers
+	judge judge
+	slots *fair.Slots[core.UserID]
+	log   *slog.Logger
 
 	ready chan net.Conn
 	ctx   context.Context // until Close
@@ -32,7 +32,7 @@ type identifyingListener struct {
 }
 
 func newIdentifyingListener(ln net.Listener, e *entry, peers Peers, j judge, p *fair.Slots[core.UserID], log *slog.Logger) *identifyingListener {
-	l := &identifyingListener{Listener: ln, entry: e, peers: peers, judge: j, places: p, log: log,
+	l := &identifyingListener{Listener: ln, entry: e, peers: peers, judge: j, slots: p, log: log,
 		ready: make(chan net.Conn)}
 	l.ctx, l.close = context.WithCancel(context.Background())
 	l.loops.Go(func() {
@@ -61,25 +61,25 @@ func (l *identifyingListener) Close() error {
 	return err
 }
 
-// admit gives a connection a place, and lets it be identified.
+// admit gives a connection a slot, and lets it be identified.
 func (l *identifyingListener) admit(raw net.Conn) {
-	place, err := l.places.Enter()
+	slot, err := l.slots.Enter()
 	if err != nil {
 		raw.Close()
 		return
 	}
-	l.loops.Go(func() { l.identify(raw, place) })
+	l.loops.Go(func() { l.identify(raw, slot) })
 }
 
 // identify finds out who connected and passes the connection on.
-func (l *identifyingListener) identify(raw net.Conn, place *fair.Slot[core.UserID]) {
+func (l *identifyingListener) identify(raw net.Conn, slot *fair.Slot[core.UserID]) {
 	peer, err := l.peers.Peer(raw)
 	if err != nil {
 		l.log.Debug("peer unknown", "address", l.Listener.Addr(), "error", err)
 		peer = core.Peer{}
 	}
-	c := &conn{Conn: raw, entry: l.entry, peer: peer, place: place}
-	if !peer.Administrator && place.Claim(peer.User) != nil {
+	c := &conn{Conn: raw, entry: l.entry, peer: peer, slot: slot}
+	if !peer.Administrator && slot.Claim(peer.User) != nil {
 		c.Close()
 		return
 	}

@@ -23,7 +23,7 @@ type Server struct {
 	operations []operation
 	document   json.RawMessage // openapi.json
 	rate       *fair.Rate[core.UserID]
-	places     *fair.Slots[core.UserID]
+	slots      *fair.Slots[core.UserID]
 	bound      *boundListener
 
 	plain, full *http.Server
@@ -52,11 +52,11 @@ func newServer(cfg Config, groups []group) (*Server, error) {
 		cfg:      cfg,
 		document: document,
 		rate:     fair.NewRate[core.UserID](cfg.Limits.RequestsPerSecond, int(cfg.Limits.Burst)),
-		places:   fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.ConnectionsPerUser), All: int64(cfg.Limits.Connections)}),
+		slots:    fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.ConnectionsPerUser), All: int64(cfg.Limits.Connections)}),
 		bound:    newBoundListener(),
 		door: local.New(local.Config{
 			Elevator: cfg.Elevator,
-			Places:   fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.CallersPerUser), All: int64(cfg.Limits.Callers)}),
+			Slots:    fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.CallersPerUser), All: int64(cfg.Limits.Callers)}),
 			Request:  cfg.Limits.Request, Write: cfg.Limits.Write, Log: cfg.Log,
 		}),
 	}
@@ -143,7 +143,7 @@ func (s *Server) Close(ctx context.Context) error {
 
 // identified makes ln say who connects.
 func (s *Server) identified(ln net.Listener, e *entry) net.Listener {
-	return newIdentifyingListener(ln, e, s.cfg.Peers, s.atAccept, s.places, s.cfg.Log)
+	return newIdentifyingListener(ln, e, s.cfg.Peers, s.atAccept, s.slots, s.cfg.Log)
 }
 
 func (s *Server) heldHTTPS() int { return int(s.httpsPort.Load()) }

@@ -143,7 +143,7 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, streams port.Streams,
 
 // abandon forgets a child that has run nothing. Attack: it cannot be ended,
 // since the kernel waits for a file system of the caller's; with each request
-// one more of them would be there. So it keeps the place of its request.
+// one more of them would be there. So it keeps the slot of its request.
 func (l *Launcher) abandon(e *elevation, held port.Held) {
 	l.cfg.Registry.Remove(held.ID())
 	if l.cfg.Tree.Alive(held.ID()) {
@@ -153,7 +153,7 @@ func (l *Launcher) abandon(e *elevation, held port.Held) {
 	}
 }
 
-// leave gives back the place of a request, unless its child keeps it.
+// leave gives back the slot of a request, unless its child keeps it.
 func (l *Launcher) leave(e *elevation, release func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,7 +164,7 @@ func (l *Launcher) leave(e *elevation, release func()) {
 	}
 }
 
-// free gives back the places of children that have ended after all.
+// free gives back the slots of children that have ended after all.
 func (l *Launcher) free() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

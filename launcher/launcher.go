@@ -69,7 +69,7 @@ type Launcher struct {
 
 	mu         sync.Mutex
 	active     map[core.RequestID]*elevation
-	stuck      map[core.ProcessID]func() // what releases the place of a child that does not end
+	stuck      map[core.ProcessID]func() // what releases the slot of a child that does not end
 	policyDown bool
 	closed     bool
 

@@ -480,7 +480,7 @@ func TestCopiesOfAnEarlierServiceAreRemoved(t *testing.T) {
 }
 
 // A child that waits for a file system of its caller's cannot be ended. It has
-// the place of its request until it is gone: there are never more of them than
+// the slot of its request until it is gone: there are never more of them than
 // one user may have requests.
 func TestAChildThatDoesNotEndKeepsItsPlace(t *testing.T) {
 	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser = 1 })

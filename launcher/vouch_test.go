@@ -146,7 +146,7 @@ func TestOneUserKeepsNobodyFromBeingJudged(t *testing.T) {
 		judged.Release()
 		synctest.Wait()
 		if w.seals.Judging.Taken() != 0 {
-			t.Errorf("%d places are left", w.seals.Judging.Taken())
+			t.Errorf("%d slots are left", w.seals.Judging.Taken())
 		}
 	})
 }

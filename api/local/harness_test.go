@@ -44,7 +44,7 @@ func closeFiles(k launcher.Submission) {
 func newServer(t testing.TB, q *doorQueue, f elevate, change ...func(*local.Config)) *local.Server {
 	t.Helper()
 	cfg := local.Config{
-		Elevator: f, Places: places(256, 16),
+		Elevator: f, Slots: slots(256, 16),
 		Request: 3 * time.Second, Write: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
@@ -136,7 +136,7 @@ func eventually(t testing.TB, done func() bool) {
 	t.Fatal("it never happened")
 }
 
-// places are for max callers in all, and each of one user.
-func places(max, each int64) *fair.Slots[core.UserID] {
+// slots are for max callers in all, and each of one user.
+func slots(max, each int64) *fair.Slots[core.UserID] {
 	return fair.NewSlots[core.UserID](fair.Bounds{Each: each, All: max})
 }

@@ -11,19 +11,19 @@ import (
 	"kpm/core/signal"
 )
 
-// admit gives a caller a place, or refuses it: one user's callers cannot keep
+// admit gives a caller a slot, or refuses it: one user's callers cannot keep
 // another's out. Whatever may take as long as a caller likes, which closing a
 // descriptor of theirs does, happens on a goroutine that holds the caller's
-// place, never on the accept loop. Closing the connection does not take long.
+// slot, never on the accept loop. Closing the connection does not take long.
 func (s *Server) admit(conn port.DoorConn) {
 	c := newCaller(conn, s.cfg.Write)
-	place, err := s.cfg.Places.Enter()
+	slot, err := s.cfg.Slots.Enter()
 	if err != nil {
 		c.refuse(door.CodeUnavailable, "too many requests are open on this machine: try again when some have ended")
 		return
 	}
 	s.callers.Go(func() {
-		defer place.Release()
+		defer slot.Release()
 		peer, err := conn.Peer()
 		switch {
 		case errors.Is(err, core.ErrForeign):
@@ -33,7 +33,7 @@ func (s *Server) admit(conn port.DoorConn) {
 			// would fill the log.
 			s.cfg.Log.Debug("door: peer", "error", err)
 			c.refuse(door.CodeFailed, "the service could not find out who is calling")
-		case place.Claim(peer.User) != nil:
+		case slot.Claim(peer.User) != nil:
 			c.refuse(door.CodeUnavailable, "this user has too many requests open: try again when one has ended")
 		default:
 			s.serve(c, peer)

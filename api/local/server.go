@@ -34,9 +34,9 @@ var (
 // Config is what a Server needs; every field is required.
 type Config struct {
 	Elevator Elevator
-	// Places bounds how many callers there are at once, in all and of one user,
+	// Slots bounds how many callers there are at once, in all and of one user,
 	// so that nobody can keep others out by connecting and waiting.
-	Places *fair.Slots[core.UserID]
+	Slots *fair.Slots[core.UserID]
 	// Request is the time for the first frame, descriptors included; Write is
 	// the time a caller may take to accept a frame.
 	Request, Write time.Duration

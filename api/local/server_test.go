@@ -14,7 +14,7 @@ import (
 	"kpm/launcher/refusal"
 )
 
-func TestOneUserCannotTakeAllPlaces(t *testing.T) {
+func TestOneUserCannotTakeAllSlots(t *testing.T) {
 	inside, leave := make(chan bool), make(chan bool)
 	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
 		select {
@@ -23,7 +23,7 @@ func TestOneUserCannotTakeAllPlaces(t *testing.T) {
 		case <-leave:
 		}
 		return launcher.Result{}
-	}, func(c *local.Config) { c.Places = places(3, 2) })
+	}, func(c *local.Config) { c.Slots = slots(3, 2) })
 	files := belongings(t)[:4]
 	open := sync.OnceFunc(func() { close(leave) })
 	var callers sync.WaitGroup
@@ -57,7 +57,7 @@ func TestOneUserCannotTakeAllPlaces(t *testing.T) {
 	enter("1001")
 	refused("1002") // three are inside
 	open()
-	// Places are given back.
+	// Slots are given back.
 	eventually(t, func() bool {
 		c := q.connect(t, somebody("1002"), nil)
 		_ = c.WriteWithFiles(door.Append(nil, door.TypeRequest, plainRequest.Encode()), files...) // it may be refused already
@@ -142,7 +142,7 @@ func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
 }
 
 func BenchmarkRequest(b *testing.B) {
-	q := newDoor(b, ok, func(c *local.Config) { c.Places = places(1<<20, 1<<20) })
+	q := newDoor(b, ok, func(c *local.Config) { c.Slots = slots(1<<20, 1<<20) })
 	files := belongings(b)[:4]
 	frame := door.Append(nil, door.TypeRequest, plainRequest.Encode())
 	for b.Loop() {

@@ -38,8 +38,8 @@ func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
 		argv = append(argv, arg)
 	}
 	select {
-	case t.host.places <- struct{}{}:
-		defer func() { <-t.host.places }()
+	case t.host.slots <- struct{}{}:
+		defer func() { <-t.host.slots }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%d programs of tasks run already, and none ended in time: %w", maxPrograms, ctx.Err())
 	}

@@ -23,7 +23,7 @@ type Starter interface {
 
 // Program is the kind of task that runs an executable as the service account.
 func Program(cfg Config) Kind {
-	host := &programs{layout: cfg.Layout, platform: cfg.Platform, starter: cfg.Starter, places: make(chan struct{}, maxPrograms)}
+	host := &programs{layout: cfg.Layout, platform: cfg.Platform, starter: cfg.Starter, slots: make(chan struct{}, maxPrograms)}
 	return Kind{Type: "Service", Compile: host.compile}
 }
 
@@ -32,7 +32,7 @@ type programs struct {
 	layout   settings.Layout
 	platform core.Platform
 	starter  Starter
-	places   chan struct{} // one element per running program
+	slots    chan struct{} // one element per running program
 }
 
 type program struct {

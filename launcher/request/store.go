@@ -17,7 +17,7 @@ type Store struct {
 	limits Limits
 	record Recorder
 
-	places *fair.Slots[core.UserID]
+	slots *fair.Slots[core.UserID]
 
 	mu     sync.Mutex
 	open   map[core.RequestID]*Request
@@ -30,20 +30,20 @@ func NewStore(limits Limits, record Recorder) *Store {
 	return &Store{
 		limits: limits,
 		record: record,
-		places: fair.NewSlots[core.UserID](fair.Bounds{Each: int64(limits.MaxOpenPerUser), All: int64(limits.MaxOpen)}),
+		slots:  fair.NewSlots[core.UserID](fair.Bounds{Each: int64(limits.MaxOpenPerUser), All: int64(limits.MaxOpen)}),
 		open:   map[core.RequestID]*Request{},
 		finals: map[core.RequestID]State{},
 	}
 }
 
-// Reserve takes one of the user's places, before any work is done for them, or
+// Reserve takes one of the user's slots, before any work is done for them, or
 // returns ErrTooMany. release gives it back.
 func (s *Store) Reserve(user core.UserID) (release func(), err error) {
-	place, err := s.places.TryTake(user, 1)
+	slot, err := s.slots.TryTake(user, 1)
 	if err != nil {
-		return nil, fmt.Errorf("request: %d are open, user %s asks for one more: %w: %w", s.places.Taken(), user, ErrTooMany, err)
+		return nil, fmt.Errorf("request: %d are open, user %s asks for one more: %w: %w", s.slots.Taken(), user, ErrTooMany, err)
 	}
-	return place.Release, nil
+	return slot.Release, nil
 }
 
 // Open adds a request in state Opened. The caller holds a reservation and has
