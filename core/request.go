@@ -30,7 +30,7 @@ type Executable struct {
 	Protected bool `json:"protected"`
 	// Interpreter is the path behind "#!", empty for a binary.
 	Interpreter string `json:"interpreter,omitempty"`
-	// Signers vouch for these bytes. SignersKnown is false if nobody has
+	// Signers have signed these bytes. SignersKnown is false if nobody has
 	// looked.
 	Signers      []Signer `json:"signers,omitempty"`
 	SignersKnown bool     `json:"signersKnown,omitempty"`

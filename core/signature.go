@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Rank orders what can vouch for a file's bytes. A rank is never made up of
+// Rank orders the evidence about a file's bytes. A rank is never made up of
 // several lower ones.
 type Rank uint8
 
 // The ranks, weakest first.
 const (
-	// RankNone: nothing vouches for the bytes.
+	// RankNone: no trusted evidence is about the bytes.
 	RankNone Rank = iota
 	// RankRecorded: the machine's own package database knows these bytes.
 	// Whoever was root once could have written it.
@@ -126,7 +126,7 @@ type Evidence struct {
 	Checks    []Check   `json:"checks,omitempty"`
 }
 
-// Provenance is everything known about who vouches for a file.
+// Provenance is all evidence about a file.
 type Provenance struct {
 	// Format is what the bytes are: "pe", "msi", "cab", "catalog", "script",
 	// "mach-o", "elf", "other".
@@ -149,7 +149,7 @@ func (p Provenance) Rank() Rank {
 	return best
 }
 
-// Signatures tells who vouches for a file.
+// Signatures tells who has signed a file.
 type Signatures interface {
 	// Provenance judges the bytes behind f, which is open for reading; it does
 	// not move f's offset. origin is the file that f's bytes were copied from,
@@ -159,8 +159,8 @@ type Signatures interface {
 	Provenance(ctx context.Context, f, origin *os.File) (Provenance, error)
 }
 
-// Signer is one who vouches for a program by a Trusted signature, as policy
-// sees them. Digests are lower-case hex; what does not apply is empty.
+// Signer is the certificate or key of a Trusted signature over a program, as
+// policy sees it. Digests are lower-case hex; what does not apply is empty.
 type Signer struct {
 	Subject string `json:"subject,omitempty"` // a name: narrows, never grants (CVE-2020-12614)
 	SHA1    string `json:"sha1,omitempty"`    // of the signer's certificate

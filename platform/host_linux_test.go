@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The ports of this machine together do what one elevation needs: find a
-// program, vouch for it, start it as somebody else and see it end.
+// program, protected, start it as somebody else and see it end.
 func TestHost(t *testing.T) {
 	root := t.TempDir()
 	helper := filepath.Join(root, "keeperlaunch")

@@ -255,7 +255,7 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 	s.api, err = api.New(api.Config{
 		Version: o.Version, TLS: s.certificate.TLS(),
 		Administrators: api.Administrators{
-			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newVouched(s.host.Peers, s.signatures),
+			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newSignedPrograms(s.host.Peers, s.signatures),
 		},
 		Peers: s.host.Peers, Identify: s.registry, Self: s.host.Tree.Self(),
 		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective,

@@ -165,13 +165,13 @@ func TestWithoutAnyoneToTrustNobodyLooksAtSignatures(t *testing.T) {
 	}
 }
 
-// vouching is core.Signatures that gives every file one rank.
-type vouching struct {
+// ranked is core.Signatures that gives every file one rank.
+type ranked struct {
 	rank core.Rank
 	err  error
 }
 
-func (v vouching) Provenance(context.Context, *os.File, *os.File) (core.Provenance, error) {
+func (v ranked) Provenance(context.Context, *os.File, *os.File) (core.Provenance, error) {
 	return core.Provenance{Evidence: []core.Evidence{{Kind: core.KindIMA, Rank: v.rank, Standing: core.Trusted}}}, v.err
 }
 
@@ -181,17 +181,17 @@ func TestGate(t *testing.T) {
 		name         string
 		mode         settings.Mode
 		as           core.Principal
-		has          vouching
+		has          ranked
 		admits, logs bool
 	}{
-		{"enough", settings.TrustEnforce, plugin, vouching{rank: core.RankSigned}, true, false},
-		{"too little", settings.TrustEnforce, plugin, vouching{rank: core.RankRecorded}, false, false},
-		{"a job needs less", settings.TrustEnforce, job, vouching{rank: core.RankRecorded}, true, false},
-		{"less than a job needs", settings.TrustEnforce, job, vouching{}, false, false},
-		{"a warning", settings.TrustWarn, plugin, vouching{}, true, true},
-		{"no warning", settings.TrustWarn, plugin, vouching{rank: core.RankSigned}, true, false},
-		{"off", settings.TrustOff, plugin, vouching{err: errors.New("not to be asked")}, true, false},
-		{"it cannot be read", settings.TrustEnforce, plugin, vouching{err: errors.New("read error")}, false, false},
+		{"enough", settings.TrustEnforce, plugin, ranked{rank: core.RankSigned}, true, false},
+		{"too little", settings.TrustEnforce, plugin, ranked{rank: core.RankRecorded}, false, false},
+		{"a job needs less", settings.TrustEnforce, job, ranked{rank: core.RankRecorded}, true, false},
+		{"less than a job needs", settings.TrustEnforce, job, ranked{}, false, false},
+		{"a warning", settings.TrustWarn, plugin, ranked{}, true, true},
+		{"no warning", settings.TrustWarn, plugin, ranked{rank: core.RankSigned}, true, false},
+		{"off", settings.TrustOff, plugin, ranked{err: errors.New("not to be asked")}, true, false},
+		{"it cannot be read", settings.TrustEnforce, plugin, ranked{err: errors.New("read error")}, false, false},
 	} {
 		log := &logBuffer{}
 		g := &admission{

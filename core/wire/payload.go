@@ -32,7 +32,7 @@ type PolicyRequest struct {
 	FileHash         string         `json:"FileHash,omitempty"`
 	Arguments        []string       `json:"Arguments"` // argv, argv[0] included
 	WorkingDirectory string         `json:"WorkingDirectory,omitempty"`
-	// Signers vouch for the program by signatures that this machine trusts.
+	// Signers have signed the program, and this machine trusts them.
 	// SignersKnown says that somebody has looked.
 	Signers      []core.Signer `json:"Signers,omitempty"`
 	SignersKnown bool          `json:"SignersKnown,omitempty"`

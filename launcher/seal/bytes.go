@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// sign fills in who vouches for the bytes that will run. What lies beside the
+// sign fills in who has signed the bytes that will run. What lies beside the
 // bytes, attributes and packages, is the original's.
 func (s *Sealer) sign(ctx context.Context, user core.UserID, exe *core.Executable, handle, origin *os.File) error {
 	if s.Signatures == nil {

@@ -55,7 +55,7 @@ func TestProgramIsWhatTheKernelExecutes(t *testing.T) {
 		{"a program", sleep, []string{sleep, "1000"}, sleep},
 		{"a program by a link", link, []string{link, "1000"}, sleep},
 		{"a program under another name", sleep, []string{"/usr/bin/true", "1000"}, sleep},
-		// Whoever vouches for an interpreter has said nothing of the script
+		// Whoever has signed an interpreter has said nothing of the script
 		// (CVE-2022-1117).
 		{"a script", script, []string{script}, "/usr/bin/tail"},
 	} {

@@ -190,7 +190,7 @@ func TestProtectedJudgesTheHandleNotTheNameItWasOpenedBy(t *testing.T) {
 
 // Somebody who can rename swaps two files all the time. A handle whose path
 // names the other one at that moment must not pass for it (CVE-2005-1993).
-func TestProtectedNeverVouchesForASwappedFile(t *testing.T) {
+func TestProtectedNeverAcceptsASwappedFile(t *testing.T) {
 	_, dir, file := tree(t)
 	users := program(t, filepath.Join(dir, "users"))
 	must(t, os.Chown(users, 4242, 4242))

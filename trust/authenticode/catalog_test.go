@@ -68,7 +68,7 @@ func catalog(t testing.TB, pki *trusttest.PKI, signer string, list *node) *Catal
 	return c
 }
 
-func TestACatalogVouchesForWhatItLists(t *testing.T) {
+func TestACatalogIsEvidenceForWhatItLists(t *testing.T) {
 	pki := trusttest.New(t)
 	image, text := victim.bytes(), []byte("#!/bin/sh\necho hello\n")
 	long := handmade{sections: 1, overlay: 13}.bytes()

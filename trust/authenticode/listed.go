@@ -70,10 +70,10 @@ func hashesOf(catalogs []*Catalog) []crypto.Hash {
 	return hashes
 }
 
-// vouch is what the catalog says about a file, if it lists it: as much as
+// judgeFile is what the catalog says about a file, if it lists it: as much as
 // the catalog itself is worth now, and nothing to trust if it knows the file
 // only by a digest that can be forged.
-func (c *Catalog) vouch(file fileDigests) (core.Evidence, bool) {
+func (c *Catalog) judgeFile(file fileDigests) (core.Evidence, bool) {
 	for _, known := range digestAlgorithms { // the strong ones first
 		sum, made := file.sums[known.hash]
 		if !made || c.members[string(sum)]&file.kind == 0 {

@@ -42,7 +42,7 @@ func Verify(ctx context.Context, r io.ReaderAt, size int64, a *chain.Anchors, ca
 		return "", nil, err
 	}
 	for _, c := range catalogs {
-		if e, ok := c.vouch(digests); ok {
+		if e, ok := c.judgeFile(digests); ok {
 			evidence = append(evidence, e)
 		}
 	}

@@ -1,7 +1,7 @@
 // Package chain decides whether the certificate of a signer leads to what this
 // machine was told to trust. It checks no signature over content: that is what
 // cms does, and it knows no machine's own store of roots, because a root that
-// nobody configured vouches for nothing here.
+// nobody configured is not trusted here.
 package chain
 
 import (

@@ -90,7 +90,7 @@ func pinned(pins map[string]bool, c *x509.Certificate) bool {
 
 // weakness looks for keys that can be broken. Signatures of certificates with
 // MD5 or SHA-1 lead to no path: x509.Verify refuses them, and does not look at
-// that of the anchor, which vouches for nothing.
+// that of the anchor, which proves nothing.
 func weakness(path []*x509.Certificate) string {
 	for i, c := range path {
 		bad := ""

@@ -22,8 +22,8 @@ const attestationVersion = 1
 // TPMS_ATTEST, signatures TPMT_SIGNATURE, as in part 2 of the TPM 2.0 Library
 // Specification; binary members are base64, unless they are Hex.
 //
-// By itself it proves that the machine key and the registers are vouched for by
-// the attestation key. That the attestation key is in the TPM that the
+// By itself it proves that the attestation key has signed the machine key and
+// the registers. That the attestation key is in the TPM that the
 // endorsement certificate is about, a Challenge proves.
 type Attestation struct {
 	Version int `json:"version"` // 1
@@ -65,7 +65,7 @@ func (h *Hex) UnmarshalText(text []byte) (err error) {
 func AttestedRegisters() []uint { return []uint{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14} }
 
 // Attest makes an Attestation for a server's nonce, 16 to 32 bytes. A key in a
-// file has nobody to vouch for it: that is port.ErrNoTPM.
+// file has no TPM to attest to it: that is port.ErrNoTPM.
 func (i *Identity) Attest(ctx context.Context, nonce []byte) (Attestation, error) {
 	var a Attestation
 	if i.device == nil {

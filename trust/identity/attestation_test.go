@@ -165,7 +165,7 @@ func TestDeviceAttestationsThatWereChanged(t *testing.T) {
 		count++
 	}
 	if _, err := identity.VerifyAttestation(data, nonce, identity.VerifyOptions{Roots: x509.NewCertPool()}); !errors.Is(err, identity.ErrAttestation) {
-		t.Errorf("a TPM that no maker vouches for: %v", err)
+		t.Errorf("a TPM that no maker has certified: %v", err)
 	}
 	t.Logf("%d changes", count)
 }
@@ -200,7 +200,7 @@ func manufacture(t *testing.T) (state string, roots, intermediates *x509.CertPoo
 	return state, pool(files[0]), pool(filepath.Join(ca, "ca.pem"))
 }
 
-func TestATPMThatItsMakerVouchesFor(t *testing.T) {
+func TestATPMThatItsMakerHasCertified(t *testing.T) {
 	state, roots, intermediates := manufacture(t)
 	i := open(t, config(t, identity.StoreTPM, tpmtest.Start(t, state)))
 	nonce := newNonce()

@@ -139,7 +139,7 @@ func TestEveryByteOfAnIMASignatureCounts(t *testing.T) {
 }
 
 // A digest is not a signature: whoever can write to the file can write it.
-func TestADigestVouchesForNothing(t *testing.T) {
+func TestADigestIsNoSignature(t *testing.T) {
 	content := program()
 	for _, c := range []struct {
 		name    string

@@ -87,7 +87,7 @@ func (k *Keys) judge(e core.Evidence, candidates []*x509.Certificate, a algorith
 		if !ok {
 			continue
 		}
-		if judged := k.vouch(e, c, a); best == nil || judged.Standing > best.Standing {
+		if judged := k.judgeSigner(e, c, a); best == nil || judged.Standing > best.Standing {
 			best = &judged
 		}
 	}
@@ -115,8 +115,8 @@ func verify(key crypto.PublicKey, h crypto.Hash, digest, signature []byte) (ok, 
 	return false, true // the kernel knows no other kind of key here
 }
 
-// vouch judges the certificate whose key has made an intact signature.
-func (k *Keys) vouch(e core.Evidence, c *x509.Certificate, a algorithm) core.Evidence {
+// judgeSigner judges the certificate whose key has made an intact signature.
+func (k *Keys) judgeSigner(e core.Evidence, c *x509.Certificate, a algorithm) core.Evidence {
 	now := time.Now
 	if k.Now != nil {
 		now = k.Now

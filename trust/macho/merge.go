@@ -16,7 +16,7 @@ type part struct {
 
 // merge makes one piece of evidence of a fat file's. It is as good as the worst
 // slice: whoever runs the file does not choose which one runs. A good slice
-// beside one that is unsigned, or that someone else signed, vouches for
+// beside one that is unsigned, or that someone else signed, proves
 // nothing.
 func merge(parts []part) core.Evidence {
 	worst := parts[0]

@@ -146,7 +146,7 @@ func TestWhoSigned(t *testing.T) {
 	})
 }
 
-func TestWeakAlgorithmsVouchForNothing(t *testing.T) {
+func TestWeakAlgorithmsAreNotTrusted(t *testing.T) {
 	image := tiny(little64(), arm64, nil)
 	e := want(t, anchors(t), sign(t, image, signing{hash: "sha1"}), core.Untrusted, "can be forged")
 	if e.Digest != "SHA-1" {

@@ -6,8 +6,8 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// unfit says in one sentence why the key may not vouch for a file, at the time
-// when it says that it did so, or now; nothing if it may.
+// unfit says in one sentence why the key may not sign a file, at the time when
+// it says that it did so, or now; nothing if it may.
 //
 // When the signature was made is only what its maker says. So a key must be
 // valid now as well: whoever got hold of one that has expired or was revoked

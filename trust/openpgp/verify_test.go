@@ -73,7 +73,7 @@ func TestASubkeySignsForItsKey(t *testing.T) {
 	}
 }
 
-func TestNobodyVouches(t *testing.T) {
+func TestNobodyTrustedHasSigned(t *testing.T) {
 	g := gpgtest.New(t)
 	known, unknown := g.Generate("known", "ed25519", "sign", "never"), g.Generate("unknown", "ed25519", "sign", "never")
 	signature := g.Sign(unknown, content)

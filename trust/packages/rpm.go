@@ -239,7 +239,7 @@ func (db *Database) judge(ctx context.Context, blob []byte, name string, digest 
 	pkg := h.Package()
 	e = unknown(core.KindRPM, "")
 	e.Signer, e.Digest = pkg, f.Hash.String()
-	if !db.vouch(ctx, h, &e, f.Hash) {
+	if !db.judgeHeader(ctx, h, &e, f.Hash) {
 		return e, true
 	}
 	if f.Digest == nil {
@@ -272,10 +272,10 @@ func (db *Database) judge(ctx context.Context, blob []byte, name string, digest 
 	return e, true
 }
 
-// vouch raises e to RankPackaged if a trusted key has signed the header and the
+// judgeHeader raises e to RankPackaged if a trusted key has signed the header and the
 // digests in it cannot be forged. It reports whether e is still to be judged:
 // of a header that is not what was signed nothing is believed.
-func (db *Database) vouch(ctx context.Context, h *Header, e *core.Evidence, hash crypto.Hash) bool {
+func (db *Database) judgeHeader(ctx context.Context, h *Header, e *core.Evidence, hash crypto.Hash) bool {
 	signature, ok := h.Verify(ctx, db.cfg.Keys(), db.cfg.Now())
 	switch {
 	case !ok:

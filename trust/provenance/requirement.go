@@ -7,20 +7,20 @@ import (
 	"kpm/core"
 )
 
-// ErrNotVouched means that nobody whom this machine trusts vouches for a
-// program as a Requirement asks.
-var ErrNotVouched = errors.New("not signed as required")
+// ErrNotSigned means that no trusted evidence about a program has the rank
+// that a Requirement asks for.
+var ErrNotSigned = errors.New("not signed as required")
 
 // Requirement is what a kind of program needs.
 type Requirement struct{ Rank core.Rank }
 
-// Check returns nil if p reaches the rank, else ErrNotVouched with what is
+// Check returns nil if p reaches the rank, else ErrNotSigned with what is
 // missing and why.
 func (r Requirement) Check(p core.Provenance) error {
 	if p.Rank() >= r.Rank {
 		return nil
 	}
-	return fmt.Errorf("%w: it needs rank %q (appsettings.json, \"Trust\") and has %q: %s", ErrNotVouched, r.Rank, p.Rank(), Why(p))
+	return fmt.Errorf("%w: it needs rank %q (appsettings.json, \"Trust\") and has %q: %s", ErrNotSigned, r.Rank, p.Rank(), Why(p))
 }
 
 // Why says in one sentence why p has no higher rank.

@@ -27,7 +27,7 @@ func kinds(p core.Provenance) []string {
 	return list
 }
 
-func TestEverythingThatVouchesForAFileIsFound(t *testing.T) {
+func TestAllEvidenceAboutAFileIsFound(t *testing.T) {
 	w := newWorld(t)
 	elf := w.write("tool", append([]byte("\x7fELF"), make([]byte, 100_000)...))
 	data, err := os.ReadFile(elf)

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// Info is what a TPM says of itself. Nothing vouches for it.
+// Info is what a TPM says of itself, unsigned.
 type Info struct {
 	Manufacturer string `json:"manufacturer"` // TCG vendor id, as "INTC"
 	Vendor       string `json:"vendor"`       // the maker's own words

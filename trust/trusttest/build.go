@@ -199,7 +199,7 @@ func (b *builder) stampers() {
 	b.make(StamperIsCode, TimeRoot, "leaf", b.leaf("Stamper code", b.long))
 }
 
-// long lets a time-stamper vouch for signatures of certificates that have
+// long lets a time-stamper stamp signatures of certificates that have
 // expired since.
 func (b *builder) long(c *x509.Certificate) { c.NotBefore = b.now.Add(-8 * year) }
 

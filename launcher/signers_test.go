@@ -16,7 +16,7 @@ import (
 	"kpm/core/door"
 )
 
-// signatures knows who vouches for bytes, and remembers what it was asked.
+// signatures knows who has signed which bytes, and remembers what it was asked.
 type signatures struct {
 	signers map[string]string // by content
 	err     error
@@ -40,7 +40,7 @@ func (s *signatures) Provenance(_ context.Context, f, origin *os.File) (core.Pro
 	return core.Provenance{Evidence: []core.Evidence{{Rank: core.RankSigned, Standing: core.Trusted, Signer: signer}}}, nil
 }
 
-func TestPolicyHearsWhoVouchesForTheBytesThatWillRun(t *testing.T) {
+func TestPolicyHearsWhoHasSignedTheBytesThatWillRun(t *testing.T) {
 	s := &signatures{signers: map[string]string{"\x7fELF tool": "Contoso", "\x7fELF mine": "Me"}}
 	w := newWorld(t, func(w *world, _ *Config) { w.seals.Signatures = s })
 	for _, c := range []struct {

@@ -10,23 +10,23 @@ import (
 	"kpm/trust/provenance"
 )
 
-// vouched tells the API which processes run a program that a trusted signer has
-// signed.
-type vouched struct {
+// signedPrograms tells the API which processes run a program that a trusted
+// signer has signed.
+type signedPrograms struct {
 	programs   programs
 	signatures core.Signatures // nil: nobody is trusted
 }
 
-var _ api.SignedPrograms = vouched{}
+var _ api.SignedPrograms = signedPrograms{}
 
 // programs opens what processes run (port.Peers).
 type programs interface {
 	Program(id core.ProcessID) (*os.File, error)
 }
 
-// newVouched returns what asks signatures about the programs of processes.
-func newVouched(programs programs, signatures core.Signatures) vouched {
-	return vouched{programs, signatures}
+// newSignedPrograms returns what asks signatures about the programs of processes.
+func newSignedPrograms(programs programs, signatures core.Signatures) signedPrograms {
+	return signedPrograms{programs, signatures}
 }
 
 // Trusted reports whether process runs a signed program, and if not, why. It is
@@ -34,16 +34,16 @@ func newVouched(programs programs, signatures core.Signatures) vouched {
 // library or a debugger adds to it is not (CVE-2022-1117), so nothing less than
 // a signature over the file itself counts, and docs/wire.md says what it is
 // worth.
-func (v vouched) Trusted(ctx context.Context, process core.ProcessID) (bool, string) {
-	if v.signatures == nil {
+func (s signedPrograms) Trusted(ctx context.Context, process core.ProcessID) (bool, string) {
+	if s.signatures == nil {
 		return false, "this machine verifies no signatures"
 	}
-	program, err := v.programs.Program(process)
+	program, err := s.programs.Program(process)
 	if err != nil {
 		return false, fmt.Sprintf("its program cannot be opened: %v", err)
 	}
 	defer program.Close()
-	found, err := v.signatures.Provenance(ctx, program, nil)
+	found, err := s.signatures.Provenance(ctx, program, nil)
 	if err != nil {
 		return false, fmt.Sprintf("its program cannot be read: %v", err)
 	}
@@ -52,7 +52,7 @@ func (v vouched) Trusted(ctx context.Context, process core.ProcessID) (bool, str
 	}
 	// Attack: the process runs another program while the signature of the
 	// first is being judged, or ends and leaves its pid to another.
-	now, err := v.programs.Program(process)
+	now, err := s.programs.Program(process)
 	if err != nil {
 		return false, fmt.Sprintf("its program cannot be opened: %v", err)
 	}

@@ -31,7 +31,7 @@ func (p *running) Program(id core.ProcessID) (*os.File, error) {
 	return os.Open(path)
 }
 
-// judge knows what vouches for files, by name.
+// judge knows the evidence about files, by name.
 type judge map[string]core.Provenance
 
 func (j judge) Provenance(_ context.Context, f, _ *os.File) (core.Provenance, error) {
@@ -46,7 +46,7 @@ func evidence(rank core.Rank, standing core.Standing, reason string) core.Eviden
 	return core.Evidence{Kind: core.KindIMA, Rank: rank, Standing: standing, Reason: reason}
 }
 
-func TestWhoIsVouchedFor(t *testing.T) {
+func TestWhichProcessesRunASignedProgram(t *testing.T) {
 	dir := t.TempDir()
 	provenance := judge{}
 	for name, list := range map[string][]core.Evidence{
@@ -93,7 +93,7 @@ func TestWhoIsVouchedFor(t *testing.T) {
 		{"one that becomes another meanwhile", &running{paths: []string{path("signed"), path("nothing")}}, provenance, "another program"},
 		{"one that becomes another signed one", &running{paths: []string{path("signed"), path("both")}}, provenance, "another program"},
 	} {
-		ok, reason := newVouched(tc.programs, tc.judge).Trusted(t.Context(), id)
+		ok, reason := newSignedPrograms(tc.programs, tc.judge).Trusted(t.Context(), id)
 		if ok != (tc.says == "") || !strings.Contains(reason, tc.says) || ok && reason != "" {
 			t.Errorf("%s: %v, %q; expected %q", tc.what, ok, reason, tc.says)
 		}
@@ -107,13 +107,13 @@ func TestWhoIsVouchedFor(t *testing.T) {
 
 // Attack: the process ends while its program is being judged, and the pid is
 // somebody else's.
-func TestAProcessThatEndsMeanwhileIsNotVouchedFor(t *testing.T) {
+func TestAProcessThatEndsMeanwhileRunsNoSignedProgram(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "signed")
 	if err := os.WriteFile(path, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	ending := &ends{path: path}
-	v := newVouched(ending, judge{"signed": {Evidence: []core.Evidence{evidence(core.RankSigned, core.Trusted, "")}}})
+	v := newSignedPrograms(ending, judge{"signed": {Evidence: []core.Evidence{evidence(core.RankSigned, core.Trusted, "")}}})
 	if ok, reason := v.Trusted(t.Context(), core.ProcessID{PID: 7, Start: 9}); ok || !strings.Contains(reason, "has ended") {
 		t.Errorf("%v, %q", ok, reason)
 	}
