@@ -189,7 +189,7 @@ func TestAskingTheService(t *testing.T) {
 	}
 }
 
-func TestAnAilingPluginIsAFault(t *testing.T) {
+func TestAnUnhealthyPluginIsAFault(t *testing.T) {
 	r := newRunning(t, func(r *running) { r.plugins[0].Status, r.plugins[0].Detail = "Failed", "no such file" })
 	code, out, diag := r.do(t, "status")
 	if code != 1 || !strings.HasSuffix(out, "\nKeeperLogger is Failed: no such file\n") || diag != "" {

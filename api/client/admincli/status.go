@@ -17,8 +17,8 @@ func statusCommand(e *endpoint) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say whether the service runs and its plugins are well",
-		Long: `Say whether the service runs and its plugins are well.
+		Short: "Say whether the service runs and its plugins are healthy",
+		Long: `Say whether the service runs and its plugins are healthy.
 
 The plugins' state is shown to root only. Exit status 1 means that the service
 does not answer or that a plugin has failed.`,
@@ -32,7 +32,7 @@ does not answer or that a plugin has failed.`,
 			if err := answer.print(cmd.OutOrStdout(), asJSON); err != nil {
 				return err
 			}
-			if answer.Status != "running" || len(answer.Ailing) > 0 {
+			if answer.Status != "running" || len(answer.Unhealthy) > 0 {
 				return errFault
 			}
 			return nil
@@ -49,8 +49,9 @@ type status struct {
 	Version string         `json:"version,omitempty"`
 	Plugins int            `json:"plugins"`
 	Jobs    view.JobCounts `json:"jobs"`
-	// Ailing are plugins that do not run as they should.
-	Ailing []string `json:"ailing,omitempty"`
+	// Unhealthy are plugins that do not run as they should. The member's name
+	// is what scripts look for.
+	Unhealthy []string `json:"ailing,omitempty"`
 }
 
 func (e *endpoint) status(ctx context.Context) (status, error) {
@@ -75,7 +76,7 @@ func (e *endpoint) status(ctx context.Context) (status, error) {
 	}
 	for _, p := range plugins {
 		if p.Status == view.Failed || p.Status == view.Unhealthy {
-			answer.Ailing = append(answer.Ailing, strings.TrimSuffix(p.ID+" is "+string(p.Status)+": "+p.Detail, ": "))
+			answer.Unhealthy = append(answer.Unhealthy, strings.TrimSuffix(p.ID+" is "+string(p.Status)+": "+p.Detail, ": "))
 		}
 	}
 	return answer, err
@@ -92,7 +93,7 @@ func (s status) print(w io.Writer, asJSON bool) error {
 	} else {
 		fmt.Fprintf(&b, ", version %s, %d plugins, %d jobs (%d enabled)\n", s.Version, s.Plugins, s.Jobs.Total, s.Jobs.Enabled)
 	}
-	for _, p := range s.Ailing {
+	for _, p := range s.Unhealthy {
 		fmt.Fprintln(&b, p)
 	}
 	_, err := io.WriteString(w, printableLines(b.String()))
