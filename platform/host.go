@@ -15,6 +15,8 @@ type Options struct {
 	AgentRoot string
 	// Helper is the absolute path of keeperlaunch.
 	Helper string
+	// Reader is the absolute path of keeperreader.
+	Reader string
 	// Spare is how many held children are kept ready, 0 to 64.
 	Spare int
 	// CgroupParent is the directory of the cgroup below which launch groups
@@ -44,6 +46,7 @@ type Host struct {
 	Peers     port.Peers
 	Programs  port.Programs
 	System    port.SystemSignatures
+	Confiner  port.Confiner
 	// Store holds certificates with keys that the system keeps.
 	Store port.CertificateStore
 	// ProtectedRoot reports nil when path, absolute and without links, can be

@@ -20,6 +20,7 @@ func New(Options) (Host, error) {
 		Peers:         darwin.Peers{},
 		Programs:      darwin.Programs{},
 		System:        darwin.System{},
+		Confiner:      darwin.Confiner{},
 		Store:         darwin.Store{},
 		ProtectedRoot: darwin.Files{}.ProtectedRoot,
 		Private:       darwin.Private,
@@ -33,4 +34,10 @@ func New(Options) (Host, error) {
 // nothing.
 func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
 	return darwin.Files{}, darwin.System{}, nil
+}
+
+// Confiner returns what starts program confined, for who has no Host, and what
+// ends it.
+func Confiner(string) (port.Confiner, func() error, error) {
+	return darwin.Confiner{}, func() error { return nil }, nil
 }

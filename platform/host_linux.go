@@ -30,6 +30,7 @@ func New(o Options) (Host, error) {
 	if err != nil {
 		return Host{}, errors.Join(err, peers.Close())
 	}
+	confiner := linux.NewConfiner(o.Reader)
 	files := linux.Files{}
 	if o.AgentRoot != "" {
 		files.AgentRoot = filepath.Clean(o.AgentRoot)
@@ -49,12 +50,13 @@ func New(o Options) (Host, error) {
 		Peers:         peers,
 		Programs:      linux.Programs{},
 		System:        linux.System{},
+		Confiner:      confiner,
 		Store:         linux.Store{},
 		ProtectedRoot: files.ProtectedRoot,
 		Private:       linux.Private,
 		Lock:          linux.Lock,
 		PortOwner:     linux.PortOwner,
-		Close:         func() error { return errors.Join(launcher.Close(), peers.Close()) },
+		Close:         func() error { return errors.Join(confiner.Close(), launcher.Close(), peers.Close()) },
 	}, nil
 }
 
@@ -62,4 +64,11 @@ func New(o Options) (Host, error) {
 // nothing.
 func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
 	return linux.Files{AgentRoot: agentRoot}, linux.System{}, nil
+}
+
+// Confiner returns what starts program confined, for who has no Host, and what
+// ends it.
+func Confiner(program string) (port.Confiner, func() error, error) {
+	confiner := linux.NewConfiner(program)
+	return confiner, confiner.Close, nil
 }

@@ -14,3 +14,6 @@ func New(Options) (Host, error) { return Host{}, errors.ErrUnsupported }
 func Inspector(string) (port.Files, port.SystemSignatures, error) {
 	return nil, nil, errors.ErrUnsupported
 }
+
+// Confiner answers errors.ErrUnsupported.
+func Confiner(string) (port.Confiner, func() error, error) { return nil, nil, errors.ErrUnsupported }

@@ -19,12 +19,12 @@ func TestPortsThatAreNotMadeYet(t *testing.T) {
 		"windows": {
 			Files: windows.Files{}, Launcher: windows.Launcher{}, Tree: windows.Tree{}, Terminals: windows.Terminals{},
 			Transport: windows.Transport{}, Accounts: windows.Accounts{}, Peers: windows.Peers{}, ProtectedRoot: windows.Files{}.ProtectedRoot,
-			Programs: windows.Programs{}, Store: windows.Store{}, Private: windows.Private,
+			Programs: windows.Programs{}, Store: windows.Store{}, Private: windows.Private, Confiner: windows.Confiner{},
 		},
 		"darwin": {
 			Files: darwin.Files{}, Launcher: darwin.Launcher{}, Tree: darwin.Tree{}, Terminals: darwin.Terminals{},
 			Transport: darwin.Transport{}, Accounts: darwin.Accounts{}, Peers: darwin.Peers{}, ProtectedRoot: darwin.Files{}.ProtectedRoot,
-			Programs: darwin.Programs{}, Store: darwin.Store{}, Private: darwin.Private,
+			Programs: darwin.Programs{}, Store: darwin.Store{}, Private: darwin.Private, Confiner: darwin.Confiner{},
 		},
 	} {
 		ctx, id := context.Background(), h.Tree.Self()
@@ -48,6 +48,7 @@ func TestPortsThatAreNotMadeYet(t *testing.T) {
 		_, answers["Peer"] = h.Peers.Peer(nil)
 		_, answers["Program"] = h.Programs.Program(id)
 		_, _, answers["Certificate"] = h.Store.Certificate("00")
+		_, answers["Confiner.Start"] = h.Confiner.Start(ctx)
 		_, answers["ByID"] = h.Accounts.ByID("0")
 		_, answers["ByName"] = h.Accounts.ByName("root")
 		for port, err := range answers {

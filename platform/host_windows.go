@@ -21,6 +21,7 @@ func New(Options) (Host, error) {
 		Peers:         windows.Peers{},
 		Programs:      windows.Programs{},
 		System:        windows.System{},
+		Confiner:      windows.Confiner{},
 		Store:         windows.Store{},
 		ProtectedRoot: windows.Files{}.ProtectedRoot,
 		Private:       windows.Private,
@@ -34,4 +35,10 @@ func New(Options) (Host, error) {
 // nothing.
 func Inspector(agentRoot string) (port.Files, port.SystemSignatures, error) {
 	return windows.Files{}, windows.System{}, nil
+}
+
+// Confiner returns what starts program confined, for who has no Host, and what
+// ends it.
+func Confiner(string) (port.Confiner, func() error, error) {
+	return windows.Confiner{}, func() error { return nil }, nil
 }
