@@ -41,6 +41,7 @@ var exceptions = map[string][]string{
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"core/door", "platform/linux/tty"},
 	"cmd/keeperlaunch":           {"platform/linux/held"},
+	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/KeeperAdminCLI":         {"core/policy", "core/wire", "launcher/journal", "platform", "core", "settings", "trust"},
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "platform", "plugins", "settings", "trust"},
 	"cmd/KeeperPrivilegeManager": {"service", "platform", "settings", "core"},
@@ -58,6 +59,10 @@ var (
 		"core/door":        {"fmt", "net", "encoding/json", "os/exec"},
 		"cmd/keepersudo":   {"fmt", "net", "encoding/json", "os/exec", "crypto/tls", "net/http"},
 		"cmd/keeperlaunch": {"fmt", "net", "encoding/json", "os/exec"},
+		// What a user chose is parsed in keeperreader, and not by root.
+		"cmd/KeeperPrivilegeManager": {
+			"kpm/trust/authenticode", "kpm/trust/macho", "kpm/trust/ima", "kpm/trust/archive", "kpm/trust/cms", "kpm/trust/chain", "kpm/trust/timestamp", "kpm/trust/reader/judge",
+		},
 	}
 )
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,10 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/platform"
 	"kpm/settings"
 	"kpm/trust/provenance"
+	"kpm/trust/reader"
+	"kpm/trust/reader/judge"
 )
 
 // inspection is what trust inspect says about one file.
@@ -37,8 +41,9 @@ attributes, catalogs, packages, and the operating system's own answer; what each
 of them is worth here, and why.
 
 Whom to trust is read from appsettings.json of the agent root. It needs no
-running service. The exit status is 1 if a signature is broken, or if the file
-does not have the rank of --need.`,
+running service. Run by root, it has files read by a process without any
+privilege, as the service does. The exit status is 1 if a signature is broken,
+or if the file does not have the rank of --need.`,
 		Example: "  KeeperAdminCLI trust inspect /opt/tool/bin/tool\n  KeeperAdminCLI trust inspect --need signed setup.exe\n  KeeperAdminCLI trust inspect --json *.msi",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,10 +51,11 @@ does not have the rank of --need.`,
 			if err != nil {
 				return err
 			}
-			verifier, err := openVerifier(o)
+			verifier, done, err := openVerifier(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
+			defer done()
 			fault := false
 			for _, path := range args {
 				found, err := inspect(cmd.Context(), verifier, path)
@@ -81,25 +87,66 @@ func parseRank(name string) (core.Rank, error) {
 	return 0, fmt.Errorf("--need %s: expected none, recorded, packaged or signed", name)
 }
 
-// openVerifier trusts whom the agent root names.
-func openVerifier(o *options) (*provenance.Verifier, error) {
+// openVerifier trusts whom the agent root names. done ends what it keeps running.
+func openVerifier(ctx context.Context, o *options) (v *provenance.Verifier, done func(), err error) {
 	layout, err := o.layout()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	files, system, err := platform.Inspector(layout.Root())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	app, err := settings.LoadApp(layout.AppSettings(), files.Protected)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	trusted, err := app.Trust.Sources(layout.Root()).Load(os.ReadFile, time.Now)
+	bundle, err := app.Trust.Sources(layout.Root()).Read(os.ReadFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return provenance.NewVerifier(provenance.Config{Files: files, System: system, PackageRoot: "/"}, trusted), nil
+	trusted, done, err := openReader(ctx, files, layout.Reader(), bundle)
+	if err != nil {
+		return nil, nil, err
+	}
+	return provenance.NewVerifier(provenance.Config{Files: files, System: system, PackageRoot: "/"}, trusted), done, nil
+}
+
+// openReader reads files in a process without any privilege if this one is
+// root, and in this one otherwise: then it has none that whoever runs it had
+// not. An administrator looks at files before trusting them.
+func openReader(ctx context.Context, files port.Files, program string, bundle *reader.Bundle) (trusted *provenance.Trusted, done func(), err error) {
+	keys, err := bundle.Keyring()
+	if err != nil {
+		return nil, nil, err
+	}
+	if os.Geteuid() != 0 {
+		read, err := judge.New(bundle, time.Now)
+		return &provenance.Trusted{Reader: read, OpenPGP: keys}, func() {}, err
+	}
+	// Attack: a root below which somebody else decides what runs as root.
+	handle, err := files.LocateProtected(program)
+	if err != nil {
+		return nil, nil, err
+	}
+	handle.Close()
+	confiner, end, err := platform.Confiner(program)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := reader.NewPool(confiner, bundle, reader.Limits{Most: 1})
+	if err != nil {
+		return nil, nil, errors.Join(err, end())
+	}
+	done = func() {
+		pool.Close()
+		end() // nothing that it can say matters to who has the verdict
+	}
+	if err := pool.Start(ctx); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return &provenance.Trusted{Reader: pool, OpenPGP: keys}, done, nil
 }
 
 func inspect(ctx context.Context, v *provenance.Verifier, path string) (inspection, error) {

@@ -51,9 +51,9 @@ func main() {
 	case *inside:
 		err = measure(ctx, *staged, *rounds)
 	case *part == "trust":
-		err = judge(ctx)
+		err = judge(ctx, *staged)
 	default:
-		err = errors.Join(outside(ctx, *staged, *rounds), judge(ctx))
+		err = errors.Join(outside(ctx, *staged, *rounds), judge(ctx, *staged))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

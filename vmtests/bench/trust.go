@@ -18,6 +18,7 @@ import (
 	"kpm/core"
 	"kpm/platform/linux"
 	"kpm/trust/provenance"
+	"kpm/trust/reader"
 )
 
 const (
@@ -34,7 +35,7 @@ var trustBenchmarks = map[string]string{
 
 // judge measures verdicts about signatures against sha256sum, which does less,
 // and osslsigncode, which does the same.
-func judge(ctx context.Context) (err error) {
+func judge(ctx context.Context, staged string) (err error) {
 	dir, err := os.MkdirTemp("/var/tmp", "kpm-bench-")
 	if err != nil {
 		return err
@@ -44,10 +45,18 @@ func judge(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	trusted, err := provenance.Sources{Thumbprints: []string{thumbprint(certificate)}}.Load(os.ReadFile, time.Now)
+	bundle, err := provenance.Sources{Thumbprints: []string{thumbprint(certificate)}}.Read(os.ReadFile)
 	if err != nil {
 		return err
 	}
+	confiner := linux.NewConfiner(filepath.Join(staged, "keeperreader"))
+	defer func() { err = errors.Join(err, confiner.Close()) }()
+	pool, err := reader.NewPool(confiner, bundle, reader.Limits{Ready: 1, Most: 1})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	trusted := &provenance.Trusted{Reader: pool}
 	f, err := os.Open(signed)
 	if err != nil {
 		return err
