@@ -71,6 +71,7 @@ func startConfined(t testing.TB, program string) *confinedProcess {
 	t.Helper()
 	p, err := newConfiner(t, program).Start(t.Context())
 	must(t, err)
+	t.Cleanup(func() { p.Close() }) // twice is no fault
 	return p.(*confinedProcess)
 }
 

@@ -63,9 +63,25 @@ func harmed(t *testing.T) (pool *reader.Pool, waits *confinedProcess, f *os.File
 	return pool, confiner.last.(*confinedProcess), f, &reader.Question{Size: 10, Now: time.Now(), Facts: facts, Protected: true}
 }
 
+// stop stops every thread of a process.
+func stop(t *testing.T, pid int) {
+	t.Helper()
+	must(t, unix.Kill(pid, unix.SIGSTOP))
+	eventually(t, "the process stops", func() bool {
+		threads, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/status")
+		must(t, err)
+		for _, thread := range threads {
+			if status, err := os.ReadFile(thread); err == nil && !strings.Contains(string(status), "\nState:\tT") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 func TestAReaderThatIsKilledAtWork(t *testing.T) {
 	pool, waits, f, q := harmed(t)
-	must(t, unix.Kill(waits.id.PID, unix.SIGSTOP)) // so that it is at work when it is killed
+	stop(t, waits.id.PID) // so that it is at work when it is killed
 	done := make(chan error)
 	go func() {
 		_, err := pool.Read(t.Context(), f, q)
@@ -90,7 +106,7 @@ func TestAReaderThatIsKilledAtWork(t *testing.T) {
 
 func TestAReaderThatIsStopped(t *testing.T) {
 	pool, waits, f, q := harmed(t)
-	must(t, unix.Kill(waits.id.PID, unix.SIGSTOP))
+	stop(t, waits.id.PID)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := pool.Read(ctx, f, q); !errors.Is(err, context.DeadlineExceeded) {
