@@ -19,7 +19,7 @@ help: ## list the targets
 .PHONY: stage
 stage: ## build every executable into build/agent, laid out as an agent root
 	@install -d -m 0755 $(AGENT) $(AGENT)/Plugins/bin $(AGENT)/Jobs/bin $(AGENT)/Policies
-	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keepersudo ./cmd/keeperlaunch ./cmd/KeeperAdminCLI
+	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keepersudo ./cmd/keeperlaunch ./cmd/keeperreader ./cmd/KeeperAdminCLI
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperPolicy/ ./cmd/KeeperPolicy
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperLogger/ ./cmd/KeeperLogger
 	$(GO_BUILD) -o $(AGENT)/Jobs/bin/RedirectEvaluator/ ./cmd/RedirectEvaluator

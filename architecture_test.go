@@ -44,6 +44,7 @@ var exceptions = map[string][]string{
 	"platform/caller":            {"core/port/caller", "core/signal", "platform/linux/caller"},
 	"platform/linux/caller":      {"core/port/caller", "core/signal"},
 	"cmd/keeperlaunch":           {"platform/linux/held"},
+	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "platform", "plugins", "settings", "trust"},
@@ -65,6 +66,10 @@ var (
 		"api/client/sudo":  {"fmt", "net", "encoding/json", "os/exec"},
 		"platform/caller":  {"fmt", "net", "encoding/json", "os/exec"},
 		"cmd/keeperlaunch": {"fmt", "net", "encoding/json", "os/exec"},
+		// What a user chose is parsed in keeperreader, and not by root.
+		"cmd/KeeperPrivilegeManager": {
+			"kpm/trust/authenticode", "kpm/trust/macho", "kpm/trust/ima", "kpm/trust/archive", "kpm/trust/cms", "kpm/trust/chain", "kpm/trust/timestamp", "kpm/trust/reader/judge",
+		},
 	}
 )
 

@@ -8,6 +8,9 @@ type Options struct {
 	AgentRoot string
 	// Helper is the absolute path of keeperlaunch.
 	Helper string
+	// Reader is the absolute path of keeperreader; empty means the one in the
+	// agent root.
+	Reader string
 	// Spare is how many held children are kept ready, 0 to 64.
 	Spare int
 	// CgroupParent is the directory of the cgroup below which launch groups

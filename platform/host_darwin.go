@@ -8,8 +8,8 @@ import (
 	"kpm/platform/none"
 )
 
-// Tools returns the ports that start nothing and keep nothing open, for
-// programs that an administrator runs.
+// Tools returns the ports that start nothing by themselves, for programs that an
+// administrator runs.
 func Tools(string) port.Host {
 	host := none.Host(darwin.Facts())
 	host.Keys = darwin.KeyStore{}

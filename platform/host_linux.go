@@ -13,14 +13,20 @@ import (
 	"kpm/platform/none"
 )
 
-// Tools returns the ports that start nothing and keep nothing open, for
-// programs that an administrator runs. agentRoot may be empty.
+// Tools returns the ports that start nothing by themselves, for programs that an
+// administrator runs. agentRoot may be empty.
 func Tools(agentRoot string) port.Host {
+	return tools(agentRoot, linux.NewConfiner(filepath.Join(agentRoot, "keeperreader")))
+}
+
+func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	files := linux.Files{}
 	if agentRoot != "" {
 		files.AgentRoot = filepath.Clean(agentRoot)
 	}
 	host := none.Host(linux.Facts())
+	host.Confiner = confiner
+	host.Close = confiner.Close
 	host.Accounts = linux.Accounts{}
 	host.Files = files
 	host.Keys = linux.KeyStore{}
@@ -48,9 +54,13 @@ func New(o Options) (port.Host, error) {
 	if err != nil {
 		return port.Host{}, errors.Join(err, peers.Close())
 	}
-	host := Tools(o.AgentRoot)
+	if o.Reader == "" {
+		o.Reader = filepath.Join(o.AgentRoot, "keeperreader")
+	}
+	confiner := linux.NewConfiner(o.Reader)
+	host := tools(o.AgentRoot, confiner)
 	host.Peers = peers
 	host.Launcher = launcher
-	host.Close = func() error { return errors.Join(launcher.Close(), peers.Close()) }
+	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), peers.Close()) }
 	return host, nil
 }

@@ -37,6 +37,7 @@ func TestPortsThatAreNotThere(t *testing.T) {
 	_, answers["Files.Open"] = h.Files.Open(nil)
 	_, answers["Lock"] = h.Files.Lock("x")
 	_, _, answers["Copy"] = h.Files.Copy(ctx, nil, "/", "x", core.Account{})
+	_, answers["Confine"] = h.Confiner.Start(ctx)
 	_, answers["Prepare"] = h.Launcher.Prepare(ctx, port.LaunchSpec{})
 	_, answers["KillGroup"] = h.Tree.KillGroup(id, "")
 	_, answers["Terminals.Open"] = h.Terminals.Open(core.Identity{})
@@ -129,14 +130,14 @@ func TestPlatformsHaveTheFileNamesOfTheirPorts(t *testing.T) {
 				name, _, _ := strings.Cut(rest, " ")
 				if want, isPort := names[name]; guarded && isPort {
 					seen++
-					if want != filepath.Base(path) && name != "Held" && name != "Process" && name != "DoorConn" && name != "TPM" {
+					if want != filepath.Base(path) && name != "Held" && name != "Process" && name != "DoorConn" && name != "TPM" && name != "Confined" && name != "Confinement" {
 						t.Errorf("%s: port.%s is made in %s, expected %s", system, name, filepath.Base(path), want)
 					}
 				}
 			}
 		}
-		if system == "none" && seen != 14 {
-			t.Errorf("none makes %d ports, a Host has 14", seen)
+		if system == "none" && seen != 15 {
+			t.Errorf("none makes %d ports, a Host has 15", seen)
 		}
 		if seen < 2 {
 			t.Errorf("%s: only %d ports have a guard such as \"var _ port.Files = Files{}\"", system, seen)

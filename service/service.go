@@ -89,6 +89,7 @@ func Run(ctx context.Context, o Options) error {
 	host, err := platform.New(platform.Options{
 		AgentRoot: o.Root,
 		Helper:    settings.At(o.Root, "").Helper(),
+		Reader:    settings.At(o.Root, "").Reader(),
 		Spare:     spareChildren,
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,7 +14,9 @@ import (
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/settings"
+	"kpm/trust/openpgp"
 	"kpm/trust/provenance"
+	"kpm/trust/reader"
 )
 
 const (
@@ -21,15 +24,20 @@ const (
 	maxTrustFile = 16 << 20
 	// lookAgain is how soon new revocation lists and certificates are in force.
 	lookAgain = time.Minute
+	// readersReady wait, so that two people who ask at once wait for none;
+	// readersAtWork are as many as the launcher has at work for people, and two
+	// for the service's own programs.
+	readersReady  = 2
+	readersAtWork = 10
 )
 
 // startTrust reads whom this machine trusts. Like any other setting that cannot
 // be understood, a file that cannot be read stops the service: without a
 // revocation list the rest would trust too much.
-func (s *service) startTrust(context.Context, Options) error {
+func (s *service) startTrust(ctx context.Context, _ Options) error {
 	sources := s.app.Trust.Sources(s.layout.Root())
 	seen := s.versions(sources.Files())
-	trusted, err := sources.Load(s.readProtected, time.Now)
+	trusted, pool, err := s.trusted(ctx, sources)
 	if err != nil {
 		return fmt.Errorf("service: %w", err)
 	}
@@ -42,16 +50,18 @@ func (s *service) startTrust(context.Context, Options) error {
 	if !sources.Empty() {
 		s.signatures = s.verifier
 	}
-	if len(seen) == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer func() { pool.Close() }()
+		if len(seen) == 0 {
+			<-ctx.Done()
+			return
+		}
 		ticker := time.NewTicker(lookAgain)
 		defer ticker.Stop()
-		s.watchTrust(ctx, sources, seen, ticker.C)
+		pool = s.watchTrust(ctx, sources, pool, seen, ticker.C)
 	}()
 	s.defer_(func(context.Context) error {
 		cancel()
@@ -61,28 +71,59 @@ func (s *service) startTrust(context.Context, Options) error {
 	return nil
 }
 
+// trusted has the sources read, and understood by a reader if there are any: as
+// long as nobody is named, no reader is needed.
+func (s *service) trusted(ctx context.Context, sources provenance.Sources) (*provenance.Trusted, *reader.Pool, error) {
+	bundle, err := sources.Read(s.readProtected)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := reader.NewPool(s.host.Confiner, bundle, reader.Limits{Ready: readersReady, Most: readersAtWork})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(bundle.Sources)+len(bundle.Thumbprints) > 0 {
+		err = pool.Start(ctx)
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		s.log.Warn("signatures within files are not read: this system has no process without privileges to read them in")
+		err = nil
+	}
+	var keys *openpgp.Keyring
+	if err == nil {
+		keys, err = bundle.Keyring()
+	}
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	return &provenance.Trusted{Reader: pool, OpenPGP: keys}, pool, nil
+}
+
 // watchTrust looks at every tick whether a source has changed, and reads them
 // again. What cannot be read leaves the last good ones in force, and is tried
 // again at every tick: a fault that passes must not keep a new revocation list
-// out for good.
-func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, seen []port.FileInfo, tick <-chan time.Time) {
+// out for good. It returns the readers that know what is in force.
+func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, pool *reader.Pool, seen []port.FileInfo, tick <-chan time.Time) *reader.Pool {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return pool
 		case <-tick:
 		}
 		now := s.versions(sources.Files())
 		if slices.Equal(now, seen) {
 			continue
 		}
-		trusted, err := sources.Load(s.readProtected, time.Now)
+		trusted, next, err := s.trusted(ctx, sources)
 		if err != nil {
 			s.log.Error("the trusted signers have changed and cannot be read; those read before stay in force", "error", err)
 			continue
 		}
 		seen = now
 		s.verifier.Trust(trusted)
+		pool.Close()
+		pool = next
 		s.log.Info("the trusted signers have changed; the new ones are in force")
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"kpm/platform"
 	"kpm/settings"
 	"kpm/trust/provenance"
+	"kpm/trust/reader/readertest"
 	"kpm/trust/trusttest"
 )
 
@@ -24,10 +25,13 @@ import (
 func trusting(t *testing.T) (s *service, sources provenance.Sources, log *logBuffer) {
 	t.Helper()
 	root := t.TempDir()
-	log = &logBuffer{}
+	log, confiner := &logBuffer{}, &readertest.Confiner{}
+	t.Cleanup(confiner.Wait)
+	host := platform.Tools(root)
+	host.Confiner = confiner
 	s = &service{
 		layout: settings.At(root, ""), app: settings.Default(), log: slog.New(slog.NewTextHandler(log, nil)),
-		host: platform.Tools(root),
+		host: host,
 	}
 	s.app.Trust.Roots = []string{"ca.pem"}
 	replace(t, root, "ca.pem", trusttest.PEM(trusttest.New(t).Get(trusttest.Root).Certificate))
@@ -73,7 +77,12 @@ func TestWhomToTrustIsReadAgainWhenItChanges(t *testing.T) {
 	tick, done := make(chan time.Time), make(chan struct{})
 	go func() {
 		defer close(done)
-		s.watchTrust(ctx, sources, s.versions(sources.Files()), tick)
+		_, pool, err := s.trusted(ctx, sources)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		s.watchTrust(ctx, sources, pool, s.versions(sources.Files()), tick).Close()
 	}()
 	look := func() {
 		tick <- time.Now()
@@ -124,6 +133,7 @@ func TestWhatSaysWhomToTrustMustBeAnAdministrators(t *testing.T) {
 			if err := spoil(sources.Roots[0]); err != nil {
 				t.Fatal(err)
 			}
+			defer s.stop(context.Background())
 			if err := s.startTrust(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "Trust:Roots") {
 				t.Errorf("got %v", err)
 			}
@@ -160,8 +170,46 @@ func TestADisputeIsRecorded(t *testing.T) {
 func TestWithoutAnyoneToTrustNobodyLooksAtSignatures(t *testing.T) {
 	s, _, _ := trusting(t)
 	s.app.Trust.Roots = nil
+	defer s.stop(context.Background())
 	if err := s.startTrust(t.Context(), Options{}); err != nil || s.signatures != nil {
 		t.Errorf("signatures %v, %v", s.signatures, err)
+	}
+	if n := s.host.Confiner.(*readertest.Confiner).Started.Load(); n != 0 {
+		t.Errorf("%d readers were started", n)
+	}
+}
+
+// Where files cannot be read without privilege, nobody reads them with one: what
+// the system itself says, and packages, is all there is.
+func TestASystemWithoutReaders(t *testing.T) {
+	s, _, log := trusting(t)
+	s.host.Confiner.(*readertest.Confiner).Err = errors.ErrUnsupported
+	defer s.stop(context.Background())
+	if err := s.startTrust(t.Context(), Options{}); err != nil || s.signatures == nil || !log.has("signatures within files are not read") {
+		t.Fatalf("%v, %s", err, &log.text)
+	}
+	path := filepath.Join(s.layout.Root(), "script")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if p, err := s.signatures.Provenance(t.Context(), f, nil); err != nil || p.Rank() != core.RankNone || len(p.Evidence) != 0 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// A reader that should be there and is not stops the service, as any other part
+// that is missing.
+func TestAReaderThatCannotBeStarted(t *testing.T) {
+	s, _, _ := trusting(t)
+	s.host.Confiner.(*readertest.Confiner).Err = errors.New("no such file")
+	defer s.stop(context.Background())
+	if err := s.startTrust(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("%v", err)
 	}
 }
 

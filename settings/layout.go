@@ -37,6 +37,9 @@ func (l Layout) AppSettings() string { return l.in("appsettings.json") }
 // Helper is the program that held children start as.
 func (l Layout) Helper() string { return l.in("keeperlaunch") }
 
+// Reader is the program that reads signatures without any privilege.
+func (l Layout) Reader() string { return l.in("keeperreader") }
+
 // Plugins holds plugin files and, in bin, their programs.
 func (l Layout) Plugins() string { return l.plugins }
 

@@ -193,6 +193,7 @@ func TestLayout(t *testing.T) {
 		{l.Root(), "/opt/KeeperPrivilegeManager"},
 		{l.AppSettings(), "/opt/KeeperPrivilegeManager/appsettings.json"},
 		{l.Helper(), "/opt/KeeperPrivilegeManager/keeperlaunch"},
+		{l.Reader(), "/opt/KeeperPrivilegeManager/keeperreader"},
 		{l.Plugins(), "/opt/KeeperPrivilegeManager/Ext/Plugins"},
 		{l.JobBin("mytool", ".exe"), "/opt/KeeperPrivilegeManager/Jobs/bin/mytool/mytool.exe"},
 		{l.SyncedPolicies(), "/opt/KeeperPrivilegeManager/Policies/synced"},

@@ -88,7 +88,7 @@ func TestDecodersRefuse(t *testing.T) {
 		"signal":  func(b []byte) error { _, err := door.DecodeSignal(b); return err },
 	}
 	for name, decode := range decoders {
-		for _, body := range [][]byte{nil, {1, 0}, make([]byte, 64)} {
+		for _, body := range [][]byte{nil, {1}, make([]byte, 64)} {
 			if err := decode(body); !errors.Is(err, door.ErrFrame) {
 				t.Errorf("%s of %d bytes: error %v, want ErrFrame", name, len(body), err)
 			}
@@ -104,7 +104,7 @@ func TestFrameRoundTrip(t *testing.T) {
 	for _, want := range []struct {
 		kind door.Type
 		size int
-	}{{door.TypeSignal, 1}, {door.TypeStarted, 0}, {door.TypeRefused, door.MaxFrame}} {
+	}{{door.TypeSignal, 4}, {door.TypeStarted, 0}, {door.TypeRefused, door.MaxFrame}} {
 		kind, body, err := door.Read(r)
 		if err != nil || kind != want.kind || len(body) != want.size {
 			t.Fatalf("read type %d, %d bytes, %v; want type %d, %d bytes", kind, len(body), err, want.kind, want.size)

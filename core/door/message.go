@@ -7,7 +7,7 @@ import (
 )
 
 // Version of the frames. A service refuses another one by name.
-const Version = 2
+const Version = 1
 
 // Refusal codes, stable across releases; docs/wire.md lists what each means
 // to the caller.
@@ -138,11 +138,11 @@ func DecodeRefused(body []byte) (Refused, error) {
 }
 
 // EncodeSignal returns the body of a Signal frame.
-func EncodeSignal(s signal.Signal) []byte { return []byte{byte(s)} }
+func EncodeSignal(s signal.Signal) []byte { return binary.BigEndian.AppendUint32(nil, uint32(s)) }
 
 // DecodeSignal reads the body of a Signal frame.
 func DecodeSignal(body []byte) (signal.Signal, error) {
 	d := decoder{rest: body}
-	s := signal.Signal(d.byte())
+	s := signal.Signal(d.uint32())
 	return s, d.end()
 }

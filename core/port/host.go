@@ -7,6 +7,7 @@ type Host struct {
 	Facts Facts
 
 	Accounts     Accounts
+	Confiner     Confiner
 	Files        Files
 	Interception Interception
 	Keys         KeyStore

@@ -1,46 +1,61 @@
-// Package signal names what a running command can be told. The numbers that an
-// operating system has for it, and whether it has such a thing at all, are known
-// to package platform; docs/wire.md has the numbers of this package, which travel
-// in door frames.
+// Package signal names what a running command can be told. Whether an operating
+// system has such a thing, and which number it has there, is known to package
+// platform alone.
 //
 // It is kept free of imports because keepersudo links it.
 package signal
 
-// Signal is one thing that a command is told. The zero value is none.
-type Signal uint8
+// Signal is one thing that a command is told. The zero value is none. Its number
+// is the one in door frames (docs/wire.md), on every system the same.
+type Signal uint32
 
-// The signals, by their numbers in door frames.
+// The signals.
 const (
-	Hangup Signal = iota + 1
-	Interrupt
-	Quit
-	Terminate
-	Stop
-	Continue
-	Kill
-	Winch // the terminal's size has changed
-	User1
-	User2
-	Alarm
+	Hangup    Signal = 1
+	Interrupt Signal = 2
+	Quit      Signal = 3
+	Kill      Signal = 9
+	User1     Signal = 10
+	User2     Signal = 12
+	Alarm     Signal = 14
+	Terminate Signal = 15
+	Continue  Signal = 18
+	Stop      Signal = 19
+	Winch     Signal = 28 // the terminal's size has changed
 )
-
-var names = [...]string{
-	"none", "Hangup", "Interrupt", "Quit", "Terminate", "Stop", "Continue", "Kill", "Winch", "User1", "User2", "Alarm",
-}
 
 // All returns every signal.
 func All() []Signal {
-	all := make([]Signal, 0, len(names)-1)
-	for s := Hangup; int(s) < len(names); s++ {
-		all = append(all, s)
-	}
-	return all
+	return []Signal{Hangup, Interrupt, Quit, Kill, User1, User2, Alarm, Terminate, Continue, Stop, Winch}
 }
 
 // String returns the signal's name.
 func (s Signal) String() string {
-	if int(s) < len(names) {
-		return names[s]
+	switch s {
+	case 0:
+		return "none"
+	case Hangup:
+		return "Hangup"
+	case Interrupt:
+		return "Interrupt"
+	case Quit:
+		return "Quit"
+	case Kill:
+		return "Kill"
+	case User1:
+		return "User1"
+	case User2:
+		return "User2"
+	case Alarm:
+		return "Alarm"
+	case Terminate:
+		return "Terminate"
+	case Continue:
+		return "Continue"
+	case Stop:
+		return "Stop"
+	case Winch:
+		return "Winch"
 	}
 	return "unknown"
 }
@@ -49,5 +64,5 @@ func (s Signal) String() string {
 // Stop are not among them: whoever means these ends or stops the caller's own
 // program, and the command learns of that.
 func (s Signal) Forwarded() bool {
-	return s >= Hangup && int(s) < len(names) && s != Kill && s != Stop
+	return s != 0 && s != Kill && s != Stop && s.String() != "unknown"
 }

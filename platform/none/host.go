@@ -7,6 +7,7 @@ func Host(facts port.Facts) port.Host {
 	return port.Host{
 		Facts:        facts,
 		Accounts:     Accounts{},
+		Confiner:     Confiner{},
 		Files:        Files{},
 		Interception: Interception{},
 		Keys:         KeyStore{},

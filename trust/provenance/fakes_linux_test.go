@@ -15,6 +15,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/trust/reader/judge"
 	"kpm/trust/trusttest"
 )
 
@@ -143,12 +144,17 @@ func newWorld(t *testing.T) *world {
 	return &world{t: t, dir: t.TempDir(), files: &files{writable: map[string]bool{}}, system: &system{}, pki: trusttest.New(t)}
 }
 
-func (w *world) verifier(configure ...func(*Config, *Trusted)) *Verifier {
-	cfg, trusted := Config{Files: w.files, System: w.system}, &Trusted{Anchors: w.pki.Anchors()}
+func (w *world) verifier(configure ...func(*Config, *judge.Trusted)) *Verifier {
+	cfg, trusted := Config{Files: w.files, System: w.system}, &judge.Trusted{Anchors: w.pki.Anchors()}
 	for _, f := range configure {
 		f(&cfg, trusted)
 	}
-	return NewVerifier(cfg, trusted)
+	return NewVerifier(cfg, reading(trusted))
+}
+
+// reading is whom to trust, with files read in this process.
+func reading(t *judge.Trusted) *Trusted {
+	return &Trusted{Reader: judge.Trusting(t, time.Now), OpenPGP: t.OpenPGP}
 }
 
 func (w *world) write(name string, data []byte) string {

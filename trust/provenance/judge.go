@@ -1,9 +1,7 @@
 package provenance
 
 import (
-	"bytes"
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -11,46 +9,35 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
-	"kpm/trust/authenticode"
-	"kpm/trust/ima"
-	"kpm/trust/macho"
+	"kpm/trust/reader"
 )
 
 // maxSidecar bounds a detached signature, in bytes.
 const maxSidecar = 64 << 10
 
-// judge asks everything that can know something about the file.
-func (v *Verifier) judge(ctx context.Context, t *Trusted, f *os.File, info port.FileInfo, origin *os.File) (core.Provenance, error) {
-	head := make([]byte, min(4096, info.Size))
-	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
-		return core.Provenance{}, err
-	}
-	p := core.Provenance{Format: formatOf(head)}
-	if err := v.embedded(ctx, t, f, info.Size, head, &p); err != nil {
-		return p, err
-	}
-	sums := &digests{r: f, size: info.Size, known: map[crypto.Hash][]byte{}}
+// judge asks everything that can know something about the file. What a user
+// could have chosen, its bytes and the signatures in them, beside it and in its
+// attributes, is looked at by the Reader alone.
+func (v *Verifier) judge(ctx context.Context, t *Trusted, f *os.File, info port.FileInfo, origin *os.File, protected bool) (core.Provenance, error) {
 	beside, err := v.cfg.Files.Inspect(origin)
 	if err != nil {
-		return p, err
+		return core.Provenance{}, err
 	}
-	for _, ask := range []func() ([]core.Evidence, error){
-		func() ([]core.Evidence, error) {
-			return ima.Evidence(ctx, ima.File{Content: f, Size: info.Size, Digest: sums.digest, Handle: origin, System: v.cfg.System}, t.FileKeys)
-		},
-		func() ([]core.Evidence, error) { return v.detached(ctx, t, f, info.Size, beside.Path) },
-		func() ([]core.Evidence, error) {
-			if v.packages == nil {
-				return nil, nil
-			}
-			return v.packages.Evidence(ctx, beside.Path, sums.digest), ctx.Err()
-		},
-	} {
-		found, err := ask()
-		if err != nil {
-			return p, err
-		}
-		p.Evidence = append(p.Evidence, found...)
+	// The packages are asked while the Reader works, which is elsewhere.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	listed := make(chan []core.Evidence, 1)
+	go func() { listed <- v.listed(ctx, beside.Path, f, info.Size) }()
+	p, err := v.read(ctx, t, f, info.Size, origin, beside.Path, protected)
+	if err != nil {
+		cancel()
+	}
+	p.Evidence = append(p.Evidence, <-listed...) // waited for in any case: f is the caller's
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return p, err
 	}
 	if err := v.askSystem(ctx, f, info.Path, &p); err != nil {
 		return p, err
@@ -59,59 +46,60 @@ func (v *Verifier) judge(ctx context.Context, t *Trusted, f *os.File, info port.
 	return p, nil
 }
 
-func formatOf(head []byte) string {
-	switch {
-	case bytes.HasPrefix(head, []byte("\x7fELF")):
-		return "elf"
-	case bytes.HasPrefix(head, []byte("#!")):
-		return "script"
-	}
-	return "other"
-}
-
-// embedded reads signatures that lie within the bytes, and what catalogs list.
-func (v *Verifier) embedded(ctx context.Context, t *Trusted, f *os.File, size int64, head []byte, p *core.Provenance) error {
-	if p.Format == "elf" {
+// listed is what packages say of the file at path. The digests are the service's
+// own, so that no Reader can have a file taken for a package's.
+func (v *Verifier) listed(ctx context.Context, path string, f *os.File, size int64) []core.Evidence {
+	if v.packages == nil {
 		return nil
 	}
-	if macho.Recognise(head) {
-		p.Format = "mach-o"
-		found, err := macho.Verify(ctx, f, size, t.Anchors)
-		p.Evidence = append(p.Evidence, found...)
-		return err
-	}
-	format, found, err := authenticode.Verify(ctx, f, size, t.Anchors, t.Catalogs...)
-	if format != "" {
-		p.Format = format
-	}
-	p.Evidence = append(p.Evidence, found...)
-	return err
+	return v.packages.Evidence(ctx, path, reader.NewDigests(f, size).Digest)
 }
 
-// detached looks for an OpenPGP signature beside the file. Whoever can put one
-// there can at most make the file worth less.
-func (v *Verifier) detached(ctx context.Context, t *Trusted, f *os.File, size int64, path string) ([]core.Evidence, error) {
+// read has the signatures read that the file carries. path is origin's.
+func (v *Verifier) read(ctx context.Context, t *Trusted, f *os.File, size int64, origin *os.File, path string, protected bool) (core.Provenance, error) {
+	head := make([]byte, min(4, size))
+	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return core.Provenance{}, err
+	}
+	facts, err := reader.Gather(v.cfg.System, origin)
+	if err != nil {
+		return core.Provenance{}, err
+	}
+	detached, unread := v.detached(t, path)
+	if reader.IsELF(head) && facts.Empty() && len(detached) == 0 {
+		return core.Provenance{Format: "elf", Evidence: unread}, ctx.Err() // nothing is signed
+	}
+	found, err := t.Reader.Read(ctx, f, &reader.Question{Size: size, Now: v.cfg.Now(), Facts: facts, Detached: detached, Protected: protected})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return core.Provenance{Format: "other", Evidence: unread}, nil
+	}
+	if err != nil {
+		return core.Provenance{}, err
+	}
+	if (found.Format == "elf") != reader.IsELF(head) {
+		return core.Provenance{}, fmt.Errorf("%w: it calls the file %q", reader.ErrAnswer, found.Format)
+	}
+	return core.Provenance{Format: found.Format, Evidence: append(found.Evidence, unread...)}, nil
+}
+
+// detached looks for OpenPGP signatures beside the file, and says of each that
+// is there and cannot be read that it cannot.
+func (v *Verifier) detached(t *Trusted, path string) (signatures [][]byte, unread []core.Evidence) {
 	if t.OpenPGP == nil {
 		return nil, nil
 	}
-	var found []core.Evidence
 	for _, suffix := range []string{".asc", ".sig"} {
 		signature, err := v.sidecar(path + suffix)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			found = append(found, core.Evidence{Kind: core.KindOpenPGP, Rank: core.RankSigned, Standing: core.Untrusted,
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case err != nil:
+			unread = append(unread, core.Evidence{Kind: core.KindOpenPGP, Rank: core.RankSigned, Standing: core.Untrusted,
 				Reason: fmt.Sprintf("its detached signature cannot be read: %v", err)})
-			continue
-		}
-		content := &section{ctx: ctx, r: io.NewSectionReader(f, 0, size)}
-		found = append(found, t.OpenPGP.Verify(ctx, content, signature, v.cfg.Now()))
-		if content.err != nil {
-			return nil, content.err
+		default:
+			signatures = append(signatures, signature)
 		}
 	}
-	return found, nil
+	return signatures, unread
 }
 
 // sidecar reads a file that a user may have put there: it never blocks, and
@@ -142,22 +130,4 @@ func (v *Verifier) sidecar(path string) ([]byte, error) {
 		err = fmt.Errorf("it has more than %d bytes", maxSidecar)
 	}
 	return data, err
-}
-
-// section remembers that reading failed, which is no verdict about a signature.
-type section struct {
-	ctx context.Context
-	r   io.Reader
-	err error
-}
-
-func (s *section) Read(p []byte) (int, error) {
-	if s.err = s.ctx.Err(); s.err != nil {
-		return 0, s.err
-	}
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
-	}
-	return n, err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kpm/trust/openpgp/gpgtest"
+	"kpm/trust/reader/judge"
 	"kpm/trust/trusttest"
 )
 
@@ -31,10 +32,17 @@ func TestSources(t *testing.T) {
 		}
 		return data, nil
 	}
-	got, err := Sources{
+	load := func(s Sources) (*judge.Trusted, error) {
+		b, err := s.Read(read)
+		if err != nil {
+			return nil, err
+		}
+		return judge.Parse(b, time.Now)
+	}
+	got, err := load(Sources{
 		Roots: []string{"two.pem", "one.der"}, TimeStampRoots: []string{"one.der"}, RevocationLists: []string{"list.pem", "list.der"},
 		FileCertificates: []string{"one.der"}, OpenPGPKeys: []string{"keys", "keys"}, Thumbprints: []string{"ab"},
-	}.Load(read, time.Now)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +63,11 @@ func TestSources(t *testing.T) {
 		"keys that are none": {Sources{OpenPGPKeys: []string{"text"}}, "Trust:OpenPgpKeys: text: expected OpenPGP public keys"},
 		"no catalog":         {Sources{Catalogs: []string{"text"}}, "Trust:Catalogs: text: expected a signed catalog"},
 	} {
-		if _, err := c.sources.Load(read, time.Now); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := load(c.sources); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, expected %q", name, err, c.want)
 		}
 	}
-	if _, err := (Sources{Roots: []string{"none"}}).Load(read, time.Now); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := load(Sources{Roots: []string{"none"}}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the cause is lost: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/trust/reader/judge"
 	"kpm/trust/trusttest"
 )
 
@@ -53,7 +54,7 @@ func TestADisputeIsReported(t *testing.T) {
 	path := w.signedImage(trusttest.Good)
 	w.system.verdict = &core.Evidence{Kind: core.KindSystem, Rank: core.RankSigned, Standing: core.Broken, Reason: "bad digest"}
 	var reported string
-	v := w.verifier(func(c *Config, _ *Trusted) {
+	v := w.verifier(func(c *Config, _ *judge.Trusted) {
 		c.Disputed = func(path string, ours, theirs core.Evidence) {
 			reported = path + " " + ours.Standing.String() + " " + theirs.Standing.String()
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 	"kpm/core/port"
 	"kpm/trust/openpgp"
 	"kpm/trust/packages"
+	"kpm/trust/reader"
 )
 
 // ErrChanged means that a file was written to while it was read.
@@ -29,6 +29,23 @@ type installed interface {
 	Evidence(ctx context.Context, path string, digest func(context.Context, crypto.Hash) ([]byte, error)) []core.Evidence
 	// Stamp changes when what they have installed does.
 	Stamp() string
+}
+
+// Reader reads the signatures that a file carries: a reader.Pool, or a
+// judge.Judge in a process that has no privilege itself.
+type Reader interface {
+	// Read judges f, and leaves the service to say what it knows by itself.
+	// errors.ErrUnsupported means that nothing here reads signatures; any other
+	// error that nothing is known of this file's.
+	Read(ctx context.Context, f *os.File, q *reader.Question) (reader.Verdict, error)
+}
+
+// Trusted is whom this machine trusts, as far as the service needs it.
+type Trusted struct {
+	// Reader knows all of it.
+	Reader Reader
+	// OpenPGP are the keys whose signatures make a package trusted; nil: none.
+	OpenPGP *openpgp.Keyring
 }
 
 // Config is what a Verifier works with.
@@ -122,7 +139,8 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 		}
 		origin = f
 	}
-	p, err := v.judge(ctx, state.trusted, f, info, origin)
+	protected := alone && v.cfg.Files.Protected(f) == nil
+	p, err := v.judge(ctx, state.trusted, f, info, origin, protected)
 	if err != nil {
 		return core.Provenance{}, fmt.Errorf("provenance: %s: %w", info.Path, err)
 	}
@@ -136,7 +154,7 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 	}
 	// What nobody but root can change is the same as long as its identity is:
 	// a new owner or mode would have moved the change time.
-	if alone && v.cfg.Files.Protected(f) == nil {
+	if protected {
 		state.cache.Put(of, verdict{p, stamp, validUntil(p, v.cfg.Now())})
 	}
 	return p, nil
@@ -152,55 +170,6 @@ func (v *Verifier) identify(f *os.File) (filecache.Identity, port.FileInfo, erro
 		return filecache.Identity{}, info, err
 	}
 	return filecache.Identify(info, generation), info, nil
-}
-
-// digests hashes a file once with each algorithm that is asked for.
-type digests struct {
-	r     io.ReaderAt
-	size  int64
-	known map[crypto.Hash][]byte
-}
-
-// readSize is how much is read at once, in bytes.
-const readSize = 512 << 10
-
-func (d *digests) digest(ctx context.Context, h crypto.Hash) ([]byte, error) {
-	if sum, ok := d.known[h]; ok {
-		return sum, nil
-	}
-	if !h.Available() {
-		return nil, fmt.Errorf("%v: %w", h, errors.ErrUnsupported)
-	}
-	hash := h.New()
-	if err := pour(ctx, hash, d.r, d.size); err != nil {
-		return nil, err
-	}
-	d.known[h] = hash.Sum(nil)
-	return d.known[h], nil
-}
-
-// pour writes the size bytes of r to dst, and looks at ctx between reads.
-func pour(ctx context.Context, dst io.Writer, r io.ReaderAt, size int64) error {
-	buffer := make([]byte, min(readSize, size))
-	for at := int64(0); at < size; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := r.ReadAt(buffer[:min(int64(len(buffer)), size-at)], at)
-		if n == 0 {
-			return cmpErr(err, io.ErrUnexpectedEOF)
-		}
-		dst.Write(buffer[:n]) // hashes never fail
-		at += int64(n)
-	}
-	return nil
-}
-
-func cmpErr(err, other error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return other
-	}
-	return err
 }
 
 // strongest orders evidence for people: what counts against the file first,

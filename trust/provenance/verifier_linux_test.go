@@ -16,6 +16,7 @@ import (
 	"kpm/core"
 	"kpm/trust/openpgp"
 	"kpm/trust/openpgp/gpgtest"
+	"kpm/trust/reader/judge"
 	"kpm/trust/trusttest"
 )
 
@@ -49,7 +50,7 @@ func TestAllEvidenceAboutAFileIsFound(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(w.dir, "beside.asc"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	v := w.verifier(func(_ *Config, tr *Trusted) { tr.OpenPGP = keys })
+	v := w.verifier(func(_ *Config, tr *judge.Trusted) { tr.OpenPGP = keys })
 	v.packages = &database{path: elf, digest: sum[:]}
 	for _, c := range []struct {
 		path, format string
@@ -84,12 +85,12 @@ func must(data []byte, err error) []byte {
 // into them they do not.
 func TestPackagesOfThisMachine(t *testing.T) {
 	w := newWorld(t)
-	v := w.verifier(func(c *Config, _ *Trusted) { c.PackageRoot = "/" })
+	v := w.verifier(func(c *Config, _ *judge.Trusted) { c.PackageRoot = "/" })
 	if p := w.provenance(v, "/usr/bin/id"); p.Rank() != core.RankRecorded || p.Evidence[0].Kind != core.KindDPKG {
 		t.Errorf("rank %s, %v", p.Rank(), kinds(p))
 	}
 	w.files.writable["/var/lib/dpkg/status"] = true
-	v = w.verifier(func(c *Config, _ *Trusted) { c.PackageRoot = "/" })
+	v = w.verifier(func(c *Config, _ *judge.Trusted) { c.PackageRoot = "/" })
 	if p := w.provenance(v, "/usr/bin/id"); p.Rank() != core.RankNone {
 		t.Errorf("rank %s by records that users can write to", p.Rank())
 	}
@@ -106,7 +107,7 @@ func TestLinksBesideAFileTellNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := w.verifier(func(_ *Config, tr *Trusted) { tr.OpenPGP = keys })
+	v := w.verifier(func(_ *Config, tr *judge.Trusted) { tr.OpenPGP = keys })
 	program := w.signedImage(trusttest.Good)
 	secret := w.write("secret", []byte("no signature"))
 	w.files.writable[program] = true // so that nothing is remembered
@@ -161,7 +162,7 @@ func TestVerdictsAreRememberedAsLongAsTheFileIsTheSame(t *testing.T) {
 		"packages":   {func(_ *world, v *Verifier, _ string) { v.packages.(*database).stamp = "upgraded" }, 2},
 		"generation": {func(w *world, _ *Verifier, _ string) { w.system.generation = 7 }, 2},
 		"whom to trust": {func(w *world, v *Verifier, _ string) {
-			v.Trust(&Trusted{Anchors: w.pki.Anchors()})
+			v.Trust(reading(&judge.Trusted{Anchors: w.pki.Anchors()}))
 		}, 2},
 		"replaced": {func(w *world, _ *Verifier, path string) {
 			other := w.write("other", []byte("\x7fELF tool"))
@@ -265,7 +266,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 func BenchmarkWarm(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "tool")
 	check(os.WriteFile(path, []byte("\x7fELF tool"), 0o755))
-	v := NewVerifier(Config{Files: &files{}, System: &system{}}, &Trusted{Anchors: trusttest.New(b).Anchors()})
+	v := NewVerifier(Config{Files: &files{}, System: &system{}}, reading(&judge.Trusted{Anchors: trusttest.New(b).Anchors()}))
 	f, err := os.Open(path)
 	check(err)
 	defer f.Close()

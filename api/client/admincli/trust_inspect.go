@@ -2,6 +2,7 @@ package admincli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,9 +12,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/settings"
 	"kpm/trust/provenance"
+	"kpm/trust/reader"
+	"kpm/trust/reader/judge"
 )
 
 // inspection is what trust inspect says about one file.
@@ -34,9 +38,10 @@ func inspectCommand(a *agent) *cobra.Command {
 catalogs, packages, and the operating system's own answer; what each of them is
 worth here, and why.
 
-Which signers to trust is read from appsettings.json of the agent root. It needs no
-running service. The exit status is 1 if a signature is broken, or if the file
-does not have the rank of --need.`,
+Which signers to trust is read from appsettings.json of the agent root. It needs
+no running service. Run by root, it has files read by a process without any
+privilege, as the service does. The exit status is 1 if a signature is broken,
+or if the file does not have the rank of --need.`,
 		Example: "  KeeperAdminCLI trust inspect /opt/tool/bin/tool\n  KeeperAdminCLI trust inspect --need signed setup.exe\n  KeeperAdminCLI trust inspect --json *.msi",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,10 +49,11 @@ does not have the rank of --need.`,
 			if err != nil {
 				return err
 			}
-			verifier, err := openVerifier(a)
+			verifier, done, err := openVerifier(cmd.Context(), a)
 			if err != nil {
 				return err
 			}
+			defer done()
 			fault := false
 			for _, path := range args {
 				found, err := inspect(cmd.Context(), verifier, path)
@@ -82,23 +88,61 @@ func parseRank(name string) (core.Rank, error) {
 // maxTrustFile bounds a file of certificates, keys or revocations, in bytes.
 const maxTrustFile = 16 << 20
 
-// openVerifier trusts whom the agent root names.
-func openVerifier(a *agent) (*provenance.Verifier, error) {
+// openVerifier trusts whom the agent root names. done ends what it keeps running.
+func openVerifier(ctx context.Context, a *agent) (v *provenance.Verifier, done func(), err error) {
 	layout, err := a.layout()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	host := a.Host(layout.Root())
 	app, err := settings.LoadApp(layout.AppSettings(), host.Files.Protected)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	protected := func(path string) ([]byte, error) { return host.Files.ReadProtected(path, maxTrustFile) }
-	trusted, err := app.Trust.Sources(layout.Root()).Load(protected, time.Now)
+	bundle, err := app.Trust.Sources(layout.Root()).Read(func(path string) ([]byte, error) {
+		return host.Files.ReadProtected(path, maxTrustFile)
+	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return provenance.NewVerifier(provenance.Config{Files: host.Files, System: host.Signatures, PackageRoot: "/"}, trusted), nil
+	trusted, done, err := openReader(ctx, host, layout.Reader(), bundle)
+	if err != nil {
+		return nil, nil, err
+	}
+	return provenance.NewVerifier(provenance.Config{Files: host.Files, System: host.Signatures, PackageRoot: "/"}, trusted), done, nil
+}
+
+// openReader reads files in a process without any privilege if this one is an
+// administrator's, and in this one otherwise: then it has none that whoever runs
+// it had not. An administrator looks at files before trusting them.
+func openReader(ctx context.Context, host port.Host, program string, bundle *reader.Bundle) (trusted *provenance.Trusted, done func(), err error) {
+	keys, err := bundle.Keyring()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !host.Accounts.Administrator() {
+		read, err := judge.New(bundle, time.Now)
+		return &provenance.Trusted{Reader: read, OpenPGP: keys}, func() {}, err
+	}
+	// Attack: a root below which somebody else decides what runs as root.
+	handle, err := host.Files.LocateProtected(program)
+	if err != nil {
+		return nil, nil, err
+	}
+	handle.Close()
+	pool, err := reader.NewPool(host.Confiner, bundle, reader.Limits{Most: 1})
+	if err != nil {
+		return nil, nil, errors.Join(err, host.Close())
+	}
+	done = func() {
+		pool.Close()
+		host.Close() // nothing that it can say matters to who has the verdict
+	}
+	if err := pool.Start(ctx); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return &provenance.Trusted{Reader: pool, OpenPGP: keys}, done, nil
 }
 
 func inspect(ctx context.Context, v *provenance.Verifier, path string) (inspection, error) {

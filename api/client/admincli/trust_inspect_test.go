@@ -2,18 +2,44 @@ package admincli
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"kpm/trust/openpgp/gpgtest"
 )
 
+// keeperreader is the program, built once.
+var keeperreader = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "kpm-reader-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "keeperreader"), "kpm/cmd/keeperreader")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(filepath.Join(dir, "keeperreader"))
+})
+
 // released is an agent root that trusts a releaser, whose programs lie in it.
 func released(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()
+	program, err := keeperreader()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(root, "keeperreader"), program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	gpg := gpgtest.New(t)
 	key := gpg.Generate("Releases\x1b[2J <r@example.org>", "ed25519", "sign", "1y")
 	content := []byte("\x7fELF program")
@@ -88,5 +114,27 @@ func TestTrustInspectAsJSON(t *testing.T) {
 	}
 	if found.Format != "elf" || found.Rank != "signed" || len(found.Evidence) != 1 || len(found.Evidence[0].KeyID) != 40 {
 		t.Errorf("%+v", found)
+	}
+}
+
+// Attack: root looks at a file, and the root that it names has a reader of
+// somebody else's.
+func TestRootRunsNobodysReader(t *testing.T) {
+	root := released(t)
+	program := filepath.Join(root, "keeperreader")
+	for _, row := range []struct {
+		name  string
+		spoil func() error
+	}{
+		{"a user can write it", func() error { return os.Chmod(program, 0o777) }},
+		{"a user's", func() error { return errors.Join(os.Chmod(program, 0o755), os.Chown(program, 4242, 4242)) }},
+		{"none", func() error { return os.Remove(program) }},
+	} {
+		if err := row.spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if code, out, diag := do(t, "trust", "inspect", "--root", root, filepath.Join(root, "good")); code != exitUsage || !strings.Contains(diag, "keeperreader") {
+			t.Errorf("%s: %d, %s%s", row.name, code, out, diag)
+		}
 	}
 }
