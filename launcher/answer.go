@@ -26,7 +26,7 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 		return fmt.Errorf("launcher: answer: the seal digest is not that of request %s: %w", e.id, ErrNotPermitted)
 	}
 	f := request.Fact{By: from, Policies: a.Policies, Message: wire.Printable(a.Message)}
-	required := l.cfg.Table.Gating(a.Controls)
+	required := l.cfg.Table.Required(a.Controls)
 	switch {
 	case a.Decision == core.Allow && len(required) == 0:
 		f.Cause = request.Allow

@@ -223,7 +223,7 @@ func (v ranked) Provenance(context.Context, *os.File, *os.File) (core.Provenance
 	return core.Provenance{Evidence: []core.Evidence{{Kind: core.KindIMA, Rank: v.rank, Standing: core.Trusted}}}, v.err
 }
 
-func TestGate(t *testing.T) {
+func TestAdmission(t *testing.T) {
 	plugin, job := core.Principal{Kind: core.Plugin, Name: "P"}, core.Principal{Kind: core.JobRun, Name: "j"}
 	for _, c := range []struct {
 		name         string

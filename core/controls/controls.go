@@ -24,9 +24,9 @@ const (
 	Grants
 	// Denies refuses what its policy meets.
 	Denies
-	// Gates stands between PENDING and a launch, and grants once every such
-	// control has been satisfied.
-	Gates
+	// Required is what must be satisfied between PENDING and a launch, and
+	// grants once every such control of a request has been.
+	Required
 )
 
 // Row is one control.
@@ -35,13 +35,13 @@ type Row struct {
 	Effect Effect
 	// Asked says how a person is asked, Verified how the service makes sure
 	// that the answer counts: whole sentences for documents, empty unless the
-	// control Gates. Verified is empty as well for a control that nothing here
-	// verifies yet: a request that needs it cannot be satisfied.
+	// control is Required. Verified is empty as well for a control that
+	// nothing here verifies yet: a request that needs it cannot be satisfied.
 	Asked, Verified string
 }
 
 // Table is a list of controls, each name once. It is not changed once it is in
-// use. A requirement is a Set of its gating controls, of which it has at most
+// use. A requirement is a Set of its required controls, of which it has at most
 // 16.
 type Table []Row
 
@@ -50,12 +50,12 @@ func Standard() Table {
 	return Table{
 		{Name: core.ControlAllow, Effect: Grants},
 		{Name: core.ControlDeny, Effect: Denies},
-		{Name: core.ControlMFA, Effect: Gates,
+		{Name: core.ControlMFA, Effect: Required,
 			Asked: "The person enters a second factor."},
-		{Name: core.ControlJustify, Effect: Gates,
+		{Name: core.ControlJustify, Effect: Required,
 			Asked:    "The person gives a reason in the terminal that the request came from.",
 			Verified: "It has a letter or a digit and at most 1,000 characters."},
-		{Name: core.ControlApproval, Effect: Gates,
+		{Name: core.ControlApproval, Effect: Required,
 			Asked: "An approver whom the policy names decides."},
 		{Name: core.ControlNotify, Effect: Remarks},
 		{Name: core.ControlAudit, Effect: Remarks},
@@ -78,7 +78,7 @@ func equalFold(a, b string) bool {
 	return len(a) == len(b) && strings.EqualFold(a, b)
 }
 
-// Effect returns what a control does. One that is not in the table Gates:
+// Effect returns what a control does. One that is not in the table is Required:
 // nothing satisfies it, and so it lets nothing pass.
 func (t Table) Effect(c core.Control) Effect {
 	for _, r := range t {
@@ -86,21 +86,21 @@ func (t Table) Effect(c core.Control) Effect {
 			return r.Effect
 		}
 	}
-	return Gates
+	return Required
 }
 
-// Gating returns those of list that stand between a request and its launch,
+// Required returns those of list that stand between a request and its launch,
 // sorted, each once: with those that the table does not have, and with DENY.
 // Nothing satisfies these, so that whoever demands them lets nothing pass.
-func (t Table) Gating(list []core.Control) []core.Control {
-	var gating []core.Control
+func (t Table) Required(list []core.Control) []core.Control {
+	var required []core.Control
 	for _, c := range list {
-		if effect := t.Effect(c); effect == Gates || effect == Denies {
-			gating = append(gating, c)
+		if effect := t.Effect(c); effect == Required || effect == Denies {
+			required = append(required, c)
 		}
 	}
-	slices.Sort(gating)
-	return slices.Compact(gating)
+	slices.Sort(required)
+	return slices.Compact(required)
 }
 
 // String lists the names for a message: "ALLOW, DENY, MFA".
@@ -112,14 +112,14 @@ func (t Table) String() string {
 	return strings.Join(names, ", ")
 }
 
-// Set is a set of the gating controls of one Table.
+// Set is a set of the required controls of one Table.
 type Set uint16
 
-// Bit returns the Set of one gating control; empty for every other.
+// Bit returns the Set of one required control; empty for every other.
 func (t Table) Bit(c core.Control) Set {
 	bit := Set(1)
 	for _, r := range t {
-		if r.Effect != Gates {
+		if r.Effect != Required {
 			continue
 		}
 		if r.Name == c {
@@ -133,15 +133,15 @@ func (t Table) Bit(c core.Control) Set {
 // Lists returns the controls of every Set, sorted, by the Set itself: they are
 // looked up for each decision.
 func (t Table) Lists() [][]core.Control {
-	var gating []core.Control
+	var required []core.Control
 	for _, r := range t {
-		if r.Effect == Gates {
-			gating = append(gating, r.Name)
+		if r.Effect == Required {
+			required = append(required, r.Name)
 		}
 	}
-	lists := make([][]core.Control, 1<<len(gating))
+	lists := make([][]core.Control, 1<<len(required))
 	for set := range lists {
-		for i, c := range gating {
+		for i, c := range required {
 			if set&(1<<i) != 0 {
 				lists[set] = append(lists[set], c)
 			}

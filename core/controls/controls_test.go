@@ -32,29 +32,29 @@ func TestWhatStandsBeforeALaunch(t *testing.T) {
 	given := []core.Control{core.ControlNotify, core.ControlMFA, "SELFIE", core.ControlAllow, core.ControlJustify, core.ControlMFA, core.ControlRecord}
 	// One that nobody knows stays in, is never satisfied, and lets nothing pass.
 	want := []core.Control{core.ControlJustify, core.ControlMFA, "SELFIE"}
-	if diff := cmp.Diff(want, Standard().Gating(given)); diff != "" {
+	if diff := cmp.Diff(want, Standard().Required(given)); diff != "" {
 		t.Error(diff)
 	}
 	// Attack: an ALLOW that carries a DENY is taken for an ALLOW.
-	if diff := cmp.Diff([]core.Control{core.ControlDeny}, Standard().Gating([]core.Control{core.ControlDeny, core.ControlAllow})); diff != "" {
+	if diff := cmp.Diff([]core.Control{core.ControlDeny}, Standard().Required([]core.Control{core.ControlDeny, core.ControlAllow})); diff != "" {
 		t.Error(diff)
 	}
-	if got := Standard().Gating([]core.Control{core.ControlNotify, core.ControlAllow}); got != nil {
+	if got := Standard().Required([]core.Control{core.ControlNotify, core.ControlAllow}); got != nil {
 		t.Errorf("%v", got)
 	}
 }
 
-// A sixth control that gates is a row: it has a bit and lists of its own, and
+// A sixth control that is required is a row: it has a bit and lists of its own, and
 // changes nobody else's.
 func TestAnotherControlIsARow(t *testing.T) {
-	for _, table := range []Table{Standard(), append(Standard(), Row{Name: "BADGE", Effect: Gates})} {
+	for _, table := range []Table{Standard(), append(Standard(), Row{Name: "BADGE", Effect: Required})} {
 		lists := table.Lists()
 		all := Set(0)
 		for _, r := range table {
 			bit := table.Bit(r.Name)
-			if r.Effect != Gates {
+			if r.Effect != Required {
 				if bit != 0 {
-					t.Errorf("%s does not gate and has a bit", r.Name)
+					t.Errorf("%s is not required and has a bit", r.Name)
 				}
 				continue
 			}
@@ -81,10 +81,10 @@ func TestTheDocsHaveTheTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	effects := map[Effect]string{Grants: "grants", Denies: "denies", Gates: "required", Remarks: "never grants"}
+	effects := map[Effect]string{Grants: "grants", Denies: "denies", Required: "required", Remarks: "never grants"}
 	for _, r := range Standard() {
 		row := fmt.Sprintf("| `%s` | %s |", r.Name, effects[r.Effect])
-		if r.Effect == Gates {
+		if r.Effect == Required {
 			verified := r.Verified
 			if verified == "" {
 				verified = "Nothing here verifies it yet: what asks for it is refused."
