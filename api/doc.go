@@ -10,6 +10,6 @@
 //
 // It establishes who is calling, decides whether they may, bounds what they
 // can cost, and hands the request on. What a job, a plugin, a setting or an
-// elevation is, and what becomes of it, is the business of other rooms, which
+// elevation is, and what becomes of it, is the business of other packages, which
 // it knows by small interfaces only.
 package api

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var self = core.ProcessID{PID: 1, Start: 1}
 
 // world fakes everything around the server: which peer the next connection
-// has, which processes live, and what the other rooms know. Who a peer is, the
+// has, which processes live, and what the other packages know. Who a peer is, the
 // real registry says.
 type world struct {
 	registry *start.Registry

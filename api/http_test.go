@@ -119,7 +119,7 @@ type fault struct {
 func runFails(err error) func(*world)  { return func(w *world) { w.runErr = err } }
 func moveFails(err error) func(*world) { return func(w *world) { w.moveErr = err } }
 
-// faults are all that a body, a name or another room can cause.
+// faults are all that a body, a name or another package can cause.
 func faults() []fault {
 	launch := fmt.Sprintf(`{"RequestId":%q}`, request1)
 	long := strings.Repeat(" ", 1<<20)

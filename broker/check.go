@@ -69,7 +69,7 @@ func (b *Broker) checkMessage(s *speaker, topic string, m wire.RequestMessage) e
 
 // errUnheard means that a message is acknowledged, counted as refused, and
 // delivered to nobody.
-var errUnheard = errors.New("only the service's own word counts for this")
+var errUnheard = errors.New("only what the service publishes here is delivered")
 
 // refused says why no row permits s to publish a message of this kind on topic.
 func (s *speaker) refused(topic string, k kind) error {

@@ -56,7 +56,7 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 	case wire.TypeFinalAnswer:
 		return finalAnswer, "", nil // its payload is the job's own business
 	}
-	return noKind, "", fmt.Errorf("MessageType %q has no place here", brief(m.Type))
+	return noKind, "", fmt.Errorf("MessageType %q is not one of this topic", brief(m.Type))
 }
 
 // classifyEvent ignores letter case: a reader that does too must not take a

@@ -37,7 +37,7 @@ func (b *Broker) Publish(ctx context.Context, topic string, m wire.RequestMessag
 
 // PublishAs says payload as p, with what p's file declares: for what the
 // service does on behalf of a job, such as its publish-mqtt tasks. Otherwise as
-// Publish. What the table says is heard by nobody is counted, and no error.
+// Publish. What the table says is delivered to nobody is counted, and no error.
 func (b *Broker) PublishAs(ctx context.Context, p core.Principal, topic string, payload []byte) error {
 	s := newSpeaker(p, b.cfg.Topics)
 	payload = enveloped(p, topic, payload)
@@ -47,7 +47,7 @@ func (b *Broker) PublishAs(ctx context.Context, p core.Principal, topic string, 
 	m, err := b.check(&s, topic, false, payload)
 	if errors.Is(err, errUnheard) {
 		b.stats.refusedPublishes.Add(1)
-		b.cfg.Log.Debug("broker: a message is heard by nobody", "principal", p.String(), "topic", topic, "reason", err)
+		b.cfg.Log.Debug("broker: a message is acknowledged and delivered to nobody", "principal", p.String(), "topic", topic, "reason", err)
 		return nil
 	}
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package core is the ground floor: the vocabulary that every room shares and
+// Package core is the vocabulary that every package shares and
 // the ports that each operating system implements.
 //
 // It holds data types and interfaces only. It starts nothing, opens nothing and

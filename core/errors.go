@@ -2,7 +2,7 @@ package core
 
 import "errors"
 
-// ErrorKind says what sort of failure an error reports. Rooms declare it where
+// ErrorKind says what sort of failure an error reports. Packages declare it where
 // they declare the error; whoever answers a caller (the API, the local door, a
 // command-line tool) has one table from kinds to its own codes.
 type ErrorKind uint8
@@ -28,7 +28,7 @@ var errorKindNames = [...]string{
 // String names the kind for logs.
 func (k ErrorKind) String() string { return errorKindNames[k] }
 
-// Errors that ports report and every room understands.
+// Errors that ports report and every package understands.
 var (
 	ErrNotProtected = NewError(NotPermitted, "not protected: someone other than an administrator can change it")
 	ErrNotRegular   = NewError(Invalid, "not a regular file")
@@ -59,7 +59,7 @@ type reclassified struct {
 }
 
 // WithKind returns err with its text, and everything that errors.Is finds in
-// it, as one of kind. A room does this to what failed deep inside of it: a file
+// it, as one of kind. A package does this to what failed deep inside of it: a file
 // that it could not find there is not what its caller asked for.
 func WithKind(kind ErrorKind, err error) error { return &reclassified{err, kind} }
 

@@ -52,7 +52,7 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 	defer stopWaiting()
 
 	if err := l.announce(e, p); err != nil {
-		l.cfg.Log.Info("caller does not hear that it runs", "request", e.id, "error", err) // ctx ends too
+		l.cfg.Log.Info("the caller could not be told that the command runs", "request", e.id, "error", err) // ctx ends too
 	}
 	gone, callerGone := ctx.Done(), false
 	var grace <-chan time.Time

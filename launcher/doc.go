@@ -1,5 +1,5 @@
 // Package launcher turns a request that policy has allowed into a process, once.
-// It is the audited nucleus: the other rooms hand it facts, and it alone moves a
+// It is the audited nucleus: the other packages hand it facts, and it alone moves a
 // request, through launcher/request, and records it, through launcher/journal.
 //
 // One elevation, in the order in which it passes: submission.go is what arrives,

@@ -65,7 +65,7 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 		"it changes meanwhile": {tool, func(w *world, _ *Submission) {
 			w.files.onOpen = func(path string) { os.Chtimes(path, time.Now(), time.Now().Add(time.Hour)) }
 		}, "bad-request", "try again"},
-		"it is huge": {mine, func(w *world, _ *Submission) { os.Truncate(mine(w), 1<<30+1) }, "unavailable", "no room"},
+		"it is huge": {mine, func(w *world, _ *Submission) { os.Truncate(mine(w), 1<<30+1) }, "unavailable", "limit for copies"},
 
 		"script: no interpreter":        {script("#!\n", true), nil, "bad-request", "its first line"},
 		"script: relative interpreter":  {script("#!bin/sh\n", true), nil, "bad-request", "its first line"},

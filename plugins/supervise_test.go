@@ -42,7 +42,7 @@ func TestAPluginThatCannotRunIsGivenUp(t *testing.T) {
 			t.Errorf("got %+v, %d exits heard of", s, exits)
 		}
 
-		// A person mended it: starting it clears the breaker.
+		// A person fixed it: starting it clears the breaker.
 		f.born = nil
 		if err := o.StartPlugin(context.Background(), "A"); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package service assembles the rooms into the running service: constructors,
+// Package service assembles the packages into the running service: constructors,
 // the order in which they start and stop, and the small adapters between
 // interfaces that were declared at their consumers.
 //

@@ -33,7 +33,7 @@ func main() {
 func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "KeeperPrivilegeManager",
-		Short:         "Run few privileged things for people who are not administrators, as policy says",
+		Short:         "Run single privileged programs for people who are not administrators, as policy allows",
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

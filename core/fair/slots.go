@@ -10,12 +10,12 @@ import (
 var (
 	// ErrPersonFull means that one person has, or would have, more than one
 	// person may.
-	ErrPersonFull = core.NewError(core.TooMany, "one person has as much as one may have")
+	ErrPersonFull = core.NewError(core.TooMany, "the caller has reached the limit for one caller")
 	// ErrFull means that all people together have, or would have, more than
 	// there is.
-	ErrFull = core.NewError(core.TooMany, "all people together have as much as there is")
+	ErrFull = core.NewError(core.TooMany, "all callers together have reached the limit")
 
-	errNotOpen = errors.New("the slot is somebody's already, or released")
+	errNotOpen = errors.New("the slot is in use, or has been released")
 )
 
 // Bounds say how much there is, in units of the caller's: connections, bytes.

@@ -4,5 +4,5 @@
 // to fix it.
 //
 // It reads nothing and decides nothing: core/strictjson finds places in JSON,
-// and each room knows what it expects there.
+// and each package knows what it expects there.
 package fault

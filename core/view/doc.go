@@ -1,4 +1,4 @@
-// Package view has one type for each thing that the service shows: rooms
+// Package view has one type for each thing that the service shows: packages
 // return it, the API serves it as JSON, and tools decode the same type. The
 // JSON names are published and stay as they are.
 //

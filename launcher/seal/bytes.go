@@ -19,7 +19,7 @@ func (s *Sealer) sign(ctx context.Context, user core.UserID, exe *core.Executabl
 	}
 	judged, err := s.Judging.Take(ctx, user, 1)
 	if err != nil {
-		return refusal.New(door.CodeUnavailable, "other programs of yours are being looked at: try again")
+		return refusal.New(door.CodeUnavailable, "the signatures of other programs of yours are still being read: try again")
 	}
 	defer judged.Release()
 	file, err := s.Files.Open(handle)
@@ -46,7 +46,7 @@ func (s *Sealer) copy(ctx context.Context, sealed *Sealed) (contents, error) {
 	size := sealed.info.Size
 	room, err := s.Copies.TryTake(sealed.Subject.Caller.User, size)
 	if err != nil {
-		return contents{}, refusal.New(door.CodeUnavailable, "%s has %d bytes, and a copy of it must be made: there is no room for that now", sealed.info.Path, size)
+		return contents{}, refusal.New(door.CodeUnavailable, "%s has %d bytes and must be copied before it runs, which would exceed the limit for copies: try again when other requests have ended, or have it installed where only an administrator can change it", sealed.info.Path, size)
 	}
 	sealed.room = room
 	private, sum, err := s.Files.Copy(ctx, sealed.Handle, s.Dir, filepath.Base(sealed.info.Path), sealed.Subject.Target)

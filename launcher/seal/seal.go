@@ -91,7 +91,7 @@ func (s *Sealer) Seal(ctx context.Context, r *Request) (*Sealed, error) {
 func admissible(r *Request) error {
 	switch {
 	case r.Peer.Foreign:
-		return refusal.New(door.CodeBadRequest, "the caller lives in another namespace (a container?): ask on the machine itself")
+		return refusal.New(door.CodeBadRequest, "the caller is in another namespace (a container?): make the request on the machine itself")
 	case !r.Peer.SameIdentity || len(r.Peer.Processes) != 1:
 		// Attack: connect as oneself, then exec a setuid program that
 		// inherits the connection (decision 11).

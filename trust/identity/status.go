@@ -142,7 +142,7 @@ func (s *Status) broken(err error) {
 	case errors.Is(err, tpm.ErrCleared):
 		remedy = "if the TPM was cleared on purpose, make a new key: KeeperAdminCLI trust rotate; else find out who did it"
 	case errors.Is(err, tpm.ErrTampered), errors.Is(err, tpm.ErrRefusedAuth), errors.Is(err, core.ErrNotProtected):
-		remedy = "look after the TPM first; a new key would not be safer"
+		remedy = "fix the TPM first; a new key would not be safer"
 	}
 	s.problem(err.Error() + "; " + remedy)
 }

@@ -4,7 +4,7 @@
 // root of its own, free ports, the real executables.
 //
 // It drives the product from outside, as an administrator would, and imports
-// none of its rooms.
+// none of its packages.
 package agent
 
 import (

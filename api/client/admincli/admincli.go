@@ -60,8 +60,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, cfg Confi
 func command(cfg Config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "KeeperAdminCLI",
-		Short: "Look after an endpoint's privilege manager",
-		Long: `Look after an endpoint's privilege manager.
+		Short: "Inspect and administer this machine's privilege manager",
+		Long: `Inspect and administer this machine's privilege manager.
 
 The agent is found by --root, then by KEEPER_AGENT_ROOT, then in its
 default directory. Root does not follow the variable: it may be somebody else's.

@@ -38,17 +38,17 @@ func (p *peer) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
 	return core.Principal{Kind: core.User, User: peer.User}, core.ProcessID{}
 }
 
-// rooms are what the API asks.
-type rooms struct {
+// answers are what the API asks.
+type answers struct {
 	plugins []view.Plugin
 	ran     []string
 }
 
-type pluginList struct{ *rooms }
+type pluginList struct{ *answers }
 
 func (p pluginList) List() []view.Plugin { return p.plugins }
 
-func (r *rooms) List() []view.Job {
+func (r *answers) List() []view.Job {
 	return []view.Job{
 		{ID: "LaunchPrivilegeElevation", Name: "Launch", Enabled: true, OwnEventsOnly: true},
 		{ID: "cleanup", Name: "Clean\x1b[2Jup", Enabled: true, AllowPluginTrigger: true},
@@ -56,7 +56,7 @@ func (r *rooms) List() []view.Job {
 	}
 }
 
-func (r *rooms) Run(_ context.Context, id string, params map[string]any) (string, error) {
+func (r *answers) Run(_ context.Context, id string, params map[string]any) (string, error) {
 	if id == "broken" {
 		return "", core.NewError(core.Conflict, "broken is disabled")
 	}
@@ -65,26 +65,26 @@ func (r *rooms) Run(_ context.Context, id string, params map[string]any) (string
 	return "r1", err
 }
 
-func (r *rooms) Allowed(core.Principal, string, string) bool { return false }
+func (r *answers) Allowed(core.Principal, string, string) bool { return false }
 
-func (r *rooms) All(plugin string) (map[string]string, bool) {
+func (r *answers) All(plugin string) (map[string]string, bool) {
 	settings, ok := map[string]map[string]string{
 		"KeeperPrivilegeManager": {"broker.port": "8675", "broker.host": "127.0.0.1", "odd": "a\u202eb"},
 	}[plugin]
 	return settings, ok
 }
 
-func (r *rooms) Launch(context.Context, core.Principal, core.RequestID) error { return nil }
+func (r *answers) Launch(context.Context, core.Principal, core.RequestID) error { return nil }
 
-func (r *rooms) Refuse(core.Principal, core.RequestID, string) error { return nil }
+func (r *answers) Refuse(core.Principal, core.RequestID, string) error { return nil }
 
-func (r *rooms) Elevate(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
+func (r *answers) Elevate(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
 	return launcher.Result{}
 }
 
 // running is a root whose service answers.
 type running struct {
-	*rooms
+	*answers
 	root, port string
 	peer       *peer
 	server     *api.Server
@@ -98,7 +98,7 @@ func (r *running) stop() {
 
 func newRunning(t *testing.T, change ...func(*running)) *running {
 	t.Helper()
-	r := &running{root: t.TempDir(), rooms: &rooms{}, peer: &peer{is: core.Peer{
+	r := &running{root: t.TempDir(), answers: &answers{}, peer: &peer{is: core.Peer{
 		User: "0", Administrator: true, SameIdentity: true, Processes: []core.ProcessID{{PID: 2, Start: 2}}}}}
 	r.plugins = []view.Plugin{
 		{ID: "KeeperLogger", Name: "Logger", Status: "Stopped"},
@@ -122,7 +122,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.rooms}, Jobs: r.rooms, Settings: r.rooms, Requests: r.rooms, Elevator: r.rooms,
+		Plugins: pluginList{r.answers}, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

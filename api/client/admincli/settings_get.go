@@ -16,8 +16,8 @@ func getSettingsCommand(e *endpoint) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "get PLUGIN [KEY]",
-		Short: "Show what a plugin's settings are in effect",
-		Long: `Show what a plugin's settings are in effect, all or one.
+		Short: "Show the effective settings of a plugin",
+		Long: `Show the effective settings of a plugin, all or one.
 
 KeeperPrivilegeManager is the service's own set.`,
 		Example: "  KeeperAdminCLI settings get KeeperPrivilegeManager\n  KeeperAdminCLI settings get KeeperPolicy policy.enforceForAdministrators",

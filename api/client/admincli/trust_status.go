@@ -22,7 +22,7 @@ certificate is worth, and what is to be done. The key signs once to find out.
 
 Assurance tpm means that the key cannot leave the TPM, software that it is a
 file. Run this as root. It needs no running service. The exit status is 1 if
-there is anything to be seen to.`,
+there is anything to fix.`,
 		Example: "  KeeperAdminCLI trust status\n  KeeperAdminCLI trust status --json --root /srv/agent",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
