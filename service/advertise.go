@@ -42,7 +42,7 @@ func (s *service) listen(ctx context.Context, _ Options) error {
 	if s.app.MQTTAddress != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
 		s.mqtt.only = s.app.MQTTAddress
 	}
-	s.defer_(func(context.Context) error {
+	s.onStop(func(context.Context) error {
 		stop()
 		for _, p := range []*tcpPort{s.http, s.https, s.mqtt} {
 			p.wait()

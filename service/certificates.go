@@ -21,7 +21,7 @@ func (s *service) startCertificates(ctx context.Context, _ Options) error {
 		Publish: func(anchors []byte) error {
 			return s.host.Files.WriteAtomic(s.layout.CA(), anchors, 0o644)
 		},
-		Log: s.log.With("room", "trust"),
+		Log: s.log.With("component", "trust"),
 	})
 	_ = s.certificate.Renew() // it has been logged
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -30,7 +30,7 @@ func (s *service) startCertificates(ctx context.Context, _ Options) error {
 		defer close(ended)
 		s.certificate.Run(renewing)
 	}()
-	s.defer_(func(context.Context) error {
+	s.onStop(func(context.Context) error {
 		stop()
 		<-ended
 		return nil

@@ -23,7 +23,7 @@ func (s *service) startIdentity(context.Context, Options) error {
 		defer ticker.Stop()
 		s.sign(ctx, ticker.C)
 	}()
-	s.defer_(func(context.Context) error {
+	s.onStop(func(context.Context) error {
 		cancel()
 		<-done
 		return nil

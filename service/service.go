@@ -96,7 +96,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("service: %w", err)
 	}
 	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now()}
-	s.defer_(func(context.Context) error { return host.Close() })
+	s.onStop(func(context.Context) error { return host.Close() })
 	err = s.start(ctx, o)
 	if err == nil {
 		<-ctx.Done()
@@ -107,7 +107,8 @@ func Run(ctx context.Context, o Options) error {
 	return errors.Join(err, s.stop(stopping))
 }
 
-func (s *service) defer_(stop func(context.Context) error) { s.stops = append(s.stops, stop) }
+// onStop has stop called when the service stops, the last one first.
+func (s *service) onStop(stop func(context.Context) error) { s.stops = append(s.stops, stop) }
 
 func (s *service) stop(ctx context.Context) error {
 	var errs []error
@@ -119,7 +120,7 @@ func (s *service) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// start brings the rooms up from the ground. Whoever can be asked is up before
+// start starts one part after the other. Whoever can be asked is up before
 // whoever asks: nobody is let in before the launcher has dealt with what an
 // earlier service left.
 func (s *service) start(ctx context.Context, o Options) error {
@@ -127,7 +128,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.defer_(func(context.Context) error { return lock.Close() })
+	s.onStop(func(context.Context) error { return lock.Close() })
 	if s.app, err = settings.LoadApp(s.layout.AppSettings(), s.host.Files.Protected); err != nil {
 		return err
 	}
@@ -141,10 +142,10 @@ func (s *service) start(ctx context.Context, o Options) error {
 	}
 	s.effective = settings.NewEffective(s.layout)
 
-	for _, room := range []func(context.Context, Options) error{
+	for _, part := range []func(context.Context, Options) error{
 		s.startTrust, s.startLauncher, s.startCertificates, s.startBroker, s.startJobsAndPlugins, s.startAPI, s.listen, s.startPlugins, s.ready, s.startIdentity,
 	} {
-		if err := room(ctx, o); err != nil {
+		if err := part(ctx, o); err != nil {
 			return err
 		}
 	}
@@ -161,20 +162,20 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		return err
 	}
 	s.journal = log
-	s.defer_(func(context.Context) error { return log.Close() })
+	s.onStop(func(context.Context) error { return log.Close() })
 	machine, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("service: machine name: %w", err)
 	}
 	s.registry = start.NewRegistry(s.host.Tree, s.host.Tree.Self())
-	rooms := s.log.With("room", "launcher")
+	launcherLog := s.log.With("component", "launcher")
 	s.starter = start.New(start.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Launcher: s.host.Launcher, Tree: s.host.Tree,
-		Registry: s.registry, Admission: s.admission(), Dir: s.layout.Children(), Log: rooms,
+		Registry: s.registry, Admission: s.admission(), Dir: s.layout.Children(), Log: launcherLog,
 	})
 	sealer, err := seal.New(seal.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
-		Signatures: s.signatures, Dir: s.layout.Exec(), Log: rooms,
+		Signatures: s.signatures, Dir: s.layout.Exec(), Log: launcherLog,
 	})
 	if err != nil {
 		return err
@@ -187,7 +188,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
 		},
-		Log: rooms,
+		Log: launcherLog,
 	})
 	s.starter.Recover()
 	return s.launcher.Recover(replay)
@@ -202,12 +203,12 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 		OnConnected:     func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
 		OnSubscribed:    s.subscribed,
 		OnDisconnected:  func(p core.Principal, _ core.ProcessID) { s.plugins.Disconnected(p) },
-		Log:             s.log.With("room", "broker"),
+		Log:             s.log.With("component", "broker"),
 	})
 	if err != nil {
 		return err
 	}
-	s.defer_(s.broker.Close)
+	s.onStop(s.broker.Close)
 	err = s.broker.Subscribe(wire.TopicReplies+"/"+core.ServicePrincipal().String()+"/#", s.answered)
 	if err != nil {
 		return err
@@ -220,7 +221,7 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 	s.plugins, err = plugins.New(plugins.Config{
 		Layout: s.layout, Platform: string(s.host.Facts.Platform), Monitoring: s.app.Monitoring,
 		Trusted: s.host.Files.Protected, Effective: s.effective, Starter: s.starter,
-		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("room", "plugins"),
+		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("component", "plugins"),
 	})
 	if err != nil {
 		return err
@@ -229,16 +230,16 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 		Layout: s.layout, Platform: s.host.Facts.Platform,
 		Kinds: task.Bundled(task.Config{
 			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
-			Commands: task.BundledCommands(s.log.With("room", "jobs"), s.broker.PublishAs, commandsOf(control.Bundled()), s.launcher.Satisfy),
+			Commands: task.BundledCommands(s.log.With("component", "jobs"), s.broker.PublishAs, commandsOf(control.Bundled()), s.launcher.Satisfy),
 		}),
 		Trusted: s.host.Files.Protected, Taken: s.plugins.Has, Setting: s.effective.Get,
 		APIBaseURL: s.apiBaseURL, LocalTransport: jobs.Transport(s.dial),
-		Facts: s.launcher, Completed: s.completed, Log: s.log.With("room", "jobs"),
+		Facts: s.launcher, Completed: s.completed, Log: s.log.With("component", "jobs"),
 	})
 	if err != nil {
 		return err
 	}
-	s.defer_(s.jobs.Close)
+	s.onStop(s.jobs.Close)
 	return nil
 }
 
@@ -262,15 +263,15 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective,
 		Requests: s.launcher, Elevator: s.launcher,
 		Limits: api.Limits{CallersPerUser: s.app.Requests.MaxOpenPerUser},
-		Log:    s.log.With("room", "api"),
+		Log:    s.log.With("component", "api"),
 	})
 	if err != nil {
 		return err
 	}
-	s.defer_(s.api.Close)
+	s.onStop(s.api.Close)
 	// First: it ends the callers that the API waits for. Commands that go on
 	// are left to themselves soon, or nobody else had time to stop.
-	s.defer_(func(ctx context.Context) error {
+	s.onStop(func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, drainWithin)
 		defer cancel()
 		return s.launcher.Close(ctx)
@@ -279,7 +280,7 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 }
 
 func (s *service) startPlugins(ctx context.Context, _ Options) error {
-	s.defer_(s.plugins.Stop)
+	s.onStop(s.plugins.Stop)
 	waiting, cancel := context.WithTimeout(ctx, pluginsWithin)
 	defer cancel()
 	if err := s.plugins.Start(waiting); err != nil {
@@ -293,7 +294,7 @@ func (s *service) startPlugins(ctx context.Context, _ Options) error {
 
 // ready tells the machine and the jobs.
 func (s *service) ready(ctx context.Context, _ Options) error {
-	s.defer_(func(context.Context) error { return settings.RemovePorts(s.layout) })
+	s.onStop(func(context.Context) error { return settings.RemovePorts(s.layout) })
 	s.isReady.Store(true)
 	if err := s.advertise(); err != nil {
 		return err

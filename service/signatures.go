@@ -63,7 +63,7 @@ func (s *service) startTrust(ctx context.Context, _ Options) error {
 		defer ticker.Stop()
 		pool = s.watchTrust(ctx, sources, pool, seen, ticker.C)
 	}()
-	s.defer_(func(context.Context) error {
+	s.onStop(func(context.Context) error {
 		cancel()
 		<-done
 		return nil
@@ -176,7 +176,7 @@ type demand struct {
 func (s *service) admission() *admission {
 	trust := s.app.Trust
 	return &admission{
-		signatures: s.verifier, log: s.log.With("room", "trust"),
+		signatures: s.verifier, log: s.log.With("component", "trust"),
 		plugins: demand{trust.Plugins[s.host.Facts.Platform], provenance.Requirement{Rank: trust.PluginRank}},
 		jobs:    demand{trust.Jobs[s.host.Facts.Platform], provenance.Requirement{Rank: trust.JobRank}},
 	}
