@@ -1,4 +1,4 @@
-// Package provenance puts together everything that can vouch for a file:
+// Package provenance puts together all evidence about a file:
 // signatures within its bytes and beside them, attributes, catalogs, packages
 // and the operating system's own answer. It remembers verdicts, and says what a
 // program needs.

@@ -52,7 +52,7 @@ type Trusted struct {
 type Config struct {
 	Files  port.Files
 	System port.SystemSignatures
-	// PackageRoot is the system whose packages may vouch for files, "/" as a
+	// PackageRoot is the system whose packages count as evidence about files, "/" as a
 	// rule; empty: none do.
 	PackageRoot string
 	// Disputed, if not nil, is told of a file about which the operating system

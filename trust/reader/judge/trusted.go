@@ -86,7 +86,7 @@ func (p *parser) catalog(s reader.Source, anchors *chain.Anchors) *authenticode.
 	if p.err != nil {
 		return nil
 	}
-	// One whose signer has expired or is unknown vouches for nothing, and says
+	// One whose signer has expired or is unknown is not trusted, and says
 	// so of every file that it lists: no reason not to start.
 	catalog, evidence := authenticode.ReadCatalog(s.Data, anchors)
 	if catalog == nil || evidence.Standing == core.Broken {
