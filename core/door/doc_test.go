@@ -93,7 +93,10 @@ func TestTheSignalsAreThoseOfTheDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range signal.All() {
+	for s := signal.Signal(1); s < 128; s++ {
+		if s.String() == "unknown" {
+			continue
+		}
 		forwarded := map[bool]string{true: "yes", false: "no"}[s.Forwarded()]
 		if row := fmt.Sprintf("| %s | %d | %s |", s, s, forwarded); !strings.Contains(string(page), row) {
 			t.Errorf("docs/wire.md has no row %q", row)

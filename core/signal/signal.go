@@ -24,11 +24,6 @@ const (
 	Winch     Signal = 28 // the terminal's size has changed
 )
 
-// All returns every signal.
-func All() []Signal {
-	return []Signal{Hangup, Interrupt, Quit, Kill, User1, User2, Alarm, Terminate, Continue, Stop, Winch}
-}
-
 // String returns the signal's name.
 func (s Signal) String() string {
 	switch s {

@@ -1,0 +1,272 @@
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+	"kpm/core/port"
+	"kpm/platform/linux/held"
+)
+
+func TestReleaseGivesUp(t *testing.T) {
+	l := newLauncher(t, 1, "")
+	h, err := l.Prepare(t.Context(), command(t, "/bin/true"))
+	must(t, err)
+	must(t, unix.Kill(h.ID().PID, unix.SIGSTOP))
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if _, err := h.Release(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if _, exists := readStat(h.ID().PID); exists {
+		t.Error("a process remains")
+	}
+}
+
+func TestHelpersThatWereKilledAreReplaced(t *testing.T) {
+	l := newLauncher(t, 3, "")
+	l.mu.Lock()
+	for pid := range l.children { // the seed too
+		must(t, unix.Kill(pid, unix.SIGKILL))
+	}
+	l.mu.Unlock()
+	eventually(t, "they are gone", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return len(l.children) == 0 })
+	for range 5 {
+		p, _ := start(t, l, command(t, "/bin/true"))
+		_, err := p.Wait(t.Context())
+		must(t, err)
+	}
+	eventually(t, "three helpers wait again", func() bool { return len(l.ready) == 3 })
+}
+
+func TestSeedThatWasKilledIsReplaced(t *testing.T) {
+	l := newLauncher(t, 0, "")
+	_, err := l.spawn()
+	must(t, err)
+	l.mu.Lock()
+	first := l.seed.id
+	l.mu.Unlock()
+	must(t, unix.Kill(first.PID, unix.SIGKILL))
+	p, _ := start(t, l, command(t, "/bin/true"))
+	_, err = p.Wait(t.Context())
+	must(t, err)
+	if l.seed.id == first {
+		t.Error("the same seed")
+	}
+}
+
+func TestHelperDiesAfterItWasTold(t *testing.T) {
+	l := newLauncher(t, 1, "")
+	h, err := l.Prepare(t.Context(), command(t, "/bin/true"))
+	must(t, err)
+	must(t, unix.Kill(h.ID().PID, unix.SIGKILL))
+	eventually(t, "it is gone", func() bool { return !l.tree.Alive(h.ID()) })
+	if p, err := h.Release(t.Context()); err == nil {
+		t.Errorf("got %v", p)
+	}
+}
+
+func TestManyLaunchesLeaveNothingBehind(t *testing.T) {
+	home := withCgroups(t)
+	l := newLauncher(t, 2, home)
+	descriptors := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		must(t, err)
+		return len(list)
+	}
+	eventually(t, "the pool is full", func() bool { return len(l.ready) == 2 })
+	spec, before := command(t, "/bin/true"), descriptors()
+	for range 1000 {
+		p, _ := start(t, l, spec)
+		status, err := p.Wait(t.Context())
+		must(t, err)
+		if status != (core.ExitStatus{}) {
+			t.Fatal(status)
+		}
+	}
+	eventually(t, "only the seed, the pool and its cgroups remain", func() bool {
+		kids, groups := 0, 0
+		for _, pid := range allPids() {
+			if s, ok := readStat(pid); ok && s.parent == os.Getpid() {
+				kids++
+			}
+		}
+		entries, err := os.ReadDir(home)
+		must(t, err)
+		for _, entry := range entries {
+			if entry.IsDir() {
+				groups++
+			}
+		}
+		return len(l.ready) == 2 && kids == 3 && groups == 2
+	})
+	if after := descriptors(); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+	must(t, l.Close())
+	if _, err := os.Stat(home); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", home, err)
+	}
+}
+
+func TestDetectCgroup(t *testing.T) {
+	home := DetectCgroup()
+	if filepath.Dir(home) != findCgroups().of(os.Getpid()) {
+		t.Fatalf("got %q", home)
+	}
+	l := newLauncher(t, 0, home)
+	_, h := start(t, l, command(t, "/bin/true"))
+	if dir, ok := strings.CutPrefix(h.Group(), "cgroup:"); !ok || filepath.Dir(dir) != home {
+		t.Errorf("group %q is not in %q", h.Group(), home)
+	}
+}
+
+// Our own restart must not end a running elevated program (decision 32).
+func TestCloseEndsWhatWaitsAndLeavesWhatRuns(t *testing.T) {
+	for name, home := range map[string]string{"session": "", "cgroup": withCgroups(t)} {
+		t.Run(name, func(t *testing.T) {
+			l, err := NewLauncher(helperPath(), 2, home)
+			must(t, err)
+			tree := NewTree()
+			running, runningHeld := start(t, l, command(t, "/bin/sleep", "1000"))
+			waiting, err := l.Prepare(t.Context(), command(t, "/bin/sleep", "1000"))
+			must(t, err)
+			must(t, l.Close())
+			must(t, l.Close())
+			if !tree.Alive(running.ID()) || tree.Alive(waiting.ID()) {
+				t.Errorf("running alive: %v, held alive: %v", tree.Alive(running.ID()), tree.Alive(waiting.ID()))
+			}
+			if _, err := running.Wait(t.Context()); err == nil {
+				t.Error("Wait answers without having waited")
+			}
+			if _, err := waiting.Release(t.Context()); err == nil {
+				t.Error("released after Close")
+			}
+			if _, err := l.Prepare(t.Context(), command(t, "/bin/true")); !errors.Is(err, errClosed) {
+				t.Errorf("Prepare after Close: %v", err)
+			}
+			if n, err := tree.KillGroup(running.ID(), runningHeld.Group()); n != 1 || err != nil {
+				t.Errorf("KillGroup = %d, %v", n, err)
+			}
+			unix.Wait4(running.ID().PID, nil, 0, nil)
+		})
+	}
+}
+
+func TestPrepareRefuses(t *testing.T) {
+	l := newLauncher(t, 0, "")
+	gone, err := os.Open("/")
+	must(t, err)
+	must(t, gone.Close())
+	for name, spoil := range map[string]func(s *port.LaunchSpec){
+		"no argv":            func(s *port.LaunchSpec) { s.Argv = nil },
+		"NUL in argv":        func(s *port.LaunchSpec) { s.Argv = []string{"a\x00b"} },
+		"NUL in environment": func(s *port.LaunchSpec) { s.Env = []string{"A=\x00"} },
+		"NUL in script":      func(s *port.LaunchSpec) { s.Script = "/a\x00b" },
+		"no user (-1)":       func(s *port.LaunchSpec) { s.As.Account.User = "4294967295" },
+		"negative user":      func(s *port.LaunchSpec) { s.As.Account.User = "-1" },
+		"empty user":         func(s *port.LaunchSpec) { s.As.Account.User = "" },
+		"no group (-1)":      func(s *port.LaunchSpec) { s.As.Account.Group = "4294967295" },
+		"groups with a name": func(s *port.LaunchSpec) { s.As.Account.Groups = []string{"wheel"} },
+		"no executable":      func(s *port.LaunchSpec) { s.Executable = nil },
+		"no directory":       func(s *port.LaunchSpec) { s.Dir = nil },
+		"a closed terminal":  func(s *port.LaunchSpec) { s.Terminal = &terminal{} },
+		"someone's terminal": func(s *port.LaunchSpec) { s.Terminal = foreignTerminal{} },
+		"closed directory":   func(s *port.LaunchSpec) { s.Dir = gone },
+		"too much":           func(s *port.LaunchSpec) { s.Env = []string{strings.Repeat("x", held.MaxSpec)} },
+	} {
+		spec := command(t, "/bin/true")
+		spoil(&spec)
+		if h, err := l.Prepare(t.Context(), spec); err == nil {
+			h.Discard()
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Prepare(ctx, command(t, "/bin/true")); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestNewLauncherRefuses(t *testing.T) {
+	dir := public(t)
+	file := func(name string, mode os.FileMode, uid int) string {
+		path := filepath.Join(dir, name)
+		copyFile(t, "/bin/true", path)
+		must(t, os.Chown(path, uid, 0))
+		must(t, os.Chmod(path, mode))
+		return path
+	}
+	for _, tc := range []struct {
+		path  string
+		spare int
+		want  error
+	}{
+		{filepath.Join(dir, "missing"), 1, fs.ErrNotExist},
+		{file("another's", 0o755, 4242), 1, core.ErrNotProtected},
+		{file("group-writable", 0o775, 0), 1, core.ErrNotProtected},
+		{file("plain", 0o644, 0), 1, core.ErrNotRegular},
+		{dir, 1, core.ErrNotRegular},
+	} {
+		if _, err := NewLauncher(tc.path, tc.spare, ""); !errors.Is(err, tc.want) {
+			t.Errorf("NewLauncher(%s): %v, want %v", tc.path, err, tc.want)
+		}
+	}
+	for _, spare := range []int{-1, 65} {
+		if _, err := NewLauncher(helperPath(), spare, ""); err == nil {
+			t.Errorf("%d spare helpers accepted", spare)
+		}
+	}
+	if _, err := NewLauncher(helperPath(), 1, filepath.Join(dir, "missing", "home")); err == nil {
+		t.Error("a cgroup directory that is none was accepted")
+	}
+}
+
+// Other code's children must keep their exit status for whoever waits.
+func TestOtherCodesChildrenAreLeftAlone(t *testing.T) {
+	l := newLauncher(t, 1, "")
+	foreign := exec.Command("/bin/sh", "-c", "exit 3")
+	must(t, foreign.Start())
+	eventually(t, "it has ended", func() bool { s, _ := readStat(foreign.Process.Pid); return s.dead() })
+	// An orphan behind it in the queue is reaped all the same.
+	out, _ := output(t, l, shell(t, "sleep 0.05 >/dev/null & echo $!"))
+	orphan, err := strconv.Atoi(strings.TrimSpace(out))
+	must(t, err)
+	eventually(t, "the orphan is reaped", func() bool { _, exists := readStat(orphan); return !exists })
+	var exit *exec.ExitError
+	if err := foreign.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		t.Errorf("its own Wait says %v, want status 3", err)
+	}
+}
+
+// An idle helper is memory that every machine pays.
+func TestIdleHelperIsSmall(t *testing.T) {
+	l := newLauncher(t, 1, "")
+	c := <-l.ready
+	l.ready <- c
+	var status string
+	eventually(t, "it waits under its own name", func() bool {
+		data, err := os.ReadFile("/proc/" + strconv.Itoa(c.id.PID) + "/status")
+		must(t, err)
+		status = string(data)
+		return field(status, "Name:") == held.Name && strings.HasPrefix(field(status, "State:"), "S")
+	})
+	kib, _, _ := strings.Cut(field(status, "RssAnon:"), " ")
+	if n, err := strconv.Atoi(kib); err != nil || n > 1024 { // about 500 in this test's own, larger binary
+		t.Errorf("%s KiB of its own, want at most 1024", kib)
+	}
+}
