@@ -46,7 +46,7 @@ var exceptions = map[string][]string{
 	"cmd/keeperlaunch":           {"platform/linux/held"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
-	"service":                    {"api", "broker", "core", "jobs", "launcher", "platform", "plugins", "settings", "trust"},
+	"service":                    {"api", "broker", "core", "jobs", "launcher", "plugins", "settings", "trust"},
 	"cmd/KeeperPrivilegeManager": {"service", "platform", "settings", "core"},
 }
 
