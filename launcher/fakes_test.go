@@ -26,11 +26,11 @@ import (
 	"kpm/core/wire"
 	"kpm/launcher/control"
 	"kpm/launcher/journal"
-	"kpm/launcher/launchertest"
 	"kpm/launcher/refusal"
 	"kpm/launcher/request"
 	"kpm/launcher/seal"
 	"kpm/launcher/start"
+	"kpm/platform/fake"
 	"kpm/platform/linux"
 	"kpm/platform/none"
 )
@@ -41,7 +41,7 @@ type world struct {
 	dir       string
 	files     *fakeFiles
 	launch    *fakeLauncher
-	tree      *launchertest.Tree
+	tree      *fake.Tree
 	terminals *fakeTerminals
 	bus       *fakeBus
 	journal   *journal.Journal
@@ -82,7 +82,7 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	w.program("bin/script", "#!"+w.path("bin/sh")+" -e\necho\n", true)
 	w.program("home/mine", "\x7fELF mine", false)
 	w.launch = &fakeLauncher{w: w}
-	w.tree = launchertest.NewTree(self)
+	w.tree = fake.NewTree(self)
 	w.terminals = &fakeTerminals{}
 	w.bus = &fakeBus{asks: make(chan wire.PolicyRequest, 16), events: make(chan wire.Event, 16)}
 	w.registry = start.NewRegistry(w.tree, self)
@@ -437,7 +437,7 @@ const killed signal.Signal = 255
 
 type fakeProcess struct {
 	id     core.ProcessID
-	tree   *launchertest.Tree
+	tree   *fake.Tree
 	exited chan core.ExitStatus
 	// stubborn processes ignore hangups; unkillable ones everything.
 	stubborn, unkillable bool
