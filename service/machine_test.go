@@ -2,9 +2,12 @@ package service_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,10 +44,7 @@ func boot(t *testing.T) *machine {
 // install installs an agent, with a policy plugin and the default jobs.
 func install(t *testing.T) *machine {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := folder(t)
 	m := &machine{
 		t: t, layout: settings.At(filepath.Join(dir, "agent"), ""),
 		System: fake.New(dir,
@@ -58,6 +58,34 @@ func install(t *testing.T) *machine {
 	m.write(filepath.Join(m.layout.Plugins(), "KeeperPolicy.json"), plugin("KeeperPolicy"))
 	m.install(filepath.Join(m.layout.Plugins(), "bin", "KeeperPolicy"), keeperPolicy)
 	return m
+}
+
+// folder is a new folder, without links on the way to it. It is removed file by
+// file: Wine 8, under which these tests run as well (vmtests/wine), cannot do
+// what os.RemoveAll asks for.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "machine")
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		var paths []string
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			paths = append(paths, path)
+			return err
+		})
+		for _, path := range slices.Backward(paths) {
+			err = errors.Join(err, os.Remove(path))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // plugin is the file of a plugin whose program has its name.
