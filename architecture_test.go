@@ -47,7 +47,7 @@ var exceptions = map[string][]string{
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
-	"service":                    {"api", "broker", "core", "jobs", "launcher", "platform", "plugins", "settings", "trust"},
+	"service":                    {"api", "broker", "core", "jobs", "launcher", "plugins", "settings", "trust"},
 	"cmd/KeeperPrivilegeManager": {"service", "platform", "settings", "core"},
 }
 

@@ -3,7 +3,6 @@ package launcher
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -26,13 +25,12 @@ import (
 	"kpm/core/wire"
 	"kpm/launcher/control"
 	"kpm/launcher/journal"
-	"kpm/launcher/launchertest"
 	"kpm/launcher/refusal"
 	"kpm/launcher/request"
 	"kpm/launcher/seal"
 	"kpm/launcher/start"
+	"kpm/platform/fake"
 	"kpm/platform/linux"
-	"kpm/platform/none"
 )
 
 // world is a machine of fakes around a real Launcher and a real journal.
@@ -41,7 +39,7 @@ type world struct {
 	dir       string
 	files     *fakeFiles
 	launch    *fakeLauncher
-	tree      *launchertest.Tree
+	tree      *fake.Tree
 	terminals *fakeTerminals
 	bus       *fakeBus
 	journal   *journal.Journal
@@ -64,36 +62,29 @@ var (
 	client = core.ProcessID{PID: 500, Start: 5}
 )
 
-func writeFile(path string, data []byte, perm os.FileMode) error {
-	if err := os.WriteFile(path+".new", data, perm); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
 // newWorld makes programs tool (Protected), mine (not), script (Protected) and
 // the interpreter sh. configure may change the Config.
 func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), results: make(chan Result, 8)}
-	w.files = &fakeFiles{dir: w.dir, protected: map[string]bool{}}
+	w.files = &fakeFiles{Files: fake.NewFiles(w.dir), protected: map[string]bool{}}
 	w.program("bin/tool", "\x7fELF tool", true)
 	w.program("bin/sh", "\x7fELF sh", true)
 	w.program("bin/script", "#!"+w.path("bin/sh")+" -e\necho\n", true)
 	w.program("home/mine", "\x7fELF mine", false)
 	w.launch = &fakeLauncher{w: w}
-	w.tree = launchertest.NewTree(self)
+	w.tree = fake.NewTree(self)
 	w.terminals = &fakeTerminals{}
 	w.bus = &fakeBus{asks: make(chan wire.PolicyRequest, 16), events: make(chan wire.Event, 16)}
 	w.registry = start.NewRegistry(w.tree, self)
 	w.openJournal()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w.seals = seal.Config{
-		Facts: linux.Facts(), Files: w.files, Accounts: accounts{}, Administrator: w.registry.Administrator, Dir: w.path("exec"),
+		Facts: linux.Facts(), Files: w.files, Accounts: fake.Accounts{root, ada}, Administrator: w.registry.Administrator, Dir: w.path("exec"),
 		Copies: seal.NewCopies(), Judging: seal.NewJudging(), Log: log,
 	}
 	w.starts = start.Config{
-		Facts: linux.Facts(), Files: w.files, Accounts: accounts{}, Launcher: w.launch, Tree: w.tree, Registry: w.registry,
+		Facts: linux.Facts(), Files: w.files, Accounts: fake.Accounts{root, ada}, Launcher: w.launch, Tree: w.tree, Registry: w.registry,
 		Dir: w.path("children"), Log: log,
 	}
 	w.cfg = Config{
@@ -130,7 +121,7 @@ func newSealer(t *testing.T, cfg seal.Config) *seal.Sealer {
 
 func (w *world) openJournal() journal.Replay {
 	w.t.Helper()
-	j, replay, err := journal.Open(journal.Config{AuditDir: w.path("Audit"), StateDir: w.path("State"), WriteAtomic: writeFile})
+	j, replay, err := journal.Open(journal.Config{AuditDir: w.path("Audit"), StateDir: w.path("State"), WriteAtomic: w.files.WriteAtomic})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -281,11 +272,10 @@ func (w *world) recorded() string {
 	return strings.Join(types, " ")
 }
 
-// fakeFiles has real files, of which some are Protected. Its handles are
-// ordinary open files.
+// fakeFiles has the files of a fake machine, of which those in a list are
+// Protected, and fails when a test says so.
 type fakeFiles struct {
-	none.Files
-	dir       string
+	*fake.Files
 	protected map[string]bool
 	opens     atomic.Int64
 	copies    atomic.Int64
@@ -293,13 +283,9 @@ type fakeFiles struct {
 	onOpen    func(path string)
 }
 
-func (f *fakeFiles) Find(name string) (*os.File, error) {
-	return os.Open(filepath.Join(f.dir, "bin", name))
-}
-func (f *fakeFiles) Locate(path string) (*os.File, error) { return os.Open(path) }
 func (f *fakeFiles) LocateProtected(path string) (*os.File, error) {
 	h, err := os.Open(path)
-	if err == nil && !f.protected[path] && path != f.dir {
+	if err == nil && !f.protected[path] && path != f.Dir {
 		h.Close()
 		return nil, fmt.Errorf("%s: %w", path, core.ErrNotProtected)
 	}
@@ -331,46 +317,14 @@ func (f *fakeFiles) Open(h *os.File) (*os.File, error) {
 	if err := f.fault["Open"]; err != nil {
 		return nil, err
 	}
-	return os.Open(h.Name())
+	return f.Files.Open(h)
 }
-func (f *fakeFiles) Copy(_ context.Context, src *os.File, dir, base string, _ core.Account) (*os.File, string, error) {
+func (f *fakeFiles) Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error) {
 	if err := f.fault["Copy"]; err != nil {
 		return nil, "", err
 	}
-	n := f.copies.Add(1)
-	data, err := os.ReadFile(src.Name())
-	if err != nil {
-		return nil, "", err
-	}
-	path := filepath.Join(dir, fmt.Sprint(n, "-", base))
-	if err := os.WriteFile(path, data, 0o500); err != nil {
-		return nil, "", err
-	}
-	copied, err := os.Open(path)
-	sum := sha256.Sum256(data)
-	return copied, hex.EncodeToString(sum[:]), err
-}
-func (f *fakeFiles) WriteAtomic(path string, data []byte, perm os.FileMode) error {
-	return writeFile(path, data, perm)
-}
-
-type accounts struct{ none.Accounts }
-
-func (accounts) ByID(id core.UserID) (core.Account, error) {
-	for _, a := range []core.Account{root, ada} {
-		if a.User == id {
-			return a, nil
-		}
-	}
-	return core.Account{}, core.ErrNoAccount
-}
-func (accounts) ByName(name string) (core.Account, error) {
-	for _, a := range []core.Account{root, ada} {
-		if a.Name == name {
-			return a, nil
-		}
-	}
-	return core.Account{}, core.ErrNoAccount
+	f.copies.Add(1)
+	return f.Files.Copy(ctx, src, dir, base, reader)
 }
 
 // fakeLauncher holds children that end when the test says so.
@@ -437,7 +391,7 @@ const killed signal.Signal = 255
 
 type fakeProcess struct {
 	id     core.ProcessID
-	tree   *launchertest.Tree
+	tree   *fake.Tree
 	exited chan core.ExitStatus
 	// stubborn processes ignore hangups; unkillable ones everything.
 	stubborn, unkillable bool

@@ -111,7 +111,7 @@ func types(t *testing.T, path string) map[string]ast.Expr {
 func TestPlatformsHaveTheFileNamesOfTheirPorts(t *testing.T) {
 	names := ports(t)
 	guard := "_ port."
-	for _, system := range []string{"none", "linux", "windows", "darwin"} {
+	for _, system := range []string{"none", "fake", "linux", "windows", "darwin"} {
 		files, err := filepath.Glob(system + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v, %v", system, files, err)

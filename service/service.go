@@ -3,10 +3,8 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,36 +12,19 @@ import (
 	"kpm/api"
 	"kpm/broker"
 	"kpm/core"
-	"kpm/core/controls"
 	"kpm/core/port"
-	"kpm/core/wire"
 	"kpm/jobs"
-	"kpm/jobs/task"
 	"kpm/launcher"
-	"kpm/launcher/control"
 	"kpm/launcher/journal"
-	"kpm/launcher/request"
-	"kpm/launcher/seal"
 	"kpm/launcher/start"
-	"kpm/platform"
 	"kpm/plugins"
 	"kpm/settings"
 	"kpm/trust"
 	"kpm/trust/provenance"
 )
 
-const (
-	// spareChildren are held ready, so that two people who ask at once, and a
-	// plugin that is restarted meanwhile, wait for no fork.
-	spareChildren = 2
-	// pluginsWithin is how long the service waits for its plugins before it
-	// says that it is ready without them.
-	pluginsWithin = 5 * time.Second
-	// stopWithin bounds an orderly stop, drainWithin the part of it in which
-	// commands that are about to end still may.
-	stopWithin  = 10 * time.Second
-	drainWithin = time.Second
-)
+// stopWithin bounds an orderly stop.
+const stopWithin = 10 * time.Second
 
 // Options are what a main passes on.
 type Options struct {
@@ -61,6 +42,7 @@ type service struct {
 
 	effective *settings.Effective
 	journal   *journal.Journal
+	replay    journal.Replay // what an earlier service left in it
 	registry  *start.Registry
 	starter   *start.Starter
 	launcher  *launcher.Launcher
@@ -82,32 +64,22 @@ type service struct {
 	stops []func(context.Context) error
 }
 
-// Run serves the agent root until ctx is done. What cannot be served at all is
-// an error; a busy port, a broken plugin or a broken job is reported and left
-// out.
-func Run(ctx context.Context, o Options) error {
-	host, err := platform.New(platform.Options{
-		AgentRoot: o.Root,
-		Helper:    settings.At(o.Root, "").Helper(),
-		Reader:    settings.At(o.Root, "").Reader(),
-		Spare:     spareChildren,
-	})
-	if err != nil {
-		return fmt.Errorf("service: %w", err)
-	}
+// Run serves the agent root on host until ctx is done. What cannot be served at
+// all is an error; a busy port, a broken plugin or a broken job is reported and
+// left out. The host stays the caller's to close.
+func Run(ctx context.Context, host port.Host, o Options) error {
 	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now()}
-	s.onStop(func(context.Context) error { return host.Close() })
-	err = s.start(ctx, o)
+	err := s.start(ctx, o)
 	if err == nil {
 		<-ctx.Done()
 		s.log.Info("stopping")
+		s.tellManager("stopping", host.Service.Stopping)
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	return errors.Join(err, s.stop(stopping))
 }
 
-// onStop has stop called when the service stops, the last one first.
 func (s *service) onStop(stop func(context.Context) error) { s.stops = append(s.stops, stop) }
 
 func (s *service) stop(ctx context.Context) error {
@@ -120,7 +92,7 @@ func (s *service) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// start starts one part after the other. Whoever can be asked is up before
+// start brings the rooms up from the ground. Whoever can be asked is up before
 // whoever asks: nobody is let in before the launcher has dealt with what an
 // earlier service left.
 func (s *service) start(ctx context.Context, o Options) error {
@@ -142,173 +114,13 @@ func (s *service) start(ctx context.Context, o Options) error {
 	}
 	s.effective = settings.NewEffective(s.layout)
 
-	for _, part := range []func(context.Context, Options) error{
-		s.startTrust, s.startLauncher, s.startCertificates, s.startBroker, s.startJobsAndPlugins, s.startAPI, s.listen, s.startPlugins, s.ready, s.startIdentity,
+	for _, room := range []func(context.Context, Options) error{
+		s.startTrust, s.startJournal, s.startLauncher, s.startCertificates, s.startBroker,
+		s.readPlugins, s.startJobs, s.startAPI, s.listen, s.startPlugins, s.ready, s.startIdentity,
 	} {
-		if err := part(ctx, o); err != nil {
+		if err := room(ctx, o); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (s *service) startLauncher(ctx context.Context, _ Options) error {
-	log, replay, err := journal.Open(journal.Config{
-		AuditDir: s.layout.Audit(), StateDir: s.layout.State(),
-		SegmentBytes: s.app.Journal.SegmentBytes, KeepSegments: s.app.Journal.KeepSegments,
-		Mask: s.app.Journal.Mask, WriteAtomic: s.host.Files.WriteAtomic,
-	})
-	if err != nil {
-		return err
-	}
-	s.journal = log
-	s.onStop(func(context.Context) error { return log.Close() })
-	machine, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("service: machine name: %w", err)
-	}
-	s.registry = start.NewRegistry(s.host.Tree, s.host.Tree.Self())
-	launcherLog := s.log.With("component", "launcher")
-	s.starter = start.New(start.Config{
-		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Launcher: s.host.Launcher, Tree: s.host.Tree,
-		Registry: s.registry, Admission: s.admission(), Dir: s.layout.Children(), Log: launcherLog,
-	})
-	sealer, err := seal.New(seal.Config{
-		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
-		Signatures: s.signatures, Dir: s.layout.Exec(), Log: launcherLog,
-	})
-	if err != nil {
-		return err
-	}
-	s.launcher = launcher.New(launcher.Config{
-		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
-		Sealer: sealer, Registry: s.registry, Journal: log, Bus: &bus{s},
-		Table: controls.Standard(), Controls: control.Bundled(), Machine: machine,
-		Limits: request.Limits{
-			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
-			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
-		},
-		Log: launcherLog,
-	})
-	s.starter.Recover()
-	return s.launcher.Recover(replay)
-}
-
-func (s *service) startBroker(ctx context.Context, _ Options) error {
-	var err error
-	s.broker, err = broker.New(broker.Config{
-		TLS: s.certificate.TLS(), Peers: s.host.Peers, Registry: s.registry,
-		Topics: topics{s}, Requests: states{s}, Self: s.host.Tree.Self(),
-		RequireJobToken: s.app.RequireJobToken,
-		OnConnected:     func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
-		OnSubscribed:    s.subscribed,
-		OnDisconnected:  func(p core.Principal, _ core.ProcessID) { s.plugins.Disconnected(p) },
-		Log:             s.log.With("component", "broker"),
-	})
-	if err != nil {
-		return err
-	}
-	s.onStop(s.broker.Close)
-	err = s.broker.Subscribe(wire.TopicReplies+"/"+core.ServicePrincipal().String()+"/#", s.answered)
-	if err != nil {
-		return err
-	}
-	return s.broker.Subscribe(wire.TopicEvents, s.happened)
-}
-
-func (s *service) startJobsAndPlugins(context.Context, Options) error {
-	var err error
-	s.plugins, err = plugins.New(plugins.Config{
-		Layout: s.layout, Platform: string(s.host.Facts.Platform), Monitoring: s.app.Monitoring,
-		Trusted: s.host.Files.Protected, Effective: s.effective, Starter: s.starter,
-		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("component", "plugins"),
-	})
-	if err != nil {
-		return err
-	}
-	s.jobs, err = jobs.New(jobs.Config{
-		Layout: s.layout, Platform: s.host.Facts.Platform,
-		Kinds: task.Bundled(task.Config{
-			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
-			Commands: task.BundledCommands(s.log.With("component", "jobs"), s.broker.PublishAs, commandsOf(control.Bundled()), s.launcher.Satisfy),
-		}),
-		Trusted: s.host.Files.Protected, Taken: s.plugins.Has, Setting: s.effective.Get,
-		APIBaseURL: s.apiBaseURL, LocalTransport: jobs.Transport(s.dial),
-		Facts: s.launcher, Completed: s.completed, Log: s.log.With("component", "jobs"),
-	})
-	if err != nil {
-		return err
-	}
-	s.onStop(s.jobs.Close)
-	return nil
-}
-
-// commandsOf returns the task commands by which jobs have controls collected.
-func commandsOf(list []control.Control) map[string]core.Control {
-	commands := map[string]core.Control{}
-	for _, c := range list {
-		commands[c.Command()] = c.Name()
-	}
-	return commands
-}
-
-func (s *service) startAPI(_ context.Context, o Options) error {
-	var err error
-	s.api, err = api.New(api.Config{
-		Version: o.Version, TLS: s.certificate.TLS(),
-		Administrators: api.Administrators{
-			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newSignedPrograms(s.host.Peers, s.signatures),
-		},
-		Peers: s.host.Peers, Identify: s.registry, Self: s.host.Tree.Self(),
-		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective,
-		Requests: s.launcher, Elevator: s.launcher,
-		Limits: api.Limits{CallersPerUser: s.app.Requests.MaxOpenPerUser},
-		Log:    s.log.With("component", "api"),
-	})
-	if err != nil {
-		return err
-	}
-	s.onStop(s.api.Close)
-	// First: it ends the callers that the API waits for. Commands that go on
-	// are left to themselves soon, or nobody else had time to stop.
-	s.onStop(func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, drainWithin)
-		defer cancel()
-		return s.launcher.Close(ctx)
-	})
-	return nil
-}
-
-func (s *service) startPlugins(ctx context.Context, _ Options) error {
-	s.onStop(s.plugins.Stop)
-	waiting, cancel := context.WithTimeout(ctx, pluginsWithin)
-	defer cancel()
-	if err := s.plugins.Start(waiting); err != nil {
-		s.log.Error("not every plugin was started", "error", err)
-	}
-	if err := s.plugins.Healthy(waiting); err != nil {
-		s.log.Error("not every plugin is healthy", "error", err)
-	}
-	return nil
-}
-
-// ready tells the machine and the jobs.
-func (s *service) ready(ctx context.Context, _ Options) error {
-	s.onStop(func(context.Context) error { return settings.RemovePorts(s.layout) })
-	s.isReady.Store(true)
-	if err := s.advertise(); err != nil {
-		return err
-	}
-	s.log.Info("ready", "http", s.http.Held(), "https", s.https.Held(), "mqtt", s.mqtt.Held(), "door", s.layout.Door())
-	if err := (&bus{s}).Raise(ctx, wire.Event{Name: wire.EventStartup}); err != nil {
-		s.log.Error("the startup event was not published", "error", err)
-	}
-	return nil
-}
-
-func (s *service) apiBaseURL() string {
-	if s.https == nil || s.https.Held() == 0 {
-		return ""
-	}
-	return fmt.Sprintf("https://127.0.0.1:%d", s.https.Held())
 }

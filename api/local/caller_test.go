@@ -185,7 +185,7 @@ func TestACallerWhoDoesNotRead(t *testing.T) {
 		return launcher.Result{}
 	}, func(c *local.Config) { c.Write = 10 * time.Millisecond })
 	c := q.connect(t, somebody("1000"), nil)
-	c.in.fill()
+	c.Fill()
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
 	for range 2 {
 		if err := <-outcome; !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -177,7 +177,7 @@ func TestRandomFrames(t *testing.T) {
 		}
 		var reader sync.WaitGroup
 		if r.IntN(8) == 0 {
-			caller.in.fill()
+			caller.Fill()
 		} else {
 			reader.Go(func() { io.Copy(io.Discard, caller) })
 		}

@@ -68,7 +68,7 @@ func TestOneUserCannotTakeAllSlots(t *testing.T) {
 func TestTheDoorSurvivesAcceptErrors(t *testing.T) {
 	q := newDoor(t, ok)
 	for range 3 {
-		q.errs <- errors.New("too many open files")
+		q.Errs <- errors.New("too many open files")
 	}
 	c := q.connect(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
@@ -95,7 +95,7 @@ func TestClosingTheDoor(t *testing.T) {
 		server.Close(ctx)
 		close(closed)
 	}()
-	<-q.done // nobody else comes in
+	<-q.Done // nobody else comes in
 	select {
 	case <-closed:
 		t.Fatal("closed while a caller is inside")
@@ -146,8 +146,11 @@ func BenchmarkRequest(b *testing.B) {
 	files := belongings(b)[:4]
 	frame := door.Append(nil, door.TypeRequest, plainRequest.Encode())
 	for b.Loop() {
-		caller, service := newDoorPipe(somebody("1000"), nil)
-		q.callers <- service
+		end, err := q.Connect(somebody("1000"), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		caller := &doorPipe{end}
 		if err := caller.WriteWithFiles(frame, files...); err != nil {
 			b.Fatal(err)
 		}

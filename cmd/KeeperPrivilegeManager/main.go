@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -13,12 +14,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/platform"
 	"kpm/service"
 	"kpm/settings"
 )
 
 // version is set by the build (-ldflags "-X main.version=...").
 var version = "0.1.0-dev"
+
+// spareChildren are held ready, so that two people who ask at once, and a
+// plugin that is restarted meanwhile, wait for no fork.
+const spareChildren = 2
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -49,20 +55,7 @@ It says that it is ready by writing run/ports.json, and logs to standard error.
 Commands that it started for people go on when it stops.`,
 		Example: "  KeeperPrivilegeManager run\n  KeeperPrivilegeManager run --root /srv/agent",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			// An endpoint's memory belongs to its user. The heap here is a few
-			// megabytes; collecting it more often costs less than holding twice.
-			debug.SetGCPercent(50)
-			// Nor more than one of its processors. An elevation is a relay of
-			// goroutines that never run at once; with a second processor each
-			// hand-over wakes a thread there, a twentieth of the whole.
-			runtime.GOMAXPROCS(1)
-			root, err := service.ResolveRoot(dir)
-			if err != nil {
-				return err
-			}
-			return service.Run(cmd.Context(), service.Options{Root: root, Version: version, Log: os.Stderr})
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), dir) },
 	}, &cobra.Command{
 		Use:     "defaults",
 		Short:   "Write the default plugin and job files that the root lacks",
@@ -77,4 +70,27 @@ Commands that it started for people go on when it stops.`,
 		},
 	})
 	return root
+}
+
+// run opens this machine's ports and serves on them.
+func run(ctx context.Context, dir string) error {
+	// An endpoint's memory belongs to its user. The heap here is a few
+	// megabytes; collecting it more often costs less than holding twice.
+	debug.SetGCPercent(50)
+	// Nor more than one of its processors. An elevation is a relay of
+	// goroutines that never run at once; with a second processor each
+	// hand-over wakes a thread there, a twentieth of the whole.
+	runtime.GOMAXPROCS(1)
+	root, err := service.ResolveRoot(dir)
+	if err != nil {
+		return err
+	}
+	host, err := platform.New(platform.Options{
+		AgentRoot: root, Helper: settings.At(root, "").Helper(), Spare: spareChildren,
+	})
+	if err != nil {
+		return err
+	}
+	err = service.Run(ctx, host, service.Options{Root: root, Version: version, Log: os.Stderr})
+	return errors.Join(err, host.Close())
 }

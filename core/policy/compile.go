@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/controls"
 	"kpm/core/fault"
 	"kpm/core/wire"
 )
@@ -44,8 +45,8 @@ func (s *Set) of(policyType string) *compiledKind {
 type rule struct {
 	ref     core.PolicyRef
 	denies  bool
-	grants  bool        // when it is met fully
-	demands requirement // what it asks for
+	grants  bool         // when it is met fully
+	demands controls.Set // what must be satisfied before it grants
 	who     who
 	where   where
 	when    when
@@ -57,22 +58,13 @@ type rule struct {
 	refusal  string // what the person is told if this alone denies
 }
 
-// requirement is a set of controls that must be satisfied.
-type requirement uint8
-
-const (
-	needMFA requirement = 1 << iota
-	needJustify
-	needApproval
-)
-
 // Compile gives policies their meaning on this machine. The findings are
 // Doubts and Notes only: a policy that cannot be resolved still restricts.
 func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 	if env.Zone == nil {
 		env.Zone = time.UTC
 	}
-	c := &compiler{env: &env}
+	c := &compiler{env: &env, table: e.controls}
 	s := &Set{env: env, directories: env.directories(), spare: sync.Pool{New: func() any { return new(asked) }}}
 	for _, kind := range e.kinds {
 		if kind.answer != nil {
@@ -100,7 +92,7 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 		}
 	}
 	for k := range s.kinds {
-		s.kinds[k].enforcing, s.kinds[k].monitoring = newIndex(rules[k].enforcing), newIndex(rules[k].monitoring)
+		s.kinds[k].enforcing, s.kinds[k].monitoring = newIndex(rules[k].enforcing, e.lists), newIndex(rules[k].monitoring, e.lists)
 	}
 	return s, c.findings
 }
@@ -118,6 +110,7 @@ func (s *Set) Size() (enforcing, monitoring int) {
 // compiler collects findings while it compiles one policy after the other.
 type compiler struct {
 	env      *Environment
+	table    controls.Table
 	findings []Finding
 	policy   *Policy
 	path     string
@@ -168,24 +161,27 @@ func (c *compiler) rule(p *Policy, kind answerer) rule {
 	r.signed = c.compileSigned(p)
 	r.programs, r.open = c.compileWhat(p, kind)
 	r.own = kind.compile(c, p)
-	for _, control := range p.Controls {
-		switch control {
-		case core.ControlDeny:
-			r.denies = true
-		case core.ControlAllow:
+	r.denies = c.denies(p)
+	for i, control := range p.Controls {
+		switch bit := c.table.Bit(control); {
+		case bit != 0:
+			r.demands |= bit
+		case c.table.Effect(control) == controls.Grants:
 			r.grants = true
-		case core.ControlMFA:
-			r.demands |= needMFA
-		case core.ControlJustify:
-			r.demands |= needJustify
-		case core.ControlApproval:
-			r.demands |= needApproval
+		case c.table.Effect(control) == controls.Required: // it is not in the table
+			c.at("$.Actions.OnSuccess.Controls", i)
+			c.doubt(fault.Text(string(control)), "one of "+c.table.String(), "")
 		}
 	}
 	r.grants = (r.grants || r.demands != 0) && !r.denies && !p.Doubtful && c.doubts == 0
 	r.refusal = refusal([]core.PolicyRef{r.ref})
 	c.leadingStar(&r)
 	return r
+}
+
+// denies reports whether p refuses what it meets.
+func (c *compiler) denies(p *Policy) bool {
+	return slices.ContainsFunc(p.Controls, func(control core.Control) bool { return c.table.Effect(control) == controls.Denies })
 }
 
 // leadingStar warns of a grant that users can reach by making a file.

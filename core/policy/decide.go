@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/controls"
 )
 
 // maxDirectories bounds Environment.SecurePath, so that a decision keeps them without
@@ -100,7 +101,7 @@ func (s *Set) putBack(a *asked) {
 // decide combines what was met. Hits may come in any order and more than once.
 func (x *index) decide(found hits) core.Decision {
 	var denied, granted bool
-	var demands requirement
+	var demands controls.Set
 	for _, h := range found {
 		r := &x.rules[h.rule]
 		denied = denied || r.denies
@@ -118,7 +119,7 @@ func (x *index) decide(found hits) core.Decision {
 		return core.Decision{Outcome: core.Deny, Message: notCovered}
 	case demands != 0:
 		by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 })
-		return core.Decision{Outcome: core.Pending, Controls: controlLists[demands], Policies: by}
+		return core.Decision{Outcome: core.Pending, Controls: x.controls[demands], Policies: by}
 	}
 	return core.Decision{Outcome: core.Allow, Policies: x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })}
 }
@@ -143,18 +144,6 @@ func (x *index) refs(found hits, chosen func(*rule, strength) bool) []core.Polic
 		}
 	}
 	return list
-}
-
-// controlLists are the controls of every requirement, in the order of the
-// alphabet.
-var controlLists = [...][]core.Control{
-	needMFA:                              {core.ControlMFA},
-	needJustify:                          {core.ControlJustify},
-	needJustify | needMFA:                {core.ControlJustify, core.ControlMFA},
-	needApproval:                         {core.ControlApproval},
-	needApproval | needMFA:               {core.ControlApproval, core.ControlMFA},
-	needApproval | needJustify:           {core.ControlApproval, core.ControlJustify},
-	needApproval | needJustify | needMFA: {core.ControlApproval, core.ControlJustify, core.ControlMFA},
 }
 
 // ask prepares what every kind of question has: who asks, where, when, and with

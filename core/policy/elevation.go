@@ -1,10 +1,8 @@
 package policy
 
 import (
-	"slices"
 	"strings"
 
-	"kpm/core"
 	"kpm/core/fault"
 )
 
@@ -120,7 +118,7 @@ func (elevation) compile(c *compiler, p *Policy) filter {
 		return nil
 	}
 	entries, _ := p.Own.([]string) // anything else allows no command
-	list := &allowList{denies: slices.Contains(p.Controls, core.ControlDeny)}
+	list := &allowList{denies: c.denies(p)}
 	for i, entry := range entries {
 		c.at("$.Extension.AllowCommands", i)
 		words := strings.Fields(entry)

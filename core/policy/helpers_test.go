@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/controls"
 )
 
 // engine is the one that the agent has.
-var engine = New(Kinds())
+var engine = New(Kinds(), controls.Standard())
 
 // linux is a merged-usr machine called "web1" in Berlin.
 func linux() Environment {

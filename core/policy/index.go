@@ -1,17 +1,20 @@
 package policy
 
+import "kpm/core"
+
 // index finds the rules whose program entry can meet a question, without
 // looking at the others: by hash, by whole path, by file name, by the literal
 // beginning of a pattern; what has none of these is looked at every time.
 // Below each of those, large groups are divided by user.
 type index struct {
-	rules   []rule
-	hashes  map[string]*bucket
-	paths   map[string]*bucket
-	names   map[string]*bucket
-	heads   map[string]*bucket // patterns by the text before their first "*"
-	lengths []int              // of the keys of heads, ascending
-	rest    bucket             // name patterns, "*", and rules open to every program
+	rules    []rule
+	controls [][]core.Control // of every set of them (controls.Table.Lists)
+	hashes   map[string]*bucket
+	paths    map[string]*bucket
+	names    map[string]*bucket
+	heads    map[string]*bucket // patterns by the text before their first "*"
+	lengths  []int              // of the keys of heads, ascending
+	rest     bucket             // name patterns, "*", and rules open to every program
 }
 
 // posting is one program entry of one rule. entry is -1 for a rule that is
@@ -29,9 +32,9 @@ type bucket struct {
 // divideAbove is the size from which dividing a bucket by user pays.
 const divideAbove = 16
 
-func newIndex(rules []rule) index {
+func newIndex(rules []rule, lists [][]core.Control) index {
 	x := index{
-		rules:  sorted(rules),
+		rules: sorted(rules), controls: lists,
 		hashes: map[string]*bucket{}, paths: map[string]*bucket{},
 		names: map[string]*bucket{}, heads: map[string]*bucket{},
 	}

@@ -1,6 +1,11 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+
+	"kpm/core"
+	"kpm/core/controls"
+)
 
 // Kind is a row of the table of kinds: one kind of question, and the types of
 // policy that answer it together.
@@ -60,9 +65,16 @@ func answeredTypes(kinds []Kind) []string {
 	return list
 }
 
-// Engine reads and compiles policies of the kinds in its table. It holds nothing
-// else and may be used by many goroutines at once.
-type Engine struct{ kinds []Kind }
+// Engine reads and compiles policies of the kinds and with the controls in its
+// tables. It holds nothing else and may be used by many goroutines at once.
+type Engine struct {
+	kinds    []Kind
+	controls controls.Table
+	lists    [][]core.Control // of controls
+}
 
-// New returns an engine for kinds, of which no two may share a policy type.
-func New(kinds []Kind) *Engine { return &Engine{slices.Clone(kinds)} }
+// New returns an engine for kinds, of which no two may share a policy type, and
+// for the controls that policies may name.
+func New(kinds []Kind, table controls.Table) *Engine {
+	return &Engine{kinds: slices.Clone(kinds), controls: table, lists: table.Lists()}
+}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kpm/core"
+	"kpm/core/controls"
 	"kpm/core/fault"
 )
 
@@ -76,7 +77,7 @@ func withFolders() *Engine {
 			kinds = append(kinds, kind)
 		}
 	}
-	return New(append(kinds, Kind{types: []string{"FileAccess"}, answer: folderAccess{}}))
+	return New(append(kinds, Kind{types: []string{"FileAccess"}, answer: folderAccess{}}), controls.Standard())
 }
 
 // writing is alice's editor asking whether it may write into a folder.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"kpm/core/controls"
 	"kpm/core/fault"
 	"kpm/core/strictjson"
 )
@@ -12,7 +13,7 @@ import (
 // file is its name in findings. If any finding is a Fault, the policies must
 // not be used: the file does not say what its author meant.
 func (e *Engine) Parse(file string, data []byte) ([]Policy, []Finding) {
-	r := &reader{file: file, kinds: e.kinds}
+	r := &reader{file: file, kinds: e.kinds, table: e.controls}
 	top, ok := r.root(data, "", "one policy, or an array of policies")
 	if !ok {
 		return nil, r.findings
@@ -37,6 +38,7 @@ func (e *Engine) Parse(file string, data []byte) ([]Policy, []Finding) {
 type reader struct {
 	file     string
 	kinds    []Kind
+	table    controls.Table
 	index    int
 	id       string
 	doubtful bool

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"kpm/core"
 	"kpm/core/fault"
 )
 
@@ -13,10 +12,6 @@ var (
 	successKeys = []string{"Controls"}
 	ruleKeys    = []string{"RuleName", "ErrorMessage", "RuleExpressionType", "Expression", "Operator", "Expressions"}
 
-	controls = []core.Control{
-		core.ControlAllow, core.ControlDeny, core.ControlMFA, core.ControlJustify,
-		core.ControlApproval, core.ControlNotify, core.ControlAudit, core.ControlRecord,
-	}
 	expressions = []string{
 		"CheckUser()", "CheckMachine()", "CheckFile(false)", "CheckDate()", "CheckTime()", "CheckDay()",
 		"CheckCertificate()", "CheckCertificate(false)", "CheckCertificate(true)",
@@ -34,12 +29,12 @@ func (r *reader) controls(p *Policy, f fields) {
 		}
 		lists++
 		for i, text := range r.texts(v, path) {
-			at := slices.IndexFunc(controls, func(c core.Control) bool { return foldEqual(string(c), text) })
-			if at < 0 {
-				r.doubt(v.Nearest(fault.Item("", i)), fault.Item(path, i), fault.Text(text), "one of ALLOW, DENY, MFA, JUSTIFY, APPROVAL, NOTIFY, AUDIT, RECORD", "")
+			control, known := r.table.Parse(text)
+			if !known {
+				r.doubt(v.Nearest(fault.Item("", i)), fault.Item(path, i), fault.Text(text), "one of "+r.table.String(), "")
 				continue
 			}
-			p.Controls = append(p.Controls, controls[at])
+			p.Controls = append(p.Controls, control)
 		}
 	}
 	add(f, "$.Controls")

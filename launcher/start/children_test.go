@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"kpm/core"
-	"kpm/launcher/launchertest"
+	"kpm/platform/fake"
 )
 
 func TestWhatAKilledServiceLeftIsEnded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "children")
-	tree := launchertest.NewTree(self)
+	tree := fake.NewTree(self)
 	kept := children{dir}
 	alive, gone := core.ProcessID{PID: 700, Start: 7}, core.ProcessID{PID: 800, Start: 8}
 	for _, id := range []core.ProcessID{alive, gone} {

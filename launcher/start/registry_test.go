@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"kpm/core"
-	"kpm/launcher/launchertest"
+	"kpm/platform/fake"
 )
 
 var self = core.ProcessID{PID: 10, Start: 1}
@@ -22,7 +22,7 @@ func TestWhoAPeerIs(t *testing.T) {
 		runaway             = pid(700)                            // of some command; only that it is ours is still known
 		reused              = core.ProcessID{PID: 100, Start: 99} // plugin's pid, later
 	)
-	tree := launchertest.NewTree(self)
+	tree := fake.NewTree(self)
 	tree.Dead[dead] = true
 	for child, of := range map[core.ProcessID]core.ProcessID{pluginChild: plugin, taskChild: task, commandSub: command, dead: plugin, runaway: self} {
 		tree.Members[child] = of
@@ -96,7 +96,7 @@ func TestWhoAPeerIs(t *testing.T) {
 }
 
 // dyingTree is a tree in which whoever is asked about has died right after.
-type dyingTree struct{ *launchertest.Tree }
+type dyingTree struct{ *fake.Tree }
 
 func (d dyingTree) Member(root core.ProcessID, group string, id core.ProcessID) bool {
 	member := d.Tree.Member(root, group, id)
@@ -108,7 +108,7 @@ func (d dyingTree) Member(root core.ProcessID, group string, id core.ProcessID) 
 // looked up: what is not known to be its group any more is not root's.
 func TestWhoDiesWhileItIsLookedUpIsNobody(t *testing.T) {
 	command, child := core.ProcessID{PID: 400, Start: 1}, core.ProcessID{PID: 401, Start: 1}
-	tree := dyingTree{launchertest.NewTree(self)}
+	tree := dyingTree{fake.NewTree(self)}
 	tree.Members[child] = command
 	r := NewRegistry(tree, self)
 	r.RegisterElevated(core.ProcessID{PID: 300, Start: 1}, "asked first, which kills")
@@ -123,7 +123,7 @@ func TestWhoDiesWhileItIsLookedUpIsNobody(t *testing.T) {
 }
 
 func TestEntriesEndWithTheirLastProcess(t *testing.T) {
-	tree := launchertest.NewTree(self)
+	tree := fake.NewTree(self)
 	r := NewRegistry(tree, self)
 	lingering := core.ProcessID{PID: 1, Start: 1}
 	tree.Full[lingering] = true
@@ -143,7 +143,7 @@ func TestEntriesEndWithTheirLastProcess(t *testing.T) {
 }
 
 func BenchmarkIdentify(b *testing.B) {
-	tree := launchertest.NewTree(self)
+	tree := fake.NewTree(self)
 	r := NewRegistry(tree, self)
 	for i := range 20 {
 		r.Register(Entry{Root: core.ProcessID{PID: i}, Group: fmt.Sprint(i), User: "0"})

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"kpm/core/controls"
 	"kpm/core/fault"
 	"kpm/core/policy"
 )
@@ -45,7 +46,7 @@ func read(root string, owned func(fs.FileInfo) error) *reading {
 }
 
 func newReading(root string, owned func(fs.FileInfo) error) *reading {
-	return &reading{root: root, owned: owned, engine: policy.New(policy.Kinds()), collections: map[string]policy.Collection{}}
+	return &reading{root: root, owned: owned, engine: policy.New(policy.Kinds(), controls.Standard()), collections: map[string]policy.Collection{}}
 }
 
 func folders(root string) []string {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core"
+	"kpm/core/controls"
 	"kpm/core/policy"
 	"kpm/core/wire"
 	"kpm/plugins/sdk"
@@ -400,7 +401,7 @@ func TestExamplesInTheManual(t *testing.T) {
 	if len(blocks) != 2 {
 		t.Fatalf("%d examples, want a policy and a collections file", len(blocks))
 	}
-	if policies, findings := policy.New(policy.Kinds()).Parse("policies.md", []byte(blocks[0])); len(policies) != 1 || len(findings) != 0 {
+	if policies, findings := policy.New(policy.Kinds(), controls.Standard()).Parse("policies.md", []byte(blocks[0])); len(policies) != 1 || len(findings) != 0 {
 		t.Errorf("the policy: %v", findings)
 	}
 	if collections, findings := policy.ParseCollections("policies.md", []byte(blocks[1])); len(collections) != 1 || len(findings) != 0 {

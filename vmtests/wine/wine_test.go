@@ -61,13 +61,13 @@ func verdicts(t *testing.T, files ...string) []line {
 	return lines
 }
 
-// The tests of platform/windows that Wine can run: it keeps no key for longer
-// than a process, and no ECDSA key at all.
-func TestPlatformWindows(t *testing.T) {
+// run runs tests of a package that match a pattern.
+func run(t *testing.T, pkg, pattern string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	program := filepath.Join(t.TempDir(), "platform.test.exe")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, "../../platform/windows")
+	program := filepath.Join(t.TempDir(), "tests.exe")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, pkg)
 	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go test -c: %v\n%s", err, out)
@@ -81,11 +81,21 @@ func TestPlatformWindows(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	out, err := p.Run(ctx, program, "-test.v")
+	out, err := p.Run(ctx, program, "-test.v", "-test.run", pattern)
 	if err != nil || !bytes.Contains(out, []byte("PASS")) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if bytes.Contains(out, []byte("no tests to run")) {
 		t.Fatalf("there were none:\n%s", out)
 	}
+}
+
+// The tests of platform/windows that Wine can run: it keeps no key for longer
+// than a process, and no ECDSA key at all.
+func TestPlatformWindows(t *testing.T) { run(t, "../../platform/windows", ".") }
+
+// The whole service, on the operating system for tests: what is portable works
+// with Windows' paths, files and TCP ports.
+func TestServiceOnWindows(t *testing.T) {
+	run(t, "../../service", "^Test(AnOperatingSystem|ReadyAndStopping|ACommandThatRunsOn|APolicyPluginThatEnds|TheAPIKnowsWhoAsks)$")
 }

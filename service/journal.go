@@ -5,12 +5,28 @@ import (
 	"errors"
 	"time"
 
+	"kpm/launcher/journal"
 	"kpm/trust/identity"
 )
 
 // lastCheckpoint bounds the signature over the journal at the end. A real TPM
 // takes a fifth of a second.
 const lastCheckpoint = 2 * time.Second
+
+// startJournal opens the journal and reads what an earlier service left in it.
+func (s *service) startJournal(context.Context, Options) error {
+	var err error
+	s.journal, s.replay, err = journal.Open(journal.Config{
+		AuditDir: s.layout.Audit(), StateDir: s.layout.State(),
+		SegmentBytes: s.app.Journal.SegmentBytes, KeepSegments: s.app.Journal.KeepSegments,
+		Mask: s.app.Journal.Mask, WriteAtomic: s.host.Files.WriteAtomic,
+	})
+	if err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { return s.journal.Close() })
+	return nil
+}
 
 // startIdentity has the machine key sign the journal's head: now, at intervals,
 // and at the end. Nothing waits for it: a TPM takes seconds to make a key.

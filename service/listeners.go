@@ -4,8 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-
-	"kpm/settings"
 )
 
 // listen opens everything that callers reach. The local sockets come first:
@@ -56,34 +54,4 @@ func (s *service) listen(ctx context.Context, _ Options) error {
 	}
 	s.effective.SetBroker(s.app.MQTTAddress.String(), s.mqtt.Held())
 	return nil
-}
-
-// acquired is called when a busy port has become free after the start.
-func (s *service) acquired() {
-	s.advertising.Lock()
-	defer s.advertising.Unlock()
-	s.effective.SetBroker(s.app.MQTTAddress.String(), s.mqtt.Held())
-	if !s.isReady.Load() {
-		return // ready will write it
-	}
-	if err := s.writePorts(); err != nil {
-		s.log.Error("run/ports.json is out of date", "error", err)
-	}
-}
-
-// advertise writes what is really held, once everything is ready.
-func (s *service) advertise() error {
-	s.advertising.Lock()
-	defer s.advertising.Unlock()
-	return s.writePorts()
-}
-
-// writePorts is called with advertising held: two ports may be acquired at
-// once, and whoever writes last must have looked last.
-func (s *service) writePorts() error {
-	return settings.WritePorts(s.layout, settings.Ports{
-		HTTP: s.http.Held(), HTTPS: s.https.Held(), MQTT: s.mqtt.Held(),
-		Door: s.layout.Door(), MQTTLocal: s.layout.MQTTSocket(),
-		PID: s.host.Tree.Self().PID, StartTime: s.started,
-	}, s.host.Files.WriteAtomic)
 }

@@ -1,10 +1,10 @@
-// Package launchertest holds what the tests of the launcher's rooms share.
-package launchertest
+package fake
 
 import (
+	"sync"
+
 	"kpm/core"
 	"kpm/core/port"
-	"sync"
 )
 
 // Tree knows who belongs to which root, who is dead, and which groups of

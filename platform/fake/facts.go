@@ -1,0 +1,22 @@
+package fake
+
+import (
+	"runtime"
+
+	"kpm/core"
+	"kpm/core/port"
+)
+
+// Facts are those of the system that the tests run on, where they matter, and
+// of nobody in particular elsewhere.
+func Facts() port.Facts {
+	platform := core.PlatformOf(runtime.GOOS)
+	return port.Facts{
+		Platform:        platform,
+		BaseEnvironment: []string{"PATH=" + platform.PathVariable()},
+		Administrator:   Administrator,
+		ServiceAccount:  Administrator,
+		MakeProtected:   func(path string) string { return "protect " + path },
+		MakePrivate:     func(path string) string { return "hide " + path },
+	}
+}

@@ -1,0 +1,24 @@
+package fake
+
+import (
+	"errors"
+	"net"
+
+	"kpm/core"
+	"kpm/core/port"
+	"kpm/platform/none"
+)
+
+// Peers knows who holds the connections of a Transport, and nobody else.
+type Peers struct{ none.Peers }
+
+var _ port.Peers = Peers{}
+
+// Peer implements port.Peers.
+func (Peers) Peer(conn net.Conn) (core.Peer, error) {
+	known, ok := conn.(localConn)
+	if !ok {
+		return core.Peer{}, errors.ErrUnsupported
+	}
+	return known.peer, nil
+}

@@ -1,0 +1,45 @@
+package service
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"kpm/api"
+	"kpm/core"
+)
+
+// drainWithin is how long, in an orderly stop, commands that are about to end
+// still may.
+const drainWithin = time.Second
+
+// startAPI makes the API and the door for users; listen opens them.
+func (s *service) startAPI(_ context.Context, o Options) error {
+	var err error
+	s.api, err = api.New(api.Config{
+		Version: o.Version, TLS: s.certificate.TLS(),
+		Administrators: api.Administrators{
+			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newSignedPrograms(s.host.Peers, s.signatures),
+		},
+		Peers: s.host.Peers, Identify: s.registry, Self: s.host.Tree.Self(),
+		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective,
+		Requests: s.launcher, Elevator: s.launcher,
+		Limits: api.Limits{CallersPerUser: s.app.Requests.MaxOpenPerUser},
+		Log:    s.log.With("component", "api"),
+	})
+	if err != nil {
+		return err
+	}
+	s.onStop(s.api.Close)
+	// First: it ends the callers that the API waits for. Commands that go on
+	// are left to themselves soon, or nobody else had time to stop.
+	s.onStop(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, drainWithin)
+		defer cancel()
+		return s.launcher.Close(ctx)
+	})
+	return nil
+}
+
+// dial connects a job run's Http task to the API (decision 16).
+func (s *service) dial(run core.Principal) (net.Conn, error) { return s.api.Dial(run) }

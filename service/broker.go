@@ -1,0 +1,60 @@
+package service
+
+import (
+	"context"
+
+	"kpm/broker"
+	"kpm/core"
+	"kpm/core/wire"
+)
+
+// startBroker makes the broker, and has the service hear answers and events on
+// it; listen opens it.
+func (s *service) startBroker(ctx context.Context, _ Options) error {
+	var err error
+	s.broker, err = broker.New(broker.Config{
+		TLS: s.certificate.TLS(), Peers: s.host.Peers, Registry: s.registry,
+		Topics: topics{s}, Requests: states{s}, Self: s.host.Tree.Self(),
+		RequireJobToken: s.app.RequireJobToken,
+		OnConnected:     func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
+		OnSubscribed:    s.subscribed,
+		OnDisconnected:  func(p core.Principal, _ core.ProcessID) { s.plugins.Disconnected(p) },
+		Log:             s.log.With("component", "broker"),
+	})
+	if err != nil {
+		return err
+	}
+	s.onStop(s.broker.Close)
+	err = s.broker.Subscribe(wire.TopicReplies+"/"+core.ServicePrincipal().String()+"/#", s.answered)
+	if err != nil {
+		return err
+	}
+	return s.broker.Subscribe(wire.TopicEvents, s.happened)
+}
+
+// states shows the broker a request's state by the names of docs/wire.md.
+type states struct{ *service }
+
+var _ broker.Requests = states{}
+
+func (s states) State(id core.RequestID) (string, bool) {
+	state, ok := s.launcher.State(id)
+	return string(state), ok
+}
+
+// topics shows the broker what plugins and jobs declared.
+type topics struct{ *service }
+
+var _ broker.Topics = topics{}
+
+func (t topics) Declared(p core.Principal) (publish, subscribe []string) {
+	switch p.Kind {
+	case core.Plugin:
+		return t.plugins.Topics(p.Name)
+	case core.JobRun:
+		return t.jobs.Topics(p.Name)
+	}
+	return nil, nil
+}
+
+func (t topics) Token(p core.Principal) string { return t.jobs.Token(p) }

@@ -1,0 +1,48 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"kpm/core/controls"
+	"kpm/launcher"
+	"kpm/launcher/control"
+	"kpm/launcher/request"
+	"kpm/launcher/seal"
+	"kpm/launcher/start"
+)
+
+// startLauncher makes what starts programs, ends what an earlier service has left
+// behind, and takes requests from then on.
+func (s *service) startLauncher(context.Context, Options) error {
+	machine, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("service: machine name: %w", err)
+	}
+	s.registry = start.NewRegistry(s.host.Tree, s.host.Tree.Self())
+	launcherLog := s.log.With("component", "launcher")
+	s.starter = start.New(start.Config{
+		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Launcher: s.host.Launcher, Tree: s.host.Tree,
+		Registry: s.registry, Admission: s.admission(), Dir: s.layout.Children(), Log: launcherLog,
+	})
+	sealer, err := seal.New(seal.Config{
+		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
+		Signatures: s.signatures, Dir: s.layout.Exec(), Log: launcherLog,
+	})
+	if err != nil {
+		return err
+	}
+	s.launcher = launcher.New(launcher.Config{
+		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
+		Sealer: sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
+		Table: controls.Standard(), Controls: control.Bundled(), Machine: machine,
+		Limits: request.Limits{
+			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
+			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
+		},
+		Log: launcherLog,
+	})
+	s.starter.Recover()
+	return s.launcher.Recover(s.replay)
+}
