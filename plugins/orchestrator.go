@@ -27,7 +27,7 @@ type Starter interface {
 // Config is what New needs; all fields but Exited are required.
 type Config struct {
 	Layout     settings.Layout
-	Platform   string // "Linux", "Windows" or "macOS"
+	Platform   core.Platform
 	Monitoring settings.Monitoring
 	// Trusted judges an open plugin file (settings.ReadDocument).
 	Trusted func(*os.File) error

@@ -217,7 +217,7 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 func (s *service) startJobsAndPlugins(context.Context, Options) error {
 	var err error
 	s.plugins, err = plugins.New(plugins.Config{
-		Layout: s.layout, Platform: string(s.host.Facts.Platform), Monitoring: s.app.Monitoring,
+		Layout: s.layout, Platform: s.host.Facts.Platform, Monitoring: s.app.Monitoring,
 		Trusted: s.host.Files.Protected, Effective: s.effective, Starter: s.starter,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("room", "plugins"),
 	})
