@@ -15,7 +15,7 @@ import (
 // New reads the job files. A broken one is listed, says why and keeps no other
 // from running. The error is that of a directory that cannot be read.
 func New(cfg Config) (*Service, error) {
-	entries, err := settings.ReadDirectory(cfg.Layout.Jobs(), maxJobFile, cfg.Trusted)
+	entries, err := settings.ReadDirectory(cfg.Layout.Jobs(), maxJobFile, cfg.Read)
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}

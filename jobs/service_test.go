@@ -288,7 +288,7 @@ func TestCloseEndsRunsAndStartsNoMore(t *testing.T) {
 
 func TestAJobFileThatOthersCanChangeIsRefused(t *testing.T) {
 	h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "echo"), onLaunch)})
-	h.cfg.Trusted = trustNobody
+	h.cfg.Read = trustNobody
 	h.reload()
 	h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R1"}))
 	if want := []string{"LaunchPrivilegeElevation/R1"}; !slices.Equal(h.unhandled, want) {

@@ -127,7 +127,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.defer_(func(context.Context) error { return lock.Close() })
-	if s.app, err = settings.LoadApp(s.layout.AppSettings(), s.host.Files.Protected); err != nil {
+	if s.app, err = settings.LoadApp(s.layout.AppSettings(), s.host.Files.ReadProtected); err != nil {
 		return err
 	}
 	s.layout = settings.At(o.Root, s.app.PluginPath)
@@ -218,7 +218,7 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 	var err error
 	s.plugins, err = plugins.New(plugins.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, Monitoring: s.app.Monitoring,
-		Trusted: s.host.Files.Protected, Effective: s.effective, Starter: s.starter,
+		Read: s.host.Files.ReadProtected, Effective: s.effective, Starter: s.starter,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("room", "plugins"),
 	})
 	if err != nil {
@@ -230,7 +230,7 @@ func (s *service) startJobsAndPlugins(context.Context, Options) error {
 			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
 			Commands: task.BundledCommands(s.log.With("room", "jobs"), s.broker.PublishAs, commandsOf(control.Bundled()), s.launcher.Satisfy),
 		}),
-		Trusted: s.host.Files.Protected, Taken: s.plugins.Has, Setting: s.effective.Get,
+		Read: s.host.Files.ReadProtected, Taken: s.plugins.Has, Setting: s.effective.Get,
 		APIBaseURL: s.apiBaseURL, LocalTransport: jobs.Transport(s.dial),
 		Facts: s.launcher, Completed: s.completed, Log: s.log.With("room", "jobs"),
 	})

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -189,9 +188,9 @@ func Default() App {
 
 // LoadApp reads the appsettings.json at path. A missing file is Default; a
 // value of the wrong type or out of range is a fault.List, or a *fault.Fault when
-// the file as a whole is wrong. trusted is that of ReadDocument.
-func LoadApp(path string, trusted func(*os.File) error) (App, error) {
-	doc, err := ReadDocument(path, maxAppSettings, trusted)
+// the file as a whole is wrong.
+func LoadApp(path string, read Reader) (App, error) {
+	doc, err := ReadDocument(path, maxAppSettings, read)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Default(), nil
 	}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"kpm/core"
-	"kpm/core/port"
 )
 
 // LocateProtected implements port.Files.
@@ -58,7 +57,7 @@ func (s Files) ReadProtected(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("files: read %s: %w", path, err)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("files: %s has more than %d bytes: %w", path, limit, port.ErrTooLarge)
+		return nil, fmt.Errorf("files: %s has more than %d bytes: %w", path, limit, core.ErrTooLarge)
 	}
 	return data, nil
 }

@@ -89,7 +89,7 @@ func openVerifier(a *agent) (*provenance.Verifier, error) {
 		return nil, err
 	}
 	host := a.Host(layout.Root())
-	app, err := settings.LoadApp(layout.AppSettings(), host.Files.Protected)
+	app, err := settings.LoadApp(layout.AppSettings(), host.Files.ReadProtected)
 	if err != nil {
 		return nil, err
 	}
