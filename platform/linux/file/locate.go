@@ -5,7 +5,6 @@ package file
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,52 +53,38 @@ func (Files) Open(f *os.File) (*os.File, error) {
 }
 
 // LocateProtected implements port.Files.
+func (s Files) LocateProtected(path string) (*os.File, error) {
+	fd, at, err := s.locate(path)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), at.Path), nil
+}
+
+// locate walks a way of which every component is protected.
 //
 // Attack: a script names "#!/home/u/py", a link to root's own interpreter. What
 // the link leads to is Protected, but the kernel follows the link again when it
 // executes the script. So the way is checked, not only its end.
-func (s Files) LocateProtected(path string) (*os.File, error) {
-	root, clean := s.AgentRoot, filepath.Clean(path)
-	if clean != root && !strictlyAbove(root, clean) {
-		root = ""
-	}
-	check := vouch(root)
+func (s Files) locate(path string) (int, Place, error) {
+	check := vouch(s.rootAbove(path))
 	fd, at, err := Walk(path, func(at Place) error {
 		if at.Link() && at.UID == 0 {
 			return nil // the directory it lies in was checked; where it leads is next
 		}
 		return check(at)
 	})
-	if err != nil {
-		return nil, err
+	if err == nil && !at.Regular() && !at.Dir() {
+		unix.Close(fd)
+		return -1, at, fmt.Errorf("files: %s: %w", at.Path, core.ErrNotRegular)
 	}
-	f := os.NewFile(uintptr(fd), at.Path)
-	if !at.Regular() && !at.Dir() {
-		f.Close()
-		return nil, fmt.Errorf("files: %s: %w", at.Path, core.ErrNotRegular)
-	}
-	return f, nil
+	return fd, at, err
 }
 
-// ReadProtected implements port.Files. What was checked is what is read: the
-// handle of the walk is opened again, not the path.
-func (s Files) ReadProtected(path string, limit int64) ([]byte, error) {
-	handle, err := s.LocateProtected(path)
-	if err != nil {
-		return nil, err
+// rootAbove is the agent root if path is it or lies in it, else empty.
+func (s Files) rootAbove(path string) string {
+	if clean := filepath.Clean(path); clean == s.AgentRoot || strictlyAbove(s.AgentRoot, clean) {
+		return s.AgentRoot
 	}
-	defer handle.Close()
-	f, err := s.Open(handle)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("files: read %s: %w", path, err)
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("files: %s has more than %d bytes: %w", path, limit, core.ErrTooLarge)
-	}
-	return data, nil
+	return ""
 }

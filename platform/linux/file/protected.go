@@ -36,11 +36,7 @@ func (s Files) Protected(f *os.File) error {
 		if !at.Regular() && !at.Dir() {
 			return fmt.Errorf("files: %s: %w", at.Path, core.ErrNotRegular)
 		}
-		root := s.AgentRoot
-		if at.Path != root && !strictlyAbove(root, at.Path) {
-			root = ""
-		}
-		end, named, err := Walk(at.Path, vouch(root))
+		end, named, err := Walk(at.Path, vouch(s.rootAbove(at.Path)))
 		if err != nil {
 			return err
 		}
