@@ -57,7 +57,7 @@ func checkRoot(root string, protected func(string) error) error {
 // user who can write its directory, or one above it, replaces what it runs.
 func checkProtected(dir string, protected func(string) error) error {
 	if err := protected(dir); err != nil {
-		return fmt.Errorf("settings: %s cannot be trusted; administrators alone must be able to change it and every directory above it: %w", dir, err)
+		return fmt.Errorf("settings: %s cannot be trusted; it and every directory above it must be writable by administrators alone: %w", dir, err)
 	}
 	return nil
 }

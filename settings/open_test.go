@@ -127,7 +127,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a file", file, "", "not a directory"},
 		{"a link", link, "", "name the directory itself"},
 		// Attack: the root lies where a user can rename or replace it.
-		{"a root that users can write", dir, "/nowhere", "administrators alone must be able to change it and every directory above it: everyone can write to it; run chmod o-w on it"},
+		{"a root that users can write", dir, "/nowhere", "it and every directory above it must be writable by administrators alone: everyone can write to it; run chmod o-w on it"},
 		// Attack: State leads the service's secrets to another place.
 		{"a planted State", planted, "", "State is not a directory"},
 	} {
