@@ -36,7 +36,7 @@ var exceptions = map[string][]string{
 	"plugins/keeperpolicy":       {"core", "plugins/sdk"},
 	"plugins/keeperlogger":       {"core", "plugins/sdk"},
 	"jobs/redirectevaluator":     {"core", "plugins/sdk"},
-	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy"},
+	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy", "platform/files"},
 	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},

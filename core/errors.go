@@ -32,6 +32,7 @@ func (k ErrorKind) String() string { return errorKindNames[k] }
 var (
 	ErrNotProtected = NewError(NotPermitted, "not protected: someone other than an administrator can change it")
 	ErrNotRegular   = NewError(Invalid, "not a regular file")
+	ErrTooLarge     = NewError(TooLarge, "the file is too large") // for whoever reads it
 	ErrNoAccount    = NewError(NotFound, "no such account")
 	ErrForeign      = NewError(Invalid, "the caller lives in another namespace")
 	ErrCancelled    = NewError(NotPermitted, "cancelled") // the person who was asked declined

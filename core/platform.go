@@ -15,6 +15,15 @@ const (
 // Platforms returns all platforms, in the order in which messages name them.
 func Platforms() []Platform { return []Platform{Windows, Linux, MacOS} }
 
+// PlatformNames are the names of all platforms, for a message.
+func PlatformNames() string {
+	var names []string
+	for _, p := range Platforms() {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ", ")
+}
+
 // ParsePlatform finds a platform by its name in any letter case.
 func ParsePlatform(name string) (Platform, bool) {
 	for _, p := range Platforms() {

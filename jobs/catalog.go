@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"kpm/core/fault"
 	"kpm/core/view"
 	"kpm/settings"
 )
@@ -14,7 +15,7 @@ import (
 // New reads the job files. A broken one is listed, says why and keeps no other
 // from running. The error is that of a directory that cannot be read.
 func New(cfg Config) (*Service, error) {
-	entries, err := settings.ReadDirectory(cfg.Layout.Jobs(), maxJobFile, cfg.Trusted)
+	entries, err := settings.ReadDirectory(cfg.Layout.Jobs(), maxJobFile, cfg.Read)
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
@@ -58,7 +59,7 @@ func (s *Service) add(e settings.Entry) {
 	// Attack: on the bus a principal is its name alone; a job called
 	// KeeperPolicy would share that plugin's reply topics.
 	if err == nil && s.cfg.Taken(j.id) {
-		err = &settings.Fault{File: e.Doc.Name(), Field: "id", Found: settings.Quote(j.id), Expected: "a name that no plugin has"}
+		err = e.Doc.Fault("id", fault.Quote(j.id), "a name that no plugin has")
 	}
 	if err != nil {
 		s.cfg.Log.Error("job file is broken; the job does not run", "job", e.ID, "error", err)
@@ -81,7 +82,7 @@ func (j *job) detail() string {
 func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, requestEvent) }
 
 // Validate checks a job file without registering it. The error is a
-// *settings.Fault or settings.Faults.
+// *fault.Fault or a fault.List.
 func (s *Service) Validate(fileID string, doc settings.Document) error {
 	c := compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds}
 	_, err := c.compile(fileID, doc)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/core/wire"
 	"kpm/jobs/task"
 	"kpm/settings"
@@ -17,6 +18,7 @@ const (
 	maxJobFile      = 1 << 20 // bytes
 	maxTasks        = 256
 	maxListed       = 256 // events, parameters, topics, allowed requests
+	maxPlaced       = 64  // faults that say where they are: finding each place reads the file again
 	defaultPriority = 5
 )
 
@@ -69,17 +71,17 @@ type compiler struct {
 	kinds    task.Kinds
 
 	file   string
-	faults settings.Faults
+	faults fault.List
 }
 
 func (c *compiler) expect(ok bool, field, found, expected string) {
 	if !ok {
-		c.faults = append(c.faults, &settings.Fault{File: c.file, Field: field, Found: found, Expected: expected})
+		c.faults = append(c.faults, &fault.Fault{File: c.file, Field: field, Found: found, Expected: expected})
 	}
 }
 
-// compile checks the job file fileID.json. The error is a *settings.Fault or
-// settings.Faults.
+// compile checks the job file fileID.json. The error is a *fault.Fault or
+// fault.List.
 func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	c.file = doc.Name()
 	var f jobFile
@@ -107,11 +109,15 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	j.allowed = c.requests(f.AllowedRequests)
 	c.topics("mqttTopics.allowedPublications", j.publish)
 	c.topics("mqttTopics.allowedSubscriptions", j.subscribe)
-	c.expect(f.EventTopic == "" || wire.ValidTopic(f.EventTopic), "eventTopic", settings.Quote(f.EventTopic), "a topic without wildcards")
+	c.expect(f.EventTopic == "" || wire.ValidTopic(f.EventTopic), "eventTopic", fault.Quote(f.EventTopic), "a topic without wildcards")
 	j.tasks = c.tasks(f.Tasks, raw.Tasks)
 	j.disabled = c.disabled(f)
 	if given(f.Schedule) {
 		j.note = "its schedule does not fire yet"
+	}
+	for _, f := range c.faults[:min(len(c.faults), maxPlaced)] {
+		at := doc.Fault(f.Field, f.Found, f.Expected)
+		f.Line, f.Column = at.Line, at.Column
 	}
 	if err := c.faults.Err(); err != nil {
 		return nil, err
@@ -121,12 +127,12 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 
 func (c *compiler) identity(f jobFile, fileID string) {
 	// Underscores separate the parts of a task's MQTT client id.
-	c.expect(core.ValidName(f.ID) && !strings.Contains(f.ID, "_"), "id", settings.Quote(f.ID), "1 to 64 letters, digits, dots and hyphens")
-	c.expect(f.ID == fileID, "id", settings.Quote(f.ID), "the file's name without .json, "+settings.Quote(fileID))
+	c.expect(core.ValidName(f.ID) && !strings.Contains(f.ID, "_"), "id", fault.Quote(f.ID), "1 to 64 letters, digits, dots and hyphens")
+	c.expect(f.ID == fileID, "id", fault.Quote(f.ID), "the file's name without .json, "+fault.Quote(fileID))
 	// Attack: a job that is called like the service or a user would have
 	// their name on the bus, and with it their reply topics.
-	c.expect(!core.ReservedName(f.ID), "id", settings.Quote(f.ID), "a name that is not the service's or a user's own")
-	c.expect(f.Name != "" && len(f.Name) <= 256 && wire.Printable(f.Name) == f.Name, "name", settings.Quote(f.Name), "the name that people see, at most 256 bytes on one line")
+	c.expect(!core.ReservedName(f.ID), "id", fault.Quote(f.ID), "a name that is not the service's or a user's own")
+	c.expect(f.Name != "" && len(f.Name) <= 256 && wire.Printable(f.Name) == f.Name, "name", fault.Quote(f.Name), "the name that people see, at most 256 bytes on one line")
 }
 
 // given reports whether an optional object was written and is not empty.
@@ -151,16 +157,16 @@ func (c *compiler) events(files []eventFile) []string {
 		case e.EventType == wire.EventStartup || requestEvent(e.EventType):
 			name = e.EventType
 		case !strings.EqualFold(e.EventType, "Custom"):
-			c.expect(false, field+".eventType", settings.Quote(e.EventType), `"Custom" or "Startup"`)
+			c.expect(false, field+".eventType", fault.Quote(e.EventType), `"Custom" or "Startup"`)
 		}
-		c.expect(name != "" && len(name) <= 128 && wire.Printable(name) == name, field+".customEvent", settings.Quote(name), "the event's name, at most 128 bytes")
+		c.expect(name != "" && len(name) <= 128 && wire.Printable(name) == name, field+".customEvent", fault.Quote(name), "the event's name, at most 128 bytes")
 		names = append(names, name)
 	}
 	// Attack: somebody who may publish the other event would start a control
 	// or launch job (decision 12).
 	if slices.ContainsFunc(names, requestEvent) {
 		for i, name := range names {
-			c.expect(requestEvent(name), fmt.Sprintf("events[%d]", i), settings.Quote(name), "no other event beside "+wire.EventPolicyEvaluationPending+" and "+wire.EventLaunch)
+			c.expect(requestEvent(name), fmt.Sprintf("events[%d]", i), fault.Quote(name), "no other event beside "+wire.EventPolicyEvaluationPending+" and "+wire.EventLaunch)
 		}
 	}
 	slices.Sort(names)
@@ -170,7 +176,7 @@ func (c *compiler) events(files []eventFile) []string {
 func (c *compiler) topics(field string, topics []string) {
 	c.expect(len(topics) <= maxListed, field, fmt.Sprintf("a list of %d", len(topics)), fmt.Sprintf("at most %d", maxListed))
 	for i, topic := range topics {
-		c.expect(wire.ValidFilter(topic), fmt.Sprintf("%s[%d]", field, i), settings.Quote(topic), "an MQTT topic or topic filter")
+		c.expect(wire.ValidFilter(topic), fmt.Sprintf("%s[%d]", field, i), fault.Quote(topic), "an MQTT topic or topic filter")
 	}
 }
 
@@ -181,7 +187,7 @@ func (c *compiler) requests(list []string) []string {
 	for i, r := range list {
 		method, path, ok := strings.Cut(r, " ")
 		ok = ok && task.KnownMethod(method) && strings.HasPrefix(path, "/") && !strings.ContainsAny(path, " *?#{}")
-		c.expect(ok, fmt.Sprintf("allowedRequests[%d]", i), settings.Quote(r), `a method and a path, like "POST /api/Jobs/my-job/run"`)
+		c.expect(ok, fmt.Sprintf("allowedRequests[%d]", i), fault.Quote(r), `a method and a path, like "POST /api/Jobs/my-job/run"`)
 	}
 	return list
 }
@@ -213,7 +219,7 @@ func (c *compiler) here(filter map[string]bool) bool {
 	anyTrue, named, wanted := false, false, false
 	for name, yes := range filter {
 		platform, known := core.ParsePlatform(name)
-		c.expect(known, "osFilter."+wire.Printable(name), "not a platform", "windows, linux or macOS")
+		c.expect(known, "osFilter."+wire.Printable(name), "not a platform", "one of "+core.PlatformNames())
 		if platform == c.platform {
 			named, wanted = true, yes
 		}

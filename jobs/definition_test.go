@@ -1,11 +1,14 @@
 package jobs
 
 import (
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/jobs/task"
 	"kpm/settings"
 )
@@ -129,6 +132,34 @@ func TestCompileNamesTheFault(t *testing.T) {
 				t.Errorf("got %v\nwant ... %s", err, tc.want)
 			}
 		})
+	}
+}
+
+// What is wrong says where it is: at the value, or at the object that lacks it.
+func TestCompileSaysWhere(t *testing.T) {
+	text := `{
+  "id": "my-tool",
+  "name": "My Tool",
+  "enabled": true,
+  "priority": 11,
+  "tasks": [
+    {"id": "a", "command": "echo",
+     "OnFailure": "b"},
+    {"id": "c"}
+  ]
+}`
+	_, err := compileText(t, "my-tool", text)
+	var faults fault.List
+	if !errors.As(err, &faults) {
+		t.Fatalf("%v, expected a list of faults", err)
+	}
+	found := map[string]int{}
+	for _, f := range faults {
+		found[f.Field] = f.Line
+	}
+	want := map[string]int{"priority": 5, "tasks[0].OnFailure": 8, "tasks[1].command": 9}
+	if !maps.Equal(found, want) {
+		t.Errorf("%v, expected %v", found, want)
 	}
 }
 

@@ -187,7 +187,7 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 	}
 	h.cfg = Config{
 		Layout: layout, Platform: "Linux",
-		Trusted:        func(*os.File) error { return nil },
+		Read:           readFile,
 		Taken:          func(id string) bool { return id == "KeeperPolicy" },
 		Setting:        func(plugin, key string) (string, bool) { v, ok := h.settings[plugin+":"+key]; return v, ok },
 		LocalTransport: Transport(h.dial),
@@ -279,4 +279,7 @@ func onEvent(name string) string {
 	return fmt.Sprintf(`"events": [{"eventType": "Custom", "customEvent": %q}]`, name)
 }
 
-func trustNobody(*os.File) error { return errors.New("writable by group 4242") }
+func trustNobody(string, int64) ([]byte, error) { return nil, core.ErrNotProtected }
+
+// readFile is a settings.Reader for files that nobody else can change.
+func readFile(path string, _ int64) ([]byte, error) { return os.ReadFile(path) }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/jobs/task"
 	"kpm/settings"
 )
@@ -23,7 +24,7 @@ func compareKind() task.Kind {
 		if !s.Decode(&f) {
 			return nil
 		}
-		s.Expect(f.Left != "", "left", settings.Quote(f.Left), "what is compared")
+		s.Expect(f.Left != "", "left", fault.Quote(f.Left), "what is compared")
 		return compare{settings.ParseTemplate(f.Left), settings.ParseTemplate(f.Right)}
 	}}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"kpm/core"
-	"kpm/settings"
+	"kpm/core/fault"
 )
 
 // ErrParameters is wrapped when a job is started without what it requires, or
@@ -43,9 +43,9 @@ func (c *compiler) parameters(files []parameterFile) []parameter {
 	for i, f := range files {
 		field := fmt.Sprintf("parameters[%d]", i)
 		p := parameter{name: f.Name, kind: strings.ToLower(f.Type), required: f.Required}
-		c.expect(validToken(p.name), field+".name", settings.Quote(p.name), "a name that can stand in a {Token}")
-		c.expect(!reserved(p.name), field+".name", settings.Quote(p.name), "a name that is not one of the agent's own tokens")
-		c.expect(slices.Contains(kinds(), p.kind), field+".type", settings.Quote(f.Type), strings.Join(kinds()[1:], ", "))
+		c.expect(validToken(p.name), field+".name", fault.Quote(p.name), "a name that can stand in a {Token}")
+		c.expect(!reserved(p.name), field+".name", fault.Quote(p.name), "a name that is not one of the agent's own tokens")
+		c.expect(slices.Contains(kinds(), p.kind), field+".type", fault.Quote(f.Type), strings.Join(kinds()[1:], ", "))
 		raw := f.Default
 		if raw == nil {
 			raw = f.DefaultValue

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -48,8 +47,8 @@ type Config struct {
 	Platform core.Platform
 	// Kinds are the kinds of task that job files may have.
 	Kinds task.Kinds
-	// Trusted judges an open job file (settings.ReadDocument).
-	Trusted func(*os.File) error
+	// Read reads a job file (settings.ReadDocument).
+	Read settings.Reader
 	// Taken reports whether a plugin has this id.
 	Taken func(id string) bool
 	// Setting returns an effective plugin setting without reading a file.

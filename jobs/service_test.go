@@ -191,7 +191,7 @@ func TestListSaysWhatEachJobIs(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %q %v %v %v %v %s", i.ID, i.Name, i.Enabled, i.AllowPluginTrigger, i.OwnEventsOnly, events, i.Detail))
 	}
 	want := []string{
-		`KeeperPolicy "KeeperPolicy" false false false [] ` + h.cfg.Layout.Jobs() + `/KeeperPolicy.json: id is "KeeperPolicy", expected a name that no plugin has`,
+		`KeeperPolicy "KeeperPolicy" false false false [] ` + h.cfg.Layout.Jobs() + `/KeeperPolicy.json:1: id is "KeeperPolicy", expected a name that no plugin has`,
 		`a-timed "a-timed job" true false false [] its schedule does not fire yet`,
 		`b-control "b-control job" true true true [PolicyEvaluationPending] `,
 		`c-broken "c-broken" false false false [] ` + h.cfg.Layout.Jobs() + `/c-broken.json:1: the file is not JSON (unexpected end of JSON input), expected a JSON object`,
@@ -288,7 +288,7 @@ func TestCloseEndsRunsAndStartsNoMore(t *testing.T) {
 
 func TestAJobFileThatOthersCanChangeIsRefused(t *testing.T) {
 	h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "echo"), onLaunch)})
-	h.cfg.Trusted = trustNobody
+	h.cfg.Read = trustNobody
 	h.reload()
 	h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R1"}))
 	if want := []string{"LaunchPrivilegeElevation/R1"}; !slices.Equal(h.unhandled, want) {

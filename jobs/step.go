@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/jobs/task"
-	"kpm/settings"
 )
 
 // Routes that are not the index of a task.
@@ -58,7 +58,7 @@ func (c *compiler) tasks(files []taskFile, raw []json.RawMessage) []*step {
 	for i, f := range files {
 		field := fmt.Sprintf("tasks[%d].id", i)
 		_, twice := index[f.ID]
-		c.expect(core.ValidName(f.ID) && !strings.EqualFold(f.ID, "stop"), field, settings.Quote(f.ID), `1 to 64 letters, digits, dots, underscores and hyphens, and not "stop"`)
+		c.expect(core.ValidName(f.ID) && !strings.EqualFold(f.ID, "stop"), field, fault.Quote(f.ID), `1 to 64 letters, digits, dots, underscores and hyphens, and not "stop"`)
 		c.expect(!twice, field, "given twice", "an id of its own")
 		index[f.ID] = i
 	}
@@ -82,7 +82,7 @@ func (c *compiler) step(field string, f taskFile, raw json.RawMessage, index map
 	if setting := f.SkipWhenPluginSettingFalse; setting != "" {
 		var ok bool
 		t.skipPlugin, t.skipKey, ok = strings.Cut(setting, ":")
-		c.expect(ok && core.ValidName(t.skipPlugin) && t.skipKey != "", field+".SkipWhenPluginSettingFalse", settings.Quote(setting), `a plugin and its setting, like "RedirectEvaluator:metadata.redirect.enabled"`)
+		c.expect(ok && core.ValidName(t.skipPlugin) && t.skipKey != "", field+".SkipWhenPluginSettingFalse", fault.Quote(setting), `a plugin and its setting, like "RedirectEvaluator:metadata.redirect.enabled"`)
 	}
 	source := task.NewSource(c.file, field, raw)
 	source.Merge = t.merge
@@ -99,6 +99,6 @@ func (c *compiler) route(field, to string, index map[string]int) int {
 		return routeStop
 	}
 	i, ok := index[to]
-	c.expect(ok, field, settings.Quote(to), `the id of a task of this job, or "stop"`)
+	c.expect(ok, field, fault.Quote(to), `the id of a task of this job, or "stop"`)
 	return i
 }

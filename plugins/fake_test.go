@@ -163,7 +163,7 @@ func newOrchestrator(t testing.TB, layout settings.Layout, starter Starter) *Orc
 	t.Helper()
 	o, err := New(Config{
 		Layout: layout, Platform: "Linux", Monitoring: settings.Default().Monitoring,
-		Trusted: func(*os.File) error { return nil }, Effective: settings.NewEffective(layout),
+		Read: readFile, Effective: settings.NewEffective(layout),
 		Starter: starter, APIBaseURL: func() string { return "https://127.0.0.1:6889" },
 		Log: slog.New(slog.DiscardHandler),
 	})
@@ -210,3 +210,6 @@ func stopAll(t *testing.T, o *Orchestrator) {
 }
 
 var errBoom = errors.New("boom")
+
+// readFile is a settings.Reader for files that nobody else can change.
+func readFile(path string, _ int64) ([]byte, error) { return os.ReadFile(path) }

@@ -70,10 +70,9 @@ type manifestFile struct {
 	Enabled            *bool  `json:"enabled"`
 }
 
-// ParseManifest checks the plugin file fileID.json, for an agent on platform
-// ("Linux", "Windows" or "macOS"). The error is a *fault.Fault or a
-// fault.List.
-func ParseManifest(fileID string, doc settings.Document, platform string) (*Manifest, error) {
+// ParseManifest checks the plugin file fileID.json, for an agent on platform.
+// The error is a *fault.Fault or a fault.List.
+func ParseManifest(fileID string, doc settings.Document, platform core.Platform) (*Manifest, error) {
 	var f manifestFile
 	if err := doc.Decode(&f); err != nil {
 		return nil, err
@@ -166,13 +165,13 @@ func (c *checker) list(field string, topics *[]string) []string {
 }
 
 // disabled says why a sound plugin does not run here.
-func (c *checker) disabled(f manifestFile, platform string) string {
-	c.expect(len(f.SupportedPlatforms) > 0, "supportedPlatforms", "missing or empty", `some of "Windows", "Linux" and "macOS"`)
+func (c *checker) disabled(f manifestFile, platform core.Platform) string {
+	c.expect(len(f.SupportedPlatforms) > 0, "supportedPlatforms", "missing or empty", "some of "+core.PlatformNames())
 	here := false
-	for i, p := range f.SupportedPlatforms {
-		known := slices.ContainsFunc([]string{"Windows", "Linux", "macOS"}, func(k string) bool { return strings.EqualFold(k, p) })
-		c.expect(known, fmt.Sprintf("supportedPlatforms[%d]", i), fault.Quote(p), `"Windows", "Linux" or "macOS"`)
-		here = here || strings.EqualFold(p, platform)
+	for i, name := range f.SupportedPlatforms {
+		p, known := core.ParsePlatform(name)
+		c.expect(known, fmt.Sprintf("supportedPlatforms[%d]", i), fault.Quote(name), "one of "+core.PlatformNames())
+		here = here || p == platform
 	}
 	context := strings.ToLower(f.ExecutionContext)
 	c.expect(slices.Contains([]string{"", "service", "user", "interactive"}, context), "executionContext", fault.Quote(f.ExecutionContext), `"Service", "User" or "Interactive"`)
@@ -180,7 +179,7 @@ func (c *checker) disabled(f manifestFile, platform string) string {
 	case f.Enabled != nil && !*f.Enabled:
 		return "its file says enabled: false"
 	case !here:
-		return "its supportedPlatforms do not name " + platform
+		return "its supportedPlatforms do not name " + string(platform)
 	case strings.EqualFold(f.PluginType, "service"):
 		return "pluginType Service is not supported yet"
 	case context == "user" || context == "interactive":

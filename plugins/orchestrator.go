@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,10 +26,10 @@ type Starter interface {
 // Config is what New needs; all fields but Exited are required.
 type Config struct {
 	Layout     settings.Layout
-	Platform   string // "Linux", "Windows" or "macOS"
+	Platform   core.Platform
 	Monitoring settings.Monitoring
-	// Trusted judges an open plugin file (settings.ReadDocument).
-	Trusted func(*os.File) error
+	// Read reads a plugin file (settings.ReadDocument).
+	Read settings.Reader
 	// Effective is given the settings of every plugin file.
 	Effective *settings.Effective
 	Starter   Starter
@@ -80,7 +79,7 @@ type plugin struct {
 // why; it keeps no other from running. The error is that of a directory that
 // cannot be read.
 func New(cfg Config) (*Orchestrator, error) {
-	entries, err := settings.ReadDirectory(cfg.Layout.Plugins(), maxManifest, cfg.Trusted)
+	entries, err := settings.ReadDirectory(cfg.Layout.Plugins(), maxManifest, cfg.Read)
 	if err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}

@@ -18,7 +18,7 @@ func (s *service) startJobs(context.Context, Options) error {
 			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
 			Commands: task.BundledCommands(s.log.With("component", "jobs"), s.broker.PublishAs, commandsOf(control.Bundled()), s.launcher.Satisfy),
 		}),
-		Trusted: s.host.Files.Protected, Taken: s.plugins.Has, Setting: s.effective.Get,
+		Read: s.host.Files.ReadProtected, Taken: s.plugins.Has, Setting: s.effective.Get,
 		APIBaseURL: s.apiBaseURL, LocalTransport: jobs.Transport(s.dial),
 		Facts: s.launcher, Completed: s.completed, Log: s.log.With("component", "jobs"),
 	})

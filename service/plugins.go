@@ -16,8 +16,8 @@ const pluginsWithin = 5 * time.Second
 func (s *service) readPlugins(context.Context, Options) error {
 	var err error
 	s.plugins, err = plugins.New(plugins.Config{
-		Layout: s.layout, Platform: string(s.host.Facts.Platform), Monitoring: s.app.Monitoring,
-		Trusted: s.host.Files.Protected, Effective: s.effective, Starter: s.starter,
+		Layout: s.layout, Platform: s.host.Facts.Platform, Monitoring: s.app.Monitoring,
+		Read: s.host.Files.ReadProtected, Effective: s.effective, Starter: s.starter,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("component", "plugins"),
 	})
 	return err

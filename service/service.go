@@ -101,7 +101,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.onStop(func(context.Context) error { return lock.Close() })
-	if s.app, err = settings.LoadApp(s.layout.AppSettings(), s.host.Files.Protected); err != nil {
+	if s.app, err = settings.LoadApp(s.layout.AppSettings(), s.host.Files.ReadProtected); err != nil {
 		return err
 	}
 	s.layout = settings.At(o.Root, s.app.PluginPath)

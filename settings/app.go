@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,7 +80,7 @@ const (
 	TrustEnforce Mode = "enforce" // it does not start
 )
 
-// Trust says what vouches for programs, and which need it. Modes are by
+// Trust says which signatures programs need, and whose count. Modes are by
 // published OS name; files are absolute, or relative to the agent root.
 type Trust struct {
 	Plugins, Jobs       map[core.Platform]Mode
@@ -189,9 +188,9 @@ func Default() App {
 
 // LoadApp reads the appsettings.json at path. A missing file is Default; a
 // value of the wrong type or out of range is a fault.List, or a *fault.Fault when
-// the file as a whole is wrong. trusted is that of ReadDocument.
-func LoadApp(path string, trusted func(*os.File) error) (App, error) {
-	doc, err := ReadDocument(path, maxAppSettings, trusted)
+// the file as a whole is wrong.
+func LoadApp(path string, read Reader) (App, error) {
+	doc, err := ReadDocument(path, maxAppSettings, read)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Default(), nil
 	}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -18,7 +19,14 @@ import (
 	"kpm/core/fault"
 )
 
-func trusted(*os.File) error { return nil }
+// readAnything is a Reader that takes every file for protected.
+func readAnything(path string, limit int64) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err == nil && int64(len(data)) > limit {
+		err = core.ErrTooLarge
+	}
+	return data, err
+}
 
 func TestDefault(t *testing.T) {
 	a := Default()
@@ -174,13 +182,13 @@ func TestLoadApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("missing means default", func(t *testing.T) {
-		a, err := LoadApp(filepath.Join(dir, "absent"), trusted)
+		a, err := LoadApp(filepath.Join(dir, "absent"), readAnything)
 		if err != nil || a.HTTPPort != 6888 {
 			t.Errorf("got %+v, %v", a, err)
 		}
 	})
 	t.Run("a byte order mark is no fault", func(t *testing.T) {
-		if a, err := LoadApp(file("bom", "\ufeff"+`{"Settings": {"KestrelHttpPort": 7000}}`), trusted); err != nil || a.HTTPPort != 7000 {
+		if a, err := LoadApp(file("bom", "\ufeff"+`{"Settings": {"KestrelHttpPort": 7000}}`), readAnything); err != nil || a.HTTPPort != 7000 {
 			t.Errorf("got %+v, %v", a, err)
 		}
 	})
@@ -197,22 +205,25 @@ func TestLoadApp(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var refused *fault.Fault
-			if _, err := LoadApp(tc.path, trusted); !errors.As(err, &refused) || !strings.Contains(err.Error(), tc.want) {
+			if _, err := LoadApp(tc.path, readAnything); !errors.As(err, &refused) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want ... %s", err, tc.want)
 			}
 		})
 	}
 	// Attack: a user who may write the file moves the service's ports and limits.
 	t.Run("a file that others can change", func(t *testing.T) {
-		_, err := LoadApp(file("shared", "{}"), func(*os.File) error { return errors.New("writable by group 4242") })
-		if err == nil || !strings.Contains(err.Error(), "writable by group 4242") || !strings.Contains(err.Error(), "chown root:root") {
+		_, err := LoadApp(file("shared", "{}"), func(string, int64) ([]byte, error) {
+			return nil, fmt.Errorf("group 4242 can write to it; run chmod g-w on it: %w", core.ErrNotProtected)
+		})
+		var refused *fault.Fault
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "group 4242 can write to it; run chmod g-w on it") || !strings.Contains(err.Error(), "administrators alone") {
 			t.Errorf("got %v, want the reason and the remedy", err)
 		}
 	})
 }
 
 func TestReadDocumentTellsAMissingFile(t *testing.T) {
-	if _, err := ReadDocument(filepath.Join(t.TempDir(), "absent"), 10, trusted); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadDocument(filepath.Join(t.TempDir(), "absent"), 10, readAnything); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 }

@@ -22,10 +22,10 @@ type Entry struct {
 	Err error
 }
 
-// ReadDirectory reads the *.json files directly in dir, sorted by name. Limit
-// and trusted are those of ReadDocument. A broken file is an Entry with Err: it
-// never hides the others. No directory means no files.
-func ReadDirectory(dir string, limit int64, trusted func(*os.File) error) ([]Entry, error) {
+// ReadDirectory reads the *.json files directly in dir, sorted by name, each
+// with ReadDocument. A broken file is an Entry with Err: it never hides the
+// others. No directory means no files.
+func ReadDirectory(dir string, limit int64, read Reader) ([]Entry, error) {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -42,7 +42,7 @@ func ReadDirectory(dir string, limit int64, trusted func(*os.File) error) ([]Ent
 		if len(entries) == maxFiles {
 			return nil, &fault.Fault{File: dir, Found: fmt.Sprintf("the directory has more than %d files", maxFiles), Expected: "fewer"}
 		}
-		doc, err := ReadDocument(filepath.Join(dir, file.Name()), limit, trusted)
+		doc, err := ReadDocument(filepath.Join(dir, file.Name()), limit, read)
 		entries = append(entries, Entry{ID: id, Doc: doc, Err: err})
 	}
 	return entries, nil

@@ -2,12 +2,13 @@ package settings
 
 import (
 	"encoding/json"
-	"kpm/core"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"kpm/core"
 )
 
 // documented returns the rows of the first table of docs/settings.md that

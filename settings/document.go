@@ -3,9 +3,9 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
+	"kpm/core"
 	"kpm/core/fault"
 	"kpm/core/strictjson"
 )
@@ -26,33 +26,34 @@ type Document struct {
 // Name is the file that faults name.
 func (d Document) Name() string { return d.name }
 
-// ReadDocument reads the regular file at path, at most limit bytes. trusted
-// judges the open handle: a file that somebody else can change is refused, or
-// its author would act with our rights. The error is a *fault.Fault, or
-// wraps fs.ErrNotExist.
-func ReadDocument(path string, limit int64, trusted func(*os.File) error) (Document, error) {
-	// Looked at before it is opened: opening a FIFO would wait for a writer.
+// Reader returns the contents of a regular file that administrators alone can
+// change, as ReadProtected of port.Protection does. It never waits for whoever
+// is behind a path. A file that somebody else can change is
+// core.ErrNotProtected, with what to do about it: its author would act with the
+// service's rights.
+type Reader func(path string, limit int64) ([]byte, error)
+
+// ReadDocument reads the file at path, at most limit bytes. A link is refused,
+// wherever it leads. The error is a *fault.Fault, or wraps fs.ErrNotExist.
+func ReadDocument(path string, limit int64, read Reader) (Document, error) {
+	irregular := &fault.Fault{File: path, Found: "this is not a regular file", Expected: "the file itself, no link, directory or pipe"}
 	info, err := os.Lstat(path)
-	if err != nil {
+	switch {
+	case err != nil:
 		return Document{}, fmt.Errorf("settings: %w", err)
+	case !info.Mode().IsRegular():
+		return Document{}, irregular
 	}
-	if !info.Mode().IsRegular() {
-		return Document{}, &fault.Fault{File: path, Found: "this is not a regular file", Expected: "the file itself, no link, directory or pipe"}
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return Document{}, fmt.Errorf("settings: %w", err)
-	}
-	defer file.Close()
-	if err := trusted(file); err != nil {
-		return Document{}, &fault.Fault{File: path, Found: "the file cannot be trusted (" + err.Error() + ")", Expected: "it to belong to root and be writable by nobody else (chown root:root, chmod go-w)"}
-	}
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return Document{}, fmt.Errorf("settings: %w", err)
-	}
-	if int64(len(data)) > limit {
+	data, err := read(path, limit)
+	switch {
+	case errors.Is(err, core.ErrNotRegular):
+		return Document{}, irregular
+	case errors.Is(err, core.ErrNotProtected):
+		return Document{}, &fault.Fault{File: path, Found: "the file cannot be trusted (" + err.Error() + ")", Expected: "that administrators alone can change it and the directories above it"}
+	case errors.Is(err, core.ErrTooLarge):
 		return Document{}, &fault.Fault{File: path, Found: fmt.Sprintf("the file is longer than %d bytes", limit), Expected: "less"}
+	case err != nil:
+		return Document{}, fmt.Errorf("settings: %w", err)
 	}
 	return ParseDocument(path, data)
 }

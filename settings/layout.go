@@ -1,10 +1,11 @@
 package settings
 
 import (
-	"kpm/core"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"kpm/core"
 )
 
 // DefaultRoot is where the agent is installed on this system when nothing says

@@ -12,7 +12,7 @@ import (
 // Guards are what the platform knows about directories.
 type Guards struct {
 	// Protected reports nil when administrators alone can change the
-	// directory and every directory above it.
+	// directory and every directory above it. Its error says what to do.
 	Protected func(dir string) error
 	// Lock takes the lock file at path, creating it 0600, until the result
 	// is closed. It does not wait: a lock that is held is an error.
@@ -57,7 +57,7 @@ func checkRoot(root string, protected func(string) error) error {
 // user who can write its directory, or one above it, replaces what it runs.
 func checkProtected(dir string, protected func(string) error) error {
 	if err := protected(dir); err != nil {
-		return fmt.Errorf("settings: %s cannot be trusted; it and every directory above it must belong to root and be writable by nobody else (chown root:root, chmod go-w): %w", dir, err)
+		return fmt.Errorf("settings: %s cannot be trusted; it and every directory above it must be writable by administrators alone: %w", dir, err)
 	}
 	return nil
 }

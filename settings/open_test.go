@@ -23,7 +23,7 @@ func guards(base string, taken *bool) Guards {
 	return Guards{
 		Protected: func(dir string) error {
 			if !strings.HasPrefix(dir, base) {
-				return errors.New("writable by everyone")
+				return errors.New("everyone can write to it; run chmod o-w on it")
 			}
 			return nil
 		},
@@ -127,7 +127,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a file", file, "", "not a directory"},
 		{"a link", link, "", "name the directory itself"},
 		// Attack: the root lies where a user can rename or replace it.
-		{"a root that users can write", dir, "/nowhere", "chown root:root"},
+		{"a root that users can write", dir, "/nowhere", "it and every directory above it must be writable by administrators alone: everyone can write to it; run chmod o-w on it"},
 		// Attack: State leads the service's secrets to another place.
 		{"a planted State", planted, "", "State is not a directory"},
 	} {

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 
 	"kpm/core/wire"
+	"kpm/platform/files"
 	"kpm/plugins/keeperpolicy"
 	"kpm/plugins/sdk"
 )
@@ -29,6 +30,8 @@ func main() {
 	debug.SetGCPercent(25)
 	runtime.GOMAXPROCS(1)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
-		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{Root: root, Owned: owned})
+		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{
+			Root: root, Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
+		})
 	}))
 }

@@ -83,9 +83,7 @@ func TestDirectoriesOfTheSecurePathOnce(t *testing.T) {
 // one.
 func TestALongSecurePathDenies(t *testing.T) {
 	env := linux()
-	for _, dir := range []string{"/a", "/b", "/c", "/d"} {
-		env.SecurePath = append(env.SecurePath, dir)
-	}
+	env.SecurePath = append(env.SecurePath, "/a", "/b", "/c", "/d")
 	q := ask("/usr/bin/id", "id", "id")
 	if got := compileSketches(t, env, sketch{controls: "ALLOW"}).Decide(q); got.Outcome != core.Allow {
 		t.Errorf("eight: %+v", got)

@@ -2,7 +2,6 @@ package port
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"time"
@@ -61,7 +60,7 @@ type Protection interface {
 	LocateProtected(path string) (*os.File, error)
 	// ReadProtected returns the contents of the regular file at path, which
 	// must be Protected like everything on the way to it. A file of more than
-	// limit bytes is ErrTooLarge.
+	// limit bytes is core.ErrTooLarge.
 	ReadProtected(path string, limit int64) ([]byte, error)
 	// ProtectedRoot reports nil when path, absolute and without links, can be
 	// the agent root: a directory that administrators alone can change, as can
@@ -71,9 +70,6 @@ type Protection interface {
 	// Private reports nil when administrators alone can read f, a regular file.
 	Private(f *os.File) error
 }
-
-// ErrTooLarge means that a file has more bytes than its reader takes.
-var ErrTooLarge = errors.New("the file is too large")
 
 // Storage writes files.
 type Storage interface {

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"kpm/core"
-	"kpm/settings"
+	"kpm/core/fault"
 )
 
 // Satisfy has one control collected for the request that a run was started for,
@@ -26,7 +26,7 @@ func CollectControl(control core.Control, satisfy Satisfy) Command {
 		list, _ := params["ControlList"].(string)
 		var controls []core.Control
 		if err := json.Unmarshal([]byte(list), &controls); err != nil {
-			return nil, fmt.Errorf("parameter ControlList is %s, expected a list of controls", settings.Quote(list))
+			return nil, fmt.Errorf("parameter ControlList is %s, expected a list of controls", fault.Quote(list))
 		}
 		if !slices.Contains(controls, control) {
 			return nil, nil

@@ -7,10 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
+
 	"kpm/core"
 	"kpm/core/capture"
-	"kpm/settings"
-	"time"
+	"kpm/core/fault"
 )
 
 const (
@@ -126,7 +127,7 @@ func object(stdout []byte) (map[string]any, error) {
 	dec.UseNumber()
 	var found map[string]any
 	if err := dec.Decode(&found); err != nil || found == nil {
-		return nil, fmt.Errorf("MergeStdoutJsonIntoContext: stdout is %s, expected one JSON object", settings.Quote(string(stdout[:min(len(stdout), 100)])))
+		return nil, fmt.Errorf("MergeStdoutJsonIntoContext: stdout is %s, expected one JSON object", fault.Quote(string(stdout[:min(len(stdout), 100)])))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("MergeStdoutJsonIntoContext: stdout goes on after the JSON object, expected one JSON object")

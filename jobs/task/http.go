@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"kpm/core/fault"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -54,7 +55,7 @@ func compileHTTP(s *Source, external http.RoundTripper) Task {
 			t.method = http.MethodPost
 		}
 	}
-	s.Expect(KnownMethod(t.method), "method", settings.Quote(f.Method), "GET, HEAD, POST, PUT, PATCH or DELETE")
+	s.Expect(KnownMethod(t.method), "method", fault.Quote(f.Method), "GET, HEAD, POST, PUT, PATCH or DELETE")
 	for i, code := range f.SuccessCodes {
 		s.Expect(code >= 100 && code <= 599, fmt.Sprintf("successCodes[%d]", i), fmt.Sprint(code), "100 to 599")
 	}
@@ -80,7 +81,7 @@ func (s *Source) address(written string) (address string, query settings.Templat
 	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.Fragment == "" &&
 		!strings.ContainsAny(address, "{}\\#") && !strings.ContainsAny(after, "#") &&
 		(!local || address == localOrigin || strings.HasPrefix(address, localOrigin+"/"))
-	s.Expect(ok, "url", settings.Quote(written), expected)
+	s.Expect(ok, "url", fault.Quote(written), expected)
 	return address, settings.ParseTemplate(after), local
 }
 
@@ -92,7 +93,7 @@ func (t *exchange) content(s *Source, f httpFields) bool {
 	for name, value := range f.Headers {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		fixed := slices.Contains([]string{"Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade", "Te", "Trailer"}, canonical)
-		s.Expect(!fixed && headerName(name) && !strings.ContainsAny(value, "\r\n\x00"), "headers."+wire.Printable(name), settings.Quote(value), "a header that may be set, on one line")
+		s.Expect(!fixed && headerName(name) && !strings.ContainsAny(value, "\r\n\x00"), "headers."+wire.Printable(name), fault.Quote(value), "a header that may be set, on one line")
 		t.headers = append(t.headers, header{canonical, settings.ParseTemplate(value)})
 		typed = typed || canonical == "Content-Type"
 	}

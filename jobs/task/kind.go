@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/settings"
 )
 
@@ -82,7 +83,7 @@ func (k Kinds) Compile(executionType string, s *Source) Task {
 			return kind.Compile(s)
 		}
 	}
-	s.Expect(false, "ExecutionType", settings.Quote(executionType), k.types())
+	s.Expect(false, "ExecutionType", fault.Quote(executionType), k.types())
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -23,7 +24,7 @@ func LogMessage(log *slog.Logger) Command {
 		if name, ok := params["Level"]; ok {
 			name, _ := name.(string)
 			if level, ok = settings.ParseLevel(name); !ok {
-				return nil, fmt.Errorf("parameter Level is %s, expected Trace, Debug, Information, Warning, Error or Critical", settings.Quote(name))
+				return nil, fmt.Errorf("parameter Level is %s, expected Trace, Debug, Information, Warning, Error or Critical", fault.Quote(name))
 			}
 		}
 		log.Log(ctx, level, wire.Printable(message), "job", run.Name, "run", run.Run)

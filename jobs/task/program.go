@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/core/port"
 	"kpm/settings"
 )
@@ -52,7 +53,7 @@ func (h *programs) compile(s *Source) Task {
 	if !s.Decode(&f) {
 		return nil
 	}
-	s.Expect(core.ValidName(f.Command) && f.Command != "." && f.Command != "..", "command", settings.Quote(f.Command), "the bare name of a program, without a path, or a built-in")
+	s.Expect(core.ValidName(f.Command) && f.Command != "." && f.Command != "..", "command", fault.Quote(f.Command), "the bare name of a program, without a path, or a built-in")
 	p := &program{host: h, command: f.Command, args: s.Arguments(f.Arguments), merge: s.Merge}
 	if f.ExecutablePath == "" {
 		return p
@@ -66,7 +67,7 @@ func (h *programs) compile(s *Source) Task {
 	if err != nil {
 		s.Expect(false, "executablePath", err.Error(), "one of {approot}, {pluginroot}, {jobroot}")
 	} else {
-		s.Expect(filepath.IsAbs(path) && !strings.ContainsRune(path, 0), "executablePath", settings.Quote(f.ExecutablePath), "an absolute path")
+		s.Expect(filepath.IsAbs(path) && !strings.ContainsRune(path, 0), "executablePath", fault.Quote(f.ExecutablePath), "an absolute path")
 	}
 	p.path = path
 	return p

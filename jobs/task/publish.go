@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/core/wire"
-	"kpm/settings"
 )
 
 // Publish says payload, an envelope, on topic as p and with p's rights. Whether
@@ -24,7 +24,7 @@ func PublishMQTT(publish Publish) Command {
 	return func(ctx context.Context, run core.Principal, params map[string]any) (map[string]any, error) {
 		topic, _ := params["Topic"].(string)
 		if !wire.ValidTopic(topic) {
-			return nil, fmt.Errorf("parameter Topic is %s, expected a topic without wildcards", settings.Quote(topic))
+			return nil, fmt.Errorf("parameter Topic is %s, expected a topic without wildcards", fault.Quote(topic))
 		}
 		m, err := compose(run, topic, params)
 		if err != nil {

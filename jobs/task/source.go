@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"kpm/core/fault"
 	"kpm/settings"
 )
 
@@ -16,7 +17,7 @@ type Source struct {
 
 	file, field string
 	raw         json.RawMessage
-	faults      settings.Faults
+	faults      fault.List
 }
 
 // NewSource returns the task raw, a JSON object at field of file.
@@ -35,12 +36,12 @@ func (s *Source) Decode(into any) bool {
 	if err == nil {
 		return true
 	}
-	var fault *settings.Fault
-	if !errors.As(err, &fault) {
+	var wrong *fault.Fault
+	if !errors.As(err, &wrong) {
 		s.Expect(false, "", err.Error(), "a JSON object")
 		return false
 	}
-	s.Expect(false, fault.Field, fault.Found, fault.Expected)
+	s.Expect(false, wrong.Field, wrong.Found, wrong.Expected)
 	return false
 }
 
@@ -56,7 +57,7 @@ func (s *Source) Expect(ok bool, field, found, expected string) {
 	if field != "" {
 		field = "." + field
 	}
-	s.faults = append(s.faults, &settings.Fault{File: s.file, Field: s.field + field, Found: found, Expected: expected})
+	s.faults = append(s.faults, &fault.Fault{File: s.file, Field: s.field + field, Found: found, Expected: expected})
 }
 
 // Arguments takes the text of field arguments apart, one template for each
@@ -70,4 +71,4 @@ func (s *Source) Arguments(text string) []settings.Template {
 }
 
 // Faults returns what was recorded.
-func (s *Source) Faults() settings.Faults { return s.faults }
+func (s *Source) Faults() fault.List { return s.faults }

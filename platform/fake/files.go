@@ -83,7 +83,7 @@ func (f *Files) ReadProtected(path string, limit int64) ([]byte, error) {
 	}
 	data, err := os.ReadFile(path)
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s: %w", path, port.ErrTooLarge)
+		return nil, fmt.Errorf("%s: %w", path, core.ErrTooLarge)
 	}
 	return data, err
 }

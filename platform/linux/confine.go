@@ -63,7 +63,7 @@ func NewConfiner(program string) *Confiner {
 func (c *Confiner) Start(ctx context.Context) (port.Confined, error) {
 	p, err := c.fork()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %v", confined.Name, err)
+		return nil, fmt.Errorf("start %s: %s", confined.Name, err.Error())
 	}
 	err = p.awaitReady(ctx)
 	if err == nil {
@@ -73,7 +73,7 @@ func (c *Confiner) Start(ctx context.Context) (port.Confined, error) {
 	c.watch(p)
 	if err != nil {
 		p.Close()
-		return nil, fmt.Errorf("start %s: %v", confined.Name, err)
+		return nil, fmt.Errorf("start %s: %s", confined.Name, err.Error())
 	}
 	return p, nil
 }

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/platform/linux/file"
 )
 
 const (
@@ -83,10 +84,8 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 		return nil, "", err
 	}
 	defer unix.Close(d)
-	if at, err := stat(d); err != nil {
+	if _, err := file.RootAlone(d, dir); err != nil {
 		return nil, "", err
-	} else if at.uid != 0 || at.mode&0o022 != 0 {
-		return nil, "", fmt.Errorf("the directory can be changed by others: %w", core.ErrNotProtected)
 	}
 
 	name := rand.Text() + "-" + base[max(0, len(base)-maxBase):]
@@ -109,7 +108,7 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 	if group, err = share(out, mode, uid, group); err != nil {
 		return nil, "", err
 	}
-	copied, err := reopen(fd, filepath.Join(dir, name), unix.O_RDONLY)
+	copied, err := file.Reopen(fd, filepath.Join(dir, name), unix.O_RDONLY)
 	if err != nil {
 		return nil, "", err
 	}
@@ -125,7 +124,7 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 // and running it "as oneself" would make a copy that one can read. So the copy
 // lets reader do what the original's mode does, except write.
 func copyMode(fd int, reader core.Account) (os.FileMode, error) {
-	at, err := stat(fd)
+	at, err := file.Stat(fd)
 	if err != nil {
 		return 0, err
 	}
@@ -134,18 +133,18 @@ func copyMode(fd int, reader core.Account) (os.FileMode, error) {
 		return 0, err
 	}
 	if uid == 0 { // as execve(2) has it for root: somebody may execute it
-		if at.mode&0o111 == 0 {
+		if at.Mode&0o111 == 0 {
 			return 0, fmt.Errorf("it is not executable: %w", fs.ErrPermission)
 		}
 		return 0o500, nil
 	}
-	may := at.mode & 0o7
-	if uid == at.uid {
-		may = at.mode >> 6 & 0o7
-	} else if _, err := unix.Fgetxattr(fd, aclXattr, nil); err == nil {
+	may := at.Mode & 0o7
+	if uid == at.UID {
+		may = at.Mode >> 6 & 0o7
+	} else if _, err := unix.Fgetxattr(fd, file.ACLAttribute, nil); err == nil {
 		return 0, fmt.Errorf("it has an access control list and does not belong to %s: %w", reader.Name, fs.ErrPermission)
-	} else if slices.Contains(reader.Groups, strconv.FormatUint(uint64(at.gid), 10)) {
-		may = at.mode >> 3 & 0o7
+	} else if slices.Contains(reader.Groups, strconv.FormatUint(uint64(at.GID), 10)) {
+		may = at.Mode >> 3 & 0o7
 	}
 	if may&0o1 == 0 {
 		return 0, fmt.Errorf("%s may not execute it: %w", reader.Name, fs.ErrPermission)
@@ -156,7 +155,6 @@ func copyMode(fd int, reader core.Account) (os.FileMode, error) {
 // Tags of a POSIX access control list, and its form as an extended attribute
 // (linux/posix_acl_xattr.h).
 const (
-	aclXattr   = "system.posix_acl_access"
 	aclVersion = 2
 	aclOwner   = 0x01
 	aclUser    = 0x02
@@ -184,7 +182,7 @@ func share(f *os.File, mode os.FileMode, reader, group uint32) (uint32, error) {
 			list = binary.LittleEndian.AppendUint16(list, e.perm)
 			list = binary.LittleEndian.AppendUint32(list, e.id)
 		}
-		err := onDescriptor(f, func(fd int) error { return unix.Fsetxattr(fd, aclXattr, list, 0) })
+		err := onDescriptor(f, func(fd int) error { return unix.Fsetxattr(fd, file.ACLAttribute, list, 0) })
 		if err == nil {
 			return 0, f.Chown(0, 0)
 		}
@@ -254,12 +252,12 @@ func awaitNoWriters(ctx context.Context, f *os.File) error {
 // checkCopy makes sure that the finished copy is what was meant to be made.
 func checkCopy(f *os.File, size int64, mode os.FileMode, group uint32) error {
 	return onDescriptor(f, func(fd int) error {
-		at, err := stat(fd)
+		at, err := file.Stat(fd)
 		if err != nil {
 			return err
 		}
-		if !at.regular() || at.size != size || at.uid != 0 || at.gid != group ||
-			at.mode&0o7777 != uint16(mode) || at.links != 1 {
+		if !at.Regular() || at.Size != size || at.UID != 0 || at.GID != group ||
+			at.Mode&0o7777 != uint16(mode) || at.Links != 1 {
 			return fmt.Errorf("the copy is not what was written: %+v", at)
 		}
 		return nil

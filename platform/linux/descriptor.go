@@ -8,21 +8,16 @@ import (
 	"syscall"
 
 	"kpm/core"
+	"kpm/platform/linux/file"
 )
 
-// onDescriptor calls use with f's descriptor and keeps f open meanwhile.
-// Unlike f.Fd it leaves the file's blocking mode alone, which is shared with
-// whoever else has the same open file.
-func onDescriptor(f syscall.Conn, use func(fd int) error) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var result error
-	if err := raw.Control(func(fd uintptr) { result = use(int(fd)) }); err != nil {
-		return err
-	}
-	return result
+// onDescriptor, procFd and openat are those of package file.
+func onDescriptor(f syscall.Conn, use func(fd int) error) error { return file.OnDescriptor(f, use) }
+
+func procFd(fd int) string { return file.ProcFd(fd) }
+
+func openat(dir int, name string, flags int, perm uint32) (int, error) {
+	return file.OpenAt(dir, name, flags, perm)
 }
 
 // noID is (uid_t)-1, which is nobody.

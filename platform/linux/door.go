@@ -18,6 +18,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/platform/linux/file"
 )
 
 const (
@@ -77,7 +78,7 @@ type localListener struct {
 	*net.UnixListener
 	path   string
 	dir    int // open while the socket has its name
-	node   node
+	node   file.Node
 	closer func() error
 	// dropping is true if descriptors that come with what is read are dropped.
 	dropping bool
@@ -145,7 +146,7 @@ func (l *localListener) Close() error { return l.closer() }
 func (l *localListener) close() error {
 	defer unix.Close(l.dir)
 	base := filepath.Base(l.path)
-	if now, err := statIn(l.dir, base); err == nil && now.dev == l.node.dev && now.ino == l.node.ino {
+	if now, err := statIn(l.dir, base); err == nil && now.Dev == l.node.Dev && now.Inode == l.node.Inode {
 		if err := unix.Unlinkat(l.dir, base, 0); err != nil {
 			return errors.Join(fmt.Errorf("remove %s: %w", l.path, err), l.UnixListener.Close())
 		}
@@ -171,13 +172,8 @@ func socketName(dir int, path string) string {
 // to the directory puts a link, a file or a socket of their own there, to have
 // it removed or to be connected to in our place.
 func clearStale(dir int, path string) error {
-	at, err := stat(dir)
-	if err != nil {
+	if _, err := file.RootAlone(dir, filepath.Dir(path)); err != nil {
 		return err
-	}
-	if at.uid != 0 || at.mode&0o022 != 0 {
-		return fmt.Errorf("its directory belongs to uid %d with mode %04o, expected root and nobody else who can write: %w",
-			at.uid, at.mode&0o7777, core.ErrNotProtected)
 	}
 	base := filepath.Base(path)
 	there, err := statIn(dir, base)
@@ -186,9 +182,9 @@ func clearStale(dir int, path string) error {
 	} else if err != nil {
 		return err
 	}
-	if there.mode&unix.S_IFMT != unix.S_IFSOCK || there.uid != uint32(os.Geteuid()) {
+	if there.Mode&unix.S_IFMT != unix.S_IFSOCK || there.UID != uint32(os.Geteuid()) {
 		return fmt.Errorf("something other than a socket of ours is there (uid %d, mode %o); remove it: %w",
-			there.uid, there.mode, fs.ErrExist)
+			there.UID, there.Mode, fs.ErrExist)
 	}
 	if alive, err := listening(socketName(dir, path)); err != nil || alive {
 		return errors.Join(err, unix.EADDRINUSE)
@@ -214,13 +210,13 @@ func listening(name string) (bool, error) {
 }
 
 // statIn describes the entry name of the directory dir, itself if it is a link.
-func statIn(dir int, name string) (node, error) {
+func statIn(dir int, name string) (file.Node, error) {
 	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return node{}, err
+		return file.Node{}, err
 	}
 	defer unix.Close(fd)
-	return stat(fd)
+	return file.Stat(fd)
 }
 
 type doorListener struct{ *localListener }

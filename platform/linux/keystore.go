@@ -13,6 +13,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/platform/linux/file"
 	"kpm/trust/tpm"
 )
 
@@ -53,7 +54,7 @@ func openTPM(path string) (port.TPM, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch at.mode & unix.S_IFMT {
+	switch at.Mode & unix.S_IFMT {
 	case unix.S_IFSOCK:
 		return tpm.DialUnix(path), nil
 	case unix.S_IFCHR:
@@ -63,32 +64,33 @@ func openTPM(path string) (port.TPM, error) {
 }
 
 // rootsOwn describes what path names, if root alone can put something else
-// there. The nearest directory is looked at, and no link is followed.
+// there. The nearest directory is looked at, and no link is followed: the way to
+// the kernel's own /dev is root's, and whoever names another device answers for
+// the way to it.
 //
 // Attack: whoever answers in the TPM's place on the first day is believed.
-func rootsOwn(path string) (node, error) {
+func rootsOwn(path string) (file.Node, error) {
 	dir, err := openat(unix.AT_FDCWD, filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return node{}, fmt.Errorf("open %s: %w", filepath.Dir(path), err)
+		return file.Node{}, fmt.Errorf("open %s: %w", filepath.Dir(path), err)
 	}
 	defer unix.Close(dir)
 	fd, err := openat(dir, filepath.Base(path), unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return node{}, fmt.Errorf("open %s: %w", path, err)
+		return file.Node{}, fmt.Errorf("open %s: %w", path, err)
 	}
 	defer unix.Close(fd)
-	above, err := stat(dir)
-	if err != nil {
-		return node{}, fmt.Errorf("inspect %s: %w", filepath.Dir(path), err)
+	if _, err := file.RootAlone(dir, filepath.Dir(path)); err != nil {
+		return file.Node{}, err
 	}
-	at, err := stat(fd)
+	at, err := file.Stat(fd)
 	if err != nil {
-		return node{}, fmt.Errorf("inspect %s: %w", path, err)
+		return file.Node{}, fmt.Errorf("inspect %s: %w", path, err)
 	}
-	// A device may belong to somebody else, as to tss: that lets them use it,
-	// not replace it.
-	if above.uid != 0 || above.mode&0o022 != 0 || at.uid != 0 && at.mode&unix.S_IFMT != unix.S_IFCHR {
-		return node{}, fmt.Errorf("%s: %w", path, core.ErrNotProtected)
+	// A device may belong to somebody else, as to tss, and a socket may be open
+	// to all: that lets them use it, not replace it.
+	if at.UID != 0 && at.Mode&unix.S_IFMT != unix.S_IFCHR {
+		return file.Node{}, fmt.Errorf("%s belongs to uid %d, expected root: %w", path, at.UID, core.ErrNotProtected)
 	}
 	return at, nil
 }

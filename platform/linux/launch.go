@@ -17,6 +17,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/platform/linux/file"
 	"kpm/platform/linux/held"
 )
 
@@ -107,16 +108,12 @@ func openHelper(path string) (*os.File, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fmt.Errorf("stat %s: %w", path, err)
+	at, err := file.RootAlone(fd, path)
+	if err != nil {
+		return nil, err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0 {
+	if !at.Regular() || at.Mode&0o111 == 0 {
 		return nil, fmt.Errorf("%s: not an executable file: %w", path, core.ErrNotRegular)
-	}
-	if st.Uid != 0 || st.Mode&0o022 != 0 {
-		return nil, fmt.Errorf("%s: owner %d, mode %o; it must belong to root and be writable by no one else: %w",
-			path, st.Uid, st.Mode&0o7777, core.ErrNotProtected)
 	}
 	// Above the descriptors that a helper starts with, which replace their
 	// namesakes before its exec.

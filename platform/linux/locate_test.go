@@ -10,11 +10,12 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/platform/linux/file"
 )
 
 func TestLocateProtected(t *testing.T) {
 	root := t.TempDir() // below /tmp, which is sticky
-	files := Files{AgentRoot: root}
+	files := Files{file.Files{AgentRoot: root}}
 	mine, theirs := filepath.Join(root, "mine"), filepath.Join(root, "theirs")
 	for _, err := range []error{
 		os.Chmod(root, 0o755), os.Mkdir(mine, 0o755), os.Mkdir(theirs, 0o755),

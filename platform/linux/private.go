@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/platform/linux/file"
 )
 
 // Private implements port.Files: root alone can read f. It is root's,
@@ -18,22 +19,22 @@ import (
 // then the list must not be there.
 func (Files) Private(f *os.File) error {
 	return onDescriptor(f, func(fd int) error {
-		at, err := whereIs(fd)
+		at, err := file.WhereIs(fd)
 		if err != nil {
 			return err
 		}
-		mode := at.mode & 0o7777
+		mode := at.Mode & 0o7777
 		switch {
-		case !at.regular():
-			return fmt.Errorf("files: %s: %w", at.path, core.ErrNotRegular)
-		case at.uid != 0:
-			return unprotected(at.path, fmt.Sprintf("belongs to uid %d, expected root; run chown root on it", at.uid))
+		case !at.Regular():
+			return fmt.Errorf("files: %s: %w", at.Path, core.ErrNotRegular)
+		case at.UID != 0:
+			return file.Unprotected(at.Path, fmt.Sprintf("belongs to uid %d, expected root; run chown root on it", at.UID))
 		case mode&0o037 != 0:
-			return unprotected(at.path, fmt.Sprintf("has mode %04o: others than root can use it; run chmod 600 on it", mode))
-		case mode&0o040 != 0 && at.gid != 0:
-			return unprotected(at.path, fmt.Sprintf("has mode %04o: group %d can read it; run chmod 600 on it", mode, at.gid))
+			return file.Unprotected(at.Path, fmt.Sprintf("has mode %04o: others than root can use it; run chmod 600 on it", mode))
+		case mode&0o040 != 0 && at.GID != 0:
+			return file.Unprotected(at.Path, fmt.Sprintf("has mode %04o: group %d can read it; run chmod 600 on it", mode, at.GID))
 		case mode&0o040 != 0 && carriesACL(fd):
-			return unprotected(at.path, "has an access control list that lets others read it; run setfacl -b and chmod 600 on it")
+			return file.Unprotected(at.Path, "has an access control list that lets others read it; run setfacl -b and chmod 600 on it")
 		}
 		return nil
 	})
@@ -42,6 +43,6 @@ func (Files) Private(f *os.File) error {
 // carriesACL reports whether the open file has a POSIX access control list, and
 // true if that cannot be told.
 func carriesACL(fd int) bool {
-	_, err := unix.Fgetxattr(fd, aclXattr, nil)
+	_, err := unix.Fgetxattr(fd, file.ACLAttribute, nil)
 	return err != unix.ENODATA && err != unix.EOPNOTSUPP
 }

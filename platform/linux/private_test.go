@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/platform/linux/file"
 )
 
 func TestPrivate(t *testing.T) {
@@ -41,7 +42,7 @@ func TestPrivate(t *testing.T) {
 		must(t, os.Chmod(path, tc.mode))
 		if tc.list {
 			acl := listFor(4242)
-			must(t, unix.Setxattr(path, aclXattr, acl, 0))
+			must(t, unix.Setxattr(path, file.ACLAttribute, acl, 0))
 		}
 		f, err := os.Open(path)
 		must(t, err)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/platform/linux/file"
 )
 
 // tree makes dir/a/b/program, all of it root's.
@@ -256,7 +257,7 @@ func TestProtectedRoot(t *testing.T) {
 
 	// Programs below an agent root in a sticky directory may run; elsewhere
 	// in that directory they may not.
-	agent := Files{AgentRoot: inSticky}
+	agent := Files{file.Files{AgentRoot: inSticky}}
 	must(t, agent.Protected(handle(t, program(t, inSticky+"/program"))))
 	if err := agent.Protected(handle(t, program(t, top+"/sticky/program"))); !errors.Is(err, core.ErrNotProtected) {
 		t.Errorf("beside the agent root: %v, expected ErrNotProtected", err)
@@ -264,38 +265,6 @@ func TestProtectedRoot(t *testing.T) {
 	if err := (Files{}).Protected(handle(t, inSticky+"/program")); !errors.Is(err, core.ErrNotProtected) {
 		t.Errorf("without an agent root: %v, expected ErrNotProtected", err)
 	}
-}
-
-func TestParseMount(t *testing.T) {
-	for line, want := range map[string]struct {
-		id uint64
-		m  mount
-	}{
-		`36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`:        {36, mount{kind: "ext3"}},
-		`27 1 254:0 / / rw,relatime - ext4 /dev/vda rw`:                                         {27, mount{kind: "ext4"}},
-		`40 27 0:50 / /home/x\040-\040ext4 rw,nosuid,nodev shared:1 master:2 - fuse.sshfs a rw`: {40, mount{kind: "fuse.sshfs", nosuid: true}},
-		`41 27 0:51 / /x rw - tmpfs  rw`:                                                        {41, mount{kind: "tmpfs"}},
-	} {
-		if id, m, ok := parseMount([]byte(line)); !ok || id != want.id || m != want.m {
-			t.Errorf("%s: %d %+v %v", line, id, m, ok)
-		}
-	}
-	for _, line := range []string{"", "x", "36 35 98:0 / / rw master:1", "36 35 98:0 / / rw a b c d e", "-1 35 98:0 / / rw - ext4 /dev/root rw"} {
-		if id, m, ok := parseMount([]byte(line)); ok {
-			t.Errorf("%q was read as %d %+v", line, id, m)
-		}
-	}
-}
-
-// Mount points and sources are chosen by users.
-func FuzzParseMount(f *testing.F) {
-	f.Add([]byte(`36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`))
-	f.Add([]byte(`40 27 0:50 / /home/x\040-\040ext4 rw,nosuid - fuse.a b rw`))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		if _, m, ok := parseMount(line); ok && m.kind != "" && !strings.Contains(string(line), " - "+m.kind) {
-			t.Errorf("%q: file system %q", line, m.kind)
-		}
-	})
 }
 
 func BenchmarkProtected(b *testing.B) {

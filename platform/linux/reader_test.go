@@ -21,6 +21,7 @@ import (
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/platform/linux/confined"
+	"kpm/platform/linux/file"
 	"kpm/trust/openpgp/gpgtest"
 	"kpm/trust/provenance"
 	"kpm/trust/reader"
@@ -218,7 +219,7 @@ func TestAReaderSaysWhatOurOwnCodeSays(t *testing.T) {
 	within, err := judge.New(b, time.Now)
 	must(t, err)
 	verifier := func(read provenance.Reader) *provenance.Verifier {
-		return provenance.NewVerifier(provenance.Config{Files: Files{AgentRoot: dir}, System: Signatures{}, PackageRoot: "/"},
+		return provenance.NewVerifier(provenance.Config{Files: Files{file.Files{AgentRoot: dir}}, System: Signatures{}, PackageRoot: "/"},
 			&provenance.Trusted{Reader: read, OpenPGP: keys})
 	}
 	ours, theirs := verifier(within), verifier(newPool(t, b))

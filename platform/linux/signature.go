@@ -16,6 +16,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/platform/linux/file"
 )
 
 // Signatures implements port.SystemSignatures. Of a file on FUSE it says that it carries
@@ -195,12 +196,12 @@ func (Signatures) Node(f *os.File) (port.Node, error) {
 	var n port.Node
 	err := onHost(f, func(fd int) error {
 		return readable(fd, f.Name(), func(fd int) error {
-			at, err := stat(fd)
+			at, err := file.Stat(fd)
 			if err != nil {
 				return err
 			}
 			generation, err := generationOf(fd)
-			n = port.Node{Inode: at.ino, Generation: generation, UID: at.uid, GID: at.gid, Mode: at.mode, UUID: fsUUID(fd)}
+			n = port.Node{Inode: at.Inode, Generation: generation, UID: at.UID, GID: at.GID, Mode: at.Mode, UUID: fsUUID(fd)}
 			return err
 		})
 	})
@@ -242,15 +243,15 @@ func (Signatures) Verdict(context.Context, *os.File) (core.Evidence, error) {
 // onHost calls use with f's descriptor unless f is on FUSE.
 func onHost(f *os.File, use func(fd int) error) error {
 	return onDescriptor(f, func(fd int) error {
-		at, err := stat(fd)
+		at, err := file.Stat(fd)
 		if err != nil {
 			return err
 		}
-		mounted, err := findMount(fd, at)
+		mounted, err := file.FindMount(fd, at)
 		if err != nil {
 			return err
 		}
-		if mounted.userspace() {
+		if mounted.Userspace() {
 			return port.ErrNoAttribute
 		}
 		return use(fd)
@@ -267,14 +268,14 @@ func readable(fd int, name string, use func(fd int) error) error {
 	if flags&unix.O_PATH == 0 {
 		return use(fd)
 	}
-	at, err := stat(fd)
+	at, err := file.Stat(fd)
 	if err != nil {
 		return err
 	}
-	if !at.regular() {
+	if !at.Regular() {
 		return port.ErrNoAttribute // a device could do anything when it is opened
 	}
-	again, err := reopen(fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	again, err := file.Reopen(fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kpm/platform/linux/file"
 	"kpm/trust/provenance"
 	"kpm/trust/reader"
 	"kpm/trust/reader/judge"
@@ -69,7 +70,7 @@ func BenchmarkVerdict(b *testing.B) {
 	must(b, err)
 	b.Cleanup(pool.Close)
 	must(b, pool.Start(b.Context()))
-	cfg := provenance.Config{Files: Files{AgentRoot: filepath.Dir(root)}, System: Signatures{}, PackageRoot: "/"}
+	cfg := provenance.Config{Files: Files{file.Files{AgentRoot: filepath.Dir(root)}}, System: Signatures{}, PackageRoot: "/"}
 	ways := map[string]*provenance.Trusted{"within": {Reader: within}, "reader": {Reader: pool}}
 	for _, name := range []string{"signed50MiB", "signed1MiB", "script", "elf"} {
 		f, err := os.Open(files[name])

@@ -87,6 +87,9 @@ func (c config) open(owned func(fs.FileInfo) error) (*timberjack.Logger, error) 
 // trusted refuses a folder, without links, that somebody else could put links
 // into or another folder in the place of. Attack: a user replaces the log by a
 // link to a file of root's, and has lines of theirs appended to it.
+//
+// It asks less than port.Protection, on purpose: a log may lie below a folder
+// that a system daemon's group writes to, and on any file system.
 func trusted(dir string, owned func(fs.FileInfo) error) error {
 	for at := dir; ; at = filepath.Dir(at) {
 		info, err := os.Lstat(at)

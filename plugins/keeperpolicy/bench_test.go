@@ -1,6 +1,7 @@
 package keeperpolicy
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"kpm/core/wire"
+	"kpm/platform/files"
 	"kpm/plugins/sdk"
 )
 
@@ -36,7 +38,7 @@ func BenchmarkServe(b *testing.B) {
 	if err := os.WriteFile(filepath.Join(root, "Policies", "a.json"), []byte(policyJSON("a", "ALLOW", "/usr/bin/id")), 0o644); err != nil {
 		b.Fatal(err)
 	}
-	e := &engine{cfg: Config{Root: root}, log: slog.New(slog.DiscardHandler), now: time.Now}
+	e := &engine{cfg: Config{Root: root, Open: opens(root)}, log: slog.New(slog.DiscardHandler), now: time.Now}
 	if !e.load(false) {
 		b.Fatal("no policies")
 	}
@@ -55,5 +57,30 @@ func BenchmarkServe(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		e.serve(encoder{b}, sdk.Message{Topic: wire.TopicPolicy, Payload: payload})
+	}
+}
+
+// opens opens folders of this machine.
+func opens(root string) func(string) (Folder, error) {
+	return func(path string) (Folder, error) { return files.Open(root, path) }
+}
+
+// BenchmarkLoad reads as many policy files as there may be, one policy each.
+func BenchmarkLoad(b *testing.B) {
+	root := b.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "Policies"), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	for i := range maxFiles {
+		id := fmt.Sprint("p", i)
+		if err := os.WriteFile(filepath.Join(root, "Policies", id+".json"), []byte(policyJSON(id, "ALLOW", "/usr/bin/"+id)), 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	e := &engine{cfg: Config{Root: root, Open: opens(root)}, log: slog.New(slog.DiscardHandler), now: time.Now}
+	for b.Loop() {
+		if !e.load(false) {
+			b.Fatal("no policies")
+		}
 	}
 }

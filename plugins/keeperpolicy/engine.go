@@ -2,7 +2,6 @@ package keeperpolicy
 
 import (
 	"context"
-	"io/fs"
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
@@ -13,12 +12,12 @@ import (
 	"kpm/core/wire"
 )
 
-// Config says where policies are and who may have written them.
+// Config says where policies are, and with what they are read.
 type Config struct {
 	Root string // the agent root
-	// Owned reports whether a file belongs to an administrator; nil checks
-	// the mode bits only.
-	Owned func(fs.FileInfo) error
+	// Open opens the folder at path. Errors are those of Folder, or wrap
+	// fs.ErrNotExist.
+	Open func(path string) (Folder, error)
 }
 
 // engine answers questions from the set in force. Replacing the set never
@@ -34,7 +33,7 @@ type engine struct {
 // fault is logged and the last good set stays in force; before there is one,
 // everything is denied.
 func (e *engine) load(enforceForAdministrators bool) bool {
-	r := read(e.cfg.Root, e.cfg.Owned)
+	r := read(e.cfg)
 	set, findings := r.engine.Compile(r.policies, machine(e.cfg.Root, r.collections, enforceForAdministrators))
 	findings = append(r.findings, findings...)
 	e.report(findings)

@@ -3,12 +3,12 @@ package keeperpolicy
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"kpm/core"
 	"kpm/core/controls"
 	"kpm/core/fault"
 	"kpm/core/policy"
@@ -23,10 +23,23 @@ const (
 // collectionsFile lies beside the policies and holds none.
 const collectionsFile = "collections.json"
 
+// Folder reads the files of one folder that administrators alone can change, as
+// they alone can change the folder and everything above it: a policy is the power
+// to become root, so whoever could write one would have it. It waits for nobody.
+// Errors wrap core.ErrNotProtected, and then say what to do, or
+// core.ErrNotRegular for a link and whatever else is no file.
+type Folder interface {
+	// Names returns what lies in the folder, folders left out, in no order.
+	Names() ([]string, error)
+	// Read returns the contents of a file. One of more than limit bytes is
+	// core.ErrTooLarge.
+	Read(name string, limit int64) ([]byte, error)
+	Close() error
+}
+
 // reading gathers what the policy folders say.
 type reading struct {
 	root        string
-	owned       func(fs.FileInfo) error
 	engine      *policy.Engine
 	policies    []policy.Policy
 	collections map[string]policy.Collection
@@ -37,16 +50,16 @@ type reading struct {
 
 // read reads Policies/*.json and Policies/synced/*.json below root. A folder
 // that is missing holds nothing.
-func read(root string, owned func(fs.FileInfo) error) *reading {
-	r := newReading(root, owned)
-	for _, dir := range folders(root) {
-		r.folder(dir)
+func read(cfg Config) *reading {
+	r := newReading(cfg.Root)
+	for _, path := range folders(cfg.Root) {
+		r.folder(path, cfg.Open)
 	}
 	return r
 }
 
-func newReading(root string, owned func(fs.FileInfo) error) *reading {
-	return &reading{root: root, owned: owned, engine: policy.New(policy.Kinds(), controls.Standard()), collections: map[string]policy.Collection{}}
+func newReading(root string) *reading {
+	return &reading{root: root, engine: policy.New(policy.Kinds(), controls.Standard()), collections: map[string]policy.Collection{}}
 }
 
 func folders(root string) []string {
@@ -69,44 +82,37 @@ func (r *reading) name(path string) string {
 	return path
 }
 
-func (r *reading) folder(dir string) {
-	info, err := os.Lstat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+func (r *reading) folder(path string, open func(path string) (Folder, error)) {
+	folder, err := open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil:
+		r.refuse(path, err.Error(), "a folder that administrators alone can change", "links are not followed")
 		return
 	}
+	defer folder.Close()
+	names, err := folder.Names()
 	if err != nil {
-		r.refuse(dir, err.Error(), "a folder", "")
+		r.refuse(path, err.Error(), "a folder that can be read", "")
 		return
 	}
-	if !info.IsDir() {
-		r.refuse(dir, "a "+kind(info), "a folder", "links are not followed")
-		return
-	}
-	if !r.trusted(dir, info) {
-		return
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		r.refuse(dir, err.Error(), "a folder that can be read", "")
-		return
-	}
-	for _, entry := range entries {
-		name := entry.Name()
-		if entry.IsDir() || !strings.EqualFold(filepath.Ext(name), ".json") || strings.HasPrefix(name, ".") {
+	slices.Sort(names)
+	for _, name := range names {
+		if !strings.EqualFold(filepath.Ext(name), ".json") || strings.HasPrefix(name, ".") {
 			continue
 		}
 		if r.files++; r.files > maxFiles {
-			r.refuse(dir, "more files", fmt.Sprintf("at most %d", maxFiles), "a file may hold many policies in an array")
+			r.refuse(path, "more files", fmt.Sprintf("at most %d", maxFiles), "a file may hold many policies in an array")
 			return
 		}
-		path := filepath.Join(dir, name)
-		data, ok := r.file(path)
+		data, ok := r.file(filepath.Join(path, name), name, folder)
 		switch {
 		case !ok:
 		case name == collectionsFile:
-			r.addCollections(path, data)
+			r.addCollections(filepath.Join(path, name), data)
 		default:
-			policies, findings := r.engine.Parse(r.name(path), data)
+			policies, findings := r.engine.Parse(r.name(filepath.Join(path, name)), data)
 			r.policies = append(r.policies, policies...)
 			r.findings = append(r.findings, findings...)
 		}
@@ -124,35 +130,15 @@ func (r *reading) addCollections(path string, data []byte) {
 	}
 }
 
-// file returns a file's bytes. Only a regular file is opened, so that a FIFO
-// cannot make the plugin wait, and it must be the one that was looked at.
-func (r *reading) file(path string) ([]byte, bool) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		r.refuse(path, err.Error(), "a file", "")
+// file returns a file's bytes.
+func (r *reading) file(path, name string, folder Folder) ([]byte, bool) {
+	data, err := folder.Read(name, policy.MaxFile)
+	switch {
+	case errors.Is(err, core.ErrTooLarge):
+		r.refuse(path, "more than that", fmt.Sprintf("at most %d bytes", policy.MaxFile), "split the file")
 		return nil, false
-	}
-	if !info.Mode().IsRegular() {
-		r.refuse(path, "a "+kind(info), "a regular file", "links are not followed")
-		return nil, false
-	}
-	if !r.trusted(path, info) {
-		return nil, false
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		r.refuse(path, err.Error(), "a file that can be read", "")
-		return nil, false
-	}
-	defer f.Close()
-	opened, err := f.Stat()
-	if err != nil || !os.SameFile(info, opened) {
-		r.refuse(path, "a file that changed while it was opened", "a file that stays", "it will be read again")
-		return nil, false
-	}
-	data, err := io.ReadAll(io.LimitReader(f, policy.MaxFile+1))
-	if err != nil {
-		r.refuse(path, err.Error(), "a file that can be read", "")
+	case err != nil:
+		r.refuse(path, err.Error(), "a file that administrators alone can change", "links are not followed")
 		return nil, false
 	}
 	if r.bytes += int64(len(data)); r.bytes > maxBytes {
@@ -160,33 +146,4 @@ func (r *reading) file(path string) ([]byte, bool) {
 		return nil, false
 	}
 	return data, true
-}
-
-// trusted refuses what someone else could have written: a policy is the power
-// to become root.
-func (r *reading) trusted(path string, info fs.FileInfo) bool {
-	if info.Mode().Perm()&0o022 != 0 {
-		r.refuse(path, fmt.Sprintf("mode %04o", info.Mode().Perm()), "nobody but its owner able to write", "chmod go-w "+r.name(path))
-		return false
-	}
-	if r.owned == nil {
-		return true
-	}
-	if err := r.owned(info); err != nil {
-		r.refuse(path, err.Error(), "an administrator as its owner", "chown root "+r.name(path))
-		return false
-	}
-	return true
-}
-
-func kind(info fs.FileInfo) string {
-	switch mode := info.Mode(); {
-	case mode&fs.ModeSymlink != 0:
-		return "link"
-	case mode.IsDir():
-		return "folder"
-	case mode.IsRegular():
-		return "regular file"
-	}
-	return "special file"
 }

@@ -1,7 +1,6 @@
 package keeperpolicy
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/policy"
 )
 
 // A fault anywhere leaves the last good set in force; before there is one,
@@ -28,28 +28,41 @@ func TestFaultyFilesLeaveTheLastGoodSet(t *testing.T) {
 		{"world-writable", func(t *testing.T, root string) {
 			write(t, root, "b.json", good)
 			chmod(t, filepath.Join(root, "Policies", "b.json"), 0o666)
-		}, "Policies/b.json: found mode 0666, expected nobody but its owner able to write; chmod go-w Policies/b.json"},
-		{"group-writable", func(t *testing.T, root string) { chmod(t, filepath.Join(root, "Policies", "a.json"), 0o664) }, "mode 0664"},
-		{"world-writable folder", func(t *testing.T, root string) { chmod(t, filepath.Join(root, "Policies"), 0o777) }, "Policies: found mode 0777"},
+		}, "Policies/b.json has mode 0666: everyone can write to it; run chmod o-w on it"},
+		{"group-writable", func(t *testing.T, root string) {
+			if err := os.Chown(filepath.Join(root, "Policies", "a.json"), 0, 4242); err != nil {
+				t.Fatal(err)
+			}
+			chmod(t, filepath.Join(root, "Policies", "a.json"), 0o664)
+		}, "has mode 0664: group 4242 can write to it; run chmod g-w on it"},
+		{"world-writable folder", func(t *testing.T, root string) { chmod(t, filepath.Join(root, "Policies"), 0o777) }, "Policies has mode 0777: everyone can write to it; run chmod o-w on it"},
 		{"another owner", func(t *testing.T, root string) {
 			write(t, root, "b.json", good)
 			if err := os.Chown(filepath.Join(root, "Policies", "b.json"), 4242, 0); err != nil {
 				t.Fatal(err)
 			}
-		}, "Policies/b.json: found owner 4242, expected an administrator as its owner; chown root Policies/b.json"},
+		}, "Policies/b.json belongs to uid 4242, expected root; run chown root on it"},
+		// Attack: whoever can replace the root replaces every policy in it.
+		{"an agent root that others can change", func(t *testing.T, root string) { chmod(t, root, 0o777) }, "has mode 0777: everyone can write to it"},
+		{"too large", func(t *testing.T, root string) {
+			write(t, root, "b.json", "")
+			if err := os.Truncate(filepath.Join(root, "Policies", "b.json"), policy.MaxFile+1); err != nil {
+				t.Fatal(err)
+			}
+		}, "Policies/b.json: found more than that, expected at most 16777216 bytes; split the file"},
 		{"a link", func(t *testing.T, root string) {
 			link(t, filepath.Join(root, "Policies", "a.json"), filepath.Join(root, "Policies", "b.json"))
-		}, "Policies/b.json: found a link, expected a regular file"},
+		}, "Policies/b.json is a link: not a regular file, expected a file that administrators alone can change; links are not followed"},
 		{"a linked folder", func(t *testing.T, root string) {
 			link(t, t.TempDir(), filepath.Join(root, "Policies", "synced"))
-		}, "Policies/synced: found a link, expected a folder"},
+		}, "Policies/synced is a link: not a directory, expected a folder that administrators alone can change; links are not followed"},
 		// Attack: a FIFO that makes the reader wait for ever.
 		{"a FIFO", func(t *testing.T, root string) {
 			if err := syscall.Mkfifo(filepath.Join(root, "Policies", "b.json"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "Policies/b.json: found a special file"},
-		{"a file for a folder", func(t *testing.T, root string) { write(t, root, "synced", "") }, "Policies/synced: found a regular file"},
+		}, "Policies/b.json is a special file: not a regular file"},
+		{"a file for a folder", func(t *testing.T, root string) { write(t, root, "synced", "") }, "Policies/synced is a file: not a directory"},
 		{"a collection twice", func(t *testing.T, root string) {
 			write(t, root, "collections.json", `{"x": {"Type": "user", "Values": []}}`)
 			write(t, root, "synced/collections.json", `{"x": {"Type": "user", "Values": []}}`)
@@ -58,7 +71,7 @@ func TestFaultyFilesLeaveTheLastGoodSet(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			root := agentRoot(t, map[string]string{"a.json": good})
-			cfg := Config{Root: root, Owned: rootOwned}
+			cfg := Config{Root: root, Open: opens(root)}
 			before, _ := logged(cfg)
 			before.load(false)
 			tc.spoil(t, root)
@@ -78,13 +91,6 @@ func TestFaultyFilesLeaveTheLastGoodSet(t *testing.T) {
 			}
 		})
 	}
-}
-
-func rootOwned(info fs.FileInfo) error {
-	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 0 {
-		return errors.New("owner 4242")
-	}
-	return nil
 }
 
 func chmod(t *testing.T, path string, mode fs.FileMode) {

@@ -56,6 +56,30 @@ func write(t *testing.T, root, name, text string) {
 	}
 }
 
+// openAny takes every folder for one that administrators alone can change.
+func openAny(path string) (Folder, error) {
+	_, err := os.Stat(path)
+	return anyFolder(path), err
+}
+
+type anyFolder string
+
+func (f anyFolder) Names() (names []string, err error) {
+	entries, err := os.ReadDir(string(f))
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+func (f anyFolder) Read(name string, _ int64) ([]byte, error) {
+	return os.ReadFile(filepath.Join(string(f), name))
+}
+
+func (anyFolder) Close() error { return nil }
+
 func ask(t *testing.T, program string) wire.RequestMessage {
 	t.Helper()
 	m, err := wire.New(wire.TypePolicyRequest, "KeeperPrivilegeManager", wire.PolicyRequest{
@@ -86,7 +110,7 @@ func TestLoadReadsBothFolders(t *testing.T) {
 		".hidden.json":     "{",
 		"f.json.next":      "{",
 	})
-	e, log := logged(Config{Root: root})
+	e, log := logged(Config{Root: root, Open: openAny})
 	if !e.load(false) {
 		t.Fatal(log)
 	}
@@ -104,7 +128,7 @@ func TestLoadReadsBothFolders(t *testing.T) {
 }
 
 func TestNoPoliciesDenyEverything(t *testing.T) {
-	e, log := logged(Config{Root: t.TempDir()})
+	e, log := logged(Config{Root: t.TempDir(), Open: openAny})
 	if !e.load(false) {
 		t.Error(log)
 	}
@@ -114,7 +138,7 @@ func TestNoPoliciesDenyEverything(t *testing.T) {
 }
 
 func TestAnswersEchoTheQuestion(t *testing.T) {
-	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "JUSTIFY", "*")})})
+	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "JUSTIFY", "*")}), Open: openAny})
 	e.load(false)
 	_, got := e.answer(ask(t, "/usr/bin/id"))
 	want := wire.PolicyResponse{RequestID: "REQ", SealDigest: "SEAL", Decision: core.Pending,
@@ -130,7 +154,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	for i := range many {
 		many[i] = policyJSON(fmt.Sprintf("p%03d", i), "DENY", "*")
 	}
-	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": "[" + strings.Join(many, ",") + "]"})})
+	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": "[" + strings.Join(many, ",") + "]"}), Open: openAny})
 	e.load(false)
 	if _, got := e.answer(ask(t, "/usr/bin/id")); got.Decision != core.Deny || len(got.Policies) != maxNamed || got.Policies[0].ID != "p000" {
 		t.Errorf("%s, %d policies", got.Decision, len(got.Policies))
@@ -138,7 +162,7 @@ func TestAnswersAreBounded(t *testing.T) {
 }
 
 func TestQuestionsThatCannotBeUnderstoodAreDenied(t *testing.T) {
-	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "*")})})
+	e, _ := logged(Config{Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "*")}), Open: openAny})
 	e.load(false)
 	for name, payload := range map[string]string{
 		"no object":      `[]`,
@@ -168,7 +192,7 @@ func runPlugin(t *testing.T, bus *sdktest.Bus, root string) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, a, Config{Root: root}) }()
+	go func() { ended <- Run(ctx, a, Config{Root: root, Open: openAny}) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

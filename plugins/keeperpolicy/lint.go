@@ -53,7 +53,7 @@ func Lint(args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return lintUsage
 	}
-	r := newReading("", nil)
+	r := newReading("")
 	sources := map[string][]byte{}
 	if *collections != "" {
 		if data, ok := r.forLint(*collections); ok {

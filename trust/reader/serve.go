@@ -120,7 +120,7 @@ func (s *server) receive(kind byte) ([]byte, port.HandedFile, error) {
 func (s *server) rest(head [headSize]byte, n int, kind byte) ([]byte, error) {
 	in := plain{s.service}
 	if _, err := io.ReadFull(in, head[n:]); err != nil {
-		return nil, fmt.Errorf("%w: %v", errOutOfStep, err)
+		return nil, fmt.Errorf("%w: %w", errOutOfStep, err)
 	}
 	size, got, err := unpackHead(head, maxMessage)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *server) rest(head [headSize]byte, n int, kind byte) ([]byte, error) {
 	}
 	body, err := readBody(in, size)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errOutOfStep, err)
+		return nil, fmt.Errorf("%w: %w", errOutOfStep, err)
 	}
 	return body, nil
 }

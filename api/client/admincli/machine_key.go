@@ -26,7 +26,7 @@ func (a *agent) machineKey() (machineKey, error) {
 	}
 	host := a.Host(layout.Root())
 	files := host.Files
-	app, err := settings.LoadApp(layout.AppSettings(), files.Protected)
+	app, err := settings.LoadApp(layout.AppSettings(), files.ReadProtected)
 	if err != nil {
 		return machineKey{}, err
 	}

@@ -95,7 +95,7 @@ func openVerifier(ctx context.Context, a *agent) (v *provenance.Verifier, done f
 		return nil, nil, err
 	}
 	host := a.Host(layout.Root())
-	app, err := settings.LoadApp(layout.AppSettings(), host.Files.Protected)
+	app, err := settings.LoadApp(layout.AppSettings(), host.Files.ReadProtected)
 	if err != nil {
 		return nil, nil, err
 	}

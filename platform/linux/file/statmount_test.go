@@ -1,6 +1,6 @@
 //go:build linux
 
-package linux
+package file
 
 import (
 	"encoding/binary"
@@ -23,18 +23,18 @@ func TestStatmountAgreesWithTheTable(t *testing.T) {
 	defer unix.Unmount(strange, unix.MNT_DETACH)
 	asked := 0
 	for _, path := range []string{"/", "/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/tmp", "/run", strange} {
-		fd, err := openat(unix.AT_FDCWD, path, unix.O_PATH, 0)
+		fd, err := OpenAt(unix.AT_FDCWD, path, unix.O_PATH, 0)
 		if errors.Is(err, unix.ENOENT) {
 			continue
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		at, err := stat(fd)
+		at, err := Stat(fd)
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := findMount(fd, at)
+		found, err := FindMount(fd, at)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -46,7 +46,7 @@ func TestStatmountAgreesWithTheTable(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
-		listed.kind, _, _ = strings.Cut(listed.kind, ".") // a FUSE daemon's own name
+		listed.Kind, _, _ = strings.Cut(listed.Kind, ".") // a FUSE daemon's own name
 		if found != listed {
 			t.Errorf("%s: statmount says %+v, the table %+v", path, found, listed)
 		}
@@ -65,10 +65,10 @@ func TestStatmountAgreesWithTheTable(t *testing.T) {
 }
 
 func TestAMountThatIsNotHere(t *testing.T) {
-	if _, err := findMount(-1, node{mountID: 1<<63 - 1, uniqueMount: true}); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EBADF) {
+	if _, err := FindMount(-1, Node{mountID: 1<<63 - 1, uniqueMount: true}); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EBADF) {
 		t.Errorf("a unique id of nothing: %v", err)
 	}
-	if _, err := findMount(-1, node{mountID: 1<<63 - 1}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := FindMount(-1, Node{mountID: 1<<63 - 1}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an id of nothing: %v", err)
 	}
 }
@@ -81,7 +81,7 @@ func TestAnswersOfStatmountThatCannotBeUsed(t *testing.T) {
 		copy(b[stringsAt:], text)
 		return b
 	}
-	if m, err := readMount(answer(basicMount|fileSystem, 0, "ext4")); err != nil || m.kind != "ext4" || m.nosuid {
+	if m, err := readMount(answer(basicMount|fileSystem, 0, "ext4")); err != nil || m.Kind != "ext4" || m.nosuid {
 		t.Errorf("%+v, %v", m, err)
 	}
 	for name, b := range map[string][]byte{

@@ -1,6 +1,6 @@
 //go:build linux
 
-package linux
+package file
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ var errNoStatmount = errors.New("statmount is not available")
 
 // statMount returns the mount with a unique id that statx reported. Like the
 // table it knows the mounts of this namespace only: any other is unix.ENOENT.
-func statMount(id uint64) (mount, error) {
+func statMount(id uint64) (Mount, error) {
 	var request [requestSize]byte
 	binary.NativeEndian.PutUint32(request[0:], requestSize)
 	binary.NativeEndian.PutUint64(request[8:], id)
@@ -43,20 +43,20 @@ func statMount(id uint64) (mount, error) {
 	case 0:
 		return readMount(answer[:])
 	case unix.ENOENT:
-		return mount{}, errno
+		return Mount{}, errno
 	}
-	return mount{}, fmt.Errorf("%w: %w", errNoStatmount, errno)
+	return Mount{}, fmt.Errorf("%w: %w", errNoStatmount, errno)
 }
 
 // readMount reads a struct statmount.
-func readMount(answer []byte) (mount, error) {
+func readMount(answer []byte) (Mount, error) {
 	at := uint64(binary.NativeEndian.Uint32(answer[typeAt:])) + stringsAt
 	if binary.NativeEndian.Uint64(answer[maskAt:])&(basicMount|fileSystem) != basicMount|fileSystem || at >= uint64(len(answer)) {
-		return mount{}, fmt.Errorf("%w: it leaves out what was asked for", errNoStatmount)
+		return Mount{}, fmt.Errorf("%w: it leaves out what was asked for", errNoStatmount)
 	}
 	kind, _, ended := bytes.Cut(answer[at:], []byte{0})
 	if !ended || len(kind) == 0 {
-		return mount{}, fmt.Errorf("%w: a file system without a name", errNoStatmount)
+		return Mount{}, fmt.Errorf("%w: a file system without a name", errNoStatmount)
 	}
-	return mount{kind: string(kind), nosuid: binary.NativeEndian.Uint64(answer[attributesAt:])&attributeSUID != 0}, nil
+	return Mount{Kind: string(kind), nosuid: binary.NativeEndian.Uint64(answer[attributesAt:])&attributeSUID != 0}, nil
 }

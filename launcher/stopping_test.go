@@ -1,0 +1,271 @@
+package launcher
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kpm/core"
+	"kpm/core/door"
+	"kpm/core/wire"
+	"kpm/launcher/journal"
+	"kpm/launcher/request"
+	"kpm/launcher/start"
+)
+
+func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
+	w := newWorld(t)
+	v := w.elevate(w.submission("tool"))
+	p := v.run()
+	daemon := core.ProcessID{PID: 2000, Start: 9}
+	w.tree.Members[daemon] = p.id
+	w.tree.Full[p.id] = true
+	p.exit(core.ExitStatus{})
+	<-v.result
+	w.tended.Wait()
+	if slices.Contains(p.all(), killed) {
+		t.Error("a background process was killed though its caller stayed")
+	}
+	if got := w.identify(daemon); got.Kind != core.User {
+		t.Errorf("what an elevation left behind is %v", got.Kind)
+	}
+	if !strings.HasSuffix(w.recorded(), "launched ended left") {
+		t.Errorf("recorded: %s", w.recorded())
+	}
+	// Once it is gone, the next end notices.
+	w.tree.Set(p.id, false)
+	w.tree.Dead[daemon] = true
+	v = w.elevate(w.submission("tool"))
+	v.run().exit(core.ExitStatus{})
+	<-v.result
+	w.tended.Wait()
+	if who := w.identify(p.id); !strings.HasSuffix(w.recorded(), "gone") || who.Kind != core.Admin {
+		t.Errorf("recorded: %s; still registered: %+v", w.recorded(), who)
+	}
+}
+
+// The groups that are left are carried through the journal. There are never so
+// many of them that one record could not hold them.
+func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
+	w := newWorld(t)
+	other := core.ProcessID{PID: 5000, Start: 1}
+	w.tree.Full[other] = true
+	for i := range maxUserLeft {
+		w.left[core.RequestID(fmt.Sprint(i))] = leftover{journal.Child{PID: other.PID, Start: other.Start, Group: "g"}, "1000"}
+	}
+	leave := func(user core.UserID) bool {
+		k := w.submission("tool")
+		k.Peer.User = user
+		v := w.elevate(k)
+		p := v.run()
+		w.tree.Set(p.id, true)
+		p.exit(core.ExitStatus{})
+		<-v.result
+		w.tended.Wait()
+		return slices.Contains(p.all(), killed)
+	}
+	if !leave("1000") {
+		t.Error("one user's leave no end behind")
+	}
+	if leave("0") {
+		t.Error("another user's was ended with it")
+	}
+	full := journal.Record{Type: journal.Segment}
+	for range maxLeft + 4096 { // and the requests that may be open
+		full.Open = append(full.Open, journal.Unfinished{Request: core.NewRequestID(), Since: 1 << 40, Last: journal.Left,
+			Child: &journal.Child{PID: 1 << 22, Start: 1 << 50, Group: "cgroup:/sys/fs/cgroup/system.slice/KeeperPrivilegeManager.service/kpm/kpm-" + rand.Text()}})
+	}
+	if line, err := json.Marshal(full); err != nil || len(line) > journal.MaxLine {
+		t.Errorf("%d bytes, a record has at most %d (%v)", len(line), journal.MaxLine, err)
+	}
+}
+
+func TestAnOrderlyStopLeavesCommandsAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		short, long, asking := w.elevate(w.submission("tool")), w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
+		ends, stays := short.run(), long.run()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		closed := make(chan struct{})
+		go func() {
+			w.Close(ctx)
+			close(closed)
+		}()
+		if r := asking.refused(); r.Code != "failed" || !strings.Contains(r.Message, "stopping") {
+			t.Errorf("%s: %s", r.Code, r.Message)
+		}
+		if r := w.begin(w.submission("tool")).refused(); r.Code != "unavailable" {
+			t.Errorf("a new request: %s: %s", r.Code, r.Message)
+		}
+		time.Sleep(5 * time.Second)
+		ends.exit(core.ExitStatus{Code: 4})
+		if r := <-short.result; r.Refused != nil || r.Exit.Code != 4 {
+			t.Errorf("one that ended in time: %+v", r)
+		}
+		if r := long.refused(); r.Code != "failed" || !strings.Contains(r.Message, "goes on as process 1001") {
+			t.Errorf("%s: %s", r.Code, r.Message)
+		}
+		<-closed
+		if len(stays.all()) != 0 {
+			t.Errorf("it got signals %v", stays.all())
+		}
+		if long.state() != request.Ended {
+			t.Errorf("it is %s", long.state())
+		}
+
+		// The next service leaves it alone and grants it nothing.
+		w.journal.Close()
+		replay := w.openJournal()
+		w.cfg.Journal, w.cfg.Registry = w.journal, start.NewRegistry(w.tree, self)
+		next := New(w.cfg)
+		w.tree.Full[stays.id] = true
+		if err := next.Recover(replay); err != nil {
+			t.Fatal(err)
+		}
+		w.registry = w.cfg.Registry
+		if got := w.identify(stays.id); len(w.tree.Killed) != 0 || got.Kind != core.User {
+			t.Errorf("killed %v, and the command is %v", w.tree.Killed, got.Kind)
+		}
+		next.Close(context.Background())
+
+		// The one after that finds it gone.
+		w.journal.Close()
+		w.tree.Full[stays.id] = false
+		replay = w.openJournal()
+		w.cfg.Journal = w.journal
+		next = New(w.cfg)
+		if err := next.Recover(replay); err != nil || !strings.HasSuffix(w.recorded(), "left gone") {
+			t.Errorf("%v, recorded: %s", err, w.recorded())
+		}
+		next.Close(context.Background())
+	})
+}
+
+func TestAfterACrashEveryOpenRequestFails(t *testing.T) {
+	w := newWorld(t)
+	put := func(records ...journal.Record) {
+		for _, r := range records {
+			if err := w.journal.Append(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	child := &journal.Child{PID: 70, Start: 7, Group: "g"}
+	put(journal.Record{Type: journal.Opened, Request: "A"},
+		journal.Record{Type: journal.Opened, Request: "B"}, journal.Record{Type: journal.Pending, Request: "B"},
+		journal.Record{Type: journal.Opened, Request: "C"}, journal.Record{Type: journal.Launching, Request: "C"},
+		journal.Record{Type: journal.Opened, Request: "D"}, journal.Record{Type: journal.Launched, Request: "D", Child: child},
+		journal.Record{Type: journal.Opened, Request: "E"}, journal.Record{Type: journal.Denied, Request: "E"})
+	w.journal.Close()
+	replay := w.openJournal()
+	w.cfg.Journal = w.journal
+	l := New(w.cfg)
+	w.tree.KillErr = errors.New("one remains")
+	var said bytes.Buffer
+	l.cfg.Log = slog.New(slog.NewTextHandler(&said, nil))
+	replay.Fault, replay.Cut = &journal.Fault{File: "journal-1", Line: 3, Found: "x", Expected: "y"}, 17
+	if err := l.Recover(replay); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said.String(), "journal-1, line 3") || !strings.Contains(said.String(), "bytes=17") {
+		t.Errorf("logged %s", said.String())
+	}
+	got := map[core.RequestID]journal.Record{}
+	for _, r := range w.records() {
+		if r.Type == journal.Failed {
+			got[r.Request] = r
+		}
+	}
+	for _, id := range []core.RequestID{"A", "B", "C", "D"} {
+		if !strings.HasPrefix(got[id].Message, "service-restarted") || got[id].Cause != "fault" {
+			t.Errorf("%s: %+v", id, got[id])
+		}
+	}
+	if d := got["D"]; d.Killed != 2 || d.Message != "service-restarted: one remains" || len(got) != 4 {
+		t.Errorf("the running one: %+v", d)
+	}
+	if diff := cmp.Diff([]core.ProcessID{child.ID()}, w.tree.Killed); diff != "" {
+		t.Errorf("ended groups: %s", diff)
+	}
+	l.Close(context.Background())
+	w.journal.Close()
+	if replay := w.openJournal(); len(replay.Open) != 0 {
+		t.Errorf("still open: %+v", replay.Open)
+	}
+}
+
+func TestCopiesOfAnEarlierServiceAreRemoved(t *testing.T) {
+	w := newWorld(t)
+	if err := os.WriteFile(w.path("exec/old"), nil, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(w.path("exec"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	newSealer(t, w.seals)
+	entries, err := os.ReadDir(w.path("exec"))
+	info, statErr := os.Stat(w.path("exec"))
+	if err != nil || statErr != nil || len(entries) != 0 || info.Mode().Perm() != 0o711 {
+		t.Errorf("%d files left, mode %v", len(entries), info.Mode())
+	}
+}
+
+// A child that waits for a file system of its caller's cannot be ended. It has
+// the slot of its request until it is gone: there are never more of them than
+// one user may have requests.
+func TestAChildThatDoesNotEndKeepsItsPlace(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser = 1 })
+	w.launch.releaseErr = context.DeadlineExceeded
+	v := w.elevate(w.submission("tool"))
+	v.answer(core.Allow)
+	v.event(wire.EventLaunch)
+	if err := w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); err == nil {
+		t.Error("it was launched")
+	}
+	v.refused()
+	if r := w.begin(w.submission("tool")).refused(); r.Code != door.CodeUnavailable {
+		t.Errorf("while the child is there: %+v", r)
+	}
+	w.tree.Die(w.launch.last().ID())
+	v = w.elevate(w.submission("tool"))
+	v.answer(core.Deny)
+	v.refused()
+	if len(w.stuck) != 0 {
+		t.Errorf("%d children are remembered", len(w.stuck))
+	}
+}
+
+// What was begun for a caller cannot be broken off either: the service stops
+// without it.
+func TestCloseDoesNotWaitForEver(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		hung := make(chan struct{})
+		w.launch.onRelease = func() { <-hung }
+		v := w.elevate(w.submission("tool"))
+		v.answer(core.Allow)
+		v.event(wire.EventLaunch)
+		go w.Launch(context.Background(), v.job(wire.EventLaunch), v.id)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := w.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("closed: %v", err)
+		}
+		close(hung)
+		<-v.result
+	})
+}
