@@ -81,7 +81,7 @@ func TestASeventhTaskKindIsOneRow(t *testing.T) {
 	}
 	for id, want := range map[string]string{
 		"broken": "tasks[0].left is missing, expected what is compared",
-		"typed":  "tasks[0].left is the number, expected text",
+		"typed":  "tasks[0].left is a number, expected text",
 		"eighth": `tasks[0].ExecutionType is "Contrast", expected Service, Http, User, UserDesktop, UserElevated or Compare`,
 	} {
 		if detail := h.broken[id].Detail; !strings.Contains(detail, want) {

@@ -16,13 +16,13 @@ func TestDecodeNamesLineFieldFoundAndExpected(t *testing.T) {
 		Ptr   *bool
 	}
 	for _, tc := range []struct{ text, want string }{
-		{"{\n\"id\": 5}", "f.json:2: id is the number, expected text"},
+		{"{\n\"id\": 5}", "f.json:2: id is a number, expected text"},
 		{`{"on": "yes"}`, "on is text, expected true or false"},
 		{`{"tasks": {}}`, "tasks is an object, expected a list"},
 		{`{"tasks": [{"timeoutSeconds": 1.5}]}`, "tasks[0].timeoutSeconds is the number 1.5, expected a whole number"},
 		{`{"meta": []}`, "meta is a list, expected an object"},
 		{`{"meta": {"topics": [true]}}`, "meta.topics[0] is true or false, expected text"},
-		{`{"ptr": 1}`, "ptr is the number, expected true or false"},
+		{`{"ptr": 1}`, "ptr is a number, expected true or false"},
 	} {
 		doc, err := ParseDocument("f.json", []byte(tc.text))
 		if err != nil {

@@ -78,7 +78,10 @@ func found(value string) string {
 	case "object":
 		return "an object"
 	}
-	return strings.TrimSpace("the number " + rest) // "number" or "number 1.5"
+	if rest = strings.TrimSpace(rest); rest == "" {
+		return "a number"
+	}
+	return "the number " + rest
 }
 
 func expected(t reflect.Type) string {

@@ -109,7 +109,7 @@ func TestDecodeNamesTheValueAsItIsWritten(t *testing.T) {
 		text, path, found, expected string
 		line, column                int
 	}{
-		{"{\n\"id\": 5}", "id", "the number", "text", 2, 7},
+		{"{\n\"id\": 5}", "id", "a number", "text", 2, 7},
 		{`{"on": "yes"}`, "on", "text", "true or false", 1, 8},
 		{`{"tasks": {}}`, "tasks", "an object", "a list", 1, 11},
 		{`{"tasks": [{}, {"timeoutSeconds": 1.5}]}`, "tasks[1].timeoutSeconds", "the number 1.5", "a whole number", 1, 35},

@@ -42,11 +42,11 @@ func TestAFieldOfTheWrongTypeIsAFaultOfItsOwnKind(t *testing.T) {
 	for _, tc := range []struct{ executionType, text, want string }{
 		{"Kernel", `{}`, `j.json: tasks[3].ExecutionType is "Kernel", expected Service, Http, User, UserDesktop or UserElevated`},
 		{"Service", `{"command": "mytool", "arguments": ["a"]}`, "j.json: tasks[3].arguments is a list, expected text"},
-		{"Service", `{"command": 5}`, "tasks[3].command is the number"},
+		{"Service", `{"command": 5}`, "tasks[3].command is a number"},
 		{"Service", `{"command": "echo", "parameters": [1]}`, "tasks[3].parameters is not an object, expected an object"},
 		{"Service", `{"command": "mytool", "url": 5, "parameters": [1], "successCodes": "all"}`, ""},
 		{"Http", `{"url": "https://host/", "successCodes": "all"}`, "tasks[3].successCodes is text, expected a list"},
-		{"Http", `{"url": "https://host/", "headers": {"A": 1}}`, "tasks[3].headers.A is the number"},
+		{"Http", `{"url": "https://host/", "headers": {"A": 1}}`, "tasks[3].headers.A is a number"},
 		{"Http", `{"url": "https://host/", "command": 5, "arguments": "it's"}`, ""},
 		{"Service", `null`, "tasks[3]"},
 	} {
