@@ -186,7 +186,7 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 		},
 	}
 	h.cfg = Config{
-		Layout: layout, Platform: "Linux",
+		Layout: layout, Platform: "Linux", BaseEnvironment: []string{"PATH=" + core.Linux.PathVariable()},
 		Read:           readFile,
 		Taken:          func(id string) bool { return id == "KeeperPolicy" },
 		Setting:        func(plugin, key string) (string, bool) { v, ok := h.settings[plugin+":"+key]; return v, ok },

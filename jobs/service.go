@@ -45,6 +45,8 @@ type Facts interface {
 type Config struct {
 	Layout   settings.Layout
 	Platform core.Platform
+	// BaseEnvironment is what every process starts with (port.Facts).
+	BaseEnvironment []string
 	// Kinds are the kinds of task that job files may have.
 	Kinds task.Kinds
 	// Read reads a job file (settings.ReadDocument).

@@ -46,7 +46,7 @@ func TestWhatAProgramIsStartedWith(t *testing.T) {
 				t.Errorf("got %+v", spec)
 			}
 			env := slices.DeleteFunc(slices.Clone(spec.Env), func(kv string) bool { return strings.HasPrefix(kv, "KEEPER_JOB_TOKEN=") })
-			want := append(append(l.Environment("https://127.0.0.1:6889"), "KEEPER_RUN_ID="+e.run.Run), tc.extraEnv...)
+			want := append(append(l.Environment([]string{"PATH=" + core.Linux.PathVariable()}, "https://127.0.0.1:6889"), "KEEPER_RUN_ID="+e.run.Run), tc.extraEnv...)
 			if !slices.Equal(env, want) || len(spec.Env) != len(want)+1 {
 				t.Errorf("environment %q\nwant        %q", spec.Env, want)
 			}

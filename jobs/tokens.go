@@ -62,7 +62,7 @@ func (r *run) Value(token string) (string, error) {
 
 // Environment is docs/settings.md, "Environment of launched processes".
 func (r *run) Environment() []string {
-	env := append(r.service.cfg.Layout.Environment(r.service.cfg.APIBaseURL()),
+	env := append(r.service.cfg.Layout.Environment(r.service.cfg.BaseEnvironment, r.service.cfg.APIBaseURL()),
 		"KEEPER_RUN_ID="+r.principal.Run, "KEEPER_JOB_TOKEN="+r.token)
 	if len(r.job.publish)+len(r.job.subscribe) > 0 {
 		env = append(env, "KEEPER_JOB_ID="+r.job.id, "KEEPER_JOB_NAME="+r.job.name)

@@ -53,7 +53,7 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 		"no such bare name":           {func(*world) string { return "none" }, nil, "not-found", `no program "none"`},
 		"a path without a handle":     {mine, func(_ *world, k *Submission) { k.Executable.Close(); k.Executable = nil }, "bad-request", "without the program"},
 		"a directory":                 {func(w *world) string { return w.dir + "/." }, nil, "bad-request", "not a regular file"},
-		"not executable":              {mine, func(w *world, _ *Submission) { os.Chmod(mine(w), 0o644) }, "bad-request", "chmod +x"},
+		"not executable":              {mine, func(w *world, _ *Submission) { os.Chmod(mine(w), 0o644) }, "bad-request", "permission to execute"},
 		"removed":                     {mine, func(w *world, _ *Submission) { os.Remove(mine(w)) }, "not-found", "no such program"},
 		"working directory is a file": {tool, func(w *world, k *Submission) { k.Dir.Close(); k.Dir = w.handle(mine(w)) }, "bad-request", "working directory"},
 		"unreadable":                  {mine, fault("Copy", fs.ErrPermission), "bad-request", "cannot read it"},

@@ -162,7 +162,7 @@ func newTest(t *testing.T, files map[string]string) (*Orchestrator, *fakeStarter
 func newOrchestrator(t testing.TB, layout settings.Layout, starter Starter) *Orchestrator {
 	t.Helper()
 	o, err := New(Config{
-		Layout: layout, Platform: "Linux", Monitoring: settings.Default().Monitoring,
+		Layout: layout, Platform: "Linux", BaseEnvironment: []string{"PATH=" + core.Linux.PathVariable()}, Monitoring: settings.Default().Monitoring,
 		Read: readFile, Effective: settings.NewEffective(layout),
 		Starter: starter, APIBaseURL: func() string { return "https://127.0.0.1:6889" },
 		Log: slog.New(slog.DiscardHandler),

@@ -25,9 +25,11 @@ type Starter interface {
 
 // Config is what New needs; all fields but Exited are required.
 type Config struct {
-	Layout     settings.Layout
-	Platform   core.Platform
-	Monitoring settings.Monitoring
+	Layout   settings.Layout
+	Platform core.Platform
+	// BaseEnvironment is what every process starts with (port.Facts).
+	BaseEnvironment []string
+	Monitoring      settings.Monitoring
 	// Read reads a plugin file (settings.ReadDocument).
 	Read settings.Reader
 	// Effective is given the settings of every plugin file.

@@ -75,7 +75,7 @@ func TestWhatAPluginIsStartedWith(t *testing.T) {
 		if want := []string{program, "--api=https://127.0.0.1:6889", l.Plugins() + "/a b"}; spec.Path != program || !slices.Equal(spec.Argv, want) {
 			t.Errorf("got %s %q, want %q", spec.Path, spec.Argv, want)
 		}
-		if want := l.Environment("https://127.0.0.1:6889"); !slices.Equal(spec.Env, want) {
+		if want := l.Environment([]string{"PATH=" + core.Linux.PathVariable()}, "https://127.0.0.1:6889"); !slices.Equal(spec.Env, want) {
 			t.Errorf("got environment %q, want %q", spec.Env, want)
 		}
 		if want := (core.Principal{Kind: core.Plugin, Name: "A"}); spec.As != want || spec.Dir != l.Root() || spec.Stdin != nil {

@@ -198,7 +198,7 @@ func TestRealPluginHasOnlyTheDocumentedEnvironment(t *testing.T) {
 	seen = slices.DeleteFunc(seen, func(kv string) bool { // of the shell's own making
 		return strings.HasPrefix(kv, "PWD=") || strings.HasPrefix(kv, "_=") || strings.HasPrefix(kv, "SHLVL=") || strings.HasPrefix(kv, "OLDPWD=")
 	})
-	want := layout.Environment("https://127.0.0.1:6889")
+	want := layout.Environment([]string{"PATH=" + core.Linux.PathVariable()}, "https://127.0.0.1:6889")
 	slices.Sort(seen)
 	slices.Sort(want)
 	if !slices.Equal(seen, want) {

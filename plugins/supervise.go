@@ -245,7 +245,7 @@ func (o *Orchestrator) spec(p *plugin) (core.ServiceSpec, error) {
 	}
 	return core.ServiceSpec{
 		As:   core.Principal{Kind: core.Plugin, Name: p.id},
-		Path: path, Argv: argv, Env: l.Environment(api), Dir: l.Root(),
+		Path: path, Argv: argv, Env: l.Environment(o.cfg.BaseEnvironment, api), Dir: l.Root(),
 	}, nil
 }
 

@@ -13,7 +13,7 @@ import (
 func (s *service) startJobs(context.Context, Options) error {
 	var err error
 	s.jobs, err = jobs.New(jobs.Config{
-		Layout: s.layout, Platform: s.host.Facts.Platform,
+		Layout: s.layout, Platform: s.host.Facts.Platform, BaseEnvironment: s.host.Facts.BaseEnvironment,
 		Kinds: task.Bundled(task.Config{
 			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
 			Commands: task.BundledCommands(s.log.With("component", "jobs"), s.broker.PublishAs, commandsOf(control.Bundled()), s.launcher.Satisfy),

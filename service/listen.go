@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"kpm/core"
@@ -38,6 +37,8 @@ type tcpPort struct {
 	// only, if valid, is the one loopback address to hold.
 	only   netip.Addr
 	listen net.ListenConfig
+	// taken reports whether an error means that somebody else has the port.
+	taken func(error) bool
 	// owner says who listens on a port.
 	owner func(port int) (pid int, user core.UserID, err error)
 	log   *slog.Logger
@@ -61,12 +62,12 @@ func (p *tcpPort) Held() int { return int(p.held.Load()) }
 func (p *tcpPort) open(ctx context.Context) error {
 	err := p.acquire(ctx)
 	for range anyPortTries {
-		if p.want != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+		if p.want != 0 || !p.taken(err) {
 			break
 		}
 		err = p.acquire(ctx)
 	}
-	if err == nil || !errors.Is(err, errWaiting) && !errors.Is(err, syscall.EADDRINUSE) {
+	if err == nil || !errors.Is(err, errWaiting) && !p.taken(err) {
 		return err
 	}
 	reported := p.report(err)
@@ -115,7 +116,7 @@ func (p *tcpPort) acquire(ctx context.Context) error {
 		switch {
 		case err == nil:
 			listeners = append(listeners, v6)
-		case errors.Is(err, syscall.EADDRINUSE):
+		case p.taken(err):
 			// Whoever holds ::1 would be taken for us by clients that prefer it.
 			return errors.Join(fmt.Errorf("service: %s port %d on ::1: %w", p.name, number, err), ln.Close())
 		default: // the machine has no IPv6
@@ -132,7 +133,7 @@ func (p *tcpPort) acquire(ctx context.Context) error {
 
 // report says who holds the port, and whether somebody does.
 func (p *tcpPort) report(err error) bool {
-	if !errors.Is(err, syscall.EADDRINUSE) {
+	if !p.taken(err) {
 		return false
 	}
 	attrs := []any{"listener", p.name, "port", p.want, "error", err, "setting", p.key,

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/platform"
 )
 
 // served collects the listeners that a port is served on.
@@ -71,6 +72,7 @@ func newPort(t *testing.T, want int) (*tcpPort, *served, *lines) {
 	return &tcpPort{
 		name: "HTTPS", key: "Settings:KestrelHttpsPort", want: want, retry: time.Millisecond, serve: s.serve,
 		log:     slog.New(slog.NewTextHandler(&log, nil)),
+		taken:   platform.Tools("").Facts.PortTaken,
 		owner:   func(int) (int, core.UserID, error) { return 77, "4242", nil },
 		changed: func() {},
 	}, s, &log

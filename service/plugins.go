@@ -16,7 +16,7 @@ const pluginsWithin = 5 * time.Second
 func (s *service) readPlugins(context.Context, Options) error {
 	var err error
 	s.plugins, err = plugins.New(plugins.Config{
-		Layout: s.layout, Platform: s.host.Facts.Platform, Monitoring: s.app.Monitoring,
+		Layout: s.layout, Platform: s.host.Facts.Platform, BaseEnvironment: s.host.Facts.BaseEnvironment, Monitoring: s.app.Monitoring,
 		Read: s.host.Files.ReadProtected, Effective: s.effective, Starter: s.starter,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("component", "plugins"),
 	})

@@ -90,7 +90,7 @@ func TestEnvironmentIsTheDocumentedOne(t *testing.T) {
 		}
 	}
 	var got []string
-	for _, kv := range At("/agent", "").Environment("https://127.0.0.1:6889") {
+	for _, kv := range At("/agent", "").Environment([]string{"PATH=" + core.Linux.PathVariable()}, "https://127.0.0.1:6889") {
 		name, _, _ := strings.Cut(kv, "=")
 		got = append(got, name)
 	}

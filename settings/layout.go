@@ -3,6 +3,7 @@ package settings
 import (
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"kpm/core"
@@ -89,15 +90,15 @@ func (l Layout) Variable(token string) (string, bool) {
 }
 
 // Environment is what every plugin and task starts with; nothing else is
-// inherited. apiBaseURL is empty while the HTTPS port is not held.
-func (l Layout) Environment(apiBaseURL string) []string {
-	return []string{
-		"PATH=" + core.PlatformOf(runtime.GOOS).PathVariable(),
+// inherited. base is the platform's, with its PATH; apiBaseURL is empty while the
+// HTTPS port is not held.
+func (l Layout) Environment(base []string, apiBaseURL string) []string {
+	return append(slices.Clone(base),
 		"LANG=C.UTF-8",
-		"KEEPER_API_BASE_URL=" + apiBaseURL,
-		"KEEPER_CA_FILE=" + l.CA(),
-		"KEEPER_AGENT_ROOT=" + l.root,
-		"KEEPER_MQTT_SOCKET=" + l.MQTTSocket(),
-		"KEEPER_API_SOCKET=" + l.APISocket(),
-	}
+		"KEEPER_API_BASE_URL="+apiBaseURL,
+		"KEEPER_CA_FILE="+l.CA(),
+		"KEEPER_AGENT_ROOT="+l.root,
+		"KEEPER_MQTT_SOCKET="+l.MQTTSocket(),
+		"KEEPER_API_SOCKET="+l.APISocket(),
+	)
 }

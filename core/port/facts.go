@@ -4,8 +4,9 @@ import (
 	"kpm/core"
 )
 
-// Facts are what is so on one operating system and needs no call: values and
-// words, for whoever must decide or explain something portably.
+// Facts are what is so on one operating system and needs no call, for whoever
+// must decide something portably. How a person makes a file safe is part of
+// Protection's errors, which know what is wrong with it.
 type Facts struct {
 	// Platform also knows the secure path, and how paths are spelled and
 	// compared.
@@ -17,7 +18,7 @@ type Facts struct {
 	Administrator core.UserID
 	// ServiceAccount is the account that plugins and job tasks run as.
 	ServiceAccount core.UserID
-	// MakeProtected and MakePrivate say what a person types so that
-	// administrators alone can change, or read, the file at path: for messages.
-	MakeProtected, MakePrivate func(path string) string
+	// PortTaken reports whether an error of listening means that somebody else
+	// has the port.
+	PortTaken func(err error) bool
 }

@@ -175,7 +175,7 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 	case !sealed.info.Regular:
 		return refusal.New(door.CodeBadRequest, "%s is not a regular file", exe.Path)
 	case !sealed.info.Exec:
-		return refusal.New(door.CodeBadRequest, "%s is not executable: chmod +x it, or name its interpreter", exe.Path)
+		return refusal.New(door.CodeBadRequest, "%s is not executable: give it permission to execute, or name its interpreter", exe.Path)
 	}
 	var found contents
 	switch err = s.Files.Protected(handle); {

@@ -1,6 +1,9 @@
 package darwin
 
 import (
+	"errors"
+	"syscall"
+
 	"kpm/core"
 	"kpm/core/port"
 )
@@ -14,7 +17,6 @@ func Facts() port.Facts {
 		},
 		Administrator:  "0",
 		ServiceAccount: "0",
-		MakeProtected:  func(path string) string { return "chown root:wheel " + path + "; chmod -N go-w " + path },
-		MakePrivate:    func(path string) string { return "chown root:wheel " + path + "; chmod -N 600 " + path },
+		PortTaken:      func(err error) bool { return errors.Is(err, syscall.EADDRINUSE) },
 	}
 }

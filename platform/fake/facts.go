@@ -16,7 +16,6 @@ func Facts() port.Facts {
 		BaseEnvironment: []string{"PATH=" + platform.PathVariable()},
 		Administrator:   Administrator,
 		ServiceAccount:  Administrator,
-		MakeProtected:   func(path string) string { return "protect " + path },
-		MakePrivate:     func(path string) string { return "hide " + path },
+		PortTaken:       func(error) bool { return false },
 	}
 }

@@ -1,6 +1,9 @@
 package windows
 
 import (
+	"errors"
+	"syscall"
+
 	"kpm/core"
 	"kpm/core/port"
 )
@@ -24,11 +27,7 @@ func Facts() port.Facts {
 		},
 		Administrator:  administrators,
 		ServiceAccount: localSystem,
-		MakeProtected: func(path string) string {
-			return `icacls "` + path + `" /setowner *S-1-5-32-544; icacls "` + path + `" /inheritance:r /grant *S-1-5-18:F *S-1-5-32-544:F *S-1-5-32-545:RX`
-		},
-		MakePrivate: func(path string) string {
-			return `icacls "` + path + `" /setowner *S-1-5-32-544; icacls "` + path + `" /inheritance:r /grant *S-1-5-18:F *S-1-5-32-544:F`
-		},
+		// WSAEADDRINUSE; package syscall's own EADDRINUSE is none of Windows's numbers.
+		PortTaken: func(err error) bool { return errors.Is(err, syscall.Errno(10048)) },
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/trust/openpgp"
 	"kpm/trust/reader"
 )
 
@@ -76,6 +77,29 @@ func TestWhatAReaderIsToldToForget(t *testing.T) {
 	for i, protected := range []bool{true, false, false} {
 		if read.asked[i].Protected != protected {
 			t.Errorf("question %d: protected is %v", i, read.asked[i].Protected)
+		}
+	}
+}
+
+// Attack: a program of root's has a detached signature beside it that a user can
+// write. Whoever reads it is told so, and the verdict is forgotten.
+func TestASignatureOfAUsersBesideAProgramOfRoots(t *testing.T) {
+	w := newWorld(t)
+	read := &answering{verdict: reader.Verdict{Format: "script"}}
+	v := NewVerifier(Config{Files: w.files, System: w.system}, &Trusted{Reader: read, OpenPGP: &openpgp.Keyring{}})
+	program := w.write("tool", []byte("#!/bin/sh\n"))
+	for _, c := range []struct {
+		sidecar  string
+		writable bool
+		safe     bool
+	}{{"tool.asc", false, true}, {"tool.sig", true, false}} {
+		v.Trust(v.state.Load().trusted) // forget
+		read.asked = nil
+		w.files.writable[w.write(c.sidecar, []byte("signature"))] = c.writable
+		w.provenance(v, program)
+		w.provenance(v, program)
+		if want := map[bool]int{true: 1, false: 2}[c.safe]; len(read.asked) != want || read.asked[0].Protected != c.safe {
+			t.Errorf("%s: asked %d times, protected is %v", c.sidecar, len(read.asked), read.asked[0].Protected)
 		}
 	}
 }

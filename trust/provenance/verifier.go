@@ -140,7 +140,7 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 		origin = f
 	}
 	protected := alone && v.cfg.Files.Protected(f) == nil
-	p, err := v.judge(ctx, state.trusted, f, info, origin, protected)
+	p, safe, err := v.judge(ctx, state.trusted, f, info, origin, protected)
 	if err != nil {
 		return core.Provenance{}, fmt.Errorf("provenance: %s: %w", info.Path, err)
 	}
@@ -154,7 +154,7 @@ func (v *Verifier) Provenance(ctx context.Context, f, origin *os.File) (core.Pro
 	}
 	// What nobody but root can change is the same as long as its identity is:
 	// a new owner or mode would have moved the change time.
-	if protected {
+	if safe {
 		state.cache.Put(of, verdict{p, stamp, validUntil(p, v.cfg.Now())})
 	}
 	return p, nil

@@ -196,7 +196,7 @@ func TestAnUnhealthyPluginIsAFault(t *testing.T) {
 		t.Errorf("%d: %q %q", code, out, diag)
 	}
 	code, out, _ = r.do(t, "status", "--json")
-	if code != 1 || !strings.Contains(out, `"ailing":["KeeperLogger is Failed: no such file"]`) {
+	if code != 1 || !strings.Contains(out, `"unhealthy":["KeeperLogger is Failed: no such file"]`) {
 		t.Errorf("%d: %q", code, out)
 	}
 }

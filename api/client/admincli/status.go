@@ -49,9 +49,8 @@ type status struct {
 	Version string         `json:"version,omitempty"`
 	Plugins int            `json:"plugins"`
 	Jobs    view.JobCounts `json:"jobs"`
-	// Unhealthy are plugins that do not run as they should. The member's name
-	// is what scripts look for.
-	Unhealthy []string `json:"ailing,omitempty"`
+	// Unhealthy are plugins that do not run as they should.
+	Unhealthy []string `json:"unhealthy,omitempty"`
 }
 
 func (e *endpoint) status(ctx context.Context) (status, error) {
