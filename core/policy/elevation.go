@@ -3,6 +3,7 @@ package policy
 import (
 	"strings"
 
+	"kpm/core"
 	"kpm/core/fault"
 )
 
@@ -56,7 +57,7 @@ func (elevation) ask(s *Set, a *asked) bool {
 // machine.
 func (s *Set) called(name, requested string, a *asked) {
 	_, name = splitPath(s.env.slashes(name))
-	a.ownName = name == a.base || s.env.Windows // few programs look at it there
+	a.ownName = name == a.base || s.env.Platform == core.Windows // few programs look at it there
 	if !a.ownName && name != requested && name != "" {
 		a.otherBases[1] = name
 		s.everywhere(name, a)
@@ -122,7 +123,7 @@ func (elevation) compile(c *compiler, p *Policy) filter {
 	for i, entry := range entries {
 		c.at("$.Extension.AllowCommands", i)
 		words := strings.Fields(entry)
-		if strings.ContainsAny(entry, "\"'\\`$;|&<>()\n") && !c.env.Windows {
+		if strings.ContainsAny(entry, "\"'\\`$;|&<>()\n") && c.env.Platform != core.Windows {
 			c.doubt(fault.Text(entry), "words separated by spaces", `no shell reads this: use "*" within a word for an argument that holds spaces`)
 			continue
 		}

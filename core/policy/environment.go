@@ -7,15 +7,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kpm/core"
 )
 
 // Environment is what the engine knows about the machine. None of it comes
 // from a user's environment: a variable that a user can set would be a policy
 // that the user can write (CVE-2020-12612).
 type Environment struct {
-	// Windows compares paths and names without regard to case and reads "\"
-	// as "/".
-	Windows bool
+	// Platform is the machine's. On Windows paths and names are compared
+	// without regard to case, and "\" is read as "/".
+	Platform core.Platform
 	// Variables are the values of {name} in paths, as Variables returns them.
 	Variables map[string]string
 	// Links are directories that are links to others, such as /bin to
@@ -42,20 +44,20 @@ func LinkCandidates() []string {
 }
 
 // Variables returns the path variables that mean the same for every user of a
-// machine (GOOS goos, agent root root). Those that differ by user, such as
+// machine on platform whose agent is installed at root. Those that differ by user, such as
 // {userdesktop}, are missing: a policy that uses them grants nothing.
-func Variables(goos, root string) map[string]string {
+func Variables(platform core.Platform, root string) map[string]string {
 	v := map[string]string{
 		"approot": root, "pluginroot": root + "/Plugins", "jobroot": root + "/Jobs",
 	}
-	switch goos {
-	case "windows":
+	switch platform {
+	case core.Windows:
 		maps.Copy(v, map[string]string{
 			"rootdir": "c:", "systemdrive": "c:", "systemroot": "c:/windows", "windows": "c:/windows",
 			"system32": "c:/windows/system32", "syswow64": "c:/windows/syswow64", "programfiles": "c:/program files",
 			"programfilesx86": "c:/program files (x86)", "programdata": "c:/programdata",
 		})
-	case "darwin":
+	case core.MacOS:
 		maps.Copy(v, map[string]string{
 			"system": "/System", "library": "/Library", "applications": "/Applications", "volumes": "/Volumes",
 			"launchdaemons": "/Library/LaunchDaemons", "launchagents": "/Library/LaunchAgents", "home": "/Users",
@@ -98,7 +100,7 @@ func (e *Environment) expand(pattern string) (string, string) {
 
 // fold brings a name into the form in which the system compares names.
 func (e *Environment) fold(s string) string {
-	if e.Windows {
+	if e.Platform == core.Windows {
 		return strings.ToLower(s)
 	}
 	return s
@@ -106,10 +108,7 @@ func (e *Environment) fold(s string) string {
 
 // slashes brings a path or pattern into the form in which paths are compared.
 func (e *Environment) slashes(s string) string {
-	if e.Windows {
-		return strings.ToLower(strings.ReplaceAll(s, `\`, "/"))
-	}
-	return s
+	return e.Platform.PathKey(s)
 }
 
 // follow replaces a leading directory that is a link.
@@ -129,7 +128,7 @@ func (e *Environment) follow(s string) string {
 
 // absolute reports whether s, after slashes, names one place from the root.
 func (e *Environment) absolute(s string) bool {
-	if e.Windows {
+	if e.Platform == core.Windows {
 		drive := len(s) > 2 && s[1] == ':' && s[2] == '/'
 		return (drive || strings.HasPrefix(s, "//")) && !strings.Contains(s+"/", "/../") && !strings.Contains(s+"/", "/./")
 	}

@@ -35,7 +35,7 @@ func TestAbsolutePaths(t *testing.T) {
 		if got := (&Environment{}).absolute(tc.path); got != tc.linux {
 			t.Errorf("Linux, %q: %v", tc.path, got)
 		}
-		if got := (&Environment{Windows: true}).absolute(tc.path); got != tc.windows {
+		if got := (&Environment{Platform: core.Windows}).absolute(tc.path); got != tc.windows {
 			t.Errorf("Windows, %q: %v", tc.path, got)
 		}
 	}
@@ -96,17 +96,17 @@ func TestALongSecurePathDenies(t *testing.T) {
 
 // No variable differs by user, and every value is a place from the root.
 func TestVariablesAreAbsolute(t *testing.T) {
-	for goos, env := range map[string]Environment{"linux": {}, "darwin": {}, "windows": {Windows: true}} {
-		root := map[string]string{"linux": "/opt/k", "darwin": "/usr/local/k", "windows": "c:/program files/k"}[goos]
-		for name, value := range Variables(goos, root) {
+	for _, platform := range core.Platforms() {
+		env := Environment{Platform: platform}
+		for name, value := range Variables(platform, env.slashes(platform.DefaultRoot())) {
 			if name == "rootdir" || name == "systemdrive" { // written with a slash behind it
 				value += "/x"
 			}
 			if !env.absolute(value) {
-				t.Errorf("%s: {%s} is %q", goos, name, value)
+				t.Errorf("%s: {%s} is %q", platform, name, value)
 			}
 			if env.fold(name) != name {
-				t.Errorf("%s: {%s} is never found", goos, name)
+				t.Errorf("%s: {%s} is never found", platform, name)
 			}
 		}
 	}

@@ -136,17 +136,17 @@ func TestVariablesAreATable(t *testing.T) {
 	if got.Outcome != core.Deny {
 		t.Errorf("got %+v", got)
 	}
-	for goos, want := range map[string]string{"linux": "/home", "darwin": "/Users", "windows": ""} {
-		if got := Variables(goos, "/r")["home"]; got != want {
-			t.Errorf("%s: {home} is %q, want %q", goos, got, want)
+	for platform, want := range map[core.Platform]string{core.Linux: "/home", core.MacOS: "/Users", core.Windows: ""} {
+		if got := Variables(platform, "/r")["home"]; got != want {
+			t.Errorf("%s: {home} is %q, want %q", platform, got, want)
 		}
 	}
 }
 
 func TestWindowsPathsAndNames(t *testing.T) {
 	env := linux()
-	env.Windows, env.Links, env.SecurePath = true, nil, []string{`C:\Windows\System32`}
-	env.Variables = Variables("windows", `c:/program files/keeperprivilegemanager`)
+	env.Platform, env.Links, env.SecurePath = core.Windows, nil, []string{`C:\Windows\System32`}
+	env.Variables = Variables(core.Windows, `c:/program files/keeperprivilegemanager`)
 	set := compileSketches(t, env, sketch{controls: "ALLOW", users: []string{`Corp\Alice`}, apps: []string{`{SystemRoot}\System32\*.EXE`}})
 	q := ask(`C:\Windows\system32\Notepad.exe`, "notepad.exe")
 	q.UserName = `CORP\alice`

@@ -20,7 +20,8 @@ func linux() Environment {
 		panic(err)
 	}
 	return Environment{
-		Variables:  Variables("linux", "/opt/KeeperPrivilegeManager"),
+		Platform:   core.Linux,
+		Variables:  Variables(core.Linux, core.Linux.DefaultRoot()),
 		Links:      map[string]string{"/bin": "/usr/bin", "/sbin": "/usr/sbin"},
 		SecurePath: core.Linux.SecurePath(),
 		Zone:       zone,

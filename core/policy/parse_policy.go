@@ -79,7 +79,7 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 	if f.get("PolicyType").Given() {
 		found = fault.Text(text)
 	}
-	r.fault(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", "PrivilegeElevation and CommandLine govern elevations")
+	r.fault(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", strings.Join(answeredTypes(r.kinds), " and ")+" govern elevations")
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"path"
 	"strings"
 
+	"kpm/core"
 	"kpm/core/fault"
 )
 
@@ -125,10 +126,10 @@ func (c *compiler) program(entry string) (program, bool) {
 	default:
 		text = c.env.follow(collapse(text))
 		g = parseGlob(text)
-		if !c.env.Windows && (strings.Contains(text+"/", "/./") || strings.Contains(text+"/", "/../")) {
+		if c.env.Platform != core.Windows && (strings.Contains(text+"/", "/./") || strings.Contains(text+"/", "/../")) {
 			break
 		}
-		if g.prefix == "" || strings.HasPrefix(text, "/") || c.env.Windows {
+		if g.prefix == "" || strings.HasPrefix(text, "/") || c.env.Platform == core.Windows {
 			return program{kind: byPattern, glob: g}, true
 		}
 	}

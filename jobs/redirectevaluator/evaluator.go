@@ -67,7 +67,7 @@ func evaluate(ctx context.Context, args []string, network sdk.Network) (target s
 	}
 	var written string
 	for key, value := range values { // keys are as the file spells them
-		if strings.EqualFold(key, "metadata.redirect.rules") {
+		if strings.EqualFold(key, rulesSetting) {
 			written = value
 		}
 	}

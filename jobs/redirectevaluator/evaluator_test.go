@@ -3,11 +3,13 @@ package redirectevaluator
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"kpm/core/fault"
 	"kpm/plugins/sdk"
 	"kpm/plugins/sdk/sdktest"
 )
@@ -61,13 +63,16 @@ func TestMatch(t *testing.T) {
 // A rule that cannot be read was written to keep something from being launched.
 func TestRulesThatCannotBeReadAreAFault(t *testing.T) {
 	for _, tc := range []struct{ name, rules, want string }{
-		{"not JSON", `[`, "metadata.redirect.rules: expected a list of rules"},
-		{"not a list", `{}`, "expected a list of rules"},
-		{"an expression that is none", `[{"sourceExePattern": "(", "targetExe": "x"}]`, "metadata.redirect.rules[0].sourceExePattern: error parsing regexp"},
-		{"the other one", `[{"commandLinePattern": "(", "targetExe": "x"}]`, "metadata.redirect.rules[0].commandLinePattern: error parsing regexp"},
-		{"no pattern", `[{"targetExe": "x"}]`, "neither sourceExePattern nor commandLinePattern is given"},
+		{"not JSON", `[`, "Plugins/RedirectEvaluator.json: metadata.redirect.rules is not JSON (unexpected end of JSON input), expected a list of rules"},
+		{"not a list", `{}`, "metadata.redirect.rules is an object, expected a list"},
+		{"a rule that is none", `[5]`, "metadata.redirect.rules[0] is a number, expected an object"},
+		{"more behind it", `[] []`, "metadata.redirect.rules is not JSON"},
+		{"too deep", `[{"targetArguments": ` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}]`, "is nested too deeply, expected at most 32 levels"},
+		{"an expression that is none", `[{"sourceExePattern": "(", "targetExe": "x"}]`, "metadata.redirect.rules[0].sourceExePattern is \"(\" (error parsing regexp"},
+		{"the other one", `[{"commandLinePattern": "(", "targetExe": "x"}]`, "metadata.redirect.rules[0].commandLinePattern is \"(\" (error parsing regexp"},
+		{"no pattern", `[{"targetExe": "x"}]`, "metadata.redirect.rules[0] is a rule without a pattern, expected sourceExePattern, commandLinePattern or both"},
 		{"no target", `[{"sourceExePattern": "x"}]`, "metadata.redirect.rules[0].targetExe is missing"},
-		{"too many", `[` + strings.Repeat(`{},`, maxRules) + `{}]`, "1001 rules, expected at most 1000"},
+		{"too many", `[` + strings.Repeat(`{},`, maxRules) + `{}]`, "a list of 1001 rules, expected at most 1000"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bus := sdktest.New(t)
@@ -78,6 +83,28 @@ func TestRulesThatCannotBeReadAreAFault(t *testing.T) {
 				t.Errorf("got %d, %s", exit, stderr.String())
 			}
 		})
+	}
+}
+
+// Attack: of a key given twice one reader obeys the first value, another the
+// last: a reviewed rule would redirect something else.
+func TestAKeyGivenTwiceIsAFault(t *testing.T) {
+	for _, twice := range []string{
+		`[{"sourceExePattern": "x", "targetExe": "a", "targetExe": "b"}]`,
+		`[{"sourceExePattern": "x", "targetExe": "a", "TARGETEXE": "b"}]`,
+	} {
+		rules, err := parseRules(twice)
+		var wrong *fault.Fault
+		if !errors.As(err, &wrong) || rules != nil || !strings.EqualFold(wrong.Field, "metadata.redirect.rules[0].targetExe") || wrong.Found != "given twice" {
+			t.Errorf("%s: %v, %v", twice, rules, err)
+		}
+	}
+}
+
+func TestRulesThatAreNotUTF8AreAFault(t *testing.T) {
+	rules, err := parseRules("[{\"sourceExePattern\": \"\xff\", \"targetExe\": \"x\"}]")
+	if err == nil || rules != nil || !strings.Contains(err.Error(), "metadata.redirect.rules is not UTF-8, expected a list of rules") {
+		t.Errorf("%v, %v", rules, err)
 	}
 }
 

@@ -3,6 +3,8 @@ package task
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,5 +91,31 @@ func TestHowAValueIsWritten(t *testing.T) {
 		if tc.err == "" && (err != nil || got != tc.want) || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)) {
 			t.Errorf("%s: got %q, %v", tc.name, got, err)
 		}
+	}
+}
+
+// docs/plugins-and-jobs.md names every execution type in its row, and which of
+// them fail.
+func TestTheDocsHaveTheExecutionTypes(t *testing.T) {
+	page, err := os.ReadFile("../../docs/plugins-and-jobs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, row, _ := strings.Cut(string(page), "| `ExecutionType` | ")
+	row, _, _ = strings.Cut(row, " |\n")
+	var works, fails []string
+	for _, kind := range bundled() {
+		list := &works
+		if _, ok := compile(t, Kinds{{Type: kind.Type, Compile: kind.Compile}}, kind.Type, `{"command": "echo", "url": "https://host/"}`).(session); ok {
+			list = &fails
+		}
+		if name := "`" + kind.Type + "`"; !slices.Contains(*list, name) {
+			*list = append(*list, name)
+		}
+	}
+	last := len(fails) - 1
+	want := strings.Join(works, ", ") + "; " + strings.Join(fails[:last], ", ") + " and " + fails[last] + " fail, not supported yet"
+	if row != want {
+		t.Errorf("docs/plugins-and-jobs.md says %q, want %q", row, want)
 	}
 }

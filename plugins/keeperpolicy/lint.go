@@ -43,7 +43,7 @@ func Lint(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stderr, lintHelp)
 		flags.PrintDefaults()
 	}
-	root := flags.String("root", "/opt/KeeperPrivilegeManager", "agent root, for {approot} and the like")
+	root := flags.String("root", platform().DefaultRoot(), "agent root, for {approot} and the like")
 	collections := flags.String("collections", "", "collections file that the policies refer to")
 	asJSON := flags.Bool("json", false, "print the findings as a JSON array")
 	if err := flags.Parse(args); err != nil {

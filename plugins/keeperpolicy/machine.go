@@ -14,18 +14,20 @@ import (
 // machine describes this machine to the engine. It is looked at anew for every
 // set, so that a group made since then is known.
 func machine(root string, collections map[string]policy.Collection, enforceForAdministrators bool) policy.Environment {
-	env := policy.Environment{
-		Windows:                  runtime.GOOS == "windows",
-		Variables:                policy.Variables(runtime.GOOS, filepath.ToSlash(root)),
+	return policy.Environment{
+		Platform:                 platform(),
+		Variables:                policy.Variables(platform(), filepath.ToSlash(root)),
 		Links:                    links(),
-		SecurePath:               core.PlatformOf(runtime.GOOS).SecurePath(),
+		SecurePath:               platform().SecurePath(),
 		Group:                    groupID,
 		Collections:              collections,
 		Zone:                     time.Local,
 		EnforceForAdministrators: enforceForAdministrators,
 	}
-	return env
 }
+
+// platform is the one that this machine runs.
+func platform() core.Platform { return core.PlatformOf(runtime.GOOS) }
 
 // links finds the top directories that are links, as /bin on merged-usr
 // systems: a DENY of /bin/bash must hold for /usr/bin/bash.

@@ -1,11 +1,17 @@
 package admincli
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"kpm/core/strictjson"
 )
+
+// maxContextDepth bounds how deep objects and lists nest in a context, as the
+// local API does with bodies.
+const maxContextDepth = 32
 
 func triggerJobCommand(e *endpoint) *cobra.Command {
 	var id, context string
@@ -16,9 +22,8 @@ func triggerJobCommand(e *endpoint) *cobra.Command {
 		Example: `  KeeperAdminCLI jobs trigger --id cleanup --context '{"olderThanDays": 30}'`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var object map[string]any
-			if err := json.Unmarshal([]byte(context), &object); err != nil || object == nil {
-				return fmt.Errorf("--context is %q, expected a JSON object", context)
+			if err := checkContext(context); err != nil {
+				return err
 			}
 			return e.start(cmd, id, "trigger", []byte(context))
 		},
@@ -26,4 +31,18 @@ func triggerJobCommand(e *endpoint) *cobra.Command {
 	idFlag(cmd, &id)
 	cmd.Flags().StringVar(&context, "context", "{}", "JSON object")
 	return cmd
+}
+
+// checkContext refuses what the agent would refuse, in the words of the command
+// line.
+func checkContext(text string) error {
+	v, err := strictjson.Parse([]byte(text), len(text))
+	if err != nil || !v.IsObject() {
+		return fmt.Errorf("--context is %q, expected a JSON object", text)
+	}
+	var e *strictjson.Error
+	if err := v.Check(maxContextDepth); errors.As(err, &e) {
+		return e.Fault("--context")
+	}
+	return nil
 }

@@ -251,6 +251,8 @@ func TestRefusalsAndUsage(t *testing.T) {
 		{"jobs trigger --id cleanup --context [1]", "expected a JSON object"},
 		{"jobs trigger --id cleanup --context null", "expected a JSON object"},
 		{"jobs trigger --id cleanup --context {", "expected a JSON object"},
+		{`jobs trigger --id cleanup --context {"days":1,"DAYS":30}`, "--context:1: DAYS is given twice, expected each name once"},
+		{"jobs trigger --id cleanup --context " + `{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + "}", "is nested too deeply, expected at most 32 levels"},
 		{"settings get", "accepts between 1 and 2 arg(s)"},
 		{"settings get Nobody", `there is no plugin "Nobody"`},
 		{"settings get KeeperPrivilegeManager nothing", "has no setting"},
