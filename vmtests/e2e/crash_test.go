@@ -198,18 +198,15 @@ func TestKilledAtEachState(t *testing.T) {
 	}
 	var held []int
 	stopHeld := func(t *testing.T, a *agent.Agent) {
-		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", a.PID(), a.PID()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		held = nil
-		for field := range strings.FieldsSeq(string(children)) {
-			comm, _ := os.ReadFile("/proc/" + field + "/comm")
-			var pid int
-			if fmt.Sscan(field, &pid); strings.HasPrefix(string(comm), "keeperlaunch") {
-				held = append(held, pid)
-				freeze(t, pid)
-			}
+		// The plugins have used some up, and one that was only just started has
+		// not said its name yet: those that stay are the ones that wait.
+		eventually(t, "helpers wait", func() bool {
+			held = children(t, a, "keeperlaunch")
+			time.Sleep(200 * time.Millisecond)
+			return len(held) > 0 && slices.Equal(held, children(t, a, "keeperlaunch"))
+		})
+		for _, pid := range held {
+			freeze(t, pid)
 		}
 	}
 	for _, tc := range []struct {

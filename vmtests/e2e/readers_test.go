@@ -16,18 +16,22 @@ import (
 )
 
 // readers are the processes in which the service has signatures read.
-func readers(t *testing.T, a *agent.Agent) (pids []int) {
+func readers(t *testing.T, a *agent.Agent) []int { return children(t, a, "keeperreader") }
+
+// children are the service's child processes with that name. The kernel lists
+// them by the thread that started them, which may be any.
+func children(t *testing.T, a *agent.Agent, name string) (pids []int) {
 	t.Helper()
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", a.PID()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, task := range tasks {
-		children, _ := os.ReadFile(task) // a thread may have ended
-		for field := range strings.FieldsSeq(string(children)) {
+		listed, _ := os.ReadFile(task) // a thread may have ended
+		for field := range strings.FieldsSeq(string(listed)) {
 			comm, _ := os.ReadFile("/proc/" + field + "/comm")
 			var pid int
-			if fmt.Sscan(field, &pid); string(comm) == "keeperreader\n" {
+			if fmt.Sscan(field, &pid); string(comm) == name+"\n" {
 				pids = append(pids, pid)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 
 	"kpm/vmtests/agent"
 	"kpm/vmtests/machine"
+	"kpm/vmtests/terminal"
 )
 
 const (
@@ -57,6 +58,8 @@ const policies = `[
 var box *machine.Machine
 
 func TestMain(m *testing.M) {
+	terminal.DefaultSignals()
+	terminal.DefaultSignals()
 	status, err := inMachine(m.Run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

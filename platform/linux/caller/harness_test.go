@@ -24,6 +24,7 @@ import (
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/platform/linux"
+	outer "kpm/vmtests/terminal"
 )
 
 const (
@@ -43,6 +44,8 @@ func TestMain(m *testing.M) {
 	case "shell":
 		shell()
 	}
+	outer.DefaultSignals()
+	terminal.DefaultSignals()
 	goleak.VerifyTestMain(m)
 }
 
