@@ -59,7 +59,6 @@ var box *machine.Machine
 
 func TestMain(m *testing.M) {
 	terminal.DefaultSignals()
-	terminal.DefaultSignals()
 	status, err := inMachine(m.Run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -45,7 +45,6 @@ func TestMain(m *testing.M) {
 		shell()
 	}
 	outer.DefaultSignals()
-	terminal.DefaultSignals()
 	goleak.VerifyTestMain(m)
 }
 
