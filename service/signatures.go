@@ -97,7 +97,7 @@ func (s *service) trusted(ctx context.Context, sources provenance.Sources) (*pro
 		pool.Close()
 		return nil, nil, err
 	}
-	return &provenance.Trusted{Reader: pool, OpenPGP: keys}, pool, nil
+	return &provenance.Trusted{Reader: pool, Catalogs: len(bundle.Of(reader.Catalogs)) > 0, OpenPGP: keys}, pool, nil
 }
 
 // watchTrust looks at every tick whether a source has changed, and reads them

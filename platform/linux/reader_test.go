@@ -220,7 +220,7 @@ func TestAReaderSaysWhatOurOwnCodeSays(t *testing.T) {
 	must(t, err)
 	verifier := func(read provenance.Reader) *provenance.Verifier {
 		return provenance.NewVerifier(provenance.Config{Files: Files{file.Files{AgentRoot: dir}}, System: Signatures{}, PackageRoot: "/"},
-			&provenance.Trusted{Reader: read, OpenPGP: keys})
+			&provenance.Trusted{Reader: read, Catalogs: len(b.Of(reader.Catalogs)) > 0, OpenPGP: keys})
 	}
 	ours, theirs := verifier(within), verifier(newPool(t, b))
 	standings := map[core.Standing]bool{}

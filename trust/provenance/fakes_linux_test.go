@@ -154,7 +154,7 @@ func (w *world) verifier(configure ...func(*Config, *judge.Trusted)) *Verifier {
 
 // reading is whom to trust, with files read in this process.
 func reading(t *judge.Trusted) *Trusted {
-	return &Trusted{Reader: judge.Trusting(t, time.Now), OpenPGP: t.OpenPGP}
+	return &Trusted{Reader: judge.Trusting(t, time.Now), Catalogs: len(t.Catalogs) > 0, OpenPGP: t.OpenPGP}
 }
 
 func (w *world) write(name string, data []byte) string {

@@ -63,16 +63,16 @@ func (v *Verifier) listed(ctx context.Context, path string, f *os.File, size int
 // read has the signatures read that the file carries, and those beside it. safe
 // says that administrators alone can change any of it.
 func (v *Verifier) read(ctx context.Context, t *Trusted, f *os.File, size int64, origin *os.File, beside sidecars, safe bool) (core.Provenance, error) {
-	head := make([]byte, min(4, size))
-	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+	plain, err := plain(f, size, t.Catalogs)
+	if err != nil {
 		return core.Provenance{}, err
 	}
 	facts, err := reader.Gather(v.cfg.System, origin)
 	if err != nil {
 		return core.Provenance{}, err
 	}
-	if reader.IsELF(head) && facts.Empty() && len(beside.signatures) == 0 {
-		return core.Provenance{Format: "elf", Evidence: beside.unread}, ctx.Err() // nothing is signed
+	if plain != "" && facts.Empty() && len(beside.signatures) == 0 {
+		return core.Provenance{Format: plain, Evidence: beside.unread}, ctx.Err() // nothing is signed
 	}
 	found, err := t.Reader.Read(ctx, f, &reader.Question{Size: size, Now: v.cfg.Now(), Facts: facts, Detached: beside.signatures, Protected: safe})
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -81,10 +81,31 @@ func (v *Verifier) read(ctx context.Context, t *Trusted, f *os.File, size int64,
 	if err != nil {
 		return core.Provenance{}, err
 	}
-	if (found.Format == "elf") != reader.IsELF(head) {
+	if (found.Format == "elf") != (plain == "elf") {
 		return core.Provenance{}, fmt.Errorf("%w: it calls the file %q", reader.ErrAnswer, found.Format)
 	}
 	return core.Provenance{Format: found.Format, Evidence: append(found.Evidence, beside.unread...)}, nil
+}
+
+// plain is the format of a file that cannot have a signature in its bytes, or
+// empty: the Reader must look. catalogs says that some are trusted, which may
+// list any file but an ELF.
+func plain(f *os.File, size int64, catalogs bool) (string, error) {
+	content := make([]byte, 4, reader.MaxPlain)
+	if !catalogs && size <= reader.MaxPlain {
+		content = content[:cap(content)]
+	}
+	content = content[:min(int64(len(content)), size)]
+	if _, err := f.ReadAt(content, 0); err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	switch {
+	case reader.IsELF(content):
+		return "elf", nil
+	case !catalogs && size <= reader.MaxPlain && reader.IsPlainScript(content):
+		return "script", nil
+	}
+	return "", nil
 }
 
 // sidecars are the OpenPGP signatures that lie beside a file.

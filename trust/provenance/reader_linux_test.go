@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"kpm/core"
 	"kpm/trust/openpgp"
 	"kpm/trust/reader"
 )
+
+// signable is a script that has to be read to know whether it is signed.
+const signable = "#!/bin/sh\n# SIG # Begin signature block\n"
 
 // answering is a Reader that answers whatever the test says.
 type answering struct {
@@ -29,7 +33,7 @@ func TestAReaderThatFails(t *testing.T) {
 	w := newWorld(t)
 	read := &answering{err: reader.ErrEnded}
 	v := NewVerifier(Config{Files: w.files, System: w.system}, &Trusted{Reader: read})
-	path := w.write("script", []byte("#!/bin/sh\n"))
+	path := w.write("script", []byte(signable))
 	for range 2 {
 		if p, err := v.Provenance(t.Context(), w.open(path), nil); !errors.Is(err, reader.ErrEnded) || p.Rank() != core.RankNone {
 			t.Errorf("%+v, %v", p, err)
@@ -47,11 +51,13 @@ func TestProgramsWithoutSignaturesNeedNoReader(t *testing.T) {
 	w := newWorld(t)
 	read := &answering{verdict: reader.Verdict{Format: "elf"}}
 	v := NewVerifier(Config{Files: w.files, System: w.system}, &Trusted{Reader: read})
-	if p := w.provenance(v, w.write("tool", []byte("\x7fELF tool"))); p.Format != "elf" || len(read.asked) != 0 {
-		t.Errorf("%+v after %d questions", p, len(read.asked))
+	for content, format := range map[string]string{"\x7fELF tool": "elf", "#!/bin/sh\necho sig SI G\n": "script"} {
+		if p := w.provenance(v, w.write("tool", []byte(content))); p.Format != format || len(read.asked) != 0 {
+			t.Errorf("%q: %+v after %d questions", content, p, len(read.asked))
+		}
 	}
 	// Attack: a reader that was taken over calls another file one.
-	if _, err := v.Provenance(t.Context(), w.open(w.write("script", []byte("#!/bin/sh\n"))), nil); !errors.Is(err, reader.ErrAnswer) {
+	if _, err := v.Provenance(t.Context(), w.open(w.write("script", []byte(signable))), nil); !errors.Is(err, reader.ErrAnswer) {
 		t.Errorf("a script is ELF: %v", err)
 	}
 	w.system.attributes = map[string][]byte{"security.ima": {1}}
@@ -61,13 +67,43 @@ func TestProgramsWithoutSignaturesNeedNoReader(t *testing.T) {
 	}
 }
 
+// Whatever could be signed, or listed by a catalog, is read.
+func TestScriptsThatNeedAReader(t *testing.T) {
+	const plain = "#!/bin/sh\n"
+	for name, c := range map[string]struct {
+		content  string
+		catalogs bool
+		sidecar  string
+	}{
+		"a block":              {content: signable},
+		"a block in UTF-16":    {content: plain + "#\x00 \x00S\x00I\x00G\x00"},
+		"another language":     {content: "echo hello\n"},
+		"too large to look at": {content: plain + strings.Repeat("#", reader.MaxPlain)},
+		"catalogs are trusted": {content: plain, catalogs: true},
+		"a detached signature": {content: plain, sidecar: "tool.asc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			read := &answering{verdict: reader.Verdict{Format: "script"}}
+			v := NewVerifier(Config{Files: w.files, System: w.system}, &Trusted{Reader: read, Catalogs: c.catalogs, OpenPGP: &openpgp.Keyring{}})
+			if c.sidecar != "" {
+				w.write(c.sidecar, []byte("signature"))
+			}
+			w.provenance(v, w.write("tool", []byte(c.content)))
+			if len(read.asked) != 1 {
+				t.Errorf("%d questions", len(read.asked))
+			}
+		})
+	}
+}
+
 // A reader may read another file only after one that an administrator alone can
 // change, and never after a copy of somebody's own.
 func TestWhatAReaderIsToldToForget(t *testing.T) {
 	w := newWorld(t)
 	read := &answering{verdict: reader.Verdict{Format: "script"}}
 	v := NewVerifier(Config{Files: w.files, System: w.system}, &Trusted{Reader: read})
-	own, theirs := w.write("own", []byte("#!/bin/sh\n")), w.write("theirs", []byte("#!/bin/sh\n"))
+	own, theirs := w.write("own", []byte(signable)), w.write("theirs", []byte(signable))
 	w.files.writable[theirs] = true
 	w.provenance(v, own)
 	w.provenance(v, theirs)
@@ -87,7 +123,7 @@ func TestASignatureOfAUsersBesideAProgramOfRoots(t *testing.T) {
 	w := newWorld(t)
 	read := &answering{verdict: reader.Verdict{Format: "script"}}
 	v := NewVerifier(Config{Files: w.files, System: w.system}, &Trusted{Reader: read, OpenPGP: &openpgp.Keyring{}})
-	program := w.write("tool", []byte("#!/bin/sh\n"))
+	program := w.write("tool", []byte(signable))
 	for _, c := range []struct {
 		sidecar  string
 		writable bool
@@ -108,7 +144,7 @@ func TestASignatureOfAUsersBesideAProgramOfRoots(t *testing.T) {
 func TestASystemThatCannotConfine(t *testing.T) {
 	w := newWorld(t)
 	v := NewVerifier(Config{Files: w.files, System: w.system}, &Trusted{Reader: &answering{err: errors.ErrUnsupported}})
-	if p := w.provenance(v, w.write("script", []byte("#!/bin/sh\n"))); p.Format != "other" || len(p.Evidence) != 0 {
+	if p := w.provenance(v, w.write("script", []byte(signable))); p.Format != "other" || len(p.Evidence) != 0 {
 		t.Errorf("%+v", p)
 	}
 }

@@ -44,6 +44,8 @@ type Reader interface {
 type Trusted struct {
 	// Reader knows all of it.
 	Reader Reader
+	// Catalogs says that it trusts some.
+	Catalogs bool
 	// OpenPGP are the keys whose signatures make a package trusted; nil: none.
 	OpenPGP *openpgp.Keyring
 }

@@ -122,7 +122,7 @@ func openReader(ctx context.Context, host port.Host, program string, bundle *rea
 	}
 	if !host.Accounts.Administrator() {
 		read, err := judge.New(bundle, time.Now)
-		return &provenance.Trusted{Reader: read, OpenPGP: keys}, func() {}, err
+		return &provenance.Trusted{Reader: read, Catalogs: len(bundle.Of(reader.Catalogs)) > 0, OpenPGP: keys}, func() {}, err
 	}
 	// Attack: a root below which somebody else decides what runs as root.
 	handle, err := host.Files.LocateProtected(program)
@@ -142,7 +142,7 @@ func openReader(ctx context.Context, host port.Host, program string, bundle *rea
 		done()
 		return nil, nil, err
 	}
-	return &provenance.Trusted{Reader: pool, OpenPGP: keys}, done, nil
+	return &provenance.Trusted{Reader: pool, Catalogs: len(bundle.Of(reader.Catalogs)) > 0, OpenPGP: keys}, done, nil
 }
 
 func inspect(ctx context.Context, v *provenance.Verifier, path string) (inspection, error) {
