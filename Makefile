@@ -52,7 +52,7 @@ vet: ## build and vet for every platform
 lint: ## run golangci-lint with the import rules, for every system
 	@GOBIN=$(CURDIR)/build/tools go install $(GOLANGCI_LINT)
 	@for goos in linux windows darwin; do echo "lint $$goos"; \
-		GOOS=$$goos CGO_ENABLED=0 build/tools/golangci-lint run ./... || exit 1; done
+		GOOS=$$goos CGO_ENABLED=0 build/tools/golangci-lint run --allow-parallel-runners ./... || exit 1; done
 
 .PHONY: deadcode
 deadcode: ## fail on functions that no main reaches (.deadcode has the exceptions)
