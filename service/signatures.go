@@ -14,7 +14,6 @@ import (
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/settings"
-	"kpm/trust/openpgp"
 	"kpm/trust/provenance"
 	"kpm/trust/reader"
 )
@@ -89,15 +88,15 @@ func (s *service) trusted(ctx context.Context, sources provenance.Sources) (*pro
 		s.log.Warn("signatures within files are not read: this system has no process without privileges to read them in")
 		err = nil
 	}
-	var keys *openpgp.Keyring
+	var trusted *provenance.Trusted
 	if err == nil {
-		keys, err = bundle.Keyring()
+		trusted, err = provenance.NewTrusted(pool, bundle)
 	}
 	if err != nil {
 		pool.Close()
 		return nil, nil, err
 	}
-	return &provenance.Trusted{Reader: pool, Catalogs: len(bundle.Of(reader.Catalogs)) > 0, OpenPGP: keys}, pool, nil
+	return trusted, pool, nil
 }
 
 // watchTrust looks at every tick whether a source has changed, and reads them

@@ -105,7 +105,7 @@ func NewLauncher(helper string, spare int, cgroupParent string) (*Launcher, erro
 func openHelper(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, fmt.Errorf("open %s: %w; it is a part of the agent: install it again", path, err)
 	}
 	defer unix.Close(fd)
 	at, err := file.RootAlone(fd, path)

@@ -214,13 +214,12 @@ func fixtures(t *testing.T) (dir string, b *reader.Bundle, paths []string) {
 // A verdict is the same with a reader between.
 func TestAReaderSaysWhatOurOwnCodeSays(t *testing.T) {
 	dir, b, paths := fixtures(t)
-	keys, err := b.Keyring()
-	must(t, err)
 	within, err := judge.New(b, time.Now)
 	must(t, err)
 	verifier := func(read provenance.Reader) *provenance.Verifier {
-		return provenance.NewVerifier(provenance.Config{Files: Files{file.Files{AgentRoot: dir}}, System: Signatures{}, PackageRoot: "/"},
-			&provenance.Trusted{Reader: read, Catalogs: len(b.Of(reader.Catalogs)) > 0, OpenPGP: keys})
+		trusted, err := provenance.NewTrusted(read, b)
+		must(t, err)
+		return provenance.NewVerifier(provenance.Config{Files: Files{file.Files{AgentRoot: dir}}, System: Signatures{}, PackageRoot: "/"}, trusted)
 	}
 	ours, theirs := verifier(within), verifier(newPool(t, b))
 	standings := map[core.Standing]bool{}

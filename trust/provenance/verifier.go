@@ -44,10 +44,20 @@ type Reader interface {
 type Trusted struct {
 	// Reader knows all of it.
 	Reader Reader
-	// Catalogs says that it trusts some.
+	// Catalogs says that it trusts some. A false one hides what they list.
 	Catalogs bool
 	// OpenPGP are the keys whose signatures make a package trusted; nil: none.
 	OpenPGP *openpgp.Keyring
+}
+
+// NewTrusted returns whom b names, as r reads it. The error names the setting
+// and the file that cannot be understood.
+func NewTrusted(r Reader, b *reader.Bundle) (*Trusted, error) {
+	keys, err := b.Keyring()
+	if err != nil {
+		return nil, err
+	}
+	return &Trusted{Reader: r, Catalogs: len(b.Of(reader.Catalogs)) > 0, OpenPGP: keys}, nil
 }
 
 // Config is what a Verifier works with.

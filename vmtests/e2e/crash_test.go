@@ -22,6 +22,10 @@ const (
 	allowAll   = `{"PolicyId":"all","PolicyName":"Everything","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["ALLOW"]}},"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
 	justifyAll = `{"PolicyId":"why","PolicyName":"Say why","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["JUSTIFY"]}},"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
 
+	// helpers are those that the service holds ready, and the one that they are
+	// forked from.
+	helpers = 2 + 1
+
 	// slowLaunch holds a request in Allowed: its first task never ends.
 	slowLaunch = `{"id":"LaunchPrivilegeElevation","name":"Launch, slowly","enabled":true,
  "events":[{"eventType":"Custom","customEvent":"LaunchPrivilegeElevation"}],
@@ -198,12 +202,11 @@ func TestKilledAtEachState(t *testing.T) {
 	}
 	var held []int
 	stopHeld := func(t *testing.T, a *agent.Agent) {
-		// The plugins have used some up, and one that was only just started has
-		// not said its name yet: those that stay are the ones that wait.
-		eventually(t, "helpers wait", func() bool {
+		// The plugins have used some up, which are being replaced, and one that
+		// was only just started has not said its name yet.
+		eventually(t, "all helpers wait", func() bool {
 			held = children(t, a, "keeperlaunch")
-			time.Sleep(200 * time.Millisecond)
-			return len(held) > 0 && slices.Equal(held, children(t, a, "keeperlaunch"))
+			return len(held) == helpers
 		})
 		for _, pid := range held {
 			freeze(t, pid)
@@ -234,7 +237,7 @@ func TestKilledAtEachState(t *testing.T) {
 			},
 			reached: func(a *agent.Agent, _ string) bool { return has(a, `"allowed"`) }},
 		{state: "Launching", records: "opened evaluating allowed launching launched", policy: allowAll, before: stopHeld,
-			reached: func(a *agent.Agent, _ string) bool { return has(a, `"launching"`) }},
+			reached: func(a *agent.Agent, _ string) bool { return has(a, `"launched"`) }}, // on record before it is let go
 		{state: "Running", records: "opened evaluating allowed launching launched", runs: 1, policy: allowAll,
 			reached: func(a *agent.Agent, marker string) bool { return len(started(t, "sleep", marker)) > 0 }},
 	} {

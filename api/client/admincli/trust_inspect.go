@@ -116,13 +116,13 @@ func openVerifier(ctx context.Context, a *agent) (v *provenance.Verifier, done f
 // administrator's, and in this one otherwise: then it has none that whoever runs
 // it had not. An administrator looks at files before trusting them.
 func openReader(ctx context.Context, host port.Host, program string, bundle *reader.Bundle) (trusted *provenance.Trusted, done func(), err error) {
-	keys, err := bundle.Keyring()
-	if err != nil {
-		return nil, nil, err
-	}
 	if !host.Accounts.Administrator() {
 		read, err := judge.New(bundle, time.Now)
-		return &provenance.Trusted{Reader: read, Catalogs: len(bundle.Of(reader.Catalogs)) > 0, OpenPGP: keys}, func() {}, err
+		if err != nil {
+			return nil, nil, err
+		}
+		trusted, err = provenance.NewTrusted(read, bundle)
+		return trusted, func() {}, err
 	}
 	// Attack: a root below which somebody else decides what runs as root.
 	handle, err := host.Files.LocateProtected(program)
@@ -138,11 +138,14 @@ func openReader(ctx context.Context, host port.Host, program string, bundle *rea
 		pool.Close()
 		host.Close() // nothing that it can say matters to who has the verdict
 	}
-	if err := pool.Start(ctx); err != nil {
+	if err = pool.Start(ctx); err == nil {
+		trusted, err = provenance.NewTrusted(pool, bundle)
+	}
+	if err != nil {
 		done()
 		return nil, nil, err
 	}
-	return &provenance.Trusted{Reader: pool, Catalogs: len(bundle.Of(reader.Catalogs)) > 0, OpenPGP: keys}, done, nil
+	return trusted, done, nil
 }
 
 func inspect(ctx context.Context, v *provenance.Verifier, path string) (inspection, error) {

@@ -19,7 +19,7 @@ const (
 func (c *connection) Connect(root string) error {
 	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return errors.New(root + ": " + err.Error() + "; there should be an agent: see --root in keepersudo --help")
+		return errors.New(root + ": " + err.Error() + "; install the agent there, or name another with --root")
 	}
 	defer unix.Close(dir)
 	handle := "/proc/self/fd/" + strconv.Itoa(dir)
