@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"kpm/core"
@@ -19,7 +18,6 @@ type Set struct {
 	env         Environment
 	directories []string // the secure path
 	kinds       []compiledKind
-	spare       sync.Pool // of *asked
 }
 
 // compiledKind holds the policies that answer one kind of question.
@@ -65,7 +63,7 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 		env.Zone = time.UTC
 	}
 	c := &compiler{env: &env, table: e.controls}
-	s := &Set{env: env, directories: env.directories(), spare: sync.Pool{New: func() any { return new(asked) }}}
+	s := &Set{env: env, directories: env.directories()}
 	for _, kind := range e.kinds {
 		if kind.answer != nil {
 			s.kinds = append(s.kinds, compiledKind{Kind: kind})
@@ -198,7 +196,7 @@ func (c *compiler) leadingStar(r *rule) {
 // which the index has found with the given strength.
 func (r *rule) meets(a *asked, by strength) strength {
 	if r.own != nil {
-		if by = min(by, r.own.match(a)); by == nothing {
+		if by = min(by, r.own.match(*a)); by == nothing {
 			return nothing
 		}
 	}

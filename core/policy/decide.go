@@ -24,7 +24,7 @@ type asked struct {
 	momentKnown      bool
 	arguments        []string // without argv[0]
 	ownName          bool     // argv[0] is the program's own file name
-	own              any      // what the kind has made of Question.Own
+	own              any      // what the kind has made of Question.Own; nil for elevations
 
 	path, base   string
 	baseStrength strength // of a match by file name alone
@@ -54,16 +54,15 @@ func (s *Set) Decide(q Question) core.Decision {
 	if kind == nil {
 		return core.Decision{Outcome: core.Deny, Message: "This release decides about elevations only, so the question was refused."}
 	}
-	a := s.take(q)
-	defer s.putBack(a)
-	if !kind.answer.ask(s, a) {
+	var a asked
+	if !s.ask(kind, q, &a) {
 		return core.Decision{Outcome: core.Deny, Message: "The question does not say who asks, or for which absolute path, so it was refused."}
 	}
 	if q.Administrator && !s.env.EnforceForAdministrators {
 		return core.Decision{Outcome: core.Allow, Message: "Administrators are not subject to policy on this machine (policy.enforceForAdministrators)."}
 	}
 	var buffer [24]hit
-	return kind.enforcing.decide(kind.enforcing.find(a, buffer[:0]))
+	return kind.enforcing.decide(kind.enforcing.find(&a, buffer[:0]))
 }
 
 // Watching returns the monitoring policies that the question meets. They
@@ -73,29 +72,13 @@ func (s *Set) Watching(q Question) []core.PolicyRef {
 	if kind == nil || len(kind.monitoring.rules) == 0 {
 		return nil
 	}
-	a := s.take(q)
-	defer s.putBack(a)
-	if !kind.answer.ask(s, a) {
+	var a asked
+	if !s.ask(kind, q, &a) {
 		return nil
 	}
 	var buffer [24]hit
-	found := kind.monitoring.find(a, buffer[:0])
+	found := kind.monitoring.find(&a, buffer[:0])
 	return kind.monitoring.refs(found, func(*rule, strength) bool { return true })
-}
-
-// take returns q as an asked that nobody else uses. It is used again after
-// putBack: a kind sees it through an interface, so each would otherwise be
-// garbage.
-func (s *Set) take(q Question) *asked {
-	a := s.spare.Get().(*asked)
-	a.q = q
-	return a
-}
-
-// putBack forgets the question, so that nothing of it is in the next one.
-func (s *Set) putBack(a *asked) {
-	*a = asked{}
-	s.spare.Put(a)
 }
 
 // decide combines what was met. Hits may come in any order and more than once.
@@ -146,14 +129,19 @@ func (x *index) refs(found hits, chosen func(*rule, strength) bool) []core.Polic
 	return list
 }
 
-// ask prepares what every kind of question has: who asks, where, when, and with
-// which program. It reports false if it is not a question that can be decided.
-func (s *Set) ask(a *asked) bool {
-	q := &a.q
+// ask prepares q: who asks, where, when, with which program and arguments, and
+// what the kind makes of the rest. It reports false if q is not a question that
+// can be decided.
+func (s *Set) ask(kind *compiledKind, q Question, a *asked) bool {
 	resolved := s.env.slashes(q.Path)
 	if len(s.directories) > maxDirectories || q.User == "" || q.UserName == "" || !s.env.absolute(resolved) || strings.IndexByte(resolved, 0) >= 0 {
 		return false
 	}
+	own, ok := kind.answer.own(q.Own)
+	if !ok {
+		return false
+	}
+	a.q, a.own = q, own
 	a.name, a.user = s.env.fold(q.UserName), string(q.User)
 	a.bare = bareUser(a.name)
 	a.machine = strings.ToLower(q.Machine)
@@ -166,17 +154,35 @@ func (s *Set) ask(a *asked) bool {
 		a.baseStrength = full
 	}
 	requested := s.env.slashes(q.Requested)
-	if strings.Contains(requested, "/") {
+	switch {
+	case requested == resolved: // nothing else can be meant
+	case strings.Contains(requested, "/"):
 		named := s.env.follow(path.Clean(requested))
 		_, a.otherBases[0] = splitPath(named)
 		if named != a.path {
 			a.others[0], a.otherCount = named, 1
 		}
-	} else if requested != "" {
+	case requested != "":
 		a.otherBases[0] = requested
 		s.everywhere(requested, a)
 	}
+	if len(q.Arguments) > 0 {
+		a.arguments = q.Arguments[1:]
+		s.called(q.Arguments[0], requested, a)
+	}
 	return true
+}
+
+// called looks at argv[0], which is the caller's to choose and tells many a
+// program what it is to be: systemctl that is called reboot restarts the
+// machine.
+func (s *Set) called(name, requested string, a *asked) {
+	_, name = splitPath(s.env.slashes(name))
+	a.ownName = name == a.base || s.env.Platform == core.Windows // few programs look at it there
+	if !a.ownName && name != requested && name != "" {
+		a.otherBases[1] = name
+		s.everywhere(name, a)
+	}
 }
 
 // everywhere adds every place on the secure path that a bare name stands for:

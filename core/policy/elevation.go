@@ -40,29 +40,9 @@ func (elevation) read(r *reader, p *Policy, extension fields) {
 // CommandLine means all elevated commands (decision 29).
 func (elevation) everyProgram(p *Policy) bool { return p.Type == TypeCommandLine }
 
-// ask adds the arguments.
-func (elevation) ask(s *Set, a *asked) bool {
-	if !s.ask(a) {
-		return false
-	}
-	if argv := a.q.Arguments; len(argv) > 0 {
-		a.arguments = argv[1:]
-		s.called(argv[0], s.env.slashes(a.q.Requested), a)
-	}
-	return true
-}
-
-// called looks at argv[0], which is the caller's to choose and tells many a
-// program what it is to be: systemctl that is called reboot restarts the
-// machine.
-func (s *Set) called(name, requested string, a *asked) {
-	_, name = splitPath(s.env.slashes(name))
-	a.ownName = name == a.base || s.env.Platform == core.Windows // few programs look at it there
-	if !a.ownName && name != requested && name != "" {
-		a.otherBases[1] = name
-		s.everywhere(name, a)
-	}
-}
+// own is empty: an elevation asks for nothing beyond a program and its
+// arguments.
+func (elevation) own(any) (any, bool) { return nil, true }
 
 // allowList is the compiled AllowCommands.
 type allowList struct {
@@ -73,9 +53,9 @@ type allowList struct {
 	denies bool
 }
 
-func (l *allowList) match(a *asked) strength {
+func (l *allowList) match(a asked) strength {
 	for i := range l.commands {
-		if l.commands[i].match(a) {
+		if l.commands[i].match(&a) {
 			return full
 		}
 	}

@@ -132,7 +132,17 @@ func (e *Environment) absolute(s string) bool {
 		drive := len(s) > 2 && s[1] == ':' && s[2] == '/'
 		return (drive || strings.HasPrefix(s, "//")) && !strings.Contains(s+"/", "/../") && !strings.Contains(s+"/", "/./")
 	}
-	return strings.HasPrefix(s, "/") && path.Clean(s) == s
+	return strings.HasPrefix(s, "/") && isClean(s)
+}
+
+// isClean reports whether path.Clean(s) == s for an s that begins with "/". A
+// decision asks this of every path, so the ones that have nothing to clean are
+// told without walking them byte by byte.
+func isClean(s string) bool {
+	if len(s) > 1 && s[len(s)-1] != '/' && !strings.Contains(s, "/.") && !strings.Contains(s, "//") {
+		return true
+	}
+	return path.Clean(s) == s
 }
 
 // directories returns the secure path with links followed, each once.

@@ -30,14 +30,16 @@ type answerer interface {
 	everyProgram(p *Policy) bool
 	// compile gives p.Own its meaning; nil if it narrows nothing.
 	compile(c *compiler, p *Policy) filter
-	// ask prepares a.q for comparing. It reports false if that is not a
-	// question that can be decided.
-	ask(s *Set, a *asked) bool
+	// own prepares Question.Own for comparing. It reports false if that is not a
+	// question of this kind.
+	own(question any) (any, bool)
 }
 
 // filter is what a policy's own fields make of a question.
 type filter interface {
-	match(a *asked) strength
+	// match gets a copy, so that a question needs no memory but its caller's
+	// stack.
+	match(a asked) strength
 }
 
 // Kinds is the table: one row for each kind of question. A new kind is a file

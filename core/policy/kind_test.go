@@ -46,10 +46,9 @@ func (folderAccess) compile(c *compiler, p *Policy) filter {
 	return &own
 }
 
-func (folderAccess) ask(s *Set, a *asked) bool {
-	folder, ok := a.q.Own.(string)
-	a.own = folder
-	return ok && s.ask(a)
+func (folderAccess) own(question any) (any, bool) {
+	folder, ok := question.(string)
+	return folder, ok
 }
 
 type folders struct {
@@ -57,7 +56,7 @@ type folders struct {
 	open bool
 }
 
-func (f *folders) match(a *asked) strength {
+func (f *folders) match(a asked) strength {
 	for _, folder := range f.list {
 		if folder == a.own {
 			return full

@@ -11,9 +11,8 @@ import (
 	"kpm/core"
 )
 
-// Attack: what one person asked becomes part of another's question. A set uses its
-// memory again, so each question is asked of a set that has answered others and of
-// one that has not.
+// Attack: what one person asked becomes part of another's question. So each
+// question is asked of a set that has answered others and of one that has not.
 func TestNothingOfAnEarlierQuestionRemains(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policies := drawPolicies(t, 8)

@@ -96,8 +96,8 @@ func TestIndexFindsWhatLinearSearchFinds(t *testing.T) {
 		// Often more policies than divideAbove.
 		set, _ := engine.Compile(drawPolicies(t, 60), linux())
 		q := drawQuestion(t)
-		kind, a := set.of(q.Kind), set.take(q)
-		if !kind.answer.ask(set, a) {
+		kind, a := set.of(q.Kind), new(asked)
+		if !set.ask(kind, q, a) {
 			t.Fatal("the question was refused")
 		}
 		strongest := map[int32]strength{}
