@@ -2,8 +2,12 @@ package admincli
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,8 +92,8 @@ func TestStepsOfEnrollThatFail(t *testing.T) {
 	root, dir := enrolled(t, "software", ""), t.TempDir()
 	tell(t, exitOK, "trust", "rotate", "--root", root)
 	before := keyStatus(t, exitOK, root)
-	junk, big, none := filepath.Join(dir, "junk"), filepath.Join(dir, "big"), filepath.Join(dir, "none")
-	for path, data := range map[string][]byte{junk: []byte("junk"), big: make([]byte, maxInput+1)} {
+	junk, most, large, none := filepath.Join(dir, "junk"), filepath.Join(dir, "most"), filepath.Join(dir, "big"), filepath.Join(dir, "none")
+	for path, data := range map[string][]byte{junk: []byte("junk"), most: make([]byte, maxInput), large: make([]byte, maxInput+1)} {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -102,10 +106,13 @@ func TestStepsOfEnrollThatFail(t *testing.T) {
 		{"--attestation " + none + " --nonce " + nonce, "identity: attest: the machine key is in a file, and no TPM can attest to it: no TPM 2.0"},
 		{"--activate " + none, "open " + none + ": no such file or directory"},
 		{"--activate " + dir, "read " + dir + ": is a directory"},
-		{"--activate " + big, big + " is larger than 1048576 bytes"},
+		{"--activate " + large, large + " is larger than 1048576 bytes"},
+		{"--activate " + most, most + ": identity: activate: the machine key is in a file: no TPM 2.0"},
+		{"--csr " + none + " --nonce " + nonce, "if any flags in the group [attestation nonce] are set they must all be set; missing [attestation]"},
+		{"--attestation " + none, "if any flags in the group [attestation nonce] are set they must all be set; missing [nonce]"},
 		{"--activate " + junk, junk + ": identity: activate: the machine key is in a file: no TPM 2.0"},
 		{"--certificate " + none, "open " + none + ": no such file or directory"},
-		{"--certificate " + big, big + " is larger than 1048576 bytes"},
+		{"--certificate " + large, large + " is larger than 1048576 bytes"},
 		{"--certificate " + junk, junk + ": identity: certificate: no PEM certificate was found"},
 	} {
 		code, out, diag := do(t, append(strings.Fields("trust enroll --root "+root), strings.Fields(c.line)...)...)
@@ -142,6 +149,51 @@ func TestADamagedKey(t *testing.T) {
 	tell(t, exitOK, "trust", "rotate", "--root", root)
 	if s := keyStatus(t, exitOK, root); s.State != identity.Ready || len(s.Problems) > 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A key that signs may be somebody else's too by now. That is a fault.
+func TestAKeyThatOthersCanRead(t *testing.T) {
+	root := enrolled(t, "software", "")
+	tell(t, exitOK, "trust", "rotate", "--root", root)
+	file := filepath.Join(root, "State", "identity", "machine.json")
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if s := keyStatus(t, exitFault, root); len(s.Problems) == 0 || !strings.Contains(s.Problems[0], file) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// An issued certificate that ends soon is to be seen to while the key still
+// signs.
+func TestACertificateThatEndsSoon(t *testing.T) {
+	root := enrolled(t, "software", "")
+	block, _ := pem.Decode([]byte(tell(t, exitOK, "trust", "enroll", "--csr", "-", "--root", root)))
+	request, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := newMachineKey(t)
+	for days, code := range map[int]int{13: exitFault, 15: exitOK} {
+		der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+			SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Duration(days)*24*time.Hour + time.Hour),
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}, &x509.Certificate{Subject: pkix.Name{CommonName: "Backend"}}, request.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "issued.pem")
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out := tell(t, exitOK, "trust", "enroll", "--certificate", file, "--root", root); out != "installed; a service that runs finds it when it next opens the key\n" {
+			t.Errorf("enroll says %q", out)
+		}
+		s := keyStatus(t, code, root)
+		if s.State != identity.Ready || !s.Certificate.Issued || s.Certificate.DaysLeft != days || (len(s.Problems) > 0) != (code == exitFault) {
+			t.Errorf("%d days: %+v, %+v", days, s, s.Certificate)
+		}
 	}
 }
 
