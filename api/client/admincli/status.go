@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"kpm/api/client"
 	"kpm/core/view"
+	"kpm/core/wire"
 )
 
 func statusCommand(e *endpoint) *cobra.Command {
@@ -56,7 +58,7 @@ type status struct {
 func (e *endpoint) status(ctx context.Context) (status, error) {
 	var service view.Service
 	err := e.get(ctx, "/", &service)
-	if errors.Is(err, client.ErrNotRunning) {
+	if errors.Is(err, client.ErrNotRunning) && !errors.Is(err, fs.ErrPermission) { // who may not ask cannot tell
 		return status{Status: "not running", Detail: err.Error()}, nil
 	}
 	var counts view.SystemStatus
@@ -85,16 +87,14 @@ func (s status) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, s)
 	}
+	lines := []string{s.Status + ": " + s.Detail}
+	if s.Detail == "" {
+		lines[0] = fmt.Sprintf("%s, version %s, %d plugins, %d jobs (%d enabled)", s.Status, s.Version, s.Plugins, s.Jobs.Total, s.Jobs.Enabled)
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s", s.Status)
-	if s.Detail != "" {
-		fmt.Fprintf(&b, ": %s\n", s.Detail)
-	} else {
-		fmt.Fprintf(&b, ", version %s, %d plugins, %d jobs (%d enabled)\n", s.Version, s.Plugins, s.Jobs.Total, s.Jobs.Enabled)
+	for _, line := range append(lines, s.Unhealthy...) {
+		fmt.Fprintln(&b, wire.Printable(line))
 	}
-	for _, p := range s.Unhealthy {
-		fmt.Fprintln(&b, p)
-	}
-	_, err := io.WriteString(w, printableLines(b.String()))
+	_, err := io.WriteString(w, b.String())
 	return err
 }
