@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -167,7 +166,7 @@ func (s *Set) ask(a *asked) bool {
 	}
 	requested := s.env.slashes(q.Requested)
 	if strings.Contains(requested, "/") {
-		named := s.env.follow(path.Clean(requested))
+		named := s.env.follow(s.env.clean(requested))
 		_, a.otherBases[0] = splitPath(named)
 		if named != a.path {
 			a.others[0], a.otherCount = named, 1
