@@ -26,6 +26,7 @@ func TestFaultsOfCollections(t *testing.T) {
 		want       []string
 	}{
 		{"all types", `{"a": {"Type": "user", "Values": ["x"]}, "b": {"Type": "GROUP", "Values": ["x"]}, "c": {"Type": "Machine", "Values": ["x"]}, "d": {"type": "application", "values": []}}`, nil},
+		{"cut off", `{"x": `, []string{`fault: c.json:1, $: found no valid JSON (unexpected end of JSON input), expected an object of collections; fix the JSON`}},
 		{"an array", `[]`, []string{`fault: c.json:1, $: found no object, expected an object of collections`}},
 		{"a collection that is a list", `{"x": ["alice"]}`, []string{
 			`fault: c.json:1, $.x: found an array, expected an object`,

@@ -53,6 +53,8 @@ func TestWhatReadingSays(t *testing.T) {
 			`grants nothing: r.json:14: policy "p1", $.Extension.CustomFilterJobId: found a filter job, expected none; this release runs no filter jobs`},
 		{`"Extension": {}`, `"Extension": {"CustomFilterJobId": 1}`,
 			`fault: r.json:14: policy "p1", $.Extension.CustomFilterJobId: found 1, expected a string of at most 4096 bytes, without zero bytes`},
+		{`"Extension": {}`, `"Extension": {"AllowCommands": [7]}`,
+			`fault: r.json:14: policy "p1", $.Extension.AllowCommands[0]: found 7, expected a string of at most 4096 bytes, without zero bytes`},
 		{`"Extension": {}`, `"Extension": {"Else": 1}`, `grants nothing: r.json:14: policy "p1", $.Extension.Else: found a key of unknown effect, expected AllowCommands`},
 	} {
 		_, findings := engine.Parse("r.json", edit(t, tc.old, tc.new))

@@ -72,6 +72,21 @@ func TestTheRefusalIsOfWhoRefuses(t *testing.T) {
 	}
 }
 
+// A question that no policy is asked about is refused in words that say so.
+func TestRefusalsOfQuestions(t *testing.T) {
+	for want, spoil := range map[string]func(*Question){
+		"The question does not say who asks, or for which absolute path, so it was refused.": func(q *Question) { q.User = "" },
+		"This release decides about elevations only, so the question was refused.":           func(q *Question) { q.Kind = "privilegeelevation" },
+	} {
+		q := ask("/usr/bin/id", "id", "id")
+		spoil(&q)
+		got := compileSketches(t, linux(), sketch{controls: "ALLOW"}).Decide(q)
+		if got.Outcome != core.Deny || got.Message != want || got.Policies != nil {
+			t.Errorf("got %+v, want %q", got, want)
+		}
+	}
+}
+
 // What watches is named under the same rules, and a question that cannot be
 // decided is watched by nobody.
 func TestWhoWatches(t *testing.T) {
