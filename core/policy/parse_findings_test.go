@@ -55,6 +55,8 @@ func TestWhatReadingSays(t *testing.T) {
 			`fault: r.json:14: policy "p1", $.Extension.CustomFilterJobId: found 1, expected a string of at most 4096 bytes, without zero bytes`},
 		{`"Extension": {}`, `"Extension": {"AllowCommands": [7]}`,
 			`fault: r.json:14: policy "p1", $.Extension.AllowCommands[0]: found 7, expected a string of at most 4096 bytes, without zero bytes`},
+		{`"Extension": {}`, `"Extension": {` + strings.Repeat(`"x": 1, `, maxMembers) + `"x": 1}`, `fault: r.json:14: policy "p1", $.Extension: found more keys, expected at most 256`},
+		{`"UserCheck": ["*"]`, `"UserCheck": [` + strings.Repeat(`"*", `, maxEntries) + `"*"]`, `fault: r.json:11: policy "p1", $.UserCheck: found more entries, expected at most 20000`},
 		{`"Extension": {}`, `"Extension": {"Else": 1}`, `grants nothing: r.json:14: policy "p1", $.Extension.Else: found a key of unknown effect, expected AllowCommands`},
 	} {
 		_, findings := engine.Parse("r.json", edit(t, tc.old, tc.new))

@@ -47,6 +47,8 @@ func TestWhat(t *testing.T) {
 		{"a star for folders", "/opt/*/tool", "/opt/a/b/tool", "", full},
 		{"stars that take the same text", "/opt/*ab*ab/tool", "/opt/xab/tool", "", nothing},
 		{"stars beside each other", "/opt/**/tool", "/opt/a/tool", "", full},
+		{"a text between stars", "*b*", "/usr/bin/id", "id", nothing},
+		{"a folder between stars", "*/sub/*", "/usr/bin/id", "id", nothing},
 		{"only stars", "**", "/opt/a/tool", "", full},
 		{"a star at the beginning", "*/tool", "/home/alice/tool", "", full},
 		{"a star at the beginning of an end", "*tool", "/opt/mytool", "", restricts}, // a file name, not on the secure path
