@@ -48,6 +48,8 @@ func TestWhatReadingSays(t *testing.T) {
 		{`"MachineCheck": ["*"]`, `"Filters": {"MachineCheck": {"Machines": 7}}`, `fault: r.json:11: policy "p1", $.Filters.MachineCheck.Machines: found 7, expected an array; put it in [ ]`},
 		{`"CertificationCheck": []`, `"CertificationCheck": "*"`, `fault: r.json:14: policy "p1", $.CertificationCheck: found "*", expected an array; put it in [ ]`},
 		{`"UserCheck": ["*"]`, `"UserCheck": ["*", " "]`, `grants nothing: r.json:11: policy "p1", $.UserCheck[1]: found an empty string, expected an entry; remove it`},
+		{`"DateCheck": [`, `"DateCheck": "2026-01-01", "approvers": [`, `fault: r.json:12: policy "p1", $.DateCheck: found "2026-01-01", expected an array; put it in [ ]`},
+		{`"TimeCheck": [`, `"TimeCheck": 9, "approvers": [`, `fault: r.json:13: policy "p1", $.TimeCheck: found 9, expected an array; put it in [ ]`},
 		{`"DayCheck": [1, 5]`, `"DayCheck": 1`, `fault: r.json:14: policy "p1", $.DayCheck: found 1, expected an array; put it in [ ]`},
 		{`"Extension": {}`, `"Extension": {"CustomFilterJobId": "j"}`,
 			`grants nothing: r.json:14: policy "p1", $.Extension.CustomFilterJobId: found a filter job, expected none; this release runs no filter jobs`},

@@ -82,6 +82,9 @@ func TestParseStatus(t *testing.T) {
 	if got, _ := engine.Parse("s.json", edit(t, `"RiskLevel": 50`, `"disabled": true`)); got[0].Status != Off {
 		t.Errorf("disabled: got %v", got[0].Status)
 	}
+	if got, _ := engine.Parse("s.json", edit(t, `"RiskLevel": 50`, `"disabled": false`)); got[0].Status != Enforce {
+		t.Errorf("not disabled: got %v", got[0].Status)
+	}
 }
 
 // edit returns the full model with one piece of text replaced.

@@ -54,6 +54,7 @@ func TestSignedFilter(t *testing.T) {
 		{"an unknown kind", filter(`"issuer:Contoso"`), contoso, false, true},
 		{"a digest that is too short", filter(`"spki:a3a3"`), contoso, false, true},
 		{"one entry that cannot be read", filter(`"` + leafSHA1 + `", "?"`), contoso, false, true},
+		{"one entry that cannot be read, and another signer", filter(`"` + leafSHA1 + `", "?"`), apple, false, true},
 		// Attack (one kind of hex taken for another): with its prefix, two digits
 		// short, the key of a CA is as long as a thumbprint.
 		{"a CA, two digits short", filter(`"ca:` + caSPKI[2:] + `"`), contoso, false, true},

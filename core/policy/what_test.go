@@ -78,6 +78,7 @@ func TestWhat(t *testing.T) {
 		{"a pattern of more than a linked folder", "/binary*", "/binary/x", "", full},
 		{"a pattern of everything from the root", "/*", "/bin/id", "id", full},
 		// Hashes and collections.
+		{"a file name of the digits of a hash", "dd", "/usr/bin/dd", "dd", full},
 		{"a hash with a letter that is none", strings.Repeat("ag", 32), "/usr/bin/id", "id", nothing},
 		{"a file name as long as a hash", strings.Repeat("z", 64), "/usr/bin/" + strings.Repeat("z", 64), "", full},
 		{"a hash without a digit", hash[1:], "/usr/bin/id", "id", nothing},
