@@ -46,6 +46,7 @@ var noon = time.Date(2026, 11, 18, 11, 0, 0, 0, time.UTC)
 func ask(path, requested string, argv ...string) Question {
 	return Question{
 		Kind: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice", Groups: []string{"1000", "10"},
+		Target: "0", TargetName: "root", TargetAdministrator: true,
 		Machine: "web1", Path: path, Requested: requested, Arguments: argv, Time: noon,
 	}
 }
@@ -98,4 +99,37 @@ func compileSketches(t *testing.T, env Environment, sketches ...sketch) *Set {
 	}
 	set, _ := engine.Compile(all, env)
 	return set
+}
+
+// weigh says how much of a policy a question meets, by what comes of it: whether
+// its ALLOW grants, its JUSTIFY is asked for, and its DENY denies.
+func weigh(t *testing.T, env Environment, s sketch, q Question) strength {
+	t.Helper()
+	outcome := func(controls string, others ...sketch) core.Outcome {
+		s.id, s.controls = "p", controls
+		return compileSketches(t, env, append(others, s)...).Decide(q).Outcome
+	}
+	everything := sketch{id: "all", controls: "ALLOW", extra: `, "TargetUserCheck": ["*"]`}
+	grants, asks, denies := outcome("ALLOW") == core.Allow, outcome("JUSTIFY", everything) == core.Pending, outcome("DENY", everything) == core.Deny
+	if grants && !asks || asks != denies {
+		t.Errorf("it grants: %v, asks for its controls: %v, denies: %v", grants, asks, denies)
+	}
+	switch {
+	case grants:
+		return full
+	case asks:
+		return restricts
+	}
+	return nothing
+}
+
+// said is what reading and compiling a policy says, a finding on each line.
+func said(env Environment, text string) string {
+	policies, findings := engine.Parse("s.json", []byte(text))
+	_, more := engine.Compile(policies, env)
+	var lines []string
+	for _, f := range append(findings, more...) {
+		lines = append(lines, f.Severity.String()+": "+f.Error())
+	}
+	return strings.Join(lines, "\n")
 }
