@@ -98,9 +98,9 @@ func TestBadPluginsAndJobs(t *testing.T) {
 	}
 }
 
-// TestBadPolicies: with a file that cannot be read, the last good policies stay
-// in force as a whole, and the log names the file. If it is there from the
-// start, nothing is allowed.
+// TestBadPolicies: with collections that cannot be read, the last good policies
+// stay in force as a whole, and the log names each file that is bad. If one is
+// there from the start, nothing is allowed.
 func TestBadPolicies(t *testing.T) {
 	a := newAgent(t, strings.Replace(allowAll, `"ApplicationCheck":["*"]`, `"ApplicationCheck":["/usr/bin/id"]`, 1), nil)
 	names := []string{"Policies/bad.json", "Policies/collections.json", "Policies/synced/bad.json", "Policies/synced/collections.json"}
