@@ -21,4 +21,4 @@ func (*Folder) Read(string, int64) ([]byte, error) { return nil, errors.ErrUnsup
 func (*Folder) Close() error { return nil }
 
 // Resolve answers errors.ErrUnsupported.
-func Resolve(string, func(string, bool)) (string, error) { return "", errors.ErrUnsupported }
+func Resolve(string, func(string, bool, bool)) (string, error) { return "", errors.ErrUnsupported }

@@ -21,8 +21,9 @@ type Config struct {
 	Open func(path string) (Folder, error)
 	// Resolve follows a path, links included, to what exists; nil resolves
 	// nothing. Each object on the way is shown to visit, which may be nil, with
-	// whether administrators alone can change it. It does not block.
-	Resolve func(path string, visit func(at string, protected bool)) (string, error)
+	// whether it is a link and whether administrators alone can change it. It
+	// does not block.
+	Resolve func(path string, visit func(at string, link, protected bool)) (string, error)
 }
 
 // engine answers questions from the set in force. Replacing the set never

@@ -20,6 +20,9 @@ const (
 	maxBytes = 64 << 20
 )
 
+// syncedFolder lies in the policy folder and holds what a backend has sent.
+const syncedFolder = "synced"
+
 // collectionsFile lies beside the policies and holds none.
 const collectionsFile = "collections.json"
 
@@ -70,7 +73,7 @@ func (r *reading) read(cfg Config) {
 }
 
 func folders(root string) []string {
-	return []string{filepath.Join(root, "Policies"), filepath.Join(root, "Policies", "synced")}
+	return []string{filepath.Join(root, "Policies"), filepath.Join(root, "Policies", syncedFolder)}
 }
 
 // refuse records why a file or folder cannot be used.

@@ -20,9 +20,9 @@ const (
 const unsettled = 100 * time.Millisecond
 
 // resolver follows a path, links included, to what exists. Each object on the
-// way is shown to visit, with whether administrators alone can change it. It does
-// not block.
-type resolver func(path string, visit func(at string, protected bool)) (string, error)
+// way is shown to visit, with whether it is a link and whether administrators
+// alone can change it. It does not block.
+type resolver func(path string, visit func(at string, link, protected bool)) (string, error)
 
 // linked knows which of the names that policies use lead to which program: a DENY
 // of /usr/bin/awk is one of what awk links to. Links change while the agent
@@ -140,21 +140,25 @@ func (l *linked) follow(i int, from string) (protected bool) {
 	return protected
 }
 
-// walk resolves a path and notes the directories on which that depends, as far
-// as administrators alone can change them: another one may have become a file
-// system that answers nobody by the time its time is asked for.
+// walk resolves a path and notes the directories on which that depends: those
+// that links on the way lie in, and the last one. Another one that is exchanged
+// makes another of these. It does so as far as administrators alone can change
+// them: what users can change may have become a file system that answers nobody
+// by the time it is looked at.
 func (l *linked) walk(i int, from string) (to string, protected bool, err error) {
 	protected = true
-	last := ""
-	to, err = l.resolve(from, func(at string, safe bool) {
-		if protected {
+	last := "/"
+	to, err = l.resolve(from, func(at string, link, safe bool) {
+		if link && protected {
 			l.depend(i, path.Dir(at))
 		}
 		protected = protected && safe
 		last = at
 	})
-	if err != nil && protected && last != "" {
+	if err != nil && protected {
 		l.depend(i, last) // where the next step was missing
+	} else if err == nil && protected {
+		l.depend(i, path.Dir(to))
 	}
 	return to, protected, err
 }

@@ -14,11 +14,11 @@ import (
 
 // walk follows links as the platform does, and takes for unprotected what lies
 // below a folder called "home".
-func walk(path string, visit func(at string, protected bool)) (string, error) {
+func walk(path string, visit func(at string, link, protected bool)) (string, error) {
 	at, rest := "/", strings.Split(strings.Trim(path, "/"), "/")
 	for steps := 0; ; steps++ {
 		if visit != nil {
-			visit(at, !strings.Contains(at+"/", "/home/"))
+			visit(at, false, !strings.Contains(at+"/", "/home/"))
 		}
 		if len(rest) == 0 || rest[0] == "" {
 			return at, nil
@@ -34,7 +34,7 @@ func walk(path string, visit func(at string, protected bool)) (string, error) {
 			continue
 		}
 		if visit != nil {
-			visit(at, !strings.Contains(at+"/", "/home/"))
+			visit(at, true, !strings.Contains(at+"/", "/home/"))
 		}
 		target, err := os.Readlink(next)
 		if err != nil {
@@ -115,9 +115,16 @@ func TestLinksAreFollowedForEveryDecision(t *testing.T) {
 	}
 	put("bin/absent", "gawk")
 	expect("bin/gawk", "bin/absent", "bin/absent", "bin/awk", "bin/myawk")
+	// A directory on the way is exchanged as a whole.
+	if err := errors.Join(os.Rename(at("etc"), at("old")), os.Mkdir(at("etc"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	put("etc/awk", "../bin/mawk")
+	settled(t, root, at("etc"))
+	expect("bin/mawk", "bin/awk", "home/tool")
 	// Where users can make links.
 	put("home/tool", "../bin/gawk")
-	expect("bin/mawk")
+	expect("bin/mawk", "bin/awk")
 }
 
 func TestManyNamesWhereUsersMakeLinks(t *testing.T) {

@@ -38,7 +38,7 @@ type Tools struct {
 	// Open opens a folder below an agent root, as the service does.
 	Open func(root, path string) (Folder, error)
 	// Resolve is that of Config.
-	Resolve func(path string, visit func(at string, protected bool)) (string, error)
+	Resolve func(path string, visit func(at string, link, protected bool)) (string, error)
 }
 
 // Lint checks policy files for their authors, without an agent, and returns

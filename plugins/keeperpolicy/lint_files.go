@@ -39,6 +39,8 @@ func (l *linter) argument(path string) {
 	for _, entry := range entries {
 		name := entry.Name()
 		switch {
+		case entry.IsDir() && name == syncedFolder:
+			defer l.argument(filepath.Join(path, name)) // after its own, as the service does
 		case entry.IsDir() || strings.HasPrefix(name, ".") || !strings.EqualFold(filepath.Ext(name), ".json"):
 		case name == collectionsFile:
 			l.collections(filepath.Join(path, name))

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"kpm/vmtests/agent"
 )
@@ -339,6 +340,20 @@ func TestTheReadmesExample(t *testing.T) {
 			t.Errorf("%s: exit status %d: %s", command, status, out)
 		}
 	}
+	// Without the list of commands it would, and lint says so.
+	var open map[string]any
+	if err := json.Unmarshal([]byte(policy), &open); err != nil {
+		t.Fatal(err)
+	}
+	delete(open, "Extension")
+	text, err := json.Marshal(open)
+	path := filepath.Join(dir, "open.json")
+	if err := errors.Join(err, os.WriteFile(path, text, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := lint(t, a, path); !strings.Contains(out, "it starts units that anybody can write") {
+		t.Errorf("lint of the example without its commands says\n%s", out)
+	}
 	// What it is for needs a reason, which -n refuses to ask for.
 	if out, _ := sudo(t, a, "-n", "systemctl", "restart", "cups"); strings.Contains(out, "No policy") {
 		t.Errorf("what it is for: %s", out)
@@ -409,7 +424,15 @@ func TestManyPolicyFiles(t *testing.T) {
 			}
 		}
 	})
-	eventually(t, "a request is allowed", func() bool { _, status := sudo(t, a, "id"); return status == 0 })
+	for deadline := time.Now().Add(60 * time.Second); ; {
+		out, status := sudo(t, a, "id")
+		if status == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("nothing is allowed with %d policy files: %s\n%s", files, out, a.Log())
+		}
+	}
 }
 
 // TestAControlThatIsNotBuilt says so, at once and before anything else is asked.

@@ -42,12 +42,14 @@ func TestTokenInScriptText(t *testing.T) {
 	if out, status := sudo(t, a, evil); status != 0 || out != "0\n" {
 		t.Fatalf("exit status %d: %s", status, out)
 	}
-	for _, name := range []string{"argument", "environment"} {
+	wrote := func(name string) {
+		t.Helper()
 		eventually(t, name+" has run", func() bool {
 			text, _ := os.ReadFile(filepath.Join(dir, name))
 			return string(text) == evil+"\n"
 		})
 	}
+	wrote("argument")
 	if _, err := os.Stat(proof); err == nil {
 		t.Error("the job with a token in its script has run")
 	}
@@ -60,4 +62,5 @@ func TestTokenInScriptText(t *testing.T) {
 			t.Errorf("neither the list of jobs nor the log says %q:\n%s\n%s", want, list, a.Log())
 		}
 	}
+	wrote("environment")
 }

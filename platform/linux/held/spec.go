@@ -5,7 +5,7 @@ package held
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -45,7 +45,7 @@ const (
 const firstOpened = 64
 
 // NameOfOpened is what the program finds file i for an argument by.
-func NameOfOpened(i int) string { return fmt.Sprintf("/proc/self/fd/%d", firstOpened+i) }
+func NameOfOpened(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstOpened+i) }
 
 // Identity is what tells one version of a file from another.
 type Identity struct {
