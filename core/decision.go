@@ -43,4 +43,22 @@ type Decision struct {
 	// Message is what the person may be told; it never explains why another
 	// policy did not match (CVE-2025-46718).
 	Message string
+	// Paths are the arguments that an ALLOW or PENDING has been decided on as
+	// files.
+	Paths []PathArgument
+}
+
+// MaxPathArguments is how many arguments of one command can be decided on as
+// files.
+const MaxPathArguments = 8
+
+// PathArgument is an argument that was decided on as the file that it names: the
+// command is given that file.
+type PathArgument struct {
+	// Argument is its place in argv; argv[0] is the program. The path begins at
+	// Offset, in bytes.
+	Argument int `json:"Argument"`
+	Offset   int `json:"Offset,omitempty"`
+	// Path is where it leads, with every link resolved.
+	Path string `json:"Path"`
 }

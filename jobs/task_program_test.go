@@ -47,6 +47,7 @@ func TestWhatAProgramIsStartedWith(t *testing.T) {
 			}
 			env := slices.DeleteFunc(slices.Clone(spec.Env), func(kv string) bool { return strings.HasPrefix(kv, "KEEPER_JOB_TOKEN=") })
 			want := append(append(l.Environment([]string{"PATH=" + core.Linux.PathVariable()}, "https://127.0.0.1:6889"), "KEEPER_RUN_ID="+e.run.Run), tc.extraEnv...)
+			want = append(want, `KEEPER_CTX_FILEPATH=/a b/"c" --evil`, "KEEPER_CTX_REQUESTID=R1")
 			if !slices.Equal(env, want) || len(spec.Env) != len(want)+1 {
 				t.Errorf("environment %q\nwant        %q", spec.Env, want)
 			}
@@ -172,5 +173,33 @@ func TestATaskThatAsksForAnAddressThatIsNotHeld(t *testing.T) {
 	h.reload()
 	if err := h.runNow("j", nil); !errors.Is(err, errNoBaseURL) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Programs find the context in their environment: what the run was started with
+// before what tasks have said, and nothing that an environment cannot hold.
+func TestTheContextInTheEnvironment(t *testing.T) {
+	v := newVars(map[string]any{"FilePath": "/a b", "Long": strings.Repeat("x", maxVariable), "NUL": "a\x00b", "Count": 7, "a.b": "dot"}, []parameter{{name: "Mode", fallback: "fast"}, {name: "FilePath", fallback: "/default"}})
+	if _, err := v.learn(map[string]any{"Found": []any{"x"}, "A-B": "another", "File_Path": "mine"}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"KEEPER_CTX_A_B=dot", "KEEPER_CTX_COUNT=7", "KEEPER_CTX_FILEPATH=/a b", "KEEPER_CTX_FILE_PATH=mine", `KEEPER_CTX_FOUND=["x"]`, "KEEPER_CTX_MODE=fast"}
+	got := v.environment()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %.300q", got)
+	}
+	for i := range 100 {
+		if _, err := v.learn(map[string]any{fmt.Sprint("n", i): strings.Repeat("x", maxVariable/2)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := 0
+	for _, entry := range v.environment() {
+		size += len(entry)
+	}
+	if size > maxEnvironment {
+		t.Errorf("%d bytes", size)
 	}
 }

@@ -67,5 +67,5 @@ func (r *run) Environment() []string {
 	if len(r.job.publish)+len(r.job.subscribe) > 0 {
 		env = append(env, "KEEPER_JOB_ID="+r.job.id, "KEEPER_JOB_NAME="+r.job.name)
 	}
-	return env
+	return append(env, r.vars.environment()...)
 }

@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"kpm/jobs/task"
 )
 
 // maxLearned bounds what the tasks of one run may add to its context, in bytes
@@ -49,6 +53,38 @@ func (v *vars) get(name string) (any, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Bounds of the context in a program's environment, in bytes: of one variable, which
+// on Linux may have 128 KiB, and of all.
+const (
+	maxVariable    = 64 << 10
+	maxEnvironment = 512 << 10
+)
+
+// environment is the context as variables of a program. Values that an environment
+// cannot hold are left out. Of two names that make one variable, what the run was
+// started with comes before what tasks have said.
+func (v *vars) environment() []string {
+	var list []string
+	size, taken := 0, map[string]bool{}
+	for _, from := range []map[string]any{v.given, v.learned, v.defaults} {
+		for _, name := range slices.Sorted(maps.Keys(from)) {
+			variable := task.ContextVariable(name)
+			if taken[variable] {
+				continue
+			}
+			taken[variable] = true
+			value, err := text(from[name])
+			entry := variable + "=" + value
+			if err != nil || strings.ContainsRune(value, 0) || len(entry) > maxVariable || size+len(entry) > maxEnvironment {
+				continue
+			}
+			size += len(entry)
+			list = append(list, entry)
+		}
+	}
+	return list
 }
 
 // learn adds what a task found out and returns the names that it may not set.

@@ -1,10 +1,12 @@
 package launcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"kpm/core"
 	"kpm/core/wire"
@@ -28,10 +30,17 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	f := request.Fact{By: from, Policies: a.Policies, Message: wire.Printable(a.Message)}
 	required := l.cfg.Table.Required(a.Controls)
 	switch {
+	case !pathsFit(a.Paths, e.sealed.Subject.Argv):
+		f.Cause, f.Message = request.Deny, "the decision could not be understood"
 	case a.Decision == core.Allow && len(required) == 0:
 		f.Cause = request.Allow
 	case a.Decision == core.Pending && len(required) > 0:
 		f.Cause, f.Controls = request.Pend, required
+		if unbuilt := l.unverified(required); len(unbuilt) > 0 {
+			// To ask for the others first would be to waste a person's time.
+			f.Cause, f.Controls = request.Deny, nil
+			f.Message = fmt.Sprintf("%s, which nothing on this machine can verify yet. Ask the person who manages this machine's policies for another control.", demanded(unbuilt, a.Policies))
+		}
 	case a.Decision == core.Deny:
 		f.Cause = request.Deny
 	default:
@@ -39,10 +48,36 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 		// a word that we do not know: it cannot have meant yes.
 		f.Cause, f.Message = request.Deny, "the decision could not be understood"
 	}
+	if f.Cause != request.Deny {
+		f.Paths = a.Paths
+	}
 	if err := e.req.Apply(f); err != nil {
 		return fmt.Errorf("launcher: answer: %w", err)
 	}
 	return nil
+}
+
+// unverified returns the required controls that this service cannot verify.
+func (l *Launcher) unverified(required []core.Control) (list []core.Control) {
+	for _, name := range required {
+		if !slices.ContainsFunc(l.cfg.Controls, func(c control.Control) bool { return c.Name() == name }) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// demanded says who asks for which controls.
+func demanded(controls []core.Control, by []core.PolicyRef) string {
+	names := make([]string, len(controls))
+	for i, c := range controls {
+		names[i] = wire.Printable(string(c))
+	}
+	asked := strings.Join(names, " and ")
+	if len(by) != 1 { // of several it is not known which
+		return "policy asks for " + asked
+	}
+	return fmt.Sprintf("policy %q asks for %s", wire.Printable(cmp.Or(by[0].Name, by[0].ID)), asked)
 }
 
 // Refuse denies a pending request on behalf of the job run that was started for

@@ -2,7 +2,6 @@ package launcher
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -97,22 +96,17 @@ func TestAnotherControlBesideAKnownOne(t *testing.T) {
 	}
 }
 
-// What policy demands and nothing here verifies stays undone: nobody can say in
-// its place that it is done, and the request is never allowed.
+// What policy demands and nothing here verifies is refused at once, and the
+// person hears what it was: nobody can say in its place that it is done, and
+// nobody is asked for a reason in vain.
 func TestAControlThatNothingVerifies(t *testing.T) {
 	w := newWorld(t, withBadge(false))
-	v := badged(w, "4711", core.ControlJustify)
-	if err := w.Satisfy(context.Background(), v.job(controlJob), v.id, badgeName); !errors.Is(err, errors.ErrUnsupported) || v.state() != request.Pending {
-		t.Errorf("%v, now %s", err, v.state())
-	}
-	if err := w.Satisfy(context.Background(), v.job(controlJob), v.id, core.ControlJustify); err != nil || v.state() != request.Pending {
-		t.Errorf("JUSTIFY: %v, now %s", err, v.state())
-	}
-	w.JobEnded(v.job(controlJob), wire.EventPolicyEvaluationPending, nil)
-	if r := v.refused(); r.Code != door.CodeFailed {
+	v := w.elevate(w.submission("tool"))
+	v.answer(core.Pending, core.ControlJustify, badgeName)
+	if r := v.refused(); r.Code != door.CodeDenied || !strings.Contains(r.Message, `policy "Tools" asks for BADGE, which nothing on this machine can verify yet`) {
 		t.Errorf("%s: %s", r.Code, r.Message)
 	}
-	if want := "opened evaluating pending control failed"; w.recorded() != want {
+	if want := "opened evaluating denied"; w.recorded() != want {
 		t.Errorf("recorded: %s", w.recorded())
 	}
 }

@@ -199,8 +199,9 @@ func (l *Launcher) ask(e *elevation) {
 	err := l.cfg.Bus.Ask(ctx, wire.PolicyRequest{
 		RequestID: e.id, SealDigest: e.sealed.Digest, EventType: wire.EventPrivilegeElevation,
 		UserID: s.Caller.User, UserName: s.Caller.Name, Groups: s.Caller.Groups, Administrator: s.Administrator,
-		TargetUser: s.Target.Name, MachineName: l.cfg.Machine,
-		FilePath: s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
+		TargetUser: s.Target.Name, TargetUserID: s.Target.User, TargetIsAdministrator: s.Target.User == l.cfg.Facts.Administrator,
+		MachineName: l.cfg.Machine,
+		FilePath:    s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
 		Arguments: s.Argv, WorkingDirectory: s.Dir,
 		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
 	})

@@ -24,7 +24,7 @@ func TestAnAllowedCommandRuns(t *testing.T) {
 	q := v.asked
 	want := wire.PolicyRequest{
 		RequestID: v.id, SealDigest: q.SealDigest, EventType: "PrivilegeElevation", UserID: "1000", UserName: "ada",
-		Groups: ada.Groups, TargetUser: "root", MachineName: "host", FilePath: w.path("bin/tool"), RequestedPath: "tool",
+		Groups: ada.Groups, TargetUser: "root", TargetUserID: "0", TargetIsAdministrator: true, MachineName: "host", FilePath: w.path("bin/tool"), RequestedPath: "tool",
 		FileHash: q.FileHash, Arguments: []string{"tool", "-x", "a b"}, WorkingDirectory: w.dir,
 	}
 	if diff := cmp.Diff(want, q); diff != "" {
@@ -191,9 +191,10 @@ func TestWhatIsNotAPlainYesIsANo(t *testing.T) {
 		"allow":                        {core.Allow, nil, request.Allowed, nil},
 		"allow and notify":             {core.Allow, []core.Control{core.ControlNotify, core.ControlAudit, core.ControlAllow}, request.Allowed, nil},
 		"deny":                         {core.Deny, nil, request.Denied, nil},
-		"pending":                      {core.Pending, []core.Control{core.ControlMFA, core.ControlJustify, core.ControlMFA}, request.Pending, []core.Control{core.ControlJustify, core.ControlMFA}},
+		"pending":                      {core.Pending, []core.Control{core.ControlJustify, badgeName}, request.Pending, []core.Control{badgeName, core.ControlJustify}},
 		"pending and notify":           {core.Pending, []core.Control{core.ControlJustify, core.ControlRecord}, request.Pending, []core.Control{core.ControlJustify}},
-		"pending, unknown control":     {core.Pending, []core.Control{"BLOOD"}, request.Pending, []core.Control{"BLOOD"}},
+		"pending, unknown control":     {core.Pending, []core.Control{"BLOOD"}, request.Denied, nil},
+		"pending, not verified here":   {core.Pending, []core.Control{core.ControlJustify, core.ControlMFA}, request.Denied, nil},
 		"pending without controls":     {core.Pending, nil, request.Denied, nil},
 		"pending, only notify":         {core.Pending, []core.Control{core.ControlNotify}, request.Denied, nil},
 		"allow that demands a control": {core.Allow, []core.Control{core.ControlMFA}, request.Denied, nil},
@@ -204,7 +205,7 @@ func TestWhatIsNotAPlainYesIsANo(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorld(t, withBadge(true))
 			v := w.elevate(w.submission("tool"))
 			e, err := w.find(v.id)
 			if err != nil {

@@ -54,7 +54,7 @@ func (f *fakeFiles) Inspect(h *os.File) (port.FileInfo, error) {
 	}
 	sum := sha256.Sum256([]byte(h.Name()))
 	return port.FileInfo{Path: h.Name(), Inode: uint64(sum[0])<<8 | uint64(sum[1]), Size: st.Size(), Change: st.ModTime(),
-		Regular: st.Mode().IsRegular(), Exec: st.Mode().Perm()&0o111 != 0}, f.fault["Inspect"]
+		Regular: st.Mode().IsRegular(), Dir: st.IsDir(), Links: 1, Exec: st.Mode().Perm()&0o111 != 0}, f.fault["Inspect"]
 }
 
 func (f *fakeFiles) Protected(h *os.File) error {

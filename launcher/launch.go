@@ -65,11 +65,16 @@ func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
 	if err := l.cfg.Sealer.Recheck(e.sealed); err != nil {
 		return started{}, err
 	}
+	argv, opened, err := l.arguments(e)
+	if err != nil {
+		return started{}, err
+	}
+	defer closeOpened(opened)
 	streams, terminal, err := l.terminal(e)
 	if err != nil {
 		return started{}, err
 	}
-	p, err := l.hold(ctx, e, streams, terminal)
+	p, err := l.hold(ctx, e, port.LaunchSpec{Argv: argv, Opened: opened, Streams: streams, Terminal: terminal})
 	if err != nil && terminal != nil {
 		err = errors.Join(err, terminal.Close())
 	}
@@ -110,15 +115,13 @@ func (l *Launcher) identity(e *elevation) core.Identity {
 	return core.Identity{RunAs: core.AsUserElevated, Account: e.sealed.Subject.Target}
 }
 
-// hold prepares the child, makes the record of it durable, and lets it go. On
-// an error nothing runs.
-func (l *Launcher) hold(ctx context.Context, e *elevation, streams port.Streams, terminal port.Terminal) (started, error) {
+// hold prepares the child, makes the record of it durable, and lets it go. spec
+// has its arguments and where it reads and writes. On an error nothing runs.
+func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec) (started, error) {
 	s := e.sealed
-	held, err := l.cfg.Launcher.Prepare(ctx, port.LaunchSpec{
-		Executable: s.Handle, Script: s.Script, Argv: s.Subject.Argv,
-		Env: environment(l.cfg.Facts.BaseEnvironment, e.submitted.Env, s.Subject, e.id),
-		Dir: e.submitted.Dir, Streams: streams, Terminal: terminal, As: l.identity(e),
-	})
+	spec.Executable, spec.Script, spec.Dir, spec.As = s.Handle, s.Script, e.submitted.Dir, l.identity(e)
+	spec.Env = environment(l.cfg.Facts.BaseEnvironment, e.submitted.Env, s.Subject, e.id)
+	held, err := l.cfg.Launcher.Prepare(ctx, spec)
 	if err != nil {
 		return started{}, fmt.Errorf("prepare: %w", err)
 	}

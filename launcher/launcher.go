@@ -113,7 +113,7 @@ func (l *Launcher) State(id core.RequestID) (request.State, bool) { return l.sto
 func (l *Launcher) record(id core.RequestID, record string, f request.Fact) error {
 	r := journal.Record{
 		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: f.Message,
-		Controls: f.Controls, Policies: f.Policies, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(),
+		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(),
 	}
 	if f.Group != "" {
 		r.Child = &journal.Child{PID: f.Child.PID, Start: f.Child.Start, Group: f.Group}

@@ -74,6 +74,8 @@ type machine struct {
 	replay   journal.Replay
 	// decide is the policy; nil allows everything.
 	decide func(q wire.PolicyRequest) core.Outcome
+	// paths are the arguments that it decides on as files.
+	paths []core.PathArgument
 	*Launcher
 	deeds sync.WaitGroup
 }
@@ -113,7 +115,7 @@ func newMachine(root string) (*machine, error) {
 // Ask implements Bus.
 func (m *machine) Ask(_ context.Context, q wire.PolicyRequest) error {
 	m.deeds.Go(func() {
-		a := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Allow}
+		a := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Allow, Paths: m.paths}
 		if m.decide != nil {
 			a.Decision = m.decide(q)
 		}

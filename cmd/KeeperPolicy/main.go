@@ -17,7 +17,10 @@ import (
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "lint" {
-		os.Exit(keeperpolicy.Lint(os.Args[2:], os.Stdout, os.Stderr))
+		os.Exit(keeperpolicy.Lint(os.Args[2:], os.Stdout, os.Stderr, keeperpolicy.Tools{
+			Open:    func(root, path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
+			Resolve: files.Resolve,
+		}))
 	}
 	root := os.Getenv("KEEPER_AGENT_ROOT")
 	if root == "" || len(os.Args) > 1 {
@@ -31,7 +34,7 @@ func main() {
 	runtime.GOMAXPROCS(1)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{
-			Root: root, Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
+			Root: root, Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) }, Resolve: files.Resolve,
 		})
 	}))
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kpm/core/fault"
+	"kpm/core/strictjson"
 )
 
 // CollectionType is what a collection holds.
@@ -19,7 +20,9 @@ const (
 )
 
 // Collection is a named list that policies refer to by UID. Its values are
-// written as in the filter itself; for a group they are group names or "#id".
+// written as in the filter itself; for a group they are group names or "#id". One
+// without a type cannot be read: policies that name it grant nothing and restrict
+// everyone.
 type Collection struct {
 	Type   CollectionType
 	Values []string
@@ -27,7 +30,8 @@ type Collection struct {
 
 // ParseCollections reads a collections file: an object of UIDs, each with
 // Type ("user", "group", "machine" or "application") and Values. The file must
-// not be used if a finding is a Fault.
+// not be used if a finding is a Fault; a Doubt costs the policies that name the
+// collection their grant.
 func ParseCollections(file string, data []byte) (map[string]Collection, []Finding) {
 	r := &reader{file: file, index: -1}
 	top, ok := r.root(data, "$", "an object of collections")
@@ -45,30 +49,36 @@ func ParseCollections(file string, data []byte) (map[string]Collection, []Findin
 	collections := make(map[string]Collection, len(list))
 	for _, m := range list {
 		path := fault.Key("$", m.Key)
+		r.doubtful = false
+		c := r.collection(m.Value, path)
 		if _, twice := collections[m.Key]; twice || m.Key == "" || m.Key == "*" {
-			r.fault(m.Value, path, "a UID that is empty, \"*\" or given twice", "a UID of its own", "")
+			r.doubt(m.Value, path, "a UID that is empty, \"*\" or given twice", "a UID of its own", "")
 		}
-		f := r.object(m.Value, path, []string{"Type", "Values"})
-		holds := CollectionType(strings.ToLower(r.text(f, "Type")))
-		switch holds {
-		case OfUsers, OfGroups, OfMachines, OfApplications:
-		default:
-			r.fault(m.Value, path+".Type", fault.Text(string(holds)), "user, group, machine or application", "")
+		if r.doubtful { // half of a collection would be another collection
+			c = Collection{}
 		}
-		values := f.get("Values")
-		if !values.Given() {
-			r.fault(m.Value, path+".Values", "none", "an array of strings", "")
-			continue
-		}
-		collections[m.Key] = Collection{Type: holds, Values: r.texts(values, path+".Values")}
-	}
-	for i := range r.findings {
-		// Half of a collection would be another collection.
-		if r.findings[i].Severity == Doubt {
-			r.findings[i].Severity = Fault
+		if m.Key != "*" { // in filters that is everyone, whatever lies here
+			collections[m.Key] = c
 		}
 	}
 	return collections, r.findings
+}
+
+func (r *reader) collection(v strictjson.Value, path string) Collection {
+	f := r.object(v, path, []string{"Type", "Values"})
+	c := Collection{Type: CollectionType(strings.ToLower(r.text(f, "Type")))}
+	switch c.Type {
+	case OfUsers, OfGroups, OfMachines, OfApplications:
+	default:
+		r.doubt(v, path+".Type", fault.Text(string(c.Type)), "user, group, machine or application", "")
+	}
+	values := f.get("Values")
+	if !values.Given() {
+		r.doubt(v, path+".Values", "none", "an array of strings", "")
+		return c
+	}
+	c.Values, _ = r.texts(values, path+".Values")
+	return c
 }
 
 // looksLikeUID reports whether s has the form of a collection UID: 16 bytes in

@@ -3,7 +3,9 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"kpm/core"
@@ -46,6 +48,7 @@ type rule struct {
 	grants  bool         // when it is met fully
 	demands controls.Set // what must be satisfied before it grants
 	who     who
+	whom    whom
 	where   where
 	when    when
 	signed  signed
@@ -77,16 +80,20 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 			c.note(p, "$.PolicyId", "an id that another policy has", "an id of its own", "both apply, and answers do not tell them apart")
 		}
 		seen[p.ID] = true
-		k := slices.IndexFunc(s.kinds, func(kind compiledKind) bool { return slices.Contains(kind.types, p.Type) })
-		if k < 0 {
-			continue
-		}
-		switch p.Status {
-		case Off:
-		case Monitor, MonitorAndNotify:
-			rules[k].monitoring = append(rules[k].monitoring, c.rule(p, s.kinds[k].answer))
-		default:
-			rules[k].enforcing = append(rules[k].enforcing, c.rule(p, s.kinds[k].answer))
+		for k, kind := range s.kinds {
+			answer := kind.answer
+			if p.Type == "" { // of an unknown type: it may be about any question
+				answer = unknownKind{}
+			} else if !slices.Contains(kind.types, p.Type) {
+				continue
+			}
+			switch p.Status {
+			case Off:
+			case Monitor, MonitorAndNotify:
+				rules[k].monitoring = append(rules[k].monitoring, c.rule(p, answer))
+			default:
+				rules[k].enforcing = append(rules[k].enforcing, c.rule(p, answer))
+			}
 		}
 	}
 	for k := range s.kinds {
@@ -103,6 +110,38 @@ func (s *Set) Size() (enforcing, monitoring int) {
 		monitoring += len(s.kinds[i].monitoring.rules)
 	}
 	return enforcing, monitoring
+}
+
+// Paths returns the paths that policies name, for whoever looks which of them are
+// links (Question.Links): programs, and the folders of patterns, which end in "/".
+func (s *Set) Paths() []string {
+	named := map[string]bool{}
+	note := func(list []program) {
+		for i := range list {
+			switch p := &list[i]; p.kind {
+			case byPath:
+				named[p.text] = true
+			case byPattern:
+				if at := strings.LastIndexByte(p.glob.prefix, '/'); at >= 0 {
+					named[p.glob.prefix[:at+1]] = true
+				}
+			}
+		}
+	}
+	for i := range s.kinds {
+		for _, x := range []*index{&s.kinds[i].enforcing, &s.kinds[i].monitoring} {
+			for j := range x.rules {
+				note(x.rules[j].programs)
+				if list, ok := x.rules[j].own.(interface{ programs() []program }); ok {
+					note(list.programs())
+				}
+			}
+		}
+	}
+	for _, dir := range s.directories {
+		named[dir+"/"] = true
+	}
+	return slices.Sorted(maps.Keys(named))
 }
 
 // compiler collects findings while it compiles one policy after the other.
@@ -140,6 +179,10 @@ func (c *compiler) find(s Severity, p *Policy, path, found, expected, remedy str
 // collection looks an entry up as a collection of one of two kinds.
 func (c *compiler) collection(entry string, want, or CollectionType) (Collection, bool) {
 	named, ok := c.env.Collections[entry]
+	if ok && named.Type == "" {
+		c.doubt(fmt.Sprintf("%q, a collection that cannot be read", entry), fmt.Sprintf("one of type %q", want), "correct the collections file")
+		return Collection{}, true
+	}
 	if ok && named.Type != want && named.Type != or {
 		c.doubt(fmt.Sprintf("%q, a collection of type %q", entry, named.Type), fmt.Sprintf("one of type %q", want), "")
 		return Collection{}, true
@@ -155,6 +198,7 @@ func (c *compiler) rule(p *Policy, kind answerer) rule {
 		who:  c.compileWho(p),
 		when: compileWhen(p),
 	}
+	r.whom = c.compileWhom(p)
 	r.where = c.compileWhere(p)
 	r.signed = c.compileSigned(p)
 	r.programs, r.open = c.compileWhat(p, kind)
@@ -171,7 +215,11 @@ func (c *compiler) rule(p *Policy, kind answerer) rule {
 			c.doubt(fault.Text(string(control)), "one of "+c.table.String(), "")
 		}
 	}
-	r.grants = (r.grants || r.demands != 0) && !r.denies && !p.Doubtful && c.doubts == 0
+	r.grants = r.grants || r.demands != 0
+	if r.grants && !p.Doubtful && c.doubts == 0 {
+		c.vain(&r)
+	}
+	r.grants = r.grants && !r.denies && !p.Doubtful && c.doubts == 0
 	r.refusal = refusal([]core.PolicyRef{r.ref})
 	c.leadingStar(&r)
 	return r
@@ -180,6 +228,18 @@ func (c *compiler) rule(p *Policy, kind answerer) rule {
 // denies reports whether p refuses what it meets.
 func (c *compiler) denies(p *Policy) bool {
 	return slices.ContainsFunc(p.Controls, func(control core.Control) bool { return c.table.Effect(control) == controls.Denies })
+}
+
+// vain says why a policy that means to grant never will.
+func (c *compiler) vain(r *rule) {
+	switch {
+	case r.denies:
+		c.path = "$.Actions.OnSuccess.Controls"
+		c.doubt("a control that grants beside DENY", "one of them", "DENY wins: split the policy, or remove one of the two")
+	case len(r.signed.entries) > 0 && !slices.ContainsFunc(r.signed.entries, signerEntry.grants):
+		c.path = "$.CertificationCheck"
+		c.doubt("signers by names or short ids alone", "a certificate, a key, or a CA", "others can have the same names and ids")
+	}
 }
 
 // leadingStar warns of a grant that users can reach by making a file.
@@ -203,7 +263,7 @@ func (r *rule) meets(a *asked, by strength) strength {
 	if !r.when.always() && !r.when.match(a.when()) {
 		return nothing
 	}
-	by = min(by, r.who.match(a), r.signed.match(a))
+	by = min(by, r.who.match(a), r.whom.match(a), r.signed.match(a))
 	if by == nothing {
 		return nothing
 	}

@@ -17,14 +17,17 @@ const maxDirectories = 8
 type asked struct {
 	q                Question
 	name, bare, user string
+	target           string
 	machine, hash    string
 	zone             *time.Location
 	moment           moment // see when
 	momentKnown      bool
 	arguments        []string // without argv[0]
 	ownName          bool     // argv[0] is the program's own file name
-	own              any      // what the kind has made of Question.Own; nil for elevations
+	resolve          func(dir, path string) (string, bool)
+	own              any // what the kind has made of Question.Own; nil for elevations
 
+	links        []string // that lead to path, as policies name them
 	path, base   string
 	baseStrength strength // of a match by file name alone
 	// others are what the caller may have meant, apart from path; they
@@ -58,10 +61,10 @@ func (s *Set) Decide(q Question) core.Decision {
 		return core.Decision{Outcome: core.Deny, Message: "The question does not say who asks, or for which absolute path, so it was refused."}
 	}
 	if q.Administrator && !s.env.EnforceForAdministrators {
-		return core.Decision{Outcome: core.Allow, Message: "Administrators are not subject to policy on this machine (policy.enforceForAdministrators)."}
+		return core.Decision{Outcome: core.Allow, Message: "The administrator account (root) is not subject to policy on this machine (policy.enforceForAdministrators)."}
 	}
 	var buffer [24]hit
-	return kind.enforcing.decide(kind.enforcing.find(&a, buffer[:0]))
+	return kind.enforcing.decide(&a, kind.enforcing.find(&a, buffer[:0]))
 }
 
 // Watching returns the monitoring policies that the question meets. They
@@ -81,7 +84,7 @@ func (s *Set) Watching(q Question) []core.PolicyRef {
 }
 
 // decide combines what was met. Hits may come in any order and more than once.
-func (x *index) decide(found hits) core.Decision {
+func (x *index) decide(a *asked, found hits) core.Decision {
 	var denied, granted bool
 	var demands controls.Set
 	for _, h := range found {
@@ -99,11 +102,49 @@ func (x *index) decide(found hits) core.Decision {
 		return core.Decision{Outcome: core.Deny, Policies: by, Message: x.refusalOf(found)}
 	case !granted:
 		return core.Decision{Outcome: core.Deny, Message: notCovered}
+	}
+	paths, still := x.opened(a, found)
+	switch {
+	case !still:
+		return core.Decision{Outcome: core.Deny, Message: notCovered}
 	case demands != 0:
 		by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 })
-		return core.Decision{Outcome: core.Pending, Controls: x.controls[demands], Policies: by}
+		return core.Decision{Outcome: core.Pending, Controls: x.controls[demands], Policies: by, Paths: paths}
 	}
-	return core.Decision{Outcome: core.Allow, Policies: x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })}
+	by := x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })
+	return core.Decision{Outcome: core.Allow, Policies: by, Paths: paths}
+}
+
+// opener is a filter that decides on arguments as files.
+type opener interface {
+	// opened returns them, nil if the text alone is enough, and whether the
+	// filter is met.
+	opened(a asked) (paths []core.PathArgument, met bool)
+}
+
+// opened returns the arguments that the grant depends on as files: those of the
+// first policy that grants, unless another grants by text alone. It reports false
+// if none grants any more.
+func (x *index) opened(a *asked, found hits) (first []core.PathArgument, still bool) {
+	slices.SortFunc(found, func(a, b hit) int { return int(a.rule) - int(b.rule) })
+	for _, h := range found {
+		r := &x.rules[h.rule]
+		if !r.grants || h.by != full {
+			continue
+		}
+		own, ok := r.own.(opener)
+		if !ok {
+			return nil, true
+		}
+		paths, met := own.opened(*a)
+		switch {
+		case met && paths == nil:
+			return nil, true
+		case met && first == nil:
+			first = paths
+		}
+	}
+	return first, first != nil
 }
 
 func (x *index) refusalOf(found hits) string {
@@ -143,10 +184,11 @@ func (s *Set) ask(kind *compiledKind, q Question, a *asked) bool {
 	a.q, a.own = q, own
 	a.name, a.user = s.env.fold(q.UserName), string(q.User)
 	a.bare = bareUser(a.name)
+	a.target = s.env.fold(q.TargetName)
 	a.machine = strings.ToLower(q.Machine)
 	a.hash = strings.ToLower(q.Hash)
-	a.zone = s.env.Zone
-	a.path = s.env.follow(resolved)
+	a.zone, a.resolve = s.env.Zone, s.env.Resolve
+	a.path, a.links = s.env.follow(resolved), q.Links
 	dir, base := splitPath(a.path)
 	a.base, a.baseStrength = base, restricts
 	if slices.Contains(s.directories, dir) {

@@ -8,11 +8,6 @@ import (
 	"kpm/core"
 )
 
-// commandLine is a CommandLine policy with an allow list, written as JSON strings.
-func commandLine(list string) sketch {
-	return sketch{kind: TypeCommandLine, apps: []string{}, extra: `, "Extension": {"AllowCommands": [` + list + `]}`}
-}
-
 // What an entry of an allow list says about a command line: it grants, or has
 // nothing to say, or cannot be read and restricts all.
 func TestAllowListWordForWord(t *testing.T) {

@@ -28,6 +28,9 @@ type Environment struct {
 	SecurePath []string
 	// Group returns the id of a local group; nil knows none.
 	Group func(name string) (string, bool)
+	// Resolve follows a path from dir, with every link, to something that exists
+	// on a local file system; nil finds nothing. It does not block.
+	Resolve func(dir, path string) (string, bool)
 	// Collections by UID, from the collections files.
 	Collections map[string]Collection
 	// Zone is the machine's; nil is UTC. Dates, times and days are read in it.

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,32 +16,40 @@ type fields struct {
 	known []strictjson.Member
 	// slips hold values whose key is one slip away from the known one.
 	slips []strictjson.Member
+	// twice are the known keys that were given more than once. Which of the
+	// values was meant nobody knows.
+	twice []string
 	path  string
 }
 
-// get returns the value of a key; it is not Given if there is none.
-func (f fields) get(key string) strictjson.Value { return lookUp(f.known, key) }
-
-// near is get, following a slip.
-func (f fields) near(key string) strictjson.Value {
-	if v := f.get(key); v.Given() {
-		return v
-	}
-	return lookUp(f.slips, key)
-}
-
-// filled is get, for those to whom null is as good as nothing.
-func (f fields) filled(key string) (strictjson.Value, bool) { return filled(f.get(key)) }
-
-func filled(v strictjson.Value) (strictjson.Value, bool) { return v, v.Given() && !v.IsNull() }
-
-func lookUp(list []strictjson.Member, key string) strictjson.Value {
-	for i := range list {
-		if list[i].Key == key {
-			return list[i].Value
+// get returns the value of a key; it is not Given if there is none, or more than
+// one.
+func (f fields) get(key string) strictjson.Value {
+	for i := range f.known {
+		if f.known[i].Key == key && !slices.Contains(f.twice, key) {
+			return f.known[i].Value
 		}
 	}
 	return strictjson.Value{}
+}
+
+// every returns all that was given for a key, slips included, null left out.
+func (f fields) every(key string) []strictjson.Value {
+	var list []strictjson.Value
+	for _, members := range [][]strictjson.Member{f.known, f.slips} {
+		for _, m := range members {
+			if m.Key == key && !m.Value.IsNull() {
+				list = append(list, m.Value)
+			}
+		}
+	}
+	return list
+}
+
+// filled is get, for those to whom null is as good as nothing.
+func (f fields) filled(key string) (strictjson.Value, bool) {
+	v := f.get(key)
+	return v, v.Given() && !v.IsNull()
 }
 
 // object reads v as an object with the known keys.
@@ -48,12 +58,12 @@ func (r *reader) object(v strictjson.Value, path string, known []string) fields 
 	if !ok {
 		return fields{path: path}
 	}
-	return r.collect(list, path, known, true)
+	return r.collect(list, path, known)
 }
 
 func (r *reader) members(v strictjson.Value, path string) ([]strictjson.Member, bool) {
 	if !v.IsObject() {
-		r.fault(v, path, describe(v), "an object", "")
+		r.doubt(v, path, describe(v), "an object", "")
 		return nil, false
 	}
 	list, ok := v.Members(maxMembers)
@@ -63,14 +73,15 @@ func (r *reader) members(v strictjson.Value, path string) ([]strictjson.Member, 
 	return list, ok
 }
 
-// collect sorts members under their known keys. notes says whether unknown
-// keys are worth a note.
-func (r *reader) collect(list []strictjson.Member, path string, known []string, notes bool) fields {
+// collect sorts members under their known keys. A key that nobody knows may
+// narrow what its author meant, and nobody knows how.
+func (r *reader) collect(list []strictjson.Member, path string, known []string) fields {
 	f := fields{known: make([]strictjson.Member, 0, len(list)), path: path}
 	for _, m := range list {
 		if k := find(known, m.Key, foldEqual); k != "" {
-			if f.get(k).Given() {
-				r.fault(m.Value, path+"."+k, "the key twice", "it once", "readers differ in which of the two they believe")
+			if slices.ContainsFunc(f.known, func(other strictjson.Member) bool { return other.Key == k }) {
+				r.doubt(m.Value, path+"."+k, "the key twice", "it once", "readers differ in which of the two they believe")
+				f.twice = append(f.twice, k)
 			}
 			f.known = append(f.known, strictjson.Member{Key: k, Value: m.Value})
 			continue
@@ -80,16 +91,29 @@ func (r *reader) collect(list []strictjson.Member, path string, known []string, 
 			f.slips = append(f.slips, strictjson.Member{Key: k, Value: m.Value})
 			continue
 		}
-		filter := path == "$" && len(m.Key) > 5 && strings.EqualFold(m.Key[len(m.Key)-5:], "Check")
-		if filter || strings.HasPrefix(path, "$.Filters") { // there, everything is a filter
-			r.doubt(m.Value, fault.Key(path, m.Key), "an unknown filter", "a documented one", "")
-			continue
+		found, expected, remedy := "an unknown key", "a documented one", remedyFor(m.Key)
+		switch {
+		case path == "$" && len(m.Key) > 5 && strings.EqualFold(m.Key[len(m.Key)-5:], "Check"), strings.HasPrefix(path, "$.Filters"): // there, everything is a filter
+			found = "an unknown filter"
+		case path == "$.Extension":
+			found, expected, remedy = "a key of unknown effect", cmp.Or(strings.Join(known[1:], ", "), "none"), ""
 		}
-		if notes {
-			r.note(m.Value, fault.Key(path, m.Key), "an unknown key", "a documented one", "it is ignored")
-		}
+		r.doubt(m.Value, fault.Key(path, m.Key), found, expected, remedy)
 	}
 	return f
+}
+
+// remedyFor says where that belongs which people write under another key.
+func remedyFor(key string) string {
+	switch strings.ToLower(key) {
+	case "runas", "runasuser", "runasusers", "targetuser", "targetusers", "target", "asuser":
+		return "name the users whom a command may run as in TargetUserCheck"
+	case "allowcommands", "commands", "allowedcommands":
+		return "commands go into Extension.AllowCommands"
+	case "arguments", "commandline":
+		return "commands with their arguments go into Extension.AllowCommands"
+	}
+	return "remove it; remarks go into Description"
 }
 
 func find(known []string, key string, equal func(a, b string) bool) string {
@@ -113,7 +137,7 @@ func (r *reader) text(f fields, key string) string {
 func (r *reader) string(v strictjson.Value, path string) string {
 	text, problem := plain(v)
 	if problem != "" {
-		r.fault(v, path, problem, "a string of at most "+strconv.Itoa(maxText)+" bytes, without zero bytes", "")
+		r.doubt(v, path, problem, "a string of at most "+strconv.Itoa(maxText)+" bytes, without zero bytes", "")
 	}
 	return text
 }
@@ -145,36 +169,49 @@ func describe(v strictjson.Value) string {
 	return fault.Raw(v.Text())
 }
 
-// items reads an array; null is an empty one.
-func (r *reader) items(v strictjson.Value, path string) []strictjson.Value {
+// items reads an array; null is an empty one. It reports false if v is neither.
+func (r *reader) items(v strictjson.Value, path string) ([]strictjson.Value, bool) {
 	if v.IsNull() {
-		return nil
+		return nil, true
 	}
 	if !v.IsArray() {
-		r.fault(v, path, describe(v), "an array", "put it in [ ]")
-		return nil
+		r.doubt(v, path, describe(v), "an array", "put it in [ ]")
+		return nil, false
 	}
 	list, ok := v.Items(maxEntries)
 	if !ok {
-		r.fault(v, path, "more entries", fmt.Sprintf("at most %d", maxEntries), "")
+		r.doubt(v, path, "more entries", fmt.Sprintf("at most %d", maxEntries), "")
 	}
-	return list
+	return list, ok
 }
 
-// texts reads an array of strings. Empty strings are refused: nobody means one.
-func (r *reader) texts(v strictjson.Value, path string) []string {
-	items := r.items(v, path)
+// texts reads an array of strings, and reports false if anything in it cannot be
+// read. Empty strings are refused: nobody means one.
+func (r *reader) texts(v strictjson.Value, path string) ([]string, bool) {
+	items, whole := r.items(v, path)
 	list := make([]string, 0, len(items))
 	for i, item := range items {
 		text, problem := plain(item)
 		switch text = strings.TrimSpace(text); {
 		case problem != "":
 			r.string(item, fault.Item(path, i)) // says it
+			whole = false
 		case text == "":
 			r.doubt(item, fault.Item(path, i), "an empty string", "an entry", "remove it")
+			whole = false
 		default:
 			list = append(list, text)
 		}
 	}
-	return list
+	return list, whole
+}
+
+// narrow is texts for a filter: what cannot be read whole narrows nothing, as
+// what the rest leaves out may be what was meant. nil then.
+func (r *reader) narrow(v strictjson.Value, path string) ([]string, bool) {
+	list, whole := r.texts(v, path)
+	if !whole {
+		return nil, false
+	}
+	return list, true
 }

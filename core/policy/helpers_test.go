@@ -46,6 +46,7 @@ var noon = time.Date(2026, 11, 18, 11, 0, 0, 0, time.UTC)
 func ask(path, requested string, argv ...string) Question {
 	return Question{
 		Kind: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice", Groups: []string{"1000", "10"},
+		Target: "0", TargetName: "root", TargetAdministrator: true,
 		Machine: "web1", Path: path, Requested: requested, Arguments: argv, Time: noon,
 	}
 }
@@ -108,7 +109,7 @@ func meets(t *testing.T, env Environment, s sketch, q Question) strength {
 		s.id, s.controls = "p", controls
 		return compileSketches(t, env, append(others, s)...).Decide(q).Outcome
 	}
-	everything := sketch{id: "all", controls: "ALLOW"}
+	everything := sketch{id: "all", controls: "ALLOW", extra: `, "TargetUserCheck": ["*"]`}
 	grants, asks, denies := outcome("ALLOW") == core.Allow, outcome("JUSTIFY", everything) == core.Pending, outcome("DENY", everything) == core.Deny
 	if grants && !asks || asks && !denies {
 		t.Errorf("it grants: %v, asks for its controls: %v, denies: %v", grants, asks, denies)

@@ -145,6 +145,12 @@ func (x *index) find(a *asked, found hits) hits {
 	for _, other := range a.others[:a.otherCount] {
 		found = x.lookPath(other, a, found)
 	}
+	for _, link := range a.links {
+		if _, base := splitPath(link); base != a.base {
+			found = x.look(x.names[base], a, found)
+		}
+		found = x.lookPath(link, a, found)
+	}
 	return found
 }
 

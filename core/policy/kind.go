@@ -42,6 +42,16 @@ type filter interface {
 	match(a asked) strength
 }
 
+// unknownKind reads a policy of a type that nobody knows, which narrows nothing
+// and is asked about everything.
+type unknownKind struct{}
+
+func (unknownKind) extension() []string               { return nil }
+func (unknownKind) read(*reader, *Policy, fields)     {}
+func (unknownKind) everyProgram(*Policy) bool         { return true }
+func (unknownKind) compile(*compiler, *Policy) filter { return nil }
+func (unknownKind) own(any) (any, bool)               { return nil, false }
+
 // Kinds is the table: one row for each kind of question. A new kind is a file
 // like elevation.go and a row here.
 func Kinds() []Kind {

@@ -24,7 +24,8 @@ func (folderAccess) everyProgram(p *Policy) bool { return false }
 
 func (folderAccess) read(r *reader, p *Policy, extension fields) {
 	if v, given := extension.filled("Folders"); given {
-		p.Own = r.texts(v, "$.Extension.Folders")
+		list, _ := r.texts(v, "$.Extension.Folders")
+		p.Own = list
 		return
 	}
 	r.doubt(nowhere, "$.Extension.Folders", "none", "folders", "")
@@ -209,7 +210,7 @@ func TestFindingsOfANewKind(t *testing.T) {
 	}
 	want := []string{
 		`grants nothing: kinds.json:4: policy "p1", $.Extension.AllowCommands: found a key of unknown effect, expected Folders`,
-		`note: kinds.json: policy "p2", $.ApplicationCheck: found no applications, expected applications, or "*"; as it stands the policy restricts every program and grants nothing`,
+		`grants nothing: kinds.json: policy "p2", $.ApplicationCheck: found no applications, expected applications, or "*"; as it stands the policy restricts every program and grants nothing`,
 		`note: kinds.json:7: policy "p3", $.PolicyType: found HttpAccess, expected PrivilegeElevation or CommandLine or FileAccess; policies of this type are known, and say nothing about elevations`,
 		`grants nothing: kinds.json:2: policy "p0", $.Extension.Folders[1]: found "etc", expected an absolute folder`,
 	}

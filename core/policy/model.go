@@ -34,14 +34,18 @@ const (
 // meaning.
 type Policy struct {
 	ID, Name string
-	Type     string // canonical spelling
-	Status   Status
+	// Type is the canonical spelling; empty if it is none that we know.
+	Type   string
+	Status Status
 	// Controls are the known ones, in the file's order.
 	Controls []core.Control
 	// Users, Machines and Applications are the filters' entries, unresolved.
 	Users, Machines, Applications []string
-	Dates                         []DateRange
-	Times                         []TimeRange
+	// Targets are those of TargetUserCheck; without any, a grant means the
+	// administrator, and the rest every target.
+	Targets []string
+	Dates   []DateRange
+	Times   []TimeRange
 	// Days has bit n set for day n, Sunday being 0; zero means unset.
 	Days uint8
 	// Certificates are the entries of CertificationCheck.
@@ -58,7 +62,8 @@ type Policy struct {
 }
 
 // DateRange is a span of days or instants. Days are whole and the last one
-// counts; instants are in milliseconds since 1970 and the last one counts.
+// counts; instants are in milliseconds since 1970 and the last one counts. An open
+// end is one that no clock reaches.
 type DateRange struct {
 	FirstDay, LastDay civilDay
 	FromMS, ToMS      int64
@@ -86,12 +91,22 @@ type Question struct {
 	// Groups are group ids, as the kernel counts them.
 	Groups        []string
 	Administrator bool
-	Machine       string
+	// Target is whom the program would run as. TargetAdministrator says that
+	// this is the administrator: root, or an elevated token.
+	Target              core.UserID
+	TargetName          string
+	TargetAdministrator bool
+	Machine             string
 	// Path is the program with every link resolved. Requested is what the
 	// caller named: an absolute path or a bare name.
 	Path, Requested string
-	Hash            string // SHA-256, lower-case hex
-	Arguments       []string
+	// Links are links that lead to Path now, among them all that the Set's
+	// policies name (Set.Paths). They restrict and never grant.
+	Links     []string
+	Hash      string // SHA-256, lower-case hex
+	Arguments []string
+	// Directory is the caller's; arguments that are relative paths begin there.
+	Directory string
 	// Signers are those of the program's trusted signatures. SignersKnown is
 	// false if the signatures were not read: then no filter of signers can be
 	// met.

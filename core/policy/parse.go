@@ -10,17 +10,22 @@ import (
 )
 
 // Parse reads a policy file: one policy, or an array of them (decision 5).
-// file is its name in findings. If any finding is a Fault, the policies must
-// not be used: the file does not say what its author meant.
+// file is its name in findings. If any finding is a Fault, the file could not be
+// read to its end, and what was read of it must not be used. Whatever else is
+// wrong costs the policy that it stands in its grant, and no other anything.
 func (e *Engine) Parse(file string, data []byte) ([]Policy, []Finding) {
 	r := &reader{file: file, kinds: e.kinds, table: e.controls}
 	top, ok := r.root(data, "", "one policy, or an array of policies")
 	if !ok {
 		return nil, r.findings
 	}
-	if !top.IsArray() {
+	if top.IsObject() {
 		p := r.policy(top)
 		return []Policy{p}, r.findings
+	}
+	if !top.IsArray() {
+		r.fault(top, "$", describe(top), "an object or an array", "write one policy, or an array of policies")
+		return nil, r.findings
 	}
 	items, ok := top.Items(maxPolicies)
 	if !ok {
@@ -29,6 +34,10 @@ func (e *Engine) Parse(file string, data []byte) ([]Policy, []Finding) {
 	policies := make([]Policy, 0, len(items))
 	for i, item := range items {
 		r.index, r.id = i, ""
+		if !item.IsObject() {
+			r.doubt(item, "$", describe(item), "an object", "")
+			continue
+		}
 		policies = append(policies, r.policy(item))
 	}
 	return policies, r.findings

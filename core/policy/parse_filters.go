@@ -2,10 +2,13 @@ package policy
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"kpm/core"
+	"kpm/core/controls"
 	"kpm/core/fault"
 	"kpm/core/strictjson"
 )
@@ -16,120 +19,180 @@ func (r *reader) filters(p *Policy, f fields, kind answerer) {
 	if v, given := f.filled("Filters"); given {
 		nested = r.object(v, "$.Filters", filterKeys)
 	}
-	p.Users = r.filter(f, nested, "UserCheck", "Users")
-	p.Machines = r.filter(f, nested, "MachineCheck", "Machines")
-	p.Applications = r.filter(f, nested, "ApplicationCheck", "Applications")
-	r.emptiness(p, kind)
+	var users, machines, applications bool
+	p.Users, users = r.filter(f, nested, "UserCheck", "Users")
+	p.Machines, machines = r.filter(f, nested, "MachineCheck", "Machines")
+	p.Applications, applications = r.filter(f, nested, "ApplicationCheck", "Applications")
+	p.Targets, _ = r.filter(f, nested, "TargetUserCheck", "Users")
+	r.emptiness(p, kind, users, machines, applications)
 	if v := f.get("CertificationCheck"); v.Given() {
-		p.Certificates = r.texts(v, "$.CertificationCheck")
+		p.Certificates, _ = r.narrow(v, "$.CertificationCheck")
 	}
 	r.dates(p, f)
 	r.times(p, f)
 	r.days(p, f)
 }
 
-// filter reads key at the top level, or Filters.{key}.{inner}.
-func (r *reader) filter(f, nested fields, key, inner string) []string {
-	var list []string
+// filter reads key at the top level, or Filters.{key}.{inner}. It reports false,
+// and narrows nothing, if that cannot be read whole.
+func (r *reader) filter(f, nested fields, key, inner string) (list []string, whole bool) {
+	whole = !slices.Contains(f.twice, key) && !slices.Contains(nested.twice, key)
 	if v := f.get(key); v.Given() {
-		list = r.texts(v, "$."+key)
+		var ok bool
+		list, ok = r.narrow(v, "$."+key)
+		whole = whole && ok
 	}
-	below, minimal := nested.filled(key)
-	if !minimal {
-		return list
+	if below, minimal := nested.filled(key); minimal {
+		path := "$.Filters." + key
+		if len(list) > 0 {
+			r.doubt(below, path, "the filter in two layouts", "one of them", "keep $."+key)
+		}
+		if entries := r.object(below, path, []string{inner}).get(inner); entries.Given() {
+			more, ok := r.narrow(entries, path+"."+inner)
+			list, whole = append(list, more...), whole && ok
+		}
 	}
-	path := "$.Filters." + key
-	if len(list) > 0 {
-		r.doubt(below, path, "the filter in two layouts", "one of them", "keep $."+key)
+	if !whole {
+		return nil, false
 	}
-	if entries := r.object(below, path, []string{inner}).get(inner); entries.Given() {
-		list = append(list, r.texts(entries, path+"."+inner)...)
-	}
-	return list
+	return list, true
 }
 
-// emptiness says what an empty filter means (decision 29).
-func (r *reader) emptiness(p *Policy, kind answerer) {
-	if len(p.Users) == 0 {
-		r.note(nowhere, "$.UserCheck", "no users", `users, or "*"`, "as it stands the policy restricts everyone and grants nothing")
+// emptiness says what an empty filter means (decision 29), of those that could be
+// read.
+func (r *reader) emptiness(p *Policy, kind answerer, users, machines, applications bool) {
+	find := r.note
+	if r.wantsToGrant(p) {
+		find = r.doubt
 	}
-	if len(p.Applications) == 0 && !kind.everyProgram(p) {
-		r.note(nowhere, "$.ApplicationCheck", "no applications", `applications, or "*"`, "as it stands the policy restricts every program and grants nothing")
+	if users && len(p.Users) == 0 {
+		find(nowhere, "$.UserCheck", "no users", `users, or "*"`, "as it stands the policy restricts everyone and grants nothing")
 	}
-	if len(p.Machines) == 0 {
+	if applications && len(p.Applications) == 0 && !kind.everyProgram(p) {
+		find(nowhere, "$.ApplicationCheck", "no applications", `applications, or "*"`, "as it stands the policy restricts every program and grants nothing")
+	}
+	if machines && len(p.Machines) == 0 {
 		r.note(nowhere, "$.MachineCheck", "no machines", `machines, or "*"`, "as it stands the policy holds on every machine that has the file")
 	}
 }
 
-// dates reads days ("2025-01-31") or milliseconds since 1970, always both ends.
-func (r *reader) dates(p *Policy, f fields) {
-	list := f.get("DateCheck")
+// wantsToGrant reports whether p has a control that grants.
+func (r *reader) wantsToGrant(p *Policy) bool {
+	return slices.ContainsFunc(p.Controls, func(c core.Control) bool {
+		effect := r.table.Effect(c)
+		return effect == controls.Grants || effect == controls.Required
+	})
+}
+
+// spans reads an array of spans. ["*"], as the vendor's admin tool writes it, is
+// an unset filter. ok is false if it is no array.
+func (r *reader) spans(f fields, key string) (items []strictjson.Value, ok bool) {
+	list := f.get(key)
 	if !list.Given() {
-		return
+		return nil, true
 	}
-	unread := false
-	for i, item := range r.items(list, "$.DateCheck") {
+	items, ok = r.items(list, "$."+key)
+	if len(items) == 1 && items[0].IsString() && strings.TrimSpace(items[0].Text()) == "*" {
+		return nil, true
+	}
+	return items, ok
+}
+
+// open reports whether one end of a span is left open.
+func open(end strictjson.Value) bool {
+	return !end.Given() || end.IsNull() || end.IsString() && strings.TrimSpace(end.Text()) == ""
+}
+
+// dates reads days ("2025-01-31") or milliseconds since 1970. One end may be
+// open.
+func (r *reader) dates(p *Policy, f fields) {
+	items, whole := r.spans(f, "DateCheck")
+	for i, item := range items {
 		path := fault.Item("$.DateCheck", i)
 		d := r.object(item, path, []string{"StartDate", "EndDate"})
-		if span, ok := dateRange(d.get("StartDate"), d.get("EndDate")); ok {
+		if !item.IsObject() {
+			whole = false
+		} else if span, ok := dateRange(d.get("StartDate"), d.get("EndDate")); ok && len(d.twice) == 0 {
 			p.Dates = append(p.Dates, span)
 		} else {
 			r.doubt(item, path, "a span that cannot be read",
-				`StartDate and EndDate, both "YYYY-MM-DD" or both milliseconds since 1970, in that order`, "")
-			unread = true
+				`StartDate, EndDate or both, "YYYY-MM-DD" or milliseconds since 1970, in that order`, "leave DateCheck empty to mean every day")
+			whole = false
 		}
 	}
-	if unread {
+	if !whole {
 		p.Dates = nil // what the rest would leave out may be what was meant
 	}
 }
 
 func dateRange(from, to strictjson.Value) (DateRange, bool) {
 	var d DateRange
-	if !from.Given() || !to.Given() {
+	number := func(v strictjson.Value) bool { return open(v) || v.IsNumber() }
+	text := func(v strictjson.Value) bool { return open(v) || v.IsString() }
+	switch {
+	case open(from) && open(to):
 		return d, false
-	}
-	if from.IsNumber() && to.IsNumber() {
-		first, err1 := strconv.ParseInt(from.Text(), 10, 64)
-		last, err2 := strconv.ParseInt(to.Text(), 10, 64)
+	case number(from) && number(to):
+		first, err1 := instant(from, math.MinInt64/2)
+		last, err2 := instant(to, math.MaxInt64/2-1)
 		return DateRange{FromMS: first, ToMS: last, Instants: true},
 			err1 == nil && err2 == nil && first <= last && last < math.MaxInt64/2
+	case text(from) && text(to):
+		first, err1 := day(from, time.Date(1, time.January, 1, 0, 0, 0, 0, time.UTC))
+		last, err2 := day(to, time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC))
+		d.FirstDay.year, d.FirstDay.month, d.FirstDay.day = first.Date()
+		d.LastDay.year, d.LastDay.month, d.LastDay.day = last.Date()
+		return d, err1 == nil && err2 == nil && !last.Before(first)
 	}
-	if !from.IsString() || !to.IsString() {
-		return d, false
-	}
-	first, err1 := time.Parse(time.DateOnly, from.Text())
-	last, err2 := time.Parse(time.DateOnly, to.Text())
-	if err1 != nil || err2 != nil || last.Before(first) {
-		return d, false
-	}
-	d.FirstDay.year, d.FirstDay.month, d.FirstDay.day = first.Date()
-	d.LastDay.year, d.LastDay.month, d.LastDay.day = last.Date()
-	return d, true
+	return d, false
 }
 
-// times reads whole hours (0 to 23) or HH:MM[:SS]. The end is not included;
-// 0 as an end is midnight.
-func (r *reader) times(p *Policy, f fields) {
-	list := f.get("TimeCheck")
-	if !list.Given() {
-		return
+func instant(end strictjson.Value, otherwise int64) (int64, error) {
+	if open(end) {
+		return otherwise, nil
 	}
-	unread := false
-	for i, item := range r.items(list, "$.TimeCheck") {
+	return strconv.ParseInt(end.Text(), 10, 64)
+}
+
+func day(end strictjson.Value, otherwise time.Time) (time.Time, error) {
+	if open(end) {
+		return otherwise, nil
+	}
+	return time.Parse(time.DateOnly, end.Text())
+}
+
+// allDay is the end of a day, in seconds after midnight.
+const allDay = 24 * 60 * 60
+
+// times reads whole hours (0 to 23) or HH:MM[:SS]. The end is not included;
+// 0 as an end is midnight. One end may be open.
+func (r *reader) times(p *Policy, f fields) {
+	items, whole := r.spans(f, "TimeCheck")
+	for i, item := range items {
 		path := fault.Item("$.TimeCheck", i)
 		t := r.object(item, path, []string{"StartTime", "EndTime"})
-		from, ok1 := clock(t.get("StartTime"))
-		to, ok2 := clock(t.get("EndTime"))
-		if !ok1 || !ok2 || from == to {
+		if !item.IsObject() {
+			whole = false
+			continue
+		}
+		from, ok1 := 0, true
+		to, ok2 := allDay, true
+		if v := t.get("StartTime"); !open(v) {
+			from, ok1 = clock(v)
+		}
+		if v := t.get("EndTime"); !open(v) {
+			to, ok2 = clock(v)
+		}
+		both := open(t.get("StartTime")) && open(t.get("EndTime"))
+		if !ok1 || !ok2 || both || from == to || len(t.twice) > 0 {
 			r.doubt(item, path, "a span that cannot be read",
-				`StartTime and EndTime, two different times such as "9" and "17:30"`, "leave TimeCheck empty to mean all day")
-			unread = true
+				`StartTime, EndTime or both, two different times such as "9" and "17:30"`, "leave TimeCheck empty to mean all day")
+			whole = false
 			continue
 		}
 		p.Times = append(p.Times, TimeRange{From: from, To: to})
 	}
-	if unread {
+	if !whole {
 		p.Times = nil
 	}
 }
@@ -162,21 +225,17 @@ func clock(v strictjson.Value) (int, bool) {
 
 // days reads numbers, Sunday being 0.
 func (r *reader) days(p *Policy, f fields) {
-	list := f.get("DayCheck")
-	if !list.Given() {
-		return
-	}
-	unread := false
-	for i, item := range r.items(list, "$.DayCheck") {
+	items, whole := r.spans(f, "DayCheck")
+	for i, item := range items {
 		day, err := strconv.Atoi(item.Text())
 		if !item.IsNumber() || err != nil || day < 0 || day > 6 {
 			r.doubt(item, fault.Item("$.DayCheck", i), describe(item), "a number from 0 (Sunday) to 6 (Saturday)", "")
-			unread = true
+			whole = false
 			continue
 		}
 		p.Days |= 1 << day
 	}
-	if unread {
+	if !whole {
 		p.Days = 0
 	}
 }

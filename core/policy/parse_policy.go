@@ -1,8 +1,8 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -10,20 +10,21 @@ import (
 	"kpm/core/strictjson"
 )
 
-// Keys of the policy model and of what real tools write beside it. A key that
-// is none of these is ignored with a note, unless it is one slip away from one
-// of them, or names a filter that this release does not know.
+// Keys of the policy model and of what real tools write beside it. A policy with
+// a key that is none of these grants nothing: whoever wrote it meant something by
+// it, and "RunAs": "daemon" beside a grant is not to make root of anybody.
 var (
 	policyKeys = []string{
 		"PolicyId", "PolicyName", "PolicyType", "Status", "Actions", "NotificationMessage",
 		"NotificationRequiresAcknowledge", "RiskLevel", "Operator", "Rules", "UserCheck", "MachineCheck",
-		"ApplicationCheck", "DateCheck", "TimeCheck", "DayCheck", "CertificationCheck", "Extension",
+		"ApplicationCheck", "TargetUserCheck", "DateCheck", "TimeCheck", "DayCheck", "CertificationCheck", "Extension",
 		"Controls", "Filters", // the minimal layout
 		"OnSuccess", // left at the root by an editor; ignored
 		"numberRequiredApprovers", "isApprovalLimitOneTime", "oneTimeApprovalLimit", "approvalLimitRange",
 		"approvers", "disabled", // what the server keeps beside the policy
+		"$schema", "Description", "Comment", // for people and editors
 	}
-	filterKeys = []string{"UserCheck", "MachineCheck", "ApplicationCheck"}
+	filterKeys = []string{"UserCheck", "MachineCheck", "ApplicationCheck", "TargetUserCheck"}
 )
 
 func (r *reader) policy(v strictjson.Value) Policy {
@@ -36,10 +37,12 @@ func (r *reader) policy(v strictjson.Value) Policy {
 		p.ID = p.Name
 	}
 	if p.ID == "" {
-		r.fault(v, "$.PolicyId", "none", "a name that refusals and the journal can cite", `add "PolicyId": "..."`)
+		p.ID = fmt.Sprintf("%s[%d]", filepath.Base(r.file), r.index)
+		r.doubt(v, "$.PolicyId", "none", "a name that refusals and the journal can cite", `add "PolicyId": "..."`)
 	}
 	if len(p.ID) > maxName || len(p.Name) > maxName {
-		r.fault(v, "$.PolicyId", "an id or a name of more bytes", fmt.Sprintf("at most %d", maxName), "shorten PolicyId or PolicyName")
+		p.ID, p.Name = shorten(p.ID), shorten(p.Name)
+		r.doubt(v, "$.PolicyId", "an id or a name of more bytes", fmt.Sprintf("at most %d", maxName), "shorten PolicyId or PolicyName")
 	}
 	r.id = p.ID
 	for i := range r.findings[first:] {
@@ -47,6 +50,11 @@ func (r *reader) policy(v strictjson.Value) Policy {
 	}
 	kind := r.kindOf(&p, f)
 	if kind == nil {
+		for i := range r.findings[first:] { // it grants nothing anyway
+			if f := &r.findings[first+i]; f.Severity == Doubt {
+				f.Severity = Note
+			}
+		}
 		return p
 	}
 	r.status(&p, f)
@@ -59,8 +67,14 @@ func (r *reader) policy(v strictjson.Value) Policy {
 	return p
 }
 
+// shorten cuts a name to what answers can carry.
+func shorten(name string) string {
+	return strings.ToValidUTF8(name[:min(len(name), maxName)], "")
+}
+
 // kindOf reads PolicyType. It is nil if this release answers nothing from
-// policies of that type.
+// policies of that type. A policy of a type that nobody knows grants nothing; its
+// DENY holds for every kind of question (decision 29).
 func (r *reader) kindOf(p *Policy, f fields) answerer {
 	text := r.text(f, "PolicyType")
 	for i := range r.kinds {
@@ -79,8 +93,8 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 	if f.get("PolicyType").Given() {
 		found = fault.Text(text)
 	}
-	r.fault(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", strings.Join(answeredTypes(r.kinds), " and ")+" govern elevations")
-	return nil
+	r.doubt(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", strings.Join(answeredTypes(r.kinds), " and ")+" govern elevations")
+	return unknownKind{}
 }
 
 func (r *reader) status(p *Policy, f fields) {
@@ -98,7 +112,7 @@ func (r *reader) status(p *Policy, f fields) {
 	}
 	if v, given := f.filled("disabled"); given {
 		if !v.IsBool() {
-			r.fault(v, "$.disabled", describe(v), "true or false", "")
+			r.doubt(v, "$.disabled", describe(v), "true or false", "")
 		} else if v.Text() == "true" {
 			p.Status = Off
 		}
@@ -113,17 +127,12 @@ func (r *reader) extension(p *Policy, f fields, kind answerer) {
 		return
 	}
 	own := kind.extension()
-	known := append([]string{"CustomFilterJobId"}, own...)
+	known := append([]string{"CustomFilterJobId"}, own...) // which nobody is to be pointed to
 	list, ok := r.members(v, "$.Extension")
 	if !ok {
 		return
 	}
-	e := r.collect(list, "$.Extension", known, false)
-	for _, m := range list {
-		if find(known, m.Key, foldEqual) == "" {
-			r.doubt(m.Value, fault.Key("$.Extension", m.Key), "a key of unknown effect", cmp.Or(strings.Join(own, ", "), "none"), "")
-		}
-	}
+	e := r.collect(list, "$.Extension", known)
 	if r.text(e, "CustomFilterJobId") != "" {
 		r.doubt(e.get("CustomFilterJobId"), "$.Extension.CustomFilterJobId", "a filter job", "none", "this release runs no filter jobs")
 	}
@@ -135,11 +144,13 @@ func (r *reader) remarks(f fields) {
 	if v, given := f.filled("RiskLevel"); given {
 		level, err := strconv.Atoi(v.Text())
 		if !v.IsNumber() || err != nil || level < 0 || level > 100 {
-			r.fault(v, "$.RiskLevel", describe(v), "a whole number from 0 to 100", "")
+			r.doubt(v, "$.RiskLevel", describe(v), "a whole number from 0 to 100", "")
 		}
 	}
 	if v, given := f.filled("NotificationRequiresAcknowledge"); given && !v.IsBool() {
-		r.fault(v, "$.NotificationRequiresAcknowledge", describe(v), "true or false", "")
+		r.doubt(v, "$.NotificationRequiresAcknowledge", describe(v), "true or false", "")
 	}
-	r.text(f, "NotificationMessage")
+	for _, key := range []string{"NotificationMessage", "Description", "Comment"} {
+		r.text(f, key)
+	}
 }

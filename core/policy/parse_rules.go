@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kpm/core/fault"
+	"kpm/core/strictjson"
 )
 
 var (
@@ -19,28 +20,20 @@ var (
 )
 
 // controls reads Actions.OnSuccess.Controls, or Controls of the minimal layout.
-// A slip in one of these names is followed, so that a DENY below it is seen.
+// A slip in one of these names is followed, and what is given twice is read twice,
+// so that a DENY in it is seen.
 func (r *reader) controls(p *Policy, f fields) {
 	var lists int
 	add := func(f fields, path string) {
-		v, given := filled(f.near("Controls"))
-		if !given {
-			return
-		}
-		lists++
-		for i, text := range r.texts(v, path) {
-			control, known := r.table.Parse(text)
-			if !known {
-				r.doubt(v.Nearest(fault.Item("", i)), fault.Item(path, i), fault.Text(text), "one of "+r.table.String(), "")
-				continue
-			}
-			p.Controls = append(p.Controls, control)
+		for _, v := range f.every("Controls") {
+			lists++
+			r.controlList(p, v, path)
 		}
 	}
 	add(f, "$.Controls")
-	if actions, given := filled(f.near("Actions")); given {
+	for _, actions := range f.every("Actions") {
 		a := r.object(actions, "$.Actions", actionKeys)
-		if success, given := filled(a.near("OnSuccess")); given {
+		for _, success := range a.every("OnSuccess") {
 			add(r.object(success, "$.Actions.OnSuccess", successKeys), "$.Actions.OnSuccess.Controls")
 		}
 		if v, given := a.filled("OnFailure"); given {
@@ -58,6 +51,47 @@ func (r *reader) controls(p *Policy, f fields) {
 	}
 }
 
+// controlList reads an array of controls or, as the vendor's tool writes it, one
+// string with a control on each line.
+func (r *reader) controlList(p *Policy, v strictjson.Value, path string) {
+	if v.IsString() {
+		r.controlLines(p, v, r.string(v, path), path)
+		return
+	}
+	items, _ := r.items(v, path)
+	for i, item := range items {
+		text, problem := plain(item)
+		switch at := fault.Item(path, i); {
+		case problem != "":
+			r.string(item, at) // says it
+		case strings.TrimSpace(text) == "":
+			r.doubt(item, at, "an empty string", "an entry", "remove it")
+		default:
+			r.controlLines(p, item, text, at)
+		}
+	}
+}
+
+func (r *reader) controlLines(p *Policy, v strictjson.Value, text, path string) {
+	for line := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == '\n' || c == '\r' }) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if control, known := r.table.Parse(line); known {
+			p.Controls = append(p.Controls, control)
+			continue
+		}
+		r.doubt(v, path, fault.Text(line), "one of "+r.table.String(), "")
+		// "DENY, NOTIFY" is nothing that we read, and still no ALLOW.
+		for word := range strings.FieldsFuncSeq(line, func(c rune) bool { return strings.ContainsRune(" \t,;|", c) }) {
+			if control, known := r.table.Parse(word); known {
+				p.Controls = append(p.Controls, control)
+			}
+		}
+	}
+}
+
 // rules checks that every rule is one whose meaning we know. What a known rule
 // restricts is said by its filter, which counts with or without the rule.
 func (r *reader) rules(f fields) {
@@ -66,7 +100,8 @@ func (r *reader) rules(f fields) {
 	if !given {
 		return
 	}
-	for i, item := range r.items(v, "$.Rules") {
+	items, _ := r.items(v, "$.Rules")
+	for i, item := range items {
 		path := fault.Item("$.Rules", i)
 		rule := r.object(item, path, ruleKeys)
 		r.operator(rule, path+".Operator")
@@ -77,7 +112,7 @@ func (r *reader) rules(f fields) {
 		expression := rule.get("Expression")
 		switch {
 		case minimal:
-			if len(r.items(list, path+".Expressions")) > 0 {
+			if items, _ := r.items(list, path+".Expressions"); len(items) > 0 {
 				r.doubt(list, path+".Expressions", "expressions", "none", "say it with filters, or with Extension.AllowCommands")
 			}
 		case !expression.Given():

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,17 +98,33 @@ func edit(t *testing.T, old, new string) []byte {
 	return []byte(strings.Replace(fullModel, old, new, 1))
 }
 
-// A fault names the file, the line, the policy, the place, what was found and
-// what was expected.
+// What keeps a file from being read to its end is a fault of the file.
 func TestFaults(t *testing.T) {
+	for _, tc := range []struct{ name, data, want string }{
+		{"not JSON", strings.Replace(fullModel, `"Operator": "And",`, `"Operator": "And"`, 1), "f.json:6: found no valid JSON (invalid character "},
+		{"no policy", "3", `f.json:1: policy 1 of the file, $: found 3, expected an object or an array`},
+		{"not UTF-8", "{\"PolicyId\": \"\xff\"}", `f.json: found text that is not UTF-8, expected UTF-8; save the file as UTF-8`},
+		{"past the limit of bytes", strings.Repeat(" ", MaxFile+1), "expected at most"},
+		{"past the limit of policies", "[" + strings.Repeat("{},", maxPolicies) + "{}]", "found more policies"},
+		{"past the limit of keys", "{" + strings.Repeat(`"x": 0,`, maxMembers) + `"y": 0}`, "found more keys"},
+	} {
+		_, findings := engine.Parse("f.json", []byte(tc.data))
+		if !slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Fault && strings.Contains(f.Error(), tc.want) }) {
+			t.Errorf("%s: got %.300v\nwant %s", tc.name, findings, tc.want)
+		}
+	}
+}
+
+// What is wrong in one policy names the file, the line, the policy, the place,
+// what was found and what was expected. It costs this policy its grant, and
+// nothing else.
+func TestWrongValuesCostTheGrant(t *testing.T) {
 	for _, tc := range []struct {
 		name, old, new string
 		want           string
 	}{
-		{"not JSON", `"Operator": "And",`, `"Operator": "And"`, "f.json:6: found no valid JSON (invalid character "},
-		{"not an object", "", "", `f.json:1: policy 1 of the file, $: found 3, expected an object`},
 		{"no name", `"PolicyId": "p1", "PolicyName": "Restart nginx"`, `"PolicyId": ""`,
-			`f.json:1: policy 1 of the file, $.PolicyId: found none, expected a name that refusals and the journal can cite; add "PolicyId": "..."`},
+			`f.json:1: policy "f.json[0]", $.PolicyId: found none, expected a name that refusals and the journal can cite; add "PolicyId": "..."`},
 		{"unknown type", `"PrivilegeElevation"`, `"PriviligeElevation"`,
 			`f.json:2: policy "p1", $.PolicyType: found "PriviligeElevation", expected a documented policy type; PrivilegeElevation and CommandLine govern elevations`},
 		{"no type", `"PolicyType": "PrivilegeElevation", `, ``, `f.json: policy "p1", $.PolicyType: found none, expected a documented policy type`},
@@ -115,33 +133,59 @@ func TestFaults(t *testing.T) {
 		{"a string for an array", `"UserCheck": ["*"]`, `"UserCheck": "*"`, `f.json:11: policy "p1", $.UserCheck: found "*", expected an array; put it in [ ]`},
 		{"a number in a list", `"UserCheck": ["*"]`, `"UserCheck": ["*", 7]`, `f.json:11: policy "p1", $.UserCheck[1]: found 7, expected a string`},
 		{"a list for an object", `"Extension": {}`, `"Extension": []`, `$.Extension: found an array, expected an object`},
-		{"controls as text", `["MFA", "JUSTIFY"]`, `"MFA"`, `$.Actions.OnSuccess.Controls: found "MFA", expected an array`},
+		{"controls as an object", `["MFA", "JUSTIFY"]`, `{"MFA": true}`, `$.Actions.OnSuccess.Controls: found an object, expected an array`},
+		{"a control that is a number", `["MFA", "JUSTIFY"]`, `["MFA", 2]`, `$.Actions.OnSuccess.Controls[1]: found 2, expected a string`},
 		{"a rule that is text", `{"RuleName": "Signer", "RuleExpressionType": "BuiltInAction", "Expression": "CheckCertificate(false)"}`, `"CheckUser()"`, `$.Rules[2]: found "CheckUser()", expected an object`},
 		{"risk out of range", `"RiskLevel": 50`, `"RiskLevel": 101`, `$.RiskLevel: found 101, expected a whole number from 0 to 100`},
 		{"disabled as text", `"RiskLevel": 50`, `"disabled": "no"`, `$.disabled: found "no", expected true or false`},
 		{"zero byte", `"UserCheck": ["*"]`, `"UserCheck": ["bob\u0000"]`, `$.UserCheck[0]: found a zero byte, expected a string`},
 		{"zero byte first", `"UserCheck": ["*"]`, `"UserCheck": ["\u0000bob"]`, `$.UserCheck[0]: found a zero byte, expected a string`},
 		{"long text", `"NotificationMessage": "..."`, `"NotificationMessage": "` + strings.Repeat("x", 5000) + `"`, `$.NotificationMessage: found a string of 5000 bytes, expected a string of at most 4096 bytes`},
-		{"not UTF-8", `"NotificationMessage": "..."`, "\"NotificationMessage\": \"\xff\"", `f.json: found text that is not UTF-8, expected UTF-8; save the file as UTF-8`},
 		{"a long name", `"PolicyName": "Restart nginx"`, `"PolicyName": "` + strings.Repeat("x", 257) + `"`, `$.PolicyId: found an id or a name of more bytes, expected at most 256`},
 		{"terminal control", `"Status": "enforce"`, `"Status": ["\u001b[2J"]`, `$.Status: found an array, expected a string`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			data := []byte("3")
-			if tc.old != "" {
-				data = edit(t, tc.old, tc.new)
-			}
-			_, findings := engine.Parse("f.json", data)
-			if !Faulty(findings) || !strings.Contains(findings[0].Error(), tc.want) {
+			policies, findings := engine.Parse("f.json", edit(t, tc.old, tc.new))
+			if Faulty(findings) || !slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Doubt && strings.Contains(f.Error(), tc.want) }) {
 				t.Errorf("got %v\nwant %s", findings, tc.want)
+			}
+			if len(policies) != 1 || !policies[0].Doubtful || policies[0].ID == "" {
+				t.Errorf("got %+v", policies)
 			}
 		})
 	}
-	if _, findings := engine.Parse("f.json", make([]byte, MaxFile+1)); !Faulty(findings) {
-		t.Error("a file past the limit is no fault")
-	}
-	if _, findings := engine.Parse("f.json", []byte("["+strings.Repeat("{},", maxPolicies)+"{}]")); !Faulty(findings) {
-		t.Error("policies past the limit are no fault")
+}
+
+// A value of a wrong type takes the grant, and neither a DENY nor the DENY of
+// the policy beside it.
+func TestWhateverIsWrongADenyHolds(t *testing.T) {
+	for _, wrong := range []string{
+		`"Status": 1`, `"Status": "enforce", "Status": "off"`, `"disabled": "yes"`, `"UserCheck": "bob"`, `"UserCheck": ["bob", 7]`, `"UserCheck": ["bob"], "UserCheck": ["bob"]`,
+		`"MachineCheck": {"db1": true}`, `"ApplicationCheck": ["/usr/bin/vi", null]`, `"DateCheck": "never"`, `"DateCheck": [{"StartDate": "soon"}]`,
+		`"TimeCheck": [7]`, `"DayCheck": ["Sunday"]`, `"CertificationCheck": [1]`, `"TargetUserCheck": 5`, `"Rules": "none"`, `"Filters": []`,
+		`"Extension": 3`, `"Extension": {"AllowCommands": [1]}`, `"Extension": {"AllowCommands": {"a": 1}}`, `"RiskLevel": "high"`, `"PolicyType": "Sorcery"`, `"PolicyType": null`,
+		`"PolicyId": 3`, `"PolicyName": ["x"]`, `"Operator": 1`, `"Controls": ["ALLOW"]`, `"Actions": {"OnSuccess": {"Controls": ["ALLOW"]}}`,
+		`"Actions": {"OnSuccess": {"Controls": ["DENY, NOTIFY"]}}`, `"Actions": {"OnSuccess": {"Controls": ["NOTIFY", 5]}}`,
+	} {
+		deny := `{"PolicyId": "d", "PolicyType": "CommandLine", "Actions": {"OnSuccess": {"Controls": ["DENY"]}}, "UserCheck": ["*"], "MachineCheck": ["*"]`
+		for name := range strings.SplitSeq("Status PolicyType PolicyId UserCheck MachineCheck", " ") { // the wrong one takes its place
+			if strings.HasPrefix(wrong, `"`+name+`"`) && strings.Count(wrong, `"`+name+`"`) == 1 {
+				deny = regexp.MustCompile(`, "`+name+`": (\[[^]]*\]|"[^"]*")|"`+name+`": "[^"]*", `).ReplaceAllString(deny, "")
+			}
+		}
+		deny += ", " + wrong + "}"
+		for text, want := range map[string]core.Outcome{
+			"[" + sketch{id: "all", controls: "ALLOW"}.json() + "," + deny + "]":                                                core.Deny,
+			"[" + sketch{id: "all", controls: "ALLOW"}.json() + "," + strings.Replace(deny, "DENY", "AUDIT", -1) + "]":          core.Allow,
+			"[" + strings.Replace(strings.Replace(deny, `["DENY"]`, `["ALLOW"]`, 1), "DENY", "AUDIT", -1) + "]":                 core.Deny,
+			"[" + sketch{id: "no", controls: "DENY"}.json() + "," + strings.Replace(deny, `["DENY"]`, `["ALLOW"]`, 1) + ", 7 ]": core.Deny,
+		} {
+			policies, findings := engine.Parse("w.json", []byte(text))
+			set, _ := engine.Compile(policies, linux())
+			if Faulty(findings) || set.Decide(ask("/usr/bin/id", "id", "id")).Outcome != want {
+				t.Errorf("%s\nis not %s: %v", text, want, findings)
+			}
+		}
 	}
 }
 
@@ -168,7 +212,15 @@ func TestDoubts(t *testing.T) {
 		{"an empty entry", `"UserCheck": ["*"]`, `"UserCheck": ["*", " "]`, "$.UserCheck[1]"},
 		{"date the wrong way round", `"EndDate": "2025-01-25"`, `"EndDate": "2024-01-25"`, "$.DateCheck[0]"},
 		{"date that is none", `"EndDate": "2025-01-25"`, `"EndDate": "2025-02-30"`, "$.DateCheck[0]"},
-		{"half a span", `, "EndDate": "2025-01-25"`, ``, "$.DateCheck[0]"},
+		{"a span without ends", `"StartDate": "2025-01-01", "EndDate": "2025-01-25"`, ``, "$.DateCheck[0]"},
+		{"hours without ends", `"StartTime": "9", "EndTime": "18"`, ``, "$.TimeCheck[0]"},
+		{"any date beside a span", `{"StartDate": 0, "EndDate": 1000}`, `"*"`, "$.DateCheck[1]"},
+		{"any hour beside a span", `{"StartTime": "9", "EndTime": "18"}`, `"*"`, "$.TimeCheck[0]"},
+		{"any day beside one", `"DayCheck": [1, 5]`, `"DayCheck": [1, "*"]`, "$.DayCheck[1]"},
+		{"an unknown key", `"RiskLevel": 50`, `"Colour": "red"`, "$.Colour"},
+		{"a nested unknown key", `"OnFailure"`, `"Colour"`, "$.Actions.Colour"},
+		{"no users", `"UserCheck": ["*"], `, ``, "$.UserCheck"},
+		{"no applications", `"ApplicationCheck": ["*"]`, `"ApplicationCheck": null`, "$.ApplicationCheck"},
 		{"hour 24", `"EndTime": "18"`, `"EndTime": "24"`, "$.TimeCheck[0]"},
 		{"no span", `"EndTime": "18"`, `"EndTime": "9"`, "$.TimeCheck[0]"},
 		{"signed hour", `"EndTime": "18"`, `"EndTime": "+8"`, "$.TimeCheck[0]"},
@@ -197,17 +249,23 @@ func TestDoubts(t *testing.T) {
 func TestNotes(t *testing.T) {
 	for _, tc := range []struct{ name, data, path string }{
 		{"another type", `{"PolicyId": "x", "PolicyType": "FileAccess", "Extension": {"Folders": []}}`, "$.PolicyType"},
-		{"unknown key", strings.Replace(fullModel, `"RiskLevel": 50`, `"Colour": "red"`, 1), "$.Colour"},
 		{"a command on failure", strings.Replace(fullModel, `"Command": ""`, `"Command": "x"`, 1), "$.Actions.OnFailure.Command"},
 		{"no machines", strings.Replace(fullModel, `"MachineCheck": ["*"]`, `"MachineCheck": []`, 1), "$.MachineCheck"},
-		{"no users", strings.Replace(fullModel, `"UserCheck": ["*"], `, ``, 1), "$.UserCheck"},
-		{"no applications", strings.Replace(fullModel, `"ApplicationCheck": ["*"]`, `"ApplicationCheck": null`, 1), "$.ApplicationCheck"},
+		{"no users for a DENY", strings.Replace(strings.Replace(fullModel, `"UserCheck": ["*"], `, ``, 1), `"MFA", "JUSTIFY"`, `"DENY"`, 1), "$.UserCheck"},
 		{"no controls", strings.Replace(fullModel, `["MFA", "JUSTIFY"]`, `[]`, 1), "$.Actions.OnSuccess.Controls"},
 	} {
 		policies, findings := engine.Parse("n.json", []byte(tc.data))
 		if len(findings) != 1 || findings[0].Severity != Note || findings[0].Field != tc.path || policies[0].Doubtful {
 			t.Errorf("%s: got %v", tc.name, findings)
 		}
+	}
+}
+
+// Of a type that says nothing about elevations nothing can be missed.
+func TestUnknownKeysOfOtherTypesAreNotes(t *testing.T) {
+	_, findings := engine.Parse("n.json", []byte(`{"PolicyId": "x", "PolicyType": "FileAccess", "Folders": [], "Stauts": "off"}`))
+	if len(findings) != 3 || slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity != Note }) {
+		t.Errorf("got %v", findings)
 	}
 }
 
@@ -249,14 +307,33 @@ func TestParseCollections(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(findings) != 0 {
 		t.Error(diff, findings)
 	}
-	for _, bad := range []string{
-		`[]`, `{`, `{"x": []}`, `{"x": {"Type": "colour", "Values": []}}`, `{"x": {"Type": "user"}}`,
-		`{"x": {"Type": "user", "Values": [1]}}`, `{"x": {"Type": "user", "Values": [""]}}`,
-		`{"x": {"Type": "user", "Values": []}, "x": {"Type": "user", "Values": []}}`,
-		`{"*": {"Type": "user", "Values": []}}`, `{"x": {"Tipe": "user", "Values": []}}`, "{\"x\xff\": {}}",
-	} {
+	for _, bad := range []string{`[]`, `{`, "{\"x\xff\": {}}"} {
 		if _, findings := ParseCollections("c.json", []byte(bad)); !Faulty(findings) {
 			t.Errorf("%s: no fault, %v", bad, findings)
+		}
+	}
+}
+
+// Attack: half of a collection, or one of two, would be another collection: a
+// DENY would miss whoever is in the other half.
+func TestACollectionThatCannotBeReadRestricts(t *testing.T) {
+	for _, bad := range []string{
+		`"x": []`, `"x": {"Type": "colour", "Values": []}`, `"x": {"Type": "user"}`, `"x": {"Type": "user", "Values": [1]}`,
+		`"x": {"Type": "user", "Values": [""]}`, `"x": {"Type": "user", "Values": []}, "x": {"Type": "user", "Values": []}`, `"x": {"Tipe": "user", "Values": []}`,
+		`"x": {"Type": "user", "Values": [], "Except": ["alice"]}`,
+	} {
+		env := linux()
+		var findings []Finding
+		env.Collections, findings = ParseCollections("c.json", []byte(`{"good": {"Type": "user", "Values": ["alice"]}, "*": 5, `+bad+`}`))
+		if Faulty(findings) || len(findings) == 0 {
+			t.Errorf("%s: %v", bad, findings)
+		}
+		q := ask("/usr/bin/id", "id", "id")
+		if got := meets(t, env, sketch{users: []string{"x"}}, q); got != restricts {
+			t.Errorf("%s: of the one that cannot be read: %v", bad, got)
+		}
+		if got := meets(t, env, sketch{users: []string{"good"}}, q); got != full {
+			t.Errorf("%s: of the other: %v", bad, got)
 		}
 	}
 }

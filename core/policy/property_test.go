@@ -20,6 +20,7 @@ import (
 var (
 	someUsers = []string{"*", "alice", "bob", `CORP\alice`, "#1000", "#1001", "%wheel", "%#34", "uid-of-admins", "uid-of-wheel",
 		"%nosuch", "q83vEjRWeJCrze8SNFZ4kA", "al*"}
+	someTargets  = []string{"*", "root", "daemon", "#0", "#1", "uid-of-admins", "%wheel"}
 	someMachines = []string{"*", "web1", "db1", "uid-of-web", "q83vEjRWeJCrze8SNFZ4kA"}
 	somePrograms = []string{"*", "/usr/bin/vi", "/usr/bin/vim.basic", "/bin/vi", "vi", "vim.*", "/usr/*", "/usr/bin/v*", "/home/*/vi", "*/vi",
 		"{usr}/bin/*", "{userdesktop}/x", "uid-of-editors", "bin/vi", strings.Repeat("ab", 32), strings.Repeat("cd", 32)}
@@ -38,6 +39,7 @@ func drawPolicy(t *rapid.T) Policy {
 		Controls: rapid.SliceOfN(rapid.SampledFrom([]core.Control{core.ControlAllow, core.ControlAllow, core.ControlAllow, core.ControlDeny,
 			core.ControlMFA, core.ControlJustify, core.ControlApproval, core.ControlNotify, core.ControlAudit, core.ControlRecord}), 0, 3).Draw(t, "controls"),
 		Users: pick("users", someUsers, 3), Machines: pick("machines", someMachines, 2), Applications: pick("programs", somePrograms, 3),
+		Targets:  pick("targets", someTargets, 1),
 		Days:     uint8(rapid.SampledFrom([]int{0, 0, 0, 1 << 3, 1 << 4}).Draw(t, "days")),
 		Doubtful: rapid.IntRange(0, 9).Draw(t, "doubtful") == 0,
 	}
@@ -56,8 +58,11 @@ func drawPolicies(t *rapid.T, most int) []Policy {
 }
 
 func drawQuestion(t *rapid.T) Question {
+	target := rapid.SampledFrom([]string{"root", "root", "daemon"}).Draw(t, "target")
 	return Question{
-		Kind:      TypePrivilegeElevation,
+		Kind:       TypePrivilegeElevation,
+		TargetName: target, Target: map[string]core.UserID{"root": "0", "daemon": "1"}[target], TargetAdministrator: target == "root",
+		Links:     rapid.SliceOfN(rapid.SampledFrom([]string{"/usr/bin/vi", "/etc/alternatives/vi"}), 0, 2).Draw(t, "links"),
 		User:      core.UserID(rapid.SampledFrom([]string{"1000", "1001"}).Draw(t, "uid")),
 		UserName:  rapid.SampledFrom([]string{"alice", "bob", `CORP\alice`, "bob@corp"}).Draw(t, "user"),
 		Groups:    rapid.SliceOfN(rapid.SampledFrom([]string{"10", "34", "4000"}), 0, 2).Draw(t, "groups"),
@@ -111,7 +116,7 @@ func TestIndexFindsWhatLinearSearchFinds(t *testing.T) {
 		if diff := cmp.Diff(want, strongest); diff != "" {
 			t.Fatal(diff)
 		}
-		if diff := cmp.Diff(kind.enforcing.decide(linear(&kind.enforcing, a)), set.Decide(q)); diff != "" {
+		if diff := cmp.Diff(kind.enforcing.decide(a, linear(&kind.enforcing, a)), set.Decide(q)); diff != "" {
 			t.Fatal(diff)
 		}
 	})

@@ -91,6 +91,11 @@ func (e *signerEntry) match(s *core.Signer) strength {
 	return nothing
 }
 
+// grants reports whether meeting the entry is enough for a grant.
+func (e signerEntry) grants() bool {
+	return e.kind != bySubject && (e.kind != byKey || len(e.text) > shortKeyID)
+}
+
 // compileSigned reads entries: "*", a thumbprint of the signer's certificate
 // (SHA-1 or SHA-256 in hex), "spki:HEX", "ca:HEX", "key:HEX", "team:ID" or
 // "subject:NAME".

@@ -83,15 +83,15 @@ func TestKeysThatOnlyLookKnown(t *testing.T) {
 func TestKeysThatAreUnknown(t *testing.T) {
 	for _, tc := range []struct{ old, new, want string }{
 		{`"RiskLevel": 50`, `"Risklevels": 50`, `grants nothing: k.json:4: policy "p1", $.Risklevels: found an unknown key, expected RiskLevel; correct the spelling, or rename the key`},
-		{`"RiskLevel": 50`, `"Check": 50`, `note: k.json:4: policy "p1", $.Check: found an unknown key, expected a documented one; it is ignored`},
-		{`"RiskLevel": 50`, `"xCheck": 50`, `grants nothing: k.json:4: policy "p1", $.xCheck: found an unknown filter, expected a documented one`},
-		{`"RiskLevel": 50`, `"ROLECHECK": 50`, `grants nothing: k.json:4: policy "p1", $.ROLECHECK: found an unknown filter, expected a documented one`},
-		{`"RiskLevel": 50`, `"Checker": 50`, `note: k.json:4: policy "p1", $.Checker: found an unknown key, expected a documented one; it is ignored`},
-		{`"RiskLevel": 50`, `"Filters": {"RoleCheck": {}}`, `grants nothing: k.json:4: policy "p1", $.Filters.RoleCheck: found an unknown filter, expected a documented one`},
-		{`"RiskLevel": 50`, `"Filters": {"Machines": ["db1"]}`, `grants nothing: k.json:4: policy "p1", $.Filters.Machines: found an unknown filter, expected a documented one`},
-		{`"MachineCheck": ["*"]`, `"Filters": {"MachineCheck": {"Names": ["db1"], "Machines": ["*"]}}`, `grants nothing: k.json:11: policy "p1", $.Filters.MachineCheck.Names: found an unknown filter, expected a documented one`},
-		{`"OnFailure": {"Command": ""}`, `"OnTimeout": {}`, `note: k.json:3: policy "p1", $.Actions.OnTimeout: found an unknown key, expected a documented one; it is ignored`},
-		{`"RuleName": "UserCheck"`, `"NameCheck": "UserCheck"`, `note: k.json:7: policy "p1", $.Rules[0].NameCheck: found an unknown key, expected a documented one; it is ignored`},
+		{`"RiskLevel": 50`, `"Check": 50`, `grants nothing: k.json:4: policy "p1", $.Check: found an unknown key, expected a documented one; remove it; remarks go into Description`},
+		{`"RiskLevel": 50`, `"xCheck": 50`, `grants nothing: k.json:4: policy "p1", $.xCheck: found an unknown filter, expected a documented one; remove it; remarks go into Description`},
+		{`"RiskLevel": 50`, `"ROLECHECK": 50`, `grants nothing: k.json:4: policy "p1", $.ROLECHECK: found an unknown filter, expected a documented one; remove it; remarks go into Description`},
+		{`"RiskLevel": 50`, `"Checker": 50`, `grants nothing: k.json:4: policy "p1", $.Checker: found an unknown key, expected a documented one; remove it; remarks go into Description`},
+		{`"RiskLevel": 50`, `"Filters": {"RoleCheck": {}}`, `grants nothing: k.json:4: policy "p1", $.Filters.RoleCheck: found an unknown filter, expected a documented one; remove it; remarks go into Description`},
+		{`"RiskLevel": 50`, `"Filters": {"Machines": ["db1"]}`, `grants nothing: k.json:4: policy "p1", $.Filters.Machines: found an unknown filter, expected a documented one; remove it; remarks go into Description`},
+		{`"MachineCheck": ["*"]`, `"Filters": {"MachineCheck": {"Names": ["db1"], "Machines": ["*"]}}`, `grants nothing: k.json:11: policy "p1", $.Filters.MachineCheck.Names: found an unknown filter, expected a documented one; remove it; remarks go into Description`},
+		{`"OnFailure": {"Command": ""}`, `"OnTimeout": {}`, `grants nothing: k.json:3: policy "p1", $.Actions.OnTimeout: found an unknown key, expected a documented one; remove it; remarks go into Description`},
+		{`"RuleName": "UserCheck"`, `"NameCheck": "UserCheck"`, `grants nothing: k.json:7: policy "p1", $.Rules[0].NameCheck: found an unknown key, expected a documented one; remove it; remarks go into Description`},
 	} {
 		policies, findings := engine.Parse("k.json", edit(t, tc.old, tc.new))
 		if diff := cmp.Diff([]string{tc.want}, lines(findings)); diff != "" || policies[0].Doubtful != strings.HasPrefix(tc.want, "grants") {

@@ -25,7 +25,9 @@ const (
 )
 
 // match says how the entry meets the question. A policy grants on the resolved
-// path only; what the caller named is enough to restrict (decision 26). So is
+// path only; what the caller named is enough to restrict (decision 26), and so is
+// a link that leads to the program: a DENY of awk is one of what it links to,
+// whatever that is called by (decision 38). So is
 // a bare name outside the secure path: a file that users put elsewhere does
 // not become "apt" by being called so.
 func (p *program) match(a *asked) strength {
@@ -46,6 +48,11 @@ func (p *program) match(a *asked) strength {
 				return restricts
 			}
 		}
+		for _, link := range a.links {
+			if _, base := splitPath(link); p.is(base) {
+				return restricts
+			}
+		}
 		return nothing
 	}
 	if p.is(a.path) {
@@ -53,6 +60,11 @@ func (p *program) match(a *asked) strength {
 	}
 	for _, other := range a.others[:a.otherCount] {
 		if p.is(other) {
+			return restricts
+		}
+	}
+	for _, link := range a.links {
+		if p.is(link) {
 			return restricts
 		}
 	}

@@ -158,7 +158,7 @@ func TestWhatIsSaidAboutPrograms(t *testing.T) {
 		sketch{id: "e", controls: "ALLOW", apps: []string{}, kind: TypeCommandLine})
 	const place = `expected an absolute path to a program, a file name, a SHA-256, or a pattern; write a folder as "/folder/*"`
 	want := []string{
-		`note: s.json: policy "d", $.ApplicationCheck: found no applications, expected applications, or "*"; as it stands the policy restricts every program and grants nothing`,
+		`grants nothing: s.json: policy "d", $.ApplicationCheck: found no applications, expected applications, or "*"; as it stands the policy restricts every program and grants nothing`,
 		`grants nothing: s.json:2: policy "a", $.ApplicationCheck[0]: found "{nosuch}", expected a variable that means the same for every user; write the path itself`,
 		`grants nothing: s.json:2: policy "a", $.ApplicationCheck[1]: found "{bin", expected a variable that means the same for every user; write the path itself`,
 		`grants nothing: s.json:2: policy "a", $.ApplicationCheck[2]: found "bin/x", ` + place,

@@ -109,7 +109,7 @@ func TestWhenWithoutAZone(t *testing.T) {
 func TestWhenItCannotBeRead(t *testing.T) {
 	for _, filter := range []string{
 		`"DateCheck": [{"StartDate": "2001-01-01", "EndDate": "2001-01-01"}, {}]`,
-		`"TimeCheck": [{"StartTime": 1, "EndTime": 2}, {"StartTime": 3}]`,
+		`"TimeCheck": [{"StartTime": 1, "EndTime": 2}, {"StartTime": "noon"}]`,
 		`"TimeCheck": [{"StartTime": 3, "EndTime": 3}, {"StartTime": 1, "EndTime": 2}]`,
 		`"DayCheck": [0, "Monday"]`,
 		`"DayCheck": ["Monday", 0]`,
@@ -128,8 +128,8 @@ func TestWhatIsSaidAboutTimes(t *testing.T) {
 		"TimeCheck": [{"StartTime": 9, "EndTime": "9:00"}],
 		"DayCheck": [0, [7], true]`})
 	want := []string{
-		`grants nothing: s.json:2: policy "t", $.DateCheck[0]: found a span that cannot be read, expected StartDate and EndDate, both "YYYY-MM-DD" or both milliseconds since 1970, in that order`,
-		`grants nothing: s.json:3: policy "t", $.TimeCheck[0]: found a span that cannot be read, expected StartTime and EndTime, two different times such as "9" and "17:30"; leave TimeCheck empty to mean all day`,
+		`grants nothing: s.json:2: policy "t", $.DateCheck[0]: found a span that cannot be read, expected StartDate, EndDate or both, "YYYY-MM-DD" or milliseconds since 1970, in that order; leave DateCheck empty to mean every day`,
+		`grants nothing: s.json:3: policy "t", $.TimeCheck[0]: found a span that cannot be read, expected StartTime, EndTime or both, two different times such as "9" and "17:30"; leave TimeCheck empty to mean all day`,
 		`grants nothing: s.json:4: policy "t", $.DayCheck[1]: found an array, expected a number from 0 (Sunday) to 6 (Saturday)`,
 		`grants nothing: s.json:4: policy "t", $.DayCheck[2]: found true, expected a number from 0 (Sunday) to 6 (Saturday)`,
 	}

@@ -104,7 +104,7 @@ func TestWhatIsSaidAboutUsers(t *testing.T) {
 		"%", "al*", "q83vEjRWeJCrze8SNFZ4kA", "uid-of-web", "uid-of-mistakes", "#",
 	}}, sketch{id: "v", controls: "ALLOW", users: []string{}})
 	want := []string{
-		`note: s.json: policy "v", $.UserCheck: found no users, expected users, or "*"; as it stands the policy restricts everyone and grants nothing`,
+		`grants nothing: s.json: policy "v", $.UserCheck: found no users, expected users, or "*"; as it stands the policy restricts everyone and grants nothing`,
 		`grants nothing: s.json:2: policy "u", $.UserCheck[0]: found "%", expected a group of this machine; groups are looked up when policies are loaded`,
 		`grants nothing: s.json:2: policy "u", $.UserCheck[1]: found "al*", expected a name, "#id", "%group", a collection, or "*" alone`,
 		`grants nothing: s.json:2: policy "u", $.UserCheck[2]: found "q83vEjRWeJCrze8SNFZ4kA", which looks like a collection, expected a collection of the collections file; write a user who is really called so as "#uid"`,

@@ -18,6 +18,8 @@ type FileInfo struct {
 	Size    int64
 	Change  time.Time // inode change time: moves with every write and chmod
 	Regular bool
+	Dir     bool
+	Links   int  // how many names it has
 	Exec    bool // some execute bit is set
 	Owner   core.UserID
 }

@@ -24,9 +24,19 @@ type LaunchSpec struct {
 	// Streams are what the program reads from and writes to; nothing else is
 	// inherited.
 	Streams Streams
+	// Opened are arguments that become names of files which the program finds
+	// open, at most core.MaxPathArguments.
+	Opened []Opened
 	// Terminal, if not nil, becomes the program's own. It is one that Terminals
 	// of the same host has made.
 	Terminal Terminal
+}
+
+// Opened is a file in place of what Argument of LaunchSpec.Argv says from byte
+// Offset on. Whatever its path names by then, the program gets this file.
+type Opened struct {
+	Argument, Offset int
+	File             *os.File
 }
 
 // Streams are a program's standard streams. One that is nil is the terminal of

@@ -18,20 +18,24 @@ const EventPrivilegeElevation = "PrivilegeElevation"
 type PolicyRequest struct {
 	// RequestID and SealDigest are set by the service only. A question
 	// without them is answered and never launched (decision 34).
-	RequestID        core.RequestID `json:"RequestId,omitempty"`
-	SealDigest       string         `json:"SealDigest,omitempty"`
-	EventType        string         `json:"EventType"`
-	UserID           core.UserID    `json:"UserId"`
-	UserName         string         `json:"UserName"`
-	Groups           []string       `json:"Groups,omitempty"`
-	Administrator    bool           `json:"IsAdministrator"`
-	TargetUser       string         `json:"TargetUser,omitempty"`
-	MachineName      string         `json:"MachineName"`
-	FilePath         string         `json:"FilePath"`
-	RequestedPath    string         `json:"RequestedPath,omitempty"`
-	FileHash         string         `json:"FileHash,omitempty"`
-	Arguments        []string       `json:"Arguments"` // argv, argv[0] included
-	WorkingDirectory string         `json:"WorkingDirectory,omitempty"`
+	RequestID     core.RequestID `json:"RequestId,omitempty"`
+	SealDigest    string         `json:"SealDigest,omitempty"`
+	EventType     string         `json:"EventType"`
+	UserID        core.UserID    `json:"UserId"`
+	UserName      string         `json:"UserName"`
+	Groups        []string       `json:"Groups,omitempty"`
+	Administrator bool           `json:"IsAdministrator"`
+	// TargetUser is whom the program would run as. A question without one is
+	// about the administrator.
+	TargetUser            string      `json:"TargetUser,omitempty"`
+	TargetUserID          core.UserID `json:"TargetUserId,omitempty"`
+	TargetIsAdministrator bool        `json:"TargetIsAdministrator,omitempty"`
+	MachineName           string      `json:"MachineName"`
+	FilePath              string      `json:"FilePath"`
+	RequestedPath         string      `json:"RequestedPath,omitempty"`
+	FileHash              string      `json:"FileHash,omitempty"`
+	Arguments             []string    `json:"Arguments"` // argv, argv[0] included
+	WorkingDirectory      string      `json:"WorkingDirectory,omitempty"`
 	// Signers have signed the program, and this machine trusts them.
 	// SignersKnown says that somebody has looked.
 	Signers      []core.Signer `json:"Signers,omitempty"`
@@ -46,6 +50,8 @@ type PolicyResponse struct {
 	Controls   []core.Control   `json:"ControlList,omitempty"`
 	Policies   []core.PolicyRef `json:"Policies,omitempty"`
 	Message    string           `json:"Message,omitempty"`
+	// Paths are the arguments that were decided on as files.
+	Paths []core.PathArgument `json:"Paths,omitempty"`
 }
 
 // Event is a custom event on topic EventMessages: a name and the context that

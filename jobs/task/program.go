@@ -56,6 +56,7 @@ func (h *programs) compile(s *Source) Task {
 	s.Expect(core.ValidName(f.Command) && f.Command != "." && f.Command != "..", "command", fault.Quote(f.Command), "the bare name of a program, without a path, or a built-in")
 	p := &program{host: h, command: f.Command, args: s.Arguments(f.Arguments), merge: s.Merge}
 	if f.ExecutablePath == "" {
+		p.noScripts(s)
 		return p
 	}
 	path, err := settings.ParseTemplate(f.ExecutablePath).Expand(func(token string) (string, error) {
@@ -70,7 +71,32 @@ func (h *programs) compile(s *Source) Task {
 		s.Expect(filepath.IsAbs(path) && !strings.ContainsRune(path, 0), "executablePath", fault.Quote(f.ExecutablePath), "an absolute path")
 	}
 	p.path = path
+	p.noScripts(s)
 	return p
+}
+
+// noScripts refuses a token in text that the program would run as a script.
+func (t *program) noScripts(s *Source) {
+	names := []string{t.command, t.path}
+	// A link to an interpreter is one.
+	if found, err := t.find(); err == nil {
+		if to, err := filepath.EvalSymlinks(found); err == nil {
+			names = append(names, to)
+		}
+	}
+	args := argumentsOf(t.args)
+	i, interpreter, found := inScript(names, args)
+	if !found {
+		return
+	}
+	variables := []string{}
+	for _, part := range t.args[i].Parts() {
+		if part.Token != "" {
+			variables = append(variables, ContextVariable(part.Token))
+		}
+	}
+	s.refuse("arguments", fault.Quote(args[i].text)+", a token in text that "+interpreter+" runs", "a script without tokens",
+		"a value could be read as a command: give it as an argument of its own, or read it from the environment as "+strings.Join(variables, ", "))
 }
 
 // find returns the program: Jobs/bin first, then the secure path. Whether it

@@ -51,13 +51,17 @@ func (s *Source) peek(into any) bool { return json.Unmarshal(s.raw, into) == nil
 // Expect records a fault unless ok. field is the field's name inside the task,
 // or empty for the task itself.
 func (s *Source) Expect(ok bool, field, found, expected string) {
-	if ok {
-		return
+	if !ok {
+		s.refuse(field, found, expected, "")
 	}
+}
+
+// refuse records a fault of a field and what to do about it.
+func (s *Source) refuse(field, found, expected, remedy string) {
 	if field != "" {
 		field = "." + field
 	}
-	s.faults = append(s.faults, &fault.Fault{File: s.file, Field: s.field + field, Found: found, Expected: expected})
+	s.faults = append(s.faults, &fault.Fault{File: s.file, Field: s.field + field, Found: found, Expected: expected, Remedy: remedy})
 }
 
 // Arguments takes the text of field arguments apart, one template for each

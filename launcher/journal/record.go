@@ -75,6 +75,8 @@ type Record struct {
 	Message  string           `json:"message,omitempty"`
 	Controls []core.Control   `json:"controls,omitempty"`
 	Policies []core.PolicyRef `json:"policies,omitempty"`
+	// Paths are the arguments that were decided on as files.
+	Paths []core.PathArgument `json:"paths,omitempty"`
 
 	// launched and left; ended, where no exit means that the service stopped
 	// and the command went on; failed, after a restart.

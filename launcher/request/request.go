@@ -30,6 +30,8 @@ type Fact struct {
 	Policies []core.PolicyRef
 	// Controls are what Pend requires; for Satisfy, the one control.
 	Controls []core.Control
+	// Paths are the arguments that Allow or Pend was decided on as files.
+	Paths []core.PathArgument
 	// Child and Group name what Held holds.
 	Child core.ProcessID
 	Group string
@@ -58,7 +60,8 @@ type Request struct {
 	last      Fact // what led to state
 	required  []core.Control
 	satisfied []core.Control
-	timer     *time.Timer // the deadline of state
+	paths     []core.PathArgument // of the decision
+	timer     *time.Timer         // the deadline of state
 	changed   chan struct{}
 }
 
@@ -71,6 +74,13 @@ func (r *Request) View() (State, Fact, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state, r.last, r.changed
+}
+
+// Paths returns the arguments that policy has decided on as files.
+func (r *Request) Paths() []core.PathArgument {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.paths
 }
 
 // Missing returns the required controls that have not been recorded.
@@ -174,6 +184,9 @@ func (r *Request) apply(f Fact) error {
 	}
 	if t.To == Pending {
 		r.required = slices.Clone(f.Controls)
+	}
+	if t.By == Policy {
+		r.paths = slices.Clone(f.Paths)
 	}
 	r.enter(t.To, f)
 	return nil

@@ -51,7 +51,7 @@ func (f *Files) Inspect(h *os.File) (port.FileInfo, error) {
 	regular := info.Mode().IsRegular()
 	return port.FileInfo{
 		Path: h.Name(), Inode: binary.BigEndian.Uint64(sum[:]), Size: info.Size(), Change: info.ModTime(),
-		Regular: regular, Exec: regular, Owner: Administrator,
+		Regular: regular, Dir: info.IsDir(), Links: 1, Exec: regular, Owner: Administrator,
 	}, nil
 }
 

@@ -19,3 +19,6 @@ func (*Folder) Read(string, int64) ([]byte, error) { return nil, errors.ErrUnsup
 
 // Close implements what Folder has on other systems.
 func (*Folder) Close() error { return nil }
+
+// Resolve answers errors.ErrUnsupported.
+func Resolve(string, func(string, bool, bool)) (string, error) { return "", errors.ErrUnsupported }

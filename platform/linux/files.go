@@ -63,6 +63,8 @@ func (Files) Inspect(f *os.File) (port.FileInfo, error) {
 			Size:    at.Size,
 			Change:  at.Change,
 			Regular: at.Regular(),
+			Dir:     at.Dir(),
+			Links:   int(at.Links),
 			Exec:    at.Mode&0o111 != 0,
 			Owner:   core.UserID(strconv.FormatUint(uint64(at.UID), 10)),
 		}

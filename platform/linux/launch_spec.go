@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,14 +45,34 @@ func translate(spec port.LaunchSpec, null *os.File) (*held.Spec, []*os.File, err
 	if spec.Terminal != nil {
 		files = append(files, instead)
 	}
-	if spec.Script == "" {
-		return told, files, nil
+	files, err := withOpened(told, files, spec.Opened)
+	if err != nil || spec.Script == "" {
+		return told, files, err
 	}
-	err := onDescriptor(spec.Executable, func(fd int) (err error) {
+	err = onDescriptor(spec.Executable, func(fd int) (err error) {
 		told.Identity, err = held.Identify(fd)
 		return err
 	})
 	return told, files, err
+}
+
+// withOpened hands over files in place of arguments.
+func withOpened(told *held.Spec, files []*os.File, opened []port.Opened) ([]*os.File, error) {
+	if len(opened) == 0 {
+		return files, nil
+	}
+	if len(opened) > core.MaxPathArguments {
+		return nil, fmt.Errorf("%d open files for arguments, at most %d", len(opened), core.MaxPathArguments)
+	}
+	told.Opened, told.Argv = len(opened), slices.Clone(told.Argv)
+	for i, o := range opened {
+		if o.Argument < 1 || o.Argument >= len(told.Argv) || o.Offset < 0 || o.Offset > len(told.Argv[o.Argument]) {
+			return nil, fmt.Errorf("an open file for argument %d from byte %d on, of which there is none", o.Argument, o.Offset)
+		}
+		told.Argv[o.Argument] = told.Argv[o.Argument][:o.Offset] + held.NameOfOpened(i)
+		files = append(files, o.File)
+	}
+	return files, nil
 }
 
 func setAccount(told *held.Spec, account core.Account) (err error) {

@@ -3,6 +3,7 @@ package keeperpolicy
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,11 @@ type Config struct {
 	// Open opens the folder at path. Errors are those of Folder, or wrap
 	// fs.ErrNotExist.
 	Open func(path string) (Folder, error)
+	// Resolve follows a path, links included, to what exists; nil resolves
+	// nothing. Each object on the way is shown to visit, which may be nil, with
+	// whether it is a link and whether administrators alone can change it. It
+	// does not block.
+	Resolve func(path string, visit func(at string, link, protected bool)) (string, error)
 }
 
 // engine answers questions from the set in force. Replacing the set never
@@ -26,31 +32,69 @@ type engine struct {
 	cfg   Config
 	log   *slog.Logger
 	now   func() time.Time
-	force atomic.Pointer[policy.Set] // nil while no set could be read
+	force atomic.Pointer[inForce] // nil while no set could be read
 }
 
-// load reads the policies and puts them in force. If a file is faulty, every
-// fault is logged and the last good set stays in force; before there is one,
-// everything is denied.
+// inForce is what questions are answered from.
+type inForce struct {
+	set   *policy.Set
+	links *linked
+	files map[string][]byte // that it was read from, by path
+}
+
+// load reads the policies and puts them in force. A file that cannot be read
+// costs no other file its force: of that file alone the last good version stays.
+// When the agent starts there is no such version, and what the file denies is not
+// known: then everything is denied. Every fault is logged. It reports whether
+// there was none.
 func (e *engine) load(enforceForAdministrators bool) bool {
-	r := read(e.cfg)
-	set, findings := r.engine.Compile(r.policies, machine(e.cfg.Root, r.collections, enforceForAdministrators))
+	before := e.force.Load()
+	r := newReading(e.cfg.Root)
+	if before != nil {
+		r.before = before.files
+	}
+	r.read(e.cfg)
+	env := machine(e.cfg.Root, r.collections, enforceForAdministrators)
+	env.Resolve = resolveFrom(e.cfg.Resolve)
+	set, findings := r.engine.Compile(r.policies, env)
 	findings = append(r.findings, findings...)
 	e.report(findings)
 	// What reading left behind is many times what stays.
 	defer debug.FreeOSMemory()
-	if policy.Faulty(findings) {
-		if e.force.Load() == nil {
-			e.log.Error("policies cannot be used and there are no earlier ones: everything is denied")
-		} else {
-			e.log.Error("policies cannot be used: the last good ones stay in force")
-		}
+	faulty := policy.Faulty(findings)
+	switch {
+	case !faulty:
+	case before == nil:
+		e.log.Error("policies cannot be used and there are no earlier ones: everything is denied")
 		return false
+	case r.unusable:
+		e.log.Error("policies cannot be used: the last good ones stay in force")
+		return false
+	default:
+		e.log.Error("a policy file cannot be used: its last good version, if there was one, stays in force beside the others; after a restart everything is denied until it is corrected")
 	}
-	e.force.Store(set)
+	next := &inForce{set: set, links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good}
+	if n := next.links.unfollowed; n > 0 {
+		e.log.Warn("names in policies lie where users can make links; of so many, links are followed when policies are read and not for every decision", "names", n, "followed", maxVolatile)
+	}
+	e.force.Store(next)
 	enforcing, monitoring := set.Size()
 	e.log.Info("policies in force", "files", r.files, "enforcing", enforcing, "monitoring", monitoring)
-	return true
+	return !faulty
+}
+
+// resolveFrom makes of resolve what the engine asks about arguments.
+func resolveFrom(resolve resolver) func(dir, path string) (string, bool) {
+	if resolve == nil {
+		return nil
+	}
+	return func(dir, path string) (string, bool) {
+		if !filepath.IsAbs(path) {
+			path = dir + "/" + path // "..", behind a link, is the resolver's to follow
+		}
+		to, err := resolve(path, nil)
+		return to, err == nil
+	}
 }
 
 func (e *engine) report(findings []policy.Finding) {
@@ -81,15 +125,15 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 	var q wire.PolicyRequest
 	err := m.Read(wire.TypePolicyRequest, &q)
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
-	set := e.force.Load()
+	force := e.force.Load()
 	switch {
 	case err != nil || q.UserID == noUser || len(q.Arguments) == 0:
 		response.Message = malformed
-	case set == nil:
+	case force == nil:
 		response.Message = unreadable
 	default:
-		d := set.Decide(question(q, e.now()))
-		response.Decision, response.Controls, response.Message = d.Outcome, d.Controls, d.Message
+		d := force.set.Decide(question(q, force.links.to(q.FilePath), e.now()))
+		response.Decision, response.Controls, response.Message, response.Paths = d.Outcome, d.Controls, d.Message, d.Paths
 		response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	}
 	return q, response
@@ -99,8 +143,12 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 // (CVE-2019-14287).
 const noUser core.UserID = "4294967295"
 
-func question(q wire.PolicyRequest, now time.Time) policy.Question {
+func question(q wire.PolicyRequest, links []string, now time.Time) policy.Question {
 	return policy.Question{
+		Target: q.TargetUserID, TargetName: q.TargetUser,
+		// Who names no target means the administrator, as keepersudo does.
+		TargetAdministrator: q.TargetIsAdministrator || q.TargetUser == "" && q.TargetUserID == "",
+		Links:               links, Directory: q.WorkingDirectory,
 		Kind: q.EventType, User: q.UserID, UserName: q.UserName, Groups: q.Groups, Administrator: q.Administrator,
 		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: q.Arguments,
 		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: now,
@@ -115,11 +163,11 @@ func (e *engine) record(q wire.PolicyRequest, r wire.PolicyResponse) {
 		by = append(by, ref.ID)
 	}
 	e.log.Info("decided", "request", string(q.RequestID), "user", q.UserName, "program", q.FilePath, "decision", string(r.Decision), "policies", by)
-	set := e.force.Load()
-	if set == nil {
+	force := e.force.Load()
+	if force == nil {
 		return
 	}
-	for _, ref := range set.Watching(question(q, e.now())) {
+	for _, ref := range force.set.Watching(question(q, force.links.to(q.FilePath), e.now())) {
 		e.log.Info("a monitoring policy is met", "request", string(q.RequestID), "policy", ref.ID, "user", q.UserName, "program", q.FilePath)
 	}
 }

@@ -16,9 +16,12 @@ import (
 
 // Limits of all policy files together.
 const (
-	maxFiles = 10_000
+	maxFiles = 100_000
 	maxBytes = 64 << 20
 )
+
+// syncedFolder lies in the policy folder and holds what a backend has sent.
+const syncedFolder = "synced"
 
 // collectionsFile lies beside the policies and holds none.
 const collectionsFile = "collections.json"
@@ -46,24 +49,31 @@ type reading struct {
 	findings    []policy.Finding
 	files       int
 	bytes       int64
+	// before are the files of the set in force; nil if there is none. good are
+	// those of this one.
+	before, good map[string][]byte
+	// unusable is true if it is not even known which files there are, or not all
+	// of them could be read.
+	unusable bool
+}
+
+func newReading(root string) *reading {
+	return &reading{
+		root: root, engine: policy.New(policy.Kinds(), controls.Standard()),
+		collections: map[string]policy.Collection{}, good: map[string][]byte{},
+	}
 }
 
 // read reads Policies/*.json and Policies/synced/*.json below root. A folder
 // that is missing holds nothing.
-func read(cfg Config) *reading {
-	r := newReading(cfg.Root)
+func (r *reading) read(cfg Config) {
 	for _, path := range folders(cfg.Root) {
 		r.folder(path, cfg.Open)
 	}
-	return r
-}
-
-func newReading(root string) *reading {
-	return &reading{root: root, engine: policy.New(policy.Kinds(), controls.Standard()), collections: map[string]policy.Collection{}}
 }
 
 func folders(root string) []string {
-	return []string{filepath.Join(root, "Policies"), filepath.Join(root, "Policies", "synced")}
+	return []string{filepath.Join(root, "Policies"), filepath.Join(root, "Policies", syncedFolder)}
 }
 
 // refuse records why a file or folder cannot be used.
@@ -88,12 +98,14 @@ func (r *reading) folder(path string, open func(path string) (Folder, error)) {
 	case errors.Is(err, fs.ErrNotExist):
 		return
 	case err != nil:
+		r.unusable = true
 		r.refuse(path, err.Error(), "a folder that administrators alone can change", "links are not followed")
 		return
 	}
 	defer folder.Close()
 	names, err := folder.Names()
 	if err != nil {
+		r.unusable = true
 		r.refuse(path, err.Error(), "a folder that can be read", "")
 		return
 	}
@@ -103,28 +115,60 @@ func (r *reading) folder(path string, open func(path string) (Folder, error)) {
 			continue
 		}
 		if r.files++; r.files > maxFiles {
+			r.unusable = true
 			r.refuse(path, "more files", fmt.Sprintf("at most %d", maxFiles), "a file may hold many policies in an array")
 			return
 		}
 		data, ok := r.file(filepath.Join(path, name), name, folder)
-		switch {
-		case !ok:
+		if r.bytes > maxBytes {
+			return
+		}
+		full := filepath.Join(path, name)
+		old, had := r.before[full]
+		switch ok = ok && r.take(full, data); {
+		case ok:
+			r.good[full] = data
+		case had:
+			known := len(r.findings)
+			r.take(full, old)
+			r.findings = r.findings[:known] // they were said when it was good
+			r.good[full] = old
 		case name == collectionsFile:
-			r.addCollections(filepath.Join(path, name), data)
-		default:
-			policies, findings := r.engine.Parse(r.name(filepath.Join(path, name)), data)
-			r.policies = append(r.policies, policies...)
-			r.findings = append(r.findings, findings...)
+			// Without it, UIDs in other files would be read as names.
+			r.unusable = true
 		}
 	}
 }
 
-func (r *reading) addCollections(path string, data []byte) {
-	collections, findings := policy.ParseCollections(r.name(path), data)
+// take adds what a file holds, unless it cannot be read to its end.
+func (r *reading) take(path string, data []byte) bool {
+	if filepath.Base(path) == collectionsFile {
+		collections, findings := policy.ParseCollections(r.name(path), data)
+		r.findings = append(r.findings, findings...)
+		if policy.Faulty(findings) {
+			return false
+		}
+		r.addCollections(path, collections)
+		return true
+	}
+	policies, findings := r.engine.Parse(r.name(path), data)
 	r.findings = append(r.findings, findings...)
+	if policy.Faulty(findings) {
+		return false
+	}
+	r.policies = append(r.policies, policies...)
+	return true
+}
+
+// addCollections adds those of one file. One that another file has as well could
+// be either.
+func (r *reading) addCollections(path string, collections map[string]policy.Collection) {
 	for uid, c := range collections {
 		if _, twice := r.collections[uid]; twice {
-			r.refuse(path, fmt.Sprintf("collection %q again", uid), "it in one of the two collections files", "")
+			c = policy.Collection{}
+			r.findings = append(r.findings, policy.Finding{Severity: policy.Doubt, Index: -1, Fault: fault.Fault{
+				File: r.name(path), Found: fmt.Sprintf("collection %q again", uid), Expected: "it in one of the two collections files",
+			}})
 		}
 		r.collections[uid] = c
 	}
@@ -142,6 +186,7 @@ func (r *reading) file(path, name string, folder Folder) ([]byte, bool) {
 		return nil, false
 	}
 	if r.bytes += int64(len(data)); r.bytes > maxBytes {
+		r.unusable = true
 		r.refuse(path, "more than that before it", fmt.Sprintf("at most %d bytes of policies", int64(maxBytes)), "")
 		return nil, false
 	}

@@ -347,9 +347,10 @@ func TestLint(t *testing.T) {
 		}
 		return path
 	}
+	tools := Tools{} // which know nothing about programs
 	good := file("good.json", policyJSON("a", "ALLOW", "/usr/bin/id"))
 	doubtful := file("doubtful.json", strings.Replace(policyJSON("b", "ALLOW", "known"), "ALLOW", "FINGERPRINT", 1))
-	faulty := file("faulty.json", `{"PolicyId": "c"}`)
+	faulty := file("faulty.json", `{"PolicyId": "c"`)
 	collections := file("collections.json", `{"known": {"Type": "application", "Values": ["{nosuch}/x"]}}`)
 	for _, tc := range []struct {
 		args []string
@@ -359,14 +360,15 @@ func TestLint(t *testing.T) {
 		{[]string{good}, 0, nil},
 		{[]string{good, doubtful}, 1, []string{`grants nothing: ` + doubtful + `:2: policy "b", $.Actions.OnSuccess.Controls[0]: found "FINGERPRINT", expected`}},
 		{[]string{"--collections", collections, doubtful}, 1, []string{`grants nothing: `, `grants nothing: ` + doubtful + `:2: policy "b", $.ApplicationCheck[0]: found "{nosuch}", expected`}},
-		{[]string{faulty, good}, 1, []string{`fault: ` + faulty + `: policy "c", $.PolicyType: found none`}},
+		{[]string{faulty, good}, 1, []string{`fault: ` + faulty + `:1: found no valid JSON`}},
 		{[]string{filepath.Join(dir, "missing.json")}, 1, []string{`fault: `}},
-		{[]string{"--collections", good, good}, 1, []string{`fault: ` + good, `fault: ` + good, `fault: ` + good}},
+		{[]string{"--collections", good, good}, 1, []string{`grants nothing: ` + good, `grants nothing: ` + good, `grants nothing: ` + good}},
+		{[]string{dir}, 1, []string{`grants nothing: `, `fault: `}},
 		{[]string{}, 2, nil},
 		{[]string{"--nonsense"}, 2, nil},
 	} {
 		var out, errs bytes.Buffer
-		if code := Lint(tc.args, &out, &errs); code != tc.code {
+		if code := Lint(tc.args, &out, &errs, tools); code != tc.code {
 			t.Errorf("%v: exit code %d, want %d\n%s%s", tc.args, code, tc.code, &out, &errs)
 		}
 		var lines []string // without what the findings show of the file
@@ -389,22 +391,22 @@ func TestLint(t *testing.T) {
 	}
 	// Each finding shows its line, with a caret under the place.
 	var out bytes.Buffer
-	Lint([]string{file("shown.json", "\ufeff{\n  \"PolicyId\": \"s\",\n  \"PolicyType\": \"Elevation\"\n}")}, &out, &out)
+	Lint([]string{file("shown.json", "\ufeff{\n  \"PolicyId\": \"s\",\n  \"PolicyType\": \"Elevation\"\n}")}, &out, &out, tools)
 	want := filepath.Join(dir, "shown.json") + `:3: policy "s", $.PolicyType: found "Elevation", expected a documented policy type; PrivilegeElevation and CommandLine govern elevations
     3 |   "PolicyType": "Elevation"
       |                 ^
 `
-	if got := out.String(); got != "fault: "+want {
+	if got := out.String(); !strings.HasPrefix(got, "grants nothing: "+want) {
 		t.Errorf("got\n%s", got)
 	}
 	for _, path := range []string{good, faulty} {
 		var out bytes.Buffer
-		Lint([]string{"--json", path}, &out, &out)
+		Lint([]string{"--json", path}, &out, &out, tools)
 		var findings []map[string]any
 		if err := json.Unmarshal(out.Bytes(), &findings); err != nil || findings == nil {
 			t.Errorf("%s: %v: %s", path, err, &out)
 		}
-		if path == faulty && (len(findings) == 0 || findings[0]["severity"] != policy.Fault.String() || findings[0]["path"] != "$.PolicyType") {
+		if path == faulty && (len(findings) == 0 || findings[0]["severity"] != policy.Fault.String() || findings[0]["file"] != faulty) {
 			t.Errorf("got %v", findings)
 		}
 	}

@@ -1,15 +1,12 @@
 package keeperpolicy
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
-	"kpm/core/fault"
 	"kpm/core/policy"
 )
 
@@ -20,23 +17,33 @@ const (
 	lintUsage = 2
 )
 
-const lintHelp = `usage: KeeperPolicy lint [--root DIR] [--collections FILE] [--json] FILE...
+const lintHelp = `usage: KeeperPolicy lint [--root DIR] [--collections FILE] [--json] FILE|FOLDER...
 
 Reads policy files as the agent on this machine would and prints what there is
-to say about them. Nothing is put in force.
+to say about them. Nothing is put in force. Of a folder every .json file is read.
 
-  fault           the file would not be used, and neither would the others
-  grants nothing  the policy is not understood whole; its DENY and controls apply
-  note            something has no effect, or not the one it looks to have
+  fault           the file cannot be read, or the service will refuse it
+  grants nothing  so the policy, or the part of it that is named; DENY and
+                  controls apply
+  note            something has no effect, or not the one it looks to have, or
+                  a grant gives more than it looks to give
 
 Exit status: 0 if every policy means what it says, 1 with faults or a policy
 that grants nothing, 2 if the command line is wrong.
 
 `
 
+// Tools are what Lint needs of the operating system.
+type Tools struct {
+	// Open opens a folder below an agent root, as the service does.
+	Open func(root, path string) (Folder, error)
+	// Resolve is that of Config.
+	Resolve func(path string, visit func(at string, link, protected bool)) (string, error)
+}
+
 // Lint checks policy files for their authors, without an agent, and returns
 // the exit code. args follow the word "lint".
-func Lint(args []string, stdout, stderr io.Writer) int {
+func Lint(args []string, stdout, stderr io.Writer, tools Tools) int {
 	flags := flag.NewFlagSet("lint", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
@@ -54,24 +61,18 @@ func Lint(args []string, stdout, stderr io.Writer) int {
 		return lintUsage
 	}
 	r := newReading("")
-	sources := map[string][]byte{}
+	l := &linter{reading: r, at: *root, tools: tools, sources: map[string][]byte{}}
 	if *collections != "" {
-		if data, ok := r.forLint(*collections); ok {
-			sources[*collections] = data
-			r.addCollections(*collections, data)
-		}
+		l.collections(*collections)
 	}
 	for _, path := range flags.Args() {
-		if data, ok := r.forLint(path); ok {
-			sources[path] = data
-			policies, findings := r.engine.Parse(path, data)
-			r.policies = append(r.policies, policies...)
-			r.findings = append(r.findings, findings...)
-		}
+		l.argument(path)
 	}
-	_, findings := r.engine.Compile(r.policies, machine(*root, r.collections, false))
+	env := machine(*root, r.collections, false)
+	_, findings := r.engine.Compile(r.policies, env)
 	findings = append(r.findings, findings...)
-	if err := printFindings(stdout, findings, sources, *asJSON); err != nil {
+	findings = append(findings, r.engine.Review(r.policies, env, facts(tools.Resolve))...)
+	if err := printFindings(stdout, findings, l.sources, *asJSON); err != nil {
 		fmt.Fprintln(stderr, "KeeperPolicy lint:", err)
 		return lintFault
 	}
@@ -80,18 +81,6 @@ func Lint(args []string, stdout, stderr io.Writer) int {
 		return lintFault
 	}
 	return lintClean
-}
-
-// forLint reads a file that need not be trusted yet.
-func (r *reading) forLint(path string) ([]byte, bool) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		r.findings = append(r.findings, policy.Finding{
-			Severity: policy.Fault, Index: -1,
-			Fault: fault.Fault{File: path, Found: err.Error(), Expected: "a file that can be read"},
-		})
-	}
-	return bytes.TrimPrefix(data, []byte("\ufeff")), err == nil
 }
 
 // printFindings prints each with the line that it is about, for people, or all

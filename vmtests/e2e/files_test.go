@@ -98,24 +98,32 @@ func TestBadPluginsAndJobs(t *testing.T) {
 	}
 }
 
-// TestBadPolicies: with a file that cannot be read, the last good policies stay
-// in force as a whole, and the log names the file. If it is there from the
-// start, nothing is allowed.
+// TestBadPolicies: of a file that cannot be read the last good version stays in
+// force, beside what the others say by then, and the log names it. If one is there
+// from the start, nothing is allowed.
 func TestBadPolicies(t *testing.T) {
 	a := newAgent(t, strings.Replace(allowAll, `"ApplicationCheck":["*"]`, `"ApplicationCheck":["/usr/bin/id"]`, 1), nil)
 	names := []string{"Policies/bad.json", "Policies/collections.json", "Policies/synced/bad.json", "Policies/synced/collections.json"}
+	replace(t, a, "Policies/collections.json", holding("{}"))
+	replace(t, a, "Policies/synced/collections.json", holding("{}"))
+	another := func(program string) {
+		replace(t, a, "Policies/another.json", holding(strings.Replace(strings.Replace(allowAll, "all", "another", 1), `"ApplicationCheck":["*"]`, `"ApplicationCheck":["/usr/bin/`+program+`"]`, 1)))
+	}
 	complaints := func(name string) int {
 		data, _ := os.ReadFile(filepath.Join(a.Root, "Plugins/bin/KeeperLogger/Log/KeeperLogger.log"))
 		return strings.Count(string(data), "KeeperPolicy: "+name)
 	}
 	allowed := func(command string) bool { return a.Sudo(t.Context(), 4242, command).Run() == nil }
-	for _, tc := range badFiles {
+	another("uname")
+	eventually(t, "good collections have been read", func() bool { return allowed("uname") })
+	for i, tc := range badFiles {
 		before := map[string]int{}
 		for _, name := range names {
 			before[name] = complaints(name)
 			replace(t, a, name, tc.put)
 		}
-		replace(t, a, "Policies/another.json", holding(strings.Replace(allowAll, "all", "another", 1)))
+		now, then := []string{"whoami", "uname"}[i%2], []string{"uname", "whoami"}[i%2]
+		another(now)
 		eventually(t, tc.name+": each file is named", func() bool {
 			for _, name := range names {
 				if complaints(name) == before[name] {
@@ -124,8 +132,9 @@ func TestBadPolicies(t *testing.T) {
 			}
 			return true
 		})
-		if !allowed("id") || allowed("whoami") {
-			t.Errorf("%s: other policies than the last good ones are in force", tc.name)
+		eventually(t, tc.name+": the others are in force", func() bool { return allowed(now) && !allowed(then) })
+		if !allowed("id") {
+			t.Errorf("%s: it has taken the force of another file", tc.name)
 		}
 	}
 	if err := a.Stop(); err != nil {
@@ -142,7 +151,7 @@ func TestBadPolicies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the good files are in force", func() bool { return allowed("whoami") })
+	eventually(t, "the good files are in force", func() bool { return allowed("id") && allowed("whoami") })
 }
 
 // lastLine is the last line of text that says something.

@@ -45,13 +45,13 @@ WantedBy=multi-user.target
 const policies = `[
  {"PolicyId": "alice", "PolicyName": "Alice administers", "PolicyType": "PrivilegeElevation", "Status": "enforce",
   "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
-  "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["*"]},
+  "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["*"], "TargetUserCheck": ["*"]},
  {"PolicyId": "not-whoami", "PolicyName": "Whoami is for ops", "PolicyType": "PrivilegeElevation", "Status": "enforce",
   "Actions": {"OnSuccess": {"Controls": ["DENY"]}},
   "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/whoami"]},
  {"PolicyId": "ops", "PolicyName": "Operators", "PolicyType": "PrivilegeElevation", "Status": "enforce",
   "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
-  "UserCheck": ["%ops"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/whoami"]}
+  "UserCheck": ["%ops"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/whoami"], "TargetUserCheck": ["*"]}
 ]`
 
 // box is the machine that the tests of this package share.

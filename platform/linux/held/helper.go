@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"kpm/core"
 )
 
 // The functions in this file and in exec.go run in a process that was forked
@@ -145,10 +147,10 @@ func (h *helper) receive() bool {
 		}
 		have += n
 	}
-	files := uint64(FileTerminal)
-	if h.head.terminal == 1 {
-		files = maxFiles
+	if h.head.terminal > 1 || h.head.opened > core.MaxPathArguments {
+		return false
 	}
+	files := uint64(FileTerminal) + uint64(h.head.terminal) + uint64(h.head.opened)
 	return have == uintptr(headSize)+uintptr(h.head.size) &&
 		h.control.Level == unix.SOL_SOCKET && h.control.Type == unix.SCM_RIGHTS &&
 		h.control.Len == uint64(unix.SizeofCmsghdr)+4*files
@@ -215,6 +217,12 @@ func (h *helper) become() (Step, syscall.Errno) {
 	if h.head.terminal == 1 {
 		if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(files[FileTerminal]), unix.TIOCSCTTY, 0); errno != 0 {
 			return StepTerminal, errno
+		}
+	}
+	for i := range h.head.opened {
+		from := files[FileTerminal+h.head.terminal+i]
+		if _, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(from), uintptr(firstOpened+i), 0); errno != 0 {
+			return StepDescriptors, errno
 		}
 	}
 	h.awaitRelease()

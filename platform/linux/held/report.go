@@ -23,7 +23,7 @@ const (
 )
 
 var stepNames = [...]string{
-	"unknown step", "read what to start", "set up descriptors 0 to 2", "take the controlling terminal",
+	"unknown step", "read what to start", "set up descriptors", "take the controlling terminal",
 	"set groups", "set user", "enter the working directory", "look at the script again", "execute",
 }
 

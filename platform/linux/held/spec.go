@@ -5,8 +5,11 @@ package held
 import (
 	"encoding/binary"
 	"errors"
+	"strconv"
 	"strings"
 	"unsafe"
+
+	"kpm/core"
 )
 
 // Limits of a Spec.
@@ -26,7 +29,7 @@ var (
 )
 
 // Descriptors that travel with a Spec, in this order. Terminal is sent only if
-// the Spec says so.
+// the Spec says so; behind it, or in its place, come the files for arguments.
 const (
 	FileExecutable = iota
 	FileDir
@@ -34,8 +37,15 @@ const (
 	FileStdout
 	FileStderr
 	FileTerminal
-	maxFiles
+	maxFiles = FileTerminal + 1 + core.MaxPathArguments
 )
+
+// firstOpened is the descriptor of the first file for an argument in the program:
+// above those that a helper can have.
+const firstOpened = 64
+
+// NameOfOpened is what the program finds file i for an argument by.
+func NameOfOpened(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstOpened+i) }
 
 // Identity is what tells one version of a file from another.
 type Identity struct {
@@ -49,6 +59,8 @@ type Spec struct {
 	Groups   []uint32
 	// Terminal says that a controlling terminal travels along.
 	Terminal bool
+	// Opened is how many files for arguments travel along.
+	Opened int
 	// Script is the path to execute if the program is a script; it must still
 	// name the file with Identity.
 	Script   string
@@ -66,6 +78,7 @@ type head struct {
 	groups           uint32 // how many
 	argv, env        uint32 // how many
 	terminal, script uint32 // 1 if there is one
+	opened, _        uint32 // how many
 	identity         Identity
 }
 
@@ -80,7 +93,7 @@ func (s *Spec) Encode() ([]byte, error) {
 	lists := [][]string{nil, s.Argv, s.Env}
 	h := head{
 		uid: s.UID, gid: s.GID, groups: uint32(len(s.Groups)),
-		argv: uint32(len(s.Argv)), env: uint32(len(s.Env)), identity: s.Identity,
+		argv: uint32(len(s.Argv)), env: uint32(len(s.Env)), opened: uint32(s.Opened), identity: s.Identity,
 	}
 	if s.Terminal {
 		h.terminal = 1

@@ -1,0 +1,238 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kpm/core/controls"
+	"kpm/core/fault"
+)
+
+// Facts is what a review asks about the machine that it runs on.
+type Facts struct {
+	// User and Group report whether there is one of that name.
+	User, Group func(name string) bool
+	// Program follows a path with every link. It reports false if there is
+	// nothing, and whether what is there is a folder.
+	Program func(path string) (to string, folder, exists bool)
+}
+
+// Review says what an author would want to know about policies that can be read,
+// and that costs too much to find out whenever they are: names that this machine
+// does not know, and grants that give more than they look like. A Doubt of a
+// review is about something that grants nothing, whatever the policy says.
+func (e *Engine) Review(policies []Policy, env Environment, facts Facts) []Finding {
+	c := &compiler{env: &env, table: e.controls}
+	v := &review{compiler: c, facts: facts, directories: env.directories()}
+	for i := range policies {
+		p := &policies[i]
+		if p.Type != "" && !slices.Contains(answeredTypes(e.kinds), p.Type) {
+			continue
+		}
+		c.policy = p
+		v.people("$.UserCheck", p.Users)
+		v.people("$.TargetUserCheck", p.Targets)
+		v.controls(p)
+		v.programs(p)
+		v.commands(p)
+	}
+	return v.found
+}
+
+type review struct {
+	*compiler
+	facts       Facts
+	directories []string // the secure path
+	found       []Finding
+}
+
+func (v *review) say(s Severity, found, expected, remedy string) {
+	v.findings = nil
+	v.find(s, v.policy, v.path, found, expected, remedy)
+	v.found = append(v.found, v.findings...)
+}
+
+// people looks at names in a filter of users.
+func (v *review) people(filter string, entries []string) {
+	for i, entry := range entries {
+		v.at(filter, i)
+		if _, isCollection := v.env.Collections[entry]; isCollection || entry == "*" || strings.ContainsAny(entry, `#%\@*?`) || looksLikeUID(entry) {
+			continue
+		}
+		switch {
+		case v.facts.User(entry):
+		case v.facts.Group(entry):
+			v.say(Note, fault.Text(entry)+", a group of this machine and no user", fmt.Sprintf("%q", "%"+entry), "a group is written with %")
+		default:
+			v.say(Note, fault.Text(entry)+", whom this machine does not know", "a user", "correct the name, unless the policy is for another machine")
+		}
+	}
+}
+
+func (v *review) controls(p *Policy) {
+	for i, control := range p.Controls {
+		v.at("$.Actions.OnSuccess.Controls", i)
+		for _, row := range v.table {
+			switch {
+			case row.Name != control:
+			case row.Effect == controls.Required && row.Verified == "":
+				v.say(Doubt, string(control)+", which nothing here verifies yet", "a control that this release has", "what the policy meets is refused until it has; "+v.built()+" can be asked for")
+			case row.Effect == controls.Remarks:
+				v.say(Note, string(control)+", which does nothing yet", "a control that this release has", "it neither grants nor denies; every request is in the journal anyway")
+			}
+		}
+	}
+}
+
+// built lists the controls that can be asked for.
+func (v *review) built() string {
+	var names []string
+	for _, row := range v.table {
+		if row.Effect == controls.Required && row.Verified != "" {
+			names = append(names, string(row.Name))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// wantsToGrant reports whether p has a control that grants and none that denies.
+func (v *review) wantsToGrant(p *Policy) bool {
+	wants := false
+	for _, control := range p.Controls {
+		effect := v.table.Effect(control)
+		if effect == controls.Denies {
+			return false
+		}
+		wants = wants || effect == controls.Grants || effect == controls.Required
+	}
+	return wants
+}
+
+// programs looks at ApplicationCheck.
+func (v *review) programs(p *Policy) {
+	_, narrowed := p.Own.([]string)
+	for i, entry := range p.Applications {
+		v.at("$.ApplicationCheck", i)
+		for _, text := range v.values(entry) {
+			prog, ok := v.program(text)
+			if !ok {
+				continue // said by Compile
+			}
+			v.whether(p, text, &prog)
+			if !narrowed && v.wantsToGrant(p) {
+				v.power(&prog, "")
+			}
+		}
+	}
+}
+
+func (v *review) values(entry string) []string {
+	if named, isCollection := v.env.Collections[entry]; isCollection {
+		return named.Values
+	}
+	if looksLikeUID(entry) {
+		return nil
+	}
+	return []string{entry}
+}
+
+// whether looks whether a program is there, and is what it is called.
+func (v *review) whether(p *Policy, text string, prog *program) {
+	candidates := []string{prog.text}
+	switch prog.kind {
+	case byPath:
+	case byName:
+		candidates = candidates[:0]
+		for _, dir := range v.directories {
+			candidates = append(candidates, dir+"/"+prog.text)
+		}
+	default:
+		return
+	}
+	for _, path := range candidates {
+		to, folder, exists := v.facts.Program(path)
+		_, base := splitPath(to)
+		switch {
+		case !exists:
+			continue
+		case folder:
+			v.say(Note, fault.Text(text)+", a folder", fmt.Sprintf("%q", strings.TrimSuffix(text, "/")+"/*"), "as it stands the entry meets no program")
+		case prog.kind == byPath && v.env.follow(to) == prog.text, prog.kind == byName && base == prog.text:
+		case v.wantsToGrant(p):
+			v.say(Doubt, fmt.Sprintf("%s, a link to %s", fault.Text(text), to), fmt.Sprintf("%q", to), "a grant means the program itself, and the entry grants nothing")
+		default:
+			v.say(Note, fmt.Sprintf("%s, a link to %s", fault.Text(text), to), fmt.Sprintf("%q", to), "the entry meets that program by each of its names")
+		}
+		return
+	}
+	if program, _, more := strings.Cut(text, " "); more {
+		if first, ok := v.program(program); ok && v.exists(&first) {
+			v.say(Doubt, fault.Text(text)+", a program with arguments", fmt.Sprintf("%q", program), "arguments go into Extension.AllowCommands of a CommandLine policy; as it stands the entry meets nothing")
+			return
+		}
+	}
+	v.say(Note, fault.Text(text)+", which is not on this machine", "a program", "correct the path, unless the policy is for another machine")
+}
+
+func (v *review) exists(prog *program) bool {
+	if prog.kind == byPath {
+		_, _, exists := v.facts.Program(prog.text)
+		return exists
+	}
+	return prog.kind == byName && slices.ContainsFunc(v.directories, func(dir string) bool {
+		_, _, exists := v.facts.Program(dir + "/" + prog.text)
+		return exists
+	})
+}
+
+// commands looks at AllowCommands.
+func (v *review) commands(p *Policy) {
+	entries, _ := p.Own.([]string)
+	for i, entry := range entries {
+		v.at("$.Extension.AllowCommands", i)
+		cmd, ok := v.command(entry)
+		if !ok {
+			continue
+		}
+		if !v.reachable(p, &cmd.program) {
+			v.say(Doubt, fault.Text(entry)+", for a program that ApplicationCheck leaves out", "the same program in both", "the entry is never met")
+			continue
+		}
+		text, _, _ := strings.Cut(strings.TrimSpace(entry), " ")
+		v.whether(p, text, &cmd.program)
+		if v.wantsToGrant(p) && cmd.rest {
+			v.power(&cmd.program, entry)
+		}
+	}
+}
+
+// reachable reports whether a program of AllowCommands can be one of
+// ApplicationCheck.
+func (v *review) reachable(p *Policy, prog *program) bool {
+	if len(p.Applications) == 0 || prog.kind != byPath && prog.kind != byName {
+		return true
+	}
+	_, base := splitPath(prog.text)
+	for _, entry := range p.Applications {
+		for _, text := range v.values(entry) {
+			other, ok := v.program(text)
+			if !ok {
+				return true // Compile says what it is
+			}
+			switch {
+			case other.kind == byName && other.text == base, other.kind == byNamePattern && other.glob.match(base), other.kind == byAnything, other.kind == byHash:
+				return true
+			case prog.kind == byPath && other.is(prog.text):
+				return true
+			case prog.kind == byName && other.kind == byPattern:
+				return true
+			case prog.kind == byName && other.kind == byPath:
+				if _, otherBase := splitPath(other.text); otherBase == base {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,204 @@
+package keeperpolicy
+
+import (
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Bounds of what is looked at for every decision.
+const (
+	maxFollowed = 256    // directories whose changes are noticed
+	maxVolatile = 64     // names below directories that users can change
+	maxEntries  = 20_000 // of one directory
+)
+
+// unsettled is how young a directory's time may be for two changes to have the
+// same one.
+const unsettled = 100 * time.Millisecond
+
+// resolver follows a path, links included, to what exists. Each object on the
+// way is shown to visit, with whether it is a link and whether administrators
+// alone can change it. It does not block.
+type resolver func(path string, visit func(at string, link, protected bool)) (string, error)
+
+// linked knows which of the names that policies use lead to which program: a DENY
+// of /usr/bin/awk is one of what awk links to. Links change while the agent
+// runs, so the directories that they lie in are looked at for every decision.
+type linked struct {
+	resolve resolver
+
+	mu       sync.Mutex
+	names    []name
+	followed map[string]*directory
+	volatile []int               // indices of names
+	leads    map[string][]string // by program
+	// unfollowed counts the names whose changes are not noticed.
+	unfollowed int
+}
+
+// name is a path, or a directory of links, that policies name.
+type name struct {
+	path   string
+	folder bool
+	pairs  []pair
+}
+
+type pair struct{ link, program string }
+
+type directory struct {
+	stamp os.FileInfo // nil: not settled, or not there
+	names map[int]bool
+}
+
+// newLinked looks at paths, of which directories end in "/".
+func newLinked(paths []string, resolve resolver) *linked {
+	l := &linked{resolve: resolve, followed: map[string]*directory{}, leads: map[string][]string{}}
+	if resolve == nil {
+		return l
+	}
+	for _, p := range paths {
+		folder := len(p) > 1 && strings.HasSuffix(p, "/")
+		l.names = append(l.names, name{path: strings.TrimSuffix(p, "/"), folder: folder})
+	}
+	for i := range l.names {
+		switch protected := l.look(i); {
+		case protected || l.names[i].folder:
+		case len(l.volatile) < maxVolatile:
+			l.volatile = append(l.volatile, i)
+		default:
+			l.unfollowed++
+		}
+	}
+	l.to("") // now that it is known what to watch: nothing changed in between
+	return l
+}
+
+// to returns the links that lead to program now.
+func (l *linked) to(program string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stale := map[int]bool{}
+	for dir, d := range l.followed {
+		now := stampOf(dir)
+		if same(d.stamp, now) {
+			continue
+		}
+		d.stamp = now
+		for i := range d.names {
+			stale[i] = true
+		}
+	}
+	for _, i := range l.volatile {
+		stale[i] = true
+	}
+	for i := range stale {
+		l.look(i)
+	}
+	return l.leads[program]
+}
+
+// look finds out where name i leads, and what that depends on. It reports whether
+// administrators alone can change the way there.
+func (l *linked) look(i int) bool {
+	n := &l.names[i]
+	for _, p := range n.pairs {
+		l.leads[p.program] = without(l.leads[p.program], p.link)
+	}
+	n.pairs = n.pairs[:0]
+	if !n.folder {
+		return l.follow(i, n.path)
+	}
+	// In a directory of their own, users evade a policy by another name anyway.
+	if _, protected, err := l.walk(i, n.path); err != nil || !protected {
+		return false
+	}
+	dir, err := os.Open(n.path)
+	if err != nil {
+		return true
+	}
+	defer dir.Close()
+	l.depend(i, n.path)
+	entries, _ := dir.ReadDir(maxEntries)
+	for _, entry := range entries {
+		if entry.Type()&os.ModeSymlink != 0 {
+			l.follow(i, n.path+"/"+entry.Name())
+		}
+	}
+	return true
+}
+
+// follow records where one path leads, if it is a link or leads through one.
+func (l *linked) follow(i int, from string) (protected bool) {
+	to, protected, err := l.walk(i, from)
+	if err == nil && to != from {
+		l.names[i].pairs = append(l.names[i].pairs, pair{from, to})
+		l.leads[to] = append(l.leads[to], from)
+	}
+	return protected
+}
+
+// walk resolves a path and notes the directories on which that depends: those
+// that links on the way lie in, and the last one. Another one that is exchanged
+// makes another of these. It does so as far as administrators alone can change
+// them: what users can change may have become a file system that answers nobody
+// by the time it is looked at.
+func (l *linked) walk(i int, from string) (to string, protected bool, err error) {
+	protected = true
+	last := "/"
+	to, err = l.resolve(from, func(at string, link, safe bool) {
+		if link && protected {
+			l.depend(i, path.Dir(at))
+		}
+		protected = protected && safe
+		last = at
+	})
+	if err != nil && protected {
+		l.depend(i, last) // where the next step was missing
+	} else if err == nil && protected {
+		l.depend(i, path.Dir(to))
+	}
+	return to, protected, err
+}
+
+// depend notes that name i depends on what lies in dir.
+func (l *linked) depend(i int, dir string) {
+	d := l.followed[dir]
+	if d == nil {
+		if len(l.followed) >= maxFollowed {
+			return
+		}
+		d = &directory{names: map[int]bool{}}
+		l.followed[dir] = d
+	}
+	d.names[i] = true
+}
+
+// stampOf is what tells a directory from itself after a change; nil if the next
+// change might not show.
+func stampOf(dir string) os.FileInfo {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return nil
+	}
+	if age := time.Since(info.ModTime()); age >= 0 && age < unsettled {
+		return nil
+	}
+	return info
+}
+
+func same(a, b os.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime())
+}
+
+func without(list []string, s string) []string {
+	var rest []string
+	for _, other := range list {
+		if other != s {
+			rest = append(rest, other)
+		}
+	}
+	return rest
+}

@@ -1,0 +1,157 @@
+package keeperpolicy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kpm/core"
+	"kpm/core/fault"
+	"kpm/core/policy"
+)
+
+// linter reads files that need not be trusted yet.
+type linter struct {
+	*reading
+	at      string // the agent root
+	tools   Tools
+	sources map[string][]byte
+}
+
+// argument reads a file, or every policy file of a folder.
+func (l *linter) argument(path string) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		l.policies(path)
+		return
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		l.refuse(path, err.Error(), "a folder that can be read", "")
+		return
+	}
+	var files []string
+	for _, entry := range entries {
+		name := entry.Name()
+		switch {
+		case entry.IsDir() && name == syncedFolder:
+			defer l.argument(filepath.Join(path, name)) // after its own, as the service does
+		case entry.IsDir() || strings.HasPrefix(name, ".") || !strings.EqualFold(filepath.Ext(name), ".json"):
+		case name == collectionsFile:
+			l.collections(filepath.Join(path, name))
+		default:
+			files = append(files, filepath.Join(path, name))
+		}
+	}
+	for _, file := range files {
+		l.policies(file)
+	}
+}
+
+func (l *linter) policies(path string) {
+	if data, ok := l.file(path); ok {
+		policies, findings := l.engine.Parse(path, data)
+		l.reading.policies = append(l.reading.policies, policies...)
+		l.findings = append(l.findings, findings...)
+	}
+}
+
+func (l *linter) collections(path string) {
+	if data, ok := l.file(path); ok {
+		collections, findings := policy.ParseCollections(path, data)
+		l.findings = append(l.findings, findings...)
+		l.addCollections(path, collections)
+	}
+}
+
+// file reads a file, and says what would keep the service from reading it.
+func (l *linter) file(path string) ([]byte, bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		l.refuse(path, err.Error(), "a file that can be read", "")
+		return nil, false
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	l.sources[path] = data
+	l.files++
+	l.bytes += int64(len(data))
+	switch {
+	case l.files == maxFiles+1:
+		l.refuse(path, "more files", fmt.Sprintf("at most %d", maxFiles), "the service reads none then; a file may hold many policies in an array")
+	case l.bytes > maxBytes && l.bytes-int64(len(data)) <= maxBytes:
+		l.refuse(path, "more than that before it", fmt.Sprintf("at most %d bytes of policies", int64(maxBytes)), "the service reads none then")
+	}
+	l.modes(path)
+	return data, true
+}
+
+// modes looks whether the service will read a file that lies where it looks, or
+// would read one like it.
+func (l *linter) modes(path string) {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return
+	}
+	dir, name := filepath.Split(full)
+	if slices.Contains(folders(filepath.Clean(l.at)), filepath.Clean(dir)) && l.tools.Open != nil {
+		folder, err := l.tools.Open(l.at, filepath.Clean(dir))
+		if errors.Is(err, errors.ErrUnsupported) {
+			return
+		}
+		if err == nil {
+			defer folder.Close()
+			_, err = folder.Read(name, policy.MaxFile)
+		}
+		if err != nil && !errors.Is(err, core.ErrTooLarge) {
+			l.refuse(path, err.Error(), "a file that administrators alone can change", "the service refuses it as it is")
+		}
+		return
+	}
+	info, err := os.Lstat(full)
+	if err != nil || platform() == core.Windows {
+		return
+	}
+	found := ""
+	switch {
+	case info.Mode()&os.ModeSymlink != 0:
+		found = "a link"
+	case info.Mode().Perm()&0o022 != 0:
+		found = fmt.Sprintf("mode %04o", info.Mode().Perm())
+	default:
+		return
+	}
+	l.findings = append(l.findings, policy.Finding{Severity: policy.Note, Index: -1, Fault: fault.Fault{
+		File: path, Found: found, Expected: "a file that root owns and nobody else can write",
+		Remedy: "the service refuses it as it is: put it in place with install -o root -g root -m 0644",
+	}})
+}
+
+// facts are those of this machine.
+func facts(resolve resolver) policy.Facts {
+	return policy.Facts{
+		User: func(name string) bool { _, err := user.Lookup(name); return err == nil },
+		Group: func(name string) bool {
+			_, known := groupID(name)
+			return known
+		},
+		Program: func(path string) (string, bool, bool) {
+			if resolve == nil {
+				return path, false, true
+			}
+			to, err := resolve(path, nil)
+			if errors.Is(err, errors.ErrUnsupported) {
+				return path, false, true // whatever it is
+			}
+			if err != nil {
+				return path, false, false
+			}
+			info, err := os.Stat(to)
+			return to, err == nil && info.IsDir(), err == nil
+		},
+	}
+}
