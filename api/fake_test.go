@@ -46,6 +46,7 @@ type world struct {
 	peerErr error
 	dead    map[core.ProcessID]bool
 
+	problems []string
 	plugins  []view.Plugin
 	jobs     []view.Job
 	settings map[string]map[string]string
@@ -105,6 +106,13 @@ func (t tree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
 
 func (t tree) Empty(core.ProcessID, string) bool             { return false }
 func (t tree) KillGroup(core.ProcessID, string) (int, error) { return 0, nil }
+
+// Obstacles implements api.Health.
+func (w *world) Obstacles() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.problems
+}
 
 type pluginsOf struct{ *world }
 

@@ -3,7 +3,9 @@ package keeperpolicy
 import (
 	"context"
 	"log/slog"
+	"os"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +20,8 @@ type Config struct {
 	// Open opens the folder at path. Errors are those of Folder, or wrap
 	// fs.ErrNotExist.
 	Open func(path string) (Folder, error)
+	// Reload has everything read again, whatever has changed; nil never does.
+	Reload <-chan os.Signal
 }
 
 // engine answers questions from the set in force. Replacing the set never
@@ -27,6 +31,7 @@ type engine struct {
 	log   *slog.Logger
 	now   func() time.Time
 	force atomic.Pointer[policy.Set] // nil while no set could be read
+	fault atomic.Pointer[string]     // why there is none
 }
 
 // load reads the policies and puts them in force. If a file is faulty, every
@@ -41,6 +46,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	defer debug.FreeOSMemory()
 	if policy.Faulty(findings) {
 		if e.force.Load() == nil {
+			e.fault.Store(firstFault(findings))
 			e.log.Error("policies cannot be used and there are no earlier ones: everything is denied")
 		} else {
 			e.log.Error("policies cannot be used: the last good ones stay in force")
@@ -51,6 +57,22 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	enforcing, monitoring := set.Size()
 	e.log.Info("policies in force", "files", r.files, "enforcing", enforcing, "monitoring", monitoring)
 	return true
+}
+
+// maxFault bounds what a probe is told, in bytes.
+const maxFault = 512
+
+// firstFault says what keeps policies from being used.
+func firstFault(findings []policy.Finding) *string {
+	text := "the policies cannot be used"
+	for _, f := range findings {
+		if f.Severity == policy.Fault {
+			text += ": " + f.Error()
+			break
+		}
+	}
+	text = strings.ToValidUTF8(text[:min(len(text), maxFault)], "")
+	return &text
 }
 
 func (e *engine) report(findings []policy.Finding) {
@@ -83,6 +105,10 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	set := e.force.Load()
 	switch {
+	case err == nil && q.EventType == wire.EventProbe && q.RequestID == "":
+		if fault := e.fault.Load(); set == nil && fault != nil {
+			response.Fault = *fault
+		}
 	case err != nil || q.UserID == noUser || len(q.Arguments) == 0:
 		response.Message = malformed
 	case set == nil:

@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -10,13 +11,13 @@ import (
 func runJobCommand(e *endpoint) *cobra.Command {
 	var id string
 	cmd := &cobra.Command{
-		Use:   "run --id ID",
+		Use:   "run ID",
 		Short: "Run a job now",
 		Long: `Run a job now and print the run's id, without waiting for its end.
 
 Jobs that belong to a request start from their own events only.`,
-		Example: "  KeeperAdminCLI jobs run --id log-version-info\n  KeeperAdminCLI --port 6889 jobs run --id log-version-info",
-		Args:    cobra.NoArgs,
+		Example: "  KeeperAdminCLI jobs run log-version-info\n  KeeperAdminCLI --port 6889 jobs run --id log-version-info",
+		Args:    oneJob(&id),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return e.start(cmd, id, "run", nil)
 		},
@@ -30,9 +31,22 @@ func (e *endpoint) start(cmd *cobra.Command, id, verb string, body []byte) error
 	return e.pass(cmd, http.MethodPost, "/api/Jobs/"+url.PathEscape(id)+"/"+verb, body)
 }
 
+// idFlag is how the published examples name a job.
 func idFlag(cmd *cobra.Command, id *string) {
-	cmd.Flags().StringVar(id, "id", "", "the job's id")
-	if err := cmd.MarkFlagRequired("id"); err != nil {
-		panic(err) // the flag was defined in the line above
+	cmd.Flags().StringVar(id, "id", "", "the job's id, if it does not stand by itself")
+}
+
+// oneJob takes the job's id from the flag or from the only argument.
+func oneJob(id *string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 1 && *id == "":
+			*id = args[0]
+		case len(args) > 0:
+			return fmt.Errorf("%q: expected one job's id, once", args)
+		case *id == "":
+			return fmt.Errorf("which job? name it: %s ID", cmd.CommandPath())
+		}
+		return nil
 	}
 }
