@@ -76,8 +76,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Call sends one request and returns the answer's JSON, at most 16 MiB, within
 // 30 seconds. What the service refuses is an error of type *Refusal; where
-// nobody answers it wraps ErrNotRunning, and fs.ErrPermission where this process
-// may not even ask.
+// nobody answers it wraps ErrNotRunning, where this process may not even ask
+// fs.ErrPermission, and where ctx is done before somebody answers, ctx's error
+// only.
 func (c *Client) Call(ctx context.Context, method, path string, body []byte) (json.RawMessage, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -85,6 +86,9 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte) (js
 	}
 	request.Header.Set("Content-Type", "application/json")
 	response, err := c.http.Do(request)
+	if err != nil && ctx.Err() != nil { // it says nothing about the service
+		return nil, fmt.Errorf("%s %s: %w", method, path, ctx.Err())
+	}
 	if err != nil {
 		var failed *url.Error
 		if errors.As(err, &failed) { // it names a URL that the caller did not

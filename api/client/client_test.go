@@ -97,6 +97,21 @@ func TestNobodyAnswers(t *testing.T) {
 	}
 }
 
+// Whoever stops asking has not found out that nobody answers.
+func TestInterruptedIsNotUnanswered(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c := local(t, func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	})
+	for _, when := range []string{"while it waits", "before it asks"} {
+		if _, err := c.Call(ctx, http.MethodGet, "/x", nil); !errors.Is(err, context.Canceled) || errors.Is(err, client.ErrNotRunning) ||
+			err.Error() != "GET /x: context canceled" {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+}
+
 // Anchors that are not the server's are tested with a real service in admincli.
 func TestHTTPSTrustsTheAnchors(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "1") }))

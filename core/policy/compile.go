@@ -153,7 +153,7 @@ func (c *compiler) rule(p *Policy, kind answerer) rule {
 		// Answers show these to people in terminals.
 		ref:  core.PolicyRef{ID: wire.Printable(p.ID), Name: wire.Printable(p.Name)},
 		who:  c.compileWho(p),
-		when: compileWhen(p, c.env.Zone),
+		when: compileWhen(p),
 	}
 	r.where = c.compileWhere(p)
 	r.signed = c.compileSigned(p)

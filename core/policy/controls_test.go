@@ -42,7 +42,7 @@ func TestAControlThatIsNotInTheTable(t *testing.T) {
 	// Attack: it was read by an engine that knows it.
 	policies, _ = withBadge().Parse("a.json", []byte(text))
 	set, findings = engine.Compile(policies, linux())
-	if len(findings) != 1 || findings[0].Field != "$.Actions.OnSuccess.Controls[1]" {
+	if len(findings) != 1 || findings[0].Field != "$.Actions.OnSuccess.Controls[1]" || findings[0].Expected != "one of "+controls.Standard().String() {
 		t.Errorf("compiled with %v", findings)
 	}
 	if got := set.Decide(ask("/usr/bin/id", "id", "id")); got.Outcome != core.Deny {

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -157,7 +156,7 @@ func (s *Set) ask(kind *compiledKind, q Question, a *asked) bool {
 	switch {
 	case requested == resolved: // nothing else can be meant
 	case strings.Contains(requested, "/"):
-		named := s.env.follow(path.Clean(requested))
+		named := s.env.follow(s.env.clean(requested))
 		_, a.otherBases[0] = splitPath(named)
 		if named != a.path {
 			a.others[0], a.otherCount = named, 1

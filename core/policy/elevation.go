@@ -47,10 +47,11 @@ func (elevation) own(any) (any, bool) { return nil, true }
 // allowList is the compiled AllowCommands.
 type allowList struct {
 	commands []command
-	// denies is true in a policy with DENY. Off the list a policy has nothing
-	// to say, except that it is unclear what DENY with an allow list means, and
-	// what is unclear restricts.
-	denies bool
+	// open is true if the list restricts every command. Off the list a policy
+	// has nothing to say, except that it is unclear what DENY with an allow list
+	// means, or a list that is empty, elsewhere than it belongs, or has an entry
+	// that cannot be read; and what is unclear restricts.
+	open bool
 }
 
 func (l *allowList) match(a asked) strength {
@@ -59,7 +60,7 @@ func (l *allowList) match(a asked) strength {
 			return full
 		}
 	}
-	if l.denies {
+	if l.open {
 		return restricts
 	}
 	return nothing
@@ -99,16 +100,18 @@ func (elevation) compile(c *compiler, p *Policy) filter {
 		return nil
 	}
 	entries, _ := p.Own.([]string) // anything else allows no command
-	list := &allowList{denies: c.denies(p)}
+	list := &allowList{open: c.denies(p) || len(entries) == 0 || p.Type != TypeCommandLine}
 	for i, entry := range entries {
 		c.at("$.Extension.AllowCommands", i)
 		words := strings.Fields(entry)
 		if strings.ContainsAny(entry, "\"'\\`$;|&<>()\n") && c.env.Platform != core.Windows {
 			c.doubt(fault.Text(entry), "words separated by spaces", `no shell reads this: use "*" within a word for an argument that holds spaces`)
+			list.open = true
 			continue
 		}
 		prog, ok := c.program(words[0])
 		if !ok {
+			list.open = true
 			continue
 		}
 		cmd := command{program: prog, rest: len(words) == 1}

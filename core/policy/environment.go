@@ -145,6 +145,43 @@ func isClean(s string) bool {
 	return path.Clean(s) == s
 }
 
+// rooted reports whether the literal beginning of a pattern, after follow, leads
+// to paths from the root as questions have them. Attack: a DENY of "temp/*" or
+// "/bin*", which would meet nothing where /bin is a link that questions follow.
+func (e *Environment) rooted(prefix string) bool {
+	if e.Platform == core.Windows {
+		return strings.HasPrefix(prefix, "//") || len(prefix) > 1 && strings.HasPrefix(prefix[1:]+"/", ":/")
+	}
+	for link := range e.Links {
+		if len(prefix) > 1 && strings.HasPrefix(link, prefix) {
+			return false
+		}
+	}
+	return strings.HasPrefix(prefix, "/")
+}
+
+// collapse makes one slash of several, which variables that end in one leave. On
+// Windows two at the beginning are a server's.
+func (e *Environment) collapse(s string) string {
+	server := ""
+	if e.Platform == core.Windows && strings.HasPrefix(s, "//") {
+		server = "/"
+	}
+	for strings.Contains(s, "//") {
+		s = strings.ReplaceAll(s, "//", "/")
+	}
+	return server + s
+}
+
+// clean is path.Clean for a path after slashes.
+func (e *Environment) clean(s string) string {
+	clean := path.Clean(s)
+	if e.Platform == core.Windows && strings.HasPrefix(s, "//") {
+		clean = "/" + clean
+	}
+	return clean
+}
+
 // directories returns the secure path with links followed, each once.
 func (e *Environment) directories() []string {
 	var list []string

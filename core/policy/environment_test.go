@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -108,6 +109,65 @@ func TestVariablesAreAbsolute(t *testing.T) {
 			if env.fold(name) != name {
 				t.Errorf("%s: {%s} is never found", platform, name)
 			}
+		}
+	}
+}
+
+// The values are those of docs/policies.md, "Filters", and of each system.
+func TestVariables(t *testing.T) {
+	unix := map[string]string{"rootdir": "", "bin": "/bin", "etc": "/etc", "tmp": "/tmp", "usr": "/usr", "var": "/var", "home": "/home",
+		"approot": "/r", "pluginroot": "/r/Plugins", "jobroot": "/r/Jobs"}
+	macOS := maps.Clone(unix)
+	maps.Copy(macOS, map[string]string{"home": "/Users", "system": "/System", "library": "/Library", "applications": "/Applications",
+		"volumes": "/Volumes", "launchdaemons": "/Library/LaunchDaemons", "launchagents": "/Library/LaunchAgents"})
+	for platform, want := range map[core.Platform]map[string]string{
+		core.Linux: unix,
+		core.MacOS: macOS,
+		core.Windows: {"rootdir": "c:", "systemdrive": "c:", "systemroot": "c:/windows", "windows": "c:/windows", "system32": "c:/windows/system32",
+			"syswow64": "c:/windows/syswow64", "programfiles": "c:/program files", "programfilesx86": "c:/program files (x86)",
+			"programdata": "c:/programdata", "approot": "/r", "pluginroot": "/r/Plugins", "jobroot": "/r/Jobs"},
+	} {
+		if diff := cmp.Diff(want, Variables(platform, "/r")); diff != "" {
+			t.Errorf("%s: %s", platform, diff)
+		}
+	}
+}
+
+// Every top directory that a system makes a link is followed, in policies and in
+// questions, if the caller found that it is one.
+func TestEveryLinkCandidateIsFollowed(t *testing.T) {
+	want := []string{"/bin", "/sbin", "/lib", "/lib64", "/tmp", "/etc", "/var"}
+	if diff := cmp.Diff(want, LinkCandidates()); diff != "" {
+		t.Error(diff)
+	}
+	env := linux()
+	env.Links = map[string]string{}
+	for _, link := range LinkCandidates() {
+		env.Links[link] = "/private" + link
+	}
+	for _, link := range LinkCandidates() {
+		for _, app := range []string{link + "/x", "/private" + link + "/x", link + "/*", "/private" + link + "/x*", "/private*"} {
+			for _, path := range []string{link + "/x", "/private" + link + "/x"} {
+				if got := meets(t, env, sketch{apps: []string{app}}, ask(path, path, "x")); got != full {
+					t.Errorf("%s for %s: %v", app, path, got)
+				}
+			}
+		}
+	}
+}
+
+// A question names one place from the root; what does not is refused before any
+// policy is looked at.
+func TestWindowsPathsThatNameNoPlace(t *testing.T) {
+	set := compileSketches(t, windows(), sketch{controls: "ALLOW"})
+	for path, want := range map[string]core.Outcome{
+		`C:\x.exe`: core.Allow, `c:/x.exe`: core.Allow, `\\server\x.exe`: core.Allow, `C:\a..b\.x.exe`: core.Allow,
+		`C:x.exe`: core.Deny, `\x.exe`: core.Deny, `x.exe`: core.Deny, `C:`: core.Deny, ``: core.Deny, `CC:\x.exe`: core.Deny, `C;\x.exe`: core.Deny,
+		`C:\a\..\x.exe`: core.Deny, `C:\a/..\x.exe`: core.Deny, `C:\..`: core.Deny, `C:\.`: core.Deny, `C:\a\.\x.exe`: core.Deny, `\\server\..\x.exe`: core.Deny,
+		"C:\\x.exe\x00.txt": core.Deny, "\x00C:\\x.exe": core.Deny,
+	} {
+		if got := set.Decide(ask(path, path, path)); got.Outcome != want || (want == core.Deny) != (got.Message != "") {
+			t.Errorf("%q: %+v", path, got)
 		}
 	}
 }

@@ -80,7 +80,8 @@ func (r *reader) collect(list []strictjson.Member, path string, known []string, 
 			f.slips = append(f.slips, strictjson.Member{Key: k, Value: m.Value})
 			continue
 		}
-		if path == "$" && len(m.Key) > 5 && strings.EqualFold(m.Key[len(m.Key)-5:], "Check") {
+		filter := path == "$" && len(m.Key) > 5 && strings.EqualFold(m.Key[len(m.Key)-5:], "Check")
+		if filter || strings.HasPrefix(path, "$.Filters") { // there, everything is a filter
 			r.doubt(m.Value, fault.Key(path, m.Key), "an unknown filter", "a documented one", "")
 			continue
 		}

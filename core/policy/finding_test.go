@@ -39,6 +39,7 @@ func TestFindingNamesThePolicyIfItCan(t *testing.T) {
 		{Finding{Fault: at, Policy: "a b"}, `p.json:7: policy "a b", $.Status: found 1, expected 2; 3`},
 		{Finding{Fault: at, Index: 4}, `p.json:7: policy 5 of the file, $.Status: found 1, expected 2; 3`},
 		{Finding{Fault: at, Index: -1}, `p.json:7, $.Status: found 1, expected 2; 3`},
+		{Finding{Fault: fault.Fault{File: "p\n.json", Found: "\x1b[2J", Expected: "2"}}, "p\ufffd.json: found \ufffd[2J, expected 2"},
 		{Finding{Fault: fault.Fault{File: "p.json", Found: "1", Expected: "2"}}, `p.json: found 1, expected 2`},
 	} {
 		if got := tc.finding.Error(); got != tc.want {

@@ -99,3 +99,53 @@ func compileSketches(t *testing.T, env Environment, sketches ...sketch) *Set {
 	set, _ := engine.Compile(all, env)
 	return set
 }
+
+// meets says how much of a policy a question meets, by what comes of it: whether
+// its ALLOW grants, whether its JUSTIFY is asked for, and whether its DENY denies.
+func meets(t *testing.T, env Environment, s sketch, q Question) strength {
+	t.Helper()
+	outcome := func(controls string, others ...sketch) core.Outcome {
+		s.id, s.controls = "p", controls
+		return compileSketches(t, env, append(others, s)...).Decide(q).Outcome
+	}
+	everything := sketch{id: "all", controls: "ALLOW"}
+	grants, asks, denies := outcome("ALLOW") == core.Allow, outcome("JUSTIFY", everything) == core.Pending, outcome("DENY", everything) == core.Deny
+	if grants && !asks || asks && !denies {
+		t.Errorf("it grants: %v, asks for its controls: %v, denies: %v", grants, asks, denies)
+	}
+	switch {
+	case grants:
+		return full
+	case asks:
+		return restricts
+	}
+	return nothing
+}
+
+// said is what reading and compiling policies says.
+func said(t *testing.T, env Environment, sketches ...sketch) []string {
+	t.Helper()
+	list := make([]string, len(sketches))
+	for i, s := range sketches {
+		list[i] = s.json()
+	}
+	policies, findings := engine.Parse("s.json", []byte("["+strings.Join(list, ",\n")+"]"))
+	_, more := engine.Compile(policies, env)
+	return lines(append(findings, more...))
+}
+
+func lines(findings []Finding) []string {
+	var list []string
+	for _, f := range findings {
+		list = append(list, f.Severity.String()+": "+f.Error())
+	}
+	return list
+}
+
+// windows is a machine called "pc1" with one directory on its secure path.
+func windows() Environment {
+	env := linux()
+	env.Platform, env.Links, env.SecurePath = core.Windows, nil, []string{`C:\Windows\System32`}
+	env.Variables = Variables(core.Windows, `c:/program files/keeperprivilegemanager`)
+	return env
+}

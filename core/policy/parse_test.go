@@ -82,6 +82,9 @@ func TestParseStatus(t *testing.T) {
 	if got, _ := engine.Parse("s.json", edit(t, `"RiskLevel": 50`, `"disabled": true`)); got[0].Status != Off {
 		t.Errorf("disabled: got %v", got[0].Status)
 	}
+	if got, _ := engine.Parse("s.json", edit(t, `"RiskLevel": 50`, `"disabled": false`)); got[0].Status != Enforce {
+		t.Errorf("not disabled: got %v", got[0].Status)
+	}
 }
 
 // edit returns the full model with one piece of text replaced.
@@ -117,6 +120,7 @@ func TestFaults(t *testing.T) {
 		{"risk out of range", `"RiskLevel": 50`, `"RiskLevel": 101`, `$.RiskLevel: found 101, expected a whole number from 0 to 100`},
 		{"disabled as text", `"RiskLevel": 50`, `"disabled": "no"`, `$.disabled: found "no", expected true or false`},
 		{"zero byte", `"UserCheck": ["*"]`, `"UserCheck": ["bob\u0000"]`, `$.UserCheck[0]: found a zero byte, expected a string`},
+		{"zero byte first", `"UserCheck": ["*"]`, `"UserCheck": ["\u0000bob"]`, `$.UserCheck[0]: found a zero byte, expected a string`},
 		{"long text", `"NotificationMessage": "..."`, `"NotificationMessage": "` + strings.Repeat("x", 5000) + `"`, `$.NotificationMessage: found a string of 5000 bytes, expected a string of at most 4096 bytes`},
 		{"not UTF-8", `"NotificationMessage": "..."`, "\"NotificationMessage\": \"\xff\"", `f.json: found text that is not UTF-8, expected UTF-8; save the file as UTF-8`},
 		{"a long name", `"PolicyName": "Restart nginx"`, `"PolicyName": "` + strings.Repeat("x", 257) + `"`, `$.PolicyId: found an id or a name of more bytes, expected at most 256`},

@@ -54,6 +54,7 @@ func TestSignedFilter(t *testing.T) {
 		{"an unknown kind", filter(`"issuer:Contoso"`), contoso, false, true},
 		{"a digest that is too short", filter(`"spki:a3a3"`), contoso, false, true},
 		{"one entry that cannot be read", filter(`"` + leafSHA1 + `", "?"`), contoso, false, true},
+		{"one entry that cannot be read, and another signer", filter(`"` + leafSHA1 + `", "?"`), apple, false, true},
 		// Attack (one kind of hex taken for another): with its prefix, two digits
 		// short, the key of a CA is as long as a thumbprint.
 		{"a CA, two digits short", filter(`"ca:` + caSPKI[2:] + `"`), contoso, false, true},
@@ -77,5 +78,73 @@ func TestFindingsAboutSigners(t *testing.T) {
 	}
 	if strings.Join(got, " ") != "$.CertificationCheck[0] $.CertificationCheck[1]" {
 		t.Errorf("findings at %v in %v", got, findings)
+	}
+}
+
+// How a signer may be written, and what is too little or too much.
+func TestHowSignersAreWritten(t *testing.T) {
+	signer := core.Signer{Subject: "Contoso Ltd", SHA1: leafSHA1, SHA256: leafSHA256, SPKI: leafSPKI, Authorities: []string{other, caSPKI, leafSHA256},
+		KeyID: strings.Repeat("0f", 8), TeamID: "ABCDE12345"}
+	for _, tc := range []struct {
+		entry string
+		want  strength
+	}{
+		{"SPKI: " + strings.ToUpper(leafSPKI), full},
+		{"ca:\t" + caSPKI + " ", full},
+		{"Ca:" + other, full},
+		{"ca:" + leafSHA256, full},
+		{"ca:" + leafSHA1, restricts},
+		{strings.ReplaceAll(leafSHA1, "a1", "a1 "), full},
+		{strings.ReplaceAll(leafSHA256, "a2", "A2:"), full},
+		{leafSHA1[1:], restricts},
+		{leafSHA1 + "a", restricts},
+		{"g" + leafSHA1[1:], restricts},
+		{"spki:" + leafSPKI[:63] + "g", restricts},
+		{"spki:" + leafSPKI + "a3", restricts},
+		{"spki:", restricts},
+		{"KEY:0F0F0F0F0F0F0F0F", full},
+		{"key:0f0f0f0f0f0f0f", nothing},    // the end of its id
+		{"key:0f0f0f0f0f", nothing},        // more than 32 bits of it
+		{"key:0f0f0f", restricts},          // less
+		{"key:0f0f0f0f0f0f0f0", restricts}, // half a byte
+		{"key:0f0f0f0g", restricts},
+		{"Team:ABCDE12345", full},
+		{"team:abcde12345", nothing},
+		{"team:ABC DE", restricts},
+		{"team:", restricts},
+		{"subject:", restricts},
+		{"Subject: CONTOSO LTD", restricts},
+		{"subject:Contoso Ltd.", nothing},
+		{"subject", restricts},
+		{"**", restricts},
+	} {
+		q := ask("/usr/bin/id", "id", "id")
+		signedBy(signer)(&q)
+		if got := meets(t, linux(), sketch{extra: `, "CertificationCheck": ["` + strings.ReplaceAll(tc.entry, "\t", `\t`) + `"]`}, q); got != tc.want {
+			t.Errorf("%q: %v, want %v", tc.entry, got, tc.want)
+		}
+	}
+	// A short id of a key restricts whom it fits, and nobody else.
+	short := sketch{extra: `, "CertificationCheck": ["key:0f0f0f0f"]`}
+	for id, want := range map[string]strength{"0f0f0f0f": restricts, "0f0f0f0e": nothing, "": nothing} {
+		q := ask("/usr/bin/id", "id", "id")
+		signedBy(core.Signer{KeyID: id})(&q)
+		if got := meets(t, linux(), short, q); got != want {
+			t.Errorf("a key of id %q: %v", id, got)
+		}
+	}
+}
+
+func TestWhatIsSaidAboutSigners(t *testing.T) {
+	got := said(t, linux(), sketch{id: "s", controls: "ALLOW", extra: `, "CertificationCheck": ["Contoso", "subject:Contoso", "key:0f0f0f0f", "key:0f0f0f0f0f", "team:A", "spki:a3"]`})
+	const written = `expected "*", a thumbprint in hex, "spki:HEX", "ca:HEX", "key:HEX", "team:ID" or "subject:NAME"; KeeperAdminCLI trust inspect FILE prints them`
+	want := []string{
+		`grants nothing: s.json:2: policy "s", $.CertificationCheck[0]: found "Contoso", ` + written,
+		`note: s.json:2: policy "s", $.CertificationCheck[1]: found a signer by name alone, expected a certificate, a key, or a CA; the entry restricts and never grants: others can have the same name`,
+		`note: s.json:2: policy "s", $.CertificationCheck[2]: found a key by 32 bits of its id, expected spki:HEX, the whole key; the entry restricts and never grants: others can have the same id`,
+		`grants nothing: s.json:2: policy "s", $.CertificationCheck[5]: found "spki:a3", ` + written,
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }

@@ -1,10 +1,8 @@
 package policy
 
 import (
-	"path"
 	"strings"
 
-	"kpm/core"
 	"kpm/core/fault"
 )
 
@@ -106,7 +104,11 @@ func (c *compiler) program(entry string) (program, bool) {
 	}
 	text, unknown := c.env.expand(entry)
 	if unknown != "" {
-		c.doubt(fault.Text("{"+strings.TrimPrefix(unknown, "{")+"}"), "a variable that means the same for every user", "write the path itself")
+		found := "{" + unknown + "}"
+		if unknown == "{" {
+			found = entry // of which brace is hard to say
+		}
+		c.doubt(fault.Text(found), "a variable that means the same for every user", "write the path itself")
 		return program{}, false
 	}
 	text = c.env.slashes(text)
@@ -114,38 +116,27 @@ func (c *compiler) program(entry string) (program, bool) {
 	switch {
 	case g.any():
 		return program{kind: byAnything}, true
-	case !strings.Contains(text, "/"):
+	case c.env.Platform.IsBareName(text):
 		if g.literal {
 			return program{kind: byName, text: text}, true
 		}
 		return program{kind: byNamePattern, glob: g}, true
 	case g.literal:
-		if clean := path.Clean(text); c.env.absolute(clean) && !strings.HasSuffix(text, "/") && clean == collapse(text) {
+		if clean := c.env.clean(text); c.env.absolute(clean) && !strings.HasSuffix(text, "/") && clean == c.env.collapse(text) {
 			return program{kind: byPath, text: c.env.follow(clean)}, true
 		}
 	default:
-		text = c.env.follow(collapse(text))
+		text = c.env.follow(c.env.collapse(text))
 		g = parseGlob(text)
-		if c.env.Platform != core.Windows && (strings.Contains(text+"/", "/./") || strings.Contains(text+"/", "/../")) {
+		if strings.Contains(text+"/", "/./") || strings.Contains(text+"/", "/../") {
 			break
 		}
-		if g.prefix == "" || strings.HasPrefix(text, "/") || c.env.Platform == core.Windows {
+		if g.prefix == "" || c.env.rooted(g.prefix) {
 			return program{kind: byPattern, glob: g}, true
 		}
 	}
 	c.doubt(fault.Text(entry), "an absolute path to a program, a file name, a SHA-256, or a pattern", `write a folder as "/folder/*"`)
 	return program{}, false
-}
-
-// collapse makes one slash of several, which variables that end in one leave.
-func collapse(s string) string {
-	if strings.HasPrefix(s, "//") && strings.Contains(s, ":") {
-		return s
-	}
-	for strings.Contains(s, "//") {
-		s = strings.ReplaceAll(s, "//", "/")
-	}
-	return s
 }
 
 func isSHA256(s string) bool {

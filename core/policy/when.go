@@ -6,25 +6,33 @@ import "time"
 // moment on its own: 22 to 6 on Fridays covers the small hours of Friday, not
 // those of Saturday.
 type when struct {
-	dates []instants
+	dates []dates
 	times []TimeRange
 	days  uint8
 }
 
-// instants counts from, not to, both in milliseconds since 1970.
-type instants struct{ from, to int64 }
+// dates counts both ends, which are days as civilDay numbers them or milliseconds
+// since 1970. Days are compared as days: where clocks are changed at midnight
+// there is no moment 0:00 that they could begin or end with.
+type dates struct {
+	from, to int64
+	instants bool
+}
 
 // moment is a time as filters see it.
 type moment struct {
 	ms     int64
-	second int // after midnight, on the wall clock of the machine
+	date   int64 // on the calendar of the machine, as civilDay numbers it
+	second int   // after midnight, on the wall clock of the machine
 	day    uint8
 }
 
 func momentOf(t time.Time, zone *time.Location) moment {
 	local := t.In(zone)
 	hour, minute, second := local.Clock()
-	return moment{ms: t.UnixMilli(), second: hour*3600 + minute*60 + second, day: 1 << local.Weekday()}
+	var today civilDay
+	today.year, today.month, today.day = local.Date()
+	return moment{ms: t.UnixMilli(), date: today.number(), second: hour*3600 + minute*60 + second, day: 1 << local.Weekday()}
 }
 
 // always reports whether there is no filter, as in most policies: the moment is
@@ -32,12 +40,16 @@ func momentOf(t time.Time, zone *time.Location) moment {
 func (w *when) always() bool { return w.days == 0 && len(w.dates) == 0 && len(w.times) == 0 }
 
 func (w *when) match(m *moment) bool {
-	return (w.days == 0 || w.days&m.day != 0) && w.onDate(m.ms) && w.atTime(m.second)
+	return (w.days == 0 || w.days&m.day != 0) && w.onDate(m) && w.atTime(m.second)
 }
 
-func (w *when) onDate(ms int64) bool {
+func (w *when) onDate(m *moment) bool {
 	for _, d := range w.dates {
-		if ms >= d.from && ms < d.to {
+		at := m.date
+		if d.instants {
+			at = m.ms
+		}
+		if at >= d.from && at <= d.to {
 			return true
 		}
 	}
@@ -57,17 +69,19 @@ func (w *when) atTime(second int) bool {
 	return len(w.times) == 0
 }
 
-func compileWhen(p *Policy, zone *time.Location) when {
+func compileWhen(p *Policy) when {
 	w := when{times: p.Times, days: p.Days}
 	for _, d := range p.Dates {
 		if d.Instants {
-			w.dates = append(w.dates, instants{d.FromMS, d.ToMS + 1})
+			w.dates = append(w.dates, dates{d.FromMS, d.ToMS, true})
 			continue
 		}
-		first, last := d.FirstDay, d.LastDay
-		from := time.Date(first.year, first.month, first.day, 0, 0, 0, 0, zone)
-		to := time.Date(last.year, last.month, last.day+1, 0, 0, 0, 0, zone)
-		w.dates = append(w.dates, instants{from.UnixMilli(), to.UnixMilli()})
+		w.dates = append(w.dates, dates{d.FirstDay.number(), d.LastDay.number(), false})
 	}
 	return w
+}
+
+// number is greater the later the day is.
+func (d civilDay) number() int64 {
+	return int64(d.year*12+int(d.month))*32 + int64(d.day)
 }

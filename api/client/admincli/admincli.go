@@ -11,10 +11,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"kpm/core/port"
+	"kpm/core/wire"
 )
 
 // Exit codes.
@@ -36,25 +38,41 @@ type Config struct {
 	Host func(root string) port.Host
 }
 
-// Run runs the command line args and returns the exit code. It ends early, and
-// without a fault, when ctx is done.
+// Run runs the command line args and returns the exit code. It ends early when
+// ctx is done: exitUsage, since the answer was not had, unless all that it was to
+// do was to go on until then.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer, cfg Config) int {
 	cmd := command(cfg)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
+	strict(cmd)
 	switch err := cmd.ExecuteContext(ctx); {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errFault):
 		return exitFault
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		fmt.Fprintln(stderr, "KeeperAdminCLI: interrupted, the answer was not had")
+		return exitUsage
 	case errors.Is(err, fs.ErrPermission):
-		fmt.Fprintf(stderr, "KeeperAdminCLI: %v; run this as root\n", err)
+		fmt.Fprintf(stderr, "KeeperAdminCLI: %s; run this as root\n", printable(err))
 		return exitUsage
 	default:
-		fmt.Fprintln(stderr, "KeeperAdminCLI:", err)
+		fmt.Fprintln(stderr, "KeeperAdminCLI:", printable(err))
 		return exitUsage
 	}
+}
+
+// printable is an error for a terminal. Errors name files and what is in them:
+// what could move a cursor is replaced, and lines after the first are indented,
+// so that no name looks like a line of this program's.
+func printable(err error) string {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	for i, line := range lines {
+		lines[i] = wire.Printable(strings.ReplaceAll(line, "\t", "  "))
+	}
+	return strings.Join(lines, "\n  ")
 }
 
 func command(cfg Config) *cobra.Command {
@@ -82,6 +100,30 @@ or the answer could not be had.`,
 			listJobsCommand(&e), runJobCommand(&e), triggerJobCommand(&e)),
 		group(&cobra.Command{Use: "settings", Short: "Show settings of plugins"}, getSettingsCommand(&e)))
 	return cmd
+}
+
+// strict makes an unknown word an error in the two commands that cobra adds,
+// which would print help and succeed: a script would keep that as its completion.
+// root has its output by then; cobra takes it once.
+func strict(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			group(cmd)
+		case "help":
+			show := cmd.Run
+			cmd.Run = nil
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return fmt.Errorf("there is no help about %q, expected a command", strings.Join(args, " "))
+				}
+				show(cmd, args)
+				return nil
+			}
+		}
+	}
 }
 
 // group makes cmd a command of commands. A word that is none of them is an

@@ -44,7 +44,7 @@ they are escaped, and nothing is lost.`,
 }
 
 func tail(ctx context.Context, w io.Writer, dir string, n int, follow, asJSON bool) error {
-	return journal.Tail(ctx, dir, n, follow, func(line []byte, r journal.Record) error {
+	err := journal.Tail(ctx, dir, n, follow, func(line []byte, r journal.Record) error {
 		text := string(ascii(line))
 		if !asJSON {
 			text = wire.Printable(describe(r))
@@ -52,6 +52,10 @@ func tail(ctx context.Context, w io.Writer, dir string, n int, follow, asJSON bo
 		_, err := fmt.Fprintln(w, text)
 		return err
 	})
+	if err == nil && !follow {
+		err = ctx.Err() // fewer records than there are look like all of them
+	}
+	return err
 }
 
 // describe is a record on one line, for people.

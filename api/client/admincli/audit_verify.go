@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/core/wire"
 	"kpm/launcher/journal"
 )
 
@@ -75,6 +76,9 @@ func readDemand(want *journal.Demand, keyFiles []string, changed bool) error {
 		return errors.New("--max-unsigned and --max-age are about signatures: give the key with --key")
 	}
 	for _, name := range keyFiles {
+		if name == "" {
+			return errors.New("--key is empty, expected a file")
+		}
 		data, err := readKeyFile(name)
 		if err != nil {
 			return err
@@ -107,43 +111,50 @@ func printReport(w io.Writer, r journal.Report, asJSON bool) error {
 		return printJSON(w, r)
 	}
 	var b strings.Builder
+	// Attack: whoever rewrites the journal puts a line break and "unbroken" into
+	// what its fault quotes. Each of our lines stays one line.
+	line := func(format string, args ...any) {
+		b.WriteString(wire.Printable(fmt.Sprintf(format, args...)) + "\n")
+	}
 	for _, noted := range r.Noted {
-		fmt.Fprintf(&b, "noted by the service: %s\n", noted)
+		line("noted by the service: %s", noted)
 	}
 	if f := r.Fault; f != nil {
-		fmt.Fprintf(&b, "FAULT in %s", f.File)
+		place := f.File
 		if f.Line > 0 {
-			fmt.Fprintf(&b, ", line %d, record %d", f.Line, f.Seq)
+			place = fmt.Sprintf("%s, line %d, record %d", f.File, f.Line, f.Seq)
 		}
-		fmt.Fprintf(&b, "\n  found:    %s\n  expected: %s\n", f.Found, f.Expected)
+		line("FAULT in %s", place)
+		line("  found:    %s", f.Found)
+		line("  expected: %s", f.Expected)
 		if f.Remedy != "" {
-			fmt.Fprintf(&b, "  remedy:   %s\n", f.Remedy)
+			line("  remedy:   %s", f.Remedy)
 		}
 		if f.Line > 0 || r.Signed == nil {
-			fmt.Fprintf(&b, "%d records before it are unbroken\n", r.Records)
+			line("%d records before it are unbroken", r.Records)
 		}
 	} else {
-		fmt.Fprintf(&b, "unbroken: records %d to %d in %d segments, head at %d\n", r.First, r.Last, r.Segments, r.Head)
+		line("unbroken: records %d to %d in %d segments, head at %d", r.First, r.Last, r.Segments, r.Head)
 	}
-	printSigned(&b, r)
+	printSigned(line, r)
 	if r.Unfinished > 0 {
-		fmt.Fprintf(&b, "a last line of %d bytes is unfinished: the service is writing it, or was ended while it did\n", r.Unfinished)
+		line("a last line of %d bytes is unfinished: the service is writing it, or was ended while it did", r.Unfinished)
 	}
-	_, err := io.WriteString(w, printableLines(b.String()))
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // printSigned says what the signatures cover, so that nobody takes more for
 // signed than is.
-func printSigned(b *strings.Builder, r journal.Report) {
+func printSigned(line func(format string, args ...any), r journal.Report) {
 	switch s := r.Signed; {
 	case s == nil && r.Checkpoints > 0 && r.Fault == nil:
-		fmt.Fprintf(b, "checkpoints: %d, whose signatures were not checked: give the machine's public key with --key\n", r.Checkpoints)
+		line("checkpoints: %d, whose signatures were not checked: give the machine's public key with --key", r.Checkpoints)
 	case s == nil:
 	case s.Time.IsZero():
-		fmt.Fprintf(b, "signed: none of %d records\n", s.Unsigned)
+		line("signed: none of %d records", s.Unsigned)
 	default:
-		fmt.Fprintf(b, "signed: up to record %d, at %s by key %s, checkpoints: %d; %d records after it are not\n",
+		line("signed: up to record %d, at %s by key %s, checkpoints: %d; %d records after it are not",
 			s.Record, s.Time.Local().Format("2006-01-02 15:04:05Z07:00"), s.Key, r.Checkpoints, s.Unsigned)
 	}
 }

@@ -140,13 +140,14 @@ func TestVerifyUsage(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no such file":   {[]string{"--key", "/nonexistent"}, "no such file"},
-		"no key":         {[]string{"--key", empty}, "no PEM block"},
-		"a large file":   {[]string{"--key", large}, "more than"},
-		"an age alone":   {[]string{"--max-age", "1h"}, "--key"},
-		"a time alone":   {[]string{"--max-unsigned", "1h"}, "--key"},
-		"a negative age": {[]string{"--key", file, "--max-age", "-1h"}, "negative"},
-		"no duration":    {[]string{"--key", file, "--max-age", "soon"}, "invalid"},
+		"no such file":    {[]string{"--key", "/nonexistent"}, "no such file"},
+		"no key":          {[]string{"--key", empty}, "no PEM block"},
+		"a large file":    {[]string{"--key", large}, "more than"},
+		"an age alone":    {[]string{"--max-age", "1h"}, "--key"},
+		"a time alone":    {[]string{"--max-unsigned", "1h"}, "--key"},
+		"a negative age":  {[]string{"--key", file, "--max-age", "-1h"}, "negative"},
+		"a negative time": {[]string{"--key", file, "--max-unsigned", "-1h"}, "negative"},
+		"no duration":     {[]string{"--key", file, "--max-age", "soon"}, "invalid"},
 	} {
 		code, out, diag := do(t, append([]string{"audit", "verify", "--root", root}, c.args...)...)
 		if code != 2 || out != "" || !strings.Contains(diag, c.says) {

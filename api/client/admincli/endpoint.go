@@ -107,7 +107,7 @@ func (e *endpoint) host() (string, error) {
 	}
 	address, _ := netip.ParseAddr(u.Hostname())
 	if u.Scheme != "https" || u.User != nil || u.Hostname() != "localhost" && !address.IsLoopback() ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return "", fmt.Errorf("--url is %s, expected https, a loopback host and a port, such as https://localhost:6889", e.url)
 	}
 	return u.Host, nil

@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -28,6 +29,9 @@ Jobs that belong to a request start from their own events only.`,
 
 // start starts a job and prints the answer, which is JSON already.
 func (e *endpoint) start(cmd *cobra.Command, id, verb string, body []byte) error {
+	if id == "" {
+		return errors.New("--id is empty, expected a job's id: jobs list shows them")
+	}
 	return e.pass(cmd, http.MethodPost, "/api/Jobs/"+url.PathEscape(id)+"/"+verb, body)
 }
 

@@ -75,12 +75,3 @@ func ascii(text []byte) []byte {
 	}
 	return b
 }
-
-// printableLines is wire.Printable for text of several lines.
-func printableLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = wire.Printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
-}

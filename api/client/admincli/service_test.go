@@ -88,6 +88,8 @@ type running struct {
 	root, port string
 	peer       *peer
 	server     *api.Server
+	// administrators is what the service wants of them.
+	administrators api.Administrators
 }
 
 func (r *running) stop() {
@@ -123,7 +125,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
 		Plugins: pluginList{r.answers}, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

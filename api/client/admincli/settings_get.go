@@ -24,7 +24,10 @@ KeeperPrivilegeManager is the service's own set.`,
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := "/api/PluginSettings"
-			for _, arg := range args {
+			for i, arg := range args {
+				if arg == "" {
+					return fmt.Errorf("%s is empty, expected a name", [...]string{"PLUGIN", "KEY"}[i])
+				}
 				path += "/" + url.PathEscape(arg)
 			}
 			if asJSON {

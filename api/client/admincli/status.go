@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,23 +94,21 @@ func (s status) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, s)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s", s.Status)
-	if s.Detail != "" {
-		fmt.Fprintf(&b, ": %s\n", s.Detail)
-	} else {
-		fmt.Fprintf(&b, ", version %s, %d plugins, %d jobs (%d enabled)\n", s.Version, s.Plugins, s.Jobs.Total, s.Jobs.Enabled)
+	lines := []string{s.Status + ": " + s.Detail}
+	if s.Detail == "" {
+		lines[0] = fmt.Sprintf("%s, version %s, %d plugins, %d jobs (%d enabled)", s.Status, s.Version, s.Plugins, s.Jobs.Total, s.Jobs.Enabled)
 	}
 	switch {
 	case s.Healthy || s.Detail != "":
 	case len(s.Problems) == 0:
-		fmt.Fprintln(&b, "no elevation can succeed now; run this as root to learn why")
+		lines = append(lines, "no elevation can succeed now; run this as root to learn why")
 	default:
-		fmt.Fprintln(&b, "no elevation can succeed now:")
+		lines = append(lines, "no elevation can succeed now:")
 	}
-	for _, line := range append(s.Problems, s.Unhealthy...) {
+	var b strings.Builder
+	for _, line := range slices.Concat(lines, s.Problems, s.Unhealthy) {
 		fmt.Fprintln(&b, wire.PrintableLine(line))
 	}
-	_, err := io.WriteString(w, printableLines(b.String()))
+	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -40,6 +40,11 @@ service; one that runs finds a new certificate when it next opens the key.`,
   KeeperAdminCLI trust enroll --certificate issued.pem`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, name := range []string{"csr", "attestation", "activate", "certificate"} {
+				if flag := cmd.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+					return fmt.Errorf("--%s is empty, expected a file", name)
+				}
+			}
 			k, err := a.machineKey()
 			if err != nil {
 				return err
@@ -105,7 +110,7 @@ func (k machineKey) activate(ctx context.Context, stdout io.Writer, file string,
 	return k.with(ctx, func(i *identity.Identity) error {
 		answer, err := i.Activate(ctx, challenge)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		if asJSON {
 			return printJSON(stdout, map[string]identity.Hex{"secret": answer})
@@ -121,7 +126,7 @@ func (k machineKey) install(ctx context.Context, stdout io.Writer, file string) 
 		return err
 	}
 	if err := identity.Install(ctx, k.Config, chain); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	_, err = fmt.Fprintln(stdout, "installed; a service that runs finds it when it next opens the key")
 	return err

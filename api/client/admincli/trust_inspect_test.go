@@ -71,6 +71,7 @@ func TestTrustInspect(t *testing.T) {
 		{"not as good as needed", []string{"--need", "recorded", at("unsigned")}, exitFault, "rank    none"},
 		{"broken", []string{at("changed")}, exitFault, "openpgp: BROKEN"},
 		{"one of several is broken", []string{at("good"), at("changed")}, exitFault, "openpgp: TRUSTED"},
+		{"the first of several is not as good", []string{"--need", "signed", at("unsigned"), at("good")}, exitFault, "openpgp: TRUSTED"},
 		{"no file", []string{at("nothing")}, exitUsage, ""},
 		{"a directory", []string{root}, exitUsage, ""},
 		{"no such rank", []string{"--need", "gold", at("good")}, exitUsage, ""},

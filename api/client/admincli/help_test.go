@@ -1,0 +1,87 @@
+package admincli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A command of commands says which there are. Nobody asked it for a fault.
+func TestACommandOfCommandsIsHelp(t *testing.T) {
+	for line, commands := range map[string][]string{
+		"":           {"audit", "completion", "help", "jobs", "plugins", "settings", "status", "trust"},
+		"audit":      {"tail", "verify"},
+		"completion": {"bash", "fish", "powershell", "zsh"},
+		"jobs":       {"list", "run", "trigger"},
+		"plugins":    {"list"},
+		"settings":   {"get"},
+		"trust":      {"enroll", "inspect", "rotate", "status"},
+	} {
+		out := tell(t, exitOK, strings.Fields(line)...)
+		_, list, _ := strings.Cut(out, "Available Commands:\n")
+		list, _, _ = strings.Cut(list, "\n\n")
+		var got []string
+		for row := range strings.Lines(list) {
+			got = append(got, strings.Fields(row)[0])
+		}
+		if !slices.Equal(got, commands) {
+			t.Errorf("%q lists %q, want %q", line, got, commands)
+		}
+		// Both ways to ask for help give the same.
+		if help := tell(t, exitOK, append([]string{"help"}, strings.Fields(line)...)...); line != "" && help != out {
+			t.Errorf("help %s:\n%s", line, help)
+		}
+	}
+}
+
+// A script that keeps the output must not keep help in its place.
+func TestAWordThatIsNoCommandIsAnError(t *testing.T) {
+	for line, says := range map[string]string{
+		"completion bsh": `unknown command "bsh" for "KeeperAdminCLI completion"`,
+		"help audits":    `there is no help about "audits", expected a command`,
+		"help jobs stop": `there is no help about "jobs stop", expected a command`,
+		"jobs stop":      `unknown command "stop" for "KeeperAdminCLI jobs"`,
+		"settings set":   `unknown command "set" for "KeeperAdminCLI settings"`,
+		"trust all":      `unknown command "all" for "KeeperAdminCLI trust"`,
+		"status all":     `unknown command "all" for "KeeperAdminCLI status"`,
+		"plugins list x": `unknown command "x" for "KeeperAdminCLI plugins list"`,
+		"audits":         "unknown command \"audits\" for \"KeeperAdminCLI\"\n  \n  Did you mean this?\n    audit",
+	} {
+		code, out, diag := do(t, strings.Fields(line)...)
+		if code != exitUsage || out != "" || diag != "KeeperAdminCLI: "+says+"\n" {
+			t.Errorf("%s: %d %q %q", line, code, out, diag)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for shell, hook := range map[string]string{
+		"bash": "__start_KeeperAdminCLI KeeperAdminCLI\n", "zsh": "#compdef KeeperAdminCLI\n",
+		"fish": "complete -c KeeperAdminCLI ", "powershell": "-CommandName 'KeeperAdminCLI'",
+	} {
+		if out := tell(t, exitOK, "completion", shell); !strings.Contains(out, hook) {
+			t.Errorf("%s: nothing is completed by\n%s", shell, out)
+		}
+	}
+	for _, c := range []struct {
+		typed []string
+		want  []string
+	}{
+		{[]string{"trust", ""}, []string{"enroll", "inspect", "rotate", "status"}},
+		{[]string{"jobs", "tr"}, []string{"trigger"}},
+		{[]string{"trust", "rotate", "--js"}, []string{"--json"}},
+		{[]string{"jobs", "run", ""}, []string{"--id"}}, // without it nothing runs
+		{[]string{"audit", "tail", "--l"}, []string{"--lines"}},
+	} {
+		code, out, _ := do(t, append([]string{"__complete"}, c.typed...)...)
+		var got []string
+		for line := range strings.Lines(out) {
+			if word, _, _ := strings.Cut(strings.TrimSpace(line), "\t"); !strings.HasPrefix(word, ":") {
+				got = append(got, word)
+			}
+		}
+		if code != exitOK || !slices.Equal(got, c.want) {
+			t.Errorf("%q: %d, offers %q, want %q", c.typed, code, got, c.want)
+		}
+	}
+}
