@@ -92,10 +92,12 @@ func (s *Service) add(c, before *catalog, e settings.Entry) {
 		s.cfg.Log.Error("job file is ignored: another file is for the same job", "file", e.ID+".json")
 		return
 	}
-	c.digests[key] = e.Doc.Digest()
 	err := e.Err
 	var j *job
-	if err == nil {
+	if err != nil {
+		c.digests[key] = sha256.Sum256([]byte(err.Error()))
+	} else {
+		c.digests[key] = e.Doc.Digest()
 		compiler := compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds}
 		j, err = compiler.compile(e.ID, e.Doc)
 	}

@@ -191,9 +191,10 @@ func TestWhatIsNotAPlainYesIsANo(t *testing.T) {
 		"allow":                        {core.Allow, nil, request.Allowed, nil},
 		"allow and notify":             {core.Allow, []core.Control{core.ControlNotify, core.ControlAudit, core.ControlAllow}, request.Allowed, nil},
 		"deny":                         {core.Deny, nil, request.Denied, nil},
-		"pending":                      {core.Pending, []core.Control{core.ControlMFA, core.ControlJustify, core.ControlMFA}, request.Pending, []core.Control{core.ControlJustify, core.ControlMFA}},
+		"pending":                      {core.Pending, []core.Control{badgeName, core.ControlJustify, badgeName}, request.Pending, []core.Control{badgeName, core.ControlJustify}},
 		"pending and notify":           {core.Pending, []core.Control{core.ControlJustify, core.ControlRecord}, request.Pending, []core.Control{core.ControlJustify}},
-		"pending, unknown control":     {core.Pending, []core.Control{"BLOOD"}, request.Pending, []core.Control{"BLOOD"}},
+		"pending, unknown control":     {core.Pending, []core.Control{"BLOOD"}, request.Denied, nil},
+		"pending, control not built":   {core.Pending, []core.Control{core.ControlMFA, core.ControlJustify}, request.Denied, nil},
 		"pending without controls":     {core.Pending, nil, request.Denied, nil},
 		"pending, only notify":         {core.Pending, []core.Control{core.ControlNotify}, request.Denied, nil},
 		"allow that demands a control": {core.Allow, []core.Control{core.ControlMFA}, request.Denied, nil},
@@ -204,7 +205,7 @@ func TestWhatIsNotAPlainYesIsANo(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorld(t, withBadge(true))
 			v := w.elevate(w.submission("tool"))
 			e, err := w.find(v.id)
 			if err != nil {
@@ -325,39 +326,6 @@ func TestNewsAboutOtherJobsAndStatesChangesNothing(t *testing.T) {
 	if v.state() != request.Running {
 		t.Errorf("it is %s", v.state())
 	}
-}
-
-func TestAQuestionThatDiedWithThePolicyPluginIsAskedOnceMore(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		before := w.elevate(w.submission("tool"))
-		w.PolicyLost()
-		during := w.elevate(w.submission("tool"))
-		w.PolicyReady()
-		again := map[core.RequestID]int{}
-		for range 2 {
-			again[(<-w.bus.asks).RequestID]++
-		}
-		if again[before.id] != 1 || again[during.id] != 1 {
-			t.Errorf("asked again: %v", again)
-		}
-		after := w.elevate(w.submission("tool"))
-		w.PolicyLost()
-		w.PolicyReady()
-		if q := <-w.bus.asks; q.RequestID != after.id {
-			t.Errorf("asked a third time: %s", q.RequestID)
-		}
-		after.answer(core.Deny)
-		time.Sleep(6 * time.Second) // the deadline did not begin anew
-		for _, v := range []*visit{before, during, after} {
-			if r := v.refused(); r.Code != "denied" {
-				t.Errorf("%s: %s", r.Code, r.Message)
-			}
-		}
-		if len(w.bus.asks) != 0 {
-			t.Error("something was asked once more")
-		}
-	})
 }
 
 func TestACallerWhoLeavesIsDenied(t *testing.T) {

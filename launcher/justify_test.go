@@ -127,22 +127,22 @@ func TestOnlyTheRunOfThisRequestAsks(t *testing.T) {
 }
 
 func TestOnlyWhatPolicyAsksForIsAsked(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, withBadge(true))
 	v := w.elevate(w.submission("tool"))
 	run := v.job(controlJob)
 	if err := w.Satisfy(context.Background(), run, v.id, core.ControlJustify); !errors.Is(err, request.ErrConflict) {
 		t.Errorf("before policy answered: %v", err)
 	}
-	v.answer(core.Pending, core.ControlMFA)
+	v.answer(core.Pending, badgeName)
 	if err := w.Satisfy(context.Background(), run, v.id, core.ControlJustify); err != nil || v.state() != request.Pending {
-		t.Errorf("MFA alone: %v, now %s", err, v.state())
+		t.Errorf("BADGE alone: %v, now %s", err, v.state())
 	}
 	two := w.elevate(w.submission("tool"))
 	two.caller.answers = []any{"reason"}
-	two.answer(core.Pending, core.ControlMFA, core.ControlJustify)
+	two.answer(core.Pending, badgeName, core.ControlJustify)
 	for range 2 {
 		if err := w.Satisfy(context.Background(), two.job(controlJob), two.id, core.ControlJustify); err != nil || two.state() != request.Pending {
-			t.Errorf("MFA and JUSTIFY: %v, now %s", err, two.state())
+			t.Errorf("BADGE and JUSTIFY: %v, now %s", err, two.state())
 		}
 	}
 	if len(v.caller.prompts) != 0 || len(two.caller.prompts) != 1 {
