@@ -57,11 +57,12 @@ type manifestFile struct {
 	ExecutablePath     string   `json:"executablePath"`
 	Arguments          string   `json:"arguments"`
 	SupportedPlatforms []string `json:"supportedPlatforms"`
-	Subscription       struct {
+	Subscription       *struct {
 		Topic string `json:"Topic"`
 		Qos   int    `json:"Qos"`
 	} `json:"Subscription"`
 	Metadata *struct {
+		MQTTRole   json.RawMessage `json:"mqttRole"`
 		MQTTTopics struct {
 			Publish   *[]string `json:"publish"`
 			Subscribe *[]string `json:"subscribe"`
@@ -72,6 +73,7 @@ type manifestFile struct {
 	ExecutionContext   string `json:"executionContext"`
 	RequiresMonitoring bool   `json:"requiresMonitoring"`
 	AutoRestart        bool   `json:"autoRestart"`
+	LivenessCheck      bool   `json:"livenessCheck"`
 	Enabled            *bool  `json:"enabled"`
 }
 

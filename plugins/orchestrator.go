@@ -78,6 +78,7 @@ type plugin struct {
 	connections int
 	subscribed  bool
 	responds    bool // it has answered a probe since its process was started
+	worked      bool // the process before had, when it ended
 	// resigned says that waiting for it any longer is of no use: it has had its
 	// time, or is to be started again much later.
 	resigned bool

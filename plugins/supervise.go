@@ -36,9 +36,14 @@ var (
 	errSilent       = errors.New("it does not answer")
 )
 
-// soon is how long the Decider may pause before a restart for callers to wait
-// for it.
-const soon = 2 * time.Second
+const (
+	// soon is how long the Decider may pause before a restart for callers to
+	// wait for it.
+	soon = 2 * time.Second
+	// shortly is the longest pause of a Decider that had answered before it
+	// ended: it can run, and people wait.
+	shortly = 400 * time.Millisecond
+)
 
 // StartPlugin starts one plugin, whatever its autoStart, and clears its
 // breaker. It returns when the plugin is Healthy, has Failed, or has had its
@@ -147,6 +152,12 @@ func (o *Orchestrator) supervise(ctx context.Context, p *plugin) {
 	}
 }
 
+func (o *Orchestrator) hasWorked(p *plugin) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return p.worked
+}
+
 func (o *Orchestrator) isClosed() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -183,6 +194,9 @@ func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginS
 			return view.Failed, err
 		}
 		again.limits = o.monitoring()
+		if o.decides(p) && o.hasWorked(p) {
+			again.pause = min(again.pause, shortly)
+		}
 		pause, ok := again.next(time.Now(), time.Since(begun))
 		if !ok && !o.decides(p) {
 			reason := fmt.Errorf("given up after %d restarts within %v; it last ended because: %w; fix that, then restart the service", again.limits.BreakerLimit, again.limits.BreakerWindow, err)
@@ -233,6 +247,7 @@ func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err er
 	})
 	defer o.change(func() {
 		p.patience.Stop()
+		p.worked = p.responds
 		p.cut, p.process, p.subscribed, p.responds = nil, nil, false, false
 	})
 	process, err := o.cfg.Starter.StartService(ctx, spec)
