@@ -210,7 +210,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
-		Peers: w, Identify: w.registry, Self: self, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
+		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
 		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
 			return launcher.Result{}
 		}),

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kpm/core/port"
@@ -61,6 +62,7 @@ type health struct {
 	manager port.ServiceManager
 	log     *slog.Logger
 	poke    chan struct{} // there may be news; has room for one
+	stale   atomic.Bool   // so there may
 
 	mu    sync.Mutex
 	found []string
@@ -73,6 +75,7 @@ func newHealth(look func() []string, manager port.ServiceManager, log *slog.Logg
 
 // changed says that there may be news. It never blocks.
 func (h *health) changed() {
+	h.stale.Store(true)
 	select {
 	case h.poke <- struct{}{}:
 	default:
@@ -83,7 +86,7 @@ func (h *health) changed() {
 func (h *health) Obstacles() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if now := time.Now(); now.Sub(h.at) >= healthFresh {
+	if now := time.Now(); h.stale.Swap(false) || now.Sub(h.at) >= healthFresh {
 		h.found, h.at = h.look(), now
 	}
 	return slices.Clone(h.found)
@@ -103,7 +106,7 @@ func (h *health) watch(ctx context.Context) {
 	defer ticker.Stop()
 	last := "unknown"
 	for {
-		if now := strings.Join(h.Obstacles(), "; "); now != last {
+		if now := wire.PrintableLine(strings.Join(h.Obstacles(), "; ")); now != last {
 			h.say(now, last)
 			last = now
 		}
@@ -130,7 +133,7 @@ func (h *health) say(now, last string) {
 	case last != "unknown":
 		h.log.Warn("elevations can succeed again", "reason", "no longer so: "+last)
 	}
-	if err := h.manager.Status(wire.PrintableLine(status)); err != nil {
+	if err := h.manager.Status(status); err != nil {
 		h.log.Error("the service manager was not told", "state", "status", "error", err)
 	}
 }

@@ -30,7 +30,7 @@ Jobs that belong to a request start from their own events only.`,
 // start starts a job and prints the answer, which is JSON already.
 func (e *endpoint) start(cmd *cobra.Command, id, verb string, body []byte) error {
 	if id == "" {
-		return errors.New("--id is empty, expected a job's id: jobs list shows them")
+		return errors.New("ID is empty, expected a job's id: jobs list shows them")
 	}
 	return e.pass(cmd, http.MethodPost, "/api/Jobs/"+url.PathEscape(id)+"/"+verb, body)
 }
@@ -43,13 +43,14 @@ func idFlag(cmd *cobra.Command, id *string) {
 // oneJob takes the job's id from the flag or from the only argument.
 func oneJob(id *string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		flagged := cmd.Flags().Changed("id")
 		switch {
-		case len(args) == 1 && *id == "":
+		case len(args) == 0 && !flagged:
+			return fmt.Errorf("which job? %s ID; jobs list shows them", cmd.CommandPath())
+		case len(args) > 1 || len(args) == 1 && flagged:
+			return fmt.Errorf("%q: expected one job's id, and once", args)
+		case !flagged:
 			*id = args[0]
-		case len(args) > 0:
-			return fmt.Errorf("%q: expected one job's id, once", args)
-		case *id == "":
-			return fmt.Errorf("which job? name it: %s ID", cmd.CommandPath())
 		}
 		return nil
 	}

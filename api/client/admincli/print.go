@@ -43,7 +43,7 @@ func printTable(w io.Writer, rows [][]string) error {
 			if i > 0 {
 				fmt.Fprint(table, "\t")
 			}
-			fmt.Fprint(table, wire.PrintableLine(cell))
+			fmt.Fprint(table, wire.Printable(cell))
 		}
 		fmt.Fprintln(table)
 	}
