@@ -144,6 +144,9 @@ func (o *Orchestrator) Disconnected(p core.Principal) {
 			return
 		}
 		plugin.subscribed = false
+		if plugin.cut == nil { // its process has ended, and nobody waits for it to connect again
+			return
+		}
 		if plugin.state == view.Healthy && (plugin.manifest.Subscribes || plugin.manifest.Liveness) {
 			plugin.state, plugin.lastError = view.Unhealthy, "it is not connected to the broker"
 			if plugin.manifest.AutoRestart {

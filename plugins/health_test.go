@@ -273,3 +273,27 @@ func TestADeciderThatDoesNotCome(t *testing.T) {
 		})
 	}
 }
+
+// The broker may say so after the process has ended, and before another one is
+// there: that goodbye concerns neither.
+func TestAGoodbyeBetweenTwoProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{"A": manifest("A", supervised)})
+		a := core.Principal{Kind: core.Plugin, Name: "A"}
+		if err := o.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		f.process(0).end(core.ExitStatus{}) // the second one ends at once, and the third comes later
+		f.born = func(_ core.ServiceSpec, p *fakeProcess) { p.end(core.ExitStatus{}) }
+		synctest.Wait()
+		o.change(func() { o.plugins["a"].state = view.Healthy }) // as it is until its supervisor has run
+		o.Disconnected(a)
+		f.born = nil
+		time.Sleep(time.Minute)
+		if s := status(t, o, "A"); s.Status != view.Healthy || len(f.starts()) != 3 {
+			t.Errorf("it is %s, started %v", s.Status, f.starts())
+		}
+		stopAll(t, o)
+	})
+}

@@ -114,6 +114,11 @@ func TestKeeperPolicyIsNeverGivenUp(t *testing.T) {
 		t.Error("/health says that all is well")
 	}
 	repair()
+	defer func() {
+		if t.Failed() {
+			t.Log(a.Log())
+		}
+	}()
 	eventually(t, "elevations succeed again", func() bool {
 		out, err := a.Sudo(ctx, 4242, "id", "-u").CombinedOutput()
 		return err == nil && string(out) == "0\n"
