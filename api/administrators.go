@@ -61,7 +61,7 @@ func (a Administrators) admit(ctx context.Context, c *conn, state *tls.Connectio
 	if a.Clients != nil {
 		if err := a.Clients.Verify(state); err != nil {
 			lacks = problem(codeClientCertificate,
-				"administrators need a client certificate of the configured authority, shown over HTTPS; on this connection: %s", wire.Printable(err.Error()))
+				"administrators need a client certificate of the configured authority, shown over HTTPS; on this connection: %s", wire.PrintableLine(err.Error()))
 		}
 	}
 	if lacks == nil && !a.Signed {

@@ -9,7 +9,11 @@ import (
 func (s *Server) answer(c *call, o operation) {
 	body, err := o.handle(c)
 	if err == nil {
-		writeJSON(c.w, jsonType, o.answer.status, body)
+		status := o.answer.status
+		if other, is := body.(instead); is {
+			status, body = o.instead.status, other.body
+		}
+		writeJSON(c.w, jsonType, status, body)
 		return
 	}
 	p, fault := o.problem(err)

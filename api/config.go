@@ -23,6 +23,7 @@ type Config struct {
 	Administrators Administrators
 	// Self is this process, whose connections are refused.
 	Self     core.ProcessID
+	Health   Health
 	Plugins  Plugins
 	Jobs     Jobs
 	Settings Settings
@@ -34,7 +35,7 @@ type Config struct {
 
 func (c Config) complete() error {
 	switch {
-	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Plugins == nil, c.Jobs == nil,
+	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Health == nil, c.Plugins == nil, c.Jobs == nil,
 		c.Settings == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
 		return errors.New("api: incomplete configuration")
 	}

@@ -46,6 +46,7 @@ type world struct {
 	peerErr error
 	dead    map[core.ProcessID]bool
 
+	problems []string
 	plugins  []view.Plugin
 	jobs     []view.Job
 	settings map[string]map[string]string
@@ -105,6 +106,13 @@ func (t tree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
 
 func (t tree) Empty(core.ProcessID, string) bool             { return false }
 func (t tree) KillGroup(core.ProcessID, string) (int, error) { return 0, nil }
+
+// Obstacles implements api.Health.
+func (w *world) Obstacles() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.problems
+}
 
 type pluginsOf struct{ *world }
 
@@ -202,7 +210,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
-		Peers: w, Identify: w.registry, Self: self, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
+		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
 		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
 			return launcher.Result{}
 		}),

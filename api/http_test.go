@@ -33,12 +33,43 @@ func TestPublicPages(t *testing.T) {
 			t.Errorf("%s/: %s\nwant %s", base, root.body, want)
 		}
 		status := send(t, way, newRequest(t, "GET", base+"/api/system/status", ""))
-		if want := `{"status":"running","plugins":2,"jobs":{"total":4,"enabled":3}}`; status.body != want {
+		if want := `{"status":"running","healthy":true,"plugins":2,"jobs":{"total":4,"enabled":3}}`; status.body != want {
 			t.Errorf("%s/api/system/status: %s\nwant %s", base, status.body, want)
 		}
 		head := send(t, way, newRequest(t, "HEAD", base+"/health", ""))
 		if head.status != 200 || head.body != "" {
 			t.Errorf("HEAD %s/health: %d %q", base, head.status, head.body)
+		}
+	}
+}
+
+// What is in the way of elevations makes /health answer 503, which is what
+// whoever watches machines looks at; why is not for everyone.
+func TestHealthIsTheTruth(t *testing.T) {
+	p := newPlace(t)
+	p.world.problems = []string{"no KeeperPolicy", "no room"}
+	contract := newContract(t, string(readFile(t, "openapi.json")))
+	for base, way := range map[string]http.RoundTripper{
+		"http://" + p.plain: p.overPlain(), "https://" + p.tls: p.overTLS(), "http://localhost": p.overSocket(),
+	} {
+		health := send(t, way, newRequest(t, "GET", base+"/health", ""))
+		if health.status != 503 || !strings.HasPrefix(health.body, `{"status":"unhealthy","timestamp":"`) || strings.Contains(health.body, "room") {
+			t.Errorf("%s/health: %d %s", base, health.status, health.body)
+		}
+		if err := contract.check(health); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, c := range []struct {
+		who  being
+		want string
+	}{
+		{user, `{"status":"running","healthy":false,"plugins"`},
+		{root, `{"status":"running","healthy":false,"problems":["no KeeperPolicy","no room"],"plugins"`},
+	} {
+		p.connectAs(c.who)
+		if got := send(t, p.overSocket(), newRequest(t, "GET", "http://localhost/api/system/status", "")); got.status != 200 || !strings.HasPrefix(got.body, c.want) {
+			t.Errorf("%s: %d %s, want %s", c.who.name, got.status, got.body, c.want)
 		}
 	}
 }

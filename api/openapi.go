@@ -80,6 +80,9 @@ func (o operation) document() (operationObject, error) {
 		ID: o.id, Summary: o.summary, Description: o.description, Tier: o.access.name,
 		Responses: object{strconv.Itoa(o.answer.status): object{"description": o.answer.description, "content": content(jsonType, o.answer.schema)}},
 	}
+	if other := o.instead; other != nil {
+		document.Responses[strconv.Itoa(other.status)] = object{"description": other.description, "content": content(jsonType, other.schema)}
+	}
 	for _, name := range o.names() {
 		document.Parameters = append(document.Parameters, schema(fmt.Sprintf(`{"$ref": "#/components/parameters/%s"}`, name)))
 	}

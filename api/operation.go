@@ -22,6 +22,9 @@ type operation struct {
 	id, summary, description string
 	body                     *body // nil if it takes none
 	answer                   answer
+	// instead is what it answers when handle returns an instead; nil if that
+	// never happens.
+	instead *answer
 	// notFound is the code of what {name}s may not find; empty if they cannot.
 	notFound code
 	// problems are the statuses of its other problems, besides those that every
@@ -45,6 +48,9 @@ type answer struct {
 	schema      schema
 }
 
+// instead is what handle returns to answer with the operation's other status.
+type instead struct{ body any }
+
 // group is the operations on one kind of thing, with what their documents refer
 // to by name.
 type group struct {
@@ -62,7 +68,7 @@ type parameter struct {
 // operations returns the whole API: the one list of the files operation_*.go.
 func operations(cfg Config) []group {
 	return []group{
-		publicOperations(cfg.Version, cfg.Plugins, cfg.Jobs),
+		publicOperations(cfg.Version, cfg.Health, cfg.Plugins, cfg.Jobs),
 		documentOperations(),
 		pluginOperations(cfg.Plugins),
 		settingOperations(cfg.Settings),

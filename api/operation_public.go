@@ -4,14 +4,23 @@ import (
 	"net/http"
 	"time"
 
+	"kpm/core"
 	"kpm/core/view"
 )
 
 // serviceName is the name that the published pages give.
 const serviceName = "KeeperPrivilegeManager"
 
+// Health knows whether elevations could succeed.
+type Health interface {
+	// Obstacles says why one could not succeed now, each in a sentence; nothing
+	// if one could.
+	Obstacles() []string
+}
+
 // publicOperations are the pages that anyone on the machine may read.
-func publicOperations(version string, plugins Plugins, jobs Jobs) group {
+func publicOperations(version string, health Health, plugins Plugins, jobs Jobs) group {
+	h := publicHandlers{version, health, plugins, jobs}
 	return group{
 		operations: []operation{{
 			method: http.MethodGet, path: "/", access: anyone, plain: true,
@@ -22,16 +31,16 @@ func publicOperations(version string, plugins Plugins, jobs Jobs) group {
 			answer: answer{http.StatusOK, "Name, state and version", ref("Root")},
 		}, {
 			method: http.MethodGet, path: "/health", access: anyone, plain: true,
-			handle: func(*call) (any, error) {
-				return view.Health{Status: "healthy", Timestamp: time.Now().UTC().Format(time.RFC3339), Version: version}, nil
-			},
-			id: "health", summary: "Whether the service is up",
-			answer: answer{http.StatusOK, "It is", ref("Health")},
+			handle: h.health,
+			id:     "health", summary: "Whether elevations could succeed",
+			answer:  answer{http.StatusOK, "They could", ref("Health")},
+			instead: &answer{http.StatusServiceUnavailable, "None could now; /api/system/status says why", ref("Unhealthy")},
 		}, {
 			method: http.MethodGet, path: "/api/system/status", access: anyone, plain: true,
-			handle: func(*call) (any, error) { return countThings(plugins, jobs), nil },
-			id:     "status", summary: "Counts of plugins and jobs",
-			answer: answer{http.StatusOK, "The counts", ref("Status")},
+			handle: h.status,
+			id:     "status", summary: "Whether elevations could succeed, and counts of plugins and jobs",
+			description: "Why none could is told to tier Plugin and above.",
+			answer:      answer{http.StatusOK, "That, and the counts", ref("Status")},
 		}},
 		schemas: map[string]schema{
 			"Root": `{
@@ -54,11 +63,23 @@ func publicOperations(version string, plugins Plugins, jobs Jobs) group {
 				},
 				"additionalProperties": false
 			}`,
+			"Unhealthy": `{
+				"type": "object",
+				"required": ["status", "timestamp", "version"],
+				"properties": {
+					"status": {"const": "unhealthy"},
+					"timestamp": {"type": "string", "description": "RFC 3339, UTC", "format": "date-time"},
+					"version": {"type": "string"}
+				},
+				"additionalProperties": false
+			}`,
 			"Status": `{
 				"type": "object",
-				"required": ["status", "plugins", "jobs"],
+				"required": ["status", "healthy", "plugins", "jobs"],
 				"properties": {
 					"status": {"const": "running"},
+					"healthy": {"type": "boolean", "description": "an elevation could succeed now"},
+					"problems": {"type": "array", "items": {"type": "string"}, "description": "why none could"},
 					"plugins": {"type": "integer", "minimum": 0},
 					"jobs": {
 						"type": "object",
@@ -73,13 +94,34 @@ func publicOperations(version string, plugins Plugins, jobs Jobs) group {
 	}
 }
 
-func countThings(plugins Plugins, jobs Jobs) view.SystemStatus {
-	counted := view.SystemStatus{Status: "running", Plugins: len(plugins.List())}
-	for _, job := range jobs.List() {
-		counted.Jobs.Total++
+type publicHandlers struct {
+	version string
+	known   Health
+	plugins Plugins
+	jobs    Jobs
+}
+
+func (h publicHandlers) health(*call) (any, error) {
+	said := view.Health{Status: "healthy", Timestamp: time.Now().UTC().Format(time.RFC3339), Version: h.version}
+	if len(h.known.Obstacles()) == 0 {
+		return said, nil
+	}
+	said.Status = "unhealthy"
+	return instead{said}, nil
+}
+
+func (h publicHandlers) status(c *call) (any, error) {
+	problems := h.known.Obstacles()
+	said := view.SystemStatus{Status: "running", Healthy: len(problems) == 0, Plugins: len(h.plugins.List())}
+	// They name files and what is in them.
+	if c.who.Tier() >= core.TierPlugin {
+		said.Problems = problems
+	}
+	for _, job := range h.jobs.List() {
+		said.Jobs.Total++
 		if job.Enabled {
-			counted.Jobs.Enabled++
+			said.Jobs.Enabled++
 		}
 	}
-	return counted
+	return said, nil
 }

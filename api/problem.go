@@ -60,7 +60,7 @@ func (o operation) problem(err error) (p *Problem, fault bool) {
 	if errors.As(err, &p) {
 		return p, false
 	}
-	text := wire.Printable(err.Error())
+	text := wire.PrintableLine(err.Error())
 	kind := core.KindOf(err)
 	c := kinds[kind]
 	if kind == core.NotFound {

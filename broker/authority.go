@@ -63,10 +63,12 @@ type rule struct {
 // never written to.
 var authority = [...]rule{
 	{wire.TopicPolicy, publish, question, theService, "Evaluating"},
+	{wire.TopicPolicy, publish, ownQuestion, theService, noRequest},
 	{wire.TopicPolicy, publish, ownQuestion, eitherDeclared, noRequest},
 	{wire.TopicPolicy, subscribe, noKind, policyPlugin, ""},
 	{serviceReplies, publish, answer, policyOnce, "Evaluating"},
 	{serviceReplies, publish, finalAnswer, jobOfRequest, anyState},
+	{wire.TopicProbed, publish, answer, policyOnce, noRequest},
 	{otherReplies, publish, answer, policyOnce, noRequest},
 	{ownReplies, subscribe, noKind, itself, ""},
 	{wire.TopicEvents, publish, eventPending, theService, "Pending"},

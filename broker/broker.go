@@ -23,7 +23,7 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrBusy means that some subscriber's queue was full: that subscriber
 	// missed the message, and was cut if it is a connection.
-	ErrBusy = errors.New("a subscriber's queue is full")
+	ErrBusy = core.NewError(core.Unavailable, "a subscriber's queue is full")
 	// ErrClosed means that the broker has been closed.
 	ErrClosed = errors.New("the broker is closed")
 )

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"kpm/core"
 	"kpm/core/wire"
@@ -73,16 +74,32 @@ var errUnheard = errors.New("only what the service publishes here is delivered")
 
 // refused says why no row permits s to publish a message of this kind on topic.
 func (s *speaker) refused(topic string, k kind) error {
-	declaring := &speaker{principal: s.principal, publish: []string{topic}}
-	for _, r := range authority {
-		if r.op == publish && r.kind == k && r.topic == topic && r.permits(declaring) {
-			return fmt.Errorf("%w, by its own name: no wildcard covers it", s.undeclared(topic))
-		}
+	if s.mayIfDeclared(k, topic) {
+		return fmt.Errorf("%w, by its own name: no wildcard covers it", s.undeclared(topic))
 	}
 	if s.principal.InUserSession {
-		return fmt.Errorf("%s runs in a user's session and may not publish %s on %s", s.principal, k, topic)
+		return fmt.Errorf("%s runs in a user's session and may not publish %s on %s", s.principal, k.plain(), topic)
 	}
-	return fmt.Errorf("%s may not publish %s on %s", s.principal, k, topic)
+	why := ""
+	for _, r := range authority {
+		if r.op == publish && r.kind == k && r.topic != topic && s.mayIfDeclared(k, r.topic) {
+			why = fmt.Sprintf("; a topic for this is %s", r.topic)
+			break
+		}
+	}
+	if !slices.Contains(s.publish, topic) {
+		why += "; nor does it declare that topic"
+	}
+	return fmt.Errorf("%s may not publish %s on %s%s", s.principal, k.plain(), topic, why)
+}
+
+// mayIfDeclared reports whether s could publish messages of a kind on a topic if
+// its file declared that.
+func (s *speaker) mayIfDeclared(k kind, topic string) bool {
+	declaring := &speaker{principal: s.principal, publish: []string{topic}}
+	return slices.ContainsFunc(authority[:], func(r rule) bool {
+		return r.op == publish && r.kind == k && r.topic == topic && r.permits(declaring)
+	})
 }
 
 // undeclared says that s does not declare topic, and where it would.

@@ -26,6 +26,11 @@ const (
 	finalAnswer  kind = "`FinalAnswer`"
 )
 
+// plain is k for people, who have not read the table.
+func (k kind) plain() string {
+	return strings.TrimSuffix(string(k), " with another name")
+}
+
 // classify reads m's payload as its type demands and returns what kind of
 // message it is and which request it is about.
 func classify(m wire.RequestMessage) (kind, core.RequestID, error) {

@@ -143,8 +143,8 @@ func TestARefusalSaysWhereToDeclareATopic(t *testing.T) {
 		{declared, "EventMessages", "some-job does not declare topic EventMessages: add it to mqttTopics.allowedPublications in Jobs/some-job.json, by its own name: no wildcard covers it"},
 		{job, "Nosy/x", "some-job does not declare topic Nosy/x: add it to mqttTopics.allowedPublications in Jobs/some-job.json"},
 		{logger, "EventMessages", "KeeperLogger does not declare topic EventMessages: add it to metadata.mqttTopics.publish in Plugins/KeeperLogger.json, by its own name"},
-		{script, "EventMessages", "desk-job runs in a user's session and may not publish `CustomEvent` with another name on EventMessages"},
-		{bridge, "JobService", "MyBridge may not publish `CustomEvent` with another name on JobService"},
+		{script, "EventMessages", "desk-job runs in a user's session and may not publish `CustomEvent` on EventMessages"},
+		{bridge, "JobService", "MyBridge may not publish `CustomEvent` on JobService; a topic for this is EventMessages"},
 	} {
 		_, err := b.check(tc.who.speaker(), tc.topic, false, message(t, wire.TypeEvent, tc.who.Principal, event("Custom", "")))
 		if err == nil || !strings.HasPrefix(err.Error(), tc.want) {

@@ -90,7 +90,7 @@ func (b *Broker) useReply(topic string, m wire.RequestMessage) error {
 // have an answer sent to an authority topic other than their own replies.
 func (s *speaker) mayBeAnswered(topic string, id core.RequestID) bool {
 	if s.principal.Kind == core.Service {
-		return topic == wire.ReplyTopic(s.principal, string(id))
+		return id != "" && topic == wire.ReplyTopic(s.principal, string(id)) || id == "" && topic == wire.TopicProbed
 	}
 	if !wire.ValidTopic(topic) || !s.mayRead(topic) {
 		return false

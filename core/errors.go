@@ -53,6 +53,23 @@ func (e *kindError) Error() string { return e.text }
 // ErrorKind implements what KindOf looks for.
 func (e *kindError) ErrorKind() ErrorKind { return e.kind }
 
+// worded is an error that says in its own words what another one means.
+type worded struct {
+	text  string
+	means error
+}
+
+// Worded returns an error that says text and nothing else, and is means to
+// errors.Is: for a text that says more exactly what the general words of means
+// would only repeat.
+func Worded(means error, text string) error { return &worded{text, means} }
+
+// Error implements error.
+func (e *worded) Error() string { return e.text }
+
+// Unwrap returns what the error means.
+func (e *worded) Unwrap() error { return e.means }
+
 // reclassified gives an error another kind.
 type reclassified struct {
 	error

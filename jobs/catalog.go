@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,28 +13,69 @@ import (
 	"kpm/settings"
 )
 
+// catalog is every job file as it was read. It does not change.
+type catalog struct {
+	jobs    map[string]*job     // by folded id
+	byEvent map[string][]*job   // enabled ones, higher priority first
+	broken  map[string]view.Job // by folded id
+	digests map[string][sha256.Size]byte
+}
+
 // New reads the job files. A broken one is listed, says why and keeps no other
 // from running. The error is that of a directory that cannot be read.
 func New(cfg Config) (*Service, error) {
-	entries, err := settings.ReadDirectory(cfg.Layout.Jobs(), maxJobFile, cfg.Read)
+	s := &Service{cfg: cfg, runs: map[string]*run{}}
+	read, err := s.read(&catalog{})
+	if err != nil {
+		return nil, err
+	}
+	s.catalog.Store(read)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Reload reads the job files again and returns the ids of those that changed,
+// came or went. Runs that are under way go on as they began. A file that has
+// become broken leaves the job as it was, and says so.
+func (s *Service) Reload() (changed []string, err error) {
+	before := s.catalog.Load()
+	after, err := s.read(before)
+	if err != nil {
+		return nil, err
+	}
+	for key, digest := range after.digests {
+		if old, known := before.digests[key]; !known || old != digest {
+			changed = append(changed, key)
+		}
+	}
+	for key := range before.digests {
+		if _, kept := after.digests[key]; !kept {
+			changed = append(changed, key)
+		}
+	}
+	slices.Sort(changed)
+	s.catalog.Store(after)
+	return changed, nil
+}
+
+// read reads the job files, after those of an earlier catalog.
+func (s *Service) read(before *catalog) (*catalog, error) {
+	entries, err := settings.ReadDirectory(s.cfg.Layout.Jobs(), maxJobFile, s.cfg.Read)
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	s := &Service{
-		cfg: cfg, jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]view.Job{}, runs: map[string]*run{},
-	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	c := &catalog{jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]view.Job{}, digests: map[string][sha256.Size]byte{}}
 	for _, e := range entries {
-		s.add(e)
+		s.add(c, before, e)
 	}
-	for _, j := range s.jobs {
+	for _, j := range c.jobs {
 		for _, event := range j.events {
 			if j.disabled == "" {
-				s.byEvent[event] = append(s.byEvent[event], j)
+				c.byEvent[event] = append(c.byEvent[event], j)
 			}
 		}
 	}
-	for _, list := range s.byEvent {
+	for _, list := range c.byEvent {
 		slices.SortFunc(list, func(a, b *job) int {
 			if a.priority != b.priority {
 				return b.priority - a.priority
@@ -41,35 +83,66 @@ func New(cfg Config) (*Service, error) {
 			return strings.Compare(a.id, b.id)
 		})
 	}
-	return s, nil
+	return c, nil
 }
 
-func (s *Service) add(e settings.Entry) {
+func (s *Service) add(c, before *catalog, e settings.Entry) {
 	key := strings.ToLower(e.ID)
-	if _, twice := s.jobs[key]; twice || s.broken[key].ID != "" {
+	if _, twice := c.digests[key]; twice {
 		s.cfg.Log.Error("job file is ignored: another file is for the same job", "file", e.ID+".json")
 		return
 	}
 	err := e.Err
 	var j *job
-	if err == nil {
-		c := compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds}
-		j, err = c.compile(e.ID, e.Doc)
+	if err != nil {
+		c.digests[key] = sha256.Sum256([]byte(err.Error()))
+	} else {
+		c.digests[key] = e.Doc.Digest()
+		compiler := compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds}
+		j, err = compiler.compile(e.ID, e.Doc)
 	}
 	// Attack: on the bus a principal is its name alone; a job called
 	// KeeperPolicy would share that plugin's reply topics.
 	if err == nil && s.cfg.Taken(j.id) {
 		err = e.Doc.Fault("id", fault.Quote(j.id), "a name that no plugin has")
 	}
-	if err != nil {
+	old := before.jobs[key]
+	switch {
+	case err == nil:
+	case old != nil && old.id == e.ID:
+		s.cfg.Log.Error("job file has become broken; the job stays as it was", "job", e.ID, "error", err)
+		kept := *old
+		kept.note = "the file has become broken and the job is as it was before: " + err.Error()
+		c.jobs[key] = &kept
+		return
+	default:
 		s.cfg.Log.Error("job file is broken; the job does not run", "job", e.ID, "error", err)
-		s.broken[key] = view.Job{ID: e.ID, Name: e.ID, Detail: err.Error()}
+		c.broken[key] = view.Job{ID: e.ID, Name: e.ID, Detail: err.Error()}
 		return
 	}
 	if j.disabled != "" || j.note != "" {
 		s.cfg.Log.Info("job is restricted", "job", j.id, "reason", j.detail())
 	}
-	s.jobs[key] = j
+	c.jobs[key] = j
+}
+
+// Unhandled says why the job with this id would not be started for an event;
+// empty if it would. broken is true if its file cannot be used.
+func (s *Service) Unhandled(event, id string) (why string, broken bool) {
+	c := s.catalog.Load()
+	key := strings.ToLower(id)
+	j, known := c.jobs[key]
+	switch file, isBroken := c.broken[key]; {
+	case isBroken:
+		return fmt.Sprintf("job %s: %s", id, file.Detail), true
+	case !known:
+		return fmt.Sprintf("job %s is not installed: there is no Jobs/%s.json", id, id), false
+	case j.disabled != "":
+		return fmt.Sprintf("job %s does not run: %s", id, j.disabled), false
+	case !slices.Contains(j.events, event):
+		return fmt.Sprintf("job %s does not name the event %s", id, event), false
+	}
+	return "", false
 }
 
 func (j *job) detail() string {
@@ -91,8 +164,9 @@ func (s *Service) Validate(fileID string, doc settings.Document) error {
 
 // List returns every job, broken ones too, by id.
 func (s *Service) List() []view.Job {
-	list := slices.Collect(maps.Values(s.broken))
-	for _, j := range s.jobs {
+	c := s.catalog.Load()
+	list := slices.Collect(maps.Values(c.broken))
+	for _, j := range c.jobs {
 		list = append(list, view.Job{
 			ID: j.id, Name: j.name, Description: j.description, Enabled: j.disabled == "",
 			Detail: j.detail(), AllowPluginTrigger: j.pluginTrigger, OwnEventsOnly: j.ownEvents(),
@@ -104,7 +178,7 @@ func (s *Service) List() []view.Job {
 
 // Topics returns what a job declares in mqttTopics.
 func (s *Service) Topics(jobID string) (publish, subscribe []string) {
-	j, ok := s.jobs[strings.ToLower(jobID)]
+	j, ok := s.catalog.Load().jobs[strings.ToLower(jobID)]
 	if !ok || j.disabled != "" {
 		return nil, nil
 	}

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"kpm/core"
-	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/jobs/task"
 	"kpm/settings"
@@ -70,9 +70,7 @@ type Config struct {
 type Service struct {
 	cfg Config
 
-	jobs    map[string]*job     // by folded id
-	byEvent map[string][]*job   // enabled ones, higher priority first
-	broken  map[string]view.Job // by folded id
+	catalog atomic.Pointer[catalog]
 
 	ctx    context.Context // of every run
 	cancel context.CancelFunc
@@ -94,7 +92,7 @@ func (s *Service) Trigger(e wire.Event) {
 		id = core.RequestID(value)
 	}
 	started := 0
-	for _, j := range s.byEvent[e.Name] {
+	for _, j := range s.catalog.Load().byEvent[e.Name] {
 		if _, err := s.start(j, e.Name, id, e.Context); err != nil {
 			s.cfg.Log.Error("job cannot be started", "job", j.id, "event", e.Name, "request", id, "error", err)
 			continue
@@ -110,12 +108,13 @@ func (s *Service) Trigger(e wire.Event) {
 // end. Errors wrap ErrUnknown, ErrDisabled, ErrOwnEvents, ErrParameters,
 // ErrBusy or ErrClosed.
 func (s *Service) Run(ctx context.Context, id string, params map[string]any) (string, error) {
-	j, ok := s.jobs[strings.ToLower(id)]
+	c, key := s.catalog.Load(), strings.ToLower(id)
+	j, ok := c.jobs[key]
 	err := ctx.Err()
 	switch {
 	case err != nil:
-	case !ok && s.broken[strings.ToLower(id)].ID != "":
-		err = fmt.Errorf("%w: %s", ErrDisabled, s.broken[strings.ToLower(id)].Detail)
+	case !ok && c.broken[key].ID != "":
+		err = fmt.Errorf("%w: %s", ErrDisabled, c.broken[key].Detail)
 	case !ok:
 		err = ErrUnknown
 	case j.disabled != "":
@@ -161,7 +160,7 @@ func (s *Service) complete(r *run) {
 	err := r.execute(s.ctx)
 	done := wire.JobCompleted{JobID: r.job.id, RunID: r.principal.Run, RequestID: r.principal.Request, Event: r.event, Succeeded: err == nil}
 	if err != nil {
-		done.Error = wire.Printable(err.Error())
+		done.Error = wire.PrintableLine(err.Error())
 		r.log.Warn("job failed", "event", r.event, "error", err)
 	} else {
 		r.log.Debug("job ended", "event", r.event)

@@ -19,6 +19,9 @@ import (
 // (decision 25). Errors wrap request.ErrUnknown, request.ErrConflict or
 // ErrNotPermitted; then nothing has changed and the deadline denies.
 func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
+	if request.Policy.Is(from, "") {
+		l.heardPolicy()
+	}
 	e, err := l.find(a.RequestID)
 	if err != nil {
 		return fmt.Errorf("launcher: answer: %w", err)
@@ -112,8 +115,8 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 	if run.Kind != core.JobRun || run.Request != id || run.InUserSession {
 		return ErrNotPermitted
 	}
-	i := slices.IndexFunc(l.cfg.Controls, func(c control.Control) bool { return c.Name() == name })
-	if i < 0 {
+	verifier := l.verifier(name)
+	if verifier == nil {
 		return fmt.Errorf("nothing here verifies it: %w", errors.ErrUnsupported)
 	}
 	if !e.prompting.TryLock() {
@@ -126,10 +129,10 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 	if !slices.Contains(e.req.Missing(), name) {
 		return nil
 	}
-	record, err := l.cfg.Controls[i].Collect(ctx, control.Question{
+	record, err := verifier.Collect(ctx, control.Question{
 		Subject: e.sealed.Subject, NonInteractive: e.submitted.NonInteractive,
 		Ask: func(ctx context.Context, text string) (string, error) {
-			return e.caller.Prompt(ctx, text, l.cfg.Limits.Prompt)
+			return e.caller.Prompt(ctx, text, l.limits().Prompt)
 		},
 	})
 	var refused *control.Refused
@@ -146,9 +149,19 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 	return e.req.Satisfy(request.Fact{By: run, Controls: []core.Control{name}, Message: record})
 }
 
+// verifier returns what collects a control, nil if nothing does.
+func (l *Launcher) verifier(name core.Control) control.Control {
+	for _, c := range l.cfg.Controls {
+		if c.Name() == name {
+			return c
+		}
+	}
+	return nil
+}
+
 // EventUnhandled is told when no enabled job waits for an event.
 func (l *Launcher) EventUnhandled(event string, id core.RequestID) {
-	l.undone(event, id, fmt.Sprintf("no enabled job handles %s", event))
+	l.undone(event, id, fmt.Sprintf("no enabled job handles %s", event), nil)
 }
 
 // JobEnded is told when a run that an event started has ended. If it is the job
@@ -164,15 +177,14 @@ func (l *Launcher) JobEnded(run core.Principal, event string, err error) {
 	if err != nil {
 		l.cfg.Log.Warn("job failed", "job", run.Name, "run", run.Run, "request", run.Request, "error", err)
 	}
-	l.undone(event, run.Request, fmt.Sprintf("job %s ended without doing its part", run.Name))
+	l.undone(event, run.Request, fmt.Sprintf("job %s ended without doing its part", run.Name), err)
 }
 
 // undone fails a request that still is where the event found it.
-func (l *Launcher) undone(event string, id core.RequestID, message string) {
-	f := fact(request.Fault, message)
+func (l *Launcher) undone(event string, id core.RequestID, message string, why error) {
+	f := because(request.Allowed, message, why)
 	switch event {
 	case wire.EventLaunch:
-		f.In = request.Allowed
 	case wire.EventPolicyEvaluationPending:
 		f.In = request.Pending
 	default:
@@ -180,32 +192,5 @@ func (l *Launcher) undone(event string, id core.RequestID, message string) {
 	}
 	if e, err := l.find(id); err == nil { // else it has ended
 		l.apply(e, f)
-	}
-}
-
-// PolicyLost is told when the policy plugin's process has ended. Questions that
-// it may have taken with it are asked once more when it is back, within their
-// deadline (decision 31).
-func (l *Launcher) PolicyLost() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.policyDown = true
-	for _, e := range l.active {
-		e.unheard = true
-	}
-}
-
-// PolicyReady is told when the policy plugin takes questions (again).
-func (l *Launcher) PolicyReady() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.policyDown = false
-	for _, e := range l.active {
-		state, _, _ := e.req.View()
-		if !e.unheard || e.repeated || state != request.Evaluating {
-			continue
-		}
-		e.repeated = true
-		e.again <- struct{}{} // has room: once per request
 	}
 }

@@ -29,12 +29,12 @@ type elevation struct {
 	answered  func()        // says that policy has decided, or will not
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one
-	again     chan struct{} // the policy plugin is back: ask once more
+	again     chan struct{} // the policy plugin is back, or will not be: ask
 
 	// Under Launcher.mu.
-	unheard  bool // the question may have been lost with the policy plugin
-	repeated bool
-	stuck    core.ProcessID // a child that has run nothing and does not end
+	unheard bool           // the question waits, or may have been lost, and is to be asked again
+	asked   time.Time      // when it was asked last; zero if it was not
+	stuck   core.ProcessID // a child that has run nothing and does not end
 }
 
 // fact is a Fact by the service.
@@ -57,6 +57,9 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	l.mu.Unlock()
 	defer l.elevations.Done()
 
+	if refused := l.undecidable(); refused != nil {
+		return Result{Refused: refused}
+	}
 	l.free()
 	release, err := l.store.Reserve(submitted.Peer.User)
 	if err != nil {
@@ -75,7 +78,7 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refusal.New(door.CodeUnavailable,
 			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
 	}
-	waiting, cancel := context.WithTimeout(ctx, l.cfg.Limits.Evaluate)
+	waiting, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
 	asked, err := l.asked.Take(waiting, submitted.Peer.User, min(int64(size), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
@@ -184,16 +187,23 @@ func (l *Launcher) apply(e *elevation, f request.Fact) {
 	}
 }
 
-// ask puts the question to KeeperPolicy. That it cannot be asked is a fault;
-// that it does not answer ends by the deadline.
+// ask puts the question to KeeperPolicy, when that is there: a question that is
+// published to nobody is lost. That it will not be there is a fault; that it
+// does not answer ends by the deadline.
 func (l *Launcher) ask(e *elevation) {
 	if state, _, _ := e.req.View(); state != request.Evaluating {
 		return
 	}
-	l.mu.Lock()
-	e.unheard = l.policyDown
-	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Limits.Evaluate)
+	switch now, err := l.mayAsk(e); {
+	case err != nil:
+		f := fact(request.Fault, err.Error())
+		f.In = request.Evaluating
+		l.apply(e, f)
+		return
+	case !now:
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.limits().Evaluate)
 	defer cancel()
 	s := e.sealed.Subject
 	err := l.cfg.Bus.Ask(ctx, wire.PolicyRequest{
@@ -205,10 +215,25 @@ func (l *Launcher) ask(e *elevation) {
 		Arguments: s.Argv, WorkingDirectory: s.Dir,
 		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
 	})
-	if err != nil {
+	switch {
+	case core.KindOf(err) == core.Unavailable:
+		// Its connection is cut, since it does not keep up. When it is back it is
+		// asked again.
+		l.cfg.Log.Warn("the policy plugin missed a question", "request", e.id, "error", err)
+	case err != nil:
 		l.cfg.Log.Error("policy cannot be asked", "request", e.id, "error", err)
-		l.apply(e, fact(request.Fault, "the policy plugin cannot be asked"))
+		l.apply(e, because(request.Evaluating, "the policy plugin cannot be asked", err))
 	}
+}
+
+// because is a fault in a state, with what only the journal says of it.
+func because(in request.State, message string, err error) request.Fact {
+	f := fact(request.Fault, message)
+	f.In = in
+	if err != nil {
+		f.Detail = err.Error()
+	}
+	return f
 }
 
 // raise wakes the job that the state is waiting for. The event is no evidence:
@@ -224,13 +249,11 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 		event.Name = wire.EventPolicyEvaluationPending
 		event.Context["ControlList"] = last.Controls
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Limits.Launch)
+	ctx, cancel := context.WithTimeout(context.Background(), l.limits().Launch)
 	defer cancel()
 	if err := l.cfg.Bus.Raise(ctx, event); err != nil {
 		l.cfg.Log.Error("event cannot be raised", "request", e.id, "event", event.Name, "error", err)
-		f := fact(request.Fault, "the service could not start its next step")
-		f.In = state
-		l.apply(e, f)
+		l.apply(e, because(state, "the service could not start its next step", err))
 	}
 }
 
@@ -247,11 +270,14 @@ func (l *Launcher) explain(e *elevation, state request.State, last request.Fact)
 	case last.Cause == request.Deny:
 		return refusal.New(door.CodeDenied, "%s. Ask whoever writes the policies", deniedBy(last, path))
 	case last.Cause == request.NoAnswer:
-		return refusal.New(door.CodeDenied, "%s is denied: no decision came in time. Try again, and tell whoever runs the machine if it stays so", path)
+		return refusal.New(door.CodeDenied, "%s is denied: no decision came in time%s. Try again, and tell whoever runs the machine if it stays so", path, l.awaiting())
 	case state == request.Denied:
 		return refusal.New(door.CodeDenied, "%s is denied%s", path, said(last))
 	case state == request.Expired:
 		return refusal.New(door.CodeExpired, "%s was not allowed in time%s. Try again", path, said(last))
+	}
+	if last.Detail == "" {
+		return refusal.New(door.CodeFailed, "%s was not run%s (request %s)", path, said(last), e.id)
 	}
 	return refusal.New(door.CodeFailed, "%s was not run%s. The journal has more under request %s", path, said(last), e.id)
 }

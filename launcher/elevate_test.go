@@ -328,39 +328,6 @@ func TestNewsAboutOtherJobsAndStatesChangesNothing(t *testing.T) {
 	}
 }
 
-func TestAQuestionThatDiedWithThePolicyPluginIsAskedOnceMore(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		before := w.elevate(w.submission("tool"))
-		w.PolicyLost()
-		during := w.elevate(w.submission("tool"))
-		w.PolicyReady()
-		again := map[core.RequestID]int{}
-		for range 2 {
-			again[(<-w.bus.asks).RequestID]++
-		}
-		if again[before.id] != 1 || again[during.id] != 1 {
-			t.Errorf("asked again: %v", again)
-		}
-		after := w.elevate(w.submission("tool"))
-		w.PolicyLost()
-		w.PolicyReady()
-		if q := <-w.bus.asks; q.RequestID != after.id {
-			t.Errorf("asked a third time: %s", q.RequestID)
-		}
-		after.answer(core.Deny)
-		time.Sleep(6 * time.Second) // the deadline did not begin anew
-		for _, v := range []*visit{before, during, after} {
-			if r := v.refused(); r.Code != "denied" {
-				t.Errorf("%s: %s", r.Code, r.Message)
-			}
-		}
-		if len(w.bus.asks) != 0 {
-			t.Error("something was asked once more")
-		}
-	})
-}
-
 func TestACallerWhoLeavesIsDenied(t *testing.T) {
 	for name, to := range map[string]func(*visit){
 		"Evaluating": func(*visit) {},

@@ -246,6 +246,24 @@ type fakeBus struct {
 	events   chan wire.Event
 	askErr   error
 	raiseErr error
+
+	mu     sync.Mutex
+	probed func(id string) // answers probes
+}
+
+// onProbe says who answers probes from now on.
+func (b *fakeBus) onProbe(f func(id string)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probed = f
+}
+
+func (b *fakeBus) Probe(_ context.Context, id string) error {
+	b.mu.Lock()
+	f := b.probed
+	b.mu.Unlock()
+	f(id)
+	return nil
 }
 
 func (b *fakeBus) Ask(_ context.Context, q wire.PolicyRequest) error {

@@ -35,12 +35,12 @@ func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.Requ
 	if err := e.req.Apply(request.Fact{Cause: request.Launch, By: from}); err != nil {
 		return fmt.Errorf("launcher: launch: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Limits.Launch)
+	ctx, cancel := context.WithTimeout(ctx, l.limits().Launch)
 	defer cancel()
 	p, err := l.start(ctx, e)
 	if err != nil {
 		l.cfg.Log.Error("launch", "request", id, "error", err)
-		l.apply(e, fact(request.Fault, "it could not be started: "+startFault(err)))
+		l.apply(e, notStarted(err))
 		// What was not found or permitted here is not the request.
 		return fmt.Errorf("launcher: launch: %w", core.WithKind(core.Internal, err))
 	}
@@ -48,15 +48,16 @@ func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.Requ
 	return nil
 }
 
-// startFault words an error of start for the caller.
-func startFault(err error) string {
+// notStarted words an error of start, for the caller and for the journal.
+func notStarted(err error) request.Fact {
+	const begins = "it could not be started: "
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return "it took too long"
+		return because("", begins+"it took too long", err)
 	case errors.Is(err, journal.ErrUnavailable):
-		return "the journal cannot be written"
+		return fact(request.Fault, begins+"the journal cannot be written") // nor this
 	}
-	return err.Error()
+	return fact(request.Fault, begins+err.Error())
 }
 
 // start launches in two phases (decision 32): the child is held until the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,9 @@ import (
 type Bus interface {
 	// Ask publishes a question for KeeperPolicy.
 	Ask(ctx context.Context, q wire.PolicyRequest) error
+	// Probe asks KeeperPolicy a question of the service's own, called id; the
+	// answer comes through PolicyProbed.
+	Probe(ctx context.Context, id string) error
 	// Raise publishes an event that starts jobs.
 	Raise(ctx context.Context, e wire.Event) error
 }
@@ -53,7 +57,15 @@ type Config struct {
 	// Grace is how long a command has to end after its caller has gone, 2 s
 	// if 0.
 	Grace time.Duration
-	Log   *slog.Logger
+	// ProbeEvery is how often a policy plugin that is asked nothing is probed,
+	// 5 s if 0. Silent, if not nil, is told when it does not answer: whoever
+	// keeps it running starts another one.
+	ProbeEvery time.Duration
+	Silent     func()
+	// Changed, if not nil, is told when Obstacles may have other news. It must
+	// not block.
+	Changed func()
+	Log     *slog.Logger
 }
 
 // lastWait is how long requests may take to end when everything has been done
@@ -67,11 +79,11 @@ type Launcher struct {
 	quota *fair.Rate[core.UserID]  // bytes in the journal
 	asked *fair.Slots[core.UserID] // bytes before the policy plugin
 
-	mu         sync.Mutex
-	active     map[core.RequestID]*elevation
-	stuck      map[core.ProcessID]func() // what releases the slot of a child that does not end
-	policyDown bool
-	closed     bool
+	mu      sync.Mutex
+	active  map[core.RequestID]*elevation
+	stuck   map[core.ProcessID]func() // what releases the slot of a child that does not end
+	decider decider
+	closed  bool
 
 	elevations sync.WaitGroup // Elevate calls
 	detach     chan struct{}  // closed when Close waits no longer
@@ -92,6 +104,9 @@ func New(cfg Config) *Launcher {
 	if cfg.Grace == 0 {
 		cfg.Grace = 2 * time.Second
 	}
+	if cfg.ProbeEvery == 0 {
+		cfg.ProbeEvery = 5 * time.Second
+	}
 	l := &Launcher{
 		cfg:    cfg,
 		quota:  newQuota(cfg.Journal.Capacity()),
@@ -101,8 +116,17 @@ func New(cfg Config) *Launcher {
 		detach: make(chan struct{}),
 		left:   map[core.RequestID]leftover{},
 	}
+	l.decider.since = time.Now()
 	l.store = request.NewStore(cfg.Limits, l.record)
 	return l
+}
+
+// limits are those of requests that are opened now.
+func (l *Launcher) limits() request.Limits { return l.store.Limits() }
+
+// SetTimes changes how long requests that are opened from now on may take.
+func (l *Launcher) SetTimes(evaluate, prompt, launch time.Duration) {
+	l.store.SetTimes(evaluate, prompt, launch)
 }
 
 // State returns the state of an open or recently finished request.
@@ -112,13 +136,25 @@ func (l *Launcher) State(id core.RequestID) (request.State, bool) { return l.sto
 // moves (docs/wire.md, "States of a request").
 func (l *Launcher) record(id core.RequestID, record string, f request.Fact) error {
 	r := journal.Record{
-		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: f.Message,
+		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: withDetail(f),
 		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(),
 	}
 	if f.Group != "" {
 		r.Child = &journal.Child{PID: f.Child.PID, Start: f.Child.Start, Group: f.Group}
 	}
 	return l.cfg.Journal.Append(r)
+}
+
+// maxDetail bounds what a record says beyond what the caller is told, in bytes.
+const maxDetail = 1 << 10
+
+// withDetail is what the journal says of f.
+func withDetail(f request.Fact) string {
+	if f.Detail == "" {
+		return f.Message
+	}
+	detail := f.Detail[:min(len(f.Detail), maxDetail)]
+	return f.Message + ": " + wire.PrintableLine(strings.ToValidUTF8(detail, ""))
 }
 
 // find returns an open elevation.
@@ -154,6 +190,9 @@ func (l *Launcher) all() []*elevation {
 func (l *Launcher) Close(ctx context.Context) error {
 	l.mu.Lock()
 	l.closed = true
+	if l.decider.timer != nil {
+		l.decider.timer.Stop()
+	}
 	l.mu.Unlock()
 	for _, e := range l.all() {
 		for _, s := range []request.State{request.Opened, request.Evaluating, request.Pending, request.Allowed, request.Launching} {

@@ -109,6 +109,7 @@ func newMachine(root string) (*machine, error) {
 		Table: controls.Standard(), Controls: control.Bundled(), Machine: "host", Limits: testLimits(), Log: log,
 	})
 	m.starter.Recover()
+	m.PolicyListens()
 	return m, m.Recover(m.replay)
 }
 
@@ -123,6 +124,9 @@ func (m *machine) Ask(_ context.Context, q wire.PolicyRequest) error {
 	})
 	return nil
 }
+
+// Probe implements Bus.
+func (m *machine) Probe(_ context.Context, id string) error { return m.PolicyProbed(policy, id, "") }
 
 // Raise implements Bus.
 func (m *machine) Raise(_ context.Context, e wire.Event) error {

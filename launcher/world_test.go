@@ -86,6 +86,10 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	w.cfg.Sealer = w.sealer
 	l := New(w.cfg)
 	w.Launcher = l
+	if w.bus.probed == nil {
+		w.bus.onProbe(w.answerProbe)
+		w.PolicyListens()
+	}
 	t.Cleanup(func() {
 		if !l.isClosed() {
 			ctx, cancel := context.WithCancel(context.Background())
@@ -95,6 +99,13 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 		w.journal.Close()
 	})
 	return w
+}
+
+// answerProbe is a policy plugin that answers.
+func (w *world) answerProbe(id string) {
+	if err := w.PolicyProbed(policy, id, ""); err != nil {
+		w.t.Error(err)
+	}
 }
 
 func newSealer(t *testing.T, cfg seal.Config) *seal.Sealer {

@@ -183,6 +183,13 @@ func writeFile(t testing.TB, path, text string) {
 	}
 }
 
+func remove(t testing.TB, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func status(t *testing.T, o *Orchestrator, id string) view.Plugin {
 	t.Helper()
 	for _, s := range o.List() {

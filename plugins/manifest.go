@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,8 +29,12 @@ type Manifest struct {
 	// Executable is the path as written; resolve finds the file.
 	Executable settings.Template
 	Arguments  []settings.Template
-	// Topic is the primary subscription.
+	// Topic is the primary subscription; empty if there is none.
 	Topic string
+	// Subscribes says that the plugin promises to hold that subscription, and
+	// Liveness that it promises to stay connected to the broker: what is
+	// promised is part of its health.
+	Subscribes, Liveness bool
 	// Publish and Subscribe are metadata.mqttTopics.
 	Publish, Subscribe []string
 	Priority           int // lower starts earlier
@@ -52,11 +57,12 @@ type manifestFile struct {
 	ExecutablePath     string   `json:"executablePath"`
 	Arguments          string   `json:"arguments"`
 	SupportedPlatforms []string `json:"supportedPlatforms"`
-	Subscription       struct {
+	Subscription       *struct {
 		Topic string `json:"Topic"`
 		Qos   int    `json:"Qos"`
 	} `json:"Subscription"`
 	Metadata *struct {
+		MQTTRole   json.RawMessage `json:"mqttRole"`
 		MQTTTopics struct {
 			Publish   *[]string `json:"publish"`
 			Subscribe *[]string `json:"subscribe"`
@@ -67,6 +73,7 @@ type manifestFile struct {
 	ExecutionContext   string `json:"executionContext"`
 	RequiresMonitoring bool   `json:"requiresMonitoring"`
 	AutoRestart        bool   `json:"autoRestart"`
+	LivenessCheck      bool   `json:"livenessCheck"`
 	Enabled            *bool  `json:"enabled"`
 }
 
@@ -81,7 +88,7 @@ func ParseManifest(fileID string, doc settings.Document, platform core.Platform)
 	c.identity(f, fileID)
 	m := &Manifest{
 		ID: f.ID, Name: f.Name, Description: f.Description, Version: f.Version,
-		Topic: f.Subscription.Topic, AutoStart: f.AutoStart,
+		AutoStart: f.AutoStart, Liveness: f.LivenessCheck,
 		Monitored: f.RequiresMonitoring, AutoRestart: f.AutoRestart && f.RequiresMonitoring,
 		Priority: defaultPriority,
 	}
@@ -142,14 +149,33 @@ func (c *checker) tokens(field string, t settings.Template, known ...string) {
 }
 
 func (c *checker) topics(f manifestFile, m *Manifest) {
-	c.expect(wire.ValidTopic(m.Topic), "Subscription.Topic", fault.Quote(m.Topic), "a topic without wildcards")
-	c.expect(f.Subscription.Qos >= 0 && f.Subscription.Qos <= 2, "Subscription.Qos", fmt.Sprint(f.Subscription.Qos), "0, 1 or 2")
+	if primary := f.Subscription; primary != nil {
+		c.expect(wire.ValidTopic(primary.Topic), "Subscription.Topic", fault.Quote(primary.Topic), "a topic without wildcards")
+		c.expect(primary.Qos >= 0 && primary.Qos <= 2, "Subscription.Qos", fmt.Sprint(primary.Qos), "0, 1 or 2")
+		m.Topic = primary.Topic
+		m.Subscribes = f.Metadata == nil || subscriber(f.Metadata.MQTTRole)
+	}
 	if f.Metadata == nil {
 		c.expect(false, "metadata", "missing", "an object with mqttTopics")
 		return
 	}
 	m.Publish = c.list("metadata.mqttTopics.publish", f.Metadata.MQTTTopics.Publish)
 	m.Subscribe = c.list("metadata.mqttTopics.subscribe", f.Metadata.MQTTTopics.Subscribe)
+}
+
+// subscriber reports whether a plugin with this metadata.mqttRole subscribes.
+// One that does not say what it is does, since it has a subscription.
+func subscriber(role json.RawMessage) bool {
+	var one string
+	var several []string
+	switch {
+	case json.Unmarshal(role, &several) == nil && several != nil:
+	case json.Unmarshal(role, &one) == nil && one != "":
+		several = []string{one}
+	default:
+		return true
+	}
+	return slices.ContainsFunc(several, func(r string) bool { return strings.EqualFold(r, "subscriber") })
 }
 
 func (c *checker) list(field string, topics *[]string) []string {

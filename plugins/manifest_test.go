@@ -45,7 +45,7 @@ func TestParseManifestReadsThePublishedExample(t *testing.T) {
 	}
 	want := &Manifest{
 		ID: "MyBridge", Name: "My Bridge", Description: "Bridges inbound commands to an internal service.", Version: "1.0.0",
-		Executable: settings.ParseTemplate("bin/MyBridge/MyBridge"), Topic: "MyBridge",
+		Executable: settings.ParseTemplate("bin/MyBridge/MyBridge"), Topic: "MyBridge", Subscribes: true,
 		Publish: []string{"KeeperLogger", "MyBridge/Responses/+"}, Subscribe: []string{"MyBridge/Commands/+"},
 		Priority: 60, AutoStart: true, Monitored: true, AutoRestart: true,
 	}

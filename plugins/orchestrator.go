@@ -23,7 +23,7 @@ type Starter interface {
 	StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error)
 }
 
-// Config is what New needs; all fields but Exited are required.
+// Config is what New needs; Exited, Decider and Absent may be left out.
 type Config struct {
 	Layout   settings.Layout
 	Platform core.Platform
@@ -41,7 +41,13 @@ type Config struct {
 	// Exited is told each time a plugin's process has ended, before it is
 	// restarted. It must not block.
 	Exited func(id string)
-	Log    *slog.Logger
+	// Decider is the plugin without which nothing can be decided: it is Healthy
+	// only once it has answered (Responds), and it is never given up. Absent is
+	// told, without blocking, that it will not be back soon, and how that came
+	// about; it is not told of an orderly stop.
+	Decider string
+	Absent  func(how string)
+	Log     *slog.Logger
 }
 
 // Orchestrator keeps the plugins of one agent running. Its methods are safe
@@ -65,15 +71,21 @@ type plugin struct {
 
 	state       view.PluginState
 	pid         int
+	process     port.Process // nil while there is none
 	started     time.Time
 	lastError   string
 	restarts    int
 	connections int
 	subscribed  bool
+	responds    bool // it has answered a probe since its process was started
+	worked      bool // the process before had, when it ended
+	// resigned says that waiting for it any longer is of no use: it has had its
+	// time, or is to be started again much later.
+	resigned bool
 	// stop ends the supervisor; nil while there is none.
 	stop context.CancelFunc
-	// cut ends the present process as unresponsive; nil while there is none.
-	cut      func()
+	// cut ends the present process, and says why; nil while there is none.
+	cut      context.CancelCauseFunc
 	patience *time.Timer
 }
 
@@ -128,7 +140,7 @@ func (o *Orchestrator) add(e settings.Entry) {
 func (o *Orchestrator) separateTopics() {
 	owners := map[string]*plugin{}
 	for _, p := range o.sorted() {
-		if p.manifest == nil {
+		if p.manifest == nil || p.manifest.Topic == "" {
 			continue
 		}
 		owner, taken := owners[p.manifest.Topic]
@@ -141,6 +153,20 @@ func (o *Orchestrator) separateTopics() {
 			p.manifest = nil
 		}
 	}
+}
+
+// monitoring says how plugins that end are started again.
+func (o *Orchestrator) monitoring() settings.Monitoring {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.cfg.Monitoring
+}
+
+// SetMonitoring changes that for every plugin, from its next end on.
+func (o *Orchestrator) SetMonitoring(m settings.Monitoring) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.cfg.Monitoring = m
 }
 
 // sorted returns the plugins by id.
@@ -200,6 +226,9 @@ func (o *Orchestrator) tiers() [][]*plugin {
 // has Failed, or has had readyWithin. It returns when the last are started, or
 // with ctx's error. What cannot be started is that plugin's state.
 func (o *Orchestrator) Start(ctx context.Context) error {
+	if how := o.startsNot(o.cfg.Decider); how != "" {
+		o.absent(o.cfg.Decider, how)
+	}
 	for _, tier := range o.tiers() {
 		err := o.await(ctx, func() bool {
 			return !slices.ContainsFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state == view.Starting })
@@ -214,6 +243,24 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// startsNot says why a plugin does not start by itself; empty if it does.
+func (o *Orchestrator) startsNot(id string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, ok := o.find(id)
+	switch {
+	case !ok:
+		return "is not installed: there is no Plugins/" + id + ".json"
+	case p.state == view.Failed:
+		return "does not run: its file cannot be used"
+	case p.manifest.Disabled != "":
+		return "does not run: " + p.manifest.Disabled
+	case !p.manifest.AutoStart:
+		return "does not run: its file does not say autoStart"
+	}
+	return ""
 }
 
 // Stop stops every plugin, in the reverse order, so that the logger hears the
@@ -254,8 +301,8 @@ func priorityOf(p *plugin) int {
 }
 
 // Healthy waits until every autoStart plugin is Healthy. It returns earlier
-// when the only ones that are not have Failed, and when ctx is done; the error
-// names them.
+// when the only ones that are not have Failed, or have had their time to become
+// it, and when ctx is done; the error names them.
 func (o *Orchestrator) Healthy(ctx context.Context) error {
 	wanted := slices.Concat(o.tiers()...)
 	var missing []string
@@ -265,16 +312,19 @@ func (o *Orchestrator) Healthy(ctx context.Context) error {
 		for _, p := range wanted {
 			if p.state != view.Healthy {
 				missing = append(missing, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", p.id, p.state, p.lastError), ": "))
-				waiting = waiting || p.state != view.Failed
+				waiting = waiting || p.state != view.Failed && p.state != view.Stopped && !p.resigned
 			}
 		}
 		return !waiting
 	})
-	if len(missing) > 0 {
-		err = errors.Join(errors.New(strings.Join(missing, "; ")), err)
-		return fmt.Errorf("plugins: %w", err)
+	switch all := strings.Join(missing, "; "); {
+	case all == "":
+		return nil
+	case err != nil:
+		return fmt.Errorf("plugins: %s: %w", all, err)
+	default:
+		return fmt.Errorf("plugins: %s", all)
 	}
-	return nil
 }
 
 // List returns every plugin, by id.

@@ -12,9 +12,9 @@ import (
 const firstPause = 100 * time.Millisecond
 
 // restarts decides when a plugin that ended is started again: at once the
-// first time, then after growing pauses, and not at all once the breaker's
-// limit is reached within its window, so that a plugin that cannot run does not
-// wear the machine out.
+// first time, then after growing pauses, and, unless nothing is decided without
+// it, not at all once the breaker's limit is reached within its window, so that
+// a plugin that cannot run does not wear the machine out.
 type restarts struct {
 	limits settings.Monitoring
 	recent []time.Time // of the restarts granted within the window
@@ -22,17 +22,18 @@ type restarts struct {
 }
 
 // next returns how long to wait before a restart, for a process that ended now
-// after it had lived so long. false means that the plugin is given up.
+// after it had lived so long. false means that a plugin that can be done without
+// is given up.
 func (r *restarts) next(now time.Time, lived time.Duration) (time.Duration, bool) {
 	if lived >= r.limits.BreakerWindow { // it can run; this is a new failure
 		r.pause = 0
 	}
 	r.recent = slices.DeleteFunc(r.recent, func(t time.Time) bool { return now.Sub(t) >= r.limits.BreakerWindow })
-	if len(r.recent) >= r.limits.BreakerLimit {
-		return 0, false
+	again := len(r.recent) < r.limits.BreakerLimit
+	if again {
+		r.recent = append(r.recent, now)
 	}
-	r.recent = append(r.recent, now)
 	pause := r.pause
 	r.pause = min(max(2*pause, firstPause), r.limits.MaxBackoff)
-	return pause, true
+	return pause, again
 }

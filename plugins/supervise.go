@@ -30,8 +30,20 @@ const (
 	tailWait  = 100 * time.Millisecond
 )
 
-// errUnresponsive is why a process is ended that lost the broker.
-var errUnresponsive = errors.New("it did not reconnect to the broker in time")
+// Why a process is ended by its supervisor.
+var (
+	errUnresponsive = errors.New("it did not reconnect to the broker in time")
+	errSilent       = errors.New("it does not answer")
+)
+
+const (
+	// soon is how long the Decider may pause before a restart for callers to
+	// wait for it.
+	soon = 2 * time.Second
+	// shortly is the longest pause of a Decider that had answered before it
+	// ended: it can run, and people wait.
+	shortly = 400 * time.Millisecond
+)
 
 // StartPlugin starts one plugin, whatever its autoStart, and clears its
 // breaker. It returns when the plugin is Healthy, has Failed, or has had its
@@ -114,7 +126,7 @@ func (o *Orchestrator) begin(p *plugin) error {
 		}
 		var ctx context.Context
 		ctx, p.stop = context.WithCancel(context.Background())
-		p.state, p.lastError, p.restarts = view.Starting, "", 0
+		p.state, p.lastError, p.restarts, p.resigned = view.Starting, "", 0, false
 		go o.supervise(ctx, p)
 	})
 	if err != nil {
@@ -129,47 +141,84 @@ func (o *Orchestrator) supervise(ctx context.Context, p *plugin) {
 	state, reason := o.runUntilEnd(ctx, p)
 	o.change(func() {
 		p.stop()
-		p.state, p.lastError, p.pid = state, reason, 0
+		p.state, p.lastError, p.pid = state, text(reason), 0
 		p.stop = nil
 	})
+	switch {
+	case reason != nil:
+		o.absent(p.id, "does not run: "+brief(reason))
+	case !o.isClosed():
+		o.absent(p.id, "has been stopped")
+	}
 }
 
-// runUntilEnd returns the state that p is left in, and why.
-func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginState, string) {
+func (o *Orchestrator) hasWorked(p *plugin) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return p.worked
+}
+
+func (o *Orchestrator) isClosed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closed
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// runUntilEnd returns the state that p is left in, and why; nil for a stop that
+// somebody asked for.
+func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginState, error) {
 	m, log := p.manifest, o.cfg.Log.With("plugin", p.id)
-	again := restarts{limits: o.cfg.Monitoring}
+	again := restarts{limits: o.monitoring()}
 	for first := true; ; first = false {
 		begun := time.Now()
 		ran, err := o.runOnce(ctx, p)
 		switch {
 		case ctx.Err() != nil:
 			log.Info("plugin stopped")
-			return view.Stopped, ""
-		case !ran && (first && permanent(err) || !m.AutoRestart):
+			return view.Stopped, nil
+		case !ran && (first && permanent(err) && !o.decides(p) || !m.AutoRestart):
 			log.Error("plugin cannot be started", "error", err)
-			return view.Failed, err.Error()
+			return view.Failed, err
 		case !m.Monitored:
 			log.Info("plugin ended; its file does not ask for monitoring", "reason", err)
-			return view.Stopped, err.Error()
+			return view.Stopped, err
 		case !m.AutoRestart:
 			log.Error("plugin ended; its file does not ask for a restart", "reason", err)
-			return view.Failed, err.Error()
+			return view.Failed, err
+		}
+		again.limits = o.monitoring()
+		if o.decides(p) && o.hasWorked(p) {
+			again.pause = min(again.pause, shortly)
 		}
 		pause, ok := again.next(time.Now(), time.Since(begun))
-		if !ok {
-			reason := fmt.Sprintf("given up after %d restarts within %v; it last ended because: %v; fix that, then restart the service", o.cfg.Monitoring.BreakerLimit, o.cfg.Monitoring.BreakerWindow, err)
+		if !ok && !o.decides(p) {
+			reason := fmt.Errorf("given up after %d restarts within %v; it last ended because: %w; fix that, then restart the service", again.limits.BreakerLimit, again.limits.BreakerWindow, err)
 			log.Error("plugin is given up", "error", reason)
 			return view.Failed, reason
 		}
-		log.Warn("plugin ended and is restarted", "reason", err, "pause", pause)
+		late := o.decides(p) && (!ran && permanent(err) || pause >= min(soon, again.limits.MaxBackoff))
+		log.Warn("plugin ended or could not be started, and is started again", "reason", err, "pause", pause)
 		o.change(func() {
 			p.state, p.lastError, p.pid = view.Unhealthy, err.Error(), 0
 			p.restarts++
+			if p.resigned = late; late {
+				p.lastError = fmt.Sprintf("%v; it is tried again every %v", err, max(pause, firstPause))
+			}
 		})
+		if late {
+			o.absent(p.id, "does not run: "+brief(err))
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return view.Stopped, ""
+			return view.Stopped, nil
 		}
 	}
 }
@@ -189,13 +238,17 @@ func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err er
 	waiting, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	o.change(func() {
-		p.state, p.subscribed, p.started = view.Starting, false, time.Now()
-		p.cut = func() { cut(errUnresponsive) }
+		if !p.resigned { // or the reason of its last end would be lost
+			p.state = view.Starting
+		}
+		p.subscribed, p.responds, p.started = false, false, time.Now()
+		p.cut = cut
 		p.patience = time.AfterFunc(readyWithin, func() { o.notReady(p) })
 	})
 	defer o.change(func() {
 		p.patience.Stop()
-		p.cut, p.subscribed = nil, false
+		p.worked = p.responds
+		p.cut, p.process, p.subscribed, p.responds = nil, nil, false, false
 	})
 	process, err := o.cfg.Starter.StartService(ctx, spec)
 	child.Close()
@@ -203,16 +256,22 @@ func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err er
 		output.Finish(0)
 		return false, err
 	}
-	o.change(func() { p.pid = process.ID().PID })
+	o.change(func() {
+		p.pid, p.process = process.ID().PID, process
+		o.judge(p)
+	})
 
 	status, err := process.Wait(waiting)
 	switch {
 	case err == nil:
 		err = ended(status)
 	case waiting.Err() != nil:
-		o.change(func() { p.state = view.Stopping })
-		o.end(process)
-		err = context.Cause(waiting)
+		if err = context.Cause(waiting); !errors.Is(err, errSilent) {
+			o.change(func() { p.state = view.Stopping })
+			o.end(process)
+		} else if killed := o.kill(process); killed != nil {
+			err = fmt.Errorf("%w, and cannot be killed: %w", err, killed)
+		}
 	}
 	// Whatever the plugin left running goes with it; there is nobody to
 	// answer for it any more.
@@ -223,9 +282,27 @@ func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err er
 		o.cfg.Exited(p.id)
 	}
 	if text := output.Text(tailWait); text != "" {
-		err = fmt.Errorf("%w; its last output: %s", err, text)
+		err = &ending{err, text}
 	}
 	return true, err
+}
+
+// ending is how a process ended, with what it said last.
+type ending struct {
+	how    error
+	output string
+}
+
+func (e *ending) Error() string { return fmt.Sprintf("%v; its last output: %s", e.how, e.output) }
+func (e *ending) Unwrap() error { return e.how }
+
+// brief is err without what a process said, which is for administrators.
+func brief(err error) string {
+	var e *ending
+	if errors.As(err, &e) {
+		return e.how.Error()
+	}
+	return err.Error()
 }
 
 func (o *Orchestrator) spec(p *plugin) (core.ServiceSpec, error) {
@@ -249,13 +326,13 @@ func (o *Orchestrator) spec(p *plugin) (core.ServiceSpec, error) {
 	}, nil
 }
 
-// notReady ends the wait for a plugin that runs without its subscription. It
-// may be one that never speaks to the broker, so it is left alone.
+// notReady ends the wait for a plugin that runs without what its file promises.
+// It may do its work all the same, so it is left alone.
 func (o *Orchestrator) notReady(p *plugin) {
 	o.change(func() {
-		if p.state == view.Starting {
-			p.state = view.Unhealthy
-			p.lastError = fmt.Sprintf("it has not subscribed to its topic %s within %v", p.manifest.Topic, readyWithin)
+		if missing := o.missing(p); p.state == view.Starting && missing != "" {
+			p.state, p.resigned = view.Unhealthy, true
+			p.lastError = fmt.Sprintf("%s within %v", missing, readyWithin)
 		}
 	})
 }
@@ -270,14 +347,20 @@ func (o *Orchestrator) end(process port.Process) {
 			return
 		}
 	}
-	if err := process.Kill(); err != nil {
+	if err := o.kill(process); err != nil {
 		o.cfg.Log.Warn("plugin process cannot be killed", "process", process.ID(), "error", err)
 	}
+}
+
+// kill ends a process without asking, and waits until it is gone.
+func (o *Orchestrator) kill(process port.Process) error {
+	err := process.Kill()
 	reap, cancel := context.WithTimeout(context.Background(), reapWithin)
 	defer cancel()
-	if _, err := process.Wait(reap); err != nil {
-		o.cfg.Log.Warn("killed plugin process is not gone", "process", process.ID(), "error", err)
+	if _, gone := process.Wait(reap); gone != nil {
+		return errors.Join(err, gone)
 	}
+	return nil
 }
 
 // permanent reports whether trying again cannot help. After a first start it may:

@@ -18,18 +18,36 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 		RequireJobToken: s.app.RequireJobToken,
 		OnConnected:     func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
 		OnSubscribed:    s.subscribed,
-		OnDisconnected:  func(p core.Principal, _ core.ProcessID) { s.plugins.Disconnected(p) },
+		OnDisconnected:  func(p core.Principal, _ core.ProcessID) { s.disconnected(p) },
 		Log:             s.log.With("component", "broker"),
 	})
 	if err != nil {
 		return err
 	}
 	s.onStop(s.broker.Close)
+	s.startShipping(ctx)
 	err = s.broker.Subscribe(wire.TopicReplies+"/"+core.ServicePrincipal().String()+"/#", s.answered)
 	if err != nil {
 		return err
 	}
 	return s.broker.Subscribe(wire.TopicEvents, s.happened)
+}
+
+// startShipping publishes the service's warnings, from now until its plugins have
+// stopped.
+func (s *service) startShipping(ctx context.Context) {
+	s.ship.heard, s.ship.publish = s.broker.Heard, s.broker.Publish
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.ship.run(ctx)
+	}()
+	s.onStop(func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
 }
 
 // states shows the broker a request's state by the names of docs/wire.md.

@@ -19,6 +19,16 @@ func (b *bus) Ask(ctx context.Context, q wire.PolicyRequest) error {
 	return b.publish(ctx, wire.TopicPolicy, wire.TypePolicyRequest, q, reply)
 }
 
+// Probe publishes the service's own question; its answer comes to answered.
+func (b *bus) Probe(ctx context.Context, id string) error {
+	m, err := wire.New(wire.TypePolicyRequest, core.ServicePrincipal().String(), wire.Probe())
+	if err != nil {
+		return err
+	}
+	m.MessageID, m.ReplyTopic = id, wire.TopicProbed
+	return b.broker.Publish(ctx, wire.TopicPolicy, m)
+}
+
 // Raise publishes an event; it comes to happened, as to every subscriber.
 func (b *bus) Raise(ctx context.Context, e wire.Event) error {
 	return b.publish(ctx, wire.TopicEvents, wire.TypeEvent, e, "")
@@ -45,7 +55,12 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	}
 	var answer wire.PolicyResponse
 	err := m.Read(wire.TypePolicyResponse, &answer)
-	if err == nil {
+	switch {
+	case err != nil:
+	case topic == wire.TopicProbed: // whatever it says, it is about no request
+		s.plugins.Responds(wire.PolicyPlugin)
+		err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)
+	default:
 		err = s.launcher.Answer(from, answer)
 	}
 	if err != nil {
@@ -74,10 +89,21 @@ func (s *service) completed(done wire.JobCompleted) {
 // subscribed is told by the broker of each subscription that it granted.
 func (s *service) subscribed(p core.Principal, filter string) {
 	s.plugins.Subscribed(p, filter)
-	if p.Kind == core.Plugin && p.Name == wire.PolicyPlugin && wire.Match(filter, wire.TopicPolicy) {
-		s.launcher.PolicyReady()
+	if isPolicy(p) && wire.Match(filter, wire.TopicPolicy) {
+		s.launcher.PolicyListens()
 	}
 }
+
+// disconnected is told by the broker when the last connection of a process has
+// ended.
+func (s *service) disconnected(p core.Principal) {
+	s.plugins.Disconnected(p)
+	if isPolicy(p) {
+		s.launcher.PolicyDisconnected()
+	}
+}
+
+func isPolicy(p core.Principal) bool { return p.Kind == core.Plugin && p.Name == wire.PolicyPlugin }
 
 // exited is told by the orchestrator that a plugin's process has ended.
 func (s *service) exited(id string) {

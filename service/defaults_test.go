@@ -1,6 +1,7 @@
 package service
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,7 +55,7 @@ func TestDefaultsFollowNoLink(t *testing.T) {
 
 func TestLogLinesCannotBeForged(t *testing.T) {
 	var out strings.Builder
-	newLog(&out, nil).Info("asked", "command", "a\nlevel=ERROR msg=forged \x1b[2J", "error", os.ErrNotExist)
+	newLog(&out, slog.LevelInfo, slog.DiscardHandler).Info("asked", "command", "a\nlevel=ERROR msg=forged \x1b[2J", "error", os.ErrNotExist)
 	if strings.Count(out.String(), "\n") != 1 || strings.Contains(out.String(), "\x1b") {
 		t.Errorf("logged %q", out.String())
 	}

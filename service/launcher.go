@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"kpm/core/controls"
+	"kpm/core/wire"
 	"kpm/launcher"
 	"kpm/launcher/control"
 	"kpm/launcher/request"
@@ -41,7 +42,9 @@ func (s *service) startLauncher(context.Context, Options) error {
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
 		},
-		Log: launcherLog,
+		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
+		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
+		Log:    launcherLog,
 	})
 	s.starter.Recover()
 	return s.launcher.Recover(s.replay)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"kpm/core/wire"
 	"kpm/plugins"
 )
 
@@ -18,7 +19,8 @@ func (s *service) readPlugins(context.Context, Options) error {
 	s.plugins, err = plugins.New(plugins.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, BaseEnvironment: s.host.Facts.BaseEnvironment, Monitoring: s.app.Monitoring,
 		Read: s.host.Files.ReadProtected, Effective: s.effective, Starter: s.starter,
-		APIBaseURL: s.apiBaseURL, Exited: s.exited, Log: s.log.With("component", "plugins"),
+		APIBaseURL: s.apiBaseURL, Exited: s.exited,
+		Decider: wire.PolicyPlugin, Absent: s.launcher.PolicyAbsent, Log: s.log.With("component", "plugins"),
 	})
 	return err
 }

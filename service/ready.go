@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 
 	"kpm/core/wire"
 	"kpm/settings"
@@ -9,13 +10,16 @@ import (
 
 // ready tells the machine, its service manager and the jobs that requests are
 // served.
-func (s *service) ready(ctx context.Context, _ Options) error {
+func (s *service) ready(ctx context.Context, o Options) error {
 	s.onStop(func(context.Context) error { return settings.RemovePorts(s.layout) })
 	s.isReady.Store(true)
 	if err := s.advertise(); err != nil {
 		return err
 	}
 	s.log.Info("ready", "http", s.http.Held(), "https", s.https.Held(), "mqtt", s.mqtt.Held(), "door", s.layout.Door())
+	if o.Notice != nil {
+		fmt.Fprintf(o.Notice, "KeeperPrivilegeManager is ready: people ask for elevation with keepersudo --root %s; Ctrl-C stops it.\n", s.layout.Root())
+	}
 	s.tellManager("ready", s.host.Service.Ready)
 	if err := (&bus{s}).Raise(ctx, wire.Event{Name: wire.EventStartup}); err != nil {
 		s.log.Error("the startup event was not published", "error", err)

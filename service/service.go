@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,11 @@ type Options struct {
 	Root    string // agent root, absolute
 	Version string
 	Log     io.Writer // text lines
+	// Reload has files read again; nil never does.
+	Reload <-chan os.Signal
+	// Notice, if not nil, is told in one sentence when the service is ready: it
+	// is for a person who started it by hand.
+	Notice io.Writer
 }
 
 // service is everything that runs, in the order in which it was started.
@@ -39,7 +45,11 @@ type service struct {
 	app    settings.App
 	host   port.Host
 	log    *slog.Logger
+	level  slog.LevelVar // of log
+	ship   *shipper
+	health *health
 
+	inForce   settings.App // app, as reloaded since
 	effective *settings.Effective
 	journal   *journal.Journal
 	replay    journal.Replay // what an earlier service left in it
@@ -68,7 +78,7 @@ type service struct {
 // all is an error; a busy port, a broken plugin or a broken job is reported and
 // left out. The host stays the caller's to close.
 func Run(ctx context.Context, host port.Host, o Options) error {
-	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now()}
+	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now(), ship: newShipper()}
 	err := s.start(ctx, o)
 	if err == nil {
 		<-ctx.Done()
@@ -105,10 +115,11 @@ func (s *service) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.layout = settings.At(o.Root, s.app.PluginPath)
-	s.log = newLog(o.Log, s.app.LogLevel)
-	for _, key := range s.app.Unknown {
-		s.log.Warn("unknown setting is ignored", "file", s.layout.AppSettings(), "key", key)
-	}
+	s.inForce = s.app
+	s.level.Set(s.app.LogLevel)
+	s.log = newLog(o.Log, &s.level, s.ship.handler(&s.level))
+	s.health = newHealth(s.obstacles, s.host.Service, s.log.With("component", "health"))
+	s.warnUnknown(s.app.Unknown)
 	if _, err := WriteDefaults(o.Root); err != nil {
 		return err
 	}
@@ -116,11 +127,18 @@ func (s *service) start(ctx context.Context, o Options) error {
 
 	for _, room := range []func(context.Context, Options) error{
 		s.startTrust, s.startJournal, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startJobs, s.startAPI, s.listen, s.startPlugins, s.ready, s.startIdentity,
+		s.readPlugins, s.startJobs, s.startAPI, s.listen, s.startPlugins, s.ready, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// warnUnknown names settings that nothing reads.
+func (s *service) warnUnknown(keys []string) {
+	for _, key := range keys {
+		s.log.Warn("unknown setting is ignored", "file", s.layout.AppSettings(), "key", key)
+	}
 }

@@ -46,6 +46,8 @@ type App struct {
 	// Unknown are the keys that nothing reads, as written: a hint at a
 	// misspelt one.
 	Unknown []string
+
+	given map[string]string // what the file says, by key as the table has it
 }
 
 // Monitoring says how plugins that end are restarted.
@@ -53,6 +55,9 @@ type Monitoring struct {
 	BreakerLimit  int
 	BreakerWindow time.Duration
 	MaxBackoff    time.Duration
+	// Probe is the time between questions to a policy plugin that is asked
+	// nothing else.
+	Probe time.Duration
 }
 
 // Requests bounds elevation requests.
@@ -128,6 +133,7 @@ func entries() []entry {
 		number("PluginMonitoring:BreakerLimit", 5, 1, 100, func(a *App, n int) { a.Monitoring.BreakerLimit = n }),
 		number("PluginMonitoring:BreakerWindowSeconds", 10, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.BreakerWindow })),
 		number("PluginMonitoring:MaxBackoffSeconds", 30, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.MaxBackoff })),
+		number("PluginMonitoring:PolicyProbeSeconds", 5, 1, 300, seconds(func(a *App) *time.Duration { return &a.Monitoring.Probe })),
 		number("Requests:EvaluateSeconds", 5, 1, 60, seconds(func(a *App) *time.Duration { return &a.Requests.Evaluate })),
 		number("Requests:PromptSeconds", 120, 5, 3600, seconds(func(a *App) *time.Duration { return &a.Requests.Prompt })),
 		number("Requests:LaunchSeconds", 10, 1, 60, seconds(func(a *App) *time.Duration { return &a.Requests.Launch })),
@@ -207,6 +213,7 @@ func ParseApp(doc Document) (App, error) {
 		return App{}, err
 	}
 	a := Default()
+	a.given = map[string]string{}
 	var faults fault.List
 	for _, e := range entries() {
 		v, given := values[strictjson.Fold(e.key)]
@@ -220,7 +227,9 @@ func ParseApp(doc Document) (App, error) {
 				expected += " (" + err.Error() + ")"
 			}
 			faults = append(faults, doc.faultAt(v.Value, e.key, fault.Raw(string(v.Raw())), expected))
+			continue
 		}
+		a.given[e.key] = string(v.Raw())
 	}
 	if faults != nil {
 		return App{}, faults

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,9 @@ type Document struct {
 	name string
 	root strictjson.Value
 }
+
+// Digest is the SHA-256 of what the file says.
+func (d Document) Digest() [sha256.Size]byte { return sha256.Sum256(d.root.Raw()) }
 
 // Name is the file that faults name.
 func (d Document) Name() string { return d.name }

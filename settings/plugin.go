@@ -49,9 +49,18 @@ func defaults() []struct{ plugin, key, value string } {
 func NewEffective(l Layout) *Effective {
 	e := &Effective{layout: l, plugin: map[string]flat{}}
 	for _, d := range defaults() {
-		e.of(d.plugin).put(d.key, e.expand(d.value))
+		e.lay(d.plugin)
 	}
 	return e
+}
+
+// lay puts the compiled defaults of a plugin.
+func (e *Effective) lay(plugin string) {
+	for _, d := range defaults() {
+		if strings.EqualFold(d.plugin, plugin) {
+			e.of(plugin).put(d.key, e.expand(d.value))
+		}
+	}
 }
 
 func (e *Effective) of(plugin string) flat {
@@ -89,7 +98,7 @@ func (e *Effective) SetBroker(host string, port int) {
 	}
 }
 
-// Put lays a plugin's file over its defaults. It takes any document, so that a
+// Put lays a plugin's file over its defaults, in place of an earlier one. It takes any document, so that a
 // file that is no valid manifest still gives its settings.
 func (e *Effective) Put(plugin string, file Document) error {
 	var root map[string]any
@@ -100,6 +109,9 @@ func (e *Effective) Put(plugin string, file Document) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	// Begun anew: a file that is read again may have lost a key.
+	delete(e.plugin, strictjson.Fold(plugin))
+	e.lay(plugin)
 	f := e.of(plugin)
 	// Root keys come last: metadata cannot shadow the plugin's own id or path.
 	for _, name := range slices.Sorted(maps.Keys(root)) {

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -75,8 +76,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Call sends one request and returns the answer's JSON, at most 16 MiB, within
 // 30 seconds. What the service refuses is an error of type *Refusal; where
-// nobody answers it wraps ErrNotRunning, and where ctx is done before somebody
-// does, ctx's error only.
+// nobody answers it wraps ErrNotRunning, where this process may not even ask
+// fs.ErrPermission, and where ctx is done before somebody answers, ctx's error
+// only.
 func (c *Client) Call(ctx context.Context, method, path string, body []byte) (json.RawMessage, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -91,6 +93,9 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte) (js
 		var failed *url.Error
 		if errors.As(err, &failed) { // it names a URL that the caller did not
 			err = failed.Err
+		}
+		if errors.Is(err, fs.ErrPermission) { // that says nothing about the service
+			return nil, fmt.Errorf("the service cannot be reached: %w", err)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}

@@ -139,7 +139,7 @@ func (c *caller) finish(result launcher.Result) error {
 // refuse sends a final Refused to a caller for whom nothing was begun, and
 // closes.
 func (c *caller) refuse(code, message string) {
-	_ = c.send(door.TypeRefused, door.Refused{Code: code, Message: wire.Printable(message)}.Encode())
+	_ = c.send(door.TypeRefused, door.Refused{Code: code, Message: wire.PrintableLine(message)}.Encode())
 	c.close()
 }
 

@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 
 	"kpm/core/wire"
 	"kpm/platform/files"
@@ -32,9 +34,12 @@ func main() {
 	// of goroutines, and a second one only wakes threads.
 	debug.SetGCPercent(25)
 	runtime.GOMAXPROCS(1)
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{
-			Root: root, Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) }, Resolve: files.Resolve,
+			Root: root, Reload: reload, Resolve: files.Resolve,
+			Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
 		})
 	}))
 }

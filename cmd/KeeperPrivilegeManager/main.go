@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -27,8 +28,12 @@ var version = "0.1.0-dev"
 const spareChildren = 2
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer stop()
+	// Without this a log whose reader has gone, such as the other end of a pipe,
+	// would end the service in the middle of what it does. The other signals
+	// that people send by habit do nothing to a Go program.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "KeeperPrivilegeManager:", err)
 		stop()
@@ -49,10 +54,12 @@ func command() *cobra.Command {
 	root.AddCommand(&cobra.Command{
 		Use:   "run",
 		Short: "Run the service until it is told to stop",
-		Long: `Run the service in the foreground until SIGTERM or Ctrl-C.
+		Long: `Run the service in the foreground until SIGTERM, SIGQUIT or Ctrl-C.
 
-It says that it is ready by writing run/ports.json, and logs to standard error.
-Commands that it started for people go on when it stops.`,
+It says that it is ready by writing run/ports.json, and on a terminal in words,
+and logs to standard error. Commands that it started for people go on when it
+stops. SIGHUP has it read its settings, job files, settings of plugins and
+policies again; the log says what changed and what waits for a restart.`,
 		Example: "  KeeperPrivilegeManager run\n  KeeperPrivilegeManager run --root /srv/agent",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), dir) },
@@ -70,6 +77,14 @@ Commands that it started for people go on when it stops.`,
 		},
 	})
 	return root
+}
+
+// terminal returns f if a person is at its other end.
+func terminal(f *os.File) io.Writer {
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return nil
+	}
+	return f
 }
 
 // run opens this machine's ports and serves on them.
@@ -91,6 +106,8 @@ func run(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	err = service.Run(ctx, host, service.Options{Root: root, Version: version, Log: os.Stderr})
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	err = service.Run(ctx, host, service.Options{Root: root, Version: version, Log: os.Stderr, Reload: reload, Notice: terminal(os.Stderr)})
 	return errors.Join(err, host.Close())
 }

@@ -9,18 +9,24 @@ type Service struct {
 	Version string `json:"version"`
 }
 
-// Health says that the service is up (GET /health). Timestamp is RFC 3339, UTC.
+// Health says whether elevations could succeed (GET /health). Timestamp is RFC
+// 3339, UTC.
 type Health struct {
-	Status    string `json:"status"`
+	Status    string `json:"status"` // "healthy" or "unhealthy"
 	Timestamp string `json:"timestamp"`
 	Version   string `json:"version"`
 }
 
-// SystemStatus counts what the service has (GET /api/system/status).
+// SystemStatus says the same and counts what the service has (GET
+// /api/system/status).
 type SystemStatus struct {
-	Status  string    `json:"status"`
-	Plugins int       `json:"plugins"`
-	Jobs    JobCounts `json:"jobs"`
+	Status string `json:"status"`
+	// Healthy: an elevation could succeed now. Problems says why none could, and
+	// is empty for callers who are not told.
+	Healthy  bool      `json:"healthy"`
+	Problems []string  `json:"problems,omitempty"`
+	Plugins  int       `json:"plugins"`
+	Jobs     JobCounts `json:"jobs"`
 }
 
 // JobCounts are of registered jobs, broken ones included.

@@ -26,8 +26,9 @@ func TestNamesOnTheWire(t *testing.T) {
 		{view.RequestMoved{RequestID: "R"}, `{"RequestId":"R"}`},
 		{view.Service{Service: "s", Status: "running", Version: "1"}, `{"service":"s","status":"running","version":"1"}`},
 		{view.Health{Status: "healthy", Timestamp: "t", Version: "1"}, `{"status":"healthy","timestamp":"t","version":"1"}`},
-		{view.SystemStatus{Status: "running", Plugins: 1, Jobs: view.JobCounts{Total: 3, Enabled: 2}},
-			`{"status":"running","plugins":1,"jobs":{"total":3,"enabled":2}}`},
+		{view.SystemStatus{Status: "running", Healthy: true, Plugins: 1, Jobs: view.JobCounts{Total: 3, Enabled: 2}},
+			`{"status":"running","healthy":true,"plugins":1,"jobs":{"total":3,"enabled":2}}`},
+		{view.SystemStatus{Status: "running", Problems: []string{"p"}}, `{"status":"running","healthy":false,"problems":["p"],"plugins":0,"jobs":{"total":0,"enabled":0}}`},
 	} {
 		data, err := json.Marshal(c.value)
 		if err != nil || string(data) != c.want {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"kpm/core"
@@ -13,6 +14,15 @@ const MaxSubject = 128 << 10
 // EventPrivilegeElevation is the EventType of a keepersudo question. One
 // question carries the command line too (decision 30).
 const EventPrivilegeElevation = "PrivilegeElevation"
+
+// EventProbe is the EventType of the question by which the service learns that
+// KeeperPolicy decides. It is about nobody, and is answered DENY.
+const EventProbe = "Probe"
+
+// Probe returns that question.
+func Probe() PolicyRequest {
+	return PolicyRequest{EventType: EventProbe, UserID: "0", FilePath: "/", Arguments: []string{"/"}}
+}
 
 // PolicyRequest is the question on topic KeeperPolicy.
 type PolicyRequest struct {
@@ -52,6 +62,9 @@ type PolicyResponse struct {
 	Message    string           `json:"Message,omitempty"`
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"Paths,omitempty"`
+	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing
+	// anything; empty if nothing does.
+	Fault string `json:"Fault,omitempty"`
 }
 
 // Event is a custom event on topic EventMessages: a name and the context that
@@ -108,6 +121,13 @@ func Printable(s string) string {
 		out = append(out, r)
 	}
 	return string(out)
+}
+
+// PrintableLine is Printable for the text of an error, which may be several
+// joined by line breaks: they become one line.
+func PrintableLine(s string) string {
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	return Printable(strings.Join(lines, "; "))
 }
 
 func unsafeRune(r rune) bool {

@@ -23,6 +23,9 @@ func ReplyTopic(asker core.Principal, id string) string {
 	return TopicReplies + "/" + asker.String() + "/" + id
 }
 
+// TopicProbed is where KeeperPolicy answers the service's probe.
+const TopicProbed = TopicReplies + "/KeeperPrivilegeManager/Probe"
+
 // Match reports whether an MQTT topic filter covers a topic (MQTT 5, section
 // 4.7). Filters that begin with a wildcard do not cover "$" topics.
 func Match(filter, topic string) bool {

@@ -116,7 +116,7 @@ func explain(data []byte) string {
 	if len(text) > maxProblem {
 		text = text[:maxProblem] + "..."
 	}
-	return wire.Printable(strings.TrimSpace(text))
+	return wire.PrintableLine(strings.TrimSpace(text))
 }
 
 // externalTransport reaches other machines: no proxy from the environment, no

@@ -24,7 +24,7 @@ func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
 // New makes a Refusal. Names in it come from users: what could move a cursor
 // or forge a line is taken out (CVE-2023-28486).
 func New(code, format string, args ...any) *Refusal {
-	return &Refusal{Code: code, Message: wire.Printable(fmt.Sprintf(format, args...))}
+	return &Refusal{Code: code, Message: wire.PrintableLine(fmt.Sprintf(format, args...))}
 }
 
 // Of words an error for the caller. Only faults of what the caller

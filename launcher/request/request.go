@@ -1,7 +1,6 @@
 package request
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -25,8 +24,10 @@ type Fact struct {
 	// In, if set, is the only state that the fact is about: in another one it
 	// is news from yesterday.
 	In State
-	// Message says why, in words that the caller may be told.
+	// Message says why, in words that the caller may be told; Detail is for the
+	// journal alone.
 	Message  string
+	Detail   string
 	Policies []core.PolicyRef
 	// Controls are what Pend requires; for Satisfy, the one control.
 	Controls []core.Control
@@ -156,7 +157,7 @@ func (r *Request) permitted(f Fact) (Transition, error) {
 	if !ok || f.In != "" && f.In != r.state {
 		return t, fmt.Errorf("request: %s in state %s: %w", f.Cause, r.state, ErrConflict)
 	}
-	if !t.By.is(f.By, r.id) {
+	if !t.By.Is(f.By, r.id) {
 		return t, fmt.Errorf("request: %s by %s, only %s may: %w", f.Cause, f.By, t.By, ErrNotPermitted)
 	}
 	return t, nil
@@ -196,12 +197,13 @@ func (r *Request) apply(f Fact) error {
 // is recorded if the journal works again by now.
 func (r *Request) unrecorded(record string, err error) error {
 	f := Fact{Cause: Fault, By: core.ServicePrincipal(), Message: "the journal cannot be written"}
-	err = fmt.Errorf("request: record %s: %w", record, err)
 	if t, ok := find(r.state, Fault); ok {
 		r.enter(t.To, f)
-		err = errors.Join(err, r.record(r.id, t.Record, f))
+		if again := r.record(r.id, t.Record, f); again != nil && again.Error() != err.Error() {
+			return fmt.Errorf("request: record %s: %w; and %s: %w", record, err, t.Record, again)
+		}
 	}
-	return err
+	return fmt.Errorf("request: record %s: %w", record, err)
 }
 
 // enter changes the state, starts its deadline and tells who waits.

@@ -3,6 +3,7 @@ package request
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"kpm/core"
 	"kpm/core/fair"
@@ -36,6 +37,21 @@ func NewStore(limits Limits, record Recorder) *Store {
 	}
 }
 
+// SetTimes changes how long requests that are opened from now on may take. How
+// many may be open stays.
+func (s *Store) SetTimes(evaluate, prompt, launch time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits.Evaluate, s.limits.Prompt, s.limits.Launch = evaluate, prompt, launch
+}
+
+// Limits returns what bounds a request that is opened now.
+func (s *Store) Limits() Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limits
+}
+
 // Reserve takes one of the user's slots, before any work is done for them, or
 // returns ErrTooMany. release gives it back.
 func (s *Store) Reserve(user core.UserID) (release func(), err error) {
@@ -49,9 +65,9 @@ func (s *Store) Reserve(user core.UserID) (release func(), err error) {
 // Open adds a request in state Opened. The caller holds a reservation and has
 // journalled it.
 func (s *Store) Open(id core.RequestID) *Request {
-	r := &Request{id: id, limits: s.limits, record: s.record, forget: s.forget, state: Opened, changed: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	r := &Request{id: id, limits: s.limits, record: s.record, forget: s.forget, state: Opened, changed: make(chan struct{})}
 	s.open[id] = r
 	return r
 }

@@ -65,9 +65,9 @@ const (
 	Job     Actor = "JobRun of this request"
 )
 
-// is reports whether p is the actor for request id. A process in a user's
+// Is reports whether p is the actor for request id. A process in a user's
 // session is none of them: that user can change what it says (decision 27).
-func (a Actor) is(p core.Principal, id core.RequestID) bool {
+func (a Actor) Is(p core.Principal, id core.RequestID) bool {
 	switch a {
 	case Service:
 		return p.Kind == core.Service

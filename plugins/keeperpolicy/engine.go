@@ -3,8 +3,10 @@ package keeperpolicy
 import (
 	"context"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +26,8 @@ type Config struct {
 	// whether it is a link and whether administrators alone can change it. It
 	// does not block.
 	Resolve func(path string, visit func(at string, link, protected bool)) (string, error)
+	// Reload has everything read again, whatever has changed; nil never does.
+	Reload <-chan os.Signal
 }
 
 // engine answers questions from the set in force. Replacing the set never
@@ -33,6 +37,7 @@ type engine struct {
 	log   *slog.Logger
 	now   func() time.Time
 	force atomic.Pointer[inForce] // nil while no set could be read
+	fault atomic.Pointer[string]  // why there is none
 }
 
 // inForce is what questions are answered from.
@@ -65,6 +70,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	switch {
 	case !faulty:
 	case before == nil:
+		e.fault.Store(firstFault(findings))
 		e.log.Error("policies cannot be used and there are no earlier ones: everything is denied")
 		return false
 	case r.unusable:
@@ -97,6 +103,22 @@ func resolveFrom(resolve resolver) func(dir, path string) (string, bool) {
 	}
 }
 
+// maxFault bounds what a probe is told, in bytes.
+const maxFault = 512
+
+// firstFault says what keeps policies from being used.
+func firstFault(findings []policy.Finding) *string {
+	text := "the policies cannot be used"
+	for _, f := range findings {
+		if f.Severity == policy.Fault {
+			text += ": " + f.Error()
+			break
+		}
+	}
+	text = strings.ToValidUTF8(text[:min(len(text), maxFault)], "")
+	return &text
+}
+
 func (e *engine) report(findings []policy.Finding) {
 	for _, f := range findings {
 		level := slog.LevelInfo
@@ -127,6 +149,10 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	force := e.force.Load()
 	switch {
+	case err == nil && q.EventType == wire.EventProbe && q.RequestID == "":
+		if fault := e.fault.Load(); force == nil && fault != nil {
+			response.Fault = *fault
+		}
 	case err != nil || q.UserID == noUser || len(q.Arguments) == 0:
 		response.Message = malformed
 	case force == nil:

@@ -32,7 +32,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	if err := a.SubscribeDirect(ctx, wire.TopicPolicy, func(m sdk.Message) { e.serve(a, m) }); err != nil {
 		return err
 	}
-	w.run(ctx, reload)
+	w.run(ctx, cfg.Reload, reload)
 	return nil
 }
 
@@ -70,6 +70,9 @@ func (e *engine) serve(to replier, m sdk.Message) {
 	q, response := e.answer(envelope)
 	if err := to.Reply(envelope, wire.TypePolicyResponse, response); err != nil {
 		e.log.Warn("an answer could not be sent", "request", string(q.RequestID), "error", err)
+		return
+	}
+	if q.EventType == wire.EventProbe {
 		return
 	}
 	if response.Message == malformed {

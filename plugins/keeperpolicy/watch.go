@@ -3,6 +3,7 @@ package keeperpolicy
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -51,8 +52,8 @@ func (w *watcher) concerns(path string) bool {
 	return path == policies || strings.HasPrefix(path, policies+string(filepath.Separator))
 }
 
-// run calls changed after changes, until ctx is done.
-func (w *watcher) run(ctx context.Context, changed func()) {
+// run calls changed after changes, and when told, until ctx is done.
+func (w *watcher) run(ctx context.Context, told <-chan os.Signal, changed func()) {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
@@ -73,6 +74,8 @@ func (w *watcher) run(ctx context.Context, changed func()) {
 				soon()
 			}
 		case <-w.notify.Errors: // events were lost
+			soon()
+		case <-told:
 			soon()
 		case <-timer.C:
 			first = time.Time{}

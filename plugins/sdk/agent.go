@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/logentry"
 	"kpm/core/wire"
 )
 
@@ -86,7 +87,7 @@ func Start(ctx context.Context, cfg Config) (*Agent, error) {
 	life, end := context.WithCancel(context.Background())
 	a := &Agent{cfg: cfg, end: end, done: make(chan struct{})}
 	a.log = newShipper(a)
-	a.logger = slog.New(&logHandler{shipper: a.log, level: cfg.LogLevel})
+	a.logger = slog.New(logentry.New(cfg.LogLevel, a.log.add))
 	stop := context.AfterFunc(ctx, end)
 	c, err := a.reach(life)
 	if !stop() && err == nil {

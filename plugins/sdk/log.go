@@ -1,10 +1,6 @@
 package sdk
 
 import (
-	"context"
-	"fmt"
-	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +29,7 @@ func newShipper(a *Agent) *shipper {
 }
 
 // add never blocks.
-func (s *shipper) add(level slog.Level, at time.Time, entry wire.LogEntry) {
-	entry.Level = levelName(level)
+func (s *shipper) add(at time.Time, entry wire.LogEntry) {
 	m, err := wire.New(wire.TypeLog, s.agent.cfg.ID, entry)
 	if err != nil {
 		s.lost.Add(1)
@@ -110,91 +105,4 @@ func (s *shipper) pause(d time.Duration) bool {
 func (s *shipper) stop() {
 	close(s.quit)
 	<-s.ended
-}
-
-// levelName maps slog's levels to those of docs/wire.md.
-func levelName(l slog.Level) string {
-	switch {
-	case l < slog.LevelDebug:
-		return "Trace"
-	case l < slog.LevelInfo:
-		return "Debug"
-	case l < slog.LevelWarn:
-		return "Information"
-	case l < slog.LevelError:
-		return "Warning"
-	case l < slog.LevelError+4:
-		return "Error"
-	}
-	return "Critical"
-}
-
-// logHandler is the slog.Handler in front of a shipper. Groups become dotted
-// prefixes.
-type logHandler struct {
-	shipper *shipper
-	level   slog.Level
-	prefix  string
-	attrs   []slog.Attr // with their prefixes
-}
-
-var _ slog.Handler = (*logHandler)(nil)
-
-func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
-
-func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
-	fields := make(map[string]any, len(h.attrs)+r.NumAttrs())
-	for _, a := range h.attrs {
-		addField(fields, "", a)
-	}
-	r.Attrs(func(a slog.Attr) bool {
-		addField(fields, h.prefix, a)
-		return true
-	})
-	h.shipper.add(r.Level, r.Time, wire.LogEntry{Message: r.Message, Fields: fields})
-	return nil
-}
-
-func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	next := *h
-	next.attrs = append([]slog.Attr{}, h.attrs...)
-	for _, a := range attrs {
-		a.Key = h.prefix + a.Key
-		next.attrs = append(next.attrs, a)
-	}
-	return &next
-}
-
-func (h *logHandler) WithGroup(name string) slog.Handler {
-	if name == "" {
-		return h
-	}
-	next := *h
-	next.prefix += name + "."
-	return &next
-}
-
-// addField puts values into fields in a form that always becomes JSON.
-func addField(fields map[string]any, prefix string, a slog.Attr) {
-	v := a.Value.Resolve()
-	switch v.Kind() {
-	case slog.KindGroup:
-		if a.Key != "" {
-			prefix += a.Key + "."
-		}
-		for _, member := range v.Group() {
-			addField(fields, prefix, member)
-		}
-		return
-	case slog.KindBool, slog.KindInt64, slog.KindUint64, slog.KindString:
-		fields[prefix+a.Key] = v.Any()
-	case slog.KindTime:
-		fields[prefix+a.Key] = v.Time().UTC().Format(time.RFC3339Nano)
-	default:
-		if list, ok := v.Any().([]string); ok {
-			fields[prefix+a.Key] = list
-			return
-		}
-		fields[prefix+a.Key] = strings.ToValidUTF8(fmt.Sprint(v.Any()), "\ufffd")
-	}
 }

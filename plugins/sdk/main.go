@@ -10,10 +10,12 @@ import (
 
 // Main runs a plugin or task and returns its exit code: it connects, calls run,
 // and closes. run's context ends on SIGTERM or an interrupt, which is an
-// orderly end, and when the agent is gone for good, which is not.
+// orderly end, and when the agent is gone for good, which is not. A hangup ends
+// nothing.
 func Main(cfg Config, run func(ctx context.Context, a *Agent) error) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	if err := runAgent(ctx, cfg, run); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", cfg.ID, err)
 		return 1

@@ -25,6 +25,7 @@ import (
 // Agent is an agent root and, while it runs, its service.
 type Agent struct {
 	Root string
+	Env  []string // of the service, beside its PATH
 
 	service *exec.Cmd
 	exited  chan struct{}
@@ -107,7 +108,7 @@ func (a *Agent) Start(ctx context.Context) (Ports, error) {
 // Launch starts the service without waiting for it.
 func (a *Agent) Launch() error {
 	a.service = exec.Command(filepath.Join(a.Root, "KeeperPrivilegeManager"), "run", "--root", a.Root)
-	a.service.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	a.service.Env = append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, a.Env...)
 	a.service.Dir = "/"
 	a.service.Stdout, a.service.Stderr = &a.stderr, &a.stderr
 	if err := a.service.Start(); err != nil {

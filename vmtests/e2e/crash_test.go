@@ -362,7 +362,8 @@ func TestPolicyDiesWhileItDecides(t *testing.T) {
 	}
 }
 
-// TestPolicyHangs: no decision within the deadline is a denial.
+// TestPolicyHangs: no decision within the deadline is a denial, if what replaces
+// the KeeperPolicy that hangs does not answer either.
 func TestPolicyHangs(t *testing.T) {
 	a := newAgent(t, allowAll, func(a *agent.Agent) {
 		_ = a.Write("appsettings.json", `{"Settings":{"KestrelHttpPort":0,"KestrelHttpsPort":0},"MqttBrokerSettings":{"Port":0},"Requests":{"EvaluateSeconds":1}}`)
@@ -371,6 +372,7 @@ func TestPolicyHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	install(t, a, "Plugins/bin/KeeperPolicy/KeeperPolicy", "#!/bin/sh\nexec sleep 1000\n")
 	freeze(t, p.ProcessID)
 	defer syscall.Kill(p.ProcessID, syscall.SIGKILL)
 	marker := filepath.Join(t.TempDir(), "made")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -74,8 +75,11 @@ func (e *endpoint) client() (*client.Client, error) {
 		return nil, err
 	}
 	anchors, err := os.ReadFile(layout.CA())
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w at %s: %w", client.ErrNotRunning, layout.Root(), err)
+	case err != nil:
+		return nil, err
 	}
 	var own []tls.Certificate
 	if e.certificate != "" {

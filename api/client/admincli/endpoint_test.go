@@ -124,7 +124,7 @@ func TestNoService(t *testing.T) {
 		t.Errorf("status: %d %q %q", code, out, diag)
 	}
 	code, out, _ := do(t, "status", "--json", "--root", root)
-	if code != exitFault || out != `{"status":"not running","detail":"`+strings.TrimSpace(says)+`","plugins":0,"jobs":{"total":0,"enabled":0}}`+"\n" {
+	if code != exitFault || out != `{"status":"not running","detail":"`+strings.TrimSpace(says)+`","healthy":false,"plugins":0,"jobs":{"total":0,"enabled":0}}`+"\n" {
 		t.Errorf("status --json: %d %q", code, out)
 	}
 }

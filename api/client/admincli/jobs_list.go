@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/core/view"
+	"kpm/core/wire"
 )
 
 func listJobsCommand(e *endpoint) *cobra.Command {
@@ -17,6 +18,6 @@ func listJobsCommand(e *endpoint) *cobra.Command {
 		case j.AllowPluginTrigger:
 			by = "administrators, plugins"
 		}
-		return []string{j.ID, strconv.FormatBool(j.Enabled), by, j.Name, j.Detail}
+		return []string{j.ID, strconv.FormatBool(j.Enabled), by, j.Name, wire.PrintableLine(j.Detail)}
 	})
 }

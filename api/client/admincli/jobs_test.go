@@ -38,9 +38,12 @@ func TestEmptyNames(t *testing.T) {
 		line []string
 		says string
 	}{
-		{[]string{"jobs", "run", "--id", ""}, "--id is empty, expected a job's id: jobs list shows them"},
-		{[]string{"jobs", "trigger", "--id="}, "--id is empty, expected a job's id: jobs list shows them"},
-		{[]string{"jobs", "trigger"}, `required flag(s) "id" not set`},
+		{[]string{"jobs", "run", "--id", ""}, "ID is empty, expected a job's id: jobs list shows them"},
+		{[]string{"jobs", "trigger", "--id="}, "ID is empty, expected a job's id: jobs list shows them"},
+		{[]string{"jobs", "run", ""}, "ID is empty, expected a job's id: jobs list shows them"},
+		{[]string{"jobs", "trigger"}, "which job? KeeperAdminCLI jobs trigger ID; jobs list shows them"},
+		{[]string{"jobs", "run", "a", "b"}, `["a" "b"]: expected one job's id, and once`},
+		{[]string{"jobs", "run", "a", "--id", "a"}, `["a"]: expected one job's id, and once`},
 		{[]string{"jobs", "trigger", "--id", "cleanup", "--context", ""}, `--context is "", expected a JSON object`},
 		{[]string{"settings", "get", ""}, "PLUGIN is empty, expected a name"},
 		{[]string{"settings", "get", "KeeperPrivilegeManager", ""}, "KEY is empty, expected a name"},
@@ -82,6 +85,7 @@ func TestContextsThatJobsGet(t *testing.T) {
 func TestLists(t *testing.T) {
 	const hostile = "a\tb\n\x1b[2J\u202e\u009b\xff"
 	const shown = "a\uFFFDb\uFFFD\uFFFD[2J\uFFFD\uFFFD\uFFFD"
+	const detail = "a\uFFFDb; \uFFFD[2J\uFFFD\uFFFD\uFFFD" // several errors are one line
 	plugin := newRunning(t, func(r *running) {
 		r.plugins = []view.Plugin{{ID: hostile, Status: hostile, ProcessID: 7, LastStartTime: time.Unix(0, 0), Detail: hostile}}
 	}).root
@@ -96,7 +100,7 @@ func TestLists(t *testing.T) {
 		{silent, "settings get P k", "\uFFFD[2J\uFFFDx\n"},
 		{silent, "settings get P k --json", `"\u001b[2J\nx"` + "\n"},
 		{plugin, "plugins list", "ID           STATUS       PROCESS  STARTED              DETAIL\n" +
-			shown + "  " + shown + "  7        " + time.Unix(0, 0).Format(time.DateTime) + "  " + shown + "\n"},
+			shown + "  " + shown + "  7        " + time.Unix(0, 0).Format(time.DateTime) + "  " + detail + "\n"},
 	} {
 		if code, out, diag := do(t, append(strings.Fields(c.line), "--root", c.root)...); code != exitOK || out != c.want || diag != "" {
 			t.Errorf("%s: %d\n%q%s\nwant\n%q", c.line, code, out, diag, c.want)

@@ -16,11 +16,11 @@ const maxContextDepth = 32
 func triggerJobCommand(e *endpoint) *cobra.Command {
 	var id, context string
 	cmd := &cobra.Command{
-		Use:     "trigger --id ID --context JSON",
+		Use:     "trigger ID --context JSON",
 		Short:   "Run a job with a context",
 		Long:    "Run a job with a context, a JSON object whose members become its parameters.",
-		Example: `  KeeperAdminCLI jobs trigger --id cleanup --context '{"olderThanDays": 30}'`,
-		Args:    cobra.NoArgs,
+		Example: `  KeeperAdminCLI jobs trigger cleanup --context '{"olderThanDays": 30}'`,
+		Args:    oneJob(&id),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkContext(context); err != nil {
 				return err

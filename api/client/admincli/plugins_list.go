@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/core/view"
+	"kpm/core/wire"
 )
 
 func listPluginsCommand(e *endpoint) *cobra.Command {
@@ -18,6 +19,6 @@ func listPluginsCommand(e *endpoint) *cobra.Command {
 		if !p.LastStartTime.IsZero() {
 			started = p.LastStartTime.Local().Format(time.DateTime)
 		}
-		return []string{p.ID, string(p.Status), process, started, p.Detail}
+		return []string{p.ID, string(p.Status), process, started, wire.PrintableLine(p.Detail)}
 	})
 }

@@ -40,9 +40,13 @@ func (p *peer) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
 
 // answers are what the API asks.
 type answers struct {
-	plugins []view.Plugin
-	ran     []string
+	problems []string
+	plugins  []view.Plugin
+	ran      []string
 }
+
+// Obstacles implements api.Health.
+func (r *answers) Obstacles() []string { return r.problems }
 
 type pluginList struct{ *answers }
 
@@ -124,7 +128,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers,
+		Plugins: pluginList{r.answers}, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
@@ -159,14 +163,15 @@ func TestAskingTheService(t *testing.T) {
 		want string
 	}{
 		{"status", "running, version 1.2.3, 2 plugins, 3 jobs (2 enabled)\n"},
-		{"status --json", `{"status":"running","version":"1.2.3","plugins":2,"jobs":{"total":3,"enabled":2}}` + "\n"},
+		{"status --json", `{"status":"running","version":"1.2.3","healthy":true,"plugins":2,"jobs":{"total":3,"enabled":2}}` + "\n"},
 		{"plugins list", "ID            STATUS   PROCESS  STARTED              DETAIL\n" +
 			"KeeperLogger  Stopped\nKeeperPolicy  Healthy  77       2026-01-02 03:04:05\n"},
 		{"jobs list", "ID                        ENABLED  STARTED BY               NAME         DETAIL\n" +
 			"LaunchPrivilegeElevation  true     its events               Launch\n" +
 			"cleanup                   true     administrators, plugins  Clean\uFFFD[2Jup\n" +
-			"broken                    false    administrators                        tasks: found nothing\uFFFDexpected a list\n"},
+			"broken                    false    administrators                        tasks: found nothing; expected a list\n"},
 		{"jobs run --id cleanup", `{"runId":"r1"}` + "\n"},
+		{"jobs run cleanup", `{"runId":"r1"}` + "\n"},
 		{`jobs trigger --id cleanup --context {"days":30}`, `{"runId":"r1"}` + "\n"},
 		{"settings get KeeperPrivilegeManager", "KEY          VALUE\nbroker.host  127.0.0.1\nbroker.port  8675\nodd          a\uFFFDb\n"},
 		{"settings get KeeperPrivilegeManager broker.port", "8675\n"},
@@ -180,7 +185,7 @@ func TestAskingTheService(t *testing.T) {
 			t.Errorf("%s: %d\n%s%s\nwant\n%s", c.line, code, out, diag, c.want)
 		}
 	}
-	if got := strings.Join(r.ran, ", "); got != `cleanup {}, cleanup {"days":30}, cleanup {}` {
+	if got := strings.Join(r.ran, ", "); got != `cleanup {}, cleanup {}, cleanup {"days":30}, cleanup {}` {
 		t.Errorf("ran %s", got)
 	}
 	for _, line := range []string{"plugins list --json", "jobs list --json", "settings get KeeperPrivilegeManager --json"} {
@@ -249,7 +254,7 @@ func TestRefusalsAndUsage(t *testing.T) {
 		{"jobs run --id nothing", `there is no job "nothing"`},
 		{"jobs run --id a/../b", `there is no job "a/../b"`},
 		{"jobs run --id broken", "broken is disabled"},
-		{"jobs run", `"id" not set`},
+		{"jobs run", "which job?"},
 		{"jobs trigger --id cleanup --context [1]", "expected a JSON object"},
 		{"jobs trigger --id cleanup --context null", "expected a JSON object"},
 		{"jobs trigger --id cleanup --context {", "expected a JSON object"},

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,11 +19,13 @@ func statusCommand(e *endpoint) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say whether the service runs and its plugins are healthy",
-		Long: `Say whether the service runs and its plugins are healthy.
+		Short: "Say whether elevations can succeed and the plugins are healthy",
+		Long: `Say whether the service runs, elevations can succeed now, and its plugins are
+healthy.
 
-The plugins' state is shown to root only. Exit status 1 means that the service
-does not answer or that a plugin has failed.`,
+Why not, and the plugins' state, are shown to root only. Exit status 1 means that
+the service does not answer, that no elevation could succeed, or that a plugin is
+not as its file says.`,
 		Example: "  KeeperAdminCLI status\n  KeeperAdminCLI status --json --root /srv/agent",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,7 +36,7 @@ does not answer or that a plugin has failed.`,
 			if err := answer.print(cmd.OutOrStdout(), asJSON); err != nil {
 				return err
 			}
-			if answer.Status != "running" || len(answer.Unhealthy) > 0 {
+			if answer.Status != "running" || !answer.Healthy || len(answer.Unhealthy) > 0 {
 				return errFault
 			}
 			return nil
@@ -46,11 +48,14 @@ does not answer or that a plugin has failed.`,
 
 // status is what `status` prints.
 type status struct {
-	Status  string         `json:"status"`
-	Detail  string         `json:"detail,omitempty"`
-	Version string         `json:"version,omitempty"`
-	Plugins int            `json:"plugins"`
-	Jobs    view.JobCounts `json:"jobs"`
+	Status  string `json:"status"`
+	Detail  string `json:"detail,omitempty"`
+	Version string `json:"version,omitempty"`
+	// Healthy: an elevation could succeed now. Problems says why none could.
+	Healthy  bool           `json:"healthy"`
+	Problems []string       `json:"problems,omitempty"`
+	Plugins  int            `json:"plugins"`
+	Jobs     view.JobCounts `json:"jobs"`
 	// Unhealthy are plugins that do not run as they should.
 	Unhealthy []string `json:"unhealthy,omitempty"`
 }
@@ -58,7 +63,7 @@ type status struct {
 func (e *endpoint) status(ctx context.Context) (status, error) {
 	var service view.Service
 	err := e.get(ctx, "/", &service)
-	if errors.Is(err, client.ErrNotRunning) && !errors.Is(err, fs.ErrPermission) { // who may not ask cannot tell
+	if errors.Is(err, client.ErrNotRunning) {
 		return status{Status: "not running", Detail: err.Error()}, nil
 	}
 	var counts view.SystemStatus
@@ -68,7 +73,9 @@ func (e *endpoint) status(ctx context.Context) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
-	answer := status{Status: counts.Status, Version: service.Version, Plugins: counts.Plugins, Jobs: counts.Jobs}
+	answer := status{
+		Status: counts.Status, Version: service.Version, Healthy: counts.Healthy, Problems: counts.Problems, Plugins: counts.Plugins, Jobs: counts.Jobs,
+	}
 	var plugins []view.Plugin
 	err = e.get(ctx, "/api/plugins", &plugins)
 	var r *client.Refusal
@@ -91,9 +98,16 @@ func (s status) print(w io.Writer, asJSON bool) error {
 	if s.Detail == "" {
 		lines[0] = fmt.Sprintf("%s, version %s, %d plugins, %d jobs (%d enabled)", s.Status, s.Version, s.Plugins, s.Jobs.Total, s.Jobs.Enabled)
 	}
+	switch {
+	case s.Healthy || s.Detail != "":
+	case len(s.Problems) == 0:
+		lines = append(lines, "no elevation can succeed now; run this as root to learn why")
+	default:
+		lines = append(lines, "no elevation can succeed now:")
+	}
 	var b strings.Builder
-	for _, line := range append(lines, s.Unhealthy...) {
-		fmt.Fprintln(&b, wire.Printable(line))
+	for _, line := range slices.Concat(lines, s.Problems, s.Unhealthy) {
+		fmt.Fprintln(&b, wire.PrintableLine(line))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

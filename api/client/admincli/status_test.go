@@ -66,7 +66,7 @@ func TestDetailsForgeNoLines(t *testing.T) {
 		r.plugins = []view.Plugin{{ID: "P", Status: view.Failed, Detail: "x\nKeeperPolicy is Failed: gone\x1b[2J"}}
 	})
 	code, out, _ := r.do(t, "status")
-	if code != exitFault || !strings.HasSuffix(out, "\nP is Failed: x\uFFFDKeeperPolicy is Failed: gone\uFFFD[2J\n") {
+	if code != exitFault || !strings.HasSuffix(out, "\nP is Failed: x; KeeperPolicy is Failed: gone\uFFFD[2J\n") {
 		t.Errorf("%d %q", code, out)
 	}
 	code, out, _ = r.do(t, "status", "--json")
@@ -79,7 +79,7 @@ func TestDetailsForgeNoLines(t *testing.T) {
 func TestStatusIsWholeOrNothing(t *testing.T) {
 	answers := [][2]string{
 		{"GET /", `{"service":"s","status":"running","version":"9"}`},
-		{"GET /api/system/status", `{"status":"running","plugins":1,"jobs":{"total":2,"enabled":1}}`},
+		{"GET /api/system/status", `{"status":"running","healthy":true,"plugins":1,"jobs":{"total":2,"enabled":1}}`},
 		{"GET /api/plugins", `[]`},
 	}
 	const refused = "refused (fault): %s failed\n"
@@ -124,7 +124,7 @@ func TestStatusOfSomethingElse(t *testing.T) {
 func TestStatusForWhoMayNotConnect(t *testing.T) {
 	cfg := altered(func(h *port.Host) { h.Transport = closed{h.Transport} })
 	code, out, diag := doOn(cfg, "status", "--root", t.TempDir())
-	if code != exitUsage || out != "" || diag != "KeeperAdminCLI: the service does not answer: permission denied; run this as root\n" {
+	if code != exitUsage || out != "" || diag != "KeeperAdminCLI: the service cannot be reached: permission denied; run this as root\n" {
 		t.Errorf("%d %q %q", code, out, diag)
 	}
 }
@@ -132,3 +132,26 @@ func TestStatusForWhoMayNotConnect(t *testing.T) {
 type closed struct{ port.LocalTransport }
 
 func (closed) Dial(string) (net.Conn, error) { return nil, syscall.EACCES }
+
+// What an elevation would meet now is a fault, whatever the plugins are.
+func TestStatusSaysWhatIsInTheWay(t *testing.T) {
+	problems := []string{"nothing can be launched: job LaunchPrivilegeElevation: x.json:1: a\nb", "the journal cannot be written: no space left on device"}
+	r := newRunning(t, func(r *running) { r.problems = problems })
+	const counts = "running, version 1.2.3, 2 plugins, 3 jobs (2 enabled)\n"
+	code, out, diag := r.do(t, "status")
+	want := counts + "no elevation can succeed now:\n" +
+		"nothing can be launched: job LaunchPrivilegeElevation: x.json:1: a; b\nthe journal cannot be written: no space left on device\n"
+	if code != exitFault || out != want || diag != "" {
+		t.Errorf("%d %q %q, want %q", code, out, diag, want)
+	}
+	if code, out, _ := r.do(t, "status", "--json"); code != exitFault || !strings.Contains(out, `"healthy":false,"problems":["nothing can be launched`) {
+		t.Errorf("--json: %d %q", code, out)
+	}
+
+	r = newRunning(t, func(r *running) {
+		r.problems, r.peer.is.User, r.peer.is.Administrator = problems, "1000", false
+	})
+	if code, out, _ := r.do(t, "status"); code != exitFault || out != counts+"no elevation can succeed now; run this as root to learn why\n" {
+		t.Errorf("a user: %d %q", code, out)
+	}
+}

@@ -48,6 +48,10 @@ func (c *connection) Connect(root string) error {
 }
 
 func notRunning(root string, err error) error {
+	if err == unix.EACCES || err == unix.EPERM { // that says nothing about the service
+		return errors.New("the service of " + root + " cannot be reached (" + err.Error() +
+			"); ask whoever runs this machine for access to that directory")
+	}
 	return errors.New("the service of " + root + " is not running (" + err.Error() +
 		"); start it, or tell whoever runs this machine")
 }

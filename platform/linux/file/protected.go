@@ -133,8 +133,10 @@ func strictlyAbove(dir, path string) bool {
 	return dir != path && (dir == "/" && path != "" || strings.HasPrefix(path, dir+"/"))
 }
 
+// Unprotected returns a core.ErrNotProtected that says what is wrong with path.
+// It does not say what that means: whoever reads a file says what it expects.
 func Unprotected(path, fault string) error {
-	return fmt.Errorf("files: %s %s: %w", path, fault, core.ErrNotProtected)
+	return core.Worded(core.ErrNotProtected, fmt.Sprintf("files: %s %s", path, fault))
 }
 
 func notLocal(at Place) error {

@@ -1,0 +1,139 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kpm/core/port"
+	"kpm/core/wire"
+)
+
+const (
+	// healthEvery is how often the service looks, unasked, whether elevations
+	// could succeed: what becomes of a disk nobody tells it.
+	healthEvery = 10 * time.Second
+	// healthFresh is how long an answer holds for whoever asks. Anybody may.
+	healthFresh = 200 * time.Millisecond
+)
+
+// controlJob collects what policies ask for.
+const controlJob = "privilege-elevation-policy-controls"
+
+// obstacles says why an elevation could not succeed now.
+func (s *service) obstacles() []string {
+	all := s.launcher.Obstacles()
+	if why, _ := s.jobs.Unhandled(wire.EventLaunch, wire.EventLaunch); why != "" {
+		all = append(all, "nothing can be launched: "+why)
+	}
+	// One that is switched off is somebody's choice, and concerns no policy
+	// that asks for nothing.
+	if why, broken := s.jobs.Unhandled(wire.EventPolicyEvaluationPending, controlJob); broken {
+		all = append(all, "nothing that a policy asks for can be collected: "+why)
+	}
+	return all
+}
+
+// startHealth has the log and the service manager told, from now on, whenever
+// elevations cannot succeed any more, or can again.
+func (s *service) startHealth(ctx context.Context, _ Options) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.health.watch(ctx)
+	}()
+	s.onStop(func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+	return nil
+}
+
+// health says whether elevations could succeed, to whoever asks and, when that
+// changes, unasked.
+type health struct {
+	look    func() []string
+	manager port.ServiceManager
+	log     *slog.Logger
+	poke    chan struct{} // there may be news; has room for one
+	stale   atomic.Bool   // so there may
+
+	mu    sync.Mutex
+	found []string
+	at    time.Time
+}
+
+func newHealth(look func() []string, manager port.ServiceManager, log *slog.Logger) *health {
+	return &health{look: look, manager: manager, log: log, poke: make(chan struct{}, 1)}
+}
+
+// changed says that there may be news. It never blocks.
+func (h *health) changed() {
+	h.stale.Store(true)
+	select {
+	case h.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Obstacles returns why an elevation could not succeed; nothing if one could.
+func (h *health) Obstacles() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := time.Now(); h.stale.Swap(false) || now.Sub(h.at) >= healthFresh {
+		h.found, h.at = h.look(), now
+	}
+	return slices.Clone(h.found)
+}
+
+// watch looks at intervals, and when there may be news, until ctx is done. The
+// manager's watchdog hears of each look: one that never ends is what it is for.
+// What other people can put right, such as a full disk, it is not told as a
+// failure: another start would help nobody.
+func (h *health) watch(ctx context.Context) {
+	every := healthEvery
+	watchdog := h.manager.Watchdog()
+	if watchdog > 0 {
+		every = min(every, watchdog/3)
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	last := "unknown"
+	for {
+		if now := wire.PrintableLine(strings.Join(h.Obstacles(), "; ")); now != last {
+			h.say(now, last)
+			last = now
+		}
+		if watchdog > 0 {
+			if err := h.manager.Alive(); err != nil {
+				h.log.Error("the service manager was not told", "state", "alive", "error", err)
+			}
+		}
+		select {
+		case <-h.poke:
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (h *health) say(now, last string) {
+	status := "Elevations can succeed"
+	switch {
+	case now != "":
+		status = "Elevations cannot succeed: " + now
+		h.log.Error("elevations cannot succeed", "reason", now)
+	case last != "unknown":
+		h.log.Warn("elevations can succeed again", "reason", "no longer so: "+last)
+	}
+	if err := h.manager.Status(status); err != nil {
+		h.log.Error("the service manager was not told", "state", "status", "error", err)
+	}
+}
