@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,10 @@ type engine struct {
 	log   *slog.Logger
 	now   func() time.Time
 	force atomic.Pointer[policy.Set] // nil while no set could be read
+	// groups are the names of groups that the set in force uses; around is what
+	// is looked at for each question.
+	groups atomic.Pointer[[]string]
+	around *surroundings
 }
 
 // load reads the policies and puts them in force. If a file is faulty, every
@@ -47,6 +52,8 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 		}
 		return false
 	}
+	names := set.GroupNames()
+	e.groups.Store(&names)
 	e.force.Store(set)
 	enforcing, monitoring := set.Size()
 	e.log.Info("policies in force", "files", r.files, "enforcing", enforcing, "monitoring", monitoring)
@@ -88,7 +95,12 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 	case set == nil:
 		response.Message = unreadable
 	default:
-		d := set.Decide(question(q, e.now()))
+		asked, ok := e.question(q)
+		if !ok {
+			response.Message = malformed
+			break
+		}
+		d := set.Decide(asked)
 		response.Decision, response.Controls, response.Message = d.Outcome, d.Controls, d.Message
 		response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	}
@@ -99,12 +111,26 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 // (CVE-2019-14287).
 const noUser core.UserID = "4294967295"
 
-func question(q wire.PolicyRequest, now time.Time) policy.Question {
-	return policy.Question{
-		Kind: q.EventType, User: q.UserID, UserName: q.UserName, Groups: q.Groups, Administrator: q.Administrator,
-		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: q.Arguments,
-		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: now,
+// question is q as the engine takes it, at this moment. It is false if the
+// arguments cannot be read.
+func (e *engine) question(q wire.PolicyRequest) (policy.Question, bool) {
+	arguments, ok := wire.Argv(q.Arguments, q.ArgumentBytes)
+	var groups []string
+	if used := e.groups.Load(); used != nil {
+		groups = e.around.groups.missingOf(*used)
+		if len(groups) > 0 { // one that somebody is in is there
+			groups = without(groups, func(name string) bool {
+				return slices.Contains(q.GroupNames, name) || slices.Contains(q.DoubtfulGroupNames, name)
+			})
+		}
 	}
+	return policy.Question{
+		Kind: q.EventType, User: q.UserID, UserName: q.UserName, OtherNames: q.OtherNames, Administrator: q.Administrator,
+		Groups: q.Groups, GroupNames: q.GroupNames, DoubtfulGroups: q.DoubtfulGroups, DoubtfulGroupNames: q.DoubtfulGroupNames,
+		GroupsUnknown: q.GroupsUnknown, MissingGroups: groups,
+		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: arguments,
+		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: e.around.zone.of(e.now()),
+	}, ok
 }
 
 // record logs a decision, and which monitoring policies it would have
@@ -119,7 +145,8 @@ func (e *engine) record(q wire.PolicyRequest, r wire.PolicyResponse) {
 	if set == nil {
 		return
 	}
-	for _, ref := range set.Watching(question(q, e.now())) {
+	asked, _ := e.question(q)
+	for _, ref := range set.Watching(asked) {
 		e.log.Info("a monitoring policy is met", "request", string(q.RequestID), "policy", ref.ID, "user", q.UserName, "program", q.FilePath)
 	}
 }

@@ -37,6 +37,9 @@ const (
 	maxFiles
 )
 
+// maxDigits is the length of the greatest uid in decimal, and room to align.
+const maxDigits = 12
+
 // Identity is what tells one version of a file from another.
 type Identity struct {
 	Device, Inode         uint64
@@ -47,6 +50,10 @@ type Identity struct {
 type Spec struct {
 	UID, GID uint32
 	Groups   []uint32
+	// Login is the uid, in decimal, of the user whose login the program belongs
+	// to (loginuid), empty for none. A kernel that does not let it be set leaves
+	// the helper's.
+	Login string
 	// Terminal says that a controlling terminal travels along.
 	Terminal bool
 	// Script is the path to execute if the program is a script; it must still
@@ -66,6 +73,8 @@ type head struct {
 	groups           uint32 // how many
 	argv, env        uint32 // how many
 	terminal, script uint32 // 1 if there is one
+	digits           uint32 // of login
+	login            [maxDigits]byte
 	identity         Identity
 }
 
@@ -82,6 +91,10 @@ func (s *Spec) Encode() ([]byte, error) {
 		uid: s.UID, gid: s.GID, groups: uint32(len(s.Groups)),
 		argv: uint32(len(s.Argv)), env: uint32(len(s.Env)), identity: s.Identity,
 	}
+	if len(s.Login) > maxDigits {
+		return nil, ErrTooBig
+	}
+	h.digits = uint32(copy(h.login[:], s.Login))
 	if s.Terminal {
 		h.terminal = 1
 	}
