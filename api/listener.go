@@ -79,7 +79,7 @@ func (l *identifyingListener) identify(raw net.Conn, slot *fair.Slot[core.UserID
 		peer = core.Peer{}
 	}
 	c := &conn{Conn: raw, entry: l.entry, peer: peer, slot: slot}
-	if !peer.Administrator && slot.Claim(peer.User) != nil {
+	if !peer.Administrator && slot.Claim(peer.Payer()) != nil {
 		c.Close()
 		return
 	}

@@ -87,7 +87,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) (caller, *Problem
 		w.Header().Set("Connection", "close")
 	}
 	if !who.bound && who.Tier() < core.TierPlugin {
-		if wait := s.rate.Take(who.User, 1); wait > 0 {
+		if wait := s.rate.Take(connOf(r).peer.Payer(), 1); wait > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 			return who, problem(codeTooMany, "too many requests by this user: try again in %s", wait.Round(1e6))
 		}

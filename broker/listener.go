@@ -92,7 +92,7 @@ func (b *Broker) establish(c *conn) (err error) {
 		}
 	}()
 	c.peer, c.peerErr = b.cfg.Peers.Peer(c.socket)
-	if c.waiting, err = b.waiting.TryTake(c.peer.User, 1); err != nil {
+	if c.waiting, err = b.waiting.TryTake(c.peer.Payer(), 1); err != nil {
 		b.stats.refusedConnections.Add(1)
 		b.logStranger(c.peer.User, "too many connections of one user have not sent CONNECT")
 		return errors.New("broker: too many connections before CONNECT")

@@ -34,6 +34,7 @@ var (
 	ErrNotRegular   = NewError(Invalid, "not a regular file")
 	ErrTooLarge     = NewError(TooLarge, "the file is too large") // for whoever reads it
 	ErrNoAccount    = NewError(NotFound, "no such account")
+	ErrNoAnswer     = NewError(Unavailable, "the machine's user database does not answer")
 	ErrForeign      = NewError(Invalid, "the caller lives in another namespace")
 	ErrCancelled    = NewError(NotPermitted, "cancelled") // the person who was asked declined
 )

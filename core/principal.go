@@ -7,6 +7,10 @@ import "strings"
 // values that mean "no user" (uid 4294967295, CVE-2019-14287).
 type UserID string
 
+// Unknown is whose part of every limit the users without an account have
+// together (decision 32a). It is no user.
+const Unknown UserID = "unknown"
+
 // Kind is what sort of caller a Principal is.
 type Kind uint8
 

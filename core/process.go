@@ -29,16 +29,43 @@ type Peer struct {
 	// Foreign is true when a holder lives in another mount, user or pid
 	// namespace: its paths and pids do not mean what ours do (decision 26).
 	Foreign bool
+	// Confined says what a holder was denied that this service was not, such as
+	// "another root directory", and is empty for none. What is started for it
+	// would be denied nothing (decision 32a).
+	Confined string
+	// Groups are the ids of the groups that the kernel counted the peer in when
+	// it connected; nil where it does not say.
+	Groups []string
+	// Login is the user whose login the peer's process belongs to, for the
+	// operating system's own audit; empty if there was none.
+	Login UserID
+	// Share is whose part of every limit the peer uses; empty means its own.
+	// Those without an account use one part together (decision 32a).
+	Share UserID
 }
 
-// Account is a local account that a process can run as.
+// Payer is whose part of every limit the peer uses.
+func (p Peer) Payer() UserID {
+	if p.Share != "" {
+		return p.Share
+	}
+	return p.User
+}
+
+// Account is an account of this machine that a process can run as.
 type Account struct {
-	User   UserID
-	Name   string
-	Group  string   // primary group id
-	Groups []string // all group ids, the primary one included
-	Home   string
-	Shell  string
+	User UserID
+	Name string
+	// OtherNames are further names of the same user: they restrict and never
+	// grant, since nobody can tell under which of them somebody asks.
+	OtherNames []string
+	Group      string   // primary group id
+	Groups     []string // all group ids, the primary one included
+	// GroupsUnknown is true if the account may be in more groups: one of the
+	// machine's databases did not answer.
+	GroupsUnknown bool
+	Home          string
+	Shell         string
 }
 
 // ExitStatus is how a process ended. Signal is 0 unless it was killed by one.

@@ -39,11 +39,14 @@ type Executable struct {
 // Subject is everything that a decision is about. Its Digest binds the
 // decision to the launch.
 type Subject struct {
-	Caller     Account
-	Target     Account
+	Caller Account
+	Target Account
+	// Membership is in which groups the caller is.
+	Membership Membership
 	Executable Executable
-	Argv       []string
-	Dir        string
+	// Argv are bytes: they need not be UTF-8 (decision 24a).
+	Argv []string
+	Dir  string
 	// Administrator is true when the caller already is one.
 	Administrator bool
 }

@@ -43,4 +43,7 @@ type Identity struct {
 	// Session is where it runs; empty for AsService, and where the system has
 	// no session for the account.
 	Session SessionID
+	// Login is the user whose login the process belongs to for the operating
+	// system's own audit; empty for nobody's.
+	Login UserID
 }

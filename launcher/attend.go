@@ -141,7 +141,7 @@ func childOf(p started) journal.Child {
 // processes behind, and whether those of earlier ones are gone by now. As long
 // as one lives, its group stays registered: it is never Admin (decision 10).
 func (l *Launcher) tend(e *elevation, p started) {
-	id, user, child := e.id, e.sealed.Subject.Caller.User, childOf(p)
+	id, user, child := e.id, e.submitted.Peer.Payer(), childOf(p)
 	l.tended.Go(func() {
 		l.leftMu.Lock()
 		defer l.leftMu.Unlock()

@@ -61,7 +61,7 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refused}
 	}
 	l.free()
-	release, err := l.store.Reserve(submitted.Peer.User)
+	release, err := l.store.Reserve(submitted.Peer.Payer())
 	if err != nil {
 		return Result{Refused: refusal.Of(err)}
 	}
@@ -74,12 +74,12 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	}
 	defer s.Close()
 	size := recordBytes(s.Subject)
-	if wait := l.quota.Take(submitted.Peer.User, size); wait > 0 && !s.Subject.Administrator {
+	if wait := l.quota.Take(submitted.Peer.Payer(), size); wait > 0 && !s.Subject.Administrator {
 		return Result{Refused: refusal.New(door.CodeUnavailable,
 			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
 	}
 	waiting, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
-	asked, err := l.asked.Take(waiting, submitted.Peer.User, min(int64(size), maxUserAsked)) // the longest passes alone
+	asked, err := l.asked.Take(waiting, submitted.Peer.Payer(), min(int64(size), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
 		return Result{Refused: refusal.New(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
@@ -100,7 +100,7 @@ func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller) (*eleva
 	err := l.cfg.Journal.Append(journal.Record{
 		Type: journal.Opened, Request: e.id,
 		UserID: s.Subject.Caller.User, User: s.Subject.Caller.Name, TargetID: s.Subject.Target.User, Target: s.Subject.Target.Name,
-		Program: &s.Subject.Executable, Argv: s.Subject.Argv, Directory: s.Subject.Dir, Seal: s.Digest,
+		Program: &s.Subject.Executable, Argv: wire.Shown(s.Subject.Argv), ArgvBytes: wire.Bytes(s.Subject.Argv), Directory: s.Subject.Dir, Seal: s.Digest,
 	})
 	if err != nil {
 		return nil, err
@@ -208,11 +208,13 @@ func (l *Launcher) ask(e *elevation) {
 	s := e.sealed.Subject
 	err := l.cfg.Bus.Ask(ctx, wire.PolicyRequest{
 		RequestID: e.id, SealDigest: e.sealed.Digest, EventType: wire.EventPrivilegeElevation,
-		UserID: s.Caller.User, UserName: s.Caller.Name, Groups: s.Caller.Groups, Administrator: s.Administrator,
+		UserID: s.Caller.User, UserName: s.Caller.Name, OtherNames: s.Caller.OtherNames, Administrator: s.Administrator,
+		Groups: s.Membership.IDs, GroupNames: s.Membership.Names,
+		DoubtfulGroups: s.Membership.DoubtfulIDs, DoubtfulGroupNames: s.Membership.DoubtfulNames, GroupsUnknown: s.Membership.Unknown,
 		TargetUser: s.Target.Name, TargetUserID: s.Target.User, TargetIsAdministrator: s.Target.User == l.cfg.Facts.Administrator,
-		MachineName: l.cfg.Machine,
+		MachineName: l.cfg.Machine(),
 		FilePath:    s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
-		Arguments: s.Argv, WorkingDirectory: s.Dir,
+		Arguments: wire.Shown(s.Argv), ArgumentBytes: wire.Bytes(s.Argv), WorkingDirectory: s.Dir,
 		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
 	})
 	switch {
@@ -242,7 +244,7 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	s := e.sealed.Subject
 	event := wire.Event{Name: wire.EventLaunch, Context: map[string]any{
 		"RequestId": string(e.id), "EventType": wire.EventPrivilegeElevation, "UserName": s.Caller.Name,
-		"FilePath": s.Executable.Path, "CommandLine": s.Argv,
+		"FilePath": s.Executable.Path, "CommandLine": wire.Shown(s.Argv),
 		"RespondToTopic": wire.ReplyTopic(core.ServicePrincipal(), string(e.id)),
 	}}
 	if state == request.Pending {

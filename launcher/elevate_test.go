@@ -24,7 +24,7 @@ func TestAnAllowedCommandRuns(t *testing.T) {
 	q := v.asked
 	want := wire.PolicyRequest{
 		RequestID: v.id, SealDigest: q.SealDigest, EventType: "PrivilegeElevation", UserID: "1000", UserName: "ada",
-		Groups: ada.Groups, TargetUser: "root", TargetUserID: "0", TargetIsAdministrator: true, MachineName: "host", FilePath: w.path("bin/tool"), RequestedPath: "tool",
+		Groups: ada.Groups, GroupNames: []string{"ada"}, TargetUser: "root", TargetUserID: "0", TargetIsAdministrator: true, MachineName: "host", FilePath: w.path("bin/tool"), RequestedPath: "tool",
 		FileHash: q.FileHash, Arguments: []string{"tool", "-x", "a b"}, WorkingDirectory: w.dir,
 	}
 	if diff := cmp.Diff(want, q); diff != "" {

@@ -99,7 +99,7 @@ func environment(base, offered []string, s core.Subject, id core.RequestID) []st
 // look at, never to be taken apart again.
 func sudoCommand(s core.Subject) string {
 	line := s.Executable.Path
-	for _, arg := range s.Argv[1:] {
+	for _, arg := range wire.Shown(s.Argv)[1:] {
 		line += " " + arg
 		if len(line) > maxSudoCommand {
 			break

@@ -113,7 +113,7 @@ func (l *Launcher) terminal(e *elevation) (port.Streams, port.Terminal, error) {
 
 // identity is as whom and where the command of e runs.
 func (l *Launcher) identity(e *elevation) core.Identity {
-	return core.Identity{RunAs: core.AsUserElevated, Account: e.sealed.Subject.Target}
+	return core.Identity{RunAs: core.AsUserElevated, Account: e.sealed.Subject.Target, Login: e.submitted.Peer.Login}
 }
 
 // hold prepares the child, makes the record of it durable, and lets it go. spec

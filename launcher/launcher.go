@@ -47,8 +47,9 @@ type Config struct {
 	// satisfied here.
 	Table    controls.Table
 	Controls []control.Control
-	// Machine is this machine's name, as policies know it.
-	Machine string
+	// Machine returns this machine's name, as policies know it, at this moment;
+	// empty if it has none.
+	Machine func() string
 	Limits  request.Limits
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending

@@ -1,8 +1,12 @@
 package launcher
 
 import (
+	"encoding/base64"
+	"unicode/utf8"
+
 	"kpm/core"
 	"kpm/core/fair"
+	"kpm/core/wire"
 )
 
 // The journal keeps a fixed number of bytes, the newest ones. Attack: a user
@@ -31,8 +35,11 @@ func recordBytes(s core.Subject) int {
 	for _, signer := range s.Executable.Signers {
 		n += signerCost + encodedBytes(signer.Subject) + len(signer.KeyID) + len(signer.TeamID) + digestCost*len(signer.Authorities)
 	}
-	for _, arg := range s.Argv {
+	for i, arg := range wire.Shown(s.Argv) {
 		n += encodedBytes(arg) + len(`"",`)
+		if !utf8.ValidString(s.Argv[i]) {
+			n += base64.StdEncoding.EncodedLen(len(s.Argv[i])) + len(`"16384":"",`)
+		}
 	}
 	return n
 }

@@ -43,7 +43,8 @@ func New(o Options) (port.Host, error) {
 	if uid := os.Geteuid(); uid != 0 {
 		return port.Host{}, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let the machine's service manager start it, or use sudo", uid)
 	}
-	peers, err := linux.NewPeers()
+	accounts := linux.NewAccounts()
+	peers, err := linux.NewPeers(accounts)
 	if err != nil {
 		return port.Host{}, err
 	}
@@ -59,6 +60,8 @@ func New(o Options) (port.Host, error) {
 	}
 	confiner := linux.NewConfiner(o.Reader)
 	host := tools(o.AgentRoot, confiner)
+	host.Accounts = accounts
+	host.Transport = linux.Transport{Accounts: accounts}
 	host.Peers = peers
 	host.Launcher = launcher
 	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), peers.Close()) }

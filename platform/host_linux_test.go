@@ -57,7 +57,7 @@ func TestHost(t *testing.T) {
 	if err := host.Files.Protected(program); err != nil {
 		t.Error(err)
 	}
-	account, err := host.Accounts.ByName("#4242")
+	account, err := host.Accounts.ByName("nobody")
 	if err != nil {
 		t.Fatal(err)
 	}

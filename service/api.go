@@ -21,7 +21,7 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 		Administrators: api.Administrators{
 			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newSignedPrograms(s.host.Peers, s.signatures),
 		},
-		Peers: s.host.Peers, Identify: s.registry, Self: s.host.Tree.Self(),
+		Peers: s.host.Peers, Identify: people{s.registry, s.host.Accounts, s.app.Requests.AllowUnknownUsers}, Self: s.host.Tree.Self(),
 		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective, Health: s.health,
 		Requests: s.launcher, Elevator: s.launcher,
 		Limits: api.Limits{CallersPerUser: s.app.Requests.MaxOpenPerUser},

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"kpm/core/controls"
@@ -17,10 +16,6 @@ import (
 // startLauncher makes what starts programs, ends what an earlier service has left
 // behind, and takes requests from then on.
 func (s *service) startLauncher(context.Context, Options) error {
-	machine, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("service: machine name: %w", err)
-	}
 	s.registry = start.NewRegistry(s.host.Tree, s.host.Tree.Self())
 	launcherLog := s.log.With("component", "launcher")
 	s.starter = start.New(start.Config{
@@ -29,7 +24,7 @@ func (s *service) startLauncher(context.Context, Options) error {
 	})
 	sealer, err := seal.New(seal.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
-		Signatures: s.signatures, Dir: s.layout.Exec(), Log: launcherLog,
+		AllowUnknown: s.app.Requests.AllowUnknownUsers, Signatures: s.signatures, Dir: s.layout.Exec(), Log: launcherLog,
 	})
 	if err != nil {
 		return err
@@ -37,7 +32,7 @@ func (s *service) startLauncher(context.Context, Options) error {
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
-		Table: controls.Standard(), Controls: control.Bundled(), Machine: machine,
+		Table: controls.Standard(), Controls: control.Bundled(), Machine: machineName,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
@@ -48,4 +43,14 @@ func (s *service) startLauncher(context.Context, Options) error {
 	})
 	s.starter.Recover()
 	return s.launcher.Recover(s.replay)
+}
+
+// machineName is what the machine is called now. Policies that name machines
+// take one without a name for any of them.
+func machineName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
 }

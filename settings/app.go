@@ -64,6 +64,8 @@ type Monitoring struct {
 type Requests struct {
 	Evaluate, Prompt, Launch time.Duration
 	MaxOpen, MaxOpenPerUser  int
+	// AllowUnknownUsers lets users ask who have no account on this machine.
+	AllowUnknownUsers bool
 }
 
 // Journal says how the audit journal is kept.
@@ -139,6 +141,9 @@ func entries() []entry {
 		number("Requests:LaunchSeconds", 10, 1, 60, seconds(func(a *App) *time.Duration { return &a.Requests.Launch })),
 		number("Requests:MaxOpen", 256, 1, 4096, func(a *App, n int) { a.Requests.MaxOpen = n }),
 		number("Requests:MaxOpenPerUser", 32, 1, 1024, func(a *App, n int) { a.Requests.MaxOpenPerUser = n }),
+		{"Requests:AllowUnknownUsers", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Requests.AllowUnknownUsers)
+		}},
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),

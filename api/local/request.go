@@ -102,13 +102,15 @@ func newRequest(m door.Request, files []*os.File) (launcher.Submission, error) {
 	if m.Command == "" || len(m.Argv) == 0 {
 		return launcher.Submission{}, fmt.Errorf("%w: no command", errRequest)
 	}
-	for _, list := range [][]string{{m.Command, m.TargetUser}, m.Argv} {
-		for _, text := range list {
-			// An argument that is not text cannot be decided on faithfully, and
-			// one with a NUL would be cut short by the kernel (decision 24a).
-			if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-				return launcher.Submission{}, fmt.Errorf("%w: %q is not UTF-8 text without NUL", errRequest, text)
-			}
+	for _, text := range []string{m.Command, m.TargetUser} {
+		if !utf8.ValidString(text) {
+			return launcher.Submission{}, fmt.Errorf("%w: %q is not UTF-8 text", errRequest, text)
+		}
+	}
+	// Arguments are bytes (decision 24a); at a NUL the kernel would cut one short.
+	for _, text := range append([]string{m.Command, m.TargetUser}, m.Argv...) {
+		if strings.ContainsRune(text, 0) {
+			return launcher.Submission{}, fmt.Errorf("%w: %q has a NUL", errRequest, text)
 		}
 	}
 	submitted := launcher.Submission{

@@ -100,8 +100,8 @@ func TestBadRequests(t *testing.T) {
 		{"half a header", whole[:2], files[:4], "did not arrive in time"},
 		{"no command", with(func(m *door.Request) { m.Command = "" }), files[:4], "no command"},
 		{"no argv", with(func(m *door.Request) { m.Argv = nil }), files[:4], "no command"},
-		{"a NUL", with(func(m *door.Request) { m.Argv = []string{"id", "a\x00b"} }), files[:4], "UTF-8"},
-		{"not UTF-8", with(func(m *door.Request) { m.Argv = []string{"id", "\xff"} }), files[:4], "UTF-8"},
+		{"a NUL", with(func(m *door.Request) { m.Argv = []string{"id", "a\x00b"} }), files[:4], "NUL"},
+		{"a command that is not UTF-8", with(func(m *door.Request) { m.Command = "\xff" }), files[:4], "UTF-8"},
 		{"a target that is not UTF-8", with(func(m *door.Request) { m.TargetUser = "\xff" }), files[:4], "UTF-8"},
 	} {
 		conn := q.connect(t, somebody("1000"), nil)

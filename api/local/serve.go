@@ -33,7 +33,7 @@ func (s *Server) admit(conn port.DoorConn) {
 			// would fill the log.
 			s.cfg.Log.Debug("door: peer", "error", err)
 			c.refuse(door.CodeFailed, "the service could not find out who is calling")
-		case slot.Claim(peer.User) != nil:
+		case slot.Claim(peer.Payer()) != nil:
 			c.refuse(door.CodeUnavailable, "this user has too many requests open: try again when one has ended")
 		default:
 			s.serve(c, peer)

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"kpm/core"
 	"kpm/core/controls"
@@ -62,9 +61,6 @@ type rule struct {
 // Compile gives policies their meaning on this machine. The findings are
 // Doubts and Notes only: a policy that cannot be resolved still restricts.
 func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
-	if env.Zone == nil {
-		env.Zone = time.UTC
-	}
 	c := &compiler{env: &env, table: e.controls}
 	s := &Set{env: env, directories: env.directories()}
 	for _, kind := range e.kinds {

@@ -3,7 +3,6 @@ package policy
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"kpm/core"
 	"kpm/core/controls"
@@ -19,7 +18,6 @@ type asked struct {
 	name, bare, user string
 	target           string
 	machine, hash    string
-	zone             *time.Location
 	moment           moment // see when
 	momentKnown      bool
 	arguments        []string // without argv[0]
@@ -41,7 +39,7 @@ type asked struct {
 // when is the question's time on the machine's wall clock.
 func (a *asked) when() *moment {
 	if !a.momentKnown {
-		a.moment, a.momentKnown = momentOf(a.q.Time, a.zone), true
+		a.moment, a.momentKnown = momentOf(a.q.Time), true
 	}
 	return &a.moment
 }
@@ -183,11 +181,14 @@ func (s *Set) ask(kind *compiledKind, q Question, a *asked) bool {
 	}
 	a.q, a.own = q, own
 	a.name, a.user = s.env.fold(q.UserName), string(q.User)
-	a.bare = bareUser(a.name)
+	a.bare = bareName(a.name)
+	for _, names := range [...]*[]string{&a.q.OtherNames, &a.q.GroupNames, &a.q.DoubtfulGroupNames, &a.q.MissingGroups} {
+		*names = s.env.foldAll(*names)
+	}
 	a.target = s.env.fold(q.TargetName)
-	a.machine = strings.ToLower(q.Machine)
+	a.machine = machineName(q.Machine)
 	a.hash = strings.ToLower(q.Hash)
-	a.zone, a.resolve = s.env.Zone, s.env.Resolve
+	a.resolve = s.env.Resolve
 	a.path, a.links = s.env.follow(resolved), q.Links
 	dir, base := splitPath(a.path)
 	a.base, a.baseStrength = base, restricts

@@ -152,7 +152,7 @@ func TestCompileSays(t *testing.T) {
 		got = append(got, f.Severity.String()+": "+f.Error())
 	}
 	want := []string{
-		`grants nothing: c.json:2: policy "a", $.UserCheck[0]: found "%nosuch", expected a group of this machine; groups are looked up when policies are loaded`,
+		`note: c.json:2: policy "a", $.UserCheck[0]: found "%nosuch", expected a group of this machine; as long as there is none, the policy restricts everyone and grants nobody`,
 		`note: c.json:2: policy "a", $.PolicyId: found an id that another policy has, expected an id of its own; both apply, and answers do not tell them apart`,
 		`note: c.json:3: policy "a", $.ApplicationCheck: found a pattern that begins with "*", expected a folder that only administrators can write to; users can put a program of that name into a folder of their own, and it will be granted`,
 	}

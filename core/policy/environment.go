@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"kpm/core"
 )
@@ -26,15 +25,14 @@ type Environment struct {
 	// SecurePath is where the service finds bare names, in its order; with
 	// more than eight directories every question is denied.
 	SecurePath []string
-	// Group returns the id of a local group; nil knows none.
-	Group func(name string) (string, bool)
+	// MissingGroup reports that there is no group of that name now, for a note to
+	// the policy's author; nil knows nothing. Decisions go by the question.
+	MissingGroup func(name string) bool
 	// Resolve follows a path from dir, with every link, to something that exists
 	// on a local file system; nil finds nothing. It does not block.
 	Resolve func(dir, path string) (string, bool)
 	// Collections by UID, from the collections files.
 	Collections map[string]Collection
-	// Zone is the machine's; nil is UTC. Dates, times and days are read in it.
-	Zone *time.Location
 	// EnforceForAdministrators makes administrators subject to policy. If it
 	// is false they are allowed everything.
 	EnforceForAdministrators bool
@@ -107,6 +105,18 @@ func (e *Environment) fold(s string) string {
 		return strings.ToLower(s)
 	}
 	return s
+}
+
+// foldAll is fold for each of list, which stays as it is.
+func (e *Environment) foldAll(list []string) []string {
+	if e.Platform != core.Windows {
+		return list
+	}
+	folded := make([]string, len(list))
+	for i, s := range list {
+		folded[i] = strings.ToLower(s)
+	}
+	return folded
 }
 
 // slashes brings a path or pattern into the form in which paths are compared.

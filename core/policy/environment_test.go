@@ -172,11 +172,11 @@ func TestWindowsPathsThatNameNoPlace(t *testing.T) {
 	}
 }
 
-func TestBareUser(t *testing.T) {
+func TestBareName(t *testing.T) {
 	for name, want := range map[string]string{
 		"alice": "alice", `CORP\alice`: "alice", "alice@corp": "alice", `CORP\alice@corp`: "alice", `A\B\c`: "c", `CORP\`: "", "": "",
 	} {
-		if got := bareUser(name); got != want {
+		if got := bareName(name); got != want {
 			t.Errorf("%q: got %q", name, got)
 		}
 	}

@@ -57,10 +57,12 @@ func TestUserFilter(t *testing.T) {
 		{"a name without domain denies and does not grant", sketch{users: []string{"alice"}}, as(`LAB\alice`), false, true},
 		{"the same with @", sketch{users: []string{"alice"}}, as(`alice@lab`), false, true},
 		{"a domain does not match a local user", sketch{users: []string{`CORP\alice`}}, nil, false, false},
+		{"another name of the same user", sketch{users: []string{"toor"}}, func(q *Question) { q.OtherNames = []string{"x", "toor"} }, false, true},
+		{"both names of one user", sketch{users: []string{"toor", "alice"}}, func(q *Question) { q.OtherNames = []string{"toor"} }, true, true},
 		{"by group", sketch{users: []string{"%wheel"}}, nil, true, true},
 		{"another group", sketch{users: []string{"%backup"}}, nil, false, false},
 		{"by gid", sketch{users: []string{"%#10"}}, nil, true, true},
-		{"unknown group", sketch{users: []string{"%nosuch"}}, nil, false, true},
+		{"a group that is missing", sketch{users: []string{"%nosuch"}}, nil, false, true},
 		{"collection of users", sketch{users: []string{"uid-of-admins"}}, nil, true, true},
 		{"collection of groups", sketch{users: []string{"uid-of-wheel"}}, nil, true, true},
 		{"collection of machines", sketch{users: []string{"uid-of-web"}}, nil, false, true},
@@ -72,8 +74,50 @@ func TestUserFilter(t *testing.T) {
 	})
 }
 
-func TestMachineFilter(t *testing.T) {
+// A group grants if it is sure that the user is in it; every doubt restricts.
+func TestGroupFilter(t *testing.T) {
+	wheel, ten := sketch{users: []string{"%wheel"}}, sketch{users: []string{"%#10"}}
+	in := func(change func(*Question)) func(*Question) {
+		return func(q *Question) {
+			q.Groups, q.GroupNames, q.MissingGroups = nil, nil, nil
+			change(q)
+		}
+	}
+	names := func(names ...string) func(*Question) { return in(func(q *Question) { q.GroupNames = names }) }
 	checkMeetings(t, []meeting{
+		{"by name, whatever its number", wheel, names("wheel"), true, true},
+		{"by number, whatever its name", ten, in(func(q *Question) { q.Groups = []string{"10"} }), true, true},
+		{"in none", wheel, names(), false, false},
+		{"the number that a name had", wheel, in(func(q *Question) { q.Groups = []string{"10"} }), false, false},
+		{"a name in doubt", wheel, in(func(q *Question) { q.DoubtfulGroupNames = []string{"wheel"} }), false, true},
+		{"a number in doubt", ten, in(func(q *Question) { q.DoubtfulGroups = []string{"10"} }), false, true},
+		{"a number in doubt and another sure", sketch{users: []string{"%#10", "%backup"}},
+			in(func(q *Question) { q.DoubtfulGroups, q.GroupNames = []string{"10"}, []string{"backup"} }), true, true},
+		{"nobody can tell", wheel, in(func(q *Question) { q.GroupsUnknown = true }), false, true},
+		{"nobody can tell, and it is about no group", sketch{users: []string{"bob"}}, in(func(q *Question) { q.GroupsUnknown = true }), false, false},
+		{"there is no such group", wheel, in(func(q *Question) { q.MissingGroups = []string{"wheel"} }), false, true},
+		{"there is no such group, beside a user", sketch{users: []string{"%wheel", "alice"}}, in(func(q *Question) { q.MissingGroups = []string{"wheel"} }), false, true},
+		{"there is another group missing", wheel, in(func(q *Question) { q.MissingGroups = []string{"ops"} }), false, false},
+		{"a domain's group of that name", wheel, names(`CORP\wheel`), false, true},
+		{"the same with @", wheel, names("wheel@corp"), false, true},
+		{"the domain's group itself", sketch{users: []string{`%CORP\domain admins`}}, names(`CORP\domain admins`), true, true},
+		{"a domain's group is not the local one", sketch{users: []string{"%wheel@corp"}}, names("wheel"), false, false},
+		{"a group without a name", sketch{users: []string{"%"}}, nil, false, true},
+		{"a pattern", sketch{users: []string{"%whe*"}}, nil, false, true},
+		{"a number without one", sketch{users: []string{"%#"}}, nil, false, true},
+	})
+}
+
+func TestMachineFilter(t *testing.T) {
+	called := func(name string) func(*Question) { return func(q *Question) { q.Machine = name } }
+	checkMeetings(t, []meeting{
+		{"a short name of a machine with a domain", sketch{machines: []string{"web1"}}, called("web1.corp.example"), false, true},
+		{"a name with a domain of a short one", sketch{machines: []string{"web1.corp.example"}}, nil, false, true},
+		{"with its domain", sketch{machines: []string{"WEB1.corp.example."}}, called("web1.Corp.example"), true, true},
+		{"another domain", sketch{machines: []string{"web1.corp.example"}}, called("web1.lab.example"), false, false},
+		{"a part of a name", sketch{machines: []string{"web"}}, called("web1.corp.example"), false, false},
+		{"a machine without a name", sketch{machines: []string{"web2"}}, called(""), false, true},
+		{"a name of nothing", sketch{machines: []string{"."}}, nil, false, true},
 		{"by name, case aside", sketch{machines: []string{"WEB1"}}, nil, true, true},
 		{"another", sketch{machines: []string{"web10"}}, nil, false, false},
 		{"collection", sketch{machines: []string{"uid-of-web"}}, nil, true, true},
@@ -231,11 +275,11 @@ func TestTimeFilters(t *testing.T) {
 	extra := func(s string) sketch { return sketch{extra: ", " + s} }
 	at := func(s string) func(*Question) {
 		return func(q *Question) {
-			moment, err := time.ParseInLocation("2006-01-02 15:04:05", s, linux().Zone)
+			moment, err := time.ParseInLocation("2006-01-02 15:04:05", s, berlin())
 			if err != nil {
 				panic(err)
 			}
-			q.Time = moment.UTC() // whatever zone the question is in
+			q.Time = moment
 		}
 	}
 	office := extra(`"TimeCheck": [{"StartTime": "9", "EndTime": "18"}]`)
@@ -263,10 +307,10 @@ func TestTimeFilters(t *testing.T) {
 		{"the day of the machine's zone", sunday, at("2026-11-22 00:30:00"), true, true},
 		{"saturday in the machine's zone", sunday, at("2026-11-21 23:30:00"), false, false},
 		// 29 March 2026: 2:00 becomes 3:00. 25 October 2026: 3:00 becomes 2:00.
-		{"an hour that does not exist", small, func(q *Question) { q.Time = time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC) }, false, false},
-		{"an hour that comes twice, first", small, func(q *Question) { q.Time = time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC) }, true, true},
-		{"an hour that comes twice, second", small, func(q *Question) { q.Time = time.Date(2026, 10, 25, 1, 30, 0, 0, time.UTC) }, true, true},
-		{"between the two", small, func(q *Question) { q.Time = time.Date(2026, 10, 25, 0, 50, 0, 0, time.UTC) }, false, false},
+		{"an hour that does not exist", small, func(q *Question) { q.Time = time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC).In(berlin()) }, false, false},
+		{"an hour that comes twice, first", small, func(q *Question) { q.Time = time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC).In(berlin()) }, true, true},
+		{"an hour that comes twice, second", small, func(q *Question) { q.Time = time.Date(2026, 10, 25, 1, 30, 0, 0, time.UTC).In(berlin()) }, true, true},
+		{"between the two", small, func(q *Question) { q.Time = time.Date(2026, 10, 25, 0, 50, 0, 0, time.UTC).In(berlin()) }, false, false},
 		{"the day of 23 hours", extra(`"DateCheck": [{"StartDate": "2026-03-29", "EndDate": "2026-03-29"}]`), at("2026-03-29 23:59:59"), true, true},
 		{"a span that cannot be read", extra(`"TimeCheck": [{"StartTime": "9", "EndTime": "18"}, {"StartTime": "x", "EndTime": "18"}]`), at("2026-11-18 03:00:00"), false, true},
 		{"a day that cannot be read", extra(`"DayCheck": [1, 9]`), nil, false, true},

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,21 +14,27 @@ import (
 // engine is the one that the agent has.
 var engine = New(Kinds(), controls.Standard())
 
-// linux is a merged-usr machine called "web1" in Berlin.
-func linux() Environment {
+// berlin is where the machine of the tests is.
+func berlin() *time.Location {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
 		panic(err)
 	}
+	return zone
+}
+
+// missing are names of groups that the machine of the tests does not have.
+var missing = []string{"nosuch", "nosuchgroup"}
+
+// linux is a merged-usr machine called "web1".
+func linux() Environment {
 	return Environment{
 		Platform:   core.Linux,
 		Variables:  Variables(core.Linux, core.Linux.DefaultRoot()),
 		Links:      map[string]string{"/bin": "/usr/bin", "/sbin": "/usr/sbin"},
 		SecurePath: core.Linux.SecurePath(),
-		Zone:       zone,
-		Group: func(name string) (string, bool) {
-			id, ok := map[string]string{"wheel": "10", "backup": "34"}[name]
-			return id, ok
+		MissingGroup: func(name string) bool {
+			return slices.Contains(missing, name)
 		},
 		Collections: map[string]Collection{
 			"uid-of-admins":   {OfUsers, []string{"alice", "#1007"}},
@@ -40,12 +47,13 @@ func linux() Environment {
 }
 
 // noon on a Wednesday, in Berlin.
-var noon = time.Date(2026, 11, 18, 11, 0, 0, 0, time.UTC)
+var noon = time.Date(2026, 11, 18, 12, 0, 0, 0, berlin())
 
 // ask is alice on web1 asking at noon.
 func ask(path, requested string, argv ...string) Question {
 	return Question{
-		Kind: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice", Groups: []string{"1000", "10"},
+		Kind: TypePrivilegeElevation, User: core.UserID("1000"), UserName: "alice",
+		Groups: []string{"1000", "10"}, GroupNames: []string{"alice", "wheel"}, MissingGroups: missing,
 		Target: "0", TargetName: "root", TargetAdministrator: true,
 		Machine: "web1", Path: path, Requested: requested, Arguments: argv, Time: noon,
 	}

@@ -27,6 +27,10 @@ type bucket struct {
 	byName  map[string][]posting
 	byID    map[string][]posting
 	byGroup map[string][]posting
+	// byGroupName holds what byGroup does for names; grouped are those of both, for
+	// a user of whom it is not known in which groups they are.
+	byGroupName map[string][]posting
+	grouped     []posting
 }
 
 // divideAbove is the size from which dividing a bucket by user pays.
@@ -99,7 +103,7 @@ func (b *bucket) divide(rules []rule) {
 	if len(b.all) <= divideAbove {
 		return
 	}
-	b.byName, b.byID, b.byGroup = map[string][]posting{}, map[string][]posting{}, map[string][]posting{}
+	b.byName, b.byID, b.byGroup, b.byGroupName = map[string][]posting{}, map[string][]posting{}, map[string][]posting{}, map[string][]posting{}
 	var stay []posting
 	for _, p := range b.all {
 		w := &rules[p.rule].who
@@ -115,6 +119,12 @@ func (b *bucket) divide(rules []rule) {
 		}
 		for _, key := range w.groups {
 			b.byGroup[key] = append(b.byGroup[key], p)
+		}
+		for _, key := range w.groupNames {
+			b.byGroupName[key] = append(b.byGroupName[key], p)
+		}
+		if len(w.groups) > 0 || len(w.groupNames) > 0 {
+			b.grouped = append(b.grouped, p)
 		}
 	}
 	b.all = stay
@@ -177,9 +187,25 @@ func (x *index) look(b *bucket, a *asked, found hits) hits {
 	if a.bare != a.name {
 		found = x.try(b.byName[a.bare], a, found)
 	}
+	for _, name := range a.q.OtherNames {
+		found = x.try(b.byName[name], a, found)
+	}
 	found = x.try(b.byID[a.user], a, found)
-	for _, group := range a.q.Groups {
-		found = x.try(b.byGroup[group], a, found)
+	if a.q.GroupsUnknown {
+		return x.try(b.grouped, a, found)
+	}
+	for _, list := range [...][]string{a.q.Groups, a.q.DoubtfulGroups} {
+		for _, group := range list {
+			found = x.try(b.byGroup[group], a, found)
+		}
+	}
+	for _, list := range [...][]string{a.q.GroupNames, a.q.DoubtfulGroupNames, a.q.MissingGroups} {
+		for _, name := range list {
+			found = x.try(b.byGroupName[name], a, found)
+			if bare := bareName(name); bare != name {
+				found = x.try(b.byGroupName[bare], a, found)
+			}
+		}
 	}
 	return found
 }

@@ -41,7 +41,10 @@ func TestTheIndexMeetsTheSameInACrowd(t *testing.T) {
 	alice.Hash = someHash
 	as := func(uid, name string, groups ...string) Question {
 		q := alice
-		q.User, q.UserName, q.Groups = core.UserID(uid), name, groups
+		q.User, q.UserName, q.Groups, q.GroupNames = core.UserID(uid), name, groups, nil
+		if slices.Contains(groups, "10") {
+			q.GroupNames = []string{"wheel"}
+		}
 		return q
 	}
 	for _, tc := range []struct {

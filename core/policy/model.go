@@ -88,15 +88,24 @@ type Question struct {
 	Kind     string
 	User     core.UserID
 	UserName string
-	// Groups are group ids, as the kernel counts them.
-	Groups        []string
-	Administrator bool
+	// OtherNames are further names of that id; they restrict and never grant.
+	OtherNames []string
+	// Groups and GroupNames are the groups that the user surely is in, by id and
+	// by name at this moment; the doubtful ones restrict and never grant. If
+	// GroupsUnknown, so may any other. MissingGroups are names that policies use
+	// (Set.GroupNames) and this machine does not have at this moment.
+	Groups, GroupNames                 []string
+	DoubtfulGroups, DoubtfulGroupNames []string
+	GroupsUnknown                      bool
+	MissingGroups                      []string
+	Administrator                      bool
 	// Target is whom the program would run as. TargetAdministrator says that
 	// this is the administrator: root, or an elevated token.
 	Target              core.UserID
 	TargetName          string
 	TargetAdministrator bool
-	Machine             string
+	// Machine is the machine's name at this moment, short or with its domain.
+	Machine string
 	// Path is the program with every link resolved. Requested is what the
 	// caller named: an absolute path or a bare name.
 	Path, Requested string
@@ -112,7 +121,8 @@ type Question struct {
 	// met.
 	Signers      []core.Signer
 	SignersKnown bool
-	Time         time.Time
+	// Time is read on the wall clock of its location, the machine's zone.
+	Time time.Time
 	// Own is what a kind asks about beyond this; nil for elevations.
 	Own any
 }

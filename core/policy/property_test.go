@@ -62,16 +62,24 @@ func drawQuestion(t *rapid.T) Question {
 	return Question{
 		Kind:       TypePrivilegeElevation,
 		TargetName: target, Target: map[string]core.UserID{"root": "0", "daemon": "1"}[target], TargetAdministrator: target == "root",
-		Links:     rapid.SliceOfN(rapid.SampledFrom([]string{"/usr/bin/vi", "/etc/alternatives/vi"}), 0, 2).Draw(t, "links"),
-		User:      core.UserID(rapid.SampledFrom([]string{"1000", "1001"}).Draw(t, "uid")),
-		UserName:  rapid.SampledFrom([]string{"alice", "bob", `CORP\alice`, "bob@corp"}).Draw(t, "user"),
-		Groups:    rapid.SliceOfN(rapid.SampledFrom([]string{"10", "34", "4000"}), 0, 2).Draw(t, "groups"),
-		Machine:   rapid.SampledFrom([]string{"web1", "WEB2", "db1"}).Draw(t, "machine"),
-		Path:      rapid.SampledFrom(somePaths).Draw(t, "path"),
-		Requested: rapid.SampledFrom(someRequests).Draw(t, "requested"),
-		Hash:      rapid.SampledFrom([]string{"", strings.Repeat("ab", 32)}).Draw(t, "hash"),
-		Arguments: rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "nano", "./vim.basic", "/etc/hosts", "-x"}), 0, 3).Draw(t, "argv"),
-		Time:      noon.Add(time.Duration(rapid.IntRange(0, 48).Draw(t, "hours")) * time.Hour),
+		Links:    rapid.SliceOfN(rapid.SampledFrom([]string{"/usr/bin/vi", "/etc/alternatives/vi"}), 0, 2).Draw(t, "links"),
+		User:     core.UserID(rapid.SampledFrom([]string{"1000", "1001"}).Draw(t, "uid")),
+		UserName: rapid.SampledFrom([]string{"alice", "bob", `CORP\alice`, "bob@corp"}).Draw(t, "user"),
+		Groups:   rapid.SliceOfN(rapid.SampledFrom([]string{"10", "34", "4000"}), 0, 2).Draw(t, "groups"),
+
+		GroupNames:         rapid.SliceOfN(rapid.SampledFrom([]string{"wheel", `CORP\wheel`, "backup"}), 0, 2).Draw(t, "group names"),
+		DoubtfulGroups:     rapid.SliceOfN(rapid.SampledFrom([]string{"10", "34", "4000"}), 0, 2).Draw(t, "doubtful groups"),
+		DoubtfulGroupNames: rapid.SliceOfN(rapid.SampledFrom([]string{"wheel", "wheel@corp"}), 0, 1).Draw(t, "doubtful group names"),
+		GroupsUnknown:      rapid.IntRange(0, 4).Draw(t, "unknown groups") == 0,
+		MissingGroups:      rapid.SliceOfN(rapid.SampledFrom([]string{"nosuch", "wheel"}), 0, 2).Draw(t, "missing groups"),
+
+		OtherNames: rapid.SliceOfN(rapid.SampledFrom([]string{"alice", "bob", "toor"}), 0, 1).Draw(t, "other names"),
+		Machine:    rapid.SampledFrom([]string{"web1", "WEB2", "web1.corp", "db1", ""}).Draw(t, "machine"),
+		Path:       rapid.SampledFrom(somePaths).Draw(t, "path"),
+		Requested:  rapid.SampledFrom(someRequests).Draw(t, "requested"),
+		Hash:       rapid.SampledFrom([]string{"", strings.Repeat("ab", 32)}).Draw(t, "hash"),
+		Arguments:  rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "nano", "./vim.basic", "/etc/hosts", "-x"}), 0, 3).Draw(t, "argv"),
+		Time:       noon.Add(time.Duration(rapid.IntRange(0, 48).Draw(t, "hours")) * time.Hour),
 	}
 }
 

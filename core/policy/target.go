@@ -31,7 +31,7 @@ func (w *whom) match(a *asked) strength {
 		return full
 	}
 	// As with users: a bare name may be meant for CORP\name, or may not.
-	if bare := bareUser(a.target); bare != a.target && has(w.names, bare) {
+	if bare := bareName(a.target); bare != a.target && has(w.names, bare) {
 		return restricts
 	}
 	return nothing

@@ -19,20 +19,19 @@ type dates struct {
 	instants bool
 }
 
-// moment is a time as filters see it.
+// moment is a time as filters see it, on the wall clock of its location.
 type moment struct {
 	ms     int64
-	date   int64 // on the calendar of the machine, as civilDay numbers it
-	second int   // after midnight, on the wall clock of the machine
+	date   int64 // as civilDay numbers it
+	second int   // after midnight
 	day    uint8
 }
 
-func momentOf(t time.Time, zone *time.Location) moment {
-	local := t.In(zone)
-	hour, minute, second := local.Clock()
+func momentOf(t time.Time) moment {
+	hour, minute, second := t.Clock()
 	var today civilDay
-	today.year, today.month, today.day = local.Date()
-	return moment{ms: t.UnixMilli(), date: today.number(), second: hour*3600 + minute*60 + second, day: 1 << local.Weekday()}
+	today.year, today.month, today.day = t.Date()
+	return moment{ms: t.UnixMilli(), date: today.number(), second: hour*3600 + minute*60 + second, day: 1 << t.Weekday()}
 }
 
 // always reports whether there is no filter, as in most policies: the moment is

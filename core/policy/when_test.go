@@ -71,35 +71,32 @@ func TestWhen(t *testing.T) {
 		{"date and time", "UTC", sunday + ", " + hour, "2026-09-06T09:45:00Z", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			env := linux()
 			zone, err := time.LoadLocation(tc.zone)
 			if err != nil {
 				t.Fatal(err)
 			}
-			env.Zone = zone
 			q := ask("/usr/bin/id", "id", "id")
 			if q.Time, err = time.Parse(time.RFC3339Nano, tc.moment); err != nil {
 				t.Fatal(err)
 			}
+			q.Time = q.Time.In(zone)
 			want := nothing
 			if tc.want {
 				want = full
 			}
-			if got := meets(t, env, sketch{extra: ", " + tc.filter}, q); got != want {
+			if got := meets(t, linux(), sketch{extra: ", " + tc.filter}, q); got != want {
 				t.Errorf("%v, want %v", got, want)
 			}
 		})
 	}
 }
 
-// A machine that does not say its zone has UTC, whatever the question's is.
-func TestWhenWithoutAZone(t *testing.T) {
-	env := linux()
-	env.Zone = nil
+// The zone is the question's, whatever it was before: machines move.
+func TestWhenTheZoneIsAnother(t *testing.T) {
 	q := ask("/usr/bin/id", "id", "id")
-	q.Time = q.Time.In(linux().Zone) // 12:00 there
+	q.Time = q.Time.UTC() // 11:00 there
 	for hours, want := range map[string]strength{`{"StartTime": 11, "EndTime": 12}`: full, `{"StartTime": 12, "EndTime": 13}`: nothing} {
-		if got := meets(t, env, sketch{extra: `, "TimeCheck": [` + hours + `]`}, q); got != want {
+		if got := meets(t, linux(), sketch{extra: `, "TimeCheck": [` + hours + `]`}, q); got != want {
 			t.Errorf("%s: %v, want %v", hours, got, want)
 		}
 	}

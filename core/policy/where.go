@@ -10,9 +10,13 @@ import (
 // where is the compiled MachineCheck. An empty one holds wherever the file is.
 type where struct {
 	any, open bool
-	names     []string // lower case, sorted
+	names     []string // as machineName has them, sorted
+	short     []string // their first labels, sorted
 }
 
+// match compares names as the machine has them at the moment. "web1" and
+// "web1.corp.example" may be one machine: that is enough to refuse and too
+// little to grant, like a machine that has no name.
 func (w *where) match(a *asked) strength {
 	switch {
 	case w.open:
@@ -20,8 +24,15 @@ func (w *where) match(a *asked) strength {
 	case w.any || has(w.names, a.machine):
 		return full
 	}
+	label, domain, _ := strings.Cut(a.machine, ".")
+	if a.machine == "" || domain != "" && has(w.names, label) || domain == "" && has(w.short, label) {
+		return restricts
+	}
 	return nothing
 }
+
+// machineName is a host name in the form in which names compare.
+func machineName(s string) string { return strings.TrimSuffix(strings.ToLower(s), ".") }
 
 // allAgents is the collection that means every machine: 16 zero bytes.
 const allAgents = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -40,16 +51,19 @@ func (c *compiler) compileWhere(p *Policy) where {
 			values = named
 		}
 		for _, v := range values.Values {
-			if looksLikeUID(v) || strings.ContainsAny(v, "*?{}") {
+			if looksLikeUID(v) || strings.ContainsAny(v, "*?{}") || machineName(v) == "" {
 				c.doubt(fault.Text(v), `a machine name, a collection, or "*" alone`, "")
 				continue
 			}
-			w.names = append(w.names, strings.ToLower(v))
+			name := machineName(v)
+			label, _, _ := strings.Cut(name, ".")
+			w.names, w.short = append(w.names, name), append(w.short, label)
 		}
 	}
 	if c.doubts > before {
 		return where{open: true}
 	}
 	slices.Sort(w.names)
+	slices.Sort(w.short)
 	return w
 }

@@ -57,7 +57,7 @@ func TestWho(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			q := alice
-			q.User, q.UserName, q.Groups = tc.q.User, tc.q.UserName, tc.q.Groups
+			q.User, q.UserName, q.Groups, q.GroupNames = tc.q.User, tc.q.UserName, tc.q.Groups, tc.q.GroupNames
 			if got := meets(t, env, sketch{users: tc.users}, q); got != tc.want {
 				t.Errorf("%v, want %v", got, tc.want)
 			}
@@ -86,16 +86,42 @@ func TestWhoOnWindows(t *testing.T) {
 	}
 }
 
-// A machine on which nobody can look groups up has none.
-func TestGroupsOfAMachineThatHasNone(t *testing.T) {
-	env := linux()
-	env.Group = nil
+// What a group's name means is in the question: the same policies decide by
+// another when it has changed.
+func TestGroupsAreTheQuestions(t *testing.T) {
 	q := ask("/usr/bin/id", "id", "id")
-	if got := meets(t, env, sketch{users: []string{"%wheel"}}, q); got != restricts {
-		t.Errorf("by name: %v", got)
+	q.Groups, q.GroupNames = []string{"10"}, nil
+	if got := meets(t, linux(), sketch{users: []string{"%wheel"}}, q); got != nothing {
+		t.Errorf("a number that is not called so any more: %v", got)
 	}
-	if got := meets(t, env, sketch{users: []string{"%#10"}}, q); got != full {
-		t.Errorf("by id: %v", got)
+	q.MissingGroups = []string{"wheel"}
+	if got := meets(t, linux(), sketch{users: []string{"%wheel"}}, q); got != restricts {
+		t.Errorf("a name that is nobody's any more: %v", got)
+	}
+	q.GroupNames, q.MissingGroups = []string{"Wheel"}, nil
+	if got := meets(t, windows(), sketch{users: []string{"%WHEEL"}}, Question{
+		Kind: q.Kind, User: "5", UserName: "bob", GroupNames: []string{"Wheel"}, Machine: "pc1", Time: noon,
+		Path: `C:\Windows\System32\id.exe`, Requested: "id.exe", Arguments: []string{"id.exe"},
+	}); got != full {
+		t.Errorf("in another case on Windows: %v", got)
+	}
+}
+
+// Set.GroupNames has what policies name, also those that only watch, each once.
+func TestNamesOfGroups(t *testing.T) {
+	set := compileSketches(t, linux(), sketch{controls: "ALLOW", users: []string{"%wheel", "bob", "%#5", "uid-of-wheel"}},
+		sketch{controls: "DENY", status: "monitor", users: []string{"%backup", "%wheel"}}, sketch{controls: "ALLOW", users: []string{"*"}})
+	if diff := cmp.Diff([]string{"backup", "wheel"}, set.GroupNames()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whether there is such a group is said to the author, and changes no decision.
+func TestAGroupThatIsMissingIsANote(t *testing.T) {
+	got := said(t, linux(), sketch{id: "u", controls: "ALLOW", users: []string{"%wheel", "%nosuch"}})
+	want := []string{`note: s.json:2: policy "u", $.UserCheck[1]: found "%nosuch", expected a group of this machine; as long as there is none, the policy restricts everyone and grants nobody`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -105,11 +131,11 @@ func TestWhatIsSaidAboutUsers(t *testing.T) {
 	}}, sketch{id: "v", controls: "ALLOW", users: []string{}})
 	want := []string{
 		`grants nothing: s.json: policy "v", $.UserCheck: found no users, expected users, or "*"; as it stands the policy restricts everyone and grants nothing`,
-		`grants nothing: s.json:2: policy "u", $.UserCheck[0]: found "%", expected a group of this machine; groups are looked up when policies are loaded`,
+		`grants nothing: s.json:2: policy "u", $.UserCheck[0]: found "%", expected the name of a group, or "%#gid"`,
 		`grants nothing: s.json:2: policy "u", $.UserCheck[1]: found "al*", expected a name, "#id", "%group", a collection, or "*" alone`,
 		`grants nothing: s.json:2: policy "u", $.UserCheck[2]: found "q83vEjRWeJCrze8SNFZ4kA", which looks like a collection, expected a collection of the collections file; write a user who is really called so as "#uid"`,
 		`grants nothing: s.json:2: policy "u", $.UserCheck[3]: found "uid-of-web", a collection of type "machine", expected one of type "user"`,
-		`grants nothing: s.json:2: policy "u", $.UserCheck[4]: found "%nosuchgroup", expected a group of this machine; groups are looked up when policies are loaded`,
+		`note: s.json:2: policy "u", $.UserCheck[4]: found "%nosuchgroup", expected a group of this machine; as long as there is none, the policy restricts everyone and grants nobody`,
 		`grants nothing: s.json:2: policy "u", $.UserCheck[5]: found "#", expected a name, "#id", "%group", a collection, or "*" alone`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -28,13 +28,24 @@ func Probe() PolicyRequest {
 type PolicyRequest struct {
 	// RequestID and SealDigest are set by the service only. A question
 	// without them is answered and never launched (decision 34).
-	RequestID     core.RequestID `json:"RequestId,omitempty"`
-	SealDigest    string         `json:"SealDigest,omitempty"`
-	EventType     string         `json:"EventType"`
-	UserID        core.UserID    `json:"UserId"`
-	UserName      string         `json:"UserName"`
-	Groups        []string       `json:"Groups,omitempty"`
-	Administrator bool           `json:"IsAdministrator"`
+	RequestID  core.RequestID `json:"RequestId,omitempty"`
+	SealDigest string         `json:"SealDigest,omitempty"`
+	EventType  string         `json:"EventType"`
+	UserID     core.UserID    `json:"UserId"`
+	UserName   string         `json:"UserName"`
+	// OtherNames are what else the user database calls that user id. They
+	// restrict only.
+	OtherNames []string `json:"OtherNames,omitempty"`
+	// Groups and GroupNames are the groups that the user is in, on which the
+	// kernel and the user database agree: ids, and what they are called at this
+	// moment. Of the doubtful ones only one of the two knows. GroupsUnknown says
+	// that there may be more.
+	Groups             []string `json:"Groups,omitempty"`
+	GroupNames         []string `json:"GroupNames,omitempty"`
+	DoubtfulGroups     []string `json:"DoubtfulGroups,omitempty"`
+	DoubtfulGroupNames []string `json:"DoubtfulGroupNames,omitempty"`
+	GroupsUnknown      bool     `json:"GroupsUnknown,omitempty"`
+	Administrator      bool     `json:"IsAdministrator"`
 	// TargetUser is whom the program would run as. A question without one is
 	// about the administrator.
 	TargetUser            string      `json:"TargetUser,omitempty"`
@@ -44,8 +55,11 @@ type PolicyRequest struct {
 	FilePath              string      `json:"FilePath"`
 	RequestedPath         string      `json:"RequestedPath,omitempty"`
 	FileHash              string      `json:"FileHash,omitempty"`
-	Arguments             []string    `json:"Arguments"` // argv, argv[0] included
-	WorkingDirectory      string      `json:"WorkingDirectory,omitempty"`
+	// Arguments are argv, argv[0] included. Those that are not UTF-8 are shown
+	// escaped there, and are what ArgumentBytes has under their place (Argv).
+	Arguments        []string       `json:"Arguments"`
+	ArgumentBytes    map[int][]byte `json:"ArgumentBytes,omitempty"`
+	WorkingDirectory string         `json:"WorkingDirectory,omitempty"`
 	// Signers have signed the program, and this machine trusts them.
 	// SignersKnown says that somebody has looked.
 	Signers      []core.Signer `json:"Signers,omitempty"`

@@ -122,7 +122,8 @@ func (j *Journal) append(r Record) error {
 	if j.broken != nil {
 		return j.broken
 	}
-	r.Argv = mask(r.Argv, j.cfg.Mask)
+	shown := mask(r.Argv, j.cfg.Mask)
+	r.Argv, r.ArgvBytes = shown, withoutMasked(r.ArgvBytes, r.Argv, shown)
 	line, err := j.encode(&r)
 	if err != nil {
 		return err

@@ -276,4 +276,10 @@ func TestSecretsAreMasked(t *testing.T) {
 	if err != nil || bytes.Contains(data, []byte("hunter2")) {
 		t.Errorf("the secret is in the journal: %s %v", data, err)
 	}
+	// Neither is one that is not UTF-8, and is there as bytes as well.
+	put(t, j, Record{Type: Opened, Request: "R", Argv: []string{"x", `--token=\xFF`, `-\xFE`}, ArgvBytes: map[int][]byte{1: []byte("--token=\xff"), 2: []byte("-\xfe")}})
+	data, err = os.ReadFile(filepath.Join(cfg.AuditDir, segmentName(1)))
+	if err != nil || !bytes.Contains(data, []byte(`"argv":["x","--token=***","-\\xFE"],"argvBytes":{"2":"Lf4="}`)) {
+		t.Errorf("the journal has %s %v", data, err)
+	}
 }

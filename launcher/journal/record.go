@@ -2,6 +2,7 @@ package journal
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,14 +61,17 @@ type Record struct {
 	Request core.RequestID `json:"request,omitempty"`
 
 	// opened: who, what and where.
-	UserID    core.UserID      `json:"userId,omitempty"`
-	User      string           `json:"user,omitempty"`
-	TargetID  core.UserID      `json:"targetId,omitempty"`
-	Target    string           `json:"target,omitempty"`
-	Program   *core.Executable `json:"program,omitempty"`
-	Argv      []string         `json:"argv,omitempty"`
-	Directory string           `json:"directory,omitempty"`
-	Seal      string           `json:"seal,omitempty"`
+	UserID   core.UserID      `json:"userId,omitempty"`
+	User     string           `json:"user,omitempty"`
+	TargetID core.UserID      `json:"targetId,omitempty"`
+	Target   string           `json:"target,omitempty"`
+	Program  *core.Executable `json:"program,omitempty"`
+	Argv     []string         `json:"argv,omitempty"`
+	// ArgvBytes are the arguments that are not UTF-8, by their place; Argv shows
+	// them escaped.
+	ArgvBytes map[int][]byte `json:"argvBytes,omitempty"`
+	Directory string         `json:"directory,omitempty"`
+	Seal      string         `json:"seal,omitempty"`
 
 	// Transitions: who caused it, why, and what the caller is told.
 	By       string           `json:"by,omitempty"`
@@ -163,6 +167,15 @@ func (s openSet) list() []Unfinished {
 }
 
 const masked = "***"
+
+// withoutMasked returns the bytes of the arguments that mask has left alone.
+func withoutMasked(bytes map[int][]byte, argv, masked []string) map[int][]byte {
+	kept := maps.Clone(bytes)
+	maps.DeleteFunc(kept, func(i int, _ []byte) bool {
+		return i < 0 || i >= len(argv) || argv[i] != masked[i]
+	})
+	return kept
+}
 
 // mask returns argv with the values of secret arguments replaced
 // (docs/settings.md, "Journal:MaskArguments"): what follows "=", else the next

@@ -44,7 +44,7 @@ func (s *Sealer) sign(ctx context.Context, user core.UserID, exe *core.Executabl
 // (CVE-2021-3969, CVE-2005-1993).
 func (s *Sealer) copy(ctx context.Context, sealed *Sealed) (contents, error) {
 	size := sealed.info.Size
-	room, err := s.Copies.TryTake(sealed.Subject.Caller.User, size)
+	room, err := s.Copies.TryTake(sealed.payer, size)
 	if err != nil {
 		return contents{}, refusal.New(door.CodeUnavailable, "%s has %d bytes and must be copied before it runs, which would exceed the limit for copies: try again when other requests have ended, or have it installed where only an administrator can change it", sealed.info.Path, size)
 	}

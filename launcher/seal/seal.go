@@ -30,6 +30,7 @@ type Sealed struct {
 	info    port.FileInfo           // of handle, when it was sealed
 	Script  string                  // path to execute it by, "" for a binary
 	copied  bool                    // handle is our private copy, to be removed
+	payer   core.UserID             // whose limits it counts for
 	room    *fair.Slot[core.UserID] // the copy's bytes; nil if it is none
 }
 
@@ -52,9 +53,9 @@ func (s *Sealer) Seal(ctx context.Context, r *Request) (*Sealed, error) {
 	if err := admissible(r); err != nil {
 		return nil, err
 	}
-	caller, err := s.Accounts.ByID(r.Peer.User)
+	caller, membership, err := s.caller(r.Peer)
 	if err != nil {
-		return nil, refusal.New(door.CodeNotFound, "user %s has no account on this machine", r.Peer.User)
+		return nil, err
 	}
 	target, err := s.target(r.TargetUser)
 	if err != nil {
@@ -64,8 +65,8 @@ func (s *Sealer) Seal(ctx context.Context, r *Request) (*Sealed, error) {
 	if err != nil || dir.Regular {
 		return nil, refusal.New(door.CodeBadRequest, "the working directory does not exist any more: change to another one")
 	}
-	sealed := &Sealed{Subject: core.Subject{
-		Caller: caller, Target: target, Argv: r.Argv, Dir: dir.Path,
+	sealed := &Sealed{payer: r.Peer.Payer(), Subject: core.Subject{
+		Caller: caller, Membership: membership, Target: target, Argv: r.Argv, Dir: dir.Path,
 		// A command that was elevated is not an administrator whom policy does
 		// not concern, and neither is a plugin or task.
 		Administrator: r.Peer.Administrator && s.Administrator(r.Peer),
@@ -96,12 +97,20 @@ func admissible(r *Request) error {
 		// Attack: connect as oneself, then exec a setuid program that
 		// inherits the connection (decision 11).
 		return refusal.New(door.CodeBadRequest, "the calling process has more than one identity: run keepersudo as yourself")
+	case r.Peer.Confined != "":
+		// Attack: a sandbox asks for a process outside of itself.
+		return refusal.New(door.CodeBadRequest, "the calling process is confined (%s), and what is started for it would not be: ask from outside", r.Peer.Confined)
 	case len(r.Argv) == 0 || r.Command == "":
 		return refusal.New(door.CodeBadRequest, "there is no command")
 	}
-	for _, text := range append([]string{r.Command, r.TargetUser}, r.Argv...) {
+	for _, text := range []string{r.Command, r.TargetUser} {
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-			return refusal.New(door.CodeBadRequest, "an argument is not UTF-8 text without NUL: %q", text)
+			return refusal.New(door.CodeBadRequest, "a program or user is not UTF-8 text without NUL: %q", text)
+		}
+	}
+	for _, arg := range r.Argv {
+		if strings.ContainsRune(arg, 0) {
+			return refusal.New(door.CodeBadRequest, "an argument has a NUL: %q", arg)
 		}
 	}
 	return nil
@@ -192,7 +201,7 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 		return err
 	}
 	exe.SHA256, exe.Interpreter = found.sha256, found.interpreter
-	if err := s.sign(ctx, sealed.Subject.Caller.User, exe, sealed.Handle, origin); err != nil {
+	if err := s.sign(ctx, sealed.payer, exe, sealed.Handle, origin); err != nil {
 		return err
 	}
 	if exe.Interpreter == "" {

@@ -58,6 +58,8 @@ type Config struct {
 	// Administrator reports whether a peer is an administrator outside
 	// everything that the service has launched.
 	Administrator func(core.Peer) bool
+	// AllowUnknown lets callers in who have no account.
+	AllowUnknown bool
 	// Signatures tells who has signed what people ask to run; nil if this
 	// machine was told to trust nobody, and so nobody looks.
 	Signatures core.Signatures

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"errors"
 	"strings"
 
 	"kpm/core"
@@ -21,6 +22,9 @@ func (s *Sealer) target(name string) (core.Account, error) {
 		account, err = s.Accounts.ByID(core.UserID(id))
 	} else {
 		account, err = s.Accounts.ByName(name)
+	}
+	if errors.Is(err, core.ErrNoAnswer) {
+		return account, s.unanswered(err)
 	}
 	if err != nil {
 		s.Log.Debug("target user", "name", name, "error", err)

@@ -36,5 +36,25 @@ func (a Accounts) ByName(name string) (core.Account, error) {
 	return core.Account{}, fmt.Errorf("account %q: %w", name, core.ErrNoAccount)
 }
 
+// GroupNames implements port.Accounts: the group that has the id of an account
+// has its name.
+func (a Accounts) GroupNames(ids []string) (map[string][]string, error) {
+	names := map[string][]string{}
+	for _, id := range ids {
+		if account, err := a.ByID(core.UserID(id)); err == nil {
+			names[id] = append(names[id], account.Name)
+		}
+	}
+	return names, nil
+}
+
+// Share implements port.Accounts.
+func (a Accounts) Share(id core.UserID) core.UserID {
+	if _, err := a.ByID(id); err != nil {
+		return core.Unknown
+	}
+	return id
+}
+
 // Administrator implements port.Accounts.
 func (Accounts) Administrator() bool { return none.Accounts{}.Administrator() }

@@ -3,7 +3,6 @@
 package linux
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -16,39 +15,32 @@ import (
 	"kpm/core/port"
 )
 
-// What a uid without an entry gets: it can own processes and files, and
-// belongs to no group of anybody's.
-const (
-	strangerGroup = "65534"
-	strangerHome  = "/"
-	defaultShell  = "/bin/sh" // also of an entry without one (passwd(5))
-)
-
-// Accounts reads /etc/passwd and /etc/group anew for each question. Accounts
-// that only a directory service knows are treated as uids without an entry.
+// Accounts looks accounts and groups up: in /etc/passwd and /etc/group, which
+// are read anew for each question, and then in what else nsswitch.conf(5) names,
+// such as SSSD, LDAP or systemd-homed (see directory). What is in the files
+// counts first, and nothing that a directory says changes what it means.
 type Accounts struct {
-	passwd, group string // files; empty means those in /etc
+	passwd, group, subuid string     // files; empty means those in /etc
+	directory             *directory // nil: the files alone
 }
 
 var _ port.Accounts = Accounts{}
 
+// NewAccounts returns Accounts that also ask directories, for a service: root
+// alone can start what asks them.
+func NewAccounts() Accounts { return Accounts{directory: newDirectory()} }
+
 // Administrator implements port.Accounts.
 func (Accounts) Administrator() bool { return os.Geteuid() == 0 }
 
-// ByID implements port.Accounts. A uid without an entry is an account too,
-// named like its number, without groups.
+// ByID implements port.Accounts.
 func (a Accounts) ByID(id core.UserID) (core.Account, error) {
-	if _, err := parseKernelID(string(id)); err != nil {
-		return core.Account{}, fmt.Errorf("account: %w", err)
+	account, remote, err := a.byID(id)
+	if err == nil {
+		err = a.addGroups(&account, remote)
 	}
-	account, err := a.find(func(e core.Account) bool { return e.User == id })
-	if errors.Is(err, core.ErrNoAccount) {
-		return core.Account{
-			User: id, Name: string(id), Group: strangerGroup, Groups: []string{strangerGroup},
-			Home: strangerHome, Shell: defaultShell,
-		}, nil
-	} else if err != nil {
-		return core.Account{}, fmt.Errorf("account %q: %w", id, err)
+	if err != nil {
+		return core.Account{}, fmt.Errorf("account of user %q: %w", id, err)
 	}
 	return account, nil
 }
@@ -60,15 +52,83 @@ func (a Accounts) ByName(name string) (core.Account, error) {
 	if id, isNumber := strings.CutPrefix(name, "#"); isNumber {
 		return a.ByID(core.UserID(id))
 	}
-	account, err := a.find(func(e core.Account) bool { return e.Name == name })
+	account, remote, err := a.byName(name)
+	if err == nil {
+		err = a.addGroups(&account, remote)
+	}
 	if err != nil {
 		return core.Account{}, fmt.Errorf("account %q: %w", name, err)
 	}
 	return account, nil
 }
 
-// find returns the first entry that matches, as getpwent(3) would.
-func (a Accounts) find(matches func(core.Account) bool) (core.Account, error) {
+// byID finds an account without its groups, and says whether it is a
+// directory's.
+//
+// Attack: two entries of one name, or a directory that has a local user's name.
+// Whoever has the second would be who the first is to policies. So the name must
+// lead back to the same user.
+func (a Accounts) byID(id core.UserID) (account core.Account, remote bool, err error) {
+	number, err := parseKernelID(string(id))
+	if err != nil {
+		return core.Account{}, false, err
+	}
+	account, err = a.localByID(id)
+	if remote = errors.Is(err, core.ErrNoAccount); remote {
+		account, err = a.fromDirectory(number)
+	}
+	if err != nil {
+		return core.Account{}, false, err
+	}
+	first, err := a.local(func(e core.Account) bool { return e.Name == account.Name })
+	switch {
+	case errors.Is(err, core.ErrNoAccount) || err == nil && first.User == id:
+		return account, remote, nil
+	case err == nil:
+		err = fmt.Errorf("its name %q is that of user %s: %w", account.Name, first.User, core.ErrNoAccount)
+	}
+	return core.Account{}, false, err
+}
+
+// byName finds an account without its groups. One of a directory's must not be
+// a user whom this machine knows by another name.
+func (a Accounts) byName(name string) (account core.Account, remote bool, err error) {
+	account, err = a.local(func(e core.Account) bool { return e.Name == name })
+	if !errors.Is(err, core.ErrNoAccount) {
+		return account, false, err
+	}
+	named, err := a.directory.byName(name)
+	if err != nil {
+		return core.Account{}, false, err
+	}
+	account, remote, err = a.byID(named.User)
+	if err == nil && account.Name != name {
+		err = fmt.Errorf("user %s is %q: %w", account.User, account.Name, core.ErrNoAccount)
+	}
+	return account, remote, err
+}
+
+// localByID finds the first entry of a uid, and the names of the others.
+func (a Accounts) localByID(id core.UserID) (core.Account, error) {
+	var found core.Account
+	_, err := a.local(func(e core.Account) bool {
+		switch {
+		case e.User != id:
+		case found.Name == "":
+			found = e
+		case e.Name != found.Name && !slices.Contains(found.OtherNames, e.Name):
+			found.OtherNames = append(found.OtherNames, e.Name)
+		}
+		return false
+	})
+	if found.Name != "" && errors.Is(err, core.ErrNoAccount) {
+		return found, nil
+	}
+	return core.Account{}, err
+}
+
+// local finds the first entry of /etc/passwd that matches, as getpwent(3) would.
+func (a Accounts) local(matches func(core.Account) bool) (core.Account, error) {
 	var found core.Account
 	err := eachLine(cmp.Or(a.passwd, "/etc/passwd"), func(line string) bool {
 		account, ok := parsePasswd(line)
@@ -84,71 +144,89 @@ func (a Accounts) find(matches func(core.Account) bool) (core.Account, error) {
 	if found.Name == "" {
 		return core.Account{}, core.ErrNoAccount
 	}
-	found.Groups = []string{found.Group}
-	err = eachLine(cmp.Or(a.group, "/etc/group"), func(line string) bool {
-		gid, members, ok := parseMembers(line)
-		if ok && slices.Contains(members, found.Name) && !slices.Contains(found.Groups, gid) {
-			found.Groups = append(found.Groups, gid)
-		}
-		return true
-	})
-	return found, err
+	return found, nil
 }
 
-// eachLine calls use with the lines of a file until it returns false.
-func eachLine(path string, use func(line string) bool) error {
-	f, err := os.Open(path)
+// fromDirectory asks the directories whose a uid is, unless it cannot be an
+// account's.
+func (a Accounts) fromDirectory(uid uint32) (core.Account, error) {
+	if err := a.transient(uid); err != nil {
+		return core.Account{}, err
+	}
+	account, err := a.directory.byID(uid)
+	if err == nil && account.User != core.UserID(strconv.FormatUint(uint64(uid), 10)) {
+		return core.Account{}, fmt.Errorf("a directory answers with user %s: %w", account.User, core.ErrNoAccount)
+	}
+	return account, err
+}
+
+// addGroups completes an account: its groups by /etc/group, and those that the
+// directories know of it.
+func (a Accounts) addGroups(account *core.Account, remote bool) error {
+	account.Groups = []string{account.Group}
+	add := func(gid string) {
+		if !slices.Contains(account.Groups, gid) {
+			account.Groups = append(account.Groups, gid)
+		}
+	}
+	err := a.eachGroup(func(_, gid string, members []string) {
+		if slices.Contains(members, account.Name) {
+			add(gid)
+		}
+	})
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20) // groups with thousands of members
-	for lines.Scan() {
-		if !use(lines.Text()) {
-			return nil
-		}
+	gids, err := a.directory.groupsOf(account.Name, remote)
+	if err != nil {
+		account.GroupsUnknown = true
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	for _, gid := range gids {
+		add(gid)
 	}
 	return nil
 }
 
-// parsePasswd reads a line of passwd(5). Lines that name nobody in particular,
-// such as "+" of NIS, are not entries.
-func parsePasswd(line string) (core.Account, bool) {
-	f := strings.Split(line, ":")
-	if len(f) != 7 || f[0] == "" || strings.ContainsAny(f[0][:1], "+-#") {
-		return core.Account{}, false
+// GroupNames implements port.Accounts.
+func (a Accounts) GroupNames(ids []string) (map[string][]string, error) {
+	names, taken := map[string][]string{}, map[string]bool{}
+	err := a.eachGroup(func(name, gid string, _ []string) {
+		if slices.Contains(ids, gid) && !taken[name] {
+			names[gid] = append(names[gid], name)
+		}
+		taken[name] = true // the first entry of a name is the group (getgrnam(3))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("groups: %w", err)
 	}
-	uid, uidOK := entryID(f[2])
-	gid, gidOK := entryID(f[3])
-	if !uidOK || !gidOK {
-		return core.Account{}, false
+	var missing []string
+	for _, id := range ids {
+		if names[id] == nil {
+			missing = append(missing, id)
+		}
 	}
-	return core.Account{
-		User:  core.UserID(uid),
-		Name:  f[0],
-		Group: gid,
-		Home:  cmp.Or(f[5], strangerHome),
-		Shell: cmp.Or(f[6], defaultShell),
-	}, true
+	found, err := a.directory.groupNames(missing)
+	for gid, name := range found {
+		if !taken[name] {
+			names[gid] = []string{name}
+		}
+	}
+	return names, err
 }
 
-// parseMembers reads a line of group(5).
-func parseMembers(line string) (gid string, members []string, ok bool) {
-	f := strings.Split(line, ":")
-	if len(f) != 4 || f[0] == "" {
-		return "", nil, false
+// Share implements port.Accounts.
+func (a Accounts) Share(id core.UserID) core.UserID {
+	if _, err := a.local(func(e core.Account) bool { return e.User == id }); err == nil || a.directory.known(id) {
+		return id
 	}
-	gid, ok = entryID(f[2])
-	return gid, strings.Split(f[3], ","), ok
+	return core.Unknown
 }
 
-// entryID returns an id in a database in its one spelling. Leading zeros are
-// read as the C library reads them: whom it knows must not become a stranger.
-func entryID(s string) (string, bool) {
-	id, err := strconv.ParseUint(s, 10, 32)
-	return strconv.FormatUint(id, 10), err == nil && id != noID
+func (a Accounts) eachGroup(use func(name, gid string, members []string)) error {
+	return eachLine(cmp.Or(a.group, "/etc/group"), func(line string) bool {
+		if name, gid, members, ok := parseMembers(line); ok {
+			use(name, gid, members)
+		}
+		return true
+	})
 }

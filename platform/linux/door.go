@@ -31,17 +31,25 @@ const (
 
 // Transport listens on unix sockets. Everyone may connect to them: who
 // connects is asked of the kernel, connection by connection.
-type Transport struct{}
+type Transport struct {
+	// Accounts says whose part of every limit a caller has; nil leaves each
+	// their own.
+	Accounts known
+}
 
 var _ port.LocalTransport = Transport{}
 
 // ListenDoor implements port.LocalTransport.
-func (Transport) ListenDoor(path string) (port.DoorListener, error) {
+func (t Transport) ListenDoor(path string) (port.DoorListener, error) {
+	from, err := newViewpoint(t.Accounts)
+	if err != nil {
+		return nil, fmt.Errorf("listen %s: %w", path, err)
+	}
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
 	}
-	return doorListener{l}, nil
+	return doorListener{l, from}, nil
 }
 
 // ListenLocal implements port.LocalTransport.
@@ -219,7 +227,10 @@ func statIn(dir int, name string) (file.Node, error) {
 	return file.Stat(fd)
 }
 
-type doorListener struct{ *localListener }
+type doorListener struct {
+	*localListener
+	from viewpoint
+}
 
 // Accept implements port.DoorListener.
 func (l doorListener) Accept() (port.DoorConn, error) {
@@ -227,14 +238,17 @@ func (l doorListener) Accept() (port.DoorConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return doorConn{localConn{conn}}, nil
+	return doorConn{localConn{conn}, l.from}, nil
 }
 
 // doorConn is one caller at the door.
-type doorConn struct{ localConn }
+type doorConn struct {
+	localConn
+	from viewpoint
+}
 
 // Peer implements port.DoorConn.
-func (c doorConn) Peer() (core.Peer, error) { return onSocket(c.UnixConn, unixPeer) }
+func (c doorConn) Peer() (core.Peer, error) { return onSocket(c.UnixConn, c.from.unixPeer) }
 
 // ReadWithFiles implements port.DoorConn. More than 8 descriptors, or one that
 // we have no room for, is an error.

@@ -199,7 +199,7 @@ func TestReadWithFiles(t *testing.T) {
 		files = append(files, f)
 	}
 	defer closeAll(files)
-	must(t, doorConn{localConn{client}}.WriteWithFiles([]byte("request"), files...))
+	must(t, doorConn{localConn: localConn{client}}.WriteWithFiles([]byte("request"), files...))
 
 	buf := make([]byte, 64)
 	n, got, err := conn.ReadWithFiles(buf)
@@ -346,7 +346,7 @@ func TestWriteWithFiles(t *testing.T) {
 	written := make(chan error)
 	go func() { written <- conn.WriteWithFiles(big, write) }()
 	first := make([]byte, 10)
-	n, files, err := doorConn{localConn{client}}.ReadWithFiles(first)
+	n, files, err := doorConn{localConn: localConn{client}}.ReadWithFiles(first)
 	must(t, err)
 	rest, err := io.ReadAll(io.LimitReader(client, int64(len(big)-n)))
 	must(t, err)

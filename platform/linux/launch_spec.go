@@ -24,6 +24,12 @@ func translate(spec port.LaunchSpec, null *os.File) (*held.Spec, []*os.File, err
 	if err := setAccount(told, spec.As.Account); err != nil {
 		return nil, nil, err
 	}
+	if login := spec.As.Login; login != "" {
+		if _, err := parseKernelID(string(login)); err != nil {
+			return nil, nil, fmt.Errorf("login: %w", err)
+		}
+		told.Login = string(login)
+	}
 	if spec.Executable == nil || spec.Dir == nil {
 		return nil, nil, errors.New("executable or working directory is missing")
 	}

@@ -24,17 +24,23 @@ var errNobody = errors.New("uid 4294967295 is not a user")
 type Peers struct {
 	diag  *diag
 	scans scans
+	from  viewpoint
 }
 
 var _ port.Peers = (*Peers)(nil)
 
-// NewPeers opens the kernel's socket table for queries.
-func NewPeers() (*Peers, error) {
+// NewPeers opens the kernel's socket table for queries. With accounts, peers
+// have the share that it says.
+func NewPeers(accounts known) (*Peers, error) {
+	from, err := newViewpoint(accounts)
+	if err != nil {
+		return nil, fmt.Errorf("peers: %w", err)
+	}
 	d, err := openDiag()
 	if err != nil {
 		return nil, fmt.Errorf("peers: %w", err)
 	}
-	return &Peers{diag: d, scans: newScans()}, nil
+	return &Peers{diag: d, scans: newScans(), from: from}, nil
 }
 
 // Close ends queries.
@@ -64,7 +70,7 @@ func (p *Peers) identify(fd int) (core.Peer, error) {
 	}
 	switch domain {
 	case unix.AF_UNIX:
-		return unixPeer(fd)
+		return p.from.unixPeer(fd)
 	case unix.AF_INET, unix.AF_INET6:
 		return p.tcpPeer(fd)
 	}
@@ -92,7 +98,7 @@ func onSocket(conn syscall.Conn, ask func(fd int) (core.Peer, error)) (core.Peer
 // unixPeer identifies the process that connected. The kernel recorded user and
 // process then; what the process has become since is read through handles that
 // a reused pid cannot satisfy.
-func unixPeer(fd int) (core.Peer, error) {
+func (v viewpoint) unixPeer(fd int) (core.Peer, error) {
 	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return core.Peer{}, err
@@ -113,8 +119,11 @@ func unixPeer(fd int) (core.Peer, error) {
 		return core.Peer{}, err
 	}
 	defer holder.close()
-	peer := newPeer(cred.Uid)
-	if err := addHolder(&peer, cred.Uid, holder); err != nil {
+	peer := v.newPeer(cred.Uid)
+	if peer.Groups, err = peerGroups(fd, cred.Gid); err != nil {
+		return core.Peer{}, err
+	}
+	if err := v.addHolder(&peer, cred.Uid, holder); err != nil {
 		return core.Peer{}, err
 	}
 	// Still there after everything was read: then it was that process, and
@@ -163,15 +172,15 @@ func (p *Peers) tcpPeer(fd int) (core.Peer, error) {
 	if err != nil {
 		return core.Peer{}, fmt.Errorf("socket of %v: %w", client, err)
 	}
-	until, done, err := p.scans.enter(socket.uid)
+	peer := p.from.newPeer(socket.uid)
+	until, done, err := p.scans.enter(peer.Payer())
 	if err != nil {
 		return core.Peer{}, fmt.Errorf("socket of %v: %w", client, err)
 	}
 	defer done()
-	peer := newPeer(socket.uid)
 	target := "socket:[" + strconv.FormatUint(uint64(socket.inode), 10) + "]"
 	for _, pid := range allPids() {
-		if err := addIfHolder(&peer, socket.uid, pid, target, until); err != nil && !errors.Is(err, errVanished) {
+		if err := p.from.addIfHolder(&peer, socket.uid, pid, target, until); err != nil && !errors.Is(err, errVanished) {
 			return core.Peer{}, err
 		}
 	}
@@ -211,13 +220,9 @@ func addrPort(a unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-func newPeer(uid uint32) core.Peer {
-	return core.Peer{User: core.UserID(strconv.FormatUint(uint64(uid), 10)), SameIdentity: true}
-}
-
 // addIfHolder adds process pid to peer if one of its descriptors is target. It
 // has time until until, if that is not zero.
-func addIfHolder(peer *core.Peer, uid uint32, pid int, target string, until time.Time) error {
+func (v viewpoint) addIfHolder(peer *core.Peer, uid uint32, pid int, target string, until time.Time) error {
 	p, err := openProcess(pid)
 	if err != nil {
 		return err
@@ -226,11 +231,11 @@ func addIfHolder(peer *core.Peer, uid uint32, pid int, target string, until time
 	if holds, err := p.holds(target, until); err != nil || !holds {
 		return err
 	}
-	return addHolder(peer, uid, p)
+	return v.addHolder(peer, uid, p)
 }
 
 // addHolder adds a process that holds a connection of uid's to peer.
-func addHolder(peer *core.Peer, uid uint32, p process) error {
+func (v viewpoint) addHolder(peer *core.Peer, uid uint32, p process) error {
 	id, err := p.id()
 	if err != nil {
 		return err
@@ -243,15 +248,29 @@ func addHolder(peer *core.Peer, uid uint32, p process) error {
 	if err != nil {
 		return err
 	}
+	theirs, err := restraintOf(p)
+	if err != nil {
+		return err
+	}
+	login, err := loginOf(p)
+	if err != nil {
+		return err
+	}
 	peer.Processes = append(peer.Processes, id)
 	peer.SameIdentity = peer.SameIdentity && same
 	peer.Foreign = peer.Foreign || foreign
+	if what, ofRoot := theirs.beyond(v.ours); what != "" && !foreign { // there a root is always another
+		peer.Confined = what
+		peer.Administrator = peer.Administrator && !ofRoot
+	}
+	peer.Login = core.UserID(login)
 	return nil
 }
 
 // concluded says of a peer whose holders are all known whether it is an
-// administrator: root as a whole, in our own namespaces.
+// administrator: root as a whole, in our own namespaces, with everything that
+// this service can have.
 func concluded(peer core.Peer) core.Peer {
-	peer.Administrator = peer.User == "0" && peer.SameIdentity && !peer.Foreign
+	peer.Administrator = peer.Administrator && peer.SameIdentity && !peer.Foreign
 	return peer
 }

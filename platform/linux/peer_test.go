@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -118,7 +119,7 @@ func accept(t testing.TB, l port.DoorListener) port.DoorConn {
 
 func peers(t testing.TB) *Peers {
 	t.Helper()
-	p, err := NewPeers()
+	p, err := NewPeers(nil)
 	must(t, err)
 	t.Cleanup(func() { must(t, p.Close()) })
 	return p
@@ -174,6 +175,7 @@ func TestPeerOfALocalSocket(t *testing.T) {
 				becomes(t, child, setuid)
 			}
 			c.want.Processes = []core.ProcessID{idOf(t, child.Process.Pid)}
+			c.want.Groups = groupsOf(t, child.Process.Pid)
 			check(t, conn.Peer, c.want)
 			check(t, func() (core.Peer, error) { return peers(t).Peer(conn) }, c.want)
 		})
@@ -189,7 +191,58 @@ func TestPeerThatIsASetuidProgram(t *testing.T) {
 	l, path := door(t)
 	child := play(t, user(4242), program, nil, "unix", path, "hold")
 	conn := accept(t, l)
-	check(t, conn.Peer, core.Peer{User: "0", Processes: []core.ProcessID{idOf(t, child.Process.Pid)}})
+	check(t, conn.Peer, core.Peer{User: "0", Groups: []string{"4242"}, Processes: []core.ProcessID{idOf(t, child.Process.Pid)}})
+}
+
+// groupsOf returns a process's effective group and then the others, as the
+// kernel shows them.
+func groupsOf(t *testing.T, pid int) []string {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(t, err)
+	var groups []string
+	for line := range strings.Lines(string(status)) {
+		fields := strings.Fields(line)
+		switch {
+		case strings.HasPrefix(line, "Gid:"):
+			groups = append(groups, fields[2])
+		case strings.HasPrefix(line, "Groups:"):
+			for _, gid := range fields[1:] {
+				if gid != groups[0] {
+					groups = append(groups, gid)
+				}
+			}
+		}
+	}
+	return groups
+}
+
+// The groups are all that the kernel counts the process in, however many, and
+// the login is the one that its session began with.
+func TestGroupsAndLoginOfAPeer(t *testing.T) {
+	for _, count := range []int{0, 1, 64, 65, 5000} {
+		attr := user(4242)
+		for i := range count {
+			attr.Credential.Groups = append(attr.Credential.Groups, uint32(70000+i))
+		}
+		l, path := door(t)
+		child := play(t, attr, self, nil, "unix", path, "hold")
+		peer, err := accept(t, l).Peer()
+		must(t, err)
+		if want := groupsOf(t, child.Process.Pid); len(peer.Groups) != count+1 || !slices.Equal(peer.Groups, want) {
+			t.Errorf("%d groups, expected %d: %.200v", len(peer.Groups), count+1, peer.Groups)
+		}
+	}
+	p, err := openProcess(os.Getpid())
+	must(t, err)
+	defer p.close()
+	login, err := loginOf(p)
+	must(t, err)
+	data, err := os.ReadFile("/proc/self/loginuid")
+	must(t, err)
+	if want := strings.TrimSpace(string(data)); login != want && (login != "" || want != "4294967295") {
+		t.Errorf("login %q, the kernel says %s", login, want)
+	}
 }
 
 func check(t *testing.T, ask func() (core.Peer, error), want core.Peer) {

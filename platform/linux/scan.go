@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"kpm/core"
 	"kpm/core/fair"
 )
 
@@ -30,34 +31,34 @@ var errCostly = errors.New("finding out who holds the connection takes too long;
 // scans accounts for the time that is spent on finding the holders of users'
 // sockets.
 type scans struct {
-	running *fair.Slots[uint32]
-	time    *fair.Rate[uint32] // nanoseconds
+	running *fair.Slots[core.UserID]
+	time    *fair.Rate[core.UserID] // nanoseconds
 }
 
 func newScans() scans {
 	return scans{
-		running: fair.NewSlots[uint32](fair.Bounds{Each: maxScans, All: math.MaxInt64}),
-		time:    fair.NewRate[uint32](scanShare*float64(time.Second), int(scanBurst)),
+		running: fair.NewSlots[core.UserID](fair.Bounds{Each: maxScans, All: math.MaxInt64}),
+		time:    fair.NewRate[core.UserID](scanShare*float64(time.Second), int(scanBurst)),
 	}
 }
 
-// enter begins to look for holders of a socket of uid's. Whoever calls it calls
+// enter begins to look for holders of a user's socket. Whoever calls it calls
 // done in the end; until is zero for as long as it takes.
-func (s *scans) enter(uid uint32) (until time.Time, done func(), err error) {
-	if uid == 0 {
+func (s *scans) enter(user core.UserID) (until time.Time, done func(), err error) {
+	if user == "0" {
 		return time.Time{}, func() {}, nil
 	}
-	slot, err := s.running.TryTake(uid, 1)
+	slot, err := s.running.TryTake(user, 1)
 	if err != nil {
 		return time.Time{}, nil, errCostly
 	}
-	if s.time.Take(uid, 1) > 0 {
+	if s.time.Take(user, 1) > 0 {
 		slot.Release()
 		return time.Time{}, nil, errCostly
 	}
 	begun := time.Now()
 	return begun.Add(scanTime), func() {
-		s.time.Spend(uid, int(time.Since(begun)))
+		s.time.Spend(user, int(time.Since(begun)))
 		slot.Release()
 	}, nil
 }

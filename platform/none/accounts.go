@@ -20,5 +20,13 @@ func (Accounts) ByID(core.UserID) (core.Account, error) {
 // ByName implements port.Accounts.
 func (Accounts) ByName(string) (core.Account, error) { return core.Account{}, errors.ErrUnsupported }
 
+// GroupNames implements port.Accounts.
+func (Accounts) GroupNames([]string) (map[string][]string, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Share implements port.Accounts.
+func (Accounts) Share(core.UserID) core.UserID { return core.Unknown }
+
 // Administrator implements port.Accounts.
 func (Accounts) Administrator() bool { return true }

@@ -38,7 +38,7 @@ func BenchmarkServe(b *testing.B) {
 	if err := os.WriteFile(filepath.Join(root, "Policies", "a.json"), []byte(policyJSON("a", "ALLOW", "/usr/bin/id")), 0o644); err != nil {
 		b.Fatal(err)
 	}
-	e := &engine{cfg: Config{Root: root, Open: opens(root)}, log: slog.New(slog.DiscardHandler), now: time.Now}
+	e := &engine{cfg: Config{Root: root, Open: opens(root)}, log: slog.New(slog.DiscardHandler), now: time.Now, around: newSurroundings()}
 	if !e.load(false) {
 		b.Fatal("no policies")
 	}
@@ -77,7 +77,7 @@ func BenchmarkLoad(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	e := &engine{cfg: Config{Root: root, Open: opens(root)}, log: slog.New(slog.DiscardHandler), now: time.Now}
+	e := &engine{cfg: Config{Root: root, Open: opens(root)}, log: slog.New(slog.DiscardHandler), now: time.Now, around: newSurroundings()}
 	for b.Loop() {
 		if !e.load(false) {
 			b.Fatal("no policies")

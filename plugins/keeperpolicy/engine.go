@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,13 +39,16 @@ type engine struct {
 	now   func() time.Time
 	force atomic.Pointer[inForce] // nil while no set could be read
 	fault atomic.Pointer[string]  // why there is none
+	// around is what is looked at for each question.
+	around *surroundings
 }
 
 // inForce is what questions are answered from.
 type inForce struct {
-	set   *policy.Set
-	links *linked
-	files map[string][]byte // that it was read from, by path
+	set    *policy.Set
+	groups []string // names of groups that the set uses
+	links  *linked
+	files  map[string][]byte // that it was read from, by path
 }
 
 // load reads the policies and puts them in force. A file that cannot be read
@@ -79,7 +83,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	default:
 		e.log.Error("a policy file cannot be used: its last good version, if there was one, stays in force beside the others; after a restart everything is denied until it is corrected")
 	}
-	next := &inForce{set: set, links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good}
+	next := &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good}
 	if n := next.links.unfollowed; n > 0 {
 		e.log.Warn("names in policies lie where users can make links; of so many, links are followed when policies are read and not for every decision", "names", n, "followed", maxVolatile)
 	}
@@ -158,7 +162,12 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 	case force == nil:
 		response.Message = unreadable
 	default:
-		d := force.set.Decide(question(q, force.links.to(q.FilePath), e.now()))
+		asked, ok := e.question(q, force)
+		if !ok {
+			response.Message = malformed
+			break
+		}
+		d := force.set.Decide(asked)
 		response.Decision, response.Controls, response.Message, response.Paths = d.Outcome, d.Controls, d.Message, d.Paths
 		response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	}
@@ -169,16 +178,27 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 // (CVE-2019-14287).
 const noUser core.UserID = "4294967295"
 
-func question(q wire.PolicyRequest, links []string, now time.Time) policy.Question {
+// question is q as the engine takes it, at this moment. It is false if the
+// arguments cannot be read.
+func (e *engine) question(q wire.PolicyRequest, force *inForce) (policy.Question, bool) {
+	arguments, ok := wire.Argv(q.Arguments, q.ArgumentBytes)
+	groups := e.around.groups.missingOf(force.groups)
+	if len(groups) > 0 { // one that somebody is in is there
+		groups = without(groups, func(name string) bool {
+			return slices.Contains(q.GroupNames, name) || slices.Contains(q.DoubtfulGroupNames, name)
+		})
+	}
 	return policy.Question{
+		Kind: q.EventType, User: q.UserID, UserName: q.UserName, OtherNames: q.OtherNames, Administrator: q.Administrator,
+		Groups: q.Groups, GroupNames: q.GroupNames, DoubtfulGroups: q.DoubtfulGroups, DoubtfulGroupNames: q.DoubtfulGroupNames,
+		GroupsUnknown: q.GroupsUnknown, MissingGroups: groups,
 		Target: q.TargetUserID, TargetName: q.TargetUser,
 		// Who names no target means the administrator, as keepersudo does.
 		TargetAdministrator: q.TargetIsAdministrator || q.TargetUser == "" && q.TargetUserID == "",
-		Links:               links, Directory: q.WorkingDirectory,
-		Kind: q.EventType, User: q.UserID, UserName: q.UserName, Groups: q.Groups, Administrator: q.Administrator,
-		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: q.Arguments,
-		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: now,
-	}
+		Links:               force.links.to(q.FilePath), Directory: q.WorkingDirectory,
+		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: arguments,
+		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: e.around.zone.of(e.now()),
+	}, ok
 }
 
 // record logs a decision, and which monitoring policies it would have
@@ -193,7 +213,8 @@ func (e *engine) record(q wire.PolicyRequest, r wire.PolicyResponse) {
 	if force == nil {
 		return
 	}
-	for _, ref := range force.set.Watching(question(q, force.links.to(q.FilePath), e.now())) {
+	asked, _ := e.question(q, force)
+	for _, ref := range force.set.Watching(asked) {
 		e.log.Info("a monitoring policy is met", "request", string(q.RequestID), "policy", ref.ID, "user", q.UserName, "program", q.FilePath)
 	}
 }

@@ -96,7 +96,7 @@ func ask(t *testing.T, program string) wire.RequestMessage {
 // logged is an engine and what it has logged.
 func logged(cfg Config) (*engine, *bytes.Buffer) {
 	var log bytes.Buffer
-	return &engine{cfg: cfg, log: slog.New(slog.NewTextHandler(&log, nil)), now: time.Now}, &log
+	return &engine{cfg: cfg, log: slog.New(slog.NewTextHandler(&log, nil)), now: time.Now, around: newSurroundings()}, &log
 }
 
 func TestLoadReadsBothFolders(t *testing.T) {

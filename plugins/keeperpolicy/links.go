@@ -105,7 +105,7 @@ func (l *linked) to(program string) []string {
 func (l *linked) look(i int) bool {
 	n := &l.names[i]
 	for _, p := range n.pairs {
-		l.leads[p.program] = without(l.leads[p.program], p.link)
+		l.leads[p.program] = without(l.leads[p.program], func(link string) bool { return link == p.link })
 	}
 	n.pairs = n.pairs[:0]
 	if !n.folder {
@@ -191,14 +191,4 @@ func stampOf(dir string) os.FileInfo {
 
 func same(a, b os.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime())
-}
-
-func without(list []string, s string) []string {
-	var rest []string
-	for _, other := range list {
-		if other != s {
-			rest = append(rest, other)
-		}
-	}
-	return rest
 }

@@ -47,8 +47,8 @@ func walk(path string, visit func(at string, link, protected bool)) (string, err
 	}
 }
 
-// settled makes what lies in a directory as old as what is not changed just now.
-func settled(t *testing.T, dirs ...string) {
+// aged makes what lies in a directory as old as what is not changed just now.
+func aged(t *testing.T, dirs ...string) {
 	t.Helper()
 	old := time.Now().Add(-time.Hour)
 	for _, dir := range dirs {
@@ -82,7 +82,7 @@ func TestLinksAreFollowedForEveryDecision(t *testing.T) {
 	put("bin/nawk", "awk")
 	put("app/current", "v1")
 	put("home/tool", "../bin/mawk")
-	settled(t, root, at("bin"), at("etc"), at("app"), at("home"))
+	aged(t, root, at("bin"), at("etc"), at("app"), at("home"))
 	l := newLinked([]string{at("bin") + "/", at("app/current/tool"), at("home/tool"), at("bin/absent"), at("home") + "/"}, walk)
 	expect := func(program string, want ...string) {
 		t.Helper()
@@ -120,7 +120,7 @@ func TestLinksAreFollowedForEveryDecision(t *testing.T) {
 		t.Fatal(err)
 	}
 	put("etc/awk", "../bin/mawk")
-	settled(t, root, at("etc"))
+	aged(t, root, at("etc"))
 	expect("bin/mawk", "bin/awk", "home/tool")
 	// Where users can make links.
 	put("home/tool", "../bin/gawk")

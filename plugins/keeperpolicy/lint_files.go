@@ -136,8 +136,8 @@ func facts(resolve resolver) policy.Facts {
 	return policy.Facts{
 		User: func(name string) bool { _, err := user.Lookup(name); return err == nil },
 		Group: func(name string) bool {
-			_, known := groupID(name)
-			return known
+			_, err := user.LookupGroup(name)
+			return err == nil
 		},
 		Program: func(path string) (string, bool, bool) {
 			if resolve == nil {

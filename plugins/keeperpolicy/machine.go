@@ -2,26 +2,23 @@ package keeperpolicy
 
 import (
 	"os"
-	"os/user"
 	"path/filepath"
 	"runtime"
-	"time"
 
 	"kpm/core"
 	"kpm/core/policy"
 )
 
-// machine describes this machine to the engine. It is looked at anew for every
-// set, so that a group made since then is known.
+// machine describes this machine to the engine, as far as it stays the same:
+// what changes is in each question (surroundings).
 func machine(root string, collections map[string]policy.Collection, enforceForAdministrators bool) policy.Environment {
 	return policy.Environment{
 		Platform:                 platform(),
 		Variables:                policy.Variables(platform(), filepath.ToSlash(root)),
 		Links:                    links(),
 		SecurePath:               platform().SecurePath(),
-		Group:                    groupID,
+		MissingGroup:             newSurroundings().groups.isMissing,
 		Collections:              collections,
-		Zone:                     time.Local,
 		EnforceForAdministrators: enforceForAdministrators,
 	}
 }
@@ -44,12 +41,4 @@ func links() map[string]string {
 		found[dir] = filepath.Clean(target)
 	}
 	return found
-}
-
-func groupID(name string) (string, bool) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return "", false
-	}
-	return g.Gid, true
 }

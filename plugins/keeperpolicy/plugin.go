@@ -15,7 +15,7 @@ const enforceSetting = "policy.enforceForAdministrators"
 // Run answers questions until ctx is done. It subscribes, which makes it
 // healthy, only after policies have been read.
 func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
-	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now}
+	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings()}
 	w, err := newWatcher(cfg.Root)
 	if err != nil {
 		return err

@@ -20,6 +20,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"kpm/vmtests/apart"
 )
 
 // Agent is an agent root and, while it runs, its service.
@@ -186,12 +188,16 @@ func (a *Agent) end(signal syscall.Signal) error {
 	return nil
 }
 
-// Sudo returns keepersudo with args, to be run as the bare numeric user uid
-// with no groups but its own number.
+// Sudo returns keepersudo with args, to be run as the user uid with no groups but
+// its own number. Where tests have an /etc of their own (package apart), the user
+// gets an account first.
 func (a *Agent) Sudo(ctx context.Context, uid uint32, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(a.Root, "keepersudo"), args...)
 	cmd.Env = []string{"KEEPER_AGENT_ROOT=" + a.Root, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TERM=dumb"}
 	cmd.Dir = "/"
+	if err := apart.Person(uid); err != nil {
+		cmd.Err = err // Start reports it
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Credential: &syscall.Credential{Uid: uid, Gid: uid},
 		Setsid:     true,

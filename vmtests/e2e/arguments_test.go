@@ -29,9 +29,11 @@ func TestArguments(t *testing.T) {
 		{"every character that is not NUL", []string{everyASCII(), "äöü 漢字 \u202e\U0001F600"}, ""},
 		{"130 KiB in many", long(130), "the limit is 131072"},
 		{"300 KiB", long(300), "too long"},
-		{"Latin-1", []string{"caf\xe9"}, "not UTF-8"},
-		{"half of a character", []string{"\xe6\xbc"}, "not UTF-8"},
-		{"a surrogate", []string{"\xed\xa0\x80"}, "not UTF-8"},
+		{"Latin-1", []string{"caf\xe9"}, ""},
+		{"half of a character", []string{"\xe6\xbc"}, ""},
+		{"a surrogate", []string{"\xed\xa0\x80"}, ""},
+		{"every byte that is not NUL", []string{everyByte(), "\xff\xfe" + strings.Repeat("\xff", 100<<10)}, ""},
+		{"130 KiB that are no text", []string{strings.Repeat("\xff", 65<<10), strings.Repeat("\xff", 65<<10)}, "the limit is 131072"},
 	} {
 		given := append([]string{"first"}, tc.args...)
 		argv := append([]string{"printf", `%s\0`}, given...)
@@ -47,10 +49,45 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+func everyByte() string {
+	var b strings.Builder
+	for c := 255; c > 0; c-- {
+		b.WriteByte(byte(c))
+	}
+	return b.String()
+}
+
 func everyASCII() string {
 	var b strings.Builder
 	for c := byte(1); c < 128; c++ {
 		b.WriteByte(c)
 	}
 	return b.String()
+}
+
+// TestArgumentsThatAreNotText: they are compared with policies and run as bytes,
+// and the journal has both what can be read and what ran; of a secret, neither.
+func TestArgumentsThatAreNotText(t *testing.T) {
+	a := newAgent(t, `{"PolicyId":"one","PolicyName":"One file","PolicyType":"CommandLine","Status":"enforce","Actions":{"OnSuccess":{"Controls":["ALLOW"]}},
+		"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"],"Extension":{"AllowCommands":["/usr/bin/printf %s /srv/caf*.txt *"]}}`, nil)
+	file, secret := "/srv/caf\xe9\\.txt", "--password=\xe9"
+	out, err := a.Sudo(t.Context(), 4242, "printf", "%s", file, secret).CombinedOutput()
+	if err != nil || string(out) != file+secret {
+		t.Errorf("%v: %q", err, out)
+	}
+	for _, other := range []string{"/srv/caf\xe9.csv", "/srv/cof\xe9.txt", `/srv/caf\xE9\\.tx`} {
+		if out, err := a.Sudo(t.Context(), 4242, "printf", "%s", other, "x").CombinedOutput(); err == nil {
+			t.Errorf("%q ran: %q", other, out)
+		}
+	}
+	shown, err := a.Admin(t.Context(), "audit", "tail", "-n", "1000", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(shown, `"argv":["printf","%s","/srv/caf\\xE9\\\\.txt","--password=***"],"argvBytes":{"2":"L3Nydi9jYWbpXC50eHQ="}`) {
+		t.Errorf("the journal has %s", shown)
+	}
+	if out, err := a.Admin(t.Context(), "audit", "verify"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
 }

@@ -15,13 +15,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"kpm/vmtests/agent"
+	"kpm/vmtests/apart"
 )
 
 // agentKey finds the script's agent among its values.
 type agentKey struct{}
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"as": as, "person": person})
+	apart.Main(func() { testscript.Main(m, map[string]func(){"as": as, "person": person}) })
 }
 
 func TestStories(t *testing.T) {

@@ -96,16 +96,6 @@ func TestTheJournalHasMore(t *testing.T) {
 	}
 }
 
-// TestAControlThatIsNotBuilt: whoever meets one is told at once that it is not
-// there yet.
-func TestAControlThatIsNotBuilt(t *testing.T) {
-	a := newAgent(t, strings.Replace(allowAll, `"ALLOW"`, `"MFA"`, 1), nil)
-	out, err := a.Sudo(t.Context(), 4242, "id").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "policy asks for MFA, which this version cannot do yet") {
-		t.Errorf("%v: %s", err, out)
-	}
-}
-
 // TestAnUndeclaredTopic: a job that says something where it may not hears where
 // it might, in words that mean something.
 func TestAnUndeclaredTopic(t *testing.T) {

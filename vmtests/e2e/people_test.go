@@ -12,10 +12,11 @@ import (
 	"syscall"
 	"time"
 
+	"kpm/vmtests/apart"
 	"kpm/vmtests/terminal"
 )
 
-// as is `as UID CMD ARG...`: become the bare numeric user and run the command
+// as is `as UID CMD ARG...`: become the user and run the command
 // in its place.
 func as() {
 	uid, err := strconv.Atoi(os.Args[1])
@@ -23,6 +24,9 @@ func as() {
 		die(err)
 	}
 	path, err := exec.LookPath(os.Args[2])
+	if err == nil {
+		err = apart.Person(uint32(uid))
+	}
 	if err != nil {
 		die(err)
 	}
@@ -47,6 +51,9 @@ func person() {
 	}
 	path, err := exec.LookPath(args[1])
 	if err != nil {
+		die(err)
+	}
+	if err := apart.Person(uint32(uid)); err != nil {
 		die(err)
 	}
 	t, err := terminal.Open(uint32(uid), 24, 80)

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kpm/vmtests/apart"
 )
 
 // TestWhatIsNoProgram: policy allows everything, and still only a regular
@@ -133,6 +135,9 @@ func TestHungFUSE(t *testing.T) {
 	// More callers than one user may have.
 	caller := exec.CommandContext(t.Context(), "/usr/bin/python3", "testdata/caller.py", a.Root, mounted, "40")
 	caller.Stderr = os.Stderr
+	if err := apart.Person(4242); err != nil {
+		t.Fatal(err)
+	}
 	caller.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4242, Gid: 4242}}
 	stdin, err := caller.StdinPipe()
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"kpm/vmtests/terminal"
 )
 
-// runs asserts that the service runs, and elevations succeed.
-func runs(t *testing.T, a *agent.Agent, after string) {
+// stillRuns asserts that the service runs, and elevations succeed.
+func stillRuns(t *testing.T, a *agent.Agent, after string) {
 	t.Helper()
 	if out, err := a.Sudo(t.Context(), 4242, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
 		t.Errorf("after %s: %v: %s\n%s", after, err, out, a.Log())
@@ -48,7 +48,7 @@ func TestSignalsThatPeopleSend(t *testing.T) {
 		if err := syscall.Kill(a.PID(), sig); err != nil {
 			t.Fatal(err)
 		}
-		runs(t, a, sig.String())
+		stillRuns(t, a, sig.String())
 	}
 	if len(started(t, "sleep", marker)) != 1 {
 		t.Error("the command has ended")
@@ -107,7 +107,7 @@ func TestReload(t *testing.T) {
 	// The launch job is broken, and stays what it was.
 	write("Jobs/LaunchPrivilegeElevation.json", `{"id": "LaunchPrivilegeElevation",`)
 	reload("job file has become broken; the job stays as it was")
-	runs(t, a, "a broken file")
+	stillRuns(t, a, "a broken file")
 
 	// So does a policy that is put in force.
 	write("Policies/policy.json", strings.Replace(allowAll, `"ALLOW"`, `"DENY"`, 1))

@@ -45,10 +45,13 @@ type helper struct {
 	report [ReportSize]byte
 	byte   byte
 	empty  byte // the empty path
+
+	loginFile [20]byte
 }
 
 func newHelper(conn int) *helper {
 	h := &helper{conn: conn}
+	copy(h.loginFile[:], "/proc/self/loginuid")
 	h.vector.Base = (*byte)(unsafe.Pointer(&h.head))
 	h.header.Iov, h.header.Iovlen = &h.vector, 1
 	h.header.Control = (*byte)(unsafe.Pointer(&h.control))
@@ -254,6 +257,24 @@ func (h *helper) awaitRelease() {
 	}
 }
 
+// login makes this process part of the login that it was asked for in, so that
+// the kernel's audit names the person. Whether it may is the kernel's to say.
+//
+//go:nosplit
+//go:norace
+func (h *helper) login() {
+	if h.head.digits == 0 || h.head.digits > maxDigits {
+		return
+	}
+	cwd := unix.AT_FDCWD
+	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(&h.loginFile)), unix.O_WRONLY|unix.O_CLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return
+	}
+	unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&h.head.login)), uintptr(h.head.digits))
+	unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+}
+
 // joinSessionKeyring is KEYCTL_JOIN_SESSION_KEYRING of keyctl(2).
 const joinSessionKeyring = 1
 
@@ -269,6 +290,7 @@ const joinSessionKeyring = 1
 //go:norace
 func (h *helper) assume() (Step, syscall.Errno) {
 	m := &h.head
+	h.login()
 	unix.RawSyscall(unix.SYS_KEYCTL, joinSessionKeyring, 0, 0)
 	groups := uintptr(unsafe.Pointer(&h.body))
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(m.groups), groups, 0); errno != 0 {

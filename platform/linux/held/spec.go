@@ -47,6 +47,9 @@ const firstOpened = 64
 // NameOfOpened is what the program finds file i for an argument by.
 func NameOfOpened(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstOpened+i) }
 
+// maxDigits is the length of the greatest uid in decimal, and room to align.
+const maxDigits = 12
+
 // Identity is what tells one version of a file from another.
 type Identity struct {
 	Device, Inode         uint64
@@ -57,6 +60,10 @@ type Identity struct {
 type Spec struct {
 	UID, GID uint32
 	Groups   []uint32
+	// Login is the uid, in decimal, of the user whose login the program belongs
+	// to (loginuid), empty for none. A kernel that does not let it be set leaves
+	// the helper's.
+	Login string
 	// Terminal says that a controlling terminal travels along.
 	Terminal bool
 	// Opened is how many files for arguments travel along.
@@ -79,6 +86,8 @@ type head struct {
 	argv, env        uint32 // how many
 	terminal, script uint32 // 1 if there is one
 	opened, _        uint32 // how many
+	digits           uint32 // of login
+	login            [maxDigits]byte
 	identity         Identity
 }
 
@@ -95,6 +104,10 @@ func (s *Spec) Encode() ([]byte, error) {
 		uid: s.UID, gid: s.GID, groups: uint32(len(s.Groups)),
 		argv: uint32(len(s.Argv)), env: uint32(len(s.Env)), opened: uint32(s.Opened), identity: s.Identity,
 	}
+	if len(s.Login) > maxDigits {
+		return nil, ErrTooBig
+	}
+	h.digits = uint32(copy(h.login[:], s.Login))
 	if s.Terminal {
 		h.terminal = 1
 	}

@@ -1,0 +1,51 @@
+package seal
+
+import (
+	"errors"
+
+	"kpm/core"
+	"kpm/core/door"
+	"kpm/launcher/refusal"
+)
+
+// caller says who a peer is: their account, and the groups that they are in by
+// the kernel and by the machine's user database (decision 32a).
+//
+// Attack: a user with subordinate ids is as many strangers as they have ids, and
+// no policy that denies them by name or group meets one. So who has no account
+// is refused. Where a setting lets them in, they are named by a number that is
+// no account's name, and no group grants them anything.
+func (s *Sealer) caller(peer core.Peer) (core.Account, core.Membership, error) {
+	account, err := s.Accounts.ByID(peer.User)
+	switch {
+	case errors.Is(err, core.ErrNoAccount) && s.AllowUnknown:
+		account = core.Account{User: peer.User, Name: "#" + string(peer.User), Group: strangersGroup}
+		if len(peer.Groups) > 0 {
+			account.Group = peer.Groups[0]
+		}
+	case errors.Is(err, core.ErrNoAccount):
+		s.Log.Debug("caller without account", "user", peer.User, "error", err)
+		return account, core.Membership{}, refusal.New(door.CodeNotFound,
+			"user %s has no account on this machine: ask as a user who has one", peer.User)
+	case err != nil:
+		return account, core.Membership{}, s.unanswered(err)
+	}
+	names, err := s.Accounts.GroupNames(core.Every(peer.Groups, account))
+	unnamed := errors.Is(err, core.ErrNoAnswer)
+	if err != nil && !unnamed && !errors.Is(err, errors.ErrUnsupported) {
+		return account, core.Membership{}, s.unanswered(err)
+	}
+	membership := core.NewMembership(peer.Groups, account, names)
+	membership.Unknown = membership.Unknown || unnamed
+	return account, membership, nil
+}
+
+// strangersGroup is what a caller without account has for a group where the
+// kernel does not name one.
+const strangersGroup = "65534"
+
+// unanswered words that the user database could not be asked.
+func (s *Sealer) unanswered(err error) error {
+	s.Log.Warn("user database", "error", err)
+	return refusal.New(door.CodeUnavailable, "the machine's user database does not answer: try again")
+}
