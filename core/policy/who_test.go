@@ -100,7 +100,7 @@ func TestGroupsAreTheQuestions(t *testing.T) {
 	}
 	q.GroupNames, q.MissingGroups = []string{"Wheel"}, nil
 	if got := meets(t, windows(), sketch{users: []string{"%WHEEL"}}, Question{
-		Kind: q.Kind, User: "5", UserName: "bob", GroupNames: []string{"Wheel"}, Machine: "pc1", Time: noon,
+		Kind: q.Kind, User: "5", UserName: "bob", TargetAdministrator: true, GroupNames: []string{"Wheel"}, Machine: "pc1", Time: noon,
 		Path: `C:\Windows\System32\id.exe`, Requested: "id.exe", Arguments: []string{"id.exe"},
 	}); got != full {
 		t.Errorf("in another case on Windows: %v", got)
