@@ -67,8 +67,8 @@ func withOpened(told *held.Spec, files []*os.File, opened []port.Opened) ([]*os.
 	if len(opened) == 0 {
 		return files, nil
 	}
-	if len(opened) > core.MaxPathArguments {
-		return nil, fmt.Errorf("%d open files for arguments, at most %d", len(opened), core.MaxPathArguments)
+	if len(opened) > held.MaxOpened {
+		return nil, fmt.Errorf("%d open files for arguments, at most %d", len(opened), held.MaxOpened)
 	}
 	told.Opened, told.Argv = len(opened), slices.Clone(told.Argv)
 	for i, o := range opened {

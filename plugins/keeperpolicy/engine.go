@@ -85,7 +85,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	}
 	next := &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good}
 	if n := next.links.unfollowed; n > 0 {
-		e.log.Warn("names in policies lie where users can make links; of so many, links are followed when policies are read and not for every decision", "names", n, "followed", maxVolatile)
+		e.log.Warn("policies name programs in too many places to follow links for every decision: of these names they are followed when policies are read", "names", n, "directories", maxFollowed, "where users can make links", maxVolatile)
 	}
 	e.force.Store(next)
 	enforcing, monitoring := set.Size()

@@ -44,6 +44,8 @@ type name struct {
 	path   string
 	folder bool
 	pairs  []pair
+	// partly is set when something that it depends on is not followed.
+	partly bool
 }
 
 type pair struct{ link, program string }
@@ -65,6 +67,8 @@ func newLinked(paths []string, resolve resolver) *linked {
 	}
 	for i := range l.names {
 		switch protected := l.look(i); {
+		case l.names[i].partly:
+			l.unfollowed++
 		case protected || l.names[i].folder:
 		case len(l.volatile) < maxVolatile:
 			l.volatile = append(l.volatile, i)
@@ -168,6 +172,7 @@ func (l *linked) depend(i int, dir string) {
 	d := l.followed[dir]
 	if d == nil {
 		if len(l.followed) >= maxFollowed {
+			l.names[i].partly = true
 			return
 		}
 		d = &directory{names: map[int]bool{}}

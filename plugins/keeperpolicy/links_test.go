@@ -139,6 +139,17 @@ func TestManyNamesWhereUsersMakeLinks(t *testing.T) {
 	if l := newLinked(names, walk); l.unfollowed != 3 || len(l.volatile) != maxVolatile {
 		t.Errorf("%d are not followed, %d are", l.unfollowed, len(l.volatile))
 	}
+	names = names[:0]
+	for i := range maxFollowed + 2 {
+		dir := filepath.Join(home, "..", fmt.Sprint("d", i))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, filepath.Clean(dir)+"/tool")
+	}
+	if l := newLinked(names, walk); l.unfollowed != 2 || len(l.followed) != maxFollowed {
+		t.Errorf("of names in many directories %d are not followed, %d directories are", l.unfollowed, len(l.followed))
+	}
 	if l := newLinked(names, nil); l.to("/x") != nil {
 		t.Error("links without a resolver")
 	}

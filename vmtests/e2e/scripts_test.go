@@ -39,7 +39,7 @@ func TestTokenInScriptText(t *testing.T) {
 	if err := os.WriteFile(evil, []byte("#!/bin/sh\nid -u\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if out, status := sudo(t, a, evil); status != 0 || out != "0\n" {
+	if out, status := sudoed(t, a, evil); status != 0 || out != "0\n" {
 		t.Fatalf("exit status %d: %s", status, out)
 	}
 	wrote := func(name string) {

@@ -7,8 +7,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"kpm/core"
 )
 
 // The functions in this file and in exec.go run in a process that was forked
@@ -150,7 +148,7 @@ func (h *helper) receive() bool {
 		}
 		have += n
 	}
-	if h.head.terminal > 1 || h.head.opened > core.MaxPathArguments {
+	if h.head.terminal > 1 || h.head.opened > MaxOpened {
 		return false
 	}
 	files := uint64(FileTerminal) + uint64(h.head.terminal) + uint64(h.head.opened)

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
-
-	"kpm/core"
 )
 
 // Limits of a Spec.
@@ -19,6 +17,9 @@ const (
 	MaxSpec = 1 << 20
 	// MaxStrings bounds the entries of argv and environment together.
 	MaxStrings = 33 << 10
+	// MaxOpened bounds the files for arguments; it is core.MaxPathArguments,
+	// but package core is more than a helper needs.
+	MaxOpened = 8
 )
 
 // Errors of Encode.
@@ -37,7 +38,7 @@ const (
 	FileStdout
 	FileStderr
 	FileTerminal
-	maxFiles = FileTerminal + 1 + core.MaxPathArguments
+	maxFiles = FileTerminal + 1 + MaxOpened
 )
 
 // firstOpened is the descriptor of the first file for an argument in the program:

@@ -1,0 +1,116 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// readmePolicy is the example of README.md.
+func readmePolicy(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```json\n")
+	policy, _, ended := strings.Cut(rest, "```")
+	if !found || !ended || !json.Valid([]byte(policy)) {
+		t.Fatal("README.md has no example")
+	}
+	return policy
+}
+
+// TestTheReadmesExample gives what it says and not root.
+func TestTheReadmesExample(t *testing.T) {
+	policy := strings.Replace(readmePolicy(t), `"alice"`, `"#4242"`, 1)
+	a := newAgent(t, policy, nil)
+	dir := reachable(t)
+	unit := filepath.Join(dir, "mine.service")
+	if err := os.WriteFile(unit, []byte("[Service]\nExecStart=/bin/sh -c id\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{
+		{"systemctl", "link", unit}, {"systemctl", "enable", "--now", unit}, {"systemctl", "edit", "cups"}, {"systemctl", "restart", "sshd"},
+		{"systemctl", "restart", "cups", unit}, {"systemctl", "-H", "restart", "cups"}, {"systemctl"},
+	} {
+		if out, status := sudoed(t, a, append([]string{"-n"}, command...)...); status != 1 || !strings.Contains(out, "No policy allows this command for you") {
+			t.Errorf("%s: exit status %d: %s", command, status, out)
+		}
+	}
+	// Without the list of commands it would, and lint says so.
+	var open map[string]any
+	if err := json.Unmarshal([]byte(policy), &open); err != nil {
+		t.Fatal(err)
+	}
+	delete(open, "Extension")
+	text, err := json.Marshal(open)
+	path := filepath.Join(dir, "open.json")
+	if err := errors.Join(err, os.WriteFile(path, text, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := linted(t, a, path); !strings.Contains(out, "it starts units that anybody can write") {
+		t.Errorf("lint of the example without its commands says\n%s", out)
+	}
+	// What it is for needs a reason, which -n refuses to ask for.
+	if out, _ := sudoed(t, a, "-n", "systemctl", "restart", "cups"); strings.Contains(out, "No policy") {
+		t.Errorf("what it is for: %s", out)
+	}
+}
+
+// TestLintWarnsAuthors: lint says what a policy gives away, and what this machine
+// knows about it.
+func TestLintWarnsAuthors(t *testing.T) {
+	a := newAgent(t, allowAll, nil)
+	dir := t.TempDir()
+	for _, tc := range []struct {
+		what, policy string
+		status       int
+		says         string
+	}{
+		{"systemctl with any arguments", policyOf("p", "JUSTIFY", `, "ApplicationCheck": ["/usr/bin/systemctl"]`), 0, "it starts units that anybody can write"},
+		{"the same by a command", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/find"], "Extension": {"AllowCommands": ["find *"]}`), 0, "it runs whatever it is told"},
+		{"everything", policyOf("p", "ALLOW", ``), 0, ""},
+		{"an unknown user", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["*"]`, `["nosuchuser"]`, 1), 0, `"nosuchuser", whom this machine does not know`},
+		{"a group without %", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["*"]`, `["adm"]`, 1), 0, `expected "%adm"`},
+		{"no such program", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/nosuchprogram"]`), 0, "which is not on this machine"},
+		{"a link", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/awk"]`), 1, `"/usr/bin/awk", a link to `},
+		{"arguments in an application", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/systemctl restart cups"]`), 1, "arguments go into Extension.AllowCommands"},
+		{"a control that is not built", policyOf("p", "MFA", `, "ApplicationCheck": ["/usr/bin/id"]`), 1, "MFA, which nothing here verifies yet"},
+		{"ALLOW with DENY", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["ALLOW"]`, `["ALLOW", "DENY"]`, 1), 1, "DENY wins"},
+		{"a command of another program", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"], "Extension": {"AllowCommands": ["/usr/bin/whoami x"]}`), 1, "the entry is never met"},
+		{"nobody", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["*"]`, `[]`, 1), 1, "grants nothing: "},
+		{"a wildcard over paths", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/chown"], "Extension": {"AllowCommands": ["chown web /srv/web/*"]}`), 0, "expected {path:/srv/web/*}"},
+		{"nothing at all", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), 0, "-"},
+		{"the README's example", readmePolicy(t), 0, `"alice", whom this machine does not know`},
+	} {
+		path := filepath.Join(dir, "p.json")
+		if err := os.WriteFile(path, []byte(tc.policy), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, status := linted(t, a, path)
+		if status != tc.status || tc.says == "-" && out != "" || tc.says != "-" && !strings.Contains(out, tc.says) {
+			t.Errorf("%s: exit status %d, expected %d with %q:\n%s", tc.what, status, tc.status, tc.says, out)
+		}
+	}
+	// What the service will refuse.
+	path := filepath.Join(dir, "p.json")
+	if err := os.Chmod(path, 0o664); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := linted(t, a, path); status != 0 || !strings.Contains(out, "mode 0664") {
+		t.Errorf("a file that others can write: exit status %d:\n%s", status, out)
+	}
+	inPlace := filepath.Join(a.Root, "Policies/mine.json")
+	if err := errors.Join(os.WriteFile(inPlace, []byte(policyOf("p", "DENY", "")), 0o600), os.Chown(inPlace, 4242, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := linted(t, a, filepath.Join(a.Root, "Policies")); status != 1 || !strings.Contains(out, "the service refuses it as it is") {
+		t.Errorf("a file in place that belongs to somebody: exit status %d:\n%s", status, out)
+	}
+}
