@@ -102,6 +102,22 @@ func TestAPublisherMayLeaveTheBroker(t *testing.T) {
 	})
 }
 
+// Nobody waits for a plugin that has done its work and ended.
+func TestAPluginThatEndsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{"Once": manifest("Once", `"autoStart": true`)})
+		f.born = func(_ core.ServiceSpec, p *fakeProcess) { p.end(core.ExitStatus{}) }
+		if err := o.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := o.Healthy(context.Background()); err == nil || time.Since(began) > tailWait {
+			t.Errorf("the start waited %v and says %v", time.Since(began), err)
+		}
+		stopAll(t, o)
+	})
+}
+
 // decider is an orchestrator whose plugin A decides, and what is said of its
 // absence.
 func decider(t *testing.T, fields ...string) (*Orchestrator, *fakeStarter, func() []string) {

@@ -312,7 +312,8 @@ func (o *Orchestrator) Healthy(ctx context.Context) error {
 		for _, p := range wanted {
 			if p.state != view.Healthy {
 				missing = append(missing, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", p.id, p.state, p.lastError), ": "))
-				waiting = waiting || p.state != view.Failed && p.state != view.Stopped && !p.resigned
+				ended := p.state == view.Stopped && !p.started.IsZero()
+				waiting = waiting || p.state != view.Failed && !p.resigned && !ended
 			}
 		}
 		return !waiting

@@ -25,14 +25,29 @@ func (s *service) readPlugins(context.Context, Options) error {
 	return err
 }
 
-// startPlugins starts those that start by themselves. Those that do not are
-// their own fault, and the log's.
+// startPlugins starts those that start by themselves, and waits a while for them.
+// Those that do not come are their own fault, and the log's; those whose turn
+// comes later on a slow machine are started all the same.
 func (s *service) startPlugins(ctx context.Context, _ Options) error {
 	s.onStop(s.plugins.Stop)
-	waiting, cancel := context.WithTimeout(ctx, pluginsWithin)
-	defer cancel()
-	if err := s.plugins.Start(waiting); err != nil {
-		s.log.Error("not every plugin was started", "error", err)
+	starting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		if err := s.plugins.Start(starting); err != nil && starting.Err() == nil {
+			s.log.Error("not every plugin was started", "error", err)
+		}
+	}()
+	s.onStop(func(context.Context) error {
+		cancel()
+		<-started
+		return nil
+	})
+	waiting, done := context.WithTimeout(ctx, pluginsWithin)
+	defer done()
+	select {
+	case <-started:
+	case <-waiting.Done():
 	}
 	if err := s.plugins.Healthy(waiting); err != nil {
 		s.log.Error("not every plugin is healthy", "error", err)

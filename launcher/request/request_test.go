@@ -444,3 +444,17 @@ func TestTheFirstLaunchConsumesTheRequest(t *testing.T) {
 	}
 	r.Apply(Fact{Cause: Fault, By: service})
 }
+
+// Times can change while requests are open: those keep theirs.
+func TestTimesOfLaterRequests(t *testing.T) {
+	var l log
+	s := NewStore(Limits{Evaluate: time.Second, MaxOpen: 7, MaxOpenPerUser: 3}, l.record)
+	early := s.Open("early")
+	s.SetTimes(2*time.Second, 3*time.Second, 4*time.Second)
+	if want := (Limits{2 * time.Second, 3 * time.Second, 4 * time.Second, 7, 3}); s.Limits() != want || s.Open("late").limits != want {
+		t.Errorf("limits are %+v", s.Limits())
+	}
+	if early.limits.Evaluate != time.Second {
+		t.Errorf("an open request has now %v", early.limits.Evaluate)
+	}
+}
