@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -28,7 +29,7 @@ type Sealed struct {
 	Digest  string // of Subject
 	Handle  *os.File
 	info    port.FileInfo           // of handle, when it was sealed
-	Script  string                  // path to execute it by, "" for a binary
+	Script  string                  // path to execute it by, which may lead through links; "" for a binary
 	copied  bool                    // handle is our private copy, to be removed
 	room    *fair.Slot[core.UserID] // the copy's bytes; nil if it is none
 }
@@ -77,6 +78,11 @@ func (s *Sealer) Seal(ctx context.Context, r *Request) (*Sealed, error) {
 	}
 	if err := s.fix(ctx, sealed, handle); err != nil {
 		return nil, err
+	}
+	name, path := s.called(r, sealed)
+	sealed.Subject.Argv = slices.Concat([]string{name}, r.Argv[1:])
+	if sealed.Script != "" && !sealed.copied {
+		sealed.Script = path // a script learns what it is called from there
 	}
 	if err := fits(sealed.Subject); err != nil {
 		sealed.Close()

@@ -40,6 +40,7 @@ type helper struct {
 	}
 	stat   unix.Stat_t
 	pause  unix.Timespec
+	watch  watch
 	report [ReportSize]byte
 	byte   byte
 	empty  byte // the empty path
@@ -92,7 +93,13 @@ func (h *helper) main(conn, group int) {
 	}
 	step, errno := StepSpec, syscall.Errno(0)
 	if h.receive() && h.parse() {
-		step, errno = h.become()
+		step, errno = h.settleDown()
+		if errno == 0 && h.watch.command != 0 {
+			h.stay() // the child goes on
+		}
+		if errno == 0 {
+			step, errno = h.become()
+		}
 	}
 	h.report[0] = byte(step)
 	for i := range 4 {
@@ -146,7 +153,7 @@ func (h *helper) receive() bool {
 		have += n
 	}
 	files := uint64(FileTerminal)
-	if h.head.terminal == 1 {
+	if h.head.terminal != noTerminal {
 		files = maxFiles
 	}
 	return have == uintptr(headSize)+uintptr(h.head.size) &&
@@ -161,7 +168,7 @@ func (h *helper) receive() bool {
 func (h *helper) parse() bool {
 	m := &h.head
 	at := uint64(m.groups) * 4
-	if m.argv == 0 || uint64(m.argv)+uint64(m.env) > MaxStrings || m.terminal > 1 || m.script > 1 {
+	if m.argv == 0 || uint64(m.argv)+uint64(m.env) > MaxStrings || m.terminal > background || m.script > 1 {
 		return false
 	}
 	h.script = nil
@@ -200,30 +207,42 @@ func (h *helper) text(at uint64) (*byte, uint64) {
 	return nil, at
 }
 
-// become turns this process into the program and returns only if that is not
-// possible.
+// settleDown places the program's descriptors and its terminal. With one there
+// are two processes afterwards (watch.go).
 //
 //go:nosplit
 //go:norace
-func (h *helper) become() (Step, syscall.Errno) {
+func (h *helper) settleDown() (Step, syscall.Errno) {
 	files := &h.control.files
 	for i := range 3 {
 		if _, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(files[FileStdin+i]), uintptr(i), 0); errno != 0 {
 			return StepDescriptors, errno
 		}
 	}
-	if h.head.terminal == 1 {
+	if h.head.terminal != noTerminal {
 		if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(files[FileTerminal]), unix.TIOCSCTTY, 0); errno != 0 {
 			return StepTerminal, errno
 		}
+		if errno := h.part(); errno != 0 {
+			return StepWatch, errno
+		}
 	}
+	return 0, 0
+}
+
+// become turns this process into the program and returns only if that is not
+// possible.
+//
+//go:nosplit
+//go:norace
+func (h *helper) become() (Step, syscall.Errno) {
 	h.awaitRelease()
 	if step, errno := h.assume(); errno != 0 {
 		return step, errno
 	}
 	// As the target user: somebody's right to be in a directory is not lent to
 	// another.
-	if _, _, errno := unix.RawSyscall(unix.SYS_FCHDIR, uintptr(files[FileDir]), 0, 0); errno != 0 {
+	if _, _, errno := unix.RawSyscall(unix.SYS_FCHDIR, uintptr(h.control.files[FileDir]), 0, 0); errno != 0 {
 		return StepDir, errno
 	}
 	return h.exec()

@@ -25,8 +25,8 @@ var (
 	ErrNUL    = errors.New("a NUL byte would cut a string short")
 )
 
-// Descriptors that travel with a Spec, in this order. Terminal is sent only if
-// the Spec says so.
+// Descriptors that travel with a Spec, in this order. Terminal and Control are
+// sent only if the Spec has a terminal.
 const (
 	FileExecutable = iota
 	FileDir
@@ -34,6 +34,7 @@ const (
 	FileStdout
 	FileStderr
 	FileTerminal
+	FileControl
 	maxFiles
 )
 
@@ -47,8 +48,10 @@ type Identity struct {
 type Spec struct {
 	UID, GID uint32
 	Groups   []uint32
-	// Terminal says that a controlling terminal travels along.
-	Terminal bool
+	// Terminal says that a controlling terminal travels along, and the
+	// connection to whoever has its other side. Background begins the program in
+	// the background of it.
+	Terminal, Background bool
 	// Script is the path to execute if the program is a script; it must still
 	// name the file with Identity.
 	Script   string
@@ -61,13 +64,21 @@ type Spec struct {
 // string ended by NUL, follow. Both ends are one build on one machine, so
 // numbers are in its own order, and the helper reads them where they lie.
 type head struct {
-	size             uint32 // of what follows, in bytes
-	uid, gid         uint32
-	groups           uint32 // how many
-	argv, env        uint32 // how many
-	terminal, script uint32 // 1 if there is one
-	identity         Identity
+	size      uint32 // of what follows, in bytes
+	uid, gid  uint32
+	groups    uint32 // how many
+	argv, env uint32 // how many
+	terminal  uint32 // noTerminal, foreground or background
+	script    uint32 // 1 if there is one
+	identity  Identity
 }
+
+// Where on its terminal a program begins.
+const (
+	noTerminal = iota
+	foreground
+	background
+)
 
 const headSize = int(unsafe.Sizeof(head{}))
 
@@ -83,7 +94,10 @@ func (s *Spec) Encode() ([]byte, error) {
 		argv: uint32(len(s.Argv)), env: uint32(len(s.Env)), identity: s.Identity,
 	}
 	if s.Terminal {
-		h.terminal = 1
+		h.terminal = foreground
+		if s.Background {
+			h.terminal = background
+		}
 	}
 	if s.Script != "" {
 		h.script = 1
