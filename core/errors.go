@@ -34,6 +34,8 @@ var (
 	ErrNotRegular   = NewError(Invalid, "not a regular file")
 	ErrTooLarge     = NewError(TooLarge, "the file is too large") // for whoever reads it
 	ErrNoAccount    = NewError(NotFound, "no such account")
+	ErrMayNotRun    = NewError(NotPermitted, "it may not be executed by whom it is to run as")
+	ErrMayNotRead   = NewError(NotPermitted, "it may be executed and not read by whom it is to run as")
 	ErrForeign      = NewError(Invalid, "the caller lives in another namespace")
 	ErrCancelled    = NewError(NotPermitted, "cancelled") // the person who was asked declined
 )

@@ -18,6 +18,9 @@ func (s *Sealer) called(r *Request, sealed *Sealed) (name, path string) {
 	if !exe.Protected {
 		return exe.Path, exe.Path
 	}
+	if s.Facts.Platform.IsBareName(r.Command) && filepath.Base(exe.Path) == r.Command {
+		return r.Command, exe.Path // by its own name, from where only an administrator can put it
+	}
 	for _, path := range s.ways(r.Command, exe.Requested) {
 		if path == exe.Path || s.leads(path, sealed) {
 			return r.Command, path

@@ -191,6 +191,9 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 	case errors.Is(err, core.ErrNotProtected):
 		found, err = s.copy(ctx, sealed)
 	}
+	if denied := mayNot(err, exe.Path, sealed.Subject.Target.Name); denied != nil {
+		return denied
+	}
 	if errors.Is(err, errShebang) || errors.Is(err, errMoved) {
 		return refusal.New(door.CodeBadRequest, "%s cannot be run: %v", exe.Path, err)
 	}
@@ -206,6 +209,22 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 	}
 	sealed.Script = sealed.info.Path
 	return s.checkInterpreter(exe.Interpreter)
+}
+
+// mayNot words that whom a program is to run as may not run it. That is by
+// design: a handle of somebody's private program is easily had, and a copy that
+// its owner did not mean would show what is in it.
+func mayNot(err error, path, target string) error {
+	var what, instead string
+	switch {
+	case errors.Is(err, core.ErrMayNotRun):
+		what, instead = "may not execute it", "let them execute it"
+	case errors.Is(err, core.ErrMayNotRead):
+		what, instead = "may execute it and not read it, and a script is read by its interpreter", "let them read it"
+	default:
+		return nil
+	}
+	return refusal.New(door.CodeBadRequest, "%s would run as %s, who %s. Others than root can change it, so it would run from a copy, and a copy allows no more than the program itself: %s, or run it as another user", path, target, what, instead)
 }
 
 // Recheck makes sure, right before the launch, that the handle still is what
