@@ -30,10 +30,18 @@ var (
 	garbled = &failure{exitRefused, "the service said something unreadable; keepersudo and service must be of the same version"}
 )
 
+// ask sends the request. From before it on signals are the command's: it may
+// run before we are told, and what it is told must not end us alone.
+func (s *session) ask(r *request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.host.Signals.Watch(s.signalled)
+	r.send(s.host)
+}
+
 // attend reads what the service says until its last word.
 func (s *session) attend() (int, *failure) {
 	defer s.host.Console.Restore()
-	s.host.Signals.Watch(s.signalled) // while the service thinks there is time for it
 	for {
 		kind, body, err := door.Read(s.host.Service)
 		if err != nil {
