@@ -64,14 +64,12 @@ func TestHelp(t *testing.T) {
 			return err
 		}
 		found++
-		t.Run(entry.Name(), func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), path, "--help")
-			cmd.Env = []string{}
-			out, err := cmd.CombinedOutput()
-			if err != nil || !strings.Contains(string(out), "Usage:") || !strings.Contains(string(out), "Examples:") {
-				t.Errorf("%v: %s", err, out)
-			}
-		})
+		cmd := exec.CommandContext(t.Context(), path, "--help")
+		cmd.Env = []string{}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "Usage:") || !strings.Contains(string(out), "Examples:") {
+			t.Errorf("%s: %v: %s", entry.Name(), err, out)
+		}
 		return nil
 	})
 	if err != nil || found != 8 {
