@@ -6,6 +6,7 @@ terminal of its own, and print what came of each.
 """
 import fcntl, os, pty, select, struct, sys, termios, time
 
+sys.stdout.reconfigure(line_buffering=True)
 E, READY = sys.argv[1], "READY> "
 
 
@@ -152,5 +153,5 @@ print(s.does("(trap '' TERM QUIT USR1; exec $E sleep 1) & sleep 0.5; kill -TERM 
 s.end()
 
 s = scene("a command that signals its caller")
-print(s.does("$E pkill -TERM -u alice -x ${E##*/}; echo status $?").strip())
+print(s.does("$E pkill -TERM -U alice -x ${E##*/}; echo status $?").strip())
 s.end()

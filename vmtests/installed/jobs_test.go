@@ -3,10 +3,12 @@
 package installed
 
 import (
+	"context"
 	_ "embed"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 //go:embed jobs.py
@@ -20,10 +22,18 @@ func TestJobControlAsSudo(t *testing.T) {
 	if err := os.WriteFile(box.Root+script, []byte(jobs), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	theirs := says(t, "alice", "python3", script, "sudo")
-	ours := says(t, "alice", "python3", script, "keepersudo")
-	if ours != theirs || strings.Contains(ours.Stdout, "never shown") || strings.Count(ours.Stdout, "== ") != 8 {
-		t.Errorf("sudo\n%s%s\nkeepersudo\n%s%s", theirs.Stdout, theirs.Stderr, ours.Stdout, ours.Stderr)
+	play := func(command string) string {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		out, err := as(ctx, "alice", "python3", script, command).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+		return string(out)
+	}
+	theirs, ours := play("sudo"), play("keepersudo")
+	if ours != theirs || strings.Contains(ours, "never shown") || strings.Count(ours, "== ") != 8 {
+		t.Errorf("sudo\n%s\nkeepersudo\n%s", theirs, ours)
 	}
 	verified(t)
 }
