@@ -121,7 +121,7 @@ for signal, want in ("TSTP", "T"), ("CONT", "S"), ("TSTP", "T"):
             break
         time.sleep(0.05)
     print(signal, state)
-s.does("kill -CONT $!; kill $!")
+s.does("$E pkill -KILL -x sleep")
 s.end()
 
 s = scene("a terminal whatever 0 to 2 are")
