@@ -5,13 +5,7 @@
 // service at descriptor 3 it ends at once.
 package main
 
-import (
-	"bytes"
-
-	"golang.org/x/sys/unix"
-
-	"kpm/platform/linux/held"
-)
+import "kpm/platform/linux/held"
 
 const help = `Usage: keeperlaunch
 
@@ -24,22 +18,7 @@ Examples:
 `
 
 func main() {
-	if hasArguments() {
-		unix.Write(1, []byte(help))
-		return
+	if !held.Explained(help) {
+		held.Main(3)
 	}
-	held.Main(3)
-}
-
-// hasArguments reports whether a person has started it: the agent gives it
-// none. Package os would know, but helpers that wait cost memory.
-func hasArguments() bool {
-	var line [64]byte
-	fd, err := unix.Open("/proc/self/cmdline", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	n, _ := unix.Read(fd, line[:])
-	unix.Close(fd)
-	return bytes.Count(line[:max(0, n)], []byte{0}) > 1
 }

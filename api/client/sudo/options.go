@@ -60,39 +60,39 @@ type option struct {
 // command's HOME is always the target user's, no password is ever asked, and
 // nothing is remembered that a command could leave as it is.
 var all = [...]option{
-	{short: 'n', long: "non-interactive", set: func(o *options, _ string) { o.nonInteractive = true }},
-	{short: 'u', long: "user", value: true, set: func(o *options, user string) { o.user = user }},
-	{long: "root", value: true, set: func(o *options, root string) { o.root = root }},
-	{short: 'V', long: "version", set: func(o *options, _ string) { o.version = true }},
-	{short: 'h', long: "help", set: func(o *options, _ string) { o.help = true }},
+	{short: 'n', long: "--non-interactive", set: func(o *options, _ string) { o.nonInteractive = true }},
+	{short: 'u', long: "--user", value: true, set: func(o *options, user string) { o.user = user }},
+	{long: "--root", value: true, set: func(o *options, root string) { o.root = root }},
+	{short: 'V', long: "--version", set: func(o *options, _ string) { o.version = true }},
+	{short: 'h', long: "--help", set: func(o *options, _ string) { o.help = true }},
 
-	{short: 'A', long: "askpass"},
-	{short: 'B', long: "bell"},
-	{short: 'H', long: "set-home"},
-	{short: 'N', long: "no-update"},
-	{short: 'S', long: "stdin"},
-	{short: 'p', long: "prompt", value: true},
+	{short: 'A', long: "--askpass"},
+	{short: 'B', long: "--bell"},
+	{short: 'H', long: "--set-home"},
+	{short: 'N', long: "--no-update"},
+	{short: 'S', long: "--stdin"},
+	{short: 'p', long: "--prompt", value: true},
 
-	{short: 'b', long: "background", instead: "let your shell do it: keepersudo COMMAND &"},
-	{short: 'C', long: "close-from", value: true, instead: "leave it out: no descriptor but 0, 1 and 2 reaches the command"},
-	{short: 'D', long: "chdir", value: true, instead: "change the directory first: cd DIR && keepersudo COMMAND"},
-	{short: 'E', long: "preserve-env", instead: "name the variables that the command needs: keepersudo env NAME=VALUE COMMAND"},
-	{short: 'g', long: "group", value: true, instead: "name a user who is in the group: keepersudo -u USER COMMAND"},
-	{long: "host", value: true, instead: "run keepersudo there: ssh HOST keepersudo COMMAND"},
-	{short: 'i', long: "login", instead: "name the shell: keepersudo -u USER bash -l"},
-	{short: 'P', long: "preserve-groups", instead: "leave it out: a command has the groups of the user that it runs as"},
-	{short: 'R', long: "chroot", value: true, instead: "use chroot: keepersudo chroot DIR COMMAND"},
-	{short: 'r', long: "role", value: true, instead: "use runcon: keepersudo runcon -r ROLE COMMAND"},
-	{short: 's', long: "shell", instead: "name the shell: keepersudo bash"},
-	{short: 'T', long: "command-timeout", value: true, instead: "use timeout: keepersudo timeout SECONDS COMMAND"},
-	{short: 't', long: "type", value: true, instead: "use runcon: keepersudo runcon -t TYPE COMMAND"},
+	{short: 'b', long: "--background", instead: "let your shell do it: keepersudo COMMAND &"},
+	{short: 'C', long: "--close-from", value: true, instead: "leave it out: no descriptor but 0, 1 and 2 reaches the command"},
+	{short: 'D', long: "--chdir", value: true, instead: "change the directory first: cd DIR && keepersudo COMMAND"},
+	{short: 'E', long: "--preserve-env", instead: "name the variables that the command needs: keepersudo env NAME=VALUE COMMAND"},
+	{short: 'g', long: "--group", value: true, instead: "name a user who is in the group: keepersudo -u USER COMMAND"},
+	{long: "--host", value: true, instead: "run keepersudo there: ssh HOST keepersudo COMMAND"},
+	{short: 'i', long: "--login", instead: "name the shell: keepersudo -u USER bash -l"},
+	{short: 'P', long: "--preserve-groups", instead: "leave it out: a command has the groups of the user that it runs as"},
+	{short: 'R', long: "--chroot", value: true, instead: "use chroot: keepersudo chroot DIR COMMAND"},
+	{short: 'r', long: "--role", value: true, instead: "use runcon: keepersudo runcon -r ROLE COMMAND"},
+	{short: 's', long: "--shell", instead: "name the shell: keepersudo bash"},
+	{short: 'T', long: "--command-timeout", value: true, instead: "use timeout: keepersudo timeout SECONDS COMMAND"},
+	{short: 't', long: "--type", value: true, instead: "use runcon: keepersudo runcon -t TYPE COMMAND"},
 
-	{short: 'e', long: "edit", instead: "it is not built yet; edit a copy and put it in place: keepersudo cp COPY FILE"},
-	{short: 'K', long: "remove-timestamp", instead: "leave it out: every command is decided on anew"},
-	{short: 'k', long: "reset-timestamp", instead: "leave it out: every command is decided on anew"},
-	{short: 'l', long: "list", instead: "it is not built yet; run the command, and you are told whether policy allows it"},
-	{short: 'U', long: "other-user", value: true, instead: "it is not built yet"},
-	{short: 'v', long: "validate", instead: "leave it out: every command is decided on anew"},
+	{short: 'e', long: "--edit", instead: "it is not built yet; edit a copy and put it in place: keepersudo cp COPY FILE"},
+	{short: 'K', long: "--remove-timestamp", instead: "leave it out: every command is decided on anew"},
+	{short: 'k', long: "--reset-timestamp", instead: "leave it out: every command is decided on anew"},
+	{short: 'l', long: "--list", instead: "it is not built yet; run the command, and you are told whether policy allows it"},
+	{short: 'U', long: "--other-user", value: true, instead: "it is not built yet"},
+	{short: 'v', long: "--validate", instead: "leave it out: every command is decided on anew"},
 }
 
 // parse reads the command line as getopt_long(3) does for sudo. The first word
@@ -110,7 +110,7 @@ func parse(args []string) (*options, *failure) {
 		}
 		var err *failure
 		if args = args[1:]; arg[1] == '-' {
-			args, err = o.long(arg[2:], args)
+			args, err = o.long(arg, args)
 		} else {
 			args, err = o.cluster(arg[1:], args)
 		}
@@ -160,7 +160,7 @@ func (o *options) cluster(word string, args []string) ([]string, *failure) {
 	return args, nil
 }
 
-// long reads NAME or NAME=VALUE, where NAME may be cut short as long as it
+// long reads --NAME or --NAME=VALUE, where NAME may be cut short as long as it
 // means one option alone.
 func (o *options) long(word string, args []string) ([]string, *failure) {
 	name, value, given := strings.Cut(word, "=")
@@ -169,18 +169,18 @@ func (o *options) long(word string, args []string) ([]string, *failure) {
 		switch candidate := &all[i]; {
 		case candidate.long == name:
 			found = candidate
-		case name == "" || !strings.HasPrefix(candidate.long, name) || found != nil && found.long == name:
+		case name == "--" || !strings.HasPrefix(candidate.long, name) || found != nil && found.long == name:
 			continue
 		case found != nil:
-			return nil, misuse("--" + name + " may be --" + found.long + " or --" + candidate.long)
+			return nil, misuse(name + " may be " + found.long + " or " + candidate.long)
 		default:
 			found = candidate
 		}
 	}
 	if found == nil {
-		return nil, misuse("there is no option --" + name)
+		return nil, misuse("there is no option " + name)
 	}
-	name = "--" + found.long
+	name = found.long
 	if !found.value && !(given && found.instead != "") {
 		if given {
 			return nil, misuse(name + " takes no value")

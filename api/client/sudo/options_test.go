@@ -55,7 +55,7 @@ func TestEveryOptionOfSudoIsDecidedOn(t *testing.T) {
 	}
 	rows := 0
 	for _, o := range all {
-		names := strings.TrimPrefix(strings.Trim("`-"+string(o.short)+"`, `--"+o.long+"`", ", "), "`-\x00`, ")
+		names := strings.TrimPrefix(strings.Trim("`-"+string(o.short)+"`, `"+o.long+"`", ", "), "`-\x00`, ")
 		effect := "nothing changes"
 		switch {
 		case o.instead != "":
