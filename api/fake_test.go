@@ -159,9 +159,9 @@ func (w *world) Refuse(from core.Principal, id core.RequestID, message string) e
 }
 
 // elevator is a function as an api.Elevator.
-type elevator func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result
+type elevator func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result
 
-func (e elevator) Elevate(ctx context.Context, k launcher.Submission, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
+func (e elevator) Elevate(ctx context.Context, k launcher.Submission, c launcher.Caller, signals <-chan signal.Sent) launcher.Result {
 	return e(ctx, k, c, signals)
 }
 
@@ -211,7 +211,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
 		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
-		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
+		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 			return launcher.Result{}
 		}),
 		Limits: api.Limits{RequestsPerSecond: 1e9, Burst: 1e9}, // tests ask fast

@@ -35,6 +35,8 @@ var (
 	ErrTooLarge     = NewError(TooLarge, "the file is too large") // for whoever reads it
 	ErrNoAccount    = NewError(NotFound, "no such account")
 	ErrNoAnswer     = NewError(Unavailable, "the machine's user database does not answer")
+	ErrMayNotRun    = NewError(NotPermitted, "it may not be executed by whom it is to run as")
+	ErrMayNotRead   = NewError(NotPermitted, "it may be executed and not read by whom it is to run as")
 	ErrForeign      = NewError(Invalid, "the caller lives in another namespace")
 	ErrCancelled    = NewError(NotPermitted, "cancelled") // the person who was asked declined
 )

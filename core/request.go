@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
+	"path"
 	"strconv"
 )
 
@@ -49,6 +50,15 @@ type Subject struct {
 	Dir  string
 	// Administrator is true when the caller already is one.
 	Administrator bool
+}
+
+// Called is the program as people are shown it: its path and, where that says
+// something else, what it is called.
+func (s Subject) Called() string {
+	if len(s.Argv) == 0 || s.Argv[0] == s.Executable.Path || path.Base(s.Argv[0]) == path.Base(s.Executable.Path) {
+		return s.Executable.Path
+	}
+	return s.Argv[0] + " (" + s.Executable.Path + ")"
 }
 
 // Digest returns the seal: a SHA-256 over every field that decides what runs,

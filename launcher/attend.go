@@ -3,11 +3,13 @@ package launcher
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/launcher/journal"
 	"kpm/launcher/refusal"
@@ -39,7 +41,7 @@ type exit struct {
 // attend stays with a running command to its end. If the caller goes, the
 // command is told, and ended after a grace; if the service stops for good, it
 // is left alone.
-func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals <-chan signal.Signal) Result {
+func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals <-chan signal.Sent) Result {
 	begun := time.Now()
 	waitCtx, stopWaiting := context.WithCancel(context.Background())
 	exited := make(chan exit, 1)
@@ -61,7 +63,7 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 		case x := <-exited:
 			return l.ended(e, p, x, time.Since(begun), callerGone)
 		case sig := <-signals:
-			l.signal(e, p, sig)
+			l.forward(e, p, sig)
 		case <-gone:
 			gone, signals, callerGone = nil, nil, true
 			l.signal(e, p, signal.Hangup)
@@ -74,15 +76,41 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 	}
 }
 
-// announce tells the caller that the command runs, and hands over its terminal.
+// announce tells the caller that the command runs, and hands over its terminals.
 func (l *Launcher) announce(e *elevation, p started) error {
-	if p.terminal == nil {
-		return e.caller.Started()
-	}
-	return errors.Join(p.terminal.HandOver(e.caller.Started), p.terminal.Close())
+	return errors.Join(handOver(p.terminals, nil, e.caller.Started), closeAll(p.terminals))
 }
 
-// signal forwards a signal. One that comes too late is no fault.
+// handOver sends what belongs to all of terminals at once, in their order.
+func handOver(terminals []port.Terminal, sent []*os.File, send func(...*os.File) error) error {
+	if len(terminals) == 0 {
+		return send(sent...)
+	}
+	return terminals[0].HandOver(func(files ...*os.File) error {
+		return handOver(terminals[1:], append(sent, files...), send)
+	})
+}
+
+func closeAll(terminals []port.Terminal) (err error) {
+	for _, terminal := range terminals {
+		err = errors.Join(err, terminal.Close())
+	}
+	return err
+}
+
+// forward tells the command what the caller was told, but not what the command
+// itself has sent: "keepersudo pkill -u $USER" would end before it has done its
+// work. A command leads a session of its own. By is the caller's word; with a
+// false one they miss a signal.
+func (l *Launcher) forward(e *elevation, p started, sent signal.Sent) {
+	if sent.By != 0 && sent.By == uint32(p.process.ID().PID) {
+		l.cfg.Log.Debug("the command's own signal", "request", e.id, "signal", sent.Signal)
+		return
+	}
+	l.signal(e, p, sent.Signal)
+}
+
+// signal tells the command. A signal that comes too late is no fault.
 func (l *Launcher) signal(e *elevation, p started, sig signal.Signal) {
 	if err := p.process.Signal(sig); err != nil {
 		l.cfg.Log.Debug("signal", "request", e.id, "signal", sig, "error", err)

@@ -46,7 +46,7 @@ func fact(cause request.Cause, message string) request.Fact {
 // answer. It closes what it was given. When ctx ends the caller is gone: what
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
-func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Signal) Result {
+func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Sent) Result {
 	defer submitted.close()
 	l.mu.Lock()
 	if l.closed {
@@ -128,14 +128,14 @@ const maxEarly = 32
 
 // follow moves the request as far as the service itself may, and waits for
 // what policy, jobs and the caller do.
-func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan signal.Signal) Result {
+func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan signal.Sent) Result {
 	l.apply(e, fact(request.Asked, ""))
 	l.ask(e)
 	if l.isClosed() { // Close may have looked before this request was known
 		l.apply(e, fact(request.Fault, "the service is stopping"))
 	}
 	var raised request.State
-	var early []signal.Signal
+	var early []signal.Sent
 	gone := ctx.Done()
 	for {
 		state, last, changed := e.req.View()
@@ -153,13 +153,13 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 			l.ask(e)
 		case p := <-e.started:
 			for _, sig := range early {
-				l.signal(e, p, sig)
+				l.forward(e, p, sig)
 			}
 			return l.attend(ctx, e, p, signals)
 		case sig := <-signals:
 			// Only here is it known whether the command runs by now: the caller
 			// cannot tell, and a signal must not be lost between the two.
-			if sig == signal.Continue || len(early) == maxEarly {
+			if sig.Signal == signal.Continue || sig.Signal == signal.Suspend || len(early) == maxEarly {
 				continue
 			}
 			early = append(early, sig) // in Launching: it is the command's
@@ -263,7 +263,7 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 // the person can do. It never says why another policy did not match
 // (CVE-2025-46718).
 func (l *Launcher) explain(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
-	path := e.sealed.Subject.Executable.Path
+	path := e.sealed.Subject.Called()
 	l.cfg.Log.Info("request ended", "request", e.id, "state", state, "cause", last.Cause, "message", last.Message)
 	switch {
 	case last.Cause == request.Deny && last.Message != "":

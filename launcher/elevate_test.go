@@ -100,7 +100,7 @@ func TestWhoWhatAndWhereAreRecorded(t *testing.T) {
 	r.Seq, r.Time, r.Prev = 0, time.Time{}, ""
 	want := journal.Record{Type: journal.Opened, Request: v.id, UserID: "1000", User: "ada", TargetID: "0", Target: "root",
 		Program: &core.Executable{Requested: w.path("home/mine"), Path: w.path("home/mine"), SHA256: v.asked.FileHash},
-		Argv:    []string{"mine", "--all"}, Directory: w.dir, Seal: v.asked.SealDigest}
+		Argv:    []string{w.path("home/mine"), "--all"}, Directory: w.dir, Seal: v.asked.SealDigest}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Error(diff)
 	}

@@ -70,7 +70,8 @@ func keeps(name, value string) bool {
 }
 
 // environment is everything that the command of s sees, base first. Of a variable that the
-// caller offers twice, the first counts.
+// caller offers twice, the first counts. A script that runs from a copy does not
+// know where it lies; what lies beside it is as much its caller's as the name.
 func environment(base, offered []string, s core.Subject, id core.RequestID) []string {
 	env := append(slices.Clone(base),
 		"HOME="+s.Target.Home,
@@ -83,6 +84,9 @@ func environment(base, offered []string, s core.Subject, id core.RequestID) []st
 		"SUDO_COMMAND="+sudoCommand(s),
 		"KEEPER_REQUEST_ID="+string(id),
 	)
+	if s.Executable.Interpreter != "" && !s.Executable.Protected {
+		env = append(env, "KEEPER_SCRIPT="+s.Executable.Requested)
+	}
 	seen := map[string]bool{}
 	for _, variable := range offered {
 		name, value, ok := strings.Cut(variable, "=")

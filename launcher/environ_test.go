@@ -56,7 +56,9 @@ func TestTheEnvironmentIsTheDocumentation(t *testing.T) {
 		}
 	}
 	ours = nil
-	for _, variable := range environment(linux.Facts().BaseEnvironment, nil, subject(), "R") {
+	copied := subject()
+	copied.Executable.Interpreter, copied.Executable.Requested = "/bin/sh", "/home/ada/s"
+	for _, variable := range environment(linux.Facts().BaseEnvironment, nil, copied, "R") {
 		name, _, _ := strings.Cut(variable, "=")
 		ours = append(ours, name)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"kpm/core"
 	"kpm/core/port"
@@ -14,9 +15,9 @@ import (
 
 // started is a command that runs.
 type started struct {
-	process  port.Process
-	group    string
-	terminal port.Terminal // nil if it has none
+	process   port.Process
+	group     string
+	terminals []port.Terminal // the controlling one first; none if it has none
 }
 
 // Launch starts what request id is about, on behalf of the job run that was
@@ -71,44 +72,85 @@ func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
 		return started{}, err
 	}
 	defer closeOpened(opened)
-	streams, terminal, err := l.terminal(e)
+	screen, err := l.screen(e)
 	if err != nil {
 		return started{}, err
 	}
-	p, err := l.hold(ctx, e, port.LaunchSpec{Argv: argv, Opened: opened, Streams: streams, Terminal: terminal})
-	if err != nil && terminal != nil {
-		err = errors.Join(err, terminal.Close())
-	}
+	p, err := l.hold(ctx, e, port.LaunchSpec{
+		Argv: argv, Opened: opened,
+		Streams: screen.streams, Terminal: screen.controlling, Apart: screen.apart, Background: e.submitted.Background,
+	})
 	if err != nil {
-		return started{}, err
+		return started{}, errors.Join(err, closeAll(screen.terminals()))
 	}
-	p.terminal = terminal
+	p.terminals = screen.terminals()
 	return p, nil
 }
 
-// terminal returns the child's streams. Those that are the caller's terminal are
-// left out and so become a new one, owned by the target user; the others pass
-// straight through. Attack: with the caller's own terminal a privileged program
-// can be fed input, or feed it (CVE-2005-4890).
-func (l *Launcher) terminal(e *elevation) (port.Streams, port.Terminal, error) {
-	streams := e.submitted.Streams
-	wanted := false
-	for _, stream := range []**os.File{&streams.Input, &streams.Output, &streams.Error} {
-		if l.cfg.Terminals.IsTerminal(*stream) {
-			*stream, wanted = nil, true
+// screen is where a command reads from and writes to: the caller's streams, and
+// new terminals for those that are the caller's terminals.
+type screen struct {
+	streams     port.Streams
+	controlling port.Terminal    // nil if the command has no terminal
+	apart       [3]port.Terminal // of the streams that have another one
+}
+
+// terminals returns each terminal once, the controlling one first and the
+// others in the order of the streams, which is how the caller tells them apart.
+func (s screen) terminals() (list []port.Terminal) {
+	for _, terminal := range append([]port.Terminal{s.controlling}, s.apart[:]...) {
+		if terminal != nil && !slices.Contains(list, terminal) {
+			list = append(list, terminal)
 		}
 	}
-	if !wanted {
-		return streams, nil, nil
+	return list
+}
+
+// screen makes the command's terminals, owned by the target user. Streams that
+// are no terminal pass straight through. Attack: with the caller's own terminal
+// a privileged program can be fed input, or feed it (CVE-2005-4890).
+//
+// The controlling one is made also where every stream goes elsewhere: programs
+// ask for secrets at /dev/tty.
+func (l *Launcher) screen(e *elevation) (_ screen, err error) {
+	s := screen{streams: e.submitted.Streams}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("terminal: %w", err), closeAll(s.terminals()))
+		}
+	}()
+	numbered, wanted := map[uint8]port.Terminal{}, e.submitted.Terminal
+	for i, stream := range []**os.File{&s.streams.Input, &s.streams.Output, &s.streams.Error} {
+		if !l.cfg.Terminals.IsTerminal(*stream) {
+			continue
+		}
+		*stream, wanted = nil, true
+		number := e.submitted.Apart[i]
+		if number == 0 {
+			continue
+		}
+		if numbered[number] == nil {
+			if numbered[number], err = l.openTerminal(e); err != nil {
+				return screen{}, err
+			}
+		}
+		s.apart[i] = numbered[number]
 	}
+	if wanted {
+		s.controlling, err = l.openTerminal(e)
+	}
+	return s, err
+}
+
+func (l *Launcher) openTerminal(e *elevation) (port.Terminal, error) {
 	terminal, err := l.cfg.Terminals.Open(l.identity(e))
 	if err != nil {
-		return streams, nil, fmt.Errorf("terminal: %w", err)
+		return nil, err
 	}
 	if err := terminal.Resize(e.submitted.Rows, e.submitted.Columns); err != nil {
-		return streams, nil, errors.Join(fmt.Errorf("terminal: %w", err), terminal.Close())
+		return nil, errors.Join(err, terminal.Close())
 	}
-	return streams, terminal, nil
+	return terminal, nil
 }
 
 // identity is as whom and where the command of e runs.

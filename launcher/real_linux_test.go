@@ -181,7 +181,7 @@ type call struct {
 	dir     string
 	stdin   *os.File
 	// signals, leave and started serve tests that interfere.
-	signals chan signal.Signal
+	signals chan signal.Sent
 	ctx     context.Context
 	started func(master *os.File)
 }

@@ -24,8 +24,9 @@ func TestSignalsReachTheCommand(t *testing.T) {
 		w := newWorld(t)
 		v := w.elevate(w.submission("tool"))
 		p := v.run()
-		v.signals <- signal.Terminate
-		v.signals <- signal.Interrupt
+		v.signals <- signal.Sent{Signal: signal.Terminate}
+		v.signals <- signal.Sent{Signal: signal.User1, By: uint32(p.id.PID)} // the command's own
+		v.signals <- signal.Sent{Signal: signal.Interrupt, By: 4711}
 		synctest.Wait()
 		if diff := cmp.Diff([]signal.Signal{signal.Terminate, signal.Interrupt}, p.all()); diff != "" {
 			t.Error(diff)
@@ -42,9 +43,9 @@ func TestASignalBeforeTheLaunchEndsTheRequest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		v := w.elevate(w.submission("tool"))
-		v.signals <- signal.Continue // asks for nothing
+		v.signals <- signal.Sent{Signal: signal.Continue} // asks for nothing
 		synctest.Wait()
-		v.signals <- signal.Interrupt
+		v.signals <- signal.Sent{Signal: signal.Interrupt}
 		r := <-v.result
 		if r.Refused == nil || r.Refused.Code != door.CodeDenied || !strings.Contains(r.Refused.Message, "interrupted") {
 			t.Errorf("ended with %+v", r)
@@ -56,7 +57,7 @@ func TestASignalDuringTheLaunchIsTheCommands(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		v := w.elevate(w.submission("tool"))
-		w.launch.onRelease = func() { v.signals <- signal.User2 }
+		w.launch.onRelease = func() { v.signals <- signal.Sent{Signal: signal.User2} }
 		p := v.run()
 		synctest.Wait()
 		if diff := cmp.Diff([]signal.Signal{signal.User2}, p.all()); diff != "" {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,8 @@ func TestWhatCannotBeSealedIsRefused(t *testing.T) {
 		"removed":                     {mine, func(w *world, _ *Submission) { os.Remove(mine(w)) }, "not-found", "no such program"},
 		"working directory is a file": {tool, func(w *world, k *Submission) { k.Dir.Close(); k.Dir = w.handle(mine(w)) }, "bad-request", "working directory"},
 		"unreadable":                  {mine, fault("Copy", fs.ErrPermission), "bad-request", "cannot read it"},
+		"not for the target to run":   {mine, fault("Copy", core.ErrMayNotRun), "bad-request", "would run as root, who may not execute it"},
+		"a script not to be read":     {mine, fault("Copy", core.ErrMayNotRead), "bad-request", "may execute it and not read it"},
 		"a device":                    {mine, fault("Protected", core.ErrNotRegular), "bad-request", "regular file"},
 		"copying breaks":              {mine, fault("Copy", broken), "failed", "log has more"},
 		"copying takes too long":      {mine, fault("Copy", context.DeadlineExceeded), "failed", "took too long"},
@@ -172,6 +175,35 @@ func TestWhatIsSealed(t *testing.T) {
 				t.Errorf("script %q of %s", s.Script, s.Handle.Name())
 			}
 		})
+	}
+}
+
+// Attack: a caller who is no keepersudo calls one program another, or names a
+// path that leads elsewhere.
+func TestWhatAProgramIsCalledIsNotTheCallersWord(t *testing.T) {
+	w := newWorld(t)
+	for name, tc := range map[string]struct {
+		submitted Submission
+		command   string // what the caller says that it named
+		want      string
+	}{
+		"its own name":            {w.submission("tool"), "tool", "tool"},
+		"its own path":            {w.submission(w.path("bin/tool")), w.path("bin/tool"), w.path("bin/tool")},
+		"another's path":          {w.submission(w.path("bin/tool")), w.path("bin/sh"), w.path("bin/tool")},
+		"nobody's path":           {w.submission(w.path("bin/tool")), "/usr/bin/harmless", w.path("bin/tool")},
+		"another's name":          {w.submission(w.path("bin/tool")), "sh", w.path("bin/tool")},
+		"one that can be changed": {w.submission(w.path("home/mine")), "mine", w.path("home/mine")},
+	} {
+		tc.submitted.Command, tc.submitted.Argv = tc.command, []string{"reboot", "-x"}
+		s, err := w.sealer.Seal(context.Background(), &tc.submitted.Request)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if got := s.Subject.Argv; !slices.Equal(got, []string{tc.want, "-x"}) {
+			t.Errorf("%s: called %q, expected %s", name, got, tc.want)
+		}
+		s.Close()
+		tc.submitted.close()
 	}
 }
 

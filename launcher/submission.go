@@ -21,6 +21,13 @@ type Submission struct {
 	NonInteractive bool
 	Rows, Columns  uint16
 	Streams        port.Streams
+	// Terminal gives the command a terminal even if no stream is one.
+	Terminal bool
+	// Background begins the command in the background of its terminal.
+	Background bool
+	// Apart numbers the terminals among the streams: 0 is the command's
+	// controlling one.
+	Apart [3]uint8
 }
 
 func (s *Submission) close() {

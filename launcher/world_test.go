@@ -169,7 +169,7 @@ type visit struct {
 	w       *world
 	caller  *fakeCaller
 	leave   context.CancelFunc
-	signals chan signal.Signal
+	signals chan signal.Sent
 	result  chan Result
 	id      core.RequestID
 	asked   wire.PolicyRequest
@@ -190,7 +190,7 @@ func (w *world) elevate(k Submission) *visit {
 
 func (w *world) begin(k Submission) *visit {
 	ctx, cancel := context.WithCancel(context.Background())
-	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan signal.Signal), result: make(chan Result, 1)}
+	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan signal.Sent), result: make(chan Result, 1)}
 	w.t.Cleanup(cancel)
 	go func() { v.result <- w.Elevate(ctx, k, v.caller, v.signals) }()
 	return v

@@ -44,7 +44,7 @@ func (c *caller) close() { c.once.Do(func() { c.conn.Close() }) }
 
 // listen turns the caller's further frames into signals and answers until the
 // stream ends or breaks the rules, and returns why.
-func (c *caller) listen(signals chan<- signal.Signal) error {
+func (c *caller) listen(signals chan<- signal.Sent) error {
 	r := &fileReader{conn: c.conn}
 	defer r.closeFiles()
 	for {
@@ -55,8 +55,8 @@ func (c *caller) listen(signals chan<- signal.Signal) error {
 		switch kind {
 		case door.TypeSignal:
 			sig, err := door.DecodeSignal(body)
-			if err != nil || !sig.Forwarded() {
-				return fmt.Errorf("%w: signal %s may not be forwarded", errCallerGone, sig)
+			if err != nil || !sig.Signal.Forwarded() {
+				return fmt.Errorf("%w: signal %s may not be forwarded", errCallerGone, sig.Signal)
 			}
 			select {
 			case signals <- sig:

@@ -18,19 +18,19 @@ import (
 )
 
 func TestSignalsAreForwarded(t *testing.T) {
-	q := newDoor(t, func(_ context.Context, _ launcher.Submission, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(_ context.Context, _ launcher.Submission, c launcher.Caller, signals <-chan signal.Sent) launcher.Result {
 		if err := c.Started(); err != nil {
 			t.Error(err)
 		}
-		return launcher.Result{Exit: core.ExitStatus{Code: int(10*<-signals + <-signals)}}
+		return launcher.Result{Exit: core.ExitStatus{Code: int(10*(<-signals).Signal + (<-signals).Signal)}}
 	})
 	c := q.connect(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
 	if kind, _, files := c.receive(t); kind != door.TypeStarted || files != nil {
 		t.Fatalf("frame %d with %d descriptors, want Started alone", kind, len(files))
 	}
-	c.send(t, door.TypeSignal, door.EncodeSignal(signal.Terminate))
-	c.send(t, door.TypeSignal, door.EncodeSignal(signal.Interrupt))
+	c.send(t, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Terminate}))
+	c.send(t, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Interrupt}))
 	if exit := c.final(t); exit != (door.Exit{Code: 152}) {
 		t.Errorf("%+v", exit)
 	}
@@ -40,7 +40,7 @@ func TestSignalsAreForwarded(t *testing.T) {
 // noticed.
 func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 	gone := make(chan error, 1)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, _ launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		<-ctx.Done()
 		gone <- context.Cause(ctx)
 		return launcher.Result{}
@@ -48,7 +48,7 @@ func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 	c := q.connect(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
 	for range 1000 {
-		c.send(t, door.TypeSignal, door.EncodeSignal(signal.Interrupt))
+		c.send(t, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Interrupt}))
 	}
 	c.Close()
 	if err := <-gone; !strings.Contains(err.Error(), "the caller is gone") {
@@ -58,7 +58,7 @@ func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 
 func TestTheTerminalIsHandedOver(t *testing.T) {
 	master := belongings(t)[0]
-	q := newDoor(t, func(_ context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(_ context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		if err := c.Started(master); err != nil {
 			t.Error(err)
 		}
@@ -81,7 +81,7 @@ func TestPrompts(t *testing.T) {
 	}
 	outcomes := make(chan outcome)
 	ask := make(chan time.Duration)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		for timeout := range ask {
 			text, err := c.Prompt(ctx, "Why\x1b[2J? ", timeout)
 			outcomes <- outcome{text, err}
@@ -135,7 +135,7 @@ func TestPrompts(t *testing.T) {
 // Whoever breaks the rules after the request is taken for gone.
 func TestRulesAfterTheRequest(t *testing.T) {
 	causes := make(chan error)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, _ launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
 		return launcher.Result{Refused: &refusal.Refusal{Code: door.CodeFailed, Message: "gone"}}
@@ -147,15 +147,15 @@ func TestRulesAfterTheRequest(t *testing.T) {
 		"sends a frame of ours":  func(c *doorPipe) { c.send(t, door.TypeExit, door.Exit{}.Encode()) },
 		"sends an unknown frame": func(c *doorPipe) { c.send(t, 99, nil) },
 		"asks twice":             func(c *doorPipe) { c.send(t, door.TypeRequest, plainRequest.Encode()) },
-		"forwards KILL":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Kill)) },
-		"forwards STOP":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Stop)) },
-		"forwards nothing known": func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(1<<31)) },
+		"forwards KILL":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Kill})) },
+		"forwards STOP":          func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Stop})) },
+		"forwards nothing known": func(c *doorPipe) { c.send(t, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: 1 << 31})) },
 		"forwards half a number": func(c *doorPipe) { c.send(t, door.TypeSignal, []byte{1}) },
 		"answers no question":    func(c *doorPipe) { c.send(t, door.TypeAnswer, door.Answer{}.Encode()) },
 		"sends a huge frame":     func(c *doorPipe) { c.WriteWithFiles([]byte{2, 0xff, 0xff, 0xff, 0xff}) },
 		"sends another file":     func(c *doorPipe) { c.WriteWithFiles([]byte{2}, files[0]) },
 		"sends a file and a word": func(c *doorPipe) {
-			c.WriteWithFiles(door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Terminate)), files[0])
+			c.WriteWithFiles(door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Terminate})), files[0])
 		},
 	} {
 		c := q.connect(t, somebody("1000"), nil)
@@ -177,7 +177,7 @@ func TestRulesAfterTheRequest(t *testing.T) {
 // The service never waits for a caller who does not read.
 func TestACallerWhoDoesNotRead(t *testing.T) {
 	outcome := make(chan error)
-	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		_, err := c.Prompt(ctx, "Why?", time.Hour)
 		outcome <- err
 		<-ctx.Done() // the caller counts as gone

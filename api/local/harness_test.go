@@ -26,9 +26,9 @@ func somebody(uid string) core.Peer {
 }
 
 // elevate is what the launcher does in a test.
-type elevate func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result
+type elevate func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result
 
-func (e elevate) Elevate(ctx context.Context, k launcher.Submission, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
+func (e elevate) Elevate(ctx context.Context, k launcher.Submission, c launcher.Caller, signals <-chan signal.Sent) launcher.Result {
 	return e(ctx, k, c, signals)
 }
 
@@ -67,7 +67,7 @@ func newServer(t testing.TB, q *doorQueue, f elevate, change ...func(*local.Conf
 func newDoor(t testing.TB, f elevate, change ...func(*local.Config)) *doorQueue {
 	t.Helper()
 	q := newDoorQueue()
-	newServer(t, q, func(ctx context.Context, k launcher.Submission, c launcher.Caller, s <-chan signal.Signal) launcher.Result {
+	newServer(t, q, func(ctx context.Context, k launcher.Submission, c launcher.Caller, s <-chan signal.Sent) launcher.Result {
 		defer closeFiles(k)
 		return f(ctx, k, c, s)
 	}, change...)
@@ -92,7 +92,7 @@ func belongings(t testing.TB) []*os.File {
 
 var plainRequest = door.Request{Command: "id", Argv: []string{"id", "-u"}, Env: []string{"TERM=dumb"}}
 
-func ok(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
+func ok(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 	return launcher.Result{Exit: core.ExitStatus{Code: 3}}
 }
 

@@ -26,7 +26,7 @@ func TestTheLauncherGetsWhatWasSent(t *testing.T) {
 	sent := belongings(t)
 	var got launcher.Submission
 	var names []string
-	q := newDoor(t, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		got = k
 		for _, f := range []*os.File{k.Dir, k.Streams.Input, k.Streams.Output, k.Streams.Error, k.Executable} {
 			names = append(names, filepath.Base(f.Name()))
@@ -52,7 +52,7 @@ func TestTheLauncherGetsWhatWasSent(t *testing.T) {
 }
 
 func TestARefusalReachesTheCaller(t *testing.T) {
-	q := newDoor(t, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		if k.Executable != nil {
 			t.Error("a bare name has no descriptor")
 		}
@@ -68,7 +68,7 @@ func TestARefusalReachesTheCaller(t *testing.T) {
 // Whatever is wrong with a request, nobody is asked to elevate, the caller is
 // told, and no descriptor that came along stays open.
 func TestBadRequests(t *testing.T) {
-	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 		t.Error("a bad request was passed on")
 		return launcher.Result{}
 	}, func(c *local.Config) { c.Request = 50 * time.Millisecond })
@@ -93,7 +93,7 @@ func TestBadRequests(t *testing.T) {
 		{"one too many", whole, files[:5], "found 5 descriptors, expected 4"},
 		{"without the program", with(executable), files[:4], "found 4 descriptors, expected 5"},
 		{"more than there can be", with(executable), append(files[:5:5], files[0]), "more than 5"},
-		{"another frame", door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Terminate)), files[:4], "type 2, expected a request"},
+		{"another frame", door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Terminate})), files[:4], "type 2, expected a request"},
 		{"another version", append([]byte{whole[0], whole[1], whole[2], whole[3], whole[4], 9}, whole[6:]...), files[:4], "same version"},
 		{"a frame that is too long", []byte{1, 0xff, 0xff, 0xff, 0xff}, files[:4], "same version"},
 		{"half a frame", whole[:len(whole)-1], files[:4], "did not arrive in time"},
@@ -123,7 +123,7 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestCallersWhoAreNobody(t *testing.T) {
-	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 		t.Error("an unknown caller was let in")
 		return launcher.Result{}
 	})
@@ -144,7 +144,7 @@ func TestCallersWhoAreNobody(t *testing.T) {
 // No bytes, however they are cut and whatever comes with them, hang the door,
 // leave a goroutine (TestMain) or a descriptor behind.
 func TestRandomFrames(t *testing.T) {
-	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, signals <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, signals <-chan signal.Sent) launcher.Result {
 		select {
 		case <-signals:
 			c.Prompt(ctx, "?", time.Millisecond)

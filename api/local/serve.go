@@ -56,7 +56,7 @@ func (s *Server) serve(c *caller, peer core.Peer) {
 	ctx, gone := context.WithCancelCause(s.ctx)
 	defer gone(nil)
 	c.ctx, c.gone = ctx, gone
-	signals := make(chan signal.Signal, 32)
+	signals := make(chan signal.Sent, 32)
 	var reader sync.WaitGroup
 	reader.Go(func() { gone(c.listen(signals)) })
 

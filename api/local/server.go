@@ -22,7 +22,7 @@ type Elevator interface {
 	// Elevate asks for, and carries out, one elevation. It closes the files of
 	// k, does not return before the outcome is final, and takes the end of ctx
 	// as the caller having gone.
-	Elevate(ctx context.Context, submitted launcher.Submission, c launcher.Caller, signals <-chan signal.Signal) launcher.Result
+	Elevate(ctx context.Context, submitted launcher.Submission, c launcher.Caller, signals <-chan signal.Sent) launcher.Result
 }
 
 // Why a caller's context ended.

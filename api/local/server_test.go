@@ -16,7 +16,7 @@ import (
 
 func TestOneUserCannotTakeAllSlots(t *testing.T) {
 	inside, leave := make(chan bool), make(chan bool)
-	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
+	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 		select {
 		case inside <- true:
 			<-leave
@@ -80,7 +80,7 @@ func TestTheDoorSurvivesAcceptErrors(t *testing.T) {
 func TestClosingTheDoor(t *testing.T) {
 	inside := make(chan bool)
 	q := newDoorQueue()
-	server := newServer(t, q, func(ctx context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	server := newServer(t, q, func(ctx context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		defer closeFiles(k)
 		inside <- true
 		<-ctx.Done()
@@ -116,7 +116,7 @@ func TestClosingTheDoor(t *testing.T) {
 func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
 	inside, hung := make(chan bool), make(chan struct{})
 	q := newDoorQueue()
-	server := newServer(t, q, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Signal) launcher.Result {
+	server := newServer(t, q, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		defer closeFiles(k)
 		inside <- true
 		<-hung

@@ -13,7 +13,22 @@ import (
 	"kpm/plugins/sdk"
 )
 
+const help = `Usage: KeeperLogger
+
+The log plugin: it writes what plugins and jobs say on the topic KeeperLogger
+to Plugins/bin/KeeperLogger/Log/, or where log.file.path says. The agent starts
+it, by Plugins/KeeperLogger.json, and sets KEEPER_AGENT_ROOT.
+
+Examples:
+  KeeperAdminCLI plugins list              is it running?
+  KeeperAdminCLI settings get KeeperLogger log.file.path
+`
+
 func main() {
+	if len(os.Args) == 2 && (os.Args[1] == "--help" || os.Args[1] == "-h") {
+		fmt.Print(help)
+		return
+	}
 	root := os.Getenv("KEEPER_AGENT_ROOT")
 	if root == "" || len(os.Args) > 1 {
 		fmt.Fprintln(os.Stderr, "KeeperLogger is started by the agent, which sets KEEPER_AGENT_ROOT.")

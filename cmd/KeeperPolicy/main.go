@@ -17,7 +17,25 @@ import (
 	"kpm/plugins/sdk"
 )
 
+const help = `Usage: KeeperPolicy
+       KeeperPolicy lint [OPTION...] FILE...
+
+The policy plugin: it decides requests by the files in Policies/. The agent
+starts it, by Plugins/KeeperPolicy.json, and sets KEEPER_AGENT_ROOT. For those
+who write policies it reads files without an agent, and says what there is to
+say about them.
+
+Examples:
+  KeeperPolicy lint Policies/*.json
+  KeeperPolicy lint --json new.json
+  KeeperPolicy lint --help
+`
+
 func main() {
+	if len(os.Args) == 2 && (os.Args[1] == "--help" || os.Args[1] == "-h") {
+		fmt.Print(help)
+		return
+	}
 	if len(os.Args) > 1 && os.Args[1] == "lint" {
 		os.Exit(keeperpolicy.Lint(os.Args[2:], os.Stdout, os.Stderr, keeperpolicy.Tools{
 			Open:    func(root, path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
@@ -26,7 +44,7 @@ func main() {
 	}
 	root := os.Getenv("KEEPER_AGENT_ROOT")
 	if root == "" || len(os.Args) > 1 {
-		fmt.Fprintln(os.Stderr, "KeeperPolicy is started by the agent, which sets KEEPER_AGENT_ROOT. For yourself there is: KeeperPolicy lint --help")
+		fmt.Fprintln(os.Stderr, "KeeperPolicy is started by the agent, which sets KEEPER_AGENT_ROOT. For yourself there is KeeperPolicy lint; see KeeperPolicy --help.")
 		os.Exit(2)
 	}
 	// A small heap that is collected often: memory on every machine matters

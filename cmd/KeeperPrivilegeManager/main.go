@@ -45,6 +45,7 @@ func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "KeeperPrivilegeManager",
 		Short:         "Run single privileged programs for people who are not administrators, as policy allows",
+		Example:       "  KeeperPrivilegeManager run\n  KeeperPrivilegeManager defaults --root build/agent",
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

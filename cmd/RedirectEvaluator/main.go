@@ -4,11 +4,30 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"kpm/jobs/redirectevaluator"
 )
 
+const help = `Usage: RedirectEvaluator OPTION...
+
+The task of the launch job that looks, before a launch, for a rule that
+redirects the program to another one (its setting metadata.redirect.rules). The
+agent starts it, by Jobs/LaunchPrivilegeElevation.json. Options that name the
+program are in that file.
+
+Exit status: 0 if no rule matches, 10 if one does, 1 if it cannot be told. But
+for 0 the program is not launched.
+
+Examples:
+  KeeperAdminCLI settings get RedirectEvaluator metadata.redirect.rules
+`
+
 func main() {
+	if len(os.Args) == 2 && (os.Args[1] == "--help" || os.Args[1] == "-h") {
+		fmt.Print(help)
+		return
+	}
 	os.Exit(redirectevaluator.Main(context.Background(), os.Args[1:], nil, os.Stdout, os.Stderr))
 }

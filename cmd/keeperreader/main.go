@@ -6,6 +6,7 @@
 package main
 
 import (
+	"os"
 	"time"
 
 	"kpm/core/port"
@@ -14,7 +15,20 @@ import (
 	"kpm/trust/reader/judge"
 )
 
+const help = `Usage: keeperreader
+
+The agent starts it to read the signatures of files that users chose, in a
+process without any privilege. It has no use of its own.
+
+Examples:
+  KeeperAdminCLI trust inspect /opt/tool/bin/tool     asks one about a file
+`
+
 func main() {
+	if len(os.Args) > 1 { // the agent gives it no arguments
+		os.Stdout.WriteString(help)
+		return
+	}
 	confined.Main(func(service port.Confinement) error {
 		return reader.Serve(service, func(b *reader.Bundle, now func() time.Time) (reader.Judge, error) {
 			return judge.New(b, now)

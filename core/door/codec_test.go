@@ -20,7 +20,7 @@ func requests() map[string]door.Request {
 		"everything": {
 			HasExecutable: true, NonInteractive: true, Command: "/usr/bin/env", TargetUser: "#65534",
 			Argv: []string{"env", "", "two words", "-x=\x00\xff"}, Env: []string{"TERM=xterm", "LANG=C.UTF-8"},
-			Rows: 24, Columns: 80,
+			Rows: 24, Columns: 80, Terminal: true, Background: true, Apart: [3]uint8{1, 0, 2},
 		},
 		"extremes":   {Command: "x", Argv: make([]string, 1000), Env: []string{}, Rows: math.MaxUint16, Columns: math.MaxUint16},
 		"no strings": {Argv: []string{}, Env: []string{}},
@@ -54,8 +54,9 @@ func TestEveryOtherBodyRoundTrips(t *testing.T) {
 	if got, err := door.DecodeRefused(refused.Encode()); err != nil || got != refused {
 		t.Errorf("refused: %+v, %v", got, err)
 	}
-	if got, err := door.DecodeSignal(door.EncodeSignal(signal.Quit)); err != nil || got != signal.Quit {
-		t.Errorf("signal: %d, %v", got, err)
+	sent := signal.Sent{Signal: signal.Quit, By: 1 << 22}
+	if got, err := door.DecodeSignal(door.EncodeSignal(sent)); err != nil || got != sent {
+		t.Errorf("signal: %+v, %v", got, err)
 	}
 }
 
@@ -69,12 +70,13 @@ func TestDecodersRefuse(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"nothing":          {},
 		"another version":  with(0, door.Version+1),
-		"an unknown flag":  with(1, 4),
+		"an unknown flag":  with(1, 16),
+		"a fourth number":  with(2, 64),
 		"a byte too few":   request[:len(request)-1],
 		"a byte too many":  append(bytes.Clone(request), 0),
-		"a huge string":    with(6, 0xff),
-		"a huge list":      append(bytes.Clone(request[:6]), 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
-		"16385 list items": append(append(bytes.Clone(request[:6]), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1), make([]byte, 4*16385+4)...),
+		"a huge string":    with(7, 0xff),
+		"a huge list":      append(bytes.Clone(request[:7]), 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
+		"16385 list items": append(append(bytes.Clone(request[:7]), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1), make([]byte, 4*16385+4)...),
 	} {
 		if _, err := door.DecodeRequest(body); !errors.Is(err, door.ErrFrame) {
 			t.Errorf("%s: error %v, want ErrFrame", name, err)
@@ -97,14 +99,14 @@ func TestDecodersRefuse(t *testing.T) {
 }
 
 func TestFrameRoundTrip(t *testing.T) {
-	stream := door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Terminate))
+	stream := door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Terminate}))
 	stream = door.Append(stream, door.TypeStarted, nil)
 	stream = door.Append(stream, door.TypeRefused, make([]byte, door.MaxFrame))
 	r := bytes.NewReader(stream)
 	for _, want := range []struct {
 		kind door.Type
 		size int
-	}{{door.TypeSignal, 4}, {door.TypeStarted, 0}, {door.TypeRefused, door.MaxFrame}} {
+	}{{door.TypeSignal, 8}, {door.TypeStarted, 0}, {door.TypeRefused, door.MaxFrame}} {
 		kind, body, err := door.Read(r)
 		if err != nil || kind != want.kind || len(body) != want.size {
 			t.Fatalf("read type %d, %d bytes, %v; want type %d, %d bytes", kind, len(body), err, want.kind, want.size)
@@ -144,7 +146,7 @@ func TestHostileLengthsAllocateLittle(t *testing.T) {
 	if n := allocated(func() { door.Read(bytes.NewReader(header)) }); n > slack {
 		t.Errorf("a frame that claims 4 GiB allocates %d bytes", n)
 	}
-	list := append([]byte{door.Version, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 0xff)
+	list := append([]byte{door.Version, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x3f, 0xff)
 	if n := allocated(func() { door.DecodeRequest(list) }); n > slack {
 		t.Errorf("a list that claims 16383 strings allocates %d bytes", n)
 	}
@@ -168,7 +170,7 @@ func FuzzDoorRequest(f *testing.F) {
 		f.Add(request.Encode())
 	}
 	f.Add([]byte{})
-	f.Add([]byte{door.Version, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{door.Version, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		request, err := door.DecodeRequest(body)
 		if err != nil {
@@ -185,7 +187,7 @@ func FuzzDoorRequest(f *testing.F) {
 }
 
 func FuzzDoorStream(f *testing.F) {
-	f.Add(door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Interrupt)))
+	f.Add(door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: signal.Interrupt})))
 	f.Add(door.Append(nil, door.TypeAnswer, door.Answer{Text: "because"}.Encode()))
 	f.Add(door.Append(nil, door.TypeExit, door.Exit{Code: 1}.Encode()))
 	f.Add([]byte{1, 0, 3, 0, 1})

@@ -7,7 +7,7 @@ import (
 )
 
 // Version of the frames. A service refuses another one by name.
-const Version = 1
+const Version = 2
 
 // Refusal codes, stable across releases; docs/wire.md lists what each means
 // to the caller.
@@ -28,6 +28,15 @@ type Request struct {
 	HasExecutable bool
 	// NonInteractive refuses instead of prompting (keepersudo -n).
 	NonInteractive bool
+	// Terminal says that the caller has a terminal, whatever 0 to 2 are: the
+	// command gets one too.
+	Terminal bool
+	// Background begins the command in the background of its terminal: who
+	// calls has nobody at the keyboard, or something else is read from.
+	Background bool
+	// Apart are the terminals that 0, 1 and 2 are, by numbers of the caller's
+	// choice: 0 is the controlling one, and at most MaxApart another.
+	Apart [3]uint8
 	// Command is the program as the caller named it.
 	Command string
 	// TargetUser is a name or "#uid"; empty means root.
@@ -39,6 +48,10 @@ type Request struct {
 	// Rows and Columns are the caller's window size; 0 if unknown.
 	Rows, Columns uint16
 }
+
+// MaxApart is the highest number of a terminal in Request.Apart: each of three
+// descriptors may be another one than the controlling terminal.
+const MaxApart = 3
 
 // Prompt asks the person a question. Text has been made printable.
 type Prompt struct {
@@ -64,7 +77,8 @@ type Refused struct {
 
 // Encode returns the body of a Request frame.
 func (m Request) Encode() []byte {
-	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1}
+	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3}
+	b = append(b, m.Apart[0]|m.Apart[1]<<2|m.Apart[2]<<4)
 	b = binary.BigEndian.AppendUint16(b, m.Rows)
 	b = binary.BigEndian.AppendUint16(b, m.Columns)
 	b = appendString(b, m.Command)
@@ -76,10 +90,13 @@ func (m Request) Encode() []byte {
 // DecodeRequest reads the body of a Request frame.
 func DecodeRequest(body []byte) (Request, error) {
 	d := decoder{rest: body}
-	version, flags := d.byte(), d.byte()
+	version, flags, apart := d.byte(), d.byte(), d.byte()
 	m := Request{
 		HasExecutable:  flags&1 != 0,
 		NonInteractive: flags&2 != 0,
+		Terminal:       flags&4 != 0,
+		Background:     flags&8 != 0,
+		Apart:          [3]uint8{apart & 3, apart >> 2 & 3, apart >> 4 & 3},
 		Rows:           d.uint16(),
 		Columns:        d.uint16(),
 		Command:        d.string(),
@@ -87,7 +104,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		Argv:           d.strings(),
 		Env:            d.strings(),
 	}
-	if version != Version || flags > 3 {
+	if version != Version || flags > 15 || apart > 63 {
 		d.failed = true
 	}
 	return m, d.end()
@@ -138,11 +155,13 @@ func DecodeRefused(body []byte) (Refused, error) {
 }
 
 // EncodeSignal returns the body of a Signal frame.
-func EncodeSignal(s signal.Signal) []byte { return binary.BigEndian.AppendUint32(nil, uint32(s)) }
+func EncodeSignal(s signal.Sent) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(s.Signal)), s.By)
+}
 
 // DecodeSignal reads the body of a Signal frame.
-func DecodeSignal(body []byte) (signal.Signal, error) {
+func DecodeSignal(body []byte) (signal.Sent, error) {
 	d := decoder{rest: body}
-	s := signal.Signal(d.uint32())
+	s := signal.Sent{Signal: signal.Signal(d.uint32()), By: d.uint32()}
 	return s, d.end()
 }

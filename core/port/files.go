@@ -78,7 +78,8 @@ type Storage interface {
 	// Copy writes the bytes of src into dir under a name of its own, owned by
 	// the administrator, readable and executable by reader and not writable by
 	// it, and returns a handle to the finished copy and the bytes' SHA-256
-	// (hex).
+	// (hex). The copy lets reader do what the original does: errors wrap
+	// core.ErrMayNotRun, and core.ErrMayNotRead for a script.
 	Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error)
 	// WriteAtomic replaces path with data durably: after a power loss it holds
 	// the old contents or the new.

@@ -30,6 +30,12 @@ type LaunchSpec struct {
 	// Terminal, if not nil, becomes the program's own. It is one that Terminals
 	// of the same host has made.
 	Terminal Terminal
+	// Apart are the terminals of streams that are nil and do not have Terminal,
+	// which is set then.
+	Apart [3]Terminal
+	// Background starts the program in the background of Terminal: it is
+	// stopped when it reads from there, and whoever has the terminal is told.
+	Background bool
 }
 
 // Opened is a file in place of what Argument of LaunchSpec.Argv says from byte
@@ -39,8 +45,8 @@ type Opened struct {
 	File             *os.File
 }
 
-// Streams are a program's standard streams. One that is nil is the terminal of
-// the LaunchSpec or, without one, the null device.
+// Streams are a program's standard streams. One that is nil is a terminal of the
+// LaunchSpec or, without one, the null device.
 type Streams struct{ Input, Output, Error *os.File }
 
 // Each returns the streams in the order of their descriptors.

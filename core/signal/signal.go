@@ -21,6 +21,7 @@ const (
 	Terminate Signal = 15
 	Continue  Signal = 18
 	Stop      Signal = 19
+	Suspend   Signal = 20 // stop, as a terminal's key asks for it
 	Winch     Signal = 28 // the terminal's size has changed
 )
 
@@ -49,6 +50,8 @@ func (s Signal) String() string {
 		return "Continue"
 	case Stop:
 		return "Stop"
+	case Suspend:
+		return "Suspend"
 	case Winch:
 		return "Winch"
 	}
@@ -60,4 +63,13 @@ func (s Signal) String() string {
 // program, and the command learns of that.
 func (s Signal) Forwarded() bool {
 	return s != 0 && s != Kill && s != Stop && s.String() != "unknown"
+}
+
+// Sent is a signal that somebody sent to a caller's program and means the
+// command.
+type Sent struct {
+	Signal Signal
+	// By is the number of the process that leads the session of who sent it; 0
+	// if that is not known, or nobody did, as at a key.
+	By uint32
 }

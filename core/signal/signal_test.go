@@ -29,7 +29,7 @@ func TestSignals(t *testing.T) {
 			t.Errorf("%d is forwarded", s)
 		}
 	}
-	if len(seen) != 11 {
+	if len(seen) != 12 {
 		t.Errorf("%d signals", len(seen))
 	}
 }

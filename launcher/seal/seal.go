@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -28,7 +29,7 @@ type Sealed struct {
 	Digest  string // of Subject
 	Handle  *os.File
 	info    port.FileInfo           // of handle, when it was sealed
-	Script  string                  // path to execute it by, "" for a binary
+	Script  string                  // path to execute it by, which may lead through links; "" for a binary
 	copied  bool                    // handle is our private copy, to be removed
 	payer   core.UserID             // whose limits it counts for
 	room    *fair.Slot[core.UserID] // the copy's bytes; nil if it is none
@@ -78,6 +79,11 @@ func (s *Sealer) Seal(ctx context.Context, r *Request) (*Sealed, error) {
 	}
 	if err := s.fix(ctx, sealed, handle); err != nil {
 		return nil, err
+	}
+	name, path := s.called(r, sealed)
+	sealed.Subject.Argv = slices.Concat([]string{name}, r.Argv[1:])
+	if sealed.Script != "" && !sealed.copied {
+		sealed.Script = path // a script learns what it is called from there
 	}
 	if err := fits(sealed.Subject); err != nil {
 		sealed.Close()
@@ -194,6 +200,9 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 	case errors.Is(err, core.ErrNotProtected):
 		found, err = s.copy(ctx, sealed)
 	}
+	if denied := mayNot(err, exe.Path, sealed.Subject.Target.Name); denied != nil {
+		return denied
+	}
 	if errors.Is(err, errShebang) || errors.Is(err, errMoved) {
 		return refusal.New(door.CodeBadRequest, "%s cannot be run: %v", exe.Path, err)
 	}
@@ -209,6 +218,22 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 	}
 	sealed.Script = sealed.info.Path
 	return s.checkInterpreter(exe.Interpreter)
+}
+
+// mayNot words that whom a program is to run as may not run it. That is by
+// design: a handle of somebody's private program is easily had, and a copy that
+// its owner did not mean would show what is in it.
+func mayNot(err error, path, target string) error {
+	var what, instead string
+	switch {
+	case errors.Is(err, core.ErrMayNotRun):
+		what, instead = "may not execute it", "let them execute it"
+	case errors.Is(err, core.ErrMayNotRead):
+		what, instead = "may execute it and not read it, and a script is read by its interpreter", "let them read it"
+	default:
+		return nil
+	}
+	return refusal.New(door.CodeBadRequest, "%s would run as %s, who %s. Others than root can change it, so it would run from a copy, and a copy allows no more than the program itself: %s, or run it as another user", path, target, what, instead)
 }
 
 // Recheck makes sure, right before the launch, that the handle still is what

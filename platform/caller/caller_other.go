@@ -45,8 +45,8 @@ func (none) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
 // Send implements port.Service.
 func (none) Send([]byte, ...uintptr) error { return errors.ErrUnsupported }
 
-// Size implements port.Console.
-func (none) Size() (rows, columns uint16) { return 0, 0 }
+// Screen implements port.Console.
+func (none) Screen() port.Screen { return port.Screen{} }
 
 // Carry implements port.Console.
 func (none) Carry() {}
@@ -64,7 +64,7 @@ func (none) Ask(string, time.Duration, func() bool) (string, port.Outcome) { ret
 func (none) Wake() {}
 
 // Watch implements port.Signals.
-func (none) Watch(func(signal.Signal)) {}
+func (none) Watch(func(signal.Sent)) {}
 
 // Number implements port.Signals.
 func (none) Number(signal.Signal) uint32 { return 0 }

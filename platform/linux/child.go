@@ -21,14 +21,16 @@ import (
 	"kpm/platform/linux/held"
 )
 
-// child is one helper and, after its exec, the program that it became. It is
-// both port.Held and port.Process: one process is both.
+// child is one helper and, after its exec, the program that it became, or, if
+// the program has a terminal, which it watches. It is both port.Held and
+// port.Process: one process is both.
 type child struct {
 	launcher *Launcher
 	id       core.ProcessID
 	cgroup   string // its directory, or ""
 	group    string
 	conn     *os.File // to the helper; closed when it has been released
+	watched  bool     // the helper stays, and the program is its child
 	pidfd    *os.File
 
 	mu     sync.Mutex // held while it is reaped or signalled
@@ -106,12 +108,16 @@ func (c *child) Wait(ctx context.Context) (core.ExitStatus, error) {
 var numbers = map[signal.Signal]syscall.Signal{
 	signal.Hangup: unix.SIGHUP, signal.Interrupt: unix.SIGINT, signal.Quit: unix.SIGQUIT, signal.Terminate: unix.SIGTERM,
 	signal.Stop: unix.SIGSTOP, signal.Continue: unix.SIGCONT, signal.Kill: unix.SIGKILL, signal.Winch: unix.SIGWINCH,
-	signal.User1: unix.SIGUSR1, signal.User2: unix.SIGUSR2, signal.Alarm: unix.SIGALRM,
+	signal.User1: unix.SIGUSR1, signal.User2: unix.SIGUSR2, signal.Alarm: unix.SIGALRM, signal.Suspend: unix.SIGTSTP,
 }
 
 // Signal implements port.Process.
 func (c *child) Signal(s signal.Signal) error {
 	number, ok := numbers[s]
+	if s == signal.Suspend && !c.watched {
+		// The kernel discards SIGTSTP where nobody could let the program go on.
+		number = unix.SIGSTOP
+	}
 	if !ok {
 		return fmt.Errorf("signal %s: %w", s, errors.ErrUnsupported)
 	}

@@ -39,8 +39,8 @@ const (
 )
 
 // Copy implements port.Files. dir must belong to root and be writable by
-// nobody else. What reader may not execute is refused with fs.ErrPermission,
-// and at most 1 GiB is copied. The handle's name is the copy's path, which the
+// nobody else. What reader may not execute, or, if it is a script, not read, is
+// refused with core.ErrMayNotRun and core.ErrMayNotRead (fs.ErrPermission), and at most 1 GiB is copied. The handle's name is the copy's path, which the
 // caller removes in the end; after an error there is none.
 func (s Files) Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error) {
 	in, err := s.Open(src)
@@ -78,6 +78,10 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 		return err
 	}); err != nil {
 		return nil, "", err
+	}
+	var head [2]byte
+	if n, _ := in.ReadAt(head[:], 0); mode&0o040 == 0 && uid != 0 && string(head[:n]) == "#!" {
+		return nil, "", fmt.Errorf("%s, whose interpreter must read it: %w: %w", reader.Name, core.ErrMayNotRead, fs.ErrPermission)
 	}
 	d, err := openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -134,7 +138,7 @@ func copyMode(fd int, reader core.Account) (os.FileMode, error) {
 	}
 	if uid == 0 { // as execve(2) has it for root: somebody may execute it
 		if at.Mode&0o111 == 0 {
-			return 0, fmt.Errorf("it is not executable: %w", fs.ErrPermission)
+			return 0, fmt.Errorf("%w: %w", core.ErrMayNotRun, fs.ErrPermission)
 		}
 		return 0o500, nil
 	}
@@ -147,7 +151,7 @@ func copyMode(fd int, reader core.Account) (os.FileMode, error) {
 		may = at.Mode >> 3 & 0o7
 	}
 	if may&0o1 == 0 {
-		return 0, fmt.Errorf("%s may not execute it: %w", reader.Name, fs.ErrPermission)
+		return 0, fmt.Errorf("%s: %w: %w", reader.Name, core.ErrMayNotRun, fs.ErrPermission)
 	}
 	return 0o500 | os.FileMode(may&0o5)<<3, nil
 }

@@ -209,6 +209,43 @@ func TestCopyRefuses(t *testing.T) {
 	}
 }
 
+// Why a script cannot run that may be executed and not read, and what else
+// cannot, is told apart.
+func TestCopySaysWhatItsReaderMayNot(t *testing.T) {
+	reader := core.Account{User: "4242", Name: "reader", Group: "4242"}
+	for _, c := range []struct {
+		name, text string
+		mode       os.FileMode
+		reader     core.Account
+		want       error
+	}{
+		{"a script to execute", "#!/bin/sh\n", 0o711, reader, core.ErrMayNotRead},
+		{"a script to read", "#!/bin/sh\n", 0o755, reader, nil},
+		{"a script for its owner alone", "#!/bin/sh\n", 0o100, reader, core.ErrMayNotRun},
+		{"the same for root", "#!/bin/sh\n", 0o100, superuser, nil},
+		{"a binary to execute", "\x7fELF", 0o711, reader, nil},
+		{"nothing to execute", "", 0o711, reader, nil},
+	} {
+		src := filepath.Join(public(t), "src")
+		must(t, os.WriteFile(src, []byte(c.text), 0o600))
+		must(t, os.Chown(src, 65534, 65534))
+		must(t, os.Chmod(src, c.mode))
+		dir := copyDir(t)
+		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "src", c.reader)
+		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) || c.want != nil && (!errors.Is(err, fs.ErrPermission) || len(entries(t, dir)) != 0) {
+			t.Errorf("%s: %v, expected %v", c.name, err, c.want)
+		}
+		if f == nil {
+			continue
+		}
+		info, err := f.Stat()
+		must(t, errors.Join(err, f.Close()))
+		if mode := info.Mode(); c.name == "a binary to execute" && mode != 0o510 {
+			t.Errorf("%s: mode %v", c.name, mode)
+		}
+	}
+}
+
 // A copy must not show its reader what the original would not.
 func TestCopyGrantsNoMoreThanTheOriginal(t *testing.T) {
 	reader := core.Account{User: "4242", Name: "reader", Group: "4242", Groups: []string{"4242", "7"}}
@@ -224,7 +261,7 @@ func TestCopyGrantsNoMoreThanTheOriginal(t *testing.T) {
 		{"the reader's own, not executable", 0o677, 4242, 4242, false, reader, 0},
 		{"somebody's private file", 0o700, 65534, 65534, false, reader, 0},
 		{"somebody's for all", 0o705, 65534, 65534, false, reader, 0o550},
-		{"to execute, not to read", 0o711, 65534, 65534, false, reader, 0o510},
+		{"a script to execute, not to read", 0o711, 65534, 65534, false, reader, 0},
 		{"to read, not to execute", 0o744, 65534, 65534, false, reader, 0},
 		{"a group's, reader in it", 0o750, 65534, 7, false, reader, 0o550},
 		{"a group's, reader not in it", 0o750, 65534, 8, false, reader, 0},

@@ -127,9 +127,12 @@ func openHelper(path string) (*os.File, error) {
 // Prepare implements port.Launcher. It does not wait for the helper to have
 // prepared itself; Release does.
 func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held, error) {
-	told, files, err := translate(spec, l.null)
+	told, files, control, err := translate(spec, l.null)
 	if err != nil {
 		return nil, fmt.Errorf("launch: %w", err)
+	}
+	if control != nil {
+		defer control.Close()
 	}
 	message, err := told.Encode()
 	if err != nil {
@@ -142,6 +145,7 @@ func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held
 			return nil, fmt.Errorf("launch: %w", err)
 		}
 		if err = send(ctx, c.conn, message, files); err == nil {
+			c.watched = spec.Terminal != nil
 			if c.cgroup == "" {
 				c.group = sessionName(c.id, spec.Env)
 			}

@@ -18,48 +18,68 @@ import (
 )
 
 // translate turns a spec into what a helper is told and the files that travel
-// with it. null stands in for streams that the program does not have.
-func translate(spec port.LaunchSpec, null *os.File) (*held.Spec, []*os.File, error) {
-	told := &held.Spec{Terminal: spec.Terminal != nil, Script: spec.Script, Argv: spec.Argv, Env: spec.Env}
+// with it. null stands in for streams that the program does not have. control
+// is the one of these files that is to be closed when it has been sent, or nil.
+func translate(spec port.LaunchSpec, null *os.File) (told *held.Spec, files []*os.File, control *os.File, err error) {
+	told = &held.Spec{Terminal: spec.Terminal != nil, Background: spec.Background, Script: spec.Script, Argv: spec.Argv, Env: spec.Env}
 	if err := setAccount(told, spec.As.Account); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if login := spec.As.Login; login != "" {
 		if _, err := parseKernelID(string(login)); err != nil {
-			return nil, nil, fmt.Errorf("login: %w", err)
+			return nil, nil, nil, fmt.Errorf("login: %w", err)
 		}
 		told.Login = string(login)
 	}
 	if spec.Executable == nil || spec.Dir == nil {
-		return nil, nil, errors.New("executable or working directory is missing")
+		return nil, nil, nil, errors.New("executable or working directory is missing")
 	}
-	files := []*os.File{spec.Executable, spec.Dir}
-	instead := null
-	if spec.Terminal != nil {
-		slave, err := slaveOf(spec.Terminal)
-		if err != nil {
-			return nil, nil, err
+	files = []*os.File{spec.Executable, spec.Dir}
+	streams, err := streamsOf(spec, null)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	files = append(files, streams[:]...)
+	if spec.Script != "" {
+		if err := onDescriptor(spec.Executable, func(fd int) (err error) {
+			told.Identity, err = held.Identify(fd)
+			return err
+		}); err != nil {
+			return nil, nil, nil, err
 		}
-		instead = slave
-	}
-	for _, stream := range spec.Streams.Each() {
-		if stream == nil {
-			stream = instead
-		}
-		files = append(files, stream)
 	}
 	if spec.Terminal != nil {
-		files = append(files, instead)
+		var slave *os.File
+		if slave, control, err = attach(spec.Terminal); err != nil {
+			return nil, nil, nil, err
+		}
+		files = append(files, slave, control)
 	}
-	files, err := withOpened(told, files, spec.Opened)
-	if err != nil || spec.Script == "" {
-		return told, files, err
+	if files, err = withOpened(told, files, spec.Opened); err != nil && control != nil {
+		return nil, nil, nil, errors.Join(err, control.Close())
 	}
-	err = onDescriptor(spec.Executable, func(fd int) (err error) {
-		told.Identity, err = held.Identify(fd)
-		return err
-	})
-	return told, files, err
+	return told, files, control, err
+}
+
+// streamsOf returns the files of 0 to 2.
+func streamsOf(spec port.LaunchSpec, null *os.File) (streams [3]*os.File, err error) {
+	streams = spec.Streams.Each()
+	for i := range streams {
+		terminal := spec.Apart[i]
+		if terminal == nil {
+			terminal = spec.Terminal
+		}
+		switch {
+		case streams[i] != nil:
+		case terminal == nil:
+			streams[i] = null
+		default:
+			if streams[i], err = slaveOf(terminal); err != nil {
+				return streams, err
+			}
+		}
+	}
+	return streams, nil
 }
 
 // withOpened hands over files in place of arguments.

@@ -74,8 +74,9 @@ func driverOwns(drivers string, major, minor uint32) bool {
 // Size of a terminal whose caller did not say.
 const defaultRows, defaultColumns = 24, 80
 
-// terminal is a pseudo terminal, both ends of it.
-type terminal struct{ master, slave *os.File }
+// terminal is a pseudo terminal, both ends of it, and the caller's end of the
+// connection to the helper that watches the program on it.
+type terminal struct{ master, slave, control *os.File }
 
 // Open implements port.Terminals. The slave keeps the group that the machine
 // gives to terminals, which write(1) and wall(1) rely on.
@@ -93,7 +94,7 @@ func (Terminals) Open(owner core.Identity) (port.Terminal, error) {
 		unix.Close(m)
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
-	return &terminal{os.NewFile(uintptr(m), "terminal master"), os.NewFile(uintptr(s), "terminal")}, nil
+	return &terminal{master: os.NewFile(uintptr(m), "terminal master"), slave: os.NewFile(uintptr(s), "terminal")}, nil
 }
 
 // slaveOf returns the end of t that a program gets.
@@ -103,6 +104,24 @@ func slaveOf(t port.Terminal) (*os.File, error) {
 		return nil, fmt.Errorf("terminal: %T is none of this system's that is open: %w", t, os.ErrClosed)
 	}
 	return own.slave, nil
+}
+
+// attach makes t the controlling terminal of a program: it returns the
+// program's end and the helper's end of a connection to whoever gets the other.
+func attach(t port.Terminal) (slave, control *os.File, err error) {
+	if slave, err = slaveOf(t); err != nil {
+		return nil, nil, err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("terminal: connection to its helper: %w", err)
+	}
+	own := t.(*terminal)
+	if own.control != nil {
+		own.control.Close() // of a launch that did not come about
+	}
+	own.control = os.NewFile(uintptr(pair[0]), "terminal control")
+	return slave, os.NewFile(uintptr(pair[1]), "helper's end"), nil
 }
 
 // Resize implements port.Terminal.
@@ -121,12 +140,17 @@ func (t *terminal) Resize(rows, columns uint16) error {
 	})
 }
 
-// HandOver implements port.Terminal: the caller gets the master.
+// HandOver implements port.Terminal: the caller gets the master and, of a
+// controlling terminal, the connection to the helper that watches the program.
 func (t *terminal) HandOver(send func(files ...*os.File) error) error {
 	if t.master == nil {
 		return fmt.Errorf("terminal: hand over: %w", os.ErrClosed)
 	}
-	return errors.Join(send(t.master), t.Close())
+	files := []*os.File{t.master}
+	if t.control != nil {
+		files = append(files, t.control)
+	}
+	return errors.Join(send(files...), t.Close())
 }
 
 // Close implements port.Terminal.
@@ -135,7 +159,10 @@ func (t *terminal) Close() error {
 		return nil
 	}
 	err := errors.Join(t.slave.Close(), t.master.Close())
-	t.master, t.slave = nil, nil
+	if t.control != nil {
+		err = errors.Join(err, t.control.Close())
+	}
+	*t = terminal{}
 	return err
 }
 

@@ -2,6 +2,7 @@ package keeperpolicy
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -53,7 +54,9 @@ func Lint(args []string, stdout, stderr io.Writer, tools Tools) int {
 	root := flags.String("root", platform().DefaultRoot(), "agent root, for {approot} and the like")
 	collections := flags.String("collections", "", "collections file that the policies refer to")
 	asJSON := flags.Bool("json", false, "print the findings as a JSON array")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return lintClean
+	} else if err != nil {
 		return lintUsage
 	}
 	if flags.NArg() == 0 {

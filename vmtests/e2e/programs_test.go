@@ -82,6 +82,42 @@ func TestWhatIsNoProgram(t *testing.T) {
 	}
 }
 
+// TestProgramsThatOneMayNotRead: who may execute a program and not read it runs
+// a binary, and is told why a script does not run; who may not execute it is
+// told that.
+func TestProgramsThatOneMayNotRead(t *testing.T) {
+	a := newAgent(t, allowAll, nil)
+	dir := reachable(t)
+	binary, err := os.ReadFile("/usr/bin/id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		what, text string
+		mode       os.FileMode
+		target     string
+		status     int
+		says       string
+	}{
+		{"a binary to execute", string(binary), 0o711, "nobody", 0, "uid=65534"},
+		{"a script to execute", "#!/bin/sh\nid\n", 0o711, "nobody", 2, "would run as nobody, who may execute it and not read it"},
+		{"a script to execute, as root", "#!/bin/sh\nid\n", 0o711, "root", 0, "uid=0"},
+		{"a script of 0100", "#!/bin/sh\nid\n", 0o100, "nobody", 2, "would run as nobody, who may not execute it"},
+		{"a binary of 0100", string(binary), 0o100, "nobody", 2, "would run as nobody, who may not execute it"},
+		{"a script of 0100, as root", "#!/bin/sh\nid\n", 0o100, "root", 0, "uid=0"},
+	} {
+		path := filepath.Join(dir, strings.ReplaceAll(tc.what, " ", "-"))
+		if err := errors.Join(os.WriteFile(path, []byte(tc.text), 0o600), os.Chown(path, 4242, 4242), os.Chmod(path, tc.mode)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := a.Sudo(t.Context(), 4242, "-u", tc.target, path)
+		out, _ := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != tc.status || !strings.Contains(string(out), tc.says) || strings.Contains(string(out), "descriptor") {
+			t.Errorf("%s: exit status %d, %s; expected %d, %q", tc.what, got, out, tc.status, tc.says)
+		}
+	}
+}
+
 // fuse mounts a user-space file system over a directory that holds a program
 // and a file, and returns where they are and the daemon.
 func fuse(t *testing.T) (mounted string, daemon *exec.Cmd) {

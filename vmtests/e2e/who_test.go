@@ -73,8 +73,8 @@ func asIs(ctx context.Context, a *agent.Agent, uid uint32, groups []uint32, args
 	return cmd
 }
 
-// policyOf is a policy with one control for one program, by more JSON members.
-func policyOf(id, control, program, members string) string {
+// policyFor is a policy with one control for one program, by more JSON members.
+func policyFor(id, control, program, members string) string {
 	return fmt.Sprintf(`{"PolicyId":%q,"PolicyName":%q,"PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":[%q]}},"ApplicationCheck":[%q],%s}`,
 		id, id, control, program, members)
 }
@@ -134,12 +134,12 @@ func TestWhoHasNoAccount(t *testing.T) {
 func TestStrangersWhoAreLetIn(t *testing.T) {
 	addGroups(t, fmt.Sprintf("guests:x:7300:%d", stranger))
 	a := newAgent(t, policiesOf(
-		policyOf("all", "ALLOW", "/usr/bin/printenv", everyone),
-		policyOf("sleep", "ALLOW", "/usr/bin/sleep", everyone),
-		policyOf("number", "ALLOW", "/usr/bin/env", fmt.Sprintf(`"UserCheck":["%d"],"MachineCheck":["*"]`, stranger)),
-		policyOf("guests", "ALLOW", "/usr/bin/id", `"UserCheck":["%guests","%#7300"],"MachineCheck":["*"]`),
-		policyOf("not-guests", "DENY", "/usr/bin/uname", `"UserCheck":["%guests"],"MachineCheck":["*"]`),
-		policyOf("uname", "ALLOW", "/usr/bin/uname", everyone),
+		policyFor("all", "ALLOW", "/usr/bin/printenv", everyone),
+		policyFor("sleep", "ALLOW", "/usr/bin/sleep", everyone),
+		policyFor("number", "ALLOW", "/usr/bin/env", fmt.Sprintf(`"UserCheck":["%d"],"MachineCheck":["*"]`, stranger)),
+		policyFor("guests", "ALLOW", "/usr/bin/id", `"UserCheck":["%guests","%#7300"],"MachineCheck":["*"]`),
+		policyFor("not-guests", "DENY", "/usr/bin/uname", `"UserCheck":["%guests"],"MachineCheck":["*"]`),
+		policyFor("uname", "ALLOW", "/usr/bin/uname", everyone),
 	), func(a *agent.Agent) {
 		settings := `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0},
 			"Requests": {"AllowUnknownUsers": true, "MaxOpenPerUser": 2}}`
@@ -180,10 +180,10 @@ func TestAnotherNameOfAUser(t *testing.T) {
 	}
 	etc(t, "passwd", string(before)+"second:x:4242:4242::/:/bin/sh\n")
 	a := newAgent(t, policiesOf(
-		policyOf("id", "ALLOW", "/usr/bin/id", `"UserCheck":["person4242"],"MachineCheck":["*"]`),
-		policyOf("env", "ALLOW", "/usr/bin/env", `"UserCheck":["second"],"MachineCheck":["*"]`),
-		policyOf("uname", "ALLOW", "/usr/bin/uname", everyone),
-		policyOf("not-second", "DENY", "/usr/bin/uname", `"UserCheck":["second"],"MachineCheck":["*"]`),
+		policyFor("id", "ALLOW", "/usr/bin/id", `"UserCheck":["person4242"],"MachineCheck":["*"]`),
+		policyFor("env", "ALLOW", "/usr/bin/env", `"UserCheck":["second"],"MachineCheck":["*"]`),
+		policyFor("uname", "ALLOW", "/usr/bin/uname", everyone),
+		policyFor("not-second", "DENY", "/usr/bin/uname", `"UserCheck":["second"],"MachineCheck":["*"]`),
 	), nil)
 	runs(t, "by the first name", a.Sudo(t.Context(), 4242, "id", "-u"), "0\n")
 	refuses(t, "by the second name", a.Sudo(t.Context(), 4242, "env"), "No policy")
@@ -203,10 +203,10 @@ func TestGroupsAreThoseOfTheMoment(t *testing.T) {
 	become := func(lines string) { etc(t, "group", string(before)+lines) }
 	become("kpmops:x:7001:person4242\nkpmtools:x:7002:person4242\n")
 	a := newAgent(t, policiesOf(
-		policyOf("everything", "ALLOW", "/usr/bin/id", everyone),
-		policyOf("not-ops", "DENY", "/usr/bin/id", `"UserCheck":["%kpmops"],"MachineCheck":["*"]`),
-		policyOf("tools", "ALLOW", "/usr/bin/uname", `"UserCheck":["%kpmtools"],"MachineCheck":["*"]`),
-		policyOf("number", "ALLOW", "/usr/bin/nproc", `"UserCheck":["%#7002"],"MachineCheck":["*"]`),
+		policyFor("everything", "ALLOW", "/usr/bin/id", everyone),
+		policyFor("not-ops", "DENY", "/usr/bin/id", `"UserCheck":["%kpmops"],"MachineCheck":["*"]`),
+		policyFor("tools", "ALLOW", "/usr/bin/uname", `"UserCheck":["%kpmtools"],"MachineCheck":["*"]`),
+		policyFor("number", "ALLOW", "/usr/bin/nproc", `"UserCheck":["%#7002"],"MachineCheck":["*"]`),
 	), nil)
 	ask := func(groups []uint32, argv ...string) *exec.Cmd { return asIs(t.Context(), a, 4242, groups, argv...) }
 	both := []uint32{7001, 7002}
@@ -246,10 +246,10 @@ func TestMachineNamesAreThoseOfTheMoment(t *testing.T) {
 	t.Cleanup(func() { rename(name) })
 	rename("elsewhere")
 	a := newAgent(t, policiesOf(
-		policyOf("all", "ALLOW", "/usr/bin/id", everyone),
-		policyOf("uname", "ALLOW", "/usr/bin/uname", `"UserCheck":["*"],"MachineCheck":["Web1.corp.example"]`),
-		policyOf("not-web1", "DENY", "/usr/bin/id", `"UserCheck":["*"],"MachineCheck":["web1"]`),
-		policyOf("not-web2", "DENY", "/usr/bin/id", `"UserCheck":["*"],"MachineCheck":["web2.corp.example"]`),
+		policyFor("all", "ALLOW", "/usr/bin/id", everyone),
+		policyFor("uname", "ALLOW", "/usr/bin/uname", `"UserCheck":["*"],"MachineCheck":["Web1.corp.example"]`),
+		policyFor("not-web1", "DENY", "/usr/bin/id", `"UserCheck":["*"],"MachineCheck":["web1"]`),
+		policyFor("not-web2", "DENY", "/usr/bin/id", `"UserCheck":["*"],"MachineCheck":["web2.corp.example"]`),
 	), nil)
 	for _, tc := range []struct {
 		name   string
@@ -286,7 +286,7 @@ func TestTheZoneIsThatOfTheMoment(t *testing.T) {
 	inZone(0)
 	now := time.Now().UTC()
 	hour := func(d time.Duration) string { return fmt.Sprint(now.Add(d).Hour()) }
-	a := newAgent(t, policyOf("now", "ALLOW", "/usr/bin/id", everyone+
+	a := newAgent(t, policyFor("now", "ALLOW", "/usr/bin/id", everyone+
 		fmt.Sprintf(`,"TimeCheck":[{"StartTime":%q,"EndTime":%q}]`, hour(-time.Hour), hour(2*time.Hour))), nil)
 	for _, hours := range []int{0, 6, -6, 0, 12} {
 		inZone(hours)
@@ -314,11 +314,11 @@ func TestAccountsOfADirectory(t *testing.T) {
 		etc(t, "userdb/"+name, text)
 	}
 	a := newAgent(t, policiesOf(
-		policyOf("carol", "ALLOW", "/usr/bin/printenv", `"UserCheck":["kpmcarol"],"MachineCheck":["*"]`),
-		policyOf("staff", "ALLOW", "/usr/bin/id", `"UserCheck":["%kpmstaff"],"MachineCheck":["*"]`),
-		policyOf("not-staff", "DENY", "/usr/bin/uname", `"UserCheck":["%kpmstaff"],"MachineCheck":["*"]`),
-		policyOf("uname", "ALLOW", "/usr/bin/uname", everyone),
-		policyOf("other", "ALLOW", "/usr/bin/env", everyone),
+		policyFor("carol", "ALLOW", "/usr/bin/printenv", `"UserCheck":["kpmcarol"],"MachineCheck":["*"]`),
+		policyFor("staff", "ALLOW", "/usr/bin/id", `"UserCheck":["%kpmstaff"],"MachineCheck":["*"]`),
+		policyFor("not-staff", "DENY", "/usr/bin/uname", `"UserCheck":["%kpmstaff"],"MachineCheck":["*"]`),
+		policyFor("uname", "ALLOW", "/usr/bin/uname", everyone),
+		policyFor("other", "ALLOW", "/usr/bin/env", everyone),
 	), nil)
 	ask := func(groups []uint32, argv ...string) *exec.Cmd {
 		cmd := asIs(t.Context(), a, 300001, groups, argv...)

@@ -77,8 +77,9 @@ func printable(err error) string {
 
 func command(cfg Config) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "KeeperAdminCLI",
-		Short: "Inspect and administer this machine's privilege manager",
+		Use:     "KeeperAdminCLI",
+		Example: "  KeeperAdminCLI status\n  KeeperAdminCLI audit tail -f\n  KeeperAdminCLI trust inspect --need signed setup.exe",
+		Short:   "Inspect and administer this machine's privilege manager",
 		Long: `Inspect and administer this machine's privilege manager.
 
 The agent is found by --root, then by KEEPER_AGENT_ROOT, then in its

@@ -82,7 +82,7 @@ func (r *answers) Launch(context.Context, core.Principal, core.RequestID) error 
 
 func (r *answers) Refuse(core.Principal, core.RequestID, string) error { return nil }
 
-func (r *answers) Elevate(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Signal) launcher.Result {
+func (r *answers) Elevate(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 	return launcher.Result{}
 }
 

@@ -5,6 +5,7 @@ import "strings"
 // usage is the text of --help, with the agent root that is asked by default.
 func usage(root string) string {
 	return `Usage: keepersudo [-n] [-u USER] [--root DIR] [--] COMMAND [ARGUMENT...]
+       keepersudo -h | -V
 
 Runs COMMAND as root, or as USER, if policy allows it. A COMMAND with a slash
 is a path; any other is looked up in the system's own directories, never in
@@ -14,14 +15,22 @@ PATH.
   -n, --non-interactive   fail instead of asking a question
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
                           ` + root + `
+  -A, -B, -H, -N, -S, -p TEXT
+                          as for sudo, where they change nothing here: HOME is
+                          USER's, and no password is asked
   -h, --help              show this
   -V, --version           show the version
+
+Other options of sudo are refused, with what to use instead.
 
 Examples:
   keepersudo systemctl restart cups
   keepersudo -u postgres psql
   keepersudo ./install.sh --prefix=/usr/local
   keepersudo journalctl -b | less
+
+A script that others than root can change runs from a copy, which is then $0;
+where it lies is in KEEPER_SCRIPT.
 
 The status is COMMAND's own, or 128 plus the number of the signal that ended
 it. Otherwise: 1 refused, expired, failed or no service; 2 not a valid request;
@@ -38,8 +47,56 @@ type options struct {
 	command        []string
 }
 
-// parse reads the command line. The first word that is no option begins the
-// command; nothing after it is looked at.
+// option is one that sudo has, or we.
+type option struct {
+	short   byte   // 0 if there is none
+	long    string // "" if there is none
+	value   bool   // it has one
+	set     func(o *options, value string)
+	instead string // why it is refused, and what to use; "" if it is not
+}
+
+// all are the options. What changes nothing here has nothing to set: the
+// command's HOME is always the target user's, no password is ever asked, and
+// nothing is remembered that a command could leave as it is.
+var all = [...]option{
+	{short: 'n', long: "--non-interactive", set: func(o *options, _ string) { o.nonInteractive = true }},
+	{short: 'u', long: "--user", value: true, set: func(o *options, user string) { o.user = user }},
+	{long: "--root", value: true, set: func(o *options, root string) { o.root = root }},
+	{short: 'V', long: "--version", set: func(o *options, _ string) { o.version = true }},
+	{short: 'h', long: "--help", set: func(o *options, _ string) { o.help = true }},
+
+	{short: 'A', long: "--askpass"},
+	{short: 'B', long: "--bell"},
+	{short: 'H', long: "--set-home"},
+	{short: 'N', long: "--no-update"},
+	{short: 'S', long: "--stdin"},
+	{short: 'p', long: "--prompt", value: true},
+
+	{short: 'b', long: "--background", instead: "let your shell do it: keepersudo COMMAND &"},
+	{short: 'C', long: "--close-from", value: true, instead: "leave it out: no descriptor but 0, 1 and 2 reaches the command"},
+	{short: 'D', long: "--chdir", value: true, instead: "change the directory first: cd DIR && keepersudo COMMAND"},
+	{short: 'E', long: "--preserve-env", instead: "name the variables that the command needs: keepersudo env NAME=VALUE COMMAND"},
+	{short: 'g', long: "--group", value: true, instead: "name a user who is in the group: keepersudo -u USER COMMAND"},
+	{long: "--host", value: true, instead: "run keepersudo there: ssh HOST keepersudo COMMAND"},
+	{short: 'i', long: "--login", instead: "name the shell: keepersudo -u USER bash -l"},
+	{short: 'P', long: "--preserve-groups", instead: "leave it out: a command has the groups of the user that it runs as"},
+	{short: 'R', long: "--chroot", value: true, instead: "use chroot: keepersudo chroot DIR COMMAND"},
+	{short: 'r', long: "--role", value: true, instead: "use runcon: keepersudo runcon -r ROLE COMMAND"},
+	{short: 's', long: "--shell", instead: "name the shell: keepersudo bash"},
+	{short: 'T', long: "--command-timeout", value: true, instead: "use timeout: keepersudo timeout SECONDS COMMAND"},
+	{short: 't', long: "--type", value: true, instead: "use runcon: keepersudo runcon -t TYPE COMMAND"},
+
+	{short: 'e', long: "--edit", instead: "it is not built yet; edit a copy and put it in place: keepersudo cp COPY FILE"},
+	{short: 'K', long: "--remove-timestamp", instead: "leave it out: every command is decided on anew"},
+	{short: 'k', long: "--reset-timestamp", instead: "leave it out: every command is decided on anew"},
+	{short: 'l', long: "--list", instead: "it is not built yet; run the command, and you are told whether policy allows it"},
+	{short: 'U', long: "--other-user", value: true, instead: "it is not built yet"},
+	{short: 'v', long: "--validate", instead: "leave it out: every command is decided on anew"},
+}
+
+// parse reads the command line as getopt_long(3) does for sudo. The first word
+// that is no option begins the command; nothing after it is looked at.
 func parse(args []string) (*options, *failure) {
 	o := &options{}
 	for len(args) > 0 {
@@ -51,45 +108,127 @@ func parse(args []string) (*options, *failure) {
 		if len(arg) < 2 || arg[0] != '-' {
 			break
 		}
-		args = args[1:]
-		name, value, given := strings.Cut(arg, "=")
-		if strings.HasPrefix(arg, "-u") && len(arg) > 2 {
-			name, value, given = "-u", arg[2:], true
+		var err *failure
+		if args = args[1:]; arg[1] == '-' {
+			args, err = o.long(arg, args)
+		} else {
+			args, err = o.cluster(arg[1:], args)
 		}
-		switch name {
-		case "-h", "--help":
-			return &options{help: true}, nil
-		case "-V", "--version":
-			return &options{version: true}, nil
-		case "-n", "--non-interactive":
-			o.nonInteractive = true
-			if given {
-				return nil, misuse(name + " takes no value")
-			}
-		case "-u", "--user", "--root":
-			if !given {
-				if len(args) == 0 {
-					return nil, misuse(name + " needs a value")
-				}
-				value, args = args[0], args[1:]
-			}
-			if value == "" {
-				return nil, misuse(name + " needs a value")
-			}
-			if name == "--root" {
-				o.root = value
-			} else {
-				o.user = value
-			}
-		default:
-			return nil, misuse("there is no option " + name)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case o.help && arg == "-h" && len(args) > 0:
+			// sudo's -h HOST: to show help and to run nothing would look like
+			// success.
+			return nil, refused("-h", "it shows help if nothing follows; for another machine, run keepersudo there: ssh HOST keepersudo COMMAND")
+		case o.help || o.version:
+			return &options{help: o.help, version: o.version}, nil
 		}
 	}
 	if len(args) == 0 || args[0] == "" {
 		return nil, misuse("there is no command to run")
 	}
+	if name, _, isAssignment := strings.Cut(args[0], "="); isAssignment && isVariable(name) {
+		return nil, refused(args[0], "variables are set by env: keepersudo env "+name+"=VALUE COMMAND")
+	}
 	o.command = args
 	return o, nil
+}
+
+// cluster reads the options of one word, of which the last may have a value, as
+// its rest or as the next word.
+func (o *options) cluster(word string, args []string) ([]string, *failure) {
+	for ; word != ""; word = word[1:] {
+		name, found := "-"+word[:1], (*option)(nil)
+		for i := range all {
+			if all[i].short == word[0] {
+				found = &all[i]
+			}
+		}
+		if found == nil {
+			return nil, misuse("there is no option " + name)
+		}
+		if !found.value {
+			if err := o.apply(found, name, ""); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		return o.take(found, name, word[1:], word[1:] != "", args)
+	}
+	return args, nil
+}
+
+// long reads --NAME or --NAME=VALUE, where NAME may be cut short as long as it
+// means one option alone.
+func (o *options) long(word string, args []string) ([]string, *failure) {
+	name, value, given := strings.Cut(word, "=")
+	var found *option
+	for i := range all {
+		switch candidate := &all[i]; {
+		case candidate.long == name:
+			found = candidate
+		case name == "--" || !strings.HasPrefix(candidate.long, name) || found != nil && found.long == name:
+			continue
+		case found != nil:
+			return nil, misuse(name + " may be " + found.long + " or " + candidate.long)
+		default:
+			found = candidate
+		}
+	}
+	if found == nil {
+		return nil, misuse("there is no option " + name)
+	}
+	name = found.long
+	if !found.value && !(given && found.instead != "") {
+		if given {
+			return nil, misuse(name + " takes no value")
+		}
+		return args, o.apply(found, name, "")
+	}
+	return o.take(found, name, value, given, args)
+}
+
+// take applies an option with its value, which is the next word if none is
+// given.
+func (o *options) take(found *option, name, value string, given bool, args []string) ([]string, *failure) {
+	if found.instead == "" && !given {
+		if len(args) == 0 {
+			return nil, misuse(name + " needs a value")
+		}
+		value, args = args[0], args[1:]
+	}
+	if value == "" && found.set != nil {
+		return nil, misuse(name + " needs a value")
+	}
+	return args, o.apply(found, name, value)
+}
+
+func (o *options) apply(found *option, name, value string) *failure {
+	if found.instead != "" {
+		return refused(name, found.instead)
+	}
+	if found.set != nil {
+		found.set(o, value)
+	}
+	return nil
+}
+
+// isVariable reports whether a shell would take name for that of a variable.
+func isVariable(name string) bool {
+	for i := range len(name) {
+		c := name[i] | 0x20
+		if !(c >= 'a' && c <= 'z' || name[i] == '_' || i > 0 && name[i] >= '0' && name[i] <= '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// refused is the failure of what sudo knows and keepersudo does not.
+func refused(what, instead string) *failure {
+	return misuse(what + " is not possible here: " + instead)
 }
 
 func misuse(what string) *failure {

@@ -1,6 +1,7 @@
 package sudo
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -20,7 +21,16 @@ func TestParse(t *testing.T) {
 		{[]string{"-u=x", "id"}, options{user: "=x", command: []string{"id"}}},
 		{[]string{"--user=#0", "id"}, options{user: "#0", command: []string{"id"}}},
 		{[]string{"--root", "/r", "--non-interactive", "-"}, options{root: "/r", nonInteractive: true, command: []string{"-"}}},
-		{[]string{"a=b", "c"}, options{command: []string{"a=b", "c"}}},
+		{[]string{"./a=b", "c"}, options{command: []string{"./a=b", "c"}}},
+		{[]string{"-nu", "root", "id"}, options{nonInteractive: true, user: "root", command: []string{"id"}}},
+		{[]string{"-nuroot", "id"}, options{nonInteractive: true, user: "root", command: []string{"id"}}},
+		{[]string{"-HSnA", "-p", "", "-BN", "id", "-u"}, options{nonInteractive: true, command: []string{"id", "-u"}}},
+		{[]string{"-H", "-S", "-n", "-u", "root", "/bin/sh", "-c", "echo x ; y"}, // as Ansible has it
+			options{nonInteractive: true, user: "root", command: []string{"/bin/sh", "-c", "echo x ; y"}}},
+		{[]string{"-H", "-S", "-p", "[sudo via ansible, key=x] password:", "-u", "x", "id"}, options{user: "x", command: []string{"id"}}},
+		{[]string{"--non-int", "--us=x", "--set-home", "--prompt=", "id"}, options{nonInteractive: true, user: "x", command: []string{"id"}}},
+		{[]string{"-h"}, options{help: true}}, {[]string{"-nh"}, options{help: true}}, {[]string{"--help", "x"}, options{help: true}},
+		{[]string{"-V"}, options{version: true}}, {[]string{"-Vu", "x"}, options{version: true}},
 	} {
 		got, err := parse(tc.args)
 		if err != nil || !reflect.DeepEqual(*got, tc.want) {
@@ -28,10 +38,60 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		nil, {"-n"}, {"-u"}, {"--root"}, {"--user="}, {"-x", "id"}, {"--no-such", "id"}, {"-n=1", "id"}, {""}, {"-nu", "x", "id"}, {"--"},
+		nil, {"-n"}, {"-u"}, {"--root"}, {"--user="}, {"-x", "id"}, {"--no-such", "id"}, {"-n=1", "id"}, {""}, {"-nu"}, {"-nx", "id"}, {"--"},
+		{"--p", "x", "id"}, {"--set-home=1", "id"}, {"--=x", "id"},
 	} {
 		if got, err := parse(args); err == nil || err.status != exitUsage || !strings.Contains(err.message, "--help") {
 			t.Errorf("%q: %+v, %v", args, got, err)
+		}
+	}
+}
+
+// Every option of sudo is decided on: the page says how, and the code does it.
+func TestEveryOptionOfSudoIsDecidedOn(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/keepersudo.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, o := range all {
+		names := strings.TrimPrefix(strings.Trim("`-"+string(o.short)+"`, `"+o.long+"`", ", "), "`-\x00`, ")
+		effect := "nothing changes"
+		switch {
+		case o.instead != "":
+			effect = "refused: " + o.instead
+		case o.set != nil:
+			effect = ""
+		}
+		if row := "| " + names + " | " + effect; !strings.Contains(string(page), row) {
+			t.Errorf("docs/keepersudo.md has no row %q", row)
+		}
+		rows++
+	}
+	if found := strings.Count(string(page), "\n| `-"); found != rows {
+		t.Errorf("docs/keepersudo.md has %d rows, there are %d options", found, rows)
+	}
+}
+
+// What is refused says what to use, whatever follows it.
+func TestRefusedOptionsSayWhatToUse(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"-h", "localhost", "id"}, "ssh HOST"},
+		{[]string{"--host=x", "id"}, "ssh HOST"},
+		{[]string{"-E", "id"}, "keepersudo env"},
+		{[]string{"-nE", "id"}, "keepersudo env"},
+		{[]string{"--preserve-env=PATH", "id"}, "keepersudo env"},
+		{[]string{"A_1=b", "id"}, "keepersudo env A_1=VALUE"},
+		{[]string{"-l"}, "not built yet"}, {[]string{"-e", "/etc/motd"}, "keepersudo cp"}, {[]string{"-v"}, "anew"}, {[]string{"-k"}, "anew"},
+		{[]string{"-i"}, "bash -l"}, {[]string{"-s"}, "keepersudo bash"}, {[]string{"-D", "/", "id"}, "cd DIR"}, {[]string{"-D/", "id"}, "cd DIR"},
+		{[]string{"-bE", "id"}, "COMMAND &"}, {[]string{"-C4", "id"}, "leave it out"}, {[]string{"-T5", "id"}, "timeout SECONDS"},
+	} {
+		got, err := parse(tc.args)
+		if err == nil || err.status != exitUsage || !strings.Contains(err.message, tc.says) || !strings.Contains(err.message, "is not possible here") {
+			t.Errorf("%q: %+v, %v", tc.args, got, err)
 		}
 	}
 }

@@ -26,7 +26,9 @@ func newRequest(o *options, host caller.Host) (*request, *failure) {
 		HasExecutable: isPath(command), NonInteractive: o.nonInteractive,
 		Command: command, TargetUser: o.user, Argv: o.command, Env: offered(os.Environ()),
 	}}
-	r.Rows, r.Columns = host.Console.Size()
+	screen := host.Console.Screen()
+	r.Rows, r.Columns = screen.Rows, screen.Columns
+	r.Terminal, r.Background, r.Apart = screen.Terminal, screen.Background, screen.Apart
 	var err error
 	if r.directory, err = host.Handles.Directory(); err != nil {
 		return nil, &failure{exitRefused, "the working directory cannot be opened: " + err.Error() + "; go to another one"}

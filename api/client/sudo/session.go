@@ -30,10 +30,18 @@ var (
 	garbled = &failure{exitRefused, "the service said something unreadable; keepersudo and service must be of the same version"}
 )
 
+// ask sends the request. From before it on signals are the command's: it may
+// run before we are told, and what it is told must not end us alone.
+func (s *session) ask(r *request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.host.Signals.Watch(s.signalled)
+	r.send(s.host)
+}
+
 // attend reads what the service says until its last word.
 func (s *session) attend() (int, *failure) {
 	defer s.host.Console.Restore()
-	s.host.Signals.Watch(s.signalled) // while the service thinks there is time for it
 	for {
 		kind, body, err := door.Read(s.host.Service)
 		if err != nil {
@@ -103,21 +111,29 @@ func (s *session) send(kind door.Type, body []byte) {
 const patience = time.Second
 
 // signalled passes a signal on, or cancels the prompt.
-func (s *session) signalled(sig signal.Signal) {
+func (s *session) signalled(sent signal.Sent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sig := sent.Signal
 	if s.asking {
-		s.cancelled.Store(int32(sig))
-		s.host.Prompt.Wake()
+		s.cancel(sig)
 		return
 	}
 	// The command may run before we are told. The service knows: a signal that
 	// comes first ends the request, a later one is the command's.
-	s.send(door.TypeSignal, door.EncodeSignal(sig))
-	if !s.started && sig != signal.Continue {
+	s.send(door.TypeSignal, door.EncodeSignal(sent))
+	if !s.started && sig != signal.Continue && sig != signal.Suspend {
 		s.interrupted = sig
 		// A service that says nothing sees the caller go.
 		time.AfterFunc(patience, s.endIfInterrupted)
+	}
+}
+
+// cancel ends a question. To stop and to go on are the shell's affair.
+func (s *session) cancel(sig signal.Signal) {
+	if sig != signal.Continue && sig != signal.Suspend {
+		s.cancelled.Store(int32(sig))
+		s.host.Prompt.Wake()
 	}
 }
 

@@ -31,7 +31,7 @@ type system struct {
 	carried        int
 	drained        int
 	restored       int
-	deliver        func(signal.Signal)
+	deliver        func(signal.Sent)
 	endedBy        signal.Signal
 }
 
@@ -68,10 +68,12 @@ func (s *system) Send(frame []byte, handles ...uintptr) error {
 	return nil
 }
 
-func (s *system) Size() (rows, columns uint16) { return 24, 80 }
-func (s *system) Carry()                       { s.carried++ }
-func (s *system) Drain()                       { s.drained++ }
-func (s *system) Restore()                     { s.restored++ }
+func (s *system) Screen() caller.Screen {
+	return caller.Screen{Rows: 24, Columns: 80, Terminal: true, Background: true, Apart: [3]uint8{0, 1, 2}}
+}
+func (s *system) Carry()   { s.carried++ }
+func (s *system) Drain()   { s.drained++ }
+func (s *system) Restore() { s.restored++ }
 
 func (s *system) Ask(text string, _ time.Duration, cancelled func() bool) (string, caller.Outcome) {
 	s.shown += text
@@ -80,7 +82,7 @@ func (s *system) Ask(text string, _ time.Duration, cancelled func() bool) (strin
 
 func (s *system) Wake() {}
 
-func (s *system) Watch(deliver func(signal.Signal)) { s.deliver = deliver }
+func (s *system) Watch(deliver func(signal.Sent)) { s.deliver = deliver }
 
 func (s *system) Number(sig signal.Signal) uint32 { return 40 + uint32(sig) }
 
@@ -120,6 +122,11 @@ func TestWhatIsHandedOver(t *testing.T) {
 		s := &system{says: [][]byte{frame(door.TypeExit, door.Exit{Code: 3}.Encode())}}
 		if status := s.main("--root", "/r", command, "-x"); status != 3 || s.root != "/r" || s.stderr.Len() > 0 {
 			t.Errorf("%s: %d, %q, %s", command, status, s.root, &s.stderr)
+		}
+		if _, body, err := door.Read(bytes.NewReader(s.frames[0])); err != nil {
+			t.Error(err)
+		} else if r, err := door.DecodeRequest(body); err != nil || r.Rows != 24 || !r.Terminal || !r.Background || r.Apart != [3]uint8{0, 1, 2} {
+			t.Errorf("%s: asked for %+v, %v", command, r, err)
 		}
 		opened := len(want) - 3
 		if !slices.Equal(s.handles, want) || len(s.closed) != opened || slices.Contains(s.closed, 20) {
@@ -203,14 +210,16 @@ func asked(text string) []byte {
 // At a prompt a signal is about the question, and is not the command's.
 func TestSignalAtAPrompt(t *testing.T) {
 	for sig, want := range map[signal.Signal]int{
-		signal.Interrupt: 0, signal.Quit: 0, signal.Continue: 0,
+		signal.Interrupt: 0, signal.Quit: 0, signal.Alarm: 0,
 		signal.Terminate: 128 + 40 + int(signal.Terminate), signal.Hangup: 128 + 40 + int(signal.Hangup),
 	} {
 		s := &system{
 			says: [][]byte{asked("Why?"), frame(door.TypeExit, door.Exit{}.Encode())},
 			ask: func(s *system, cancelled func() bool) (string, caller.Outcome) {
+				s.deliver(signal.Sent{Signal: signal.Suspend})
+				s.deliver(signal.Sent{Signal: signal.Continue}) // fg: the question is still there
 				before := cancelled()
-				s.deliver(sig)
+				s.deliver(signal.Sent{Signal: sig})
 				if before || !cancelled() {
 					t.Errorf("%d: cancelled before it was, or not after", sig)
 				}
@@ -247,7 +256,7 @@ func TestSignalBeforeTheCommandRuns(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &system{says: tc.says}
 			session := &session{host: s.host()}
-			session.signalled(tc.sig)
+			session.signalled(signal.Sent{Signal: tc.sig, By: 7})
 			if tc.says != nil {
 				go session.attend()
 			}
@@ -258,8 +267,8 @@ func TestSignalBeforeTheCommandRuns(t *testing.T) {
 			}
 			kind, body, err := door.Read(bytes.NewReader(s.frames[0]))
 			sent, decodeErr := door.DecodeSignal(body)
-			if kind != door.TypeSignal || sent != tc.sig || err != nil || decodeErr != nil {
-				t.Errorf("%s: sent %d, %d", name, kind, sent)
+			if kind != door.TypeSignal || sent != (signal.Sent{Signal: tc.sig, By: 7}) || err != nil || decodeErr != nil {
+				t.Errorf("%s: sent %d, %+v", name, kind, sent)
 			}
 		})
 	}

@@ -62,8 +62,8 @@ func run(args []string, version string, host caller.Host) (int, *failure) {
 	if err := connect(opts.root, host); err != nil {
 		return 0, err
 	}
-	request.send(host)
 	s := &session{host: host, nonInteractive: opts.nonInteractive}
+	s.ask(request)
 	return s.attend()
 }
 

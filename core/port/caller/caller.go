@@ -8,8 +8,9 @@ package caller
 
 import (
 	"io"
-	"kpm/core/signal"
 	"time"
+
+	"kpm/core/signal"
 )
 
 // Host is what one operating system gives keepersudo. All fields are set.
@@ -61,18 +62,37 @@ type Service interface {
 	Send(frame []byte, handles ...uintptr) error
 }
 
-// Console carries bytes between the caller's terminal and the command's. Its
+// Console carries bytes between the caller's terminals and the command's. Its
 // methods may be called at any time, in any order.
+//
+// Attack, or bad luck: several keepersudo share one terminal and undo each
+// other's settings. One at a time of those that a shell takes for one job has
+// the keyboard, or asks a question.
 type Console interface {
-	// Size is that of the caller's window in characters, or 0, 0.
-	Size() (rows, columns uint16)
-	// Carry begins to carry bytes to and from the terminal that came with the
-	// last frame, if one did.
+	// Screen is what the caller's terminals are.
+	Screen() Screen
+	// Carry begins to carry bytes to and from the terminals that came with the
+	// last frame, if any did. From then on it does what a shell asks of a job:
+	// it stops with the command, and goes on with it.
 	Carry()
 	// Drain waits until all output of a command that has ended was written.
 	Drain()
 	// Restore gives the caller's terminal back for good, as it was.
 	Restore()
+}
+
+// Screen is what a caller has to read from and write to.
+type Screen struct {
+	// Rows and Columns are the window's size in characters, or 0.
+	Rows, Columns uint16
+	// Terminal: there is a controlling terminal, whatever the standard streams
+	// are.
+	Terminal bool
+	// Background: the command is not to have the keyboard at first.
+	Background bool
+	// Apart are the terminals that the standard streams are: 0 the controlling
+	// one, or none, and from 1 on others.
+	Apart [3]uint8
 }
 
 // Prompt asks the person at the caller's terminal, wherever standard input and
@@ -84,7 +104,8 @@ type Prompt interface {
 	//
 	// Attack: what was typed before the question was shown is taken for its
 	// answer, or what is typed when it is over is shown or run
-	// (CVE-2025-64170). Input is discarded both times.
+	// (CVE-2025-64170). Input is discarded both times. A shell that stops the
+	// caller and lets it go on is no answer: the question is shown again.
 	Ask(text string, timeout time.Duration, cancelled func() bool) (answer string, outcome Outcome)
 	Wake()
 }
@@ -107,7 +128,7 @@ type Signals interface {
 	// call at a time, for as long as the process lives. What this process was
 	// told to ignore is ignored, and what is about the terminal is Console's.
 	// It is called once.
-	Watch(deliver func(signal.Signal))
+	Watch(deliver func(signal.Sent))
 	// Number is that of the signal on this system.
 	Number(signal.Signal) uint32
 	// EndBy ends this process as the signal would have without Watch, or with

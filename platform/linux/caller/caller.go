@@ -9,6 +9,8 @@
 package caller
 
 import (
+	"sync"
+
 	"golang.org/x/sys/unix"
 
 	port "kpm/core/port/caller"
@@ -19,8 +21,9 @@ func New() port.Host {
 	// Attack: another process of the same user attaches to this one and takes
 	// the master side of a root command's terminal.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	ignoreAgain()
 	conn := &connection{fd: -1}
-	c := &console{conn: conn, wake: wakePipe{-1, -1}}
+	c := &console{conn: conn, wake: wakePipe{-1, -1}, screen: sync.OnceValue(newScreen)}
 	return port.Host{
 		DefaultRoot:   defaultRoot,
 		Administrator: unix.Geteuid() == 0,

@@ -70,15 +70,9 @@ func (c *connection) keep(oob []byte) {
 	}
 }
 
-// takeFile returns the descriptor that came with the last frame, or -1.
-func (c *connection) takeFile() int {
-	if len(c.files) == 0 {
-		return -1
-	}
-	file := c.files[0]
-	for _, surplus := range c.files[1:] {
-		unix.Close(surplus)
-	}
+// takeFiles returns the descriptors that came with the last frame.
+func (c *connection) takeFiles() []int {
+	files := c.files
 	c.files = nil
-	return file
+	return files
 }

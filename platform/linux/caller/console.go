@@ -5,18 +5,18 @@ package caller
 import (
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	port "kpm/core/port/caller"
 )
 
 // console implements port.Console and port.Prompt.
 type console struct {
-	conn *connection
-	wake wakePipe
+	conn   *connection
+	wake   wakePipe
+	screen func() screen // looks once
 
-	mu       sync.Mutex
-	terminal *terminal // nil if the command has no terminal of ours
+	mu        sync.Mutex
+	terminals []*terminal // the controlling one first; none if the command has no terminal of ours
+	question  *question   // that is asked, or nil
 }
 
 var (
@@ -24,37 +24,88 @@ var (
 	_ port.Prompt  = (*console)(nil)
 )
 
-// Size implements port.Console. It is that of the first of 0 to 2 that is a
-// terminal.
-func (*console) Size() (rows, columns uint16) {
-	for fd := range 3 {
-		if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
-			return size.Row, size.Col
-		}
-	}
-	return 0, 0
-}
+// Screen implements port.Console.
+func (c *console) Screen() port.Screen { return c.screen().port() }
 
-// Carry implements port.Console.
+// Carry implements port.Console. Of the controlling terminal the master side
+// and the connection to the command's helper have come, of the others their
+// master sides.
 func (c *console) Carry() {
-	master := c.conn.takeFile()
+	files := c.conn.takeFiles()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if master >= 0 && c.terminal == nil {
-		c.terminal = newTerminal(master, c.wake)
-		c.terminal.carry()
+	if len(files) == 0 || c.terminals != nil {
+		return
+	}
+	control := -1
+	if len(files) > 1 {
+		control = files[1]
+	}
+	c.terminals = append(c.terminals, c.screen().newTerminal(files[0], control, c.wake))
+	for i, master := range files[min(2, len(files)):] {
+		c.terminals = append(c.terminals, c.screen().newApart(c.screen().apart(i), master, c.wake))
+	}
+	for _, t := range c.terminals {
+		t.carry()
 	}
 }
 
 // Drain implements port.Console.
-func (c *console) Drain() { c.current().drain() }
+func (c *console) Drain() {
+	for _, t := range c.all() {
+		t.drain(silence)
+	}
+}
 
 // Restore implements port.Console.
-func (c *console) Restore() { c.current().giveBack() }
+func (c *console) Restore() {
+	for _, t := range c.all() {
+		t.giveBack()
+	}
+}
 
-// current returns the terminal, or nil.
-func (c *console) current() *terminal {
+func (c *console) all() []*terminal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.terminal
+	return c.terminals
+}
+
+// resize passes on that a window has another size.
+func (c *console) resize() {
+	for _, t := range c.all() {
+		t.resize()
+	}
+}
+
+// suspend stops the command, and this process with it, or this process alone
+// while there is no command. It reports whether the service must stop it.
+func (c *console) suspend() bool {
+	if q := c.asking(); q != nil {
+		q.leave()
+		stopSelf()
+		q.comeBack()
+		return false
+	}
+	all := c.all()
+	return len(all) == 0 || !all[0].suspend()
+}
+
+// goOn does what is to be done when a shell lets this process go on. It reports
+// whether the service must let the command go on.
+func (c *console) goOn() bool {
+	if q := c.asking(); q != nil {
+		q.comeBack()
+		return false
+	}
+	all := c.all()
+	for _, t := range all {
+		t.goOn()
+	}
+	return len(all) == 0 || all[0].control < 0
+}
+
+func (c *console) asking() *question {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.question
 }

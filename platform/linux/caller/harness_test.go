@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 		os.Exit(sudo.Main(os.Args[1:], version, New()))
 	case "shell":
 		shell()
+	case "pair":
+		both()
 	}
 	outer.DefaultSignals()
 	goleak.VerifyTestMain(m)
@@ -63,6 +65,24 @@ func shell() {
 	unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, job.Process.Pid)
 	job.Wait()
 	os.Exit(job.ProcessState.ExitCode())
+}
+
+// both starts two keepersudo in its own job, one after the other.
+func both() {
+	var jobs []*exec.Cmd
+	for range 2 {
+		job := exec.Command("/proc/self/exe")
+		job.Args = append([]string{"keepersudo"}, os.Args[1:]...)
+		job.Stdin, job.Stdout, job.Stderr = os.Stdin, os.Stdout, os.Stderr
+		if job.Start() != nil {
+			os.Exit(99)
+		}
+		jobs = append(jobs, job)
+	}
+	for _, job := range jobs {
+		job.Wait()
+	}
+	os.Exit(0)
 }
 
 func must(t testing.TB, err error) {
@@ -209,7 +229,7 @@ func (v *visitor) signal() unix.Signal {
 	}
 	sig, err := door.DecodeSignal(body)
 	must(v.t, err)
-	return number(sig)
+	return number(sig.Signal)
 }
 
 // awaits reads until sig is forwarded; SIGCONT may be left from heard.
@@ -254,6 +274,40 @@ func (v *visitor) started() *os.File {
 	v.send(door.TypeStarted, nil, master)
 	must(v.t, master.Close())
 	return slave
+}
+
+// watched is started with a helper that watches the command, whose end of the
+// connection is returned as well.
+func (v *visitor) watched() (command *os.File, helper net.Conn) {
+	v.t.Helper()
+	master, slave := pair(v.t, "0", v.request.Rows, v.request.Columns)
+	v.t.Cleanup(func() { slave.Close() })
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(v.t, err)
+	theirs, ours := os.NewFile(uintptr(ends[0]), "theirs"), os.NewFile(uintptr(ends[1]), "ours")
+	helper, err = net.FileConn(ours)
+	must(v.t, errors.Join(err, ours.Close()))
+	v.t.Cleanup(func() { helper.Close() })
+	v.send(door.TypeStarted, nil, master, theirs)
+	must(v.t, errors.Join(master.Close(), theirs.Close()))
+	return slave, helper
+}
+
+// asked is what the helper is asked next.
+func (v *visitor) asked(helper net.Conn) string {
+	v.t.Helper()
+	var b [1]byte
+	must(v.t, helper.SetReadDeadline(time.Now().Add(20*time.Second)))
+	_, err := io.ReadFull(helper, b[:])
+	must(v.t, err)
+	return string(b[:])
+}
+
+// saysStopped is what the helper says of a command that a signal has stopped.
+func (v *visitor) saysStopped(helper net.Conn, by unix.Signal) {
+	v.t.Helper()
+	_, err := helper.Write([]byte{byte(by)})
+	must(v.t, err)
 }
 
 // pair makes a terminal of user's and returns both ends.

@@ -2,42 +2,37 @@
 
 package caller
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"kpm/platform/linux/held"
+)
 
 // ours reports whether what is typed now is for the command, and sees to it
 // that the terminal is raw if it ought to be.
 func (t *terminal) ours() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over || !t.foreground() {
+	if t.over || !t.foreground() || t.way == borrowed && !t.asked {
 		return false
 	}
-	switch t.way {
-	case direct:
-		return t.makeRaw()
-	case lines:
+	if t.way == lines {
 		settings, err := unix.IoctlGetTermios(t.in, unix.TCGETS)
-		return err == nil && settings.Lflag&unix.ICANON != 0
-	case borrowed:
-		if t.wanted() {
-			return t.makeRaw()
+		if err != nil || settings.Lflag&unix.ICANON == 0 || t.turn.taken() {
+			return false
 		}
-		t.restore()
+	} else if !t.makeRaw() {
+		return false
 	}
-	return false
+	t.ask(held.AskForeground) // it may be there already
+	return true
 }
 
 // foreground reports whether the terminal's shell means us by what is typed.
-// Nobody's shell controls a terminal that is not our session's.
 func (t *terminal) foreground() bool {
 	group, err := unix.IoctlGetInt(t.in, unix.TIOCGPGRP)
+	// Nobody's shell controls a terminal that is not our session's.
 	return err != nil && t.way == lines || err == nil && group == unix.Getpgrp()
-}
-
-// wanted reports whether the command has taken its terminal to read keys.
-func (t *terminal) wanted() bool {
-	settings, err := unix.IoctlGetTermios(t.master, unix.TCGETS)
-	return err == nil && settings.Lflag&(unix.ICANON|unix.ECHO) != unix.ICANON|unix.ECHO
 }
 
 func (t *terminal) isRaw() bool {
@@ -46,17 +41,20 @@ func (t *terminal) isRaw() bool {
 	return t.before != nil
 }
 
-// makeRaw reports whether the terminal is raw by our doing. One that somebody
-// else made so is not borrowed from them. t.mu is held.
+// makeRaw reports whether the terminal is raw by our doing. t.mu is held.
 func (t *terminal) makeRaw() bool {
 	if t.before != nil {
 		return true
 	}
-	before, err := unix.IoctlGetTermios(t.in, unix.TCGETS)
-	if err != nil || t.way == borrowed && before.Lflag&unix.ICANON == 0 {
+	if !t.turn.take() {
 		return false
 	}
-	if unix.IoctlSetTermios(t.in, unix.TCSETS, raw(*before)) != nil {
+	before, err := unix.IoctlGetTermios(t.in, unix.TCGETS)
+	if err == nil {
+		err = unix.IoctlSetTermios(t.in, unix.TCSETS, raw(*before))
+	}
+	if err != nil {
+		t.turn.give()
 		return false
 	}
 	t.before = before
@@ -76,40 +74,27 @@ func raw(s unix.Termios) *unix.Termios {
 // restore undoes makeRaw, unless the terminal is by now somebody else's: to
 // change it then would stop us. t.mu is held.
 func (t *terminal) restore() {
-	if t.before != nil && t.foreground() {
+	if t.before == nil {
+		return
+	}
+	if t.foreground() {
 		unix.IoctlSetTermios(t.in, unix.TCSETS, t.before)
 	}
 	t.before = nil
+	t.turn.give()
 }
 
-// lend gives the terminal back until takeAgain.
+// lend gives the terminal back until goOn.
 func (t *terminal) lend() {
-	if t != nil {
-		t.mu.Lock()
-		t.restore()
-		t.mu.Unlock()
-	}
+	t.mu.Lock()
+	t.restore()
+	t.mu.Unlock()
 }
 
 // giveBack gives the terminal back for good.
 func (t *terminal) giveBack() {
-	if t != nil {
-		t.mu.Lock()
-		t.over = true
-		t.restore()
-		t.mu.Unlock()
-	}
-}
-
-// takeAgain makes the terminal raw again after a shell that stopped us has set
-// it as it likes.
-func (t *terminal) takeAgain() {
-	if t != nil {
-		t.mu.Lock()
-		if t.before != nil && t.foreground() {
-			unix.IoctlSetTermios(t.in, unix.TCSETS, raw(*t.before))
-		}
-		t.mu.Unlock()
-		t.wake.wake()
-	}
+	t.mu.Lock()
+	t.over = true
+	t.restore()
+	t.mu.Unlock()
 }

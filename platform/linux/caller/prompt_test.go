@@ -11,7 +11,7 @@ import (
 	"kpm/core/door"
 )
 
-func question(text string, seconds uint32) []byte {
+func ask(text string, seconds uint32) []byte {
 	return door.Prompt{Text: text, TimeoutSeconds: seconds}.Encode()
 }
 
@@ -39,7 +39,7 @@ func TestPrompt(t *testing.T) {
 			w.arrived(len("typed before\r"))
 			s := a.command(t, "id").at(w).begin()
 			v := a.accept(t)
-			v.send(door.TypePrompt, question("Reason\x1b[2J\u202e:", 20))
+			v.send(door.TypePrompt, ask("Reason\x1b[2J\u202e:", 20))
 			w.see("Reason\ufffd[2J\ufffd: ")
 			w.press(tc.keys)
 			if got := v.answer(); got != tc.want {
@@ -63,7 +63,7 @@ func TestPromptTwice(t *testing.T) {
 	s := a.command(t, "id").at(w).begin()
 	v := a.accept(t)
 	for _, answer := range []string{"one", "two"} {
-		v.send(door.TypePrompt, question("Say "+answer+":", 20))
+		v.send(door.TypePrompt, ask("Say "+answer+":", 20))
 		w.see("Say " + answer + ": ")
 		w.press(answer + "\r")
 		if got := v.answer(); got.Text != answer {
@@ -78,7 +78,7 @@ func TestPromptTimesOut(t *testing.T) {
 	a, w := newAgent(t), newWindow(t)
 	s := a.command(t, "id").at(w).begin()
 	v := a.accept(t)
-	v.send(door.TypePrompt, question("Reason:", 0))
+	v.send(door.TypePrompt, ask("Reason:", 0))
 	if got := v.answer(); !got.Cancelled {
 		t.Errorf("got %+v", got)
 	}
@@ -93,7 +93,7 @@ func TestServiceGoesOnWithoutAnswer(t *testing.T) {
 	before := *w.modes()
 	s := a.command(t, "id").at(w).begin()
 	v := a.accept(t)
-	v.send(door.TypePrompt, question("Reason:", 20))
+	v.send(door.TypePrompt, ask("Reason:", 20))
 	w.see("Reason: ")
 	w.press("half an ans")
 	w.see("half an ans")
@@ -114,7 +114,7 @@ func TestPromptWithNobodyToAsk(t *testing.T) {
 	t.Run("no terminal", func(t *testing.T) {
 		s := a.command(t, "id").begin()
 		v := a.accept(t)
-		v.send(door.TypePrompt, question("Reason:", 20))
+		v.send(door.TypePrompt, ask("Reason:", 20))
 		if got := v.answer(); !got.Cancelled {
 			t.Errorf("got %+v", got)
 		}
@@ -125,7 +125,7 @@ func TestPromptWithNobodyToAsk(t *testing.T) {
 		w := newWindow(t)
 		s := a.command(t, "-n", "id").at(w).begin()
 		v := a.accept(t)
-		v.send(door.TypePrompt, question("Reason:", 20))
+		v.send(door.TypePrompt, ask("Reason:", 20))
 		if got := v.answer(); !got.Cancelled {
 			t.Errorf("got %+v", got)
 		}
@@ -144,7 +144,7 @@ func TestPromptWithEverythingRedirected(t *testing.T) {
 	s.Stdin, s.Stdout, s.SysProcAttr.Ctty = strings.NewReader("not the answer\n"), &s.stdout, 2
 	s.begin()
 	v := a.accept(t)
-	v.send(door.TypePrompt, question("Reason:", 20))
+	v.send(door.TypePrompt, ask("Reason:", 20))
 	w.see("Reason: ")
 	w.press("this\r")
 	if got := v.answer(); got.Text != "this" {
@@ -161,7 +161,7 @@ func TestSignalsAtThePrompt(t *testing.T) {
 		before := *w.modes()
 		s := a.command(t, "id").at(w).begin()
 		v := a.accept(t)
-		v.send(door.TypePrompt, question("Reason:", 20))
+		v.send(door.TypePrompt, ask("Reason:", 20))
 		w.see("Reason: ")
 		must(t, s.Process.Signal(sig))
 		v.gone()

@@ -5,7 +5,8 @@ package caller
 import (
 	"os"
 	"os/signal"
-	"time"
+	"runtime"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -37,51 +38,94 @@ type signals struct{ console *console }
 
 var _ port.Signals = signals{}
 
-// Watch implements port.Signals: nohup's SIGHUP stays ignored.
-func (s signals) Watch(deliver func(told.Signal)) {
+// Watch implements port.Signals: nohup's SIGHUP stays ignored, and so does what
+// a script's trap ignores.
+func (s signals) Watch(deliver func(told.Sent)) {
 	s.console.wake = newWakePipe()
-	incoming := make(chan os.Signal, 16)
-	watch := func(sig unix.Signal) {
-		if !signal.Ignored(sig) {
-			signal.Notify(incoming, sig)
-		}
+	var ends [2]int
+	if unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
+		return
 	}
-	for _, sig := range forwarded {
-		watch(sig.number)
+	noteEnd = int32(ends[1])
+	for _, known := range forwarded {
+		watch(known.number)
 	}
 	watch(unix.SIGWINCH)
 	watch(unix.SIGTSTP)
-	go func() {
-		for sig := range incoming {
-			if name := s.take(sig.(unix.Signal)); name != 0 {
-				deliver(name)
-			}
-		}
-	}()
+	go s.read(ends[0], deliver)
 }
 
-// take does what a signal means for the terminal, and returns its name if it
-// is meant for the command.
-func (s signals) take(sig unix.Signal) told.Signal {
+// watch has a signal noted, unless it is to be ignored.
+func watch(sig unix.Signal) {
+	if !signal.Ignored(sig) && ignored&(1<<(sig-1)) == 0 {
+		note(sig)
+	}
+}
+
+// ignoreAgain undoes what the runtime has done to signals that are to be
+// ignored.
+func ignoreAgain() {
+	for _, known := range forwarded {
+		if ignored&(1<<(known.number-1)) != 0 {
+			setAction(known.number, action{handler: ignore})
+		}
+	}
+}
+
+// read takes signals as they come, for as long as the process lives.
+func (s signals) read(fd int, deliver func(told.Sent)) {
+	for {
+		var info siginfo
+		poll(-1, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		n, err := unix.Read(fd, unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info)))
+		if err == unix.EINTR || err == unix.EAGAIN {
+			continue
+		}
+		if err != nil || n != int(unsafe.Sizeof(info)) {
+			return
+		}
+		by := 0
+		if info.code <= 0 && info.pid > 0 { // a process has sent it
+			// At once: it may be gone the next moment.
+			by, _ = unix.Getsid(int(info.pid))
+		}
+		s.take(unix.Signal(info.number), uint32(max(0, by)), deliver)
+	}
+}
+
+// siginfo is siginfo_t of the kernel on 64-bit machines, as kill(2) fills it in.
+type siginfo struct {
+	number, errno, code int32
+	_                   int32
+	pid, uid            int32
+	_                   [104]byte
+}
+
+// take does what a signal means for the terminal, and delivers it if it is
+// meant for the command.
+func (s signals) take(sig unix.Signal, by uint32, deliver func(told.Sent)) {
 	switch sig {
 	case unix.SIGWINCH:
-		s.console.current().resize()
-		return 0
+		s.console.resize()
+		return
 	case unix.SIGTSTP:
-		// Stop as we would have without a handler, with the terminal as the
-		// shell expects it.
-		s.console.current().lend()
-		unix.Kill(unix.Getpid(), unix.SIGSTOP)
-		return 0
+		if s.console.suspend() {
+			deliver(told.Sent{Signal: told.Suspend, By: by})
+			stopSelf()
+			// Where no shell could let us go on, we were not stopped.
+			deliver(told.Sent{Signal: told.Continue})
+		}
+		return
 	case unix.SIGCONT:
-		s.console.current().takeAgain()
+		if !s.console.goOn() {
+			return
+		}
 	}
 	for _, known := range forwarded {
 		if known.number == sig {
-			return known.name
+			deliver(told.Sent{Signal: known.name, By: by})
 		}
 	}
-	return 0
 }
 
 // Number implements port.Signals.
@@ -96,18 +140,15 @@ func number(sig told.Signal) unix.Signal {
 	return 0
 }
 
-// delivery is how long a signal to this process may take: another thread may
-// be the one that takes it.
-const delivery = time.Second
-
 // EndBy implements port.Signals.
 func (signals) EndBy(sig told.Signal) {
 	number := number(sig)
 	switch sig {
 	case told.Interrupt, told.Terminate, told.Hangup:
-		signal.Reset(number)
-		unix.Kill(unix.Getpid(), number)
-		time.Sleep(delivery)
+		runtime.LockOSThread()
+		setAction(number, action{handler: byDefault})
+		// To this thread: it does not return.
+		unix.Tgkill(unix.Getpid(), unix.Gettid(), number)
 	}
 	os.Exit(exitSignal + int(number))
 }

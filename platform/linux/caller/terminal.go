@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"kpm/platform/linux/held"
 )
 
 // way is how keys get from the caller's terminal to the command's.
@@ -25,9 +27,9 @@ const (
 	// taken the terminal out of canonical mode. What the command asks without
 	// echo is echoed: we cannot tell.
 	lines
-	// borrowed: standard input is something else, but the command takes its
-	// own terminal out of canonical mode or stops the echo: it reads keys
-	// from /dev/tty. While it does, as direct.
+	// borrowed: standard input is something else. The command begins in the
+	// background of its terminal, and is stopped when it reads from /dev/tty or
+	// sets it up. From then on, as direct.
 	borrowed
 )
 
@@ -35,16 +37,20 @@ const (
 // ours at the moment: a shell's "fg" tells nobody.
 const lookAgain = 250
 
-// terminal carries bytes between the caller's terminal and the master side of
-// the command's.
+// terminal carries bytes between one of the caller's terminals and the master
+// side of the command's.
 type terminal struct {
 	master  int
+	control int // to the helper that watches the command, -1 if there is none
 	in, out int
 	way     way
 	wake    wakePipe
+	turn    turn
 
 	mu     sync.Mutex    // the fields below, and every change of in's settings
 	before *unix.Termios // in's settings, while it is raw
+	asked  bool          // the command has asked for what is borrowed
+	told   byte          // what its helper was asked last
 	over   bool
 
 	drained  chan struct{} // closed when the command's side has ended
@@ -52,46 +58,46 @@ type terminal struct {
 	writing  atomic.Bool
 }
 
-// newTerminal chooses the way by what 0 to 2 are.
-func newTerminal(master int, wake wakePipe) *terminal {
-	t := &terminal{master: master, in: -1, out: -1, wake: wake, drained: make(chan struct{})}
-	for _, fd := range []int{unix.Stdin, unix.Stderr, unix.Stdout} {
-		if isTerminal(fd) {
-			t.out = fd
-		}
+// newTerminal carries for the command's controlling terminal.
+func (s screen) newTerminal(master, control int, wake wakePipe) *terminal {
+	t := &terminal{master: master, control: control, out: s.numbered(0), wake: wake, turn: s.turn, drained: make(chan struct{})}
+	t.way, t.in = s.way()
+	if !s.background {
+		t.told = held.AskForeground
 	}
-	// A descriptor of our own: not to block is then nobody else's affair.
-	own, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	_, notControlling := unix.IoctlGetInt(unix.Stdin, unix.TIOCGPGRP)
-	switch {
-	case !isTerminal(unix.Stdin):
-		if err == nil {
-			t.in, t.way = own, borrowed
-		}
-	case err != nil || notControlling != nil:
-		t.in, t.way = unix.Stdin, lines
-	case isPipe(unix.Stdout) || isPipe(unix.Stderr):
-		t.in, t.way = own, lines
-	default:
-		t.in, t.way = own, direct
-	}
-	if t.out == unix.Stdin && t.in == own {
-		t.out = own // standard input may be open for reading only
+	if t.out < 0 || t.out == unix.Stdin && s.own >= 0 {
+		t.out = s.own // standard input may be open for reading only
 	}
 	if t.way == lines {
-		// The caller's terminal echoes and begins new lines already.
-		if settings, err := unix.IoctlGetTermios(master, unix.TCGETS); err == nil {
-			settings.Lflag &^= unix.ECHO
-			settings.Oflag &^= unix.OPOST
-			unix.IoctlSetTermios(master, unix.TCSETS, settings)
-		}
+		t.leaveSettings(unix.ECHO)
 	}
 	t.resize()
 	return t
 }
 
-// carry starts the two goroutines that copy. Output ends with the command;
-// input ends with the process.
+// newApart carries for another terminal of the command's.
+func (s screen) newApart(number, master int, wake wakePipe) *terminal {
+	t := &terminal{master: master, control: -1, in: -1, out: s.numbered(number), wake: wake, turn: turn{-1}, drained: make(chan struct{})}
+	if s.number[unix.Stdin] == number {
+		t.in, t.way = unix.Stdin, lines
+	}
+	t.leaveSettings(unix.ECHO)
+	t.resize()
+	return t
+}
+
+// leaveSettings leaves to the caller's terminal what it does already: to echo,
+// and to begin new lines.
+func (t *terminal) leaveSettings(local uint32) {
+	if settings, err := unix.IoctlGetTermios(t.master, unix.TCGETS); err == nil {
+		settings.Lflag &^= local
+		settings.Oflag &^= unix.OPOST
+		unix.IoctlSetTermios(t.master, unix.TCSETS, settings)
+	}
+}
+
+// carry starts the goroutines that copy. Output ends with the command; input
+// ends with the process.
 func (t *terminal) carry() {
 	if t.way == direct {
 		t.ours() // raw before the first key
@@ -99,6 +105,9 @@ func (t *terminal) carry() {
 	go t.output()
 	if t.way != none {
 		go t.input()
+	}
+	if t.control >= 0 {
+		go t.heed()
 	}
 }
 
@@ -121,21 +130,20 @@ func (t *terminal) output() {
 		}
 		t.writing.Store(false)
 		t.progress.Add(1)
-		if t.way == borrowed && t.wanted() != t.isRaw() {
-			t.wake.wake()
-		}
 	}
 }
 
 // silence is how long nothing may come after the command's end before what
-// still holds its terminal open, a daemon most likely, is left alone.
-const silence = 250 * time.Millisecond
+// still holds its terminal open, a daemon most likely, is left alone; pause is
+// the same for a command that was stopped.
+const (
+	silence = 250 * time.Millisecond
+	pause   = 20 * time.Millisecond
+)
 
-// drain waits until all output of a command that has ended was written.
-func (t *terminal) drain() {
-	if t == nil {
-		return
-	}
+// drain waits until all output of a command that has ended or stopped was
+// written, or until nothing has come for a while.
+func (t *terminal) drain(silence time.Duration) {
 	for last := t.progress.Load(); ; {
 		select {
 		case <-t.drained:
@@ -190,11 +198,33 @@ func (t *terminal) deliver(keys []byte, whole bool) bool {
 	return writeAll(t.master, keys) == nil
 }
 
+// heed follows what the command's helper says: which signal has stopped it.
+func (t *terminal) heed() {
+	for {
+		var b [1]byte
+		n, err := unix.Read(t.control, b[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return
+		}
+		t.stopped(unix.Signal(b[0]))
+	}
+}
+
+// suspend asks the helper to stop the command, and reports whether there is one
+// to ask.
+func (t *terminal) suspend() bool {
+	if t.control < 0 {
+		return false
+	}
+	_, err := unix.Write(t.control, []byte{held.AskSuspend})
+	return err == nil
+}
+
 // resize gives the command's terminal the size of the caller's.
 func (t *terminal) resize() {
-	if t == nil {
-		return
-	}
 	for _, fd := range []int{t.out, t.in} {
 		if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil && size.Row > 0 && size.Col > 0 {
 			unix.IoctlSetWinsize(t.master, unix.TIOCSWINSZ, size)

@@ -70,7 +70,7 @@ func (h *helper) execScript() syscall.Errno {
 func (h *helper) sameScript() (bool, syscall.Errno) {
 	cwd := unix.AT_FDCWD
 	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(h.script)),
-		unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0, 0, 0)
+		unix.O_PATH|unix.O_CLOEXEC, 0, 0, 0)
 	if errno != 0 {
 		return false, errno
 	}

@@ -24,7 +24,7 @@ func read(h *helper, b []byte) (Spec, bool) {
 		return Spec{}, false
 	}
 	s := Spec{
-		UID: h.head.uid, GID: h.head.gid, Terminal: h.head.terminal == 1, Identity: h.head.identity,
+		UID: h.head.uid, GID: h.head.gid, Terminal: h.head.terminal != noTerminal, Background: h.head.terminal == background, Identity: h.head.identity,
 		Argv: texts(h.strings[:]), Env: texts(h.strings[h.env:]),
 	}
 	for i := range int(h.head.groups) {
@@ -57,6 +57,7 @@ func TestHelperReadsWhatWasEncoded(t *testing.T) {
 			Identity: Identity{1 << 40, 2, -3, 999_999_999},
 			Argv:     []string{"", "a\nb", "\xff"}, Env: []string{"A=", "B=c"},
 		},
+		{Terminal: true, Background: true, Argv: []string{"vi"}, Env: []string{}},
 		{Argv: make([]string, MaxStrings), Env: []string{}},
 		{Argv: []string{strings.Repeat("x", MaxSpec-2)}, Env: []string{}},
 	} {

@@ -40,6 +40,7 @@ type helper struct {
 	}
 	stat   unix.Stat_t
 	pause  unix.Timespec
+	watch  watch
 	report [ReportSize]byte
 	byte   byte
 	empty  byte // the empty path
@@ -95,7 +96,13 @@ func (h *helper) main(conn, group int) {
 	}
 	step, errno := StepSpec, syscall.Errno(0)
 	if h.receive() && h.parse() {
-		step, errno = h.become()
+		step, errno = h.settleDown()
+		if errno == 0 && h.watch.command != 0 {
+			h.stay() // the child goes on
+		}
+		if errno == 0 {
+			step, errno = h.become()
+		}
 	}
 	h.report[0] = byte(step)
 	for i := range 4 {
@@ -148,13 +155,24 @@ func (h *helper) receive() bool {
 		}
 		have += n
 	}
-	if h.head.terminal > 1 || h.head.opened > MaxOpened {
+	if h.head.terminal > background || h.head.opened > MaxOpened {
 		return false
 	}
-	files := uint64(FileTerminal) + uint64(h.head.terminal) + uint64(h.head.opened)
+	files := uint64(h.firstFile()) + uint64(h.head.opened)
 	return have == uintptr(headSize)+uintptr(h.head.size) &&
 		h.control.Level == unix.SOL_SOCKET && h.control.Type == unix.SCM_RIGHTS &&
 		h.control.Len == uint64(unix.SizeofCmsghdr)+4*files
+}
+
+// firstFile is where among the descriptors those of arguments begin.
+//
+//go:nosplit
+//go:norace
+func (h *helper) firstFile() uint32 {
+	if h.head.terminal == noTerminal {
+		return FileTerminal
+	}
+	return FileControl + 1
 }
 
 // parse points script and strings at what is in body.
@@ -164,7 +182,7 @@ func (h *helper) receive() bool {
 func (h *helper) parse() bool {
 	m := &h.head
 	at := uint64(m.groups) * 4
-	if m.argv == 0 || uint64(m.argv)+uint64(m.env) > MaxStrings || m.terminal > 1 || m.script > 1 {
+	if m.argv == 0 || uint64(m.argv)+uint64(m.env) > MaxStrings || m.terminal > background || m.script > 1 {
 		return false
 	}
 	h.script = nil
@@ -203,25 +221,37 @@ func (h *helper) text(at uint64) (*byte, uint64) {
 	return nil, at
 }
 
-// become turns this process into the program and returns only if that is not
-// possible.
+// settleDown places the program's descriptors and its terminal. With one there
+// are two processes afterwards (watch.go).
 //
 //go:nosplit
 //go:norace
-func (h *helper) become() (Step, syscall.Errno) {
+func (h *helper) settleDown() (Step, syscall.Errno) {
 	files := &h.control.files
 	for i := range 3 {
 		if _, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(files[FileStdin+i]), uintptr(i), 0); errno != 0 {
 			return StepDescriptors, errno
 		}
 	}
-	if h.head.terminal == 1 {
+	if h.head.terminal != noTerminal {
 		if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(files[FileTerminal]), unix.TIOCSCTTY, 0); errno != 0 {
 			return StepTerminal, errno
 		}
+		if errno := h.part(); errno != 0 {
+			return StepWatch, errno
+		}
 	}
+	return 0, 0
+}
+
+// become turns this process into the program and returns only if that is not
+// possible.
+//
+//go:nosplit
+//go:norace
+func (h *helper) become() (Step, syscall.Errno) {
 	for i := range h.head.opened {
-		from := files[FileTerminal+h.head.terminal+i]
+		from := h.control.files[h.firstFile()+i]
 		if _, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(from), uintptr(firstOpened+i), 0); errno != 0 {
 			return StepDescriptors, errno
 		}
@@ -232,7 +262,7 @@ func (h *helper) become() (Step, syscall.Errno) {
 	}
 	// As the target user: somebody's right to be in a directory is not lent to
 	// another.
-	if _, _, errno := unix.RawSyscall(unix.SYS_FCHDIR, uintptr(files[FileDir]), 0, 0); errno != 0 {
+	if _, _, errno := unix.RawSyscall(unix.SYS_FCHDIR, uintptr(h.control.files[FileDir]), 0, 0); errno != 0 {
 		return StepDir, errno
 	}
 	return h.exec()

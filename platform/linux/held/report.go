@@ -15,6 +15,7 @@ const (
 	StepSpec Step = iota + 1
 	StepDescriptors
 	StepTerminal
+	StepWatch
 	StepGroups
 	StepUser
 	StepDir
@@ -24,7 +25,7 @@ const (
 
 var stepNames = [...]string{
 	"unknown step", "read what to start", "set up descriptors", "take the controlling terminal",
-	"set groups", "set user", "enter the working directory", "look at the script again", "execute",
+	"start who watches it", "set groups", "set user", "enter the working directory", "look at the script again", "execute",
 }
 
 // String says what was being done.

@@ -29,8 +29,9 @@ var (
 	ErrNUL    = errors.New("a NUL byte would cut a string short")
 )
 
-// Descriptors that travel with a Spec, in this order. Terminal is sent only if
-// the Spec says so; behind it, or in its place, come the files for arguments.
+// Descriptors that travel with a Spec, in this order. Terminal and Control are
+// sent only if the Spec has a terminal; behind them, or in their place, come the
+// files for arguments.
 const (
 	FileExecutable = iota
 	FileDir
@@ -38,7 +39,8 @@ const (
 	FileStdout
 	FileStderr
 	FileTerminal
-	maxFiles = FileTerminal + 1 + MaxOpened
+	FileControl
+	maxFiles = FileControl + 1 + MaxOpened
 )
 
 // firstOpened is the descriptor of the first file for an argument in the program:
@@ -65,8 +67,10 @@ type Spec struct {
 	// to (loginuid), empty for none. A kernel that does not let it be set leaves
 	// the helper's.
 	Login string
-	// Terminal says that a controlling terminal travels along.
-	Terminal bool
+	// Terminal says that a controlling terminal travels along, and the
+	// connection to whoever has its other side. Background begins the program in
+	// the background of it.
+	Terminal, Background bool
 	// Opened is how many files for arguments travel along.
 	Opened int
 	// Script is the path to execute if the program is a script; it must still
@@ -81,16 +85,24 @@ type Spec struct {
 // string ended by NUL, follow. Both ends are one build on one machine, so
 // numbers are in its own order, and the helper reads them where they lie.
 type head struct {
-	size             uint32 // of what follows, in bytes
-	uid, gid         uint32
-	groups           uint32 // how many
-	argv, env        uint32 // how many
-	terminal, script uint32 // 1 if there is one
-	opened, _        uint32 // how many
-	digits           uint32 // of login
-	login            [maxDigits]byte
-	identity         Identity
+	size      uint32 // of what follows, in bytes
+	uid, gid  uint32
+	groups    uint32 // how many
+	argv, env uint32 // how many
+	terminal  uint32 // noTerminal, foreground or background
+	script    uint32 // 1 if there is one
+	opened, _ uint32 // how many
+	digits    uint32 // of login
+	login     [maxDigits]byte
+	identity  Identity
 }
+
+// Where on its terminal a program begins.
+const (
+	noTerminal = iota
+	foreground
+	background
+)
 
 const headSize = int(unsafe.Sizeof(head{}))
 
@@ -110,7 +122,10 @@ func (s *Spec) Encode() ([]byte, error) {
 	}
 	h.digits = uint32(copy(h.login[:], s.Login))
 	if s.Terminal {
-		h.terminal = 1
+		h.terminal = foreground
+		if s.Background {
+			h.terminal = background
+		}
 	}
 	if s.Script != "" {
 		h.script = 1

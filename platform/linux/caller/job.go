@@ -1,0 +1,95 @@
+//go:build linux
+
+package caller
+
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/platform/linux/held"
+)
+
+// stopped does what a shell expects of a job whose command was stopped by sig.
+func (t *terminal) stopped(sig unix.Signal) {
+	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && t.lendKeys() {
+		return
+	}
+	t.drain(pause)
+	t.lend()
+	stopJob()
+	// Here a shell has let us go on, or nobody could have stopped us. Then a
+	// command that wanted to wait goes on; one that was told to, or wants a
+	// terminal that is not ours, waits for SIGCONT.
+	if sig == unix.SIGTSTP || sig != unix.SIGSTOP && t.foreground() {
+		t.goOn()
+	}
+}
+
+// lendKeys has the terminal given to a command that has asked for it, as soon
+// as it is our turn. It reports false if we do not have it to give.
+func (t *terminal) lendKeys() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked, t.told = true, 0
+	t.wake.wake()
+	return !t.over && t.foreground()
+}
+
+// goOn lets the command go on where a shell has put us, and takes the terminal
+// again if that is the foreground.
+func (t *terminal) goOn() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = 0
+	if t.over {
+		return
+	}
+	t.resize()
+	switch {
+	case !t.foreground() || t.way == borrowed && !t.asked:
+		t.ask(held.AskBackground)
+	case t.way == lines:
+		t.ask(held.AskForeground)
+	default:
+		if t.before != nil {
+			// A shell that stopped us the hard way has set it as it likes.
+			unix.IoctlSetTermios(t.in, unix.TCSETS, raw(*t.before))
+		}
+		if t.makeRaw() {
+			t.ask(held.AskForeground)
+		} else {
+			t.ask(held.AskBackground)
+		}
+	}
+	t.wake.wake()
+}
+
+// ask asks the command's helper, once. t.mu is held.
+func (t *terminal) ask(what byte) {
+	if t.control >= 0 && t.told != what {
+		unix.Write(t.control, []byte{what})
+		t.told = what
+	}
+}
+
+// stopJob stops the processes that a shell takes for one job with us, this one
+// included, and returns when the shell lets them go on, or at once where no
+// shell could.
+func stopJob() {
+	// The others first, and not us: stopped, we could not go on telling them.
+	before := setAction(unix.SIGTSTP, action{handler: ignore})
+	unix.Kill(0, unix.SIGTSTP)
+	setAction(unix.SIGTSTP, before)
+	stopSelf()
+}
+
+// stopSelf stops this process as SIGTSTP would have without a handler.
+func stopSelf() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := setAction(unix.SIGTSTP, action{handler: byDefault})
+	// To this thread: the whole process is stopped before the call returns.
+	unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGTSTP)
+	setAction(unix.SIGTSTP, before)
+}
