@@ -103,13 +103,21 @@ func (f *fakeStarter) StartService(_ context.Context, s core.ServiceSpec) (port.
 	}
 	p := &fakeProcess{id: core.ProcessID{PID: 100 + len(f.procs)}, ended: make(chan struct{})}
 	f.procs, f.specs = append(f.procs, p), append(f.specs, s)
+	born := f.born
 	f.mu.Unlock()
-	if f.born != nil {
-		f.born(s, p)
+	if born != nil {
+		born(s, p)
 	} else {
 		f.ready(s.As)
 	}
 	return p, nil
+}
+
+// bear replaces born while plugins run.
+func (f *fakeStarter) bear(born func(core.ServiceSpec, *fakeProcess)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.born = born
 }
 
 // ready plays the broker: the plugin has connected and subscribed.

@@ -171,7 +171,7 @@ func TestTheDeciderIsNeverGivenUp(t *testing.T) {
 		}
 
 		// Somebody fixed it, and nobody had to start it.
-		f.born = nil
+		f.bear(nil)
 		time.Sleep(o.cfg.Monitoring.MaxBackoff)
 		synctest.Wait()
 		if s := status(t, o, "A"); s.Status == view.Healthy {
@@ -300,12 +300,12 @@ func TestAGoodbyeBetweenTwoProcesses(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
+		f.bear(func(_ core.ServiceSpec, p *fakeProcess) { p.end(core.ExitStatus{}) })
 		f.process(0).end(core.ExitStatus{}) // the second one ends at once, and the third comes later
-		f.born = func(_ core.ServiceSpec, p *fakeProcess) { p.end(core.ExitStatus{}) }
 		synctest.Wait()
 		o.change(func() { o.plugins["a"].state = view.Healthy }) // as it is until its supervisor has run
 		o.Disconnected(a)
-		f.born = nil
+		f.bear(nil)
 		time.Sleep(time.Minute)
 		if s := status(t, o, "A"); s.Status != view.Healthy || len(f.starts()) != 3 {
 			t.Errorf("it is %s, started %v", s.Status, f.starts())

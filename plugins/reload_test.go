@@ -46,7 +46,7 @@ func TestReload(t *testing.T) {
 		writeFile(t, at("Broken"), `{"colour": "green"`)
 		writeFile(t, at("New"), manifest("New", supervised))
 		remove(t, at("Gone"))
-		f.born = nil
+		f.bear(nil)
 		before := len(f.starts())
 
 		changed, waiting, err := o.Reload()
