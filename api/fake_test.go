@@ -23,6 +23,7 @@ import (
 	"kpm/api"
 	"kpm/core"
 	"kpm/core/signal"
+	"kpm/core/port"
 	"kpm/core/view"
 	"kpm/launcher"
 	"kpm/launcher/request"
@@ -54,6 +55,11 @@ type world struct {
 	moveErr  error
 	runs     []string // "job: params"
 	moves    []string // "launch id by run"
+}
+
+func (w *world) User(conn net.Conn) (core.UserID, error) {
+	peer, err := w.Peer(conn)
+	return peer.User, err
 }
 
 func (w *world) Peer(net.Conn) (core.Peer, error) {
@@ -103,7 +109,11 @@ func (t tree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
 	return root.PID/10 == id.PID/10
 }
 
-func (t tree) Empty(core.ProcessID, string) bool             { return false }
+func (t tree) Empty(core.ProcessID, string) bool { return false }
+func (t tree) Occupied(groups []port.Group) ([]bool, error) {
+	return slices.Repeat([]bool{true}, len(groups)), nil
+}
+
 func (t tree) KillGroup(core.ProcessID, string) (int, error) { return 0, nil }
 
 type pluginsOf struct{ *world }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"kpm/core"
 	"kpm/core/door"
@@ -26,15 +25,17 @@ type elevation struct {
 	sealed    *seal.Sealed
 	caller    Caller
 
+	share     *share        // of what is bounded
 	answered  func()        // says that policy has decided, or will not
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one
 	again     chan struct{} // the policy plugin is back: ask once more
 
 	// Under Launcher.mu.
-	unheard  bool // the question may have been lost with the policy plugin
-	repeated bool
-	stuck    core.ProcessID // a child that has run nothing and does not end
+	unheard   bool // the question may have been lost with the policy plugin
+	repeated  bool
+	exhausted bool           // it was not launched because the machine is out of something
+	stuck     core.ProcessID // a child that has run nothing and does not end
 }
 
 // fact is a Fact by the service.
@@ -47,7 +48,7 @@ func fact(cause request.Cause, message string) request.Fact {
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
 func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Signal) Result {
-	defer submitted.close()
+	defer l.shut(&submitted)
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -58,12 +59,15 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	defer l.elevations.Done()
 
 	l.free()
-	release, err := l.store.Reserve(submitted.Peer.User)
+	mine, err := l.admit(ctx, submitted.Peer.User)
 	if err != nil {
 		return Result{Refused: refusal.Of(err)}
 	}
 	var e *elevation
-	defer func() { l.leave(e, release) }()
+	defer func() {
+		l.shut(&submitted) // first: it may take long, and counts as long
+		l.leave(e, mine.release)
+	}()
 	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {
 		l.cfg.Log.Info("not sealed", "user", submitted.Peer.User, "command", wire.Printable(submitted.Command), "error", err)
@@ -71,22 +75,23 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	}
 	defer s.Close()
 	size := recordBytes(s.Subject)
-	if wait := l.quota.Take(submitted.Peer.User, size); wait > 0 && !s.Subject.Administrator {
-		return Result{Refused: refusal.New(door.CodeUnavailable,
-			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
+	if err := l.charge(ctx, s.Subject, size); err != nil {
+		return Result{Refused: refusal.Of(err)}
 	}
 	waiting, cancel := context.WithTimeout(ctx, l.cfg.Limits.Evaluate)
-	asked, err := l.asked.Take(waiting, submitted.Peer.User, min(int64(size), maxUserAsked)) // the longest passes alone
+	asked, err := l.asked.Take(waiting, l.cfg.People.Of(submitted.Peer.User), min(int64(size), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
-		return Result{Refused: refusal.New(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
+		text := fmt.Sprintf("the long command lines that are being decided on were not within %s", l.cfg.Limits.Evaluate)
+		l.mention(submitted.Peer.User, text)
+		return Result{Refused: refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)}
 	}
 	defer asked.Release()
 	if e, err = l.open(&submitted, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
-	e.answered = asked.Release
+	e.answered, e.share = asked.Release, mine
 	defer l.forget(e)
 	return l.follow(ctx, e, signals)
 }
@@ -141,7 +146,9 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
 			e.answered()
-			raised = state
+			if raised = state; state == request.Pending {
+				e.share.decided()
+			}
 			l.raise(e, state, last)
 		}
 		select {
@@ -149,6 +156,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 		case <-e.again:
 			l.ask(e)
 		case p := <-e.started:
+			e.share.runs()
 			for _, sig := range early {
 				l.signal(e, p, sig)
 			}
@@ -251,6 +259,12 @@ func (l *Launcher) explain(e *elevation, state request.State, last request.Fact)
 		return refusal.New(door.CodeDenied, "%s is denied%s", path, said(last))
 	case state == request.Expired:
 		return refusal.New(door.CodeExpired, "%s was not allowed in time%s. Try again", path, said(last))
+	}
+	l.mu.Lock()
+	exhausted := e.exhausted
+	l.mu.Unlock()
+	if exhausted {
+		return refusal.New(door.CodeUnavailable, "%s was not run%s", path, said(last))
 	}
 	return refusal.New(door.CodeFailed, "%s was not run%s. The journal has more under request %s", path, said(last), e.id)
 }

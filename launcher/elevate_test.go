@@ -68,7 +68,7 @@ func TestAnAllowedCommandRuns(t *testing.T) {
 	if r := <-v.result; r.Refused != nil || r.Exit.Code != 3 {
 		t.Errorf("ended with %+v", r)
 	}
-	w.tended.Wait()
+	w.leftovers.looks.Wait()
 	if want := "opened evaluating allowed launching launched ended"; w.recorded() != want {
 		t.Errorf("recorded: %s", w.recorded())
 	}

@@ -40,6 +40,11 @@ func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.Requ
 	p, err := l.start(ctx, e)
 	if err != nil {
 		l.cfg.Log.Error("launch", "request", id, "error", err)
+		if core.OutOfResources(err) {
+			l.mu.Lock()
+			e.exhausted = true
+			l.mu.Unlock()
+		}
 		l.apply(e, fact(request.Fault, "it could not be started: "+startFault(err)))
 		// What was not found or permitted here is not the request.
 		return fmt.Errorf("launcher: launch: %w", core.WithKind(core.Internal, err))
@@ -55,6 +60,8 @@ func startFault(err error) string {
 		return "it took too long"
 	case errors.Is(err, journal.ErrUnavailable):
 		return "the journal cannot be written"
+	case core.OutOfResources(err):
+		return core.ResourceFault(err)
 	}
 	return err.Error()
 }

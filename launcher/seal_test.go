@@ -147,7 +147,7 @@ func TestWhatIsSealed(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			defer c.submitted.close()
+			defer c.submitted.Close()
 			s, err := w.sealer.Seal(context.Background(), &c.submitted.Request)
 			if err != nil {
 				t.Fatal(err)

@@ -28,7 +28,7 @@ func (s *service) startLauncher(context.Context, Options) error {
 	})
 	sealer, err := seal.New(seal.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
-		Signatures: s.signatures, Dir: s.layout.Exec(), Log: launcherLog,
+		Signatures: s.signatures, Dir: s.layout.Exec(), People: s.people(), Log: launcherLog,
 	})
 	if err != nil {
 		return err
@@ -40,8 +40,10 @@ func (s *service) startLauncher(context.Context, Options) error {
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
+			MaxRunning: s.app.Requests.MaxRunning, MaxRunningPerUser: s.app.Requests.MaxRunningPerUser,
 		},
-		Log: launcherLog,
+		People: s.people(),
+		Log:    launcherLog,
 	})
 	s.starter.Recover()
 	return s.launcher.Recover(s.replay)

@@ -59,6 +59,8 @@ type Monitoring struct {
 type Requests struct {
 	Evaluate, Prompt, Launch time.Duration
 	MaxOpen, MaxOpenPerUser  int
+	// MaxRunning and MaxRunningPerUser count commands that run as well.
+	MaxRunning, MaxRunningPerUser int
 }
 
 // Journal says how the audit journal is kept.
@@ -133,6 +135,8 @@ func entries() []entry {
 		number("Requests:LaunchSeconds", 10, 1, 60, seconds(func(a *App) *time.Duration { return &a.Requests.Launch })),
 		number("Requests:MaxOpen", 256, 1, 4096, func(a *App, n int) { a.Requests.MaxOpen = n }),
 		number("Requests:MaxOpenPerUser", 32, 1, 1024, func(a *App, n int) { a.Requests.MaxOpenPerUser = n }),
+		number("Requests:MaxRunning", 4096, 1, 4096, func(a *App, n int) { a.Requests.MaxRunning = n }),
+		number("Requests:MaxRunningPerUser", 1024, 1, 4096, func(a *App, n int) { a.Requests.MaxRunningPerUser = n }),
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),

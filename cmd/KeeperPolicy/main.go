@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"kpm/core/reserve"
 	"kpm/core/wire"
 	"kpm/platform/files"
 	"kpm/plugins/keeperpolicy"
@@ -29,6 +30,8 @@ func main() {
 	// of goroutines, and a second one only wakes threads.
 	debug.SetGCPercent(25)
 	runtime.GOMAXPROCS(1)
+	// Decisions go on when the machine takes no more processes.
+	reserve.Threads(8)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{
 			Root: root, Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },

@@ -30,6 +30,9 @@ type DoorListener interface {
 // descriptors.
 type DoorConn interface {
 	net.Conn
+	// User is in whose name the caller connected. It is known at once, and
+	// also of a caller who has gone; it says nothing about the process.
+	User() (core.UserID, error)
 	// Peer is who connected, as they were then.
 	Peer() (core.Peer, error)
 	// ReadWithFiles reads like Read and also returns the descriptors that

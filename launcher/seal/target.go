@@ -1,6 +1,8 @@
 package seal
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"kpm/core"
@@ -21,6 +23,9 @@ func (s *Sealer) target(name string) (core.Account, error) {
 		account, err = s.Accounts.ByID(core.UserID(id))
 	} else {
 		account, err = s.Accounts.ByName(name)
+	}
+	if err != nil && !errors.Is(err, core.ErrNoAccount) {
+		return account, fmt.Errorf("target user %q: %w", name, err)
 	}
 	if err != nil {
 		s.Log.Debug("target user", "name", name, "error", err)

@@ -233,6 +233,9 @@ func (l doorListener) Accept() (port.DoorConn, error) {
 // doorConn is one caller at the door.
 type doorConn struct{ localConn }
 
+// User implements port.DoorConn.
+func (c doorConn) User() (core.UserID, error) { return onSocket(c.UnixConn, unixUser) }
+
 // Peer implements port.DoorConn.
 func (c doorConn) Peer() (core.Peer, error) { return onSocket(c.UnixConn, unixPeer) }
 
@@ -250,6 +253,11 @@ func (c doorConn) ReadWithFiles(p []byte) (int, []*os.File, error) {
 		err = io.EOF // unwrapped, as readers expect it
 	} else if err == nil {
 		err = parseErr
+	}
+	if err == nil && flags&unix.MSG_CTRUNC != 0 && len(fds) < maxDescriptors {
+		// There was room in the message: what could not be received is one
+		// more descriptor of this process.
+		err = fmt.Errorf("door: receive descriptors: %w", unix.EMFILE)
 	}
 	if err == nil && flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
 		err = fmt.Errorf("door: more than %d descriptors, or more than fit: %w", maxDescriptors, unix.EMSGSIZE)

@@ -21,7 +21,7 @@ import (
 type agentKey struct{}
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"as": as, "person": person})
+	testscript.Main(m, map[string]func(){"as": as, "person": person, "crowd": crowd})
 }
 
 func TestStories(t *testing.T) {

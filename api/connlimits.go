@@ -1,0 +1,99 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"kpm/core"
+	"kpm/core/fair"
+)
+
+// maxRefused bounds the connections of one person that are being told that
+// there is no room. Beyond, they are closed without a word.
+const maxRefused = 16
+
+// connLimits bounds the connections of all listeners, before anybody looks at
+// who they are. Root, as which plugins run, comes first.
+type connLimits struct {
+	people  fair.People
+	limits  Limits
+	held    *fair.Revocable[core.UserID]
+	refused *fair.Slots[core.UserID]
+	// rate bounds how often one person connects: each time somebody has to be
+	// looked at, and TLS computed.
+	rate     *fair.Rate[core.UserID]
+	mentions *fair.Mentions
+	log      *slog.Logger
+}
+
+func newConnLimits(cfg Config) *connLimits {
+	l := cfg.Limits
+	return &connLimits{
+		people: cfg.People, limits: l, log: cfg.Log, mentions: fair.NewMentions(),
+		held: fair.NewRevocable[core.UserID](fair.Bounds{
+			Each: int64(l.ConnectionsPerUser), All: int64(l.Connections), Aside: int64(l.Connections / asidePart)}, cfg.People.First),
+		refused: fair.NewSlots[core.UserID](fair.Bounds{Each: maxRefused, All: int64(l.Connections)}),
+		rate:    fair.NewRate[core.UserID](l.RequestsPerSecond, int(l.Burst)),
+	}
+}
+
+// asidePart is the part of all connections that is set aside.
+const asidePart = 8
+
+// errTooOften is about somebody who connects again and again.
+var errTooOften = errors.New("too many connections at once after each other")
+
+// enter counts c for user, or says why that is too much.
+func (t *connLimits) enter(user core.UserID, c *conn) (err error) {
+	who := t.people.Of(user)
+	if !t.people.First(who) && t.rate.Take(who, 1) > 0 {
+		return errTooOften
+	}
+	c.hold, err = t.held.Take(who, c.giveUp)
+	return err
+}
+
+// refuse closes a connection for which there is no room, and says so where
+// that needs no TLS. It does not wait: whoever is refused may take their
+// time.
+func (t *connLimits) refuse(user core.UserID, c *conn, reason error, beside *sync.WaitGroup) {
+	who := t.people.Of(user)
+	text := t.words(reason)
+	if worth, silent := t.mentions.Worth(who, text); worth {
+		t.log.Warn("a connection is refused", "user", string(user), "reason", text, "unlogged", silent)
+	}
+	slot, err := t.refused.TryTake(who, 1)
+	if err != nil {
+		c.Conn.Close()
+		return
+	}
+	beside.Go(func() {
+		defer slot.Release()
+		defer c.Conn.Close()
+		if c.entry.scheme == "https" {
+			return
+		}
+		c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+		body, err := json.Marshal(problem(codeUnavailable, "%s", text))
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(c.Conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n%s",
+			len(body), body)
+	})
+}
+
+// words say what is used up, and for how long.
+func (t *connLimits) words(reason error) string {
+	switch {
+	case errors.Is(reason, errTooOften):
+		return fmt.Sprintf("this user connects more than %g times a second: try again in a second", t.limits.RequestsPerSecond)
+	case errors.Is(reason, fair.ErrPersonFull):
+		return fmt.Sprintf("this user has %d connections, the most that one may have: try again when one is closed", t.limits.ConnectionsPerUser)
+	}
+	return fmt.Sprintf("this machine has %d connections, the most that all users together may have, and nobody has more than this one: try again in a second", t.limits.Connections-t.limits.Connections/asidePart)
+}

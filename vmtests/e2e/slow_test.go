@@ -1,0 +1,66 @@
+//go:build linux
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"kpm/vmtests/agent"
+)
+
+// slowPlugin subscribes to events, as any plugin may, and never reads one.
+const slowPlugin = `#!/usr/bin/python3
+import os, socket, time
+def packet(kind, body):
+    return bytes([kind, len(body)]) + body
+def text(s):
+    return len(s).to_bytes(2, "big") + s.encode()
+bus = socket.socket(socket.AF_UNIX)
+bus.connect(os.environ["KEEPER_MQTT_SOCKET"])
+bus.sendall(packet(0x10, text("MQTT") + bytes([4, 2]) + (60).to_bytes(2, "big") + text("Slow_%d" % os.getpid())))
+bus.recv(4)
+bus.sendall(packet(0x82, (1).to_bytes(2, "big") + text("Slow") + b"\x00" + text("EventMessages") + b"\x00"))
+bus.recv(6)
+open(os.environ["KEEPER_AGENT_ROOT"] + "/Slow.said", "w").write("listening")
+time.sleep(1000)
+`
+
+const slowManifest = `{"id":"Slow","pluginType":"Executable","executablePath":"bin/Slow/Slow","supportedPlatforms":["Linux"],
+ "Subscription":{"Topic":"Slow"},"metadata":{"mqttTopics":{"subscribe":["EventMessages"]}},"autoStart":true}`
+
+// TestASlowSubscriber: somebody's plugin that listens to events and does not
+// read them is its own loss, and no elevation's.
+func TestASlowSubscriber(t *testing.T) {
+	a := newAgent(t, allowAll, func(a *agent.Agent) {
+		for name, text := range map[string]string{"Plugins/Slow.json": slowManifest, "Plugins/bin/Slow/Slow": slowPlugin} {
+			if err := a.Write(name, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(filepath.Join(a.Root, "Plugins/bin/Slow/Slow"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	})
+	eventually(t, "the plugin listens", func() bool {
+		said, err := os.ReadFile(filepath.Join(a.Root, "Slow.said"))
+		return err == nil && string(said) == "listening"
+	})
+	// An event holds the command line: this is more than the bus keeps for one
+	// subscriber, in less time than it waits for one.
+	long := strings.Repeat("x", 110<<10)
+	var all sync.WaitGroup
+	for user := range 6 {
+		all.Go(func() {
+			for range 20 {
+				if out, err := a.Sudo(t.Context(), uint32(4300+user), "true", long).CombinedOutput(); err != nil {
+					t.Errorf("%v: %s", err, out)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
