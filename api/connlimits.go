@@ -37,9 +37,13 @@ func newConnLimits(cfg Config) *connLimits {
 		held: fair.NewRevocable[core.UserID](fair.Bounds{
 			Each: int64(l.ConnectionsPerUser), All: int64(l.Connections), Aside: int64(l.Connections / asidePart)}, cfg.People.First),
 		refused: fair.NewSlots[core.UserID](fair.Bounds{Each: maxRefused, All: int64(l.Connections)}),
-		rate:    fair.NewRate[core.UserID](l.RequestsPerSecond, int(l.Burst)),
+		rate:    fair.NewRate[core.UserID](connectsFor*l.RequestsPerSecond, connectsFor*int(l.Burst)),
 	}
 }
+
+// connectsFor is how many connections one may make for each request that one
+// may make: whoever uses each for one request is told about the requests.
+const connectsFor = 2
 
 // asidePart is the part of all connections that is set aside.
 const asidePart = 8
@@ -47,10 +51,34 @@ const asidePart = 8
 // errTooOften is about somebody who connects again and again.
 var errTooOften = errors.New("too many connections at once after each other")
 
-// enter counts c for user, or says why that is too much.
-func (t *connLimits) enter(user core.UserID, c *conn) (err error) {
+// screener is a listener that asks in whose name each connection is made before
+// anything is done for it (port.DoorListener).
+type screener interface {
+	Screen(refusal func(core.UserID) []byte)
+}
+
+// screen says what somebody is told who is not even let in.
+func (t *connLimits) screen(user core.UserID) []byte {
 	who := t.people.Of(user)
-	if !t.people.First(who) && t.rate.Take(who, 1) > 0 {
+	if t.people.First(who) {
+		return nil
+	}
+	var reason error
+	switch {
+	case t.held.Full(who):
+		reason = fair.ErrPersonFull
+	case t.rate.Take(who, 1) > 0:
+		reason = errTooOften
+	default:
+		return nil
+	}
+	return unasked(t.mention(user, reason))
+}
+
+// enter counts c for user, or says why that is too much.
+func (t *connLimits) enter(user core.UserID, c *conn, screened bool) (err error) {
+	who := t.people.Of(user)
+	if !screened && !t.people.First(who) && t.rate.Take(who, 1) > 0 {
 		return errTooOften
 	}
 	c.hold, err = t.held.Take(who, c.giveUp)
@@ -62,10 +90,7 @@ func (t *connLimits) enter(user core.UserID, c *conn) (err error) {
 // time.
 func (t *connLimits) refuse(user core.UserID, c *conn, reason error, beside *sync.WaitGroup) {
 	who := t.people.Of(user)
-	text := t.words(reason)
-	if worth, silent := t.mentions.Worth(who, text); worth {
-		t.log.Warn("a connection is refused", "user", string(user), "reason", text, "unlogged", silent)
-	}
+	text := t.mention(user, reason)
 	slot, err := t.refused.TryTake(who, 1)
 	if err != nil {
 		c.Conn.Close()
@@ -78,20 +103,35 @@ func (t *connLimits) refuse(user core.UserID, c *conn, reason error, beside *syn
 			return
 		}
 		c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
-		body, err := json.Marshal(problem(codeUnavailable, "%s", text))
-		if err != nil {
-			return
-		}
-		fmt.Fprintf(c.Conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n%s",
-			len(body), body)
+		_, _ = c.Conn.Write(unasked(text))
 	})
+}
+
+// mention words a refusal, and logs it unless that was said already.
+func (t *connLimits) mention(user core.UserID, reason error) string {
+	text := t.words(reason)
+	if worth, silent := t.mentions.Worth(t.people.Of(user), text); worth {
+		t.log.Warn("a connection is refused", "user", string(user), "reason", text, "unlogged", silent)
+	}
+	return text
+}
+
+// unasked is what a refused connection is told, without a question.
+func unasked(text string) []byte {
+	p := problem(codeTooMany, "%s", text)
+	body, err := json.Marshal(p)
+	if err != nil {
+		return []byte{}
+	}
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n%s",
+		p.Status, p.Title, len(body), body)
 }
 
 // words say what is used up, and for how long.
 func (t *connLimits) words(reason error) string {
 	switch {
 	case errors.Is(reason, errTooOften):
-		return fmt.Sprintf("this user connects more than %g times a second: try again in a second", t.limits.RequestsPerSecond)
+		return fmt.Sprintf("this user connects more than %g times a second: try again in a second", connectsFor*t.limits.RequestsPerSecond)
 	case errors.Is(reason, fair.ErrPersonFull):
 		return fmt.Sprintf("this user has %d connections, the most that one may have: try again when one is closed", t.limits.ConnectionsPerUser)
 	}

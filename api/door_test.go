@@ -14,6 +14,8 @@ type emptyDoor struct {
 	once sync.Once
 }
 
+func (d *emptyDoor) Screen(func(core.UserID) []byte) {}
+
 func (d *emptyDoor) Accept() (port.DoorConn, error) {
 	<-d.done
 	return nil, net.ErrClosed

@@ -22,8 +22,8 @@ import (
 
 	"kpm/api"
 	"kpm/core"
-	"kpm/core/signal"
 	"kpm/core/port"
+	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/launcher"
 	"kpm/launcher/request"

@@ -22,7 +22,9 @@ type identifyingListener struct {
 	peers      Peers
 	judge      judge
 	connLimits *connLimits
-	log        *slog.Logger
+	// screened is true if the listener lets pass only whom connLimits does.
+	screened bool
+	log      *slog.Logger
 
 	ready chan net.Conn
 	ctx   context.Context // until Close
@@ -33,6 +35,10 @@ type identifyingListener struct {
 func newIdentifyingListener(ln net.Listener, e *entry, peers Peers, j judge, p *connLimits, log *slog.Logger) *identifyingListener {
 	l := &identifyingListener{Listener: ln, entry: e, peers: peers, judge: j, connLimits: p, log: log,
 		ready: make(chan net.Conn)}
+	if s, ok := ln.(screener); ok {
+		s.Screen(p.screen)
+		l.screened = true
+	}
 	l.ctx, l.close = context.WithCancel(context.Background())
 	l.loops.Go(func() {
 		accept.Loop(l.ctx.Done(), ln.Accept, l.admit, func(err error) {
@@ -69,7 +75,7 @@ func (l *identifyingListener) admit(raw net.Conn) {
 		user = ""
 	}
 	c := &conn{Conn: raw, entry: l.entry}
-	if err := l.connLimits.enter(user, c); err != nil {
+	if err := l.connLimits.enter(user, c, l.screened); err != nil {
 		l.connLimits.refuse(user, c, err, &l.loops)
 		return
 	}

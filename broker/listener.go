@@ -8,12 +8,16 @@ import (
 	"runtime/debug"
 	"time"
 
+	"kpm/core"
 	"kpm/core/fair"
 )
 
 // accept serves ln until it is closed. Every other error, such as too many open
 // files, passes: a broker that stopped accepting would silently end the bus.
 func (b *Broker) accept(ln net.Listener, config *tls.Config) {
+	if s, ok := ln.(screener); ok {
+		s.Screen(b.screen)
+	}
 	pause := firstAcceptPause
 	// Attack: connect and close faster than connections can be accepted, so
 	// that what has arrived on others is not even looked at.
@@ -46,6 +50,23 @@ func (b *Broker) accept(ln net.Listener, config *tls.Config) {
 			yielder.Yield()
 		}
 	}
+}
+
+// screener is a listener that asks in whose name each connection is made before
+// anything is done for it (port.DoorListener).
+type screener interface {
+	Screen(refusal func(core.UserID) []byte)
+}
+
+// screen refuses, without a word, the connections of somebody who has enough
+// that have not sent CONNECT.
+func (b *Broker) screen(user core.UserID) []byte {
+	if !b.waiting.Full(b.cfg.People.Of(user)) {
+		return nil
+	}
+	b.stats.refusedConnections.Add(1)
+	b.logStranger(user, "a connection is refused", "before CONNECT", b.waiting.Held(), "of one user at most", maxWaitingPerUser)
+	return []byte{}
 }
 
 // track counts c, or reports that there is no room. In whose name it was

@@ -148,6 +148,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 			e.answered()
 			if raised = state; state == request.Pending {
 				e.share.decided()
+				l.quota.Spend(l.cfg.People.Of(e.submitted.Peer.User), controlCost)
 			}
 			l.raise(e, state, last)
 		}

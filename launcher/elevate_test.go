@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
@@ -385,16 +387,49 @@ func TestACallerWhoLeavesIsDenied(t *testing.T) {
 }
 
 func TestACallerMayHaveSoManyRequestsOpen(t *testing.T) {
-	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser = 2 })
-	v := w.elevate(w.submission("tool"))
-	w.elevate(w.submission("tool"))
-	third := w.begin(w.submission("tool"))
-	if r := third.refused(); r.Code != "unavailable" {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *world, c *Config) {
+			c.Limits.MaxOpenPerUser, c.Limits.Evaluate = 2, time.Hour
+			c.People = fair.People{Person: func(user core.UserID) core.UserID { return user[:1] }}
+		})
+		first, second := w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
+		// A third one waits until one of them is done, also for a user who is
+		// the same person.
+		same := w.submission("tool")
+		same.Peer.User = "1001"
+		third := w.begin(same)
+		synctest.Wait()
+		first.answer(core.Deny)
+		first.refused()
+		third.asked = <-w.bus.asks
+		third.id = third.asked.RequestID
+
+		// And not for ever.
+		begun := time.Now()
+		r := w.begin(w.submission("tool")).refused()
+		if waited := time.Since(begun); r.Code != "unavailable" || !strings.Contains(r.Message, "2 requests of yours") || waited != w.patience() {
+			t.Errorf("after %v: %s: %s", waited, r.Code, r.Message)
+		}
+		other := w.submission("tool")
+		other.Peer.User = "2000"
+		w.elevate(other).answer(core.Deny)
+		second.answer(core.Deny)
+		third.answer(core.Deny)
+	})
+}
+
+// A command that runs is no open request: only MaxRunning bounds it.
+func TestCommandsThatRunKeepNobodyWaiting(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser, c.Limits.MaxRunningPerUser = 1, 3 })
+	var running []*fakeProcess
+	for range 3 {
+		running = append(running, w.elevate(w.submission("tool")).run())
+	}
+	if r := w.begin(w.submission("tool")).refused(); r.Code != "unavailable" || !strings.Contains(r.Message, "3 commands of yours run") {
 		t.Errorf("%s: %s", r.Code, r.Message)
 	}
-	v.answer(core.Deny)
-	v.refused()
-	w.elevate(w.submission("tool"))
+	running[0].exit(core.ExitStatus{})
+	w.elevateSoon(w.submission("tool"))
 }
 
 func TestEveryFileOfASubmissionIsClosed(t *testing.T) {

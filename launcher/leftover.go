@@ -162,6 +162,7 @@ func (ls *leftovers) settle(e ended, occupied bool) {
 	}
 	e.leftover.slot, e.leftover.kill = nil, nil
 	ls.keep(e.id, e.leftover)
+	ls.launcher.quota.Spend(e.who, leftCost)
 	ls.launcher.recordLeft(e.id, e.Child)
 }
 

@@ -13,7 +13,9 @@ const (
 	quotaPart   = 32      // of the journal's bytes, at once
 	quotaRefill = 512     // seconds until an empty part is full again
 	leastQuota  = 1 << 18 // bytes
-	requestCost = 4 << 10 // bytes of a request's records without its subject
+	requestCost = 2 << 10 // bytes of a request's records without its subject
+	controlCost = 1 << 10 // bytes more of one that a person is asked about
+	leftCost    = 512     // bytes more of one that leaves processes behind
 	signerCost  = 512     // bytes of one signer without its names
 	digestCost  = 70      // bytes of one more digest
 )

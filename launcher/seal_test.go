@@ -177,7 +177,7 @@ func TestDigestsOfProtectedFilesAreRemembered(t *testing.T) {
 	sealed := func(command string) string {
 		t.Helper()
 		k := w.submission(command)
-		defer k.close()
+		defer k.Close()
 		s, err := w.sealer.Seal(context.Background(), &k.Request)
 		if err != nil {
 			t.Fatal(err)

@@ -95,8 +95,9 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 func TestAnOrderlyStopLeavesCommandsAlone(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		short, long, asking := w.elevate(w.submission("tool")), w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
+		short, long := w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
 		ends, stays := short.run(), long.run()
+		asking := w.elevate(w.submission("tool"))
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		closed := make(chan struct{})

@@ -11,11 +11,37 @@ import (
 	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/core/signal"
+	"kpm/core/wire"
 )
 
 // maxRefused bounds the callers of one person who are being told that there
 // is no room for them. Beyond, connections are closed without a word.
 const maxRefused = 16
+
+// Whoever is at the door more often than this, in a second and at once, is not
+// looked at.
+const (
+	maxConnects      = 1000
+	maxConnectsBurst = 1000
+)
+
+// screen says what a caller is told who is not even let in.
+func (s *Server) screen(user core.UserID) []byte {
+	who := s.cfg.People.Of(user)
+	var text string
+	switch {
+	case s.silent.Full(who):
+		text = s.words(fair.ErrPersonFull, s.cfg.Silent, silentCallers)
+	case !s.cfg.People.First(who) && s.connects.Take(who, 1) > 0:
+		text = fmt.Sprintf("this user connects more than %d times a second: try again in a second", maxConnects)
+	default:
+		return nil
+	}
+	s.mention(who, user, text)
+	return door.Append(nil, door.TypeRefused, door.Refused{Code: door.CodeUnavailable, Message: wire.Printable(text)}.Encode())
+}
+
+const silentCallers = "callers who have not made a request"
 
 // admit counts a caller. In whose name somebody calls is known before
 // anything is done for them; those of whom that cannot be said, because they
@@ -29,7 +55,7 @@ func (s *Server) admit(conn port.DoorConn) {
 	who := s.cfg.People.Of(user)
 	hold, err := s.silent.Take(who, c.giveUp)
 	if err != nil {
-		s.refuse(c, who, user, s.words(err, s.cfg.Silent, "callers who have not made a request"))
+		s.refuse(c, who, user, s.words(err, s.cfg.Silent, silentCallers))
 		return
 	}
 	s.callers.Go(func() {

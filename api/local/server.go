@@ -54,6 +54,7 @@ type Server struct {
 	refused     *fair.Slots[core.UserID] // callers who are being told that there is no room
 	identifying *fair.Queue[core.UserID]
 	mentions    *fair.Mentions
+	connects    *fair.Rate[core.UserID]
 
 	mu        sync.Mutex
 	listeners []port.DoorListener
@@ -69,6 +70,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, done: make(chan struct{}), mentions: fair.NewMentions(),
+		connects:    fair.NewRate[core.UserID](maxConnects, maxConnectsBurst),
 		silent:      fair.NewRevocable[core.UserID](cfg.Silent, cfg.People.First),
 		open:        fair.NewSlotsFor[core.UserID](cfg.Callers, cfg.People.First),
 		refused:     fair.NewSlots[core.UserID](fair.Bounds{Each: maxRefused, All: cfg.Silent.All}),
@@ -86,6 +88,7 @@ func (s *Server) Serve(ln port.DoorListener) error {
 		return fmt.Errorf("api: local: %w", net.ErrClosed)
 	}
 	s.listeners = append(s.listeners, ln)
+	ln.Screen(s.screen)
 	s.loops.Go(func() {
 		accept.Loop(s.done, ln.Accept, s.admit, func(err error) { s.cfg.Log.Warn("door: accept", "error", err) })
 	})

@@ -50,6 +50,7 @@ func TestOneUserCannotTakeAllSlots(t *testing.T) {
 	refused := func(uid string) {
 		t.Helper()
 		c := q.connect(t, somebody(uid), nil)
+		c.send(t, door.TypeRequest, plainRequest.Encode(), files...)
 		if got, _ := c.final(t).(door.Refused); got.Code != door.CodeUnavailable {
 			t.Errorf("user %s: %+v, want %s", uid, got, door.CodeUnavailable)
 		}

@@ -99,6 +99,13 @@ func (p *Revocable[K]) remove(hold *Hold[K]) {
 	}
 }
 
+// Full reports whether who has as much as one person may.
+func (p *Revocable[K]) Full(who K) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !(p.first != nil && p.first(who)) && int64(len(p.people[who])) >= p.bounds.Each
+}
+
 // Release gives the hold back. It may be called more than once, and on nil.
 func (t *Hold[K]) Release() {
 	if t == nil {

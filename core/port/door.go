@@ -22,6 +22,12 @@ type LocalTransport interface {
 
 // DoorListener accepts callers.
 type DoorListener interface {
+	// Screen has refusal asked in whose name each connection is made, before
+	// anything else is done for it. One for which the result is not nil is sent
+	// it and closed, and Accept does not return it; nor one whose caller has
+	// gone already. Listeners of ListenLocal may have this method as well. It is
+	// called before Accept; without it everybody passes.
+	Screen(refusal func(core.UserID) []byte)
 	Accept() (DoorConn, error)
 	Close() error
 }

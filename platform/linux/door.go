@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/platform/linux/file"
 )
@@ -82,6 +84,12 @@ type localListener struct {
 	closer func() error
 	// dropping is true if descriptors that come with what is read are dropped.
 	dropping bool
+
+	waiting  *os.File                 // the listening socket, to wait at it for what net has no way to do
+	screen   func(core.UserID) []byte // nil lets everybody pass
+	yielder  *fair.Yielder
+	dropped  *fair.Slots[uint32] // connections that are being closed, by user
+	droppers sync.WaitGroup
 }
 
 // listen binds path. A socket that is there already is replaced only if nobody
@@ -108,10 +116,18 @@ func bindSocket(path string) (*localListener, error) {
 		unix.Close(dir)
 		return nil, err
 	}
+	waiting, err := inner.File()
+	if err != nil {
+		unix.Close(dir)
+		return nil, errors.Join(err, inner.Close())
+	}
 	// The name is removed below, by directory and inode: the listener would
 	// remove whatever has it by then.
 	inner.SetUnlinkOnClose(false)
-	l := &localListener{UnixListener: inner, path: path, dir: dir}
+	l := &localListener{
+		UnixListener: inner, path: path, dir: dir, waiting: waiting, yielder: fair.NewYielder(),
+		dropped: fair.NewSlots[uint32](fair.Bounds{Each: maxDropped, All: math.MaxInt64}),
+	}
 	l.closer = sync.OnceValue(l.close)
 	base := filepath.Base(path)
 	err = unix.Fchmodat(dir, base, 0o666, 0)
@@ -126,7 +142,7 @@ func bindSocket(path string) (*localListener, error) {
 
 // Accept implements net.Listener.
 func (l *localListener) Accept() (net.Conn, error) {
-	conn, err := l.AcceptUnix()
+	conn, err := l.acceptScreened()
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +161,9 @@ func (l *localListener) Close() error { return l.closer() }
 
 func (l *localListener) close() error {
 	defer unix.Close(l.dir)
+	defer l.droppers.Wait()
+	defer l.yielder.Close()
+	defer l.waiting.Close()
 	base := filepath.Base(l.path)
 	if now, err := statIn(l.dir, base); err == nil && now.Dev == l.node.Dev && now.Inode == l.node.Inode {
 		if err := unix.Unlinkat(l.dir, base, 0); err != nil {
@@ -223,7 +242,7 @@ type doorListener struct{ *localListener }
 
 // Accept implements port.DoorListener.
 func (l doorListener) Accept() (port.DoorConn, error) {
-	conn, err := l.AcceptUnix()
+	conn, err := l.acceptScreened()
 	if err != nil {
 		return nil, err
 	}

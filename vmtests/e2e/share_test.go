@@ -31,7 +31,7 @@ func othersAreServed(t *testing.T, a *agent.Agent) {
 	client.Transport.(*http.Transport).DisableKeepAlives = true
 	for i := range 25 {
 		for _, uid := range []uint32{4301, 0} {
-			if out, err := a.Sudo(ctx, uid, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
+			if out, err := a.Sudo(ctx, uid, "--root", a.Root, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
 				t.Fatalf("the %dth elevation of user %d: %v: %s", i+1, uid, err, out)
 			}
 		}
@@ -121,7 +121,7 @@ const smallSettings = `{"Settings":{"KestrelHttpPort":0,"KestrelHttpsPort":0},"M
 // TestCommandsThatRunAreNotOpenRequests: whoever has many commands running may
 // start another, up to a limit of its own; the door has none of its own below.
 func TestCommandsThatRunAreNotOpenRequests(t *testing.T) {
-	const most = 300
+	const most = 150
 	a := newAgent(t, allowAll, func(a *agent.Agent) {
 		if err := a.Write("appsettings.json", fmt.Sprintf(smallSettings, fmt.Sprintf(`"Requests":{"MaxRunningPerUser":%d}`, most))); err != nil {
 			t.Fatal(err)
@@ -187,7 +187,7 @@ func TestManyCallersOfOneUser(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if served.Load() < 2*callers || refused.Load() == 0 {
+	if served.Load() < 80 || refused.Load() == 0 {
 		t.Errorf("%d were served and %d refused", served.Load(), refused.Load())
 	}
 	if n := strings.Count(a.Log(), "refused for load"); n != 1 {

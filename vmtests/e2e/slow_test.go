@@ -20,7 +20,8 @@ def packet(kind, body):
 def text(s):
     return len(s).to_bytes(2, "big") + s.encode()
 bus = socket.socket(socket.AF_UNIX)
-bus.connect(os.environ["KEEPER_MQTT_SOCKET"])
+os.chdir(os.path.dirname(os.environ["KEEPER_MQTT_SOCKET"]))  # its path may be too long for a socket
+bus.connect(os.path.basename(os.environ["KEEPER_MQTT_SOCKET"]))
 bus.sendall(packet(0x10, text("MQTT") + bytes([4, 2]) + (60).to_bytes(2, "big") + text("Slow_%d" % os.getpid())))
 bus.recv(4)
 bus.sendall(packet(0x82, (1).to_bytes(2, "big") + text("Slow") + b"\x00" + text("EventMessages") + b"\x00"))
@@ -43,6 +44,11 @@ func TestASlowSubscriber(t *testing.T) {
 		}
 		if err := os.Chmod(filepath.Join(a.Root, "Plugins/bin/Slow/Slow"), 0o755); err != nil {
 			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(a.Log())
 		}
 	})
 	eventually(t, "the plugin listens", func() bool {
