@@ -27,18 +27,21 @@ type connLimits struct {
 	// looked at, and TLS computed.
 	rate     *fair.Rate[core.UserID]
 	mentions *fair.Mentions
+	refusals map[error][]byte
 	log      *slog.Logger
 }
 
 func newConnLimits(cfg Config) *connLimits {
 	l := cfg.Limits
-	return &connLimits{
+	t := &connLimits{
 		people: cfg.People, limits: l, log: cfg.Log, mentions: fair.NewMentions(),
 		held: fair.NewRevocable[core.UserID](fair.Bounds{
 			Each: int64(l.ConnectionsPerUser), All: int64(l.Connections), Aside: int64(l.Connections / asidePart)}, cfg.People.First),
 		refused: fair.NewSlots[core.UserID](fair.Bounds{Each: maxRefused, All: int64(l.Connections)}),
 		rate:    fair.NewRate[core.UserID](connectsFor*l.RequestsPerSecond, connectsFor*int(l.Burst)),
 	}
+	t.refusals = t.composed()
+	return t
 }
 
 // connectsFor is how many connections one may make for each request that one
@@ -72,7 +75,8 @@ func (t *connLimits) screen(user core.UserID) []byte {
 	default:
 		return nil
 	}
-	return unasked(t.mention(user, reason))
+	t.mention(user, reason)
+	return t.refusals[reason]
 }
 
 // enter counts c for user, or says why that is too much.
@@ -90,7 +94,7 @@ func (t *connLimits) enter(user core.UserID, c *conn, screened bool) (err error)
 // time.
 func (t *connLimits) refuse(user core.UserID, c *conn, reason error, beside *sync.WaitGroup) {
 	who := t.people.Of(user)
-	text := t.mention(user, reason)
+	t.mention(user, reason)
 	slot, err := t.refused.TryTake(who, 1)
 	if err != nil {
 		c.Conn.Close()
@@ -103,17 +107,15 @@ func (t *connLimits) refuse(user core.UserID, c *conn, reason error, beside *syn
 			return
 		}
 		c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = c.Conn.Write(unasked(text))
+		_, _ = c.Conn.Write(unasked(t.words(reason)))
 	})
 }
 
-// mention words a refusal, and logs it unless that was said already.
-func (t *connLimits) mention(user core.UserID, reason error) string {
-	text := t.words(reason)
-	if worth, silent := t.mentions.Worth(t.people.Of(user), text); worth {
-		t.log.Warn("a connection is refused", "user", string(user), "reason", text, "unlogged", silent)
+// mention logs a refusal, unless that was said already.
+func (t *connLimits) mention(user core.UserID, reason error) {
+	if worth, silent := t.mentions.Worth(t.people.Of(user), reason.Error()); worth {
+		t.log.Warn("a connection is refused", "user", string(user), "reason", t.words(reason), "unlogged", silent)
 	}
-	return text
 }
 
 // unasked is what a refused connection is told, without a question.
@@ -125,6 +127,15 @@ func unasked(text string) []byte {
 	}
 	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n%s",
 		p.Status, p.Title, len(body), body)
+}
+
+// composed are the refusals that screen sends, ready to be sent: composing one
+// takes longer than making the connection.
+func (t *connLimits) composed() map[error][]byte {
+	return map[error][]byte{
+		errTooOften:        unasked(t.words(errTooOften)),
+		fair.ErrPersonFull: unasked(t.words(fair.ErrPersonFull)),
+	}
 }
 
 // words say what is used up, and for how long.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"kpm/core"
 	"kpm/core/port"
 )
 

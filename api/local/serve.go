@@ -28,17 +28,26 @@ const (
 // screen says what a caller is told who is not even let in.
 func (s *Server) screen(user core.UserID) []byte {
 	who := s.cfg.People.Of(user)
-	var text string
+	refusal := s.tooOften
 	switch {
 	case s.silent.Full(who):
-		text = s.words(fair.ErrPersonFull, s.cfg.Silent, silentCallers)
-	case !s.cfg.People.First(who) && s.connects.Take(who, 1) > 0:
-		text = fmt.Sprintf("this user connects more than %d times a second: try again in a second", maxConnects)
-	default:
+		refusal = s.tooMany
+	case s.cfg.People.First(who) || s.connects.Take(who, 1) == 0:
 		return nil
 	}
-	s.mention(who, user, text)
-	return door.Append(nil, door.TypeRefused, door.Refused{Code: door.CodeUnavailable, Message: wire.Printable(text)}.Encode())
+	s.mention(who, user, refusal.text)
+	return refusal.frame
+}
+
+// composed is a refusal, ready to be sent: composing one takes longer than
+// making the connection.
+type composed struct {
+	text  string
+	frame []byte
+}
+
+func compose(text string) composed {
+	return composed{text, door.Append(nil, door.TypeRefused, door.Refused{Code: door.CodeUnavailable, Message: wire.Printable(text)}.Encode())}
 }
 
 const silentCallers = "callers who have not made a request"

@@ -48,13 +48,14 @@ type Config struct {
 
 // Server serves the callers of all its listeners.
 type Server struct {
-	cfg         Config
-	silent      *fair.Revocable[core.UserID]
-	open        *fair.Slots[core.UserID]
-	refused     *fair.Slots[core.UserID] // callers who are being told that there is no room
-	identifying *fair.Queue[core.UserID]
-	mentions    *fair.Mentions
-	connects    *fair.Rate[core.UserID]
+	cfg               Config
+	silent            *fair.Revocable[core.UserID]
+	open              *fair.Slots[core.UserID]
+	refused           *fair.Slots[core.UserID] // callers who are being told that there is no room
+	identifying       *fair.Queue[core.UserID]
+	mentions          *fair.Mentions
+	connects          *fair.Rate[core.UserID]
+	tooMany, tooOften composed // what screen says
 
 	mu        sync.Mutex
 	listeners []port.DoorListener
@@ -76,6 +77,8 @@ func New(cfg Config) *Server {
 		refused:     fair.NewSlots[core.UserID](fair.Bounds{Each: maxRefused, All: cfg.Silent.All}),
 		identifying: fair.NewQueue[core.UserID](fair.NewYielder()),
 	}
+	s.tooMany = compose(s.words(fair.ErrPersonFull, cfg.Silent, silentCallers))
+	s.tooOften = compose(fmt.Sprintf("this user connects more than %d times a second: try again in a second", maxConnects))
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	return s
 }

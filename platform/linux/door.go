@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -68,12 +69,24 @@ func (Transport) Dial(path string) (net.Conn, error) {
 		return nil, fmt.Errorf("connect %s: %w", path, err)
 	}
 	defer unix.Close(dir)
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socketName(dir, path), Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("connect %s: %w", path, err)
+	// Attack: somebody keeps the queue of those who want to connect full. Like a
+	// call that waits, we wait for room in it.
+	for deadline := time.Now().Add(dialTime); ; time.Sleep(dialPause) {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socketName(dir, path), Net: "unix"})
+		if err == nil {
+			return conn, nil
+		}
+		if !errors.Is(err, unix.EAGAIN) || time.Now().After(deadline) {
+			return nil, fmt.Errorf("connect %s: %w", path, err)
+		}
 	}
-	return conn, nil
 }
+
+// dialTime is how long a full queue is waited at, dialPause until the next try.
+const (
+	dialTime  = 10 * time.Second
+	dialPause = time.Millisecond
+)
 
 // localListener is a listening socket that takes its name with it.
 type localListener struct {

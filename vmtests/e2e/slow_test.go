@@ -31,7 +31,7 @@ time.sleep(1000)
 `
 
 const slowManifest = `{"id":"Slow","pluginType":"Executable","executablePath":"bin/Slow/Slow","supportedPlatforms":["Linux"],
- "Subscription":{"Topic":"Slow"},"metadata":{"mqttTopics":{"subscribe":["EventMessages"]}},"autoStart":true}`
+ "Subscription":{"Topic":"Slow"},"metadata":{"mqttTopics":{"publish":[],"subscribe":["EventMessages"]}},"autoStart":true}`
 
 // TestASlowSubscriber: somebody's plugin that listens to events and does not
 // read them is its own loss, and no elevation's.
