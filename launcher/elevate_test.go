@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kpm/core"
-	"kpm/core/fair"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
@@ -389,20 +388,19 @@ func TestACallerWhoLeavesIsDenied(t *testing.T) {
 func TestACallerMayHaveSoManyRequestsOpen(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, func(_ *world, c *Config) {
-			c.Limits.MaxOpenPerUser, c.Limits.Evaluate = 2, time.Hour
-			c.People = fair.People{Person: func(user core.UserID) core.UserID { return user[:1] }}
+			c.Limits.MaxOpenPerUser = 2
 		})
 		first, second := w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
-		// A third one waits until one of them is done, also for a user who is
-		// the same person.
-		same := w.submission("tool")
-		same.Peer.User = "1001"
-		third := w.begin(same)
+		first.answer(core.Pending, "JUSTIFY")
+		second.answer(core.Pending, "JUSTIFY")
+		// A third one waits until one of them is done.
+		third := w.begin(w.submission("tool"))
 		synctest.Wait()
-		first.answer(core.Deny)
+		first.leave()
 		first.refused()
 		third.asked = <-w.bus.asks
 		third.id = third.asked.RequestID
+		third.answer(core.Pending, "JUSTIFY")
 
 		// And not for ever.
 		begun := time.Now()
@@ -411,10 +409,12 @@ func TestACallerMayHaveSoManyRequestsOpen(t *testing.T) {
 			t.Errorf("after %v: %s: %s", waited, r.Code, r.Message)
 		}
 		other := w.submission("tool")
-		other.Peer.User = "2000"
-		w.elevate(other).answer(core.Deny)
-		second.answer(core.Deny)
-		third.answer(core.Deny)
+		other.Peer.User = "0"
+		v := w.elevate(other)
+		for _, v := range []*visit{second, third, v} {
+			v.leave()
+			v.refused()
+		}
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -103,6 +104,7 @@ type localListener struct {
 	yielder  *fair.Yielder
 	dropped  *fair.Slots[uint32] // connections that are being closed, by user
 	droppers sync.WaitGroup
+	closing  atomic.Bool
 }
 
 // listen binds path. A socket that is there already is replaced only if nobody
@@ -173,6 +175,7 @@ func (l *localListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net
 func (l *localListener) Close() error { return l.closer() }
 
 func (l *localListener) close() error {
+	l.closing.Store(true)
 	defer unix.Close(l.dir)
 	defer l.droppers.Wait()
 	defer l.yielder.Close()

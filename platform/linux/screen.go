@@ -3,7 +3,6 @@
 package linux
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -34,7 +33,7 @@ func (l *localListener) Screen(refusal func(core.UserID) []byte) { l.screen = re
 func (l *localListener) acceptScreened() (*net.UnixConn, error) {
 	raw, err := l.waiting.SyscallConn()
 	if err != nil {
-		return nil, closedOr(err)
+		return nil, l.closedOr(err)
 	}
 	for {
 		accepted := -1
@@ -58,7 +57,7 @@ func (l *localListener) acceptScreened() (*net.UnixConn, error) {
 		})
 		switch {
 		case err != nil:
-			return nil, closedOr(err)
+			return nil, l.closedOr(err)
 		case failed != nil:
 			return nil, failed
 		case accepted >= 0:
@@ -69,8 +68,8 @@ func (l *localListener) acceptScreened() (*net.UnixConn, error) {
 }
 
 // closedOr words the end of a listener as package net does.
-func closedOr(err error) error {
-	if errors.Is(err, os.ErrClosed) {
+func (l *localListener) closedOr(err error) error {
+	if l.closing.Load() {
 		return net.ErrClosed
 	}
 	return err

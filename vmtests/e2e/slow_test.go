@@ -12,7 +12,8 @@ import (
 	"kpm/vmtests/agent"
 )
 
-// slowPlugin subscribes to events, as any plugin may, and never reads one.
+// slowPlugin subscribes to events, as any plugin may, and reads them slowly, but
+// fast enough not to be taken for stalled.
 const slowPlugin = `#!/usr/bin/python3
 import os, socket, time
 def packet(kind, body):
@@ -27,13 +28,14 @@ bus.recv(4)
 bus.sendall(packet(0x82, (1).to_bytes(2, "big") + text("Slow") + b"\x00" + text("EventMessages") + b"\x00"))
 bus.recv(6)
 open(os.environ["KEEPER_AGENT_ROOT"] + "/Slow.said", "w").write("listening")
-time.sleep(1000)
+while bus.recv(40000):
+    time.sleep(0.1)
 `
 
 const slowManifest = `{"id":"Slow","pluginType":"Executable","executablePath":"bin/Slow/Slow","supportedPlatforms":["Linux"],
  "Subscription":{"Topic":"Slow"},"metadata":{"mqttTopics":{"publish":[],"subscribe":["EventMessages"]}},"autoStart":true}`
 
-// TestASlowSubscriber: somebody's plugin that listens to events and does not
+// TestASlowSubscriber: somebody's plugin that listens to events and is slow to
 // read them is its own loss, and no elevation's.
 func TestASlowSubscriber(t *testing.T) {
 	a := newAgent(t, allowAll, func(a *agent.Agent) {
@@ -55,13 +57,13 @@ func TestASlowSubscriber(t *testing.T) {
 		said, err := os.ReadFile(filepath.Join(a.Root, "Slow.said"))
 		return err == nil && string(said) == "listening"
 	})
-	// An event holds the command line: this is more than the bus keeps for one
-	// subscriber, in less time than it waits for one.
-	long := strings.Repeat("x", 110<<10)
+	// An event holds the command line, and of a control character six times as
+	// much: this is more than the bus keeps for one subscriber.
+	long := strings.Repeat("\x01", 100<<10)
 	var all sync.WaitGroup
 	for user := range 6 {
 		all.Go(func() {
-			for range 20 {
+			for range 8 {
 				if out, err := a.Sudo(t.Context(), uint32(4300+user), "true", long).CombinedOutput(); err != nil {
 					t.Errorf("%v: %s", err, out)
 				}
