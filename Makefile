@@ -67,7 +67,7 @@ deadcode: ## fail on functions that no main reaches (.deadcode has the exception
 		left="$$(echo "$$found" | grep -v ^platform/)"; [ -z "$$left" ] || { echo "$$left"; exit 1; }
 
 .PHONY: bench
-bench: test-packages stage ## measure beside sudo, pkexec, mosquitto; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300
+bench: test-packages stage ## measure beside sudo, pkexec, mosquitto, and what one hostile user costs the others; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300
 	@go run ./vmtests/bench --agent $(AGENT) --base "$(BASE)" --rows '$(or $(ROWS),.)' --samples $(or $(SAMPLES),300)
 
 .PHONY: fails-on

@@ -8,6 +8,7 @@ import (
 
 	"kpm/api/local"
 	"kpm/core"
+	"kpm/core/fair"
 )
 
 // Config is what a Server needs; every field without a stated default is
@@ -29,8 +30,10 @@ type Config struct {
 	Settings Settings
 	Requests Requests
 	Elevator local.Elevator
-	Limits   Limits
-	Log      *slog.Logger
+	// People are who the limits are counted for.
+	People fair.People
+	Limits Limits
+	Log    *slog.Logger
 }
 
 func (c Config) complete() error {
@@ -45,13 +48,16 @@ func (c Config) complete() error {
 // Limits of the API and the local door. Zero fields take the values of
 // DefaultLimits.
 type Limits struct {
-	// Connections and ConnectionsPerUser bound open API connections;
-	// administrators count in all only.
+	// Connections and ConnectionsPerUser bound open API connections; those who
+	// come first count in all only.
 	Connections, ConnectionsPerUser int
-	// RequestsPerSecond and Burst bound what one user may ask of the API;
-	// tiers Plugin and Admin are not bounded.
+	// RequestsPerSecond and Burst bound what one user may ask of the API, and
+	// how often one may connect; tiers Plugin and Admin are not bounded.
 	RequestsPerSecond, Burst float64
-	// Callers and CallersPerUser bound how many elevations are asked for or run at once.
+	// Silent and SilentPerUser bound who is at the door and has not asked for
+	// anything yet; Callers and CallersPerUser whose request is being dealt
+	// with, up to the moment when the command runs.
+	Silent, SilentPerUser   int
 	Callers, CallersPerUser int
 	// Request is the time for the first frame of a caller, descriptors
 	// included; Write is the time a caller may take to accept a frame.
@@ -63,7 +69,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		Connections: 256, ConnectionsPerUser: 32,
 		RequestsPerSecond: 100, Burst: 200,
-		Callers: 256, CallersPerUser: 16,
+		Silent: 256, SilentPerUser: 32,
+		Callers: 1024, CallersPerUser: 128,
 		Request: 3 * time.Second, Write: 2 * time.Second,
 	}
 }
@@ -74,6 +81,8 @@ func (l Limits) withDefaults() Limits {
 	l.ConnectionsPerUser = positive(l.ConnectionsPerUser, d.ConnectionsPerUser)
 	l.RequestsPerSecond = positive(l.RequestsPerSecond, d.RequestsPerSecond)
 	l.Burst = positive(l.Burst, d.Burst)
+	l.Silent = positive(l.Silent, d.Silent)
+	l.SilentPerUser = positive(l.SilentPerUser, d.SilentPerUser)
 	l.Callers = positive(l.Callers, d.Callers)
 	l.CallersPerUser = positive(l.CallersPerUser, d.CallersPerUser)
 	l.Request = positive(l.Request, d.Request)

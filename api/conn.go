@@ -2,6 +2,8 @@ package api
 
 import (
 	"net"
+	"sync"
+	"time"
 
 	"kpm/core"
 	"kpm/core/fair"
@@ -16,18 +18,55 @@ type conn struct {
 	entry *entry
 	// peer has no processes, and so is Public, if it could not be established.
 	peer core.Peer
+	// exhausted is why the peer could not be established, if the machine was
+	// out of something: then nobody is told that they are a stranger.
+	exhausted error
 	// signed and unsigned are what Server.atAccept said.
 	signed   bool
 	unsigned string
 	// principal is who an entry.bound connection was made for.
 	principal core.Principal
 
-	slot *fair.Slot[core.UserID] // nil for an entry.bound connection
+	hold *fair.Hold[core.UserID] // nil for an entry.bound connection
+
+	mu    sync.Mutex
+	given bool // it is to end, for somebody else's sake
 }
 
-// Close gives the connection's slot back.
+// Close stops counting the connection.
 func (c *conn) Close() error {
 	err := c.Conn.Close()
-	c.slot.Release()
+	c.hold.Release()
 	return err
 }
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// giveUp ends the connection soon: closing it here could wait for whoever looks
+// at it.
+func (c *conn) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.given = true
+	c.Conn.SetDeadline(longAgo)
+}
+
+// until sets a deadline, unless the connection has been given up.
+func (c *conn) until(set func(time.Time) error, t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.given {
+		t = longAgo
+	}
+	return set(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *conn) SetDeadline(t time.Time) error { return c.until(c.Conn.SetDeadline, t) }
+
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error { return c.until(c.Conn.SetReadDeadline, t) }
+
+// SetWriteDeadline implements net.Conn.
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.until(c.Conn.SetWriteDeadline, t) }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"kpm/core"
 	"kpm/core/port"
 )
 
@@ -13,6 +14,8 @@ type emptyDoor struct {
 	done chan struct{}
 	once sync.Once
 }
+
+func (d *emptyDoor) Screen(func(core.UserID) []byte) {}
 
 func (d *emptyDoor) Accept() (port.DoorConn, error) {
 	<-d.done

@@ -22,6 +22,7 @@ import (
 
 	"kpm/api"
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/launcher"
@@ -55,6 +56,11 @@ type world struct {
 	moveErr  error
 	runs     []string // "job: params"
 	moves    []string // "launch id by run"
+}
+
+func (w *world) User(conn net.Conn) (core.UserID, error) {
+	peer, err := w.Peer(conn)
+	return peer.User, err
 }
 
 func (w *world) Peer(net.Conn) (core.Peer, error) {
@@ -104,7 +110,11 @@ func (t tree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
 	return root.PID/10 == id.PID/10
 }
 
-func (t tree) Empty(core.ProcessID, string) bool             { return false }
+func (t tree) Empty(core.ProcessID, string) bool { return false }
+func (t tree) Occupied(groups []port.Group) ([]bool, error) {
+	return slices.Repeat([]bool{true}, len(groups)), nil
+}
+
 func (t tree) KillGroup(core.ProcessID, string) (int, error) { return 0, nil }
 
 // Obstacles implements api.Health.

@@ -12,6 +12,7 @@ import (
 
 // Peers names the other end of a connection (port.Peers).
 type Peers interface {
+	User(conn net.Conn) (core.UserID, error)
 	Peer(conn net.Conn) (core.Peer, error)
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"kpm/api/accept"
 	"kpm/core"
-	"kpm/core/fair"
 )
 
 // judge says whether a peer runs signed programs only, and if not, why.
@@ -19,11 +18,13 @@ type judge func(context.Context, core.Peer, *entry) (signed bool, reason string)
 // nobody waiting.
 type identifyingListener struct {
 	net.Listener
-	entry *entry
-	peers Peers
-	judge judge
-	slots *fair.Slots[core.UserID]
-	log   *slog.Logger
+	entry      *entry
+	peers      Peers
+	judge      judge
+	connLimits *connLimits
+	// screened is true if the listener lets pass only whom connLimits does.
+	screened bool
+	log      *slog.Logger
 
 	ready chan net.Conn
 	ctx   context.Context // until Close
@@ -31,9 +32,13 @@ type identifyingListener struct {
 	loops sync.WaitGroup
 }
 
-func newIdentifyingListener(ln net.Listener, e *entry, peers Peers, j judge, p *fair.Slots[core.UserID], log *slog.Logger) *identifyingListener {
-	l := &identifyingListener{Listener: ln, entry: e, peers: peers, judge: j, slots: p, log: log,
+func newIdentifyingListener(ln net.Listener, e *entry, peers Peers, j judge, p *connLimits, log *slog.Logger) *identifyingListener {
+	l := &identifyingListener{Listener: ln, entry: e, peers: peers, judge: j, connLimits: p, log: log,
 		ready: make(chan net.Conn)}
+	if s, ok := ln.(screener); ok {
+		s.Screen(p.screen)
+		l.screened = true
+	}
 	l.ctx, l.close = context.WithCancel(context.Background())
 	l.loops.Go(func() {
 		accept.Loop(l.ctx.Done(), ln.Accept, l.admit, func(err error) {
@@ -61,28 +66,33 @@ func (l *identifyingListener) Close() error {
 	return err
 }
 
-// admit gives a connection a slot, and lets it be identified.
+// admit counts a connection, and lets it be identified. In whose name it
+// was made is known before anything is done for it; those of whom that cannot
+// be said, because they have gone, count as one person.
 func (l *identifyingListener) admit(raw net.Conn) {
-	slot, err := l.slots.Enter()
+	user, err := l.peers.User(raw)
 	if err != nil {
-		raw.Close()
+		user = ""
+	}
+	c := &conn{Conn: raw, entry: l.entry}
+	if err := l.connLimits.enter(user, c, l.screened); err != nil {
+		l.connLimits.refuse(user, c, err, &l.loops)
 		return
 	}
-	l.loops.Go(func() { l.identify(raw, slot) })
+	l.loops.Go(func() { l.identify(c) })
 }
 
 // identify finds out who connected and passes the connection on.
-func (l *identifyingListener) identify(raw net.Conn, slot *fair.Slot[core.UserID]) {
-	peer, err := l.peers.Peer(raw)
+func (l *identifyingListener) identify(c *conn) {
+	peer, err := l.peers.Peer(c.Conn)
 	if err != nil {
 		l.log.Debug("peer unknown", "address", l.Listener.Addr(), "error", err)
 		peer = core.Peer{}
+		if core.OutOfResources(err) {
+			c.exhausted = err
+		}
 	}
-	c := &conn{Conn: raw, entry: l.entry, peer: peer, slot: slot}
-	if !peer.Administrator && slot.Claim(peer.Payer()) != nil {
-		c.Close()
-		return
-	}
+	c.peer = peer
 	c.signed, c.unsigned = l.judge(l.ctx, peer, l.entry)
 	select {
 	case l.ready <- c:

@@ -78,6 +78,10 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) (caller, *Problem
 	who := s.identify(r)
 	// A task, plugin or library that makes the service fetch a URL must not
 	// thereby speak as root (SSRF against the own API).
+	if c.exhausted != nil {
+		w.Header().Set("Connection", "close")
+		return who, problem(codeUnavailable, "%s", core.ResourceFault(c.exhausted))
+	}
 	if who.own {
 		return who, problem(codeOwnProcess, "the service takes no requests from itself")
 	}

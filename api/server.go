@@ -23,7 +23,7 @@ type Server struct {
 	operations []operation
 	document   json.RawMessage // openapi.json
 	rate       *fair.Rate[core.UserID]
-	slots      *fair.Slots[core.UserID]
+	connLimits *connLimits
 	bound      *boundListener
 
 	plain, full *http.Server
@@ -48,18 +48,20 @@ func newServer(cfg Config, groups []group) (*Server, error) {
 		return nil, fmt.Errorf("api: openapi.json: %w", err)
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
+	l := cfg.Limits
 	s := &Server{
 		cfg:      cfg,
 		document: document,
 		rate:     fair.NewRate[core.UserID](cfg.Limits.RequestsPerSecond, int(cfg.Limits.Burst)),
-		slots:    fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.ConnectionsPerUser), All: int64(cfg.Limits.Connections)}),
 		bound:    newBoundListener(),
 		door: local.New(local.Config{
-			Elevator: cfg.Elevator,
-			Slots:    fair.NewSlots[core.UserID](fair.Bounds{Each: int64(cfg.Limits.CallersPerUser), All: int64(cfg.Limits.Callers)}),
-			Request:  cfg.Limits.Request, Write: cfg.Limits.Write, Log: cfg.Log,
+			Elevator: cfg.Elevator, People: cfg.People,
+			Silent:  fair.Bounds{Each: int64(l.SilentPerUser), All: int64(l.Silent), Aside: int64(l.Silent / asidePart)},
+			Callers: fair.Bounds{Each: int64(l.CallersPerUser), All: int64(l.Callers), Aside: int64(l.Callers / asidePart)},
+			Request: l.Request, Write: l.Write, Log: cfg.Log,
 		}),
 	}
+	s.connLimits = newConnLimits(cfg)
 	for _, g := range groups {
 		s.operations = append(s.operations, g.operations...)
 	}
@@ -143,7 +145,7 @@ func (s *Server) Close(ctx context.Context) error {
 
 // identified makes ln say who connects.
 func (s *Server) identified(ln net.Listener, e *entry) net.Listener {
-	return newIdentifyingListener(ln, e, s.cfg.Peers, s.atAccept, s.slots, s.cfg.Log)
+	return newIdentifyingListener(ln, e, s.cfg.Peers, s.atAccept, s.connLimits, s.cfg.Log)
 }
 
 func (s *Server) heldHTTPS() int { return int(s.httpsPort.Load()) }

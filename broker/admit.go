@@ -109,6 +109,9 @@ func (b *Broker) admit(c *conn, pk *packets.Packet) *refusal {
 // client id is only checked against that: a name on the wire proves nothing
 // (decision 18).
 func (b *Broker) identify(c *conn, id string) *refusal {
+	if core.OutOfResources(c.peerErr) {
+		return refuse(codeUnavailable, "%s", core.ResourceFault(c.peerErr))
+	}
 	if c.peerErr != nil {
 		return refuse(codeNotAuthorized, "who is connecting could not be established: %v", c.peerErr)
 	}

@@ -61,7 +61,8 @@ func TestLimitsAreTheDocumentedTable(t *testing.T) {
 		{"CONNECT packet", fmt.Sprintf("%d KiB", maxConnectPacket>>10)},
 		{"topic or filter", "1024 bytes"}, // wire.ValidFilter, tested below
 		{"connections before CONNECT, per user", fmt.Sprint(maxWaitingPerUser)},
-		{"connections", fmt.Sprint(maxConnections)},
+		{"connections before CONNECT", fmt.Sprintf("%d, of which %d are set aside for root; when they are taken, whoever has most gives one up", maxWaiting, asideWaiting)},
+		{"connections", fmt.Sprintf("%d, of which %d are set aside for plugins in service context", maxConnections, asideConnections)},
 		{"connections of one principal", fmt.Sprint(maxPerPrincipal)},
 		{"keep-alive", fmt.Sprintf("%d s to %d s; 0 is refused", minKeepAlive, maxKeepAlive)},
 		{"stalled subscriber", seconds(writeTimeout) + " per write, then it is cut"},

@@ -30,6 +30,7 @@ var (
 
 // Peers names the other end of a connection (port.Peers).
 type Peers interface {
+	User(conn net.Conn) (core.UserID, error)
 	Peer(conn net.Conn) (core.Peer, error)
 }
 
@@ -69,6 +70,9 @@ type Config struct {
 	// Self is the service's own process; it never connects to itself.
 	Self            core.ProcessID
 	RequireJobToken bool
+	// People are who connections are counted for before it is known what they
+	// are.
+	People fair.People
 
 	// OnConnected is called when the first connection of a launch group is
 	// accepted, OnDisconnected when the last one has ended, OnSubscribed for
@@ -103,8 +107,8 @@ type Broker struct {
 	ids       map[string]*conn // live client ids
 	wg        sync.WaitGroup
 
-	waiting *fair.Slots[core.UserID]    // connections before CONNECT
-	owned   *fair.Slots[core.Principal] // connections with a client id
+	waiting *fair.Revocable[core.UserID] // connections before CONNECT
+	owned   *fair.Slots[core.Principal]  // connections with a client id
 
 	presence sync.Mutex // held while arrivals and departures are reported
 	present  map[group]int
@@ -112,6 +116,10 @@ type Broker struct {
 	refusals  *logLimit[core.Principal] // of admitted connections
 	strangers *logLimit[core.UserID]    // of the others
 }
+
+// registered reports whether connections of p come first: a machine's plugins
+// are not kept out by whatever jobs run.
+func registered(p core.Principal) bool { return p.Kind == core.Plugin && !p.InUserSession }
 
 // group is what OnConnected and OnDisconnected speak of.
 type group struct {
@@ -134,8 +142,8 @@ func New(cfg Config) (*Broker, error) {
 		done:           make(chan struct{}),
 		conns:          map[*conn]struct{}{},
 		ids:            map[string]*conn{},
-		waiting:        fair.NewSlots[core.UserID](fair.Bounds{Each: maxWaitingPerUser, All: maxConnections}),
-		owned:          fair.NewSlots[core.Principal](fair.Bounds{Each: maxPerPrincipal, All: maxConnections}),
+		waiting:        fair.NewRevocable[core.UserID](fair.Bounds{Each: maxWaitingPerUser, All: maxWaiting, Aside: asideWaiting}, cfg.People.First),
+		owned:          fair.NewSlotsFor[core.Principal](fair.Bounds{Each: maxPerPrincipal, All: maxConnections, Aside: asideConnections}, registered),
 		present:        map[group]int{},
 		refusals:       newLogLimit[core.Principal](),
 		strangers:      newLogLimit[core.UserID](),

@@ -27,7 +27,10 @@ type conn struct {
 
 	peer    core.Peer
 	peerErr error
-	waiting *fair.Slot[core.UserID] // until the client id is reserved
+	waiting *fair.Hold[core.UserID] // until the client id is reserved
+
+	deadline sync.Mutex
+	given    bool // it is to end, for somebody else's sake
 
 	// Set once, before the client id is reserved, and constant from then on.
 	speaker
@@ -90,7 +93,26 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // SetDeadline is mochi's keep-alive: it concerns reading. Writes have their own
 // deadline, each.
-func (c *conn) SetDeadline(t time.Time) error { return c.socket.SetReadDeadline(t) }
+func (c *conn) SetDeadline(t time.Time) error {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	if c.given {
+		t = longAgo
+	}
+	return c.socket.SetReadDeadline(t)
+}
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// giveUp ends the wait for a CONNECT. It does not wait itself: closing the
+// socket would, for whoever looks at it.
+func (c *conn) giveUp() {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	c.given = true
+	c.socket.SetDeadline(longAgo)
+}
 
 // Write is mochi's. Once the connection is established it only queues.
 func (c *conn) Write(p []byte) (int, error) {

@@ -7,11 +7,18 @@ import (
 	"kpm/core/wire"
 )
 
+// reached says how far a message came.
+type reached struct {
+	own bool // every subscription of the service's
+	all bool // and every connection
+}
+
 // deliver queues m for everyone who subscribed to its topic and may receive it,
-// and reports whether every queue had room. The service never waits for that; a
+// and reports whose queues had room. The service never waits for that; a
 // connection may, for subscribers that no user controls.
-func (b *Broker) deliver(m *publication) bool {
-	all := b.deliverLocal(m)
+func (b *Broker) deliver(m *publication) reached {
+	own := b.deliverLocal(m)
+	all := own
 	for id, sub := range b.server.Topics.Subscribers(m.topic).Subscriptions {
 		client, ok := b.server.Clients.Get(id)
 		if !ok || sub.NoLocal && id == m.origin {
@@ -36,7 +43,7 @@ func (b *Broker) deliver(m *publication) bool {
 		all = false
 		b.cutSlow(c)
 	}
-	return all
+	return reached{own, all}
 }
 
 // cutSlow ends a subscriber that does not keep up: a message that was lost in

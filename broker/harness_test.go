@@ -132,6 +132,11 @@ type named struct {
 	err  error
 }
 
+func (w *world) User(c net.Conn) (core.UserID, error) {
+	peer, err := w.Peer(c)
+	return peer.User, err
+}
+
 func (w *world) Peer(c net.Conn) (core.Peer, error) {
 	n := c.(*named)
 	return n.peer, n.err

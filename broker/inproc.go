@@ -17,7 +17,9 @@ var (
 )
 
 // Publish says m as the service, under the same rules as everyone. It does not
-// wait for any subscriber. The error wraps ErrRefused, ErrBusy or ErrClosed.
+// wait for any subscriber. The error wraps ErrRefused, ErrBusy or ErrClosed;
+// ErrBusy is about a question for policy, and what the service itself would
+// have heard.
 func (b *Broker) Publish(ctx context.Context, topic string, m wire.RequestMessage) error {
 	payload, err := m.Encode()
 	if err != nil {
@@ -32,8 +34,14 @@ func (b *Broker) Publish(ctx context.Context, topic string, m wire.RequestMessag
 	if err != nil {
 		return b.refusePublish(&s, topic, err)
 	}
-	return b.say(ctx, &publication{from: s.principal, topic: topic, payload: payload, message: &m})
+	return b.say(ctx, &publication{from: s.principal, topic: topic, payload: payload, message: &m}, ownAlone(topic))
 }
+
+// ownAlone reports whether a message of the service's on topic has arrived when
+// the service itself has heard it. Attack: a plugin that subscribes to events
+// and does not read would fail whatever waits for a job that an event starts.
+// A question for policy has one subscriber, and has to reach it.
+func ownAlone(topic string) bool { return topic != wire.TopicPolicy }
 
 // PublishAs says payload as p, with what p's file declares: for what the
 // service does on behalf of a job, such as its publish-mqtt tasks. Otherwise as
@@ -53,7 +61,7 @@ func (b *Broker) PublishAs(ctx context.Context, p core.Principal, topic string, 
 	if err != nil {
 		return b.refusePublish(&s, topic, err)
 	}
-	return b.say(ctx, &publication{from: p, topic: topic, payload: payload, message: m})
+	return b.say(ctx, &publication{from: p, topic: topic, payload: payload, message: m}, false)
 }
 
 func (b *Broker) refusePublish(s *speaker, topic string, reason error) error {
@@ -61,7 +69,8 @@ func (b *Broker) refusePublish(s *speaker, topic string, reason error) error {
 	return fmt.Errorf("broker: publish on %s as %s: %w: %w", brief(topic), s.principal, ErrRefused, reason)
 }
 
-func (b *Broker) say(ctx context.Context, m *publication) error {
+// say delivers m. ownAlone is true if no connection need have room for it.
+func (b *Broker) say(ctx context.Context, m *publication, ownAlone bool) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("broker: publish: %w", err)
 	}
@@ -73,7 +82,7 @@ func (b *Broker) say(ctx context.Context, m *publication) error {
 	// Nothing is sent twice, so QoS 1 is exactly once for as long as the
 	// subscriber is connected.
 	m.qos, m.received, m.size = 1, time.Now(), len(m.payload)
-	if !b.deliver(m) {
+	if got := b.deliver(m); !got.own || !got.all && !ownAlone {
 		return fmt.Errorf("broker: publish on %s: %w", m.topic, ErrBusy)
 	}
 	return nil

@@ -8,7 +8,10 @@ const (
 	maxPacket         = 1 << 20
 	maxConnectPacket  = 64 << 10
 	maxWaitingPerUser = 16
-	maxConnections    = 256
+	maxWaiting        = 128 // connections before CONNECT
+	asideWaiting      = 32  // of them, for root, as which plugins run
+	maxConnections    = 256 // with a client id
+	asideConnections  = 128 // of them, for plugins in service context
 	maxPerPrincipal   = 32
 	minKeepAlive      = 1  // seconds
 	maxKeepAlive      = 60 // seconds
@@ -27,6 +30,7 @@ const (
 // Pauses that no peer can rely on.
 const (
 	sameIDGrace        = 250 * time.Millisecond
+	acceptedAtOnce     = 8 // before everything else goes on
 	firstAcceptPause   = 5 * time.Millisecond
 	longestAcceptPause = time.Second
 )

@@ -7,13 +7,23 @@ import (
 	"net"
 	"runtime/debug"
 	"time"
+
+	"kpm/core"
+	"kpm/core/fair"
 )
 
 // accept serves ln until it is closed. Every other error, such as too many open
 // files, passes: a broker that stopped accepting would silently end the bus.
 func (b *Broker) accept(ln net.Listener, config *tls.Config) {
+	if s, ok := ln.(screener); ok {
+		s.Screen(b.screen)
+	}
 	pause := firstAcceptPause
-	for {
+	// Attack: connect and close faster than connections can be accepted, so
+	// that what has arrived on others is not even looked at.
+	yielder := fair.NewYielder()
+	defer yielder.Close()
+	for accepted := 1; ; accepted++ {
 		socket, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
@@ -31,21 +41,51 @@ func (b *Broker) accept(ln net.Listener, config *tls.Config) {
 		}
 		pause = firstAcceptPause
 		c := newConn(socket, config)
-		if !b.track(c) {
-			b.stats.refusedConnections.Add(1)
-			b.logStranger("", "broker is full", "connections", maxConnections)
+		if b.track(c) {
+			go b.serve(c) // ended by Close, through b.conns and b.wg
+		} else {
 			c.cut()
-			continue
 		}
-		go b.serve(c) // ended by Close, through b.conns and b.wg
+		if accepted%acceptedAtOnce == 0 {
+			yielder.Yield()
+		}
 	}
 }
 
-// track counts c in, or reports that there is no room.
+// screener is a listener that asks in whose name each connection is made before
+// anything is done for it (port.DoorListener).
+type screener interface {
+	Screen(refusal func(core.UserID) []byte)
+}
+
+// screen refuses, without a word, the connections of somebody who has enough
+// that have not sent CONNECT.
+func (b *Broker) screen(user core.UserID) []byte {
+	if !b.waiting.Full(b.cfg.People.Of(user)) {
+		return nil
+	}
+	b.stats.refusedConnections.Add(1)
+	b.logStranger(user, "a connection is refused", "before CONNECT", b.waiting.Held(), "of one user at most", maxWaitingPerUser)
+	return []byte{}
+}
+
+// track counts c, or reports that there is no room. In whose name it was
+// made is known before anything is done for it; those of whom that cannot be
+// said, because they have gone, count as one person.
 func (b *Broker) track(c *conn) bool {
+	user, err := b.cfg.Peers.User(c.socket)
+	if err != nil {
+		user = ""
+	}
+	if c.waiting, err = b.waiting.Take(b.cfg.People.Of(user), c.giveUp); err != nil {
+		b.stats.refusedConnections.Add(1)
+		b.logStranger(user, "a connection is refused", "before CONNECT", b.waiting.Held(), "of one user at most", maxWaitingPerUser, "reason", err)
+		return false
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || len(b.conns) >= maxConnections {
+	if b.closed {
+		c.waiting.Release()
 		return false
 	}
 	b.conns[c] = struct{}{}
@@ -92,11 +132,6 @@ func (b *Broker) establish(c *conn) (err error) {
 		}
 	}()
 	c.peer, c.peerErr = b.cfg.Peers.Peer(c.socket)
-	if c.waiting, err = b.waiting.TryTake(c.peer.Payer(), 1); err != nil {
-		b.stats.refusedConnections.Add(1)
-		b.logStranger(c.peer.User, "too many connections of one user have not sent CONNECT")
-		return errors.New("broker: too many connections before CONNECT")
-	}
 	if err := c.readConnectHeader(); err != nil {
 		return fmt.Errorf("broker: before CONNECT: %w", err)
 	}
@@ -136,8 +171,11 @@ func (b *Broker) tryReserve(c *conn) (other *conn, refused *refusal) {
 	// A job's tasks may run as a user and be under that user's control; they
 	// must not be able to take every connection.
 	owned, err := b.owned.TryTake(c.principal, 1)
-	if err != nil {
-		return nil, refuse(codeQuota, "%s has %d connections", c.principal, maxPerPrincipal)
+	switch {
+	case errors.Is(err, fair.ErrPersonFull):
+		return nil, refuse(codeQuota, "%s has %d connections, the most that one may have: close one", c.principal, maxPerPrincipal)
+	case err != nil:
+		return nil, refuse(codeQuota, "all %d connections for job runs are in use: try again when one is closed", maxConnections-asideConnections)
 	}
 	b.ids[c.id], c.owned = c, owned
 	c.waiting.Release()

@@ -18,6 +18,7 @@ type busOf struct{ h *harness }
 func (b busOf) Declared(p core.Principal) (publish, subscribe []string) { return b.h.Topics(p.Name) }
 func (b busOf) Token(core.Principal) string                             { return "" }
 func (b busOf) State(core.RequestID) (string, bool)                     { return "Pending", true }
+func (b busOf) User(net.Conn) (core.UserID, error)                      { return "", net.ErrClosed }
 func (b busOf) Peer(net.Conn) (core.Peer, error)                        { return core.Peer{}, net.ErrClosed }
 func (b busOf) Identify(core.Peer) (core.Principal, core.ProcessID) {
 	return core.Principal{}, core.ProcessID{}

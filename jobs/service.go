@@ -18,9 +18,9 @@ import (
 )
 
 // maxRuns bounds the runs under way: every open request may have one
-// (Requests:MaxOpen at its default) with room for everything else, so that
+// (Requests:MaxOpen at its greatest) with room for everything else, so that
 // waiting prompts never keep a launch from starting.
-const maxRuns = 1024
+const maxRuns = 4096 + 1024
 
 // Errors of Run.
 var (

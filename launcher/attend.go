@@ -16,22 +16,6 @@ import (
 	"kpm/launcher/request"
 )
 
-// Bounds of groups that ended commands have left behind, of one user's and of
-// all. Attack: the journal carries them from segment to segment in one record,
-// and a user starts ten thousand commands that each leave something. Beyond
-// these what a command leaves is ended with it.
-const (
-	maxUserLeft = 256
-	maxLeft     = 4096
-)
-
-// leftover is what a user's command has left behind; of one that an earlier
-// service started, the user is not known any more.
-type leftover struct {
-	journal.Child
-	user core.UserID
-}
-
 // exit is the end of a wait.
 type exit struct {
 	status core.ExitStatus
@@ -132,6 +116,7 @@ func (l *Launcher) ended(e *elevation, p started, x exit, elapsed time.Duration,
 	if x.err != nil {
 		l.cfg.Log.Error("wait", "request", e.id, "process", p.process.ID(), "error", x.err)
 		l.apply(e, fact(request.Fault, "how it ended is not known"))
+		l.shut(e.submitted)
 		l.tend(e, p)
 		state, last, _ := e.req.View()
 		return Result{Refused: l.explain(e, state, last)}
@@ -143,6 +128,7 @@ func (l *Launcher) ended(e *elevation, p started, x exit, elapsed time.Duration,
 		// change what the caller needs to know.
 		l.cfg.Log.Error("end without a record", "request", e.id, "error", err)
 	}
+	l.shut(e.submitted)
 	l.tend(e, p)
 	return Result{Exit: x.status}
 }
@@ -163,41 +149,6 @@ func (l *Launcher) detached(e *elevation, p started, elapsed time.Duration) Resu
 func childOf(p started) journal.Child {
 	id := p.process.ID()
 	return journal.Child{PID: id.PID, Start: id.Start, Group: p.group}
-}
-
-// tend looks, off the caller's path, whether an ended command has left
-// processes behind, and whether those of earlier ones are gone by now. As long
-// as one lives, its group stays registered: it is never Admin (decision 10).
-func (l *Launcher) tend(e *elevation, p started) {
-	id, user, child := e.id, e.submitted.Peer.Payer(), childOf(p)
-	l.tended.Go(func() {
-		l.leftMu.Lock()
-		defer l.leftMu.Unlock()
-		mine := 0
-		for id, left := range l.left {
-			switch {
-			case l.cfg.Tree.Empty(left.ID(), left.Group):
-				l.cfg.Registry.Remove(left.ID())
-				delete(l.left, id)
-				l.append(journal.Record{Type: journal.Gone, Request: id})
-			case left.user == user:
-				mine++
-			}
-		}
-		if mine >= maxUserLeft || len(l.left) >= maxLeft {
-			l.kill(e, p)
-		}
-		if l.cfg.Tree.Empty(child.ID(), child.Group) {
-			l.cfg.Registry.Remove(child.ID())
-			return
-		}
-		l.left[id] = leftover{child, user}
-		l.recordLeft(id, child)
-	})
-}
-
-func (l *Launcher) recordLeft(id core.RequestID, child journal.Child) {
-	l.append(journal.Record{Type: journal.Left, Request: id, Child: &child})
 }
 
 // append writes a record that nothing depends on.

@@ -26,15 +26,17 @@ type elevation struct {
 	sealed    *seal.Sealed
 	caller    Caller
 
+	share     *share        // of what is bounded
 	answered  func()        // says that policy has decided, or will not
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one
 	again     chan struct{} // the policy plugin is back, or will not be: ask
 
 	// Under Launcher.mu.
-	unheard bool           // the question waits, or may have been lost, and is to be asked again
-	asked   time.Time      // when it was asked last; zero if it was not
-	stuck   core.ProcessID // a child that has run nothing and does not end
+	unheard   bool           // the question waits, or may have been lost, and is to be asked again
+	asked     time.Time      // when it was asked last; zero if it was not
+	exhausted bool           // it was not launched because the machine is out of something
+	stuck     core.ProcessID // a child that has run nothing and does not end
 }
 
 // fact is a Fact by the service.
@@ -47,7 +49,7 @@ func fact(cause request.Cause, message string) request.Fact {
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
 func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Sent) Result {
-	defer submitted.close()
+	defer l.shut(&submitted)
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -61,12 +63,15 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refused}
 	}
 	l.free()
-	release, err := l.store.Reserve(submitted.Peer.Payer())
+	mine, err := l.admit(ctx, submitted.Peer.Payer())
 	if err != nil {
 		return Result{Refused: refusal.Of(err)}
 	}
 	var e *elevation
-	defer func() { l.leave(e, release) }()
+	defer func() {
+		l.shut(&submitted) // first: it may take long, and counts as long
+		l.leave(e, mine.release)
+	}()
 	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {
 		l.cfg.Log.Info("not sealed", "user", submitted.Peer.User, "command", wire.Printable(submitted.Command), "error", err)
@@ -74,22 +79,24 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	}
 	defer s.Close()
 	size := recordBytes(s.Subject)
-	if wait := l.quota.Take(submitted.Peer.Payer(), size); wait > 0 && !s.Subject.Administrator {
-		return Result{Refused: refusal.New(door.CodeUnavailable,
-			"your requests have filled your part of the journal: try again in %s", max(wait, time.Second).Round(time.Second))}
+	if err := l.charge(ctx, submitted.Peer.Payer(), s.Subject, size); err != nil {
+		return Result{Refused: refusal.Of(err)}
 	}
-	waiting, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
-	asked, err := l.asked.Take(waiting, submitted.Peer.Payer(), min(int64(size), maxUserAsked)) // the longest passes alone
+	evaluate := l.limits().Evaluate
+	waiting, cancel := context.WithTimeout(ctx, evaluate)
+	asked, err := l.asked.Take(waiting, l.cfg.People.Of(submitted.Peer.Payer()), min(int64(size), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
-		return Result{Refused: refusal.New(door.CodeUnavailable, "too many long command lines are being decided on: try again")}
+		text := fmt.Sprintf("the long command lines that are being decided on were not within %s", evaluate)
+		l.mention(submitted.Peer.Payer(), text)
+		return Result{Refused: refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)}
 	}
 	defer asked.Release()
 	if e, err = l.open(&submitted, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
-	e.answered = asked.Release
+	e.answered, e.share = asked.Release, mine
 	defer l.forget(e)
 	return l.follow(ctx, e, signals)
 }
@@ -144,7 +151,10 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
 			e.answered()
-			raised = state
+			if raised = state; state == request.Pending {
+				e.share.decided()
+				l.quota.Spend(l.cfg.People.Of(e.submitted.Peer.Payer()), controlCost)
+			}
 			l.raise(e, state, last)
 		}
 		select {
@@ -152,6 +162,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 		case <-e.again:
 			l.ask(e)
 		case p := <-e.started:
+			e.share.runs()
 			for _, sig := range early {
 				l.forward(e, p, sig)
 			}
@@ -277,6 +288,12 @@ func (l *Launcher) explain(e *elevation, state request.State, last request.Fact)
 		return refusal.New(door.CodeDenied, "%s is denied%s", path, said(last))
 	case state == request.Expired:
 		return refusal.New(door.CodeExpired, "%s was not allowed in time%s. Try again", path, said(last))
+	}
+	l.mu.Lock()
+	exhausted := e.exhausted
+	l.mu.Unlock()
+	if exhausted {
+		return refusal.New(door.CodeUnavailable, "%s was not run%s", path, said(last))
 	}
 	if last.Detail == "" {
 		return refusal.New(door.CodeFailed, "%s was not run%s (request %s)", path, said(last), e.id)

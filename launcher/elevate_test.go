@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -68,7 +69,7 @@ func TestAnAllowedCommandRuns(t *testing.T) {
 	if r := <-v.result; r.Refused != nil || r.Exit.Code != 3 {
 		t.Errorf("ended with %+v", r)
 	}
-	w.tended.Wait()
+	w.leftovers.looks.Wait()
 	if want := "opened evaluating allowed launching launched ended"; w.recorded() != want {
 		t.Errorf("recorded: %s", w.recorded())
 	}
@@ -353,16 +354,50 @@ func TestACallerWhoLeavesIsDenied(t *testing.T) {
 }
 
 func TestACallerMayHaveSoManyRequestsOpen(t *testing.T) {
-	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser = 2 })
-	v := w.elevate(w.submission("tool"))
-	w.elevate(w.submission("tool"))
-	third := w.begin(w.submission("tool"))
-	if r := third.refused(); r.Code != "unavailable" {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *world, c *Config) {
+			c.Limits.MaxOpenPerUser = 2
+		})
+		first, second := w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
+		first.answer(core.Pending, "JUSTIFY")
+		second.answer(core.Pending, "JUSTIFY")
+		// A third one waits until one of them is done.
+		third := w.begin(w.submission("tool"))
+		synctest.Wait()
+		first.leave()
+		first.refused()
+		third.asked = <-w.bus.asks
+		third.id = third.asked.RequestID
+		third.answer(core.Pending, "JUSTIFY")
+
+		// And not for ever.
+		begun := time.Now()
+		r := w.begin(w.submission("tool")).refused()
+		if waited := time.Since(begun); r.Code != "unavailable" || !strings.Contains(r.Message, "2 requests of yours") || waited != w.patience() {
+			t.Errorf("after %v: %s: %s", waited, r.Code, r.Message)
+		}
+		other := w.submission("tool")
+		other.Peer.User = "0"
+		v := w.elevate(other)
+		for _, v := range []*visit{second, third, v} {
+			v.leave()
+			v.refused()
+		}
+	})
+}
+
+// A command that runs is no open request: only MaxRunning bounds it.
+func TestCommandsThatRunKeepNobodyWaiting(t *testing.T) {
+	w := newWorld(t, func(_ *world, c *Config) { c.Limits.MaxOpenPerUser, c.Limits.MaxRunningPerUser = 1, 3 })
+	var running []*fakeProcess
+	for range 3 {
+		running = append(running, w.elevate(w.submission("tool")).run())
+	}
+	if r := w.begin(w.submission("tool")).refused(); r.Code != "unavailable" || !strings.Contains(r.Message, "3 commands of yours run") {
 		t.Errorf("%s: %s", r.Code, r.Message)
 	}
-	v.answer(core.Deny)
-	v.refused()
-	w.elevate(w.submission("tool"))
+	running[0].exit(core.ExitStatus{})
+	w.elevateSoon(w.submission("tool"))
 }
 
 func TestEveryFileOfASubmissionIsClosed(t *testing.T) {

@@ -78,12 +78,12 @@ func (f *fakeFiles) Open(h *os.File) (*os.File, error) {
 	return f.Files.Open(h)
 }
 
-func (f *fakeFiles) Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error) {
+func (f *fakeFiles) Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account, step func() error) (*os.File, string, error) {
 	if err := f.fault["Copy"]; err != nil {
 		return nil, "", err
 	}
 	f.copies.Add(1)
-	return f.Files.Copy(ctx, src, dir, base, reader)
+	return f.Files.Copy(ctx, src, dir, base, reader, step)
 }
 
 // fakeLauncher holds children that end when the test says so.

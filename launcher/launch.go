@@ -41,6 +41,11 @@ func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.Requ
 	p, err := l.start(ctx, e)
 	if err != nil {
 		l.cfg.Log.Error("launch", "request", id, "error", err)
+		if core.OutOfResources(err) {
+			l.mu.Lock()
+			e.exhausted = true
+			l.mu.Unlock()
+		}
 		l.apply(e, notStarted(err))
 		// What was not found or permitted here is not the request.
 		return fmt.Errorf("launcher: launch: %w", core.WithKind(core.Internal, err))
@@ -57,6 +62,8 @@ func notStarted(err error) request.Fact {
 		return because("", begins+"it took too long", err)
 	case errors.Is(err, journal.ErrUnavailable):
 		return fact(request.Fault, begins+"the journal cannot be written") // nor this
+	case core.OutOfResources(err):
+		return because("", begins+core.ResourceFault(err), err)
 	}
 	return fact(request.Fault, begins+err.Error())
 }

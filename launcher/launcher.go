@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -51,6 +52,8 @@ type Config struct {
 	// empty if it has none.
 	Machine func() string
 	Limits  request.Limits
+	// People are who the limits are counted for.
+	People fair.People
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending
 	// request; "privilege-elevation-policy-controls" if empty.
@@ -80,6 +83,10 @@ type Launcher struct {
 	quota *fair.Rate[core.UserID]  // bytes in the journal
 	asked *fair.Slots[core.UserID] // bytes before the policy plugin
 
+	running, work *fair.Slots[core.UserID] // requests
+	closing       *fair.Slots[core.UserID] // requests whose descriptors are being closed
+	mentions      *fair.Mentions
+
 	mu      sync.Mutex
 	active  map[core.RequestID]*elevation
 	stuck   map[core.ProcessID]func() // what releases the slot of a child that does not end
@@ -89,9 +96,7 @@ type Launcher struct {
 	elevations sync.WaitGroup // Elevate calls
 	detach     chan struct{}  // closed when Close waits no longer
 
-	leftMu sync.Mutex // also makes looking after what is left one at a time
-	left   map[core.RequestID]leftover
-	tended sync.WaitGroup
+	leftovers leftovers
 }
 
 // New returns a Launcher.
@@ -114,11 +119,13 @@ func New(cfg Config) *Launcher {
 		asked:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
 		active: map[core.RequestID]*elevation{},
 		stuck:  map[core.ProcessID]func(){},
-		detach: make(chan struct{}),
-		left:   map[core.RequestID]leftover{},
+		detach: make(chan struct{}), mentions: fair.NewMentions(),
 	}
 	l.decider.since = time.Now()
-	l.store = request.NewStore(cfg.Limits, l.record)
+	l.leftovers = leftovers{launcher: l, left: map[core.RequestID]leftover{}, stop: make(chan struct{})}
+	l.running, l.work = newBounds(cfg)
+	l.closing = fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserClosed, All: math.MaxInt64})
+	l.store = request.NewStore(cfg.Limits, cfg.People.First, l.record)
 	return l
 }
 
@@ -219,6 +226,5 @@ func (l *Launcher) Close(ctx context.Context) error {
 			return fmt.Errorf("launcher: close: some requests do not end: %w", ctx.Err())
 		}
 	}
-	l.tended.Wait()
-	return nil
+	return l.leftovers.close()
 }

@@ -12,12 +12,14 @@ import (
 // The journal keeps a fixed number of bytes, the newest ones. Attack: a user
 // has a million requests denied, and with them removes the records of what they
 // did before. So at once each user may fill a part of it, and the whole in no
-// less than nine hours.
+// less than four hours. Whoever asks faster waits (Launcher.charge).
 const (
 	quotaPart   = 32      // of the journal's bytes, at once
-	quotaRefill = 1024    // seconds until an empty part is full again
+	quotaRefill = 512     // seconds until an empty part is full again
 	leastQuota  = 1 << 18 // bytes
-	requestCost = 4 << 10 // bytes of a request's records without its subject
+	requestCost = 2 << 10 // bytes of a request's records without its subject
+	controlCost = 1 << 10 // bytes more of one that a person is asked about
+	leftCost    = 512     // bytes more of one that leaves processes behind
 	signerCost  = 512     // bytes of one signer without its names
 	digestCost  = 70      // bytes of one more digest
 )

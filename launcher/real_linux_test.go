@@ -329,7 +329,7 @@ func TestRealCommands(t *testing.T) {
 	if err != nil || len(copies) != 0 {
 		t.Errorf("%d copies are left (%v)", len(copies), err)
 	}
-	m.tended.Wait()
+	m.leftovers.looks.Wait()
 	for _, r := range m.records(t, journal.Launched) {
 		peer := core.Peer{User: "0", Administrator: true, Processes: []core.ProcessID{r.Child.ID()}, SameIdentity: true}
 		if who, root := m.registry.Identify(peer); root != (core.ProcessID{}) {

@@ -36,7 +36,7 @@ func (l *Launcher) recover(open journal.Unfinished) error {
 			return l.cfg.Journal.Append(journal.Record{Type: journal.Gone, Request: open.Request})
 		}
 		l.cfg.Registry.RegisterElevated(child.ID(), child.Group)
-		l.left[open.Request] = leftover{Child: child}
+		l.leftovers.keep(open.Request, leftover{Child: child})
 		return nil
 	}
 	r := journal.Record{

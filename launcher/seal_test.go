@@ -153,7 +153,7 @@ func TestWhatIsSealed(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			defer c.submitted.close()
+			defer c.submitted.Close()
 			s, err := w.sealer.Seal(context.Background(), &c.submitted.Request)
 			if err != nil {
 				t.Fatal(err)
@@ -203,7 +203,7 @@ func TestWhatAProgramIsCalledIsNotTheCallersWord(t *testing.T) {
 			t.Errorf("%s: called %q, expected %s", name, got, tc.want)
 		}
 		s.Close()
-		tc.submitted.close()
+		tc.submitted.Close()
 	}
 }
 
@@ -212,7 +212,7 @@ func TestDigestsOfProtectedFilesAreRemembered(t *testing.T) {
 	sealed := func(command string) string {
 		t.Helper()
 		k := w.submission(command)
-		defer k.close()
+		defer k.Close()
 		s, err := w.sealer.Seal(context.Background(), &k.Request)
 		if err != nil {
 			t.Fatal(err)

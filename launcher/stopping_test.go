@@ -34,7 +34,7 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 	w.tree.Full[p.id] = true
 	p.exit(core.ExitStatus{})
 	<-v.result
-	w.tended.Wait()
+	w.leftovers.looks.Wait()
 	if slices.Contains(p.all(), killed) {
 		t.Error("a background process was killed though its caller stayed")
 	}
@@ -50,7 +50,7 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 	v = w.elevate(w.submission("tool"))
 	v.run().exit(core.ExitStatus{})
 	<-v.result
-	w.tended.Wait()
+	w.leftovers.looks.Wait()
 	if who := w.identify(p.id); !strings.HasSuffix(w.recorded(), "gone") || who.Kind != core.Admin {
 		t.Errorf("recorded: %s; still registered: %+v", w.recorded(), who)
 	}
@@ -63,7 +63,7 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 	other := core.ProcessID{PID: 5000, Start: 1}
 	w.tree.Full[other] = true
 	for i := range maxUserLeft {
-		w.left[core.RequestID(fmt.Sprint(i))] = leftover{journal.Child{PID: other.PID, Start: other.Start, Group: "g"}, "1000"}
+		w.leftovers.keep(core.RequestID(fmt.Sprint(i)), leftover{Child: journal.Child{PID: other.PID, Start: other.Start, Group: "g"}, who: "1000"})
 	}
 	leave := func(user core.UserID) bool {
 		k := w.submission("tool")
@@ -73,7 +73,7 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 		w.tree.Set(p.id, true)
 		p.exit(core.ExitStatus{})
 		<-v.result
-		w.tended.Wait()
+		w.leftovers.looks.Wait()
 		return slices.Contains(p.all(), killed)
 	}
 	if !leave("1000") {
@@ -95,8 +95,9 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 func TestAnOrderlyStopLeavesCommandsAlone(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		short, long, asking := w.elevate(w.submission("tool")), w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
+		short, long := w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
 		ends, stays := short.run(), long.run()
+		asking := w.elevate(w.submission("tool"))
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		closed := make(chan struct{})

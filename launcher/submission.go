@@ -30,7 +30,9 @@ type Submission struct {
 	Apart [3]uint8
 }
 
-func (s *Submission) close() {
+// Close lets go of everything that was handed over. It may be called more than
+// once.
+func (s *Submission) Close() {
 	for _, f := range []*os.File{s.Dir, s.Executable, s.Streams.Input, s.Streams.Output, s.Streams.Error} {
 		if f != nil {
 			f.Close()

@@ -188,6 +188,17 @@ func (w *world) elevate(k Submission) *visit {
 	return v
 }
 
+// elevateSoon is elevate once the end of an earlier command has been noticed.
+func (w *world) elevateSoon(k Submission) *visit {
+	w.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); w.running.Taken() >= int64(w.cfg.Limits.MaxRunningPerUser); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatal("the end of a command was never noticed")
+		}
+	}
+	return w.elevate(k)
+}
+
 func (w *world) begin(k Submission) *visit {
 	ctx, cancel := context.WithCancel(context.Background())
 	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan signal.Sent), result: make(chan Result, 1)}
@@ -284,5 +295,5 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 
 // testLimits are the defaults of docs/settings.md.
 func testLimits() request.Limits {
-	return request.Limits{Evaluate: 5 * time.Second, Prompt: 120 * time.Second, Launch: 10 * time.Second, MaxOpen: 256, MaxOpenPerUser: 32}
+	return request.Limits{Evaluate: 5 * time.Second, Prompt: 120 * time.Second, Launch: 10 * time.Second, MaxOpen: 256, MaxOpenPerUser: 32, MaxRunning: 4096, MaxRunningPerUser: 1024}
 }

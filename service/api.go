@@ -13,6 +13,10 @@ import (
 // still may.
 const drainWithin = time.Second
 
+// waitingForOne is how many callers may be at the door for each request that
+// may be open.
+const waitingForOne = 4
+
 // startAPI makes the API and the door for users; listen opens them.
 func (s *service) startAPI(_ context.Context, o Options) error {
 	var err error
@@ -24,8 +28,12 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 		Peers: s.host.Peers, Identify: people{s.registry, s.host.Accounts, s.app.Requests.AllowUnknownUsers}, Self: s.host.Tree.Self(),
 		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective, Health: s.health,
 		Requests: s.launcher, Elevator: s.launcher,
-		Limits: api.Limits{CallersPerUser: s.app.Requests.MaxOpenPerUser},
-		Log:    s.log.With("component", "api"),
+		People: s.people(),
+		Limits: api.Limits{
+			// Those who wait for their turn besides those whose turn it is.
+			Callers: waitingForOne * s.app.Requests.MaxOpen, CallersPerUser: waitingForOne * s.app.Requests.MaxOpenPerUser,
+		},
+		Log: s.log.With("component", "api"),
 	})
 	if err != nil {
 		return err

@@ -15,11 +15,11 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 	s.broker, err = broker.New(broker.Config{
 		TLS: s.certificate.TLS(), Peers: s.host.Peers, Registry: s.registry,
 		Topics: topics{s}, Requests: states{s}, Self: s.host.Tree.Self(),
-		RequireJobToken: s.app.RequireJobToken,
-		OnConnected:     func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
-		OnSubscribed:    s.subscribed,
-		OnDisconnected:  func(p core.Principal, _ core.ProcessID) { s.disconnected(p) },
-		Log:             s.log.With("component", "broker"),
+		RequireJobToken: s.app.RequireJobToken, People: s.people(),
+		OnConnected:    func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
+		OnSubscribed:   s.subscribed,
+		OnDisconnected: func(p core.Principal, _ core.ProcessID) { s.disconnected(p) },
+		Log:            s.log.With("component", "broker"),
 	})
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func (s *service) startLauncher(context.Context, Options) error {
 	})
 	sealer, err := seal.New(seal.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
-		AllowUnknown: s.app.Requests.AllowUnknownUsers, Signatures: s.signatures, Dir: s.layout.Exec(), Log: launcherLog,
+		AllowUnknown: s.app.Requests.AllowUnknownUsers, Signatures: s.signatures, Dir: s.layout.Exec(), People: s.people(), Log: launcherLog,
 	})
 	if err != nil {
 		return err
@@ -36,9 +36,11 @@ func (s *service) startLauncher(context.Context, Options) error {
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
+			MaxRunning: s.app.Requests.MaxRunning, MaxRunningPerUser: s.app.Requests.MaxRunningPerUser,
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
 		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
+		People: s.people(),
 		Log:    launcherLog,
 	})
 	s.starter.Recover()

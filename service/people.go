@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/launcher/start"
 )
@@ -35,4 +36,14 @@ func (p people) known(peer core.Peer) bool {
 	}
 	_, err := p.accounts.ByID(peer.User)
 	return err == nil || errors.Is(err, errors.ErrUnsupported)
+}
+
+// people says to everything that is bounded whose share a user uses up, and
+// that root, as which plugins run, comes first.
+func (s *service) people() fair.People {
+	facts := s.host.Facts
+	return fair.People{
+		Person:   s.host.Accounts.Share,
+		Foremost: func(who core.UserID) bool { return who == facts.Administrator || who == facts.ServiceAccount },
+	}
 }

@@ -66,6 +66,8 @@ type Requests struct {
 	MaxOpen, MaxOpenPerUser  int
 	// AllowUnknownUsers lets users ask who have no account on this machine.
 	AllowUnknownUsers bool
+	// MaxRunning and MaxRunningPerUser count commands that run as well.
+	MaxRunning, MaxRunningPerUser int
 }
 
 // Journal says how the audit journal is kept.
@@ -144,6 +146,8 @@ func entries() []entry {
 		{"Requests:AllowUnknownUsers", "false", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.Requests.AllowUnknownUsers)
 		}},
+		number("Requests:MaxRunning", 4096, 1, 4096, func(a *App, n int) { a.Requests.MaxRunning = n }),
+		number("Requests:MaxRunningPerUser", 1024, 1, 4096, func(a *App, n int) { a.Requests.MaxRunningPerUser = n }),
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),

@@ -42,7 +42,7 @@ func TestDefault(t *testing.T) {
 		{"MQTTAddress", a.MQTTAddress, netip.MustParseAddr("127.0.0.1")},
 		{"MQTTPort", a.MQTTPort, 8675},
 		{"Monitoring", a.Monitoring, Monitoring{5, 10 * time.Second, 30 * time.Second, 5 * time.Second}},
-		{"Requests", a.Requests, Requests{5 * time.Second, 120 * time.Second, 10 * time.Second, 256, 32, false}},
+		{"Requests", a.Requests, Requests{5 * time.Second, 120 * time.Second, 10 * time.Second, 256, 32, false, 4096, 1024}},
 		{"Journal.SegmentBytes", a.Journal.SegmentBytes, int64(8388608)},
 		{"Journal.KeepSegments", a.Journal.KeepSegments, 64},
 		{"masks --Password=x", a.Journal.Mask[0].MatchString("--Password=x"), true},

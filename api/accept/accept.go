@@ -6,7 +6,14 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"kpm/core/fair"
 )
+
+// atOnce is how many connections are taken before everything else goes on.
+// Attack: a user connects and closes faster than connections can be taken, and
+// what has arrived on other connections is not even looked at.
+const atOnce = 8
 
 // Loop hands to take what next returns, until next reports net.ErrClosed or
 // done is closed. It survives every other error that a listener may report,
@@ -14,12 +21,18 @@ import (
 // second, and tries again. Loop waits for take, which therefore must not wait
 // for whoever has connected.
 func Loop[C any](done <-chan struct{}, next func() (C, error), take func(C), failed func(error)) {
+	yielder := fair.NewYielder()
+	defer yielder.Close()
+	taken := 0
 	for attempt := 0; ; attempt++ {
 		c, err := next()
 		switch {
 		case err == nil:
 			attempt = -1
 			take(c)
+			if taken++; taken%atOnce == 0 {
+				yielder.Yield()
+			}
 		case errors.Is(err, net.ErrClosed) || !pause(done, attempt):
 			return
 		default:

@@ -31,13 +31,40 @@ type caller struct {
 	answered int // answers received
 	answers  chan door.Answer
 
+	// running gives back what is the caller's until the command runs.
+	running func()
+
+	deadline sync.Mutex
+	given    bool // it is to end, for somebody else's sake
+
 	once sync.Once
 }
 
 var _ launcher.Caller = (*caller)(nil)
 
 func newCaller(conn port.DoorConn, write time.Duration) *caller {
-	return &caller{conn: conn, write: write, answers: make(chan door.Answer, 1)}
+	return &caller{conn: conn, write: write, answers: make(chan door.Answer, 1), running: func() {}}
+}
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// giveUp ends the wait for the caller's request. It does not wait itself.
+func (c *caller) giveUp() {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	c.given = true
+	c.conn.SetReadDeadline(longAgo)
+}
+
+// readUntil sets the deadline of reads, unless the caller has been given up.
+func (c *caller) readUntil(t time.Time) error {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	if c.given {
+		return errGivenUp
+	}
+	return c.conn.SetReadDeadline(t)
 }
 
 func (c *caller) close() { c.once.Do(func() { c.conn.Close() }) }
@@ -124,6 +151,7 @@ func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration)
 // Started tells the caller that the command runs, and hands over its terminal
 // if there is one.
 func (c *caller) Started(terminal ...*os.File) error {
+	c.running()
 	return c.send(door.TypeStarted, nil, terminal...)
 }
 

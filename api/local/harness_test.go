@@ -44,7 +44,7 @@ func closeFiles(k launcher.Submission) {
 func newServer(t testing.TB, q *doorQueue, f elevate, change ...func(*local.Config)) *local.Server {
 	t.Helper()
 	cfg := local.Config{
-		Elevator: f, Slots: slots(256, 16),
+		Elevator: f, Silent: fair.Bounds{Each: 16, All: 256}, Callers: fair.Bounds{Each: 16, All: 256},
 		Request: 3 * time.Second, Write: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
@@ -134,9 +134,4 @@ func eventually(t testing.TB, done func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 	t.Fatal("it never happened")
-}
-
-// slots are for max callers in all, and each of one user.
-func slots(max, each int64) *fair.Slots[core.UserID] {
-	return fair.NewSlots[core.UserID](fair.Bounds{Each: each, All: max})
 }

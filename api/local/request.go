@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/port"
 	"kpm/launcher"
@@ -46,13 +47,17 @@ func (r *fileReader) closeFiles() {
 // readRequest reads the first frame and its descriptors within timeout. After an
 // error no descriptor stays open.
 func (c *caller) readRequest(timeout time.Duration) (submitted launcher.Submission, err error) {
-	if err := c.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.readUntil(time.Now().Add(timeout)); err != nil {
 		return submitted, err
 	}
 	r := &fileReader{conn: c.conn, max: maxFiles}
 	defer func() {
-		if err != nil {
-			r.closeFiles()
+		if err == nil {
+			return
+		}
+		r.closeFiles()
+		if c.readUntil(longAgo) == errGivenUp {
+			err = errGivenUp
 		}
 	}()
 	kind, body, err := door.Read(r)
@@ -66,6 +71,7 @@ func (c *caller) readRequest(timeout time.Duration) (submitted launcher.Submissi
 	if err != nil {
 		return submitted, err
 	}
+	// Whoever is given up now, when everything has arrived, is not.
 	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
 		return submitted, err
 	}
@@ -74,17 +80,24 @@ func (c *caller) readRequest(timeout time.Duration) (submitted launcher.Submissi
 
 // requestFault words a malformed first frame for the person who sent it; false
 // if the caller just went away.
-func requestFault(err error) (string, bool) {
+func requestFault(err error) (code, text string, ok bool) {
 	switch {
+	case core.OutOfResources(err):
+		return door.CodeUnavailable, core.ResourceFault(err), true
+	case errors.Is(err, errGivenUp):
+		return door.CodeUnavailable, "too many callers wait without a request: try again in a second", true
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return "the request did not arrive in time", true
+		return door.CodeBadRequest, "the request did not arrive in time", true
 	case errors.Is(err, errRequest):
-		return err.Error(), true
+		return door.CodeBadRequest, err.Error(), true
 	case errors.Is(err, door.ErrFrame):
-		return "the request cannot be understood: are keepersudo and the service of the same version?", true
+		return door.CodeBadRequest, "the request cannot be understood: are keepersudo and the service of the same version?", true
 	}
-	return "", false
+	return "", "", false
 }
+
+// errGivenUp ends the wait for a request that somebody else's could not wait for.
+var errGivenUp = errors.New("it is given up for somebody else's sake")
 
 // errRequest is wrapped by what is wrong with an otherwise well-formed request.
 var errRequest = errors.New("bad request")

@@ -3,55 +3,152 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/core/signal"
+	"kpm/core/wire"
 )
 
-// admit gives a caller a slot, or refuses it: one user's callers cannot keep
-// another's out. Whatever may take as long as a caller likes, which closing a
-// descriptor of theirs does, happens on a goroutine that holds the caller's
-// slot, never on the accept loop. Closing the connection does not take long.
+// maxRefused bounds the callers of one person who are being told that there
+// is no room for them. Beyond, connections are closed without a word.
+const maxRefused = 16
+
+// Whoever is at the door more often than this, in a second and at once, is not
+// looked at.
+const (
+	maxConnects      = 1000
+	maxConnectsBurst = 1000
+)
+
+// screen says what a caller is told who is not even let in.
+func (s *Server) screen(user core.UserID) []byte {
+	who := s.cfg.People.Of(user)
+	refusal := s.tooOften
+	switch {
+	case s.silent.Full(who):
+		refusal = s.tooMany
+	case s.cfg.People.First(who) || s.connects.Take(who, 1) == 0:
+		return nil
+	}
+	s.mention(who, user, refusal.text)
+	return refusal.frame
+}
+
+// composed is a refusal, ready to be sent: composing one takes longer than
+// making the connection.
+type composed struct {
+	text  string
+	frame []byte
+}
+
+func compose(text string) composed {
+	return composed{text, door.Append(nil, door.TypeRefused, door.Refused{Code: door.CodeUnavailable, Message: wire.Printable(text)}.Encode())}
+}
+
+const silentCallers = "callers who have not made a request"
+
+// admit counts a caller. In whose name somebody calls is known before
+// anything is done for them; those of whom that cannot be said, because they
+// have gone, count as one person.
 func (s *Server) admit(conn port.DoorConn) {
 	c := newCaller(conn, s.cfg.Write)
-	slot, err := s.cfg.Slots.Enter()
+	user, err := conn.User()
 	if err != nil {
-		c.refuse(door.CodeUnavailable, "too many requests are open on this machine: try again when some have ended")
+		user = ""
+	}
+	who := s.cfg.People.Of(user)
+	hold, err := s.silent.Take(who, c.giveUp)
+	if err != nil {
+		s.refuse(c, who, user, s.words(err, s.cfg.Silent, silentCallers))
+		return
+	}
+	s.callers.Go(func() {
+		defer hold.Release()
+		s.receive(c, who, hold)
+	})
+}
+
+// refuse refuses a caller beside the loop that accepts: what they have sent
+// can make it slow to let go of them.
+func (s *Server) refuse(c *caller, who, user core.UserID, text string) {
+	s.mention(who, user, text)
+	slot, err := s.refused.TryTake(who, 1)
+	if err != nil {
+		c.close()
 		return
 	}
 	s.callers.Go(func() {
 		defer slot.Release()
-		peer, err := conn.Peer()
-		switch {
-		case errors.Is(err, core.ErrForeign):
-			c.refuse(door.CodeBadRequest, "the request comes from another namespace, such as a container: make it on the machine itself")
-		case err != nil:
-			// Whoever connects and is gone gets here: at a higher level they
-			// would fill the log.
-			s.cfg.Log.Debug("door: peer", "error", err)
-			c.refuse(door.CodeFailed, "the service could not find out who is calling")
-		case slot.Claim(peer.Payer()) != nil:
-			c.refuse(door.CodeUnavailable, "this user has too many requests open: try again when one has ended")
-		default:
-			s.serve(c, peer)
-		}
+		c.refuse(door.CodeUnavailable, text)
 	})
 }
 
-// serve serves one caller to the final frame.
-func (s *Server) serve(c *caller, peer core.Peer) {
+func (s *Server) mention(who, user core.UserID, text string) {
+	if worth, silent := s.mentions.Worth(who, text); worth {
+		s.cfg.Log.Warn("door: a caller is refused", "user", string(user), "reason", text, "unlogged", silent)
+	}
+}
+
+// words say what is used up, and for how long.
+func (s *Server) words(err error, b fair.Bounds, of string) string {
+	if errors.Is(err, fair.ErrPersonFull) {
+		return fmt.Sprintf("this user has %d %s, the most that one may have: try again when one of them is done, in a few seconds", b.Each, of)
+	}
+	return fmt.Sprintf("this machine has %d %s, the most that all users together may have: try again in a few seconds", b.All-b.Aside, of)
+}
+
+// receive finds out who calls, takes their request, and has it carried out.
+func (s *Server) receive(c *caller, who core.UserID, hold *fair.Hold[core.UserID]) {
+	done, err := s.identifying.Take(s.ctx, who)
+	if err != nil {
+		c.close()
+		return
+	}
+	peer, err := c.conn.Peer()
+	done()
+	switch {
+	case errors.Is(err, core.ErrForeign):
+		c.refuse(door.CodeBadRequest, "the request comes from another namespace, such as a container: make it on the machine itself")
+		return
+	case core.OutOfResources(err):
+		c.refuse(door.CodeUnavailable, core.ResourceFault(err))
+		return
+	case err != nil:
+		// Whoever connects and is gone gets here: at a higher level they
+		// would fill the log.
+		s.cfg.Log.Debug("door: peer", "error", err)
+		c.refuse(door.CodeFailed, "the service could not find out who is calling")
+		return
+	}
+	s.serve(c, who, peer, hold)
+}
+
+func (s *Server) serve(c *caller, who core.UserID, peer core.Peer, hold *fair.Hold[core.UserID]) {
 	defer c.close()
 	request, err := c.readRequest(s.cfg.Request)
 	if err != nil {
-		if text, ok := requestFault(err); ok {
-			c.refuse(door.CodeBadRequest, text)
+		if code, text, ok := requestFault(err); ok {
+			c.refuse(code, text)
 		}
 		return
 	}
 	request.Peer = peer
+	slot, err := s.open.TryTake(who, 1)
+	if err != nil {
+		request.Close()
+		text := s.words(err, s.cfg.Callers, "requests that wait or are being decided on")
+		s.mention(who, peer.User, text)
+		c.refuse(door.CodeUnavailable, text)
+		return
+	}
+	defer slot.Release()
+	c.running = slot.Release
+	hold.Release()
 
 	ctx, gone := context.WithCancelCause(s.ctx)
 	defer gone(nil)

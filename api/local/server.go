@@ -34,9 +34,12 @@ var (
 // Config is what a Server needs; every field is required.
 type Config struct {
 	Elevator Elevator
-	// Slots bounds how many callers there are at once, in all and of one user,
-	// so that nobody can keep others out by connecting and waiting.
-	Slots *fair.Slots[core.UserID]
+	// People are who the bounds are counted for.
+	People fair.People
+	// Silent bounds callers who have not made their request: nobody can keep
+	// others out by connecting and waiting. Callers bounds those whose request
+	// is being dealt with, until its command runs.
+	Silent, Callers fair.Bounds
 	// Request is the time for the first frame, descriptors included; Write is
 	// the time a caller may take to accept a frame.
 	Request, Write time.Duration
@@ -45,7 +48,14 @@ type Config struct {
 
 // Server serves the callers of all its listeners.
 type Server struct {
-	cfg Config
+	cfg               Config
+	silent            *fair.Revocable[core.UserID]
+	open              *fair.Slots[core.UserID]
+	refused           *fair.Slots[core.UserID] // callers who are being told that there is no room
+	identifying       *fair.Queue[core.UserID]
+	mentions          *fair.Mentions
+	connects          *fair.Rate[core.UserID]
+	tooMany, tooOften composed // what screen says
 
 	mu        sync.Mutex
 	listeners []port.DoorListener
@@ -59,7 +69,16 @@ type Server struct {
 
 // New returns a server that listens nowhere yet.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, done: make(chan struct{})}
+	s := &Server{
+		cfg: cfg, done: make(chan struct{}), mentions: fair.NewMentions(),
+		connects:    fair.NewRate[core.UserID](maxConnects, maxConnectsBurst),
+		silent:      fair.NewRevocable[core.UserID](cfg.Silent, cfg.People.First),
+		open:        fair.NewSlotsFor[core.UserID](cfg.Callers, cfg.People.First),
+		refused:     fair.NewSlots[core.UserID](fair.Bounds{Each: maxRefused, All: cfg.Silent.All}),
+		identifying: fair.NewQueue[core.UserID](fair.NewYielder()),
+	}
+	s.tooMany = compose(s.words(fair.ErrPersonFull, cfg.Silent, silentCallers))
+	s.tooOften = compose(fmt.Sprintf("this user connects more than %d times a second: try again in a second", maxConnects))
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	return s
 }
@@ -72,6 +91,7 @@ func (s *Server) Serve(ln port.DoorListener) error {
 		return fmt.Errorf("api: local: %w", net.ErrClosed)
 	}
 	s.listeners = append(s.listeners, ln)
+	ln.Screen(s.screen)
 	s.loops.Go(func() {
 		accept.Loop(s.done, ln.Accept, s.admit, func(err error) { s.cfg.Log.Warn("door: accept", "error", err) })
 	})

@@ -3,12 +3,15 @@ package local_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"kpm/api/local"
+	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/fair"
 	"kpm/core/signal"
 	"kpm/launcher"
 	"kpm/launcher/refusal"
@@ -23,7 +26,7 @@ func TestOneUserCannotTakeAllSlots(t *testing.T) {
 		case <-leave:
 		}
 		return launcher.Result{}
-	}, func(c *local.Config) { c.Slots = slots(3, 2) })
+	}, func(c *local.Config) { c.Callers = fair.Bounds{Each: 2, All: 3} })
 	files := belongings(t)[:4]
 	open := sync.OnceFunc(func() { close(leave) })
 	var callers sync.WaitGroup
@@ -47,6 +50,7 @@ func TestOneUserCannotTakeAllSlots(t *testing.T) {
 	refused := func(uid string) {
 		t.Helper()
 		c := q.connect(t, somebody(uid), nil)
+		c.send(t, door.TypeRequest, plainRequest.Encode(), files...)
 		if got, _ := c.final(t).(door.Refused); got.Code != door.CodeUnavailable {
 			t.Errorf("user %s: %+v, want %s", uid, got, door.CodeUnavailable)
 		}
@@ -63,6 +67,70 @@ func TestOneUserCannotTakeAllSlots(t *testing.T) {
 		_ = c.WriteWithFiles(door.Append(nil, door.TypeRequest, plainRequest.Encode()), files...) // it may be refused already
 		return c.final(t) == door.Exit{}
 	})
+}
+
+// Attack: connect and say nothing. It costs the others nothing, and the user
+// who does it only what they might say themself.
+func TestASilentCrowdAtTheDoor(t *testing.T) {
+	q := newDoor(t, ok, func(c *local.Config) {
+		c.Silent = fair.Bounds{Each: 3, All: 8, Aside: 2}
+		c.People = fair.People{Foremost: func(who core.UserID) bool { return who == "0" }}
+	})
+	var silent []*doorPipe
+	for range 3 {
+		for _, uid := range []string{"1000", "1001"} {
+			silent = append(silent, q.connect(t, somebody(uid), nil))
+		}
+	}
+	if got, _ := q.connect(t, somebody("1000"), nil).final(t).(door.Refused); got.Code != door.CodeUnavailable || !strings.Contains(got.Message, "this user has 3 callers") {
+		t.Errorf("one more of theirs: %+v", got)
+	}
+	files := belongings(t)[:4]
+	for _, uid := range []string{"1002", "1003", "0", "0", "0"} {
+		c := q.connect(t, somebody(uid), nil)
+		c.send(t, door.TypeRequest, plainRequest.Encode(), files...)
+		if exit := c.final(t); exit != (door.Exit{Code: 3}) {
+			t.Errorf("user %s: %+v", uid, exit)
+		}
+	}
+	// Somebody had to make room, and was told why.
+	if got, _ := silent[0].final(t).(door.Refused); got.Code != door.CodeUnavailable || !strings.Contains(got.Message, "try again") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Attack: connect and close, as fast as possible. Of whoever has gone already
+// it is not known who they are.
+func TestCallersWhoHaveGone(t *testing.T) {
+	q := newDoor(t, ok, func(c *local.Config) { c.Silent = fair.Bounds{Each: 2, All: 6} })
+	for range 200 {
+		q.connect(t, core.Peer{}, errors.New("the process has ended")).Close()
+	}
+	c := q.connect(t, somebody("1000"), nil)
+	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
+	if exit := c.final(t); exit != (door.Exit{Code: 3}) {
+		t.Errorf("%+v", exit)
+	}
+}
+
+func TestARunningCommandKeepsNoPlace(t *testing.T) {
+	leave := make(chan bool)
+	running := make(chan bool)
+	q := newDoor(t, func(_ context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Sent) launcher.Result {
+		if err := c.Started(); err != nil {
+			t.Error(err)
+		}
+		running <- true
+		<-leave
+		return launcher.Result{}
+	}, func(c *local.Config) { c.Callers = fair.Bounds{Each: 1, All: 1} })
+	files := belongings(t)[:4]
+	for range 3 {
+		c := q.connect(t, somebody("1000"), nil)
+		c.send(t, door.TypeRequest, plainRequest.Encode(), files...)
+		<-running
+	}
+	close(leave)
 }
 
 func TestTheDoorSurvivesAcceptErrors(t *testing.T) {
@@ -142,7 +210,7 @@ func TestClosingTheDoorOnACallerWhoCannotGo(t *testing.T) {
 }
 
 func BenchmarkRequest(b *testing.B) {
-	q := newDoor(b, ok, func(c *local.Config) { c.Slots = slots(1<<20, 1<<20) })
+	q := newDoor(b, ok, func(c *local.Config) { c.Callers = fair.Bounds{Each: 1 << 20, All: 1 << 20} })
 	files := belongings(b)[:4]
 	frame := door.Append(nil, door.TypeRequest, plainRequest.Encode())
 	for b.Loop() {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"kpm/core/reserve"
 	"kpm/platform/owner"
 	"kpm/plugins/keeperlogger"
 	"kpm/plugins/sdk"
@@ -35,6 +36,7 @@ func main() {
 		os.Exit(2)
 	}
 	debug.SetGCPercent(25) // memory on every machine matters more than the time of a log line
+	reserve.Threads(8) // the log goes on when the machine takes no more processes
 	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperlogger.Run(ctx, a, root, owner.Check, os.Stderr)
 	}))

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"kpm/core/reserve"
 	"kpm/core/wire"
 	"kpm/platform/files"
 	"kpm/plugins/keeperpolicy"
@@ -52,6 +53,8 @@ func main() {
 	// of goroutines, and a second one only wakes threads.
 	debug.SetGCPercent(25)
 	runtime.GOMAXPROCS(1)
+	// Decisions go on when the machine takes no more processes.
+	reserve.Threads(8)
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/core/reserve"
 	"kpm/platform"
 	"kpm/service"
 	"kpm/settings"
@@ -26,6 +27,9 @@ var version = "0.1.0-dev"
 // spareChildren are held ready, so that two people who ask at once, and a
 // plugin that is restarted meanwhile, wait for no fork.
 const spareChildren = 2
+
+// spareThreads are made at the start, for the time when no more can be had.
+const spareThreads = 24
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
@@ -97,6 +101,7 @@ func run(ctx context.Context, dir string) error {
 	// goroutines that never run at once; with a second processor each
 	// hand-over wakes a thread there, a twentieth of the whole.
 	runtime.GOMAXPROCS(1)
+	reserve.Threads(spareThreads)
 	root, err := service.ResolveRoot(dir)
 	if err != nil {
 		return err

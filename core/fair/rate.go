@@ -51,6 +51,23 @@ func (r *Rate[K]) take(who K, n int, now time.Time) time.Duration {
 	return max(1, time.Duration(math.Ceil(min(seconds, maxWait.Seconds())*float64(time.Second))))
 }
 
+// Reserve spends n tokens of who, whether they are there by now or not, and
+// returns how long who must wait before using them; people come in the order in
+// which they ask. If that is longer than patience it spends none, and reports
+// false with how long it would be. What costs more than a whole burst costs a
+// whole burst.
+func (r *Rate[K]) Reserve(who K, n int, patience time.Duration) (wait time.Duration, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	reserved := r.bucket(who, now).ReserveN(now, min(n, r.burst))
+	if wait = min(reserved.DelayFrom(now), maxWait); wait > patience {
+		reserved.CancelAt(now)
+		return wait, false
+	}
+	return wait, true
+}
+
 // Spend takes n tokens of who that have been used already, whether they were
 // there or not: until the debt is paid off, Take refuses.
 func (r *Rate[K]) Spend(who K, n int) {

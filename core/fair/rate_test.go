@@ -80,6 +80,26 @@ func TestWhatIsSpentIsPaidOff(t *testing.T) {
 	})
 }
 
+// Whoever is willing to wait is slowed down to the rate, and comes in order.
+func TestWhoeverWaitsIsSlowedDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRate[string](10, 2)
+		for i, want := range []time.Duration{0, 0, 100, 200, 300} {
+			if wait, ok := r.Reserve("1000", 1, 350*time.Millisecond); !ok || wait != want*time.Millisecond {
+				t.Errorf("the %dth waits %v, %v; want %vms", i+1, wait, ok, int(want))
+			}
+		}
+		for range 2 { // and asking in vain costs nothing
+			if wait, ok := r.Reserve("1000", 1, 350*time.Millisecond); ok || wait != 400*time.Millisecond {
+				t.Errorf("beyond patience: %v, %v", wait, ok)
+			}
+		}
+		if wait, ok := r.Reserve("1001", 1000, 0); !ok || wait != 0 {
+			t.Errorf("somebody else, who wants more than a burst: %v, %v", wait, ok)
+		}
+	})
+}
+
 func TestARateForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRate[string](1, 1)

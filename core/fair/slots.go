@@ -1,7 +1,6 @@
 package fair
 
 import (
-	"errors"
 	"sync"
 
 	"kpm/core"
@@ -14,24 +13,27 @@ var (
 	// ErrFull means that all people together have, or would have, more than
 	// there is.
 	ErrFull = core.NewError(core.TooMany, "all callers together have reached the limit")
-
-	errNotOpen = errors.New("the slot is in use, or has been released")
 )
 
 // Bounds say how much there is, in units of the caller's: connections, bytes.
-// Neither is negative.
+// None is negative.
 type Bounds struct {
 	Each int64 // for one person
 	All  int64 // for all together
+	// Aside is the part of All that only those get who come first, such as an
+	// administrator: however many people there are, they find room.
+	Aside int64
 }
 
 // Slots is a semaphore with a bound for each person and one for all of them.
 // Its methods may be called concurrently.
 type Slots[K comparable] struct {
 	bounds Bounds
+	first  func(K) bool // who may use what is set aside; nil: nobody
 
 	mu      sync.Mutex
 	taken   int64
+	common  int64        // of taken, by those who do not come first
 	people  map[K]int64  // who have some; whoever has none is forgotten
 	waiting []*waiter[K] // in order of arrival
 }
@@ -39,6 +41,14 @@ type Slots[K comparable] struct {
 // NewSlots returns Slots of which none is taken.
 func NewSlots[K comparable](b Bounds) *Slots[K] {
 	return &Slots[K]{bounds: b, people: map[K]int64{}}
+}
+
+// NewSlotsFor is NewSlots with people who come first: what is set aside is
+// theirs.
+func NewSlotsFor[K comparable](b Bounds, first func(K) bool) *Slots[K] {
+	s := NewSlots[K](b)
+	s.first = first
+	return s
 }
 
 // Slot is what somebody has taken. Its methods may be called concurrently.
@@ -52,8 +62,8 @@ type Slot[K comparable] struct {
 type slotState uint8
 
 const (
-	nobodys  slotState = iota // counts for all
-	claimed                   // counts for all and for who
+	waits    slotState = iota // does not count yet
+	counted                   // counts for all and for who
 	released                  // counts no more
 )
 
@@ -71,36 +81,6 @@ func (s *Slots[K]) TryTake(who K, n int64) (*Slot[K], error) {
 	return slot, nil
 }
 
-// Enter takes one unit for somebody who is not known yet, and whom Claim will
-// name, or returns ErrFull.
-func (s *Slots[K]) Enter() (*Slot[K], error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taken >= s.bounds.All {
-		return nil, ErrFull
-	}
-	s.taken++
-	return &Slot[K]{of: s, n: 1}, nil
-}
-
-// Claim counts a slot that Enter has taken for who, or returns ErrPersonFull.
-// Either way Release gives it back.
-func (t *Slot[K]) Claim(who K) error {
-	s := t.of
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t.state != nobodys {
-		return errNotOpen
-	}
-	if t.n > s.bounds.Each-s.people[who] {
-		return ErrPersonFull
-	}
-	t.who, t.state = who, claimed
-	s.people[who] += t.n
-	s.admit()
-	return nil
-}
-
 // Release gives the slot back. It may be called more than once, and on nil.
 func (t *Slot[K]) Release() {
 	if t == nil {
@@ -109,14 +89,15 @@ func (t *Slot[K]) Release() {
 	s := t.of
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t.state == released {
+	if t.state != counted {
 		return
 	}
 	s.taken -= t.n
-	if t.state == claimed {
-		if s.people[t.who] -= t.n; s.people[t.who] == 0 {
-			delete(s.people, t.who)
-		}
+	if !s.isFirst(t.who) {
+		s.common -= t.n
+	}
+	if s.people[t.who] -= t.n; s.people[t.who] == 0 {
+		delete(s.people, t.who)
 	}
 	t.state = released
 	s.admit()
@@ -135,15 +116,20 @@ func (s *Slots[K]) room(who K, n int64) error {
 	switch {
 	case n < 0 || n > s.bounds.Each-s.people[who]:
 		return ErrPersonFull
-	case n > s.bounds.All-s.taken:
+	case n > s.bounds.All-s.taken, !s.isFirst(who) && n > s.bounds.All-s.bounds.Aside-s.common:
 		return ErrFull
 	}
 	return nil
 }
 
+func (s *Slots[K]) isFirst(who K) bool { return s.first != nil && s.first(who) }
+
 // count makes slot count, for which there is room.
 func (s *Slots[K]) count(slot *Slot[K]) {
-	slot.state = claimed
+	slot.state = counted
 	s.taken += slot.n
+	if !s.isFirst(slot.who) {
+		s.common += slot.n
+	}
 	s.people[slot.who] += slot.n
 }

@@ -41,42 +41,52 @@ func TestSlotsHaveTwoBounds(t *testing.T) {
 	}
 }
 
-func TestASlotForSomebodyUnknown(t *testing.T) {
-	s := NewSlots[string](Bounds{Each: 1, All: 2})
-	first, err := s.Enter()
-	if err != nil || first.Claim("1000") != nil {
-		t.Fatal("no room for the first")
+// However many people there are: those who come first find room.
+func TestAPartIsSetAside(t *testing.T) {
+	s := NewSlotsFor(Bounds{Each: 2, All: 5, Aside: 2}, func(who string) bool { return who == "root" })
+	for _, who := range []string{"1", "2", "3"} {
+		if _, err := s.TryTake(who, 1); err != nil {
+			t.Fatal(err)
+		}
 	}
-	second, err := s.Enter()
+	if _, err := s.TryTake("4", 1); err != ErrFull {
+		t.Errorf("a fourth of those who do not come first: %v", err)
+	}
+	if _, err := s.Take(t.Context(), "4", 4); err != ErrPersonFull {
+		t.Errorf("more than there ever is: %v", err)
+	}
+	root, err := s.TryTake("root", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := second.Claim("1000"); err != ErrPersonFull {
-		t.Errorf("one person's second slot: %v", err)
+	if _, err := s.TryTake("root", 1); err != ErrPersonFull {
+		t.Errorf("more than one of them may have: %v", err)
 	}
-	if _, err := s.Enter(); err != ErrFull {
-		t.Errorf("a third slot of two: %v", err)
-	}
-	if err := second.Claim("1001"); err != nil {
-		t.Errorf("somebody else: %v", err)
-	}
-	if second.Claim("1002") == nil {
-		t.Error("a slot was claimed twice")
-	}
-	first.Release()
-	if first.Claim("1000") == nil {
-		t.Error("a released slot was claimed")
-	}
-	second.Release()
-	third, err := s.Enter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	third.Release() // nobody ever claimed it
+	root.Release()
 	(*Slot[string])(nil).Release()
-	if s.Taken() != 0 || len(s.people) != 0 {
-		t.Errorf("%d are taken, by %v", s.Taken(), s.people)
+	if s.Taken() != 3 || s.common != 3 {
+		t.Errorf("%d and %d are taken", s.Taken(), s.common)
 	}
+}
+
+func TestWhoComesFirstWaitsForNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSlotsFor(Bounds{Each: 2, All: 2, Aside: 1}, func(who string) bool { return who == "root" })
+		one, err := s.TryTake("1", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			if _, err := s.Take(t.Context(), "2", 1); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait()
+		if _, err := s.Take(t.Context(), "root", 1); err != nil {
+			t.Error(err)
+		}
+		one.Release()
+	})
 }
 
 func TestWhoWaitsGetsASlot(t *testing.T) {
@@ -192,16 +202,6 @@ func BenchmarkTake(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		slot, _ := s.Take(b.Context(), "1000", 1)
-		slot.Release()
-	}
-}
-
-func BenchmarkEnterAndClaim(b *testing.B) {
-	s := NewSlots[string](Bounds{Each: 32, All: 256})
-	b.ReportAllocs()
-	for b.Loop() {
-		slot, _ := s.Enter()
-		slot.Claim("1000")
 		slot.Release()
 	}
 }

@@ -2,6 +2,7 @@ package fair
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -11,15 +12,16 @@ type waiter[K comparable] struct {
 	ready chan struct{} // closed when slot counts
 }
 
-// Take is TryTake that waits until there is room, or until ctx ends, whose
-// error it then returns. What would not fit if nobody had anything is
+// Take is TryTake that waits until there is room, or until ctx ends; then it
+// returns the error of ctx together with the one that says for what it waited.
+// What would not fit if nobody had anything is
 // ErrPersonFull or ErrFull at once. Who waits costs memory: callers bound how
 // many do.
 func (s *Slots[K]) Take(ctx context.Context, who K, n int64) (*Slot[K], error) {
 	switch {
 	case n < 0 || n > s.bounds.Each:
 		return nil, ErrPersonFull
-	case n > s.bounds.All:
+	case n > s.bounds.All, !s.isFirst(who) && n > s.bounds.All-s.bounds.Aside:
 		return nil, ErrFull
 	}
 	slot := &Slot[K]{of: s, n: n, who: who}
@@ -39,8 +41,12 @@ func (s *Slots[K]) Take(ctx context.Context, who K, n int64) (*Slot[K], error) {
 		return slot, nil
 	}
 	s.waiting = slices.Delete(s.waiting, at, at+1)
+	err := s.room(who, n)
+	if err == nil { // others are before it
+		err = ErrFull
+	}
 	s.admit() // those behind may fit
-	return nil, ctx.Err()
+	return nil, errors.Join(ctx.Err(), err)
 }
 
 // enqueue makes slot count, or returns the waiter for it.
@@ -59,19 +65,22 @@ func (s *Slots[K]) enqueue(slot *Slot[K]) *waiter[K] {
 
 // admit lets those in who fit by now, in order of arrival. Whoever has too much
 // already is passed over and holds nobody up. Whoever waits for others is not:
-// many small requests would keep a large one out for ever. It is called after
+// many small requests would keep a large one out for ever; only those who come
+// first pass somebody who does not. It is called after
 // every change, since who is passed over depends on what people have.
 func (s *Slots[K]) admit() {
 	if len(s.waiting) == 0 {
 		return
 	}
-	blocked := false
+	blocked, all := false, false // those who do not come first, and everybody
 	s.waiting = slices.DeleteFunc(s.waiting, func(w *waiter[K]) bool {
-		if blocked {
+		first := s.isFirst(w.slot.who)
+		if all || blocked && !first {
 			return false
 		}
-		err := s.room(w.slot.who, w.slot.n)
-		if blocked = err == ErrFull; err != nil {
+		if err := s.room(w.slot.who, w.slot.n); err != nil {
+			blocked = blocked || err == ErrFull
+			all = all || err == ErrFull && first
 			return false
 		}
 		s.count(w.slot)

@@ -22,6 +22,12 @@ type LocalTransport interface {
 
 // DoorListener accepts callers.
 type DoorListener interface {
+	// Screen has refusal asked in whose name each connection is made, before
+	// anything else is done for it. One for which the result is not nil is sent
+	// it and closed, and Accept does not return it; nor one whose caller has
+	// gone already. Listeners of ListenLocal may have this method as well. It is
+	// called before Accept; without it everybody passes.
+	Screen(refusal func(core.UserID) []byte)
 	Accept() (DoorConn, error)
 	Close() error
 }
@@ -30,6 +36,9 @@ type DoorListener interface {
 // descriptors.
 type DoorConn interface {
 	net.Conn
+	// User is in whose name the caller connected. It is known at once, and
+	// also of a caller who has gone; it says nothing about the process.
+	User() (core.UserID, error)
 	// Peer is who connected, as they were then.
 	Peer() (core.Peer, error)
 	// ReadWithFiles reads like Read and also returns the descriptors that

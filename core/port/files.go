@@ -9,6 +9,10 @@ import (
 	"kpm/core"
 )
 
+// Piece is how many bytes of a file are read at once where somebody else may
+// wait for the processor meanwhile: a fraction of a millisecond's worth.
+const Piece = 64 << 10
+
 // FileInfo is what an open handle refers to. It is read from the handle, never
 // by path, and reading it does not block on FIFOs, devices or FUSE.
 type FileInfo struct {
@@ -79,8 +83,10 @@ type Storage interface {
 	// the administrator, readable and executable by reader and not writable by
 	// it, and returns a handle to the finished copy and the bytes' SHA-256
 	// (hex). The copy lets reader do what the original does: errors wrap
-	// core.ErrMayNotRun, and core.ErrMayNotRead for a script.
-	Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error)
+	// core.ErrMayNotRun, and core.ErrMayNotRead for a script. step is called
+	// before each piece is read, of at most Piece bytes, and ends the copy by an
+	// error.
+	Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account, step func() error) (*os.File, string, error)
 	// WriteAtomic replaces path with data durably: after a power loss it holds
 	// the old contents or the new.
 	WriteAtomic(path string, data []byte, perm os.FileMode) error

@@ -10,6 +10,11 @@ import (
 // Peers says who is behind a connection, a process or a port. Any doubt is an
 // error: nobody is identified half (decision 11).
 type Peers interface {
+	// User says in whose name the client connected, of the same connections as
+	// Peer, and nothing about its processes: what can be had at once, before
+	// anything is done for whoever it is. It may be known of a client that has
+	// gone; errors.ErrUnsupported is as for Peer.
+	User(conn net.Conn) (core.UserID, error)
 	// Peer identifies the client of an accepted loopback TCP or local socket
 	// connection. Errors wrap core.ErrForeign for a client in another
 	// namespace, and errors.ErrUnsupported for another kind of connection.

@@ -2,6 +2,12 @@ package port
 
 import "kpm/core"
 
+// Group is a launch group: its name, as Held.Group says it, and its root.
+type Group struct {
+	Root core.ProcessID
+	Name string
+}
+
 // ProcessTree finds and ends launch groups without holding their Process.
 type ProcessTree interface {
 	// Self is this process.
@@ -13,6 +19,9 @@ type ProcessTree interface {
 	Member(root core.ProcessID, group string, pid core.ProcessID) bool
 	// Empty reports whether no process of the group is left.
 	Empty(root core.ProcessID, group string) bool
+	// Occupied reports of each group whether a process of it is left, by one
+	// look at all processes. An error means that this could not be seen.
+	Occupied(groups []Group) ([]bool, error)
 	// KillGroup ends what remains of a group and returns how many processes
 	// that were.
 	KillGroup(root core.ProcessID, group string) (int, error)

@@ -34,6 +34,8 @@ func Of(err error) *Refusal {
 	switch {
 	case errors.As(err, &refusal):
 		return refusal
+	case core.OutOfResources(err):
+		return New(door.CodeUnavailable, "%s", core.ResourceFault(err))
 	case errors.Is(err, fs.ErrNotExist):
 		return New(door.CodeNotFound, "no such program")
 	case errors.Is(err, core.ErrNoAccount):

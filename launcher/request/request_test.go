@@ -1,6 +1,7 @@
 package request
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,7 +41,7 @@ func (l *log) record(_ core.RequestID, record string, _ Fact) error {
 }
 
 func open(l *log) (*Store, *Request) {
-	s := NewStore(defaultLimits(), l.record)
+	s := NewStore(defaultLimits(), nil, l.record)
 	return s, s.Open(id)
 }
 
@@ -166,7 +167,7 @@ func TestDeadlines(t *testing.T) {
 		t.Run(string(c.in), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := &log{}
-				s := NewStore(limits, l.record)
+				s := NewStore(limits, nil, l.record)
 				r := s.Open(id)
 				reach(t, r, c.in)
 				if c.after > 0 {
@@ -262,18 +263,20 @@ func TestWhatCannotBeRecordedDoesNotHappen(t *testing.T) {
 }
 
 func TestTheStoreIsBounded(t *testing.T) {
-	s := NewStore(Limits{MaxOpen: 3, MaxOpenPerUser: 2}, (&log{}).record)
+	s := NewStore(Limits{MaxOpen: 3, MaxOpenPerUser: 2}, nil, (&log{}).record)
 	reserve := func(user core.UserID) func() {
 		t.Helper()
-		release, err := s.Reserve(user)
+		slot, err := s.Reserve(t.Context(), user)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return release
+		return slot.Release
 	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
 	full := func(user core.UserID) {
 		t.Helper()
-		if _, err := s.Reserve(user); !errors.Is(err, ErrTooMany) {
+		if _, err := s.Reserve(gone, user); !errors.Is(err, ErrTooMany) {
 			t.Errorf("one more for %s: %v", user, err)
 		}
 	}
@@ -290,7 +293,7 @@ func TestTheStoreIsBounded(t *testing.T) {
 }
 
 func TestTheStoreRemembersHowRequestsEnded(t *testing.T) {
-	s := NewStore(defaultLimits(), (&log{}).record)
+	s := NewStore(defaultLimits(), nil, (&log{}).record)
 	if _, err := s.Get("never"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a request that never was: %v", err)
 	}
@@ -333,7 +336,7 @@ func TestNoSequenceOfFactsBreaksTheRules(t *testing.T) {
 		var finals int
 		var records []string
 		disk := error(nil)
-		s := NewStore(defaultLimits(), func(_ core.RequestID, record string, _ Fact) error {
+		s := NewStore(defaultLimits(), nil, func(_ core.RequestID, record string, _ Fact) error {
 			if disk == nil {
 				records = append(records, record)
 			}
@@ -448,10 +451,10 @@ func TestTheFirstLaunchConsumesTheRequest(t *testing.T) {
 // Times can change while requests are open: those keep theirs.
 func TestTimesOfLaterRequests(t *testing.T) {
 	var l log
-	s := NewStore(Limits{Evaluate: time.Second, MaxOpen: 7, MaxOpenPerUser: 3}, l.record)
+	s := NewStore(Limits{Evaluate: time.Second, MaxOpen: 7, MaxOpenPerUser: 3}, nil, l.record)
 	early := s.Open("early")
 	s.SetTimes(2*time.Second, 3*time.Second, 4*time.Second)
-	if want := (Limits{2 * time.Second, 3 * time.Second, 4 * time.Second, 7, 3}); s.Limits() != want || s.Open("late").limits != want {
+	if want := (Limits{2 * time.Second, 3 * time.Second, 4 * time.Second, 7, 3, 0, 0}); s.Limits() != want || s.Open("late").limits != want {
 		t.Errorf("limits are %+v", s.Limits())
 	}
 	if early.limits.Evaluate != time.Second {

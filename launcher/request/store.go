@@ -1,6 +1,7 @@
 package request
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -8,6 +9,9 @@ import (
 	"kpm/core"
 	"kpm/core/fair"
 )
+
+// asidePart is the part of MaxOpen that is set aside.
+const asidePart = 8
 
 // remembered is how many finished requests are known by their state, so that a
 // second launch of one is told that it comes too late.
@@ -27,11 +31,13 @@ type Store struct {
 }
 
 // NewStore returns an empty store whose requests are recorded by record.
-func NewStore(limits Limits, record Recorder) *Store {
+// A part of MaxOpen is set aside for those of whom first is true.
+func NewStore(limits Limits, first func(core.UserID) bool, record Recorder) *Store {
+	all := int64(limits.MaxOpen)
 	return &Store{
 		limits: limits,
 		record: record,
-		slots:  fair.NewSlots[core.UserID](fair.Bounds{Each: int64(limits.MaxOpenPerUser), All: int64(limits.MaxOpen)}),
+		slots:  fair.NewSlotsFor[core.UserID](fair.Bounds{Each: int64(limits.MaxOpenPerUser), All: all, Aside: all / asidePart}, first),
 		open:   map[core.RequestID]*Request{},
 		finals: map[core.RequestID]State{},
 	}
@@ -52,14 +58,15 @@ func (s *Store) Limits() Limits {
 	return s.limits
 }
 
-// Reserve takes one of the user's slots, before any work is done for them, or
-// returns ErrTooMany. release gives it back.
-func (s *Store) Reserve(user core.UserID) (release func(), err error) {
-	slot, err := s.slots.TryTake(user, 1)
+// Reserve takes one of a person's slots, before any work is done for them. It
+// waits for one until ctx ends, and then returns ErrTooMany, and the error of
+// package fair that says whose bound it was.
+func (s *Store) Reserve(ctx context.Context, who core.UserID) (*fair.Slot[core.UserID], error) {
+	slot, err := s.slots.Take(ctx, who, 1)
 	if err != nil {
-		return nil, fmt.Errorf("request: %d are open, user %s asks for one more: %w: %w", s.slots.Taken(), user, ErrTooMany, err)
+		return nil, fmt.Errorf("request: %d are open, user %s asks for one more: %w: %w", s.slots.Taken(), who, ErrTooMany, err)
 	}
-	return slot.Release, nil
+	return slot, nil
 }
 
 // Open adds a request in state Opened. The caller holds a reservation and has

@@ -131,6 +131,10 @@ type Limits struct {
 
 	MaxOpen        int
 	MaxOpenPerUser int
+	// MaxRunning and MaxRunningPerUser bound requests in any state, commands
+	// that run included.
+	MaxRunning        int
+	MaxRunningPerUser int
 }
 
 // jobTime is what a control job has for itself, beyond the person's answer.

@@ -9,6 +9,7 @@ import (
 	"kpm/launcher/refusal"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // sign fills in who has signed the bytes that will run. What lies beside the
@@ -17,11 +18,17 @@ func (s *Sealer) sign(ctx context.Context, user core.UserID, exe *core.Executabl
 	if s.Signatures == nil {
 		return nil
 	}
-	judged, err := s.Judging.Take(ctx, user, 1)
+	judged, err := s.Judging.Take(ctx, s.People.Of(user), 1)
 	if err != nil {
-		return refusal.New(door.CodeUnavailable, "the signatures of other programs of yours are still being read: try again")
+		text := "the signatures of other programs are still being read"
+		s.budget.mention(user, text)
+		return refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)
 	}
 	defer judged.Release()
+	if err := s.budget.wait(ctx, user); err != nil {
+		return err
+	}
+	defer s.budget.used(user, time.Now())
 	file, err := s.Files.Open(handle)
 	if err != nil {
 		return err
@@ -44,12 +51,19 @@ func (s *Sealer) sign(ctx context.Context, user core.UserID, exe *core.Executabl
 // (CVE-2021-3969, CVE-2005-1993).
 func (s *Sealer) copy(ctx context.Context, sealed *Sealed) (contents, error) {
 	size := sealed.info.Size
-	room, err := s.Copies.TryTake(sealed.payer, size)
+	user := sealed.Subject.Caller.User
+	room, err := s.Copies.TryTake(s.People.Of(sealed.payer), size)
 	if err != nil {
+		s.budget.mention(user, "private copies of programs have reached the limit")
 		return contents{}, refusal.New(door.CodeUnavailable, "%s has %d bytes and must be copied before it runs, which would exceed the limit for copies: try again when other requests have ended, or have it installed where only an administrator can change it", sealed.info.Path, size)
 	}
 	sealed.room = room
-	private, sum, err := s.Files.Copy(ctx, sealed.Handle, s.Dir, filepath.Base(sealed.info.Path), sealed.Subject.Target)
+	if err := s.budget.spend(ctx, user, sealed.info); err != nil {
+		return contents{}, err
+	}
+	pace := s.budget.pace(ctx, user)
+	private, sum, err := s.Files.Copy(ctx, sealed.Handle, s.Dir, filepath.Base(sealed.info.Path), sealed.Subject.Target, pace.step)
+	pace.end()
 	if err != nil {
 		return contents{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 
+	"kpm/core"
 	"kpm/core/filecache"
 	"kpm/core/port"
 )
@@ -30,7 +31,7 @@ type contents struct {
 
 // contentsOf reads, or remembers, the program behind handle, which is Protected
 // and is what info says.
-func (s *Sealer) contentsOf(ctx context.Context, handle *os.File, info port.FileInfo) (contents, error) {
+func (s *Sealer) contentsOf(ctx context.Context, user core.UserID, handle *os.File, info port.FileInfo) (contents, error) {
 	of := filecache.Identify(info, 0)
 	if c, ok := s.digests.Get(of, nil); ok {
 		return c, nil
@@ -40,8 +41,13 @@ func (s *Sealer) contentsOf(ctx context.Context, handle *os.File, info port.File
 		return contents{}, err
 	}
 	defer file.Close()
+	if err := s.budget.spend(ctx, user, info); err != nil {
+		return contents{}, err
+	}
 	hash := sha256.New()
-	head, err := pour(ctx, hash, file)
+	pace := s.budget.pace(ctx, user)
+	head, err := pour(ctx, hash, file, pace.step)
+	pace.end()
 	if err != nil {
 		return contents{}, fmt.Errorf("hash %s: %w", info.Path, err)
 	}
@@ -63,10 +69,13 @@ func (s *Sealer) contentsOf(ctx context.Context, handle *os.File, info port.File
 
 // pour writes file to dst and returns its beginning. It looks at ctx between
 // reads and gives up beyond maxHash.
-func pour(ctx context.Context, dst io.Writer, file io.Reader) (head []byte, err error) {
-	buffer := make([]byte, 128<<10)
+func pour(ctx context.Context, dst io.Writer, file io.Reader, step func() error) (head []byte, err error) {
+	buffer := make([]byte, port.Piece)
 	for size := int64(0); ; {
 		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := step(); err != nil {
 			return nil, err
 		}
 		n, err := file.Read(buffer)

@@ -14,17 +14,19 @@ import (
 func TestHashingHasLimits(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := pour(ctx, &bytes.Buffer{}, strings.NewReader("x")); !errors.Is(err, context.Canceled) {
+	if _, err := pour(ctx, &bytes.Buffer{}, strings.NewReader("x"), goOn); !errors.Is(err, context.Canceled) {
 		t.Errorf("after its time: %v", err)
 	}
-	head, err := pour(context.Background(), &bytes.Buffer{}, strings.NewReader(strings.Repeat("y", 1000)))
+	head, err := pour(context.Background(), &bytes.Buffer{}, strings.NewReader(strings.Repeat("y", 1000)), goOn)
 	if err != nil || len(head) != shebangSize {
 		t.Errorf("%d bytes of head, %v", len(head), err)
 	}
-	if _, err := pour(context.Background(), nothing{}, endless{}); err == nil {
+	if _, err := pour(context.Background(), nothing{}, endless{}, goOn); err == nil {
 		t.Error("an endless file was hashed")
 	}
 }
+
+func goOn() error { return nil }
 
 type endless struct{}
 

@@ -18,6 +18,9 @@ import (
 // may not, and must not tell which exist (CVE-2025-46717).
 func (s *Sealer) checkInterpreter(path string) error {
 	err := Interpreter(s.Files, path)
+	if core.OutOfResources(err) {
+		return err
+	}
 	if err != nil {
 		s.Log.Info("interpreter refused", "path", path, "error", err)
 		return refusal.New(door.CodeBadRequest, "its interpreter %s cannot be used: it must be a program that only an administrator can change", path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,6 +64,9 @@ func (s *Sealer) Seal(ctx context.Context, r *Request) (*Sealed, error) {
 		return nil, err
 	}
 	dir, err := s.Files.Inspect(r.Dir)
+	if core.OutOfResources(err) {
+		return nil, fmt.Errorf("working directory: %w", err)
+	}
 	if err != nil || dir.Regular {
 		return nil, refusal.New(door.CodeBadRequest, "the working directory does not exist any more: change to another one")
 	}
@@ -161,6 +165,9 @@ func (s *Sealer) program(r *Request) (*os.File, error) {
 		return nil, refusal.New(door.CodeBadRequest, "a path came without the program")
 	}
 	handle, err := s.Files.Find(r.Command)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("find %q: %w", r.Command, err)
+	}
 	if err != nil {
 		return nil, refusal.New(door.CodeNotFound, "there is no program %q on the service's path: give a full path", r.Command)
 	}
@@ -196,7 +203,7 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 	switch err = s.Files.Protected(handle); {
 	case err == nil:
 		exe.Protected = true
-		found, err = s.contentsOf(ctx, handle, sealed.info)
+		found, err = s.contentsOf(ctx, sealed.Subject.Caller.User, handle, sealed.info)
 	case errors.Is(err, core.ErrNotProtected):
 		found, err = s.copy(ctx, sealed)
 	}

@@ -65,6 +65,8 @@ type Config struct {
 	Signatures core.Signatures
 	// Dir holds private copies; New empties it.
 	Dir string
+	// People are who the bounds are counted for.
+	People fair.People
 	// Copies bounds the bytes of private copies, NewCopies if nil; Judging the
 	// programs that are read for their signatures at once, NewJudging if nil.
 	Copies, Judging *fair.Slots[core.UserID]
@@ -75,6 +77,7 @@ type Config struct {
 type Sealer struct {
 	Config
 	digests *filecache.Cache[contents]
+	budget  *budget
 }
 
 // New returns a Sealer and removes what an earlier one left in Dir.
@@ -91,6 +94,7 @@ func New(cfg Config) (*Sealer, error) {
 	return &Sealer{
 		Config:  cfg,
 		digests: filecache.New[contents](maxDigests),
+		budget:  newBudget(cfg.People, cfg.Log),
 	}, nil
 }
 

@@ -74,23 +74,45 @@ func (r *Registry) Remove(root core.ProcessID) {
 // End says that the root of a plugin or task has ended. Descendants that live
 // keep what it was; once there are none the entry goes.
 func (r *Registry) End(root core.ProcessID) {
+	groups := r.end(root)
+	if len(groups) == 0 {
+		return
+	}
+	// Not under the lock, which everybody's connections wait for.
+	occupied, err := r.tree.Occupied(groups)
+	if err != nil {
+		return // the next end asks again
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, g := range groups {
+		if !occupied[i] {
+			delete(r.services, g.Root)
+			r.ended = slices.DeleteFunc(r.ended, func(root core.ProcessID) bool { return root == g.Root })
+		}
+	}
+}
+
+// end remembers that root has ended, and returns the groups to look at, if they
+// have become many.
+func (r *Registry) end(root core.ProcessID) (groups []port.Group) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.services[root]; !ok || slices.Contains(r.ended, root) {
-		return
+		return nil
 	}
 	r.ended = append(r.ended, root)
 	if len(r.ended) <= maxEnded {
-		return
+		return nil
 	}
 	r.ended = slices.DeleteFunc(r.ended, func(root core.ProcessID) bool {
-		e, ok := r.services[root]
-		if ok && !r.tree.Empty(root, e.Group) {
-			return false
-		}
-		delete(r.services, root)
-		return true
+		_, there := r.services[root]
+		return !there
 	})
+	for _, root := range r.ended {
+		groups = append(groups, port.Group{Root: root, Name: r.services[root].Group})
+	}
+	return groups
 }
 
 // Identify says who a peer is, and the root of its launch group, zero if it is

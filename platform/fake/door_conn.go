@@ -31,6 +31,9 @@ func NewDoorConn(peer core.Peer, err error) (caller, service *DoorConn) {
 		&DoorConn{peer: peer, peerErr: err, in: toService, out: toCaller}
 }
 
+// User implements port.DoorConn.
+func (p *DoorConn) User() (core.UserID, error) { return p.peer.User, p.peerErr }
+
 // Peer implements port.DoorConn.
 func (p *DoorConn) Peer() (core.Peer, error) { return p.peer, p.peerErr }
 

@@ -95,7 +95,7 @@ func (f *Files) ProtectedRoot(path string) error { return f.protected(path) }
 func (f *Files) Private(h *os.File) error { return f.protected(h.Name()) }
 
 // Copy implements port.Storage.
-func (f *Files) Copy(_ context.Context, src *os.File, dir, base string, _ core.Account) (*os.File, string, error) {
+func (f *Files) Copy(_ context.Context, src *os.File, dir, base string, _ core.Account, _ func() error) (*os.File, string, error) {
 	data, err := os.ReadFile(src.Name())
 	if err != nil {
 		return nil, "", err

@@ -18,6 +18,9 @@ type Tree struct {
 	Full    map[core.ProcessID]bool
 	Killed  []core.ProcessID
 	KillErr error
+	// Looks counts the calls of Occupied, and LookErr is what it answers.
+	Looks   int
+	LookErr error
 }
 
 // NewTree returns a tree that knows nobody. self is this process.
@@ -49,6 +52,18 @@ func (f *Tree) Empty(root core.ProcessID, _ string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !f.Full[root]
+}
+
+// Occupied implements port.ProcessTree.
+func (f *Tree) Occupied(groups []port.Group) ([]bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Looks++
+	occupied := make([]bool, len(groups))
+	for i, g := range groups {
+		occupied[i] = f.Full[g.Root]
+	}
+	return occupied, f.LookErr
 }
 
 // KillGroup implements port.ProcessTree.

@@ -45,21 +45,22 @@ func findCgroups() cgroups {
 	return cgroups{}
 }
 
-// of returns the directory of the cgroup that a process is in, or "".
-func (c cgroups) of(pid int) string {
+// of returns the directory of the cgroup that a process is in, or "" if it is
+// in none that can be seen from here.
+func (c cgroups) of(pid int) (string, error) {
 	if c.point == "" {
-		return ""
+		return "", nil
 	}
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
 	if err != nil {
-		return ""
+		return "", err
 	}
 	for line := range strings.Lines(string(data)) {
 		if path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
-			return c.dir(path)
+			return c.dir(path), nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 func (c cgroups) dir(path string) string {
@@ -75,8 +76,8 @@ func (c cgroups) dir(path string) string {
 // cgroup and returns it, or "" where there is no cgroup version 2 that we may
 // write to. Launcher.Close removes it again.
 func DetectCgroup() string {
-	own := findCgroups().of(os.Getpid())
-	if own == "" {
+	own, err := findCgroups().of(os.Getpid())
+	if err != nil || own == "" {
 		return ""
 	}
 	home := filepath.Join(own, cgroupHome)
@@ -100,7 +101,10 @@ func makeCgroup(home string) (string, error) {
 
 // emptyCgroup reports whether no process lives in dir and below. The kernel's
 // own "populated" also counts the last moments of those that were reaped.
-func emptyCgroup(dir string) bool { return len(cgroupPids(dir)) == 0 }
+func emptyCgroup(dir string) bool {
+	pids, err := membersOf(dir)
+	return err == nil && len(pids) == 0 // what cannot be looked at is not empty
+}
 
 // removeCgroup removes an empty cgroup and what the group itself made below.
 func removeCgroup(dir string) error {
@@ -129,32 +133,18 @@ func sweepCgroups(home string) {
 	}
 }
 
-// cgroupPids lists the processes in dir and below.
-func cgroupPids(dir string) []int {
-	var pids []int
-	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Name() != "cgroup.procs" {
-			return nil
-		}
-		data, _ := os.ReadFile(path)
-		for _, field := range strings.Fields(string(data)) {
-			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
-				pids = append(pids, pid)
-			}
-		}
-		return nil
-	})
-	return pids
-}
-
 // killCgroup ends everything in dir and removes it.
 func killCgroup(dir string, deadline time.Time) (int, error) {
-	pids := cgroupPids(dir)
+	pids, err := membersOf(dir)
+	if err != nil {
+		return 0, fmt.Errorf("kill launch group %s: %w", dir, err)
+	}
 	kill := filepath.Join(dir, "cgroup.kill")
 	for !emptyCgroup(dir) {
 		err := os.WriteFile(kill, []byte("1"), 0)
 		if errors.Is(err, fs.ErrNotExist) { // kernels before 5.14
-			for _, pid := range cgroupPids(dir) {
+			there, _ := membersOf(dir) // asked again below
+			for _, pid := range there {
 				unix.Kill(pid, unix.SIGKILL)
 			}
 		} else if err != nil {

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/linux/file"
 )
 
@@ -35,27 +36,26 @@ const (
 	// writersGone is how long to wait for forked children to let go of a
 	// finished copy. They need as long as an exec.
 	writersGone = 2 * time.Second
-	chunk       = 128 << 10
 )
 
 // Copy implements port.Files. dir must belong to root and be writable by
 // nobody else. What reader may not execute, or, if it is a script, not read, is
 // refused with core.ErrMayNotRun and core.ErrMayNotRead (fs.ErrPermission), and at most 1 GiB is copied. The handle's name is the copy's path, which the
 // caller removes in the end; after an error there is none.
-func (s Files) Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account) (*os.File, string, error) {
+func (s Files) Copy(ctx context.Context, src *os.File, dir, base string, reader core.Account, step func() error) (*os.File, string, error) {
 	in, err := s.Open(src)
 	if err != nil {
 		return nil, "", err
 	}
 	defer in.Close()
-	copied, sum, err := copyInto(ctx, in, dir, base, reader)
+	copied, sum, err := copyInto(ctx, in, dir, base, reader, step)
 	if err != nil {
 		return nil, "", fmt.Errorf("files: copy %s to %s: %w", src.Name(), dir, err)
 	}
 	return copied, sum, nil
 }
 
-func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Account) (_ *os.File, _ string, err error) {
+func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Account, step func() error) (_ *os.File, _ string, err error) {
 	if size, err := in.Seek(0, io.SeekEnd); err != nil || size > maxCopy {
 		return nil, "", errors.Join(err, fmt.Errorf("it has %d bytes, the limit is %d", size, maxCopy))
 	} else if _, err := in.Seek(0, io.SeekStart); err != nil {
@@ -105,7 +105,7 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 	out := os.NewFile(uintptr(fd), name)
 	defer out.Close() // closed below; this is for errors on the way there
 
-	size, sum, err := pour(ctx, out, in, maxCopy)
+	size, sum, err := pour(ctx, out, in, maxCopy, step)
 	if err != nil {
 		return nil, "", err
 	}
@@ -199,12 +199,15 @@ func share(f *os.File, mode os.FileMode, reader, group uint32) (uint32, error) {
 
 // pour copies at most limit bytes and returns size and SHA-256 of what it
 // wrote, whatever becomes of src meanwhile.
-func pour(ctx context.Context, dst io.Writer, src io.Reader, limit int64) (int64, string, error) {
+func pour(ctx context.Context, dst io.Writer, src io.Reader, limit int64, step func() error) (int64, string, error) {
 	hash := sha256.New()
-	buf := make([]byte, chunk)
+	buf := make([]byte, port.Piece)
 	var size int64
 	for {
 		if err := ctx.Err(); err != nil {
+			return 0, "", err
+		}
+		if err := step(); err != nil {
 			return 0, "", err
 		}
 		n, err := src.Read(buf)

@@ -53,6 +53,9 @@ func entries(t testing.TB, dir string) []string {
 	return names
 }
 
+// goOn keeps nobody waiting.
+func goOn() error { return nil }
+
 func TestCopy(t *testing.T) {
 	src := program(t, filepath.Join(public(t), "script.mjs"))
 	must(t, os.Chown(src, 4242, 4242))
@@ -66,7 +69,7 @@ func TestCopy(t *testing.T) {
 		group  uint32
 	}{{stranger, 0o550, 0}, {superuser, 0o500, 0}, {core.Account{User: "65534", Group: "65534"}, 0o550, 0}} {
 		dir := copyDir(t)
-		f, sum, err := Files{}.Copy(t.Context(), handle(t, src), dir, "script.mjs", c.reader)
+		f, sum, err := Files{}.Copy(t.Context(), handle(t, src), dir, "script.mjs", c.reader, goOn)
 		must(t, err)
 		defer f.Close()
 		if sum != hex.EncodeToString(want[:]) {
@@ -96,7 +99,7 @@ func TestCopy(t *testing.T) {
 // may do what it wants afterwards.
 func TestCopyIsTheReadersToRunOnly(t *testing.T) {
 	src := program(t, filepath.Join(public(t), "script"))
-	f, _, err := Files{}.Copy(t.Context(), handle(t, src), copyDir(t), "script", stranger)
+	f, _, err := Files{}.Copy(t.Context(), handle(t, src), copyDir(t), "script", stranger, goOn)
 	must(t, err)
 	defer f.Close()
 	must(t, os.WriteFile(src, []byte("#!/bin/sh\nexit 66\n"), 0o755))
@@ -128,7 +131,7 @@ func TestCopyIsNotTheGroups(t *testing.T) {
 	must(t, os.Chmod(simple, 0o711))
 
 	for dir, shared := range map[string]bool{copyDir(t): false, simple: true} {
-		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "script", stranger)
+		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "script", stranger, goOn)
 		must(t, err)
 		defer f.Close()
 		for _, tc := range []struct {
@@ -197,7 +200,7 @@ func TestCopyRefuses(t *testing.T) {
 		if c.reader.User != "" {
 			reader = c.reader
 		}
-		f, sum, err := Files{}.Copy(ctx, handle(t, from), dir, base, reader)
+		f, sum, err := Files{}.Copy(ctx, handle(t, from), dir, base, reader, goOn)
 		if err == nil || f != nil || sum != "" || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.wantInMsg) {
 			t.Errorf("%s: %v, %q, %v", c.name, f, sum, err)
 		}
@@ -231,7 +234,7 @@ func TestCopySaysWhatItsReaderMayNot(t *testing.T) {
 		must(t, os.Chown(src, 65534, 65534))
 		must(t, os.Chmod(src, c.mode))
 		dir := copyDir(t)
-		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "src", c.reader)
+		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "src", c.reader, goOn)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) || c.want != nil && (!errors.Is(err, fs.ErrPermission) || len(entries(t, dir)) != 0) {
 			t.Errorf("%s: %v, expected %v", c.name, err, c.want)
 		}
@@ -281,7 +284,7 @@ func TestCopyGrantsNoMoreThanTheOriginal(t *testing.T) {
 			must(t, unix.Chmod(src, uint32(c.mode)))
 		}
 		dir := copyDir(t)
-		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "src", c.reader)
+		f, _, err := Files{}.Copy(t.Context(), handle(t, src), dir, "src", c.reader, goOn)
 		if c.want == 0 {
 			if err == nil || c.reader.User != "4294967295" && !errors.Is(err, fs.ErrPermission) || len(entries(t, dir)) != 0 {
 				t.Errorf("%s: %v, %v; expected fs.ErrPermission and no copy", c.name, f, err)
@@ -298,13 +301,13 @@ func TestCopyGrantsNoMoreThanTheOriginal(t *testing.T) {
 
 // A file that grows while it is read ends at the limit all the same.
 func TestCopyStopsAtItsLimit(t *testing.T) {
-	if n, sum, err := pour(t.Context(), io.Discard, strings.NewReader(strings.Repeat("x", 1000)), 1000); err != nil || n != 1000 {
+	if n, sum, err := pour(t.Context(), io.Discard, strings.NewReader(strings.Repeat("x", 1000)), 1000, goOn); err != nil || n != 1000 {
 		t.Errorf("at the limit: %d, %s, %v", n, sum, err)
 	}
 	zero, err := os.Open("/dev/zero")
 	must(t, err)
 	defer zero.Close()
-	if n, sum, err := pour(t.Context(), io.Discard, zero, 1<<20); err == nil {
+	if n, sum, err := pour(t.Context(), io.Discard, zero, 1<<20, goOn); err == nil {
 		t.Errorf("beyond the limit: %d, %s", n, sum)
 	}
 }
@@ -331,7 +334,7 @@ func TestCopyCanBeExecutedAtOnce(t *testing.T) {
 	}
 	dir := copyDir(t)
 	for range 100 {
-		f, _, err := Files{}.Copy(t.Context(), src, dir, "true", superuser)
+		f, _, err := Files{}.Copy(t.Context(), src, dir, "true", superuser, goOn)
 		must(t, err)
 		if err := exec.Command(f.Name()).Run(); err != nil {
 			t.Errorf("run the copy: %v", err)
@@ -408,7 +411,7 @@ func BenchmarkCopy1MB(b *testing.B) {
 	src, dir := handle(b, path), copyDir(b)
 	b.SetBytes(1 << 20)
 	for b.Loop() {
-		f, _, err := Files{}.Copy(b.Context(), src, dir, "program", superuser)
+		f, _, err := Files{}.Copy(b.Context(), src, dir, "program", superuser, goOn)
 		if err != nil {
 			b.Fatal(err)
 		}

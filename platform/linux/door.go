@@ -8,15 +8,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/platform/linux/file"
 )
@@ -74,12 +78,24 @@ func (Transport) Dial(path string) (net.Conn, error) {
 		return nil, fmt.Errorf("connect %s: %w", path, err)
 	}
 	defer unix.Close(dir)
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socketName(dir, path), Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("connect %s: %w", path, err)
+	// Attack: somebody keeps the queue of those who want to connect full. Like a
+	// call that waits, we wait for room in it.
+	for deadline := time.Now().Add(dialTime); ; time.Sleep(dialPause) {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socketName(dir, path), Net: "unix"})
+		if err == nil {
+			return conn, nil
+		}
+		if !errors.Is(err, unix.EAGAIN) || time.Now().After(deadline) {
+			return nil, fmt.Errorf("connect %s: %w", path, err)
+		}
 	}
-	return conn, nil
 }
+
+// dialTime is how long a full queue is waited at, dialPause until the next try.
+const (
+	dialTime  = 10 * time.Second
+	dialPause = time.Millisecond
+)
 
 // localListener is a listening socket that takes its name with it.
 type localListener struct {
@@ -90,6 +106,13 @@ type localListener struct {
 	closer func() error
 	// dropping is true if descriptors that come with what is read are dropped.
 	dropping bool
+
+	waiting  *os.File                 // the listening socket, to wait at it for what net has no way to do
+	screen   func(core.UserID) []byte // nil lets everybody pass
+	yielder  *fair.Yielder
+	dropped  *fair.Slots[uint32] // connections that are being closed, by user
+	droppers sync.WaitGroup
+	closing  atomic.Bool
 }
 
 // listen binds path. A socket that is there already is replaced only if nobody
@@ -116,10 +139,18 @@ func bindSocket(path string) (*localListener, error) {
 		unix.Close(dir)
 		return nil, err
 	}
+	waiting, err := inner.File()
+	if err != nil {
+		unix.Close(dir)
+		return nil, errors.Join(err, inner.Close())
+	}
 	// The name is removed below, by directory and inode: the listener would
 	// remove whatever has it by then.
 	inner.SetUnlinkOnClose(false)
-	l := &localListener{UnixListener: inner, path: path, dir: dir}
+	l := &localListener{
+		UnixListener: inner, path: path, dir: dir, waiting: waiting, yielder: fair.NewYielder(),
+		dropped: fair.NewSlots[uint32](fair.Bounds{Each: maxDropped, All: math.MaxInt64}),
+	}
 	l.closer = sync.OnceValue(l.close)
 	base := filepath.Base(path)
 	err = unix.Fchmodat(dir, base, 0o666, 0)
@@ -134,7 +165,7 @@ func bindSocket(path string) (*localListener, error) {
 
 // Accept implements net.Listener.
 func (l *localListener) Accept() (net.Conn, error) {
-	conn, err := l.AcceptUnix()
+	conn, err := l.acceptScreened()
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +183,11 @@ func (l *localListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net
 func (l *localListener) Close() error { return l.closer() }
 
 func (l *localListener) close() error {
+	l.closing.Store(true)
 	defer unix.Close(l.dir)
+	defer l.droppers.Wait()
+	defer l.yielder.Close()
+	defer l.waiting.Close()
 	base := filepath.Base(l.path)
 	if now, err := statIn(l.dir, base); err == nil && now.Dev == l.node.Dev && now.Inode == l.node.Inode {
 		if err := unix.Unlinkat(l.dir, base, 0); err != nil {
@@ -234,7 +269,7 @@ type doorListener struct {
 
 // Accept implements port.DoorListener.
 func (l doorListener) Accept() (port.DoorConn, error) {
-	conn, err := l.AcceptUnix()
+	conn, err := l.acceptScreened()
 	if err != nil {
 		return nil, err
 	}
@@ -246,6 +281,9 @@ type doorConn struct {
 	localConn
 	from viewpoint
 }
+
+// User implements port.DoorConn.
+func (c doorConn) User() (core.UserID, error) { return onSocket(c.UnixConn, unixUser) }
 
 // Peer implements port.DoorConn.
 func (c doorConn) Peer() (core.Peer, error) { return onSocket(c.UnixConn, c.from.unixPeer) }
@@ -264,6 +302,11 @@ func (c doorConn) ReadWithFiles(p []byte) (int, []*os.File, error) {
 		err = io.EOF // unwrapped, as readers expect it
 	} else if err == nil {
 		err = parseErr
+	}
+	if err == nil && flags&unix.MSG_CTRUNC != 0 && len(fds) < maxDescriptors {
+		// There was room in the message: what could not be received is one
+		// more descriptor of this process.
+		err = fmt.Errorf("door: receive descriptors: %w", unix.EMFILE)
 	}
 	if err == nil && flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
 		err = fmt.Errorf("door: more than %d descriptors, or more than fit: %w", maxDescriptors, unix.EMSGSIZE)

@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -34,8 +35,12 @@ func find(dirs []string, name string) (*os.File, error) {
 	found := fs.ErrNotExist
 	for _, dir := range dirs {
 		fd, at, err := file.Walk(dir+"/"+name, file.Anywhere)
-		if err != nil {
+		switch {
+		case err == nil:
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, core.ErrNotProtected):
 			continue
+		default: // it cannot be said whether it is there
+			return nil, err
 		}
 		if at.Regular() && at.Mode&0o111 != 0 {
 			return os.NewFile(uintptr(fd), at.Path), nil

@@ -360,7 +360,7 @@ func TestNothingWaitsForAFuseDaemon(t *testing.T) {
 		}
 		_, err := s.Open(file)
 		expect("Open", err, fs.ErrPermission)
-		_, _, err = s.Copy(t.Context(), file, outside, "program", core.Account{User: "0", Group: "0"})
+		_, _, err = s.Copy(t.Context(), file, outside, "program", core.Account{User: "0", Group: "0"}, goOn)
 		expect("Copy", err, fs.ErrPermission)
 		for _, path := range []string{mounted + "/program", mounted + "/none", mounted + "/..", outside + "/link"} {
 			_, err = s.Locate(path)

@@ -124,7 +124,7 @@ func TestManyLaunchesLeaveNothingBehind(t *testing.T) {
 
 func TestDetectCgroup(t *testing.T) {
 	home := DetectCgroup()
-	if filepath.Dir(home) != findCgroups().of(os.Getpid()) {
+	if filepath.Dir(home) != ownCgroup(t) {
 		t.Fatalf("got %q", home)
 	}
 	l := newLauncher(t, 0, home)

@@ -56,11 +56,19 @@ func newLauncher(t testing.TB, spare int, home string) *Launcher {
 	return l
 }
 
+// ownCgroup is the cgroup that this process is in.
+func ownCgroup(t testing.TB) string {
+	t.Helper()
+	own, err := findCgroups().of(os.Getpid())
+	must(t, err)
+	return own
+}
+
 // withCgroups returns what DetectCgroup would, in a cgroup of the test's own:
 // other agents may run on this machine.
 func withCgroups(t testing.TB) string {
 	t.Helper()
-	own := findCgroups().of(os.Getpid())
+	own := ownCgroup(t)
 	top, err := os.MkdirTemp(own, "kpm-test-")
 	if err != nil {
 		t.Fatalf("no writable cgroup version 2; the tests need one: %v", err)

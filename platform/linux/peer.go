@@ -3,10 +3,12 @@
 package linux
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
 )
 
@@ -25,6 +28,7 @@ type Peers struct {
 	diag  *diag
 	scans scans
 	from  viewpoint
+	queue *fair.Queue[core.UserID] // who looks into processes
 }
 
 var _ port.Peers = (*Peers)(nil)
@@ -40,16 +44,23 @@ func NewPeers(accounts known) (*Peers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peers: %w", err)
 	}
-	return &Peers{diag: d, scans: newScans(), from: from}, nil
+	return &Peers{diag: d, scans: newScans(), from: from, queue: fair.NewQueue[core.UserID](fair.NewYielder())}, nil
 }
 
 // Close ends queries.
 func (p *Peers) Close() error { return p.diag.close() }
 
+// User implements port.Peers. It is one question to the kernel, and looks at no
+// process.
+func (p *Peers) User(conn net.Conn) (core.UserID, error) { return ask(conn, p.user) }
+
 // Peer implements port.Peers. It looks beneath wrappers that have a NetConn
 // method, such as *tls.Conn. Any doubt, such as a client that has gone or
 // closed its side, is an error: nobody is identified half.
-func (p *Peers) Peer(conn net.Conn) (core.Peer, error) {
+func (p *Peers) Peer(conn net.Conn) (core.Peer, error) { return ask(conn, p.identify) }
+
+// ask has about called with the descriptor of the socket beneath conn.
+func ask[T any](conn net.Conn, about func(fd int) (T, error)) (T, error) {
 	for {
 		if inner, ok := conn.(interface{ NetConn() net.Conn }); ok {
 			conn = inner.NetConn()
@@ -57,54 +68,100 @@ func (p *Peers) Peer(conn net.Conn) (core.Peer, error) {
 		}
 		socket, ok := conn.(syscall.Conn)
 		if !ok {
-			return core.Peer{}, fmt.Errorf("peer: %T is not a socket: %w", conn, errors.ErrUnsupported)
+			var nobody T
+			return nobody, fmt.Errorf("peer: %T is not a socket: %w", conn, errors.ErrUnsupported)
 		}
-		return onSocket(socket, p.identify)
+		return onSocket(socket, about)
 	}
+}
+
+func (p *Peers) user(fd int) (core.UserID, error) {
+	return byFamily(fd, unixUser, func(fd int) (core.UserID, error) {
+		_, _, socket, err := p.tcpSocket(fd)
+		return userID(socket.uid), err
+	})
 }
 
 func (p *Peers) identify(fd int) (core.Peer, error) {
-	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
-	if err != nil {
-		return core.Peer{}, err
-	}
-	switch domain {
-	case unix.AF_UNIX:
+	return byFamily(fd, func(fd int) (core.Peer, error) {
+		cred, err := credentials(fd)
+		if err != nil {
+			return core.Peer{}, err
+		}
+		done, err := p.queue.Take(context.Background(), p.from.newPeer(cred.Uid).Payer())
+		if err != nil {
+			return core.Peer{}, err
+		}
+		defer done()
 		return p.from.unixPeer(fd)
-	case unix.AF_INET, unix.AF_INET6:
-		return p.tcpPeer(fd)
-	}
-	return core.Peer{}, fmt.Errorf("socket of family %d: %w", domain, errors.ErrUnsupported)
+	}, p.tcpPeer)
 }
 
-// onSocket calls ask with the descriptor of conn, and names the operation in
+// byFamily asks about a socket what is asked about those of its kind.
+func byFamily[T any](fd int, local, tcp func(fd int) (T, error)) (T, error) {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	switch {
+	case err != nil:
+	case domain == unix.AF_UNIX:
+		return local(fd)
+	case domain == unix.AF_INET, domain == unix.AF_INET6:
+		return tcp(fd)
+	default:
+		err = fmt.Errorf("socket of family %d: %w", domain, errors.ErrUnsupported)
+	}
+	var nobody T
+	return nobody, err
+}
+
+// onSocket calls about with the descriptor of conn, and names the operation in
 // its error.
-func onSocket(conn syscall.Conn, ask func(fd int) (core.Peer, error)) (core.Peer, error) {
+func onSocket[T any](conn syscall.Conn, about func(fd int) (T, error)) (found T, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return core.Peer{}, fmt.Errorf("peer: %w", err)
+		return found, fmt.Errorf("peer: %w", err)
 	}
-	var found core.Peer
 	var inner error
-	if err := raw.Control(func(fd uintptr) { found, inner = ask(int(fd)) }); err != nil {
-		return core.Peer{}, fmt.Errorf("peer: %w", err)
+	if err := raw.Control(func(fd uintptr) { found, inner = about(int(fd)) }); err != nil {
+		return found, fmt.Errorf("peer: %w", err)
 	}
 	if inner != nil {
-		return core.Peer{}, fmt.Errorf("peer: %w", inner)
+		return found, fmt.Errorf("peer: %w", inner)
 	}
 	return found, nil
 }
+
+// credentials are the user and process that connected to a local socket, as
+// the kernel recorded them then.
+func credentials(fd int) (*unix.Ucred, error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err == nil && cred.Uid == noID {
+		err = errNobody
+	}
+	return cred, err
+}
+
+func unixUser(fd int) (core.UserID, error) {
+	cred, err := credentials(fd)
+	if err != nil {
+		return "", err
+	}
+	return userID(cred.Uid), nil
+}
+
+func userID(uid uint32) core.UserID { return core.UserID(strconv.FormatUint(uint64(uid), 10)) }
 
 // unixPeer identifies the process that connected. The kernel recorded user and
 // process then; what the process has become since is read through handles that
 // a reused pid cannot satisfy.
 func (v viewpoint) unixPeer(fd int) (core.Peer, error) {
-	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	cred, err := credentials(fd)
 	if err != nil {
 		return core.Peer{}, err
 	}
-	if cred.Uid == noID {
-		return core.Peer{}, errNobody
+	// Attack: connect and close, as fast as possible. What has hung up is not
+	// worth a look at its process.
+	if hungUp(fd) {
+		return core.Peer{}, vanished(int(cred.Pid), unix.ESRCH)
 	}
 	if cred.Pid <= 0 { // a pid namespace that we do not see into
 		return core.Peer{}, core.ErrForeign
@@ -148,11 +205,23 @@ func peerPidfd(fd, option, pid int) (int, error) {
 
 // ended reports whether the process has exited, reaped or not.
 func ended(pidfd int) bool {
-	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	return polled(pidfd, unix.POLLIN) != 0
+}
+
+// hungUp reports whether nobody is at the other end of a local socket.
+func hungUp(fd int) bool { return polled(fd, 0)&unix.POLLHUP != 0 }
+
+// polled is what poll(2) says of fd at this moment, POLLERR if it cannot.
+func polled(fd int, events int16) int16 {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: events}}
 	for {
-		n, err := unix.Poll(poll, 0)
-		if err != unix.EINTR {
-			return n != 0 || err != nil
+		_, err := unix.Poll(poll, 0)
+		switch err {
+		case nil:
+			return poll[0].Revents
+		case unix.EINTR:
+		default:
+			return unix.POLLERR
 		}
 	}
 }
@@ -161,16 +230,9 @@ func ended(pidfd int) bool {
 // the owner of the socket at the other end, its processes are all that hold
 // that socket.
 func (p *Peers) tcpPeer(fd int) (core.Peer, error) {
-	server, client, err := ends(fd)
+	server, client, socket, err := p.tcpSocket(fd)
 	if err != nil {
 		return core.Peer{}, err
-	}
-	if !server.Addr().IsLoopback() || !client.Addr().IsLoopback() {
-		return core.Peer{}, fmt.Errorf("%v to %v is not a loopback connection", client, server)
-	}
-	socket, err := p.diag.lookup(client, server)
-	if err != nil {
-		return core.Peer{}, fmt.Errorf("socket of %v: %w", client, err)
 	}
 	peer := p.from.newPeer(socket.uid)
 	until, done, err := p.scans.enter(peer.Payer())
@@ -179,8 +241,8 @@ func (p *Peers) tcpPeer(fd int) (core.Peer, error) {
 	}
 	defer done()
 	target := "socket:[" + strconv.FormatUint(uint64(socket.inode), 10) + "]"
-	for _, pid := range allPids() {
-		if err := p.from.addIfHolder(&peer, socket.uid, pid, target, until); err != nil && !errors.Is(err, errVanished) {
+	for pids := range slices.Chunk(allPids(), scanPiece) {
+		if err := p.addHolders(&peer, socket.uid, pids, target, until); err != nil {
 			return core.Peer{}, err
 		}
 	}
@@ -192,6 +254,35 @@ func (p *Peers) tcpPeer(fd int) (core.Peer, error) {
 		return core.Peer{}, fmt.Errorf("socket of %v: %w", client, errors.Join(err, errVanished))
 	}
 	return concluded(peer), nil
+}
+
+// tcpSocket returns both ends of a loopback connection, and the client's socket.
+func (p *Peers) tcpSocket(fd int) (server, client netip.AddrPort, socket tcpSocket, err error) {
+	if server, client, err = ends(fd); err != nil {
+		return server, client, socket, err
+	}
+	if !server.Addr().IsLoopback() || !client.Addr().IsLoopback() {
+		return server, client, socket, fmt.Errorf("%v to %v is not a loopback connection", client, server)
+	}
+	if socket, err = p.diag.lookup(client, server); err != nil {
+		return server, client, socket, fmt.Errorf("socket of %v: %w", client, err)
+	}
+	return server, client, socket, nil
+}
+
+// addHolders adds those of pids that hold target, in one piece.
+func (p *Peers) addHolders(peer *core.Peer, uid uint32, pids []int, target string, until time.Time) error {
+	done, err := p.queue.Take(context.Background(), peer.Payer())
+	if err != nil {
+		return err
+	}
+	defer done()
+	for _, pid := range pids {
+		if err := p.from.addIfHolder(peer, uid, pid, target, until); err != nil && !errors.Is(err, errVanished) {
+			return err
+		}
+	}
+	return nil
 }
 
 // ends returns the addresses of a TCP socket, ours first. The kernel is asked,

@@ -21,6 +21,7 @@ const (
 	scanTime  = 250 * time.Millisecond
 	scanBurst = 500 * time.Millisecond
 	scanShare = 0.1
+	scanPiece = 8 // processes between which somebody else is served
 	maxScans  = 4 // of one user at once; whoever listens bounds connections in all
 )
 

@@ -4,8 +4,10 @@ package linux
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,17 +28,40 @@ func (s procStat) dead() bool { return s.state == 'Z' || s.state == 'X' }
 
 // readStat returns false if there is no such process.
 func readStat(pid int) (procStat, bool) {
+	s, err := statOf(pid)
+	return s, err == nil
+}
+
+// outWait is how long a look at a process is put off when the service has no
+// descriptor left for it. Attack: whoever fills the service's descriptors for a
+// moment makes every process look as if it had ended, its own among them.
+const (
+	outWait = 2 * time.Millisecond
+	outTry  = 50
+)
+
+// statOf is readStat that says why it cannot be seen; a process that is not
+// there is errVanished.
+func statOf(pid int) (procStat, error) {
 	var buf [1024]byte
 	fd, err := openat(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY, 0)
+	for try := 0; core.OutOfResources(err) && try < outTry; try++ {
+		time.Sleep(outWait)
+		fd, err = openat(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY, 0)
+	}
 	if err != nil {
-		return procStat{}, false
+		return procStat{}, vanished(pid, err)
 	}
 	defer unix.Close(fd)
 	n, err := unix.Read(fd, buf[:])
 	if err != nil {
-		return procStat{}, false
+		return procStat{}, vanished(pid, err)
 	}
-	return parseStat(pid, buf[:n])
+	s, ok := parseStat(pid, buf[:n])
+	if !ok {
+		return s, fmt.Errorf("process %d: unreadable stat %q", pid, buf[:n])
+	}
+	return s, nil
 }
 
 // parseStat reads fields 3, 4, 6 and 22. The second field is a name that the

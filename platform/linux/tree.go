@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
 )
 
@@ -39,6 +40,7 @@ type Tree struct {
 	self    core.ProcessID
 	cgroups cgroups
 	reading chan struct{} // an element for each environment that is being read
+	yielder *fair.Yielder
 }
 
 var _ port.ProcessTree = (*Tree)(nil)
@@ -49,6 +51,7 @@ func NewTree() *Tree {
 	start, _ := startTicks(pid)
 	return &Tree{
 		self: core.ProcessID{PID: pid, Start: start}, cgroups: findCgroups(), reading: make(chan struct{}, maxEnvirons),
+		yielder: fair.NewYielder(),
 	}
 }
 
@@ -81,7 +84,11 @@ func (t *Tree) Member(root core.ProcessID, name string, id core.ProcessID) bool 
 		return true
 	}
 	// Asked again afterwards: the pid may have changed hands in between.
-	return g.cgroup != "" && within(t.cgroups.of(id.PID), g.cgroup) && t.Alive(id)
+	if g.cgroup == "" {
+		return false
+	}
+	now, err := t.cgroups.of(id.PID)
+	return err == nil && within(now, g.cgroup) && t.Alive(id)
 }
 
 // Empty implements port.ProcessTree.
@@ -93,7 +100,8 @@ func (t *Tree) Empty(root core.ProcessID, name string) bool {
 	if g.cgroup != "" {
 		return emptyCgroup(g.cgroup)
 	}
-	return len(t.sessionMembers(g)) == 0
+	members, err := t.sessionMembers(g)
+	return err == nil && len(members) == 0
 }
 
 // KillGroup implements port.ProcessTree. It never ends this process, whatever
@@ -104,12 +112,15 @@ func (t *Tree) KillGroup(root core.ProcessID, name string) (int, error) {
 		return 0, fmt.Errorf("kill %q: %w", name, errBadGroup)
 	}
 	deadline := time.Now().Add(killTime)
+	own, err := t.cgroups.of(t.self.PID)
 	switch {
 	case g.stale:
 		return 0, nil
 	case g.cgroup == "":
 		return t.killSession(g, deadline)
-	case within(t.cgroups.of(t.self.PID), g.cgroup):
+	case err != nil:
+		return 0, fmt.Errorf("kill %q: where this service was started: %w", name, err)
+	case within(own, g.cgroup):
 		return 0, fmt.Errorf("kill %q: this service was started in it", name)
 	}
 	if _, err := os.Stat(g.cgroup); errors.Is(err, os.ErrNotExist) {
@@ -121,7 +132,10 @@ func (t *Tree) KillGroup(root core.ProcessID, name string) (int, error) {
 func (t *Tree) killSession(g group, deadline time.Time) (int, error) {
 	ended := map[core.ProcessID]bool{}
 	for {
-		members := t.sessionMembers(g)
+		members, err := t.sessionMembers(g)
+		if err != nil {
+			return len(ended), fmt.Errorf("kill launch group of %s: %w", g.root, err)
+		}
 		if len(members) == 0 {
 			return len(ended), nil
 		}
@@ -149,34 +163,32 @@ func killExactly(id core.ProcessID) {
 }
 
 // sessionMembers lists the living processes of a session group.
-func (t *Tree) sessionMembers(g group) []core.ProcessID {
-	all := map[int]procStat{}
-	for _, pid := range allPids() {
-		if s, ok := readStat(pid); ok {
-			all[pid] = s
-		}
+func (t *Tree) sessionMembers(g group) ([]core.ProcessID, error) {
+	all, err := t.processes()
+	if err != nil {
+		return nil, err
 	}
-	verdicts, carries := map[int]bool{1: false, t.self.PID: false}, t.asking()
+	verdicts, ask := map[int]bool{1: false, t.self.PID: false}, t.asking()
 	var members []core.ProcessID
 	for pid, s := range all {
-		if g.holds(s, all, verdicts, carries) && !s.dead() {
+		if g.holds(s, all, verdicts, ask) && !s.dead() {
 			members = append(members, core.ProcessID{PID: pid, Start: s.start})
 		}
 	}
-	return members
+	return members, nil
 }
 
 // holds reports whether s is in the session, carries the tag, or has a parent
 // of whom that is true. verdicts remembers the answers, and holds those of
 // processes at which the ascent must end.
-func (g group) holds(s procStat, all map[int]procStat, verdicts map[int]bool, carries carrying) bool {
+func (g group) holds(s procStat, all map[int]procStat, verdicts map[int]bool, ask asking) bool {
 	if verdict, known := verdicts[s.pid]; known {
 		return verdict
 	}
 	verdicts[s.pid] = false // a parent that changes meanwhile cannot make a circle
-	verdict := s.inSession(g.root) || g.tag != "" && s.start >= g.root.Start && carries(environOf(s.pid), g.tag)
+	verdict := s.inSession(g.root) || g.tag != "" && s.start >= g.root.Start && ask(environOf(s.pid)).has(g.tag)
 	if parent, ok := all[s.parent]; ok && !verdict {
-		verdict = g.holds(parent, all, verdicts, carries)
+		verdict = g.holds(parent, all, verdicts, ask)
 	}
 	verdicts[s.pid] = verdict
 	return verdict
@@ -184,9 +196,17 @@ func (g group) holds(s procStat, all map[int]procStat, verdicts map[int]bool, ca
 
 func environOf(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/environ" }
 
-// carrying reports whether a process, whose environ file is given, was started
-// with variable in its environment.
-type carrying func(environ, variable string) bool
+// environment is what a process was started with, as proc(5) has it; nil is
+// none that could be read.
+type environment []byte
+
+// has reports whether variable, NAME=value, is in it.
+func (e environment) has(variable string) bool {
+	return bytes.Contains(append([]byte{0}, e...), append(append([]byte{0}, variable...), 0))
+}
+
+// asking reads the environment of a process, whose environ file is given.
+type asking func(environ string) environment
 
 // asking returns what reads environments for one question.
 //
@@ -196,31 +216,34 @@ type carrying func(environ, variable string) bool
 // about groups. So all environments together have environTime, at most
 // maxEnvirons are waited for, and a process that does not answer carries
 // nothing.
-func (t *Tree) asking() carrying {
+func (t *Tree) asking() asking {
 	late := time.After(environTime)
 	over := false
-	return func(environ, variable string) bool {
+	return func(environ string) environment {
 		if over {
-			return false
+			return nil
 		}
 		select {
 		case t.reading <- struct{}{}:
 		case <-late:
 			over = true
-			return false
+			return nil
 		}
-		found := make(chan bool, 1)
+		found := make(chan environment, 1)
 		go func() {
 			env, err := os.ReadFile(environ)
-			found <- err == nil && bytes.Contains(append([]byte{0}, env...), append(append([]byte{0}, variable...), 0))
+			if err != nil {
+				env = nil
+			}
+			found <- env
 			<-t.reading
 		}()
 		select {
-		case yes := <-found:
-			return yes
+		case env := <-found:
+			return env
 		case <-late:
 			over = true
-			return false
+			return nil
 		}
 	}
 }

@@ -206,13 +206,13 @@ func TestNobodyWaitsForAnEnvironment(t *testing.T) {
 	must(t, own.Start())
 	defer func() { own.Process.Kill(); own.Wait() }()
 	environ := environOf(own.Process.Pid)
-	eventually(t, "sleep runs", func() bool { return tree.asking()(environ, "TAG=x") })
+	eventually(t, "sleep runs", func() bool { return tree.asking()(environ).has("TAG=x") })
 
 	for range maxEnvirons + 2 {
 		done := make(chan bool, 1)
 		go func() {
-			carries := tree.asking()
-			done <- carries(stuck, "TAG=x") || carries(environ, "TAG=x")
+			ask := tree.asking()
+			done <- ask(stuck).has("TAG=x") || ask(environ).has("TAG=x")
 		}()
 		select {
 		case yes := <-done:
@@ -227,9 +227,9 @@ func TestNobodyWaitsForAnEnvironment(t *testing.T) {
 	fifo, err := os.OpenFile(stuck, os.O_RDWR, 0)
 	must(t, err)
 	must(t, errors.Join(os.Remove(stuck), fifo.Close()))
-	eventually(t, "there is room again", func() bool { return tree.asking()(environ, "TAG=x") })
+	eventually(t, "there is room again", func() bool { return tree.asking()(environ).has("TAG=x") })
 	for _, other := range []string{"TAG", "TAG=", "AG=x", "TAG=xy"} {
-		if tree.asking()(environ, other) {
+		if tree.asking()(environ).has(other) {
 			t.Errorf("%q is taken for a variable", other)
 		}
 	}
@@ -253,7 +253,7 @@ func TestGroupNamesThatAreNotToBeTrusted(t *testing.T) {
 	if n, err := tree.KillGroup(earlier, sessionName(earlier, nil)); n != 0 || err != nil || !tree.Alive(id) {
 		t.Errorf("the pid's earlier owner: KillGroup = %d, %v; alive: %v", n, err, tree.Alive(id))
 	}
-	own := NewTree().cgroups.of(os.Getpid())
+	own := ownCgroup(t)
 	for _, name := range []string{
 		"", "nonsense", "cgroup:", "cgroup:/", "cgroup:" + own, "cgroup:/sys/fs/cgroup", "cgroup:/a/kpm-x/../..", "cgroup:kpm-x",
 		"session:", "session:1@1:" + bootID(), "session:0@0:" + bootID(), "session:-5@1:" + bootID(), "session:5:" + bootID(), "session:5@6",
@@ -269,7 +269,9 @@ func TestKillGroupSparesThisProcess(t *testing.T) {
 	session, err := unix.Getsid(0)
 	must(t, err)
 	tree := NewTree()
-	for _, id := range tree.sessionMembers(group{root: core.ProcessID{PID: session}}) {
+	members, err := tree.sessionMembers(group{root: core.ProcessID{PID: session}})
+	must(t, err)
+	for _, id := range members {
 		if id == tree.Self() {
 			t.Error("this process is a member of what is to be ended")
 		}

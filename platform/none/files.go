@@ -45,7 +45,7 @@ func (Files) ProtectedRoot(string) error { return errors.ErrUnsupported }
 func (Files) Private(*os.File) error { return errors.ErrUnsupported }
 
 // Copy implements port.Files.
-func (Files) Copy(context.Context, *os.File, string, string, core.Account) (*os.File, string, error) {
+func (Files) Copy(context.Context, *os.File, string, string, core.Account, func() error) (*os.File, string, error) {
 	return nil, "", errors.ErrUnsupported
 }
 

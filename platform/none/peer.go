@@ -14,6 +14,9 @@ type Peers struct{}
 
 var _ port.Peers = Peers{}
 
+// User implements port.Peers.
+func (Peers) User(net.Conn) (core.UserID, error) { return "", errors.ErrUnsupported }
+
 // Peer implements port.Peers.
 func (Peers) Peer(net.Conn) (core.Peer, error) { return core.Peer{}, errors.ErrUnsupported }
 

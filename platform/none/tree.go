@@ -25,5 +25,8 @@ func (Tree) Member(core.ProcessID, string, core.ProcessID) bool { return false }
 // Empty implements port.ProcessTree.
 func (Tree) Empty(core.ProcessID, string) bool { return true }
 
+// Occupied implements port.ProcessTree.
+func (Tree) Occupied([]port.Group) ([]bool, error) { return nil, errors.ErrUnsupported }
+
 // KillGroup implements port.ProcessTree.
 func (Tree) KillGroup(core.ProcessID, string) (int, error) { return 0, errors.ErrUnsupported }

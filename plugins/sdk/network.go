@@ -7,6 +7,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// fullQueueTries are made, fullQueuePause apart, at a socket whose queue is full.
+const (
+	fullQueueTries = 1000
+	fullQueuePause = 5 * time.Millisecond
 )
 
 // Network is how a plugin reaches its agent.
@@ -51,6 +59,15 @@ func dialSocket(ctx context.Context, path string) (net.Conn, error) {
 		path = fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	for tries := 0; errors.Is(err, syscall.EAGAIN) && tries < fullQueueTries; tries++ {
+		// Others keep the queue of those who want to connect full.
+		select {
+		case <-time.After(fullQueuePause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		conn, err = new(net.Dialer).DialContext(ctx, "unix", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("sdk: %w", err)
 	}

@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os/user"
 	"regexp"
-	"strconv"
 
 	"kpm/vmtests/agent"
 )
@@ -31,6 +29,7 @@ const (
 	groupBus       = "bus"
 	groupVerdict   = "verdict"
 	groupKey       = "key"
+	groupHostile   = "hostile" // what one user costs another
 )
 
 func (p plan) wants(group string) bool { return p.rows.MatchString(group) }
@@ -101,15 +100,10 @@ func (m *meter) measure(ctx context.Context, name, unit string, rounds, warm int
 // inside measures in the machine, where every side has an agent in memory, one
 // on disk, and its Go benchmarks.
 func (m *meter) inside(ctx context.Context, sides []string) error {
-	account, err := user.Lookup("alice")
+	alice, err := lookUp("alice")
 	if err != nil {
 		return err
 	}
-	uid, err := strconv.ParseUint(account.Uid, 10, 32)
-	if err != nil {
-		return err
-	}
-	alice := person{user: uint32(uid), home: account.HomeDir}
 	var memory, disk versions
 	for _, side := range sides {
 		memory = append(memory, version{side, agent.At(inMemory(side))})
@@ -127,6 +121,11 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 	}
 	if m.plan.wants(groupDurable) {
 		if err := running(ctx, disk, func() error { return m.durable(ctx, alice, disk) }); err != nil {
+			return err
+		}
+	}
+	if m.plan.wants(groupHostile) {
+		if err := running(ctx, memory, func() error { return m.hostile(ctx, alice, memory) }); err != nil {
 			return err
 		}
 	}

@@ -30,7 +30,7 @@ const (
 	cache       = "/var/cache/kpm-vmtests"
 	testsIn     = "/usr/local/lib/kpm-bench" // Go benchmarks, inside the machine
 	driver      = "/usr/local/bin/kpm-bench"
-	sudoersRule = "alice ALL=(ALL) NOPASSWD: ALL\nDefaults use_pty\n"
+	sudoersRule = "alice ALL=(ALL) NOPASSWD: ALL\nbob ALL=(ALL) NOPASSWD: ALL\nDefaults use_pty\n"
 	polkitRule  = `polkit.addRule(function(action, subject) { return polkit.Result.YES; });` + "\n"
 	settings    = `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0},
  "PluginMonitoring": {"BreakerWindowSeconds": 1}}`
@@ -49,12 +49,21 @@ func onDisk(side string) string   { return "/srv/disk/kpm-" + side + "/agent" }
 func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
-	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, memory, decision, bus, verdict, key")
+	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, memory, decision, bus, verdict, key, hostile")
 	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
+	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
+	against := flag.String("against", "", "agent root, or sudo, that is attacked")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *attack != "" {
+		if err := doAttack(ctx, *attack, *against); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	err := run(ctx, *staged, *base, *rows, *samples, *sides)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -95,7 +104,7 @@ func outside(ctx context.Context, p plan, staged, base string) (err error) {
 		rows = append(rows, more...)
 		return err
 	}
-	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupMemory, groupDecision, groupBus) {
+	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupMemory, groupDecision, groupBus, groupHostile) {
 		err = show(func(w io.Writer) error { return inMachine(ctx, p, w, agents, sources, sides) })
 	}
 	err = errors.Join(err, show(func(w io.Writer) error { return onHost(ctx, p, w, agents, sources, sides) }))

@@ -22,7 +22,7 @@ import (
 type agentKey struct{}
 
 func TestMain(m *testing.M) {
-	apart.Main(func() { testscript.Main(m, map[string]func(){"as": as, "person": person}) })
+	apart.Main(func() { testscript.Main(m, map[string]func(){"as": as, "person": person, "crowd": crowd}) })
 }
 
 func TestStories(t *testing.T) {

@@ -29,6 +29,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // somebody else. Who that is, is decided as the service decides it.
 type peer struct{ is core.Peer } // is does not change while it serves
 
+func (p *peer) User(net.Conn) (core.UserID, error) { return p.is.User, nil }
+
 func (p *peer) Peer(net.Conn) (core.Peer, error) { return p.is, nil }
 
 func (p *peer) Identify(peer core.Peer) (core.Principal, core.ProcessID) {

@@ -1,0 +1,161 @@
+//go:build linux
+
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kpm/core/port"
+)
+
+// lookPiece is how many processes are looked at before everything else that
+// the service does goes on.
+const lookPiece = 32
+
+// Occupied implements port.ProcessTree. Groups that are sessions are found by
+// one walk over all processes, however many they are.
+func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
+	occupied := make([]bool, len(groups))
+	sessions := newSessions()
+	for i, named := range groups {
+		g, ok := parseGroup(named.Name)
+		switch {
+		case !ok || g.stale:
+		case g.cgroup == "":
+			sessions.add(g, i)
+		default:
+			pids, err := membersOf(g.cgroup)
+			if err != nil {
+				return nil, fmt.Errorf("launch group %s: %w", g.cgroup, err)
+			}
+			occupied[i] = len(pids) > 0
+		}
+		if i%lookPiece == lookPiece-1 {
+			t.yielder.Yield()
+		}
+	}
+	if len(sessions.byLeader) == 0 {
+		return occupied, nil
+	}
+	all, err := t.processes()
+	if err != nil {
+		return nil, err
+	}
+	sessions.mark(occupied, all, t.self.PID, t.asking())
+	return occupied, nil
+}
+
+// processes are all processes of this machine.
+func (t *Tree) processes() (map[int]procStat, error) {
+	names, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	all := map[int]procStat{}
+	for i, entry := range names {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		s, err := statOf(pid)
+		if err == nil {
+			all[pid] = s
+		} else if !errors.Is(err, errVanished) {
+			return nil, err
+		}
+		if i%lookPiece == lookPiece-1 {
+			t.yielder.Yield()
+		}
+	}
+	return all, nil
+}
+
+// membersOf lists the processes in a cgroup and below; of one that is not there
+// any more, none.
+func membersOf(dir string) ([]int, error) {
+	var pids []int
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Name() != "cgroup.procs" {
+			return err
+		}
+		data, err := os.ReadFile(dir + "/" + path)
+		for _, field := range strings.Fields(string(data)) {
+			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return pids, err
+}
+
+// sessions are the session groups of one question.
+type sessions struct {
+	groups   map[int]group // by their index in the question
+	byLeader map[int][]int // pid of the leader to those indexes
+}
+
+func newSessions() *sessions {
+	return &sessions{groups: map[int]group{}, byLeader: map[int][]int{}}
+}
+
+func (ss *sessions) add(g group, at int) {
+	ss.groups[at] = g
+	ss.byLeader[g.root.PID] = append(ss.byLeader[g.root.PID], at)
+}
+
+// mark sets occupied for each group that has a living member among all: a
+// process that is in its session, carries its tag, or descends from one of whom
+// that is true.
+func (ss *sessions) mark(occupied []bool, all map[int]procStat, self int, ask asking) {
+	direct := map[int][]int{}
+	for pid, s := range all {
+		if pid == 1 || pid == self {
+			continue
+		}
+		for _, at := range ss.byLeader[s.session] {
+			if s.inSession(ss.groups[at].root) {
+				direct[pid] = append(direct[pid], at)
+			}
+		}
+		if tags := ss.tagsFor(s); len(tags) > 0 {
+			environ := ask(environOf(pid))
+			for _, at := range tags {
+				if environ.has(ss.groups[at].tag) {
+					direct[pid] = append(direct[pid], at)
+				}
+			}
+		}
+	}
+	for _, s := range all {
+		if s.dead() {
+			continue
+		}
+		for seen := []int(nil); s.pid > 1 && s.pid != self && !slices.Contains(seen, s.pid); s = all[s.parent] {
+			seen = append(seen, s.pid)
+			for _, at := range direct[s.pid] {
+				occupied[at] = true
+			}
+		}
+	}
+}
+
+// tagsFor are the groups whose tag a process may carry that no other way has
+// shown to be occupied: one that was started before a group has none of its.
+func (ss *sessions) tagsFor(s procStat) (indexes []int) {
+	for at, g := range ss.groups {
+		if g.tag != "" && s.start >= g.root.Start {
+			indexes = append(indexes, at)
+		}
+	}
+	return indexes
+}

@@ -1,0 +1,136 @@
+//go:build linux
+
+package linux
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+)
+
+const (
+	// screenedAtOnce is how many connections are dropped before everything else
+	// that the service does goes on.
+	screenedAtOnce = 64
+	// maxDropped is how many connections of one user that may be slow to close
+	// are closed at once, beside the loop that accepts.
+	maxDropped = 16
+)
+
+// Screen implements port.DoorListener. It is called before the first Accept.
+func (l *localListener) Screen(refusal func(core.UserID) []byte) { l.screen = refusal }
+
+// acceptScreened returns the next connection that somebody is at the other end
+// of, and that l.screen does not refuse.
+//
+// Attack: a user connects and closes as fast as possible. What that costs here
+// has to be less than what it costs them, or the kernel's queue, which everybody
+// is in, is full: three system calls, and nothing that the runtime has to know.
+func (l *localListener) acceptScreened() (*net.UnixConn, error) {
+	raw, err := l.waiting.SyscallConn()
+	if err != nil {
+		return nil, l.closedOr(err)
+	}
+	for {
+		accepted := -1
+		var failed error
+		err := raw.Read(func(listener uintptr) bool {
+			for range screenedAtOnce {
+				fd, _, err := unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+				switch {
+				case err == unix.EAGAIN:
+					return false
+				case err == unix.EINTR || err == unix.ECONNABORTED:
+				case err != nil:
+					failed = os.NewSyscallError("accept4", err)
+					return true
+				case l.passes(fd):
+					accepted = fd
+					return true
+				}
+			}
+			return true
+		})
+		switch {
+		case err != nil:
+			return nil, l.closedOr(err)
+		case failed != nil:
+			return nil, failed
+		case accepted >= 0:
+			return unixConn(accepted)
+		}
+		l.yielder.Yield()
+	}
+}
+
+// closedOr words the end of a listener as package net does.
+func (l *localListener) closedOr(err error) error {
+	if l.closing.Load() {
+		return net.ErrClosed
+	}
+	return err
+}
+
+// unixConn makes a connection of an accepted socket.
+func unixConn(fd int) (*net.UnixConn, error) {
+	f := os.NewFile(uintptr(fd), "accepted")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	local, ok := conn.(*net.UnixConn)
+	if !ok {
+		conn.Close()
+		return nil, fmt.Errorf("accept: %T is no local socket", conn)
+	}
+	return local, nil
+}
+
+// passes reports whether a connection is to be served, and drops it otherwise.
+func (l *localListener) passes(fd int) bool {
+	cred, err := credentials(fd)
+	if err != nil || hungUp(fd) {
+		l.drop(fd, cred)
+		return false
+	}
+	if l.screen == nil {
+		return true
+	}
+	refusal := l.screen(userID(cred.Uid))
+	if refusal == nil {
+		return true
+	}
+	if len(refusal) > 0 { // whoever does not take it has been told enough
+		_ = unix.Sendto(fd, refusal, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+	}
+	l.drop(fd, cred)
+	return false
+}
+
+// drop closes a connection. What was sent on it may hold descriptors whose
+// closing takes its time (localConn.Close); without a byte there are none.
+func (l *localListener) drop(fd int, cred *unix.Ucred) {
+	waiting, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	if err == nil && waiting == 0 {
+		unix.Close(fd)
+		return
+	}
+	uid := uint32(noID)
+	if cred != nil {
+		uid = cred.Uid
+	}
+	slot, err := l.dropped.TryTake(uid, 1)
+	if err != nil {
+		hurried(func() { unix.Close(fd) })
+		return
+	}
+	l.droppers.Go(func() {
+		defer slot.Release()
+		hurried(func() { unix.Close(fd) })
+	})
+}

@@ -1,0 +1,161 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/vmtests/agent"
+)
+
+// TestOutOfDescriptors: whatever the service has no descriptor for, it says so,
+// and never that a program, a user or a directory is not there.
+func TestOutOfDescriptors(t *testing.T) {
+	a := newAgent(t, allowAll, nil)
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", a.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before unix.Rlimit
+	if err := unix.Prlimit(a.PID(), unix.RLIMIT_NOFILE, nil, &before); err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]bool{}
+	for extra := 3; extra < 40; extra++ {
+		few := unix.Rlimit{Cur: uint64(len(open) + extra), Max: before.Max}
+		if err := unix.Prlimit(a.PID(), unix.RLIMIT_NOFILE, &few, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, argv := range [][]string{{"true"}, {"-u", "nobody", "/bin/true"}} {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // nobody can be let in without one
+			out, err := a.Sudo(ctx, 4242, argv...).CombinedOutput()
+			cancel()
+			text := string(out)
+			said[text] = true
+			for _, falsehood := range []string{"there is no", "no such", "not exist", "no account", "cannot be used", "not regular"} {
+				if strings.Contains(text, falsehood) {
+					t.Errorf("with %d descriptors to spare, %v was told: %s", extra, argv, text)
+				}
+			}
+			if extra == 39 && err != nil {
+				t.Errorf("with enough of them: %v: %s", err, text)
+			}
+		}
+	}
+	honest := false
+	for text := range said {
+		honest = honest || strings.Contains(text, "as many files open as it may: try again")
+	}
+	if !honest {
+		t.Errorf("nobody was told what is used up: %v", said)
+	}
+	if err := unix.Prlimit(a.PID(), unix.RLIMIT_NOFILE, &before, nil); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := a.Sudo(t.Context(), 4242, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
+		t.Errorf("afterwards: %v: %s\n%s", err, out, a.Log())
+	}
+}
+
+// TestOutOfProcesses: where no more processes can be had, and no threads, the
+// service and policy live on, requests are refused with the reason, and are
+// served again when there are some.
+func TestOutOfProcesses(t *testing.T) {
+	a := newAgent(t, allowAll, nil)
+	limited, limit := pidsCgroup(t, a)
+	service, policy := a.PID(), 0
+	if p, err := a.Plugin(t.Context(), "KeeperPolicy"); err == nil {
+		policy = p.ProcessID
+	}
+	now, err := os.ReadFile(filepath.Join(limited, "pids.current"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit(strings.TrimSpace(string(now)))
+	refused := 0
+	var mu sync.Mutex
+	for range 5 {
+		var all sync.WaitGroup
+		for i := range 40 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				defer cancel()
+				out, err := a.Sudo(ctx, uint32(4300+i%8), "id", "-u").CombinedOutput()
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					if refused++; !strings.Contains(string(out), "as many processes as it may: try again") {
+						t.Errorf("%v: %s", err, out)
+					}
+				}
+			})
+		}
+		all.Wait()
+	}
+	if refused == 0 {
+		t.Error("there were processes enough: the test shows nothing")
+	}
+	limit("max")
+	eventually(t, "people are served again", func() bool {
+		out, err := a.Sudo(t.Context(), 4242, "id", "-u").CombinedOutput()
+		return err == nil && string(out) == "0\n"
+	})
+	if p, err := a.Plugin(t.Context(), "KeeperPolicy"); err != nil || p.ProcessID != policy {
+		t.Errorf("KeeperPolicy was process %d, now %+v, %v", policy, p, err)
+	}
+	if ports, err := a.Ports(); err != nil || ports.PID != service {
+		t.Errorf("the service was process %d, now %+v, %v", service, ports, err)
+	}
+}
+
+// pidsCgroup puts a running agent into a control group that bounds how many
+// processes and threads it has.
+func pidsCgroup(t *testing.T, a *agent.Agent) (dir string, limit func(string)) {
+	t.Helper()
+	dir = filepath.Join("/sys/fs/cgroup/pids", "kpm-test-"+strconv.Itoa(a.PID()))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatalf("this test needs a pids controller: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = a.Kill()
+		eventually(t, "the control group is empty", func() bool {
+			for _, pid := range pidsIn(dir) {
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
+			return os.Remove(dir) == nil
+		})
+	})
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pid := range running(t, a.Root) {
+		write("cgroup.procs", strconv.Itoa(pid))
+	}
+	for _, pid := range children(t, a, "keeperlaunch") {
+		write("cgroup.procs", strconv.Itoa(pid))
+	}
+	return dir, func(text string) { write("pids.max", text) }
+}
+
+func pidsIn(dir string) (pids []int) {
+	data, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	for _, field := range strings.Fields(string(data)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

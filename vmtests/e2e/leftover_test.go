@@ -1,0 +1,80 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// withoutCgroups takes control groups of version 2 away from whatever this test
+// starts: they cannot be written to. The thread is the test's from then on.
+func withoutCgroups(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		before, after, _ := strings.Cut(line, " - ")
+		fields := strings.Fields(before)
+		if strings.HasPrefix(after, "cgroup2 ") {
+			if err := unix.Mount("", fields[4], "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestLeftoversDoNotHoldUpAStop: where launch groups are sessions, what is left
+// of them is found by looking at every process. Somebody who leaves as much as
+// they may costs one look for many commands, and an orderly stop ends.
+func TestLeftoversDoNotHoldUpAStop(t *testing.T) {
+	withoutCgroups(t)
+	a := newAgent(t, allowAll, nil)
+	marker := fmt.Sprintf("5%08d", time.Now().UnixNano()%1e8)
+	t.Cleanup(func() {
+		for _, pid := range started(t, "sleep", marker) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	for i := range 256 {
+		if out, err := a.Sudo(t.Context(), 4242, "sh", "-c", `sleep "$0" >/dev/null 2>&1 </dev/null &`, marker).CombinedOutput(); err != nil {
+			t.Fatalf("the %dth: %v: %s", i+1, err, out)
+		}
+	}
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(started(t, "sleep", marker)); n != 256 {
+		t.Errorf("%d processes are left of 256", n)
+	}
+	left := 0
+	for _, types := range journal(t, a) {
+		for _, kind := range types {
+			if kind == "left" {
+				left++
+			}
+		}
+	}
+	if left != 256 {
+		t.Errorf("%d of 256 are on record as left", left)
+	}
+	if out, err := a.Admin(t.Context(), "audit", "verify"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
