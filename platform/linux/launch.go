@@ -229,9 +229,17 @@ func (l *Launcher) plant() error {
 		return err
 	}
 	defer theirs.Close()
+	// Before its exec, package syscall moves a descriptor of its own to the number
+	// after the highest that the child gets. That must not be the helper's.
+	high, err := unix.FcntlInt(theirs.Fd(), unix.F_DUPFD_CLOEXEC, int(l.helper.Fd())+1)
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	defer unix.Close(high)
 	null := l.null.Fd()
 	pid, err := syscall.ForkExec(procFd(int(l.helper.Fd())), []string{held.Name}, &syscall.ProcAttr{
-		Dir: "/", Env: held.Environ, Files: []uintptr{null, null, null, theirs.Fd()},
+		Dir: "/", Env: held.Environ, Files: []uintptr{null, null, null, uintptr(high)},
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
