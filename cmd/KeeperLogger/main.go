@@ -36,7 +36,7 @@ func main() {
 		os.Exit(2)
 	}
 	debug.SetGCPercent(25) // memory on every machine matters more than the time of a log line
-	reserve.Threads(8) // the log goes on when the machine takes no more processes
+	reserve.Threads(8)     // the log goes on when the machine takes no more processes
 	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperlogger.Run(ctx, a, root, owner.Check, os.Stderr)
 	}))
