@@ -187,3 +187,19 @@ func TestALinkRestrictsLikeItsProgram(t *testing.T) {
 		t.Errorf("a control of a link: %+v", got)
 	}
 }
+
+// What a decision has to look at: nothing that no policy names.
+func TestWhichLinksMatter(t *testing.T) {
+	for want, apps := range map[string][]string{
+		"": {"*", strings.Repeat("ab", 32)}, "/usr/bin/awk": {"/bin/awk"}, "/opt/app/": {"/opt/app/v*"},
+		"/usr/bin/ /usr/local/bin/ /usr/local/sbin/ /usr/sbin/": {"awk"}, "/usr/bin/ /usr/bin/vi /usr/local/bin/ /usr/local/sbin/ /usr/sbin/": {"*/awk", "/usr/bin/vi"},
+	} {
+		if got := strings.Join(compileSketches(t, linux(), sketch{controls: "DENY", apps: apps}).Paths(), " "); got != want {
+			t.Errorf("%v: got %s", apps, got)
+		}
+	}
+	asks := commandLine(`"/usr/bin/awk x"`)
+	if got := compileSketches(t, linux(), asks).Paths(); len(got) != 1 || got[0] != "/usr/bin/awk" {
+		t.Errorf("commands: got %v", got)
+	}
+}

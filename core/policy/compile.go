@@ -111,15 +111,19 @@ func (s *Set) Size() (enforcing, monitoring int) {
 // Paths returns the paths that policies name, for whoever looks which of them are
 // links (Question.Links): programs, and the folders of patterns, which end in "/".
 func (s *Set) Paths() []string {
-	named := map[string]bool{}
+	named, bare := map[string]bool{}, false
 	note := func(list []program) {
 		for i := range list {
 			switch p := &list[i]; p.kind {
+			case byName, byNamePattern: // of links on the secure path, too
+				bare = true
 			case byPath:
 				named[p.text] = true
 			case byPattern:
 				if at := strings.LastIndexByte(p.glob.prefix, '/'); at >= 0 {
 					named[p.glob.prefix[:at+1]] = true
+				} else {
+					bare = true
 				}
 			}
 		}
@@ -135,7 +139,9 @@ func (s *Set) Paths() []string {
 		}
 	}
 	for _, dir := range s.directories {
-		named[dir+"/"] = true
+		if bare {
+			named[dir+"/"] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(named))
 }

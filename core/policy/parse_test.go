@@ -176,8 +176,8 @@ func TestWhateverIsWrongADenyHolds(t *testing.T) {
 		deny += ", " + wrong + "}"
 		for text, want := range map[string]core.Outcome{
 			"[" + sketch{id: "all", controls: "ALLOW"}.json() + "," + deny + "]":                                                core.Deny,
-			"[" + sketch{id: "all", controls: "ALLOW"}.json() + "," + strings.Replace(deny, "DENY", "AUDIT", -1) + "]":          core.Allow,
-			"[" + strings.Replace(strings.Replace(deny, `["DENY"]`, `["ALLOW"]`, 1), "DENY", "AUDIT", -1) + "]":                 core.Deny,
+			"[" + sketch{id: "all", controls: "ALLOW"}.json() + "," + strings.ReplaceAll(deny, "DENY", "AUDIT") + "]":           core.Allow,
+			"[" + strings.ReplaceAll(strings.Replace(deny, `["DENY"]`, `["ALLOW"]`, 1), "DENY", "AUDIT") + "]":                  core.Deny,
 			"[" + sketch{id: "no", controls: "DENY"}.json() + "," + strings.Replace(deny, `["DENY"]`, `["ALLOW"]`, 1) + ", 7 ]": core.Deny,
 		} {
 			policies, findings := engine.Parse("w.json", []byte(text))
