@@ -54,3 +54,10 @@ func TestSentinelsAreThemselves(t *testing.T) {
 		t.Errorf("%v is not what it wraps", wrapped)
 	}
 }
+
+func TestWorded(t *testing.T) {
+	err := fmt.Errorf("open: %w", core.Worded(core.ErrNotProtected, "/x has mode 0666"))
+	if err.Error() != "open: /x has mode 0666" || !errors.Is(err, core.ErrNotProtected) || core.KindOf(err) != core.NotPermitted {
+		t.Errorf("%v is of kind %v", err, core.KindOf(err))
+	}
+}
