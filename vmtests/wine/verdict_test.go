@@ -88,9 +88,9 @@ func TestWinVerifyTrustAgrees(t *testing.T) {
 	}
 	files := make([]string, len(cases))
 	for i, c := range cases {
-		files[i] = write(fmt.Sprintf("case%d.exe", i), c.data)
+		files[i] = filepath.Base(write(fmt.Sprintf("case%d.exe", i), c.data))
 	}
-	theirs := verdicts(t, files...)
+	theirs := verdicts(t, dir, files...)
 	for i, c := range cases {
 		_, evidence, err := authenticode.Verify(t.Context(), bytes.NewReader(c.data), int64(len(c.data)), pki.Anchors())
 		if err != nil {
