@@ -74,8 +74,8 @@ func (t *Tree) Member(root core.ProcessID, group string, id core.ProcessID) bool
 // Empty implements port.ProcessTree.
 func (t *Tree) Empty(_ core.ProcessID, group string) bool {
 	job, err := openJob(group, jobQuery)
-	if err != nil { // a group whose handles are closed has no process any more
-		return true
+	if err != nil { // one whose handles are closed has no process any more
+		return errors.Is(err, windows.ERROR_FILE_NOT_FOUND) || errors.Is(err, errBadGroup)
 	}
 	defer windows.CloseHandle(job)
 	n, err := activeIn(job)

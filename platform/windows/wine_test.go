@@ -14,10 +14,10 @@ func wine() bool {
 }
 
 // launches is how many the case about many makes. Wine creates a process in a
-// tenth of a second.
+// tenth of a second and more.
 func launches() int {
 	if wine() {
-		return 100
+		return 40
 	}
 	return 1000
 }

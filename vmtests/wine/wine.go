@@ -46,6 +46,7 @@ type Machine struct {
 	dir    string   // root, and the overlay's layers
 	mounts []string // what Close unmounts, last first
 	init   *exec.Cmd
+	held   *os.File // process 1 ends when this is closed
 	leader int
 }
 
@@ -160,10 +161,18 @@ func (m *Machine) boot(ctx context.Context) error {
 	if err := m.bind("/dev", "/dev"); err != nil {
 		return err
 	}
-	// unshare's own child is process 1 of the namespace.
+	held, hold, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	m.held = hold
+	// unshare's own child is process 1 of the namespace. It reaps what nobody
+	// waits for, and ends with us, however we end.
 	m.init = exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation=private",
 		"--mount-proc=/proc", "--root="+m.root, "--wd=/",
-		"sh", "-c", "while :; do sleep infinity & wait $!; done") // it also reaps what nobody waits for
+		"sh", "-c", "cat <&3 & wait $!")
+	m.init.ExtraFiles = []*os.File{held}
 	if err := m.init.Start(); err != nil {
 		return err
 	}
@@ -214,9 +223,11 @@ func (m *Machine) Close(ctx context.Context) error {
 	if m.leader != 0 {
 		errs = append(errs, m.Restart(ctx))
 	}
+	if m.held != nil {
+		errs = append(errs, m.held.Close())
+	}
 	if m.init != nil && m.init.Process != nil {
-		m.init.Process.Kill() // and, by --kill-child, process 1
-		m.init.Wait()
+		m.init.Wait() // its status is process 1's
 	}
 	for _, target := range m.mounts {
 		if err := syscall.Unmount(target, syscall.MNT_DETACH); err != nil {
