@@ -110,12 +110,9 @@ func utf16Len(s string) int {
 func environment(env []string) ([]string, error) {
 	byName := map[string]string{}
 	for _, entry := range env {
-		name, _, ok := strings.Cut(entry, "=")
-		switch {
-		case !text(entry):
-			return nil, fmt.Errorf("environment: %q: %w", name, ErrNotText)
-		case !ok || name == "":
-			return nil, fmt.Errorf("environment: %q: %w", entry, ErrVariable)
+		name, err := variable(entry)
+		if err != nil {
+			return nil, fmt.Errorf("environment: %q: %w", name, err)
 		}
 		byName[strings.ToUpper(name)] = entry
 	}
@@ -133,6 +130,31 @@ func environment(env []string) ([]string, error) {
 		sorted[i] = byName[name]
 	}
 	return sorted, nil
+}
+
+// variable returns the name of NAME=value.
+func variable(entry string) (string, error) {
+	name, _, ok := strings.Cut(entry, "=")
+	switch {
+	case !text(entry):
+		return name, ErrNotText
+	case !ok || name == "":
+		return entry, ErrVariable
+	}
+	return name, nil
+}
+
+// withVariables returns a user's own variables and then ours, which win. Users can
+// give themselves any: one that is malformed would keep all of their programs from
+// starting.
+func withVariables(own, ours []string) []string {
+	var all []string
+	for _, entry := range own {
+		if _, err := variable(entry); err == nil {
+			all = append(all, entry)
+		}
+	}
+	return append(all, ours...)
 }
 
 // errScript is for what only an interpreter can run.

@@ -151,6 +151,17 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+func TestOurVariablesWinOverTheUsers(t *testing.T) {
+	own := []string{"Path=theirs", "MINE=1", "=C:=C:\\x", "odd", "HALF=\xed\xa0\x80"}
+	got, err := environment(withVariables(own, []string{"PATH=ours"}))
+	if want := []string{"MINE=1", "PATH=ours"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := environment(withVariables(own, []string{"odd"})); !errors.Is(err, ErrVariable) {
+		t.Errorf("one of ours: %v", err)
+	}
+}
+
 func TestBatchFilesAreKnown(t *testing.T) {
 	for path, want := range map[string]bool{
 		`C:\a.bat`: true, `C:\a.CMD`: true, `C:\a.cmd. .`: true, `C:\a.exe`: false, `C:\bat`: false, `C:\a.bat\b.exe`: false,

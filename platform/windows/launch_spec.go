@@ -54,8 +54,8 @@ func (t *told) fill(spec port.LaunchSpec, as *token) (err error) {
 		return err
 	}
 	env := spec.Env
-	if as != nil { // what is the user's own, then what we say, which wins
-		env = append(as.environ, spec.Env...)
+	if as != nil {
+		env = withVariables(as.environ, spec.Env)
 		t.spec.Desktop = as.desktop
 	}
 	if t.spec.Env, err = environment(env); err != nil {
@@ -188,7 +188,7 @@ func systemDirectory() string {
 var remedies = map[windows.Errno]string{
 	windows.ERROR_FILE_NOT_FOUND:            "it is gone, or the account may not see it",
 	windows.ERROR_PATH_NOT_FOUND:            "program or working directory is gone, or the account may not see it",
-	windows.ERROR_ACCESS_DENIED:             "the account may not execute it, or a policy of the machine forbids it",
+	windows.ERROR_ACCESS_DENIED:             "the account may not execute it, a policy of the machine forbids it, or the session refuses the launch group's job",
 	windows.ERROR_BAD_EXE_FORMAT:            "it is no program for this Windows; name its interpreter if it is a script",
 	windows.ERROR_EXE_MACHINE_TYPE_MISMATCH: "it is a program for another processor",
 	windows.ERROR_ELEVATION_REQUIRED:        "it asks for an administrator's rights; run it elevated",

@@ -18,6 +18,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/platform/windows/held"
 )
 
 // system is a program of Windows itself.
@@ -121,6 +122,29 @@ func TestElevatedToken(t *testing.T) {
 	}
 }
 
+// Whoever owns a process may open it to everyone, and the user's own token would
+// make that the user.
+func TestProcessesBelongToAdministrators(t *testing.T) {
+	made, err := held.Start{
+		Application: system("cmd.exe"), CommandLine: "cmd.exe", Dir: systemDirectory(), Env: helperEnvironment(),
+		Flags: windows.CREATE_NO_WINDOW, Security: held.Administrators, KeepStreams: true,
+	}.Create()
+	must(t, err)
+	defer windows.CloseHandle(made.Process)
+	defer windows.CloseHandle(made.Thread)
+	defer windows.TerminateProcess(made.Process, 1)
+	for what, object := range map[string]windows.Handle{"process": made.Process, "thread": made.Thread} {
+		descriptor, err := windows.GetSecurityInfo(object, windows.SE_KERNEL_OBJECT, windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
+		must(t, err)
+		owner, _, err := descriptor.Owner()
+		must(t, err)
+		list := descriptor.String()
+		if !isAdministrators(owner) || strings.Count(list, "(A;") != 2 || !strings.Contains(list, ";SY)") || !strings.Contains(list, ";BA)") {
+			t.Errorf("%s: %s", what, list)
+		}
+	}
+}
+
 // A session is a number, and who has it changes.
 func TestSessionsThatAreNotTheUsers(t *testing.T) {
 	l := newLauncher(t)
@@ -185,6 +209,27 @@ func TestWhatIsNotStarted(t *testing.T) {
 	spec.Script = `C:\a.ps1`
 	if _, err := l.Prepare(t.Context(), spec); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("a script: %v", err)
+	}
+}
+
+// What the system says of an open file, and whether it can be started.
+func TestWhereProgramsLie(t *testing.T) {
+	deep := `C:\` + strings.Repeat(`directory\`, 30) + "x.exe"
+	for _, c := range []struct {
+		path, want string
+		err        error
+	}{
+		{`\\?\C:\Program Files\x.exe`, `C:\Program Files\x.exe`, nil},
+		{`\\?\` + deep, `\\?\` + deep, nil},
+		{`\\?\UNC\server\share\x.exe`, "", core.ErrNotProtected},
+		{`\\?\Volume{00000000-0000-0000-0000-000000000000}\x.exe`, "", core.ErrNotProtected},
+		{`\\.\pipe\x`, "", core.ErrNotProtected},
+		{`\\?\C:\x.txt:hidden.exe`, "", core.ErrNotRegular},
+		{`\\?\C:\x.exe:$DATA`, "", core.ErrNotRegular},
+	} {
+		if got, err := onDrive(c.path); got != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%s: %q, %v", c.path, got, err)
+		}
 	}
 }
 

@@ -118,7 +118,11 @@ func pathOf(handle windows.Handle) (string, error) {
 		}
 		buffer = make([]uint16, n+1)
 	}
-	path := windows.UTF16ToString(buffer)
+	return onDrive(windows.UTF16ToString(buffer))
+}
+
+// onDrive returns a resolved path in the form that programs are used to.
+func onDrive(path string) (string, error) {
 	local, ok := strings.CutPrefix(path, `\\?\`)
 	if !ok || len(local) < 3 || local[1] != ':' {
 		return "", fmt.Errorf("%s does not lie on a drive of this machine: %w; copy it to one", path, core.ErrNotProtected)

@@ -14,7 +14,7 @@ var Dishonest = []struct{ What, How string }{
 	{"first instance of a pipe", "FILE_FLAG_FIRST_PIPE_INSTANCE is not enforced"},
 	{"recovery actions", "they are accepted, cannot be read, and a killed service stays RUNNING"},
 	{"CNG", "no persisted key, and no ECDSA key through NCrypt"},
-	{"WinVerifyTrust", "every root, purpose and date is trusted; ECDSA cannot be verified"},
+	{"WinVerifyTrust", "every root, purpose and date is trusted, and SHA-1 is believed"},
 	{"event log", "what is written is not kept"},
 	{"standard handles in a pseudo console", "they are not set: programs must open CONIN$ and CONOUT$"},
 	{"Ctrl-Break", "it does not arrive when another process generates it"},
