@@ -84,7 +84,7 @@ func TestCommandLineOfAnyArguments(t *testing.T) {
 		line, err := commandLine(argv)
 		return err == nil && slices.Equal(split(line), argv)
 	}
-	if err := quick.Check(property, &quick.Config{MaxCount: 5000}); err != nil {
+	if err := quick.Check(property, &quick.Config{MaxCount: 1000}); err != nil {
 		t.Error(err)
 	}
 }

@@ -233,6 +233,37 @@ func TestWhereProgramsLie(t *testing.T) {
 	}
 }
 
+// What a helper has created is looked at before it may run.
+func TestAnotherProgramIsNotReleased(t *testing.T) {
+	job, _, err := newJob()
+	must(t, err)
+	defer windows.CloseHandle(job) // ends what is in it
+	made, err := held.Start{
+		Job: job, Application: system("cmd.exe"), CommandLine: "cmd.exe", Dir: systemDirectory(), Env: helperEnvironment(),
+		Flags: windows.CREATE_NO_WINDOW, KeepStreams: true,
+	}.Create()
+	must(t, err)
+	defer windows.CloseHandle(made.Process)
+	defer windows.CloseHandle(made.Thread)
+	for _, c := range []struct {
+		what, sealed string
+		pid          uint32
+		want         error
+	}{
+		{"the sealed program", system("cmd.exe"), made.ProcessId, nil},
+		{"another program", helperPath(), made.ProcessId, ErrChanged},
+		{"a process that is not in the group", system("cmd.exe"), uint32(os.Getpid()), ErrChanged},
+	} {
+		program, err := holdProgram(open(t, c.sealed))
+		must(t, err)
+		child := &child{job: job, told: &told{program: program}}
+		if err := child.compare(c.pid); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		program.release()
+	}
+}
+
 // As long as a program is held, nobody can write to it, rename it or remove it.
 func TestHeldProgramsStayAsTheyAre(t *testing.T) {
 	l := newLauncher(t)
