@@ -12,7 +12,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 da
 TEST_PACKAGES := gcc libc6-dev mmdebstrap systemd-container mosquitto mosquitto-clients \
 	python3-paho-mqtt curl less vim-tiny fuse3 bindfs iproute2 util-linux \
 	openssl osslsigncode wixl msitools gcab gnupg rpm sqlite3 binutils dpkg-dev ima-evm-utils fsverity attr keyutils \
-	libnss-systemd swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio wine64 wine
+	libnss-systemd swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio
 
 .PHONY: help
 help: ## list the targets
@@ -37,6 +37,10 @@ demo: ## run four real elevations as user nobody on an agent of its own
 .PHONY: test
 test: test-packages stage vet ## run every test, installing the Debian packages that they need
 	go test -race -count=1 -timeout 15m ./...
+
+.PHONY: test-wine
+test-wine: test-packages ## run what make test runs of Windows, under Wine 10 in a Debian 13 tree
+	go test -count=1 -v -timeout 15m ./vmtests/wine
 
 .PHONY: test-packages
 test-packages: ## install the Debian packages that the tests need

@@ -43,7 +43,7 @@ var exceptions = map[string][]string{
 	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},
 	"platform/caller":            {"core/port/caller", "core/signal", "platform/linux/caller"},
 	"platform/linux/caller":      {"core/port/caller", "core/signal", "platform/linux/held"}, // what its helper is asked
-	"cmd/keeperlaunch":           {"platform/linux/held"},
+	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},

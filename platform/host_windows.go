@@ -15,8 +15,19 @@ func Tools(string) port.Host {
 	host.Keys = windows.KeyStore{}
 	host.Certificates = windows.CertificateStore{}
 	host.Signatures = windows.Signatures{}
+	host.Terminals = windows.Terminals{}
+	host.Tree = windows.NewTree()
 	return host
 }
 
-// New returns this machine's ports.
-func New(o Options) (port.Host, error) { return Tools(o.AgentRoot), nil }
+// New returns this machine's ports. It starts the spare held children.
+func New(o Options) (port.Host, error) {
+	launcher, err := windows.NewLauncher(o.Helper, o.Spare)
+	if err != nil {
+		return port.Host{}, err
+	}
+	host := Tools(o.AgentRoot)
+	host.Launcher = launcher
+	host.Close = launcher.Close
+	return host, nil
+}

@@ -37,7 +37,9 @@ func (l Layout) Root() string { return l.root }
 func (l Layout) AppSettings() string { return l.in("appsettings.json") }
 
 // Helper is the program that held children start as.
-func (l Layout) Helper() string { return l.in("keeperlaunch") }
+func (l Layout) Helper() string {
+	return l.in("keeperlaunch" + core.PlatformOf(runtime.GOOS).ProgramSuffix())
+}
 
 // Reader is the program that reads signatures without any privilege.
 func (l Layout) Reader() string { return l.in("keeperreader") }

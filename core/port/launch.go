@@ -45,8 +45,10 @@ type Opened struct {
 	File             *os.File
 }
 
-// Streams are a program's standard streams. One that is nil is a terminal of the
-// LaunchSpec or, without one, the null device.
+// Streams are a program's standard streams. One that is nil is a terminal of
+// the LaunchSpec or, without one, the null device. Where the system shows what a
+// program writes in a window of its own (Windows, UserDesktop and UserElevated),
+// three that are nil are that window.
 type Streams struct{ Input, Output, Error *os.File }
 
 // Each returns the streams in the order of their descriptors.

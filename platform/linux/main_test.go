@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"kpm/platform/conformance"
 )
 
 // childVar names, in a child's environment, what the child is to do.
@@ -23,5 +25,6 @@ func TestMain(m *testing.M) {
 		children[part](os.Args[1:])
 		return
 	}
+	conformance.Main(ground(os.Getenv(conformanceHelper), os.Getenv(conformanceHome)))
 	goleak.VerifyTestMain(m)
 }

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -16,34 +18,52 @@ import (
 // cache is shared with the other machines.
 const cache = "/var/cache/kpm-vmtests"
 
-// line is what vmtests/wine/verdict prints of a file.
-type line struct{ Standing, Reason string }
+// deadline is what one machine may take, its tree apart.
+const deadline = 5 * time.Minute
 
-// verdicts asks the Windows system about files of this one.
-func verdicts(t *testing.T, files ...string) []line {
+// windows boots a machine that ends with the test and sees dir as Z:\here.
+func windows(t *testing.T, dir string) *Machine {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
-	defer cancel()
-	program := filepath.Join(t.TempDir(), "verdict.exe")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./verdict")
-	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	p, err := Open(ctx, cache, t.TempDir(), os.Stderr)
+	tree, err := Tree(context.Background(), cache, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := p.Close(context.Background()); err != nil {
+	m, err := Boot(t.Context(), tree, Bind{dir, "/here"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-	}()
-	args := make([]string, len(files))
-	for i, f := range files {
-		args[i] = `Z:` + filepath.ToSlash(f)
+	})
+	return m
+}
+
+// build builds for Windows, as the go command's arguments say.
+func build(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	out, err := p.Run(ctx, program, args...)
+}
+
+// line is what vmtests/wine/verdict prints of a file.
+type line struct{ Standing, Reason string }
+
+// verdicts asks the Windows system about files in dir.
+func verdicts(t *testing.T, dir string, names ...string) []line {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	build(t, "build", "-o", filepath.Join(dir, "verdict.exe"), "./verdict")
+	args := make([]string, len(names))
+	for i, name := range names {
+		args[i] = `Z:\here\` + name
+	}
+	out, err := windows(t, dir).Command(ctx, `Z:\here\verdict.exe`, args...).Output()
 	if err != nil {
 		t.Fatalf("verdict: %v\n%s", err, out)
 	}
@@ -55,47 +75,103 @@ func verdicts(t *testing.T, files ...string) []line {
 		}
 		lines = append(lines, l)
 	}
-	if len(lines) != len(files) {
-		t.Fatalf("%d verdicts about %d files: %s", len(lines), len(files), out)
+	if len(lines) != len(names) {
+		t.Fatalf("%d verdicts about %d files: %s", len(lines), len(names), out)
 	}
 	return lines
 }
 
-// run runs tests of a package that match a pattern.
-func run(t *testing.T, pkg, pattern string) {
+// run runs tests of a package that match a pattern, with keeperlaunch.exe beside
+// them, and returns what they printed.
+func run(t *testing.T, pkg, pattern string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	program := filepath.Join(t.TempDir(), "tests.exe")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, pkg)
-	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go test -c: %v\n%s", err, out)
-	}
-	p, err := Open(ctx, cache, t.TempDir(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := p.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
-	out, err := p.Run(ctx, program, "-test.v", "-test.run", pattern)
+	dir := t.TempDir()
+	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "keeperlaunch.exe"), "kpm/cmd/keeperlaunch")
+	build(t, "test", "-c", "-o", filepath.Join(dir, "tests.exe"), pkg)
+	out, err := windows(t, dir).Command(ctx, `Z:\here\tests.exe`, "-test.v", "-test.run", pattern).CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("PASS")) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if bytes.Contains(out, []byte("no tests to run")) {
 		t.Fatalf("there were none:\n%s", out)
 	}
+	return string(out)
 }
 
-// The tests of platform/windows that Wine can run: it keeps no key for longer
-// than a process, and no ECDSA key at all.
-func TestPlatformWindows(t *testing.T) { run(t, "../../platform/windows", ".") }
+// The tests of platform/windows: its launcher, process tree and terminals by the
+// suite of every platform, and what is its own.
+func TestPlatformWindows(t *testing.T) {
+	out := run(t, "../../platform/windows", ".")
+	for said := range strings.Lines(out) {
+		if _, reason, ok := strings.Cut(said, "not shown here: "); ok {
+			t.Log("not shown under Wine: " + strings.TrimSpace(reason))
+		}
+	}
+	for _, d := range Dishonest {
+		t.Log("not shown under Wine: " + d.What + ": " + d.How)
+	}
+	t.Log("shown: " + strings.Join(passed(out), ", "))
+}
+
+// passed are the cases of the suite that passed, by name.
+func passed(out string) (names []string) {
+	for said := range strings.Lines(out) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(said), "--- PASS: TestConformance/"); ok {
+			name, _, _ = strings.Cut(name, " ")
+			names = append(names, strings.ReplaceAll(name, "_", " "))
+		}
+	}
+	return names
+}
+
+// Both ends of what helpers are told, in the byte order and with the handles of
+// Windows.
+func TestHeldChildOnWindows(t *testing.T) { run(t, "../../platform/windows/held", ".") }
 
 // The whole service, on the operating system for tests: what is portable works
 // with Windows' paths, files and TCP ports.
 func TestServiceOnWindows(t *testing.T) {
 	run(t, "../../service", "^Test(AnOperatingSystem|ReadyAndStopping|ACommandThatRunsOn|APolicyPluginThatEnds|TheAPIKnowsWhoAsks)$")
+}
+
+// The staged agent's executables start, and write their defaults.
+func TestStagedAgentStarts(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	dir := t.TempDir()
+	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", dir, "kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch")
+	m := windows(t, dir)
+	if out, err := m.Command(ctx, `Z:\here\KeeperPrivilegeManager.exe`, "defaults", "--root", `Z:\here\agent`).CombinedOutput(); err != nil {
+		t.Errorf("defaults: %v\n%s", err, out)
+	}
+	jobs, err := filepath.Glob(filepath.Join(dir, "agent", "Jobs", "*.json"))
+	if err != nil || len(jobs) == 0 {
+		t.Errorf("no job files: %v, %v", jobs, err)
+	}
+	// Without the service, a helper ends at once, and has run nothing.
+	err = m.Command(ctx, `Z:\here\keeperlaunch.exe`).Run()
+	var status *exec.ExitError
+	if !errors.As(err, &status) || status.ExitCode() != 125 {
+		t.Errorf("keeperlaunch by itself: %v, expected exit code 125", err)
+	}
+}
+
+// A shutdown ends what runs; what was written stays.
+func TestRestart(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	m := windows(t, t.TempDir())
+	add := m.Command(ctx, `C:\windows\system32\reg.exe`, "add", `HKLM\Software\kpm`, "/v", "kept", "/d", "yes", "/f")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := m.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	out, err := m.Command(ctx, `C:\windows\system32\reg.exe`, "query", `HKLM\Software\kpm`, "/v", "kept").CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("yes")) {
+		t.Errorf("%v\n%s", err, out)
+	}
 }

@@ -1,8 +1,3 @@
-//go:build linux
-
-// Command keeperlaunch is started by the service ahead of need and becomes the
-// programs that the service launches. It has no use of its own: without the
-// service at descriptor 3 it ends at once.
 package main
 
 import "kpm/platform/linux/held"
@@ -19,6 +14,6 @@ Examples:
 
 func main() {
 	if !held.Explained(help) {
-		held.Main(3)
+		held.Main(3) // where the service is
 	}
 }

@@ -1,0 +1,5 @@
+package main
+
+import "kpm/platform/windows/held"
+
+func main() { held.Main() }

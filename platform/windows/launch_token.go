@@ -1,0 +1,154 @@
+//go:build windows
+
+package windows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/registry"
+
+	"kpm/core"
+)
+
+// ErrNoSession is wrapped when the session to run in is gone, or is somebody
+// else's by now.
+var ErrNoSession = core.NewError(core.Unavailable, "the session is not there any more")
+
+// ErrNoElevation is wrapped when a session has no token that is the same user's
+// with more rights. It is errors.ErrUnsupported as well: the way that remains is
+// an administrator account of the service's own, which this version lacks.
+var ErrNoElevation = fmt.Errorf("this session has no elevated token of the same user: %w", errors.ErrUnsupported)
+
+// token is a user's in a session, as a program of the user's is created with it.
+type token struct {
+	primary windows.Token
+	desktop string
+	environ []string // the user's own
+}
+
+func (t *token) close() {
+	if t != nil {
+		t.primary.Close()
+	}
+}
+
+// tokenFor returns the token that an identity means, nil for the service's own.
+func (l *Launcher) tokenFor(as core.Identity) (*token, error) {
+	if as.RunAs == core.AsService {
+		if as.Account.User != l.self {
+			return nil, fmt.Errorf("run as %s: the service runs as %s, and can become nobody else without a session: %w", as.Account.User, l.self, errors.ErrUnsupported)
+		}
+		return nil, nil
+	}
+	primary, err := sessionToken(as)
+	if err != nil {
+		return nil, err
+	}
+	if as.RunAs == core.AsUserElevated {
+		elevated, err := elevate(primary, as.Account.User)
+		primary.Close()
+		if err != nil {
+			return nil, err
+		}
+		primary = elevated
+	}
+	t := &token{primary: primary}
+	if as.RunAs != core.AsUser {
+		t.desktop = `winsta0\default` // of the token's own session
+	}
+	// learn.microsoft.com, "CreateEnvironmentBlock". Attack: with inheritance, the
+	// user's program has what is in LocalSystem's environment.
+	if t.environ, err = primary.Environ(false); err != nil {
+		t.close()
+		return nil, fmt.Errorf("environment of %s: %w", as.Account.User, err)
+	}
+	return t, nil
+}
+
+// sessionToken returns the primary token of whoever is logged in to a session
+// (learn.microsoft.com, "WTSQueryUserToken"), who must be the account: sessions
+// are numbered anew when they end.
+func sessionToken(as core.Identity) (windows.Token, error) {
+	if as.Session == "" {
+		return 0, fmt.Errorf("run as %s: without one of the account's sessions there is no token: %w", as.Account.User, errors.ErrUnsupported)
+	}
+	number, err := strconv.ParseUint(string(as.Session), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("session %q is not a number: %w", as.Session, ErrNoSession)
+	}
+	var t windows.Token
+	if err := windows.WTSQueryUserToken(uint32(number), &t); err != nil {
+		if err == windows.ERROR_PRIVILEGE_NOT_HELD || err == windows.ERROR_ACCESS_DENIED {
+			return 0, fmt.Errorf("token of session %d: %w", number, explain(err))
+		}
+		return 0, fmt.Errorf("token of session %d: %w: %w", number, err, ErrNoSession)
+	}
+	if user, err := tokenUser(t); err != nil || user != as.Account.User {
+		t.Close()
+		return 0, errors.Join(fmt.Errorf("session %d is %s's, expected %s: %w", number, user, as.Account.User, ErrNoSession), err)
+	}
+	return t, nil
+}
+
+// elevate returns the token with all of the user's rights that Windows keeps
+// beside the one of everyday use.
+//
+// Attack: under Administrator Protection the linked token is another account's,
+// with a profile of its own. What was approved for one user would run as another.
+func elevate(everyday windows.Token, user core.UserID) (windows.Token, error) {
+	if administratorProtection() {
+		return 0, fmt.Errorf("administrator protection is on, which elevates as another account: %w", ErrNoElevation)
+	}
+	from := everyday
+	if !everyday.IsElevated() {
+		// learn.microsoft.com, "TOKEN_INFORMATION_CLASS", TokenLinkedToken: good for
+		// a process only if we are LocalSystem.
+		linked, err := everyday.GetLinkedToken()
+		if err != nil {
+			return 0, fmt.Errorf("linked token of %s: %w: %w", user, err, ErrNoElevation)
+		}
+		defer linked.Close()
+		from = linked
+	}
+	if owner, err := tokenUser(from); err != nil || owner != user || !from.IsElevated() {
+		return 0, errors.Join(fmt.Errorf("linked token of %s is %s's: %w", user, owner, ErrNoElevation), err)
+	}
+	// learn.microsoft.com, "DuplicateTokenEx"
+	var primary windows.Token
+	const access = windows.TOKEN_QUERY | windows.TOKEN_DUPLICATE | windows.TOKEN_ASSIGN_PRIMARY | windows.TOKEN_ADJUST_DEFAULT | windows.TOKEN_ADJUST_SESSIONID
+	if err := windows.DuplicateTokenEx(from, access, nil, windows.SecurityImpersonation, windows.TokenPrimary, &primary); err != nil {
+		return 0, fmt.Errorf("elevated token of %s: %w", user, err)
+	}
+	return primary, nil
+}
+
+// administratorProtection reports whether elevation means another account
+// (learn.microsoft.com, "Administrator protection": TypeOfAdminApprovalMode).
+func administratorProtection() bool {
+	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System`, registry.QUERY_VALUE)
+	if err != nil {
+		return false
+	}
+	defer key.Close()
+	mode, _, err := key.GetIntegerValue("TypeOfAdminApprovalMode")
+	return err == nil && mode == 2
+}
+
+// tokenUser returns the SID of a token's user.
+func tokenUser(t windows.Token) (core.UserID, error) {
+	user, err := t.GetTokenUser()
+	if err != nil {
+		return "", fmt.Errorf("user of a token: %w", err)
+	}
+	return core.UserID(user.User.Sid.String()), nil
+}
+
+// isAdministrators reports whether a SID is one that only administrators can make
+// the owner of an object.
+func isAdministrators(sid *windows.SID) bool {
+	return sid != nil && slices.Contains([]core.UserID{administrators, localSystem}, core.UserID(sid.String()))
+}

@@ -1,0 +1,176 @@
+//go:build windows
+
+package windows
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+
+	"kpm/core"
+	"kpm/core/port"
+)
+
+// killTime is how long KillGroup waits before it reports that processes remain:
+// one that waits for a driver cannot be ended.
+const killTime = 5 * time.Second
+
+// errStillThere is wrapped when processes survive for killTime.
+var errStillThere = errors.New("processes remain")
+
+// Tree answers for launch groups, which are jobs, and for processes by their
+// creation time.
+type Tree struct{ self core.ProcessID }
+
+var _ port.ProcessTree = (*Tree)(nil)
+
+// NewTree returns the process tree of this machine.
+func NewTree() *Tree {
+	start, _ := startStamp(windows.CurrentProcess())
+	return &Tree{core.ProcessID{PID: os.Getpid(), Start: start}}
+}
+
+// Self implements port.ProcessTree.
+func (t *Tree) Self() core.ProcessID { return t.self }
+
+// Alive implements port.ProcessTree. A process that somebody still has a handle
+// of is there after its end.
+func (t *Tree) Alive(id core.ProcessID) bool {
+	process, ok := openExactly(id, windows.PROCESS_QUERY_LIMITED_INFORMATION)
+	if ok {
+		windows.CloseHandle(process)
+	}
+	return ok
+}
+
+// Member implements port.ProcessTree: id is root, is in its job or descends from
+// it. A process cannot leave a job, and joins one only if somebody with a handle
+// puts it there. An empty group asks for root and its descendants alone.
+func (t *Tree) Member(root core.ProcessID, group string, id core.ProcessID) bool {
+	process, ok := openExactly(id, processQuery)
+	if !ok {
+		return false
+	}
+	defer windows.CloseHandle(process)
+	if id == root || descends(process, id, root) {
+		return true
+	}
+	if group == "" {
+		return false
+	}
+	job, err := openJob(group, jobQuery)
+	if err != nil {
+		return false
+	}
+	defer windows.CloseHandle(job)
+	in, err := inJob(process, job)
+	return err == nil && in
+}
+
+// Empty implements port.ProcessTree.
+func (t *Tree) Empty(_ core.ProcessID, group string) bool {
+	job, err := openJob(group, jobQuery)
+	if err != nil { // one whose handles are closed has no process any more
+		return errors.Is(err, windows.ERROR_FILE_NOT_FOUND) || errors.Is(err, errBadGroup)
+	}
+	defer windows.CloseHandle(job)
+	n, err := activeIn(job)
+	return err == nil && n == 0
+}
+
+// KillGroup implements port.ProcessTree (learn.microsoft.com,
+// "TerminateJobObject"). It never ends this process, whatever job it was started
+// in.
+func (t *Tree) KillGroup(_ core.ProcessID, group string) (int, error) {
+	job, err := openJob(group, jobQuery|jobTerminate)
+	if errors.Is(err, windows.ERROR_FILE_NOT_FOUND) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("kill: %w", err)
+	}
+	defer windows.CloseHandle(job)
+	if in, err := inJob(windows.CurrentProcess(), job); err != nil || in {
+		return 0, errors.Join(fmt.Errorf("kill %q: this service was started in it", group), err)
+	}
+	n, err := activeIn(job)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	if err := windows.TerminateJobObject(job, exitKilled); err != nil {
+		return 0, fmt.Errorf("kill %q: %w", group, err)
+	}
+	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
+		left, err := activeIn(job)
+		switch {
+		case err != nil:
+			return n, err
+		case left == 0:
+			return n, nil
+		case time.Now().After(deadline):
+			return n - left, fmt.Errorf("kill %q: %d %w", group, left, errStillThere)
+		}
+	}
+}
+
+// processQuery is the right to ask for a process's job. Windows is content with
+// the limited one, Wine is not; a process that we may not ask in full is a
+// protected one, which nothing of ours is.
+const processQuery = windows.PROCESS_QUERY_INFORMATION
+
+// openExactly opens a process that is alive and no other with its pid. As long
+// as the handle is open, no other one gets the pid (learn.microsoft.com,
+// "OpenProcess", "GetProcessTimes").
+func openExactly(id core.ProcessID, access uint32) (windows.Handle, bool) {
+	process, err := windows.OpenProcess(access|windows.SYNCHRONIZE, false, uint32(id.PID))
+	if err != nil {
+		return 0, false
+	}
+	start, err := startStamp(process)
+	state, waitErr := windows.WaitForSingleObject(process, 0)
+	if err == nil && start == id.Start && waitErr == nil && state == uint32(windows.WAIT_TIMEOUT) {
+		return process, true
+	}
+	windows.CloseHandle(process)
+	return 0, false
+}
+
+// startStamp is when a process was created, in 100 ns.
+func startStamp(process windows.Handle) (uint64, error) {
+	var created, exited, kernel, user windows.Filetime
+	if err := windows.GetProcessTimes(process, &created, &exited, &kernel, &user); err != nil {
+		return 0, fmt.Errorf("creation time of a process: %w", err)
+	}
+	return uint64(created.HighDateTime)<<32 | uint64(created.LowDateTime), nil
+}
+
+// descends reports whether root is an ancestor. A parent's pid may be somebody
+// else's by now, who then is younger than the child.
+func descends(process windows.Handle, id, root core.ProcessID) bool {
+	for range 256 { // no tree is as deep
+		// learn.microsoft.com, "NtQueryInformationProcess", ProcessBasicInformation
+		var basic windows.PROCESS_BASIC_INFORMATION
+		if windows.NtQueryInformationProcess(process, windows.ProcessBasicInformation, unsafe.Pointer(&basic), uint32(unsafe.Sizeof(basic)), nil) != nil {
+			return false
+		}
+		parent := int(basic.InheritedFromUniqueProcessId)
+		if parent == root.PID {
+			return root.Start <= id.Start
+		}
+		next, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(parent))
+		if err != nil {
+			return false
+		}
+		defer windows.CloseHandle(next)
+		start, err := startStamp(next)
+		if err != nil || start > id.Start {
+			return false
+		}
+		process, id = next, core.ProcessID{PID: parent, Start: start}
+	}
+	return false
+}

@@ -1,0 +1,22 @@
+//go:build linux
+
+package wine
+
+// Dishonest is what Wine 10 says, or does, without its being so. Nothing that
+// rests on these counts as having run on Windows: it belongs to a real machine.
+var Dishonest = []struct{ What, How string }{
+	{"accounts", "there is one user, who may do everything: access lists keep nobody out"},
+	{"LogonUser", "any password is right"},
+	{"local groups", "members are not kept, and every group has the current user"},
+	{"integrity levels", "they are stored and never compared"},
+	{"UAC", "tokens have a limited and an elevated side, and no access check knows"},
+	{"sessions", "there is one, number 1, and services run in it"},
+	{"first instance of a pipe", "FILE_FLAG_FIRST_PIPE_INSTANCE is not enforced"},
+	{"recovery actions", "they are accepted, cannot be read, and a killed service stays RUNNING"},
+	{"CNG", "no persisted key, and no ECDSA key through NCrypt"},
+	{"WinVerifyTrust", "every root, purpose and date is trusted, and SHA-1 is believed"},
+	{"event log", "what is written is not kept"},
+	{"standard handles in a pseudo console", "they are not set: programs must open CONIN$ and CONOUT$"},
+	{"Ctrl-Break", "it does not arrive when another process generates it"},
+	{"speed", "a process takes a tenth of a second; no duration means anything"},
+}
