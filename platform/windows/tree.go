@@ -73,13 +73,34 @@ func (t *Tree) Member(root core.ProcessID, group string, id core.ProcessID) bool
 
 // Empty implements port.ProcessTree.
 func (t *Tree) Empty(_ core.ProcessID, group string) bool {
+	occupied, err := isOccupied(group)
+	return err == nil && !occupied
+}
+
+// Occupied implements port.ProcessTree. A job knows its processes, so it is asked
+// and not each process.
+func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
+	occupied := make([]bool, len(groups))
+	for i, group := range groups {
+		var err error
+		if occupied[i], err = isOccupied(group.Name); err != nil {
+			return nil, fmt.Errorf("launch group %q: %w", group.Name, err)
+		}
+	}
+	return occupied, nil
+}
+
+func isOccupied(group string) (bool, error) {
 	job, err := openJob(group, jobQuery)
-	if err != nil { // one whose handles are closed has no process any more
-		return errors.Is(err, windows.ERROR_FILE_NOT_FOUND) || errors.Is(err, errBadGroup)
+	switch {
+	case errors.Is(err, windows.ERROR_FILE_NOT_FOUND), errors.Is(err, errBadGroup):
+		return false, nil // one whose handles are closed has no process any more
+	case err != nil:
+		return false, err
 	}
 	defer windows.CloseHandle(job)
 	n, err := activeIn(job)
-	return err == nil && n == 0
+	return n > 0, err
 }
 
 // KillGroup implements port.ProcessTree (learn.microsoft.com,
