@@ -43,6 +43,9 @@ func (j *judgement) claims(requirements map[uint32]*Requirement) {
 	if r := requirements[requirementLibrary]; r != nil {
 		j.check("library requirement", core.NotChecked, r.String())
 	}
+	if n := j.sig.behind; n > 0 {
+		j.check("behind the signature", core.NotChecked, fmt.Sprintf("%d bytes in the space for it that nobody signs and no loader reads", n))
+	}
 	j.check("notarisation", core.NotChecked, "the ticket is not in the file; it goes by the code directory hash")
 }
 
