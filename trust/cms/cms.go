@@ -174,6 +174,8 @@ type Signer struct {
 	// Weak: intact, but made with an algorithm that can be forged (MD5, SHA-1,
 	// RSA below 2048 bits).
 	Weak bool
+	// WeakKey: it is the key that can be broken, not only the hash.
+	WeakKey bool
 	// Attributes are signed. Each type occurs once.
 	Attributes []Attribute
 	// Unsigned attributes can have been added by anyone.

@@ -57,8 +57,11 @@ func TestNothingHidesBehindASignature(t *testing.T) {
 		"the signature a byte longer": func(p []byte) []byte { be.PutUint32(p[at+4:], be.Uint32(p[at+4:])+1); return p },
 		"the signature takes all":     func(p []byte) []byte { be.PutUint32(p[at+4:], uint32(len(p)-at)); return p },
 		"the signature a part short":  func(p []byte) []byte { be.PutUint32(p[at+4:], be.Uint32(p[at+4:])-8); return p },
-		"the space made larger":       func(p []byte) []byte { put32(p, atCodeSign+12, uint32(len(p)-at+16)); return append(p, make([]byte, 16)...) },
-		"the space made smaller":      func(p []byte) []byte { put32(p, atCodeSign+12, uint32(end-at)); return p },
+		"the space made larger": func(p []byte) []byte {
+			put32(p, atCodeSign+12, uint32(len(p)-at+16))
+			return append(p, make([]byte, 16)...)
+		},
+		"the space made smaller": func(p []byte) []byte { put32(p, atCodeSign+12, uint32(end-at)); return p },
 		"a part moved behind": func(p []byte) []byte {
 			last := at + superHeaderSize + (int(be.Uint32(p[at+8:]))-1)*indexEntrySize
 			part := p[at+int(be.Uint32(p[last+4:])) : end]
