@@ -7,15 +7,27 @@ import (
 )
 
 // unreadable is what is left of a compound file that cannot be read as one:
-// broken if it claims a signature, an unsigned package if it claims to be one,
-// and otherwise nothing of ours. Office and old tools write layouts that no
-// signer of packages does.
+// broken if it claims a signature or was cut off before its directory, which
+// would say; an unsigned package if it claims to be one; and otherwise nothing of
+// ours. Office and old tools write layouts that no signer of packages does.
 func unreadable(r io.ReaderAt, size int64, why error) (*subject, error) {
 	signed, classed, err := cfbClaims(r, size)
+	cut := true
+	if err == nil && size >= cfbHeaderSize {
+		header := make([]byte, cfbHeaderSize)
+		if n, err := r.ReadAt(header, 0); n < len(header) {
+			return nil, short(err)
+		}
+		shift := uint(9)
+		if header[cfbSectorShift] == 12 {
+			shift = 12
+		}
+		cut = (int64(word(header, cfbDirectoryFirst))+1)<<shift >= size
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case signed:
+	case signed || cut:
 		return &subject{format: formatMSI, malformed: why}, nil
 	case classed:
 		return &subject{format: formatMSI}, nil

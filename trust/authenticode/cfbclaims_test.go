@@ -12,12 +12,11 @@ import (
 // Damage that keeps this reader from reading a compound file, and that others
 // may put up with.
 var cfbDamage = map[string]func(b []byte){
-	"a reserved field":      func(b []byte) { b[cfbReserved] = 1 },
-	"the byte order":        func(b []byte) { b[cfbByteOrder] = 0 },
-	"the cutoff":            func(b []byte) { b[cfbCutoffAt] = 1 },
-	"the directory's place": func(b []byte) { b[cfbDirectoryFirst+3] = 0x7f },
-	"the table of tables":   func(b []byte) { b[cfbDIFATAt] ^= 0xff },
-	"data at the end":       nil,
+	"a reserved field":    func(b []byte) { b[cfbReserved] = 1 },
+	"the byte order":      func(b []byte) { b[cfbByteOrder] = 0 },
+	"the cutoff":          func(b []byte) { b[cfbCutoffAt] = 1 },
+	"the table of tables": func(b []byte) { b[cfbDIFATAt] ^= 0xff },
+	"data at the end":     nil,
 }
 
 func damaged(b []byte, change func(b []byte)) []byte {
@@ -34,7 +33,7 @@ func damaged(b []byte, change func(b []byte)) []byte {
 func TestUnsignedCompoundFilesAreNotBroken(t *testing.T) {
 	pki := trusttest.New(t)
 	document := layout{}.write(storageOf("Root Entry", streamOf("WordDocument", noise(5000))))
-	unsigned := layout{}.write(smallPackage())
+	unsigned := wixlPackage(t)
 	for name, change := range cfbDamage {
 		for _, x := range []struct {
 			content []byte
@@ -44,6 +43,12 @@ func TestUnsignedCompoundFilesAreNotBroken(t *testing.T) {
 			if format != x.format || len(evidence) != 0 {
 				t.Errorf("%s: %q, want %q: %+v", name, format, x.format, evidence)
 			}
+		}
+	}
+	// What was cut off before its directory may have been signed.
+	for _, size := range []int{8, cfbHeaderSize, 2 * cfbHeaderSize} {
+		if _, evidence := verify(t, pki.Anchors(), document[:size]); len(evidence) != 1 || evidence[0].Standing != core.Broken {
+			t.Errorf("%d bytes: %+v", size, evidence)
 		}
 	}
 }
