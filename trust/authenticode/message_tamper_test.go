@@ -259,7 +259,7 @@ func TestUnsignedBytesInASignatureAreReported(t *testing.T) {
 	if len(evidence) != 1 || evidence[0].Standing != core.Trusted {
 		t.Fatalf("%+v", evidence)
 	}
-	if got := check(evidence[0], "unsigned attributes"); got.Outcome != core.NotChecked || !strings.Contains(got.Detail, "bytes") {
+	if got := check(evidence[0], "parts of the signature that nobody signs"); got.Outcome != core.NotChecked || !strings.Contains(got.Detail, "bytes") {
 		t.Errorf("%+v", got)
 	}
 }

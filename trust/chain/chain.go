@@ -43,6 +43,9 @@ type Verdict struct {
 	// leaf alone.
 	Chain  []*x509.Certificate
 	Checks []core.Check
+	// Expired: it is the leaf's own end that came first against it. A proven time
+	// before that would have helped.
+	Expired bool
 }
 
 // CodeSigner judges the certificate of who signed code. others are what came

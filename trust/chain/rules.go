@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"kpm/core"
 )
 
 var (
@@ -84,9 +86,10 @@ func (j *judgement) validity(leaf *x509.Certificate) {
 	case when.Before(leaf.NotBefore):
 		j.check("validity", "was not valid yet", "")
 	case when.After(leaf.NotAfter) && when.Equal(j.now):
-		j.check("validity", "has expired", "")
+		j.verdict.Expired = j.verdict.Standing == core.Trusted
+		j.check("validity", "has expired, on "+leaf.NotAfter.UTC().Format(time.DateOnly), "")
 	case when.After(leaf.NotAfter):
-		j.check("validity", "had expired when it was used", "")
+		j.check("validity", "had expired when it was used, on "+leaf.NotAfter.UTC().Format(time.DateOnly), "")
 	default:
 		j.check("validity", "", detail)
 	}

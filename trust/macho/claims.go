@@ -16,7 +16,7 @@ func (j *judgement) claims(requirements map[uint32]*Requirement) {
 	if d.flags&flagRuntime != 0 {
 		j.check("hardened runtime", core.Passed, runtimeVersion(d.runtime))
 	} else {
-		j.check("hardened runtime", core.Failed, "off")
+		j.check("hardened runtime", core.Weak, "off")
 	}
 	j.libraryValidation(d.flags)
 	j.weakened()
@@ -60,9 +60,9 @@ func (j *judgement) libraryValidation(flags uint32) {
 	}
 	switch {
 	case flags&(flagLibraryValidation|flagRuntime) == 0:
-		j.check("library validation", core.Failed, "off")
+		j.check("library validation", core.Weak, "off")
 	case gaveUp != "":
-		j.check("library validation", core.Failed, gaveUp)
+		j.check("library validation", core.Weak, gaveUp)
 	default:
 		j.check("library validation", core.Passed, "")
 	}
@@ -72,7 +72,7 @@ func (j *judgement) weakened() {
 	const name = "entitlements"
 	switch {
 	case len(j.may.weak) > 0:
-		j.check(name, core.Failed, strings.Join(j.may.weak, ", "))
+		j.check(name, core.Weak, strings.Join(j.may.weak, ", "))
 	case j.may.fault != "":
 		j.check(name, core.Failed, j.may.fault)
 	case len(j.may.values) == 0:
