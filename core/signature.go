@@ -78,12 +78,14 @@ const (
 	Passed     = "passed"
 	Failed     = "failed"
 	NotChecked = "not checked"
+	// Weak is what is so and could be better: it costs no trust.
+	Weak = "weak"
 )
 
 // Check is one thing that was looked at, or deliberately was not.
 type Check struct {
 	Name    string `json:"name"`    // "file digest", "certificate chain", "revocation", ...
-	Outcome string `json:"outcome"` // Passed, Failed or NotChecked
+	Outcome string `json:"outcome"` // Passed, Failed, NotChecked or Weak
 	Detail  string `json:"detail,omitempty"`
 }
 
@@ -106,6 +108,9 @@ type Evidence struct {
 	Standing Standing `json:"standing"`
 	// Reason says in one sentence why it stands so, for a person.
 	Reason string `json:"reason"`
+	// Place says which of several signatures of a file this is: "signature 2 of 2,
+	// nested".
+	Place string `json:"place,omitempty"`
 	// Signer names who signed: a certificate's organization or common name, an
 	// OpenPGP user id, a package. It is self-asserted as long as Standing is
 	// not Trusted, and never enough to grant anything (CVE-2020-12614).

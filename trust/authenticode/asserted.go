@@ -2,7 +2,6 @@ package authenticode
 
 import (
 	"encoding/asn1"
-	"fmt"
 	"strconv"
 	"unicode/utf16"
 
@@ -31,7 +30,7 @@ var oidsUnderstood = []asn1.ObjectIdentifier{
 const maxClaim = 200
 
 // asserted reports what the signer says about the program, which nobody has
-// checked, and what the signature carries along that nobody has signed.
+// checked.
 func asserted(e *core.Evidence, signer *cms.Signer) {
 	if value, ok := signer.Attribute(oidOpusInfo); ok {
 		name, url := opus(value)
@@ -45,27 +44,6 @@ func asserted(e *core.Evidence, signer *cms.Signer) {
 	if value, ok := signer.Attribute(oidStatementType); ok {
 		leave(e, "statement type", statement(value))
 	}
-	unsigned := 0
-	for _, attribute := range signer.Unsigned {
-		if understood(attribute.Type) {
-			continue
-		}
-		for _, value := range attribute.Values {
-			unsigned += len(value.FullBytes)
-		}
-	}
-	if unsigned > 0 {
-		leave(e, "unsigned attributes", fmt.Sprintf("%d bytes that anyone can have put into the signature", unsigned))
-	}
-}
-
-func understood(oid asn1.ObjectIdentifier) bool {
-	for _, known := range oidsUnderstood {
-		if oid.Equal(known) {
-			return true
-		}
-	}
-	return false
 }
 
 // opus reads an SpcSpOpusInfo, SEQUENCE { programName [0] SpcString OPTIONAL,

@@ -82,7 +82,7 @@ func readIndirect(der []byte) (indirect, error) {
 	if c.digestInfo, err = readDigestInfo(parts[1]); err != nil {
 		return c, err
 	}
-	if c.dataType.Equal(oidPeImageData) {
+	if c.dataType.Equal(oidPeImageData) || c.dataType.Equal(oidIndividual) {
 		c.pageHash, c.pages, err = readPeImageData(c.data)
 	}
 	return c, err
@@ -202,7 +202,10 @@ func readPageHashes(moniker asn1.RawValue) (crypto.Hash, []byte, error) {
 
 // fits reports whether the content was made for files of the format of s.
 func (c indirect) fits(s *subject) error {
-	if !c.dataType.Equal(s.dataType) {
+	// sbsign before 0.9.5 named the type of a PE image wrongly, and everything else
+	// of it rightly. No other kind of file is signed under that name.
+	image := s.format == formatPE && c.dataType.Equal(oidIndividual) && c.pages == nil
+	if !c.dataType.Equal(s.dataType) && !image {
 		return malformed("the signature was made for another kind of file")
 	}
 	if s.sip == nil {

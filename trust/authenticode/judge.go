@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kpm/core"
@@ -34,7 +35,8 @@ func (m *message) judge(s *subject, file computed, a *chain.Anchors) {
 	if m.content.pages != nil && !m.judgePages(file) {
 		return
 	}
-	judgeSigner(e, m.signer, m.others, a)
+	used := judgeSigner(e, m.signer, m.others, a)
+	leave(e, "parts of the signature that nobody signs", m.data.Uncovered(used, oidsUnderstood))
 	if s.checks != nil {
 		e.Checks = append(e.Checks, s.checks()...)
 	}
@@ -80,8 +82,8 @@ func (m *message) judgePages(file computed) (ok bool) {
 
 // judgeSigner makes e Trusted or Untrusted by the signer's certificate, as of
 // the time that a trusted time-stamp proves, or now. A time-stamp that is
-// about something else makes it Broken.
-func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificate, a *chain.Anchors) {
+// about something else makes it Broken. used are the certificates of both chains.
+func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificate, a *chain.Anchors) (used []*x509.Certificate) {
 	var at time.Time
 	stamp, present, err := timestamp.Of(signer, others, a)
 	switch {
@@ -90,7 +92,7 @@ func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificat
 	case err != nil:
 		fail(e, "time-stamp", err.Error())
 		e.Standing, e.Reason = core.Broken, "the signature carries a time-stamp that is damaged or about something else"
-		return
+		return nil
 	case !present:
 		leave(e, "time-stamp", "there is none")
 	case stamp.Verdict.Standing == core.Trusted:
@@ -100,19 +102,15 @@ func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificat
 	default:
 		fail(e, "time-stamp", stamp.Verdict.Reason)
 	}
-	for _, check := range stamp.Verdict.Checks {
-		if check.Name != "time-stamp" {
-			check.Name = "time-stamp: " + check.Name
-		}
-		e.Checks = append(e.Checks, check)
-	}
+	e.Checks = append(e.Checks, stamp.Checks()...)
 
 	verdict := a.CodeSigner(signer.Certificate, others, at)
 	e.Signer = chain.SignerName(signer.Certificate)
 	e.Chain = chain.DescribeAll(verdict.Chain)
-	e.Standing, e.Reason = verdict.Standing, verdict.Reason
+	e.Standing, e.Reason = verdict.Standing, timestamp.Why(verdict, stamp, present, err)
 	e.Checks = append(e.Checks, verdict.Checks...)
 	if signer.Weak && e.Standing == core.Trusted {
 		e.Standing, e.Reason = core.Untrusted, "the signature was made with an algorithm that can be forged"
 	}
+	return slices.Concat(verdict.Chain, stamp.Verdict.Chain)
 }

@@ -41,6 +41,7 @@ func TestASignatureThatSaysSomethingElse(t *testing.T) {
 	inside := func(n *node) *node { return pages(octet(pageHashesClass), octet(n.der(t))) }
 	kind := object(oidPageHashesV2...)
 	edited := func(f func(n *node)) *node { n := goodContent(t, image); f(n); return n }
+	individual := func(n *node) *node { n.at(0).kids[0] = object(oidIndividual...); return n }
 	inOctets := octet(goodContent(t, image).der(t))
 	for name, x := range map[string]struct {
 		want  string
@@ -63,6 +64,11 @@ func TestASignatureThatSaysSomethingElse(t *testing.T) {
 		"digest before data":             {broken, draft{content: swapped}},
 		"digest with parameters":         {broken, draft{content: parameters}},
 		"data twice":                     {broken, draft{content: data(prim(3, []byte{0}), prim(3, []byte{0}))}},
+		"the type that sbsign writes":    {harmless, draft{content: digestData(oidIndividual, imageData(), idSHA256, digest)}},
+		"that type, with page hashes":    {broken, draft{content: individual(inside(set(seq(kind, set(octet(pagesOf(t, image, crypto.SHA256)))))))}},
+		"that type, of another digest":   {broken, draft{content: digestData(oidIndividual, imageData(), idSHA256, flat[:])}},
+		"that type, with other data":     {broken, draft{content: digestData(oidIndividual, octet(nil), idSHA256, digest)}},
+		"the type of another program":    {broken, draft{content: digestData(oidCommercial, imageData(), idSHA256, digest)}},
 		"data of another type":           {broken, draft{content: digestData(oidPeImageData, octet(nil), idSHA256, digest)}},
 		"two links":                      {broken, draft{content: data(tagged(0, imageData().at(1, 0), imageData().at(1, 0)))}},
 		"a link to half an object":       {broken, draft{content: data(tagged(0, tagged(1, octet(digest[:16]))))}},
@@ -253,7 +259,7 @@ func TestUnsignedBytesInASignatureAreReported(t *testing.T) {
 	if len(evidence) != 1 || evidence[0].Standing != core.Trusted {
 		t.Fatalf("%+v", evidence)
 	}
-	if got := check(evidence[0], "unsigned attributes"); got.Outcome != core.NotChecked || !strings.Contains(got.Detail, "bytes") {
+	if got := check(evidence[0], "parts of the signature that nobody signs"); got.Outcome != core.NotChecked || !strings.Contains(got.Detail, "bytes") {
 		t.Errorf("%+v", got)
 	}
 }

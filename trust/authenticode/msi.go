@@ -46,7 +46,8 @@ type installer struct {
 }
 
 // readMSI reads a package's structure and signature. A compound file that is
-// neither a package nor signed is somebody's document.
+// neither a package nor signed is somebody's document, and one that this reader
+// is too strict for and that nowhere claims a signature is not signed.
 func readMSI(r io.ReaderAt, size int64) (*subject, error) {
 	s := &subject{format: formatMSI, dataType: oidSipInfo, sip: msiSIP}
 	c, err := readCompound(r, size)
@@ -56,7 +57,7 @@ func readMSI(r io.ReaderAt, size int64) (*subject, error) {
 	}
 	switch {
 	case errors.Is(err, errMalformed):
-		s.malformed = err
+		return unreadable(r, size, err)
 	case err != nil:
 		return nil, err
 	case s.signatures == nil && !m.classed():

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 
@@ -83,7 +84,13 @@ func (s *subject) evidence(ctx context.Context, a *chain.Anchors, more []crypto.
 		return nil, nil, err
 	}
 	var evidence []core.Evidence
-	for _, m := range messages {
+	for i, m := range messages {
+		if len(messages) > 1 {
+			m.evidence.Place = fmt.Sprintf("signature %d of %d", i+1, len(messages))
+			if m.nested {
+				m.evidence.Place += ", nested"
+			}
+		}
 		// Attack: a small file with as many signatures and certificates as there
 		// may be, which take longer than whoever asked is ready to wait.
 		if err := ctx.Err(); err != nil {
@@ -99,8 +106,10 @@ func (s *subject) evidence(ctx context.Context, a *chain.Anchors, more []crypto.
 // nil signer it has arrived.
 type message struct {
 	evidence core.Evidence
+	nested   bool
 	signer   *cms.Signer
 	others   []*x509.Certificate // that came with it
+	data     *cms.SignedData
 	content  indirect
 }
 
@@ -121,7 +130,7 @@ func (s *subject) unfold(all []*message, blob []byte, nested bool) []*message {
 	if len(all) > maxSignatures {
 		return all
 	}
-	m := &message{evidence: core.Evidence{Kind: core.KindAuthenticode, Rank: core.RankSigned}}
+	m := &message{nested: nested, evidence: core.Evidence{Kind: core.KindAuthenticode, Rank: core.RankSigned}}
 	if len(all) == maxSignatures {
 		refuse(&m.evidence, "signature", malformed("the file has more than %d signatures", maxSignatures))
 		return append(all, m)
@@ -173,7 +182,7 @@ func (m *message) read(blob []byte, s *subject) {
 	}
 	m.evidence.Digest = m.content.name()
 	pass(&m.evidence, "signature", "")
-	m.signer, m.others = signer, data.Certificates
+	m.signer, m.others, m.data = signer, data.Certificates, data
 }
 
 // computed is what the one pass over the file has made.

@@ -19,8 +19,9 @@ type Anchors struct {
 	TimeRoots  []*x509.Certificate // of time-stampers
 	AppleRoots []*x509.Certificate // of Mach-O signers
 	// Thumbprints holds signers that are trusted by themselves, as lower-case
-	// hex of the SHA-1 or SHA-256 of the certificate. They need no chain;
-	// extended key usage, validity and revocation are checked all the same.
+	// hex of the SHA-1 or SHA-256 of the certificate. They need no chain, and
+	// may call themselves a CA: what that issues is not trusted by it. Key usages
+	// that they state, validity and revocation are checked all the same.
 	Thumbprints map[string]bool
 	// RevocationLists are each used only if its own signature verifies under a
 	// certificate of the chain.
@@ -42,6 +43,9 @@ type Verdict struct {
 	// leaf alone.
 	Chain  []*x509.Certificate
 	Checks []core.Check
+	// Expired: it is the leaf's own end that came first against it. A proven time
+	// before that would have helped.
+	Expired bool
 }
 
 // CodeSigner judges the certificate of who signed code. others are what came
@@ -105,9 +109,13 @@ func (a *Anchors) judge(j *judgement, leaf *x509.Certificate, others []*x509.Cer
 	if !at.IsZero() {
 		j.asOf, j.proven = at, true
 	}
+	byItself := pinned(j.pins, leaf)
+	if byItself {
+		j.entitled = mayCodePinned
+	}
 	j.check("key usage", j.entitled(leaf), "")
 	j.validity(leaf)
-	if pinned(j.pins, leaf) {
+	if byItself {
 		j.check("certificate chain", "", "pinned by thumbprint, none needed")
 		j.check("key strength", weakness([]*x509.Certificate{leaf}), "")
 		a.pinnedRevocation(j, leaf, others)

@@ -157,11 +157,11 @@ func TestThumbprints(t *testing.T) {
 		{trusttest.Good, true, core.Trusted, "trusted by its thumbprint"},
 		{trusttest.Expired, true, core.Untrusted, "has expired"},
 		{trusttest.ServerAuth, true, core.Untrusted, "may not sign code"},
-		{trusttest.CASigner, true, core.Untrusted, "certificate authority"},
+		{trusttest.CASigner, true, core.Trusted, "trusted by its thumbprint"}, // decision 41
 		{trusttest.RSA1024, true, core.Untrusted, "RSA key of 1024 bits"},
 		{trusttest.Revoked, true, core.Untrusted, "was revoked on"},
 		{trusttest.Revoked, false, core.Untrusted, "was revoked on"}, // its issuer was left out
-		{trusttest.RevokedCA, false, core.Untrusted, "certificate authority"},
+		{trusttest.RevokedCA, false, core.Untrusted, "may not make signatures"},
 	} {
 		e := p.Get(tc.signer)
 		one, two := sha1.Sum(e.Certificate.Raw), sha256.Sum256(e.Certificate.Raw)
@@ -213,7 +213,7 @@ func TestTimeStamper(t *testing.T) {
 		{trusttest.Stamper, p.Now.Add(24 * time.Hour), core.Untrusted, "a time that has not come yet"},
 		{trusttest.StamperOld, p.Now.Add(-2 * year), core.Trusted, ""},
 		{trusttest.StamperOld, p.Now, core.Untrusted, "had expired when it was used"},
-		{trusttest.StamperSoft, p.Now, core.Untrusted, "does not mark time-stamping as critical"},
+		{trusttest.StamperSoft, p.Now, core.Trusted, ""}, // its usage is not critical, as Microsoft's until 2021
 		{trusttest.StamperBoth, p.Now, core.Untrusted, "not for time-stamps and nothing else"},
 		{trusttest.StamperIsCode, p.Now, core.Untrusted, "not for time-stamps and nothing else"},
 		{trusttest.StamperStray, p.Now, core.Untrusted, "leads to no configured root"},

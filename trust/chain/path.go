@@ -86,14 +86,17 @@ func within(t, first, last time.Time) time.Time {
 	return t
 }
 
-// readable makes x509.Verify understand Apple's markers, which are critical and
-// hold nothing but their own presence.
+// readable makes x509.Verify understand what it does not: Apple's markers, which
+// are critical and hold nothing but their own presence, and Netscape's
+// certificate type, which refusePath looks at.
 func (j *judgement) readable(c *x509.Certificate) *x509.Certificate {
-	if !j.apple || len(c.UnhandledCriticalExtensions) == 0 {
+	if len(c.UnhandledCriticalExtensions) == 0 {
 		return c
 	}
 	same := *c
-	same.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(c.UnhandledCriticalExtensions), isAppleMarker)
+	same.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(c.UnhandledCriticalExtensions), func(oid asn1.ObjectIdentifier) bool {
+		return j.apple && isAppleMarker(oid) || j.usage == x509.ExtKeyUsageCodeSigning && oid.Equal(oidNetscapeType)
+	})
 	return &same
 }
 
@@ -165,6 +168,13 @@ func (j *judgement) refusePath(path []*x509.Certificate) string {
 	for _, c := range path[1:] {
 		if !plainConstraints(c) {
 			return "leads through name constraints that are not understood"
+		}
+	}
+	if j.usage == x509.ExtKeyUsageCodeSigning {
+		for i, c := range path {
+			if !netscapeAllows(c, i > 0) {
+				return "leads through a Netscape certificate type that is not for code"
+			}
 		}
 	}
 	if j.apple {

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"kpm/core"
 )
 
 var (
@@ -41,8 +43,23 @@ func mayCode(leaf *x509.Certificate) string {
 	return ""
 }
 
-// mayStamp wants what RFC 3161, section 2.3, does: the extended key usage
-// timeStamping, alone and critical.
+// mayCodePinned is what is asked of a certificate that is trusted by itself: an
+// administrator has looked at it, and common tools make self-signed ones that
+// call themselves a CA and name no usage (decision 41). What it does say of its
+// use has to fit.
+func mayCodePinned(leaf *x509.Certificate) string {
+	switch {
+	case has(leaf, oidKeyUsage) && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0:
+		return "may not make signatures"
+	case has(leaf, oidExtKeyUsage) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageCodeSigning):
+		return "may not sign code"
+	}
+	return ""
+}
+
+// mayStamp wants the extended key usage timeStamping, alone. RFC 3161, section
+// 2.3, wants it critical as well, which Microsoft's stampers until 2021 are not:
+// that would tell others, who do not look at the usage, to keep away.
 func mayStamp(leaf *x509.Certificate) string {
 	const signing = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
 	switch {
@@ -52,8 +69,6 @@ func mayStamp(leaf *x509.Certificate) string {
 		return "may not make signatures"
 	case len(leaf.ExtKeyUsage) != 1 || len(leaf.UnknownExtKeyUsage) != 0 || leaf.ExtKeyUsage[0] != x509.ExtKeyUsageTimeStamping:
 		return "is not for time-stamps and nothing else"
-	case !critical(leaf, oidExtKeyUsage):
-		return "does not mark time-stamping as critical"
 	}
 	return ""
 }
@@ -71,9 +86,10 @@ func (j *judgement) validity(leaf *x509.Certificate) {
 	case when.Before(leaf.NotBefore):
 		j.check("validity", "was not valid yet", "")
 	case when.After(leaf.NotAfter) && when.Equal(j.now):
-		j.check("validity", "has expired", "")
+		j.verdict.Expired = j.verdict.Standing == core.Trusted
+		j.check("validity", "has expired, on "+leaf.NotAfter.UTC().Format(time.DateOnly), "")
 	case when.After(leaf.NotAfter):
-		j.check("validity", "had expired when it was used", "")
+		j.check("validity", "had expired when it was used, on "+leaf.NotAfter.UTC().Format(time.DateOnly), "")
 	default:
 		j.check("validity", "", detail)
 	}
@@ -130,15 +146,6 @@ func has(c *x509.Certificate, oid asn1.ObjectIdentifier) bool {
 	for _, e := range c.Extensions {
 		if e.Id.Equal(oid) {
 			return true
-		}
-	}
-	return false
-}
-
-func critical(c *x509.Certificate, oid asn1.ObjectIdentifier) bool {
-	for _, e := range c.Extensions {
-		if e.Id.Equal(oid) {
-			return e.Critical
 		}
 	}
 	return false

@@ -69,7 +69,7 @@ func (s *signerInfo) hash() (crypto.Hash, error) {
 // check verifies the signature over octets with the key of c. The algorithm
 // that the signer names has to agree with the digest and with the key: nothing
 // is left for a verifier to choose.
-func (s *signerInfo) check(c *x509.Certificate, hash crypto.Hash, octets []byte) (weak bool, err error) {
+func (s *signerInfo) check(c *x509.Certificate, hash crypto.Hash, octets []byte) (weakKey bool, err error) {
 	kind, err := s.kind(hash)
 	if err != nil {
 		return false, err
@@ -85,6 +85,12 @@ func (s *signerInfo) check(c *x509.Certificate, hash crypto.Hash, octets []byte)
 		switch kind {
 		case "rsa":
 			err = rsa.VerifyPKCS1v15(key, hash, sum, s.value)
+			// Time-stampers of VeriSign and Symantec padded the digest alone, which
+			// PKCS #7 never allowed: nothing says whose digest it is. It is theirs, and
+			// proves nothing. Other signers never did.
+			if err != nil && s.counter && hash == crypto.SHA1 && rsa.VerifyPKCS1v15(key, 0, sum, s.value) == nil {
+				return false, fmt.Errorf("signature of a digest that does not say which it is: %w", ErrUnsupported)
+			}
 		case "pss":
 			var salt int
 			if salt, err = s.pssSalt(hash); err != nil {
@@ -94,7 +100,7 @@ func (s *signerInfo) check(c *x509.Certificate, hash crypto.Hash, octets []byte)
 		default:
 			err = errors.New("the algorithm is not the key's")
 		}
-		weak = key.N.BitLen() < strongRSA
+		weakKey = key.N.BitLen() < strongRSA
 	case *ecdsa.PublicKey:
 		switch key.Curve {
 		case elliptic.P256(), elliptic.P384(), elliptic.P521():
@@ -110,7 +116,7 @@ func (s *signerInfo) check(c *x509.Certificate, hash crypto.Hash, octets []byte)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrForged, err)
 	}
-	return weak || Forgeable(hash), nil
+	return weakKey, nil
 }
 
 // kind says which of "rsa" (PKCS #1 v1.5), "pss" and "ecdsa" the signature

@@ -55,6 +55,7 @@ type SignedData struct {
 
 	digests []algorithm
 	signer  signerInfo
+	lists   int // bytes of revocation lists
 }
 
 // Parse reads a ContentInfo that holds SignedData with exactly one signer, in
@@ -109,7 +110,7 @@ func parseSignedData(body []byte) (*SignedData, error) {
 		certificates = in.take(tagContext0)
 	}
 	if in.peek(tagContext1) {
-		in.take(tagContext1) // revocation lists of the signer's own choice are no evidence
+		d.lists = len(in.take(tagContext1).full) // of the signer's own choice: no evidence
 	}
 	signers := in.take(tagSet)
 	if err := in.end(); err != nil {
@@ -174,6 +175,8 @@ type Signer struct {
 	// Weak: intact, but made with an algorithm that can be forged (MD5, SHA-1,
 	// RSA below 2048 bits).
 	Weak bool
+	// WeakKey: it is the key that can be broken, not only the hash.
+	WeakKey bool
 	// Attributes are signed. Each type occurs once.
 	Attributes []Attribute
 	// Unsigned attributes can have been added by anyone.

@@ -31,6 +31,7 @@ type signerInfo struct {
 	signature algorithm
 	value     []byte
 	unsigned  []Attribute
+	counter   bool // it signs another signature
 }
 
 // readSignerInfo reads the body of a SignerInfo.

@@ -58,6 +58,7 @@ func (s *Signer) Countersignature(der []byte, certificates []*x509.Certificate) 
 			return nil, fmt.Errorf("%w: countersignature of another content type", ErrForged)
 		}
 	}
+	by.counter = true
 	return by.verify(certificates, s.Signature)
 }
 
@@ -114,12 +115,12 @@ func (s *signerInfo) verify(certificates []*x509.Certificate, content []byte) (*
 	if !bytes.Equal(claimed.Bytes, h.Sum(nil)) {
 		return nil, fmt.Errorf("%w: the digest is of other content", ErrForged)
 	}
-	weak, err := s.check(c, hash, s.signedOctets())
+	weakKey, err := s.check(c, hash, s.signedOctets())
 	if err != nil {
 		return nil, err
 	}
 	return &Signer{
-		Certificate: c, Hash: hash, Weak: weak, Attributes: s.signed, Unsigned: s.unsigned, Signature: s.value,
+		Certificate: c, Hash: hash, Weak: weakKey || Forgeable(hash), WeakKey: weakKey, Attributes: s.signed, Unsigned: s.unsigned, Signature: s.value,
 	}, nil
 }
 

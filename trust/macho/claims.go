@@ -16,7 +16,7 @@ func (j *judgement) claims(requirements map[uint32]*Requirement) {
 	if d.flags&flagRuntime != 0 {
 		j.check("hardened runtime", core.Passed, runtimeVersion(d.runtime))
 	} else {
-		j.check("hardened runtime", core.Failed, "off")
+		j.check("hardened runtime", core.Weak, "off")
 	}
 	j.libraryValidation(d.flags)
 	j.weakened()
@@ -43,6 +43,9 @@ func (j *judgement) claims(requirements map[uint32]*Requirement) {
 	if r := requirements[requirementLibrary]; r != nil {
 		j.check("library requirement", core.NotChecked, r.String())
 	}
+	if n := j.sig.behind; n > 0 {
+		j.check("behind the signature", core.NotChecked, fmt.Sprintf("%d bytes in the space for it that nobody signs and no loader reads", n))
+	}
 	j.check("notarisation", core.NotChecked, "the ticket is not in the file; it goes by the code directory hash")
 }
 
@@ -57,9 +60,9 @@ func (j *judgement) libraryValidation(flags uint32) {
 	}
 	switch {
 	case flags&(flagLibraryValidation|flagRuntime) == 0:
-		j.check("library validation", core.Failed, "off")
+		j.check("library validation", core.Weak, "off")
 	case gaveUp != "":
-		j.check("library validation", core.Failed, gaveUp)
+		j.check("library validation", core.Weak, gaveUp)
 	default:
 		j.check("library validation", core.Passed, "")
 	}
@@ -69,7 +72,7 @@ func (j *judgement) weakened() {
 	const name = "entitlements"
 	switch {
 	case len(j.may.weak) > 0:
-		j.check(name, core.Failed, strings.Join(j.may.weak, ", "))
+		j.check(name, core.Weak, strings.Join(j.may.weak, ", "))
 	case j.may.fault != "":
 		j.check(name, core.Failed, j.may.fault)
 	case len(j.may.values) == 0:

@@ -1,6 +1,7 @@
 package macho
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -86,7 +87,7 @@ func TestOneBadSliceSpoilsTheFile(t *testing.T) {
 		"changed":                   {changed, core.Broken, "x86_64: the file was changed"},
 		"cut short":                 {member{amd64, 0, changed.image[:len(changed.image)-1]}, core.Broken, "x86_64"},
 		"by a stranger":             {signedFor(t, amd64, signing{by: pki.Get(trusttest.Stranger)}), core.Untrusted, "x86_64"},
-		"under another identifier":  {signedFor(t, amd64, signing{team: trusttest.TeamID, identifier: "com.example.other"}), core.Untrusted, "same signer"},
+		"of its team, otherwise":    {signedFor(t, amd64, signing{by: developerEC(t, trusttest.TeamID), team: trusttest.TeamID}), core.Untrusted, "same signer"},
 		"by another team":           {signedFor(t, amd64, signing{by: developerEC(t, "OTHERTEAM1"), team: "OTHERTEAM1"}), core.Untrusted, "same signer"},
 		"by no team":                {teamless(t, amd64, nil), core.Untrusted, "same signer"},
 		"for another architecture":  {member{amd64, 0, good.image}, core.Broken, "calls the arm64 slice x86_64"},
@@ -108,6 +109,33 @@ func TestOneBadSliceSpoilsTheFile(t *testing.T) {
 			t.Errorf("team %q", e.TeamID)
 		}
 	})
+}
+
+// Tools that sign slices before they are put together name each by its file.
+func TestOneSignerNamesSlicesDifferently(t *testing.T) {
+	arm := signedFor(t, arm64, signing{team: trusttest.TeamID, flags: flagRuntime})
+	intel := signedFor(t, amd64, signing{team: trusttest.TeamID, flags: flagRuntime, identifier: "tool-x86_64"})
+	e := want(t, anchors(t), fat(false, arm, intel), core.Trusted, "")
+	if e.TeamID != trusttest.TeamID || len(e.Chain) != 3 || e.Identifier != "" {
+		t.Errorf("%+v", e)
+	}
+	if a, b := outcome(e, "arm64: identifier"), outcome(e, "x86_64: identifier"); a.Detail != "com.example.tool" || b.Detail != "tool-x86_64" {
+		t.Errorf("%+v, %+v", a, b)
+	}
+	for name, change := range map[string]func(m *member){
+		"a byte of one slice": func(m *member) { m.image[0x1800] ^= 1 },
+		"its identifier":      func(m *member) { i := bytes.Index(m.image, []byte("tool-x86_64")); m.image[i] ^= 1 },
+		"the slice of somebody else": func(m *member) {
+			*m = signedFor(t, amd64, signing{by: developerEC(t, "OTHERTEAM1"), team: "OTHERTEAM1"})
+		},
+		"its signature taken away": func(m *member) { m.image = tiny(little64(), amd64, nil) },
+	} {
+		changed := member{intel.kind, intel.subkind, slices.Clone(intel.image)}
+		change(&changed)
+		if e := judge(t, anchors(t), fat(false, arm, changed)); len(e) != 1 || e[0].Standing == core.Trusted || e[0].TeamID == trusttest.TeamID && e[0].Standing != core.Broken {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
 }
 
 func TestAFatFileIsAsOldAsItsLastSlice(t *testing.T) {

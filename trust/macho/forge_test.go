@@ -234,7 +234,7 @@ func editMessage(t testing.TB, signed []byte, edit func(f *trusttest.Forgery)) [
 func editSuperBlob(t testing.TB, signed []byte, edit func(parts []indexed) []indexed) []byte {
 	t.Helper()
 	at := place(t, signed)
-	blobs, err := parseSuperBlob(signed[at.offset:], magicSignature)
+	blobs, _, err := parseSuperBlob(signed[at.offset:], magicSignature)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,9 +64,9 @@ func (f *file) judgeSlice(ctx context.Context, s slice) (*core.Evidence, error) 
 		e.Reason = sentence(err)
 		return &e, nil
 	}
-	signer, others := j.judgeMessage()
+	signer, message := j.judgeMessage()
 	if signer != nil {
-		j.judgeSigner(signer, others, requirements[requirementDesignated])
+		j.judgeSigner(signer, message, requirements[requirementDesignated])
 	}
 	if e.Standing != core.Broken {
 		j.claims(requirements)
@@ -112,7 +112,7 @@ func (sig *signature) requirements() (map[uint32]*Requirement, error) {
 
 // judgeMessage verifies the signer's message over the first code directory and
 // that it speaks for the others. No signer: the evidence is finished.
-func (j *judgement) judgeMessage() (*cms.Signer, []*x509.Certificate) {
+func (j *judgement) judgeMessage() (*cms.Signer, *cms.SignedData) {
 	adHoc := j.sig.best.flags&flagAdHoc != 0
 	switch {
 	case j.sig.cms == nil && !adHoc:
@@ -154,21 +154,25 @@ func (j *judgement) judgeMessage() (*cms.Signer, []*x509.Certificate) {
 		j.Reason = sentence(err)
 		return nil, nil
 	}
-	return signer, message.Certificates
+	return signer, message
 }
 
 // judgeSigner makes the evidence Trusted or Untrusted, by who signed and by
 // what was signed.
-func (j *judgement) judgeSigner(signer *cms.Signer, others []*x509.Certificate, designated *Requirement) {
-	at, ok := j.judgeStamp(signer, others)
+func (j *judgement) judgeSigner(signer *cms.Signer, message *cms.SignedData, designated *Requirement) {
+	others := message.Certificates
+	stamp, present, err := timestamp.Of(signer, others, j.file.anchors)
+	at, ok := j.judgeStamp(stamp, present, err)
 	if !ok {
 		return
 	}
 	leaf := signer.Certificate
 	verdict := j.file.anchors.AppleSigner(leaf, others, at)
 	j.Signer, j.Chain = chain.SignerName(leaf), chain.DescribeAll(verdict.Chain)
-	j.Standing, j.Reason = verdict.Standing, verdict.Reason
+	j.Standing, j.Reason = verdict.Standing, timestamp.Why(verdict, stamp, present, err)
 	j.Checks = append(j.Checks, verdict.Checks...)
+	j.check("parts of the signature that nobody signs", core.NotChecked,
+		message.Uncovered(slices.Concat(verdict.Chain, stamp.Verdict.Chain), timestamp.Attributes()))
 	doubt := func(reason string) {
 		if j.Standing == core.Trusted {
 			j.Standing, j.Reason = core.Untrusted, reason
@@ -218,8 +222,7 @@ func (j *judgement) judgeTeam(path []*x509.Certificate, doubt func(string)) {
 
 // judgeStamp returns the time that a trusted authority proves, zero if there
 // is none. False: the stamp is broken, and so is the evidence.
-func (j *judgement) judgeStamp(signer *cms.Signer, others []*x509.Certificate) (at time.Time, ok bool) {
-	stamp, present, err := timestamp.Of(signer, others, j.file.anchors)
+func (j *judgement) judgeStamp(stamp timestamp.Stamp, present bool, err error) (at time.Time, ok bool) {
 	switch {
 	case errors.Is(err, cms.ErrUnsupported):
 		j.check("time-stamp", core.NotChecked, "its algorithm is not supported")
@@ -236,10 +239,7 @@ func (j *judgement) judgeStamp(signer *cms.Signer, others []*x509.Certificate) (
 	default:
 		j.check("time-stamp", core.Failed, stamp.Verdict.Reason)
 	}
-	for _, c := range stamp.Verdict.Checks {
-		c.Name = "time-stamp: " + c.Name
-		j.Checks = append(j.Checks, c)
-	}
+	j.Checks = append(j.Checks, stamp.Checks()...)
 	return at, true
 }
 

@@ -33,9 +33,12 @@ func merge(parts []part) core.Evidence {
 		merged = *worst.evidence
 		merged.Reason = worst.name + ": " + merged.Reason
 	case slices.ContainsFunc(parts, func(p part) bool { return !sameSigner(p.evidence, first) }):
-		merged = untrusted("its parts were not all signed by the same signer under the same identifier")
+		merged = untrusted("its parts were not all signed by the same signer")
 	default:
 		merged = *first
+		if slices.ContainsFunc(parts, func(p part) bool { return p.evidence.Identifier != first.Identifier }) {
+			merged.Identifier = "" // it has one for each part, which its checks name
+		}
 		merged.SignedAt, merged.TimeStamp = lastSigned(parts)
 	}
 	merged.Checks = nil
@@ -44,6 +47,7 @@ func merge(parts []part) core.Evidence {
 			merged.Checks = append(merged.Checks, core.Check{Name: p.name + ": signature", Outcome: core.Failed, Detail: "there is none"})
 			continue
 		}
+		merged.Checks = append(merged.Checks, core.Check{Name: p.name + ": identifier", Outcome: core.Passed, Detail: p.evidence.Identifier})
 		for _, c := range p.evidence.Checks {
 			c.Name = p.name + ": " + c.Name
 			merged.Checks = append(merged.Checks, c)
@@ -79,16 +83,11 @@ func rank(p part) int {
 	return 3
 }
 
-// sameSigner: the same identifier and team, or, where no team is named, the
-// same certificate.
+// sameSigner: the same team and certificate. The identifiers may differ: tools
+// that sign the parts one by one name each by its file. They say what a program
+// is called and not whose it is.
 func sameSigner(a, b *core.Evidence) bool {
-	if a.Identifier != b.Identifier || a.TeamID != b.TeamID {
-		return false
-	}
-	if a.TeamID != "" {
-		return true
-	}
-	return len(a.Chain) > 0 && len(b.Chain) > 0 && a.Chain[0].SHA256 == b.Chain[0].SHA256
+	return a.TeamID == b.TeamID && len(a.Chain) > 0 && len(b.Chain) > 0 && a.Chain[0].SHA256 == b.Chain[0].SHA256
 }
 
 func untrusted(reason string) core.Evidence {

@@ -233,7 +233,10 @@ const (
 
 // parseRequirements reads a set of requirements by type.
 func parseRequirements(data []byte) (map[uint32]*Requirement, error) {
-	blobs, err := parseSuperBlob(data, magicRequirements)
+	blobs, rest, err := parseSuperBlob(data, magicRequirements)
+	if err == nil && !zero(rest) {
+		err = malformed("data is hidden behind the requirements")
+	}
 	if err != nil {
 		return nil, err
 	}

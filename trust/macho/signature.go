@@ -33,6 +33,7 @@ type signature struct {
 	best        *directory   // the one that the kernel goes by
 	blobs       map[uint32]blob
 	cms         []byte // nil: none
+	behind      int    // bytes of the space for the signature that lie behind it, unless all are zero
 }
 
 func (f *file) readSignature(s slice, at extent) (*signature, error) {
@@ -49,11 +50,17 @@ func (f *file) readSignature(s slice, at extent) (*signature, error) {
 // parseSignature reads the parts of a signature that begins at byte limit of
 // the image, as far as they can be judged without the image.
 func parseSignature(data []byte, limit uint64) (*signature, error) {
-	blobs, err := parseSuperBlob(data, magicSignature)
+	blobs, rest, err := parseSuperBlob(data, magicSignature)
 	if err != nil {
 		return nil, err
 	}
 	sig := &signature{blobs: map[uint32]blob{}}
+	// codesign signs anew in the space that the linker's signature took. With
+	// pages of 16 KiB it needs less of it, and leaves the end of the old one
+	// behind. How large the space is stands in the load commands, which are code.
+	if !zero(rest) {
+		sig.behind = len(rest)
+	}
 	for _, b := range blobs {
 		sig.blobs[b.slot] = b
 	}

@@ -34,25 +34,23 @@ func (b blob) magic() uint32   { return binary.BigEndian.Uint32(b.data) }
 func (b blob) content() []byte { return b.data[blobHeaderSize:] }
 
 // parseSuperBlob reads a SuperBlob of the given magic at the start of data and
-// returns its blobs in the order of the index. Every byte of data must be the
-// header's, the index's, one blob's, or a zero in between or after the end: readers that disagree about which
-// blob fills a slot, or data that no hash covers, have no room.
-func parseSuperBlob(data []byte, magic uint32) ([]blob, error) {
+// returns its blobs in the order of the index. Every byte of it must be the
+// header's, the index's, one blob's, or a zero in between: readers that disagree
+// about which blob fills a slot, or data that no hash covers, have no room. What
+// lies behind it is rest.
+func parseSuperBlob(data []byte, magic uint32) (parts []blob, rest []byte, err error) {
 	be := binary.BigEndian
 	if len(data) < superHeaderSize || be.Uint32(data) != magic {
-		return nil, malformed("the signature does not begin as one")
+		return nil, nil, malformed("the signature does not begin as one")
 	}
 	length, count := be.Uint32(data[4:]), be.Uint32(data[8:])
 	if uint64(length) > uint64(len(data)) {
-		return nil, malformed("the signature is longer than the space for it")
+		return nil, nil, malformed("the signature is longer than the space for it")
 	}
 	if count > maxBlobs || superHeaderSize+count*indexEntrySize > length {
-		return nil, malformed("the signature's index lists %d parts", count)
+		return nil, nil, malformed("the signature's index lists %d parts", count)
 	}
-	if !zero(data[length:]) {
-		return nil, malformed("data is hidden after the signature")
-	}
-	data = data[:length]
+	data, rest = data[:length], data[length:]
 	blobs := make([]blob, count)
 	type span struct{ from, to uint64 }
 	spans := make([]span, count)
@@ -61,15 +59,15 @@ func parseSuperBlob(data []byte, magic uint32) ([]blob, error) {
 		slot, offset := be.Uint32(entry), uint64(be.Uint32(entry[4:]))
 		for _, other := range blobs[:i] {
 			if other.slot == slot {
-				return nil, malformed("the signature has two parts for slot 0x%x", slot)
+				return nil, nil, malformed("the signature has two parts for slot 0x%x", slot)
 			}
 		}
 		if offset+blobHeaderSize > uint64(length) {
-			return nil, malformed("a part of the signature lies outside it")
+			return nil, nil, malformed("a part of the signature lies outside it")
 		}
 		size := uint64(be.Uint32(data[offset+4:]))
 		if size < blobHeaderSize || offset+size > uint64(length) {
-			return nil, malformed("a part of the signature reaches past its end")
+			return nil, nil, malformed("a part of the signature reaches past its end")
 		}
 		blobs[i] = blob{slot, data[offset : offset+size]}
 		spans[i] = span{offset, offset + size}
@@ -78,15 +76,15 @@ func parseSuperBlob(data []byte, magic uint32) ([]blob, error) {
 	end := uint64(superHeaderSize + count*indexEntrySize)
 	for _, s := range spans {
 		if s.from < end {
-			return nil, malformed("parts of the signature overlap")
+			return nil, nil, malformed("parts of the signature overlap")
 		}
 		if !zero(data[end:s.from]) {
-			return nil, malformed("data is hidden between the parts of the signature")
+			return nil, nil, malformed("data is hidden between the parts of the signature")
 		}
 		end = s.to
 	}
 	if end != uint64(length) {
-		return nil, malformed("the signature goes on after its parts")
+		return nil, nil, malformed("the signature goes on after its parts")
 	}
-	return blobs, nil
+	return blobs, rest, nil
 }

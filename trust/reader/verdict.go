@@ -47,7 +47,7 @@ func clean(s string) string {
 func (v *Verdict) Clean() {
 	for i := range v.Evidence {
 		e := &v.Evidence[i]
-		for _, text := range []*string{&e.Reason, &e.Signer, &e.KeyID, &e.Identifier, &e.TeamID, &e.Digest} {
+		for _, text := range []*string{&e.Reason, &e.Signer, &e.KeyID, &e.Identifier, &e.TeamID, &e.Digest, &e.Place} {
 			*text = clean(*text)
 		}
 		for j := range e.Chain {
@@ -74,7 +74,7 @@ func (v *Verdict) encode() []byte {
 func encodeEvidence(e *encoder, one *core.Evidence) {
 	e.number(uint64(one.Rank))
 	e.number(uint64(one.Standing))
-	for _, text := range []string{one.Kind, one.Reason, one.Signer, one.KeyID, one.Identifier, one.TeamID, one.Digest, one.TimeStamp} {
+	for _, text := range []string{one.Kind, one.Reason, one.Signer, one.KeyID, one.Identifier, one.TeamID, one.Digest, one.TimeStamp, one.Place} {
 		e.text(text)
 	}
 	e.time(one.SignedAt)
@@ -119,7 +119,7 @@ func decodeVerdict(message []byte) (Verdict, error) {
 
 func decodeEvidence(d *decoder) core.Evidence {
 	one := core.Evidence{Rank: core.Rank(d.number(uint64(core.RankSigned))), Standing: core.Standing(d.number(uint64(core.Trusted)))}
-	for _, text := range []*string{&one.Kind, &one.Reason, &one.Signer, &one.KeyID, &one.Identifier, &one.TeamID, &one.Digest, &one.TimeStamp} {
+	for _, text := range []*string{&one.Kind, &one.Reason, &one.Signer, &one.KeyID, &one.Identifier, &one.TeamID, &one.Digest, &one.TimeStamp, &one.Place} {
 		*text = d.printable(maxText)
 	}
 	one.SignedAt = d.time()
@@ -167,7 +167,7 @@ func plausible(e *core.Evidence) error {
 		return fmt.Errorf("%w: a trusted signature of nobody", errMalformed)
 	}
 	for _, c := range e.Checks {
-		if c.Outcome != core.Passed && c.Outcome != core.Failed && c.Outcome != core.NotChecked {
+		if c.Outcome != core.Passed && c.Outcome != core.Failed && c.Outcome != core.NotChecked && c.Outcome != core.Weak {
 			return fmt.Errorf("%w: a check with the outcome %q", errMalformed, c.Outcome)
 		}
 	}

@@ -25,6 +25,11 @@ var (
 	oidSigningTime      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 5}         // RFC 5652, section 11.3
 )
 
+// Attributes are the unsigned attributes that are read.
+func Attributes() []asn1.ObjectIdentifier {
+	return []asn1.ObjectIdentifier{oidMicrosoftToken, oidToken, oidCountersignature}
+}
+
 // Kinds of time-stamps.
 const (
 	kindToken  = "rfc3161"
@@ -102,6 +107,20 @@ func countersignature(der []byte, s *cms.Signer, others []*x509.Certificate, a *
 		stamp.doubt("the time-stamp was made with an algorithm that can be forged")
 	}
 	return stamp, nil
+}
+
+// Checks are those of the authority's certificate. What is wrong with the stamp
+// itself is Verdict's reason, and not said again.
+func (s *Stamp) Checks() []core.Check {
+	var checks []core.Check
+	for _, c := range s.Verdict.Checks {
+		if c.Name == "time-stamp" && c.Detail == s.Verdict.Reason {
+			continue
+		}
+		c.Name = "time-stamp: " + c.Name
+		checks = append(checks, c)
+	}
+	return checks
 }
 
 // doubt makes a stamp that is intact one that proves nothing.

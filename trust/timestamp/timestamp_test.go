@@ -3,6 +3,7 @@ package timestamp_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -97,6 +98,24 @@ func names(hash crypto.Hash, e *trusttest.Entity) func(*trusttest.Token) {
 	}
 }
 
+// sha1Signed is a token over a SHA-256 imprint whose signature is by way of SHA-1.
+func sha1Signed(more []byte) func(*trusttest.Token) {
+	return func(k *trusttest.Token) { k.Hash, k.Info = crypto.SHA1, tstInfo(k, more) }
+}
+
+// shortStamper has a key of 1024 bits.
+func shortStamper() *trusttest.Entity {
+	template := *pki().Get(trusttest.Stamper).Certificate
+	template.SerialNumber, template.SubjectKeyId, template.SignatureAlgorithm, template.PublicKey = nil, nil, 0, nil
+	template.ExtraExtensions, template.ExtKeyUsage = template.Extensions, nil
+	template.Extensions = nil
+	short, err := trusttest.Issue("stamper-short", template, pki().Get(trusttest.RSA1024).Key, pki().Get(trusttest.TimeRoot))
+	if err != nil {
+		panic(err)
+	}
+	return short
+}
+
 // pki is the hierarchy, for functions of tables.
 func pki() *trusttest.PKI { return trusttest.New(new(testing.B)) }
 
@@ -128,7 +147,7 @@ func stampCases() []stampCase {
 		{name: "of a code signer below the time root", token: by(trusttest.StamperIsCode), want: core.Untrusted, reason: "not for time-stamps"},
 		{name: "of the signer", token: by(trusttest.GoodEC), want: core.Untrusted, reason: "not for time-stamps"},
 		{name: "of one that also signs code", token: by(trusttest.StamperBoth), want: core.Untrusted, reason: "not for time-stamps"},
-		{name: "of one whose usage is not critical", token: by(trusttest.StamperSoft), want: core.Untrusted, reason: "critical"},
+		{name: "of one whose usage is not critical", token: by(trusttest.StamperSoft), want: core.Trusted},
 		{name: "of a CA", token: by(trusttest.TimeRoot), want: core.Untrusted, reason: "certificate authority"},
 		{name: "of a root called alike", token: by(trusttest.StrangerRoot), want: core.Untrusted},
 
@@ -167,7 +186,15 @@ func stampCases() []stampCase {
 		{name: "of a SHA-1 imprint", token: info(func(k *trusttest.Token) []byte {
 			return trusttest.TSTInfo(trusttest.HashID(crypto.SHA1), digest(crypto.SHA1, k.Over), trusttest.GeneralizedTime(k.At))
 		}), want: core.Untrusted, reason: "can be forged"},
-		{name: "signed with SHA-1", token: func(k *trusttest.Token) { k.Hash, k.Info = crypto.SHA1, tstInfo(k) }, want: core.Untrusted, reason: "can be forged"},
+		{name: "signed with SHA-1, as Apple's", token: sha1Signed([]byte{2, 9, 0, 0xff, 2, 3, 4, 5, 6, 7, 8}), want: core.Trusted},
+		{name: "signed with SHA-1, with the longest nonce", token: sha1Signed(append([]byte{2, 17, 0}, bytes.Repeat([]byte{0xff}, 16)...)), want: core.Trusted},
+		{name: "signed with SHA-1, with room for a collision", token: sha1Signed(append([]byte{2, 17}, bytes.Repeat([]byte{1}, 17)...)), want: core.Untrusted, reason: "can be forged"},
+		{name: "signed with SHA-1, with a collision's block", token: sha1Signed(append([]byte{2, 64}, bytes.Repeat([]byte{1}, 64)...)), want: core.Untrusted, reason: "can be forged"},
+		{name: "signed with SHA-1, with an extension", token: sha1Signed(append([]byte{0xa1, 10}, trusttest.Encode(pkixExtension{oid(1, 2, 3), false, []byte{5, 0}})...)), want: core.Untrusted, reason: "can be forged"},
+		{name: "signed with SHA-1 by a short key", token: func(k *trusttest.Token) { sha1Signed(nil)(k); k.Stamper = shortStamper() }, want: core.Untrusted, reason: "RSA key of 1024 bits"},
+		{name: "signed with SHA-1 over SHA-1", token: func(k *trusttest.Token) {
+			k.Hash, k.Info = crypto.SHA1, trusttest.TSTInfo(trusttest.HashID(crypto.SHA1), digest(crypto.SHA1, k.Over), trusttest.GeneralizedTime(k.At))
+		}, want: core.Untrusted, reason: "can be forged"},
 		{name: "of an unknown imprint", token: info(func(k *trusttest.Token) []byte {
 			return trusttest.TSTInfo([]byte{0x30, 4, 6, 2, 0x2a, 3}, digest(crypto.SHA256, k.Over), trusttest.GeneralizedTime(k.At))
 		}), err: cms.ErrUnsupported},
@@ -289,6 +316,14 @@ func TestCountersignatures(t *testing.T) {
 		{stampCase{name: "with SHA-1", want: core.Untrusted, reason: "can be forged"}, func(v []byte) []byte {
 			return trusttest.Countersignature(p.Get(trusttest.Stamper), v, hour, crypto.SHA1)
 		}},
+		{stampCase{name: "of the bare digest, changed", err: cms.ErrForged}, func(v []byte) []byte {
+			der := bareDigest(t, v, crypto.SHA1)
+			der[len(der)-3] ^= 1
+			return der
+		}},
+		{stampCase{name: "of a bare digest, of another signature", err: cms.ErrForged}, func([]byte) []byte { return bareDigest(t, []byte("another"), crypto.SHA1) }},
+		{stampCase{name: "of the bare digest, with SHA-256", err: cms.ErrForged}, func(v []byte) []byte { return bareDigest(t, v, crypto.SHA256) }},
+		{stampCase{name: "of the bare digest", err: cms.ErrUnsupported}, func(v []byte) []byte { return bareDigest(t, v, crypto.SHA1) }},
 		{stampCase{name: "by the signer himself", want: core.Untrusted, reason: "not for time-stamps"}, func(v []byte) []byte {
 			return trusttest.Countersignature(p.Get(trusttest.GoodEC), v, hour, crypto.SHA256)
 		}},
@@ -320,6 +355,21 @@ func TestCountersignatures(t *testing.T) {
 			expect(t, s, others, "legacy", tc.stampCase)
 		})
 	}
+}
+
+// bareDigest is a countersignature whose RSA signature pads the digest without
+// DigestInfo, as VeriSign and Symantec made them.
+func bareDigest(t *testing.T, over []byte, hash crypto.Hash) []byte {
+	f := &trusttest.Forgery{Root: trusttest.Tree(trusttest.Sign(trusttest.Message{Signer: pki().Get(trusttest.Stamper)}))}
+	f.Signers().Children[0] = trusttest.Tree(trusttest.Countersignature(pki().Get(trusttest.Stamper), over, pki().Now.Add(-time.Hour), hash))
+	attributes := f.Signed().Clone()
+	attributes.ID = 0x31
+	value, err := rsa.SignPKCS1v15(nil, pki().Get(trusttest.Stamper).Key.(*rsa.PrivateKey), 0, digest(hash, attributes.DER()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Value().Body = value
+	return f.Signer().DER()
 }
 
 // withTime replaces the signing time and signs anew.

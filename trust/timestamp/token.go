@@ -83,7 +83,7 @@ func token(der []byte, s *cms.Signer, others []*x509.Certificate, a *chain.Ancho
 		return Stamp{}, fmt.Errorf("%w: the time-stamp is of another signature", cms.ErrForged)
 	}
 	stamp := Stamp{At: at, Kind: kindToken, Verdict: a.TimeStamper(by.Certificate, slices.Concat(data.Certificates, others), at)}
-	if by.Weak || cms.Forgeable(hash) {
+	if cms.Forgeable(hash) || by.Weak && !info.uncollidable(by) {
 		stamp.doubt("the time-stamp was made with an algorithm that can be forged")
 	}
 	if accuracy, ok := info.accuracy(); !ok || accuracy > maxAccuracy {
@@ -115,6 +115,24 @@ func (t *tstInfo) accuracy() (accuracy time.Duration, ok bool) {
 	c := t.Accuracy
 	ok = c.Seconds >= 0 && c.Seconds <= int(maxAccuracy/time.Second) && c.Millis >= 0 && c.Millis < 1000 && c.Micros >= 0 && c.Micros < 1000
 	return time.Duration(c.Seconds)*time.Second + time.Duration(c.Millis)*time.Millisecond + time.Duration(c.Micros)*time.Microsecond, ok
+}
+
+// maxChosen is how much of a token whoever asks for it may choose besides the
+// imprint, in bits.
+const maxChosen = 128
+
+// uncollidable reports whether a token that is signed by way of SHA-1 could not
+// have been made by asking for another one. Apple's authority signs so to this
+// day, over imprints of SHA-256.
+//
+// Attack: two tokens with one SHA-1, of which the authority signs the harmless
+// one. Every collision of SHA-1 that can be computed takes whole blocks of 64
+// bytes that the attacker chooses, in what the authority signs too. Who asks
+// chooses the imprint, which is 32 bytes, and the nonce; the rest is the
+// authority's, its serial number and time in between.
+func (t *tstInfo) uncollidable(by *cms.Signer) bool {
+	return by.Hash == crypto.SHA1 && !by.WeakKey && len(t.Extensions) == 0 &&
+		(t.Nonce == nil || t.Nonce.BitLen() <= maxChosen) && len(t.Imprint.Digest) < 64
 }
 
 // certID is ESSCertID, and ESSCertIDv2 without its first element.

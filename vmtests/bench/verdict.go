@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,14 +20,16 @@ import (
 )
 
 const (
-	imageBytes = 50 << 20 // of the signed program
-	nobody     = 65534
-	signedBy   = "Signed by the benchmark"
+	nobody   = 65534
+	signedBy = "Signed by the benchmark"
 )
 
+// imageSizes are the signed programs, in MiB: a tool, an agent, an IDE.
+var imageSizes = []int{50, 150, 400}
+
 // verdicts measures what a verdict about a signed program costs within a whole
-// request, beside sha256sum, which does less, and osslsigncode, which does the
-// same. The program is for Windows, and the policy that denies it applies to its
+// request, beside openssl dgst and sha256sum, which do less, and osslsigncode, which
+// does the same. The program is for Windows, and the policy that denies it applies to its
 // signer alone: the request ends with the verdict and its decision.
 func (m *meter) verdicts(ctx context.Context, staged map[string]string, sides []string) (err error) {
 	// Not below a sticky directory: what lies there is not Protected, is copied
@@ -42,22 +45,34 @@ func (m *meter) verdicts(ctx context.Context, staged map[string]string, sides []
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	signed, certificate, err := signedImage(ctx, dir)
-	if err != nil {
-		return err
-	}
-	var vs versions
-	for _, side := range sides {
-		a, err := trusting(staged[side], filepath.Join(dir, side), certificate)
+	for _, size := range imageSizes {
+		of := filepath.Join(dir, strconv.Itoa(size))
+		if err := os.Mkdir(of, 0o755); err != nil {
+			return err
+		}
+		signed, certificate, err := signedImage(ctx, of, size<<20)
 		if err != nil {
 			return err
 		}
-		vs = append(vs, version{side, a})
+		var vs versions
+		for _, side := range sides {
+			a, err := trusting(staged[side], filepath.Join(of, side), certificate)
+			if err != nil {
+				return err
+			}
+			vs = append(vs, version{side, a})
+		}
+		if err := running(ctx, vs, func() error { return m.whileTrusting(ctx, vs, signed, certificate, size) }); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(of); err != nil {
+			return err
+		}
 	}
-	return running(ctx, vs, func() error { return m.whileTrusting(ctx, vs, signed, certificate) })
+	return nil
 }
 
-func (m *meter) whileTrusting(ctx context.Context, vs versions, signed, certificate string) error {
+func (m *meter) whileTrusting(ctx context.Context, vs versions, signed, certificate string, size int) error {
 	who := person{user: nobody, home: "/nonexistent"}
 	for _, v := range vs {
 		if out, _ := v.agent.Sudo(ctx, nobody, signed).CombinedOutput(); !strings.Contains(string(out), signedBy) {
@@ -80,14 +95,54 @@ func (m *meter) whileTrusting(ctx context.Context, vs versions, signed, certific
 	}
 	root := person{home: "/root"}
 	cold := []sampler{
+		root.sampler(ctx, "openssl dgst", command{argv: []string{"/usr/bin/openssl", "dgst", "-sha256", signed}}),
 		root.sampler(ctx, "sha256sum", command{argv: []string{"/usr/bin/sha256sum", signed}}),
 		root.sampler(ctx, "osslsigncode", command{argv: []string{"/usr/bin/osslsigncode", "verify", "-CAfile", certificate, signed}}),
 	}
 	cold = append(cold, vs.each(func(a *agent.Agent) func() (float64, error) { return forget(refusal(a)) })...)
-	return errors.Join(
-		m.measure(ctx, fmt.Sprintf("verdict cold, %d MiB, whole request", imageBytes>>20), "ms", m.plan.share(14), 1, cold),
-		m.measure(ctx, "verdict remembered, whole request", "ms", m.plan.share(3), 3, vs.each(refusal)),
+	err := errors.Join(
+		m.measure(ctx, fmt.Sprintf("verdict cold, %d MiB, whole request", size), "ms", m.plan.share(14), 1, cold),
+		m.measure(ctx, fmt.Sprintf("verdict's memory, %d MiB, largest reader", size), "MB", 1, 0, vs.each(readersMemory)),
 	)
+	if size > imageSizes[0] {
+		return err
+	}
+	return errors.Join(err, m.measure(ctx, "verdict remembered, whole request", "ms", m.plan.share(3), 3, vs.each(refusal)))
+}
+
+// readersMemory is the most that a keeperreader of the agent's has had so far, in
+// MB of its resident set.
+func readersMemory(a *agent.Agent) func() (float64, error) {
+	return func() (float64, error) {
+		all, err := filepath.Glob("/proc/[0-9]*/status")
+		if err != nil {
+			return 0, err
+		}
+		most := 0.0
+		for _, path := range all {
+			data, err := os.ReadFile(path)
+			if err != nil { // it has ended
+				continue
+			}
+			status := map[string]string{}
+			for line := range strings.Lines(string(data)) {
+				name, value, _ := strings.Cut(line, ":")
+				status[name] = strings.TrimSpace(value)
+			}
+			if status["Name"] != "keeperreader" || status["PPid"] != strconv.Itoa(a.PID()) {
+				continue
+			}
+			kilobytes, err := strconv.ParseFloat(strings.TrimSuffix(status["VmHWM"], " kB"), 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s: VmHWM: %w", path, err)
+			}
+			most = max(most, kilobytes/1000)
+		}
+		if most == 0 {
+			return 0, errors.New("no keeperreader runs")
+		}
+		return most, nil
+	}
 }
 
 // trusting is an agent that trusts one certificate and denies what it signed.
@@ -110,7 +165,7 @@ func trusting(staged, dir, certificate string) (*agent.Agent, error) {
 
 // signedImage is a Windows program with much data behind it, signed by
 // osslsigncode with a certificate of its own.
-func signedImage(ctx context.Context, dir string) (signed, certificate string, err error) {
+func signedImage(ctx context.Context, dir string, size int) (signed, certificate string, err error) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	if err := os.WriteFile(at("main.go"), []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
 		return "", "", err
@@ -124,7 +179,7 @@ func signedImage(ctx context.Context, dir string) (signed, certificate string, e
 	if err != nil {
 		return "", "", err
 	}
-	if err := os.WriteFile(at("image.exe"), append(image, make([]byte, imageBytes-len(image))...), 0o755); err != nil {
+	if err := os.WriteFile(at("image.exe"), append(image, make([]byte, size-len(image))...), 0o755); err != nil {
 		return "", "", err
 	}
 	for _, argv := range [][]string{

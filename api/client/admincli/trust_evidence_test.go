@@ -21,7 +21,7 @@ func signature() core.Evidence {
 			NotBefore: from, NotAfter: from.AddDate(1, 0, 0)}
 	}
 	return core.Evidence{
-		Kind: core.KindAuthenticode, Rank: core.RankSigned, Standing: core.Trusted, Reason: "it verifies", Signer: "Vendor",
+		Kind: core.KindAuthenticode, Rank: core.RankSigned, Standing: core.Trusted, Reason: "it verifies", Signer: "Vendor", Place: "signature 1 of 2",
 		Chain: []core.Certificate{certificate("leaf"), certificate("root")}, KeyID: "ab", Identifier: "org.tool", TeamID: "T1",
 		Digest: "SHA-256", SignedAt: from.In(time.FixedZone("", 3600)), TimeStamp: "rfc3161",
 		Checks: []core.Check{{Name: "file digest", Outcome: core.Passed}, {Name: "revocation", Outcome: core.NotChecked, Detail: "no list"}},
@@ -38,6 +38,7 @@ func TestAllThatIsKnownOfASignature(t *testing.T) {
     it verifies
     worth       signed
     signer      Vendor
+    which       signature 1 of 2
     identifier  org.tool
     team        team:T1
     key         key:ab
@@ -148,8 +149,10 @@ func TestWhatCannotBeInspected(t *testing.T) {
 		out        bool // of the files before it
 		args       []string
 	}{
-		{"no file", "open " + root + "/none: no such file or directory", false, []string{root + "/none", good}},
-		{"the second of two", "open " + root + "/none: no such file or directory", true, []string{good, root + "/none"}},
+		{"the first of two", "stat " + root + "/none: no such file or directory", true, []string{root + "/none", good}},
+		{"a directory", root + ": it is a directory, expected a file: name those in it", true, []string{root, good}},
+		{"a device", "/dev/null: it is no regular file (Dc---------), and only those are signed", false, []string{"/dev/null"}},
+		{"the second of two", "stat " + root + "/none: no such file or directory", true, []string{good, root + "/none"}},
 		{"a rank that there is not", "--need gold: expected none, recorded, packaged or signed", false, []string{"--need", "gold", good}},
 		{"a rank in other letters", "--need SIGNED: expected none, recorded, packaged or signed", false, []string{"--need", "SIGNED", good}},
 		{"nothing", "requires at least 1 arg(s), only received 0", false, nil},

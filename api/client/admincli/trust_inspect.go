@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"strings"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"kpm/core"
 	"kpm/core/port"
-	"kpm/core/wire"
 	"kpm/settings"
 	"kpm/trust/provenance"
 	"kpm/trust/reader"
@@ -25,6 +26,9 @@ type inspection struct {
 	File   string    `json:"file"`
 	Rank   core.Rank `json:"rank"`
 	Reason string    `json:"reason,omitempty"` // why it is no higher
+	// NotRead is what kind of file it is if its kind carries signatures that are
+	// not read.
+	NotRead string `json:"notRead,omitempty"`
 	core.Provenance
 }
 
@@ -39,9 +43,12 @@ catalogs, packages, and the operating system's own answer; what each of them is
 worth here, and why.
 
 Which signers to trust is read from appsettings.json of the agent root. It needs
-no running service. Run by root, it has files read by a process without any
-privilege, as the service does. The exit status is 1 if a signature is broken,
-or if the file does not have the rank of --need.`,
+no running service, and no agent: without one nobody is trusted, and signatures
+are checked all the same. Run by root, it has files read by a process without any
+privilege (keeperreader of the agent root, or beside this tool), as the service
+does. A file that cannot be inspected does not keep others from it. The exit
+status is 1 if a signature is broken, or if a file does not have the rank of
+--need, and 2 if one could not be inspected.`,
 		Example: "  KeeperAdminCLI trust inspect /opt/tool/bin/tool\n  KeeperAdminCLI trust inspect --need signed setup.exe\n  KeeperAdminCLI trust inspect --json *.msi",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,21 +56,29 @@ or if the file does not have the rank of --need.`,
 			if err != nil {
 				return err
 			}
-			verifier, done, err := openVerifier(cmd.Context(), a)
+			verifier, done, err := openVerifier(cmd.Context(), a, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			defer done()
 			fault := false
+			var failed []error
 			for _, path := range args {
 				found, err := inspect(cmd.Context(), verifier, path)
+				if ctx := cmd.Context(); err != nil && ctx.Err() != nil {
+					return ctx.Err()
+				}
 				if err != nil {
-					return err
+					failed = append(failed, err)
+					continue
 				}
 				fault = fault || found.Rank < rank || broken(found.Evidence)
 				if err := printInspection(cmd.OutOrStdout(), found, asJSON); err != nil {
 					return err
 				}
+			}
+			if len(failed) > 0 {
+				return errors.Join(failed...)
 			}
 			if fault {
 				return errFault
@@ -88,16 +103,24 @@ func parseRank(name string) (core.Rank, error) {
 // maxTrustFile bounds a file of certificates, keys or revocations, in bytes.
 const maxTrustFile = 16 << 20
 
-// openVerifier trusts whom the agent root names. done ends what it keeps running.
-func openVerifier(ctx context.Context, a *agent) (v *provenance.Verifier, done func(), err error) {
+// openVerifier trusts whom the agent root names, and nobody if there is no
+// agent. done ends what it keeps running.
+func openVerifier(ctx context.Context, a *agent, diagnostics io.Writer) (v *provenance.Verifier, done func(), err error) {
 	layout, err := a.layout()
+	absent := errors.Is(err, fs.ErrNotExist) && a.root == "" && os.Getenv("KEEPER_AGENT_ROOT") == ""
+	if absent {
+		fmt.Fprintln(diagnostics, "KeeperAdminCLI: there is no agent here, so nobody is trusted; signatures are checked all the same (name an agent with --root)")
+		layout, err = beside()
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	host := a.Host(layout.Root())
-	app, err := settings.LoadApp(layout.AppSettings(), host.Files.ReadProtected)
-	if err != nil {
-		return nil, nil, err
+	app := settings.App{}
+	if !absent {
+		if app, err = settings.LoadApp(layout.AppSettings(), host.Files.ReadProtected); err != nil {
+			return nil, nil, err
+		}
 	}
 	bundle, err := app.Trust.Sources(layout.Root()).Read(func(path string) ([]byte, error) {
 		return host.Files.ReadProtected(path, maxTrustFile)
@@ -110,6 +133,18 @@ func openVerifier(ctx context.Context, a *agent) (v *provenance.Verifier, done f
 		return nil, nil, err
 	}
 	return provenance.NewVerifier(provenance.Config{Files: host.Files, System: host.Signatures, PackageRoot: "/"}, trusted), done, nil
+}
+
+// beside is where this program lies: keeperreader lies there too.
+func beside() (settings.Layout, error) {
+	program, err := os.Executable()
+	if err == nil {
+		program, err = filepath.EvalSymlinks(program)
+	}
+	if err != nil {
+		return settings.Layout{}, err
+	}
+	return settings.At(filepath.Dir(program), ""), nil
 }
 
 // openReader reads files in a process without any privilege if this one is an
@@ -127,7 +162,7 @@ func openReader(ctx context.Context, host port.Host, program string, bundle *rea
 	// Attack: a root below which somebody else decides what runs as root.
 	handle, err := host.Files.LocateProtected(program)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w; root has files read by keeperreader alone: name an agent root with --root, or run this as an ordinary user, who needs none", err)
 	}
 	handle.Close()
 	pool, err := reader.NewPool(host.Confiner, bundle, reader.Limits{Most: 1})
@@ -148,8 +183,34 @@ func openReader(ctx context.Context, host port.Host, program string, bundle *rea
 	return trusted, done, nil
 }
 
+// openRegular opens a regular file, and never waits: a named pipe would wait for whoever
+// writes into it, and some devices do something when they are opened.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	var f *os.File
+	if info.Mode().IsRegular() {
+		if f, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
+			return nil, err
+		}
+		if info, err = f.Stat(); err == nil && info.Mode().IsRegular() {
+			return f, nil
+		}
+		f.Close()
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%s: it is a directory, expected a file: name those in it", path)
+	}
+	return nil, fmt.Errorf("%s: it is no regular file (%s), and only those are signed", path, info.Mode().Type())
+}
+
 func inspect(ctx context.Context, v *provenance.Verifier, path string) (inspection, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return inspection{}, err
 	}
@@ -162,6 +223,14 @@ func inspect(ctx context.Context, v *provenance.Verifier, path string) (inspecti
 	if found.Rank < core.RankSigned {
 		found.Reason = provenance.Why(p)
 	}
+	if info, err := f.Stat(); err == nil && len(p.Evidence) == 0 {
+		if found.NotRead, err = reader.Unread(f, info.Size()); err != nil {
+			return inspection{}, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if found.NotRead != "" {
+		found.Reason = "it is " + found.NotRead + ", whose own signatures are not read here; no package lists it"
+	}
 	return found, nil
 }
 
@@ -172,77 +241,4 @@ func broken(list []core.Evidence) bool {
 		}
 	}
 	return false
-}
-
-func printInspection(w io.Writer, found inspection, asJSON bool) error {
-	if asJSON {
-		return printJSON(w, found)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n  format  %s\n  rank    %s", wire.Printable(found.File), found.Format, found.Rank)
-	if found.Reason != "" {
-		fmt.Fprintf(&b, " (%s)", wire.Printable(found.Reason))
-	}
-	b.WriteByte('\n')
-	for _, e := range found.Evidence {
-		explain(&b, e)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// explain prints one piece of evidence. What it has from the file is one line,
-// whatever the file says (CVE-2023-28486): a name with a line break would print
-// evidence of its own.
-func explain(b *strings.Builder, e core.Evidence) {
-	fmt.Fprintf(b, "\n  %s: %s\n    %s\n", e.Kind, strings.ToUpper(e.Standing.String()), wire.Printable(e.Reason))
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(b, "    %-11s %s\n", name, wire.Printable(value))
-		}
-	}
-	if e.Standing == core.Trusted {
-		line("worth", e.Rank.String())
-		line("signer", e.Signer)
-	} else {
-		// What nobody has signed must not read like a fact (CVE-2020-12614).
-		line("worth", "nothing; "+e.Rank.String()+" if it were trusted")
-		line("claims", prefixed("to be of ", e.Signer))
-	}
-	line("identifier", e.Identifier)
-	line("team", prefixed("team:", e.TeamID))
-	line("key", prefixed("key:", e.KeyID))
-	line("digest", e.Digest)
-	if !e.SignedAt.IsZero() {
-		line("signed", e.SignedAt.UTC().Format(time.RFC3339)+" ("+e.TimeStamp+")")
-	}
-	for i, c := range e.Chain {
-		role := "certificate"
-		if i > 0 {
-			role = "issued by"
-		}
-		line(role, c.Subject)
-		line("  valid", c.NotBefore.UTC().Format(time.DateOnly)+" to "+c.NotAfter.UTC().Format(time.DateOnly)+", serial "+c.Serial)
-		if i == 0 {
-			line("  sha1", c.SHA1)
-			line("  sha256", c.SHA256)
-			line("  key", "spki:"+c.SPKI)
-			continue
-		}
-		line("  key", "ca:"+c.SPKI)
-	}
-	for _, c := range e.Checks {
-		text := c.Name + ": " + c.Outcome
-		if c.Detail != "" {
-			text += " (" + c.Detail + ")"
-		}
-		line("check", text)
-	}
-}
-
-func prefixed(prefix, value string) string {
-	if value == "" {
-		return ""
-	}
-	return prefix + value
 }

@@ -1,0 +1,67 @@
+package reader
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// Kinds of files that carry signatures of their own which nobody here reads, by
+// how they begin.
+var unread = []struct{ begins, kind string }{
+	{"PK\x03\x04", "a ZIP archive (JAR, APK, MSIX, NuGet, Office)"},
+	{"%PDF-", "a PDF document"},
+	{"xar!", "a package for macOS (xar)"},
+	{"\xed\xab\xee\xdb", "an RPM package"},
+	{"!<arch>\ndebian-binary", "a Debian package"},
+	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a compound document (Office)"},
+	{"-----BEGIN PGP SIGNED MESSAGE-----", "a clear-signed text (OpenPGP)"},
+}
+
+// And by how they end: the mark, and where it begins, counted from the end.
+var unreadEnds = []struct {
+	mark, kind string
+	at         int64
+}{
+	{"~Module signature appended~\n", "a Linux kernel module", 28},
+	{"koly", "a disk image for macOS", 512},
+}
+
+// Unread says what kind of file it is if its kind carries signatures that nobody
+// here reads: then "not signed" would say too much. It looks for marks and parses
+// nothing, so whoever may read the bytes may do so.
+func Unread(content io.ReaderAt, size int64) (string, error) {
+	head := make([]byte, min(size, 64))
+	if err := readAt(content, head, 0); err != nil {
+		return "", err
+	}
+	for _, u := range unread {
+		if bytes.HasPrefix(head, []byte(u.begins)) {
+			return u.kind, nil
+		}
+	}
+	for _, u := range unreadEnds {
+		if size < u.at {
+			continue
+		}
+		mark := make([]byte, len(u.mark))
+		if err := readAt(content, mark, size-u.at); err != nil {
+			return "", err
+		}
+		if string(mark) == u.mark {
+			return u.kind, nil
+		}
+	}
+	return "", nil
+}
+
+func readAt(r io.ReaderAt, p []byte, at int64) error {
+	n, err := r.ReadAt(p, at)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

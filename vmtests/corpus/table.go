@@ -1,0 +1,89 @@
+//go:build linux
+
+package corpus
+
+// The packages, and what becomes of the files in them.
+var (
+	bun      = Package{"npm", "@oven/bun-darwin-aarch64", "1.4.5", "88c398ee13212e8b189119a2bddc7d240ae4f1252c1d0ae2ac1fd44c921fdcb1"}
+	duckMac  = Package{"npm", "@duckdb/node-bindings-darwin-arm64", "1.5.6-r.1", "6ca33c2c6566246d6a452e24194f004010dd860d5b2764c7143ff255555862ca"}
+	duckWin  = Package{"npm", "@duckdb/node-bindings-win32-x64", "1.5.5-r.5", "6b7233b34ef489427b5b29f79d3db978fef738c7a6cd59ab3de6d06ae40462fe"}
+	sentry   = Package{"npm", "@sentry/cli-darwin", "3.8.0", "711d8d61e448b2e8a10c217acbfe206db7456e0072f041136e3bf7935fdf5cfa"}
+	nuget    = Package{"npm", "nuget", "2.0.2", "b6ceb7a69d09cf6345bfcc43389b38905e2a3b81fb22e0f2cc422779c8d3fc62"}
+	edge     = Package{"npm", "edge-js", "26.1.0", "411bafe66d7a067e2d695b1f10d764f4717e3f0fff7d80b8c5b587b3abb60688"}
+	notifier = Package{"npm", "node-notifier", "10.0.1", "5e75d1bb41696f3334481ec083204335e519920d292855cb6afb6b0e2d9afe9b"}
+	msal     = Package{"npm", "@azure/msal-node-runtime", "0.20.7", "321a676eabdee7cd882f2aeb13060a3be66bab75b2be261315e8f97407bc04d9"}
+	squirrel = Package{"npm", "electron-winstaller", "5.4.4", "d50041e57c74dc1cf35baa3d56c79f88ca4ed74617833b932620371d220bb2b7"}
+	shim     = Package{"apt", "shim-signed", "1.51~1+deb12u1+16.1-2~deb12u1", "c2acf5e559664bbadb7ce5789f9a321f39754a34854d3097b8cc0369df513b3b"}
+	grub     = Package{"apt", "grub-efi-amd64-signed", "1+2.06+13+deb12u2", "fbe2b28166a6dca8111bbf6a30d52d4781973c3a0440d8080f901e039b1f83f2"}
+	fwupd    = Package{"apt", "fwupd-amd64-signed", "1:1.4+1", "a661e04ac81e7e67c81adbe77a63bddb351b658c6e6c50ec88d79e92e140c109"}
+	mscfb    = Package{"go", "github.com/richardlehane/mscfb", "v1.0.9", "6321cd55be9a810d856839e4d58320566c2c3bc874a338ed1c373fa3a726f570"}
+)
+
+// file is a real file and what is to come of it.
+type file struct {
+	of     Package
+	path   string
+	format string
+	// signatures has the standing of each, first to last; none: not signed.
+	signatures []string
+	signer     string // in the subject of the trusted one's certificate
+	team       string
+	stamped    string // the day that a believed time-stamp proves, empty if none does
+}
+
+const (
+	trusted   = "trusted"
+	untrusted = "untrusted"
+)
+
+func files() []file {
+	microsoft := "CN=Microsoft Corporation"
+	dual := []string{untrusted, trusted} // SHA-1 first, SHA-256 nested
+	one := []string{trusted}
+	list := []file{
+		// Signed anew by codesign: the rest of the linker's signature lies behind.
+		{bun, "package/bin/bun", "mach-o", one, "Jarred Sumner", "7FRXF46ZSN", "2026-11-19"},
+		{duckMac, "package/libduckdb.dylib", "mach-o", one, "Stichting DuckDB Foundation", "7NCTQWA3HA", "2026-09-27"},
+		{duckMac, "package/duckdb.node", "mach-o", []string{untrusted}, "", "", ""}, // by the linker
+		// Fat: one signer, two identifiers.
+		{sentry, "package/bin/sentry-cli", "mach-o", one, "GetSentry LLC", "97JCY7859U", "2026-09-16"},
+		// By a certificate for the Mac App Store's upload, which no system runs.
+		{msal, "package/dist/macos/arm64/msal-node-runtime.node", "mach-o", []string{untrusted}, "", "", ""},
+		{edge, "package/lib/native/darwin/arm64/26/edge_coreclr.node", "mach-o", []string{untrusted}, "", "", ""}, // by the linker
+		{notifier, "package/vendor/mac.noindex/terminal-notifier.app/Contents/MacOS/terminal-notifier", "mach-o", nil, "", "", ""},
+		// Stampers whose usage is not critical.
+		{nuget, "package/bin/nuget.exe", "pe", dual, microsoft, "", "2016-05-19"},
+		{edge, "package/lib/native/win32/x64/vcruntime140.dll", "pe", dual, microsoft, "", "2016-06-10"},
+		{edge, "package/lib/native/win32/ia32/msvcp140.dll", "pe", dual, microsoft, "", "2016-06-10"},
+		// Signed twice with SHA-256; the second CA is none of the anchors.
+		{edge, "package/lib/native/win32/arm64/vcruntime140.dll", "pe", []string{trusted, untrusted}, microsoft, "", "2024-04-27"},
+		{notifier, "package/vendor/snoreToast/snoretoast-x64.exe", "pe", one, "K Desktop Environment", "", "2019-09-09"},
+		{duckWin, "package/duckdb.dll", "pe", one, "Stichting DuckDB Foundation", "", "2026-07-21"},
+		// Boot programs; Debian's CA has a critical Netscape type, and an old sbsign
+		// named the data of fwupd's wrongly.
+		{shim, "usr/lib/shim/shimx64.efi.signed", "pe", []string{trusted, trusted}, "Microsoft", "", "2026-05-13"},
+		{grub, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - grub2", "", ""},
+		{grub, "usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - grub2", "", ""},
+		{fwupd, "usr/libexec/fwupd/efi/fwupdx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - fwupd", "", ""},
+		{squirrel, "package/vendor/darice.cub", "msi", nil, "", "", ""},
+	}
+	for _, name := range []string{"test.doc", "novpapplan.doc", "test.xls", "test.ppt", "test.msg"} {
+		list = append(list, file{mscfb, "github.com/richardlehane/mscfb@v1.0.9/test/" + name, "other", nil, "", "", ""})
+	}
+	return list
+}
+
+// anchors are the CAs that are trusted for the corpus, by the SHA-256 of their
+// certificates, which the files bring along.
+var anchors = map[string]string{
+	"b0b1730ecbc7ff4505142c49f1295e6eda6bcaed7e2c68c5be91b5a11001f024": "Apple Root CA",
+	"56da8722afd94066ffe1e4595473a4854892b843a0827d53fb7d8f4aeed1e18b": "Microsoft Code Signing PCA 2011",
+	"86ec118d1ee69670a46e2be29c4b4208be043e36600d4e1dd3f3d515ca119020": "Microsoft Time-Stamp PCA 2010",
+	"51044706bd237b91b89b781337e6d62656c69f0fcffbe8e43741367948127862": "DigiCert SHA2 Assured ID Code Signing CA",
+	"ca8d0f4736454aecbec5deec80998c9ebf41d06c728f3c76cca24151bc62d463": "DigiCert SHA2 Assured ID Timestamping CA",
+	"5367f20c7ade0e2bca790915056d086b720c33c1fa2a2661acf787e3292e1270": "Microsoft Identity Verification Root Certificate Authority 2020",
+	"48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507": "Microsoft Corporation UEFI CA 2011",
+	"f6124e34125bee3fe6d79a574eaa7b91c0e7bd9d929c1a321178efd611dad901": "Microsoft UEFI CA 2023",
+	"ebec1edd9e140d9c105cc62b15a915c5443ddc514a35e5773c09afb0274c7ba5": "Microsoft Time-Stamp PCA 2010, of 2021",
+	"079646974bce09b1f04da67bd722d1fb0947ae4c4010bccdbba52d5b23cbf1a2": "Debian Secure Boot CA",
+}
