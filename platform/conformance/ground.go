@@ -39,6 +39,9 @@ type Ground struct {
 	Open func() (int, error)
 	// Duplicate returns a copy of f that stays open when f is closed.
 	Duplicate func(f *os.File) (*os.File, error)
+	// Ends are where one types into a terminal and where one sees it, of what the
+	// caller gets of it.
+	Ends func(handedOver []*os.File) (typed, shown *os.File)
 	// Console opens what a program reads from and writes to if it wants the
 	// terminal, whatever its streams are.
 	Console func() (in, out *os.File, err error)

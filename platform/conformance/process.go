@@ -49,8 +49,7 @@ func terminal(t *testing.T, b *bench) {
 	if err := made.Resize(1, 1); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("the size can be set after the terminal was handed over: %v", err)
 	}
-	// A pair of pipes, or one for both.
-	typed, screen := ends[0], ends[min(1, len(ends)-1)]
+	typed, screen := b.Ends(ends)
 	shown(t, screen, "size 33 111")
 	_, err = typed.WriteString("hello\r")
 	must(t, err)

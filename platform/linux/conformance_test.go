@@ -49,6 +49,7 @@ func ground(helper, home string) conformance.Ground {
 			fd, err := unix.Dup(int(f.Fd()))
 			return os.NewFile(uintptr(fd), f.Name()), err
 		},
+		Ends: func(handedOver []*os.File) (typed, shown *os.File) { return handedOver[0], handedOver[0] },
 		Console: func() (in, out *os.File, err error) {
 			tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 			return tty, tty, err

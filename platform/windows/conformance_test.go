@@ -70,6 +70,7 @@ func ground() conformance.Ground {
 			copied, err := giveFile(windows.CurrentProcess(), f, false)
 			return os.NewFile(uintptr(copied), f.Name()), err
 		},
+		Ends: func(handedOver []*os.File) (typed, shown *os.File) { return handedOver[0], handedOver[1] },
 		Console: func() (in, out *os.File, err error) {
 			if in, err = os.OpenFile("CONIN$", os.O_RDWR, 0); err == nil {
 				out, err = os.OpenFile("CONOUT$", os.O_RDWR, 0)
