@@ -6,11 +6,21 @@ import (
 	"io"
 )
 
+// maxScanned bounds the compound files that are looked through for claims, in
+// bytes. Documents are smaller.
+const maxScanned = 256 << 20
+
 // unreadable is what is left of a compound file that cannot be read as one:
 // broken if it claims a signature or was cut off before its directory, which
 // would say; an unsigned package if it claims to be one; and otherwise nothing of
 // ours. Office and old tools write layouts that no signer of packages does.
+//
+// Attack: a file of holes that says it is larger than any disk, and is looked
+// through to its end. What is larger than maxScanned is taken for broken.
 func unreadable(r io.ReaderAt, size int64, why error) (*subject, error) {
+	if size > maxScanned {
+		return &subject{format: formatMSI, malformed: why}, nil
+	}
 	signed, classed, err := cfbClaims(r, size)
 	cut := true
 	if err == nil && size >= cfbHeaderSize {
