@@ -13,7 +13,6 @@ import (
 	"math/bits"
 
 	"kpm/core"
-	"kpm/trust/readahead"
 )
 
 // readSize is how much is read of a file at a time.
@@ -116,14 +115,19 @@ func (p *image) checks() []core.Check {
 
 // stream reads a file from beginning to end.
 func stream(ctx context.Context, r io.ReaderAt, size int64, chunk func(chunk []byte, at int64)) error {
-	err := readahead.Each(ctx, r, 0, size, func(p []byte, at int64) error {
-		chunk(p, at)
-		return nil
-	})
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("authenticode: read: %w", err)
+	buffer := make([]byte, min(readSize, size))
+	for at := int64(0); at < size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := buffer[:min(int64(len(buffer)), size-at)]
+		if n, err := r.ReadAt(b, at); n < len(b) {
+			return fmt.Errorf("authenticode: read: %w", short(err))
+		}
+		chunk(b, at)
+		at += int64(len(b))
 	}
-	return err
+	return nil
 }
 
 // digests are hashes under way.

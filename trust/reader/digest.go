@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"kpm/trust/readahead"
 )
 
 // Digests hashes a file once with each algorithm that is asked for. It makes
@@ -22,6 +20,9 @@ type Digests struct {
 func NewDigests(r io.ReaderAt, size int64) *Digests {
 	return &Digests{r: r, size: size, known: map[crypto.Hash][]byte{}}
 }
+
+// readSize is how much is read at once, in bytes.
+const readSize = 512 << 10
 
 // Digest returns one, or ctx's error if it is done meanwhile. An algorithm that
 // is not linked is errors.ErrUnsupported.
@@ -42,8 +43,24 @@ func (d *Digests) Digest(ctx context.Context, h crypto.Hash) ([]byte, error) {
 
 // pour writes the size bytes of r to dst, and looks at ctx between reads.
 func pour(ctx context.Context, dst io.Writer, r io.ReaderAt, size int64) error {
-	return readahead.Each(ctx, r, 0, size, func(p []byte, _ int64) error {
-		dst.Write(p) // hashes never fail
-		return nil
-	})
+	buffer := make([]byte, min(readSize, size))
+	for at := int64(0); at < size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := r.ReadAt(buffer[:min(int64(len(buffer)), size-at)], at)
+		if n == 0 {
+			return cmpErr(err, io.ErrUnexpectedEOF)
+		}
+		dst.Write(buffer[:n]) // hashes never fail
+		at += int64(n)
+	}
+	return nil
+}
+
+func cmpErr(err, other error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return other
+	}
+	return err
 }

@@ -22,11 +22,10 @@ const Name = "keeperreader"
 // Conn is the descriptor of the connection to the service.
 const Conn = 3
 
-// Environ is the whole environment, for the Go runtime alone: two processors, so
-// that a file is read while it is hashed;
+// Environ is the whole environment, for the Go runtime alone: one processor;
 // garbage is collected well before MaxData is reached; no files of the cgroup
 // are kept open.
-var Environ = []string{"GOMAXPROCS=2", "GOMEMLIMIT=384MiB", "GOTRACEBACK=none", "GODEBUG=containermaxprocs=0"}
+var Environ = []string{"GOMAXPROCS=1", "GOMEMLIMIT=384MiB", "GOTRACEBACK=none", "GODEBUG=containermaxprocs=0"}
 
 // Ready is the first byte of a process that is confined. Any other is the first
 // of a sentence of at most MaxFault bytes that says why it is not.
