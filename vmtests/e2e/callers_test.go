@@ -34,11 +34,17 @@ func recorded(t *testing.T, a *agent.Agent, n int, kind string) {
 	})
 }
 
-// TestOneUserOfMany: one user's requests are as many as the settings say, one
+// TestOneUserOfMany: one user's commands are as many as the settings say, one
 // more is refused at once, and all the others' are not concerned.
 func TestOneUserOfMany(t *testing.T) {
-	a := newAgent(t, allowAll, nil)
 	const most = 32
+	a := newAgent(t, allowAll, func(a *agent.Agent) {
+		settings := fmt.Sprintf(`{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0},
+			"Requests": {"MaxRunningPerUser": %d}}`, most)
+		if err := a.Write("appsettings.json", settings); err != nil {
+			t.Fatal(err)
+		}
+	})
 	marker := fmt.Sprintf("8%08d", time.Now().UnixNano()%1e8)
 	var sleepers []*exec.Cmd
 	for range most {
@@ -54,7 +60,7 @@ func TestOneUserOfMany(t *testing.T) {
 	defer cancel()
 	for range 3 {
 		out, err := a.Sudo(ctx, 4242, "id").CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "too many requests open") {
+		if err == nil || !strings.Contains(string(out), "32 commands of yours run") {
 			t.Errorf("one more than %d: %v: %s", most, err, out)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	allowAll   = `{"PolicyId":"all","PolicyName":"Everything","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["ALLOW"]}},"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
+	allowAll   = `{"PolicyId":"all","PolicyName":"Everything","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["ALLOW"]}},"UserCheck":["*"],"TargetUserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
 	justifyAll = `{"PolicyId":"why","PolicyName":"Say why","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["JUSTIFY"]}},"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
 
 	// helpers are those that the service holds ready, and the one that they are

@@ -142,7 +142,7 @@ func TestStrangersWhoAreLetIn(t *testing.T) {
 		policyFor("uname", "ALLOW", "/usr/bin/uname", everyone),
 	), func(a *agent.Agent) {
 		settings := `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0},
-			"Requests": {"AllowUnknownUsers": true, "MaxOpenPerUser": 2}}`
+			"Requests": {"AllowUnknownUsers": true, "MaxRunningPerUser": 2}}`
 		if err := a.Write("appsettings.json", settings); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestStrangersWhoAreLetIn(t *testing.T) {
 		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	}
 	eventually(t, "both run", func() bool { return strings.Count(opened(t, a), `"launched"`) >= 3 })
-	refuses(t, "a third stranger", asIs(t.Context(), a, stranger+2, nil, "printenv", "SUDO_USER"), "too many requests")
+	refuses(t, "a third stranger", asIs(t.Context(), a, stranger+2, nil, "printenv", "SUDO_USER"), "2 commands of yours run")
 	runs(t, "somebody", a.Sudo(t.Context(), 4242, "printenv", "SUDO_USER"), "person4242\n")
 }
 
@@ -318,7 +318,7 @@ func TestAccountsOfADirectory(t *testing.T) {
 		policyFor("staff", "ALLOW", "/usr/bin/id", `"UserCheck":["%kpmstaff"],"MachineCheck":["*"]`),
 		policyFor("not-staff", "DENY", "/usr/bin/uname", `"UserCheck":["%kpmstaff"],"MachineCheck":["*"]`),
 		policyFor("uname", "ALLOW", "/usr/bin/uname", everyone),
-		policyFor("other", "ALLOW", "/usr/bin/env", everyone),
+		policyFor("other", "ALLOW", "/usr/bin/env", everyone+`,"TargetUserCheck":["kpmcarol"]`),
 	), nil)
 	ask := func(groups []uint32, argv ...string) *exec.Cmd {
 		cmd := asIs(t.Context(), a, 300001, groups, argv...)
