@@ -69,7 +69,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Connections: 256, ConnectionsPerUser: 32,
 		RequestsPerSecond: 100, Burst: 200,
-		Silent: 256, SilentPerUser: 32,
+		Silent: 256, SilentPerUser: 128,
 		Callers: 1024, CallersPerUser: 128,
 		Request: 3 * time.Second, Write: 2 * time.Second,
 	}

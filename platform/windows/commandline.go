@@ -1,7 +1,6 @@
 package windows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -156,9 +155,6 @@ func withVariables(own, ours []string) []string {
 	}
 	return append(all, ours...)
 }
-
-// errScript is for what only an interpreter can run.
-var errScript = fmt.Errorf("Windows runs no script by itself; name its interpreter and the script as an argument: %w", errors.ErrUnsupported)
 
 // batch reports whether CreateProcessW would start cmd.exe for path.
 //

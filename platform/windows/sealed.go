@@ -3,6 +3,7 @@
 package windows
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,9 @@ import (
 
 	"kpm/core"
 )
+
+// errScript is for what only an interpreter can run.
+var errScript = fmt.Errorf("Windows runs no script by itself; name its interpreter and the script as an argument: %w", errors.ErrUnsupported)
 
 // sealed is a file or directory that cannot be renamed, removed or, if it is a
 // program, written to as long as it is held.

@@ -20,7 +20,7 @@ var ignored uint64
 // noteEnd is where the signal handler writes what the kernel says about a
 // signal. Package os/signal does not say who has sent one. A handler knows
 // nothing but fixed places.
-var noteEnd int32 = -1
+var noteEnd int32 = -1 //nolint:unused // the handler, in assembler, uses it
 
 // handler returns the addresses of the signal handler and of what it returns
 // to, 0 where the kernel provides that.
