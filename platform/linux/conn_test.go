@@ -98,7 +98,7 @@ func TestLocalSocketsTakeNoDescriptors(t *testing.T) {
 // As on a kernel that cannot refuse them.
 func TestReadDoesNotWaitForWhatItDrops(t *testing.T) {
 	path := filepath.Join(public(t), "local.sock")
-	l, err := listen(path)
+	l, err := listen(path, nil)
 	must(t, err)
 	l.dropping = true
 	defer l.Close()

@@ -49,7 +49,7 @@ func (t Transport) ListenDoor(path string) (port.DoorListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", path, err)
 	}
-	l, err := listen(path)
+	l, err := listen(path, t.Accounts)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +57,8 @@ func (t Transport) ListenDoor(path string) (port.DoorListener, error) {
 }
 
 // ListenLocal implements port.LocalTransport.
-func (Transport) ListenLocal(path string) (net.Listener, error) {
-	l, err := listen(path)
+func (t Transport) ListenLocal(path string) (net.Listener, error) {
+	l, err := listen(path, t.Accounts)
 	if err != nil {
 		return nil, err
 	}
@@ -110,22 +110,23 @@ type localListener struct {
 	waiting  *os.File                 // the listening socket, to wait at it for what net has no way to do
 	screen   func(core.UserID) []byte // nil lets everybody pass
 	yielder  *fair.Yielder
-	dropped  *fair.Slots[uint32] // connections that are being closed, by user
+	accounts known                    // nil leaves everyone their own share
+	dropped  *fair.Slots[core.UserID] // connections that are being closed, by share
 	droppers sync.WaitGroup
 	closing  atomic.Bool
 }
 
-// listen binds path. A socket that is there already is replaced only if nobody
+// listen binds path; accounts may be nil. A socket that is there already is replaced only if nobody
 // listens on it any more.
-func listen(path string) (*localListener, error) {
-	l, err := bindSocket(path)
+func listen(path string, accounts known) (*localListener, error) {
+	l, err := bindSocket(path, accounts)
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", path, err)
 	}
 	return l, nil
 }
 
-func bindSocket(path string) (*localListener, error) {
+func bindSocket(path string, accounts known) (*localListener, error) {
 	dir, err := openSocketDir(path)
 	if err != nil {
 		return nil, err
@@ -148,8 +149,8 @@ func bindSocket(path string) (*localListener, error) {
 	// remove whatever has it by then.
 	inner.SetUnlinkOnClose(false)
 	l := &localListener{
-		UnixListener: inner, path: path, dir: dir, waiting: waiting, yielder: fair.NewYielder(),
-		dropped: fair.NewSlots[uint32](fair.Bounds{Each: maxDropped, All: math.MaxInt64}),
+		UnixListener: inner, path: path, dir: dir, waiting: waiting, yielder: fair.NewYielder(), accounts: accounts,
+		dropped: fair.NewSlots[core.UserID](fair.Bounds{Each: maxDropped, All: math.MaxInt64}),
 	}
 	l.closer = sync.OnceValue(l.close)
 	base := filepath.Base(path)

@@ -112,6 +112,19 @@ func (l *localListener) passes(fd int) bool {
 	return false
 }
 
+// payer is whose part of the limits a connection uses. Attack: a user with
+// subordinate ids is 65,536 users, and each would have threads that wait for a
+// close: the runtime ends a process with 10,000.
+func (l *localListener) payer(cred *unix.Ucred) core.UserID {
+	switch {
+	case cred == nil:
+		return core.Unknown
+	case l.accounts == nil:
+		return userID(cred.Uid)
+	}
+	return l.accounts.Share(userID(cred.Uid))
+}
+
 // drop closes a connection. What was sent on it may hold descriptors whose
 // closing takes its time (localConn.Close); without a byte there are none.
 func (l *localListener) drop(fd int, cred *unix.Ucred) {
@@ -120,11 +133,7 @@ func (l *localListener) drop(fd int, cred *unix.Ucred) {
 		unix.Close(fd)
 		return
 	}
-	uid := uint32(noID)
-	if cred != nil {
-		uid = cred.Uid
-	}
-	slot, err := l.dropped.TryTake(uid, 1)
+	slot, err := l.dropped.TryTake(l.payer(cred), 1)
 	if err != nil {
 		hurried(func() { unix.Close(fd) })
 		return

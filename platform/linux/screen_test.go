@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"kpm/core"
 )
 
@@ -48,5 +50,36 @@ func TestScreenedCallers(t *testing.T) {
 	var b [1]byte
 	if _, err := io.ReadFull(wanted, b[:]); err != nil || b[0] != 'x' {
 		t.Errorf("whoever is let in heard %q, %v", b, err)
+	}
+}
+
+// strangers is a machine on which nobody has an account.
+type strangers struct{}
+
+func (strangers) Share(core.UserID) core.UserID { return core.Unknown }
+
+// Attack: a user with subordinate ids is many users. What one may have closed
+// beside the loop that accepts, they have once: beyond, it is closed at once.
+func TestDroppedForStrangersIsOneShare(t *testing.T) {
+	l, err := listen(filepath.Join(public(t), "door"), strangers{})
+	must(t, err)
+	defer l.Close()
+	full, err := l.dropped.TryTake(core.Unknown, maxDropped)
+	must(t, err)
+	defer full.Release()
+	for uid := range uint32(3) {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+		defer unix.Close(pair[0])
+		_, err = unix.Write(pair[0], []byte("what may be slow to close"))
+		must(t, err)
+		l.drop(pair[1], &unix.Ucred{Uid: 100_000 + uid})
+		if n := l.dropped.Taken(); n != maxDropped {
+			t.Errorf("%d are being closed beside the loop", n)
+		}
+		// Whoever sent it sees the end already.
+		if _, err := unix.SendmsgN(pair[0], []byte("x"), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); err != unix.EPIPE {
+			t.Errorf("the connection of user %d is still there: %v", 100_000+uid, err)
+		}
 	}
 }
