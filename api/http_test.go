@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"kpm/api"
 	"kpm/core"
 )
 
@@ -337,73 +336,6 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	r.Header.Set("Origin", "http://keeper")
 	if got := send(t, p.overSocket(), r); got.status != 403 {
 		t.Errorf("Origin on the local socket: %d, want 403", got.status)
-	}
-}
-
-func TestPlainHTTPRedirectsAndNothingElse(t *testing.T) {
-	p := newPlace(t)
-	secure := "https://127.0.0.1:" + portOf(t, p.tls)
-	for target, want := range map[string]string{
-		"/api/Jobs":                     secure + "/api/Jobs",
-		"/api/PluginSettings/a%2Fb?x=1": secure + "/api/PluginSettings/a%2Fb?x=1",
-		"/nowhere":                      secure + "/nowhere",
-		"//attacker.example/":           secure + "//attacker.example/",
-		"/@attacker.example":            secure + "/@attacker.example",
-		"/?next=https://x":              "", // a public page
-	} {
-		for _, method := range []string{"GET", "HEAD"} {
-			r := newRequest(t, method, "http://"+p.plain, "")
-			r.URL.Opaque = "//" + p.plain + target
-			got := send(t, p.overPlain(), r)
-			status := 308
-			if want == "" {
-				status = 200
-			}
-			if got.status != status || got.header.Get("Location") != want {
-				t.Errorf("%s %s: %d to %s, want %d to %s", method, target, got.status, got.header.Get("Location"), status, want)
-			}
-		}
-	}
-	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"} {
-		for _, path := range []string{"/", "/health", "/api/Jobs/inventory/run", "/api/launch"} {
-			got := send(t, p.overPlain(), newRequest(t, method, "http://"+p.plain+path, ""))
-			if got.status != 403 || !strings.Contains(got.body, `"code":"https-required"`) {
-				t.Errorf("%s %s: %d %s, want 403 https-required", method, path, got.status, got.body)
-			}
-		}
-	}
-	if p.runs != nil || p.moves != nil {
-		t.Errorf("plain HTTP did something: %v %v", p.runs, p.moves)
-	}
-}
-
-func portOf(t *testing.T, address string) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-func TestPlainHTTPWithoutHTTPS(t *testing.T) {
-	w := newWorld()
-	w.connectAs(user)
-	secure, _ := newCertificate(t)
-	cfg := w.config(t, secure)
-	server, err := api.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &place{world: w, server: server}
-	t.Cleanup(p.close)
-	p.plain = p.listen(t, "tcp", "127.0.0.1:0", server.ServePlain)
-	if got := send(t, p.overPlain(), newRequest(t, "GET", "http://"+p.plain+"/api/Jobs", "")); got.status != 503 ||
-		!strings.Contains(got.body, `"code":"unavailable"`) || got.header.Get("Location") != "" {
-		t.Errorf("%d %s, want 503 and no address that is not held", got.status, got.body)
-	}
-	if got := send(t, p.overPlain(), newRequest(t, "GET", "http://"+p.plain+"/health", "")); got.status != 200 {
-		t.Errorf("/health: %d, want 200", got.status)
 	}
 }
 

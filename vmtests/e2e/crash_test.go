@@ -44,8 +44,8 @@ func reachable(t *testing.T) string {
 	return dir
 }
 
-// newAgent is a running agent of its own with one policy and changes to files.
-func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.Agent {
+// laidOut is an agent of the test's own that is not started.
+func laidOut(t *testing.T, policy string) *agent.Agent {
 	t.Helper()
 	staged, err := agent.Staged()
 	if err != nil {
@@ -55,6 +55,13 @@ func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.A
 	if err != nil {
 		t.Fatal(err)
 	}
+	return a
+}
+
+// newAgent is a running agent of its own with one policy and changes to files.
+func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.Agent {
+	t.Helper()
+	a := laidOut(t, policy)
 	if change != nil {
 		change(a)
 	}

@@ -24,14 +24,7 @@ const patient = `{"Settings":{"KestrelHttpPort":0,"KestrelHttpsPort":0},"MqttBro
 // TestTheFirstElevation: the first caller after each start is served, however
 // early they come.
 func TestTheFirstElevation(t *testing.T) {
-	staged, err := agent.Staged()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := agent.New(staged, reachable(t), map[string]string{"policy.json": allowAll})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := laidOut(t, allowAll)
 	t.Cleanup(func() { _ = a.Kill() })
 	door := filepath.Join(a.Root, "run/door.sock")
 	for i := range 8 {

@@ -175,14 +175,7 @@ func install(t *testing.T, a *agent.Agent, name, text string) {
 // TestTheServiceManagerHears: systemd is told when the service is ready, how it
 // is, that it lives and that it reads its files again.
 func TestTheServiceManagerHears(t *testing.T) {
-	staged, err := agent.Staged()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := agent.New(staged, reachable(t), map[string]string{"policy.json": allowAll})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := laidOut(t, allowAll)
 	path := filepath.Join(a.Root, "notify")
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {

@@ -39,9 +39,7 @@ func TestStoppedAndBack(t *testing.T) {
 	if shown := s.until(ready); !strings.Contains(shown, "Stopped") {
 		t.Errorf("the shell says %q", shown)
 	}
-	if after := s.does("stty -g"); after != before {
-		t.Errorf("the shell's terminal was\n%s\nand is\n%s", before, after)
-	}
+	s.unchanged(before)
 	if err := s.term.Resize(30, 100); err != nil {
 		t.Fatal(err)
 	}
@@ -70,12 +68,7 @@ func TestStoppedEditor(t *testing.T) {
 	before := s.does("stty -g")
 	s.types("keepersudo vi\n")
 	s.until("~")
-	s.types("\x1a")
-	s.until("Stopped")
-	s.until(ready)
-	if after := s.does("stty -g"); after != before {
-		t.Errorf("the shell's terminal was\n%s\nand is\n%s", before, after)
-	}
+	s.stops(before)
 	s.types("fg\n")
 	s.until("~")
 	s.types(":q!\r")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kpm/vmtests/agent"
+	"kpm/vmtests/apart"
 	"kpm/vmtests/terminal"
 )
 
@@ -39,6 +40,9 @@ func newShell(t *testing.T, a *agent.Agent) *shell {
 // sitDown starts a command at a terminal; change may redirect its descriptors.
 func sitDown(t *testing.T, a *agent.Agent, change func(cmd *exec.Cmd), argv ...string) *shell {
 	t.Helper()
+	if err := apart.Person(4242); err != nil {
+		t.Fatal(err)
+	}
 	term, err := terminal.Open(4242, 24, 80)
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +116,24 @@ func (s *shell) ends() int {
 		s.t.Fatalf("it did not end; shown: %q", s.term.Output())
 	}
 	return s.cmd.ProcessState.ExitCode()
+}
+
+// stops stops the command with Ctrl-Z, and asserts that the shell has its terminal
+// back as it was.
+func (s *shell) stops(before string) {
+	s.t.Helper()
+	s.types("\x1a")
+	s.until("Stopped")
+	s.until(ready)
+	s.unchanged(before)
+}
+
+// unchanged asserts that stty says of the shell's terminal what it said before.
+func (s *shell) unchanged(before string) {
+	s.t.Helper()
+	if after := s.does("stty -g"); after != before {
+		s.t.Errorf("the shell's terminal was\n%s\nand is\n%s", before, after)
+	}
 }
 
 // settings are the terminal's, for comparison.

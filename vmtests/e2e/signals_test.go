@@ -124,14 +124,7 @@ func TestReload(t *testing.T) {
 
 // TestALogThatNobodyReads: the other end of a pipe goes, and the service stays.
 func TestALogThatNobodyReads(t *testing.T) {
-	staged, err := agent.Staged()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := agent.New(staged, reachable(t), map[string]string{"policy.json": allowAll})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := laidOut(t, allowAll)
 	if err := a.Write("appsettings.json", `{"Settings":{"KestrelHttpPort":0,"KestrelHttpsPort":0,"system.logging.level":"Information"},"MqttBrokerSettings":{"Port":0}}`); err != nil {
 		t.Fatal(err)
 	}
@@ -173,14 +166,7 @@ func TestALogThatNobodyReads(t *testing.T) {
 // TestReadyOnATerminal: whoever starts the service by hand is told when it is
 // ready.
 func TestReadyOnATerminal(t *testing.T) {
-	staged, err := agent.Staged()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := agent.New(staged, reachable(t), map[string]string{"policy.json": allowAll})
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := laidOut(t, allowAll)
 	term, err := terminal.Open(0, 24, 80)
 	if err != nil {
 		t.Fatal(err)

@@ -110,21 +110,14 @@ func TestStoppedAtTheQuestion(t *testing.T) {
 	s.until(": ")
 	s.types("half a rea")
 	s.until("half a rea")
-	s.types("\x1a")
-	s.until("Stopped")
-	s.until(ready)
-	if after := s.does("stty -g"); after != before {
-		t.Errorf("the shell's terminal was\n%s\nand is\n%s", before, after)
-	}
+	s.stops(before)
 	s.types("fg\n")
 	s.until("Reason for running")
 	s.until(": ")
 	s.types("the whole reason\r")
 	s.until("\n0\r\n")
 	s.until(ready)
-	if after := s.does("stty -g"); after != before {
-		t.Errorf("the shell's terminal was\n%s\nand is\n%s", before, after)
-	}
+	s.unchanged(before)
 }
 
 // TestContinuedAtTheQuestion: SIGCONT is no answer either.
