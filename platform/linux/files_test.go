@@ -151,7 +151,7 @@ func TestInspect(t *testing.T) {
 	info, err := Files{}.Inspect(handle(t, path))
 	must(t, err)
 	expected := port.FileInfo{
-		Path: path, Device: sys.Dev, Inode: sys.Ino, Size: want.Size(), Regular: true, Exec: true, Owner: "4242",
+		Path: path, Device: sys.Dev, Inode: sys.Ino, Size: want.Size(), Regular: true, Exec: true, Owner: "4242", Links: 2,
 		Change: time.Unix(sys.Ctim.Sec, sys.Ctim.Nsec),
 	}
 	if info != expected {

@@ -152,7 +152,8 @@ func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held
 			return c, nil
 		}
 		c.Discard()
-		if !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		// Close may have ended the one that was taken: the next is asked for in vain.
+		if !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, os.ErrClosed) {
 			return nil, fmt.Errorf("launch: %w", err)
 		}
 	}
