@@ -20,7 +20,7 @@ const (
 )
 
 // ErrPiece is wrapped for what no program of ours sends.
-var ErrPiece = errors.New("pipe: not a piece of a conversation at the door")
+var ErrPiece = errors.New("pipe: malformed piece")
 
 // Piece is the beginning of a piece; Size bytes follow.
 type Piece struct {
