@@ -67,7 +67,7 @@ func (t *times) remark(said []string, r Record) []string {
 	case shift < 0:
 		text = fmt.Sprintf("the clock was set back by at least %v while the service was stopped", -shift)
 	case !last.IsZero() && back > late:
-		text = fmt.Sprintf("%v earlier than the record before it, and none says that the clock was set", back)
+		text = fmt.Sprintf("%v earlier than the record before it, and none says that the clock was set", back.Round(time.Millisecond))
 	default:
 		return said
 	}

@@ -69,6 +69,7 @@ type Journal struct {
 	open     openSet
 	clock    clock
 	repeats  *repeats
+	reserved bool          // the reserve is on the disk
 	torn     bool          // a partial line may follow at; cut it before the next
 	owed     []Record      // what has happened and could not be written
 	broken   error         // sticky: a sync failed, or Close
@@ -92,18 +93,16 @@ func (j *Journal) Capacity() int64 { return j.cfg.SegmentBytes * int64(j.cfg.Kee
 // Append writes r before it returns, so that it survives a crash of the
 // service; Sync makes it survive a power loss. After an error no part of r
 // remains, and a later Append works again once the disk does. If r says what
-// has happened already, it is not lost: it is written first, with its time, as
-// soon as there is room.
+// has happened already, it is not lost: room that is set aside is given up for it,
+// and if that is not enough, it is written first, with its time, as soon as there
+// is more.
 func (j *Journal) Append(r Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r.Time = j.now()
-	err := j.pay()
-	if err == nil {
-		err = j.look()
-	}
-	if err == nil {
-		err = j.take(r)
+	err := j.admit(r)
+	if err != nil && r.Type.happened() && !errors.Is(err, errLong) && j.free() {
+		err = j.admit(r)
 	}
 	if err != nil && r.Type.happened() && !errors.Is(err, errLong) {
 		j.owed = append(append(j.owed, j.repeats.release(r.Request)...), r)
@@ -113,6 +112,22 @@ func (j *Journal) Append(r Record) error {
 		return fmt.Errorf("journal: append %s: %w: %w", r.Type, ErrUnavailable, err)
 	}
 	return nil
+}
+
+// admit takes r if what comes before it is written.
+func (j *Journal) admit(r Record) error {
+	if r.Type == Opened {
+		if err := j.hold(); err != nil {
+			return err
+		}
+	}
+	if err := j.pay(); err != nil {
+		return err
+	}
+	if err := j.look(); err != nil {
+		return err
+	}
+	return j.take(r)
 }
 
 // stir tells the keeper that there is something to do.
@@ -326,6 +341,7 @@ func (j *Journal) keep() {
 func (j *Journal) due() bool {
 	j.mu.Lock()
 	before := j.at.Seq
+	_ = j.hold() // again when a request begins, who is told why not
 	err := j.look()
 	if err == nil {
 		err = j.count(false)

@@ -67,6 +67,7 @@ func Open(cfg Config) (*Journal, Replay, error) {
 		}
 		return nil, Replay{}, fmt.Errorf("journal: open: %w", err)
 	}
+	_ = j.hold() // again when a request begins, who is told why not
 	go j.keep()
 	return j, replay, nil
 }
