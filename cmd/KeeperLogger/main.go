@@ -18,8 +18,9 @@ import (
 const help = `Usage: KeeperLogger
 
 The log plugin: it writes what plugins and jobs say on the topic KeeperLogger
-to Plugins/bin/KeeperLogger/Log/, or where log.file.path says. The agent starts
-it, by Plugins/KeeperLogger.json, and sets KEEPER_AGENT_ROOT.
+to Plugins/bin/KeeperLogger/Log/, or where log.file.path says, and if asked to,
+to the system's log (log.system) and to a receiver (log.http.url). The agent
+starts it, by Plugins/KeeperLogger.json, and sets KEEPER_AGENT_ROOT.
 
 Examples:
   KeeperAdminCLI plugins list              is it running?

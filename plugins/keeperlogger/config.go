@@ -56,7 +56,8 @@ func configure(root string, values map[string]string) (config, []error) {
 		into     *int
 		from, to int
 	}{
-		{"log.rotation.size_mb", &c.sizeMB, 1, 1024}, {"logRetentionDays", &c.days, 1, 3650}, {"log.retention.days", &c.days, 1, 3650},
+		{"log.rotation.size_mb", &c.sizeMB, 1, 1024}, {"log.retention.days", &c.days, 1, 3650},
+		{"logRetentionDays", &c.days, 1, 3650}, // of the published documents; the other has a default and is always there
 		{"log.retention.total_mb", &c.totalMB, 2, 1 << 20}, {"log.http.batch", &c.http.batch, 1, 1000},
 	} {
 		text, given := values[n.key]

@@ -138,7 +138,7 @@ func TestConfigure(t *testing.T) {
 	}{
 		{"nothing", nil, standard, 0},
 		{"the old name", map[string]string{"logRetentionDays": "7"}, with(func(c *config) { c.days = 7 }), 0},
-		{"both names", map[string]string{"logRetentionDays": "7", "log.retention.days": "8"}, with(func(c *config) { c.days = 8 }), 0},
+		{"both names", map[string]string{"logRetentionDays": "7", "log.retention.days": "15"}, with(func(c *config) { c.days = 7 }), 0},
 		{"lines of JSON", map[string]string{"log.format": "json", "log.system": "auto"}, with(func(c *config) { c.json, c.system = true, "auto" }), 0},
 		{"levels", map[string]string{"log.level": "warning", "log.level.My.Bridge": "Trace"},
 			with(func(c *config) { c.levels = levels{3, map[string]int{"My.Bridge": 0}} }), 0},
