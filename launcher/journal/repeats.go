@@ -217,10 +217,12 @@ func (j *Journal) count(all bool) error {
 	return nil
 }
 
-// question is what a request asks, whichever request it is.
+// question is what a request asks, whichever request it is: who, for whom, what
+// and where.
 func question(r Record) [sha256.Size]byte {
-	r.Seq, r.Time, r.Request, r.Seal, r.Prev = 0, time.Time{}, "", "", ""
-	return digestOf(r)
+	return digestOf(Record{
+		UserID: r.UserID, TargetID: r.TargetID, Program: r.Program, Argv: r.Argv, ArgvBytes: r.ArgvBytes, Directory: r.Directory,
+	})
 }
 
 // outcome is what became of it.
