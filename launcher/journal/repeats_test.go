@@ -143,15 +143,20 @@ func TestWhatWaitsSurvivesAFullDisk(t *testing.T) {
 			return fullDisk{f, &room, &stuck}, err
 		}
 		j, _ := opened(t, cfg)
+		leave := func(bytes int) {
+			j.mu.Lock() // nobody writes meanwhile
+			defer j.mu.Unlock()
+			room = bytes
+		}
 		refused(t, j, "A", "1000", "id", "deny")
 		put(t, j, Record{Type: Opened, Request: "B", UserID: "1000", User: "u1000", Argv: []string{"id"}})
-		room = 0
+		leave(0)
 		for _, kind := range []Type{Allowed, Failed} {
 			if err := j.Append(Record{Type: kind, Request: "B"}); err == nil {
 				t.Fatal("written on a full disk")
 			}
 		}
-		room = 1 << 20
+		leave(1 << 20)
 		time.Sleep(2 * headDelay)
 		synctest.Wait()
 		all := lines(t, cfg)
