@@ -75,7 +75,11 @@ func (j *Journal) take(r Record) error {
 			a.wait = append(a.wait, r)
 			return nil
 		}
-		return j.append(r)
+		err := j.append(r)
+		if err != nil {
+			delete(s.asked, r.Request) // it has not begun
+		}
+		return err
 	}
 	a := s.asked[r.Request]
 	switch {
@@ -84,7 +88,7 @@ func (j *Journal) take(r Record) error {
 	case r.Type == Evaluating && a.like != nil:
 		a.wait = append(a.wait, r)
 		return nil
-	case r.Type.refuses() && a.like != nil && (a.like.request == "" || a.like.outcome == outcome(r)):
+	case r.Type.refuses() && s.counts(a) && (a.like.request == "" || a.like.outcome == outcome(r)):
 		s.again(a.like, r)
 		delete(s.asked, r.Request)
 		return nil
@@ -125,6 +129,12 @@ func (s *repeats) other(r Record) *refusal {
 		s.others[r.UserID] = like
 	}
 	return like
+}
+
+// counts reports whether what a waits for is counted still: others may have
+// taken its place meanwhile.
+func (s *repeats) counts(a *asked) bool {
+	return a.like != nil && (s.refused[a.what] == a.like || s.others[a.user] == a.like)
 }
 
 // again counts one more.

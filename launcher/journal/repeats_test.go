@@ -87,6 +87,29 @@ func TestWhatIsNotRefusedAgainIsRecorded(t *testing.T) {
 	}
 }
 
+// One that waits is not lost when others are remembered in place of what it was
+// like.
+func TestWhatItWasLikeIsForgotten(t *testing.T) {
+	cfg := config(t.TempDir())
+	j, _ := opened(t, cfg)
+	refused(t, j, "A", "1000", "id", "deny")
+	put(t, j, Record{Type: Opened, Request: "B", UserID: "1000", User: "u1000", Argv: []string{"id"}})
+	for i := range refusalOwn {
+		refused(t, j, fmt.Sprint("other", i), "1000", fmt.Sprint("other", i), "deny")
+	}
+	put(t, j, Record{Type: Denied, Request: "B", Cause: "deny"})
+	all := lines(t, cfg)
+	if diff := cmp.Diff([]Type{Opened, Denied}, types(all[len(all)-2:])); diff != "" || all[len(all)-1].Request != "B" {
+		t.Error(diff)
+	}
+	if n := len(j.repeats.refused); n > refusalOwn {
+		t.Errorf("%d refusals of one user are remembered", n)
+	}
+	if n := len(j.repeats.asked); n != 0 {
+		t.Errorf("%d requests are followed that have ended", n)
+	}
+}
+
 // After some time the same is news.
 func TestRefusalsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -151,6 +174,9 @@ func TestWhatWaitsSurvivesAFullDisk(t *testing.T) {
 		refused(t, j, "A", "1000", "id", "deny")
 		put(t, j, Record{Type: Opened, Request: "B", UserID: "1000", User: "u1000", Argv: []string{"id"}})
 		leave(0)
+		if err := j.Append(Record{Type: Opened, Request: "C", UserID: "1001"}); err == nil || len(j.repeats.asked) != 1 {
+			t.Fatalf("%v, %d requests are followed", err, len(j.repeats.asked))
+		}
 		for _, kind := range []Type{Allowed, Failed} {
 			if err := j.Append(Record{Type: kind, Request: "B"}); err == nil {
 				t.Fatal("written on a full disk")

@@ -27,19 +27,34 @@ func (j *Journal) hold() error {
 		j.reserved = true
 		return nil
 	}
-	// Zeros take no room on a file system that compresses.
-	data := make([]byte, reserveBytes)
-	if _, err := rand.Read(data); err != nil {
-		return err
-	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	if err := occupy(path); err != nil {
 		return fmt.Errorf("%w (a part of the room that is set aside is used up)", errors.Join(err, os.Remove(path)))
 	}
 	j.reserved = true
 	return nil
+}
+
+// occupy makes the reserve, in pieces: on a full disk the first one fails, and
+// whoever asks for the journal meanwhile waits for no more.
+func occupy(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	piece := make([]byte, reserveBytes/16)
+	for range reserveBytes / len(piece) {
+		// Zeros take no room on a file system that compresses.
+		if _, err = rand.Read(piece); err == nil {
+			_, err = file.Write(piece)
+		}
+		if err != nil {
+			break
+		}
+	}
+	return errors.Join(err, file.Close())
 }
 
 // free gives the reserve up, and reports whether there was one.

@@ -70,10 +70,8 @@ func (j *Journal) overdue() bool {
 // retire records that the first n segments go, and what is wrong with them:
 // after that nobody can tell any more.
 func (j *Journal) retire(kept []uint64, n int, cause string) error {
-	fault, err := j.inspect(kept[:n+1])
-	if err != nil {
-		return err
-	}
+	fault := j.inspect(kept[:n+1])
+	var err error
 	j.mu.Lock()
 	if fault != nil {
 		err = j.append(Record{Type: Faulty, Fault: fault.Error(), First: kept[0]})
@@ -95,21 +93,33 @@ func (j *Journal) retire(kept []uint64, n int, cause string) error {
 	return j.writeHead(at, kept[n])
 }
 
-// inspect walks segments, of the last only the first record.
-func (j *Journal) inspect(list []uint64) (*Fault, error) {
+// inspect walks segments, of the last only the first record. What cannot be read
+// is a fault like any other: it must not keep the journal from being bounded.
+func (j *Journal) inspect(list []uint64) *Fault {
 	var walk chain
 	last := list[len(list)-1]
 	for _, seq := range list[:len(list)-1] {
-		if fault, err := walk.segment(j.cfg.AuditDir, seq); fault != nil || err != nil {
-			return fault, err
+		fault, err := walk.segment(j.cfg.AuditDir, seq)
+		if err != nil {
+			return j.unreadable(seq, err)
+		}
+		if fault != nil {
+			return fault
 		}
 	}
 	next, err := firstRecord(j.cfg.AuditDir, last)
-	if err == nil && (next.Seq != walk.at.Seq+1 || next.Prev != walk.at.Hash) {
-		return &Fault{File: filepath.Join(j.cfg.AuditDir, segmentName(last)), Line: 1, Seq: walk.at.Seq + 1,
-			Found: fmt.Sprintf("record %d with prev %s", next.Seq, next.Prev), Expected: "prev " + walk.at.Hash}, nil
+	if err != nil {
+		return j.unreadable(last, err)
 	}
-	return nil, err
+	if next.Seq == walk.at.Seq+1 && next.Prev == walk.at.Hash {
+		return nil
+	}
+	return &Fault{File: filepath.Join(j.cfg.AuditDir, segmentName(last)), Line: 1, Seq: walk.at.Seq + 1,
+		Found: fmt.Sprintf("record %d with prev %s", next.Seq, next.Prev), Expected: "prev " + walk.at.Hash}
+}
+
+func (j *Journal) unreadable(seq uint64, err error) *Fault {
+	return &Fault{File: filepath.Join(j.cfg.AuditDir, segmentName(seq)), Found: err.Error(), Expected: "a segment that can be read"}
 }
 
 // notice records segments that somebody else has removed while the service

@@ -115,6 +115,28 @@ func TestRetentionInspectsWhatItRemoves(t *testing.T) {
 	})
 }
 
+// A segment that cannot be read keeps nothing from being removed.
+func TestRetentionOfASegmentThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(t.TempDir())
+		cfg.SegmentBytes, cfg.KeepSegments = 2000, 4
+		j := filled(t, cfg, 3)
+		defer j.Close()
+		path := filepath.Join(cfg.AuditDir, segmentName(j.kept[0]))
+		remove(t, path)
+		if err := os.Mkdir(path, 0o700); err != nil { // opens, and cannot be read
+			t.Fatal(err)
+		}
+		fill(t, j, 1)
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Fatalf("it is still there: %v", err)
+		}
+		if report, f := fault(t, cfg); f != "" || len(report.Noted) != 1 || !strings.Contains(report.Noted[0], "a segment that can be read") {
+			t.Errorf("%q, noted %v", f, report.Noted)
+		}
+	})
+}
+
 // A crash between the record and the removal is no fault, and the next start
 // removes what was left.
 func TestRetentionThatIsInterrupted(t *testing.T) {
