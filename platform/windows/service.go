@@ -57,15 +57,10 @@ func (ServiceManager) Alive() error { return nil }
 
 // accepts is what the manager may tell the service when it runs
 // (learn.microsoft.com, "SERVICE_STATUS").
-const accepts = svc.AcceptStop | svc.AcceptShutdown | svc.AcceptPreShutdown | svc.AcceptSessionChange
+const accepts = svc.AcceptStop | svc.AcceptShutdown | svc.AcceptPreShutdown
 
 // Control is the connection to the service control manager.
 type Control struct {
-	// Woken receives, at most once until it is taken, that people have logged in
-	// or out. Which says nobody: whoever wants to know looks (package port,
-	// Sessions).
-	Woken chan struct{}
-
 	mu     sync.Mutex
 	status chan<- svc.Status // nil before the manager has called, and after the end
 }
@@ -87,7 +82,7 @@ func (c *Control) report(s svc.Status) error {
 // returns, with a context that ends when the manager wants the service to stop,
 // or the machine ends. It fails if the manager did not start this process.
 func Serve(run func(ctx context.Context, c *Control) error) error {
-	h := &handler{run: run, control: &Control{Woken: make(chan struct{}, 1)}}
+	h := &handler{run: run, control: &Control{}}
 	if err := svc.Run(ServiceName, h); err != nil {
 		return fmt.Errorf("service control manager: %w", err)
 	}
@@ -131,11 +126,6 @@ func (h *handler) Execute(_ []string, requests <-chan svc.ChangeRequest, status 
 				status <- request.CurrentStatus
 			case svc.Stop, svc.Shutdown, svc.PreShutdown:
 				stop()
-			case svc.SessionChange:
-				select {
-				case h.control.Woken <- struct{}{}:
-				default: // it is known already
-				}
 			}
 		}
 	}

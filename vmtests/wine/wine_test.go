@@ -132,6 +132,14 @@ func passed(out string) (names []string) {
 // Windows.
 func TestHeldChildOnWindows(t *testing.T) { run(t, "../../platform/windows/held", ".") }
 
+// Named pipes and files, which plugins and keepersudo link, and keepersudo's own
+// ports.
+func TestPartsOnWindows(t *testing.T) {
+	for _, pkg := range []string{"pipe", "file", "caller"} {
+		t.Run(pkg, func(t *testing.T) { run(t, "../../platform/windows/"+pkg, ".") })
+	}
+}
+
 // The whole service, on the operating system for tests: what is portable works
 // with Windows' paths, files and TCP ports.
 func TestServiceOnWindows(t *testing.T) {
