@@ -36,11 +36,10 @@ func resolve(l settings.Layout, executable settings.Template) (string, error) {
 		candidates = []string{filepath.Join(l.Root(), path), filepath.Join(l.Plugins(), path)}
 	}
 	for _, candidate := range candidates {
-		if filepath.Ext(candidate) == "" {
-			candidate += core.PlatformOf(runtime.GOOS).ProgramSuffix()
-		}
-		if info, err := os.Stat(candidate); err == nil && info.Mode().IsRegular() {
-			return candidate, nil
+		for _, named := range []string{candidate, candidate + core.PlatformOf(runtime.GOOS).ProgramSuffix()} {
+			if info, err := os.Stat(named); err == nil && info.Mode().IsRegular() {
+				return named, nil
+			}
 		}
 	}
 	return "", fmt.Errorf("executablePath: no program at %s; install it there or correct the path: %w", strings.Join(candidates, " or "), fs.ErrNotExist)

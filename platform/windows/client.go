@@ -5,6 +5,7 @@ package windows
 import (
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
 	"sync"
 	"time"
@@ -45,14 +46,35 @@ func (p *pipeConn) Close() error {
 // client is the process that has opened the other end of a pipe. As long as its
 // handle is open, no other process has its pid.
 type client struct {
-	process windows.Handle
-	id      core.ProcessID
-	holder  holder
-	same    bool // the process is whom it was opened in the name of
-	once    sync.Once
+	id     core.ProcessID
+	holder holder
+	same   bool // the process is whom it was opened in the name of
+
+	mu      sync.RWMutex
+	process windows.Handle // 0 after close
 }
 
-func (c *client) close() { c.once.Do(func() { windows.CloseHandle(c.process) }) }
+// use calls f with the client's process.
+//
+// Attack: while the connection is closed, the number of its handle becomes that of
+// another process's, and handles are taken from there, or put there.
+func (c *client) use(f func(process windows.Handle) error) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.process == 0 {
+		return net.ErrClosed
+	}
+	return f(c.process)
+}
+
+func (c *client) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.process != 0 {
+		windows.CloseHandle(c.process)
+		c.process = 0
+	}
+}
 
 // identify finds out who the client is (learn.microsoft.com,
 // "GetNamedPipeClientProcessId", "ImpersonateNamedPipeClient").
@@ -84,9 +106,7 @@ func (p *pipeConn) identify() (*client, error) {
 		return c.settle(noted, p.accepted)
 	})
 	if err != nil {
-		if c.process != 0 {
-			c.close()
-		}
+		c.close()
 		return nil, fmt.Errorf("%w: %w", errUnknownClient, err)
 	}
 	return c, nil

@@ -94,11 +94,14 @@ func (d *doorConn) WriteWithFiles(p []byte, files ...*os.File) error {
 			return err
 		}
 		for _, f := range files {
-			handle, err := giveFile(c.process, f, false)
+			err := c.use(func(process windows.Handle) error {
+				handle, err := giveFile(process, f, false)
+				handles = append(handles, handle)
+				return err
+			})
 			if err != nil {
 				return fmt.Errorf("hand over: %w", err) // what was given ends with the caller
 			}
-			handles = append(handles, handle)
 		}
 	}
 	_, err := d.pipeConn.Write(pipe.AppendPiece(nil, p, handles...))
@@ -145,7 +148,9 @@ func (c *client) take(handle uint64) (*os.File, error) {
 		return nil, errHandle
 	}
 	var copied windows.Handle
-	err := windows.DuplicateHandle(c.process, windows.Handle(handle), windows.CurrentProcess(), &copied, 0, false, windows.DUPLICATE_SAME_ACCESS)
+	err := c.use(func(process windows.Handle) error {
+		return windows.DuplicateHandle(process, windows.Handle(handle), windows.CurrentProcess(), &copied, 0, false, windows.DUPLICATE_SAME_ACCESS)
+	})
 	if err != nil {
 		return nil, err
 	}
