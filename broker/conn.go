@@ -132,6 +132,16 @@ func (c *conn) finish(farewell []byte) {
 	})
 }
 
+// ending reports whether the connection has ended or is about to.
+func (c *conn) ending() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // dismiss is finish with a DISCONNECT, which version 3.1.1 does not have.
 func (c *conn) dismiss(code packet.Code, reason string) {
 	var farewell []byte
