@@ -154,9 +154,10 @@ func TestNothingIsKeptForOthers(t *testing.T) {
 	}
 }
 
-// What a connection was sent and has not acknowledged comes again on the next
-// one. To the same client that wants its session, with the same packet id and
-// marked as a duplicate; to another process, which knows of none, as if new.
+// What a connection was sent and has not completed comes again on the next one. To
+// the same client that wants its session, as the specifications say: with the same
+// packet id and marked as a duplicate, or as a PUBREL of what it has received; to
+// another process, which knows of nothing, as if new.
 func TestWhatWasNotAcknowledgedComesAgain(t *testing.T) {
 	for _, version := range bothVersions {
 		for _, same := range []bool{true, false} {
@@ -205,8 +206,12 @@ func TestWhatWasNotAcknowledgedComesAgain(t *testing.T) {
 				}
 				second.send(framed(0x70, byte(ids[1]>>8), byte(ids[1])))
 			} else {
+				// It was received, and what came of it died with that process.
 				second.subscribe("MyBridge", 2)
-				wantID = 1
+				if id, payload := second.delivered("MyBridge"); id != 1 || payload != "received" {
+					t.Errorf("delivery %d %q", id, payload)
+				}
+				wantID = 2
 			}
 			first2, body, err := second.next()
 			if dup := first2&8 != 0; err != nil || first2>>4 != 3 || dup != same || !bytes.HasSuffix(body, []byte("sent")) {

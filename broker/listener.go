@@ -177,11 +177,11 @@ func (b *Broker) arrive(c *conn) {
 	c.arrived = true
 	c.admit()
 	b.come(c)
-	keeps, present, releasing := b.routes.arrive(c)
+	keeps, present, released := b.routes.arrive(c)
 	c.answer.SessionPresent = present
 	c.answer.SessionEnds = c.saves && !keeps
 	c.out.answer(packet.AppendConnack(nil, c.version, c.answer))
-	c.out.resume(releasing)
+	c.out.resume(released)
 	go c.out.run() // awaited in serve
 }
 
