@@ -103,6 +103,7 @@ type Broker struct {
 	stats  counters
 	routes *routes
 
+	buffers  buffers
 	declared atomic.Pointer[[]Plugin]
 	recent   recent
 

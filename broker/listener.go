@@ -39,7 +39,7 @@ func (b *Broker) accept(ln net.Listener, config *tls.Config) {
 			continue
 		}
 		pause = firstAcceptPause
-		c := newConn(socket, config)
+		c := newConn(socket, config, &b.buffers)
 		if b.track(c) {
 			go b.serve(c) // ended by Close, through b.conns and b.wg
 		} else {

@@ -270,21 +270,20 @@ func (o *outbox) write(b *batch) bool {
 			w.Write(p)
 		}
 	}
-	var buf []byte
+	buf := g.buffers.get()
 	for _, d := range b.out {
 		head, ok := o.encode(buf[:0], d)
-		buf = head
 		switch {
 		case !ok:
 			o.drop(d)
-		case len(d.payload) <= keepBuffer:
-			buf = append(buf, d.payload...)
-			w.Write(buf)
+		case len(d.payload) <= copyUpTo:
+			w.Write(append(head, d.payload...))
 		default:
 			w.Write(head)
 			w.Write(d.payload)
 		}
 	}
+	g.buffers.put(buf)
 	if g.release() != nil {
 		return false
 	}
