@@ -41,7 +41,7 @@ func bubble(t *testing.T, f func(t *testing.T, b *bus, ln *pipes), change ...fun
 	})
 }
 
-// Pitfall: mochi keeps a socket that says nothing for ever, at 70 KiB each.
+// Attack: connect and say nothing.
 func TestASilentSocketIsClosed(t *testing.T) {
 	var ca string
 	for _, tc := range []struct {
@@ -82,8 +82,7 @@ func TestASilentSocketCostsLittle(t *testing.T) {
 	}
 }
 
-// Pitfall: mochi believes any length that a stranger claims: four headers of
-// five bytes made it allocate a gigabyte.
+// Attack: claim a length of 256 MiB, in five bytes.
 func TestAClaimedLengthAllocatesNothing(t *testing.T) {
 	b := newBus(t)
 	var before, after runtime.MemStats
@@ -183,7 +182,7 @@ func TestSilentConnectionsGiveWay(t *testing.T) {
 	})
 }
 
-// Pitfall: mochi's listeners stop for ever at the first error of Accept.
+// Pitfall: a listener that stops for ever at the first error of Accept.
 func TestAcceptOutlivesErrors(t *testing.T) {
 	b := newBus(t)
 	ln, err := net.Listen("unix", b.dir+"/s")
