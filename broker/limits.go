@@ -13,7 +13,7 @@ const (
 	maxConnections    = 256 // with a client id
 	asideConnections  = 128 // of them, for plugins in service context
 	maxPerPrincipal   = 32
-	ourKeepAlive      = 300 // seconds; version 5 clients are told
+	ourKeepAlive      = 60 // seconds; version 5 clients are told
 	maxStall          = 10 * time.Second
 	maxQueuedBytes    = 8 << 20
 	maxBehind         = 8 << 20  // bytes of what one connection published while some subscriber had no room
