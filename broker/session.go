@@ -150,14 +150,17 @@ func (b *Broker) subscribes(c *conn, body []byte) error {
 		codes[i] = f.QoS
 		granted = append(granted, &subscription{conn: c, filter: f.Filter, qos: f.QoS, noLocal: f.NoLocal, identifier: s.Identifier})
 	}
-	// The answer first: what was kept is delivered by the subscription.
-	b.answer(c, packet.AppendSuback(nil, packet.Suback, c.version, s.ID, codes))
+	// Whoever has been told that it has subscribed has; and it is told before it
+	// gets what was kept.
+	c.out.gate(true)
+	defer c.out.gate(false)
 	for _, g := range granted {
 		b.routes.subscribe(g)
 		if b.cfg.OnSubscribed != nil {
 			b.cfg.OnSubscribed(c.principal, g.filter)
 		}
 	}
+	b.answer(c, packet.AppendSuback(nil, packet.Suback, c.version, s.ID, codes))
 	return nil
 }
 
