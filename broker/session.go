@@ -103,9 +103,12 @@ func goodbye(c *conn, body []byte) error {
 	switch {
 	case err != nil:
 		return err
-	case g.SessionExpiry > 0 && !c.saves: // [MQTT-3.14.2-2]
+	case g.SessionExpiry > 0 && c.sessionLife == 0: // [MQTT-3.14.2-2]
 		return &packet.Fault{Code: packet.ProtocolError, Reason: "a session that was to end cannot be kept by DISCONNECT"}
-	case g.Code != packet.Success:
+	case g.HasSessionExpiry:
+		c.sessionLife = g.SessionExpiry
+	}
+	if g.Code != packet.Success {
 		return fmt.Errorf("the client has disconnected with reason code %#02x", byte(g.Code))
 	}
 	return errGoodbye
