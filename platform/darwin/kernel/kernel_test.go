@@ -226,3 +226,14 @@ func FuzzConnections(f *testing.F) {
 		}
 	})
 }
+
+func TestAudit(t *testing.T) {
+	b := AuditQuestion(4242)
+	if len(b) != 4+4+8+24+4+4+8 || binary.LittleEndian.Uint32(b) != 4242 {
+		t.Errorf("the question is %x", b)
+	}
+	put(b, 40, 100099)
+	if got := AuditSession(b); got != 100099 {
+		t.Errorf("the session is %d", got)
+	}
+}
