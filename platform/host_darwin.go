@@ -53,6 +53,7 @@ func New(o Options) (port.Host, error) {
 	host.Transport = darwin.Transport{Accounts: accounts}
 	host.Peers = peers
 	host.Launcher = launcher
+	host.Prompts = darwin.Prompts{Accounts: accounts, Files: host.Files, Launcher: launcher, Sessions: host.Sessions}
 	host.Close = launcher.Close
 	return host, nil
 }

@@ -177,9 +177,6 @@ const discardTime = time.Second
 // suspended, or waits for the kernel, is killed.
 func (c *child) Discard() {
 	c.orders.Close()
-	if c.group == "" { // it was not told anything
-		c.group = launchgroup.Name(c.id, c.launcher.tree.boot, nil)
-	}
 	select {
 	case <-c.done:
 		return

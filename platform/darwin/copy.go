@@ -100,7 +100,7 @@ func copyInto(ctx context.Context, in *os.File, dir, base string, reader core.Ac
 	if err != nil {
 		return nil, "", err
 	}
-	if err = share(out, mode, reader); err != nil {
+	if err = errors.Join(keepQuarantine(in, out), share(out, mode, reader)); err != nil {
 		return nil, "", err
 	}
 	copied, err := reopened(out)
@@ -120,6 +120,31 @@ func reopened(f *os.File) (again *os.File, err error) {
 		return err
 	})
 	return again, err
+}
+
+// quarantine is the attribute by which macOS knows that a file is from elsewhere
+// and was not looked at yet (sys/quarantine.h names what it stands for).
+const quarantine = "com.apple.quarantine"
+
+// keepQuarantine gives the copy the original's mark. Attack: a copy without it
+// passes the checks that the system makes of what was downloaded (Gatekeeper).
+func keepQuarantine(from, to *os.File) error {
+	mark := make([]byte, 1024)
+	err := onDescriptor(from, func(fd int) error {
+		n, err := unix.Fgetxattr(fd, quarantine, mark)
+		mark = mark[:max(0, n)]
+		return err
+	})
+	switch {
+	case errors.Is(err, unix.ENOATTR), errors.Is(err, unix.ENOTSUP):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read %s: %w", quarantine, err)
+	}
+	if err := onDescriptor(to, func(fd int) error { return unix.Fsetxattr(fd, quarantine, mark, 0) }); err != nil {
+		return fmt.Errorf("keep %s: %w", quarantine, err)
+	}
+	return nil
 }
 
 // share gives root the copy to read and execute, and reader by an access control

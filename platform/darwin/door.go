@@ -50,12 +50,16 @@ func (t Transport) ListenLocal(path string) (net.Listener, error) { return liste
 
 // Dial implements port.LocalTransport, for a path of any length.
 func (Transport) Dial(path string) (net.Conn, error) {
-	dir, at, err := file.Walk(filepath.Dir(path), file.Anywhere)
-	if err != nil {
-		return nil, fmt.Errorf("connect %s: %w", path, err)
+	name := path
+	if len(path) > maxSocketPath {
+		dir, at, err := file.Walk(filepath.Dir(path), file.Anywhere)
+		if err != nil {
+			return nil, fmt.Errorf("connect %s: %w", path, err)
+		}
+		unix.Close(dir)
+		name = socketName(at, path)
 	}
-	defer unix.Close(dir)
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socketName(at, path), Net: "unix"})
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: name, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", path, err)
 	}

@@ -255,7 +255,7 @@ func tcpSocket(fd int) (kernel.Ends, kernel.Connection, error) {
 
 // connections returns every TCP socket of the machine.
 func connections() ([]kernel.Connection, error) {
-	raw, err := unix.SysctlRaw("net.inet.tcp.pcblist_n")
+	raw, err := sysctl("net.inet.tcp.pcblist_n")
 	if err != nil {
 		return nil, fmt.Errorf("list sockets: %w", err)
 	}

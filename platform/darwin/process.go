@@ -3,7 +3,9 @@
 package darwin
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -30,7 +32,7 @@ func processOf(pid int) (kernel.Process, bool) {
 
 // processes returns every process.
 func processes() (launchgroup.Table, error) {
-	raw, err := unix.SysctlRaw("kern.proc.all")
+	raw, err := sysctl("kern.proc.all")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
@@ -49,6 +51,17 @@ func processes() (launchgroup.Table, error) {
 	return table, nil
 }
 
+// sysctl reads a table that can grow between the question how long it is and the
+// question for it.
+func sysctl(name string) (raw []byte, err error) {
+	for range 8 {
+		if raw, err = unix.SysctlRaw(name); !errors.Is(err, unix.ENOMEM) {
+			break
+		}
+	}
+	return raw, err
+}
+
 // carries reports whether a process was started with a variable, NAME=value
 // (launchgroup.Carries). The kernel reads its memory; what cannot be read carries
 // nothing.
@@ -61,12 +74,7 @@ func carries(pid int, variable string) bool {
 	if err != nil {
 		return false
 	}
-	for _, have := range env {
-		if have == variable {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(env, variable)
 }
 
 // boot names the time since this start of the machine.

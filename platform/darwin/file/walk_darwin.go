@@ -100,18 +100,20 @@ func (all Mounts) step(dir int, from, name string) (int, Place, error) {
 		return -1, at, pathError(at.Path, err)
 	}
 	opened, err := Stat(fd)
-	if err == nil && !opened.Same(at.Node) {
-		err = Unprotected(at.Path, "names another file now; try again")
-	}
 	if err == nil {
-		at.Node = opened
 		at.List, err = accessList(fd)
 	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, at, pathError(at.Path, err)
+	switch {
+	case err != nil:
+		err = pathError(at.Path, err)
+	case !opened.Same(at.Node):
+		err = Unprotected(at.Path, "names another file now; try again")
+	default:
+		at.Node = opened
+		return fd, at, nil
 	}
-	return fd, at, nil
+	unix.Close(fd)
+	return -1, at, err
 }
 
 // readlink returns what the link at, in the directory dir, says.

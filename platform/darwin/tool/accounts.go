@@ -78,8 +78,8 @@ func entry(text, prefix string) (id, name string, err error) {
 }
 
 // Number reports whether text is an id in its one form. 4294967295 means "leave
-// unchanged" to the kernel and is nobody's (CVE-2018-19788, CVE-2019-14287); macOS
-// writes it -1, and nobody's 4294967294 -2, which are no numbers here either.
+// unchanged" to the kernel and is nobody's (CVE-2018-19788, CVE-2019-14287); dscl
+// writes it -1, and the 4294967294 of "nobody" -2, which are no numbers here either.
 func Number(text string) bool {
 	id, err := strconv.ParseUint(text, 10, 32)
 	return err == nil && id != 1<<32-1 && strconv.FormatUint(id, 10) == text
