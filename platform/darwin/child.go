@@ -1,4 +1,4 @@
-//go:build darwin
+//go:build unix
 
 package darwin
 
@@ -17,11 +17,8 @@ import (
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/core/signal"
-	"kpm/platform/darwin/file"
 	"kpm/platform/darwin/held"
-	"kpm/platform/darwin/image"
 	"kpm/platform/darwin/launchgroup"
-	"kpm/platform/darwin/libsystem"
 )
 
 // child is one helper and the child that becomes the program. It is both port.Held
@@ -31,11 +28,11 @@ type child struct {
 	launcher *Launcher
 	started  int            // what was forked here: the helper, or launchctl
 	id       core.ProcessID // the helper
-	program  core.ProcessID // its child
+	program  core.ProcessID // its child; set by Release
 	group    string
-	orders   *os.File // to the child; closed when it is the program
-	conn     *os.File // to the helper
-	attached chan unix.Errno
+	orders   *os.File          // to the child; closed when it is the program
+	conn     *os.File          // to the helper
+	begun    chan held.Message // the helper's answer to the order to begin
 	sealed   sealed
 	watched  bool // it has a terminal
 
@@ -58,18 +55,20 @@ func (c *child) ID() core.ProcessID { return c.id }
 // Group implements port.Held.
 func (c *child) Group() string { return c.group }
 
-// tell says what to become, and gives the helper its terminal.
+// tell has the helper start the child, on its terminal if it has one, and says to
+// the child what to become. The child reads that when it is there.
 func (c *child) tell(ctx context.Context, t *told, env []string) error {
-	c.sealed, c.group = t.sealed, launchgroup.Name(c.id, c.launcher.tree.boot, env)
-	if t.slave != nil {
-		c.watched = true
-		order := held.Message{Kind: held.OrderTerminal}
-		if t.background {
-			order.Value = 1
+	c.sealed, c.group, c.watched = t.sealed, launchgroup.Name(c.id, c.launcher.tree.boot, env), t.slave != nil
+	order := held.Message{Kind: held.OrderBegin}
+	var terminal []*os.File
+	if c.watched {
+		terminal = []*os.File{t.slave, t.control}
+		if order.Value = held.InForeground; t.background {
+			order.Value = held.InBackground
 		}
-		if err := send(ctx, c.conn, order.Encode(), t.slave, t.control); err != nil {
-			return err
-		}
+	}
+	if err := send(ctx, c.conn, order.Encode(), terminal...); err != nil {
+		return err
 	}
 	return send(ctx, c.orders, t.message, t.files...)
 }
@@ -90,17 +89,15 @@ func (c *child) Release(ctx context.Context) (port.Process, error) {
 }
 
 func (c *child) release(ctx context.Context) error {
-	if c.watched {
-		select {
-		case errno := <-c.attached:
-			if errno != 0 {
-				return fmt.Errorf("take the controlling terminal: %w", errno)
-			}
-		case <-c.done:
-			return errors.New("the helper ended")
-		case <-ctx.Done():
-			return ctx.Err()
+	select {
+	case begun := <-c.begun:
+		if err := c.meetChild(begun); err != nil {
+			return err
 		}
+	case <-c.done:
+		return errors.New("the helper ended")
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	_, err := c.orders.Write([]byte{1})
 	// Its end closes when it has become the program, or with a report; the report
@@ -125,34 +122,14 @@ func (c *child) release(ctx context.Context) error {
 // compare looks at the suspended program (sealed.compare). It is the helper's child,
 // and no instruction of it has run.
 func (c *child) compare() error {
-	calls, err := libsystem.Bound()
-	if err != nil {
-		return err
-	}
-	p, found := processOf(c.program.PID)
+	p, found := c.launcher.system.process(c.program.PID)
 	if !found || p.Start != c.program.Start || p.Parent != c.id.PID || p.Zombie {
 		return fmt.Errorf("process %s: %w", c.program, errVanished)
 	}
-	var r running
-	if r.path, err = calls.ProcessPath(c.program.PID); err != nil {
-		return err
-	}
-	switch r.hash, err = calls.CodeHash(c.program.PID); {
-	case errors.Is(err, image.ErrUnsigned):
-		r.none = true
-	case err != nil:
-		return err
-	}
-	path := r.path
-	if c.sealed.script {
-		path = c.sealed.path
-	}
-	fd, at, err := file.Walk(path, file.Anywhere)
+	r, err := c.launcher.system.whatRuns(c.program.PID, c.sealed)
 	if err != nil {
 		return err
 	}
-	unix.Close(fd)
-	r.node = at.Node
 	return c.sealed.compare(r)
 }
 
@@ -162,7 +139,7 @@ func (c *child) order(kind held.Kind, value uint32) error {
 		return os.ErrProcessDone
 	}
 	if err := send(context.Background(), c.conn, held.Message{Kind: kind, Value: value}.Encode()); err != nil {
-		if errors.Is(err, unix.EPIPE) || errors.Is(err, os.ErrClosed) {
+		if errors.Is(err, unix.EPIPE) || c.ended() {
 			return os.ErrProcessDone
 		}
 		return err
@@ -173,17 +150,18 @@ func (c *child) order(kind held.Kind, value uint32) error {
 // discardTime is how long a child that was killed is waited for.
 const discardTime = time.Second
 
-// Discard implements port.Held. The child ends by the end of its orders; one that is
-// suspended, or waits for the kernel, is killed.
+// Discard implements port.Held. A helper that has begun nothing ends by the end of
+// its orders, and a child by that of its own; a program that is suspended, or a child
+// that waits for the kernel, is killed.
 func (c *child) Discard() {
 	c.orders.Close()
+	_ = onDescriptor(c.conn, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
 	select {
 	case <-c.done:
 		return
 	case <-time.After(discardTime / 10):
 	}
-	c.launcher.tree.killExactly(c.program)
-	c.launcher.tree.killExactly(c.id)
+	c.Kill()
 	select {
 	case <-c.done:
 	case <-time.After(discardTime):
@@ -249,8 +227,8 @@ func (c *child) leave() { c.conn.SetReadDeadline(time.Unix(1, 0)) }
 func (c *child) watch() {
 	defer c.launcher.watchers.Done()
 	defer c.launcher.forget(c)
-	defer close(c.done)
 	defer c.conn.Close()
+	defer close(c.done)                                   // first: whoever finds conn closed sees why
 	c.status = core.ExitStatus{Signal: int(unix.SIGKILL)} // of a helper that says no more
 	for {
 		m, err := readMessage(c.conn)
@@ -261,10 +239,10 @@ func (c *child) watch() {
 		case err != nil:
 			c.reap()
 			return
-		case m.Kind == held.NoticeTerminal:
+		case m.Kind == held.NoticeChild, m.Kind == held.NoticeFailed:
 			select {
-			case c.attached <- unix.Errno(m.Value):
-			default:
+			case c.begun <- m:
+			default: // it has answered already
 			}
 		case m.Kind == held.NoticeEnded:
 			code, sig := held.Status(m.Value).Ended()

@@ -1,4 +1,4 @@
-//go:build darwin
+//go:build unix
 
 package darwin
 
@@ -6,13 +6,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"kpm/core"
 	"kpm/core/port"
-	"kpm/platform/darwin/file"
-	"kpm/platform/darwin/libsystem"
 )
 
 // Launcher starts programs by helpers, keeperlaunch, each with a child that is to
@@ -21,6 +18,7 @@ import (
 //
 // Every helper leads a session of its own.
 type Launcher struct {
+	system   system
 	helper   string // keeperlaunch's path, which root alone can change
 	null     *os.File
 	tree     *Tree
@@ -42,25 +40,18 @@ var _ port.Launcher = (*Launcher)(nil)
 // errClosed is wrapped by what a closed launcher is asked for.
 var errClosed = fmt.Errorf("the launcher: %w", os.ErrClosed)
 
-// NewLauncher returns a Launcher that keeps spare children (0 to 64) waiting.
-// helper is the keeperlaunch executable.
-func NewLauncher(helper, agentRoot string, spare int) (*Launcher, error) {
+// newLauncher returns a Launcher that keeps spare children (0 to 64) waiting.
+// helper is the path of keeperlaunch.
+func newLauncher(on system, helper string, spare int, sessions func() ([]core.Session, error)) (*Launcher, error) {
 	if spare < 0 || spare > 64 {
 		return nil, fmt.Errorf("launcher: %d spare helpers; 0 to 64 are possible", spare)
-	}
-	if _, err := libsystem.Bound(); err != nil {
-		return nil, fmt.Errorf("launcher: %w", err)
-	}
-	path, err := checkHelper(helper, agentRoot)
-	if err != nil {
-		return nil, fmt.Errorf("launcher: %w", err)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("launcher: %w", err)
 	}
 	l := &Launcher{
-		helper: path, null: null, tree: NewTree(), sessions: func() ([]core.Session, error) { return Sessions{}.List(context.Background()) },
+		system: on, helper: helper, null: null, tree: newTree(on), sessions: sessions,
 		ready: make(chan *child, spare), refill: make(chan struct{}, 1),
 		stop: make(chan struct{}), tended: make(chan struct{}), children: map[*child]bool{},
 	}
@@ -77,34 +68,13 @@ func NewLauncher(helper, agentRoot string, spare int) (*Launcher, error) {
 	return l, nil
 }
 
-// checkHelper returns the helper's path without links. macOS executes by path
-// only, so that root alone must be able to change everything on the way to it.
-func checkHelper(path, agentRoot string) (string, error) {
-	f, err := (file.Files{AgentRoot: filepath.Clean(agentRoot)}).LocateProtected(path)
-	if err != nil {
-		return "", fmt.Errorf("open %s: %w; it is a part of the agent: install it again", path, err)
-	}
-	defer f.Close()
-	var at file.Place
-	if err := onDescriptor(f, func(fd int) (err error) {
-		at, err = file.WhereIs(fd)
-		return err
-	}); err != nil {
-		return "", err
-	}
-	if !at.Regular() || at.Mode&0o111 == 0 {
-		return "", fmt.Errorf("%s: not an executable file: %w", path, core.ErrNotRegular)
-	}
-	return at.Path, nil
-}
-
 // Prepare implements port.Launcher.
 func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held, error) {
 	windows, err := windowsOf(spec.As, l.sessions)
 	if err != nil {
 		return nil, fmt.Errorf("launch: %w", err)
 	}
-	told, err := translate(spec, l.null)
+	told, err := l.translate(spec)
 	if err != nil {
 		return nil, fmt.Errorf("launch: %w", err)
 	}

@@ -1,4 +1,4 @@
-//go:build darwin
+//go:build unix
 
 package darwin
 
@@ -29,9 +29,9 @@ type told struct {
 	background     bool
 }
 
-// translate turns a spec into what a child is told. null stands in for streams that
-// the program does not have.
-func translate(spec port.LaunchSpec, null *os.File) (*told, error) {
+// translate turns a spec into what a child is told. l.null stands in for streams
+// that the program does not have.
+func (l *Launcher) translate(spec port.LaunchSpec) (*told, error) {
 	if spec.Executable == nil || spec.Dir == nil {
 		return nil, errors.New("executable or working directory is missing")
 	}
@@ -44,10 +44,10 @@ func translate(spec port.LaunchSpec, null *os.File) (*told, error) {
 	if message.GID, err = parseID(spec.As.Account.Group); err != nil {
 		return nil, fmt.Errorf("group: %w", err)
 	}
-	if err := made.seal(spec, &message); err != nil {
+	if err := made.seal(l.system, spec, &message); err != nil {
 		return nil, err
 	}
-	streams, err := streamsOf(spec, null)
+	streams, err := streamsOf(spec, l.null)
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +65,9 @@ func translate(spec port.LaunchSpec, null *os.File) (*told, error) {
 }
 
 // seal notes what the executable is, and by which path it is executed.
-func (t *told) seal(spec port.LaunchSpec, message *held.Spec) error {
+func (t *told) seal(s system, spec port.LaunchSpec, message *held.Spec) error {
 	return onDescriptor(spec.Executable, func(fd int) error {
-		at, err := file.WhereIs(fd)
+		at, err := s.whereIs(fd)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (t *told) seal(spec port.LaunchSpec, message *held.Spec) error {
 			message.Path = spec.Script
 		}
 		message.Identity = identity(at.Node)
-		program, err := file.Reopen(fd)
+		program, err := s.reopen(fd)
 		if err != nil {
 			return err
 		}
@@ -153,7 +153,8 @@ func send(ctx context.Context, conn *os.File, message []byte, files ...*os.File)
 	if err != nil {
 		return fmt.Errorf("send to a helper: %w", err)
 	}
-	return conn.SetWriteDeadline(time.Time{})
+	_ = conn.SetWriteDeadline(time.Time{}) // it was heard, and may have ended by now
+	return nil
 }
 
 func sendFiles(conn *os.File, message []byte, files []*os.File) (sent int, err error) {

@@ -5,13 +5,65 @@ package darwin
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"kpm/platform/darwin/file"
+	"kpm/platform/darwin/image"
 	"kpm/platform/darwin/kernel"
 	"kpm/platform/darwin/launchgroup"
+	"kpm/platform/darwin/libsystem"
 )
+
+// mac is this machine.
+type mac struct{}
+
+var _ system = mac{}
+
+// process implements system.
+func (mac) process(pid int) (kernel.Process, bool) { return processOf(pid) }
+
+// processes implements system.
+func (mac) processes() (launchgroup.Table, error) { return processes() }
+
+// whereIs implements system.
+func (mac) whereIs(fd int) (file.Place, error) { return file.WhereIs(fd) }
+
+// reopen implements system.
+func (mac) reopen(fd int) (*os.File, error) { return file.Reopen(fd) }
+
+// whatRuns implements system.
+func (mac) whatRuns(pid int, s sealed) (running, error) {
+	calls, err := libsystem.Bound()
+	if err != nil {
+		return running{}, err
+	}
+	var r running
+	if r.path, err = calls.ProcessPath(pid); err != nil {
+		return r, err
+	}
+	switch r.hash, err = calls.CodeHash(pid); {
+	case errors.Is(err, image.ErrUnsigned):
+		r.none = true
+	case err != nil:
+		return r, err
+	}
+	path := r.path
+	if s.script {
+		path = s.path
+	}
+	fd, at, err := file.Walk(path, file.Anywhere)
+	if err != nil {
+		return r, err
+	}
+	if fd >= 0 {
+		unix.Close(fd)
+	}
+	r.node = at.Node
+	return r, nil
+}
 
 // processOf returns one process with its session, as it is at this moment.
 func processOf(pid int) (kernel.Process, bool) {
@@ -62,10 +114,9 @@ func sysctl(name string) (raw []byte, err error) {
 	return raw, err
 }
 
-// carries reports whether a process was started with a variable, NAME=value
-// (launchgroup.Carries). The kernel reads its memory; what cannot be read carries
-// nothing.
-func carries(pid int, variable string) bool {
+// carries implements system. The kernel reads the process's memory; what cannot be
+// read carries nothing.
+func (mac) carries(pid int, variable string) bool {
 	raw, err := unix.SysctlRaw("kern.procargs2", pid)
 	if err != nil {
 		return false
@@ -77,8 +128,8 @@ func carries(pid int, variable string) bool {
 	return slices.Contains(env, variable)
 }
 
-// boot names the time since this start of the machine.
-func boot() string {
+// boot implements system.
+func (mac) boot() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
 		return "unknown"

@@ -1,4 +1,4 @@
-//go:build darwin
+//go:build unix
 
 package darwin
 
@@ -13,13 +13,14 @@ import (
 
 	"kpm/core"
 	"kpm/platform/darwin/held"
+	"kpm/platform/darwin/launchgroup"
 	"kpm/platform/darwin/tool"
 )
 
 // newChild starts a helper, by launchctl if it is to be in the session of windows,
-// and hears from it who it and its child are.
+// and hears from it who it is.
 func (l *Launcher) newChild(windows core.UserID) (c *child, err error) {
-	c = &child{launcher: l, done: make(chan struct{}), attached: make(chan unix.Errno, 1)}
+	c = &child{launcher: l, done: make(chan struct{}), begun: make(chan held.Message, 1)}
 	orders, theirOrders, err := pair()
 	if err != nil {
 		return nil, err
@@ -55,36 +56,40 @@ func (l *Launcher) newChild(windows core.UserID) (c *child, err error) {
 	return c, nil
 }
 
-// meet hears from the helper who it and its child are, and believes the kernel.
-// launchctl starts what it is told as its child (launchd 842, support/launchctl.c,
-// asuser_cmd), or has become it.
+// meet hears from the helper who it is, and believes the kernel. launchctl starts
+// what it is told as its child (launchd 842, support/launchctl.c, asuser_cmd), or has
+// become it.
 func (c *child) meet() error {
 	if err := c.conn.SetReadDeadline(time.Now().Add(sendTime)); err != nil {
 		return err
 	}
-	var pids [2]int
-	for i, kind := range []held.Kind{held.NoticeHelper, held.NoticeChild} {
-		m, err := readMessage(c.conn)
-		if err != nil || m.Kind != kind {
-			return fmt.Errorf("the helper does not say who it is; in a session, launchctl may have refused it: %w", errors.Join(err, errVanished))
-		}
-		pids[i] = int(int32(m.Value))
+	m, err := readMessage(c.conn)
+	if err != nil || m.Kind != held.NoticeHelper {
+		return fmt.Errorf("the helper does not say who it is; in a session, launchctl may have refused it: %w", errors.Join(err, errVanished))
 	}
-	helper, found := processOf(pids[0])
+	helper, found := c.launcher.system.process(int(int32(m.Value)))
 	if !found || helper.PID != c.started && helper.Parent != c.started || !helper.Is(0) || helper.Session != helper.PID {
-		return fmt.Errorf("process %d is not the helper that process %d was to start", pids[0], c.started)
-	}
-	program, found := processOf(pids[1])
-	if !found || program.Parent != helper.PID || !program.Is(0) || program.Session != helper.PID {
-		return fmt.Errorf("process %d is not the child of helper %d", pids[1], pids[0])
+		return fmt.Errorf("process %d is not the helper that process %d was to start", int32(m.Value), c.started)
 	}
 	c.id = core.ProcessID{PID: helper.PID, Start: helper.Start}
-	c.program = core.ProcessID{PID: program.PID, Start: program.Start}
+	c.group = launchgroup.Name(c.id, c.launcher.tree.boot, nil)
 	return c.conn.SetReadDeadline(time.Time{})
 }
 
-// abandon ends a helper that nobody watches. Its child ends by the end of its
-// orders, and it with its child.
+// meetChild takes the helper's answer to the order to begin.
+func (c *child) meetChild(m held.Message) error {
+	if m.Kind == held.NoticeFailed {
+		return fmt.Errorf("start the child, or take the controlling terminal: %w", unix.Errno(m.Value))
+	}
+	program, found := c.launcher.system.process(int(int32(m.Value)))
+	if !found || program.Parent != c.id.PID || !program.Is(0) || program.Session != c.id.PID {
+		return fmt.Errorf("process %d is not the child of helper %s", int32(m.Value), c.id)
+	}
+	c.program = core.ProcessID{PID: program.PID, Start: program.Start}
+	return nil
+}
+
+// abandon ends a helper that nobody watches and that has begun nothing.
 func (c *child) abandon() {
 	c.orders.Close()
 	c.conn.Close()

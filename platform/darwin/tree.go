@@ -1,4 +1,4 @@
-//go:build darwin
+//go:build unix
 
 package darwin
 
@@ -29,16 +29,17 @@ var (
 // Tree answers for launch groups from the process table. What belongs to one is
 // decided by package launchgroup.
 type Tree struct {
-	self core.ProcessID
-	boot string
+	system system
+	self   core.ProcessID
+	boot   string
 }
 
 var _ port.ProcessTree = (*Tree)(nil)
 
-// NewTree returns the process tree of this machine.
-func NewTree() *Tree {
-	own, _ := processOf(os.Getpid())
-	return &Tree{self: core.ProcessID{PID: os.Getpid(), Start: own.Start}, boot: boot()}
+// newTree returns the process tree of a machine.
+func newTree(on system) *Tree {
+	own, _ := on.process(os.Getpid())
+	return &Tree{system: on, self: core.ProcessID{PID: os.Getpid(), Start: own.Start}, boot: on.boot()}
 }
 
 // Self implements port.ProcessTree.
@@ -46,7 +47,7 @@ func (t *Tree) Self() core.ProcessID { return t.self }
 
 // Alive implements port.ProcessTree. A zombie is not alive.
 func (t *Tree) Alive(id core.ProcessID) bool {
-	p, ok := processOf(id.PID)
+	p, ok := t.system.process(id.PID)
 	return ok && p.Start == id.Start && !p.Zombie
 }
 
@@ -60,7 +61,7 @@ func (t *Tree) Member(root core.ProcessID, name string, id core.ProcessID) bool 
 	case !ok || g.Root != root:
 		return false
 	}
-	all, err := processes()
+	all, err := t.system.processes()
 	return err == nil && all.Member(g, id)
 }
 
@@ -70,20 +71,20 @@ func (t *Tree) Empty(_ core.ProcessID, name string) bool {
 	if !ok || g.Stale {
 		return true
 	}
-	all, err := processes()
-	return err == nil && len(all.Members(g, t.self.PID, carries)) == 0
+	all, err := t.system.processes()
+	return err == nil && len(all.Members(g, t.self.PID, t.system.carries)) == 0
 }
 
 // Occupied implements port.ProcessTree.
 func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
-	all, err := processes()
+	all, err := t.system.processes()
 	if err != nil {
 		return nil, err
 	}
 	occupied := make([]bool, len(groups))
 	for i, group := range groups {
 		g, ok := launchgroup.Parse(group.Name, t.boot)
-		occupied[i] = ok && len(all.Members(g, t.self.PID, carries)) > 0
+		occupied[i] = ok && len(all.Members(g, t.self.PID, t.system.carries)) > 0
 	}
 	return occupied, nil
 }
@@ -97,11 +98,11 @@ func (t *Tree) KillGroup(_ core.ProcessID, name string) (int, error) {
 	}
 	ended := map[core.ProcessID]bool{}
 	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
-		all, err := processes()
+		all, err := t.system.processes()
 		if err != nil {
 			return len(ended), fmt.Errorf("kill launch group of %s: %w", g.Root, err)
 		}
-		members := all.Members(g, t.self.PID, carries)
+		members := all.Members(g, t.self.PID, t.system.carries)
 		if len(members) == 0 {
 			return len(ended), nil
 		}

@@ -4,26 +4,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
 )
-
-// OnDescriptor calls use with f's descriptor and keeps f open meanwhile.
-func OnDescriptor(f syscall.Conn, use func(fd int) error) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var result error
-	if err := raw.Control(func(fd uintptr) { result = use(int(fd)) }); err != nil {
-		return err
-	}
-	return result
-}
 
 // OpenAt opens close-on-exec and tries again when a signal interrupts it.
 func OpenAt(dir int, name string, flags int, perm uint32) (int, error) {

@@ -4,8 +4,9 @@
 // darwin's.
 //
 // There are two processes for each launch, both keeperlaunch and both root. The
-// helper leads the session and stays as the program's parent. The child waits to
-// become the program. Each has a socket of its own to the service:
+// helper waits ahead of need, leads the session, and stays as the program's parent.
+// The child, which it starts when it is told to, waits to become the program. Each
+// has a socket of its own to the service:
 //
 //	orders: a Spec with descriptors, then one byte that releases the child. It
 //	        closes when the program is there; before that, a Report says why not.

@@ -82,7 +82,7 @@ func TestMessages(t *testing.T) {
 			t.Errorf("%v: %v, %v", want, got, ok)
 		}
 	}
-	for kind := OrderTerminal; kind <= NoticeEnded; kind++ {
+	for kind := OrderBegin; kind <= NoticeEnded; kind++ {
 		want := Message{kind, 1 << 31}
 		if got, ok := DecodeMessage(want.Encode()); !ok || got != want {
 			t.Errorf("%v: %v, %v", want, got, ok)

@@ -57,18 +57,27 @@ type Kind uint32
 
 // Orders to the helper, and its notices.
 const (
-	// OrderTerminal makes the terminal that travels along, with the connection to
-	// whoever has its other side, that of the session. Value is 1 if the program
-	// begins in its background. NoticeTerminal answers with an error number.
-	OrderTerminal Kind = iota + 1
+	// OrderBegin has the helper start the child. With InForeground or InBackground
+	// the terminal that travels along, and the connection to whoever has its other
+	// side, are the session's first: a process that is there before a session has a
+	// terminal does not have it (P_CONTROLT of xnu, signal->tty of Linux).
+	OrderBegin Kind = iota + 1
 	// OrderSignal sends the program's process group a signal, by number.
 	OrderSignal
-	// NoticeHelper and NoticeChild are the first notices, with the pids of both.
+	// NoticeHelper is the first notice, with the helper's pid. NoticeChild answers
+	// OrderBegin with the child's, or NoticeFailed with an error number.
 	NoticeHelper
 	NoticeChild
-	NoticeTerminal
+	NoticeFailed
 	// NoticeEnded is the last, with how the program ended as wait4(2) has it.
 	NoticeEnded
+)
+
+// Values of OrderBegin: where on its terminal a program begins.
+const (
+	NoTerminal uint32 = iota
+	InForeground
+	InBackground
 )
 
 // Message is an order or a notice.
@@ -89,7 +98,7 @@ func DecodeMessage(b []byte) (Message, bool) {
 		return Message{}, false
 	}
 	first, second := unpair(b)
-	return Message{Kind(first), second}, Kind(first) >= OrderTerminal && Kind(first) <= NoticeEnded
+	return Message{Kind(first), second}, Kind(first) >= OrderBegin && Kind(first) <= NoticeEnded
 }
 
 func pair(first, second uint32) []byte {

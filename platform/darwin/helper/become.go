@@ -1,4 +1,4 @@
-//go:build darwin
+//go:build unix
 
 package helper
 
@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/platform/darwin/held"
-	"kpm/platform/darwin/libsystem"
 )
 
 // fault is where a child gives up.
@@ -22,7 +21,7 @@ type fault struct {
 
 // become is the child. It gets one Spec, then one byte that releases it. Anything
 // else, the end of its socket first of all, ends it without a trace.
-func become() {
+func become(system func() (System, error)) {
 	orders := &receiver{fd: held.OrdersFd}
 	unix.CloseOnExec(orders.fd)
 	spec, err := held.ReadSpec(orders)
@@ -31,7 +30,7 @@ func become() {
 	}
 	failed := fault{held.StepSpec, err}
 	if err == nil {
-		failed = prepare(orders, &spec)
+		failed = prepare(orders, &spec, system)
 	}
 	var number unix.Errno
 	errors.As(failed.cause, &number)
@@ -41,11 +40,11 @@ func become() {
 
 // prepare does everything from the descriptors to the program, and returns only if
 // that is not possible.
-func prepare(orders *receiver, spec *held.Spec) fault {
+func prepare(orders *receiver, spec *held.Spec, system func() (System, error)) fault {
 	if len(orders.files) != held.FileOpened+int(spec.Opened) {
 		return fault{held.StepSpec, nil}
 	}
-	calls, err := libsystem.Bound()
+	calls, err := system()
 	if err != nil {
 		return fault{held.StepExec, unix.ENOSYS}
 	}
@@ -95,21 +94,21 @@ func awaitRelease(orders *receiver) {
 //
 // Attack (CVE-2019-14287 and its kind): a call that was believed to have changed
 // the user has not. What came of it is looked at, and that there is no way back.
-func assume(calls *libsystem.Calls, spec *held.Spec) fault {
+func assume(calls System, spec *held.Spec) fault {
 	uid, gid := int(spec.UID), int(spec.GID)
 	if err := calls.BecomeMember(spec.User, gid); err != nil {
 		return fault{held.StepGroups, err}
 	}
-	if err := unix.Setgid(gid); err != nil {
+	if err := syscall.Setgid(gid); err != nil {
 		return fault{held.StepGroups, err}
 	}
-	if err := unix.Setuid(uid); err != nil {
+	if err := syscall.Setuid(uid); err != nil {
 		return fault{held.StepUser, err}
 	}
 	if unix.Getuid() != uid || unix.Geteuid() != uid || unix.Getgid() != gid || unix.Getegid() != gid {
 		return fault{held.StepUser, unix.EPERM}
 	}
-	if uid != 0 && unix.Seteuid(0) == nil {
+	if uid != 0 && syscall.Seteuid(0) == nil {
 		return fault{held.StepUser, unix.EPERM}
 	}
 	return fault{}

@@ -1,4 +1,4 @@
-//go:build darwin
+//go:build unix
 
 package helper
 
@@ -21,14 +21,13 @@ import (
 // service: whoever restarts that finds the program with its parent.
 type watcher struct {
 	conn *receiver // to the service
-	pid  int       // the child, and its process group
 	own  int       // the helper's own process group
 
 	mu       sync.Mutex
-	ended    bool // the child was reaped: its number may be somebody else's
-	terminal int  // -1 if there is none
-	control  int  // to whoever has the terminal's other side
-	front    int  // who had the terminal when the program was stopped
+	pid      int // the child, and its process group; 0 before it is there and when it was reaped
+	terminal int // -1 if there is none
+	control  int // to whoever has the terminal's other side
+	front    int // who had the terminal when the program was stopped
 }
 
 // watch is the helper. It does not return.
@@ -43,14 +42,13 @@ func watch() {
 	}
 	w.own = unix.Getpgrp()
 	// A helper in the background of its terminal gives it to others all the same.
+	// The child gets these with it, and the program every signal's default.
 	signal.Ignore(unix.SIGTTOU, unix.SIGTTIN, unix.SIGTSTP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
-	if !w.begin() {
-		os.Exit(exitUnused)
-	}
 	send(w.conn.fd, held.Message{Kind: held.NoticeHelper, Value: uint32(os.Getpid())}.Encode())
-	send(w.conn.fd, held.Message{Kind: held.NoticeChild, Value: uint32(w.pid)}.Encode())
+	pid := w.begin()
+	send(w.conn.fd, held.Message{Kind: held.NoticeChild, Value: uint32(pid)}.Encode())
 	go w.obey()
 	go func() { // its terminal has gone
 		for range hangups {
@@ -58,38 +56,79 @@ func watch() {
 			w.tell(unix.SIGCONT) // a program that is stopped hears nothing
 		}
 	}()
-	w.wait()
+	w.wait(pid)
 }
 
-// begin starts the child, in a process group of its own.
-func (w *watcher) begin() bool {
+// order reads one order; there is none when the service is gone.
+func (w *watcher) order() (held.Message, bool) {
+	var b [held.MessageSize]byte
+	if _, err := io.ReadFull(w.conn, b[:]); err != nil {
+		return held.Message{}, false
+	}
+	return held.DecodeMessage(b[:])
+}
+
+// begin waits for the order to start the child, and does so in a process group of
+// its own. Without a service there is nothing to begin.
+func (w *watcher) begin() int {
+	m, ok := w.order()
+	if !ok || m.Kind != held.OrderBegin {
+		os.Exit(exitUnused)
+	}
+	err := w.attach(m.Value)
+	if err == nil {
+		err = w.start()
+	}
+	if err == nil && m.Value == held.InForeground {
+		w.mu.Lock()
+		w.give(w.pid)
+		w.mu.Unlock()
+	}
+	if err != nil {
+		number, _ := err.(unix.Errno)
+		send(w.conn.fd, held.Message{Kind: held.NoticeFailed, Value: uint32(number)}.Encode())
+		os.Exit(exitUnused)
+	}
+	if w.control >= 0 {
+		go w.heed(w.control)
+	}
+	return w.pid
+}
+
+// start starts the child.
+func (w *watcher) start() error {
 	self, err := os.Executable()
 	if err != nil {
-		return false
+		return unix.ENOENT
 	}
 	null, err := unix.Open(os.DevNull, unix.O_RDWR, 0)
 	if err != nil {
-		return false
+		return err
 	}
-	w.pid, err = syscall.ForkExec(self, []string{held.Name, held.Become}, &syscall.ProcAttr{
+	defer unix.Close(null)
+	pid, err := syscall.ForkExec(self, []string{held.Name, held.Become}, &syscall.ProcAttr{
 		Dir: "/", Env: held.Environ(), Files: []uintptr{uintptr(null), uintptr(null), uintptr(null), held.OrdersFd},
 		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
-	w.front = w.pid
-	unix.Close(null)
 	unix.Close(held.OrdersFd)
-	return err == nil
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.pid, w.front = pid, pid
+	w.mu.Unlock()
+	return nil
 }
 
 // wait sees the child stop and end, says so, and ends.
-func (w *watcher) wait() {
+func (w *watcher) wait(child int) {
 	for {
 		var status unix.WaitStatus
-		pid, err := unix.Wait4(w.pid, &status, unix.WUNTRACED, nil)
+		pid, err := unix.Wait4(child, &status, unix.WUNTRACED, nil)
 		if err == unix.EINTR {
 			continue
 		}
-		if err != nil || pid != w.pid {
+		if err != nil || pid != child {
 			os.Exit(exitUnused)
 		}
 		s := held.Status(status)
@@ -98,7 +137,7 @@ func (w *watcher) wait() {
 			continue
 		}
 		w.mu.Lock()
-		w.ended = true
+		w.pid = 0 // its number may be somebody else's from now on
 		// What the program left in the background is not hung up on when its
 		// session's leader ends.
 		w.give(w.own)
@@ -133,7 +172,7 @@ func (w *watcher) give(group int) {
 func (w *watcher) tell(sig syscall.Signal) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.ended {
+	if w.pid > 0 {
 		unix.Kill(-w.pid, sig)
 	}
 }
@@ -143,45 +182,29 @@ func (w *watcher) tell(sig syscall.Signal) {
 // parent.
 func (w *watcher) obey() {
 	for {
-		var b [held.MessageSize]byte
-		if _, err := io.ReadFull(w.conn, b[:]); err != nil {
-			return
-		}
-		m, ok := held.DecodeMessage(b[:])
+		m, ok := w.order()
 		if !ok {
 			return
 		}
-		switch m.Kind {
-		case held.OrderSignal:
+		if m.Kind == held.OrderSignal {
 			w.tell(syscall.Signal(m.Value))
-		case held.OrderTerminal:
-			errno := w.attach(m.Value == 1)
-			send(w.conn.fd, held.Message{Kind: held.NoticeTerminal, Value: uint32(errno)}.Encode())
 		}
 	}
 }
 
-// attach makes the terminal that has come the session's, and the program its
-// foreground.
-func (w *watcher) attach(background bool) unix.Errno {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// attach makes the terminal that has come the session's. Its foreground is this
+// process's group until the program has it.
+func (w *watcher) attach(how uint32) error {
+	if how == held.NoTerminal {
+		return nil
+	}
 	if len(w.conn.files) != 2 {
 		return unix.EINVAL
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.terminal, w.control = w.conn.files[0], w.conn.files[1]
-	w.conn.files = nil
-	if err := unix.IoctlSetInt(w.terminal, unix.TIOCSCTTY, 0); err != nil {
-		number, _ := err.(unix.Errno)
-		return number
-	}
-	if background {
-		w.give(w.own)
-	} else {
-		w.give(w.pid)
-	}
-	go w.heed(w.control)
-	return 0
+	return unix.IoctlSetInt(w.terminal, unix.TIOCSCTTY, 0)
 }
 
 // heed does what whoever has the terminal asks. When they are gone, the service
