@@ -1,6 +1,9 @@
 package main
 
-import "kpm/platform/darwin/helper"
+import (
+	"kpm/platform/darwin/helper"
+	"kpm/platform/darwin/libsystem"
+)
 
 const help = `Usage: keeperlaunch
 
@@ -11,4 +14,6 @@ Examples:
   KeeperAdminCLI status     says whether the agent can launch programs
 `
 
-func main() { helper.Main(help) }
+func main() {
+	helper.Main(help, func() (helper.System, error) { return libsystem.Bound() })
+}

@@ -192,7 +192,7 @@ func ground() conformance.Ground {
 		As:       core.Identity{Account: core.Account{User: "0", Name: "root", Group: "0", Groups: []string{"0"}}},
 		Handle:   os.Open,
 		Env:      []string{"LANG=C.UTF-8", "KEEPER_REQUEST_ID=conformance"},
-		Launches: 60,
+		Launches: 20,
 		Sheds:    true,
 		Inheritable: func(f *os.File) (uintptr, error) {
 			_, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0)

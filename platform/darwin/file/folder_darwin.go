@@ -33,11 +33,11 @@ func (s Files) OpenFolder(path string) (*Folder, error) {
 
 // stepInto opens what name is in a directory: of one kind, and protected.
 func stepInto(dir int, above Place, name string, kind uint16, check func(Place) error) (int, Place, error) {
-	mounts, err := AllMounts()
+	w, err := here()
 	if err != nil {
 		return -1, Place{}, err
 	}
-	fd, at, err := mounts.step(dir, above.Path, name)
+	fd, at, err := w.step(dir, above.Path, name)
 	if err != nil {
 		return -1, at, err
 	}

@@ -11,16 +11,6 @@ import (
 	"kpm/core"
 )
 
-// OpenAt opens close-on-exec and tries again when a signal interrupts it.
-func OpenAt(dir int, name string, flags int, perm uint32) (int, error) {
-	for {
-		fd, err := unix.Openat(dir, name, flags|unix.O_CLOEXEC, perm)
-		if err != unix.EINTR {
-			return fd, err
-		}
-	}
-}
-
 // PathOf is where the kernel says that the open file is (fcntl F_GETPATH). It asks
 // no file system. What is no file, or has been removed, has none.
 func PathOf(fd int) (string, error) {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package file
 
 import (
@@ -10,8 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"kpm/platform/darwin/libsystem"
 )
 
 // maxLinks is how many symbolic links one path may lead through (MAXSYMLINKS,
@@ -22,20 +22,23 @@ const maxLinks = 32
 // FIFO or a device is never opened, and nobody is waited for.
 const opening = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
-// Walk goes from "/" to path, one component at a time, shows each to visit, and
+// way is what is known before a path is walked: what is mounted, and what reads an
+// object's access control list, "" for none.
+type way struct {
+	mounts Mounts
+	list   func(fd int) (string, error)
+}
+
+// walk goes from "/" to path, one component at a time, shows each to visit, and
 // returns a descriptor of the last, a regular file or a directory. Symbolic links
 // that visit lets pass are followed. Each step is taken from an open directory on a
 // local file system: no rename can divert it, and no file server or file system in
 // user space is asked.
-func Walk(path string, visit func(Place) error) (int, Place, error) {
+func (w way) walk(path string, visit func(Place) error) (int, Place, error) {
 	if !filepath.IsAbs(path) {
 		return -1, Place{}, fmt.Errorf("files: %q is not an absolute path: %w", path, fs.ErrInvalid)
 	}
-	mounts, err := AllMounts()
-	if err != nil {
-		return -1, Place{}, err
-	}
-	fd, at, err := mounts.step(unix.AT_FDCWD, "", "/")
+	fd, at, err := w.step(unix.AT_FDCWD, "", "/")
 	rest, links := components(path), 0
 	for err == nil {
 		if err = visit(at); err != nil || len(rest) == 0 {
@@ -45,7 +48,7 @@ func Walk(path string, visit func(Place) error) (int, Place, error) {
 			err = notLocal(at)
 			break
 		}
-		next, there, missing := mounts.step(fd, at.Path, rest[0])
+		next, there, missing := w.step(fd, at.Path, rest[0])
 		rest = rest[1:]
 		if err = missing; err != nil {
 			break
@@ -60,7 +63,7 @@ func Walk(path string, visit func(Place) error) (int, Place, error) {
 				if !filepath.IsAbs(target) {
 					continue
 				}
-				next, there, err = mounts.step(unix.AT_FDCWD, "", "/")
+				next, there, err = w.step(unix.AT_FDCWD, "", "/")
 			}
 		}
 		unix.Close(fd)
@@ -82,9 +85,9 @@ func Anywhere(Place) error { return nil }
 // Attack: a path leads to a FIFO, a device or another's file system, and opening
 // waits for ever or does something. What the mount table says is looked at first,
 // and what fstatat(2) says before it is opened.
-func (all Mounts) step(dir int, from, name string) (int, Place, error) {
+func (w way) step(dir int, from, name string) (int, Place, error) {
 	at := Place{Path: filepath.Join(from, name)}
-	if at.Mount = all.Of(at.Path); !at.Mount.Local() {
+	if at.Mount = w.mounts.Of(at.Path); !at.Mount.Local() {
 		return -1, at, notLocal(at)
 	}
 	var st unix.Stat_t
@@ -101,7 +104,7 @@ func (all Mounts) step(dir int, from, name string) (int, Place, error) {
 	}
 	opened, err := Stat(fd)
 	if err == nil {
-		at.List, err = accessList(fd)
+		at.List, err = w.list(fd)
 	}
 	switch {
 	case err != nil:
@@ -126,34 +129,6 @@ func readlink(dir int, at Place) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// accessList returns the access control list of fd's object, "" for none.
-func accessList(fd int) (string, error) {
-	calls, err := libsystem.Bound()
-	if err != nil {
-		return "", err
-	}
-	return calls.AccessList(fd)
-}
-
-// AllMounts returns what is mounted, from the kernel's memory: nobody is asked.
-func AllMounts() (Mounts, error) {
-	n, err := unix.Getfsstat(nil, unix.MNT_NOWAIT)
-	if err != nil {
-		return nil, fmt.Errorf("files: mounts: %w", err)
-	}
-	table := make([]unix.Statfs_t, n+8) // some may be mounted meanwhile
-	if n, err = unix.Getfsstat(table, unix.MNT_NOWAIT); err != nil {
-		return nil, fmt.Errorf("files: mounts: %w", err)
-	}
-	var all Mounts
-	for _, m := range table[:n] {
-		all = append(all, Mount{
-			On: unix.ByteSliceToString(m.Mntonname[:]), Kind: unix.ByteSliceToString(m.Fstypename[:]), Flags: m.Flags,
-		})
-	}
-	return all, nil
-}
-
 // Stat describes fd. On a file system that is not local it can wait for its
 // server: WhereIs first says whether it is one.
 func Stat(fd int) (Node, error) {
@@ -166,8 +141,18 @@ func Stat(fd int) (Node, error) {
 
 func nodeOf(st *unix.Stat_t) Node {
 	return Node{
-		Dev: uint64(uint32(st.Dev)), Inode: st.Ino, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Links: uint32(st.Nlink),
-		Size: st.Size, Change: time.Unix(st.Ctim.Sec, st.Ctim.Nsec), Device: uint32(st.Rdev),
+		Dev: uint64(uint32(st.Dev)), Inode: st.Ino, Mode: uint16(st.Mode), UID: st.Uid, GID: st.Gid, Links: uint32(st.Nlink),
+		Size: st.Size, Change: time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)), Device: uint32(st.Rdev),
+	}
+}
+
+// OpenAt opens close-on-exec and tries again when a signal interrupts it.
+func OpenAt(dir int, name string, flags int, perm uint32) (int, error) {
+	for {
+		fd, err := unix.Openat(dir, name, flags|unix.O_CLOEXEC, perm)
+		if err != unix.EINTR {
+			return fd, err
+		}
 	}
 }
 
