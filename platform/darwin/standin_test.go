@@ -7,15 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -101,55 +100,6 @@ func linuxNode(st *unix.Stat_t) file.Node {
 	return file.Node{Dev: id.Device, Inode: id.Inode, Mode: uint16(st.Mode), UID: st.Uid, Size: st.Size, Links: 1, Change: time.Unix(int64(id.ChangeSec), int64(id.ChangeNsec))}
 }
 
-// suspending stands in for posix_spawn: the child becomes this program, which waits
-// for SIGCONT and becomes the one that was meant.
-type suspending struct{}
-
-const suspended = "suspended" // argv[1] of the stand-in
-
-func (suspending) BecomeMember(string, int) error { return unix.Setgroups(nil) }
-
-func (suspending) BecomeSuspended(path string, argv, env []string, inherit []int) error {
-	// What cannot be executed is seen by posix_spawn, and not by the stand-in.
-	var head [2]byte
-	if f, err := os.Open(path); err == nil {
-		f.Read(head[:])
-		f.Close()
-	}
-	if string(head[:]) != "#!" && string(head[:]) != "\x7fE" {
-		return unix.ENOEXEC
-	}
-	for _, fd := range inherit {
-		unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
-	}
-	var byDefault [4]uint64 // struct sigaction; SIG_DFL is 0
-	for sig := uintptr(1); sig <= 64; sig++ {
-		unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
-	}
-	runtime.LockOSThread()
-	unix.PthreadSigmask(unix.SIG_BLOCK, continued(), nil) // it waits until somebody looks
-	return syscall.Exec("/proc/self/exe", append([]string{held.Name, suspended, path}, argv...), env)
-}
-
-// continued is the set of SIGCONT alone.
-func continued() *unix.Sigset_t {
-	return &unix.Sigset_t{Val: [16]uint64{1 << (unix.SIGCONT - 1)}}
-}
-
-func waitSuspended() {
-	runtime.LockOSThread()
-	for { // every thread has it blocked: it waits as well
-		got, _, _ := unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(continued())), 0, 0, 8, 0, 0)
-		if got == uintptr(unix.SIGCONT) {
-			break
-		}
-	}
-	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
-	err := syscall.Exec(os.Args[2], os.Args[3:], os.Environ())
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(126)
-}
-
 // terminals stand in for those of macOS, whose ioctls make a pty.
 type terminals struct{ none.Terminals }
 
@@ -172,16 +122,15 @@ func (terminals) Open(core.Identity) (port.Terminal, error) {
 	return &terminal{master: os.NewFile(uintptr(m), "master"), slave: os.NewFile(s, "slave")}, nil
 }
 
-func ground() conformance.Ground {
+// standInHelper tells the suite's programs where the stand-in for keeperlaunch is.
+const standInHelper = "KPM_STANDIN_HELPER"
+
+func ground(helper string) conformance.Ground {
 	return conformance.Ground{
 		Host: func() (port.Host, error) {
 			host := none.Host(Facts())
 			host.Tree, host.Terminals = newTree(linux{}), terminals{}
-			self, err := os.Executable()
-			if err != nil {
-				return port.Host{}, err
-			}
-			launcher, err := newLauncher(linux{}, self, 2, func() ([]core.Session, error) { return nil, nil })
+			launcher, err := newLauncher(linux{}, helper, 2, func() ([]core.Session, error) { return nil, nil })
 			if err != nil {
 				return port.Host{}, err
 			}
@@ -191,7 +140,7 @@ func ground() conformance.Ground {
 		Self:     newTree(linux{}).Self,
 		As:       core.Identity{Account: core.Account{User: "0", Name: "root", Group: "0", Groups: []string{"0"}}},
 		Handle:   os.Open,
-		Env:      []string{"LANG=C.UTF-8", "KEEPER_REQUEST_ID=conformance"},
+		Env:      []string{"LANG=C.UTF-8", "KEEPER_REQUEST_ID=conformance", standInHelper + "=" + helper},
 		Launches: 20,
 		Sheds:    true,
 		Inheritable: func(f *os.File) (uintptr, error) {
@@ -223,15 +172,7 @@ func ground() conformance.Ground {
 }
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case held.Hold, held.Become:
-			helper.Main("", func() (helper.System, error) { return suspending{}, nil })
-		case suspended:
-			waitSuspended()
-		}
-	}
-	conformance.Main(ground())
+	conformance.Main(ground(os.Getenv(standInHelper)))
 	code := m.Run()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
@@ -240,15 +181,28 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func TestConformanceOnStandIns(t *testing.T) { conformance.Run(t, ground()) }
+// keeperlaunch builds the stand-in for it, once for each test.
+func keeperlaunch(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keeperlaunch")
+	build := exec.Command("go", "build", "-o", path, "./testdata/standin")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func TestConformanceOnStandIns(t *testing.T) {
+	path := keeperlaunch(t)
+	t.Setenv(standInHelper, path)
+	conformance.Run(t, ground(path))
+}
 
 // What is started by another program, as launchctl does it, is met all the same, and
 // what only says so is not.
 func TestHelperByAnotherProgram(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := keeperlaunch(t)
 	l, err := newLauncher(linux{}, self, 0, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -281,10 +235,7 @@ func TestHelperByAnotherProgram(t *testing.T) {
 
 // What was exchanged between approval and start does not run, wherever it is seen.
 func TestWhatWasExchangedDoesNotRun(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := keeperlaunch(t)
 	l, err := newLauncher(linux{}, self, 1, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -310,7 +261,7 @@ func TestWhatWasExchangedDoesNotRun(t *testing.T) {
 		defer exe.Close()
 		defer at.Close()
 		h, err := l.Prepare(t.Context(), port.LaunchSpec{
-			As: ground().As, Executable: exe, Script: program, Argv: []string{program}, Env: []string{"PATH=/bin"}, Dir: at,
+			As: ground("").As, Executable: exe, Script: program, Argv: []string{program}, Env: []string{"PATH=/bin"}, Dir: at,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -355,10 +306,7 @@ func TestWhatWasExchangedDoesNotRun(t *testing.T) {
 // Another process that is stopped by its terminal's key goes on where the caller's
 // shell puts it: the helper tells whoever has the terminal, and does what it asks.
 func TestJobControl(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := keeperlaunch(t)
 	l, err := newLauncher(linux{}, self, 1, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -377,7 +325,7 @@ func TestJobControl(t *testing.T) {
 	defer exe.Close()
 	defer at.Close()
 	h, err := l.Prepare(t.Context(), port.LaunchSpec{
-		As: ground().As, Executable: exe, Argv: []string{"cat"}, Env: []string{"PATH=/bin"}, Dir: at, Terminal: made,
+		As: ground("").As, Executable: exe, Argv: []string{"cat"}, Env: []string{"PATH=/bin"}, Dir: at, Terminal: made,
 	})
 	if err != nil {
 		t.Fatal(err)
