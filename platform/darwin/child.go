@@ -124,7 +124,7 @@ func (c *child) release(ctx context.Context) error {
 func (c *child) compare() error {
 	p, found := c.launcher.system.process(c.program.PID)
 	if !found || p.Start != c.program.Start || p.Parent != c.id.PID || p.Zombie {
-		return fmt.Errorf("process %s: %w", c.program, errVanished)
+		return fmt.Errorf("process %s, of which %+v is left: %w", c.program, p, errVanished)
 	}
 	r, err := c.launcher.system.whatRuns(c.program.PID, c.sealed)
 	if err != nil {

@@ -38,7 +38,7 @@ func ground(helper string) conformance.Ground {
 		Self:     NewTree().Self,
 		As:       core.Identity{Account: core.Account{User: "0", Name: "root", Group: "0", Groups: []string{"0"}}},
 		Handle:   Files{}.Locate,
-		Env:      append(Facts().BaseEnvironment, "KEEPER_REQUEST_ID=conformance", conformanceHelper+"="+helper),
+		Env:      append(Facts().BaseEnvironment, "KEEPER_REQUEST_ID="+helper, conformanceHelper+"="+helper),
 		Launches: 200,
 		Sheds:    true,
 		Inheritable: func(f *os.File) (uintptr, error) {

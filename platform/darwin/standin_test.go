@@ -137,10 +137,11 @@ func ground(helper string) conformance.Ground {
 			host.Launcher, host.Close = launcher, launcher.Close
 			return host, nil
 		},
-		Self:     newTree(linux{}).Self,
-		As:       core.Identity{Account: core.Account{User: "0", Name: "root", Group: "0", Groups: []string{"0"}}},
-		Handle:   os.Open,
-		Env:      []string{"LANG=C.UTF-8", "KEEPER_REQUEST_ID=conformance", standInHelper + "=" + helper},
+		Self:   newTree(linux{}).Self,
+		As:     core.Identity{Account: core.Account{User: "0", Name: "root", Group: "0", Groups: []string{"0"}}},
+		Handle: os.Open,
+		// Not that of another suite on this machine: whoever carries it is ended.
+		Env:      []string{"LANG=C.UTF-8", "KEEPER_REQUEST_ID=" + helper, standInHelper + "=" + helper},
 		Launches: 20,
 		Sheds:    true,
 		Inheritable: func(f *os.File) (uintptr, error) {
