@@ -5,10 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"kpm/broker/packet"
 	"kpm/core"
 	"kpm/core/wire"
 )
@@ -134,7 +136,7 @@ func (r *routes) arrive(c *conn) (keeps, present bool, released []delivery) {
 	c.out.repeat = true
 	old := k.resume
 	k.resume = nil
-	if c.clean || old == nil || old.id != c.id {
+	if c.clean || old == nil || old.id != c.id || !old.until.IsZero() && time.Now().After(old.until) {
 		k.restart()
 		return true, false, nil
 	}
@@ -170,7 +172,10 @@ func (r *routes) leave(c *conn) (lost []delivery) {
 		}
 		k.run = map[string]bool{}
 	}
-	if k.plugin.Keep && c.saves {
+	if k.plugin.Keep && c.sessionLife > 0 {
+		if c.sessionLife != packet.NoExpiry {
+			resume.until = time.Now().Add(time.Duration(c.sessionLife) * time.Second)
+		}
 		c.inbound.mu.Lock()
 		resume.unreleased = c.inbound.unreleased
 		c.inbound.mu.Unlock()
