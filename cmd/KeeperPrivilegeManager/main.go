@@ -84,7 +84,7 @@ policies again; the log says what changed and what waits for a restart.`,
 			return err
 		},
 	})
-	root.AddCommand(manager(&dir)...)
+	root.AddCommand(systemCommands(&dir)...)
 	return root
 }
 

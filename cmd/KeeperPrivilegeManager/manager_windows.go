@@ -17,8 +17,9 @@ import (
 // uninstallTime is how long a service may take to stop before it is removed.
 const uninstallTime = time.Minute
 
-// manager returns the commands that are about the service control manager.
-func manager(dir *string) []*cobra.Command {
+// systemCommands are the commands that one system has: those about the service
+// control manager.
+func systemCommands(dir *string) []*cobra.Command {
 	return []*cobra.Command{{
 		Use:   "install",
 		Short: "Register the service with the service control manager",
