@@ -40,10 +40,10 @@ type Manifest struct {
 	// KeepSession is Subscription.CleanSession false: what arrives while the
 	// plugin is away is kept for it.
 	KeepSession bool
-	Priority           int // lower starts earlier
-	AutoStart          bool
-	Monitored          bool // an exit is a fault
-	AutoRestart        bool // only with Monitored
+	Priority    int // lower starts earlier
+	AutoStart   bool
+	Monitored   bool // an exit is a fault
+	AutoRestart bool // only with Monitored
 	// Disabled says why the plugin is registered and never runs; empty when
 	// it can run.
 	Disabled string
