@@ -63,6 +63,7 @@ func requests() []struct{ method, path, body string } {
 		{"GET", "/health", ""},
 		{"GET", "/api/system/status", ""},
 		{"GET", "/openapi.json", ""},
+		{"GET", "/schemas/plugin.schema.json", ""},
 		{"GET", "/api/plugins", ""},
 		{"GET", "/api/Jobs", ""},
 		{"GET", "/api/PluginSettings/KeeperPrivilegeManager", ""},
@@ -83,25 +84,25 @@ func requests() []struct{ method, path, body string } {
 // expected holds a row per caller and a column per request: the status, or for
 // 403 the letter of its code.
 var expected = map[string]string{
-	//                                         /   hlth stat doc  plug jobs set  chat chat pol  run  open trig own  lnch lnch rfse rfse
-	"unknown peer": `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"no holder":    `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"setuid program that inherited the socket":      `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"plugin that shares its socket with a stranger": `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"root in a container":                           `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"root whose process has ended":                  `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"user":                                          `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"root inside an elevation":                      `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"plugin in a user's session":                    `200 200 200 200 tP   tP   tP   200  200  tP   tA   tA   tA   tA   n    n    n    n`,
-	"task in a user's session":                      `200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"plugin":                                        `200 200 200 200 200  200  200  200  200  200  tA   202  202  o    n    n    n    n`,
-	"task":                                          `200 200 200 200 200  200  200  200  200  200  tA   202  202  o    n    n    n    n`,
-	"task of the request":                           `200 200 200 200 200  200  200  200  200  200  tA   202  202  o    200  n    200  n`,
-	"Http task of the request":                      `200 200 200 200 n    n    n    n    n    n    n    n    n    n    200  n    200  n`,
-	"Http task of another job":                      `200 200 200 200 n    n    n    n    n    n    n    n    n    n    n    n    n    n`,
-	"Http task with an allow list":                  `200 200 200 200 n    200  n    n    n    n    202  n    n    o    n    n    n    n`,
-	"root":                                          `200 200 200 200 200  200  200  200  200  200  202  202  202  o    n    n    n    n`,
-	"the service's own process":                     `s   s   s   s   s    s    s    s    s    s    s    s    s    s    s    s    s    s`,
+	//                                         /   hlth stat doc  schm plug jobs set  chat chat pol  run  open trig own  lnch lnch rfse rfse
+	"unknown peer": `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"no holder":    `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"setuid program that inherited the socket":      `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"plugin that shares its socket with a stranger": `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"root in a container":                           `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"root whose process has ended":                  `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"user":                                          `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"root inside an elevation":                      `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"plugin in a user's session":                    `200 200 200 200 200 tP   tP   tP   200  200  tP   tA   tA   tA   tA   n    n    n    n`,
+	"task in a user's session":                      `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
+	"plugin":                                        `200 200 200 200 200 200  200  200  200  200  200  tA   202  202  o    n    n    n    n`,
+	"task":                                          `200 200 200 200 200 200  200  200  200  200  200  tA   202  202  o    n    n    n    n`,
+	"task of the request":                           `200 200 200 200 200 200  200  200  200  200  200  tA   202  202  o    200  n    200  n`,
+	"Http task of the request":                      `200 200 200 200 200 n    n    n    n    n    n    n    n    n    n    200  n    200  n`,
+	"Http task of another job":                      `200 200 200 200 200 n    n    n    n    n    n    n    n    n    n    n    n    n    n`,
+	"Http task with an allow list":                  `200 200 200 200 200 n    200  n    n    n    n    202  n    n    o    n    n    n    n`,
+	"root":                                          `200 200 200 200 200 200  200  200  200  200  200  202  202  202  o    n    n    n    n`,
+	"the service's own process":                     `s   s   s   s   s   s    s    s    s    s    s    s    s    s    s    s    s    s    s`,
 }
 
 // letters stand for what a 403 must say.

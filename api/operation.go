@@ -70,6 +70,7 @@ func operations(cfg Config) []group {
 	return []group{
 		publicOperations(cfg.Version, cfg.Health, cfg.Plugins, cfg.Jobs),
 		documentOperations(),
+		schemaOperations(),
 		pluginOperations(cfg.Plugins),
 		settingOperations(cfg.Settings),
 		jobOperations(cfg.Jobs),

@@ -46,37 +46,6 @@ type Manifest struct {
 	Disabled string
 }
 
-// manifestFile is the JSON, spelt as the published guide spells it. Pointers tell a
-// missing value from an empty one.
-type manifestFile struct {
-	ID                 string   `json:"id"`
-	Name               string   `json:"name"`
-	Description        string   `json:"description"`
-	Version            string   `json:"version"`
-	PluginType         string   `json:"pluginType"`
-	ExecutablePath     string   `json:"executablePath"`
-	Arguments          string   `json:"arguments"`
-	SupportedPlatforms []string `json:"supportedPlatforms"`
-	Subscription       *struct {
-		Topic string `json:"Topic"`
-		Qos   int    `json:"Qos"`
-	} `json:"Subscription"`
-	Metadata *struct {
-		MQTTRole   json.RawMessage `json:"mqttRole"`
-		MQTTTopics struct {
-			Publish   *[]string `json:"publish"`
-			Subscribe *[]string `json:"subscribe"`
-		} `json:"mqttTopics"`
-	} `json:"metadata"`
-	StartupPriority    *int   `json:"startupPriority"`
-	AutoStart          bool   `json:"autoStart"`
-	ExecutionContext   string `json:"executionContext"`
-	RequiresMonitoring bool   `json:"requiresMonitoring"`
-	AutoRestart        bool   `json:"autoRestart"`
-	LivenessCheck      bool   `json:"livenessCheck"`
-	Enabled            *bool  `json:"enabled"`
-}
-
 // ParseManifest checks the plugin file fileID.json, for an agent on platform.
 // The error is a *fault.Fault or a fault.List.
 func ParseManifest(fileID string, doc settings.Document, platform core.Platform) (*Manifest, error) {
