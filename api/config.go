@@ -28,8 +28,11 @@ type Config struct {
 	Plugins  Plugins
 	Jobs     Jobs
 	Settings Settings
-	Requests Requests
-	Elevator local.Elevator
+	// PluginControl and Application serve administrators.
+	PluginControl PluginControl
+	Application   Application
+	Requests      Requests
+	Elevator      local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
 	Limits Limits
@@ -39,7 +42,7 @@ type Config struct {
 func (c Config) complete() error {
 	switch {
 	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Health == nil, c.Plugins == nil, c.Jobs == nil,
-		c.Settings == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
+		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
 		return errors.New("api: incomplete configuration")
 	}
 	return nil

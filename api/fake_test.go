@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 
 	"kpm/api"
 	"kpm/core"
+	corefault "kpm/core/fault"
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/core/view"
@@ -128,6 +130,90 @@ type pluginsOf struct{ *world }
 
 func (p pluginsOf) List() []view.Plugin { return p.plugins }
 
+var errNoPlugin = core.NewError(core.NotFound, "no such plugin")
+
+func (p pluginsOf) Health(id string) (view.PluginHealth, error) {
+	for _, one := range p.plugins {
+		if strings.EqualFold(one.ID, id) {
+			return view.PluginHealth{ID: one.ID, Status: one.Status, ProcessID: one.ProcessID, UptimeSeconds: 1.5, LastStderr: []string{"x"}}, nil
+		}
+	}
+	return view.PluginHealth{}, errNoPlugin
+}
+
+func (p pluginsOf) Monitoring() view.Monitoring {
+	one, _ := p.Health("KeeperPolicy")
+	return view.Monitoring{IntervalSeconds: 10, Plugins: []view.PluginHealth{one}}
+}
+
+func (p pluginsOf) control(what, id string) error {
+	if _, err := p.Health(id); err != nil {
+		return err
+	}
+	if id == "Broken" {
+		return core.NewError(core.Conflict, "the plugin cannot run: no such file")
+	}
+	return p.move(what + " " + id)
+}
+
+func (p pluginsOf) StartPlugin(_ context.Context, id string) error   { return p.control("start", id) }
+func (p pluginsOf) StopPlugin(_ context.Context, id string) error    { return p.control("stop", id) }
+func (p pluginsOf) RestartPlugin(_ context.Context, id string) error { return p.control("restart", id) }
+
+func (p pluginsOf) Reload(context.Context) (view.PluginsReloaded, error) {
+	none := []string{}
+	return view.PluginsReloaded{Added: none, Removed: none, Restarted: []string{"Chat"}, Settings: none, Broken: map[string]string{"Broken": "no such file"}}, p.move("reload")
+}
+
+type settingsOf struct{ *world }
+
+func (s settingsOf) Explain(plugin string) (map[string]view.Setting, bool) {
+	all, ok := s.settings[plugin]
+	explained := map[string]view.Setting{}
+	for key, value := range all {
+		explained[key] = view.Setting{Value: value, Source: "file", File: plugin + ".json"}
+	}
+	return explained, ok
+}
+
+func (s settingsOf) Secret(_, key string) bool { return key == "token" }
+
+func (s settingsOf) Put(_ context.Context, by core.Principal, plugin, key, value string) error {
+	if _, ok := s.settings[plugin]; !ok {
+		return errNoPlugin
+	}
+	if key == "id" {
+		return core.NewError(core.Conflict, "id is what the file says")
+	}
+	return s.move(fmt.Sprintf("put %s %s=%s by %s", plugin, key, value, by))
+}
+
+func (s settingsOf) Revert(by core.Principal, plugin string) ([]string, error) {
+	if _, ok := s.settings[plugin]; !ok {
+		return nil, errNoPlugin
+	}
+	return []string{"colour"}, s.move("revert " + plugin)
+}
+
+func (s settingsOf) RevertAll(core.Principal) (map[string][]string, error) {
+	return map[string][]string{"Chat": {"colour"}}, s.move("revert all")
+}
+
+type applicationOf struct{ *world }
+
+func (applicationOf) Sections() map[string]map[string]json.RawMessage {
+	return map[string]map[string]json.RawMessage{"Settings": {"KestrelHttpPort": json.RawMessage("6888")}}
+}
+
+func (a applicationOf) Change(_ context.Context, _ core.Principal, body []byte) (view.ApplicationSettingsPut, error) {
+	if strings.Contains(string(body), "wrong") {
+		return view.ApplicationSettingsPut{}, corefault.List{
+			{Field: "Settings:KestrelHttpPort", Found: "wrong", Expected: "0, 1024-65535"}, {Field: "Requests:MaxOpen", Found: "0", Expected: "1-4096"},
+		}
+	}
+	return view.ApplicationSettingsPut{Changed: []string{}, RestartRequired: []string{"Settings:KestrelHttpPort"}}, a.move("settings " + string(body))
+}
+
 type jobsOf struct{ *world }
 
 func (j jobsOf) List() []view.Job { return j.jobs }
@@ -144,11 +230,6 @@ func (j jobsOf) Run(_ context.Context, id string, params map[string]any) (string
 
 func (j jobsOf) Allowed(run core.Principal, method, path string) bool {
 	return run.Name == "maintenance" && slices.Contains(j.allow, method+" "+path)
-}
-
-func (w *world) All(plugin string) (map[string]string, bool) {
-	settings, ok := w.settings[plugin]
-	return settings, ok
 }
 
 func (w *world) move(text string) error {
@@ -208,7 +289,7 @@ func newWorld() *world {
 		settings: map[string]map[string]string{
 			"KeeperPrivilegeManager": {"broker.host": "127.0.0.1", "broker.port": "8675"},
 			"KeeperPolicy":           {"policy.enforceForAdministrators": "false"},
-			"Chat":                   {"colour": "blue"},
+			"Chat":                   {"colour": "blue", "token": "s3cret"},
 			"Empty":                  nil,
 		},
 	}
@@ -220,7 +301,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
-		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
+		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Requests: w,
 		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 			return launcher.Result{}
 		}),

@@ -78,31 +78,43 @@ func requests() []struct{ method, path, body string } {
 		{"POST", "/api/launch", other},
 		{"POST", "/api/refuse", launch},
 		{"POST", "/api/refuse", other},
+		{"GET", "/api/plugins/KeeperPolicy/health", ""},
+		{"GET", "/api/plugins/monitoring", ""},
+		{"POST", "/api/plugins/KeeperPolicy/restart", ""},
+		{"POST", "/api/plugins/KeeperPolicy/start", ""},
+		{"POST", "/api/plugins/KeeperPolicy/stop", ""},
+		{"POST", "/api/plugins/reload", ""},
+		{"PUT", "/api/PluginSettings/Chat/colour", `"green"`},
+		{"POST", "/api/PluginSettings/Chat/revert", ""},
+		{"PUT", "/api/PluginSettings/KeeperPolicy/x", `"green"`},
+		{"POST", "/api/PluginSettings/revert-all", ""},
+		{"GET", "/api/Settings", ""},
+		{"PUT", "/api/Settings", `{"Settings":{}}`},
 	}
 }
 
 // expected holds a row per caller and a column per request: the status, or for
 // 403 the letter of its code.
 var expected = map[string]string{
-	//                                         /   hlth stat doc  schm plug jobs set  chat chat pol  run  open trig own  lnch lnch rfse rfse
-	"unknown peer": `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"no holder":    `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"setuid program that inherited the socket":      `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"plugin that shares its socket with a stranger": `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"root in a container":                           `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"root whose process has ended":                  `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"user":                                          `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"root inside an elevation":                      `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"plugin in a user's session":                    `200 200 200 200 200 tP   tP   tP   200  200  tP   tA   tA   tA   tA   n    n    n    n`,
-	"task in a user's session":                      `200 200 200 200 200 tP   tP   tP   tP   tP   tP   tA   tA   tA   tA   n    n    n    n`,
-	"plugin":                                        `200 200 200 200 200 200  200  200  200  200  200  tA   202  202  o    n    n    n    n`,
-	"task":                                          `200 200 200 200 200 200  200  200  200  200  200  tA   202  202  o    n    n    n    n`,
-	"task of the request":                           `200 200 200 200 200 200  200  200  200  200  200  tA   202  202  o    200  n    200  n`,
-	"Http task of the request":                      `200 200 200 200 200 n    n    n    n    n    n    n    n    n    n    200  n    200  n`,
-	"Http task of another job":                      `200 200 200 200 200 n    n    n    n    n    n    n    n    n    n    n    n    n    n`,
-	"Http task with an allow list":                  `200 200 200 200 200 n    200  n    n    n    n    202  n    n    o    n    n    n    n`,
-	"root":                                          `200 200 200 200 200 200  200  200  200  200  200  202  202  202  o    n    n    n    n`,
-	"the service's own process":                     `s   s   s   s   s   s    s    s    s    s    s    s    s    s    s    s    s    s    s`,
+	// one column for each of requests(), in that order
+	"unknown peer": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"no holder":    `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"setuid program that inherited the socket":      `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"plugin that shares its socket with a stranger": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"root in a container":                           `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"root whose process has ended":                  `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"user":                                          `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"root inside an elevation":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"plugin in a user's session":                    `200 200 200 200 200 tP  tP  200 200 200 tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"task in a user's session":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"plugin":                                        `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  200 tA  tA  tA`,
+	"task":                                          `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"task of the request":                           `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
+	"Http task of the request":                      `200 200 200 200 200 n   n   n   n   n   n   n   n   n   n   200 n   200 n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"Http task of another job":                      `200 200 200 200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"Http task with an allow list":                  `200 200 200 200 200 n   200 n   n   n   n   202 n   n   o   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"root":                                          `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   200 200 200 200 200 200 200 200 200 200 200 200`,
+	"the service's own process":                     `s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s`,
 }
 
 // letters stand for what a 403 must say.

@@ -17,6 +17,9 @@ type reached struct {
 // and reports whose queues had room. The service never waits for that; a
 // connection may, for subscribers that no user controls.
 func (b *Broker) deliver(m *publication) reached {
+	if b.cfg.OnPublished != nil {
+		b.cfg.OnPublished(m.from, m.topic)
+	}
 	own := b.deliverLocal(m)
 	all := own
 	for id, sub := range b.server.Topics.Subscribers(m.topic).Subscriptions {

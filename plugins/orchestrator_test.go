@@ -286,7 +286,7 @@ func TestStopGoesBackwardsAndAsksFirst(t *testing.T) {
 			"Deaf":   manifest("Deaf", supervised, `"startupPriority": 20`),
 		})
 		var order []string
-		o.cfg.Exited = func(id string) { order = append(order, id) }
+		o.cfg.Exited = func(p core.Principal) { order = append(order, p.Name) }
 		f.born = func(s core.ServiceSpec, p *fakeProcess) {
 			p.deaf = s.As.Name == "Deaf"
 			f.ready(s.As)

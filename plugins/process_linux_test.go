@@ -56,6 +56,10 @@ func (s *execStarter) StartService(_ context.Context, spec core.ServiceSpec) (po
 	return p, nil
 }
 
+func (s *execStarter) StartInSession(context.Context, core.ServiceSpec, core.Session) (port.Process, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (s *execStarter) last() *execProcess {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,6 +19,7 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 		OnConnected:    func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
 		OnSubscribed:   s.subscribed,
 		OnDisconnected: func(p core.Principal, _ core.ProcessID) { s.disconnected(p) },
+		OnPublished:    func(p core.Principal, topic string) { s.plugins.Published(p, topic) },
 		Log:            s.log.With("component", "broker"),
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"kpm/core"
 	"kpm/core/wire"
 	"kpm/plugins"
 )
@@ -19,6 +20,7 @@ func (s *service) readPlugins(context.Context, Options) error {
 	s.plugins, err = plugins.New(plugins.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, BaseEnvironment: s.host.Facts.BaseEnvironment, Monitoring: s.app.Monitoring,
 		Read: s.host.Files.ReadProtected, Effective: s.effective, Starter: s.starter,
+		Sessions: s.host.Sessions, UserName: s.userName, Ping: s.ping,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited,
 		Decider: wire.PolicyPlugin, Absent: s.launcher.PolicyAbsent, Log: s.log.With("component", "plugins"),
 	})
@@ -53,6 +55,35 @@ func (s *service) startPlugins(ctx context.Context, _ Options) error {
 		s.log.Error("not every plugin is healthy", "error", err)
 	}
 	return nil
+}
+
+// watchPlugins looks after the plugins from now on.
+func (s *service) watchPlugins(ctx context.Context, _ Options) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.plugins.Monitor(ctx)
+	}()
+	s.onStop(func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+	return nil
+}
+
+// userName is what a user is called in arguments of what runs in their session.
+func (s *service) userName(id core.UserID) (string, error) {
+	account, err := s.host.Accounts.ByID(id)
+	return account.Name, err
+}
+
+// ping asks a plugin for a sign of life on its own topic.
+func (s *service) ping(id, topic string) error {
+	return s.publish(context.Background(), topic, wire.TypePing, struct {
+		Plugin string `json:"PluginId"`
+	}{id}, "")
 }
 
 func (s *service) apiBaseURL() string {

@@ -47,20 +47,14 @@ func (s *service) reloadWhenAsked(ctx context.Context, asked <-chan os.Signal) {
 // cannot be used leaves in force what was, and nothing that runs is ended. At
 // Warning, so that whoever asked finds it in the log.
 func (s *service) reload() {
-	s.reloadSettings()
+	_ = s.reloadSettings() // it has said what is wrong
 	switch changed, err := s.jobs.Reload(); {
 	case err != nil:
 		s.log.Error("reload: jobs are as before", "error", err)
 	default:
 		s.log.Warn("reloaded jobs", "changed", names(changed))
 	}
-	changed, waiting, err := s.plugins.Reload()
-	switch {
-	case err != nil:
-		s.log.Error("reload: plugins are as before", "error", err)
-	default:
-		s.log.Warn("reloaded the settings of plugins", "changed", names(changed), "after_a_restart", names(waiting))
-	}
+	s.reloadPlugins(context.Background())
 	// It reads policies by itself when they change, and its settings when told.
 	if err := s.plugins.Signal(wire.PolicyPlugin, signal.Hangup); err != nil {
 		s.log.Error("reload: policies are as before", "error", err)
@@ -69,20 +63,31 @@ func (s *service) reload() {
 	}
 }
 
+// reloadPlugins reads plugin files again.
+func (s *service) reloadPlugins(ctx context.Context) {
+	done, err := s.plugins.Reload(ctx)
+	if err != nil {
+		s.log.Error("reload: plugins", "error", err)
+	}
+	s.log.Warn("reloaded plugins", "added", names(done.Added), "removed", names(done.Removed), "restarted", names(done.Restarted),
+		"settings_changed", names(done.Settings))
+}
+
 // reloadSettings puts in force what of appsettings.json can change live.
-func (s *service) reloadSettings() {
+func (s *service) reloadSettings() error {
+	s.settings.Lock()
+	defer s.settings.Unlock()
 	read, err := settings.LoadApp(s.layout.AppSettings(), s.host.Files.ReadProtected)
 	if err != nil {
 		s.log.Error("reload: settings are as before", "error", err)
-		return
+		return err
 	}
-	now, changed, waiting := s.inForce.Reload(read)
-	s.inForce = now
-	s.level.Set(now.LogLevel)
-	s.plugins.SetMonitoring(now.Monitoring)
-	s.launcher.SetTimes(now.Requests.Evaluate, now.Requests.Prompt, now.Requests.Launch)
+	s.fromFile = read
+	s.effective.SetService(read.LiveValues(), s.layout.AppSettings())
+	changed, waiting := s.applyStored()
 	s.log.Warn("reloaded settings", "changed", names(changed), "after_a_restart", names(waiting))
 	s.warnUnknown(read.Unknown)
+	return nil
 }
 
 // names lists what somebody looks for in the log.

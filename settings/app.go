@@ -18,8 +18,11 @@ import (
 	"kpm/core/strictjson"
 )
 
-// maxAppSettings bounds appsettings.json in bytes.
-const maxAppSettings = 1 << 20
+// Limits of files in bytes.
+const (
+	MaxAppSettings = 1 << 20
+	MaxPluginFile  = 256 << 10 // the published guide gives none; this is generous
+)
 
 // App is appsettings.json with every default filled in. Ports are 0 for "any
 // free port"; ranges are those of docs/settings.md.
@@ -50,8 +53,10 @@ type App struct {
 	given map[string]string // what the file says, by key as the table has it
 }
 
-// Monitoring says how plugins that end are restarted.
+// Monitoring says how plugins are watched, and how those that end are restarted.
 type Monitoring struct {
+	// Interval is the time between checks of the plugins.
+	Interval      time.Duration
 	BreakerLimit  int
 	BreakerWindow time.Duration
 	MaxBackoff    time.Duration
@@ -134,6 +139,7 @@ func entries() []entry {
 		{"Settings:system.logging.level", `"Warning"`, "Trace, Debug, Information, Warning, Error, Critical", setLogLevel},
 		{"MqttBrokerSettings:IpAddress", `"127.0.0.1"`, "a loopback address", setLoopback},
 		port("MqttBrokerSettings:Port", 8675, func(a *App, n int) { a.MQTTPort = n }),
+		number("PluginMonitoring:IntervalSeconds", 10, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.Interval })),
 		number("PluginMonitoring:BreakerLimit", 5, 1, 100, func(a *App, n int) { a.Monitoring.BreakerLimit = n }),
 		number("PluginMonitoring:BreakerWindowSeconds", 10, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.BreakerWindow })),
 		number("PluginMonitoring:MaxBackoffSeconds", 30, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.MaxBackoff })),
@@ -205,7 +211,7 @@ func Default() App {
 // value of the wrong type or out of range is a fault.List, or a *fault.Fault when
 // the file as a whole is wrong.
 func LoadApp(path string, read Reader) (App, error) {
-	doc, err := ReadDocument(path, maxAppSettings, read)
+	doc, err := ReadDocument(path, MaxAppSettings, read)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Default(), nil
 	}

@@ -78,6 +78,9 @@ func (l Layout) Lock() string        { return l.in("State", "service.lock") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 
+// Settings is what was stored: the settings of plugins, and Last Known Good.
+func (l Layout) Settings() string { return l.in("State", "settings.db") }
+
 // Variable returns the path behind {approot}, {pluginroot} or {jobroot}.
 func (l Layout) Variable(token string) (string, bool) {
 	switch strings.ToLower(token) {

@@ -54,6 +54,45 @@ type pluginList struct{ *answers }
 
 func (p pluginList) List() []view.Plugin { return p.plugins }
 
+func (p pluginList) Health(id string) (view.PluginHealth, error) {
+	for _, one := range p.plugins {
+		if one.ID == id {
+			return view.PluginHealth{ID: id, Status: one.Status, ProcessID: one.ProcessID, Detail: one.Detail}, nil
+		}
+	}
+	return view.PluginHealth{}, core.NewError(core.NotFound, "no such plugin")
+}
+
+func (p pluginList) Monitoring() view.Monitoring {
+	return view.Monitoring{Plugins: []view.PluginHealth{}}
+}
+
+func (p pluginList) do(what, id string) error {
+	if _, err := p.Health(id); err != nil {
+		return err
+	}
+	p.ran = append(p.ran, what+" "+id)
+	return nil
+}
+
+func (p pluginList) StartPlugin(_ context.Context, id string) error   { return p.do("start", id) }
+func (p pluginList) StopPlugin(_ context.Context, id string) error    { return p.do("stop", id) }
+func (p pluginList) RestartPlugin(_ context.Context, id string) error { return p.do("restart", id) }
+
+func (p pluginList) Reload(context.Context) (view.PluginsReloaded, error) {
+	none := []string{}
+	return view.PluginsReloaded{Added: []string{"MyBridge"}, Removed: none, Restarted: none, Settings: none, Broken: map[string]string{"Bad": "not JSON"}}, nil
+}
+
+func (r *answers) Sections() map[string]map[string]json.RawMessage {
+	return map[string]map[string]json.RawMessage{"Settings": {"KestrelHttpPort": json.RawMessage("6888")}}
+}
+
+func (r *answers) Change(_ context.Context, _ core.Principal, body []byte) (view.ApplicationSettingsPut, error) {
+	r.ran = append(r.ran, "app "+string(body))
+	return view.ApplicationSettingsPut{Changed: []string{}, RestartRequired: []string{"Settings:KestrelHttpPort"}}, nil
+}
+
 func (r *answers) List() []view.Job {
 	return []view.Job{
 		{ID: "LaunchPrivilegeElevation", Name: "Launch", Enabled: true, OwnEventsOnly: true},
@@ -73,11 +112,29 @@ func (r *answers) Run(_ context.Context, id string, params map[string]any) (stri
 
 func (r *answers) Allowed(core.Principal, string, string) bool { return false }
 
-func (r *answers) All(plugin string) (map[string]string, bool) {
-	settings, ok := map[string]map[string]string{
-		"KeeperPrivilegeManager": {"broker.port": "8675", "broker.host": "127.0.0.1", "odd": "a\u202eb"},
+func (r *answers) Explain(plugin string) (map[string]view.Setting, bool) {
+	settings, ok := map[string]map[string]view.Setting{
+		"KeeperPrivilegeManager": {
+			"broker.port": {Value: "8675", Source: "service"}, "broker.host": {Value: "127.0.0.1", Source: "service"},
+			"odd": {Value: "a\u202eb", Source: "stored", By: "Admin-0"},
+		},
 	}[plugin]
 	return settings, ok
+}
+
+func (r *answers) Secret(string, string) bool { return false }
+
+func (r *answers) Put(_ context.Context, _ core.Principal, plugin, key, value string) error {
+	r.ran = append(r.ran, "put "+plugin+" "+key+"="+value)
+	return nil
+}
+
+func (r *answers) Revert(_ core.Principal, plugin string) ([]string, error) {
+	return []string{"odd"}, nil
+}
+
+func (r *answers) RevertAll(core.Principal) (map[string][]string, error) {
+	return map[string][]string{"A": {"x"}}, nil
 }
 
 func (r *answers) Launch(context.Context, core.Principal, core.RequestID) error { return nil }
@@ -130,7 +187,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
+		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
