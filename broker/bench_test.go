@@ -98,7 +98,7 @@ func BenchmarkEcho(b *testing.B) {
 						continue
 					}
 					delivered = true
-					r.send(packet(0x40, body[6:8]...))
+					r.send(framed(0x40, body[6:8]...))
 				}
 			}
 		})
@@ -130,7 +130,7 @@ func BenchmarkFlood(b *testing.B) {
 				done <- err
 				return
 			}
-			sub.Write(packet(0x40, body[14:16]...))
+			sub.Write(framed(0x40, body[14:16]...))
 		}
 		done <- nil
 	}()

@@ -26,6 +26,30 @@ func (o *Orchestrator) Topics(id string) (publish, subscribe []string) {
 	return slices.Clone(p.manifest.Publish), subscribe
 }
 
+// Voice is what a plugin's file says about the bus.
+type Voice struct {
+	ID                 string
+	Topic              string // the primary one; empty if there is none
+	Publish, Subscribe []string
+	Keep               bool // Manifest.KeepSession
+	Wake               bool // Manifest.StartOnMessage
+}
+
+// Voices returns those of every plugin that can run, but in users' sessions.
+func (o *Orchestrator) Voices() []Voice {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var voices []Voice
+	for _, p := range o.plugins {
+		if m := p.manifest; p.runnable() && !m.perSession() {
+			voices = append(voices, Voice{
+				ID: p.id, Topic: m.Topic, Publish: slices.Clone(m.Publish), Subscribe: slices.Clone(m.Subscribe), Keep: m.KeepSession, Wake: m.StartOnMessage,
+			})
+		}
+	}
+	return voices
+}
+
 // of returns the plugin that a connection belongs to: of one that runs in
 // sessions the instance, and the first of several that one user has. The caller
 // holds mu.

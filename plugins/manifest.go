@@ -30,23 +30,24 @@ type Manifest struct {
 	Arguments  []settings.Template
 	// InProcess plugins are a part of this program, known by their id.
 	InProcess bool
-	// Topic is the primary subscription; empty if there is none. Keep asks for
-	// what arrives there while the plugin is down.
+	// Topic is the primary subscription; empty if there is none.
 	Topic string
-	Keep  bool
 	// Subscribes says that the plugin promises to hold that subscription, and
 	// Liveness that it promises to stay connected to the broker: what is
 	// promised is part of its health.
 	Subscribes, Liveness bool
 	// Publish and Subscribe are metadata.mqttTopics.
 	Publish, Subscribe []string
-	Priority           int // lower starts earlier
-	AutoStart          bool
-	StartOnMessage     bool // on Topic
-	Context            Context
-	Ping               bool // whether it lives is asked on Topic
-	Monitored          bool // an exit is a fault
-	AutoRestart        bool // only with Monitored
+	// KeepSession is Subscription.CleanSession false, or StartOnMessage: what
+	// arrives while the plugin is away is kept for it.
+	KeepSession    bool
+	Priority       int // lower starts earlier
+	AutoStart      bool
+	StartOnMessage bool // on Topic
+	Context        Context
+	Ping           bool // whether it lives is asked on Topic
+	Monitored      bool // an exit is a fault
+	AutoRestart    bool // only with Monitored
 	// Secrets are settings whose stored values are sealed.
 	Secrets []string
 	// Disabled says why the plugin is registered and never runs; empty when
@@ -150,7 +151,7 @@ func (c *checker) topics(f manifestFile, m *Manifest) {
 		c.expect(wire.ValidTopic(primary.Topic), "Subscription.Topic", fault.Quote(primary.Topic), "a topic without wildcards")
 		c.expect(primary.Qos >= 0 && primary.Qos <= 2, "Subscription.Qos", fmt.Sprint(primary.Qos), "0, 1 or 2")
 		m.Topic = primary.Topic
-		m.Keep = primary.CleanSession != nil && !*primary.CleanSession || f.StartOnMessage
+		m.KeepSession = primary.CleanSession != nil && !*primary.CleanSession || f.StartOnMessage
 		m.Subscribes = f.Metadata == nil || subscriber(f.Metadata.MQTTRole)
 	}
 	if f.Metadata == nil {

@@ -71,8 +71,8 @@ func TestParseManifestVariants(t *testing.T) {
 "executablePath": "bin/MyBridge/MyBridge"`, `"Service"`, func(m *Manifest) bool { return m.InProcess && m.Disabled == "" }},
 		{"in a user's session", `"executionContext": "Service"`, `"executionContext": "user"`, func(m *Manifest) bool { return m.Context == InSessions && m.perSession() }},
 		{"on a desktop", `"executionContext": "Service"`, `"executionContext": "Interactive"`, func(m *Manifest) bool { return m.Context == InInteractive }},
-		{"a session that is kept", `"CleanSession": true`, `"CleanSession": false`, func(m *Manifest) bool { return m.Keep }},
-		{"started by messages", `"autoStart": true`, `"startOnMessage": true`, func(m *Manifest) bool { return m.StartOnMessage && m.Keep }},
+		{"a session that is kept", `"CleanSession": true`, `"CleanSession": false`, func(m *Manifest) bool { return m.KeepSession }},
+		{"started by messages", `"autoStart": true`, `"startOnMessage": true`, func(m *Manifest) bool { return m.StartOnMessage && m.KeepSession }},
 		{"pinged", `"autoStart": true`, `"livenessPing": true`, func(m *Manifest) bool { return m.Ping }},
 		{"arguments", `"autoStart": true`, `"arguments": "--api={KeeperApiBaseUrl} '{approot}/a b'"`, func(m *Manifest) bool { return len(m.Arguments) == 2 }},
 	} {

@@ -78,44 +78,37 @@ func (o *Orchestrator) check() {
 // watched is what Published looks at for every message on the bus: it takes no
 // lock and is replaced whole.
 type watched struct {
-	wake  map[string]string    // plugins that their primary topic starts, by topic
 	alive map[string][]*plugin // plugins that are pinged, by id
 }
 
 // watchTopics is called whenever files were read. The caller holds mu, or nobody
 // else has o yet.
 func (o *Orchestrator) watchTopics() {
-	w := &watched{wake: map[string]string{}, alive: map[string][]*plugin{}}
+	w := &watched{alive: map[string][]*plugin{}}
 	for _, p := range o.plugins {
-		if !p.runnable() {
-			continue
-		}
-		if p.manifest.StartOnMessage {
-			w.wake[p.manifest.Topic] = p.id
-		}
-		if p.manifest.Ping {
+		if p.runnable() && p.manifest.Ping {
 			w.alive[p.id] = p.all()
 		}
 	}
 	o.topics.Store(w)
 }
 
-// Published is told of every message that the bus has taken, before it is
-// delivered. It starts the plugin that waits for one on this topic, and does not
-// wait for it.
-func (o *Orchestrator) Published(from core.Principal, topic string) {
-	w := o.topics.Load()
-	if from.Kind == core.Plugin {
-		for _, p := range w.alive[from.Name] {
-			if p.session.User == from.User || p.session.ID == "" {
-				p.heard.Store(true)
-			}
-		}
-	}
-	id, wakes := w.wake[topic]
-	if !wakes {
+// Published is told of every message that the bus has taken. It takes no lock.
+func (o *Orchestrator) Published(from core.Principal, _ string) {
+	if from.Kind != core.Plugin {
 		return
 	}
+	for _, p := range o.topics.Load().alive[from.Name] {
+		if p.session.User == from.User || p.session.ID == "" {
+			p.heard.Store(true)
+		}
+	}
+}
+
+// Wanted is told of a message for a plugin that starts by messages and is not
+// connected. It starts it, unless somebody has stopped it, and does not wait for
+// it.
+func (o *Orchestrator) Wanted(id string) {
 	p, ok := o.plugin(id)
 	if !ok {
 		return
@@ -127,6 +120,6 @@ func (o *Orchestrator) Published(from core.Principal, topic string) {
 		}
 	})
 	if woken {
-		o.cfg.Log.Info("plugin starts: a message has arrived for it", "plugin", id, "from", from)
+		o.cfg.Log.Info("plugin starts: a message has arrived for it", "plugin", id)
 	}
 }

@@ -75,15 +75,9 @@ func TestAMessageStartsAPluginThatWaitsForOne(t *testing.T) {
 		if err := o.Start(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		job := core.Principal{Kind: core.JobRun, Name: "j"}
-		o.Published(job, "OnDemand")
-		o.Published(job, "Waits/Commands/x")
-		synctest.Wait()
-		if got := f.starts(); len(got) != 0 {
-			t.Errorf("started %v", got)
+		for range 2 {
+			o.Wanted("Waits")
 		}
-		o.Published(job, "Waits")
-		o.Published(job, "Waits")
 		synctest.Wait()
 		if got := f.starts(); len(got) != 1 || status(t, o, "Waits").Status != view.Healthy {
 			t.Errorf("started %v", got)
@@ -92,13 +86,13 @@ func TestAMessageStartsAPluginThatWaitsForOne(t *testing.T) {
 		if err := o.StopPlugin(context.Background(), "Waits"); err != nil {
 			t.Fatal(err)
 		}
-		o.Published(job, "Waits")
+		o.Wanted("Waits")
 		synctest.Wait()
 		if s := status(t, o, "Waits"); s.Status != view.Stopped || len(f.starts()) != 1 {
 			t.Errorf("%+v", s)
 		}
-		if keep := o.Keep(core.Principal{Kind: core.Plugin, Name: "Waits"}); !keep {
-			t.Error("the message that starts it is not kept for it")
+		if v := o.Voices(); len(v) != 2 || v[0].Wake == v[1].Wake || v[0].Keep != v[0].Wake {
+			t.Errorf("the bus is told %+v", v)
 		}
 		stopAll(t, o)
 	})

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"kpm/core"
 	"kpm/core/view"
 )
 
@@ -101,13 +100,4 @@ func (o *Orchestrator) Monitoring() view.Monitoring {
 		m.Plugins = append(m.Plugins, o.health(p))
 	}
 	return m
-}
-
-// Keep returns the topics of a plugin whose messages are kept while it is down
-// (Subscription.CleanSession false, or startOnMessage), and whether they are.
-func (o *Orchestrator) Keep(p core.Principal) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	found, ok := o.find(p.Name)
-	return ok && !p.InUserSession && found.runnable() && found.manifest.Keep
 }

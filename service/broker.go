@@ -19,6 +19,7 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 		OnConnected:    func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
 		OnSubscribed:   s.subscribed,
 		OnDisconnected: func(p core.Principal, _ core.ProcessID) { s.disconnected(p) },
+		OnWanted:       func(p core.Principal, _ string) { s.plugins.Wanted(p.Name) },
 		OnPublished:    func(p core.Principal, topic string) { s.plugins.Published(p, topic) },
 		Log:            s.log.With("component", "broker"),
 	})
@@ -32,6 +33,18 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 		return err
 	}
 	return s.broker.Subscribe(wire.TopicEvents, s.happened)
+}
+
+// declarePlugins tells the broker what the plugins' files say, as they are now.
+func (s *service) declarePlugins() {
+	var declared []broker.Plugin
+	for _, v := range s.plugins.Voices() {
+		declared = append(declared, broker.Plugin{
+			Principal: core.Principal{Kind: core.Plugin, Name: v.ID},
+			Topic:     v.Topic, Publish: v.Publish, Subscribe: v.Subscribe, Keep: v.Keep, Wake: v.Wake,
+		})
+	}
+	s.broker.SetPlugins(declared)
 }
 
 // startShipping publishes the service's warnings, from now until its plugins have

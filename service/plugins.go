@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"kpm/api"
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/plugins"
 )
@@ -24,7 +26,11 @@ func (s *service) readPlugins(context.Context, Options) error {
 		APIBaseURL: s.apiBaseURL, Exited: s.exited,
 		Decider: wire.PolicyPlugin, Absent: s.launcher.PolicyAbsent, Log: s.log.With("component", "plugins"),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	s.declarePlugins()
+	return nil
 }
 
 // startPlugins starts those that start by themselves, and waits a while for them.
@@ -55,6 +61,21 @@ func (s *service) startPlugins(ctx context.Context, _ Options) error {
 		s.log.Error("not every plugin is healthy", "error", err)
 	}
 	return nil
+}
+
+// pluginControl is the orchestrator, and tells the bus what it reads.
+type pluginControl struct {
+	*plugins.Orchestrator
+	service *service
+}
+
+var _ api.PluginControl = pluginControl{}
+
+// Reload implements api.PluginControl.
+func (c pluginControl) Reload(ctx context.Context) (view.PluginsReloaded, error) {
+	done, err := c.Orchestrator.Reload(ctx)
+	c.service.declarePlugins()
+	return done, err
 }
 
 // watchPlugins looks after the plugins from now on.

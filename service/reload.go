@@ -65,7 +65,7 @@ func (s *service) reload() {
 
 // reloadPlugins reads plugin files again.
 func (s *service) reloadPlugins(ctx context.Context) {
-	done, err := s.plugins.Reload(ctx)
+	done, err := pluginControl{s.plugins, s}.Reload(ctx)
 	if err != nil {
 		s.log.Error("reload: plugins", "error", err)
 	}
