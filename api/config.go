@@ -9,6 +9,7 @@ import (
 	"kpm/api/local"
 	"kpm/core"
 	"kpm/core/fair"
+	"kpm/core/view"
 )
 
 // Config is what a Server needs; every field without a stated default is
@@ -31,8 +32,11 @@ type Config struct {
 	// PluginControl and Application serve administrators.
 	PluginControl PluginControl
 	Application   Application
-	Requests      Requests
-	Elevator      local.Elevator
+	Doctor        Doctor
+	// Refused is told of every 403, if it is not nil. It must not block.
+	Refused  func(view.APIRefusal)
+	Requests Requests
+	Elevator local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
 	Limits Limits
@@ -42,7 +46,7 @@ type Config struct {
 func (c Config) complete() error {
 	switch {
 	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Health == nil, c.Plugins == nil, c.Jobs == nil,
-		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
+		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
 		return errors.New("api: incomplete configuration")
 	}
 	return nil

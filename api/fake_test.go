@@ -199,6 +199,30 @@ func (s settingsOf) RevertAll(core.Principal) (map[string][]string, error) {
 	return map[string][]string{"Chat": {"colour"}}, s.move("revert all")
 }
 
+type doctorOf struct{ *world }
+
+func (d doctorOf) Check(_ context.Context, id string) ([]view.Check, error) {
+	if _, err := (pluginsOf{d.world}).Health(id); err != nil {
+		return nil, err
+	}
+	return []view.Check{{Item: 1, Title: "t", Outcome: view.Fail, Found: "f", Remedy: "r"}}, nil
+}
+
+func (d doctorOf) CheckFile(context.Context, string, []byte) ([]view.Check, error) {
+	return []view.Check{{Item: 1, Title: "t", Outcome: view.Pass, Found: "f"}}, nil
+}
+
+func (d doctorOf) Diagnose(context.Context) []view.Diagnosis {
+	return []view.Diagnosis{{Symptom: "s", Plugin: "p", Found: "f", Remedy: "r"}}
+}
+
+func (d doctorOf) Topics() view.Topics {
+	return view.Topics{
+		Speakers: []view.Speaker{{Name: "Chat", Kind: "plugin", Topic: "Chat", Publish: []string{"x"}, Subscribe: []string{}, Subscribed: []string{"Chat"}}},
+		Refusals: []view.Refusal{{Principal: "Chat", Operation: "publish", Topic: "y", Reason: "not declared", Missing: "metadata.mqttTopics.publish", Count: 1}},
+	}
+}
+
 type applicationOf struct{ *world }
 
 func (applicationOf) Sections() map[string]map[string]json.RawMessage {
@@ -301,7 +325,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
-		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Requests: w,
+		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Doctor: doctorOf{w}, Requests: w,
 		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 			return launcher.Result{}
 		}),

@@ -73,6 +73,7 @@ func operations(cfg Config) []group {
 		documentOperations(),
 		schemaOperations(),
 		pluginOperations(cfg.Plugins, cfg.PluginControl),
+		doctorOperations(cfg.Doctor),
 		settingOperations(cfg.Settings),
 		applicationOperations(cfg.Application),
 		jobOperations(cfg.Jobs),

@@ -7,6 +7,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/view"
+	"kpm/core/wire"
 )
 
 // errNoSign is why a plugin that does not answer its ping is ended.
@@ -78,29 +79,33 @@ func (o *Orchestrator) check() {
 // watched is what Published looks at for every message on the bus: it takes no
 // lock and is replaced whole.
 type watched struct {
-	alive map[string][]*plugin // plugins that are pinged, by id
+	by map[string][]*plugin // that can run, by id
 }
 
 // watchTopics is called whenever files were read. The caller holds mu, or nobody
 // else has o yet.
 func (o *Orchestrator) watchTopics() {
-	w := &watched{alive: map[string][]*plugin{}}
+	w := &watched{by: map[string][]*plugin{}}
 	for _, p := range o.plugins {
-		if p.runnable() && p.manifest.Ping {
-			w.alive[p.id] = p.all()
+		if p.runnable() {
+			w.by[p.id] = p.all()
 		}
 	}
 	o.topics.Store(w)
 }
 
 // Published is told of every message that the bus has taken. It takes no lock.
-func (o *Orchestrator) Published(from core.Principal, _ string) {
+func (o *Orchestrator) Published(from core.Principal, topic string) {
 	if from.Kind != core.Plugin {
 		return
 	}
-	for _, p := range o.topics.Load().alive[from.Name] {
-		if p.session.User == from.User || p.session.ID == "" {
-			p.heard.Store(true)
+	for _, p := range o.topics.Load().by[from.Name] {
+		if p.session.User != from.User && p.session.ID != "" {
+			continue
+		}
+		p.heard.Store(true)
+		if topic == wire.TopicLogger {
+			p.logged.Store(true)
 		}
 	}
 }

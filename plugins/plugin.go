@@ -38,6 +38,7 @@ type plugin struct {
 	// whether it lives since, and silent that it has said nothing until the next
 	// check.
 	heard         atomic.Bool
+	logged        atomic.Bool // it has published on KeeperLogger
 	asked, silent bool
 	// wanted says that it is to run in every session that comes.
 	wanted bool

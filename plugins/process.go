@@ -27,6 +27,7 @@ func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err er
 	spec.Stdout, spec.Stderr = child.out, child.err
 	waiting, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
+	p.logged.Store(false)
 	o.change(func() {
 		if !p.resigned { // or the reason of its last end would be lost
 			p.state = view.Starting

@@ -38,6 +38,7 @@ func (o *Orchestrator) followSessions(p *plugin) {
 		}
 	}
 	o.change(func() {
+		defer o.watchTopics()
 		for id, instance := range p.instances {
 			_, stays := there[id]
 			switch {

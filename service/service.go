@@ -55,6 +55,7 @@ type service struct {
 	fromFile  settings.App // as last read
 	effective *settings.Effective
 	values    *store.Values
+	refusals  refusals // of the API
 	journal   *journal.Journal
 	replay    journal.Replay // what an earlier service left in it
 	registry  *start.Registry

@@ -101,6 +101,15 @@ func (t *program) noScripts(s *Source) {
 		"a value could be read as a command: give it as an argument of its own, or read it from the environment as "+strings.Join(variables, ", "))
 }
 
+// Path is the program that the task runs now; empty if there is none.
+func (t *program) Path() string {
+	path, err := t.find()
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
 // find returns the program: Jobs/bin first, then the secure path. Whether it
 // may be run is the Starter's check (decision 6).
 func (t *program) find() (string, error) {

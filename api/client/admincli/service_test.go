@@ -45,6 +45,8 @@ type answers struct {
 	problems []string
 	plugins  []view.Plugin
 	ran      []string
+
+	diagnoses []view.Diagnosis
 }
 
 // Obstacles implements api.Health.
@@ -82,6 +84,29 @@ func (p pluginList) RestartPlugin(_ context.Context, id string) error { return p
 func (p pluginList) Reload(context.Context) (view.PluginsReloaded, error) {
 	none := []string{}
 	return view.PluginsReloaded{Added: []string{"MyBridge"}, Removed: none, Restarted: none, Settings: none, Broken: map[string]string{"Bad": "not JSON"}}, nil
+}
+
+func (r *answers) Check(_ context.Context, id string) ([]view.Check, error) {
+	if id != "KeeperPolicy" {
+		return nil, core.NewError(core.NotFound, "no such plugin")
+	}
+	return []view.Check{
+		{Item: 1, Title: "the program is there", Outcome: view.Pass, Found: "/x"},
+		{Item: 2, Title: "a topic", Outcome: view.Fail, Found: "none", Remedy: "add one"},
+	}, nil
+}
+
+func (r *answers) CheckFile(_ context.Context, id string, body []byte) ([]view.Check, error) {
+	return []view.Check{{Item: 1, Title: id, Outcome: view.Pass, Found: string(body)}}, nil
+}
+
+func (r *answers) Diagnose(context.Context) []view.Diagnosis { return r.diagnoses }
+
+func (r *answers) Topics() view.Topics {
+	return view.Topics{
+		Speakers: []view.Speaker{{Name: "A", Kind: "plugin", Topic: "A", Publish: []string{"KeeperLogger"}, Subscribe: []string{"A", "A/+"}, Subscribed: []string{"A"}, Connections: 1}},
+		Refusals: []view.Refusal{{Principal: "A", Operation: "publish", Topic: "B", Reason: "not declared", Missing: "metadata.mqttTopics.publish", Count: 3}},
+	}
 }
 
 func (r *answers) Sections() map[string]map[string]json.RawMessage {
@@ -187,7 +212,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
+		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
