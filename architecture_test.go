@@ -47,6 +47,7 @@ var exceptions = map[string][]string{
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
+	"api/client/admincli":        {"api/client", "core", "launcher/journal", "settings", "trust", "plugins/scaffold"}, // which is text
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "plugins", "settings", "trust"},
 	"cmd/KeeperPrivilegeManager": {"service", "platform", "settings", "core"},
 }

@@ -199,6 +199,19 @@ func (s settingsOf) RevertAll(core.Principal) (map[string][]string, error) {
 	return map[string][]string{"Chat": {"colour"}}, s.move("revert all")
 }
 
+type goodOf struct{ *world }
+
+func (goodOf) Unapproved() ([]view.Unapproved, error) {
+	return []view.Unapproved{{Path: "Plugins/Chat.json", Change: "changed", Found: "aa", Good: "bb"}}, nil
+}
+
+func (g goodOf) Approve(_ core.Principal, id string) (view.Approved, error) {
+	if id == "nobody" {
+		return view.Approved{}, errNoPlugin
+	}
+	return view.Approved{Approved: []string{"Plugins/Chat.json"}}, g.move("approve " + id)
+}
+
 type doctorOf struct{ *world }
 
 func (d doctorOf) Check(_ context.Context, id string) ([]view.Check, error) {
@@ -325,7 +338,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
-		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Doctor: doctorOf{w}, Requests: w,
+		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Doctor: doctorOf{w}, LastKnownGood: goodOf{w}, Requests: w,
 		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 			return launcher.Result{}
 		}),

@@ -189,6 +189,7 @@ func faults() []fault {
 		{"POST", "/api/launch", launch, moveFails(errMoves["conflict"]), 409, `"code":"conflict"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["denied"]), 403, `"code":"not-permitted"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["broken"]), 500, `AAAAAA: disk on fire","code":"internal"`},
+		{"POST", "/api/plugins/nobody/approve", "", nil, 404, `"code":"unknown-plugin"`},
 		{"POST", "/api/plugins/nobody/start", "", nil, 404, `"code":"unknown-plugin"`},
 		{"GET", "/api/plugins/nobody/health", "", nil, 404, `"code":"unknown-plugin"`},
 		{"POST", "/api/plugins/Broken/start", "", nil, 409, `"detail":"the plugin cannot run: no such file"`},

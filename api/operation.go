@@ -74,6 +74,7 @@ func operations(cfg Config) []group {
 		schemaOperations(),
 		pluginOperations(cfg.Plugins, cfg.PluginControl),
 		doctorOperations(cfg.Doctor),
+		goodOperations(cfg.LastKnownGood),
 		settingOperations(cfg.Settings),
 		applicationOperations(cfg.Application),
 		jobOperations(cfg.Jobs),

@@ -48,6 +48,7 @@ func (s *service) reloadWhenAsked(ctx context.Context, asked <-chan os.Signal) {
 // Warning, so that whoever asked finds it in the log.
 func (s *service) reload() {
 	_ = s.reloadSettings() // it has said what is wrong
+	s.guard()
 	switch changed, err := s.jobs.Reload(); {
 	case err != nil:
 		s.log.Error("reload: jobs are as before", "error", err)
@@ -69,6 +70,10 @@ func (s *service) reloadPlugins(ctx context.Context) {
 	if err != nil {
 		s.log.Error("reload: plugins", "error", err)
 	}
+	if len(done.Added)+len(done.Removed)+len(done.Restarted)+len(done.Settings)+len(done.Broken) == 0 {
+		s.log.Info("plugin files read again: nothing has changed")
+		return
+	}
 	s.log.Warn("reloaded plugins", "added", names(done.Added), "removed", names(done.Removed), "restarted", names(done.Restarted),
 		"settings_changed", names(done.Settings))
 }
@@ -83,7 +88,7 @@ func (s *service) reloadSettings() error {
 		return err
 	}
 	s.fromFile = read
-	s.effective.SetService(read.LiveValues(), s.layout.AppSettings())
+	s.effective.SetService(read, s.layout.AppSettings())
 	changed, waiting := s.applyStored()
 	s.log.Warn("reloaded settings", "changed", names(changed), "after_a_restart", names(waiting))
 	s.warnUnknown(read.Unknown)

@@ -54,8 +54,10 @@ type service struct {
 	settings  sync.Mutex   // held while application settings are read or written
 	fromFile  settings.App // as last read
 	effective *settings.Effective
+	kept      *store.Store // nil if it cannot be opened
 	values    *store.Values
-	refusals  refusals // of the API
+	lastGood  *store.LastGood // nil if it is not kept
+	refusals  refusals        // of the API
 	journal   *journal.Journal
 	replay    journal.Replay // what an earlier service left in it
 	registry  *start.Registry
@@ -132,7 +134,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 
 	for _, room := range []func(context.Context, Options) error{
 		s.startTrust, s.startJournal, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startSettings, s.startJobs, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.startHealth, s.startReload, s.startIdentity,
+		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

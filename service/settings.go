@@ -25,12 +25,12 @@ import (
 func (s *service) startSettings(ctx context.Context, _ Options) error {
 	log := s.log.With("component", "settings")
 	kept, broken := store.Open(s.layout.Settings())
-	if broken != nil {
+	if s.kept = kept; broken != nil {
 		log.Error("stored settings are not in force, and none can be stored", "error", broken)
 	} else {
 		s.onStop(func(context.Context) error { return kept.Close() })
 	}
-	s.effective.SetService(s.fromFile.LiveValues(), s.layout.AppSettings())
+	s.effective.SetService(s.fromFile, s.layout.AppSettings())
 	var err error
 	s.values, err = store.New(ctx, store.Config{
 		Store: kept, Broken: broken, Effective: s.effective, Sealer: sealer{s},
@@ -195,7 +195,7 @@ func (a application) Change(_ context.Context, by core.Principal, body []byte) (
 	}
 	a.log.Warn("application settings changed", "by", by.String())
 	a.fromFile = after
-	a.effective.SetService(after.LiveValues(), path)
+	a.effective.SetService(after, path)
 	changed, waiting := a.applyStored()
 	return view.ApplicationSettingsPut{Changed: slices.Concat([]string{}, changed), RestartRequired: slices.Concat([]string{}, waiting)}, nil
 }

@@ -44,8 +44,13 @@ type App struct {
 	// CertificateFile and CertificateKey are a certificate of one's own for the
 	// loopback listeners, PEM; CertificateThumbprint one in the OS store.
 	CertificateFile, CertificateKey, CertificateThumbprint string
+	// LastKnownGood says what becomes of files that nobody has approved.
+	LastKnownGood string
 	// KeyStore says where the machine key lives, TPMDevice at which TPM.
 	KeyStore, TPMDevice string
+	// SessionPrograms, if there are any, are the only programs that the agent's
+	// plugins and tasks may be in the session of a user who is no administrator.
+	SessionPrograms []string
 	// Unknown are the keys that nothing reads, as written: a hint at a
 	// misspelt one.
 	Unknown []string
@@ -83,6 +88,13 @@ type Journal struct {
 	// Checkpoint is the time between signatures over the journal's head.
 	Checkpoint time.Duration
 }
+
+// What becomes of files that nobody has approved (LastKnownGood:Mode).
+const (
+	GoodOff     = "off"     // nobody looks
+	GoodReport  = "report"  // they are in force, and said
+	GoodRestore = "restore" // they are put back
+)
 
 // Mode is what happens when a program does not have the rank that it needs.
 type Mode string
@@ -157,6 +169,10 @@ func entries() []entry {
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
+		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
+			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)
+		}},
+		{"Settings:AllowedNonAdminExecutables", "[]", "names of programs, without a path", setProgramNames},
 		{"Settings:RequireSignedAdmin", "false", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.RequireSignedAdmin)
 		}},

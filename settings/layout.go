@@ -78,6 +78,9 @@ func (l Layout) Lock() string        { return l.in("State", "service.lock") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 
+// Aside holds files that Last Known Good has taken away or replaced.
+func (l Layout) Aside() string { return l.in("State", "aside") }
+
 // Settings is what was stored: the settings of plugins, and Last Known Good.
 func (l Layout) Settings() string { return l.in("State", "settings.db") }
 

@@ -125,14 +125,19 @@ func (e *Effective) SetBroker(host string, port int) {
 }
 
 // SetService says what the service's own live settings are without what is
-// stored: appsettings.json over compiled defaults.
-func (e *Effective) SetService(values map[string]string, file string) {
+// stored: those that a gives, over compiled defaults. file is where a is from.
+func (e *Effective) SetService(a App, file string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l := e.of(AgentWide)
+	for name, value := range Default().LiveValues() {
+		l.fallback.put(name, value)
+	}
 	l.file, l.from = flat{}, file
-	for name, value := range values {
-		l.file.put(name, value)
+	for name, value := range a.LiveValues() {
+		if entry, _ := liveEntry(name); a.given[entry.key] != "" {
+			l.file.put(name, value)
+		}
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"kpm/core"
 	"kpm/core/port"
@@ -34,6 +37,10 @@ type Config struct {
 	Registry *Registry
 	// Admission keeps programs out of the service; nil lets all in.
 	Admission Admission
+	// SessionPrograms, if there are any, are the base names of the only programs
+	// that act as what they are started as in the session of somebody who is not
+	// the administrator.
+	SessionPrograms []string
 	// Dir, below State, says which plugins and tasks run.
 	Dir string
 	Log *slog.Logger
@@ -83,11 +90,22 @@ func (s *Starter) StartInSession(ctx context.Context, what core.ServiceSpec, in 
 		as.RunAs = core.AsUserDesktop
 	}
 	what.As.User, what.As.InUserSession = in.User, true
+	if !s.actsInSession(what.Path, in.User) {
+		what.As = core.Principal{Kind: core.User, User: in.User}
+	}
 	process, err := s.startAs(ctx, what, as)
 	if err != nil {
 		return nil, fmt.Errorf("start %s in session %s: %w", what.Path, in.ID, err)
 	}
 	return process, nil
+}
+
+// actsInSession reports whether a program may act as a plugin or task in a user's
+// session (Settings:AllowedNonAdminExecutables).
+func (s *Starter) actsInSession(path string, user core.UserID) bool {
+	name := strings.TrimSuffix(filepath.Base(path), ".exe")
+	return len(s.SessionPrograms) == 0 || user == s.Facts.Administrator ||
+		slices.ContainsFunc(s.SessionPrograms, func(allowed string) bool { return strings.EqualFold(strings.TrimSuffix(allowed, ".exe"), name) })
 }
 
 func (s *Starter) start(ctx context.Context, what core.ServiceSpec) (port.Process, error) {

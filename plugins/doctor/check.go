@@ -10,7 +10,7 @@ import (
 )
 
 // item is one of the published checklist (docs/architecture-published.md,
-// "Checklist").
+// "Custom Plugin Guide").
 type item struct {
 	title string
 	look  func(Facts) (outcome, found, remedy string)
@@ -187,6 +187,8 @@ func connected(f Facts) (string, string, string) {
 		return view.Fail, "it is not connected", "connect to broker.host and broker.port over TLS with the CA in KEEPER_CA_FILE, or to KEEPER_MQTT_SOCKET; a process that was started by hand is refused"
 	case f.Manifest.Subscribes && !f.Subscribed:
 		return view.Fail, "it has not subscribed to " + f.Manifest.Topic, "subscribe to " + f.Manifest.Topic + " at once after connecting"
+	case f.ID == wire.TopicLogger:
+		return view.Pass, "connected and subscribed; it is the log", ""
 	case !slices.ContainsFunc(f.Manifest.Publish, func(t string) bool { return wire.Covers(t, wire.TopicLogger) }):
 		return view.Fail, "it does not declare " + wire.TopicLogger, "add " + wire.TopicLogger + " to metadata.mqttTopics.publish, and log there"
 	case f.Logger != view.Healthy:

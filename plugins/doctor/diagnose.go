@@ -10,12 +10,12 @@ import (
 )
 
 // Symptoms of the published troubleshooting table
-// (docs/architecture-published.md, "Troubleshooting").
+// (docs/architecture-published.md, "Custom Plugin Guide").
 const (
 	noStart   = "Plugin does not start after deployment"
 	noConnect = "MQTT connection refused"
 	noPublish = "MQTT connects but publish is denied"
-	forbidden = "GET /api/PluginSettings returns 403"
+	forbidden = "GET /api/PluginSettings/{plugin} returns 403"
 	stale     = "Settings changes not reflected"
 	loops     = "Plugin restarts unexpectedly in a loop"
 	twice     = "Duplicate processes detected"

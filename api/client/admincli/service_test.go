@@ -86,6 +86,15 @@ func (p pluginList) Reload(context.Context) (view.PluginsReloaded, error) {
 	return view.PluginsReloaded{Added: []string{"MyBridge"}, Removed: none, Restarted: none, Settings: none, Broken: map[string]string{"Bad": "not JSON"}}, nil
 }
 
+func (r *answers) Unapproved() ([]view.Unapproved, error) {
+	return []view.Unapproved{{Path: "Plugins/A.json", Change: "changed", Found: "aa", Good: "bb"}}, nil
+}
+
+func (r *answers) Approve(_ core.Principal, id string) (view.Approved, error) {
+	r.ran = append(r.ran, "approve "+id)
+	return view.Approved{Approved: []string{"Plugins/A.json"}}, nil
+}
+
 func (r *answers) Check(_ context.Context, id string) ([]view.Check, error) {
 	if id != "KeeperPolicy" {
 		return nil, core.NewError(core.NotFound, "no such plugin")
@@ -212,7 +221,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
+		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, LastKnownGood: r.answers, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
@@ -347,7 +356,9 @@ func TestRefusalsAndUsage(t *testing.T) {
 		{"settings get", "accepts between 1 and 2 arg(s)"},
 		{"settings get Nobody", `there is no plugin "Nobody"`},
 		{"settings get KeeperPrivilegeManager nothing", "has no setting"},
-		{"plugins restart", "unknown command"},
+		{"plugins restart", "accepts 1 arg(s)"},
+		{"plugins restart nothing", "no such plugin"},
+		{"plugins retsart A", "unknown command"},
 		{"status --port 70000", "value out of range"},
 		{"status --port 6889 --url https://localhost:6889", "none of the others can be"},
 		{"status --url http://localhost:6888", "expected https"},
