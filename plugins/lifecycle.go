@@ -128,6 +128,6 @@ func (o *Orchestrator) mayBegin(p *plugin) error {
 func (o *Orchestrator) launch(p *plugin) {
 	var ctx context.Context
 	ctx, p.stop = context.WithCancel(context.Background())
-	p.state, p.lastError, p.restarts, p.resigned = view.Starting, "", 0, false
+	p.state, p.lastError, p.restarts, p.resigned, p.noProgram = view.Starting, "", 0, false, false
 	go o.supervise(ctx, p)
 }

@@ -42,6 +42,8 @@ type plugin struct {
 	asked, silent bool
 	// wanted says that it is to run in every session that comes.
 	wanted bool
+	// noProgram says that it has Failed since there was no program to start.
+	noProgram bool
 	// down says that somebody has stopped it: no message starts it again.
 	down bool
 	// resigned says that waiting for it any longer is of no use: it has had its

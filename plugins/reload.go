@@ -18,6 +18,19 @@ import (
 // what was given up is started again. Nothing else is touched. A plugin whose
 // file cannot be used any more stays as it was. Reloads wait for each other.
 func (o *Orchestrator) Reload(ctx context.Context) (view.PluginsReloaded, error) {
+	return o.reload(ctx, func(*plugin) bool { return true })
+}
+
+// Refresh is Reload after files have changed by themselves. Of the plugins that
+// were given up it starts those again that had no program: one that crashes at
+// every start and writes a file beside its program would never be given up.
+func (o *Orchestrator) Refresh(ctx context.Context) (view.PluginsReloaded, error) {
+	return o.reload(ctx, func(p *plugin) bool { return p.noProgram })
+}
+
+// reload reads the files; again says which of those that were given up start
+// again. It is called with mu held.
+func (o *Orchestrator) reload(ctx context.Context, again func(*plugin) bool) (view.PluginsReloaded, error) {
 	o.reloading.Lock()
 	defer o.reloading.Unlock()
 	done := view.PluginsReloaded{Added: []string{}, Removed: []string{}, Restarted: []string{}, Settings: []string{}, Broken: map[string]string{}}
@@ -42,7 +55,7 @@ func (o *Orchestrator) Reload(ctx context.Context) (view.PluginsReloaded, error)
 		done.Removed = append(done.Removed, p.id)
 	}
 	o.change(o.watchTopics)
-	return done, o.startAgain()
+	return done, o.startAgain(again)
 }
 
 func (o *Orchestrator) snapshot() []*plugin {
@@ -123,9 +136,9 @@ func (o *Orchestrator) remove(ctx context.Context, p *plugin) error {
 }
 
 // startAgain starts what was given up.
-func (o *Orchestrator) startAgain() error {
+func (o *Orchestrator) startAgain(again func(*plugin) bool) error {
 	o.mu.Lock()
-	failed := slices.DeleteFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state != view.Failed || p.down })
+	failed := slices.DeleteFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state != view.Failed || p.down || !again(p) })
 	o.mu.Unlock()
 	for _, p := range failed {
 		if err := o.begin(p); err != nil {

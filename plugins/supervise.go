@@ -47,6 +47,7 @@ func (o *Orchestrator) supervise(ctx context.Context, p *plugin) {
 	o.change(func() {
 		p.stop()
 		p.state, p.lastError, p.pid = state, text(reason), 0
+		p.noProgram = state == view.Failed && permanent(reason)
 		p.stop = nil
 	})
 	switch {

@@ -70,6 +70,9 @@ func Watch(ctx context.Context, folders []string, bin string, changed func()) (w
 
 // below are bin and the folders in it.
 func below(bin string) []string {
+	if bin == "" {
+		return nil
+	}
 	list := []string{bin}
 	entries, err := os.ReadDir(bin)
 	if err != nil {

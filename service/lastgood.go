@@ -65,7 +65,7 @@ func (s *service) startLastGood(ctx context.Context, _ Options) error {
 		if _, err := s.jobs.Reload(); err != nil {
 			return err
 		}
-		s.reloadPlugins(ctx)
+		s.reloadPlugins(pluginControl{s.plugins, s}.Refresh(ctx))
 	}
 	return nil
 }
@@ -171,26 +171,42 @@ func (s *service) admitApproved(f *os.File) error {
 // watches nothing, a reload has to be asked for.
 func (s *service) watchFiles(ctx context.Context, _ Options) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	folders := []string{s.layout.Plugins(), s.layout.Jobs(), s.layout.Policies(), s.layout.SyncedPolicies()}
-	wait, err := plugins.Watch(ctx, folders, filepath.Join(s.layout.Plugins(), "bin"), func() { s.filesChanged(ctx) })
-	if err != nil {
-		cancel()
-		s.log.Warn("changed files are noticed on a reload only", "error", err)
-		return nil
+	var waits []func()
+	for _, w := range []struct {
+		folders []string
+		bin     string
+		changed func()
+	}{
+		{[]string{s.layout.Plugins()}, filepath.Join(s.layout.Plugins(), "bin"), func() {
+			s.guardJobs()
+			s.reloadPlugins(pluginControl{s.plugins, s}.Refresh(ctx))
+		}},
+		// KeeperPolicy reads policies by itself.
+		{[]string{s.layout.Jobs(), s.layout.Policies(), s.layout.SyncedPolicies()}, "", s.guardJobs},
+	} {
+		wait, err := plugins.Watch(ctx, w.folders, w.bin, w.changed)
+		if err != nil {
+			s.log.Warn("changed files are noticed on a reload only", "error", err)
+			continue
+		}
+		waits = append(waits, wait)
 	}
 	s.onStop(func(context.Context) error {
 		cancel()
-		wait()
+		for _, wait := range waits {
+			wait()
+		}
 		return nil
 	})
 	return nil
 }
 
-func (s *service) filesChanged(ctx context.Context) {
-	if s.guard() {
-		if changed, err := s.jobs.Reload(); err != nil || len(changed) > 0 {
-			s.log.Warn("reloaded jobs", "changed", names(changed), "error", err)
-		}
+// guardJobs is guard, and has jobs read again that were put back.
+func (s *service) guardJobs() {
+	if !s.guard() {
+		return
 	}
-	s.reloadPlugins(ctx)
+	if changed, err := s.jobs.Reload(); err != nil || len(changed) > 0 {
+		s.log.Warn("reloaded jobs", "changed", names(changed), "error", err)
+	}
 }

@@ -78,6 +78,13 @@ func (c pluginControl) Reload(ctx context.Context) (view.PluginsReloaded, error)
 	return done, err
 }
 
+// Refresh is Reload after files have changed.
+func (c pluginControl) Refresh(ctx context.Context) (view.PluginsReloaded, error) {
+	done, err := c.Orchestrator.Refresh(ctx)
+	c.service.declarePlugins()
+	return done, err
+}
+
 // watchPlugins looks after the plugins from now on.
 func (s *service) watchPlugins(ctx context.Context, _ Options) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kpm/core/signal"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -55,7 +56,7 @@ func (s *service) reload() {
 	default:
 		s.log.Warn("reloaded jobs", "changed", names(changed))
 	}
-	s.reloadPlugins(context.Background())
+	s.reloadPlugins(pluginControl{s.plugins, s}.Reload(context.Background()))
 	// It reads policies by itself when they change, and its settings when told.
 	if err := s.plugins.Signal(wire.PolicyPlugin, signal.Hangup); err != nil {
 		s.log.Error("reload: policies are as before", "error", err)
@@ -64,9 +65,8 @@ func (s *service) reload() {
 	}
 }
 
-// reloadPlugins reads plugin files again.
-func (s *service) reloadPlugins(ctx context.Context) {
-	done, err := pluginControl{s.plugins, s}.Reload(ctx)
+// reloadPlugins says what reading plugin files again has changed.
+func (s *service) reloadPlugins(done view.PluginsReloaded, err error) {
 	if err != nil {
 		s.log.Error("reload: plugins", "error", err)
 	}

@@ -102,7 +102,9 @@ func TestUnapprovedChangesAreSaidOnce(t *testing.T) {
 	if g.read("Plugins/A.json") != "changed" {
 		t.Error("a change was undone that was to be reported")
 	}
-	names, err := g.Approve(admin, func(name string) bool { return strings.HasPrefix(name, "Plugins/A") || strings.HasPrefix(name, "Plugins/bin/A/") })
+	names, err := g.Approve(admin, func(name string) bool {
+		return strings.HasPrefix(name, "Plugins/A") || strings.HasPrefix(name, "Plugins/bin/A/")
+	})
 	if err != nil || !slices.Equal(names, []string{"Plugins/A.json", "Plugins/bin/A/A"}) {
 		t.Errorf("%q, %v", names, err)
 	}
