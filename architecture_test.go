@@ -21,7 +21,7 @@ import (
 // floors lists the house from top to bottom (ARCHITECTURE.md, "Floors"). A
 // room imports rooms on lower floors only, and nothing else on its own.
 var floors = [][]string{
-	{"cmd", "vmtests"},
+	{"cmd", "packaging", "vmtests"},
 	{"service"},
 	{"api", "jobs", "plugins"},
 	{"broker", "settings", "launcher"},

@@ -242,7 +242,8 @@ func TestAdmission(t *testing.T) {
 		{"it cannot be read", settings.TrustEnforce, plugin, ranked{err: errors.New("read error")}, false, false},
 	} {
 		log := &logBuffer{}
-		g := &admission{approved: func(*os.File) error { return nil }, 
+		g := &admission{
+			approved:   func(*os.File) error { return nil },
 			signatures: c.has, log: slog.New(slog.NewTextHandler(log, nil)),
 			plugins: demand{c.mode, provenance.Requirement{Rank: core.RankSigned}},
 			jobs:    demand{c.mode, provenance.Requirement{Rank: core.RankRecorded}},
