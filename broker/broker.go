@@ -106,6 +106,7 @@ type Broker struct {
 	stats  counters
 	routes *routes
 
+	buffers  buffers
 	declared atomic.Pointer[[]Plugin]
 	recent   recent
 

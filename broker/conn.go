@@ -59,7 +59,7 @@ type conn struct {
 	keeper        *keeper                  // of its plugin, or nil; under routes.mu
 }
 
-func newConn(socket net.Conn, config *tls.Config) *conn {
+func newConn(socket net.Conn, config *tls.Config, buffers *buffers) *conn {
 	if tcp, ok := socket.(interface{ SetNoDelay(bool) error }); ok {
 		tcp.SetNoDelay(true) // a question must not wait for the acknowledgement of another
 	}
@@ -68,7 +68,7 @@ func newConn(socket net.Conn, config *tls.Config) *conn {
 	socket.SetDeadline(time.Now().Add(connectTimeout))
 	c := &conn{
 		socket:        socket,
-		gather:        &gather{Conn: socket},
+		gather:        &gather{Conn: socket, buffers: buffers},
 		done:          make(chan struct{}),
 		gone:          make(chan struct{}),
 		subscriptions: map[string]*subscription{},
@@ -130,6 +130,16 @@ func (c *conn) finish(farewell []byte) {
 		c.deadline.Unlock()
 		close(c.done)
 	})
+}
+
+// ending reports whether the connection has ended or is about to.
+func (c *conn) ending() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // dismiss is finish with a DISCONNECT, which version 3.1.1 does not have.

@@ -55,6 +55,12 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 		if !d.to.rights.Load().mayRead(m.topic) {
 			continue
 		}
+		if d.to.ending() {
+			if b.keepFor(d) {
+				o.heard = true
+			}
+			continue
+		}
 		o.heard = true
 		slices.SortFunc(d.identifiers, cmp.Compare)
 		switch {
@@ -123,22 +129,26 @@ func (b *Broker) wait(missing []delivery) bool {
 func (b *Broker) miss(d delivery) bool {
 	b.routes.mu.RLock()
 	defer b.routes.mu.RUnlock()
+	return b.keepFor(d)
+}
+
+// keepFor keeps d for the plugin of a connection that ends, if that is asked for.
+// routes.mu is held.
+func (b *Broker) keepFor(d delivery) bool {
 	k := d.to.keeper
-	if k != nil && d.qos > 0 && k.covers(d.topic) {
-		kept := k.keep(delivery{publication: d.publication, qos: d.publication.qos})
-		b.reportKeeper(k)
-		return kept
+	if k == nil || d.publication.qos == 0 || !k.covers(d.topic) {
+		return false
 	}
-	return false
+	kept := k.keep(delivery{publication: d.publication, qos: d.publication.qos})
+	b.reportKeeper(k)
+	return kept
 }
 
 // cutSlow ends a subscriber that does not keep up: a message that was lost in
 // silence would be worse than a connection that is known to be.
 func (b *Broker) cutSlow(c *conn, reason error) {
-	select {
-	case <-c.done:
+	if c.ending() {
 		return
-	default:
 	}
 	b.stats.slowSubscribers.Add(1)
 	b.logRefusal(c, "slow subscriber", "", reason)

@@ -12,31 +12,51 @@ import (
 type gather struct {
 	net.Conn
 
-	mu      sync.Mutex
-	holding bool
-	held    []byte
-	err     error
+	buffers *buffers
+
+	mu   sync.Mutex
+	held []byte // not nil between hold and release
+	err  error
 }
 
-// gatherAtMost is how much is held, in bytes; no more is kept than keepBuffer.
+// bufferSize is how much is written at once, and up to which a payload is copied
+// to its head: one record of TLS.
 const (
-	gatherAtMost = 64 << 10
-	keepBuffer   = 4 << 10
+	bufferSize = 64 << 10
+	copyUpTo   = 16<<10 - 512
 )
+
+// buffers are those that nobody writes from now. A connection that is idle has
+// none.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() []byte {
+	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return p[:0]
+	}
+	return new([bufferSize]byte)[:0]
+}
+
+// put takes back what get returned, if it has not been outgrown.
+func (b *buffers) put(buf []byte) {
+	if cap(buf) == bufferSize {
+		b.pool.Put((*[bufferSize]byte)(buf[:bufferSize]))
+	}
+}
 
 // Write is also TLS's own, when it answers a peer by itself.
 func (g *gather) Write(p []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.holding {
+	if g.held == nil {
 		return g.Conn.Write(p)
 	}
-	if len(g.held)+len(p) > gatherAtMost {
+	if len(g.held)+len(p) > bufferSize {
 		g.flush()
 	}
-	if len(p) >= gatherAtMost/2 && len(g.held) == 0 && g.err == nil {
+	if len(p) > bufferSize && g.err == nil {
 		_, g.err = g.Conn.Write(p)
-	} else {
+	} else if len(p) <= bufferSize {
 		g.held = append(g.held, p...)
 	}
 	return len(p), g.err
@@ -46,18 +66,16 @@ func (g *gather) Write(p []byte) (int, error) {
 func (g *gather) hold() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.holding = true
+	g.held = g.buffers.get()
 }
 
 // release writes what was collected, and reports the first error since hold.
 func (g *gather) release() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.holding = false
 	g.flush()
-	if cap(g.held) > keepBuffer {
-		g.held = nil
-	}
+	g.buffers.put(g.held)
+	g.held = nil
 	return g.err
 }
 

@@ -46,7 +46,6 @@ type resumable struct {
 	id            string
 	subscriptions []subscription
 	unreleased    map[uint16]struct{}
-	releasing     []uint16
 }
 
 func newKeeper(p Plugin) *keeper { return &keeper{plugin: p, run: map[string]bool{}} }
@@ -121,7 +120,7 @@ func (k *keeper) giveBack(ds []delivery) {
 	defer k.mu.Unlock()
 	back := make([]delivery, 0, len(ds)+len(k.messages))
 	for _, d := range ds {
-		back = append(back, delivery{publication: d.publication, qos: d.publication.qos, id: d.id, dup: d.dup})
+		back = append(back, delivery{publication: d.publication, qos: d.publication.qos, id: d.id, dup: d.dup, released: d.released})
 		k.bytes += d.cost()
 	}
 	k.messages = append(back, k.messages...)
@@ -157,13 +156,28 @@ func (k *keeper) handOver(s *subscription) {
 	}
 }
 
+// takeReleased takes what the client of c has received and is to complete.
+func (k *keeper) takeReleased(c *conn) (released []delivery) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.messages = slices.DeleteFunc(k.messages, func(d delivery) bool {
+		if d.released {
+			d.to = c
+			released = append(released, d)
+			k.bytes -= d.cost()
+		}
+		return d.released
+	})
+	return released
+}
+
 // restart has what was sent on an earlier connection sent as if for the first
 // time: another client knows nothing of it.
 func (k *keeper) restart() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i := range k.messages {
-		k.messages[i].id, k.messages[i].dup = 0, false
+		k.messages[i].id, k.messages[i].dup, k.messages[i].released = 0, false, false
 	}
 }
 

@@ -39,7 +39,7 @@ func (b *Broker) accept(ln net.Listener, config *tls.Config) {
 			continue
 		}
 		pause = firstAcceptPause
-		c := newConn(socket, config)
+		c := newConn(socket, config, &b.buffers)
 		if b.track(c) {
 			go b.serve(c) // ended by Close, through b.conns and b.wg
 		} else {
@@ -177,11 +177,11 @@ func (b *Broker) arrive(c *conn) {
 	c.arrived = true
 	c.admit()
 	b.come(c)
-	keeps, present, releasing := b.routes.arrive(c)
+	keeps, present, released := b.routes.arrive(c)
 	c.answer.SessionPresent = present
 	c.answer.SessionEnds = c.saves && !keeps
 	c.out.answer(packet.AppendConnack(nil, c.version, c.answer))
-	c.out.resume(releasing)
+	c.out.resume(released)
 	go c.out.run() // awaited in serve
 }
 

@@ -34,6 +34,7 @@ type delivery struct {
 	qos         byte
 	dup         bool
 	id          uint16 // of an earlier delivery that is repeated; 0 is none
+	released    bool   // the client has received it, and was told to go on with it
 	identifiers []int  // subscription identifiers, version 5
 }
 
@@ -269,21 +270,20 @@ func (o *outbox) write(b *batch) bool {
 			w.Write(p)
 		}
 	}
-	var buf []byte
+	buf := g.buffers.get()
 	for _, d := range b.out {
 		head, ok := o.encode(buf[:0], d)
-		buf = head
 		switch {
 		case !ok:
 			o.drop(d)
-		case len(d.payload) <= keepBuffer:
-			buf = append(buf, d.payload...)
-			w.Write(buf)
+		case len(d.payload) <= copyUpTo:
+			w.Write(append(head, d.payload...))
 		default:
 			w.Write(head)
 			w.Write(d.payload)
 		}
 	}
+	g.buffers.put(buf)
 	if g.release() != nil {
 		return false
 	}
@@ -363,39 +363,32 @@ func (o *outbox) acknowledge(t packet.Type, a packet.Ack) (reply []byte) {
 	}
 	code := packet.Success
 	switch {
-	case expected: // the message is the subscriber's now
-		o.forget(a.ID, f)
-		o.flights[a.ID] = flight{awaited: packet.Pubcomp}
+	case expected:
+		// The client has it. Whether it has done anything with it is known when
+		// it completes: another process would have to.
+		f.awaited = packet.Pubcomp
+		o.flights[a.ID] = f
 	case f.awaited != packet.Pubcomp:
 		code = packet.IDNotFound
 	}
 	return packet.AppendAck(nil, packet.Pubrel, o.conn.version, a.ID, code)
 }
 
-// remains is what an outbox leaves behind.
-type remains struct {
-	undelivered []delivery // of QoS 1 and 2, oldest first; those that were sent have an id
-	releasing   []uint16   // QoS 2 deliveries that were received and not completed
-}
-
-// close takes nothing any more, and returns what was not delivered.
-func (o *outbox) close() (left remains) {
+// close takes nothing any more, and returns what was not delivered at QoS 1 and 2,
+// oldest first. What was sent has an id.
+func (o *outbox) close() (left []delivery) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
 	for _, id := range o.order {
-		d := *o.flights[id].delivery
-		d.dup = true
-		left.undelivered = append(left.undelivered, d)
-	}
-	for id, f := range o.flights {
-		if f.awaited == packet.Pubcomp {
-			left.releasing = append(left.releasing, id)
-		}
+		f := o.flights[id]
+		d := *f.delivery
+		d.dup, d.released = true, f.awaited == packet.Pubcomp
+		left = append(left, d)
 	}
 	for _, d := range o.queue {
 		if d.qos > 0 {
-			left.undelivered = append(left.undelivered, d)
+			left = append(left, d)
 		}
 	}
 	o.queue, o.order, o.flights, o.queued = nil, nil, nil, 0
@@ -403,13 +396,15 @@ func (o *outbox) close() (left remains) {
 	return left
 }
 
-// resume has the client complete what it has received.
-func (o *outbox) resume(releasing []uint16) {
-	for _, id := range releasing {
+// resume has the client complete what it has received [MQTT-4.4.0-1].
+func (o *outbox) resume(released []delivery) {
+	for _, d := range released {
 		o.mu.Lock()
-		o.flights[id] = flight{awaited: packet.Pubcomp}
+		o.flights[d.id] = flight{packet.Pubcomp, &d}
+		o.order = append(o.order, d.id)
+		o.queued += d.cost()
 		o.mu.Unlock()
-		o.answer(packet.AppendAck(nil, packet.Pubrel, o.conn.version, id, packet.Success))
+		o.answer(packet.AppendAck(nil, packet.Pubrel, o.conn.version, d.id, packet.Success))
 	}
 }
 

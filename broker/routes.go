@@ -127,7 +127,7 @@ func (r *routes) keeperOf(p core.Principal) *keeper {
 // arrive makes c known before it has subscribed to anything, and resumes what the
 // same process left behind; present says that there was something, and keeps
 // that something would be.
-func (r *routes) arrive(c *conn) (keeps, present bool, releasing []uint16) {
+func (r *routes) arrive(c *conn) (keeps, present bool, released []delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.conns[c] = struct{}{}
@@ -147,13 +147,14 @@ func (r *routes) arrive(c *conn) (keeps, present bool, releasing []uint16) {
 		return true, false, nil
 	}
 	c.inbound.unreleased = old.unreleased
+	released = k.takeReleased(c)
 	for _, s := range old.subscriptions {
 		s.conn = c
 		r.add(&s)
 		k.run[s.filter] = true
 		k.handOver(&s)
 	}
-	return true, true, old.releasing
+	return true, true, released
 }
 
 // leave takes c away. What it was not given is kept, or returned.
@@ -162,14 +163,14 @@ func (r *routes) leave(c *conn) (lost []delivery) {
 	defer r.mu.Unlock()
 	delete(r.conns, c)
 	left := c.out.close()
-	resume := &resumable{id: c.id, releasing: left.releasing}
+	resume := &resumable{id: c.id}
 	for filter, s := range c.subscriptions {
 		resume.subscriptions = append(resume.subscriptions, *s)
 		r.remove(c, filter)
 	}
 	k := c.keeper
 	if k == nil {
-		return left.undelivered
+		return left
 	}
 	if k.live--; k.live == 0 {
 		if len(k.run) > 0 {
@@ -184,7 +185,7 @@ func (r *routes) leave(c *conn) (lost []delivery) {
 		k.resume = resume
 	}
 	var kept []delivery
-	for _, d := range left.undelivered {
+	for _, d := range left {
 		if k.covers(d.topic) && !r.hears(k, d.publication) {
 			kept = append(kept, d)
 		} else {
