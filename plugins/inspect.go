@@ -44,7 +44,7 @@ func (o *Orchestrator) Inspect(id string) (Inspection, bool) {
 	}
 	o.mu.Unlock()
 	if i.Manifest != nil && !i.Manifest.InProcess {
-		path, err := resolve(o.cfg.Layout, i.Manifest.Executable)
+		path, err := resolve(o.cfg.Layout, o.cfg.Platform.ProgramSuffix(), i.Manifest.Executable)
 		if i.Program = path; err != nil {
 			i.ProgramFault = err.Error()
 		}
@@ -83,7 +83,7 @@ func (o *Orchestrator) InspectFile(id string, doc settings.Document) Inspection 
 	if i.Manifest, i.Fault = list[0].manifest, list[0].fault; i.Manifest == nil || m.InProcess {
 		return i
 	}
-	path, err := resolve(o.cfg.Layout, m.Executable)
+	path, err := resolve(o.cfg.Layout, o.cfg.Platform.ProgramSuffix(), m.Executable)
 	if i.Program = path; err != nil {
 		i.ProgramFault = err.Error()
 	}

@@ -114,7 +114,7 @@ func (o *Orchestrator) spec(p *plugin) (core.ServiceSpec, error) {
 	if p.manifest.InProcess {
 		return core.ServiceSpec{As: p.principal()}, nil
 	}
-	path, err := resolve(l, p.manifest.Executable)
+	path, err := resolve(l, o.cfg.Platform.ProgramSuffix(), p.manifest.Executable)
 	if err != nil {
 		return core.ServiceSpec{}, err
 	}

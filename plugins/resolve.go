@@ -30,8 +30,9 @@ func (p *plugin) values(apiBaseURL string) map[string]string {
 
 // resolve finds a plugin's program: an absolute path as it is, a relative one
 // under the agent root, then under the plugin folder; the first that exists
-// wins (decision 6). Whether it may be run is the Starter's check.
-func resolve(l settings.Layout, executable settings.Template) (string, error) {
+// wins (decision 6). suffix is what the system's programs end in: a file for
+// several systems leaves it out. Whether it may be run is the Starter's check.
+func resolve(l settings.Layout, suffix string, executable settings.Template) (string, error) {
 	path, err := expand(l, nil, executable)
 	if err != nil {
 		return "", err
@@ -39,6 +40,11 @@ func resolve(l settings.Layout, executable settings.Template) (string, error) {
 	candidates := []string{filepath.Clean(path)}
 	if !filepath.IsAbs(path) {
 		candidates = []string{filepath.Join(l.Root(), path), filepath.Join(l.Plugins(), path)}
+	}
+	if suffix != "" && !strings.HasSuffix(strings.ToLower(path), suffix) {
+		for _, candidate := range candidates {
+			candidates = append(candidates, candidate+suffix)
+		}
 	}
 	for _, candidate := range candidates {
 		if info, err := os.Stat(candidate); err == nil && info.Mode().IsRegular() {

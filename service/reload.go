@@ -57,11 +57,23 @@ func (s *service) reload() {
 		s.log.Warn("reloaded jobs", "changed", names(changed))
 	}
 	s.reloadPlugins(pluginControl{s.plugins, s}.Reload(context.Background()))
+	s.warnTwice()
 	// It reads policies by itself when they change, and its settings when told.
 	if err := s.plugins.Signal(wire.PolicyPlugin, signal.Hangup); err != nil {
 		s.log.Error("reload: policies are as before", "error", err)
 	} else {
 		s.log.Warn("reloaded policies", "by", wire.PolicyPlugin)
+	}
+}
+
+// warnTwice names programs that are a plugin's and a job's: two processes of one
+// program take each other's place.
+func (s *service) warnTwice() {
+	programs := s.jobs.Programs()
+	for _, i := range s.plugins.InspectAll() {
+		if jobs := programs[i.Program]; i.Program != "" && len(jobs) > 0 {
+			s.log.Warn("a plugin's program is a job's as well; make two programs of it", "plugin", i.ID, "program", i.Program, "jobs", names(jobs))
+		}
 	}
 }
 

@@ -65,3 +65,38 @@ func TestLiveSettingsCanBeStored(t *testing.T) {
 		}
 	}
 }
+
+// FuzzEdit: whatever the file and the changes are, the result is JSON that keeps
+// every key that nothing reads.
+func FuzzEdit(f *testing.F) {
+	f.Add(`{"Vendor": {"x": 1}, "settings": {"KestrelHttpPort": 7000}}`, `{"Settings": {"KestrelHttpPort": 7001}}`)
+	f.Add(`{"Settings:KestrelHttpPort": 7000, "Settings": null}`, `{"Settings": {"KestrelHttpPort": null}}`)
+	f.Add(``, `{"PluginMonitoring": {"BreakerLimit": 7}}`)
+	f.Fuzz(func(t *testing.T, file, changed string) {
+		changes, err := ParseDocument("PUT", []byte(changed))
+		if err != nil {
+			return
+		}
+		a := Default()
+		if file != "" {
+			doc, err := ParseDocument("appsettings.json", []byte(file))
+			if err != nil {
+				return
+			}
+			if a, err = ParseApp(doc); err != nil {
+				return
+			}
+		}
+		text, err := a.Edit([]byte(file), changes)
+		if err != nil {
+			return
+		}
+		after, err := ParseDocument("appsettings.json", text)
+		if err != nil {
+			t.Fatalf("%q and %q give %q: %v", file, changed, text, err)
+		}
+		if b, err := ParseApp(after); err == nil && len(b.Unknown) != len(a.Unknown) {
+			t.Fatalf("%q and %q give %q: %q became %q", file, changed, text, a.Unknown, b.Unknown)
+		}
+	})
+}
