@@ -43,7 +43,9 @@ func TestAPartOfTheAgent(t *testing.T) {
 		if err := o.StopPlugin(context.Background(), "Part"); err != nil || runs != 3 {
 			t.Errorf("%v, ran %d times", err, runs)
 		}
-		if err := o.StartPlugin(context.Background(), "Part"); err != nil || runs != 4 {
+		err = o.StartPlugin(context.Background(), "Part")
+		synctest.Wait()
+		if err != nil || runs != 4 {
 			t.Errorf("%v, ran %d times", err, runs)
 		}
 		stopAll(t, o)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,12 +18,21 @@ import (
 // fakeSessions are who is logged in.
 type fakeSessions struct {
 	port.Sessions
+	mu   sync.Mutex
 	list []core.Session
 	err  error
 }
 
 func (f *fakeSessions) List(context.Context) ([]core.Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return slices.Clone(f.list), f.err
+}
+
+func (f *fakeSessions) set(list ...core.Session) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = list
 }
 
 // inSessions has o know sessions, and read its files anew.
@@ -60,7 +70,7 @@ func TestOneInstanceInEachSession(t *testing.T) {
 			t.Errorf("%+v, %v", h, err)
 		}
 		// Somebody logs out, somebody logs in.
-		logins.list = []core.Session{{ID: "2", User: "1001"}, {ID: "3", User: "1002", Graphical: true}}
+		logins.set(core.Session{ID: "2", User: "1001"}, core.Session{ID: "3", User: "1002", Graphical: true})
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
 		h, err := o.Health("Tray")

@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -60,6 +62,9 @@ func (s *service) startLastGood(ctx context.Context, _ Options) error {
 		s.lastGood = nil
 		return nil
 	}
+	if err := s.approveAtStart(); err != nil {
+		s.log.Error("what was to be approved at the start is not", "error", err)
+	}
 	if s.guard() {
 		// What was read is not what was approved.
 		if _, err := s.jobs.Reload(); err != nil {
@@ -68,6 +73,39 @@ func (s *service) startLastGood(ctx context.Context, _ Options) error {
 		s.reloadPlugins(pluginControl{s.plugins, s}.Refresh(ctx))
 	}
 	return nil
+}
+
+// approveAtStart accepts the default files that this service has written itself,
+// and what whoever installs has left word of while no service ran. That word lies
+// where root alone can leave it.
+func (s *service) approveAtStart() error {
+	written := map[string]bool{}
+	for _, path := range s.written {
+		written[path] = true
+	}
+	_, err := s.lastGood.Approve(core.ServicePrincipal(), func(name string) bool {
+		return written[filepath.Join(s.layout.Root(), filepath.FromSlash(name))]
+	})
+	text, read := s.host.Files.ReadProtected(s.layout.Approvals(), settings.MaxAppSettings)
+	if errors.Is(read, fs.ErrNotExist) {
+		return err
+	}
+	if err = errors.Join(err, read); err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		id := strings.TrimSpace(line)
+		switch id {
+		case "":
+			continue
+		case "*":
+			id = ""
+		}
+		if _, err := (good{s}).Approve(core.ServicePrincipal(), id); err != nil {
+			return fmt.Errorf("%s: %q: %w", s.layout.Approvals(), id, err)
+		}
+	}
+	return os.Remove(s.layout.Approvals())
 }
 
 // restores reports whether unapproved changes are undone.

@@ -51,12 +51,14 @@ type service struct {
 	health *health
 
 	inForce   settings.App // app, as reloaded since, under what is stored
+	identity  sync.Mutex   // held while the machine key is used
 	settings  sync.Mutex   // held while application settings are read or written
 	fromFile  settings.App // as last read
 	effective *settings.Effective
 	kept      *store.Store // nil if it cannot be opened
 	values    *store.Values
 	lastGood  *store.LastGood // nil if it is not kept
+	written   []string        // default files, at this start
 	refusals  refusals        // of the API
 	journal   *journal.Journal
 	replay    journal.Replay // what an earlier service left in it
@@ -127,7 +129,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.log = newLog(o.Log, &s.level, s.ship.handler(&s.level))
 	s.health = newHealth(s.obstacles, s.host.Service, s.log.With("component", "health"))
 	s.warnUnknown(s.app.Unknown)
-	if _, err := WriteDefaults(o.Root); err != nil {
+	if s.written, err = WriteDefaults(o.Root); err != nil {
 		return err
 	}
 	s.effective = settings.NewEffective(s.layout)

@@ -81,6 +81,10 @@ func (l Layout) Audit() string       { return l.in("Audit") }
 // Aside holds files that Last Known Good has taken away or replaced.
 func (l Layout) Aside() string { return l.in("State", "aside") }
 
+// Approvals says what is to be approved when the service starts next: a plugin's
+// id on each line, or "*" for everything.
+func (l Layout) Approvals() string { return l.in("State", "approve") }
+
 // Settings is what was stored: the settings of plugins, and Last Known Good.
 func (l Layout) Settings() string { return l.in("State", "settings.db") }
 

@@ -3,10 +3,13 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -176,6 +179,56 @@ func TestLastKnownGood(t *testing.T) {
 	}
 	mustCLI(t, a, "plugins", "approve", "A")
 	mustCLI(t, a, "plugins", "restart", "A")
+	// What is installed while no service runs is approved when it starts.
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(t.TempDir(), "B")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(filepath.Join(folder, "B.json"), []byte(scriptFile("B", kept)), 0o644), os.WriteFile(filepath.Join(folder, "B"), []byte(script), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if out := mustCLI(t, a, "plugins", "install", folder); !strings.Contains(out, "the service does not run") {
+		t.Errorf("%q", out)
+	}
+	if _, err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it runs", func() bool { return stateOf(t, a, "B").Status == view.Healthy })
+	if out := mustCLI(t, a, "plugins", "approve", "--list"); strings.Count(out, "\n") != 1 {
+		t.Errorf("left to approve:\n%s", out)
+	}
+}
+
+// TestSecretSettings: a secret is sealed on the disk, comes back after kill -9, and
+// is its plugin's and administrators' to see.
+func TestSecretSettings(t *testing.T) {
+	a := newAgent(t, allowAll, func(a *agent.Agent) {
+		lay(t, a, "Vault", scriptFile("Vault", `"secretSettings": ["token"]`), "#!/bin/sh\nexec sleep 1000\n")
+	})
+	cmd := exec.Command(filepath.Join(a.Root, "KeeperAdminCLI"), "--root", a.Root, "settings", "put", "Vault", "token", "--stdin")
+	cmd.Stdin = strings.NewReader("hunter2hunter2\n")
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "hunter2") {
+		t.Fatalf("%v %s", err, out)
+	}
+	if err := a.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(a.Root, "State/settings.db"))
+	if err != nil || bytes.Contains(data, []byte("hunter2")) {
+		t.Errorf("the secret is readable on the disk: %v", err)
+	}
+	if _, err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out := mustCLI(t, a, "settings", "get", "Vault", "token"); out != "hunter2hunter2\n" {
+		t.Errorf("%q", out)
+	}
+	if out := mustCLI(t, a, "settings", "get", "Vault", "--explain"); !strings.Contains(out, "token") || strings.Contains(out, "hunter2") {
+		t.Errorf("%s", out)
+	}
 }
 
 // TestStartOnMessage: a message for a plugin that does not run starts it, and is

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/api/client"
 	"kpm/core"
 	"kpm/core/view"
 	"kpm/settings"
@@ -188,6 +189,13 @@ func (e *endpoint) settleDown(cmd *cobra.Command, id, what string) error {
 	if err == nil {
 		err = e.post(cmd.Context(), path, nil, &view.Approved{})
 	}
+	if errors.Is(err, client.ErrNotRunning) {
+		if err := e.approveAtStart(id); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s; the service does not run, and approves that when it starts\n", id, what)
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%s is %s, and the service has not read it: %w", id, what, err)
 	}
@@ -196,6 +204,23 @@ func (e *endpoint) settleDown(cmd *cobra.Command, id, what string) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s and approved\n", id, what)
 	return err
+}
+
+// approveAtStart leaves word for the service's next start: an id, or "*".
+func (e *endpoint) approveAtStart(what string) error {
+	layout, err := e.layout()
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(layout.Approvals(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the service has never run: it accepts what it finds
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(what + "\n")
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func removePluginCommand(e *endpoint) *cobra.Command {
@@ -224,20 +249,27 @@ func removePluginCommand(e *endpoint) *cobra.Command {
 			if err := os.RemoveAll(filepath.Join(layout.Plugins(), "bin", id)); err != nil {
 				return err
 			}
-			return e.post(cmd.Context(), "/api/LastKnownGood/approve", nil, &view.Approved{})
+			path, err := pluginPath(id, "approve")
+			if err != nil {
+				return err
+			}
+			if err := e.post(cmd.Context(), path, nil, &view.Approved{}); !errors.Is(err, client.ErrNotRunning) {
+				return err
+			}
+			return nil // approved when the service starts
 		},
 	}
 }
 
 func approvePluginCommand(e *endpoint) *cobra.Command {
-	var all, show bool
+	var all, show, atStart bool
 	cmd := &cobra.Command{
 		Use:   "approve [ID]",
 		Short: "Accept changes of files that nobody has approved",
 		Long: `Accept the changes of a plugin's file and programs, or with --all of every
 plugin, job and policy file and every program: they are the last known good from
 then on. --list shows what there is to approve.`,
-		Example: "  KeeperAdminCLI plugins approve --list\n  KeeperAdminCLI plugins approve MyBridge\n  KeeperAdminCLI plugins approve --all",
+		Example: "  KeeperAdminCLI plugins approve --list\n  KeeperAdminCLI plugins approve MyBridge\n  KeeperAdminCLI plugins approve --all\n  KeeperAdminCLI plugins approve --all --at-start",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -254,6 +286,13 @@ then on. --list shows what there is to approve.`,
 			case all == (len(args) == 1):
 				return errors.New("expected ID, or --all, and one of them")
 			}
+			if atStart {
+				what := "*"
+				if !all {
+					what = args[0]
+				}
+				return e.approveAtStart(what)
+			}
 			path := "/api/LastKnownGood/approve"
 			if !all {
 				var err error
@@ -265,6 +304,7 @@ then on. --list shows what there is to approve.`,
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "everything that there is")
+	cmd.Flags().BoolVar(&atStart, "at-start", false, "when the service starts next: for packages, which install while it does not run")
 	cmd.Flags().BoolVar(&show, "list", false, "show what there is to approve")
 	return cmd
 }
