@@ -203,9 +203,11 @@ func TestAClientIDIsNotTakenFromAnotherGroup(t *testing.T) {
 		})
 		first := b.admitted(bridge, version)
 		other := w.members[202]
-		path := b.local(other)
 		// The pid of the client id is at the other end, among others.
+		b.world.mu.Lock()
 		b.shared = []core.ProcessID{{PID: 202, Start: 7}, {PID: bridge.pid, Start: 7}}
+		b.world.mu.Unlock()
+		path := b.local(other)
 		r := newRaw(t, dialPath(t, path), version)
 		if code := r.connect(connecting{id: bridge.id()}); code != 2 && code != 0x85 {
 			t.Errorf("version %d: CONNACK %#x", version, code)

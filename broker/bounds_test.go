@@ -11,7 +11,7 @@ import (
 	"kpm/core"
 )
 
-// mochi sets no bound to the subscriptions of a client.
+// Attack: a client subscribes without end.
 func TestSubscriptionsAreBounded(t *testing.T) {
 	b := newBus(t)
 	r := b.admitted(nosy, 4)

@@ -68,12 +68,13 @@ var (
 
 // world is everything that a broker asks.
 type world struct {
-	mu      sync.Mutex
-	ended   map[core.Principal]bool
-	states  map[core.RequestID]string
-	token   string
-	members map[int]member
-	shared  []core.ProcessID // at the other end of connections from now on, if there are several
+	mu       sync.Mutex
+	ended    map[core.Principal]bool
+	states   map[core.RequestID]string
+	token    string
+	members  map[int]member
+	prompted atomic.Int32
+	shared   []core.ProcessID // at the other end of connections from now on, if there are several
 }
 
 func newWorld() *world {
@@ -132,6 +133,9 @@ type named struct {
 	peer core.Peer
 	err  error
 }
+
+// AcknowledgeNow implements prompter.
+func (w *world) AcknowledgeNow(net.Conn) { w.prompted.Add(1) }
 
 func (w *world) User(c net.Conn) (core.UserID, error) {
 	peer, err := w.Peer(c)

@@ -154,7 +154,7 @@ func (b *Broker) catchUp(c *conn, in incoming, missing []delivery, o outcome) {
 // it could wait for.
 func (b *Broker) take(c *conn, in incoming) (missing []delivery, o outcome) {
 	s, topic := c.rights.Load(), in.message.Topic
-	payload := enveloped(c.principal, topic, in.message.Payload)
+	payload := b.logged(c.principal, topic, enveloped(c.principal, topic, in.message.Payload))
 	message, err := b.check(s, topic, in.header.Retain(), payload)
 	if err != nil {
 		b.refused(c, Refusal{Operation: "publish", Topic: topic, Reason: err.Error(), Missing: s.lacks(publish, topic)})

@@ -13,10 +13,10 @@ const (
 	maxConnections    = 256 // with a client id
 	asideConnections  = 128 // of them, for plugins in service context
 	maxPerPrincipal   = 32
-	ourKeepAlive      = 300 // seconds; version 5 clients are told
+	ourKeepAlive      = 60 // seconds; version 5 clients are told
 	maxStall          = 10 * time.Second
 	maxQueuedBytes    = 8 << 20
-	maxBehind         = 1 << 20  // bytes of what one connection published while some subscriber had no room
+	maxBehind         = 8 << 20  // bytes of what one connection published while some subscriber had no room
 	maxControl        = 64 << 10 // bytes of acknowledgements and the like
 	maxUnacknowledged = 256      // QoS 1 and 2 deliveries on their way to one subscriber
 	maxUnreleased     = 65535    // QoS 2 messages of one publisher without PUBREL: every packet id

@@ -29,9 +29,8 @@ func (r *raw) delivered(topic string) (id uint16, payload string) {
 	return id, string(body)
 }
 
-// Pitfall, mochi issue 545: both directions share one table of packet ids, so a
-// client's PUBLISH displaces a delivery with the same id, or is refused because
-// of it; and acknowledgements of deliveries use up the client's own quota.
+// Pitfall: if both directions shared one table of packet ids, a client's PUBLISH
+// would displace a delivery with the same id, or be refused because of it.
 func TestPacketIDsOfTheTwoDirectionsDoNotMeet(t *testing.T) {
 	for _, version := range bothVersions {
 		t.Run(fmt.Sprint(version), func(t *testing.T) {

@@ -9,13 +9,12 @@ import (
 	"kpm/core/wire"
 )
 
-// What mochi does wrong, or differently from what is needed here, and what this
-// package makes of it. More of them are tested where they belong: silent
-// sockets, claimed lengths, stalled and slow subscribers and errors of Accept in
-// listener_test.go, Wills at CONNECT, client ids and keep-alive in admit_test.go,
-// packet ids in outbox_test.go.
+// What brokers are known to do wrong, or differently from what is needed here. More
+// of it is tested where it belongs: silent sockets, claimed lengths, slow
+// subscribers and errors of Accept in listener_test.go, Wills at CONNECT and client
+// ids in admit_test.go, packet ids in outbox_test.go.
 
-// mochi publishes Wills without asking the ACL.
+// A Will says nothing that its client may not say.
 func TestAWillIsAPublishLikeAnyOther(t *testing.T) {
 	for _, version := range bothVersions {
 		b := newBus(t)
@@ -63,8 +62,7 @@ func TestAWillIsAPublishLikeAnyOther(t *testing.T) {
 	}
 }
 
-// mochi delivers a message even if a hook answers its publish with an error, and
-// leaves a rejected one without acknowledgement: the client waits for ever.
+// A refused publish without acknowledgement would have its client wait for ever.
 func TestARefusedPublishIsAcknowledgedAndNotDelivered(t *testing.T) {
 	for _, version := range bothVersions {
 		for _, topic := range []string{"Nosy/x", "$SYS/x", "$share/g/x", "KeeperPolicy", strings.Repeat("x", 2000)} {
@@ -109,7 +107,7 @@ func TestARefusedPublishIsAcknowledgedAndNotDelivered(t *testing.T) {
 	}
 }
 
-// mochi asks the ACL about the topic "" when an alias is used. There are none.
+// With an alias, the topic that is checked would be "". There are none.
 func TestTopicAliasesAreRefused(t *testing.T) {
 	for name, topic := range map[string]string{"set": "KeeperLogger", "used": ""} {
 		b := newBus(t)
@@ -122,7 +120,7 @@ func TestTopicAliasesAreRefused(t *testing.T) {
 	}
 }
 
-// mochi never sends an alias to us either: a client's offer is not taken up.
+// A client's offer of aliases is not taken up either.
 func TestNoAliasIsUsedTowardsClients(t *testing.T) {
 	b := newBus(t)
 	sub := newRaw(t, b.dial(logger), 5)
@@ -138,7 +136,7 @@ func TestNoAliasIsUsedTowardsClients(t *testing.T) {
 	}
 }
 
-// mochi grants "$share/g/filter" and "$SYS/#" to whoever's ACL looks at prefixes.
+// "$share/g/filter" is another way to say a filter.
 func TestDollarFiltersAreRefused(t *testing.T) {
 	for _, version := range bothVersions {
 		b := newBus(t)
@@ -182,7 +180,7 @@ func TestWildcardsAreBlindToAuthorityTopics(t *testing.T) {
 	}
 }
 
-// mochi keeps what is published with the retain flag.
+// The retain flag keeps nothing.
 func TestNothingIsRetained(t *testing.T) {
 	b := newBus(t)
 	pub := b.admitted(bridge, 4)
@@ -193,7 +191,7 @@ func TestNothingIsRetained(t *testing.T) {
 	sub.alive() // a retained message would have come first
 }
 
-// mochi keeps sessions without limit.
+// A session is kept for a plugin whose file says so, and for nobody else.
 func TestNoSessionIsKept(t *testing.T) {
 	for _, version := range bothVersions {
 		b := newBus(t)
@@ -224,7 +222,7 @@ func TestNoSessionIsKept(t *testing.T) {
 	}
 }
 
-// mochi acknowledges before it delivers. Here an acknowledged message is in the
+// An acknowledged message is in the
 // queue of everyone who is to get it.
 func TestAcknowledgedMeansQueued(t *testing.T) {
 	b := newBus(t)
@@ -253,9 +251,9 @@ func TestAcknowledgedMeansQueued(t *testing.T) {
 	}
 }
 
-// mochi's codec panics on a version 5 SUBSCRIBE without its last byte, and the
-// panic ends the process (its issue 501).
-func TestAPacketThatMakesTheCodecPanic(t *testing.T) {
+// A version 5 SUBSCRIBE without its last byte (fatal to a decoder that indexes past
+// the end) costs its sender the connection, and nobody else anything.
+func TestAPacketThatEndsEarly(t *testing.T) {
 	var log records
 	b := newBus(t, logTo(&log))
 	witness := b.admitted(logger, 4)
@@ -281,8 +279,7 @@ func TestAPacketThatMakesTheCodecPanic(t *testing.T) {
 	b.admitted(bridge, 5).alive()
 }
 
-// mochi sends a version 5 publisher's own user properties back with every
-// acknowledgement.
+// A publisher's own properties are not sent back to it, multiplied.
 func TestAcknowledgementsEchoNothing(t *testing.T) {
 	b := newBus(t)
 	r := b.admitted(bridge, 5)

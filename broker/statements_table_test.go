@@ -107,7 +107,7 @@ var statements = []statement{
 	}},
 	{"3.1.2-24, 3.1.2-22", "35", "after one and a half times the keep-alive the connection ends", "", func(s *stand) {
 		r := s.with(0, connecting{keepAlive: 1})
-		r.SetReadDeadline(time.Now().Add(4 * soon))
+		r.SetReadDeadline(time.Now().Add(4 * s.patience))
 		r.ended("1.5 s of silence")
 	}},
 	{"3.1.2.10", "35", "keep-alive 0 turns it off", "", func(s *stand) {
@@ -261,61 +261,41 @@ var statements = []statement{
 		s.client(1).sends("st/kept", 1, 1, "a")
 		id, _ := first.delivered("st/kept")
 		first.Close()
-		for deadline := time.Now().Add(soon); time.Now().Before(deadline); {
-			r := s.with(0, keep)
-			first, body, err := r.next()
-			if err != nil {
-				s.Fatal(err)
-			}
-			if first != 0x3a || !bytes.Equal(body[9:11], idBytes(id)) {
-				s.Fatalf("packet %#x %x, want id %d", first, body, id)
-			}
-			return
+		if kind, body, err := s.with(0, keep).next(); err != nil || kind != 0x3a || !bytes.Equal(body[9:11], idBytes(id)) {
+			s.Errorf("packet %#x %x, %v, want id %d", kind, body, err, id)
 		}
 	}},
 
 	// The Will.
 	{"3.1.2-8", "35", "the Will is published when the connection breaks", "", func(s *stand) {
-		if !s.will(func(r *raw) { r.Close() }) {
-			s.Error("no Will")
-		}
+		s.willComes(func(r *raw) { r.Close() })
 	}},
 	{"3.1.2-8", "35", "the Will is published after a malformed packet", "", func(s *stand) {
-		if !s.will(func(r *raw) { r.send(framed(0x82, 0)) }) {
-			s.Error("no Will")
-		}
+		s.willComes(func(r *raw) { r.send(framed(0x82, 0)) })
 	}},
 	{"3.1.2-8", "35", "the Will is published when the keep-alive runs out", "", func(s *stand) {
 		sub := s.client(0)
 		sub.subscribe("st/will", 0)
 		s.with(1, connecting{willTopic: "st/will", keepAlive: 1})
-		sub.SetReadDeadline(time.Now().Add(4 * soon))
+		sub.SetReadDeadline(time.Now().Add(4 * s.patience))
 		sub.payload(4)
 	}},
 	{"3.1.2-8, 3.1.4-3", "35", "the Will is published when the connection is taken over", "", func(s *stand) {
-		if !s.will(func(*raw) { s.client(1) }) {
-			s.Error("no Will")
-		}
+		s.willComes(func(*raw) { s.client(1) })
 	}},
 	{"3.1.2-10, 3.14.4-3", "35", "the Will is not published after a DISCONNECT", "", func(s *stand) {
-		if s.will(func(r *raw) { r.send(framed(0xe0)) }) {
-			s.Error("the Will was published")
+		if got := s.will(func(r *raw) { r.send(framed(0xe0)) }, true); got != "mark" {
+			s.Errorf("heard %q", got)
 		}
 	}},
 	{"3.14.4-3", "5", "the Will is published after DISCONNECT 0x04", "", func(s *stand) {
-		if !s.will(func(r *raw) { r.send(framed(0xe0, 4, 0)) }) {
-			s.Error("no Will")
-		}
+		s.willComes(func(r *raw) { r.send(framed(0xe0, 4, 0)) })
 	}},
 	{"3.14.2.2.1", "5", "DISCONNECT 0x04 may leave out the length of properties", "", func(s *stand) {
-		if !s.will(func(r *raw) { r.send(framed(0xe0, 4)) }) {
-			s.Error("no Will")
-		}
+		s.willComes(func(r *raw) { r.send(framed(0xe0, 4)) })
 	}},
 	{"3.14.4-3", "5", "the Will is published after DISCONNECT 0x80 and above", "", func(s *stand) {
-		if !s.will(func(r *raw) { r.send(framed(0xe0, 0x81)) }) {
-			s.Error("no Will")
-		}
+		s.willComes(func(r *raw) { r.send(framed(0xe0, 0x81)) })
 	}},
 	{"3.1.3.2", "5", "a Will passes its properties on", "", func(s *stand) {
 		sub := s.client(0)
@@ -600,7 +580,7 @@ var statements = []statement{
 		}
 		for id := range min(most, 5000) {
 			r.publish("st/x", 2, uint16(id+1), nil)
-			r.SetReadDeadline(time.Now().Add(soon))
+			r.SetReadDeadline(time.Now().Add(s.patience))
 			r.expect("PUBREC", 0x50)
 		}
 		r.alive()

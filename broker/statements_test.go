@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,11 +32,12 @@ type statement struct {
 // hear everything.
 type stand struct {
 	testing.TB
-	version byte
-	dial    func(n int) net.Conn
-	ids     [2]string
-	fault   string
-	open    []net.Conn
+	version  byte
+	dial     func(n int) net.Conn
+	ids      [2]string
+	patience time.Duration // with what has to come
+	fault    string
+	open     []net.Conn
 }
 
 func (s *stand) Helper() {}
@@ -57,16 +57,12 @@ func (s *stand) Fatalf(format string, args ...any) {
 
 func (s *stand) Fatal(args ...any) { s.Fatalf("%s", fmt.Sprint(args...)) }
 
-// soon is how long a statement waits for what has to come: against a broker that
-// does not do it, each costs as much.
-const soon = 2 * time.Second
-
 // socket is a connection before CONNECT.
 func (s *stand) socket(n int) *raw {
 	c := s.dial(n)
 	s.open = append(s.open, c)
 	r := newRaw(s, c, s.version)
-	c.SetReadDeadline(time.Now().Add(soon))
+	c.SetReadDeadline(time.Now().Add(s.patience))
 	return r
 }
 
@@ -156,16 +152,27 @@ func (s *stand) withFlags(flags byte, more ...byte) []byte {
 	return framed(0x10, body...)
 }
 
-// will connects client 1 with a Will that client 0 hears, ends it, and says
-// whether the Will came.
-func (s *stand) will(end func(r *raw)) bool {
+// will connects client 1 with a Will that client 0 hears, ends it, and returns what
+// client 0 hears first: the Will, or "mark" that client 1 says on a connection after
+// that one, if it says anything.
+func (s *stand) will(end func(r *raw), mark bool) string {
 	sub := s.client(0)
 	sub.subscribe("st/will", 1)
 	r := s.with(1, connecting{willTopic: "st/will", willQos: 1})
 	end(r)
-	sub.SetReadDeadline(time.Now().Add(soon / 2))
-	first, body, err := sub.next()
-	return err == nil && first>>4 == 3 && bytes.HasSuffix(body, []byte("gone"))
+	if mark {
+		r.ended("DISCONNECT")
+		s.client(1).publish("st/will", 0, 0, []byte("mark"))
+	}
+	_, payload := sub.payload(4)
+	return payload
+}
+
+// willComes fails unless the Will is published when client 1 ends so.
+func (s *stand) willComes(end func(r *raw)) {
+	if got := s.will(end, false); got != "gone" {
+		s.Errorf("heard %q", got)
+	}
 }
 
 // echoes reports whether client 0 hears its own publish on topic with filter.
@@ -218,7 +225,7 @@ func ourStand(t *testing.T, version byte) *stand {
 	b := newBus(t, func(cfg *Config) { cfg.Registry.(*world).members[other.pid] = other })
 	b.SetPlugins([]Plugin{{Principal: nosy.Principal, Subscribe: []string{"st/kept"}, Keep: true}})
 	paths := [2]string{b.local(nosy), b.local(other)}
-	return &stand{TB: t, version: version, ids: [2]string{nosy.id(), other.id()}, dial: func(n int) net.Conn {
+	return &stand{TB: t, version: version, patience: 20 * time.Second, ids: [2]string{nosy.id(), other.id()}, dial: func(n int) net.Conn {
 		c, err := net.Dial("unix", paths[n])
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +245,11 @@ func TestStatements(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s/v%c %s", st.id, v, st.says), func(t *testing.T) {
 				t.Parallel()
-				fault := ourStand(t, version).standing(st)
+				s := ourStand(t, version)
+				if st.differs != "" {
+					s.patience = time.Second // what does not come is waited for
+				}
+				fault := s.standing(st)
 				if (fault == "") != (st.differs == "") {
 					t.Errorf("want it to hold unless %q; found: %s", st.differs, fault)
 				}
@@ -284,7 +295,7 @@ func theirStand(t *testing.T, st statement) string {
 			version = 4
 		}
 		path := anyMosquitto(t)
-		s := &stand{TB: t, version: version, ids: [2]string{"one", "other"}, dial: func(int) net.Conn {
+		s := &stand{TB: t, version: version, patience: 3 * time.Second, ids: [2]string{"one", "other"}, dial: func(int) net.Conn {
 			c, err := net.Dial("unix", path)
 			if err != nil {
 				t.Fatal(err)
