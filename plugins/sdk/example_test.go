@@ -3,7 +3,6 @@ package sdk_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -28,17 +27,20 @@ func (s *stage) over() {
 	}
 }
 
-// A plugin's main is one line: Main connects, runs the function until SIGTERM, and
-// says with the exit status whether the agent is to start it again.
+// A plugin's main is one line, os.Exit(sdk.Main(...)): Main connects, runs the
+// function until SIGTERM, and its exit status says whether the agent is to start
+// the plugin again.
 func ExampleMain() {
-	main := func() {
-		os.Exit(sdk.Main(sdk.Config{ID: "MyBridge"}, func(ctx context.Context, a *sdk.Agent) error {
-			a.Logger().Info("ready")
-			<-ctx.Done()
-			return nil
-		}))
-	}
-	_ = main
+	s := &stage{}
+	defer s.over()
+	bus := sdktest.New(s)
+
+	status := sdk.Main(sdk.Config{ID: "MyBridge", Network: bus.Network()}, func(ctx context.Context, a *sdk.Agent) error {
+		a.Logger().Info("ready")
+		return nil // a plugin that stays waits for <-ctx.Done() here
+	})
+	fmt.Println(status)
+	// Output: 0
 }
 
 // A plugin answers the commands on its topics. sdktest gives a test a bus, as here.
