@@ -94,18 +94,27 @@ func (s *service) approveAtStart() error {
 		return err
 	}
 	for line := range strings.Lines(string(text)) {
-		id := strings.TrimSpace(line)
-		switch id {
-		case "":
-			continue
-		case "*":
-			id = ""
-		}
-		if _, err := (good{s}).Approve(core.ServicePrincipal(), id); err != nil {
-			return fmt.Errorf("%s: %q: %w", s.layout.Approvals(), id, err)
+		if err := s.approveWord(strings.TrimSpace(line)); err != nil {
+			return fmt.Errorf("%s: %q: %w", s.layout.Approvals(), line, err)
 		}
 	}
 	return os.Remove(s.layout.Approvals())
+}
+
+// approveWord approves what one line says: "*", a folder below the root, or a
+// plugin.
+func (s *service) approveWord(word string) error {
+	var err error
+	switch {
+	case word == "":
+	case word == "*":
+		_, err = good{s}.Approve(core.ServicePrincipal(), "")
+	case strings.HasSuffix(word, "/"):
+		_, err = s.lastGood.Approve(core.ServicePrincipal(), func(name string) bool { return strings.HasPrefix(name, word) })
+	default:
+		_, err = good{s}.Approve(core.ServicePrincipal(), word)
+	}
+	return err
 }
 
 // restores reports whether unapproved changes are undone.

@@ -81,8 +81,8 @@ func (l Layout) Audit() string       { return l.in("Audit") }
 // Aside holds files that Last Known Good has taken away or replaced.
 func (l Layout) Aside() string { return l.in("State", "aside") }
 
-// Approvals says what is to be approved when the service starts next: a plugin's
-// id on each line, or "*" for everything.
+// Approvals says what is to be approved when the service starts next: on each line
+// a plugin's id, a folder below the root with "/" at its end, or "*".
 func (l Layout) Approvals() string { return l.in("State", "approve") }
 
 // Settings is what was stored: the settings of plugins, and Last Known Good.

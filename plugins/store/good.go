@@ -22,9 +22,12 @@ import (
 	"kpm/core/view"
 )
 
-// maxKept bounds the contents that are kept of one file, in bytes. Of longer
-// ones, and of programs, the digest alone is.
-const maxKept = 1 << 20
+// Contents are kept of files of at most maxKept bytes, up to maxKeptAll together.
+// Of others, and of programs, the digest alone is.
+const (
+	maxKept    = 1 << 20
+	maxKeptAll = 32 << 20
+)
 
 // Good is one accepted file.
 type Good struct {
@@ -62,11 +65,20 @@ type LastGood struct {
 
 	mu   sync.Mutex
 	said map[string]string // digests that Found was told of, by path
+	seen map[string]seen   // what was read last, by path
+}
+
+// seen is a file as it was when its digest was taken: one that still looks so is
+// not read again. Root could make another look so, and could approve it as well.
+type seen struct {
+	size   int64
+	at     time.Time
+	digest string
 }
 
 // NewLastGood accepts all that there is if nothing was ever accepted.
 func NewLastGood(cfg GoodConfig) (*LastGood, error) {
-	g := &LastGood{cfg: cfg, said: map[string]string{}}
+	g := &LastGood{cfg: cfg, said: map[string]string{}, seen: map[string]seen{}}
 	good, err := g.accepted()
 	if err != nil || len(good) > 0 {
 		return g, err
@@ -105,6 +117,23 @@ func (g *LastGood) path(name string) string {
 	return filepath.Join(g.cfg.Root, filepath.FromSlash(name))
 }
 
+// digest is that of what is at path now.
+func (g *LastGood) digest(path string, program bool) (string, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	if s := g.seen[path]; s.digest != "" && s.size == info.Size() && s.at.Equal(info.ModTime()) {
+		return s.digest, nil
+	}
+	one, err := g.look(path, program)
+	if err != nil {
+		return "", err
+	}
+	g.seen[path] = seen{info.Size(), info.ModTime(), one.SHA256}
+	return one.SHA256, nil
+}
+
 // look reads what is at path now.
 func (g *LastGood) look(path string, program bool) (Good, error) {
 	one := Good{Path: g.name(path)}
@@ -132,6 +161,14 @@ const maxPolicyFile = 16 << 20
 func (g *LastGood) accept(by string, paths, programs []string) error {
 	var accepted []Good
 	var gone []string
+	known, err := g.accepted()
+	if err != nil {
+		return err
+	}
+	kept := 0
+	for _, one := range known {
+		kept += len(one.Contents)
+	}
 	for _, path := range paths {
 		one, err := g.look(path, slices.Contains(programs, path))
 		switch {
@@ -140,6 +177,10 @@ func (g *LastGood) accept(by string, paths, programs []string) error {
 			continue
 		case err != nil:
 			return fmt.Errorf("store: accept %s: %w", path, err)
+		}
+		if kept += len(one.Contents) - len(known[one.Path].Contents); kept > maxKeptAll {
+			kept -= len(one.Contents)
+			one.Contents = nil
 		}
 		one.By, one.At = by, time.Now().UTC()
 		accepted = append(accepted, one)
@@ -202,14 +243,14 @@ func (g *LastGood) survey() (changes []view.Unapproved, programs []string, err e
 		return nil, nil, err
 	}
 	files, programs := g.cfg.Files()
-	seen := map[string]bool{}
+	there := map[string]bool{}
 	for _, path := range slices.Concat(files, programs) {
 		name := g.name(path)
-		if seen[name] {
+		if there[name] {
 			continue
 		}
-		seen[name] = true
-		now, err := g.look(path, slices.Contains(programs, path))
+		there[name] = true
+		now, err := g.digest(path, slices.Contains(programs, path))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // since it was listed: the next look finds it gone
 		}
@@ -219,13 +260,13 @@ func (g *LastGood) survey() (changes []view.Unapproved, programs []string, err e
 		}
 		switch was, known := good[name]; {
 		case !known:
-			changes = append(changes, view.Unapproved{Path: name, Change: "added", Found: now.SHA256})
-		case was.SHA256 != now.SHA256:
-			changes = append(changes, view.Unapproved{Path: name, Change: "changed", Found: now.SHA256, Good: was.SHA256})
+			changes = append(changes, view.Unapproved{Path: name, Change: "added", Found: now})
+		case was.SHA256 != now:
+			changes = append(changes, view.Unapproved{Path: name, Change: "changed", Found: now, Good: was.SHA256})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(good)) {
-		if _, err := os.Lstat(g.path(name)); !seen[name] && errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(g.path(name)); !there[name] && errors.Is(err, fs.ErrNotExist) {
 			changes = append(changes, view.Unapproved{Path: name, Change: "removed", Good: good[name].SHA256})
 		}
 	}

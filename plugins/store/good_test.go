@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kpm/core"
 	"kpm/core/view"
@@ -150,4 +151,26 @@ func TestUnapprovedChangesAreUndone(t *testing.T) {
 	if err := g.Admit(program, digest); err != nil {
 		t.Errorf("an approved program does not start: %v", err)
 	}
+}
+
+// What has not changed is not read again, and what has is, whatever its length.
+func TestFilesAreReadOnce(t *testing.T) {
+	g := newGrove(t)
+	reads := 0
+	read := g.cfg.Read
+	g.cfg.Read = func(path string, limit int64) ([]byte, error) {
+		reads++
+		return read(path, limit)
+	}
+	for range 3 {
+		g.guard(t, false)
+	}
+	if reads != 2 {
+		t.Errorf("two files were read %d times", reads)
+	}
+	g.write(t, "Plugins/A.json", "b")
+	if err := os.Chtimes(filepath.Join(g.root, "Plugins/A.json"), time.Now(), time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	g.guard(t, false, "Plugins/A.json changed ")
 }

@@ -268,7 +268,8 @@ func approvePluginCommand(e *endpoint) *cobra.Command {
 		Short: "Accept changes of files that nobody has approved",
 		Long: `Accept the changes of a plugin's file and programs, or with --all of every
 plugin, job and policy file and every program: they are the last known good from
-then on. --list shows what there is to approve.`,
+then on. --list shows what there is to approve. With --at-start, ID may also be a
+folder below the agent root, with "/" at its end.`,
 		Example: "  KeeperAdminCLI plugins approve --list\n  KeeperAdminCLI plugins approve MyBridge\n  KeeperAdminCLI plugins approve --all\n  KeeperAdminCLI plugins approve --all --at-start",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
