@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -18,10 +20,14 @@ type rawConn struct {
 	net.Conn
 	from   *conn
 	secure *tls.Conn // nil without TLS
+	log    *slog.Logger
 }
 
 // rawListener hands rawConns to net/http.
-type rawListener struct{ net.Listener }
+type rawListener struct {
+	net.Listener
+	log *slog.Logger
+}
 
 // Accept implements net.Listener.
 func (l rawListener) Accept() (net.Conn, error) {
@@ -30,14 +36,19 @@ func (l rawListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	if secure, ok := c.(*tls.Conn); ok {
-		return &rawConn{Conn: c, from: secure.NetConn().(*conn), secure: secure}, nil
+		return &rawConn{Conn: c, from: secure.NetConn().(*conn), secure: secure, log: l.log}, nil
 	}
-	return &rawConn{Conn: c, from: c.(*conn)}, nil
+	return &rawConn{Conn: c, from: c.(*conn), log: l.log}, nil
 }
 
-// Read implements net.Conn. Whoever speaks plain HTTP to the HTTPS port is told.
+// Read implements net.Conn. Whoever speaks plain HTTP to the HTTPS port is told,
+// and a handshake that fails is logged: net/http does both for connections that
+// it knows to be TLS.
 func (c *rawConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	if err != nil && c.secure != nil && !errors.Is(err, io.EOF) && !c.secure.ConnectionState().HandshakeComplete {
+		c.log.Debug("TLS handshake", "address", c.RemoteAddr(), "error", err)
+	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
 		_, _ = record.Conn.Write(rawProblem(problem(codeMalformed, "this port speaks HTTPS: this was plain HTTP"))) // it is over either way

@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"kpm/api"
 )
 
 // What net/http answers before any handler sees a request is problem details too.
@@ -69,6 +74,47 @@ func TestPlainHTTPOnTheHTTPSPort(t *testing.T) {
 	if body, _ := io.ReadAll(r.Body); r.StatusCode != 400 || !strings.Contains(string(body), "this port speaks HTTPS") {
 		t.Errorf("%d %s", r.StatusCode, body)
 	}
+}
+
+// A handshake that fails is said in the log.
+func TestAFailedHandshakeIsLogged(t *testing.T) {
+	log := &lockedLog{}
+	p := newPlace(t, func(c *api.Config) {
+		c.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	conn, err := net.Dial("tcp", p.tls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("this is neither")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(conn); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), "TLS handshake"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log says\n%s", log.String())
+		}
+	}
+}
+
+type lockedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // A body that says that it is too long is refused before it is sent.

@@ -255,3 +255,40 @@ func TestStartOnMessage(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// TestAJobStartsAPlugin: with the request among its allowedRequests, and not
+// without.
+func TestAJobStartsAPlugin(t *testing.T) {
+	job := func(id, allowed string) string {
+		return fmt.Sprintf(`{"id": %q, "name": "Starts it", "enabled": true, "allowedRequests": [%s],
+			"tasks": [{"id": "start", "ExecutionType": "Http", "method": "POST", "url": "{KeeperApiBaseUrl}/api/plugins/OnDemand/start"}]}`, id, allowed)
+	}
+	a := newAgent(t, allowAll, func(a *agent.Agent) {
+		lay(t, a, "OnDemand", scriptFile("OnDemand"), "#!/bin/sh\nexec sleep 1000\n")
+		err := errors.Join(a.Write("Jobs/may.json", job("may", `"POST /api/plugins/OnDemand/start"`)), a.Write("Jobs/may-not.json", job("may-not", "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	mustCLI(t, a, "jobs", "run", "may-not")
+	eventually(t, "it is refused", func() bool { return strings.Contains(a.Log(), "may-not") && strings.Contains(a.Log(), "allowedRequests") })
+	if h := stateOf(t, a, "OnDemand"); h.Status != view.Stopped {
+		t.Errorf("%+v", h)
+	}
+	mustCLI(t, a, "jobs", "run", "may")
+	eventually(t, "it runs", func() bool { return stateOf(t, a, "OnDemand").Status == view.Healthy })
+}
+
+// TestPluginsInSessions: where sessions are not known, such a plugin says so.
+func TestPluginsInSessions(t *testing.T) {
+	a := newAgent(t, allowAll, func(a *agent.Agent) {
+		lay(t, a, "Tray", scriptFile("Tray", kept, `"executionContext": "Interactive"`), "#!/bin/sh\nexec sleep 1000\n")
+	})
+	h := stateOf(t, a, "Tray")
+	if h.Status != view.Stopped || !strings.Contains(h.Detail, "sessions of users are not known on Linux yet") {
+		t.Errorf("%+v", h)
+	}
+	if out, err := cli(a, "plugins", "start", "Tray"); err == nil || !strings.Contains(out, "its executionContext is Interactive") {
+		t.Errorf("%v %s", err, out)
+	}
+}
