@@ -226,11 +226,10 @@ func (v *Values) RevertAll(by core.Principal) (map[string][]string, error) {
 	seen := map[string]bool{}
 	var failed []error
 	for _, one := range list {
-		if folded := strictjson.Fold(one.Plugin); seen[folded] {
+		if seen[strictjson.Fold(one.Plugin)] {
 			continue
-		} else {
-			seen[folded] = true
 		}
+		seen[strictjson.Fold(one.Plugin)] = true
 		if reverted[one.Plugin], err = v.revert(by, one.Plugin); err != nil {
 			failed = append(failed, err)
 		}
