@@ -271,7 +271,9 @@ func TestAJobStartsAPlugin(t *testing.T) {
 		}
 	})
 	mustCLI(t, a, "jobs", "run", "may-not")
-	eventually(t, "it is refused", func() bool { return strings.Contains(a.Log(), "may-not") && strings.Contains(a.Log(), "allowedRequests") })
+	eventually(t, "it is refused", func() bool {
+		return strings.Contains(a.Log(), "may-not") && strings.Contains(a.Log(), "allowedRequests")
+	})
 	if h := stateOf(t, a, "OnDemand"); h.Status != view.Stopped {
 		t.Errorf("%+v", h)
 	}
