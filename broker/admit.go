@@ -85,9 +85,9 @@ func (b *Broker) admit(c *conn, hello packet.Connection) *refusal {
 		return refused
 	}
 	c.version, c.limit = hello.Version, hello.MaximumPacketSize
-	c.clean, c.saves = hello.Clean, !hello.Clean
-	if hello.Version == packet.Version5 {
-		c.saves = hello.SessionExpiry > 0
+	c.clean, c.sessionLife = hello.Clean, hello.SessionExpiry
+	if hello.Version == packet.Version3 && !hello.Clean {
+		c.sessionLife = packet.NoExpiry
 	}
 	c.keepAlive = silence(hello)
 	c.out = newOutbox(c, hello.ReceiveMaximum)

@@ -38,19 +38,19 @@ type conn struct {
 	given    bool // it is to end, for somebody else's sake
 
 	// Set once, before the client id is reserved, and constant from then on.
-	principal core.Principal
-	root      core.ProcessID
-	id        string
-	owned     *fair.Slot[core.Principal] // with the client id, under Broker.mu
-	version   byte
-	limit     uint32        // bytes of the largest packet that the client takes; 0 is none
-	clean     bool          // nothing is resumed
-	saves     bool          // the client asked to have its session kept
-	answer    packet.Answer // to its CONNECT
-	keepAlive time.Duration // the next packet may take this long; 0 is for ever
-	will      *publication
-	out       *outbox
-	inbound   inbound
+	principal   core.Principal
+	root        core.ProcessID
+	id          string
+	owned       *fair.Slot[core.Principal] // with the client id, under Broker.mu
+	version     byte
+	limit       uint32        // bytes of the largest packet that the client takes; 0 is none
+	clean       bool          // nothing is resumed
+	sessionLife uint32        // seconds for which the client asked to have its session kept
+	answer      packet.Answer // to its CONNECT
+	keepAlive   time.Duration // the next packet may take this long; 0 is for ever
+	will        *publication
+	out         *outbox
+	inbound     inbound
 
 	// rights are what the principal's file declares, as of the last change.
 	rights atomic.Pointer[speaker]

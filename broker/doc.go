@@ -8,7 +8,7 @@
 //   - admission: one connection, one principal (admit.go, clientid.go),
 //   - the life of a connection, packet by packet (session.go),
 //   - what it publishes (inbound.go), whether it may (check.go, authority.go),
-//   - who subscribed to what (routes.go), and how it gets there (deliver.go,
+//   - who subscribed to what (routes.go, on mochi-mqtt's index), and how it gets there (deliver.go,
 //     outbox.go): with queues of their own, so that nobody waits for a write,
 //   - what is kept for a plugin that is away (keeper.go),
 //   - what was refused lately (refusals.go).

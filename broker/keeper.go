@@ -44,6 +44,7 @@ type keeper struct {
 // resumable is the session of a client id, for when the same process comes again.
 type resumable struct {
 	id            string
+	until         time.Time // zero is for ever
 	subscriptions []subscription
 	unreleased    map[uint16]struct{}
 }

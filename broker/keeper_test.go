@@ -401,3 +401,35 @@ func TestRightsAreReevaluated(t *testing.T) {
 	sub.expectDeliveries("MyBridge", "allowed again")
 	sub.alive()
 }
+
+// A version 5 session is resumed for as long as its client asked, at CONNECT or
+// with its DISCONNECT.
+func TestASessionExpires(t *testing.T) {
+	for _, tc := range []struct {
+		goodbye []byte
+		away    time.Duration
+		present byte
+	}{
+		{framed(0xe0), 59 * time.Second, 1},
+		{framed(0xe0), 61 * time.Second, 0},
+		{framed(0xe0, 0, 5, 0x11, 0, 0, 0, 90), 61 * time.Second, 1},
+		{framed(0xe0, 0, 5, 0x11, 0, 0, 0, 0), 0, 0},
+	} {
+		bubble(t, func(t *testing.T, b *bus, ln *pipes) {
+			b.SetPlugins([]Plugin{keeping(bridge)})
+			keep := connecting{id: bridge.id(), keepSession: true, properties: []byte{0x11, 0, 0, 0, 60}}
+			first := newRaw(t, ln.connect(bridge, nil), 5)
+			first.connect(keep)
+			first.send(tc.goodbye)
+			first.ended("DISCONNECT")
+			time.Sleep(tc.away)
+			second := newRaw(t, ln.connect(bridge, nil), 5)
+			defer second.Close()
+			second.SetReadDeadline(time.Time{})
+			second.send(keep.encode(5))
+			if body := second.expect("CONNACK", 0x20); body[0] != tc.present || body[1] != 0 {
+				t.Errorf("%x, away %v: CONNACK %x", tc.goodbye, tc.away, body)
+			}
+		})
+	}
+}

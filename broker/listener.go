@@ -179,7 +179,7 @@ func (b *Broker) arrive(c *conn) {
 	b.come(c)
 	keeps, present, released := b.routes.arrive(c)
 	c.answer.SessionPresent = present
-	c.answer.SessionEnds = c.saves && !keeps
+	c.answer.SessionEnds = c.sessionLife > 0 && !keeps
 	c.out.answer(packet.AppendConnack(nil, c.version, c.answer))
 	c.out.resume(released)
 	go c.out.run() // awaited in serve

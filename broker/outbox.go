@@ -59,6 +59,7 @@ type outbox struct {
 
 	mu       sync.Mutex
 	closed   bool // nothing is taken any more
+	gated    bool // deliveries wait for an answer
 	queue    []delivery
 	queued   int64 // bytes of queue, and of flights that are repeated
 	flights  map[uint16]flight
@@ -165,6 +166,14 @@ func signal(c chan struct{}) {
 	}
 }
 
+// gate has deliveries wait, or go on.
+func (o *outbox) gate(closed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gated = closed
+	signal(o.wake)
+}
+
 // batch is what is written next.
 type batch struct {
 	control [][]byte
@@ -182,7 +191,7 @@ func (o *outbox) next(b *batch) {
 	b.control, b.out, b.size = o.control, b.out[:0], 0
 	o.control, o.unread = nil, 0
 	n := 0
-	for ; n < len(o.queue) && b.size < writeAhead; n++ {
+	for ; !o.gated && n < len(o.queue) && b.size < writeAhead; n++ {
 		d := o.queue[n]
 		if d.qos > 0 {
 			if len(o.flights) >= o.window {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -361,5 +362,17 @@ func TestPropertiesDoNotPassOnAuthorityTopics(t *testing.T) {
 	pub.send(pub.publication(0x30, "EventMessages", 0, data, properties...))
 	if body := sub.expect("the event", 0x30); !bytes.Equal(body, append(append(text("EventMessages"), 0), data...)) {
 		t.Errorf("%q", body)
+	}
+}
+
+// Whoever has been told that it has subscribed has: the next message is for it.
+func TestSubscribedMeansHeard(t *testing.T) {
+	b := newBus(t)
+	r := b.admitted(nosy, 4)
+	for i := range 200 {
+		topic := "t" + strconv.Itoa(i)
+		if code := r.subscribe(topic, 0); code != 0 || !b.Heard(topic) {
+			t.Fatalf("%s: SUBACK %#x, heard %v", topic, code, b.Heard(topic))
+		}
 	}
 }

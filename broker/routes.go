@@ -2,9 +2,15 @@ package broker
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"kpm/broker/packet"
 	"kpm/core"
 	"kpm/core/wire"
 )
@@ -16,6 +22,7 @@ type subscription struct {
 	qos        byte
 	noLocal    bool
 	identifier int // version 5; 0 is none
+	key        string
 }
 
 // routes are all subscriptions, by what a topic has to look like. Whoever
@@ -25,35 +32,36 @@ type subscription struct {
 // them: none falls between.
 type routes struct {
 	mu      sync.RWMutex
-	exact   map[string][]*subscription // filters without wildcards
-	wild    map[string][]*subscription // the others, by their first level if it is no wildcard
-	keepers map[string]*keeper         // by the plugin's name
-	conns   map[*conn]struct{}         // that have arrived
+	index   *mqtt.TopicsIndex        // whose clients are single subscriptions
+	byKey   map[string]*subscription // by the client's name in index
+	last    uint64                   // key that was given
+	keepers map[string]*keeper       // by the plugin's name
+	conns   map[*conn]struct{}       // that have arrived
 }
 
 func newRoutes() *routes {
-	return &routes{exact: map[string][]*subscription{}, wild: map[string][]*subscription{}, keepers: map[string]*keeper{}, conns: map[*conn]struct{}{}}
+	return &routes{index: mqtt.NewTopicsIndex(), byKey: map[string]*subscription{}, keepers: map[string]*keeper{}, conns: map[*conn]struct{}{}}
 }
 
-// place says where a filter's subscriptions are.
-func (r *routes) place(filter string) (in map[string][]*subscription, key string) {
-	if !strings.ContainsAny(filter, "+#") {
-		return r.exact, filter
+// indexed are the filters by which the index finds a subscription. Pitfall: mochi
+// finds a/b by a/b/#, and not by a/+/#.
+func indexed(filter string) []string {
+	if parent, ok := strings.CutSuffix(filter, "/#"); ok && (parent == "+" || strings.HasSuffix(parent, "/+")) {
+		return []string{filter, parent}
 	}
-	first, _, _ := strings.Cut(filter, "/")
-	if first == "+" || first == "#" {
-		first = ""
-	}
-	return r.wild, first
+	return []string{filter}
 }
 
 // add adds s, in place of what its connection had with the same filter. r.mu is
 // held for writing.
 func (r *routes) add(s *subscription) {
 	r.remove(s.conn, s.filter)
-	s.conn.subscriptions[s.filter] = s
-	in, key := r.place(s.filter)
-	in[key] = append(in[key], s)
+	r.last++
+	s.key = strconv.FormatUint(r.last, 36)
+	s.conn.subscriptions[s.filter], r.byKey[s.key] = s, s
+	for _, filter := range indexed(s.filter) {
+		r.index.Subscribe(s.key, packets.Subscription{Filter: filter})
+	}
 }
 
 // remove reports whether c had the filter. r.mu is held for writing.
@@ -63,15 +71,9 @@ func (r *routes) remove(c *conn, filter string) bool {
 		return false
 	}
 	delete(c.subscriptions, filter)
-	in, key := r.place(filter)
-	var left []*subscription // deliver may hold the old one no longer than mu, but appending must not share it
-	for _, other := range in[key] {
-		if other != s {
-			left = append(left, other)
-		}
-	}
-	if in[key] = left; len(left) == 0 {
-		delete(in, key)
+	delete(r.byKey, s.key)
+	for _, filter := range indexed(filter) {
+		r.index.Unsubscribe(filter, s.key)
 	}
 	return true
 }
@@ -80,18 +82,10 @@ func (r *routes) remove(c *conn, filter string) bool {
 // its topic, at the best QoS of its subscriptions [MQTT-3.3.5-1] and with all
 // their identifiers. r.mu is held.
 func (r *routes) match(m *publication, found []delivery) []delivery {
-	for _, s := range r.exact[m.topic] {
-		found = merge(found, s, m)
-	}
-	first, _, _ := strings.Cut(m.topic, "/")
-	for _, key := range [...]string{first, ""} {
-		for _, s := range r.wild[key] {
-			if wire.Match(s.filter, m.topic) {
-				found = merge(found, s, m)
-			}
-		}
-		if first == "" {
-			break
+	for key := range r.index.Subscribers(m.topic).Subscriptions {
+		// What rights are checked by has the last word about who hears what.
+		if s := r.byKey[key]; wire.Match(s.filter, m.topic) {
+			found = merge(found, s, m)
 		}
 	}
 	return found
@@ -142,7 +136,7 @@ func (r *routes) arrive(c *conn) (keeps, present bool, released []delivery) {
 	c.out.repeat = true
 	old := k.resume
 	k.resume = nil
-	if c.clean || old == nil || old.id != c.id {
+	if c.clean || old == nil || old.id != c.id || !old.until.IsZero() && time.Now().After(old.until) {
 		k.restart()
 		return true, false, nil
 	}
@@ -178,7 +172,10 @@ func (r *routes) leave(c *conn) (lost []delivery) {
 		}
 		k.run = map[string]bool{}
 	}
-	if k.plugin.Keep && c.saves {
+	if k.plugin.Keep && c.sessionLife > 0 {
+		if c.sessionLife != packet.NoExpiry {
+			resume.until = time.Now().Add(time.Duration(c.sessionLife) * time.Second)
+		}
 		c.inbound.mu.Lock()
 		resume.unreleased = c.inbound.unreleased
 		c.inbound.mu.Unlock()

@@ -103,9 +103,12 @@ func goodbye(c *conn, body []byte) error {
 	switch {
 	case err != nil:
 		return err
-	case g.SessionExpiry > 0 && !c.saves: // [MQTT-3.14.2-2]
+	case g.SessionExpiry > 0 && c.sessionLife == 0: // [MQTT-3.14.2-2]
 		return &packet.Fault{Code: packet.ProtocolError, Reason: "a session that was to end cannot be kept by DISCONNECT"}
-	case g.Code != packet.Success:
+	case g.HasSessionExpiry:
+		c.sessionLife = g.SessionExpiry
+	}
+	if g.Code != packet.Success {
 		return fmt.Errorf("the client has disconnected with reason code %#02x", byte(g.Code))
 	}
 	return errGoodbye
@@ -150,14 +153,17 @@ func (b *Broker) subscribes(c *conn, body []byte) error {
 		codes[i] = f.QoS
 		granted = append(granted, &subscription{conn: c, filter: f.Filter, qos: f.QoS, noLocal: f.NoLocal, identifier: s.Identifier})
 	}
-	// The answer first: what was kept is delivered by the subscription.
-	b.answer(c, packet.AppendSuback(nil, packet.Suback, c.version, s.ID, codes))
+	// Whoever has been told that it has subscribed has; and it is told before it
+	// gets what was kept.
+	c.out.gate(true)
+	defer c.out.gate(false)
 	for _, g := range granted {
 		b.routes.subscribe(g)
 		if b.cfg.OnSubscribed != nil {
 			b.cfg.OnSubscribed(c.principal, g.filter)
 		}
 	}
+	b.answer(c, packet.AppendSuback(nil, packet.Suback, c.version, s.ID, codes))
 	return nil
 }
 

@@ -133,15 +133,19 @@ func TestFullQueuesBothWays(t *testing.T) {
 				if topics[0] == topics[1] {
 					clients = clients[:1]
 				}
-				var wg sync.WaitGroup
+				var open []*raw
 				for i, who := range clients {
 					b.members[who.pid] = who
 					r := newRaw(t, ln.connect(who, nil), 4)
 					defer r.Close()
 					r.SetReadDeadline(time.Time{})
 					r.connect(connecting{id: who.id(), noKeepAlive: true})
-					hears := topics[1-i]
-					r.subscribe(hears, 2)
+					r.subscribe(topics[1-i], 2)
+					open = append(open, r)
+				}
+				var wg sync.WaitGroup
+				for i, who := range clients {
+					r, hears := open[i], topics[1-i]
 					window := make(chan struct{}, 20)
 					wg.Go(func() {
 						for id := range n {

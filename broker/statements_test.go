@@ -28,6 +28,9 @@ type statement struct {
 	try      func(s *stand)
 }
 
+// statements are tried in this order.
+var statements = slices.Concat(connectStatements, publishStatements, subscribeStatements)
+
 // stand is where a statement is tried: a broker with two clients that may say and
 // hear everything.
 type stand struct {

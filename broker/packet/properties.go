@@ -38,9 +38,13 @@ const (
 	inDisconnect  = "\x11\x1f\x26"
 )
 
+// NoExpiry is a SessionExpiry that never comes.
+const NoExpiry = 1<<32 - 1
+
 // Properties are what a client's packet says beside its fields.
 type Properties struct {
-	SessionExpiry     uint32 // seconds
+	SessionExpiry     uint32 // seconds; NoExpiry is for ever
+	HasSessionExpiry  bool
 	ReceiveMaximum    uint16 // 0 if not said
 	MaximumPacketSize uint32 // bytes, 0 if not said
 	// QuietProblems is set by a client that wants reason strings nowhere but in
@@ -96,7 +100,7 @@ func (r *reader) properties(allowed string) (p Properties) {
 			p.SubscriptionID = s.varint()
 			s.nonzero(id, uint32(p.SubscriptionID))
 		case sessionExpiry:
-			p.SessionExpiry = s.u32()
+			p.SessionExpiry, p.HasSessionExpiry = s.u32(), true
 		case willDelay:
 			s.u32()
 		case requestProblemInfo:
