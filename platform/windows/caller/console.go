@@ -23,7 +23,7 @@ type console struct {
 	in, out windows.Handle // 0: not opened, or there is none
 	before  *modes         // of the console, while a command has it
 	shown   chan struct{}  // closed when all output was written; nil if there is none
-	given   []uint64      // of a command's console, which is not carried for yet
+	given   []uint64       // of a command's console, which is not carried for yet
 }
 
 var (
