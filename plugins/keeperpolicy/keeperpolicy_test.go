@@ -331,7 +331,7 @@ func TestDecisionsAreLoggedWithoutArguments(t *testing.T) {
 		{Level: "Information", Message: "decided", Fields: map[string]any{
 			"request": "REQ", "user": "alice", "program": "/usr/bin/id", "decision": "ALLOW", "policies": []any{"a"}}},
 		{Level: "Information", Message: "a monitoring policy is met", Fields: map[string]any{
-			"request": "REQ", "user": "alice", "program": "/usr/bin/id", "policy": "m"}},
+			"request": "REQ", "user": "alice", "program": "/usr/bin/id", "policy": "m", "would be": "DENY", "controls": "[]"}},
 	}
 	if diff := cmp.Diff(want, entries); diff != "" {
 		t.Error(diff)

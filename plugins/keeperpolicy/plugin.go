@@ -3,6 +3,7 @@ package keeperpolicy
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"kpm/core/wire"
@@ -75,8 +76,8 @@ func (e *engine) serve(to replier, m sdk.Message) {
 	if q.EventType == wire.EventProbe {
 		return
 	}
-	if response.Message == malformed {
-		e.log.Warn("a question could not be understood", "source", envelope.Source, "type", envelope.Type)
+	if strings.HasPrefix(response.Message, malformed) {
+		e.log.Warn("a question could not be understood", "source", envelope.Source, "type", envelope.Type, "why", response.Message)
 		return
 	}
 	e.record(q, response)
