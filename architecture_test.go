@@ -45,7 +45,7 @@ var exceptions = map[string][]string{
 	"platform/linux/caller":      {"core/port/caller", "core/signal", "platform/linux/held"}, // what its helper is asked
 	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
-	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
+	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform", "plugins/keeperpolicy"}, // which reads policies as the plugin does
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "plugins", "settings", "trust"},
 	"cmd/KeeperPrivilegeManager": {"service", "platform", "settings", "core"},

@@ -64,6 +64,9 @@ type PolicyRequest struct {
 	// SignersKnown says that somebody has looked.
 	Signers      []core.Signer `json:"Signers,omitempty"`
 	SignersKnown bool          `json:"SignersKnown,omitempty"`
+	// Risk is that of what is asked about, from 0 to 100; nil if nobody has told
+	// it.
+	Risk *uint8 `json:"RiskLevel,omitempty"`
 }
 
 // PolicyResponse is the answer on the question's reply topic.

@@ -2,7 +2,12 @@ package keeperpolicy
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -21,6 +26,10 @@ type Reading struct {
 	Collections string
 	// Paths are files, and folders of which every .json file is read.
 	Paths []string
+	// Files are the paths that there are, each with where it leads. With them
+	// nothing is looked up on this machine, and every group that a policy names
+	// is one. nil means this machine.
+	Files map[string]string
 	// EnforceForAdministrators is the setting of that name.
 	EnforceForAdministrators bool
 }
@@ -34,11 +43,16 @@ type Candidate struct {
 	findings []policy.Finding
 	resolve  resolver
 	around   *surroundings
+	invented bool // no file of this machine is meant
 }
 
 // ReadCandidate reads files. What is wrong with them is in Findings.
 func ReadCandidate(in Reading, tools Tools) *Candidate {
 	in.Root = cmp.Or(in.Root, platform().DefaultRoot())
+	around := newSurroundings()
+	if in.Files != nil {
+		tools.Resolve, around.groups.all = resolveIn(in.Files), true
+	}
 	l := &linter{reading: newReading(""), at: in.Root, tools: tools, sources: map[string][]byte{}}
 	if in.Collections != "" {
 		l.collections(in.Collections)
@@ -46,8 +60,9 @@ func ReadCandidate(in Reading, tools Tools) *Candidate {
 	for _, path := range in.Paths {
 		l.argument(path)
 	}
-	c := &Candidate{linter: l, resolve: tools.Resolve, around: newSurroundings()}
+	c := &Candidate{linter: l, resolve: tools.Resolve, around: around, invented: in.Files != nil}
 	c.env = machine(in.Root, l.reading.collections, in.EnforceForAdministrators)
+	c.env.MissingGroup = around.groups.isMissing
 	c.env.Resolve = resolveFrom(tools.Resolve)
 	set, findings := l.engine.Compile(l.reading.policies, c.env)
 	c.findings = append(slices.Clone(l.findings), findings...)
@@ -55,14 +70,26 @@ func ReadCandidate(in Reading, tools Tools) *Candidate {
 	return c
 }
 
+// resolveIn follows paths among those of files alone.
+func resolveIn(files map[string]string) resolver {
+	return func(path string, visit func(at string, link, protected bool)) (string, error) {
+		path = filepath.Clean(path)
+		to, there := files[path]
+		if !there {
+			return "", fs.ErrNotExist
+		}
+		if visit != nil {
+			visit(path, to != path, true)
+		}
+		return to, nil
+	}
+}
+
 // Policies returns the policies in the order of their files.
 func (c *Candidate) Policies() []policy.Policy { return c.linter.reading.policies }
 
-// Findings returns what the service would say of the files.
-func (c *Candidate) Findings() []policy.Finding { return c.findings }
-
-// Review returns Findings, and what this machine knows about the policies at a
-// time.
+// Review returns what the service would say of the files, and what this machine
+// knows about the policies at a time.
 func (c *Candidate) Review(at time.Time) []policy.Finding {
 	return append(slices.Clone(c.findings), c.linter.engine.Review(c.Policies(), c.env, facts(c.resolve, c.around.zone.of(at)))...)
 }
@@ -89,9 +116,31 @@ func (c *Candidate) Ask(user, target, dir string, argv []string) (wire.PolicyReq
 		return q, err
 	}
 	q.Arguments[0] = filepath.Base(name)
+	if !c.invented {
+		q.FileHash = digest(q.FilePath)
+	}
 	// Root is subject to policy only if the setting says so, as in the service.
 	q.Administrator = platform() != core.Windows && q.UserID == "0"
 	return q, completeTarget(&q, localPeople())
+}
+
+// digest is the SHA-256 of a file in hex; empty if it cannot be read, so that no
+// filter of hashes is met.
+func digest(path string) string {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() { // a pipe would wait for its writer
+		return ""
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 func setAccount(name *string, id *core.UserID, text string) {

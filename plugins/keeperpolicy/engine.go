@@ -233,7 +233,7 @@ func (e *engine) question(q wire.PolicyRequest, force *inForce) (policy.Question
 		TargetAdministrator: q.TargetIsAdministrator || q.TargetUser == "" && q.TargetUserID == "",
 		Links:               force.links.to(q.FilePath), Directory: q.WorkingDirectory,
 		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: arguments,
-		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: e.around.zone.of(e.now()),
+		Signers: q.Signers, SignersKnown: q.SignersKnown, Risk: q.Risk, Time: e.around.zone.of(e.now()),
 	}, ok
 }
 
