@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"time"
@@ -97,21 +98,25 @@ func (c *Candidate) Review(at time.Time) []policy.Finding {
 // Excerpt returns the line that a finding is about, with a mark under the place.
 func (c *Candidate) Excerpt(f policy.Finding) string { return f.Excerpt(c.linter.sources[f.File]) }
 
-// Ask is what somebody would be asked about if they typed argv: user and target
+// Ask is what would be asked if somebody typed argv: caller and target
 // are names or "#" and an id. The user is in the groups that the user database of
 // this machine knows, as after a fresh login.
-func (c *Candidate) Ask(user, target, dir string, argv []string) (wire.PolicyRequest, error) {
+func (c *Candidate) Ask(caller, target, dir string, argv []string) (wire.PolicyRequest, error) {
 	if len(argv) == 0 {
 		return wire.PolicyRequest{}, &fieldError{"CMD", "none", "a command"}
 	}
 	q := wire.PolicyRequest{EventType: wire.EventPrivilegeElevation, Arguments: slices.Clone(argv), WorkingDirectory: dir}
-	setAccount(&q.UserName, &q.UserID, user)
+	setAccount(&q.UserName, &q.UserID, caller)
 	setAccount(&q.TargetUser, &q.TargetUserID, target)
 	name := argv[0]
 	if dir != "" && !platform().IsBareName(name) && !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}
-	q, err := complete(q, short{Application: name}, localPeople(), c.resolve)
+	asking, meant := localPeople(), localPeople()
+	if c.invented {
+		asking, meant = inventedPeople("1000"), inventedPeople("1001")
+	}
+	q, err := complete(q, short{Application: name}, asking, c.resolve)
 	if err != nil {
 		return q, err
 	}
@@ -121,7 +126,29 @@ func (c *Candidate) Ask(user, target, dir string, argv []string) (wire.PolicyReq
 	}
 	// Root is subject to policy only if the setting says so, as in the service.
 	q.Administrator = platform() != core.Windows && q.UserID == "0"
-	return q, completeTarget(&q, localPeople())
+	return q, completeTarget(&q, meant)
+}
+
+// inventedPeople are whoever is named, with one id but for root's.
+func inventedPeople(id string) people {
+	find := func(name, id string) (*user.User, error) { return &user.User{Username: name, Uid: id}, nil }
+	return people{
+		byName: func(name string) (*user.User, error) {
+			if name == "root" {
+				return find(name, "0")
+			}
+			return find(name, id)
+		},
+		byID: func(id string) (*user.User, error) {
+			if id == "0" {
+				return find("root", id)
+			}
+			return find("#"+id, id)
+		},
+		groups:    func(*user.User) ([]string, error) { return nil, nil },
+		groupName: user.LookupGroupId,
+		directory: func() bool { return false },
+	}
 }
 
 // digest is the SHA-256 of a file in hex; empty if it cannot be read, so that no

@@ -9,11 +9,12 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":           {"audit", "completion", "help", "jobs", "plugins", "settings", "status", "trust"},
+		"":           {"audit", "completion", "help", "jobs", "plugins", "policy", "settings", "status", "trust"},
 		"audit":      {"tail", "verify"},
 		"completion": {"bash", "fish", "powershell", "zsh"},
 		"jobs":       {"list", "run", "trigger"},
 		"plugins":    {"list"},
+		"policy":     {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
 		"settings":   {"get"},
 		"trust":      {"enroll", "inspect", "rotate", "status"},
 	} {
