@@ -37,13 +37,14 @@ var exceptions = map[string][]string{
 	"plugins/keeperlogger":       {"core", "plugins/sdk"},
 	"jobs/redirectevaluator":     {"core", "plugins/sdk"},
 	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy", "platform/files"},
-	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner"},
+	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
 	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},
-	"platform/caller":            {"core/port/caller", "core/signal", "platform/linux/caller"},
+	"platform/caller":            {"core/port/caller", "core/signal", "platform/linux/caller", "platform/darwin/caller"},
+	"platform/darwin/caller":     {"core/port/caller", "core/signal", "platform/darwin/held"}, // what its helper is asked
 	"platform/linux/caller":      {"core/port/caller", "core/signal", "platform/linux/held"}, // what its helper is asked
-	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held"},
+	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform", "plugins/keeperpolicy"}, // which reads policies as the plugin does
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
