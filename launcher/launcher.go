@@ -86,6 +86,7 @@ type Launcher struct {
 	running, work *fair.Slots[core.UserID] // requests
 	closing       *fair.Slots[core.UserID] // requests whose descriptors are being closed
 	mentions      *fair.Mentions
+	listings      *listings
 
 	mu      sync.Mutex
 	active  map[core.RequestID]*elevation
@@ -114,12 +115,13 @@ func New(cfg Config) *Launcher {
 		cfg.ProbeEvery = 5 * time.Second
 	}
 	l := &Launcher{
-		cfg:    cfg,
-		quota:  newQuota(cfg.Journal.Capacity()),
-		asked:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
-		active: map[core.RequestID]*elevation{},
-		stuck:  map[core.ProcessID]func(){},
-		detach: make(chan struct{}), mentions: fair.NewMentions(),
+		cfg:      cfg,
+		quota:    newQuota(cfg.Journal.Capacity()),
+		asked:    fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
+		active:   map[core.RequestID]*elevation{},
+		stuck:    map[core.ProcessID]func(){},
+		listings: newListings(),
+		detach:   make(chan struct{}), mentions: fair.NewMentions(),
 	}
 	l.decider.since = time.Now()
 	l.leftovers = leftovers{launcher: l, left: map[core.RequestID]leftover{}, stop: make(chan struct{})}

@@ -28,6 +28,9 @@ type Submission struct {
 	// Apart numbers the terminals among the streams: 0 is the command's
 	// controlling one.
 	Apart [3]uint8
+	// List asks only what the caller may run, as JSON if JSON is set; nothing else
+	// but Peer counts then.
+	List, JSON bool
 }
 
 // Close lets go of everything that was handed over. It may be called more than
@@ -54,8 +57,10 @@ type Caller interface {
 	Started(terminal ...*os.File) error
 }
 
-// Result is the one final answer: Exit, unless Refused is set.
+// Result is the one final answer: Exit, unless Refused is set, or Listing.
 type Result struct {
 	Exit    core.ExitStatus
 	Refused *refusal.Refusal
+	// Listing says what the caller may run, if that was asked.
+	Listing string
 }

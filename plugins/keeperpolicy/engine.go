@@ -166,6 +166,13 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 		response.Message = malformed + whichField(err)
 	case force == nil:
 		response.Message = unreadable
+	case q.EventType == wire.EventList:
+		q.EventType = wire.EventPrivilegeElevation
+		asked, _ := e.question(q, force)
+		q.EventType = wire.EventList
+		if list, ok := force.set.May(asked); ok {
+			response.Listing = &list
+		}
 	default:
 		asked, ok := e.question(q, force)
 		if !ok {
@@ -196,12 +203,14 @@ func whichField(err error) string {
 func understood(q wire.PolicyRequest) error {
 	switch {
 	case q.EventType == wire.EventProbe:
+		return nil
 	case q.UserID == noUser:
 		return &fieldError{"UserId", string(noUser), "somebody's id"}
 	case q.UserID == "":
 		return &fieldError{"UserId", "none", "the id of the user who asks"}
 	case q.UserName == "":
 		return &fieldError{"UserName", "none", "the name of the user who asks"}
+	case q.EventType == wire.EventList:
 	case q.FilePath == "":
 		return &fieldError{"FilePath", "none", "the program's absolute path"}
 	case len(q.Arguments) == 0:

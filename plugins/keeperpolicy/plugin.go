@@ -73,7 +73,7 @@ func (e *engine) serve(to replier, m sdk.Message) {
 		e.log.Warn("an answer could not be sent", "request", string(q.RequestID), "error", err)
 		return
 	}
-	if q.EventType == wire.EventProbe {
+	if q.EventType == wire.EventProbe || q.EventType == wire.EventList && response.Listing != nil {
 		return
 	}
 	if strings.HasPrefix(response.Message, malformed) {

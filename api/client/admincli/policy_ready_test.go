@@ -102,6 +102,27 @@ func TestThePageNamesEachReadyPolicy(t *testing.T) {
 	}
 }
 
+// The example of a file of cases is about the example of a policy, and passes.
+func TestTheCasesOfTheManual(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/policies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, id := range map[string]string{"restart-nginx.json": `"PolicyId": "restart-nginx"`, "cases.json": `"Cases": [`} {
+		for _, block := range strings.Split(string(page), "```json\n")[1:] {
+			if text, _, _ := strings.Cut(block, "```"); strings.Contains(text, id) {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if out := tell(t, exitOK, "policy", "test", filepath.Join(dir, "cases.json")); out != "3 cases, 0 failed\n" {
+		t.Error(out)
+	}
+}
+
 // The schema has the keys that the reader takes, and no others.
 func TestTheSchemaOfCases(t *testing.T) {
 	data, err := os.ReadFile(readyFolder + "/cases.schema.json")
