@@ -34,6 +34,8 @@ func TestLists(t *testing.T) {
 		header + user + "deny,inherited:write":          {false, false},
 		header + user + "perhaps:read":                  {true, true},
 		header + user + "allow:":                        {true, true},
+		header + "\n" + user + "deny:read":              {true, true}, // an empty entry
+		"\n\n:allow:write\n":                            {true, true},
 		header + user + "allow":                         {true, true},
 		"!#acl 2\n" + user + "deny:read":                {true, true},
 		header + ReaderList("501", true)[len(header):]:  {false, true},
@@ -54,7 +56,7 @@ func TestLists(t *testing.T) {
 func FuzzGrants(f *testing.F) {
 	f.Add(adminWrites)
 	f.Fuzz(func(t *testing.T, list string) {
-		if strings.Contains(list, ":allow:write\n") && Grants(list) == "" {
+		if strings.Contains(list, ":allow:write\n") && (Grants(list) == "" || Reads(list) == "") {
 			t.Errorf("%q grants nothing", list)
 		}
 	})

@@ -30,12 +30,12 @@ func Grants(list string) string {
 		}
 		fields := strings.Split(line, ":")
 		if len(fields) != 6 {
-			return line
+			return entry(line)
 		}
 		kind, flags, _ := strings.Cut(fields[4], ",")
 		for flag := range strings.SplitSeq(flags, ",") {
 			if flag != "" && !inherited[flag] {
-				return line
+				return entry(line)
 			}
 		}
 		if kind == "deny" {
@@ -43,11 +43,19 @@ func Grants(list string) string {
 		}
 		for permission := range strings.SplitSeq(fields[5], ",") {
 			if kind != "allow" || !harmless[permission] {
-				return line
+				return entry(line)
 			}
 		}
 	}
 	return ""
+}
+
+// entry names an entry for a person, and is never empty.
+func entry(line string) string {
+	if line == "" {
+		return "an empty entry"
+	}
+	return line
 }
 
 // Reads returns the first entry of an access control list that lets somebody read
@@ -59,7 +67,7 @@ func Reads(list string) string {
 		}
 		fields := strings.Split(line, ":")
 		if len(fields) != 6 || fields[4] != "deny" && !strings.HasPrefix(fields[4], "deny,") {
-			return line
+			return entry(line)
 		}
 	}
 	return ""
