@@ -21,9 +21,6 @@ import (
 func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if request.Policy.Is(from, "") {
 		l.heardPolicy()
-		if l.listed(a) {
-			return nil
-		}
 	}
 	e, err := l.find(a.RequestID)
 	if err != nil {

@@ -29,6 +29,9 @@ type Bus interface {
 	// Probe asks KeeperPolicy a question of the service's own, called id; the
 	// answer comes through PolicyProbed.
 	Probe(ctx context.Context, id string) error
+	// List asks KeeperPolicy what somebody may run, in a question called id; the
+	// answer comes through PolicyListed.
+	List(ctx context.Context, id string, q wire.PolicyRequest) error
 	// Raise publishes an event that starts jobs.
 	Raise(ctx context.Context, e wire.Event) error
 }

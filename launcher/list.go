@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"kpm/core/fair"
 	"kpm/core/wire"
 	"kpm/launcher/refusal"
+	"kpm/launcher/request"
 )
 
 // Bounds of the listings that are being made, of one user and of all: the policy
@@ -30,13 +32,13 @@ type listings struct {
 	slots *fair.Slots[core.UserID]
 
 	mu      sync.Mutex
-	waiting map[core.RequestID]chan wire.PolicyResponse
+	waiting map[string]chan wire.PolicyResponse
 }
 
 func newListings() *listings {
 	return &listings{
 		slots:   fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserListings, All: maxListings}),
-		waiting: map[core.RequestID]chan wire.PolicyResponse{},
+		waiting: map[string]chan wire.PolicyResponse{},
 	}
 }
 
@@ -55,15 +57,16 @@ func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
 		return Result{Refused: refusal.Of(err)}
 	}
 	q := wire.PolicyRequest{
-		RequestID: core.NewRequestID(), EventType: wire.EventList,
-		UserID: who.Caller.User, UserName: who.Caller.Name, OtherNames: who.Caller.OtherNames, Administrator: who.Administrator,
+		EventType: wire.EventList,
+		UserID:    who.Caller.User, UserName: who.Caller.Name, OtherNames: who.Caller.OtherNames, Administrator: who.Administrator,
 		Groups: who.Membership.IDs, GroupNames: who.Membership.Names,
 		DoubtfulGroups: who.Membership.DoubtfulIDs, DoubtfulGroupNames: who.Membership.DoubtfulNames, GroupsUnknown: who.Membership.Unknown,
 		MachineName: l.cfg.Machine(), Arguments: []string{}, FilePath: "/",
 	}
-	answer := l.listings.expect(q.RequestID)
-	defer l.listings.forget(q.RequestID)
-	if err := l.cfg.Bus.Ask(ctx, q); err != nil {
+	id := rand.Text()
+	answer := l.listings.expect(id)
+	defer l.listings.forget(id)
+	if err := l.cfg.Bus.List(ctx, id, q); err != nil {
 		l.cfg.Log.Warn("the policy plugin cannot be asked for a listing", "error", err)
 		return unlisted("")
 	}
@@ -90,7 +93,7 @@ func unlisted(why string) Result {
 }
 
 // expect opens the one place for an answer.
-func (s *listings) expect(id core.RequestID) <-chan wire.PolicyResponse {
+func (s *listings) expect(id string) <-chan wire.PolicyResponse {
 	answer := make(chan wire.PolicyResponse, 1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,24 +101,29 @@ func (s *listings) expect(id core.RequestID) <-chan wire.PolicyResponse {
 	return answer
 }
 
-func (s *listings) forget(id core.RequestID) {
+func (s *listings) forget(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.waiting, id)
 }
 
-// listed takes an answer of the policy plugin if it is to a listing: the first
-// counts. It is about no request, whatever it says.
-func (l *Launcher) listed(a wire.PolicyResponse) bool {
+// PolicyListed is the answer to a question called id, if that was for a listing:
+// it reports false if it was not. The first answer counts. It is about no request,
+// whatever it says. Errors wrap ErrNotPermitted.
+func (l *Launcher) PolicyListed(from core.Principal, id string, a wire.PolicyResponse) (bool, error) {
 	s := l.listings
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	answer, is := s.waiting[a.RequestID]
-	if is {
-		answer <- a // there is room: nobody finds it again
-		delete(s.waiting, a.RequestID)
+	answer, is := s.waiting[id]
+	if !is {
+		return false, nil
 	}
-	return is
+	if !request.Policy.Is(from, "") {
+		return true, fmt.Errorf("launcher: listing answered by %s: %w", from, ErrNotPermitted)
+	}
+	answer <- a // there is room: nobody finds it again
+	delete(s.waiting, id)
+	return true, nil
 }
 
 // permitted is a permission as keepersudo -l --json has it.

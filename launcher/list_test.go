@@ -3,6 +3,7 @@ package launcher
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,14 @@ func listed(t *testing.T, w *world, k Submission, answer func(wire.PolicyRequest
 	return <-done
 }
 
+// answered answers a question for a listing.
+func answered(t *testing.T, w *world, from core.Principal, q wire.PolicyRequest, a wire.PolicyResponse) {
+	t.Helper()
+	if taken, err := w.PolicyListed(from, string(q.RequestID), a); !taken || err != nil {
+		t.Errorf("%v, %v", taken, err)
+	}
+}
+
 // asking is ada's keepersudo -l.
 func asking(asJSON bool) Submission {
 	k := Submission{List: true, JSON: asJSON}
@@ -45,11 +54,9 @@ func TestListing(t *testing.T) {
 		if q.EventType != wire.EventList || q.UserID != "1000" || q.UserName != "ada" || q.MachineName != "host" || q.SealDigest != "" || q.Administrator {
 			t.Errorf("asked %+v", q)
 		}
-		if err := w.Answer(policy, wire.PolicyResponse{RequestID: q.RequestID, Decision: core.Deny, Listing: &list}); err != nil {
-			t.Error(err)
-		}
-		if err := w.Answer(policy, wire.PolicyResponse{RequestID: q.RequestID, Decision: core.Allow}); err == nil {
-			t.Error("a second answer was taken")
+		answered(t, w, policy, q, wire.PolicyResponse{Decision: core.Deny, Listing: &list})
+		if taken, err := w.PolicyListed(policy, string(q.RequestID), wire.PolicyResponse{Listing: &core.Listing{Everything: true}}); taken || err != nil {
+			t.Errorf("a second answer was taken: %v", err)
 		}
 	}
 	want := `ada may run on host, at this moment:
@@ -102,13 +109,11 @@ func TestAListingIsTheCallersAndThePolicyPlugins(t *testing.T) {
 	real := core.Listing{Everything: true}
 	got := listed(t, w, asking(false), func(q wire.PolicyRequest) {
 		for _, forged := range []core.Principal{{Kind: core.Plugin, Name: "Other"}, {Kind: core.User, User: "1000"}, {Kind: core.JobRun, Name: wire.PolicyPlugin}} {
-			if err := w.Answer(forged, wire.PolicyResponse{RequestID: q.RequestID, Listing: &core.Listing{}}); err == nil {
-				t.Errorf("%v answered", forged)
+			if _, err := w.PolicyListed(forged, string(q.RequestID), wire.PolicyResponse{Listing: &core.Listing{}}); !errors.Is(err, ErrNotPermitted) {
+				t.Errorf("%v answered: %v", forged, err)
 			}
 		}
-		if err := w.Answer(policy, wire.PolicyResponse{RequestID: q.RequestID, Listing: &real}); err != nil {
-			t.Error(err)
-		}
+		answered(t, w, policy, q, wire.PolicyResponse{Listing: &real})
 	})
 	if !strings.Contains(got.Listing, "everything") {
 		t.Errorf("%+v", got)
@@ -135,9 +140,7 @@ func TestAListingThatIsNotAnswered(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		got = listed(t, w, asking(false), func(q wire.PolicyRequest) {
-			if err := w.Answer(policy, wire.PolicyResponse{RequestID: q.RequestID, Decision: core.Deny, Message: "The policies cannot be read."}); err != nil {
-				t.Error(err)
-			}
+			answered(t, w, policy, q, wire.PolicyResponse{Decision: core.Deny, Message: "The policies cannot be read."})
 		})
 		if got.Refused == nil || !strings.Contains(got.Refused.Message, "The policies cannot be read.") {
 			t.Errorf("%+v", got)

@@ -27,13 +27,14 @@ type short struct {
 }
 
 // readQuestion reads a question in either form. What is sealed comes from the
-// service, which has looked up everything: nothing is added to it.
+// service, which has looked up everything, and so do probes and questions for
+// listings: nothing is added to them.
 func readQuestion(m wire.RequestMessage, people people, resolve resolver) (wire.PolicyRequest, error) {
 	var q wire.PolicyRequest
 	if err := m.Read(wire.TypePolicyRequest, &q); err != nil {
 		return q, err
 	}
-	if q.RequestID != "" || q.SealDigest != "" || q.EventType == wire.EventProbe {
+	if q.RequestID != "" || q.SealDigest != "" || q.EventType == wire.EventProbe || q.EventType == wire.EventList {
 		return q, nil
 	}
 	var s short
