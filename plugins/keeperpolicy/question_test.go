@@ -12,6 +12,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/wire"
+	"kpm/plugins/sdk/sdktest"
 )
 
 // brief is the documented form of a question.
@@ -210,5 +211,49 @@ func TestDecisionsDoNotWaitForReading(t *testing.T) {
 	}
 	if _, got := e.answer(ask(t, "/usr/bin/id")); got.Decision != core.Deny {
 		t.Errorf("afterwards: %+v", got)
+	}
+}
+
+// A plugin asks in the documented form, over the bus.
+func TestAPluginAsksInTheDocumentedForm(t *testing.T) {
+	bus := sdktest.New(t)
+	bus.Set(wire.PolicyPlugin, map[string]string{enforceSetting: "true"})
+	answers := bus.Listen("Replies/Bridge/+")
+	runPlugin(t, bus, agentRoot(t, map[string]string{"a.json": strings.Replace(policyJSON("a", "JUSTIFY", "/opt/tool"), `["*"]`, `["root"]`, 1)}))
+	for payload, want := range map[string]core.Outcome{
+		`{"User": "root", "Machine": "web1", "Application": "/opt/tool", "CommandLine": "tool -x", "EventType": "PrivilegeElevation"}`:   core.Pending,
+		`{"User": "daemon", "Machine": "web1", "Application": "/opt/tool", "CommandLine": "tool -x", "EventType": "PrivilegeElevation"}`: core.Deny,
+	} {
+		q := brief(payload)
+		q.MessageID, q.Source, q.ReplyTopic = "Q", "Bridge", "Replies/Bridge/Q"
+		bus.Send(wire.TopicPolicy, q)
+		m, err := bus.Next(answers).Decode()
+		var got wire.PolicyResponse
+		if err == nil {
+			err = m.Read(wire.TypePolicyResponse, &got)
+		}
+		if err != nil || got.Decision != want || m.CorrelationID != "Q" {
+			t.Errorf("%s: %v %+v", payload, err, got)
+		}
+	}
+}
+
+// What somebody may run is asked by the service, which has looked up everything:
+// nothing is added to it.
+func TestListingsAreAnsweredAsTheyAreAsked(t *testing.T) {
+	e, log := logged(Config{Root: agentRoot(t, map[string]string{"a.json": strings.Replace(policyJSON("a", "ALLOW", "/usr/bin/id"), `["*"]`, `["%root"]`, 1), "b.json": policyJSON("b", "JUSTIFY", "/usr/bin/env")}), Open: openAny})
+	if !e.load(true) {
+		t.Fatal(log)
+	}
+	_, got := e.answer(brief(`{"EventType": "List", "UserId": "0", "UserName": "root", "MachineName": "web1", "FilePath": "/", "Arguments": []}`))
+	if got.Decision != core.Deny || got.Listing == nil || len(got.Listing.Permissions) != 1 || got.Listing.Permissions[0].ID != "b" {
+		t.Errorf("%+v", got)
+	}
+	if _, got := e.answer(brief(`{"EventType": "List", "UserName": "root"}`)); got.Listing != nil || !strings.Contains(got.Message, "UserId") {
+		t.Errorf("%+v", got)
+	}
+	unread, _ := logged(Config{Root: t.TempDir(), Open: openAny})
+	if _, got := unread.answer(brief(`{"EventType": "List", "UserId": "1", "UserName": "daemon"}`)); got.Listing != nil || got.Message != unreadable {
+		t.Errorf("%+v", got)
 	}
 }
