@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,7 @@ nothing is put in force but by "policy apply". None of it needs a running servic
 }
 
 // read reads the files that the flags name, and more of them.
-func (p *policies) read(more ...string) (PolicySet, error) {
+func (p *policies) read(ctx context.Context, more ...string) (PolicySet, error) {
 	files := PolicyFiles{Root: p.root, Collections: p.collections, Paths: append(p.paths[:len(p.paths):len(p.paths)], more...), EnforceForAdministrators: p.enforce}
 	if len(files.Paths) == 0 {
 		layout, err := p.layout()
@@ -74,5 +75,6 @@ func (p *policies) read(more ...string) (PolicySet, error) {
 		}
 		files.Root, files.Paths = layout.Root(), []string{layout.Policies()}
 	}
-	return p.Policies(files), nil
+	set := p.Policies(files)
+	return set, ctx.Err() // whoever interrupts has no answer
 }

@@ -2,6 +2,7 @@ package admincli
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +55,7 @@ can be.`,
 				return err
 			}
 			out, err := p.plan(layout.Policies(), args)
+			err = cmp.Or(err, cmd.Context().Err())
 			if err != nil {
 				return err
 			}

@@ -90,6 +90,7 @@ The exit status is 1 if a case fails, or if a policy of the file is wrong.`,
 			results, failed := []caseResult{}, false
 			for _, name := range args {
 				list, err := p.try(name)
+				err = cmp.Or(err, cmd.Context().Err())
 				if err != nil {
 					return err
 				}

@@ -66,7 +66,7 @@ whatever the decision.`,
 			if who == "" {
 				who = "#" + strconv.Itoa(os.Getuid())
 			}
-			set, err := p.read()
+			set, err := p.read(cmd.Context())
 			if err != nil {
 				return err
 			}

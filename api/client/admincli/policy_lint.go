@@ -29,7 +29,7 @@ func lintCommand(p *policies) *cobra.Command {
 The exit status is 1 with a fault or a policy that grants nothing.`,
 		Example: "  KeeperAdminCLI policy lint\n  KeeperAdminCLI policy lint new.json\n  KeeperAdminCLI policy lint --json --collections collections.json new/",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := p.read(args...)
+			set, err := p.read(cmd.Context(), args...)
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,7 @@ func listPoliciesCommand(p *policies) *cobra.Command {
 		Example: "  KeeperAdminCLI policy list\n  KeeperAdminCLI policy list --json --policies new/",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, err := p.read()
+			set, err := p.read(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -97,7 +97,7 @@ func showPolicyCommand(p *policies) *cobra.Command {
 		Example: "  KeeperAdminCLI policy show restart-nginx\n  KeeperAdminCLI policy show restart-nginx --json --policies new.json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set, err := p.read()
+			set, err := p.read(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,6 +62,7 @@ A command is written as it is typed; the words of one option are one command.`,
 				}
 			}
 			data, err := json.MarshalIndent(d, "", "  ")
+			err = cmp.Or(err, cmd.Context().Err())
 			if err != nil {
 				return err
 			}

@@ -61,7 +61,7 @@ be read by root only. The exit status is 1 if something would change.`,
 			if err != nil {
 				return err
 			}
-			set, err := p.read(args...)
+			set, err := p.read(cmd.Context(), args...)
 			if err != nil {
 				return err
 			}
