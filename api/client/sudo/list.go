@@ -1,14 +1,17 @@
 package sudo
 
 import (
+	"os"
+
 	"kpm/core/door"
 	"kpm/core/port/caller"
 )
 
 // list shows what the caller may run, in the service's own words.
 func list(opts *options, host caller.Host) (int, *failure) {
-	if err := connect(opts.root, host); err != nil {
-		return 0, err
+	root := agentRoot(opts.root, host.DefaultRoot, host.Administrator, os.Getenv)
+	if err := host.Service.Connect(root); err != nil {
+		return 0, &failure{exitRefused, err.Error()}
 	}
 	_ = host.Service.Send(door.Append(nil, door.TypeList, door.List{JSON: opts.json}.Encode())) // as with requests
 	kind, body, err := door.Read(host.Service)
