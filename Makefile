@@ -79,6 +79,10 @@ deadcode: ## fail on functions that no main reaches (.deadcode has the exception
 	@found="$$(build/tools/deadcode -test ./...)" || exit 1; \
 		left="$$(echo "$$found" | grep -v ^platform/)"; [ -z "$$left" ] || { echo "$$left"; exit 1; }
 
+.PHONY: soak
+soak: ## hold the policy engine against its second evaluator on a million random questions
+	go test -count=1 -timeout 1h -run 'TestTheEngineSaysWhatTheDocumentSays$$' ./core/policy -rapid.checks=34000
+
 .PHONY: bench
 bench: test-packages stage ## measure beside sudo, pkexec, mosquitto, and what one hostile user costs the others; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300
 	@go run ./vmtests/bench --agent $(AGENT) --base "$(BASE)" --rows '$(or $(ROWS),.)' --samples $(or $(SAMPLES),300)

@@ -80,6 +80,9 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		l.shut(&submitted) // first: it may take long, and counts as long
 		l.leave(e, mine.release)
 	}()
+	if submitted.List {
+		return l.list(ctx, submitted)
+	}
 	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {
 		l.cfg.Log.Info("not sealed", "user", submitted.Peer.User, "command", wire.Printable(submitted.Command), "error", err)

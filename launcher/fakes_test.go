@@ -308,6 +308,12 @@ func (b *fakeBus) Ask(_ context.Context, q wire.PolicyRequest) error {
 	return b.askErr
 }
 
+// List is heard with the asks; its id stands where a request's would.
+func (b *fakeBus) List(ctx context.Context, id string, q wire.PolicyRequest) error {
+	q.RequestID = core.RequestID(id)
+	return b.Ask(ctx, q)
+}
+
 func (b *fakeBus) Raise(_ context.Context, e wire.Event) error {
 	if b.raiseErr == nil {
 		b.events <- e

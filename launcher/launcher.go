@@ -29,6 +29,9 @@ type Bus interface {
 	// Probe asks KeeperPolicy a question of the service's own, called id; the
 	// answer comes through PolicyProbed.
 	Probe(ctx context.Context, id string) error
+	// List asks KeeperPolicy what somebody may run, in a question called id; the
+	// answer comes through PolicyListed.
+	List(ctx context.Context, id string, q wire.PolicyRequest) error
 	// Raise publishes an event that starts jobs.
 	Raise(ctx context.Context, e wire.Event) error
 }
@@ -86,6 +89,7 @@ type Launcher struct {
 	running, work *fair.Slots[core.UserID] // requests
 	closing       *fair.Slots[core.UserID] // requests whose descriptors are being closed
 	mentions      *fair.Mentions
+	listings      *listings
 
 	mu      sync.Mutex
 	active  map[core.RequestID]*elevation
@@ -120,7 +124,7 @@ func New(cfg Config) *Launcher {
 		quota:  newQuota(cfg.Journal.Capacity()),
 		asked:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
 		active: map[core.RequestID]*elevation{},
-		stuck:  map[core.ProcessID]func(){}, present: map[journal.Caller]bool{}, resumed: map[journal.Caller]*resumed{},
+		stuck:  map[core.ProcessID]func(){}, listings: newListings(), present: map[journal.Caller]bool{}, resumed: map[journal.Caller]*resumed{},
 		detach: make(chan struct{}), mentions: fair.NewMentions(),
 	}
 	l.decider.since = time.Now()

@@ -128,6 +128,12 @@ func (m *machine) Ask(_ context.Context, q wire.PolicyRequest) error {
 	return nil
 }
 
+// List implements Bus.
+func (m *machine) List(_ context.Context, id string, _ wire.PolicyRequest) error {
+	_, err := m.PolicyListed(policy, id, wire.PolicyResponse{Listing: &core.Listing{}})
+	return err
+}
+
 // Probe implements Bus.
 func (m *machine) Probe(_ context.Context, id string) error { return m.PolicyProbed(policy, id, "") }
 

@@ -33,6 +33,9 @@ type Submission struct {
 	// Apart numbers the terminals among the streams: 0 is the command's
 	// controlling one.
 	Apart [3]uint8
+	// List asks only what the caller may run, as JSON if JSON is set; nothing else
+	// but Peer counts then.
+	List, JSON bool
 }
 
 // Close lets go of everything that was handed over. It may be called more than
@@ -61,10 +64,12 @@ type Caller interface {
 	Started() error
 }
 
-// Result is the one final answer: Exit, unless Refused is set, or nothing if
-// Later is: the next service will give it, to whoever asks again.
+// Result is the one final answer: Exit, unless Refused or Listing is set, or
+// nothing if Later is: the next service will give it, to whoever asks again.
 type Result struct {
 	Exit    core.ExitStatus
 	Refused *refusal.Refusal
 	Later   bool
+	// Listing says what the caller may run, if that was asked.
+	Listing string
 }

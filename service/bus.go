@@ -29,6 +29,16 @@ func (b *bus) Probe(ctx context.Context, id string) error {
 	return b.broker.Publish(ctx, wire.TopicPolicy, m)
 }
 
+// List publishes a question of the service's own; its answer comes to answered.
+func (b *bus) List(ctx context.Context, id string, q wire.PolicyRequest) error {
+	m, err := wire.New(wire.TypePolicyRequest, core.ServicePrincipal().String(), q)
+	if err != nil {
+		return err
+	}
+	m.MessageID, m.ReplyTopic = id, wire.TopicProbed
+	return b.broker.Publish(ctx, wire.TopicPolicy, m)
+}
+
 // Raise publishes an event; it comes to happened, as to every subscriber.
 func (b *bus) Raise(ctx context.Context, e wire.Event) error {
 	return b.publish(ctx, wire.TopicEvents, wire.TypeEvent, e, "")
@@ -59,7 +69,10 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	case err != nil:
 	case topic == wire.TopicProbed: // whatever it says, it is about no request
 		s.plugins.Responds(wire.PolicyPlugin)
-		err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)
+		var listed bool
+		if listed, err = s.launcher.PolicyListed(from, m.CorrelationID, answer); !listed {
+			err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)
+		}
 	default:
 		err = s.launcher.Answer(from, answer)
 	}

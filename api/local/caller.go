@@ -167,6 +167,9 @@ func (c *caller) finish(result launcher.Result) error {
 	if result.Refused != nil {
 		return c.send(door.TypeRefused, door.Refused(*result.Refused).Encode())
 	}
+	if result.Listing != "" {
+		return c.send(door.TypeListing, door.Listing{Text: result.Listing}.Encode())
+	}
 	return c.send(door.TypeExit, door.Exit{
 		Code: uint32(result.Exit.Code), Signal: uint32(result.Exit.Signal)}.Encode())
 }

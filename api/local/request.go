@@ -64,6 +64,9 @@ func (c *caller) readRequest(timeout time.Duration) (submitted launcher.Submissi
 	if err != nil {
 		return submitted, err
 	}
+	if kind == door.TypeList {
+		return c.readList(body, r.files)
+	}
 	if kind != door.TypeRequest {
 		return submitted, fmt.Errorf("%w: the first frame is of type %d, expected a request", errRequest, kind)
 	}
@@ -76,6 +79,21 @@ func (c *caller) readRequest(timeout time.Duration) (submitted launcher.Submissi
 		return submitted, err
 	}
 	return newRequest(m, r.files)
+}
+
+// readList reads what asks for a listing. Nothing travels with it.
+func (c *caller) readList(body []byte, files []*os.File) (launcher.Submission, error) {
+	m, err := door.DecodeList(body)
+	if err != nil {
+		return launcher.Submission{}, err
+	}
+	if len(files) > 0 {
+		return launcher.Submission{}, fmt.Errorf("%w: found %d descriptors, expected none", errRequest, len(files))
+	}
+	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
+		return launcher.Submission{}, err
+	}
+	return launcher.Submission{List: true, JSON: m.JSON}, nil
 }
 
 // requestFault words a malformed first frame for the person who sent it; false

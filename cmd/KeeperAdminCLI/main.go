@@ -10,6 +10,8 @@ import (
 
 	"kpm/api/client/admincli"
 	"kpm/platform"
+	"kpm/platform/files"
+	"kpm/plugins/keeperpolicy"
 )
 
 // version is set by the build (-ldflags "-X main.version=...").
@@ -18,9 +20,20 @@ var version = "0.1.0-dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := admincli.Run(ctx, os.Args[1:], os.Stdout, os.Stderr, admincli.Config{
-		Version: version,
-		Host:    platform.Tools,
+		Version:  version,
+		Host:     platform.Tools,
+		Policies: readPolicies,
 	})
 	stop()
 	os.Exit(code)
+}
+
+// readPolicies reads policies as KeeperPolicy does.
+func readPolicies(f admincli.PolicyFiles) admincli.PolicySet {
+	return keeperpolicy.ReadCandidate(keeperpolicy.Reading{
+		Root: f.Root, Collections: f.Collections, Paths: f.Paths, Files: f.Files, EnforceForAdministrators: f.EnforceForAdministrators,
+	}, keeperpolicy.Tools{
+		Open:    func(root, path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
+		Resolve: files.Resolve,
+	})
 }

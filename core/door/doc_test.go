@@ -57,6 +57,8 @@ func TestFramesAreTheDocumentedOnes(t *testing.T) {
 		"Started":  {door.TypeStarted, "to caller"},
 		"Exit":     {door.TypeExit, "to caller"},
 		"Refused":  {door.TypeRefused, "to caller"},
+		"List":     {door.TypeList, "to service"},
+		"Listing":  {door.TypeListing, "to caller"},
 	}
 	documented := table(t, "## Door frames")
 	for _, row := range documented {

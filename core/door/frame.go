@@ -16,17 +16,19 @@ const headerSize = 5
 // Type says what a frame is.
 type Type byte
 
-// Frame types. Request, Signal and Answer travel to the service; the
+// Frame types. Request, List, Signal and Answer travel to the service; the
 // others come from it.
 const (
-	TypeRequest  Type = 1 // once, first; carries the descriptors
-	TypeSignal   Type = 2 // forward a signal to the command
-	TypeAnswer   Type = 3 // reply to Prompt
-	TypePrompt   Type = 4 // ask the person
-	TypeStarted  Type = 5 // the command runs
-	TypeExit     Type = 6 // final: how the command ended
-	TypeRefused  Type = 7 // final: why nothing ran
-	TypeTerminal Type = 8 // the command is about to run; carries its terminals
+	TypeRequest  Type = 1  // once, first; carries the descriptors
+	TypeSignal   Type = 2  // forward a signal to the command
+	TypeAnswer   Type = 3  // reply to Prompt
+	TypePrompt   Type = 4  // ask the person
+	TypeStarted  Type = 5  // the command runs
+	TypeExit     Type = 6  // final: how the command ended
+	TypeRefused  Type = 7  // final: why nothing ran
+	TypeTerminal Type = 8  // the command is about to run; carries its terminals
+	TypeList     Type = 9  // once, first, in place of Request: what may I run?
+	TypeListing  Type = 10 // final: that
 )
 
 // ErrFrame is wrapped by every decoding error.

@@ -86,6 +86,38 @@ type Refused struct {
 	Message string
 }
 
+// List asks what the caller may run. Nothing travels with it.
+type List struct {
+	// JSON asks for the answer as JSON.
+	JSON bool
+}
+
+// Listing is the answer to List: printable text, or JSON.
+type Listing struct{ Text string }
+
+// Encode returns the body of a List frame.
+func (m List) Encode() []byte { return []byte{Version, flag(m.JSON)} }
+
+// DecodeList reads the body of a List frame.
+func DecodeList(body []byte) (List, error) {
+	d := decoder{rest: body}
+	version, flags := d.byte(), d.byte()
+	if version != Version || flags > 1 {
+		d.failed = true
+	}
+	return List{JSON: flags == 1}, d.end()
+}
+
+// Encode returns the body of a Listing frame.
+func (m Listing) Encode() []byte { return appendString(nil, m.Text) }
+
+// DecodeListing reads the body of a Listing frame.
+func DecodeListing(body []byte) (Listing, error) {
+	d := decoder{rest: body}
+	m := Listing{Text: d.string()}
+	return m, d.end()
+}
+
 // Encode returns the body of a Request frame.
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}

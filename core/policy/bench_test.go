@@ -49,7 +49,7 @@ func fleet(n int) []Policy {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	for _, n := range []int{10, 1000, 10000} {
+	for _, n := range []int{10, 1000, 10000, 100000} {
 		s, _ := engine.Compile(fleet(n), linux())
 		for _, c := range []struct {
 			name string

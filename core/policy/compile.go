@@ -27,8 +27,7 @@ type compiledKind struct {
 	enforcing, monitoring index
 }
 
-// of returns the kind that a policy type belongs to, nil if this release answers
-// nothing from policies of that type.
+// of returns the kind that a policy type belongs to, nil if there is none.
 func (s *Set) of(policyType string) *compiledKind {
 	for i := range s.kinds {
 		for _, name := range s.kinds[i].types {
@@ -56,6 +55,12 @@ type rule struct {
 	open     bool
 	own      filter // what the kind adds; nil means nothing
 	refusal  string // what the person is told if this alone denies
+	// notice is what a person is told of it while it only watches.
+	notice string
+	// riskLevel is nil without one.
+	riskLevel *uint8
+	// place is that of the policy among those that were compiled.
+	place int32
 }
 
 // Compile gives policies their meaning on this machine. The findings are
@@ -64,9 +69,7 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 	c := &compiler{env: &env, table: e.controls}
 	s := &Set{env: env, directories: env.directories()}
 	for _, kind := range e.kinds {
-		if kind.answer != nil {
-			s.kinds = append(s.kinds, compiledKind{Kind: kind})
-		}
+		s.kinds = append(s.kinds, compiledKind{Kind: kind})
 	}
 	rules := make([]struct{ enforcing, monitoring []rule }, len(s.kinds))
 	seen := make(map[string]bool, len(policies))
@@ -86,9 +89,9 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 			switch p.Status {
 			case Off:
 			case Monitor, MonitorAndNotify:
-				rules[k].monitoring = append(rules[k].monitoring, c.rule(p, answer))
+				rules[k].monitoring = append(rules[k].monitoring, c.rule(p, i, answer))
 			default:
-				rules[k].enforcing = append(rules[k].enforcing, c.rule(p, answer))
+				rules[k].enforcing = append(rules[k].enforcing, c.rule(p, i, answer))
 			}
 		}
 	}
@@ -153,7 +156,8 @@ type compiler struct {
 	findings []Finding
 	policy   *Policy
 	path     string
-	doubts   int // of the current policy
+	doubts   int  // of the current policy
+	kept     bool // the current policy grants nothing, whatever it says
 }
 
 func (c *compiler) at(filter string, i int) { c.path = fault.Item(filter, i) }
@@ -164,6 +168,10 @@ func (c *compiler) note(p *Policy, path, found, expected, remedy string) {
 
 func (c *compiler) doubt(found, expected, remedy string) {
 	c.doubts++
+	if c.kept { // it grants nothing anyway
+		c.find(Note, c.policy, c.path, found, expected, remedy)
+		return
+	}
 	c.find(Doubt, c.policy, c.path, found, expected, remedy)
 }
 
@@ -192,13 +200,16 @@ func (c *compiler) collection(entry string, want, or CollectionType) (Collection
 	return named, ok
 }
 
-func (c *compiler) rule(p *Policy, kind answerer) rule {
-	c.policy, c.doubts = p, 0
+func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
+	c.policy, c.doubts, c.kept = p, 0, keeps(kind)
 	r := rule{
 		// Answers show these to people in terminals.
 		ref:  core.PolicyRef{ID: wire.Printable(p.ID), Name: wire.Printable(p.Name)},
 		who:  c.compileWho(p),
 		when: compileWhen(p),
+
+		riskLevel: p.RiskLevel,
+		place:     int32(place),
 	}
 	r.whom = c.compileWhom(p)
 	r.where = c.compileWhere(p)
@@ -217,11 +228,14 @@ func (c *compiler) rule(p *Policy, kind answerer) rule {
 			c.doubt(fault.Text(string(control)), "one of "+c.table.String(), "")
 		}
 	}
-	r.grants = r.grants || r.demands != 0
+	r.grants = (r.grants || r.demands != 0) && !c.kept
 	if r.grants && !p.Doubtful && c.doubts == 0 {
 		c.vain(&r)
 	}
 	r.grants = r.grants && !r.denies && !p.Doubtful && c.doubts == 0
+	if p.Status == MonitorAndNotify {
+		r.notice = wire.Printable(p.Notification)
+	}
 	r.refusal = refusal([]core.PolicyRef{r.ref})
 	c.leadingStar(&r)
 	return r
@@ -252,24 +266,6 @@ func (c *compiler) leadingStar(r *rule) {
 				"users can put a program of that name into a folder of their own, and it will be granted")
 		}
 	}
-}
-
-// meets says how much of the rule the question meets, apart from the program,
-// which the index has found with the given strength.
-func (r *rule) meets(a *asked, by strength) strength {
-	if r.own != nil {
-		if by = min(by, r.own.match(*a)); by == nothing {
-			return nothing
-		}
-	}
-	if !r.when.always() && !r.when.match(a.when()) {
-		return nothing
-	}
-	by = min(by, r.who.match(a), r.whom.match(a), r.signed.match(a))
-	if by == nothing {
-		return nothing
-	}
-	return min(by, r.where.match(a))
 }
 
 // byID orders rules so that an answer does not depend on the order of files.

@@ -62,52 +62,115 @@ func (s *Set) Decide(q Question) core.Decision {
 		return core.Decision{Outcome: core.Allow, Message: "The administrator account (root) is not subject to policy on this machine (policy.enforceForAdministrators)."}
 	}
 	var buffer [24]hit
-	return kind.enforcing.decide(&a, kind.enforcing.find(&a, buffer[:0]))
+	d := kind.enforcing.decide(&a, kind.enforcing.find(&a, buffer[:0]))
+	if keeps(kind.answer) && len(d.Policies) == 0 {
+		d.Message = "This release grants nothing by policies of type " + kind.types[0] + ", so the question was refused."
+	}
+	return d
 }
 
-// Watching returns the monitoring policies that the question meets. They
-// change no outcome.
-func (s *Set) Watching(q Question) []core.PolicyRef {
+// Watch is what monitoring policies have to say about a question.
+type Watch struct {
+	// Policies are those that the question meets.
+	Policies []core.PolicyRef
+	// Outcome and Controls are what the answer would be if they were enforced
+	// beside those that are. Nothing else is made of it.
+	Outcome  core.Outcome
+	Controls []core.Control
+	// Notices are what the person is told of it.
+	Notices []string
+}
+
+// Watching returns what monitoring policies would do. They change no outcome.
+func (s *Set) Watching(q Question) Watch {
 	kind := s.of(q.Kind)
 	if kind == nil || len(kind.monitoring.rules) == 0 {
-		return nil
+		return Watch{}
 	}
 	var a asked
 	if !s.ask(kind, q, &a) {
-		return nil
+		return Watch{}
 	}
 	var buffer [24]hit
 	found := kind.monitoring.find(&a, buffer[:0])
-	return kind.monitoring.refs(found, func(*rule, strength) bool { return true })
+	if len(found) == 0 {
+		return Watch{}
+	}
+	t := kind.monitoring.tally(found)
+	t.add(kind.enforcing.tally(kind.enforcing.find(&a, nil)))
+	w := Watch{
+		Policies: kind.monitoring.refs(found, func(*rule, strength) bool { return true }),
+		Outcome:  t.outcome(), Notices: kind.monitoring.notices(found),
+	}
+	switch {
+	case q.Administrator && !s.env.EnforceForAdministrators:
+		w.Outcome = core.Allow
+	case w.Outcome == core.Pending:
+		w.Controls = kind.monitoring.controls[t.demands]
+	}
+	return w
+}
+
+// notices are the messages of what was met, each once.
+func (x *index) notices(found hits) (list []string) {
+	for _, h := range found {
+		if text := x.rules[h.rule].notice; text != "" && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// tally is what the rules that a question meets come to.
+type tally struct {
+	denied, granted bool
+	demands         controls.Set
+}
+
+func (x *index) tally(found hits) (t tally) {
+	for _, h := range found {
+		r := &x.rules[h.rule]
+		t.denied = t.denied || r.denies
+		t.granted = t.granted || r.grants && h.by == full
+		t.demands |= r.demands
+	}
+	return t
+}
+
+func (t *tally) add(other tally) {
+	t.denied, t.granted, t.demands = t.denied || other.denied, t.granted || other.granted, t.demands|other.demands
+}
+
+func (t *tally) outcome() core.Outcome {
+	switch {
+	case t.denied || !t.granted:
+		return core.Deny
+	case t.demands != 0:
+		return core.Pending
+	}
+	return core.Allow
 }
 
 // decide combines what was met. Hits may come in any order and more than once.
 func (x *index) decide(a *asked, found hits) core.Decision {
-	var denied, granted bool
-	var demands controls.Set
-	for _, h := range found {
-		r := &x.rules[h.rule]
-		denied = denied || r.denies
-		granted = granted || r.grants && h.by == full
-		demands |= r.demands
-	}
+	t := x.tally(found)
 	switch {
-	case denied:
+	case t.denied:
 		by := x.refs(found, func(r *rule, _ strength) bool { return r.denies })
 		if len(by) > 1 {
 			return core.Decision{Outcome: core.Deny, Policies: by, Message: refusal(by)}
 		}
 		return core.Decision{Outcome: core.Deny, Policies: by, Message: x.refusalOf(found)}
-	case !granted:
+	case !t.granted:
 		return core.Decision{Outcome: core.Deny, Message: notCovered}
 	}
 	paths, still := x.opened(a, found)
-	switch {
-	case !still:
+	if !still {
 		return core.Decision{Outcome: core.Deny, Message: notCovered}
-	case demands != 0:
+	}
+	if t.outcome() == core.Pending {
 		by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 })
-		return core.Decision{Outcome: core.Pending, Controls: x.controls[demands], Policies: by, Paths: paths}
+		return core.Decision{Outcome: core.Pending, Controls: x.controls[t.demands], Policies: by, Paths: paths}
 	}
 	by := x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })
 	return core.Decision{Outcome: core.Allow, Policies: by, Paths: paths}

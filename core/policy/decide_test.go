@@ -133,7 +133,7 @@ func TestNamesInAnswersArePrintable(t *testing.T) {
 func TestWatching(t *testing.T) {
 	set := compileSketches(t, linux(), sketch{id: "m", controls: "DENY", status: "monitor"},
 		sketch{id: "n", controls: "ALLOW", status: "monitor_and_notify", users: []string{"bob"}}, sketch{id: "e", controls: "ALLOW"})
-	if got := ids(set.Watching(ask("/usr/bin/id", "id", "id"))); !cmp.Equal(got, []string{"m"}) {
+	if got := ids(set.Watching(ask("/usr/bin/id", "id", "id")).Policies); !cmp.Equal(got, []string{"m"}) {
 		t.Errorf("got %v", got)
 	}
 	if enforcing, monitoring := set.Size(); enforcing != 1 || monitoring != 2 {

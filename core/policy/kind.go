@@ -11,9 +11,7 @@ import (
 // policy that answer it together.
 type Kind struct {
 	// types are values of PolicyType, in their canonical spelling.
-	types []string
-	// answer is nil for types that are documented and answer nothing in this
-	// release: their policies are noted and grant nothing.
+	types  []string
 	answer answerer
 }
 
@@ -57,20 +55,20 @@ func (unknownKind) own(any) (any, bool)               { return nil, false }
 func Kinds() []Kind {
 	return []Kind{
 		{types: []string{TypePrivilegeElevation, TypeCommandLine}, answer: elevation{}},
-		{types: []string{"LeastPrivilege"}},
-		{types: []string{"FileAccess"}},
-		{types: []string{"HttpAccess"}},
-		{types: []string{"SettingsUpdate", "UpdateSettings"}},
-		{types: []string{"JobUpdate"}},
-		{types: []string{"Custom"}},
+		{types: []string{"LeastPrivilege"}, answer: kept{}},
+		{types: []string{"FileAccess"}, answer: kept{}},
+		{types: []string{"HttpAccess"}, answer: kept{}},
+		{types: []string{"SettingsUpdate", "UpdateSettings"}, answer: kept{}},
+		{types: []string{"JobUpdate"}, answer: kept{}},
+		{types: []string{"Custom"}, answer: kept{}},
 	}
 }
 
-// answeredTypes are the policy types that answer a question in this release.
+// answeredTypes are the policy types by which something can be granted.
 func answeredTypes(kinds []Kind) []string {
 	var list []string
 	for _, kind := range kinds {
-		if kind.answer != nil {
+		if !keeps(kind.answer) {
 			list = append(list, kind.types...)
 		}
 	}

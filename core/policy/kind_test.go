@@ -160,10 +160,10 @@ func TestAnotherKindDoesNotTouchElevations(t *testing.T) {
 	}
 	set, _ = compileWith(t, engine, sketch{kind: "FileAccess", controls: "DENY", status: "monitor", extra: `, "Extension": {"Folders": ["/etc"]}`},
 		sketch{controls: "DENY", status: "monitor"}, sketch{controls: "ALLOW"})
-	if got := ids(set.Watching(id)); !cmp.Equal(got, []string{"p1"}) {
+	if got := ids(set.Watching(id).Policies); !cmp.Equal(got, []string{"p1"}) {
 		t.Errorf("watching an elevation: %v", got)
 	}
-	if got := ids(set.Watching(writing("/etc"))); !cmp.Equal(got, []string{"p0"}) {
+	if got := ids(set.Watching(writing("/etc")).Policies); !cmp.Equal(got, []string{"p0"}) {
 		t.Errorf("watching an access: %v", got)
 	}
 	if enforcing, monitoring := set.Size(); enforcing != 1 || monitoring != 2 {
@@ -211,7 +211,7 @@ func TestFindingsOfANewKind(t *testing.T) {
 	want := []string{
 		`grants nothing: kinds.json:4: policy "p1", $.Extension.AllowCommands: found a key of unknown effect, expected Folders`,
 		`grants nothing: kinds.json: policy "p2", $.ApplicationCheck: found no applications, expected applications, or "*"; as it stands the policy restricts every program and grants nothing`,
-		`note: kinds.json:7: policy "p3", $.PolicyType: found HttpAccess, expected PrivilegeElevation or CommandLine or FileAccess; policies of this type are known, and say nothing about elevations`,
+		`note: kinds.json:7: policy "p3", $.PolicyType: found HttpAccess, expected PrivilegeElevation or CommandLine or FileAccess; policies of this type are kept and shown, and say nothing about elevations; nothing is granted by them, and their DENY holds for questions of this type`,
 		`grants nothing: kinds.json:2: policy "p0", $.Extension.Folders[1]: found "etc", expected an absolute folder`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -244,7 +244,7 @@ func TestKnownTypesThatAnswerNothing(t *testing.T) {
 			if got := set.Decide(q); got.Outcome != core.Deny || !strings.Contains(got.Message, "elevations only") {
 				t.Errorf("%s: a question: %+v", name, got)
 			}
-			if got := set.Watching(q); got != nil {
+			if got := set.Watching(q); got.Policies != nil {
 				t.Errorf("%s: watching: %v", name, got)
 			}
 		}

@@ -48,6 +48,12 @@ type Policy struct {
 	Times   []TimeRange
 	// Days has bit n set for day n, Sunday being 0; zero means unset.
 	Days uint8
+	// RiskLevel, from 0 to 100, is the highest risk that a grant is for; nil is
+	// any.
+	RiskLevel *uint8
+	// Notification is what a person is told whom a policy that is MonitorAndNotify
+	// would have concerned.
+	Notification string
 	// Certificates are the entries of CertificationCheck.
 	Certificates []string
 	// Own is what the policy's kind has read for itself; nil means nothing.
@@ -121,6 +127,8 @@ type Question struct {
 	// met.
 	Signers      []core.Signer
 	SignersKnown bool
+	// Risk is that of what is asked about, from 0 to 100; nil if nobody has told it.
+	Risk *uint8
 	// Time is read on the wall clock of its location, the machine's zone.
 	Time time.Time
 	// Own is what a kind asks about beyond this; nil for elevations.
@@ -135,3 +143,12 @@ const (
 	restricts          // DENY and controls count
 	full               // it may grant as well
 )
+
+// Written returns the policy as it stands in its file, unknown keys included; nil
+// if it is of no file.
+func (p *Policy) Written() []byte {
+	if !p.source.Given() {
+		return nil
+	}
+	return p.source.Raw()
+}

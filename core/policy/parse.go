@@ -51,6 +51,7 @@ type reader struct {
 	index    int
 	id       string
 	doubtful bool
+	kept     bool // by the current policy nothing is granted, whatever it says
 	findings []Finding
 }
 

@@ -24,7 +24,9 @@ func (r *reader) filters(p *Policy, f fields, kind answerer) {
 	p.Machines, machines = r.filter(f, nested, "MachineCheck", "Machines")
 	p.Applications, applications = r.filter(f, nested, "ApplicationCheck", "Applications")
 	p.Targets, _ = r.filter(f, nested, "TargetUserCheck", "Users")
-	r.emptiness(p, kind, users, machines, applications)
+	if !r.kept {
+		r.emptiness(p, kind, users, machines, applications)
+	}
 	if v := f.get("CertificationCheck"); v.Given() {
 		p.Certificates, _ = r.narrow(v, "$.CertificationCheck")
 	}

@@ -49,21 +49,21 @@ func (r *reader) policy(v strictjson.Value) Policy {
 		r.findings[first+i].Policy = p.ID
 	}
 	kind := r.kindOf(&p, f)
-	if kind == nil {
-		for i := range r.findings[first:] { // it grants nothing anyway
-			if f := &r.findings[first+i]; f.Severity == Doubt {
-				f.Severity = Note
-			}
-		}
-		return p
-	}
+	r.kept = keeps(kind)
 	r.status(&p, f)
 	r.controls(&p, f)
 	r.rules(f)
 	r.filters(&p, f, kind)
 	r.extension(&p, f, kind)
-	r.remarks(f)
+	r.remarks(&p, f)
 	p.Doubtful = r.doubtful
+	if r.kept {
+		for i := range r.findings[first:] { // it grants nothing anyway
+			if f := &r.findings[first+i]; f.Severity == Doubt {
+				f.Severity = Note
+			}
+		}
+	}
 	return p
 }
 
@@ -72,8 +72,7 @@ func shorten(name string) string {
 	return strings.ToValidUTF8(name[:min(len(name), maxName)], "")
 }
 
-// kindOf reads PolicyType. It is nil if this release answers nothing from
-// policies of that type. A policy of a type that nobody knows grants nothing; its
+// kindOf reads PolicyType. A policy of a type that nobody knows grants nothing; its
 // DENY holds for every kind of question (decision 29).
 func (r *reader) kindOf(p *Policy, f fields) answerer {
 	text := r.text(f, "PolicyType")
@@ -83,9 +82,9 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 			continue
 		}
 		p.Type = name
-		if r.kinds[i].answer == nil {
+		if keeps(r.kinds[i].answer) {
 			r.note(f.get("PolicyType"), "$.PolicyType", name, strings.Join(answeredTypes(r.kinds), " or "),
-				"policies of this type are known, and say nothing about elevations")
+				"policies of this type are kept and shown, and say nothing about elevations; nothing is granted by them, and their DENY holds for questions of this type")
 		}
 		return r.kinds[i].answer
 	}
@@ -126,6 +125,10 @@ func (r *reader) extension(p *Policy, f fields, kind answerer) {
 	if !given {
 		return
 	}
+	if r.kept { // it is for others, who know its keys
+		r.members(v, "$.Extension")
+		return
+	}
 	own := kind.extension()
 	known := append([]string{"CustomFilterJobId"}, own...) // which nobody is to be pointed to
 	list, ok := r.members(v, "$.Extension")
@@ -139,18 +142,21 @@ func (r *reader) extension(p *Policy, f fields, kind answerer) {
 	kind.read(r, p, e)
 }
 
-// remarks notes what was read and has no effect here.
-func (r *reader) remarks(f fields) {
+// remarks reads what neither chooses nor controls.
+func (r *reader) remarks(p *Policy, f fields) {
 	if v, given := f.filled("RiskLevel"); given {
 		level, err := strconv.Atoi(v.Text())
 		if !v.IsNumber() || err != nil || level < 0 || level > 100 {
 			r.doubt(v, "$.RiskLevel", describe(v), "a whole number from 0 to 100", "")
+		} else {
+			risk := uint8(level)
+			p.RiskLevel = &risk
 		}
 	}
 	if v, given := f.filled("NotificationRequiresAcknowledge"); given && !v.IsBool() {
 		r.doubt(v, "$.NotificationRequiresAcknowledge", describe(v), "true or false", "")
 	}
-	for _, key := range []string{"NotificationMessage", "Description", "Comment"} {
-		r.text(f, key)
-	}
+	p.Notification = r.text(f, "NotificationMessage")
+	r.text(f, "Description")
+	r.text(f, "Comment")
 }

@@ -46,7 +46,7 @@ func (r *reader) controls(p *Policy, f fields) {
 	switch {
 	case lists > 1:
 		r.doubt(nowhere, "$.Controls", "two lists of controls", "one", "keep Actions.OnSuccess.Controls and drop Controls")
-	case len(p.Controls) == 0 && !r.doubtful:
+	case len(p.Controls) == 0 && !r.doubtful && !r.kept:
 		r.note(nowhere, "$.Actions.OnSuccess.Controls", "no control", "at least one", "as it stands, the policy does nothing")
 	}
 }

@@ -29,6 +29,8 @@ const fullModel = `{
   "DayCheck": [1, 5], "CertificationCheck": [], "Extension": {}
 }`
 
+func risk(level uint8) *uint8 { return &level }
+
 func TestParseFullModel(t *testing.T) {
 	got, findings := engine.Parse("p1.json", []byte(fullModel))
 	if len(findings) != 0 {
@@ -44,6 +46,7 @@ func TestParseFullModel(t *testing.T) {
 		},
 		Times: []TimeRange{{9 * 3600, 18 * 3600}, {22*3600 + 30*60, 6*3600 + 15*60 + 30}},
 		Days:  1<<1 | 1<<5, Certificates: []string{}, File: "p1.json",
+		RiskLevel: risk(50), Notification: "...",
 	}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(DateRange{}, civilDay{}), cmpopts.IgnoreUnexported(Policy{})); diff != "" {
 		t.Error(diff)

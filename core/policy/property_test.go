@@ -87,13 +87,7 @@ func drawQuestion(t *rapid.T) Question {
 func linear(x *index, a *asked) hits {
 	var found hits
 	for i := range x.rules {
-		by := nothing
-		if x.rules[i].open {
-			by = restricts
-		}
-		for j := range x.rules[i].programs {
-			by = max(by, x.rules[i].programs[j].match(a))
-		}
+		by := x.rules[i].program(a)
 		if by != nothing {
 			by = x.rules[i].meets(a, by)
 		}

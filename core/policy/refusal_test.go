@@ -93,14 +93,14 @@ func TestWhoWatches(t *testing.T) {
 	set := compileSketches(t, linux(), sketch{id: "n", controls: "NOTIFY", status: "monitor"}, sketch{id: "d", controls: "DENY", status: "monitor_and_notify", apps: []string{"/usr/bin/vi"}},
 		sketch{id: "o", controls: "DENY", status: "off"}, sketch{id: "e", controls: "DENY"})
 	q := ask("/usr/bin/vim.basic", "/usr/bin/vi", "vi")
-	if got := ids(set.Watching(q)); !cmp.Equal(got, []string{"d", "n"}) {
+	if got := ids(set.Watching(q).Policies); !cmp.Equal(got, []string{"d", "n"}) {
 		t.Errorf("got %v", got)
 	}
 	q.Path = "usr/bin/vim.basic"
-	if got := set.Watching(q); got != nil {
+	if got := set.Watching(q); got.Policies != nil {
 		t.Errorf("a relative path: %v", got)
 	}
-	if got := compileSketches(t, linux(), sketch{controls: "DENY"}).Watching(ask("/usr/bin/id", "id", "id")); got != nil {
+	if got := compileSketches(t, linux(), sketch{controls: "DENY"}).Watching(ask("/usr/bin/id", "id", "id")); got.Policies != nil {
 		t.Errorf("nothing watches: %#v", got)
 	}
 }

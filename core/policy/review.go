@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"kpm/core/controls"
 	"kpm/core/fault"
@@ -16,6 +17,8 @@ type Facts struct {
 	// Program follows a path with every link. It reports false if there is
 	// nothing, and whether what is there is a folder.
 	Program func(path string) (to string, folder, exists bool)
+	// Now is the time on the machine's clock; zero if it does not matter.
+	Now time.Time
 }
 
 // Review says what an author would want to know about policies that can be read,
@@ -27,16 +30,15 @@ func (e *Engine) Review(policies []Policy, env Environment, facts Facts) []Findi
 	v := &review{compiler: c, facts: facts, directories: env.directories()}
 	for i := range policies {
 		p := &policies[i]
-		if p.Type != "" && !slices.Contains(answeredTypes(e.kinds), p.Type) {
-			continue
-		}
 		c.policy = p
+		c.kept = p.Type != "" && !slices.Contains(answeredTypes(e.kinds), p.Type)
 		v.people("$.UserCheck", p.Users)
 		v.people("$.TargetUserCheck", p.Targets)
 		v.controls(p)
 		v.programs(p)
 		v.commands(p)
 	}
+	v.together(e, policies)
 	return v.found
 }
 
@@ -48,6 +50,9 @@ type review struct {
 }
 
 func (v *review) say(s Severity, found, expected, remedy string) {
+	if v.kept {
+		s = Note
+	}
 	v.findings = nil
 	v.find(s, v.policy, v.path, found, expected, remedy)
 	v.found = append(v.found, v.findings...)
@@ -99,6 +104,9 @@ func (v *review) built() string {
 // wantsToGrant reports whether p has a control that grants and none that denies.
 func (v *review) wantsToGrant(p *Policy) bool {
 	wants := false
+	if v.kept {
+		return false
+	}
 	for _, control := range p.Controls {
 		effect := v.table.Effect(control)
 		if effect == controls.Denies {
@@ -201,8 +209,12 @@ func (v *review) commands(p *Policy) {
 		}
 		text, _, _ := strings.Cut(strings.TrimSpace(entry), " ")
 		v.whether(p, text, &cmd.program)
-		if v.wantsToGrant(p) && cmd.rest {
+		switch {
+		case !v.wantsToGrant(p):
+		case cmd.rest:
 			v.power(&cmd.program, entry)
+		default:
+			v.escape(&cmd.program, entry)
 		}
 	}
 }

@@ -34,14 +34,6 @@ func momentOf(t time.Time) moment {
 	return moment{ms: t.UnixMilli(), date: today.number(), second: hour*3600 + minute*60 + second, day: 1 << t.Weekday()}
 }
 
-// always reports whether there is no filter, as in most policies: the moment is
-// then not even worked out.
-func (w *when) always() bool { return w.days == 0 && len(w.dates) == 0 && len(w.times) == 0 }
-
-func (w *when) match(m *moment) bool {
-	return (w.days == 0 || w.days&m.day != 0) && w.onDate(m) && w.atTime(m.second)
-}
-
 func (w *when) onDate(m *moment) bool {
 	for _, d := range w.dates {
 		at := m.date

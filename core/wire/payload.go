@@ -15,6 +15,10 @@ const MaxSubject = 128 << 10
 // question carries the command line too (decision 30).
 const EventPrivilegeElevation = "PrivilegeElevation"
 
+// EventList is the EventType of the question what the user may run. It names no
+// program, is answered DENY, and Listing has what was asked.
+const EventList = "List"
+
 // EventProbe is the EventType of the question by which the service learns that
 // KeeperPolicy decides. It is about nobody, and is answered DENY.
 const EventProbe = "Probe"
@@ -64,6 +68,9 @@ type PolicyRequest struct {
 	// SignersKnown says that somebody has looked.
 	Signers      []core.Signer `json:"Signers,omitempty"`
 	SignersKnown bool          `json:"SignersKnown,omitempty"`
+	// Risk is that of what is asked about, from 0 to 100; nil if nobody has told
+	// it.
+	Risk *uint8 `json:"RiskLevel,omitempty"`
 }
 
 // PolicyResponse is the answer on the question's reply topic.
@@ -76,6 +83,8 @@ type PolicyResponse struct {
 	Message    string           `json:"Message,omitempty"`
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"Paths,omitempty"`
+	// Listing is the answer to EventList.
+	Listing *core.Listing `json:"Listing,omitempty"`
 	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing
 	// anything; empty if nothing does.
 	Fault string `json:"Fault,omitempty"`

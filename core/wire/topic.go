@@ -24,7 +24,8 @@ func ReplyTopic(asker core.Principal, id string) string {
 	return TopicReplies + "/" + asker.String() + "/" + id
 }
 
-// TopicProbed is where KeeperPolicy answers the service's probe.
+// TopicProbed is where KeeperPolicy answers the service's own questions: probes,
+// and what somebody may run.
 const TopicProbed = TopicReplies + "/KeeperPrivilegeManager/Probe"
 
 // Match reports whether an MQTT topic filter covers a topic (MQTT 5, section

@@ -40,6 +40,22 @@ func (s *Sealer) caller(peer core.Peer) (core.Account, core.Membership, error) {
 	return account, membership, nil
 }
 
+// Who says who a peer is, as the subject of a request would: Caller, Membership
+// and Administrator are set. Errors are those of Seal about callers.
+func (s *Sealer) Who(peer core.Peer) (core.Subject, error) {
+	if err := identified(peer); err != nil {
+		return core.Subject{}, err
+	}
+	account, membership, err := s.caller(peer)
+	return core.Subject{Caller: account, Membership: membership, Administrator: s.isAdministrator(peer)}, err
+}
+
+// isAdministrator reports whether policy does not concern a peer. A command that
+// was elevated is not such an administrator, and neither is a plugin or task.
+func (s *Sealer) isAdministrator(peer core.Peer) bool {
+	return peer.Administrator && s.Administrator(peer)
+}
+
 // strangersGroup is what a caller without account has for a group where the
 // kernel does not name one.
 const strangersGroup = "65534"

@@ -73,9 +73,7 @@ func (s *Sealer) Seal(ctx context.Context, r *Request) (*Sealed, error) {
 	}
 	sealed := &Sealed{payer: r.Peer.Payer(), Subject: core.Subject{
 		Caller: caller, Membership: membership, Target: target, Argv: r.Argv, Dir: dir.Path,
-		// A command that was elevated is not an administrator whom policy does
-		// not concern, and neither is a plugin or task.
-		Administrator: r.Peer.Administrator && s.Administrator(r.Peer),
+		Administrator: s.isAdministrator(r.Peer),
 	}}
 	sealed.Subject.Executable.Requested = s.requested(r, dir.Path)
 	handle, err := s.program(r)
@@ -101,17 +99,10 @@ func (s *Sealer) Seal(ctx context.Context, r *Request) (*Sealed, error) {
 // admissible refuses callers whose identity, paths or pids do not mean what
 // ours do, and requests that cannot be carried faithfully.
 func admissible(r *Request) error {
-	switch {
-	case r.Peer.Foreign:
-		return refusal.New(door.CodeBadRequest, "the caller is in another namespace (a container?): make the request on the machine itself")
-	case !r.Peer.SameIdentity || len(r.Peer.Processes) != 1:
-		// Attack: connect as oneself, then exec a setuid program that
-		// inherits the connection (decision 11).
-		return refusal.New(door.CodeBadRequest, "the calling process has more than one identity: run keepersudo as yourself")
-	case r.Peer.Confined != "":
-		// Attack: a sandbox asks for a process outside of itself.
-		return refusal.New(door.CodeBadRequest, "the calling process is confined (%s), and what is started for it would not be: ask from outside", r.Peer.Confined)
-	case len(r.Argv) == 0 || r.Command == "":
+	if err := identified(r.Peer); err != nil {
+		return err
+	}
+	if len(r.Argv) == 0 || r.Command == "" {
 		return refusal.New(door.CodeBadRequest, "there is no command")
 	}
 	for _, text := range []string{r.Command, r.TargetUser} {
@@ -255,6 +246,22 @@ func (s *Sealer) Recheck(sealed *Sealed) error {
 	}
 	if filecache.Identify(now, 0) != filecache.Identify(sealed.info, 0) || now.Path != sealed.info.Path {
 		return errors.New("the program changed after it was decided on: try again")
+	}
+	return nil
+}
+
+// identified refuses a peer of whom it is not certain who it is, or that it may ask.
+func identified(peer core.Peer) error {
+	switch {
+	case peer.Foreign:
+		return refusal.New(door.CodeBadRequest, "the caller is in another namespace (a container?): make the request on the machine itself")
+	case !peer.SameIdentity || len(peer.Processes) != 1:
+		// Attack: connect as oneself, then exec a setuid program that
+		// inherits the connection (decision 11).
+		return refusal.New(door.CodeBadRequest, "the calling process has more than one identity: run keepersudo as yourself")
+	case peer.Confined != "":
+		// Attack: a sandbox asks for a process outside of itself.
+		return refusal.New(door.CodeBadRequest, "the calling process is confined (%s), and what is started for it would not be: ask from outside", peer.Confined)
 	}
 	return nil
 }

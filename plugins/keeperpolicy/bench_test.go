@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,31 @@ func BenchmarkLoad(b *testing.B) {
 	for i := range maxFiles {
 		id := fmt.Sprint("p", i)
 		if err := os.WriteFile(filepath.Join(root, "Policies", id+".json"), []byte(policyJSON(id, "ALLOW", "/usr/bin/"+id)), 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	e := &engine{cfg: Config{Root: root, Open: opens(root)}, log: slog.New(slog.DiscardHandler), now: time.Now, around: newSurroundings()}
+	for b.Loop() {
+		if !e.load(false) {
+			b.Fatal("no policies")
+		}
+	}
+}
+
+// BenchmarkLoadArrays reads 100,000 policies as a backend sends them, in ten files.
+func BenchmarkLoadArrays(b *testing.B) {
+	root := b.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "Policies"), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	for file := range 10 {
+		list := make([]string, 10_000)
+		for i := range list {
+			id := fmt.Sprintf("p%d-%d", file, i)
+			list[i] = policyJSON(id, "ALLOW", "/usr/bin/"+id)
+		}
+		text := "[" + strings.Join(list, ",\n") + "]"
+		if err := os.WriteFile(filepath.Join(root, "Policies", fmt.Sprint(file, ".json")), []byte(text), 0o644); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,6 +2,9 @@ package keeperpolicy
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -148,8 +151,10 @@ const (
 // answer decides a question. What cannot be understood is denied, and the
 // answer still echoes what could be read of it.
 func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyResponse) {
-	var q wire.PolicyRequest
-	err := m.Read(wire.TypePolicyRequest, &q)
+	q, err := readQuestion(m, localPeople(), e.cfg.Resolve)
+	if err == nil {
+		err = understood(q)
+	}
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	force := e.force.Load()
 	switch {
@@ -157,10 +162,17 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 		if fault := e.fault.Load(); force == nil && fault != nil {
 			response.Fault = *fault
 		}
-	case err != nil || q.UserID == noUser || len(q.Arguments) == 0:
-		response.Message = malformed
+	case err != nil:
+		response.Message = malformed + whichField(err)
 	case force == nil:
 		response.Message = unreadable
+	case q.EventType == wire.EventList:
+		q.EventType = wire.EventPrivilegeElevation
+		asked, _ := e.question(q, force)
+		q.EventType = wire.EventList
+		if list, ok := force.set.May(asked); ok {
+			response.Listing = &list
+		}
 	default:
 		asked, ok := e.question(q, force)
 		if !ok {
@@ -172,6 +184,39 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 		response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	}
 	return q, response
+}
+
+// whichField says what of a question could not be understood, if that is known.
+func whichField(err error) string {
+	var wrong *fieldError
+	if errors.As(err, &wrong) {
+		return " " + wrong.Error() + "."
+	}
+	var unfit *json.UnmarshalTypeError
+	if errors.As(err, &unfit) {
+		return wire.Printable(fmt.Sprintf(" %s: found %s, expected %s.", unfit.Field, unfit.Value, unfit.Type))
+	}
+	return ""
+}
+
+// understood reports what a question must have to be decided on.
+func understood(q wire.PolicyRequest) error {
+	switch {
+	case q.EventType == wire.EventProbe:
+		return nil
+	case q.UserID == noUser:
+		return &fieldError{"UserId", string(noUser), "somebody's id"}
+	case q.UserID == "":
+		return &fieldError{"UserId", "none", "the id of the user who asks"}
+	case q.UserName == "":
+		return &fieldError{"UserName", "none", "the name of the user who asks"}
+	case q.EventType == wire.EventList:
+	case q.FilePath == "":
+		return &fieldError{"FilePath", "none", "the program's absolute path"}
+	case len(q.Arguments) == 0:
+		return &fieldError{"Arguments", "none", "argv, with what the program is called first"}
+	}
+	return nil
 }
 
 // noUser is -1 as a uid: it means "leave as it is" to the kernel and is nobody
@@ -197,7 +242,7 @@ func (e *engine) question(q wire.PolicyRequest, force *inForce) (policy.Question
 		TargetAdministrator: q.TargetIsAdministrator || q.TargetUser == "" && q.TargetUserID == "",
 		Links:               force.links.to(q.FilePath), Directory: q.WorkingDirectory,
 		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: arguments,
-		Signers: q.Signers, SignersKnown: q.SignersKnown, Time: e.around.zone.of(e.now()),
+		Signers: q.Signers, SignersKnown: q.SignersKnown, Risk: q.Risk, Time: e.around.zone.of(e.now()),
 	}, ok
 }
 
@@ -214,7 +259,17 @@ func (e *engine) record(q wire.PolicyRequest, r wire.PolicyResponse) {
 		return
 	}
 	asked, _ := e.question(q, force)
-	for _, ref := range force.set.Watching(asked) {
-		e.log.Info("a monitoring policy is met", "request", string(q.RequestID), "policy", ref.ID, "user", q.UserName, "program", q.FilePath)
+	e.watched(q, force.set.Watching(asked))
+}
+
+// watched logs what monitoring policies would have made of a question. It changes
+// nothing.
+func (e *engine) watched(q wire.PolicyRequest, w policy.Watch) {
+	for _, ref := range w.Policies {
+		e.log.Info("a monitoring policy is met", "request", string(q.RequestID), "policy", ref.ID, "user", q.UserName, "program", q.FilePath,
+			"would be", string(w.Outcome), "controls", w.Controls)
+	}
+	for _, text := range w.Notices {
+		e.log.Info("a notice of a monitoring policy", "request", string(q.RequestID), "user", q.UserName, "notice", text)
 	}
 }

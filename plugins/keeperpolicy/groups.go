@@ -19,6 +19,7 @@ type groups struct {
 	asked         []string // what missing is about
 	missing       []string
 	at            time.Time
+	all           bool // every name is a group's
 }
 
 // missingAge is how long it is believed where no file says that it has changed.
@@ -28,7 +29,7 @@ const missingAge = 5 * time.Second
 // whose groups come from a directory too, every name may be one of its: in which
 // groups somebody is, the service asks there.
 func (g *groups) missingOf(names []string) []string {
-	if len(names) == 0 {
+	if len(names) == 0 || g.all {
 		return nil
 	}
 	g.mu.Lock()
@@ -52,7 +53,7 @@ func (g *groups) missingOf(names []string) []string {
 
 // isMissing is missingOf for one name, when policies are read.
 func (g *groups) isMissing(name string) bool {
-	one := groups{file: watchedFile{path: g.file.path}, sources: watchedFile{path: g.sources.path}}
+	one := groups{all: g.all, file: watchedFile{path: g.file.path}, sources: watchedFile{path: g.sources.path}}
 	return len(one.missingOf([]string{name})) > 0
 }
 

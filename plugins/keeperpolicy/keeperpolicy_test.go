@@ -331,7 +331,7 @@ func TestDecisionsAreLoggedWithoutArguments(t *testing.T) {
 		{Level: "Information", Message: "decided", Fields: map[string]any{
 			"request": "REQ", "user": "alice", "program": "/usr/bin/id", "decision": "ALLOW", "policies": []any{"a"}}},
 		{Level: "Information", Message: "a monitoring policy is met", Fields: map[string]any{
-			"request": "REQ", "user": "alice", "program": "/usr/bin/id", "policy": "m"}},
+			"request": "REQ", "user": "alice", "program": "/usr/bin/id", "policy": "m", "would be": "DENY", "controls": "[]"}},
 	}
 	if diff := cmp.Diff(want, entries); diff != "" {
 		t.Error(diff)
@@ -424,8 +424,8 @@ func TestExamplesInTheManual(t *testing.T) {
 			blocks = append(blocks, text)
 		}
 	}
-	if len(blocks) != 2 {
-		t.Fatalf("%d examples, want a policy and a collections file", len(blocks))
+	if len(blocks) != 3 {
+		t.Fatalf("%d examples, want a policy, a collections file and a file of cases", len(blocks))
 	}
 	if policies, findings := policy.New(policy.Kinds(), controls.Standard()).Parse("policies.md", []byte(blocks[0])); len(policies) != 1 || len(findings) != 0 {
 		t.Errorf("the policy: %v", findings)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"kpm/core/policy"
 )
@@ -63,19 +64,9 @@ func Lint(args []string, stdout, stderr io.Writer, tools Tools) int {
 		flags.Usage()
 		return lintUsage
 	}
-	r := newReading("")
-	l := &linter{reading: r, at: *root, tools: tools, sources: map[string][]byte{}}
-	if *collections != "" {
-		l.collections(*collections)
-	}
-	for _, path := range flags.Args() {
-		l.argument(path)
-	}
-	env := machine(*root, r.collections, false)
-	_, findings := r.engine.Compile(r.policies, env)
-	findings = append(r.findings, findings...)
-	findings = append(findings, r.engine.Review(r.policies, env, facts(tools.Resolve))...)
-	if err := printFindings(stdout, findings, l.sources, *asJSON); err != nil {
+	c := ReadCandidate(Reading{Root: *root, Collections: *collections, Paths: flags.Args()}, tools)
+	findings := c.Review(time.Now())
+	if err := printFindings(stdout, findings, c.linter.sources, *asJSON); err != nil {
 		fmt.Fprintln(stderr, "KeeperPolicy lint:", err)
 		return lintFault
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"kpm/core"
 	"kpm/core/fault"
@@ -131,9 +132,10 @@ func (l *linter) modes(path string) {
 	}})
 }
 
-// facts are those of this machine.
-func facts(resolve resolver) policy.Facts {
+// facts are those of this machine, at the time now on its clock.
+func facts(resolve resolver, now time.Time) policy.Facts {
 	return policy.Facts{
+		Now:  now,
 		User: func(name string) bool { _, err := user.Lookup(name); return err == nil },
 		Group: func(name string) bool {
 			_, err := user.LookupGroup(name)

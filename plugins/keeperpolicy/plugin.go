@@ -3,6 +3,7 @@ package keeperpolicy
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"kpm/core/wire"
@@ -72,11 +73,11 @@ func (e *engine) serve(to replier, m sdk.Message) {
 		e.log.Warn("an answer could not be sent", "request", string(q.RequestID), "error", err)
 		return
 	}
-	if q.EventType == wire.EventProbe {
+	if q.EventType == wire.EventProbe || q.EventType == wire.EventList && response.Listing != nil {
 		return
 	}
-	if response.Message == malformed {
-		e.log.Warn("a question could not be understood", "source", envelope.Source, "type", envelope.Type)
+	if strings.HasPrefix(response.Message, malformed) {
+		e.log.Warn("a question could not be understood", "source", envelope.Source, "type", envelope.Type, "why", response.Message)
 		return
 	}
 	e.record(q, response)

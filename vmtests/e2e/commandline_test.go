@@ -35,7 +35,9 @@ func TestAsPeopleTypeIt(t *testing.T) {
 		{[]string{"FOO=bar", "id"}, "", 2, "keepersudo env FOO=VALUE"},
 		{[]string{"-i"}, "", 2, "bash -l"},
 		{[]string{"-s"}, "", 2, "keepersudo bash"},
-		{[]string{"-l"}, "", 2, "not built yet"},
+		{[]string{"-l"}, "", 0, "as anybody: every program"},
+		{[]string{"-v"}, "", 0, "every command is decided on anew"},
+		{[]string{"-k", "id", "-u"}, "", 0, "0\n"},
 		{[]string{"-h", "elsewhere", "id"}, "", 2, "ssh HOST"},
 	} {
 		cmd := a.Sudo(t.Context(), 4242, tc.args...)

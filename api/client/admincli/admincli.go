@@ -36,6 +36,8 @@ type Config struct {
 	// Host returns the ports for an agent root, which may be empty while it is
 	// not known yet. None of them starts anything.
 	Host func(root string) port.Host
+	// Policies reads policy files. What is wrong with them is in the set's review.
+	Policies func(PolicyFiles) PolicySet
 }
 
 // Run runs the command line args and returns the exit code. It ends early when
@@ -96,7 +98,7 @@ or the answer could not be had.`,
 	cmd.PersistentFlags().StringVar(&a.root, "root", "", "agent root")
 	e := endpoint{agent: &a}
 	e.flags(cmd)
-	cmd.AddCommand(auditCommand(&a), trustCommand(&a), statusCommand(&e), doctorCommand(&e), topicsCommand(&e), pluginsCommand(&e),
+	cmd.AddCommand(auditCommand(&a), policyCommand(&a), trustCommand(&a), statusCommand(&e), doctorCommand(&e), topicsCommand(&e), pluginsCommand(&e),
 		group(&cobra.Command{Use: "jobs", Short: "Show and run jobs"},
 			listJobsCommand(&e), runJobCommand(&e), triggerJobCommand(&e)),
 		group(&cobra.Command{Use: "settings", Short: "Show and change settings"}, getSettingsCommand(&e),

@@ -39,6 +39,12 @@ func everyCommand(t *testing.T) [][]string {
 	t.Helper()
 	service, journal, key, files := newRunning(t).root, journalled(t), enrolled(t, "software", ""), released(t)
 	lines := [][]string{{"trust", "inspect", filepath.Join(files, "good"), "--root", files}}
+	policy := policyFile(t, "p.json", policyText("a", "ALLOW", "nobody", "/usr/bin/id"))
+	for _, line := range []string{"lint", "list", "list --json", "show a", "show a --json", "explain --user nobody id", "explain --json --user nobody id",
+		"apply --dry-run " + policy,
+		"new b --user nobody --application /usr/bin/id", "replay --since 1h"} {
+		lines = append(lines, append([]string{"policy", "--policies", policy, "--root", journal}, strings.Fields(line)...))
+	}
 	for root, of := range map[string][]string{
 		service: {"status", "plugins list", "plugins list --json", "jobs list", "jobs run --id cleanup", "jobs trigger --id cleanup",
 			"settings get KeeperPrivilegeManager", "settings get KeeperPrivilegeManager odd"},

@@ -5,7 +5,8 @@ import "strings"
 // usage is the text of --help, with the agent root that is asked by default.
 func usage(root string) string {
 	return `Usage: keepersudo [-n] [-u USER] [--root DIR] [--] COMMAND [ARGUMENT...]
-       keepersudo -h | -V
+       keepersudo -l [--json] [--root DIR]
+       keepersudo -h | -V | -v | -k
 
 Runs COMMAND as root, or as USER, if policy allows it. A COMMAND with a slash
 is a path; any other is looked up in the system's own directories, never in
@@ -18,6 +19,9 @@ PATH.
   -A, -B, -H, -N, -S, -p TEXT
                           as for sudo, where they change nothing here: HOME is
                           USER's, and no password is asked
+  -l, --list              show what you may run, and what it will ask of you
+      --json              with -l: as JSON
+  -v, -k, -K              nothing is remembered: they say so
   -h, --help              show this
   -V, --version           show the version
 
@@ -41,6 +45,8 @@ it. Otherwise: 1 refused, expired, failed or no service; 2 not a valid request;
 // options is what the command line asks for.
 type options struct {
 	help, version  bool // show that and do nothing else
+	list, json     bool
+	remembered     bool // what is remembered was asked for
 	root           string
 	user           string
 	nonInteractive bool
@@ -65,6 +71,11 @@ var all = [...]option{
 	{long: "--root", value: true, set: func(o *options, root string) { o.root = root }},
 	{short: 'V', long: "--version", set: func(o *options, _ string) { o.version = true }},
 	{short: 'h', long: "--help", set: func(o *options, _ string) { o.help = true }},
+	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
+	{long: "--json", set: func(o *options, _ string) { o.json = true }},
+	{short: 'K', long: "--remove-timestamp", set: func(o *options, _ string) { o.remembered = true }},
+	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.remembered = true }},
+	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.remembered = true }},
 
 	{short: 'A', long: "--askpass"},
 	{short: 'B', long: "--bell"},
@@ -88,11 +99,7 @@ var all = [...]option{
 	{short: 't', long: "--type", value: true, instead: "use runcon: keepersudo runcon -t TYPE COMMAND"},
 
 	{short: 'e', long: "--edit", instead: "it is not built yet; edit a copy and put it in place: keepersudo cp COPY FILE"},
-	{short: 'K', long: "--remove-timestamp", instead: "leave it out: every command is decided on anew"},
-	{short: 'k', long: "--reset-timestamp", instead: "leave it out: every command is decided on anew"},
-	{short: 'l', long: "--list", instead: "it is not built yet; run the command, and you are told whether policy allows it"},
 	{short: 'U', long: "--other-user", value: true, instead: "it is not built yet"},
-	{short: 'v', long: "--validate", instead: "leave it out: every command is decided on anew"},
 }
 
 // parse reads the command line as getopt_long(3) does for sudo. The first word
@@ -126,7 +133,16 @@ func parse(args []string) (*options, *failure) {
 			return &options{help: o.help, version: o.version}, nil
 		}
 	}
-	if len(args) == 0 || args[0] == "" {
+	switch {
+	case o.json && !o.list:
+		return nil, misuse("--json is for -l")
+	case o.list && len(args) > 0:
+		return nil, refused("-l COMMAND", "run the command, and you are told whether policy allows it")
+	case o.list && o.user != "":
+		return nil, refused("-l with -u", "leave it out: -l shows for whom each command may run")
+	case o.list || o.remembered && len(args) == 0:
+		return o, nil
+	case len(args) == 0 || args[0] == "":
 		return nil, misuse("there is no command to run")
 	}
 	if name, _, isAssignment := strings.Cut(args[0], "="); isAssignment && isVariable(name) {

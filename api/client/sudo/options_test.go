@@ -30,6 +30,9 @@ func TestParse(t *testing.T) {
 		{[]string{"-H", "-S", "-p", "[sudo via ansible, key=x] password:", "-u", "x", "id"}, options{user: "x", command: []string{"id"}}},
 		{[]string{"--non-int", "--us=x", "--set-home", "--prompt=", "id"}, options{nonInteractive: true, user: "x", command: []string{"id"}}},
 		{[]string{"-h"}, options{help: true}}, {[]string{"-nh"}, options{help: true}}, {[]string{"--help", "x"}, options{help: true}},
+		{[]string{"-l"}, options{list: true}}, {[]string{"--list", "--json", "--root", "/r"}, options{list: true, json: true, root: "/r"}}, {[]string{"-nl"}, options{nonInteractive: true, list: true}},
+		{[]string{"-v"}, options{remembered: true}}, {[]string{"-k"}, options{remembered: true}}, {[]string{"-K"}, options{remembered: true}},
+		{[]string{"-k", "id"}, options{remembered: true, command: []string{"id"}}},
 		{[]string{"-V"}, options{version: true}}, {[]string{"-Vu", "x"}, options{version: true}},
 	} {
 		got, err := parse(tc.args)
@@ -39,7 +42,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		nil, {"-n"}, {"-u"}, {"--root"}, {"--user="}, {"-x", "id"}, {"--no-such", "id"}, {"-n=1", "id"}, {""}, {"-nu"}, {"-nx", "id"}, {"--"},
-		{"--p", "x", "id"}, {"--set-home=1", "id"}, {"--=x", "id"},
+		{"--p", "x", "id"}, {"--json"}, {"--json", "id"}, {"--set-home=1", "id"}, {"--=x", "id"},
 	} {
 		if got, err := parse(args); err == nil || err.status != exitUsage || !strings.Contains(err.message, "--help") {
 			t.Errorf("%q: %+v, %v", args, got, err)
@@ -85,7 +88,7 @@ func TestRefusedOptionsSayWhatToUse(t *testing.T) {
 		{[]string{"-nE", "id"}, "keepersudo env"},
 		{[]string{"--preserve-env=PATH", "id"}, "keepersudo env"},
 		{[]string{"A_1=b", "id"}, "keepersudo env A_1=VALUE"},
-		{[]string{"-l"}, "not built yet"}, {[]string{"-e", "/etc/motd"}, "keepersudo cp"}, {[]string{"-v"}, "anew"}, {[]string{"-k"}, "anew"},
+		{[]string{"-l", "id"}, "run the command"}, {[]string{"-l", "-u", "x"}, "for whom each command"}, {[]string{"-e", "/etc/motd"}, "keepersudo cp"}, {[]string{"-U", "x", "-l"}, "not built yet"},
 		{[]string{"-i"}, "bash -l"}, {[]string{"-s"}, "keepersudo bash"}, {[]string{"-D", "/", "id"}, "cd DIR"}, {[]string{"-D/", "id"}, "cd DIR"},
 		{[]string{"-bE", "id"}, "COMMAND &"}, {[]string{"-C4", "id"}, "leave it out"}, {[]string{"-T5", "id"}, "timeout SECONDS"},
 	} {

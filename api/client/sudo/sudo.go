@@ -55,6 +55,11 @@ func run(args []string, version string, host caller.Host) (int, *failure) {
 	case opts.version:
 		say(host.Stdout, "keepersudo "+version+"\n")
 		return 0, nil
+	case opts.list:
+		return list(opts, host)
+	case len(opts.command) == 0: // -v, -k or -K alone
+		say(host.Stdout, "Nothing is remembered here: every command is decided on anew.\n")
+		return 0, nil
 	}
 	request, err := newRequest(opts, host)
 	if err != nil {

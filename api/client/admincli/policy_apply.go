@@ -1,0 +1,268 @@
+package admincli
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kpm/core/policy"
+)
+
+// planned is what "policy apply" does with one file.
+type planned struct {
+	File   string `json:"file"` // where it is read
+	Target string `json:"target"`
+	// Action is "add", "replace" or "keep": nothing changes.
+	Action   string   `json:"action"`
+	Policies []listed `json:"policies"`
+	Before   []listed `json:"before"` // those of the file that it replaces
+	data     []byte   // to write
+}
+
+// applied is what "policy apply --json" prints.
+type applied struct {
+	DryRun   bool             `json:"dryRun"`
+	Files    []planned        `json:"files"`
+	Findings []policy.Finding `json:"findings"`
+}
+
+func applyCommand(p *policies) *cobra.Command {
+	var asJSON, dry, force bool
+	cmd := &cobra.Command{
+		Use:   "apply [--dry-run] FILE...",
+		Short: "Put policy files in force",
+		Long: `Put policy files in force: they are checked, and written into the agent root's
+Policies folder under their own names, each in one step. The running agent reads
+them within a second. With --dry-run it is only said what would change.
+
+A file with a fault, and one with a policy that grants nothing although it means
+to, are refused; --force takes the latter. Nothing is written unless all files
+can be.`,
+		Example: "  KeeperAdminCLI policy apply --dry-run new.json\n  KeeperAdminCLI policy apply new.json collections.json",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			layout, err := p.layout()
+			if err != nil {
+				return err
+			}
+			out, err := p.plan(layout.Policies(), args)
+			err = cmp.Or(err, cmd.Context().Err())
+			if err != nil {
+				return err
+			}
+			out.DryRun = dry
+			refused := false
+			for _, f := range out.Findings {
+				refused = refused || f.Severity == policy.Fault || f.Severity == policy.Doubt && !force
+			}
+			if !dry && !refused {
+				if err := write(out.Files); err != nil {
+					return err
+				}
+			}
+			if err := printPlan(cmd.OutOrStdout(), out, refused, asJSON); err != nil {
+				return err
+			}
+			if refused {
+				return errFault
+			}
+			return nil
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would change, and change nothing")
+	cmd.Flags().BoolVar(&force, "force", false, "take policies that grant nothing")
+	return cmd
+}
+
+// plan reads what is to be applied, beside what is in force.
+func (p *policies) plan(folder string, names []string) (applied, error) {
+	out := applied{Files: []planned{}, Findings: []policy.Finding{}}
+	collections := p.collections
+	for _, name := range names {
+		base := filepath.Base(name)
+		if !strings.EqualFold(filepath.Ext(base), ".json") || strings.HasPrefix(base, ".") {
+			return out, fmt.Errorf("%s is no policy file, expected a name that ends in .json and does not begin with a dot", name)
+		}
+		data, err := readAtMost(name, policy.MaxFile)
+		if err != nil {
+			return out, err
+		}
+		f := planned{File: name, Target: filepath.Join(folder, base), Action: "add", Policies: []listed{}, Before: []listed{}, data: data}
+		switch old, err := os.ReadFile(f.Target); {
+		case err == nil && bytes.Equal(old, data):
+			f.Action = "keep"
+		case err == nil:
+			f.Action = "replace"
+			f.Before = listAll(p.Policies(PolicyFiles{Root: p.root, Paths: []string{f.Target}}))
+		case !errors.Is(err, fs.ErrNotExist):
+			return out, err
+		}
+		if base == "collections.json" {
+			collections = name
+		}
+		out.Files = append(out.Files, f)
+	}
+	if collections == "" {
+		if path := filepath.Join(folder, "collections.json"); exists(path) {
+			collections = path
+		}
+	}
+	for i := range out.Files {
+		f := &out.Files[i]
+		files := PolicyFiles{Root: p.root, Collections: collections, EnforceForAdministrators: p.enforce}
+		if filepath.Base(f.File) == "collections.json" {
+			files.Collections = f.File
+		} else {
+			files.Paths = []string{f.File}
+		}
+		set := p.Policies(files)
+		f.Policies = listAll(set)
+		for _, found := range set.Review(time.Now()) {
+			// What is wrong with the owner of the file here is not wrong with what is written.
+			if found.Index >= 0 || found.Severity == policy.Fault {
+				out.Findings = append(out.Findings, found)
+			}
+		}
+	}
+	return out, nil
+}
+
+func listAll(set PolicySet) []listed {
+	list := []listed{}
+	for _, p := range set.Policies() {
+		list = append(list, listedOf(p))
+	}
+	return list
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func readAtMost(name string, most int64) ([]byte, error) {
+	in, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	data, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", name, most)
+	}
+	return data, err
+}
+
+// write replaces each file in one step: the agent reads the old one or the new
+// one. All are written beside their places before the first takes its own.
+func write(files []planned) error {
+	var ready []string
+	defer func() {
+		for _, name := range ready {
+			os.Remove(name) // what is in its place is gone from here
+		}
+	}()
+	for i := range files {
+		f := &files[i]
+		if f.Action == "keep" {
+			ready = append(ready, "")
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(f.Target), 0o755); err != nil {
+			return err
+		}
+		name, err := writeBeside(f.Target, f.data)
+		if name != "" {
+			ready = append(ready, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i, name := range ready {
+		if name != "" {
+			if err := os.Rename(name, files[i].Target); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeBeside makes a hidden file, which the agent does not read.
+func writeBeside(target string, data []byte) (name string, err error) {
+	file, err := os.CreateTemp(filepath.Dir(target), ".apply-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(data)
+	err = errors.Join(err, file.Chmod(0o644), file.Sync(), file.Close())
+	return file.Name(), err
+}
+
+func printPlan(w io.Writer, out applied, refused, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, out)
+	}
+	for _, f := range out.Findings {
+		if err := line(w, "%s: %s", f.Severity, f.Error()); err != nil {
+			return err
+		}
+	}
+	for _, f := range out.Files {
+		verb := map[string]string{"add": "added", "replace": "replaced", "keep": "the same already"}[f.Action]
+		if (out.DryRun || refused) && f.Action != "keep" {
+			verb = "would be " + verb
+		}
+		if err := line(w, "%s: %s", f.Target, verb); err != nil {
+			return err
+		}
+		if f.Action == "keep" {
+			continue
+		}
+		for _, d := range difference(f.Before, f.Policies) {
+			if err := line(w, "  %s", d); err != nil {
+				return err
+			}
+		}
+	}
+	if refused {
+		return line(w, "nothing was written: correct what is wrong, or see --force")
+	}
+	return nil
+}
+
+// difference says which policies of a file come, go or stay.
+func difference(before, after []listed) (list []string) {
+	has := func(all []listed, id string) bool {
+		for _, l := range all {
+			if l.ID == id {
+				return true
+			}
+		}
+		return false
+	}
+	for _, l := range before {
+		if !has(after, l.ID) {
+			list = append(list, "- "+l.ID+" ("+string(l.Status)+", "+join(l.Controls)+")")
+		}
+	}
+	for _, l := range after {
+		sign := "+ "
+		if has(before, l.ID) {
+			sign = "= "
+		}
+		list = append(list, sign+l.ID+" ("+string(l.Status)+", "+join(l.Controls)+")")
+	}
+	return list
+}

@@ -1,0 +1,52 @@
+package sudo
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"kpm/core/door"
+)
+
+func TestList(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		args   []string
+		says   []byte
+		status int
+		out    string
+		diag   string
+	}{
+		{"text", []string{"-l"}, frame(door.TypeListing, door.Listing{Text: "ada may run\n"}.Encode()), 0, "ada may run\n", ""},
+		{"what is no service's", []string{"-l"}, frame(door.TypeListing, door.Listing{Text: "a\x1b[2J"}.Encode()), 0, "a\ufffd[2J", ""},
+		{"refused", []string{"-l", "--json"}, frame(door.TypeRefused, door.Refused{Code: door.CodeNotFound, Message: "no account"}.Encode()), exitNotFound, "", "no account"},
+		{"another frame", []string{"-l"}, frame(door.TypeExit, door.Exit{}.Encode()), exitRefused, "", "of the same version"},
+		{"cut short", []string{"-l"}, frame(door.TypeListing, []byte{1}), exitRefused, "", "of the same version"},
+		{"nothing", []string{"-l"}, nil, exitRefused, "", "closed the connection"},
+	} {
+		s := &system{says: [][]byte{tc.says}}
+		status := s.main(tc.args...)
+		if status != tc.status || s.stdout.String() != tc.out || !strings.Contains(s.stderr.String(), tc.diag) {
+			t.Errorf("%s: %d %q %q", tc.name, status, s.stdout.String(), s.stderr.String())
+		}
+		if len(s.frames) != 1 {
+			t.Fatalf("%s: %d frames", tc.name, len(s.frames))
+		}
+		kind, body, _ := door.Read(bytes.NewReader(s.frames[0]))
+		list, err := door.DecodeList(body)
+		if kind != door.TypeList || err != nil || list.JSON != (len(tc.args) == 2) || len(s.handles) != 0 {
+			t.Errorf("%s: sent %v %v %v", tc.name, kind, list, s.handles)
+		}
+	}
+}
+
+// What sudo remembers is not remembered here: whoever asks is told so, without the
+// service.
+func TestNothingIsRemembered(t *testing.T) {
+	for _, option := range []string{"-v", "-k", "-K"} {
+		s := &system{}
+		if status := s.main(option); status != 0 || !strings.Contains(s.stdout.String(), "every command is decided on anew") || s.root != "" {
+			t.Errorf("%s: %d %q", option, status, s.stdout.String())
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package policy
+
+// check is one of the filters of a rule, apart from the program, which the index
+// has found.
+type check uint8
+
+// The checks, in the order in which a decision asks them: what costs least, and
+// leaves most out, comes first.
+const (
+	checkOwn check = iota // what the policy's kind adds
+	checkDates
+	checkTimes
+	checkDays
+	checkUsers
+	checkTargets
+	checkSigners
+	checkRisk
+	checkMachines
+	checks // how many there are
+)
+
+// meets says how much of the rule the question meets, if its program does with the
+// given strength.
+func (r *rule) meets(a *asked, by strength) strength {
+	for c := range checks {
+		if by = min(by, r.check(c, a)); by == nothing {
+			return nothing
+		}
+	}
+	return by
+}
+
+// check says how much of one filter the question meets. Decisions and their
+// explanations both ask here.
+func (r *rule) check(c check, a *asked) strength {
+	switch c {
+	case checkOwn:
+		if r.own != nil {
+			return r.own.match(*a)
+		}
+	case checkDates:
+		return fullIf(len(r.when.dates) == 0 || r.when.onDate(a.when()))
+	case checkTimes:
+		return fullIf(len(r.when.times) == 0 || r.when.atTime(a.when().second))
+	case checkDays:
+		return fullIf(r.when.days == 0 || r.when.days&a.when().day != 0)
+	case checkUsers:
+		return r.who.match(a)
+	case checkTargets:
+		return r.whom.match(a)
+	case checkSigners:
+		return r.signed.match(a)
+	case checkRisk:
+		return r.risk(a)
+	case checkMachines:
+		return r.where.match(a)
+	}
+	return full
+}
+
+// program says how the question's program meets the rule. The index finds the
+// same without looking at every entry.
+func (r *rule) program(a *asked) strength {
+	by := nothing
+	if r.open {
+		by = restricts
+	}
+	for i := range r.programs {
+		by = max(by, r.programs[i].match(a))
+	}
+	return by
+}
+
+// risk says how the risk of what is asked about meets RiskLevel: a grant is for
+// risks up to it. A risk that nobody has told leaves nothing out, since tools
+// write a RiskLevel into every policy.
+func (r *rule) risk(a *asked) strength {
+	if r.riskLevel != nil && a.q.Risk != nil && *a.q.Risk > *r.riskLevel {
+		return restricts
+	}
+	return full
+}
+
+func fullIf(met bool) strength {
+	if met {
+		return full
+	}
+	return nothing
+}

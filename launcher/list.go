@@ -1,0 +1,237 @@
+package launcher
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"kpm/core"
+	"kpm/core/door"
+	"kpm/core/fair"
+	"kpm/core/wire"
+	"kpm/launcher/refusal"
+	"kpm/launcher/request"
+)
+
+// Bounds of the listings that are being made, of one user and of all: the policy
+// plugin looks at every policy for each.
+const (
+	maxListings     = 8
+	maxUserListings = 1
+)
+
+// maxListing bounds what a caller is told, in bytes: a frame holds no more.
+const maxListing = door.MaxFrame - 1024
+
+// listings are those that the policy plugin was asked for.
+type listings struct {
+	slots *fair.Slots[core.UserID]
+
+	mu      sync.Mutex
+	waiting map[string]chan wire.PolicyResponse
+}
+
+func newListings() *listings {
+	return &listings{
+		slots:   fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserListings, All: maxListings}),
+		waiting: map[string]chan wire.PolicyResponse{},
+	}
+}
+
+// list tells the caller what they may run: the caller alone, whom the kernel has
+// named. It opens no request, and moves none.
+func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
+	ctx, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
+	defer cancel()
+	slot, err := l.listings.slots.Take(ctx, l.cfg.People.Of(submitted.Peer.Payer()), 1)
+	if err != nil {
+		return Result{Refused: refusal.New(door.CodeUnavailable, "others are being told what they may run: try again in a moment")}
+	}
+	defer slot.Release()
+	who, err := l.cfg.Sealer.Who(submitted.Peer)
+	if err != nil {
+		return Result{Refused: refusal.Of(err)}
+	}
+	q := wire.PolicyRequest{
+		EventType: wire.EventList,
+		UserID:    who.Caller.User, UserName: who.Caller.Name, OtherNames: who.Caller.OtherNames, Administrator: who.Administrator,
+		Groups: who.Membership.IDs, GroupNames: who.Membership.Names,
+		DoubtfulGroups: who.Membership.DoubtfulIDs, DoubtfulGroupNames: who.Membership.DoubtfulNames, GroupsUnknown: who.Membership.Unknown,
+		MachineName: l.cfg.Machine(), Arguments: []string{}, FilePath: "/",
+	}
+	id := rand.Text()
+	answer := l.listings.expect(id)
+	defer l.listings.forget(id)
+	if err := l.cfg.Bus.List(ctx, id, q); err != nil {
+		l.cfg.Log.Warn("the policy plugin cannot be asked for a listing", "error", err)
+		return unlisted("")
+	}
+	select {
+	case a := <-answer:
+		if a.Listing == nil {
+			return unlisted(wire.Printable(a.Message))
+		}
+		text, err := l.listing(who.Caller.Name, q.MachineName, *a.Listing, submitted.JSON)
+		if err != nil || len(text) > maxListing {
+			return unlisted("There is more than can be shown.")
+		}
+		return Result{Listing: text}
+	case <-ctx.Done():
+		return unlisted("")
+	}
+}
+
+func unlisted(why string) Result {
+	if why == "" {
+		why = "The policy plugin does not answer: try again in a moment."
+	}
+	return Result{Refused: refusal.New(door.CodeUnavailable, "what you may run cannot be told. %s", why)}
+}
+
+// expect opens the one place for an answer.
+func (s *listings) expect(id string) <-chan wire.PolicyResponse {
+	answer := make(chan wire.PolicyResponse, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting[id] = answer
+	return answer
+}
+
+func (s *listings) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, id)
+}
+
+// PolicyListed is the answer to a question called id, if that was for a listing:
+// it reports false if it was not. The first answer counts. It is about no request,
+// whatever it says. Errors wrap ErrNotPermitted.
+func (l *Launcher) PolicyListed(from core.Principal, id string, a wire.PolicyResponse) (bool, error) {
+	s := l.listings
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answer, is := s.waiting[id]
+	if !is {
+		return false, nil
+	}
+	if !request.Policy.Is(from, "") {
+		return true, fmt.Errorf("launcher: listing answered by %s: %w", from, ErrNotPermitted)
+	}
+	answer <- a // there is room: nobody finds it again
+	delete(s.waiting, id)
+	return true, nil
+}
+
+// permitted is a permission as keepersudo -l --json has it.
+type permitted struct {
+	core.Permission
+	// Satisfiable is false if it asks for what nothing here verifies: what it meets
+	// is refused.
+	Satisfiable bool `json:"satisfiable"`
+}
+
+// listing words what somebody may run.
+func (l *Launcher) listing(user, machine string, list core.Listing, asJSON bool) (string, error) {
+	all := make([]permitted, len(list.Permissions))
+	for i, p := range list.Permissions {
+		all[i] = permitted{p, len(l.unverified(p.Controls)) == 0}
+	}
+	if asJSON {
+		text, err := json.Marshal(struct {
+			User       string      `json:"user"`
+			Machine    string      `json:"machine"`
+			Everything bool        `json:"everything"`
+			Policies   []permitted `json:"policies"`
+			More       int         `json:"more,omitempty"`
+		}{user, machine, list.Everything, all, list.More})
+		return string(text) + "\n", err
+	}
+	if list.Everything {
+		return fmt.Sprintf("%s may run everything on %s: the administrator is not subject to policy.\n", user, machine), nil
+	}
+	var b strings.Builder
+	say := func(format string, args ...any) { b.WriteString(wire.Printable(fmt.Sprintf(format, args...)) + "\n") }
+	grants := slices.ContainsFunc(all, func(p permitted) bool { return p.Grants })
+	if grants {
+		say("%s may run on %s, at this moment:", user, machine)
+	} else {
+		say("No policy allows %s anything on %s at this moment. If you need something, ask the person who manages this machine's policies.", user, machine)
+	}
+	for _, p := range all {
+		if p.Grants {
+			l.say(say, p)
+		}
+	}
+	l.others(say, all, "whatever allows them, these are refused:", func(p permitted) bool { return p.Denies })
+	l.others(say, all, "whatever allows them, these ask for more:", func(p permitted) bool { return !p.Grants && !p.Denies })
+	if list.More > 0 {
+		say("and %d more policies", list.More)
+	}
+	return b.String(), nil
+}
+
+// others words those of all that are chosen, below a line of their own.
+func (l *Launcher) others(say func(string, ...any), all []permitted, head string, chosen func(permitted) bool) {
+	for first, i := true, 0; i < len(all); i++ {
+		if !chosen(all[i]) {
+			continue
+		}
+		if first {
+			say("%s", head)
+			first = false
+		}
+		l.say(say, all[i])
+	}
+}
+
+// say words one permission.
+func (l *Launcher) say(say func(string, ...any), p permitted) {
+	what, target := p.Commands, strings.Join(p.Targets, ", ")
+	if len(what) == 0 {
+		what = p.Programs
+	}
+	switch {
+	case target == "*" || target == "" && !p.Grants:
+		target = "anybody"
+	case target == "":
+		target = "the administrator"
+	}
+	text := strings.Join(what, "; ")
+	if text == "*" {
+		text = "every program"
+	}
+	if p.Signed {
+		text += " (of certain signers)"
+	}
+	say("  as %s: %s", target, text)
+	if len(p.Controls) > 0 && !p.Denies {
+		say("    asks for: %s", l.asks(p.Controls))
+	}
+	name := p.Name
+	if name == "" {
+		name = p.ID
+	}
+	say("    by policy: %s", name)
+}
+
+// asks says in words what controls ask of a person.
+func (l *Launcher) asks(list []core.Control) string {
+	var texts []string
+	for _, c := range list {
+		text := string(c)
+		for _, row := range l.cfg.Table {
+			if row.Name == c && row.Asked != "" {
+				text += " (" + strings.TrimSuffix(row.Asked, ".") + ")"
+			}
+		}
+		if len(l.unverified([]core.Control{c})) > 0 {
+			text += ", which nothing here can verify yet, so that it is refused"
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; ")
+}
