@@ -31,6 +31,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Files = files
 	host.Keys = linux.KeyStore{}
 	host.Service = linux.ServiceManager{}
+	host.Sessions = linux.NewSessions(linux.Accounts{})
 	host.Signatures = linux.Signatures{}
 	host.Terminals = linux.Terminals{}
 	host.Transport = linux.Transport{}
@@ -63,7 +64,8 @@ func New(o Options) (port.Host, error) {
 	host.Accounts = accounts
 	host.Transport = linux.Transport{Accounts: accounts}
 	host.Peers = peers
-	host.Launcher = launcher
+	host.Sessions = linux.NewSessions(accounts)
+	host.Launcher = linux.NewSessionLauncher(launcher, linux.NewSessions(accounts))
 	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), peers.Close()) }
 	return host, nil
 }
