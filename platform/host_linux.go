@@ -29,6 +29,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Close = confiner.Close
 	host.Accounts = linux.Accounts{}
 	host.Files = files
+	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}
 	host.Keys = linux.KeyStore{}
 	host.Service = linux.ServiceManager{}
 	host.Sessions = linux.NewSessions(linux.Accounts{})

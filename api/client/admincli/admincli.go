@@ -97,6 +97,8 @@ or the answer could not be had.`,
 	e := endpoint{agent: &a}
 	e.flags(cmd)
 	cmd.AddCommand(auditCommand(&a), trustCommand(&a), statusCommand(&e),
+		group(&cobra.Command{Use: "interception", Short: "Put the system's own ways to become an administrator under policy"},
+			enableCommand(&a), disableCommand(&a)),
 		group(&cobra.Command{Use: "plugins", Short: "Show the plugins"}, listPluginsCommand(&e)),
 		group(&cobra.Command{Use: "jobs", Short: "Show and run jobs"},
 			listJobsCommand(&e), runJobCommand(&e), triggerJobCommand(&e)),

@@ -9,13 +9,14 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":           {"audit", "completion", "help", "jobs", "plugins", "settings", "status", "trust"},
-		"audit":      {"tail", "verify"},
-		"completion": {"bash", "fish", "powershell", "zsh"},
-		"jobs":       {"list", "run", "trigger"},
-		"plugins":    {"list"},
-		"settings":   {"get"},
-		"trust":      {"enroll", "inspect", "rotate", "status"},
+		"":             {"audit", "completion", "help", "interception", "jobs", "plugins", "settings", "status", "trust"},
+		"audit":        {"tail", "verify"},
+		"completion":   {"bash", "fish", "powershell", "zsh"},
+		"interception": {"disable", "enable"},
+		"jobs":         {"list", "run", "trigger"},
+		"plugins":      {"list"},
+		"settings":     {"get"},
+		"trust":        {"enroll", "inspect", "rotate", "status"},
 	} {
 		out := tell(t, exitOK, strings.Fields(line)...)
 		_, list, _ := strings.Cut(out, "Available Commands:\n")
