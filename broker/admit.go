@@ -2,13 +2,12 @@ package broker
 
 import (
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
-
+	"kpm/broker/packet"
 	"kpm/core"
 	"kpm/core/wire"
 )
@@ -17,15 +16,14 @@ import (
 type code struct{ v5, v3 byte }
 
 var (
-	codeVersion       = code{0x84, 1}
-	codeClientID      = code{0x85, 2}
-	codeUnavailable   = code{0x88, 3}
-	codeQuota         = code{0x97, 3}
-	codeNotAuthorized = code{0x87, 5}
-	codeMethod        = code{0x8c, 5}
-	codeWillTopic     = code{0x90, 5}
-	codeKeepAlive     = code{0x83, 5} // implementation specific: the specification has none for it
-	codeMalformed     = code{0x82, 5}
+	codeVersion       = code{byte(packet.UnsupportedVersion), 1}
+	codeClientID      = code{byte(packet.ClientIDInvalid), 2}
+	codeUnavailable   = code{byte(packet.Unavailable), 3}
+	codeQuota         = code{byte(packet.QuotaExceeded), 3}
+	codeNotAuthorized = code{byte(packet.NotAuthorized), 5}
+	codeMethod        = code{byte(packet.BadMethod), 5}
+	codeWillTopic     = code{byte(packet.TopicInvalid), 5}
+	codeWillRetain    = code{byte(packet.RetainUnsupported), 5}
 )
 
 // refusal is why a CONNECT was not accepted; reason is for its sender and the
@@ -35,65 +33,64 @@ type refusal struct {
 	reason string
 }
 
+func (r *refusal) Error() string { return r.reason }
+
 func refuse(c code, format string, args ...any) *refusal {
 	return &refusal{c, fmt.Sprintf(format, args...)}
 }
 
-// connect decides about a CONNECT before mochi acts on it. It returns what
-// mochi is to act on, or an error after which mochi closes the connection.
-func (b *Broker) connect(c *conn, client *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	c.client = client
-	if refused := b.admit(c, &pk); refused != nil {
-		b.stats.refusedConnections.Add(1)
-		b.logStranger(c.peer.User, "connection refused", "principal", c.principal.String(),
-			"client", brief(pk.Connect.ClientIdentifier), "reason", refused.reason)
-		connack := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Connack}, ReasonCode: refused.code.v3}
-		if pk.ProtocolVersion == 5 {
-			client.Properties.ProtocolVersion = 5
-			connack.ReasonCode = refused.code.v5
-			connack.Properties.ReasonString = refused.reason
+// connect decides about a CONNECT, and answers one that is refused. What cannot be
+// read as a CONNECT is answered in version 5 only [MQTT-3.1.4-1].
+func (b *Broker) connect(c *conn, body []byte) error {
+	hello, err := packet.DecodeConnect(body)
+	var answer []byte
+	var fault *packet.Fault
+	if errors.As(err, &fault) {
+		if hello.Version == packet.Version5 {
+			answer = packet.AppendRefusal(nil, hello.Version, byte(fault.Code), fault.Reason, hello.MaximumPacketSize)
 		}
-		if err := client.WritePacket(connack); err != nil {
-			return pk, packets.ErrRejectPacket
+	} else if refused := b.admit(c, hello); refused != nil {
+		err = refused
+		code := refused.code.v3
+		if hello.Version == packet.Version5 {
+			code = refused.code.v5
 		}
-		return pk, packets.ErrRejectPacket
+		answer = packet.AppendRefusal(nil, hello.Version, code, refused.reason, hello.MaximumPacketSize)
 	}
-	b.stats.admitted.Add(1)
-	c.admitted = true
-	return pk, nil
+	if err == nil {
+		b.stats.admitted.Add(1)
+		return nil
+	}
+	b.stats.refusedConnections.Add(1)
+	b.noteRefusal(c.principal, Refusal{Operation: "connection", Client: hello.ClientID, Reason: err.Error()})
+	b.logStranger(c.peer.User, "connection refused", "principal", c.principal.String(),
+		"client", brief(hello.ClientID), "reason", err)
+	c.stream.Write(answer) // within the time for a CONNECT
+	return fmt.Errorf("broker: CONNECT: %w", err)
 }
 
-// admit binds c to one principal. The Will is taken out of the CONNECT: it is
-// not for mochi to publish.
-func (b *Broker) admit(c *conn, pk *packets.Packet) *refusal {
-	if string(pk.Connect.ProtocolName) != "MQTT" || pk.ProtocolVersion != 4 && pk.ProtocolVersion != 5 {
+// admit binds c to one principal.
+func (b *Broker) admit(c *conn, hello packet.Connection) *refusal {
+	if hello.Protocol != "MQTT" || hello.Version != packet.Version3 && hello.Version != packet.Version5 {
 		return refuse(codeVersion, "protocol %q version %d, supported are MQTT 3.1.1 and 5",
-			brief(string(pk.Connect.ProtocolName)), pk.ProtocolVersion)
+			brief(hello.Protocol), hello.Version)
 	}
-	will := pk.Connect
-	pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = false, "", nil
-	if will.WillFlag {
-		pk.Connect.WillQos, pk.Connect.WillRetain = 0, false
-	}
-	if invalid := pk.ConnectValidate(); invalid != packets.CodeSuccess {
-		return refuse(codeMalformed, "%s", invalid.Reason)
-	}
-	if pk.Properties.AuthenticationMethod != "" {
+	if hello.HasAuthMethod {
 		return refuse(codeMethod, "authentication methods are not supported")
 	}
-	// Keep-alive 0 would let a dead client's socket, and its client id, live
-	// for ever.
-	if k := pk.Connect.Keepalive; k < minKeepAlive || k > maxKeepAlive {
-		return refuse(codeKeepAlive, "keep-alive is %d s, allowed are %d to %d", k, minKeepAlive, maxKeepAlive)
-	}
-	if refused := b.identify(c, pk.Connect.ClientIdentifier); refused != nil {
+	if refused := b.identify(c, hello.ClientID); refused != nil {
 		return refused
 	}
-	if refused := b.acceptWill(c, will); refused != nil {
+	if refused := b.acceptWill(c, hello); refused != nil {
 		return refused
 	}
-	c.version = pk.ProtocolVersion
-	c.out = newOutbox(c, pk.Properties)
+	c.version, c.limit = hello.Version, hello.MaximumPacketSize
+	c.clean, c.sessionLife = hello.Clean, hello.SessionExpiry
+	if hello.Version == packet.Version3 && !hello.Clean {
+		c.sessionLife = packet.NoExpiry
+	}
+	c.keepAlive = silence(hello)
+	c.out = newOutbox(c, hello.ReceiveMaximum)
 	if refused := b.reserve(c); refused != nil {
 		return refused
 	}
@@ -102,7 +99,24 @@ func (b *Broker) admit(c *conn, pk *packets.Packet) *refusal {
 	if now, _ := b.cfg.Registry.Identify(c.peer); now != c.principal {
 		return refuse(codeNotAuthorized, "%s has ended", c.principal)
 	}
+	c.answer = packet.Answer{ReceiveMaximum: maxUnreleased, MaximumPacketSize: maxPacket, ServerKeepAlive: serverKeepAlive(hello)}
 	return nil
+}
+
+// silence is how long the next packet may take to come: one and a half times the
+// keep-alive that the client goes by [MQTT-3.1.2-22]. Some ignore ours, so the
+// longer one counts. 0 is for ever: the end of a process ends its connections
+// (decision 18).
+func silence(hello packet.Connection) time.Duration {
+	return time.Duration(hello.KeepAlive) * time.Second * 3 / 2
+}
+
+// serverKeepAlive is what a version 5 client is told, 0 for its own.
+func serverKeepAlive(hello packet.Connection) uint16 {
+	if hello.KeepAlive == 0 || hello.KeepAlive > ourKeepAlive {
+		return ourKeepAlive
+	}
+	return 0
 }
 
 // identify establishes who is connecting, from the kernel and the registry. The
@@ -141,27 +155,32 @@ func (b *Broker) identify(c *conn, id string) *refusal {
 		}
 	}
 	c.id = id
-	c.speaker = newSpeaker(p, b.cfg.Topics)
+	s := newSpeaker(p, b.cfg.Topics)
+	c.rights.Store(&s)
 	return nil
 }
 
-// acceptWill keeps the Will for publishWill. mochi would publish it without
-// any check: a way to forge whatever the client may not say itself.
-func (b *Broker) acceptWill(c *conn, will packets.ConnectParams) *refusal {
-	if !will.WillFlag {
+// acceptWill keeps the Will for publishWill: it is a publish like any other.
+func (b *Broker) acceptWill(c *conn, hello packet.Connection) *refusal {
+	will := hello.Will
+	if will == nil {
 		return nil
 	}
-	if will.WillQos > 2 || !wire.ValidTopic(will.WillTopic) {
-		b.stats.refusedWills.Add(1)
-		return refuse(codeWillTopic, "the Will's topic %q cannot be published to", brief(will.WillTopic))
+	var refused *refusal
+	if err := c.rights.Load().mayWill(will.Topic); !wire.ValidTopic(will.Topic) {
+		refused = refuse(codeWillTopic, "the Will's topic %q cannot be published to", brief(will.Topic))
+	} else if err != nil {
+		refused = refuse(codeNotAuthorized, "Will: %v", err)
+	} else if will.Retain && hello.Version == packet.Version5 { // [MQTT-3.2.2-13]
+		refused = refuse(codeWillRetain, "the Will is to be retained, and retained messages are not offered")
 	}
-	if err := c.mayWill(will.WillTopic); err != nil {
+	if refused != nil {
 		b.stats.refusedWills.Add(1)
-		return refuse(codeNotAuthorized, "Will: %v", err)
+		return refused
 	}
 	c.will = &publication{
-		from: c.principal, origin: c.id, topic: will.WillTopic, payload: will.WillPayload,
-		qos: will.WillQos, properties: will.WillProperties, size: maxConnectPacket,
+		from: c.principal, origin: c.id, topic: will.Topic, payload: will.Payload,
+		qos: will.QoS, passed: will.Passed, expiry: will.Expiry, size: maxConnectPacket,
 	}
 	return nil
 }
@@ -174,11 +193,15 @@ func (b *Broker) publishWill(c *conn) {
 		return
 	default:
 	}
-	if err := c.mayWill(c.will.topic); err != nil {
+	s := c.rights.Load()
+	if err := s.mayWill(c.will.topic); err != nil {
 		b.stats.refusedWills.Add(1)
+		b.noteRefusal(c.principal, Refusal{Operation: "Will", Client: c.id, Topic: c.will.topic, Reason: err.Error(), Missing: s.lacks(publish, c.will.topic)})
 		b.logRefusal(c, "Will", c.will.topic, err)
 		return
 	}
 	c.will.received = time.Now()
-	b.deliver(c.will)
+	if _, missing := b.deliver(c.will); len(missing) > 0 {
+		b.wait(missing)
+	}
 }

@@ -186,3 +186,26 @@ func (s *speaker) mayWill(topic string) error {
 func covered(declared []string, filter string) bool {
 	return slices.ContainsFunc(declared, func(d string) bool { return wire.Covers(d, filter) })
 }
+
+// lacks names the list of a file that would have to name topic for s to do op with
+// it; empty if no list would do.
+func (s *speaker) lacks(op operation, topic string) string {
+	declaring := &speaker{principal: s.principal, publish: []string{topic}, subscribe: []string{topic}}
+	lists := map[core.Kind]map[operation]string{
+		core.Plugin: {publish: "metadata.mqttTopics.publish in Plugins/%s.json", subscribe: "metadata.mqttTopics.subscribe in Plugins/%s.json"},
+		core.JobRun: {publish: "mqttTopics.allowedPublications in Jobs/%s.json", subscribe: "mqttTopics.allowedSubscriptions in Jobs/%s.json"},
+	}
+	list, ok := lists[s.principal.Kind][op]
+	if !ok || op == publish && !wire.ValidTopic(topic) || op == subscribe && !wire.ValidFilter(topic) {
+		return ""
+	}
+	helps := op == subscribe && !s.mayRead(topic) && declaring.mayRead(topic) ||
+		op == publish && !restricted(topic) && !s.mayWrite(topic) ||
+		op == publish && restricted(topic) && !slices.Contains(s.publish, topic) && slices.ContainsFunc(authority[:], func(r rule) bool {
+			return r.op == publish && r.topic == topic && r.permits(declaring)
+		})
+	if !helps {
+		return ""
+	}
+	return fmt.Sprintf(list, s.principal.Name)
+}

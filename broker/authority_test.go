@@ -53,42 +53,6 @@ func TestAuthorityIsTheDocumentedTable(t *testing.T) {
 	}
 }
 
-func TestLimitsAreTheDocumentedTable(t *testing.T) {
-	seconds := func(d time.Duration) string { return fmt.Sprintf("%d s", d/time.Second) }
-	want := [][]string{
-		{"time from accept to CONNECT", seconds(connectTimeout)},
-		{"packet", fmt.Sprintf("%d MiB", maxPacket>>20)},
-		{"CONNECT packet", fmt.Sprintf("%d KiB", maxConnectPacket>>10)},
-		{"topic or filter", "1024 bytes"}, // wire.ValidFilter, tested below
-		{"connections before CONNECT, per user", fmt.Sprint(maxWaitingPerUser)},
-		{"connections before CONNECT", fmt.Sprintf("%d, of which %d are set aside for root; when they are taken, whoever has most gives one up", maxWaiting, asideWaiting)},
-		{"connections", fmt.Sprintf("%d, of which %d are set aside for plugins in service context", maxConnections, asideConnections)},
-		{"connections of one principal", fmt.Sprint(maxPerPrincipal)},
-		{"keep-alive", fmt.Sprintf("%d s to %d s; 0 is refused", minKeepAlive, maxKeepAlive)},
-		{"stalled subscriber", seconds(writeTimeout) + " per write, then it is cut"},
-		{"queued messages per subscriber", fmt.Sprintf("%d or %d MiB, then it is cut", maxQueuedMessages, maxQueuedBytes>>20)},
-		{"waiting of publishers for a full queue", seconds(maxHold) + " from one time it was empty to the next; none for the service, none for subscribers in a user's session"},
-		{"unacknowledged messages per subscriber", fmt.Sprintf("%d, the rest is queued", maxUnacknowledged)},
-		{"answers that a client does not read", fmt.Sprintf("%d KiB, then it is cut", maxControl>>10)},
-		{"QoS 2 messages that a publisher has not released", fmt.Sprintf("%d, then it is cut", maxUnreleased)},
-		{"subscriptions per connection", fmt.Sprint(maxSubscriptions)},
-		{"unanswered questions", fmt.Sprintf("%[1]d of the service, %[1]d of all others; %s each", maxOpenQuestions, seconds(questionLife))},
-		{"retained messages, Wills on authority topics, topic aliases, `$share`", "none"},
-	}
-	rows := table(t, "Limits of the bus")
-	if len(rows) != len(want) {
-		t.Fatalf("docs/wire.md has %d rows, the code %d", len(rows), len(want))
-	}
-	for i := range want {
-		if rows[i][0] != want[i][0] || rows[i][1] != want[i][1] {
-			t.Errorf("row %d\ncode %v\ndocs %v", i+1, want[i], rows[i])
-		}
-	}
-	if !wire.ValidFilter(strings.Repeat("x", 1024)) || wire.ValidFilter(strings.Repeat("x", 1025)) {
-		t.Error("a topic or filter may have 1024 bytes, and no more")
-	}
-}
-
 func (m member) speaker() *speaker { return &speaker{m.Principal, m.publish, m.subscribe} }
 
 const (

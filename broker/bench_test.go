@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,89 +60,194 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
+// peers are this broker and the one that everyone knows, with an access list each,
+// by transport.
+var peers = []string{"local", "tls", "mosquitto-local", "mosquitto-tls"}
+
+// party is a client of a broker under measurement.
+func (p *parties) party() *raw {
+	p.b.Helper()
+	who := plugin(fmt.Sprint("Party", p.n), 500+p.n, []string{"bench/#"}, []string{"bench/#"})
+	p.n++
+	var c net.Conn
+	switch {
+	case p.bus == nil && p.tls:
+		c = dialTLS(p.b, p.address)
+	case p.bus == nil:
+		c = dialPath(p.b, p.path)
+	default:
+		p.bus.world.mu.Lock()
+		p.bus.members[who.pid] = who
+		p.bus.world.mu.Unlock()
+		if p.tls {
+			c = dialTLS(p.b, p.bus.overTLS(who))
+		} else {
+			c = dialPath(p.b, p.bus.local(who))
+		}
+	}
+	r := newRaw(p.b, c, 4)
+	c.SetReadDeadline(time.Now().Add(5 * time.Minute))
+	if code := r.connect(connecting{id: who.id(), keepAlive: 65535}); code != 0 {
+		p.b.Fatalf("CONNACK %#x", code)
+	}
+	return r
+}
+
+// parties connect to one broker over one transport.
+type parties struct {
+	b             *testing.B
+	bus           *bus // nil for mosquitto
+	tls           bool
+	path, address string // mosquitto's
+	n             int
+}
+
+// at is the broker called name of peers.
+func at(b *testing.B, name string) *parties {
+	p := &parties{b: b, tls: strings.HasSuffix(name, "tls")}
+	if strings.HasPrefix(name, "mosquitto") {
+		p.path, p.address = mosquitto(b)
+		return p
+	}
+	var ca string
+	p.bus = newBus(b, certificate(b, &ca))
+	return p
+}
+
 // BenchmarkEcho is one message from a client through the broker back to the same
-// client, at QoS 1 with all acknowledgements, beside the broker that everyone
-// knows.
+// client, at QoS 1 with all acknowledgements.
 func BenchmarkEcho(b *testing.B) {
-	for _, peer := range []string{"local", "tls", "mosquitto-local", "mosquitto-tls"} {
+	for _, size := range []struct {
+		name  string
+		bytes int
+	}{{"", 256}, {"-16K", 16 << 10}, {"-500K", 500 << 10}} {
+		for _, peer := range peers {
+			b.Run(peer+size.name, func(b *testing.B) {
+				r := at(b, peer).party()
+				r.subscribe("bench/echo", 1)
+				payload := make([]byte, size.bytes)
+				b.SetBytes(int64(size.bytes))
+				b.ReportAllocs()
+				for b.Loop() {
+					r.publish("bench/echo", 1, 1, payload)
+					for acknowledged, delivered := false, false; !acknowledged || !delivered; {
+						first, body, err := r.next()
+						if err != nil {
+							b.Fatal(err)
+						}
+						if first == 0x40 {
+							acknowledged = true
+							continue
+						}
+						delivered = true
+						r.send(framed(0x40, body[12:14]...))
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkFlood is one publisher at QoS 1, with at most 100 messages that are
+// not acknowledged, and one subscriber that reads; BenchmarkFanOut the same with
+// ten.
+func BenchmarkFlood(b *testing.B)  { flood(b, 1) }
+func BenchmarkFanOut(b *testing.B) { flood(b, 10) }
+
+func flood(b *testing.B, subscribers int) {
+	for _, peer := range peers {
 		b.Run(peer, func(b *testing.B) {
-			var c net.Conn
-			var ca string
-			switch peer {
-			case "local", "tls":
-				bus := newBus(b, certificate(b, &ca))
-				if c = dialPath(b, bus.local(nosy)); peer == "tls" {
-					c = dialTLS(b, bus.overTLS(nosy))
-				}
-			default:
-				path, address := mosquitto(b)
-				if c = dialPath(b, path); peer == "mosquitto-tls" {
-					c = dialTLS(b, address)
-				}
+			p := at(b, peer)
+			done := make(chan error, subscribers)
+			for range subscribers {
+				sub := p.party()
+				sub.subscribe("bench/flood", 1)
+				go func() { // ends with the last message, or the connection
+					for range b.N {
+						_, body, err := sub.next()
+						if err != nil {
+							done <- err
+							return
+						}
+						sub.Write(framed(0x40, body[13:15]...))
+					}
+					done <- nil
+				}()
 			}
-			r := newRaw(b, c, 4)
-			c.SetReadDeadline(time.Now().Add(time.Minute))
-			if code := r.connect(connecting{id: nosy.id()}); code != 0 {
-				b.Fatalf("CONNACK %#x", code)
-			}
-			r.subscribe("echo", 1)
+			pub := p.party()
+			window := make(chan struct{}, 100)
+			go func() { // ends with the connection
+				for {
+					if _, _, err := pub.next(); err != nil {
+						return
+					}
+					<-window
+				}
+			}()
 			payload := make([]byte, 256)
-			b.ReportAllocs()
-			for b.Loop() {
-				r.publish("echo", 1, 1, payload)
-				for acknowledged, delivered := false, false; !acknowledged || !delivered; {
-					first, body, err := r.next()
-					if err != nil {
-						b.Fatal(err)
-					}
-					if first == 0x40 {
-						acknowledged = true
-						continue
-					}
-					delivered = true
-					r.send(packet(0x40, body[6:8]...))
+			b.ResetTimer()
+			for i := range b.N {
+				window <- struct{}{}
+				pub.publish("bench/flood", 1, uint16(i%65535+1), payload)
+			}
+			for range subscribers {
+				if err := <-done; err != nil {
+					b.Fatal(err)
 				}
 			}
 		})
 	}
 }
 
-// BenchmarkFlood is one publisher at QoS 1, with at most 100 messages that are
-// not acknowledged, and one subscriber that reads.
-func BenchmarkFlood(b *testing.B) {
-	bus := newBus(b)
-	sub, pub := bus.admitted(logger, 4), bus.admitted(bridge, 4)
-	sub.SetReadDeadline(time.Now().Add(time.Minute))
-	pub.SetReadDeadline(time.Now().Add(time.Minute))
-	sub.subscribe("KeeperLogger", 1)
-	window := make(chan struct{}, 100)
-	go func() { // ends with the connection
-		for {
-			if _, _, err := pub.next(); err != nil {
-				return
+// BenchmarkConnect is CONNECT to CONNACK and the end of the connection.
+func BenchmarkConnect(b *testing.B) {
+	for _, peer := range peers {
+		b.Run(peer, func(b *testing.B) {
+			p := at(b, peer)
+			path, address := p.path, p.address
+			if p.bus != nil {
+				path, address = p.bus.local(nosy), p.bus.overTLS(nosy)
 			}
-			<-window
-		}
-	}()
-	done := make(chan error)
-	go func() {
-		for range b.N {
-			_, body, err := sub.next()
-			if err != nil {
-				done <- err
-				return
+			for b.Loop() {
+				var c net.Conn
+				if p.tls {
+					c = dialTLS(b, address)
+				} else {
+					c = dialPath(b, path)
+				}
+				r := newRaw(b, c, 4)
+				if code := r.connect(connecting{id: nosy.id()}); code != 0 {
+					b.Fatalf("CONNACK %#x", code)
+				}
+				r.Close()
 			}
-			sub.Write(packet(0x40, body[14:16]...))
-		}
-		done <- nil
-	}()
-	payload := make([]byte, 256)
-	for i := range b.N {
-		window <- struct{}{}
-		pub.publish("KeeperLogger", 1, uint16(i%65535+1), payload)
+		})
 	}
-	if err := <-done; err != nil {
-		b.Fatalf("%v: %+v", err, bus.Stats())
+}
+
+// BenchmarkIdle is what one connection that says nothing costs in memory, the
+// test's own end not counted: its time is nothing.
+func BenchmarkIdle(b *testing.B) {
+	for _, peer := range []string{"local", "tls"} {
+		b.Run(peer, func(b *testing.B) {
+			const n = 100
+			p := at(b, peer)
+			memory := func() int64 {
+				runtime.GC()
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				return int64(m.HeapInuse + m.StackInuse)
+			}
+			before := memory()
+			for i := range n {
+				p.party().subscribe(fmt.Sprintf("bench/%d", i), 1)
+			}
+			each := float64(memory()-before) / n
+			for b.Loop() { // nothing happens, which is the point
+			}
+			b.ReportMetric(each, "B/connection")
+		})
 	}
 }
 
@@ -207,7 +314,11 @@ func mosquitto(b *testing.B) (path, address string) {
 		b.Fatal(err)
 	}
 	conf := filepath.Join(dir, "conf")
-	text := fmt.Sprintf("user root\nallow_anonymous true\nset_tcp_nodelay true\nlistener 0 %s\nlistener %s 127.0.0.1\ncertfile %s\nkeyfile %s\n", path, port, ca, key)
+	acl := filepath.Join(dir, "acl")
+	if err := os.WriteFile(acl, []byte("topic readwrite bench/#\ntopic readwrite other/#\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	text := fmt.Sprintf("user root\nallow_anonymous true\nacl_file "+acl+"\nset_tcp_nodelay true\nlistener 0 %s\nlistener %s 127.0.0.1\ncertfile %s\nkeyfile %s\n", path, port, ca, key)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}

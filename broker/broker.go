@@ -10,9 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
-
+	"kpm/broker/packet"
 	"kpm/core"
 	"kpm/core/fair"
 )
@@ -34,6 +32,12 @@ type Peers interface {
 	Peer(conn net.Conn) (core.Peer, error)
 }
 
+// prompter is Peers of a system on which the acknowledgement of what has come on a
+// connection can be had at once.
+type prompter interface {
+	AcknowledgeNow(conn net.Conn)
+}
+
 // Registry knows every process that the service launched.
 type Registry interface {
 	// Identify says who is at the other end, and the root of the launch group
@@ -45,7 +49,7 @@ type Registry interface {
 type Topics interface {
 	// Declared returns the topic filters p may publish to and subscribe to; a
 	// plugin's primary Subscription.Topic is one of the latter. It is asked
-	// once per connection: after a change, Disconnect the principal.
+	// once per connection, and again by SetPlugins. It must not call the broker.
 	Declared(p core.Principal) (publish, subscribe []string)
 	// Token returns the secret that a job run's client id must carry when
 	// RequireJobToken is on; empty means that none would do.
@@ -86,6 +90,12 @@ type Config struct {
 	OnSubscribed   func(p core.Principal, filter string)
 	OnDisconnected func(p core.Principal, root core.ProcessID)
 
+	// OnWanted is called for each message on the primary topic of a plugin that
+	// is not connected and that SetPlugins said to Wake, on the publisher's
+	// goroutine: it must not wait for the bus. The message, if its QoS is 1 or
+	// 2, is kept for the plugin.
+	OnWanted func(p core.Principal, topic string)
+
 	Log *slog.Logger
 }
 
@@ -93,14 +103,18 @@ type Config struct {
 // ServeTLS or ServeLocal.
 type Broker struct {
 	cfg    Config
-	server *mqtt.Server
 	stats  counters
+	routes *routes
+
+	buffers  buffers
+	declared atomic.Pointer[[]Plugin]
+	recent   recent
 
 	// Questions that may still be answered. The service's own have a table of
 	// their own, so that no plugin can use up its room by asking.
 	serviceReplies, otherReplies *permits
 
-	local atomic.Pointer[[]*subscription] // the service's own, copied on write
+	local atomic.Pointer[[]*ownSubscription] // the service's own, copied on write
 
 	mu        sync.Mutex
 	closed    bool
@@ -140,6 +154,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b := &Broker{
 		cfg:            cfg,
+		routes:         newRoutes(),
 		serviceReplies: newPermits(),
 		otherReplies:   newPermits(),
 		done:           make(chan struct{}),
@@ -151,36 +166,14 @@ func New(cfg Config) (*Broker, error) {
 		refusals:       newLogLimit[core.Principal](),
 		strangers:      newLogLimit[core.UserID](),
 	}
-	b.local.Store(&[]*subscription{})
-	b.server = mqtt.New(&mqtt.Options{
-		Capabilities: capabilities(),
-		// mochi logs whole packets, payloads included; what matters is logged
-		// by this package.
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	if err := b.server.AddHook(&hook{broker: b}, nil); err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
+	b.local.Store(&[]*ownSubscription{})
+	b.declared.Store(&[]Plugin{})
+	if cfg.TLS != nil {
+		// A large message is written as fast as it is read.
+		b.cfg.TLS = cfg.TLS.Clone()
+		b.cfg.TLS.DynamicRecordSizingDisabled = true
 	}
-	// mochi's Serve is never called: its housekeeping (retained messages,
-	// kept sessions, $SYS) has nothing to do here and would wake the machine
-	// every second, and its accept loop gives up at the first error.
 	return b, nil
-}
-
-func capabilities() *mqtt.Capabilities {
-	c := mqtt.NewDefaultServerCapabilities()
-	c.MaximumPacketSize = maxPacket
-	c.ReceiveMaximum = maxUnreleased
-	c.MaximumSessionExpiryInterval = 0
-	c.MaximumClientWritesPending = 1 // allocated per connection; deliveries have our own queue
-	c.MinimumProtocolVersion = 4
-	c.TopicAliasMaximum = 0
-	c.RetainAvailable = 0
-	c.SharedSubAvailable = 0
-	// Otherwise a client's own properties are sent back to it on every
-	// acknowledgement, multiplied.
-	c.Compatibilities.NoInheritedPropertiesOnAck = true
-	return c
 }
 
 // ServeTLS adds a listener whose clients speak TLS. It does not block. The
@@ -220,10 +213,6 @@ func (b *Broker) Disconnect(p core.Principal) {
 	}
 }
 
-// goodbye is a version 5 DISCONNECT, "server shutting down". Version 3.1.1 has
-// none.
-var goodbye = []byte{0xe0, 2, packets.ErrServerShuttingDown.Code, 0}
-
 // Close ends all listeners and connections and waits, at most until ctx is
 // done, for everything that the broker started. Version 5 clients are told.
 func (b *Broker) Close(ctx context.Context) error {
@@ -234,17 +223,10 @@ func (b *Broker) Close(ctx context.Context) error {
 		for _, ln := range b.listeners {
 			ln.Close()
 		}
-		polite := map[*conn]bool{}
-		for _, c := range b.ids {
-			if polite[c] = c.version == 5; polite[c] {
-				b.wg.Go(func() { // a write may take a while; the others do not wait for it
-					c.Conn.Write(goodbye)
-					c.cut()
-				})
-			}
-		}
 		for c := range b.conns {
-			if !polite[c] {
+			if b.ids[c.id] == c {
+				c.dismiss(packet.ShuttingDown, "the service is stopping")
+			} else {
 				c.cut()
 			}
 		}

@@ -19,12 +19,12 @@ func clientIDFormat(p core.Principal) string {
 	return p.Name + "_{Pid}"
 }
 
-// parseClientID takes id apart if it has the form that belongs to p. Letter
-// case of the name is ignored: KeeperAPI and KeeperApi are one plugin
-// (decision 7). Each part is a ValidName, so no wildcard or separator ever
-// stands in a client id (CVE-2017-7650).
+// parseClientID takes id apart if it has the form that belongs to p. The name is
+// p's, letter by letter; only KeeperAPI and KeeperApi are one plugin (decision
+// 7). Each part is a ValidName, so no wildcard or separator ever stands in a
+// client id (CVE-2017-7650).
 func parseClientID(id string, p core.Principal) (pid int, token string, ok bool) {
-	if len(id) <= len(p.Name) || !strings.EqualFold(id[:len(p.Name)], p.Name) || id[len(p.Name)] != '_' {
+	if len(id) <= len(p.Name) || !sameName(id[:len(p.Name)], p.Name) || id[len(p.Name)] != '_' {
 		return 0, "", false
 	}
 	digits := id[len(p.Name)+1:]
@@ -40,4 +40,11 @@ func parseClientID(id string, p core.Principal) (pid int, token string, ok bool)
 		return 0, "", false
 	}
 	return pid, token, true
+}
+
+// twoSpellings is the plugin whose name the published documents spell in two ways.
+const twoSpellings = "KeeperAPI"
+
+func sameName(a, b string) bool {
+	return a == b || strings.EqualFold(a, twoSpellings) && strings.EqualFold(b, twoSpellings)
 }

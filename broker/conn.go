@@ -1,105 +1,99 @@
 package broker
 
 import (
+	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
-
+	"kpm/broker/packet"
 	"kpm/core"
 	"kpm/core/fair"
 )
 
-// conn is one connection, as mochi sees it and with everything that this
-// package knows about it.
+// conn is one connection with everything that the broker knows about it.
 type conn struct {
-	net.Conn          // the plain side: the socket, or TLS on it
-	socket   net.Conn // what was accepted
-	head     []byte   // CONNECT's fixed header, read ahead for mochi
+	socket net.Conn // what was accepted
+	gather *gather  // writes to it
+	stream net.Conn // the plain side: gather, or TLS on it
+	r      *bufio.Reader
+
 	closing  sync.Once
-	done     chan struct{} // closed when the connection is closed
+	done     chan struct{} // closed when the connection is to end
+	farewell []byte        // written last; set before done is closed
 	gone     chan struct{} // closed when nothing of it is left
 
 	peer    core.Peer
 	peerErr error
 	waiting *fair.Hold[core.UserID] // until the client id is reserved
+	arrived bool                    // the connection's own goroutine only
 
 	deadline sync.Mutex
 	given    bool // it is to end, for somebody else's sake
 
 	// Set once, before the client id is reserved, and constant from then on.
-	speaker
-	root    core.ProcessID
-	id      string
-	owned   *fair.Slot[core.Principal] // with the client id, under Broker.mu
-	version byte                       // 4 or 5
-	client  *mqtt.Client
-	out     *outbox
-	will    *publication
+	principal   core.Principal
+	root        core.ProcessID
+	id          string
+	owned       *fair.Slot[core.Principal] // with the client id, under Broker.mu
+	version     byte
+	limit       uint32        // bytes of the largest packet that the client takes; 0 is none
+	clean       bool          // nothing is resumed
+	sessionLife uint32        // seconds for which the client asked to have its session kept
+	answer      packet.Answer // to its CONNECT
+	keepAlive   time.Duration // the next packet may take this long; 0 is for ever
+	will        *publication
+	out         *outbox
+	inbound     inbound
 
-	// The connection's own goroutine only.
-	admitted bool
-	arrived  bool
-	pending  *publication // the permitted publish that mochi is looking at
+	// rights are what the principal's file declares, as of the last change.
+	rights atomic.Pointer[speaker]
+
+	subscriptions map[string]*subscription // by filter, under routes.mu
+	keeper        *keeper                  // of its plugin, or nil; under routes.mu
 }
 
-func newConn(socket net.Conn, config *tls.Config) *conn {
+func newConn(socket net.Conn, config *tls.Config, buffers *buffers) *conn {
 	if tcp, ok := socket.(interface{ SetNoDelay(bool) error }); ok {
 		tcp.SetNoDelay(true) // a question must not wait for the acknowledgement of another
 	}
 	// Also before the TLS hello: a silent socket costs a goroutine for this
-	// long, no more. mochi itself would keep it for ever.
+	// long, no more.
 	socket.SetDeadline(time.Now().Add(connectTimeout))
 	c := &conn{
-		Conn:   impatient{socket},
-		socket: socket,
-		done:   make(chan struct{}),
-		gone:   make(chan struct{}),
+		socket:        socket,
+		gather:        &gather{Conn: socket, buffers: buffers},
+		done:          make(chan struct{}),
+		gone:          make(chan struct{}),
+		subscriptions: map[string]*subscription{},
 	}
+	c.stream = c.gather
 	if config != nil {
-		c.Conn = tls.Server(c.Conn, config)
+		c.stream = tls.Server(c.gather, config)
 	}
+	c.r = bufio.NewReaderSize(c.stream, readBuffer)
+	c.inbound.unreleased = map[uint16]struct{}{}
 	return c
 }
 
-// impatient is a socket that is closed when a write takes too long or fails. A
-// peer that stops reading would otherwise block whoever writes to it, and mochi
-// ignores errors of writes.
-type impatient struct{ net.Conn }
+// readBuffer is enough for a packet of the size that most have.
+const readBuffer = 1 << 10
 
-func (s impatient) Write(p []byte) (int, error) {
-	s.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	n, err := s.Conn.Write(p)
-	if err != nil {
-		s.Conn.Close()
-	}
-	return n, err
-}
-
-// Read returns the header that was read ahead, then what follows.
-func (c *conn) Read(p []byte) (int, error) {
-	if len(c.head) > 0 {
-		n := copy(p, c.head)
-		c.head = c.head[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
-}
-
-// SetDeadline is mochi's keep-alive: it concerns reading. Writes have their own
-// deadline, each.
-func (c *conn) SetDeadline(t time.Time) error {
+// setReadDeadline bounds the wait for the next packet, unless the connection is
+// to end.
+func (c *conn) setReadDeadline(t time.Time) {
 	c.deadline.Lock()
 	defer c.deadline.Unlock()
 	if c.given {
 		t = longAgo
 	}
-	return c.socket.SetReadDeadline(t)
+	c.socket.SetReadDeadline(t)
 }
 
 // longAgo is a deadline that has passed.
@@ -114,26 +108,47 @@ func (c *conn) giveUp() {
 	c.socket.SetDeadline(longAgo)
 }
 
-// Write is mochi's. Once the connection is established it only queues.
-func (c *conn) Write(p []byte) (int, error) {
-	if !c.arrived {
-		return c.Conn.Write(p)
+// admit ends the time that a CONNECT may take, for writing; what comes next has a
+// deadline of its own.
+func (c *conn) admit() {
+	c.deadline.Lock()
+	defer c.deadline.Unlock()
+	if !c.given {
+		c.socket.SetWriteDeadline(time.Time{})
 	}
-	if !c.out.putControl(p) {
-		c.cut()
-		return 0, errQueueFull
-	}
-	return len(p), nil
 }
 
-// Close is mochi's: what it has written is written first.
-func (c *conn) Close() error {
-	if c.arrived {
-		c.closing.Do(func() { close(c.done) })
-		return nil
+// finish ends the connection after what was answered has been written, and then
+// farewell. To a peer that does not read, that takes goodbyeTimeout.
+func (c *conn) finish(farewell []byte) {
+	c.closing.Do(func() {
+		c.farewell = farewell
+		c.deadline.Lock()
+		c.given = true
+		c.socket.SetReadDeadline(longAgo)
+		c.socket.SetWriteDeadline(time.Now().Add(goodbyeTimeout))
+		c.deadline.Unlock()
+		close(c.done)
+	})
+}
+
+// ending reports whether the connection has ended or is about to.
+func (c *conn) ending() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
 	}
-	c.cut()
-	return nil
+}
+
+// dismiss is finish with a DISCONNECT, which version 3.1.1 does not have.
+func (c *conn) dismiss(code packet.Code, reason string) {
+	var farewell []byte
+	if c.version == packet.Version5 {
+		farewell = packet.AppendDisconnect(nil, code, reason, c.limit)
+	}
+	c.finish(farewell)
 }
 
 // cut closes the socket at once. TLS is not asked to say goodbye: to a peer that
@@ -143,44 +158,48 @@ func (c *conn) cut() {
 	c.socket.Close()
 }
 
-const typeConnect = 0x10 // with its reserved bits
-
-var errNotConnect = errors.New("the first packet is not a CONNECT")
-
-// readConnectHeader reads the fixed header of the first packet. Until a CONNECT
-// has begun, a connection costs nothing in mochi; and the length that a
-// stranger may claim is bounded before anything is allocated for it.
-func (c *conn) readConnectHeader() error {
-	var head [5]byte
-	n := 2
-	if _, err := io.ReadFull(c.Conn, head[:n]); err != nil {
+// handshake is TLS's, within the time for a CONNECT. A client's Nagle delay holds
+// its CONNECT back until the end of the handshake has been acknowledged, which
+// the system would put off for 40 ms.
+func (c *conn) handshake(peers Peers) error {
+	t, ok := c.stream.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	if err := t.HandshakeContext(context.Background()); err != nil {
 		return err
 	}
-	for head[0] == typeConnect && head[n-1]&0x80 != 0 && n < len(head) {
-		if _, err := io.ReadFull(c.Conn, head[n:n+1]); err != nil {
-			return err
-		}
-		n++
+	if p, ok := peers.(prompter); ok {
+		p.AcknowledgeNow(c.socket)
 	}
-	if err := checkConnectHeader(head[:n]); err != nil {
-		return err
-	}
-	c.head = head[:n]
 	return nil
 }
 
-// checkConnectHeader accepts a CONNECT's type byte and a complete variable byte
-// integer (MQTT 5, section 1.5.5) of at most maxConnectPacket.
-func checkConnectHeader(head []byte) error {
-	if head[0] != typeConnect {
-		return errNotConnect
+var errNotConnect = errors.New("the first packet is not a CONNECT")
+
+// readConnect reads the first packet. Until a CONNECT has begun, a connection
+// costs next to nothing; and the length that a stranger may claim is bounded
+// before anything is allocated for it.
+func (c *conn) readConnect() ([]byte, error) {
+	first, err := c.r.Peek(1)
+	if err != nil {
+		return nil, err
 	}
-	length := 0
-	for i, b := range head[1:] {
-		length |= int(b&0x7f) << (7 * i)
+	if packet.Type(first[0]>>4) != packet.Connect { // TLS to a plain socket, for example
+		return nil, errNotConnect
 	}
-	if head[len(head)-1]&0x80 != 0 || length > maxConnectPacket {
-		return fmt.Errorf("CONNECT claims more than %d bytes", maxConnectPacket)
+	h, err := packet.ReadHeader(c.r)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	if h.Length > maxConnectPacket {
+		return nil, fmt.Errorf("CONNECT claims more than %d bytes", maxConnectPacket)
+	}
+	return c.readBody(h.Length)
+}
+
+func (c *conn) readBody(length int) ([]byte, error) {
+	body := make([]byte, length)
+	_, err := io.ReadFull(c.r, body)
+	return body, err
 }

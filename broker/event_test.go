@@ -71,3 +71,14 @@ func TestWhatIsSaidForTheLogNamesItsPublisher(t *testing.T) {
 		}
 	}
 }
+
+// That holds for what a connection publishes, whatever it says about itself.
+func TestAConnectionIsNamedInTheLog(t *testing.T) {
+	b := newBus(t, func(cfg *Config) {
+		cfg.Logged = func(publisher string, payload []byte) []byte { return []byte(publisher + ": " + string(payload)) }
+	})
+	sub, pub := b.admitted(logger, 4), b.admitted(bridge, 5)
+	sub.subscribe("KeeperLogger", 1)
+	pub.sends("KeeperLogger", 1, 1, "bare")
+	sub.expectDeliveries("KeeperLogger", "MyBridge: bare")
+}

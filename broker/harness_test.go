@@ -68,11 +68,13 @@ var (
 
 // world is everything that a broker asks.
 type world struct {
-	mu      sync.Mutex
-	ended   map[core.Principal]bool
-	states  map[core.RequestID]string
-	token   string
-	members map[int]member
+	mu       sync.Mutex
+	ended    map[core.Principal]bool
+	states   map[core.RequestID]string
+	token    string
+	members  map[int]member
+	prompted atomic.Int32
+	shared   []core.ProcessID // at the other end of connections from now on, if there are several
 }
 
 func newWorld() *world {
@@ -132,6 +134,9 @@ type named struct {
 	err  error
 }
 
+// AcknowledgeNow implements prompter.
+func (w *world) AcknowledgeNow(net.Conn) { w.prompted.Add(1) }
+
 func (w *world) User(c net.Conn) (core.UserID, error) {
 	peer, err := w.Peer(c)
 	return peer.User, err
@@ -139,6 +144,12 @@ func (w *world) User(c net.Conn) (core.UserID, error) {
 
 func (w *world) Peer(c net.Conn) (core.Peer, error) {
 	n := c.(*named)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if peer := n.peer; w.shared != nil && peer.Processes[0] == w.shared[0] {
+		peer.Processes = w.shared
+		return peer, n.err
+	}
 	return n.peer, n.err
 }
 

@@ -2,9 +2,10 @@ package broker
 
 // Heard reports whether a message on topic would reach any connection now.
 func (b *Broker) Heard(topic string) bool {
-	for id := range b.server.Topics.Subscribers(topic).Subscriptions {
-		client, ok := b.server.Clients.Get(id)
-		if ok && client.Net.Conn.(*conn).mayRead(topic) {
+	b.routes.mu.RLock()
+	defer b.routes.mu.RUnlock()
+	for _, d := range b.routes.match(&publication{topic: topic}, nil) {
+		if d.to.rights.Load().mayRead(topic) {
 			return true
 		}
 	}

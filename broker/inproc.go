@@ -11,11 +11,6 @@ import (
 	"kpm/core/wire"
 )
 
-var (
-	errQueueFull    = errors.New("its queue is full")
-	errNotPermitted = errors.New("not permitted, not a filter, or too many")
-)
-
 // Publish says m as the service, under the same rules as everyone. It does not
 // wait for any subscriber. The error wraps ErrRefused, ErrBusy or ErrClosed;
 // ErrBusy is about a question for policy, and what the service itself would
@@ -66,6 +61,7 @@ func (b *Broker) PublishAs(ctx context.Context, p core.Principal, topic string, 
 
 func (b *Broker) refusePublish(s *speaker, topic string, reason error) error {
 	b.stats.refusedPublishes.Add(1)
+	b.noteRefusal(s.principal, Refusal{Operation: "publish", Topic: topic, Reason: reason.Error(), Missing: s.lacks(publish, topic)})
 	return fmt.Errorf("broker: publish on %s as %s: %w: %w", brief(topic), s.principal, ErrRefused, reason)
 }
 
@@ -82,14 +78,14 @@ func (b *Broker) say(ctx context.Context, m *publication, ownAlone bool) error {
 	// Nothing is sent twice, so QoS 1 is exactly once for as long as the
 	// subscriber is connected.
 	m.qos, m.received, m.size = 1, time.Now(), len(m.payload)
-	if got := b.deliver(m); !got.own || !got.all && !ownAlone {
+	if got, _ := b.deliver(m); !got.own || !got.all && !ownAlone {
 		return fmt.Errorf("broker: publish on %s: %w", m.topic, ErrBusy)
 	}
 	return nil
 }
 
-// subscription is one end of the bus inside the service.
-type subscription struct {
+// ownSubscription is one end of the bus inside the service.
+type ownSubscription struct {
 	filter string
 	queue  chan *publication
 	queued atomic.Int64 // bytes
@@ -106,7 +102,7 @@ func (b *Broker) Subscribe(filter string, h func(from core.Principal, topic stri
 	if !wire.ValidFilter(filter) {
 		return fmt.Errorf("broker: subscribe: %q is not a topic filter", filter)
 	}
-	s := &subscription{filter: filter, queue: make(chan *publication, maxQueuedMessages)}
+	s := &ownSubscription{filter: filter, queue: make(chan *publication, maxLocal)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -119,7 +115,7 @@ func (b *Broker) Subscribe(filter string, h func(from core.Principal, topic stri
 	return nil
 }
 
-func (s *subscription) put(m *publication) bool {
+func (s *ownSubscription) put(m *publication) bool {
 	if s.queued.Add(m.cost()) > maxQueuedBytes {
 		s.queued.Add(-m.cost())
 		return false
@@ -133,7 +129,7 @@ func (s *subscription) put(m *publication) bool {
 	}
 }
 
-func (b *Broker) hear(s *subscription, h func(core.Principal, string, wire.RequestMessage)) {
+func (b *Broker) hear(s *ownSubscription, h func(core.Principal, string, wire.RequestMessage)) {
 	for {
 		select {
 		case m := <-s.queue:

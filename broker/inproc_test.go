@@ -111,7 +111,7 @@ func TestAHandlerThatHangs(t *testing.T) {
 		payload []byte
 		room    int
 	}{
-		{"messages", []byte("x"), maxQueuedMessages},
+		{"messages", []byte("x"), maxLocal},
 		{"bytes", make([]byte, 1<<19), maxQueuedBytes/(1<<19) - 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

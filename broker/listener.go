@@ -3,11 +3,10 @@ package broker
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
-	"runtime/debug"
 	"time"
 
+	"kpm/broker/packet"
 	"kpm/core"
 	"kpm/core/fair"
 )
@@ -40,7 +39,7 @@ func (b *Broker) accept(ln net.Listener, config *tls.Config) {
 			continue
 		}
 		pause = firstAcceptPause
-		c := newConn(socket, config)
+		c := newConn(socket, config, &b.buffers)
 		if b.track(c) {
 			go b.serve(c) // ended by Close, through b.conns and b.wg
 		} else {
@@ -97,58 +96,35 @@ func (b *Broker) track(c *conn) bool {
 func (b *Broker) serve(c *conn) {
 	defer b.wg.Done()
 	err := b.establish(c)
-	c.Close()
-	if c.client != nil {
-		// mochi does this too, but not after a panic, and not if the client
-		// wants its session kept.
-		b.server.UnsubscribeClient(c.client)
-		if current, ok := b.server.Clients.Get(c.id); ok && current == c.client {
-			b.server.Clients.Delete(c.id)
-		}
-	}
 	if c.arrived {
-		if err != nil && c.will != nil {
+		c.finish(nil)
+		c.inbound.idle(b.done) // what it published before it ended is said
+		if c.will != nil && !errors.Is(err, errGoodbye) {
 			b.publishWill(c)
 		}
 		<-c.out.ended
 		b.leave(c)
 	}
+	c.cut()
 	b.untrack(c)
 	b.cfg.Log.Debug("broker: connection ended", "principal", c.principal.String(), "client", c.id, "reason", err)
 }
 
-// establish hands c to mochi and returns when it has ended; nil means that the
-// client said goodbye.
-func (b *Broker) establish(c *conn) (err error) {
-	// mochi's codec indexes past the end of a version 5 SUBSCRIBE without its
-	// last byte (its issue 501). Without this, any admitted process could end
-	// the service with one packet.
-	defer func() {
-		if fault := recover(); fault != nil {
-			b.stats.faults.Add(1)
-			err = fmt.Errorf("broker: packet: %v", fault)
-			b.cfg.Log.Error("broker: a packet made the codec panic; its connection is cut",
-				"principal", c.principal.String(), "client", c.id, "fault", fault, "stack", string(debug.Stack()))
-		}
-	}()
-	c.peer, c.peerErr = b.cfg.Peers.Peer(c.socket)
-	if err := c.readConnectHeader(); err != nil {
-		return fmt.Errorf("broker: before CONNECT: %w", err)
-	}
-	return b.server.EstablishConnection("kpm", c)
-}
-
-// reserve makes c the one live connection with its client id. A connection that
-// has just been closed by its client may still be on its way out, as between
-// two commands of a script: it gets a moment.
+// reserve makes c the one live connection with its client id. Another one of the
+// same process or its kin gives it up, as MQTT has it; from anybody else nobody
+// can take it [MQTT-3.1.4-3] (decision 18).
 func (b *Broker) reserve(c *conn) *refusal {
-	timer := time.NewTimer(sameIDGrace)
+	timer := time.NewTimer(takeOverTimeout)
 	defer timer.Stop()
 	for {
 		other, refused := b.tryReserve(c)
 		if refused != nil || other == nil {
 			return refused
 		}
+		if other.principal != c.principal || other.root != c.root {
+			return refuse(codeClientID, "a live connection of another process has client id %q", c.id)
+		}
+		other.dismiss(packet.TakenOver, "another connection has the same client id")
 		select {
 		case <-other.gone:
 		case <-timer.C:
@@ -194,8 +170,23 @@ func (b *Broker) untrack(c *conn) {
 	close(c.gone)
 }
 
-// arrive and leave report the first and the last connection of a launch group.
+// arrive makes c part of the bus. Its CONNACK is the first thing that is written:
+// whoever has been told that it is connected has arrived, and hears of nothing
+// before [MQTT-3.2.0-1].
 func (b *Broker) arrive(c *conn) {
+	c.arrived = true
+	c.admit()
+	b.come(c)
+	keeps, present, released := b.routes.arrive(c)
+	c.answer.SessionPresent = present
+	c.answer.SessionEnds = c.sessionLife > 0 && !keeps
+	c.out.answer(packet.AppendConnack(nil, c.version, c.answer))
+	c.out.resume(released)
+	go c.out.run() // awaited in serve
+}
+
+// come and leave report the first and the last connection of a launch group.
+func (b *Broker) come(c *conn) {
 	b.presence.Lock()
 	defer b.presence.Unlock()
 	g := group{c.principal, c.root}
@@ -206,6 +197,7 @@ func (b *Broker) arrive(c *conn) {
 }
 
 func (b *Broker) leave(c *conn) {
+	b.reportLost(c, b.routes.leave(c))
 	b.presence.Lock()
 	defer b.presence.Unlock()
 	g := group{c.principal, c.root}

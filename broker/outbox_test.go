@@ -11,7 +11,6 @@ import (
 
 	paho5 "github.com/eclipse/paho.golang/paho"
 	paho3 "github.com/eclipse/paho.mqtt.golang"
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // delivered splits a PUBLISH of QoS 1 or 2 (version 3.1.1, or 5 without
@@ -30,9 +29,8 @@ func (r *raw) delivered(topic string) (id uint16, payload string) {
 	return id, string(body)
 }
 
-// Pitfall, mochi issue 545: both directions share one table of packet ids, so a
-// client's PUBLISH displaces a delivery with the same id, or is refused because
-// of it; and acknowledgements of deliveries use up the client's own quota.
+// Pitfall: if both directions shared one table of packet ids, a client's PUBLISH
+// would displace a delivery with the same id, or be refused because of it.
 func TestPacketIDsOfTheTwoDirectionsDoNotMeet(t *testing.T) {
 	for _, version := range bothVersions {
 		t.Run(fmt.Sprint(version), func(t *testing.T) {
@@ -69,23 +67,23 @@ func TestPacketIDsOfTheTwoDirectionsDoNotMeet(t *testing.T) {
 				t.Fatalf("delivery %d %q", ours, payload)
 			}
 			// ...ours advances while the client's stands still...
-			r.send(packet(0x50, 0, 1))
+			r.send(framed(0x50, 0, 1))
 			if body := r.expect("PUBREL of our 1", 0x60); !bytes.Equal(body[:2], []byte{0, 1}) || len(body) > 2 {
 				t.Errorf("PUBREL %x", body)
 			}
 			// ...the client's ends while ours stands still...
-			r.send(packet(0x62, 0, 1))
+			r.send(framed(0x62, 0, 1))
 			r.expect("PUBCOMP of the client's 1", 0x70)
 			// ...and its id is free again although ours is not.
 			r.publish("echo", 2, 1, []byte("second"))
 			if second, payload := both(); second != 2 || payload != "second" {
 				t.Errorf("delivery %d %q", second, payload)
 			}
-			r.send(packet(0x70, 0, 1)) // PUBCOMP of our 1
-			r.send(packet(0x50, 0, 2))
+			r.send(framed(0x70, 0, 1)) // PUBCOMP of our 1
+			r.send(framed(0x50, 0, 2))
 			r.expect("PUBREL of our 2", 0x60)
-			r.send(packet(0x70, 0, 2))
-			r.send(packet(0x62, 0, 1))
+			r.send(framed(0x70, 0, 2))
+			r.send(framed(0x62, 0, 1))
 			r.expect("PUBCOMP of the second", 0x70)
 			r.alive()
 
@@ -94,8 +92,8 @@ func TestPacketIDsOfTheTwoDirectionsDoNotMeet(t *testing.T) {
 			b.Broker.mu.Unlock()
 			out.mu.Lock()
 			defer out.mu.Unlock()
-			if len(out.flight) != 0 || len(out.window) != 0 {
-				t.Errorf("left in flight: %v, window %d", out.flight, len(out.window))
+			if len(out.flights) != 0 {
+				t.Errorf("left in flight: %v", out.flights)
 			}
 		})
 	}
@@ -202,7 +200,7 @@ func TestAClientThatNeverReads(t *testing.T) {
 		var err error
 		sent := 0
 		for ; err == nil && sent < 2*maxControl; sent++ {
-			_, err = c.Write(packet(0xc0)) // two bytes are answered with two
+			_, err = c.Write(framed(0xc0)) // two bytes are answered with two
 		}
 		// Besides what is queued, one write is on its way, of what was queued
 		// when it began.
@@ -242,7 +240,7 @@ func TestUnacknowledgedDeliveriesAreBounded(t *testing.T) {
 			}
 			r.alive() // an answer, and no delivery before it
 			for i := range 3 {
-				r.send(packet(0x40, 0, byte(i+1)))
+				r.send(framed(0x40, 0, byte(i+1)))
 				if _, payload := r.delivered("KeeperLogger"); payload != fmt.Sprint(tc.most+i) {
 					t.Errorf("got %q", payload)
 				}
@@ -262,36 +260,33 @@ func TestUnexpectedAcknowledgements(t *testing.T) {
 			t.Fatal(err)
 		}
 		id, _ := r.delivered("KeeperLogger")
-		r.send(packet(0x40, 0, 99)) // PUBACK
-		r.send(packet(0x70, 0, 99)) // PUBCOMP
-		r.send(packet(0x70, 0, byte(id)))
-		r.send(packet(0x40, 0, 0))
+		r.send(framed(0x40, 0, 99)) // PUBACK
+		r.send(framed(0x70, 0, 99)) // PUBCOMP
+		r.send(framed(0x70, 0, byte(id)))
 		for _, other := range []byte{99, byte(id)} {
-			r.send(packet(0x50, 0, other)) // PUBREC
+			r.send(framed(0x50, 0, other)) // PUBREC
 			body := r.expect("PUBREL", 0x60)
 			if version == 5 && (len(body) < 3 || body[2] != 0x92) {
 				t.Errorf("PUBREL %x", body)
 			}
 		}
-		r.send(packet(0x62, 0, 99)) // PUBREL
+		r.send(framed(0x62, 0, 99)) // PUBREL
 		r.expect("PUBCOMP", 0x70)
-		r.send(packet(0x40, 0, byte(id))) // the one that is due
-		r.send(packet(0x40, 0, byte(id))) // and once more
+		r.send(framed(0x40, 0, byte(id))) // the one that is due
+		r.send(framed(0x40, 0, byte(id))) // and once more
 		r.alive()
 	}
 }
 
 func TestPacketIDsNeverRunOut(t *testing.T) {
-	o := newOutbox(&conn{}, packets.Properties{})
-	o.window <- struct{}{}
-	held := o.take(1)
+	o := newOutbox(&conn{}, 0)
+	held := o.take(delivery{qos: 1})
 	for i := range 200_000 {
-		o.window <- struct{}{}
-		id := o.take(2)
+		id := o.take(delivery{qos: 2})
 		if id == 0 || id == held {
 			t.Fatalf("id %d in round %d", id, i)
 		}
-		o.drop(id)
+		o.drop(delivery{qos: 2, id: id})
 	}
 }
 
@@ -311,7 +306,7 @@ func TestMaximumPacketSizeOfTheClient(t *testing.T) {
 	if len(payload) != 10 {
 		t.Errorf("%d bytes arrived", len(payload))
 	}
-	r.send(packet(0x40, byte(id>>8), byte(id)))
+	r.send(framed(0x40, byte(id>>8), byte(id)))
 	r.alive()
 }
 
@@ -338,7 +333,7 @@ func TestMessageExpiry(t *testing.T) {
 		}
 		expect("0", 60)
 		time.Sleep(6 * time.Second)
-		sub.send(packet(0x40, 0, 1))
+		sub.send(framed(0x40, 0, 1))
 		expect("2", 3)
 	})
 }

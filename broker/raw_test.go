@@ -25,8 +25,8 @@ func newRaw(t testing.TB, c net.Conn, version byte) *raw {
 	return &raw{c, t, bufio.NewReader(c), version}
 }
 
-// packet puts a fixed header before body.
-func packet(first byte, body ...byte) []byte {
+// framed puts a fixed header before body.
+func framed(first byte, body ...byte) []byte {
 	out := []byte{first}
 	for n := len(body); ; {
 		digit := byte(n % 128)
@@ -93,7 +93,7 @@ func (c connecting) encode(version byte) []byte {
 			body = append(body, text("gone")...)
 		}
 	}
-	return packet(0x10, body...)
+	return framed(0x10, body...)
 }
 
 func (r *raw) send(data []byte) {
@@ -156,7 +156,7 @@ func (r *raw) publication(first byte, topic string, id uint16, payload []byte, p
 		body = append(body, byte(len(properties)))
 		body = append(body, properties...)
 	}
-	return packet(first, append(body, payload...)...)
+	return framed(first, append(body, payload...)...)
 }
 
 // subscribe returns the SUBACK's code.
@@ -166,7 +166,7 @@ func (r *raw) subscribe(filter string, qos byte) byte {
 	if r.version == 5 {
 		body = append(body, 0)
 	}
-	r.send(packet(0x82, append(append(body, text(filter)...), qos)...))
+	r.send(framed(0x82, append(append(body, text(filter)...), qos)...))
 	ack := r.expect("SUBACK", 0x90)
 	return ack[len(ack)-1]
 }
@@ -174,7 +174,7 @@ func (r *raw) subscribe(filter string, qos byte) byte {
 // alive proves that the connection still works.
 func (r *raw) alive() {
 	r.t.Helper()
-	r.send(packet(0xc0))
+	r.send(framed(0xc0))
 	r.expect("PINGRESP", 0xd0)
 }
 

@@ -19,15 +19,16 @@ type Stats struct {
 	RefusedSubscriptions uint64 // filters
 	RefusedWills         uint64
 	SlowSubscribers      uint64 // cut because a queue was full
+	Dropped              uint64 // messages of QoS 1 and 2 that were acknowledged and reached no subscriber or not all
 	DroppedInProcess     uint64 // messages that a subscription of the service missed
 	Malformed            uint64 // messages that a subscription of the service could not read
-	Faults               uint64 // packets that made the codec panic
+	Faults               uint64 // packets that were not MQTT
 	AcceptErrors         uint64
 }
 
 type counters struct {
 	admitted, refusedConnections, refusedPublishes, refusedSubscriptions, refusedWills,
-	slowSubscribers, droppedInProcess, malformed, faults, acceptErrors atomic.Uint64
+	slowSubscribers, dropped, droppedInProcess, malformed, faults, acceptErrors atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -44,6 +45,7 @@ func (b *Broker) Stats() Stats {
 		RefusedSubscriptions: b.stats.refusedSubscriptions.Load(),
 		RefusedWills:         b.stats.refusedWills.Load(),
 		SlowSubscribers:      b.stats.slowSubscribers.Load(),
+		Dropped:              b.stats.dropped.Load(),
 		DroppedInProcess:     b.stats.droppedInProcess.Load(),
 		Malformed:            b.stats.malformed.Load(),
 		Faults:               b.stats.faults.Load(),

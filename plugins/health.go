@@ -26,6 +26,29 @@ func (o *Orchestrator) Topics(id string) (publish, subscribe []string) {
 	return slices.Clone(p.manifest.Publish), subscribe
 }
 
+// Voice is what a plugin's file says about the bus.
+type Voice struct {
+	ID                 string
+	Topic              string // the primary one; empty if there is none
+	Publish, Subscribe []string
+	Keep               bool // Manifest.KeepSession
+}
+
+// Voices returns those of every plugin that can run.
+func (o *Orchestrator) Voices() []Voice {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var voices []Voice
+	for _, p := range o.plugins {
+		if m := p.manifest; m != nil && m.Disabled == "" {
+			voices = append(voices, Voice{
+				ID: p.id, Topic: m.Topic, Publish: slices.Clone(m.Publish), Subscribe: slices.Clone(m.Subscribe), Keep: m.KeepSession,
+			})
+		}
+	}
+	return voices
+}
+
 // of returns the plugin that a connection belongs to. The caller holds mu.
 func (o *Orchestrator) of(p core.Principal) *plugin {
 	if p.Kind != core.Plugin {

@@ -37,6 +37,9 @@ type Manifest struct {
 	Subscribes, Liveness bool
 	// Publish and Subscribe are metadata.mqttTopics.
 	Publish, Subscribe []string
+	// KeepSession is Subscription.CleanSession false: what arrives while the
+	// plugin is away is kept for it.
+	KeepSession bool
 	Priority           int // lower starts earlier
 	AutoStart          bool
 	Monitored          bool // an exit is a fault
@@ -60,6 +63,8 @@ type manifestFile struct {
 	Subscription       *struct {
 		Topic string `json:"Topic"`
 		Qos   int    `json:"Qos"`
+		// CleanSession is true if it is missing.
+		CleanSession *bool `json:"CleanSession"`
 	} `json:"Subscription"`
 	Metadata *struct {
 		MQTTRole   json.RawMessage `json:"mqttRole"`
@@ -153,6 +158,7 @@ func (c *checker) topics(f manifestFile, m *Manifest) {
 		c.expect(wire.ValidTopic(primary.Topic), "Subscription.Topic", fault.Quote(primary.Topic), "a topic without wildcards")
 		c.expect(primary.Qos >= 0 && primary.Qos <= 2, "Subscription.Qos", fmt.Sprint(primary.Qos), "0, 1 or 2")
 		m.Topic = primary.Topic
+		m.KeepSession = primary.CleanSession != nil && !*primary.CleanSession
 		m.Subscribes = f.Metadata == nil || subscriber(f.Metadata.MQTTRole)
 	}
 	if f.Metadata == nil {

@@ -34,6 +34,18 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 	return s.broker.Subscribe(wire.TopicEvents, s.happened)
 }
 
+// declarePlugins tells the broker what the plugins' files say, as they are now.
+func (s *service) declarePlugins() {
+	var declared []broker.Plugin
+	for _, v := range s.plugins.Voices() {
+		declared = append(declared, broker.Plugin{
+			Principal: core.Principal{Kind: core.Plugin, Name: v.ID},
+			Topic:     v.Topic, Publish: v.Publish, Subscribe: v.Subscribe, Keep: v.Keep,
+		})
+	}
+	s.broker.SetPlugins(declared)
+}
+
 // startShipping publishes the service's warnings, from now until its plugins have
 // stopped.
 func (s *service) startShipping(ctx context.Context) {

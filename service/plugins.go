@@ -22,7 +22,11 @@ func (s *service) readPlugins(context.Context, Options) error {
 		APIBaseURL: s.apiBaseURL, Exited: s.exited,
 		Decider: wire.PolicyPlugin, Absent: s.launcher.PolicyAbsent, Log: s.log.With("component", "plugins"),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	s.declarePlugins()
+	return nil
 }
 
 // startPlugins starts those that start by themselves, and waits a while for them.

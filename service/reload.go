@@ -55,6 +55,7 @@ func (s *service) reload() {
 		s.log.Warn("reloaded jobs", "changed", names(changed))
 	}
 	changed, waiting, err := s.plugins.Reload()
+	s.declarePlugins()
 	switch {
 	case err != nil:
 		s.log.Error("reload: plugins are as before", "error", err)

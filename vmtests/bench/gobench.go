@@ -25,7 +25,7 @@ type goBenchmark struct {
 var (
 	insideBenchmarks = []goBenchmark{
 		{groupDecision, "core/policy", "Decide/"},
-		{groupBus, "broker", "RoundTrip|Echo"},
+		{groupBus, "broker", "RoundTrip|Echo|Flood|FanOut|Connect|Idle"},
 	}
 	// The keys lie in swtpm, which runs on the host: a real TPM takes ten to
 	// two hundred milliseconds for a signature.
@@ -100,6 +100,9 @@ func (m *meter) goBenchmarks(ctx context.Context, benchmarks []goBenchmark, dir 
 	return nil
 }
 
+// ofMemory is the unit of a benchmark whose time means nothing.
+const ofMemory = "B/connection"
+
 // processors is what the testing package adds to a benchmark's name.
 var processors = regexp.MustCompile(`-\d+$`)
 
@@ -124,11 +127,18 @@ func (b goBenchmark) sample(ctx context.Context, dir, side string, rows map[stri
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s", b.pkg, err, line)
 		}
+		unit, value := "us", nanos/1e3
+		if i := slices.Index(fields, ofMemory); i > 0 {
+			if value, err = strconv.ParseFloat(fields[i-1], 64); err != nil {
+				return fmt.Errorf("%s: %w: %s", b.pkg, err, line)
+			}
+			unit = "B"
+		}
 		name := b.pkg + " " + strings.TrimPrefix(processors.ReplaceAllString(fields[0], ""), "Benchmark")
 		if rows[name].Samples == nil {
-			rows[name] = row{Name: name, Unit: "us", Samples: map[string][]float64{}}
+			rows[name] = row{Name: name, Unit: unit, Samples: map[string][]float64{}}
 		}
-		rows[name].Samples[side] = append(rows[name].Samples[side], nanos/1e3)
+		rows[name].Samples[side] = append(rows[name].Samples[side], value)
 	}
 	return nil
 }
