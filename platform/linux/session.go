@@ -34,6 +34,9 @@ func NewSessions(accounts Accounts) Sessions { return Sessions{accounts: account
 // time.
 const sessionTime = 2 * time.Second
 
+// ofTime bounds Of, which a request waits for.
+const ofTime = 250 * time.Millisecond
+
 // login is a session with what only this system says of it.
 type login struct {
 	core.Session
@@ -100,19 +103,17 @@ func (s Sessions) of(id core.ProcessID) (core.SessionID, error) {
 	if session != "" {
 		return session, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), sessionTime)
-	defer cancel()
 	if manager != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), ofTime)
+		defer cancel()
 		session, err = s.displayOf(ctx, manager)
 		if errors.Is(err, errNoLogind) {
 			return "", nil
 		}
 		return session, err
 	}
-	if err := s.noLogind(ctx); err == nil {
-		return "", nil // logind knows every session, and this process is in none
-	} else if !errors.Is(err, errNoLogind) {
-		return "", err
+	if s.hasLogind() {
+		return "", nil // it knows every session, and this process is in none
 	}
 	stat, err := p.read("stat", buf[:])
 	if err != nil {

@@ -211,21 +211,10 @@ func (s Sessions) displayOf(ctx context.Context, user core.UserID) (core.Session
 	return "", nil
 }
 
-// noLogind is an error that wraps errNoLogind where logind does not run, nil
-// where it does, and another one where that cannot be told.
-func (s Sessions) noLogind(ctx context.Context) error {
-	l, err := s.openLogind(ctx)
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	var there bool
-	call := l.conn.BusObject().GoWithContext(l.ctx, "org.freedesktop.DBus.NameHasOwner", 0, make(chan *dbus.Call, 1), logindName)
-	if err := awaitAnswer(call, &there); err != nil {
-		return err
-	}
-	if !there {
-		return errNoLogind
-	}
-	return nil
+// hasLogind reports whether logind is at work, as far as can be seen without
+// asking it: the directory is its own.
+func (s Sessions) hasLogind() bool {
+	_, noBus := os.Stat(cmp.Or(s.bus, systemBus))
+	_, noSeats := os.Stat("/run/systemd/seats")
+	return noBus == nil && noSeats == nil
 }
