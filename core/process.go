@@ -39,6 +39,10 @@ type Peer struct {
 	// Login is the user whose login the peer's process belongs to, for the
 	// operating system's own audit; empty if there was none.
 	Login UserID
+	// Session is the login session that the peer's process belongs to, where the
+	// system runs what is started for somebody in one of theirs (Windows); empty
+	// elsewhere.
+	Session SessionID
 	// Share is whose part of every limit the peer uses; empty means its own.
 	// Those without an account use one part together (decision 32a).
 	Share UserID

@@ -96,6 +96,7 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
 	e.answered, e.share = asked.Release, mine
+	l.cfg.Log.Info("request opened", "request", e.id, "user", s.Subject.Caller.Name, "program", s.Subject.Executable.Path)
 	defer l.forget(e)
 	return l.follow(ctx, e, signals)
 }

@@ -162,7 +162,9 @@ func (l *Launcher) openTerminal(e *elevation) (port.Terminal, error) {
 
 // identity is as whom and where the command of e runs.
 func (l *Launcher) identity(e *elevation) core.Identity {
-	return core.Identity{RunAs: core.AsUserElevated, Account: e.sealed.Subject.Target, Login: e.submitted.Peer.Login}
+	return core.Identity{
+		RunAs: core.AsUserElevated, Account: e.sealed.Subject.Target, Login: e.submitted.Peer.Login, Session: e.submitted.Peer.Session,
+	}
 }
 
 // hold prepares the child, makes the record of it durable, and lets it go. spec

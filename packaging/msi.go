@@ -111,7 +111,7 @@ func folder(b, refs *strings.Builder, root, dir, name string) error {
 // service is what the component of the service's program does besides.
 func service(file string) string {
 	if file == "KeeperPrivilegeManager.exe" {
-		return `<ServiceInstall Id="Service" Name="KeeperPrivilegeManager" DisplayName="Keeper Privilege Manager" Description="Lets people do the few privileged things that policy grants them." Type="ownProcess" Start="auto" ErrorControl="normal" Arguments="run"/>` +
+		return `<ServiceInstall Id="Service" Name="KeeperPrivilegeManager" DisplayName="Keeper Privilege Manager" Description="Lets people do the few privileged things that policy grants them." Type="ownProcess" Start="auto" ErrorControl="normal" Arguments="service"/>` +
 			`<ServiceControl Id="Control" Name="KeeperPrivilegeManager" Start="install" Stop="both" Remove="uninstall" Wait="yes"/>`
 	}
 	return ""

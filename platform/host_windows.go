@@ -3,6 +3,8 @@
 package platform
 
 import (
+	"fmt"
+
 	"kpm/core/port"
 	"kpm/platform/none"
 	"kpm/platform/windows"
@@ -12,21 +14,35 @@ import (
 // administrator runs.
 func Tools(string) port.Host {
 	host := none.Host(windows.Facts())
-	host.Keys = windows.KeyStore{}
+	host.Accounts = windows.Accounts{}
 	host.Certificates = windows.CertificateStore{}
+	host.Files = windows.Files{}
+	host.Keys = windows.KeyStore{}
+	host.Sessions = windows.Sessions{}
 	host.Signatures = windows.Signatures{}
 	host.Terminals = windows.Terminals{}
+	host.Transport = windows.Transport{}
 	host.Tree = windows.NewTree()
 	return host
 }
 
 // New returns this machine's ports. It starts the spare held children.
 func New(o Options) (port.Host, error) {
+	host := Tools(o.AgentRoot)
+	if !host.Accounts.Administrator() {
+		return port.Host{}, fmt.Errorf("platform: this does not run as an administrator, and only LocalSystem can take other users' identities; let the service control manager start it: KeeperPrivilegeManager install")
+	}
+	if err := host.Files.ProtectedRoot(o.AgentRoot); err != nil {
+		return port.Host{}, fmt.Errorf("platform: agent root: %w", err)
+	}
+	if err := windows.SecureFolders(o.AgentRoot, "State", "Audit"); err != nil {
+		return port.Host{}, fmt.Errorf("platform: %w", err)
+	}
 	launcher, err := windows.NewLauncher(o.Helper, o.Spare)
 	if err != nil {
 		return port.Host{}, err
 	}
-	host := Tools(o.AgentRoot)
+	host.Peers = windows.Peers{}
 	host.Launcher = launcher
 	host.Close = launcher.Close
 	return host, nil

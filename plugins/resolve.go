@@ -5,8 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
+	"kpm/core"
 	"kpm/settings"
 )
 
@@ -22,7 +24,8 @@ func expand(l settings.Layout, apiBaseURL string, t settings.Template) (string, 
 
 // resolve finds a plugin's program: an absolute path as it is, a relative one
 // under the agent root, then under the plugin folder; the first that exists
-// wins (decision 6). Whether it may be run is the Starter's check.
+// wins (decision 6). Where programs have an ending it may be left out, so that one
+// file serves every system. Whether it may be run is the Starter's check.
 func resolve(l settings.Layout, executable settings.Template) (string, error) {
 	path, err := expand(l, "", executable)
 	if err != nil {
@@ -33,8 +36,10 @@ func resolve(l settings.Layout, executable settings.Template) (string, error) {
 		candidates = []string{filepath.Join(l.Root(), path), filepath.Join(l.Plugins(), path)}
 	}
 	for _, candidate := range candidates {
-		if info, err := os.Stat(candidate); err == nil && info.Mode().IsRegular() {
-			return candidate, nil
+		for _, named := range []string{candidate, candidate + core.PlatformOf(runtime.GOOS).ProgramSuffix()} {
+			if info, err := os.Stat(named); err == nil && info.Mode().IsRegular() {
+				return named, nil
+			}
 		}
 	}
 	return "", fmt.Errorf("executablePath: no program at %s; install it there or correct the path: %w", strings.Join(candidates, " or "), fs.ErrNotExist)

@@ -134,6 +134,8 @@ func (s *Server) serve(c *caller, who core.UserID, peer core.Peer, hold *fair.Ho
 	if err != nil {
 		if code, text, ok := requestFault(err); ok {
 			c.refuse(code, text)
+		} else {
+			s.cfg.Log.Debug("door: request", "error", err) // as with the peer
 		}
 		return
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/core/port"
 	"kpm/core/reserve"
 	"kpm/platform"
 	"kpm/service"
@@ -67,7 +68,9 @@ stops. SIGHUP has it read its settings, job files, settings of plugins and
 policies again; the log says what changed and what waits for a restart.`,
 		Example: "  KeeperPrivilegeManager run\n  KeeperPrivilegeManager run --root /srv/agent",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), dir) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), dir, foreground)
+		},
 	}, &cobra.Command{
 		Use:     "defaults",
 		Short:   "Write the default plugin and job files that the root lacks",
@@ -93,8 +96,19 @@ func terminal(f *os.File) io.Writer {
 	return f
 }
 
+// setting is what surrounds a service.
+type setting struct {
+	log, notice io.Writer
+	// adapt, if not nil, changes the ports.
+	adapt func(*port.Host)
+}
+
+// foreground is a service that somebody started by hand, or by a manager that
+// takes standard error.
+var foreground = setting{log: os.Stderr, notice: terminal(os.Stderr)}
+
 // run opens this machine's ports and serves on them.
-func run(ctx context.Context, dir string) error {
+func run(ctx context.Context, dir string, in setting) error {
 	// An endpoint's memory belongs to its user. The heap here is a few
 	// megabytes; collecting it more often costs less than holding twice.
 	debug.SetGCPercent(50)
@@ -113,8 +127,11 @@ func run(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	if in.adapt != nil {
+		in.adapt(&host)
+	}
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
-	err = service.Run(ctx, host, service.Options{Root: root, Version: version, Log: os.Stderr, Reload: reload, Notice: terminal(os.Stderr)})
+	err = service.Run(ctx, host, service.Options{Root: root, Version: version, Log: in.log, Reload: reload, Notice: in.notice})
 	return errors.Join(err, host.Close())
 }

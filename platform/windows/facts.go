@@ -26,7 +26,7 @@ func Facts() port.Facts {
 			"PATHEXT=.COM;.EXE;.BAT;.CMD",
 		},
 		Administrator:  administrators,
-		ServiceAccount: localSystem,
+		ServiceAccount: serviceAccount(),
 		// WSAEADDRINUSE; package syscall's own EADDRINUSE is none of Windows's numbers.
 		PortTaken: func(err error) bool { return errors.Is(err, syscall.Errno(10048)) },
 	}

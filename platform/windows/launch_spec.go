@@ -194,6 +194,7 @@ var remedies = map[windows.Errno]string{
 	windows.ERROR_ELEVATION_REQUIRED:        "it asks for an administrator's rights; run it elevated",
 	windows.ERROR_DIRECTORY:                 "the working directory is none",
 	windows.ERROR_PRIVILEGE_NOT_HELD:        "the service must run as LocalSystem",
+	windows.ERROR_SERVICE_EXISTS:            "it is installed already; to change it, uninstall it first",
 	windows.ERROR_INVALID_OWNER:             "the account may not give processes to administrators; the service must run as LocalSystem",
 	windows.ERROR_NO_SYSTEM_RESOURCES:       "the machine has no room for another process; end some",
 	windows.ERROR_NOT_ENOUGH_MEMORY:         "the machine has no memory for another process; end some",

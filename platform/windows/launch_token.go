@@ -44,6 +44,10 @@ func (l *Launcher) tokenFor(as core.Identity) (*token, error) {
 		}
 		return nil, nil
 	}
+	as, err := asWhom(as)
+	if err != nil {
+		return nil, err
+	}
 	primary, err := sessionToken(as)
 	if err != nil {
 		return nil, err
@@ -67,6 +71,20 @@ func (l *Launcher) tokenFor(as core.Identity) (*token, error) {
 		return nil, fmt.Errorf("environment of %s: %w", as.Account.User, err)
 	}
 	return t, nil
+}
+
+// asWhom turns "as an administrator", which is what a request means that names no
+// target, into the person who asks: there is no account of that name to become,
+// and a program that needs its user's own files finds them.
+func asWhom(as core.Identity) (core.Identity, error) {
+	if as.Account.User != administrators {
+		return as, nil
+	}
+	if as.RunAs != core.AsUserElevated || as.Login == "" {
+		return as, fmt.Errorf("run as %s: it is a group, and nobody is known who asks: %w", as.Account.User, errors.ErrUnsupported)
+	}
+	as.Account.User = as.Login
+	return as, nil
 }
 
 // sessionToken returns the primary token of whoever is logged in to a session

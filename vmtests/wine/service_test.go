@@ -1,0 +1,435 @@
+//go:build linux
+
+package wine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// agent is an agent root on drive C of a machine.
+type agent struct {
+	*Machine
+	t    *testing.T
+	ctx  context.Context
+	root string // as the host sees it
+}
+
+const (
+	inside = `C:\KPM` // root, as Windows sees it
+	system = `C:\windows\system32\`
+	tool   = `C:\Tools\tool.exe`
+)
+
+// policies let everybody run two programs, of which one lies where everybody can
+// change it.
+const policies = `{
+  "PolicyId": "tools", "PolicyName": "Anyone may use the tools", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
+  "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["C:\\Tools\\*", "C:\\Shared\\*", "C:\\windows\\system32\\cmd.exe"]
+}`
+
+// toolSource is a program that says who it is to standard error, copies its input to
+// its output, and ends with the status that it is told.
+const toolSource = `package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+)
+
+func main() {
+	path, _ := os.Executable()
+	dir, _ := os.Getwd()
+	fmt.Fprintf(os.Stderr, "%q in %s as %s for %s\n", os.Args[1:], dir, path, os.Getenv("SUDO_USER"))
+	io.Copy(os.Stdout, os.Stdin)
+	status, _ := strconv.Atoi(os.Args[1])
+	os.Exit(status)
+}
+`
+
+// install puts an agent on drive C.
+func install(t *testing.T) *agent {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	t.Cleanup(cancel)
+	m := windows(t, t.TempDir())
+	drive := filepath.Join(m.root, prefix, "drive_c")
+	a := &agent{m, t, ctx, filepath.Join(drive, "KPM")}
+	for dir, packages := range map[string][]string{
+		".":                          {"kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch", "kpm/cmd/keepersudo"},
+		"Plugins/bin/KeeperPolicy":   {"kpm/cmd/KeeperPolicy"},
+		"Jobs/bin/RedirectEvaluator": {"kpm/cmd/RedirectEvaluator"},
+	} {
+		a.folder(filepath.Join(a.root, dir), 0o755)
+		build(t, append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(a.root, dir) + "/"}, packages...)...)
+	}
+	a.folder(filepath.Join(a.root, "Policies"), 0o755)
+	a.write("KPM/appsettings.json", `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0}}`, 0o644)
+	a.write("KPM/Policies/tools.json", policies, 0o644)
+	source := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(source, []byte(toolSource), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.folder(filepath.Join(drive, "Tools"), 0o755)
+	build(t, "build", "-ldflags", "-s -w", "-o", filepath.Join(drive, "Tools", "tool.exe"), source)
+	a.folder(filepath.Join(drive, "Shared"), 0o777)
+	program, err := os.ReadFile(filepath.Join(drive, "Tools", "tool.exe"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.write("Shared/tool.exe", string(program), 0o777)
+	return a
+}
+
+func (a *agent) folder(path string, mode os.FileMode) {
+	a.t.Helper()
+	if err := errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, mode)); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *agent) write(name, text string, mode os.FileMode) {
+	a.t.Helper()
+	path := filepath.Join(filepath.Dir(a.root), name)
+	if err := errors.Join(os.WriteFile(path, []byte(text), mode), os.Chmod(path, mode)); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// run runs a program to its end, with files for its output: what runs on, such as
+// the first program's Windows, would keep a pipe open.
+func (a *agent) run(program string, args ...string) (status int, out string) {
+	a.t.Helper()
+	file, err := os.CreateTemp(a.t.TempDir(), "out")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer file.Close()
+	cmd := a.Command(a.ctx, program, args...)
+	cmd.Stdout, cmd.Stderr = file, file
+	status = a.status(cmd.Run())
+	data, err := os.ReadFile(file.Name())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return status, string(data)
+}
+
+func (a *agent) status(err error) int {
+	a.t.Helper()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		a.t.Fatal(err)
+	}
+	if exit != nil {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// must is run for what has to succeed.
+func (a *agent) must(program string, args ...string) string {
+	a.t.Helper()
+	status, out := a.run(program, args...)
+	if status != 0 {
+		a.t.Fatalf("%s %q: exit code %d\n%s", program, args, status, out)
+	}
+	return out
+}
+
+// sudo runs a command by keepersudo.exe, on pipes.
+func (a *agent) sudo(input []byte, argv ...string) (status int, out, said []byte) {
+	a.t.Helper()
+	cmd := a.Command(a.ctx, inside+`\keepersudo.exe`, append([]string{"--root", inside}, argv...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
+	return a.status(cmd.Run()), stdout.Bytes(), stderr.Bytes()
+}
+
+// patience is how long the service may take to start or to stop.
+const patience = 30 * time.Second
+
+// ready waits until the service has written run/ports.json, and returns its pid.
+func (a *agent) ready() int {
+	a.t.Helper()
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		var ports struct {
+			PID int `json:"pid"`
+		}
+		data, err := os.ReadFile(filepath.Join(a.root, "run", "ports.json"))
+		if err == nil && json.Unmarshal(data, &ports) == nil && ports.PID != 0 {
+			return ports.PID
+		}
+	}
+	status, out := a.run(system+"sc.exe", "query", "KeeperPrivilegeManager")
+	a.t.Fatalf("the service is not ready; sc.exe says (exit code %d): %s", status, out)
+	return 0
+}
+
+// boot starts the machine, and with it the service. sc.exe start would meet what
+// Wine does by itself: without programs it shuts down, and boots for the next one.
+func (a *agent) boot() {
+	a.t.Helper()
+	if err := a.Restart(a.ctx); err != nil {
+		a.t.Fatal(err)
+	}
+	a.must(system+"cmd.exe", "/c", "exit")
+	a.ready()
+}
+
+// stopped waits until the manager says that the service has stopped, or that there
+// is none.
+func (a *agent) stopped() {
+	a.t.Helper()
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		if status, out := a.run(system+"sc.exe", "query", "KeeperPrivilegeManager"); status != 0 || strings.Contains(out, "STOPPED") {
+			return
+		}
+	}
+	a.t.Fatal("the service does not stop")
+}
+
+// record is what is looked at of a record of the journal.
+type record struct {
+	Type, Request, UserID, TargetID string
+	Program                         struct {
+		Path      string
+		Protected bool
+	}
+	Exit  *struct{ Code, Signal int }
+	Child *struct{ Group string }
+}
+
+// journal returns the records about requests.
+func (a *agent) journal() (records []record) {
+	a.t.Helper()
+	segments, err := filepath.Glob(filepath.Join(a.root, "Audit", "*.jsonl"))
+	if err != nil || len(segments) == 0 {
+		a.t.Fatalf("no journal: %v", err)
+	}
+	for _, segment := range segments {
+		data, err := os.ReadFile(segment)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			var r record
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				a.t.Fatalf("%v in %s", err, line)
+			}
+			if r.Request != "" {
+				records = append(records, r)
+			}
+		}
+	}
+	return records
+}
+
+// last returns the records of the last request, and their types.
+func (a *agent) last() (records []record, types string) {
+	a.t.Helper()
+	all := a.journal()
+	if len(all) == 0 {
+		a.t.Fatal("the journal names no request")
+	}
+	id := all[len(all)-1].Request
+	for _, r := range all {
+		if r.Request == id {
+			records = append(records, r)
+			types += " " + r.Type
+		}
+	}
+	return records, strings.TrimPrefix(types, " ")
+}
+
+// verify has the journal verified.
+func (a *agent) verify() {
+	a.t.Helper()
+	if out := a.must(inside+`\KeeperAdminCLI.exe`, "--root", inside, "audit", "verify"); !strings.Contains(out, "unbroken") {
+		a.t.Errorf("audit verify: %s", out)
+	}
+}
+
+// The whole service under the service control manager: door, broker, KeeperPolicy,
+// launch job, API and journal, on Windows' own ports.
+func TestElevationsOnWindows(t *testing.T) {
+	a := install(t)
+	a.must(inside+`\KeeperPrivilegeManager.exe`, "install", "--root", inside)
+	a.boot()
+
+	t.Run("exit code", func(t *testing.T) {
+		status, out, said := a.sudo(nil, "cmd", "/c", "exit", "7")
+		if status != 7 || len(out)+len(said) != 0 {
+			t.Errorf("exit code %d, %q, %q", status, out, said)
+		}
+		records, types := a.last()
+		// The host of the hidden console may be there a little longer.
+		if strings.TrimSuffix(types, " left") != "opened evaluating allowed launching launched ended" {
+			t.Fatalf("recorded: %s", types)
+		}
+		opened, launched, ended := records[0], records[4], records[5]
+		if !strings.HasPrefix(opened.UserID, "S-1-5-21-") || opened.TargetID != "S-1-5-32-544" ||
+			!strings.EqualFold(opened.Program.Path, system+"cmd.exe") || !opened.Program.Protected {
+			t.Errorf("opened: %+v", opened)
+		}
+		if launched.Child == nil || !strings.HasPrefix(launched.Child.Group, `job:Global\kpm-`) || ended.Exit == nil || ended.Exit.Code != 7 {
+			t.Errorf("launched %+v, ended %+v", launched, ended)
+		}
+	})
+	t.Run("pipes, byte for byte", func(t *testing.T) {
+		input := make([]byte, 0, 1<<20)
+		for i := range cap(input) {
+			input = append(input, byte(i*7+i>>8))
+		}
+		argv := []string{"0", "", "a b", `"q"`, `back\`, "ä€😀", "%PATH%", "^&|<>"}
+		status, out, said := a.sudo(input, append([]string{tool}, argv...)...)
+		if status != 0 || !bytes.Equal(out, input) {
+			t.Errorf("exit code %d, %d bytes came back of %d", status, len(out), len(input))
+		}
+		if want := `["0" "" "a b" "\"q\"" "back\\" "ä€😀" "%PATH%" "^&|<>"] in Z:\ as ` + tool + " for "; !strings.HasPrefix(string(said), want) {
+			t.Errorf("it saw %s, expected %s", said, want)
+		}
+	})
+	t.Run("a program that everybody can change", func(t *testing.T) {
+		status, _, said := a.sudo(nil, `C:\Shared\tool.exe`, "3")
+		if status != 3 || !strings.Contains(string(said), inside+`\run\exec\`) {
+			t.Errorf("exit code %d, %s", status, said)
+		}
+		if records, _ := a.last(); records[0].Program.Protected {
+			t.Errorf("opened: %+v", records[0])
+		}
+		if left, err := os.ReadDir(filepath.Join(a.root, "run", "exec")); err != nil || len(left) != 0 {
+			t.Errorf("its copy is still there: %v, %v", left, err)
+		}
+	})
+	t.Run("denied", func(t *testing.T) {
+		status, out, said := a.sudo(nil, "reg", "query", "HKLM")
+		if status != 1 || len(out) != 0 || !strings.HasPrefix(string(said), "keepersudo: ") {
+			t.Errorf("exit code %d, %q, %q", status, out, said)
+		}
+		if _, types := a.last(); types != "opened evaluating denied" {
+			t.Errorf("recorded: %s", types)
+		}
+	})
+	t.Run("no such program", func(t *testing.T) {
+		for _, name := range []string{"nothing-of-this-name", `C:\nothing.exe`} {
+			if status, _, said := a.sudo(nil, name); status != 127 {
+				t.Errorf("%s: exit code %d, %s", name, status, said)
+			}
+		}
+	})
+	t.Run("no program", func(t *testing.T) {
+		for _, name := range []string{`C:\Tools`, inside + `\appsettings.json`, "NUL", `C:\Tools\tool.exe:stream`} {
+			if status, _, said := a.sudo(nil, name); status == 0 || len(said) == 0 {
+				t.Errorf("%s: exit code %d, %s", name, status, said)
+			}
+		}
+	})
+	t.Run("API", func(t *testing.T) {
+		if out := a.must(inside+`\KeeperAdminCLI.exe`, "--root", inside, "status"); !strings.HasPrefix(out, "running") {
+			t.Error(out)
+		}
+	})
+	t.Run("stop", func(t *testing.T) {
+		a.must(system+"sc.exe", "stop", "KeeperPrivilegeManager")
+		a.stopped()
+		if status, _, said := a.sudo(nil, "cmd", "/c", "exit"); status != 1 || !strings.Contains(string(said), "the service does not run") {
+			t.Errorf("without the service: exit code %d, %s", status, said)
+		}
+		a.verify()
+	})
+	t.Run("boot again, and uninstall", func(t *testing.T) {
+		a.boot()
+		if status, _, said := a.sudo(nil, "cmd", "/c", "exit", "5"); status != 5 {
+			t.Errorf("exit code %d, %s", status, said)
+		}
+		a.must(inside+`\KeeperPrivilegeManager.exe`, "uninstall", "--root", inside)
+		a.stopped()
+		if status, out := a.run(system+"sc.exe", "query", "KeeperPrivilegeManager"); status == 0 {
+			t.Errorf("it is still registered: %s", out)
+		}
+	})
+}
+
+// The service is killed while a command runs. The command's caller hears of it,
+// the next service ends what is left and says so, and the journal is whole.
+func TestAKilledServiceOnWindows(t *testing.T) {
+	a := install(t)
+	begin := func() *exec.Cmd {
+		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		service := a.Command(a.ctx, inside+`\KeeperPrivilegeManager.exe`, "run", "--root", inside)
+		service.Stdout, service.Stderr = log, log
+		if err := service.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return service
+	}
+	service := begin()
+	pid := a.ready()
+
+	// A command that waits for input which does not come.
+	caller := a.Command(a.ctx, inside+`\keepersudo.exe`, "--root", inside, tool, "0")
+	input, hold, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hold.Close()
+	said, says, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller.Stdin, caller.Stderr = input, says
+	if err := caller.Start(); err != nil {
+		t.Fatal(err)
+	}
+	input.Close()
+	says.Close()
+	first := make([]byte, 64)
+	if n, err := said.Read(first); err != nil || n == 0 { // it runs
+		t.Fatalf("%q, %v", first[:n], err)
+	}
+
+	a.must(system+"taskkill.exe", "/f", "/pid", strconv.Itoa(pid))
+	service.Wait() // its status is that of a process which was killed
+	if status := a.status(caller.Wait()); status != 1 {
+		t.Errorf("the caller ended with exit code %d", status)
+	}
+	if _, types := a.last(); types != "opened evaluating allowed launching launched" {
+		t.Errorf("recorded: %s", types)
+	}
+	if err := os.Remove(filepath.Join(a.root, "run", "ports.json")); err != nil {
+		t.Fatal(err)
+	}
+	service = begin()
+	pid = a.ready()
+	records, types := a.last()
+	if want := "opened evaluating allowed launching launched failed"; types != want {
+		t.Errorf("recorded: %s, expected %s; %+v", types, want, records[len(records)-1])
+	}
+	if _, err := io.Copy(io.Discard, said); err != nil { // which ends with the command
+		t.Error(err)
+	}
+	if status, _, said := a.sudo(nil, "cmd", "/c", "exit", "5"); status != 5 {
+		t.Errorf("the next command: exit code %d, %s", status, said)
+	}
+	a.verify()
+	a.must(system+"taskkill.exe", "/f", "/pid", strconv.Itoa(pid))
+	service.Wait()
+}
