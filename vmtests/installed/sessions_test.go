@@ -44,7 +44,7 @@ func TestSessions(t *testing.T) {
 		return strings.Contains(out, " of 1000 graphical=true") && strings.Contains(out, " of 1001 graphical=false")
 	})
 	id := func(user string) string {
-		found := regexp.MustCompile(`session (\w+) of ` + user + ` `).FindAllStringSubmatch(out, -1)
+		found := regexp.MustCompile(`session (\w+) of `+user+` `).FindAllStringSubmatch(out, -1)
 		if len(found) != 1 {
 			t.Fatalf("user %s has %d sessions, expected one:\n%s", user, len(found), out)
 		}
