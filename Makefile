@@ -66,6 +66,10 @@ lint: ## run golangci-lint with the import rules, for every system
 	@for goos in linux windows darwin; do echo "lint $$goos"; \
 		GOOS=$$goos CGO_ENABLED=0 build/tools/golangci-lint run --allow-parallel-runners ./... || exit 1; done
 
+.PHONY: schemas
+schemas: ## write docs/schemas anew from what the loaders read
+	go test -count=1 ./plugins ./jobs ./core/policy ./settings -run 'TestSchema$$' -update
+
 .PHONY: deadcode
 deadcode: ## fail on functions that no main reaches (.deadcode has the exceptions)
 	@GOBIN=$(CURDIR)/build/tools go install $(DEADCODE)

@@ -1,6 +1,10 @@
 package api
 
-import "kpm/core"
+import (
+	"strings"
+
+	"kpm/core"
+)
 
 // access says who may use an operation.
 type access struct {
@@ -11,9 +15,14 @@ type access struct {
 	// ownRequest is for job runs that were started for a request, whatever
 	// their tier.
 	ownRequest bool
+	// brokerKeys also admits users to the service's own settings, of which the
+	// handler shows them where the broker is.
+	brokerKeys bool
 	// ownPlugin also admits a plugin in a user's session to what is its own
 	// ({plugin} is its id).
 	ownPlugin bool
+	// ownSettings also admits a plugin in service context to what is its own.
+	ownSettings bool
 	// adminElse marks operations whose handler asks for tier Admin but in cases
 	// that it documents.
 	adminElse bool
@@ -22,10 +31,18 @@ type access struct {
 var (
 	anyone               = access{name: "Public", tier: core.TierPublic}
 	pluginTier           = access{name: "Plugin", tier: core.TierPlugin}
-	pluginTierOrOwn      = access{name: "Plugin or own", tier: core.TierPlugin, ownPlugin: true}
+	adminTier            = access{name: "Admin", tier: core.TierAdmin}
+	settingReaders       = access{name: "Plugin or own", tier: core.TierPlugin, ownPlugin: true, brokerKeys: true}
+	ownPluginOrAdmin     = access{name: "Admin or own plugin", tier: core.TierAdmin, ownSettings: true}
 	adminOrPluginTrigger = access{name: "Admin or allowPluginTrigger", tier: core.TierPlugin, adminElse: true}
 	runOfRequest         = access{name: "JobRun", ownRequest: true}
 )
+
+// owns reports whether the caller is the plugin with this id, in any letter case
+// (decision 7).
+func (c caller) owns(plugin string) bool {
+	return c.Kind == core.Plugin && strings.EqualFold(c.Name, plugin)
+}
 
 // permit decides whether the caller may use an operation at all.
 func (s *Server) permit(c *call, a access) *Problem {
@@ -47,7 +64,11 @@ func (s *Server) permit(c *call, a access) *Problem {
 			"job %s may not ask for %s %s: the allowedRequests of its file do not list it", c.who.Name, c.Method, c.path)
 	case c.who.Tier() >= a.tier:
 		return nil
-	case a.ownPlugin && c.who.Kind == core.Plugin && c.who.Name == c.values["plugin"]:
+	case a.ownPlugin && c.who.owns(c.values["plugin"]):
+		return nil
+	case a.ownSettings && c.who.owns(c.values["plugin"]) && !c.who.InUserSession:
+		return nil
+	case a.brokerKeys && c.who.Tier() >= core.TierUser && strings.EqualFold(c.values["plugin"], agentWide):
 		return nil
 	case a.adminElse:
 		return c.who.below(core.TierAdmin)

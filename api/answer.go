@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"kpm/core/view"
 )
 
 func (s *Server) answer(c *call, o operation) {
@@ -27,6 +29,9 @@ func (s *Server) answer(c *call, o operation) {
 func (s *Server) refusal(w http.ResponseWriter, r *http.Request, who caller, p *Problem) {
 	if p.Status == http.StatusForbidden {
 		s.cfg.Log.Info("refused", "method", r.Method, "path", r.URL.Path, "caller", who.String(), "code", string(p.Code))
+		if s.cfg.Refused != nil {
+			s.cfg.Refused(view.APIRefusal{Caller: who.String(), Method: r.Method, Path: r.URL.Path, Code: string(p.Code)})
+		}
 	}
 	if p.Status == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")

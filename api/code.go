@@ -29,7 +29,9 @@ const (
 	codeMethod            code = "method-not-allowed"
 	codeConflict          code = "conflict"
 	codeTooLarge          code = "too-large"
+	codeMediaType         code = "unsupported-media-type"
 	codeTooMany           code = "too-many-requests"
+	codeMalformed         code = "malformed-request"
 	codeInternal          code = "internal"
 	codeUnsupported       code = "unsupported"
 	codeUnavailable       code = "unavailable"
@@ -42,6 +44,7 @@ var codes = []struct {
 	meaning string
 }{
 	{codeBadRequest, http.StatusBadRequest, "the body is not what the endpoint takes; errors points at each fault"},
+	{codeMalformed, http.StatusBadRequest, "this is not HTTP as it is served here; the status may be another one"},
 	{codeForeignHost, http.StatusForbidden, "Host is not a loopback name of this listener"},
 	{codeForeignOrigin, http.StatusForbidden, "a page of another origin sent this"},
 	{codeOwnProcess, http.StatusForbidden, "the service takes no requests from itself"},
@@ -59,10 +62,11 @@ var codes = []struct {
 	{codeMethod, http.StatusMethodNotAllowed, "the path takes other methods; Allow names them"},
 	{codeConflict, http.StatusConflict, "not in the present state"},
 	{codeTooLarge, http.StatusRequestEntityTooLarge, "the body is longer than 1 MiB"},
+	{codeMediaType, http.StatusUnsupportedMediaType, "Content-Type is not application/json"},
 	{codeTooMany, http.StatusTooManyRequests, "this user asks too often; Retry-After says when to come back"},
 	{codeInternal, http.StatusInternalServerError, "the service has logged what went wrong"},
 	{codeUnsupported, http.StatusNotImplemented, "not on this operating system"},
-	{codeUnavailable, http.StatusServiceUnavailable, "plain HTTP cannot redirect: the HTTPS port is not held"},
+	{codeUnavailable, http.StatusServiceUnavailable, "not at this time: the HTTPS port is not held, or settings cannot be stored"},
 }
 
 // kinds says by which code an error of each kind is answered. An operation has

@@ -9,6 +9,7 @@ import (
 	"kpm/api/local"
 	"kpm/core"
 	"kpm/core/fair"
+	"kpm/core/view"
 )
 
 // Config is what a Server needs; every field without a stated default is
@@ -28,6 +29,13 @@ type Config struct {
 	Plugins  Plugins
 	Jobs     Jobs
 	Settings Settings
+	// PluginControl and Application serve administrators.
+	PluginControl PluginControl
+	Application   Application
+	Doctor        Doctor
+	LastKnownGood LastKnownGood
+	// Refused is told of every 403, if it is not nil. It must not block.
+	Refused  func(view.APIRefusal)
 	Requests Requests
 	Elevator local.Elevator
 	// People are who the limits are counted for.
@@ -39,7 +47,7 @@ type Config struct {
 func (c Config) complete() error {
 	switch {
 	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Health == nil, c.Plugins == nil, c.Jobs == nil,
-		c.Settings == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
+		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
 		return errors.New("api: incomplete configuration")
 	}
 	return nil

@@ -124,10 +124,6 @@ func (w *world) Obstacles() []string {
 	return w.problems
 }
 
-type pluginsOf struct{ *world }
-
-func (p pluginsOf) List() []view.Plugin { return p.plugins }
-
 type jobsOf struct{ *world }
 
 func (j jobsOf) List() []view.Job { return j.jobs }
@@ -144,11 +140,6 @@ func (j jobsOf) Run(_ context.Context, id string, params map[string]any) (string
 
 func (j jobsOf) Allowed(run core.Principal, method, path string) bool {
 	return run.Name == "maintenance" && slices.Contains(j.allow, method+" "+path)
-}
-
-func (w *world) All(plugin string) (map[string]string, bool) {
-	settings, ok := w.settings[plugin]
-	return settings, ok
 }
 
 func (w *world) move(text string) error {
@@ -208,7 +199,7 @@ func newWorld() *world {
 		settings: map[string]map[string]string{
 			"KeeperPrivilegeManager": {"broker.host": "127.0.0.1", "broker.port": "8675"},
 			"KeeperPolicy":           {"policy.enforceForAdministrators": "false"},
-			"Chat":                   {"colour": "blue"},
+			"Chat":                   {"colour": "blue", "token": "s3cret"},
 			"Empty":                  nil,
 		},
 	}
@@ -220,7 +211,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
-		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, Jobs: jobsOf{w}, Settings: w, Requests: w,
+		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Doctor: doctorOf{w}, LastKnownGood: goodOf{w}, Requests: w,
 		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 			return launcher.Result{}
 		}),

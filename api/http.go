@@ -38,7 +38,7 @@ func (s *Server) newHTTP(handler http.HandlerFunc) *http.Server {
 // serve runs server on ln until Close.
 func (s *Server) serve(server *http.Server, ln net.Listener) {
 	s.serving.Go(func() {
-		if err := server.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := server.Serve(rawListener{ln, s.cfg.Log}); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.cfg.Log.Error("listener ended", "address", ln.Addr(), "error", err)
 		}
 	})

@@ -87,7 +87,8 @@ func TestAnswers(t *testing.T) {
 		{"/api/PluginSettings/Chat/colour", `"blue"`},
 		{"/api/PluginSettings/Chat/COLOUR", `"blue"`},
 		// Clients of the published API spell paths both ways.
-		{"/api/jobs", "*"}, {"/API/PLUGINS", "*"}, {"/api/pluginsettings/Chat", `{"colour":"blue"}`},
+		{"/api/jobs", "*"}, {"/API/PLUGINS", "*"}, {"/api/pluginsettings/Chat", `{"colour":"blue","token":"s3cret"}`},
+		{"/api/PluginSettings/Chat?explain=true", `{"colour":{"value":"blue","source":"file","file":"Chat.json"},"token":{"value":"s3cret","source":"file","file":"Chat.json","secret":true}}`},
 	} {
 		r := send(t, p.overSocket(), newRequest(t, "GET", "http://keeper"+c.path, ""))
 		if r.status != 200 || c.want != "*" && r.body != c.want {
@@ -164,7 +165,7 @@ func faults() []fault {
 		{"GET", "/api/PluginSettings/nobody/colour", "", nil, 404, `"code":"unknown-plugin"`},
 		{"GET", "/api/PluginSettings/Chat/smell", "", nil, 404, `"code":"unknown-setting"`},
 		{"POST", "/api/Jobs/nothing/run", "", nil, 404, `"code":"unknown-job"`},
-		{"POST", "/health", "", nil, 405, `"detail":"this path takes GET"`},
+		{"POST", "/health", "", nil, 405, `"detail":"this path takes GET, HEAD"`},
 		{"DELETE", "/api/Jobs/inventory/run", "", nil, 405, `"detail":"this path takes POST"`},
 		{"BREW", "/api/Jobs", "", nil, 405, `"code":"method-not-allowed"`},
 		{"OPTIONS", "/api/Jobs", "", nil, 405, `"code":"method-not-allowed"`},
@@ -188,6 +189,22 @@ func faults() []fault {
 		{"POST", "/api/launch", launch, moveFails(errMoves["conflict"]), 409, `"code":"conflict"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["denied"]), 403, `"code":"not-permitted"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["broken"]), 500, `AAAAAA: disk on fire","code":"internal"`},
+		{"POST", "/api/plugins/nobody/approve", "", nil, 404, `"code":"unknown-plugin"`},
+		{"POST", "/api/plugins/nobody/start", "", nil, 404, `"code":"unknown-plugin"`},
+		{"GET", "/api/plugins/nobody/health", "", nil, 404, `"code":"unknown-plugin"`},
+		{"POST", "/api/plugins/Broken/start", "", nil, 409, `"detail":"the plugin cannot run: no such file"`},
+		{"POST", "/api/plugins/KeeperPolicy/stop", "", moveFails(errMoves["broken"]), 500, `"code":"internal"`},
+		{"GET", "/schemas/nothing", "", nil, 404, `"code":"not-found"`},
+		{"PUT", "/api/PluginSettings/nobody/x", `1`, nil, 404, `"code":"unknown-plugin"`},
+		{"PUT", "/api/PluginSettings/Chat/id", `"x"`, nil, 409, `"detail":"id is what the file says"`},
+		{"PUT", "/api/PluginSettings/Chat/x", `{"a":1}`, nil, 400, `"errors":[{"pointer":"","detail":"found an object, expected a string, a number, true or false"}]`},
+		{"PUT", "/api/PluginSettings/Chat/x", `null`, nil, 400, `found null`},
+		{"PUT", "/api/PluginSettings/Chat/x", "", nil, 400, `"code":"bad-request"`},
+		{"POST", "/api/PluginSettings/nobody/revert", "", nil, 404, `"code":"unknown-plugin"`},
+		{"PUT", "/api/Settings", `{"Settings":{"KestrelHttpPort":"wrong"}}`, nil, 400,
+			`"errors":[{"pointer":"/Settings/KestrelHttpPort","detail":"wrong, expected 0, 1024-65535"},{"pointer":"/Requests/MaxOpen","detail":"0, expected 1-4096"}]`},
+		{"PUT", "/api/Settings", `{"a":1,"A":2}`, nil, 400, `"pointer":"/A","detail":"given twice`},
+		{"POST", "/api/refuse", `{"RequestId":7,"Message":[]}`, nil, 400, `"errors":[{"pointer":"/RequestId","detail":"found number, expected a string"},{"pointer":"/Message","detail":"found array, expected a string"}]`},
 		{"POST", "/api/refuse", launch, moveFails(errMoves["conflict"]), 409, `"code":"conflict"`},
 		{"POST", "/api/refuse", fmt.Sprintf(`{"RequestId":%q,"Message":%q}`, request1, strings.Repeat("x", 5000)), nil, 400, `"pointer":"/Message"`},
 	}

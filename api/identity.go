@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"slices"
@@ -71,7 +70,7 @@ func (s *Server) identify(r *http.Request) caller {
 	if who.Kind != core.Admin {
 		return caller{Principal: who, tier: who.Tier()}
 	}
-	tier, lacks := s.cfg.Administrators.admit(r.Context(), c, r.TLS)
+	tier, lacks := s.cfg.Administrators.admit(r.Context(), c, rawConnOf(r).state())
 	if lacks != nil {
 		who.Kind = core.User
 	}
@@ -82,10 +81,9 @@ type connKey struct{}
 
 // withConn is an http.Server's ConnContext: it lets handlers find the conn.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	if secure, ok := c.(*tls.Conn); ok {
-		c = secure.NetConn()
-	}
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-func connOf(r *http.Request) *conn { return r.Context().Value(connKey{}).(*conn) }
+func rawConnOf(r *http.Request) *rawConn { return r.Context().Value(connKey{}).(*rawConn) }
+
+func connOf(r *http.Request) *conn { return rawConnOf(r).from }

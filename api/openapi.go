@@ -3,7 +3,9 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -85,6 +87,10 @@ func (o operation) document() (operationObject, error) {
 	}
 	for _, name := range o.names() {
 		document.Parameters = append(document.Parameters, schema(fmt.Sprintf(`{"$ref": "#/components/parameters/%s"}`, name)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.query)) {
+		document.Parameters = append(document.Parameters, schema(fmt.Sprintf(
+			`{"name": %s, "in": "query", "description": %s, "schema": {"type": "string"}}`, encoded(name), encoded(o.query[name]))))
 	}
 	if o.body != nil {
 		document.RequestBody = object{"required": o.body.required, "content": content(jsonType, o.body.schema)}

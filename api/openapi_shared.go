@@ -13,7 +13,7 @@ const description = "The API of the service on this machine: HTTPS on 127.0.0.1 
 	"hold it, and whether the service started them. `x-tier` of each operation says who may use it: " +
 	"`Public` anyone on the machine; `Plugin` a plugin or job task that the service started in service " +
 	"context, or an administrator; `Plugin or own` also a plugin in a user's session for what is its " +
-	"own; `Admin` root or an elevated administrator, who on some machines must also show a client " +
+	"own, and every user where the broker is; `Admin or own plugin` also a plugin in service context for what is its own; `Admin` root or an elevated administrator, who on some machines must also show a client " +
 	"certificate over HTTPS (`Settings:ClientCertificateAuthority`) or run a signed program " +
 	"(`Settings:RequireSignedAdmin`); `Admin or allowPluginTrigger` also tier Plugin for jobs that say " +
 	"so; `JobRun` the job run that the service started for the very request. A job's Http task has the " +
@@ -38,6 +38,7 @@ var responses = []struct {
 	{http.StatusMethodNotAllowed, "MethodNotAllowed", "The path takes other methods", `{"Allow": {"required": true, "schema": {"type": "string"}}}`},
 	{http.StatusConflict, "Conflict", "Not in the present state", ""},
 	{http.StatusRequestEntityTooLarge, "TooLarge", "The body is longer than 1 MiB", ""},
+	{http.StatusUnsupportedMediaType, "MediaType", "The body is not called JSON", ""},
 	{http.StatusTooManyRequests, "TooMany", "This user asks too often", `{"Retry-After": {"required": true, "schema": {"type": "integer", "minimum": 1}}}`},
 	{http.StatusInternalServerError, "Internal", "Something broke in the service", ""},
 	{http.StatusNotImplemented, "Unsupported", "Not on this operating system", ""},

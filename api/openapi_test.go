@@ -41,7 +41,7 @@ func TestFragmentsAreChecked(t *testing.T) {
 		"an answer that is not JSON":     func(g *group) { g.operations[0].answer.schema = `object` },
 		"a status that nobody describes": func(g *group) { g.operations[0].problems = []int{418} },
 	} {
-		g := pluginOperations(nil)
+		g := pluginOperations(nil, nil)
 		change(&g)
 		if _, err := openAPI([]group{g}); err == nil {
 			t.Errorf("%s is accepted", what)

@@ -20,7 +20,8 @@ type operation struct {
 	handle func(*call) (any, error)
 
 	id, summary, description string
-	body                     *body // nil if it takes none
+	query                    map[string]string // optional query parameters, by name, with their descriptions
+	body                     *body             // nil if it takes none
 	answer                   answer
 	// instead is what it answers when handle returns an instead; nil if that
 	// never happens.
@@ -70,8 +71,12 @@ func operations(cfg Config) []group {
 	return []group{
 		publicOperations(cfg.Version, cfg.Health, cfg.Plugins, cfg.Jobs),
 		documentOperations(),
-		pluginOperations(cfg.Plugins),
+		schemaOperations(),
+		pluginOperations(cfg.Plugins, cfg.PluginControl),
+		doctorOperations(cfg.Doctor),
+		goodOperations(cfg.LastKnownGood),
 		settingOperations(cfg.Settings),
+		applicationOperations(cfg.Application),
 		jobOperations(cfg.Jobs),
 		requestOperations(cfg.Requests),
 	}
@@ -81,7 +86,7 @@ func operations(cfg Config) []group {
 func (o operation) statuses() []int {
 	all := append([]int{http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusTooManyRequests}, o.problems...)
 	if o.body != nil {
-		all = append(all, http.StatusBadRequest, http.StatusRequestEntityTooLarge)
+		all = append(all, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if o.notFound != "" {
 		all = append(all, http.StatusNotFound)

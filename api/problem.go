@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/core/wire"
 )
 
@@ -53,11 +55,36 @@ func badBody(pointer, format string, args ...any) *Problem {
 	return p
 }
 
+// faultsOf returns where a body is at fault, for errors that say so: one pointer
+// per fault. A setting's "Section:Key" is a key in a section there.
+func faultsOf(err error) []Fault {
+	var list fault.List
+	var one *fault.Fault
+	switch {
+	case errors.As(err, &list):
+	case errors.As(err, &one):
+		list = fault.List{one}
+	}
+	var faults []Fault
+	for _, f := range list {
+		faults = append(faults, Fault{
+			Pointer: strings.Replace(f.Pointer(), ":", "/", 1),
+			Detail:  wire.PrintableLine(f.Found + ", expected " + f.Expected),
+		})
+	}
+	return faults
+}
+
 // problem answers an error of handle: a *Problem as it is, others by their kind.
 // What o does not document is a fault of the service, whatever its kind: then
 // fault is true, and the caller learns of it only if o explains it.
 func (o operation) problem(err error) (p *Problem, fault bool) {
 	if errors.As(err, &p) {
+		return p, false
+	}
+	if faults := faultsOf(err); faults != nil && o.body != nil {
+		p := badBody("", "")
+		p.Errors = faults
 		return p, false
 	}
 	text := wire.PrintableLine(err.Error())

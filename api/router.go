@@ -25,6 +25,9 @@ func find(all []operation, method string, u *url.URL) (operation, map[string]str
 			return candidate, values, nil
 		}
 		allowed = append(allowed, candidate.method)
+		if candidate.method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
 	}
 	if allowed != nil {
 		p := problem(codeMethod, "this path takes %s", strings.Join(allowed, ", "))

@@ -1,10 +1,6 @@
 package api
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -12,7 +8,6 @@ import (
 	"strconv"
 
 	"kpm/core"
-	"kpm/core/strictjson"
 )
 
 // servePlain answers on plain HTTP: the public pages, redirects, and nothing
@@ -100,61 +95,4 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request) (caller, *Problem
 		return who, p
 	}
 	return who, checkOrigin(r, c.entry)
-}
-
-func tooLarge() *Problem {
-	return problem(codeTooLarge, "a body is at most %d bytes", maxBody)
-}
-
-// readObject reads the body as one JSON object into into. An empty body leaves
-// it alone if optional.
-func (c *call) readObject(into any, optional bool) error {
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return tooLarge()
-	case err != nil:
-		return badBody("", "the body ended early")
-	case len(data) == 0 && optional:
-		return nil
-	}
-	body, err := strictjson.Parse(data, maxBody)
-	if err == nil {
-		err = body.Check(maxDepth)
-	}
-	if err == nil {
-		err = body.Decode(into)
-	}
-	if err != nil {
-		return jsonProblem(err)
-	}
-	return nil
-}
-
-// maxDepth bounds how deep objects and lists nest in a body.
-const maxDepth = 32
-
-// jsonProblem points at the fault that strictjson found.
-func jsonProblem(err error) *Problem {
-	var refused *strictjson.Error
-	if !errors.As(err, &refused) || refused.Problem == strictjson.NotJSON {
-		return badBody("", "not JSON: %v", errors.Unwrap(err))
-	}
-	f := refused.Fault("")
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return badBody(f.Pointer(), "found %s, expected %s", kind.Value, jsonName(kind.Type.Kind().String()))
-	}
-	return badBody(f.Pointer(), "%s, expected %s", f.Found, f.Expected)
-}
-
-func jsonName(goKind string) string {
-	switch goKind {
-	case "map", "struct":
-		return "an object"
-	case "string":
-		return "a string"
-	}
-	return fmt.Sprintf("a %s", goKind)
 }

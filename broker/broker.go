@@ -89,6 +89,9 @@ type Config struct {
 	OnConnected    func(p core.Principal, root core.ProcessID)
 	OnSubscribed   func(p core.Principal, filter string)
 	OnDisconnected func(p core.Principal, root core.ProcessID)
+	// OnPublished is called for each message that is permitted, before it is
+	// delivered, on its publisher's goroutine. It must not wait for anything.
+	OnPublished func(from core.Principal, topic string)
 
 	// OnWanted is called for each message on the primary topic of a plugin that
 	// is not connected and that SetPlugins said to Wake, on the publisher's

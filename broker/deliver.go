@@ -37,6 +37,9 @@ func (o outcome) code() packet.Code {
 // subscribers whose queues are full and whom the publisher can wait for. The
 // service never waits, and nobody waits for what a user controls.
 func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
+	if b.cfg.OnPublished != nil {
+		b.cfg.OnPublished(m.from, m.topic)
+	}
 	o.heard, o.own = b.deliverLocal(m)
 	o.all = o.own
 	var slow []*conn

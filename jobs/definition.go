@@ -39,30 +39,33 @@ type job struct {
 	note string
 }
 
+// jobFile is the JSON. The tags are what docs/schemas/job.schema.json says.
 type jobFile struct {
-	ID                 string          `json:"id"`
-	Name               string          `json:"name"`
-	Description        string          `json:"description"`
-	Enabled            *bool           `json:"enabled"`
-	Priority           *int            `json:"priority"`
-	Schedule           json.RawMessage `json:"schedule"`
-	Events             []eventFile     `json:"events"`
-	Parameters         []parameterFile `json:"parameters"`
-	Tasks              []taskFile      `json:"tasks"`
-	Condition          json.RawMessage `json:"condition"`
-	OSFilter           map[string]bool `json:"osFilter"`
-	EventTopic         string          `json:"eventTopic"`
-	AllowPluginTrigger bool            `json:"allowPluginTrigger"`
-	AllowedRequests    []string        `json:"allowedRequests"`
-	MQTTTopics         struct {
-		AllowedPublications  []string `json:"allowedPublications"`
-		AllowedSubscriptions []string `json:"allowedSubscriptions"`
-	} `json:"mqttTopics"`
+	ID                 string          `json:"id" jsonschema:"required,minLength=1,maxLength=64,pattern=^[A-Za-z0-9.-]+$" jsonschema_description:"The file's name without .json: letters, digits, dots and hyphens."`
+	Name               string          `json:"name" jsonschema:"maxLength=256" jsonschema_description:"The name that people see."`
+	Description        string          `json:"description" jsonschema_description:"What the job is for."`
+	Enabled            *bool           `json:"enabled" jsonschema_description:"false: the job never runs, whatever triggers it."`
+	Priority           *int            `json:"priority" jsonschema:"minimum=1,maximum=10,default=5" jsonschema_description:"Higher first, of jobs that one event starts."`
+	Schedule           json.RawMessage `json:"schedule" jsonschema_description:"When the job runs by the clock."`
+	Events             []eventFile     `json:"events" jsonschema:"maxItems=256" jsonschema_description:"Events that start the job."`
+	Parameters         []parameterFile `json:"parameters" jsonschema:"maxItems=256" jsonschema_description:"What the job may be started with."`
+	Tasks              []taskFile      `json:"tasks" jsonschema:"required,minItems=1,maxItems=256" jsonschema_description:"The tasks, in order."`
+	Condition          json.RawMessage `json:"condition" jsonschema_description:"When the job runs at all."`
+	OSFilter           map[string]bool `json:"osFilter" jsonschema_description:"windows, linux, macOS: true or false. One that is not named counts as true unless another one is."`
+	EventTopic         string          `json:"eventTopic" jsonschema_description:"A topic of the job's own, without wildcards."`
+	AllowPluginTrigger bool            `json:"allowPluginTrigger" jsonschema:"default=false" jsonschema_description:"true: plugins may start the job by name."`
+	AllowedRequests    []string        `json:"allowedRequests" jsonschema:"maxItems=256" jsonschema_description:"What the job's Http tasks may ask of the local API beyond their own request: a method and a path."`
+	MQTTTopics         jobTopicsFile   `json:"mqttTopics" jsonschema_description:"Topics that the job's tasks may use."`
+}
+
+type jobTopicsFile struct {
+	AllowedPublications  []string `json:"allowedPublications" jsonschema:"maxItems=256" jsonschema_description:"Topics and filters that tasks may publish on."`
+	AllowedSubscriptions []string `json:"allowedSubscriptions" jsonschema:"maxItems=256" jsonschema_description:"Topics and filters that tasks may subscribe to."`
 }
 
 type eventFile struct {
-	EventType   string `json:"eventType"`
-	CustomEvent string `json:"customEvent"`
+	EventType   string `json:"eventType" jsonschema:"required" jsonschema_description:"Custom, or Startup."`
+	CustomEvent string `json:"customEvent" jsonschema_description:"The event's name, with Custom."`
 }
 
 // compiler turns one file into a job and collects every fault of it.

@@ -113,6 +113,11 @@ func (f *fakeStarter) StartService(_ context.Context, s core.ServiceSpec) (port.
 	return p, nil
 }
 
+// StartInSession does the same.
+func (f *fakeStarter) StartInSession(ctx context.Context, s core.ServiceSpec, _ core.Session) (port.Process, error) {
+	return f.StartService(ctx, s)
+}
+
 // bear replaces born while plugins run.
 func (f *fakeStarter) bear(born func(core.ServiceSpec, *fakeProcess)) {
 	f.mu.Lock()

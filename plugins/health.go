@@ -16,7 +16,7 @@ func (o *Orchestrator) Topics(id string) (publish, subscribe []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p, ok := o.find(id)
-	if !ok || p.manifest == nil || p.manifest.Disabled != "" {
+	if !ok || !p.runnable() {
 		return nil, nil
 	}
 	subscribe = slices.Clone(p.manifest.Subscribe)
@@ -32,30 +32,41 @@ type Voice struct {
 	Topic              string // the primary one; empty if there is none
 	Publish, Subscribe []string
 	Keep               bool // Manifest.KeepSession
+	Wake               bool // Manifest.StartOnMessage
 }
 
-// Voices returns those of every plugin that can run.
+// Voices returns those of every plugin that can run, but in users' sessions.
 func (o *Orchestrator) Voices() []Voice {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var voices []Voice
 	for _, p := range o.plugins {
-		if m := p.manifest; m != nil && m.Disabled == "" {
+		if m := p.manifest; p.runnable() && !m.perSession() {
 			voices = append(voices, Voice{
-				ID: p.id, Topic: m.Topic, Publish: slices.Clone(m.Publish), Subscribe: slices.Clone(m.Subscribe), Keep: m.KeepSession,
+				ID: p.id, Topic: m.Topic, Publish: slices.Clone(m.Publish), Subscribe: slices.Clone(m.Subscribe), Keep: m.KeepSession, Wake: m.StartOnMessage,
 			})
 		}
 	}
 	return voices
 }
 
-// of returns the plugin that a connection belongs to. The caller holds mu.
+// of returns the plugin that a connection belongs to: of one that runs in
+// sessions the instance, and the first of several that one user has. The caller
+// holds mu.
 func (o *Orchestrator) of(p core.Principal) *plugin {
 	if p.Kind != core.Plugin {
 		return nil
 	}
-	found, _ := o.find(p.Name)
-	return found
+	found, ok := o.find(p.Name)
+	if !ok || !p.InUserSession {
+		return found
+	}
+	for _, id := range sortedSessions(found.instances) {
+		if instance := found.instances[id]; instance.session.User == p.User {
+			return instance
+		}
+	}
+	return nil
 }
 
 // missing says what a plugin that runs lacks of what its file promises; empty
@@ -63,6 +74,9 @@ func (o *Orchestrator) of(p core.Principal) *plugin {
 // process: it may only publish, or speak only HTTP. The caller holds mu.
 func (o *Orchestrator) missing(p *plugin) string {
 	switch m := p.manifest; {
+	case m.InProcess: // it needs no connection
+	case p.silent:
+		return errNoSign.Error()
 	case m.Liveness && p.connections == 0:
 		return "it is not connected to the broker"
 	case m.Subscribes && !p.subscribed:

@@ -14,9 +14,8 @@ import (
 
 // Limits of a plugin file. The published guide gives none; these are generous.
 const (
-	maxManifest     = 256 << 10 // bytes
-	maxTopics       = 256       // per list
-	defaultPriority = 100       // of a plugin that says none: after those that do
+	maxTopics       = 256 // per list
+	defaultPriority = 100 // of a plugin that says none: after those that do
 	maxPriority     = 10000
 )
 
@@ -29,6 +28,8 @@ type Manifest struct {
 	// Executable is the path as written; resolve finds the file.
 	Executable settings.Template
 	Arguments  []settings.Template
+	// InProcess plugins are a part of this program, known by their id.
+	InProcess bool
 	// Topic is the primary subscription; empty if there is none.
 	Topic string
 	// Subscribes says that the plugin promises to hold that subscription, and
@@ -37,50 +38,35 @@ type Manifest struct {
 	Subscribes, Liveness bool
 	// Publish and Subscribe are metadata.mqttTopics.
 	Publish, Subscribe []string
-	// KeepSession is Subscription.CleanSession false: what arrives while the
-	// plugin is away is kept for it.
-	KeepSession bool
-	Priority           int // lower starts earlier
-	AutoStart          bool
-	Monitored          bool // an exit is a fault
-	AutoRestart        bool // only with Monitored
+	// KeepSession is Subscription.CleanSession false, or StartOnMessage: what
+	// arrives while the plugin is away is kept for it.
+	KeepSession    bool
+	Priority       int // lower starts earlier
+	AutoStart      bool
+	StartOnMessage bool // on Topic
+	Context        Context
+	Ping           bool // whether it lives is asked on Topic
+	Monitored      bool // an exit is a fault
+	AutoRestart    bool // only with Monitored
+	// Secrets are settings whose stored values are sealed.
+	Secrets []string
 	// Disabled says why the plugin is registered and never runs; empty when
 	// it can run.
 	Disabled string
 }
 
-// manifestFile is the JSON, spelt as the published guide spells it. Pointers tell a
-// missing value from an empty one.
-type manifestFile struct {
-	ID                 string   `json:"id"`
-	Name               string   `json:"name"`
-	Description        string   `json:"description"`
-	Version            string   `json:"version"`
-	PluginType         string   `json:"pluginType"`
-	ExecutablePath     string   `json:"executablePath"`
-	Arguments          string   `json:"arguments"`
-	SupportedPlatforms []string `json:"supportedPlatforms"`
-	Subscription       *struct {
-		Topic string `json:"Topic"`
-		Qos   int    `json:"Qos"`
-		// CleanSession is true if it is missing.
-		CleanSession *bool `json:"CleanSession"`
-	} `json:"Subscription"`
-	Metadata *struct {
-		MQTTRole   json.RawMessage `json:"mqttRole"`
-		MQTTTopics struct {
-			Publish   *[]string `json:"publish"`
-			Subscribe *[]string `json:"subscribe"`
-		} `json:"mqttTopics"`
-	} `json:"metadata"`
-	StartupPriority    *int   `json:"startupPriority"`
-	AutoStart          bool   `json:"autoStart"`
-	ExecutionContext   string `json:"executionContext"`
-	RequiresMonitoring bool   `json:"requiresMonitoring"`
-	AutoRestart        bool   `json:"autoRestart"`
-	LivenessCheck      bool   `json:"livenessCheck"`
-	Enabled            *bool  `json:"enabled"`
-}
+// Context is where a plugin runs, by the published executionContext.
+type Context string
+
+// The contexts.
+const (
+	InService     Context = "Service"     // once, as the service account
+	InSessions    Context = "User"        // once in each session of a user
+	InInteractive Context = "Interactive" // once in each session with a desktop
+)
+
+// perSession reports whether the plugin runs in users' sessions.
+func (m *Manifest) perSession() bool { return m.Context != InService }
 
 // ParseManifest checks the plugin file fileID.json, for an agent on platform.
 // The error is a *fault.Fault or a fault.List.
@@ -95,6 +81,7 @@ func ParseManifest(fileID string, doc settings.Document, platform core.Platform)
 		ID: f.ID, Name: f.Name, Description: f.Description, Version: f.Version,
 		AutoStart: f.AutoStart, Liveness: f.LivenessCheck,
 		Monitored: f.RequiresMonitoring, AutoRestart: f.AutoRestart && f.RequiresMonitoring,
+		StartOnMessage: f.StartOnMessage, Ping: f.LivenessPing, Secrets: f.SecretSettings,
 		Priority: defaultPriority,
 	}
 	c.program(f, m)
@@ -103,6 +90,10 @@ func ParseManifest(fileID string, doc settings.Document, platform core.Platform)
 		m.Priority = *f.StartupPriority
 		c.expect(m.Priority >= 0 && m.Priority <= maxPriority, "startupPriority", fmt.Sprint(m.Priority), fmt.Sprintf("0 to %d", maxPriority))
 	}
+	m.Context = c.context(f)
+	c.expect(!f.StartOnMessage || m.Topic != "", "startOnMessage", "true without Subscription", "a Subscription whose topic starts the plugin")
+	c.expect(!f.LivenessPing || m.Topic != "", "livenessPing", "true without Subscription", "a Subscription on whose topic the plugin is asked")
+	c.expect(!f.StartOnMessage || !m.perSession(), "startOnMessage", "true in users' sessions", "executionContext Service")
 	m.Disabled = c.disabled(f, platform)
 	if err := c.faults.Err(); err != nil {
 		return nil, err
@@ -131,8 +122,10 @@ func (c *checker) identity(f manifestFile, fileID string) {
 }
 
 func (c *checker) program(f manifestFile, m *Manifest) {
-	c.expect(slices.Contains([]string{"executable", "service"}, strings.ToLower(f.PluginType)), "pluginType", fault.Quote(f.PluginType), `"Executable"`)
-	c.expect(f.ExecutablePath != "" || strings.EqualFold(f.PluginType, "service"), "executablePath", "missing", "the program's path")
+	m.InProcess = strings.EqualFold(f.PluginType, "Service")
+	c.expect(m.InProcess || strings.EqualFold(f.PluginType, "Executable"), "pluginType", fault.Quote(f.PluginType), `"Executable" or "Service"`)
+	c.expect(m.InProcess || f.ExecutablePath != "", "executablePath", "missing", "the program's path")
+	c.expect(!m.InProcess || f.ExecutablePath == "", "executablePath", fault.Quote(f.ExecutablePath), "none: pluginType Service is a part of the agent's own program")
 	c.expect(!strings.ContainsRune(f.ExecutablePath, 0), "executablePath", fault.Quote(f.ExecutablePath), "a path")
 	m.Executable = settings.ParseTemplate(f.ExecutablePath)
 	c.tokens("executablePath", m.Executable, "approot", "pluginroot", "jobroot")
@@ -142,7 +135,7 @@ func (c *checker) program(f manifestFile, m *Manifest) {
 	}
 	m.Arguments = args
 	for _, arg := range args {
-		c.tokens("arguments", arg, "approot", "pluginroot", "jobroot", "KeeperApiBaseUrl")
+		c.tokens("arguments", arg, "approot", "pluginroot", "jobroot", "KeeperApiBaseUrl", "PluginId", "UserName", "SessionId")
 	}
 }
 
@@ -158,7 +151,7 @@ func (c *checker) topics(f manifestFile, m *Manifest) {
 		c.expect(wire.ValidTopic(primary.Topic), "Subscription.Topic", fault.Quote(primary.Topic), "a topic without wildcards")
 		c.expect(primary.Qos >= 0 && primary.Qos <= 2, "Subscription.Qos", fmt.Sprint(primary.Qos), "0, 1 or 2")
 		m.Topic = primary.Topic
-		m.KeepSession = primary.CleanSession != nil && !*primary.CleanSession
+		m.KeepSession = primary.CleanSession != nil && !*primary.CleanSession || f.StartOnMessage
 		m.Subscribes = f.Metadata == nil || subscriber(f.Metadata.MQTTRole)
 	}
 	if f.Metadata == nil {
@@ -196,6 +189,16 @@ func (c *checker) list(field string, topics *[]string) []string {
 	return *topics
 }
 
+func (c *checker) context(f manifestFile) Context {
+	for _, known := range []Context{InService, InSessions, InInteractive} {
+		if f.ExecutionContext == "" || strings.EqualFold(f.ExecutionContext, string(known)) {
+			return known
+		}
+	}
+	c.expect(false, "executionContext", fault.Quote(f.ExecutionContext), `"Service", "User" or "Interactive"`)
+	return InService
+}
+
 // disabled says why a sound plugin does not run here.
 func (c *checker) disabled(f manifestFile, platform core.Platform) string {
 	c.expect(len(f.SupportedPlatforms) > 0, "supportedPlatforms", "missing or empty", "some of "+core.PlatformNames())
@@ -205,17 +208,11 @@ func (c *checker) disabled(f manifestFile, platform core.Platform) string {
 		c.expect(known, fmt.Sprintf("supportedPlatforms[%d]", i), fault.Quote(name), "one of "+core.PlatformNames())
 		here = here || p == platform
 	}
-	context := strings.ToLower(f.ExecutionContext)
-	c.expect(slices.Contains([]string{"", "service", "user", "interactive"}, context), "executionContext", fault.Quote(f.ExecutionContext), `"Service", "User" or "Interactive"`)
 	switch {
 	case f.Enabled != nil && !*f.Enabled:
 		return "its file says enabled: false"
 	case !here:
 		return "its supportedPlatforms do not name " + string(platform)
-	case strings.EqualFold(f.PluginType, "service"):
-		return "pluginType Service is not supported yet"
-	case context == "user" || context == "interactive":
-		return "executionContext " + f.ExecutionContext + " is not supported yet"
 	}
 	return ""
 }

@@ -47,7 +47,7 @@ func TestParseManifestReadsThePublishedExample(t *testing.T) {
 		ID: "MyBridge", Name: "My Bridge", Description: "Bridges inbound commands to an internal service.", Version: "1.0.0",
 		Executable: settings.ParseTemplate("bin/MyBridge/MyBridge"), Topic: "MyBridge", Subscribes: true,
 		Publish: []string{"KeeperLogger", "MyBridge/Responses/+"}, Subscribe: []string{"MyBridge/Commands/+"},
-		Priority: 60, AutoStart: true, Monitored: true, AutoRestart: true,
+		Priority: 60, AutoStart: true, Context: InService, Monitored: true, AutoRestart: true,
 	}
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("got  %+v\nwant %+v", m, want)
@@ -67,8 +67,13 @@ func TestParseManifestVariants(t *testing.T) {
 		{"enabled", `"autoStart": true`, `"enabled": true`, func(m *Manifest) bool { return m.Disabled == "" }},
 		{"not enabled", `"autoStart": true`, `"enabled": false`, func(m *Manifest) bool { return m.Disabled == "its file says enabled: false" }},
 		{"another platform", `["Linux"]`, `["Windows", "macos"]`, func(m *Manifest) bool { return m.Disabled == "its supportedPlatforms do not name Linux" }},
-		{"in-process", `"Executable"`, `"Service"`, func(m *Manifest) bool { return m.Disabled == "pluginType Service is not supported yet" }},
-		{"in a user's session", `"executionContext": "Service"`, `"executionContext": "User"`, func(m *Manifest) bool { return m.Disabled == "executionContext User is not supported yet" }},
+		{"in-process", `"Executable",
+"executablePath": "bin/MyBridge/MyBridge"`, `"Service"`, func(m *Manifest) bool { return m.InProcess && m.Disabled == "" }},
+		{"in a user's session", `"executionContext": "Service"`, `"executionContext": "user"`, func(m *Manifest) bool { return m.Context == InSessions && m.perSession() }},
+		{"on a desktop", `"executionContext": "Service"`, `"executionContext": "Interactive"`, func(m *Manifest) bool { return m.Context == InInteractive }},
+		{"a session that is kept", `"CleanSession": true`, `"CleanSession": false`, func(m *Manifest) bool { return m.KeepSession }},
+		{"started by messages", `"autoStart": true`, `"startOnMessage": true`, func(m *Manifest) bool { return m.StartOnMessage && m.KeepSession }},
+		{"pinged", `"autoStart": true`, `"livenessPing": true`, func(m *Manifest) bool { return m.Ping }},
 		{"arguments", `"autoStart": true`, `"arguments": "--api={KeeperApiBaseUrl} '{approot}/a b'"`, func(m *Manifest) bool { return len(m.Arguments) == 2 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -85,12 +90,14 @@ func TestParseManifestNamesTheFault(t *testing.T) {
 		{"id missing", `"id": "MyBridge",`, ``, `id is missing, expected 1 to 64 letters`},
 		{"id of another file", `"id": "MyBridge"`, `"id": "Other"`, `id is "Other", expected the file's name without .json, "MyBridge"`},
 		{"id with a wildcard", `"id": "MyBridge"`, `"id": "#"`, `id is "#"`},
-		{"type missing", `"pluginType": "Executable",`, ``, `pluginType is missing, expected "Executable"`},
+		{"type missing", `"pluginType": "Executable",`, ``, `pluginType is missing, expected "Executable" or "Service"`},
 		{"type unknown", `"Executable"`, `"Driver"`, `pluginType is "Driver"`},
+		{"path of a part", `"Executable"`, `"Service"`, `executablePath is "bin/MyBridge/MyBridge", expected none`},
+		{"started by messages without a topic", `"Subscription": {"Topic": "MyBridge", "Qos": 2, "CleanSession": true},`, `"startOnMessage": true,`, "startOnMessage is true without Subscription"},
 		{"path missing", `"executablePath": "bin/MyBridge/MyBridge",`, ``, "executablePath is missing"},
 		{"path with another token", `"bin/MyBridge/MyBridge"`, `"{home}/x"`, "executablePath is {home}, expected one of {approot}"},
 		{"open quote", `"autoStart": true`, `"arguments": "--a='b"`, `arguments is a ' without its partner`},
-		{"argument with another token", `"autoStart": true`, `"arguments": "{RequestId}"`, "arguments is {RequestId}, expected one of {approot}, {pluginroot}, {jobroot}, {KeeperApiBaseUrl}"},
+		{"argument with another token", `"autoStart": true`, `"arguments": "{RequestId}"`, "arguments is {RequestId}, expected one of {approot}, {pluginroot}, {jobroot}, {KeeperApiBaseUrl}, {PluginId}, {UserName}, {SessionId}"},
 		{"arguments as list", `"autoStart": true`, `"arguments": ["a"]`, "arguments is a list, expected text"},
 		{"platforms missing", `"supportedPlatforms": ["Linux"],`, ``, "supportedPlatforms is missing or empty"},
 		{"platform unknown", `["Linux"]`, `["Linux", "BeOS"]`, `supportedPlatforms[1] is "BeOS"`},

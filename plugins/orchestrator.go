@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kpm/core"
@@ -17,13 +18,15 @@ import (
 	"kpm/settings"
 )
 
-// Starter starts a process as the service account. It checks that the program
-// is Protected and registers the process before it runs.
+// Starter starts a process as the service account, or in a user's session. It
+// checks that the program is Protected and registers the process before it runs.
 type Starter interface {
 	StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error)
+	StartInSession(ctx context.Context, s core.ServiceSpec, in core.Session) (port.Process, error)
 }
 
-// Config is what New needs; Exited, Decider and Absent may be left out.
+// Config is what New needs; Sessions, InProcess, Exited, Ping, Decider and Absent
+// may be left out.
 type Config struct {
 	Layout   settings.Layout
 	Platform core.Platform
@@ -35,12 +38,20 @@ type Config struct {
 	// Effective is given the settings of every plugin file.
 	Effective *settings.Effective
 	Starter   Starter
+	// Sessions says who is logged in, and UserName what that user is called.
+	Sessions port.Sessions
+	UserName func(core.UserID) (string, error)
+	// InProcess are the plugins that are a part of this program, by id.
+	InProcess map[string]Service
+	// Ping publishes on a plugin's topic that it is to say something. It must
+	// not wait for the plugin.
+	Ping func(id, topic string) error
 	// APIBaseURL is "https://127.0.0.1:{port}", or empty while that port is
 	// not held.
 	APIBaseURL func() string
 	// Exited is told each time a plugin's process has ended, before it is
 	// restarted. It must not block.
-	Exited func(id string)
+	Exited func(p core.Principal)
 	// Decider is the plugin without which nothing can be decided: it is Healthy
 	// only once it has answered (Responds), and it is never given up. Absent is
 	// told, without blocking, that it will not be back soon, and how that came
@@ -55,104 +66,43 @@ type Config struct {
 type Orchestrator struct {
 	cfg Config
 
-	mu      sync.Mutex
-	plugins map[string]*plugin // by folded id
-	changed chan struct{}      // closed and replaced when any state changes
-	closed  bool
+	mu        sync.Mutex
+	plugins   map[string]*plugin // by folded id
+	changed   chan struct{}      // closed and replaced when any state changes
+	closed    bool
+	reloading sync.Mutex // held by Reload
+	checks    int
+	checked   time.Time // by Monitor
+
+	// sessionless is why no plugin can run in a session; empty if one can.
+	sessionless string
+	topics      atomic.Pointer[watched]
 
 	patient context.Context // of every grace; rush ends them
 	rush    context.CancelFunc
-}
-
-// plugin is one file. What follows manifest is guarded by Orchestrator.mu.
-type plugin struct {
-	id       string
-	manifest *Manifest // nil when the file is broken
-
-	state       view.PluginState
-	pid         int
-	process     port.Process // nil while there is none
-	started     time.Time
-	lastError   string
-	restarts    int
-	connections int
-	subscribed  bool
-	responds    bool // it has answered a probe since its process was started
-	worked      bool // the process before had, when it ended
-	// resigned says that waiting for it any longer is of no use: it has had its
-	// time, or is to be started again much later.
-	resigned bool
-	// stop ends the supervisor; nil while there is none.
-	stop context.CancelFunc
-	// cut ends the present process, and says why; nil while there is none.
-	cut      context.CancelCauseFunc
-	patience *time.Timer
 }
 
 // New reads the plugin files. A broken one is a plugin that has Failed and says
 // why; it keeps no other from running. The error is that of a directory that
 // cannot be read.
 func New(cfg Config) (*Orchestrator, error) {
-	entries, err := settings.ReadDirectory(cfg.Layout.Plugins(), maxManifest, cfg.Read)
-	if err != nil {
-		return nil, fmt.Errorf("plugins: %w", err)
-	}
 	o := &Orchestrator{cfg: cfg, plugins: map[string]*plugin{}, changed: make(chan struct{})}
 	o.patient, o.rush = context.WithCancel(context.Background())
-	for _, e := range entries {
-		o.add(e)
+	o.sessionless = o.noSessions()
+	list, err := o.load()
+	if err != nil {
+		return nil, err
 	}
-	o.separateTopics()
-	for _, p := range o.sorted() {
-		if p.state == view.Failed {
+	for _, l := range list {
+		if err := o.putSettings(l); err != nil {
+			l.manifest, l.fault = nil, err.Error()
+		}
+		if p := o.adopt(l); p.state == view.Failed {
 			cfg.Log.Error("plugin file is broken; the plugin does not run", "plugin", p.id, "error", p.lastError)
 		}
 	}
+	o.watchTopics()
 	return o, nil
-}
-
-func (o *Orchestrator) add(e settings.Entry) {
-	// Ids are one in any letter case: KeeperApi.json beside KeeperAPI.json
-	// is a second file for one plugin (decision 7).
-	key := strings.ToLower(e.ID)
-	if first, twice := o.plugins[key]; twice {
-		o.cfg.Log.Error("plugin file is ignored: another file is for the same plugin", "file", e.ID+".json", "plugin", first.id)
-		return
-	}
-	p := &plugin{id: e.ID, state: view.Stopped}
-	o.plugins[key] = p
-	err := e.Err
-	if err == nil && !core.ReservedName(e.ID) {
-		err = o.cfg.Effective.Put(e.ID, e.Doc)
-	}
-	if err == nil {
-		p.manifest, err = ParseManifest(e.ID, e.Doc, o.cfg.Platform)
-	}
-	if err != nil {
-		p.state, p.lastError = view.Failed, err.Error()
-		return
-	}
-	p.lastError = p.manifest.Disabled
-}
-
-// separateTopics lets one plugin alone have a primary topic: the one whose id
-// it is, else the first by id. Another would receive its commands.
-func (o *Orchestrator) separateTopics() {
-	owners := map[string]*plugin{}
-	for _, p := range o.sorted() {
-		if p.manifest == nil || p.manifest.Topic == "" {
-			continue
-		}
-		owner, taken := owners[p.manifest.Topic]
-		if !taken || p.id == p.manifest.Topic {
-			owners[p.manifest.Topic] = p
-			owner, p = p, owner
-		}
-		if p != nil {
-			p.state, p.lastError = view.Failed, fmt.Sprintf("Subscription.Topic is %q, which is the primary topic of %s, expected one of its own", owner.manifest.Topic, owner.id)
-			p.manifest = nil
-		}
-	}
 }
 
 // monitoring says how plugins that end are started again.
@@ -210,7 +160,7 @@ func (o *Orchestrator) await(ctx context.Context, done func() bool) error {
 func (o *Orchestrator) tiers() [][]*plugin {
 	byPriority := map[int][]*plugin{}
 	for _, p := range o.sorted() {
-		if m := p.manifest; m != nil && m.AutoStart && m.Disabled == "" {
+		if m := p.manifest; p.runnable() && m.AutoStart && !m.perSession() {
 			byPriority[m.Priority] = append(byPriority[m.Priority], p)
 		}
 	}
@@ -240,6 +190,14 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 			if err := o.begin(p); err != nil && !errors.Is(err, ErrRunning) {
 				return err
 			}
+		}
+	}
+	for _, p := range o.snapshot() {
+		if p.instances == nil {
+			continue
+		}
+		if err := o.beginByItself(p); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -326,21 +284,6 @@ func (o *Orchestrator) Healthy(ctx context.Context) error {
 	default:
 		return fmt.Errorf("plugins: %s", all)
 	}
-}
-
-// List returns every plugin, by id.
-func (o *Orchestrator) List() []view.Plugin {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var list []view.Plugin
-	for _, p := range o.sorted() {
-		row := view.Plugin{ID: p.id, Name: p.id, Status: p.state, ProcessID: p.pid, LastStartTime: p.started.UTC(), Detail: p.lastError}
-		if p.manifest != nil && p.manifest.Name != "" {
-			row.Name = p.manifest.Name
-		}
-		list = append(list, row)
-	}
-	return list
 }
 
 // Has reports whether a file exists for this id, in any letter case.

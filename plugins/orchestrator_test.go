@@ -97,15 +97,21 @@ func TestTheProgramUnderTheRootComesBeforeTheOneUnderPlugins(t *testing.T) {
 		{under("Plugins", "bin", "A"), under("Plugins", "bin", "A")},
 		{"Plugins/bin/A", under("Plugins", "bin", "A")},
 	} {
-		if got, err := resolve(layout, settings.ParseTemplate(tc.written)); err != nil || got != tc.want {
+		if got, err := resolve(layout, "", settings.ParseTemplate(tc.written)); err != nil || got != tc.want {
 			t.Errorf("%s: got %s, %v; want %s", tc.written, got, err, tc.want)
 		}
 	}
 	writeFile(t, under("bin", "A"), "")
-	if got, err := resolve(layout, settings.ParseTemplate("bin/A")); err != nil || got != under("bin", "A") {
+	if got, err := resolve(layout, "", settings.ParseTemplate("bin/A")); err != nil || got != under("bin", "A") {
 		t.Errorf("got %s, %v; want the one under the root", got, err)
 	}
-	if _, err := resolve(layout, settings.ParseTemplate("bin")); err == nil {
+	writeFile(t, under("bin", "B.exe"), "")
+	for _, written := range []string{"bin/B", "bin/B.exe"} {
+		if got, err := resolve(layout, ".exe", settings.ParseTemplate(written)); err != nil || got != under("bin", "B.exe") {
+			t.Errorf("%s on Windows: got %s, %v", written, got, err)
+		}
+	}
+	if _, err := resolve(layout, "", settings.ParseTemplate("bin")); err == nil {
 		t.Error("a directory is a program")
 	}
 }
@@ -286,7 +292,7 @@ func TestStopGoesBackwardsAndAsksFirst(t *testing.T) {
 			"Deaf":   manifest("Deaf", supervised, `"startupPriority": 20`),
 		})
 		var order []string
-		o.cfg.Exited = func(id string) { order = append(order, id) }
+		o.cfg.Exited = func(p core.Principal) { order = append(order, p.Name) }
 		f.born = func(s core.ServiceSpec, p *fakeProcess) {
 			p.deaf = s.As.Name == "Deaf"
 			f.ready(s.As)

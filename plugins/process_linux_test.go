@@ -56,6 +56,10 @@ func (s *execStarter) StartService(_ context.Context, spec core.ServiceSpec) (po
 	return p, nil
 }
 
+func (s *execStarter) StartInSession(context.Context, core.ServiceSpec, core.Session) (port.Process, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (s *execStarter) last() *execProcess {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,6 +226,47 @@ func BenchmarkRestart(b *testing.B) {
 		}
 		if err := o.await(context.Background(), func() bool { return s.count() > n }); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Killed a thousand times, each time started again: no zombie, and no descriptor
+// more than before.
+func TestKilledAThousandTimes(t *testing.T) {
+	o, s, _ := newReal(t, "exec sleep 1000")
+	m := o.monitoring()
+	m.BreakerLimit, m.MaxBackoff = 1<<20, time.Microsecond
+	o.SetMonitoring(m)
+	if err := o.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	before := 0
+	for i := range 1000 {
+		until(t, "it runs", func() bool { return s.count() == i+1 && status(t, o, "A").ProcessID == s.last().ID().PID })
+		if i == 10 {
+			before = open()
+		}
+		if err := s.last().Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "it runs", func() bool { return s.count() == 1001 && status(t, o, "A").Status == view.Healthy })
+	if now := open(); now > before {
+		t.Errorf("%d descriptors are open, %d were", now, before)
+	}
+	if h, err := o.Health("A"); err != nil || h.Restarts != 1000 {
+		t.Errorf("%+v, %v", h, err)
+	}
+	for _, p := range s.procs[:1000] {
+		if _, err := os.Stat("/proc/" + strconv.Itoa(p.ID().PID)); err == nil && !alive(p.ID().PID) {
+			t.Errorf("process %d is a zombie", p.ID().PID)
 		}
 	}
 }

@@ -1,68 +1,144 @@
 package plugins
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/core/view"
-	"kpm/settings"
 )
 
-// Reload reads the plugin files again. The settings that they give take effect
-// at once: changed has the ids of the plugins. How a plugin runs does not change
-// while the service does: waiting has those whose files say something else of
-// that, came or went. Those that were given up are started again. A file that
-// cannot be used changes nothing.
-func (o *Orchestrator) Reload() (changed, waiting []string, err error) {
-	entries, err := settings.ReadDirectory(o.cfg.Layout.Plugins(), maxManifest, o.cfg.Read)
+// Reload reads the plugin files again. A plugin whose file came is started if
+// it says autoStart, one whose file went is stopped, one whose file says something
+// else of how it runs is started anew if it ran; settings take effect at once, and
+// what was given up is started again. Nothing else is touched. A plugin whose
+// file cannot be used any more stays as it was. Reloads wait for each other.
+func (o *Orchestrator) Reload(ctx context.Context) (view.PluginsReloaded, error) {
+	return o.reload(ctx, func(*plugin) bool { return true })
+}
+
+// Refresh is Reload after files have changed by themselves. Of the plugins that
+// were given up it starts those again that had no program: one that crashes at
+// every start and writes a file beside its program would never be given up.
+func (o *Orchestrator) Refresh(ctx context.Context) (view.PluginsReloaded, error) {
+	return o.reload(ctx, func(p *plugin) bool { return p.noProgram })
+}
+
+// reload reads the files; again says which of those that were given up start
+// again. It is called with mu held.
+func (o *Orchestrator) reload(ctx context.Context, again func(*plugin) bool) (view.PluginsReloaded, error) {
+	o.reloading.Lock()
+	defer o.reloading.Unlock()
+	done := view.PluginsReloaded{Added: []string{}, Removed: []string{}, Restarted: []string{}, Settings: []string{}, Broken: map[string]string{}}
+	list, err := o.load()
 	if err != nil {
-		return nil, nil, fmt.Errorf("plugins: %w", err)
+		return done, err
 	}
 	here := map[string]bool{}
-	for _, e := range entries {
-		here[strings.ToLower(e.ID)] = true
-		p, known := o.plugin(e.ID)
-		err := e.Err
-		var m *Manifest
-		if err == nil {
-			m, err = ParseManifest(e.ID, e.Doc, o.cfg.Platform)
-		}
-		switch {
-		case err != nil:
-			o.cfg.Log.Error("plugin file is broken; the plugin stays as it was", "plugin", e.ID, "error", err)
-			continue
-		case !known || p.id != e.ID:
-			waiting = append(waiting, e.ID)
-			continue
-		case p.manifest == nil || !reflect.DeepEqual(m, p.manifest):
-			waiting = append(waiting, e.ID)
-		}
-		before, _ := o.cfg.Effective.All(e.ID)
-		if err := o.cfg.Effective.Put(e.ID, e.Doc); err != nil {
-			return changed, waiting, fmt.Errorf("plugins: %w", err)
-		}
-		if after, _ := o.cfg.Effective.All(e.ID); !maps.Equal(before, after) {
-			changed = append(changed, e.ID)
+	for _, l := range list {
+		here[l.key()] = true
+		if err := o.reloadOne(ctx, l, &done); err != nil {
+			return done, err
 		}
 	}
-	for _, p := range o.sorted() {
-		if !here[strings.ToLower(p.id)] {
-			waiting = append(waiting, p.id)
+	for _, p := range o.snapshot() {
+		if here[loaded{id: p.id}.key()] {
+			continue
+		}
+		if err := o.remove(ctx, p); err != nil {
+			return done, err
+		}
+		done.Removed = append(done.Removed, p.id)
+	}
+	o.change(o.watchTopics)
+	return done, o.startAgain(again)
+}
+
+func (o *Orchestrator) snapshot() []*plugin {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.sorted()
+}
+
+func (o *Orchestrator) reloadOne(ctx context.Context, l loaded, done *view.PluginsReloaded) error {
+	p, known := o.plugin(l.id)
+	if l.fault != "" {
+		done.Broken[l.id] = l.fault
+		o.cfg.Log.Error("plugin file is broken", "plugin", l.id, "stays_as_it_was", known, "error", l.fault)
+		if known {
+			return nil
 		}
 	}
-	slices.Sort(waiting)
-	return changed, waiting, o.startAgain()
+	before, _ := o.cfg.Effective.All(l.id)
+	if err := o.putSettings(l); err != nil {
+		return fmt.Errorf("plugins: reload %s: %w", l.id, err)
+	}
+	after, _ := o.cfg.Effective.All(l.id)
+	switch {
+	case !known:
+		o.change(func() { p = o.adopt(l) })
+		done.Added = append(done.Added, l.id)
+		return o.beginByItself(p)
+	case p.id != l.id || !reflect.DeepEqual(l.manifest, p.manifest):
+		done.Restarted = append(done.Restarted, l.id)
+		return o.replace(ctx, p, l)
+	case !maps.Equal(before, after):
+		done.Settings = append(done.Settings, l.id)
+	}
+	return nil
+}
+
+// replace has a plugin be what its file says now, and go on if it ran.
+func (o *Orchestrator) replace(ctx context.Context, p *plugin, l loaded) error {
+	ran := false
+	o.change(func() {
+		for _, one := range p.all() {
+			ran = ran || one.stop != nil
+		}
+	})
+	o.signalStop(p)
+	if err := o.awaitStop(ctx, p); err != nil {
+		return err
+	}
+	o.change(func() {
+		next := &plugin{id: l.id, down: p.down, restarts: p.restarts, started: p.started, lastExit: p.lastExit, lastStderr: p.lastStderr}
+		next.take(l)
+		o.plugins[l.key()] = next
+		p = next
+	})
+	if ran && p.runnable() {
+		return o.begin(p)
+	}
+	return o.beginByItself(p)
+}
+
+// beginByItself starts a plugin that is to start without being asked, unless
+// somebody has stopped it.
+func (o *Orchestrator) beginByItself(p *plugin) error {
+	if !p.runnable() || !p.manifest.AutoStart || p.down {
+		return nil
+	}
+	return o.begin(p)
+}
+
+func (o *Orchestrator) remove(ctx context.Context, p *plugin) error {
+	o.signalStop(p)
+	if err := o.awaitStop(ctx, p); err != nil {
+		return err
+	}
+	o.change(func() { delete(o.plugins, loaded{id: p.id}.key()) })
+	o.cfg.Effective.Remove(p.id)
+	return nil
 }
 
 // startAgain starts what was given up.
-func (o *Orchestrator) startAgain() error {
+func (o *Orchestrator) startAgain(again func(*plugin) bool) error {
 	o.mu.Lock()
-	failed := slices.DeleteFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state != view.Failed })
+	failed := slices.DeleteFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state != view.Failed || p.down || !again(p) })
 	o.mu.Unlock()
 	for _, p := range failed {
 		if err := o.begin(p); err != nil {

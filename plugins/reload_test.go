@@ -3,7 +3,9 @@ package plugins
 import (
 	"context"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,8 +15,8 @@ import (
 	"kpm/core/view"
 )
 
-// A reload puts settings in force, starts what was given up, and says what takes
-// a restart. What runs goes on.
+// A reload touches the plugins whose files say something else, and what was given
+// up.
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, f := newTest(t, map[string]string{
@@ -45,17 +47,19 @@ func TestReload(t *testing.T) {
 		writeFile(t, at("Other"), manifest("Other", supervised, `"startupPriority": 1`))
 		writeFile(t, at("Broken"), `{"colour": "green"`)
 		writeFile(t, at("New"), manifest("New", supervised))
+		writeFile(t, filepath.Join(o.cfg.Layout.Plugins(), "bin", "New", "New"), "")
 		remove(t, at("Gone"))
 		f.bear(nil)
 		before := len(f.starts())
 
-		changed, waiting, err := o.Reload()
+		done, err := o.Reload(context.Background())
 		synctest.Wait()
-		if err != nil || !slices.Equal(waiting, []string{"Gone", "New", "Other"}) {
-			t.Errorf("waiting for a restart: %q, %v", waiting, err)
+		want := view.PluginsReloaded{
+			Added: []string{"New"}, Removed: []string{"Gone"}, Restarted: []string{"Other"}, Settings: []string{"Setting"},
+			Broken: map[string]string{"Broken": done.Broken["Broken"]},
 		}
-		if !slices.Equal(changed, []string{"Other", "Setting"}) {
-			t.Errorf("changed: %q", changed)
+		if err != nil || !reflect.DeepEqual(done, want) || !strings.Contains(done.Broken["Broken"], "Broken.json:1") {
+			t.Errorf("got %+v, %v", done, err)
 		}
 		if colour, _ := o.cfg.Effective.Get("Setting", "colour"); colour != "red" {
 			t.Errorf("colour is %q", colour)
@@ -66,8 +70,16 @@ func TestReload(t *testing.T) {
 		if colour, _ := o.cfg.Effective.Get("Broken", "colour"); colour != "blue" {
 			t.Errorf("of the broken file: %q", colour)
 		}
-		if got := f.starts()[before:]; !slices.Equal(got, []string{"Crashes@1m0s"}) {
+		got := f.starts()[before:]
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"Crashes@1m0s", "New@1m0s", "Other@1m0s"}) {
 			t.Errorf("started: %v", got)
+		}
+		if s := status(t, o, "Broken"); s.Status != view.Healthy {
+			t.Errorf("the plugin of the broken file: %+v", s)
+		}
+		if o.Has("Gone") {
+			t.Error("a plugin without a file is still there")
 		}
 		stopAll(t, o)
 	})

@@ -4,13 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
-	"kpm/core"
-	"kpm/core/capture"
-	"kpm/core/port"
-	"kpm/core/signal"
 	"kpm/core/view"
 )
 
@@ -45,96 +40,6 @@ const (
 	shortly = 400 * time.Millisecond
 )
 
-// StartPlugin starts one plugin, whatever its autoStart, and clears its
-// breaker. It returns when the plugin is Healthy, has Failed, or has had its
-// time to become ready; the error says why it is not running.
-func (o *Orchestrator) StartPlugin(ctx context.Context, id string) error {
-	o.mu.Lock()
-	p, ok := o.find(id)
-	o.mu.Unlock()
-	if !ok {
-		return fmt.Errorf("plugins: start %s: %w", id, ErrUnknown)
-	}
-	if err := o.begin(p); err != nil {
-		return err
-	}
-	var state view.PluginState
-	var lastError string
-	err := o.await(ctx, func() bool {
-		state, lastError = p.state, p.lastError
-		return state != view.Starting
-	})
-	if err == nil && state == view.Failed {
-		err = errors.New(lastError)
-	}
-	if err != nil {
-		return fmt.Errorf("plugins: start %s: %w", p.id, err)
-	}
-	return nil
-}
-
-// StopPlugin stops one plugin: SIGTERM to its process group, the kill of its
-// launch group two seconds later. A plugin that does not run is no error.
-func (o *Orchestrator) StopPlugin(ctx context.Context, id string) error {
-	o.mu.Lock()
-	p, ok := o.find(id)
-	o.mu.Unlock()
-	if !ok {
-		return fmt.Errorf("plugins: stop %s: %w", id, ErrUnknown)
-	}
-	o.signalStop(p)
-	return o.awaitStop(ctx, p)
-}
-
-// RestartPlugin is StopPlugin and StartPlugin.
-func (o *Orchestrator) RestartPlugin(ctx context.Context, id string) error {
-	if err := o.StopPlugin(ctx, id); err != nil {
-		return err
-	}
-	return o.StartPlugin(ctx, id)
-}
-
-func (o *Orchestrator) signalStop(p *plugin) {
-	o.change(func() {
-		if p.stop != nil {
-			p.stop()
-		}
-	})
-}
-
-func (o *Orchestrator) awaitStop(ctx context.Context, p *plugin) error {
-	if err := o.await(ctx, func() bool { return p.stop == nil }); err != nil {
-		return fmt.Errorf("plugins: stop %s: %w", p.id, err)
-	}
-	return nil
-}
-
-// begin starts the supervisor of p.
-func (o *Orchestrator) begin(p *plugin) error {
-	var err error
-	o.change(func() {
-		switch {
-		case o.closed:
-			err = ErrClosed
-		case p.manifest == nil || p.manifest.Disabled != "":
-			err = fmt.Errorf("%w: %s", ErrDisabled, p.lastError)
-		case p.stop != nil:
-			err = ErrRunning
-		}
-		if err != nil {
-			return
-		}
-		var ctx context.Context
-		ctx, p.stop = context.WithCancel(context.Background())
-		p.state, p.lastError, p.restarts, p.resigned = view.Starting, "", 0, false
-		go o.supervise(ctx, p)
-	})
-	if err != nil {
-		return fmt.Errorf("plugins: start %s: %w", p.id, err)
-	}
-	return nil
-}
-
 // supervise keeps p running until it is stopped or given up. It is the only
 // goroutine that starts and ends p's processes.
 func (o *Orchestrator) supervise(ctx context.Context, p *plugin) {
@@ -142,6 +47,7 @@ func (o *Orchestrator) supervise(ctx context.Context, p *plugin) {
 	o.change(func() {
 		p.stop()
 		p.state, p.lastError, p.pid = state, text(reason), 0
+		p.noProgram = state == view.Failed && permanent(reason)
 		p.stop = nil
 	})
 	switch {
@@ -199,7 +105,7 @@ func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginS
 		}
 		pause, ok := again.next(time.Now(), time.Since(begun))
 		if !ok && !o.decides(p) {
-			reason := fmt.Errorf("given up after %d restarts within %v; it last ended because: %w; fix that, then restart the service", again.limits.BreakerLimit, again.limits.BreakerWindow, err)
+			reason := fmt.Errorf("given up after %d restarts within %v; it last ended because: %w; fix that, then start it again: KeeperAdminCLI plugins start %s", again.limits.BreakerLimit, again.limits.BreakerWindow, err, p.id)
 			log.Error("plugin is given up", "error", reason)
 			return view.Failed, reason
 		}
@@ -221,157 +127,4 @@ func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginS
 			return view.Stopped, nil
 		}
 	}
-}
-
-// runOnce runs one process of p to its end. The error says how it ended; ran is
-// false when there was no process.
-func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err error) {
-	spec, err := o.spec(p)
-	if err != nil {
-		return false, err
-	}
-	output, child, err := capture.Last(tailBytes)
-	if err != nil {
-		return false, err
-	}
-	spec.Stdout, spec.Stderr = child, child
-	waiting, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
-	o.change(func() {
-		if !p.resigned { // or the reason of its last end would be lost
-			p.state = view.Starting
-		}
-		p.subscribed, p.responds, p.started = false, false, time.Now()
-		p.cut = cut
-		p.patience = time.AfterFunc(readyWithin, func() { o.notReady(p) })
-	})
-	defer o.change(func() {
-		p.patience.Stop()
-		p.worked = p.responds
-		p.cut, p.process, p.subscribed, p.responds = nil, nil, false, false
-	})
-	process, err := o.cfg.Starter.StartService(ctx, spec)
-	child.Close()
-	if err != nil {
-		output.Finish(0)
-		return false, err
-	}
-	o.change(func() {
-		p.pid, p.process = process.ID().PID, process
-		o.judge(p)
-	})
-
-	status, err := process.Wait(waiting)
-	switch {
-	case err == nil:
-		err = ended(status)
-	case waiting.Err() != nil:
-		if err = context.Cause(waiting); !errors.Is(err, errSilent) {
-			o.change(func() { p.state = view.Stopping })
-			o.end(process)
-		} else if killed := o.kill(process); killed != nil {
-			err = fmt.Errorf("%w, and cannot be killed: %w", err, killed)
-		}
-	}
-	// Whatever the plugin left running goes with it; there is nobody to
-	// answer for it any more.
-	if killErr := process.Kill(); killErr != nil {
-		o.cfg.Log.Debug("nothing left to end", "plugin", p.id, "reason", killErr)
-	}
-	if o.cfg.Exited != nil {
-		o.cfg.Exited(p.id)
-	}
-	if text := output.Text(tailWait); text != "" {
-		err = &ending{err, text}
-	}
-	return true, err
-}
-
-// ending is how a process ended, with what it said last.
-type ending struct {
-	how    error
-	output string
-}
-
-func (e *ending) Error() string { return fmt.Sprintf("%v; its last output: %s", e.how, e.output) }
-func (e *ending) Unwrap() error { return e.how }
-
-// brief is err without what a process said, which is for administrators.
-func brief(err error) string {
-	var e *ending
-	if errors.As(err, &e) {
-		return e.how.Error()
-	}
-	return err.Error()
-}
-
-func (o *Orchestrator) spec(p *plugin) (core.ServiceSpec, error) {
-	l, api := o.cfg.Layout, o.cfg.APIBaseURL()
-	path, err := resolve(l, p.manifest.Executable)
-	if err != nil {
-		return core.ServiceSpec{}, err
-	}
-	o.cfg.Log.Debug("plugin starts", "plugin", p.id, "program", path)
-	argv := []string{path}
-	for _, t := range p.manifest.Arguments {
-		arg, err := expand(l, api, t)
-		if err != nil {
-			return core.ServiceSpec{}, err
-		}
-		argv = append(argv, arg)
-	}
-	return core.ServiceSpec{
-		As:   core.Principal{Kind: core.Plugin, Name: p.id},
-		Path: path, Argv: argv, Env: l.Environment(o.cfg.BaseEnvironment, api), Dir: l.Root(),
-	}, nil
-}
-
-// notReady ends the wait for a plugin that runs without what its file promises.
-// It may do its work all the same, so it is left alone.
-func (o *Orchestrator) notReady(p *plugin) {
-	o.change(func() {
-		if missing := o.missing(p); p.state == view.Starting && missing != "" {
-			p.state, p.resigned = view.Unhealthy, true
-			p.lastError = fmt.Sprintf("%s within %v", missing, readyWithin)
-		}
-	})
-}
-
-// end ends a process that runs: it is asked first, and killed when it does not
-// answer.
-func (o *Orchestrator) end(process port.Process) {
-	grace, cancel := context.WithTimeout(o.patient, stopGrace)
-	defer cancel()
-	if process.Signal(signal.Terminate) == nil {
-		if _, err := process.Wait(grace); err == nil {
-			return
-		}
-	}
-	if err := o.kill(process); err != nil {
-		o.cfg.Log.Warn("plugin process cannot be killed", "process", process.ID(), "error", err)
-	}
-}
-
-// kill ends a process without asking, and waits until it is gone.
-func (o *Orchestrator) kill(process port.Process) error {
-	err := process.Kill()
-	reap, cancel := context.WithTimeout(context.Background(), reapWithin)
-	defer cancel()
-	if _, gone := process.Wait(reap); gone != nil {
-		return errors.Join(err, gone)
-	}
-	return nil
-}
-
-// permanent reports whether trying again cannot help. After a first start it may:
-// the program may be about to be replaced.
-func permanent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, core.ErrNotProtected) || errors.Is(err, core.ErrNotRegular)
-}
-
-func ended(status core.ExitStatus) error {
-	if status.Signal != 0 {
-		return fmt.Errorf("it was ended by signal %d", status.Signal)
-	}
-	return fmt.Errorf("it exited with status %d", status.Code)
 }

@@ -18,7 +18,7 @@ func TestAPluginThatCannotRunIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, f := newTest(t, map[string]string{"A": manifest("A", supervised)})
 		exits := 0
-		o.cfg.Exited = func(string) { exits++ }
+		o.cfg.Exited = func(core.Principal) { exits++ }
 		f.born = func(s core.ServiceSpec, p *fakeProcess) {
 			fmt.Fprintf(s.Stderr, "cannot open \x1b[31mdatabase\n%s\n", strings.Repeat("x", 100))
 			p.end(core.ExitStatus{Code: 3})
@@ -33,7 +33,7 @@ func TestAPluginThatCannotRunIsGivenUp(t *testing.T) {
 			t.Errorf("started %v, want %v", got, want)
 		}
 		s := status(t, o, "A")
-		for _, part := range []string{"given up after 5 restarts within 10s", "it exited with status 3", "cannot open \ufffd[31mdatabase", "restart the service"} {
+		for _, part := range []string{"given up after 5 restarts within 10s", "it exited with status 3", "cannot open \ufffd[31mdatabase", "KeeperAdminCLI plugins start A"} {
 			if s.Status != view.Failed || !strings.Contains(s.Detail, part) {
 				t.Errorf("got %+v, want Failed with %q", s, part)
 			}
@@ -58,7 +58,9 @@ func TestTheFirstRestartIsImmediate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, f := newTest(t, map[string]string{"A": manifest("A", supervised)})
 		var heard []string
-		o.cfg.Exited = func(id string) { heard = append(heard, fmt.Sprint(id, " after ", len(f.starts()), " starts")) }
+		o.cfg.Exited = func(p core.Principal) {
+			heard = append(heard, fmt.Sprint(p.Name, " after ", len(f.starts()), " starts"))
+		}
 		if err := o.Start(context.Background()); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,8 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newSignedPrograms(s.host.Peers, s.signatures),
 		},
 		Peers: s.host.Peers, Identify: people{s.registry, s.host.Accounts, s.app.Requests.AllowUnknownUsers}, Self: s.host.Tree.Self(),
-		Plugins: s.plugins, Jobs: s.jobs, Settings: s.effective, Health: s.health,
+		Plugins: s.plugins, PluginControl: pluginControl{s.plugins, s}, Jobs: s.jobs, Settings: s.values, Application: application{s}, Health: s.health,
+		Doctor: surgery{s}, LastKnownGood: good{s}, Refused: s.refusals.note,
 		Requests: s.launcher, Elevator: s.launcher,
 		People: s.people(),
 		Limits: api.Limits{

@@ -20,6 +20,8 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 		OnConnected:    func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
 		OnSubscribed:   s.subscribed,
 		OnDisconnected: func(p core.Principal, _ core.ProcessID) { s.disconnected(p) },
+		OnWanted:       func(p core.Principal, _ string) { s.plugins.Wanted(p.Name) },
+		OnPublished:    func(p core.Principal, topic string) { s.plugins.Published(p, topic) },
 		Log:            s.log.With("component", "broker"),
 	})
 	if err != nil {
@@ -40,7 +42,7 @@ func (s *service) declarePlugins() {
 	for _, v := range s.plugins.Voices() {
 		declared = append(declared, broker.Plugin{
 			Principal: core.Principal{Kind: core.Plugin, Name: v.ID},
-			Topic:     v.Topic, Publish: v.Publish, Subscribe: v.Subscribe, Keep: v.Keep,
+			Topic:     v.Topic, Publish: v.Publish, Subscribe: v.Subscribe, Keep: v.Keep, Wake: v.Wake,
 		})
 	}
 	s.broker.SetPlugins(declared)

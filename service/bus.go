@@ -106,9 +106,9 @@ func (s *service) disconnected(p core.Principal) {
 func isPolicy(p core.Principal) bool { return p.Kind == core.Plugin && p.Name == wire.PolicyPlugin }
 
 // exited is told by the orchestrator that a plugin's process has ended.
-func (s *service) exited(id string) {
-	s.broker.Disconnect(core.Principal{Kind: core.Plugin, Name: id})
-	if id == wire.PolicyPlugin {
+func (s *service) exited(p core.Principal) {
+	s.broker.Disconnect(p)
+	if isPolicy(p) {
 		s.launcher.PolicyLost()
 	}
 }

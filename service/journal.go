@@ -69,6 +69,13 @@ func (s *service) sign(ctx context.Context, tick <-chan time.Time) {
 // checkpoint opens the key each time: trust rotate may have replaced it, and a
 // TPM that was away may be back.
 func (s *service) checkpoint(ctx context.Context) error {
+	return s.withIdentity(ctx, func(key *identity.Identity) error { return s.journal.Checkpoint(ctx, key.Signer()) })
+}
+
+// withIdentity has the machine key used, by one at a time: the first makes it.
+func (s *service) withIdentity(ctx context.Context, use func(*identity.Identity) error) error {
+	s.identity.Lock()
+	defer s.identity.Unlock()
 	key, err := identity.Open(ctx, identity.Config{
 		Dir: s.layout.Identity(), Keys: s.host.Keys, Device: s.app.TPMDevice, Store: s.app.KeyStore,
 		WriteAtomic: s.host.Files.WriteAtomic, Lock: s.host.Files.Lock, Private: s.host.Files.Private,
@@ -76,5 +83,5 @@ func (s *service) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.journal.Checkpoint(ctx, key.Signer()), key.Close())
+	return errors.Join(use(key), key.Close())
 }

@@ -20,7 +20,7 @@ func (s *service) startLauncher(context.Context, Options) error {
 	launcherLog := s.log.With("component", "launcher")
 	s.starter = start.New(start.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Launcher: s.host.Launcher, Tree: s.host.Tree,
-		Registry: s.registry, Admission: s.admission(), Dir: s.layout.Children(), Log: launcherLog,
+		Registry: s.registry, Admission: s.admission(), SessionPrograms: s.app.SessionPrograms, Dir: s.layout.Children(), Log: launcherLog,
 	})
 	sealer, err := seal.New(seal.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,

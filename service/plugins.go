@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"kpm/api"
+	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/plugins"
 )
@@ -19,6 +22,7 @@ func (s *service) readPlugins(context.Context, Options) error {
 	s.plugins, err = plugins.New(plugins.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, BaseEnvironment: s.host.Facts.BaseEnvironment, Monitoring: s.app.Monitoring,
 		Read: s.host.Files.ReadProtected, Effective: s.effective, Starter: s.starter,
+		Sessions: s.host.Sessions, UserName: s.userName, Ping: s.ping,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited,
 		Decider: wire.PolicyPlugin, Absent: s.launcher.PolicyAbsent, Log: s.log.With("component", "plugins"),
 	})
@@ -34,6 +38,7 @@ func (s *service) readPlugins(context.Context, Options) error {
 // comes later on a slow machine are started all the same.
 func (s *service) startPlugins(ctx context.Context, _ Options) error {
 	s.onStop(s.plugins.Stop)
+	s.warnTwice()
 	starting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	started := make(chan struct{})
 	go func() {
@@ -57,6 +62,57 @@ func (s *service) startPlugins(ctx context.Context, _ Options) error {
 		s.log.Error("not every plugin is healthy", "error", err)
 	}
 	return nil
+}
+
+// pluginControl is the orchestrator, and tells the bus what it reads.
+type pluginControl struct {
+	*plugins.Orchestrator
+	service *service
+}
+
+var _ api.PluginControl = pluginControl{}
+
+// Reload implements api.PluginControl.
+func (c pluginControl) Reload(ctx context.Context) (view.PluginsReloaded, error) {
+	done, err := c.Orchestrator.Reload(ctx)
+	c.service.declarePlugins()
+	return done, err
+}
+
+// Refresh is Reload after files have changed.
+func (c pluginControl) Refresh(ctx context.Context) (view.PluginsReloaded, error) {
+	done, err := c.Orchestrator.Refresh(ctx)
+	c.service.declarePlugins()
+	return done, err
+}
+
+// watchPlugins looks after the plugins from now on.
+func (s *service) watchPlugins(ctx context.Context, _ Options) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.plugins.Monitor(ctx)
+	}()
+	s.onStop(func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+	return nil
+}
+
+// userName is what a user is called in arguments of what runs in their session.
+func (s *service) userName(id core.UserID) (string, error) {
+	account, err := s.host.Accounts.ByID(id)
+	return account.Name, err
+}
+
+// ping asks a plugin for a sign of life on its own topic.
+func (s *service) ping(id, topic string) error {
+	return s.publish(context.Background(), topic, wire.TypePing, struct {
+		Plugin string `json:"PluginId"`
+	}{id}, "")
 }
 
 func (s *service) apiBaseURL() string {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kpm/core/signal"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -47,21 +48,16 @@ func (s *service) reloadWhenAsked(ctx context.Context, asked <-chan os.Signal) {
 // cannot be used leaves in force what was, and nothing that runs is ended. At
 // Warning, so that whoever asked finds it in the log.
 func (s *service) reload() {
-	s.reloadSettings()
+	_ = s.reloadSettings() // it has said what is wrong
+	s.guard()
 	switch changed, err := s.jobs.Reload(); {
 	case err != nil:
 		s.log.Error("reload: jobs are as before", "error", err)
 	default:
 		s.log.Warn("reloaded jobs", "changed", names(changed))
 	}
-	changed, waiting, err := s.plugins.Reload()
-	s.declarePlugins()
-	switch {
-	case err != nil:
-		s.log.Error("reload: plugins are as before", "error", err)
-	default:
-		s.log.Warn("reloaded the settings of plugins", "changed", names(changed), "after_a_restart", names(waiting))
-	}
+	s.reloadPlugins(pluginControl{s.plugins, s}.Reload(context.Background()))
+	s.warnTwice()
 	// It reads policies by itself when they change, and its settings when told.
 	if err := s.plugins.Signal(wire.PolicyPlugin, signal.Hangup); err != nil {
 		s.log.Error("reload: policies are as before", "error", err)
@@ -70,20 +66,45 @@ func (s *service) reload() {
 	}
 }
 
+// warnTwice names programs that are a plugin's and a job's: two processes of one
+// program take each other's place.
+func (s *service) warnTwice() {
+	programs := s.jobs.Programs()
+	for _, i := range s.plugins.InspectAll() {
+		if jobs := programs[i.Program]; i.Program != "" && len(jobs) > 0 {
+			s.log.Warn("a plugin's program is a job's as well; make two programs of it", "plugin", i.ID, "program", i.Program, "jobs", names(jobs))
+		}
+	}
+}
+
+// reloadPlugins says what reading plugin files again has changed.
+func (s *service) reloadPlugins(done view.PluginsReloaded, err error) {
+	if err != nil {
+		s.log.Error("reload: plugins", "error", err)
+	}
+	if len(done.Added)+len(done.Removed)+len(done.Restarted)+len(done.Settings)+len(done.Broken) == 0 {
+		s.log.Info("plugin files read again: nothing has changed")
+		return
+	}
+	s.log.Warn("reloaded plugins", "added", names(done.Added), "removed", names(done.Removed), "restarted", names(done.Restarted),
+		"settings_changed", names(done.Settings))
+}
+
 // reloadSettings puts in force what of appsettings.json can change live.
-func (s *service) reloadSettings() {
+func (s *service) reloadSettings() error {
+	s.settings.Lock()
+	defer s.settings.Unlock()
 	read, err := settings.LoadApp(s.layout.AppSettings(), s.host.Files.ReadProtected)
 	if err != nil {
 		s.log.Error("reload: settings are as before", "error", err)
-		return
+		return err
 	}
-	now, changed, waiting := s.inForce.Reload(read)
-	s.inForce = now
-	s.level.Set(now.LogLevel)
-	s.plugins.SetMonitoring(now.Monitoring)
-	s.launcher.SetTimes(now.Requests.Evaluate, now.Requests.Prompt, now.Requests.Launch)
+	s.fromFile = read
+	s.effective.SetService(read, s.layout.AppSettings())
+	changed, waiting := s.applyStored()
 	s.log.Warn("reloaded settings", "changed", names(changed), "after_a_restart", names(waiting))
 	s.warnUnknown(read.Unknown)
+	return nil
 }
 
 // names lists what somebody looks for in the log.

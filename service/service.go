@@ -19,6 +19,7 @@ import (
 	"kpm/launcher/journal"
 	"kpm/launcher/start"
 	"kpm/plugins"
+	"kpm/plugins/store"
 	"kpm/settings"
 	"kpm/trust"
 	"kpm/trust/provenance"
@@ -49,8 +50,16 @@ type service struct {
 	ship   *shipper
 	health *health
 
-	inForce   settings.App // app, as reloaded since
+	inForce   settings.App // app, as reloaded since, under what is stored
+	identity  sync.Mutex   // held while the machine key is used
+	settings  sync.Mutex   // held while application settings are read or written
+	fromFile  settings.App // as last read
 	effective *settings.Effective
+	kept      *store.Store // nil if it cannot be opened
+	values    *store.Values
+	lastGood  *store.LastGood // nil if it is not kept
+	written   []string        // default files, at this start
+	refusals  refusals        // of the API
 	journal   *journal.Journal
 	replay    journal.Replay // what an earlier service left in it
 	registry  *start.Registry
@@ -115,19 +124,19 @@ func (s *service) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.layout = settings.At(o.Root, s.app.PluginPath)
-	s.inForce = s.app
+	s.inForce, s.fromFile = s.app, s.app
 	s.level.Set(s.app.LogLevel)
 	s.log = newLog(o.Log, &s.level, s.ship.handler(&s.level))
 	s.health = newHealth(s.obstacles, s.host.Service, s.log.With("component", "health"))
 	s.warnUnknown(s.app.Unknown)
-	if _, err := WriteDefaults(o.Root); err != nil {
+	if s.written, err = WriteDefaults(o.Root); err != nil {
 		return err
 	}
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
 		s.startTrust, s.startJournal, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startJobs, s.startAPI, s.listen, s.startPlugins, s.ready, s.startHealth, s.startReload, s.startIdentity,
+		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

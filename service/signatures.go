@@ -163,6 +163,7 @@ func (s *service) disputed(path string, ours, theirs core.Evidence) {
 type admission struct {
 	signatures    core.Signatures
 	plugins, jobs demand
+	approved      func(*os.File) error // Last Known Good
 	log           *slog.Logger
 }
 
@@ -175,7 +176,7 @@ type demand struct {
 func (s *service) admission() *admission {
 	trust := s.app.Trust
 	return &admission{
-		signatures: s.verifier, log: s.log.With("component", "trust"),
+		signatures: s.verifier, approved: s.admitApproved, log: s.log.With("component", "trust"),
 		plugins: demand{trust.Plugins[s.host.Facts.Platform], provenance.Requirement{Rank: trust.PluginRank}},
 		jobs:    demand{trust.Jobs[s.host.Facts.Platform], provenance.Requirement{Rank: trust.JobRank}},
 	}
@@ -183,6 +184,9 @@ func (s *service) admission() *admission {
 
 // Admit implements start.Admission.
 func (g *admission) Admit(ctx context.Context, as core.Principal, f *os.File) error {
+	if err := g.approved(f); err != nil {
+		return err
+	}
 	d := g.jobs
 	if as.Kind == core.Plugin {
 		d = g.plugins

@@ -243,6 +243,7 @@ func TestAdmission(t *testing.T) {
 	} {
 		log := &logBuffer{}
 		g := &admission{
+			approved:   func(*os.File) error { return nil },
 			signatures: c.has, log: slog.New(slog.NewTextHandler(log, nil)),
 			plugins: demand{c.mode, provenance.Requirement{Rank: core.RankSigned}},
 			jobs:    demand{c.mode, provenance.Requirement{Rank: core.RankRecorded}},

@@ -18,8 +18,11 @@ import (
 	"kpm/core/strictjson"
 )
 
-// maxAppSettings bounds appsettings.json in bytes.
-const maxAppSettings = 1 << 20
+// Limits of files in bytes.
+const (
+	MaxAppSettings = 1 << 20
+	MaxPluginFile  = 256 << 10 // the published guide gives none; this is generous
+)
 
 // App is appsettings.json with every default filled in. Ports are 0 for "any
 // free port"; ranges are those of docs/settings.md.
@@ -41,8 +44,13 @@ type App struct {
 	// CertificateFile and CertificateKey are a certificate of one's own for the
 	// loopback listeners, PEM; CertificateThumbprint one in the OS store.
 	CertificateFile, CertificateKey, CertificateThumbprint string
+	// LastKnownGood says what becomes of files that nobody has approved.
+	LastKnownGood string
 	// KeyStore says where the machine key lives, TPMDevice at which TPM.
 	KeyStore, TPMDevice string
+	// SessionPrograms, if there are any, are the only programs that the agent's
+	// plugins and tasks may be in the session of a user who is no administrator.
+	SessionPrograms []string
 	// Unknown are the keys that nothing reads, as written: a hint at a
 	// misspelt one.
 	Unknown []string
@@ -50,8 +58,10 @@ type App struct {
 	given map[string]string // what the file says, by key as the table has it
 }
 
-// Monitoring says how plugins that end are restarted.
+// Monitoring says how plugins are watched, and how those that end are restarted.
 type Monitoring struct {
+	// Interval is the time between checks of the plugins.
+	Interval      time.Duration
 	BreakerLimit  int
 	BreakerWindow time.Duration
 	MaxBackoff    time.Duration
@@ -79,6 +89,13 @@ type Journal struct {
 	// Checkpoint is the time between signatures over the journal's head.
 	Checkpoint time.Duration
 }
+
+// What becomes of files that nobody has approved (LastKnownGood:Mode).
+const (
+	GoodOff     = "off"     // nobody looks
+	GoodReport  = "report"  // they are in force, and said
+	GoodRestore = "restore" // they are put back
+)
 
 // Mode is what happens when a program does not have the rank that it needs.
 type Mode string
@@ -135,6 +152,7 @@ func entries() []entry {
 		{"Settings:system.logging.level", `"Warning"`, "Trace, Debug, Information, Warning, Error, Critical", setLogLevel},
 		{"MqttBrokerSettings:IpAddress", `"127.0.0.1"`, "a loopback address", setLoopback},
 		port("MqttBrokerSettings:Port", 8675, func(a *App, n int) { a.MQTTPort = n }),
+		number("PluginMonitoring:IntervalSeconds", 10, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.Interval })),
 		number("PluginMonitoring:BreakerLimit", 5, 1, 100, func(a *App, n int) { a.Monitoring.BreakerLimit = n }),
 		number("PluginMonitoring:BreakerWindowSeconds", 10, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.BreakerWindow })),
 		number("PluginMonitoring:MaxBackoffSeconds", 30, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.MaxBackoff })),
@@ -153,6 +171,10 @@ func entries() []entry {
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:KeepDays", 0, 0, 36500, func(a *App, n int) { a.Journal.Keep = time.Duration(n) * 24 * time.Hour }),
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
+		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
+			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)
+		}},
+		{"Settings:AllowedNonAdminExecutables", "[]", "names of programs, without a path", setProgramNames},
 		{"Settings:RequireSignedAdmin", "false", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.RequireSignedAdmin)
 		}},
@@ -207,7 +229,7 @@ func Default() App {
 // value of the wrong type or out of range is a fault.List, or a *fault.Fault when
 // the file as a whole is wrong.
 func LoadApp(path string, read Reader) (App, error) {
-	doc, err := ReadDocument(path, maxAppSettings, read)
+	doc, err := ReadDocument(path, MaxAppSettings, read)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Default(), nil
 	}

@@ -1,11 +1,19 @@
 package settings
 
-import "slices"
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"kpm/core/fault"
+)
 
 // live are the settings that a reload puts in force; the others take a restart.
 var live = []string{
 	"Settings:system.logging.level",
-	"PluginMonitoring:BreakerLimit", "PluginMonitoring:BreakerWindowSeconds", "PluginMonitoring:MaxBackoffSeconds",
+	"PluginMonitoring:IntervalSeconds", "PluginMonitoring:BreakerLimit", "PluginMonitoring:BreakerWindowSeconds", "PluginMonitoring:MaxBackoffSeconds",
 	"Requests:EvaluateSeconds", "Requests:PromptSeconds", "Requests:LaunchSeconds",
 }
 
@@ -45,4 +53,69 @@ func (a App) raw(e entry) string {
 		return raw
 	}
 	return e.fallback
+}
+
+// liveName is what a live setting is called among those of AgentWide: the
+// published name, without the section Settings.
+func liveName(key string) string { return strings.TrimPrefix(key, "Settings:") }
+
+// liveEntry finds the row of a live setting by that name, in any letter case.
+func liveEntry(name string) (entry, bool) {
+	for _, e := range entries() {
+		if slices.Contains(live, e.key) && strings.EqualFold(liveName(e.key), name) {
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+// LiveValues are the live settings in a by their names among AgentWide's, as
+// text.
+func (a App) LiveValues() map[string]string {
+	values := map[string]string{}
+	for _, key := range live {
+		e, _ := liveEntry(liveName(key))
+		var text string
+		if json.Unmarshal([]byte(a.raw(e)), &text) != nil {
+			text = a.raw(e)
+		}
+		values[liveName(key)] = text
+	}
+	return values
+}
+
+// With returns a with some live settings in place of what the file says, by
+// their names among AgentWide's. Others in values are ignored. The error names
+// what is not allowed.
+func (a App) With(values map[string]string) (App, error) {
+	a.given = maps.Clone(a.given)
+	if a.given == nil {
+		a.given = map[string]string{}
+	}
+	for name, text := range values {
+		e, known := liveEntry(name)
+		if !known {
+			continue
+		}
+		raw := json.RawMessage(text)
+		if strings.HasPrefix(e.fallback, `"`) {
+			raw, _ = json.Marshal(text) // of a string
+		}
+		if !json.Valid(raw) || e.set(&a, raw) != nil {
+			return a, fmt.Errorf("%s is %s, expected %s", name, fault.Quote(text), e.allowed)
+		}
+		a.given[e.key] = string(raw)
+	}
+	return a, nil
+}
+
+// FixedLive says why a setting of AgentWide cannot be put; empty if it can.
+func FixedLive(name string) string {
+	if _, known := liveEntry(name); known {
+		return ""
+	}
+	if strings.EqualFold(name, "broker.host") || strings.EqualFold(name, "broker.port") {
+		return name + " is what the broker holds: change MqttBrokerSettings in the application settings"
+	}
+	return name + " is no setting of the service that can be put here: see the application settings"
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // setPluginPath keeps plugins below the agent root, whose protection is
@@ -63,5 +64,23 @@ func setMask(a *App, raw json.RawMessage) error {
 		masks[i] = mask
 	}
 	a.Journal.Mask = masks
+	return nil
+}
+
+// setProgramNames accepts base names of programs.
+func setProgramNames(a *App, raw json.RawMessage) error {
+	var names []string
+	if err := decode(raw, &names); err != nil {
+		return err
+	}
+	if len(names) > maxPaths {
+		return fmt.Errorf("at most %d", maxPaths)
+	}
+	for _, name := range names {
+		if name == "" || strings.ContainsAny(name, `/\`) {
+			return errNotAllowed
+		}
+	}
+	a.SessionPrograms = names
 	return nil
 }

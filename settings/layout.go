@@ -78,6 +78,16 @@ func (l Layout) Lock() string        { return l.in("State", "service.lock") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 
+// Aside holds files that Last Known Good has taken away or replaced.
+func (l Layout) Aside() string { return l.in("State", "aside") }
+
+// Approvals says what is to be approved when the service starts next: on each line
+// a plugin's id, a folder below the root with "/" at its end, or "*".
+func (l Layout) Approvals() string { return l.in("State", "approve") }
+
+// Settings is what was stored: the settings of plugins, and Last Known Good.
+func (l Layout) Settings() string { return l.in("State", "settings.db") }
+
 // Variable returns the path behind {approot}, {pluginroot} or {jobroot}.
 func (l Layout) Variable(token string) (string, bool) {
 	switch strings.ToLower(token) {

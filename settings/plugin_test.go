@@ -118,3 +118,41 @@ func BenchmarkEffectiveGet(b *testing.B) {
 		e.Get("RedirectEvaluator", "metadata.redirect.enabled")
 	}
 }
+
+func TestWhatIsStoredLiesOverFileAndDefault(t *testing.T) {
+	e := NewEffective(At("/agent", ""))
+	doc, err := ParseDocument("A.json", []byte(`{"id": "A", "colour": "blue", "metadata": {"redirect": {"enabled": true}, "colour": "red"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Put("A", doc); err != nil {
+		t.Fatal(err)
+	}
+	e.Store("a", "Redirect.Enabled", "false")
+	e.Store("a", "metadata.redirect.enabled", "maybe") // the same setting
+	e.Store("A", "colour", "green")                    // another one than metadata.colour
+	e.Store("A", "new", "1")
+	for key, want := range map[string]Explained{
+		"redirect.enabled": {"maybe", FromStore, ""}, "metadata.redirect.enabled": {"maybe", FromStore, ""},
+		"colour": {"green", FromStore, ""}, "metadata.colour": {"red", FromFile, "A.json"}, "new": {"1", FromStore, ""},
+	} {
+		all, _ := e.Explain("A")
+		if got := all[key]; got != want {
+			t.Errorf("%s is %+v, want %+v", key, got, want)
+		}
+	}
+	e.Unstore("A")
+	if got, _ := e.Get("A", "redirect.enabled"); got != "true" {
+		t.Errorf("after a revert: %q", got)
+	}
+	// Stored values wait for the file of a plugin that is gone.
+	e.Store("B", "x", "1")
+	if _, known := e.All("B"); known {
+		t.Error("a plugin without a file is known")
+	}
+	e.SetBroker("127.0.0.1", 8675)
+	e.Store(AgentWide, "broker.host", "203.0.113.1")
+	if got, _ := e.Get(AgentWide, "broker.host"); got != "127.0.0.1" {
+		t.Errorf("broker.host is %q", got)
+	}
+}

@@ -57,6 +57,18 @@ func (t Template) Expand(value func(token string) (string, error)) (string, erro
 	return b.String(), nil
 }
 
+// parseArgument is ParseTemplate, and "{{" is a brace that begins no token.
+func parseArgument(s string) Template {
+	var t Template
+	for i, text := range strings.Split(s, "{{") {
+		if i > 0 {
+			t.parts = append(t.parts, Part{Literal: "{"})
+		}
+		t.parts = append(t.parts, ParseTemplate(text).parts...)
+	}
+	return t
+}
+
 // maxArguments bounds the arguments of one command.
 const maxArguments = 256
 
@@ -67,7 +79,7 @@ const maxArguments = 256
 // Spaces, tabs and line ends separate. Within '...' everything is literal.
 // Within "..." a backslash before " or \ makes that character literal. Any
 // other backslash is itself, so Windows paths need no doubling. There is no
-// other syntax, and no shell.
+// other syntax, and no shell. "{{" is a literal brace: "{{approot}" is "{approot}".
 func SplitArguments(s string) ([]Template, error) {
 	var args []Template
 	var word strings.Builder
@@ -86,7 +98,7 @@ func SplitArguments(s string) ([]Template, error) {
 			quote, inWord = r, true
 		case quote == 0 && strings.ContainsRune(" \t\r\n", r):
 			if inWord {
-				args = append(args, ParseTemplate(word.String()))
+				args = append(args, parseArgument(word.String()))
 			}
 			word.Reset()
 			inWord = false
@@ -101,7 +113,7 @@ func SplitArguments(s string) ([]Template, error) {
 		return nil, fmt.Errorf("a %c without its partner", quote)
 	}
 	if inWord {
-		args = append(args, ParseTemplate(word.String()))
+		args = append(args, parseArgument(word.String()))
 	}
 	if len(args) > maxArguments {
 		return nil, fmt.Errorf("%d arguments, at most %d", len(args), maxArguments)

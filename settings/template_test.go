@@ -81,6 +81,21 @@ func TestValuesNeverBecomeArguments(t *testing.T) {
 	}
 }
 
+func TestTwoBracesAreOneThatBeginsNoToken(t *testing.T) {
+	for text, want := range map[string]string{
+		"{{A}": "{A}", "{{{A}": "{1", "{A}{{": "1{", `'{"a":{{"b":1}}'`: `{"a":{"b":1}}`, "{{{{": "{{", `{"a":{"b":{A}}}`: `{a:{b:1}}`,
+	} {
+		args, err := SplitArguments(text)
+		if err != nil || len(args) != 1 {
+			t.Fatalf("%s: %v, %v", text, args, err)
+		}
+		got, err := args[0].Expand(func(string) (string, error) { return "1", nil })
+		if err != nil || got != want {
+			t.Errorf("%s: got %s, %v; want %s", text, got, err, want)
+		}
+	}
+}
+
 func TestExpand(t *testing.T) {
 	known := map[string]string{"A": "1", "b.c-d_e": "2", "Brace": "{A}"}
 	unknown := errors.New("unknown token")
@@ -116,7 +131,7 @@ func FuzzSplitArguments(f *testing.F) {
 	for _, seed := range []string{"", "plain", `two words`, `"`, `\`, `'`, `a\"b`, "{A}", "tab\t", `C:\x\`} {
 		f.Add(seed)
 	}
-	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "{", "{{")
 	f.Fuzz(func(t *testing.T, arg string) {
 		_, _ = SplitArguments(arg)
 		if strings.ContainsRune(arg, 0) || strings.ToValidUTF8(arg, "") != arg {

@@ -20,6 +20,8 @@ const (
 	TypeJobCompleted   = "JobCompleted"
 	TypeFinalAnswer    = "FinalAnswer"
 	TypeLog            = "Log"
+	TypePing           = "Ping"            // to a plugin with livenessPing: it is to publish something
+	TypeSettings       = "SettingsChanged" // to a plugin: names of settings that have another value now
 )
 
 // ErrMalformed is wrapped by every error that Decode and the payload readers

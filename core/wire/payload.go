@@ -148,3 +148,10 @@ func unsafeRune(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x061c || r == 0x200e || r == 0x200f ||
 		r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfeff || r >= 0xe0000 && r <= 0xe007f
 }
+
+// SettingsChanged tells a plugin which of its settings have another value now. It
+// reads them where it reads all of them: values are not on the bus.
+type SettingsChanged struct {
+	Plugin   string   `json:"PluginId"`
+	Settings []string `json:"Settings"`
+}

@@ -13,6 +13,7 @@ const (
 	TopicJobService = "JobService"
 	TopicLogger     = "KeeperLogger"
 	TopicReplies    = "Replies"
+	TopicSettings   = "PluginSettings" // PluginSettings/{plugin}: names of settings that have changed
 )
 
 // PolicyPlugin is the only plugin whose decisions count (decision 25).

@@ -25,7 +25,7 @@ type Starter interface {
 // Program is the kind of task that runs an executable as the service account.
 func Program(cfg Config) Kind {
 	host := &programs{layout: cfg.Layout, platform: cfg.Platform, starter: cfg.Starter, slots: make(chan struct{}, maxPrograms)}
-	return Kind{Type: "Service", Compile: host.compile}
+	return Kind{Type: "Service", Fields: programFields{}, Compile: host.compile}
 }
 
 // programs is what every program task shares.
@@ -44,12 +44,14 @@ type program struct {
 	merge   bool
 }
 
+type programFields struct {
+	Command        string `json:"command" jsonschema_description:"A built-in, else the bare name of a program: Jobs/bin/{command}/{command}, then the system's own directories."`
+	ExecutablePath string `json:"executablePath" jsonschema_description:"An absolute path, or one with {approot}, {pluginroot} or {jobroot}, in place of looking for the command."`
+	Arguments      string `json:"arguments" jsonschema_description:"Words, quoted with '...' or \"...\"; tokens are filled in after splitting. No shell."`
+}
+
 func (h *programs) compile(s *Source) Task {
-	var f struct {
-		Command        string `json:"command"`
-		ExecutablePath string `json:"executablePath"`
-		Arguments      string `json:"arguments"`
-	}
+	var f programFields
 	if !s.Decode(&f) {
 		return nil
 	}
@@ -97,6 +99,15 @@ func (t *program) noScripts(s *Source) {
 	}
 	s.refuse("arguments", fault.Quote(args[i].text)+", a token in text that "+interpreter+" runs", "a script without tokens",
 		"a value could be read as a command: give it as an argument of its own, or read it from the environment as "+strings.Join(variables, ", "))
+}
+
+// Path is the program that the task runs now; empty if there is none.
+func (t *program) Path() string {
+	path, err := t.find()
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // find returns the program: Jobs/bin first, then the secure path. Whether it

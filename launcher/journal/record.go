@@ -34,6 +34,9 @@ const (
 	// Disputed says that the operating system and this service differ about
 	// the signature of a file: neither is believed.
 	Disputed Type = "disputed"
+	// Unapproved says that a file of the agent's is other than what was
+	// accepted (Last Known Good).
+	Unapproved Type = "unapproved"
 
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
@@ -55,7 +58,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved:
 		return true
 	}
 	return false

@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"kpm/core"
 	"kpm/core/port"
@@ -34,6 +37,10 @@ type Config struct {
 	Registry *Registry
 	// Admission keeps programs out of the service; nil lets all in.
 	Admission Admission
+	// SessionPrograms, if there are any, are the base names of the only programs
+	// that act as what they are started as in the session of somebody who is not
+	// the administrator.
+	SessionPrograms []string
 	// Dir, below State, says which plugins and tasks run.
 	Dir string
 	Log *slog.Logger
@@ -70,13 +77,49 @@ func (s *Starter) StartService(ctx context.Context, what core.ServiceSpec) (port
 	return process, nil
 }
 
+// StartInSession is StartService for a plugin that runs as the user of a session,
+// and has the rights that what.As has: InUserSession is set there. It carries no
+// authority (decision 27), and its program must be Protected all the same.
+func (s *Starter) StartInSession(ctx context.Context, what core.ServiceSpec, in core.Session) (port.Process, error) {
+	account, err := s.Accounts.ByID(in.User)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", what.Path, err)
+	}
+	as := core.Identity{RunAs: core.AsUser, Account: account, Session: in.ID, Login: in.User}
+	if in.Graphical {
+		as.RunAs = core.AsUserDesktop
+	}
+	what.As.User, what.As.InUserSession = in.User, true
+	if !s.actsInSession(what.Path, in.User) {
+		what.As = core.Principal{Kind: core.User, User: in.User}
+	}
+	process, err := s.startAs(ctx, what, as)
+	if err != nil {
+		return nil, fmt.Errorf("start %s in session %s: %w", what.Path, in.ID, err)
+	}
+	return process, nil
+}
+
+// actsInSession reports whether a program may act as a plugin or task in a user's
+// session (Settings:AllowedNonAdminExecutables).
+func (s *Starter) actsInSession(path string, user core.UserID) bool {
+	name := strings.TrimSuffix(filepath.Base(path), ".exe")
+	return len(s.SessionPrograms) == 0 || user == s.Facts.Administrator ||
+		slices.ContainsFunc(s.SessionPrograms, func(allowed string) bool { return strings.EqualFold(strings.TrimSuffix(allowed, ".exe"), name) })
+}
+
 func (s *Starter) start(ctx context.Context, what core.ServiceSpec) (port.Process, error) {
 	account, err := s.Accounts.ByID(s.Facts.ServiceAccount)
 	if err != nil {
 		return nil, err
 	}
+	return s.startAs(ctx, what, core.Identity{RunAs: core.AsService, Account: account})
+}
+
+func (s *Starter) startAs(ctx context.Context, what core.ServiceSpec, as core.Identity) (port.Process, error) {
+	var err error
 	spec := port.LaunchSpec{
-		As: core.Identity{RunAs: core.AsService, Account: account}, Argv: what.Argv, Env: what.Env,
+		As: as, Argv: what.Argv, Env: what.Env,
 		Streams: port.Streams{Input: what.Stdin, Output: what.Stdout, Error: what.Stderr},
 	}
 	if spec.Executable, err = s.Files.LocateProtected(what.Path); err != nil {
@@ -97,7 +140,7 @@ func (s *Starter) start(ctx context.Context, what core.ServiceSpec) (port.Proces
 	if err != nil {
 		return nil, err
 	}
-	s.Registry.Register(Entry{Root: held.ID(), Group: held.Group(), As: what.As, User: account.User})
+	s.Registry.Register(Entry{Root: held.ID(), Group: held.Group(), As: what.As, User: as.Account.User})
 	if err := s.children().add(held.ID(), held.Group()); err != nil {
 		// On a full disk the policy plugin must start all the same.
 		s.Log.Error("a crash of the service would leave this process behind", "program", what.Path, "process", held.ID(), "error", err)

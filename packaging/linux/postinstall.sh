@@ -7,6 +7,14 @@ case "$1" in
 configure | 1 | 2) ;;
 *) exit 0 ;;
 esac
+# What this package brings is approved when the service starts next (Last Known
+# Good), and nothing else.
+approve() {
+	for folder in Plugins/bin/KeeperPolicy/ Plugins/bin/KeeperLogger/ Jobs/bin/RedirectEvaluator/; do
+		"$root/KeeperAdminCLI" --root "$root" plugins approve "$folder" --at-start
+	done
+}
+approve
 if [ ! -d /run/systemd/system ]; then
 	systemctl enable --quiet "$unit" 2>/dev/null || true
 	echo "keeper-privilege-manager: systemd does not run here; the service starts with the machine." >&2
@@ -38,6 +46,7 @@ find . -type f | while read -r program; do
 	cp -p "$program" "$root/$program.back"
 	mv -f "$root/$program.back" "$root/$program"
 done
+approve
 if systemctl restart "$unit"; then
 	echo "keeper-privilege-manager: @VERSION@ did not start (see journalctl -u $unit). The programs of the version before are back and run." >&2
 else

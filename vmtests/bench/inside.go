@@ -24,6 +24,7 @@ const (
 	groupDurable   = "durable"
 	groupStartUp   = "start-up"
 	groupRestart   = "restart"
+	groupPlugin    = "plugin" // killed to running again, and settings
 	groupMemory    = "memory"
 	groupDecision  = "decision"
 	groupBus       = "bus"
@@ -116,6 +117,11 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 	}
 	if m.plan.wantsAny(groupElevation, groupRestart, groupMemory) {
 		if err := running(ctx, memory, func() error { return m.whileRunning(ctx, alice, memory) }); err != nil {
+			return err
+		}
+	}
+	if m.plan.wants(groupPlugin) {
+		if err := m.plugins(ctx, memory); err != nil {
 			return err
 		}
 	}

@@ -96,14 +96,22 @@ or the answer could not be had.`,
 	cmd.PersistentFlags().StringVar(&a.root, "root", "", "agent root")
 	e := endpoint{agent: &a}
 	e.flags(cmd)
-	cmd.AddCommand(auditCommand(&a), trustCommand(&a), statusCommand(&e),
-		group(&cobra.Command{Use: "interception", Short: "Put the system's own ways to become an administrator under policy"},
-			enableCommand(&a), disableCommand(&a)),
-		group(&cobra.Command{Use: "plugins", Short: "Show the plugins"}, listPluginsCommand(&e)),
+	cmd.AddCommand(auditCommand(&a), trustCommand(&a), statusCommand(&e), doctorCommand(&e), topicsCommand(&e), pluginsCommand(&e),
 		group(&cobra.Command{Use: "jobs", Short: "Show and run jobs"},
 			listJobsCommand(&e), runJobCommand(&e), triggerJobCommand(&e)),
-		group(&cobra.Command{Use: "settings", Short: "Show settings of plugins"}, getSettingsCommand(&e)))
+		group(&cobra.Command{Use: "settings", Short: "Show and change settings"}, getSettingsCommand(&e),
+			putSettingCommand(&e), revertSettingsCommand(&e), revertAllSettingsCommand(&e), applicationSettingsCommand(&e)))
 	return cmd
+}
+
+func pluginsCommand(e *endpoint) *cobra.Command {
+	return group(&cobra.Command{Use: "plugins", Short: "Show, control, check, make and install plugins"},
+		listPluginsCommand(e), healthPluginCommand(e), pluginLogsCommand(e),
+		controlPluginCommand(e, "start", "Start a plugin, also one that was given up", "Exit status 1: it runs and is not healthy."),
+		controlPluginCommand(e, "stop", "Stop a plugin", "It stays stopped until it is started again, or the service is."),
+		controlPluginCommand(e, "restart", "Stop a plugin and start it again", "Exit status 1: it runs and is not healthy."),
+		reloadPluginsCommand(e), checkPluginCommand(e), newPluginCommand(),
+		installPluginCommand(e), removePluginCommand(e), approvePluginCommand(e))
 }
 
 // strict makes an unknown word an error in the two commands that cobra adds,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -46,6 +47,23 @@ func (e *endpoint) call(ctx context.Context, method, path string, body []byte) (
 	}
 	defer c.Close()
 	return c.Call(ctx, method, path, body)
+}
+
+// ask sends one request and reads the answer into into.
+func (e *endpoint) ask(ctx context.Context, method, path string, body []byte, into any) error {
+	answer, err := e.call(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// post is ask with POST.
+func (e *endpoint) post(ctx context.Context, path string, body []byte, into any) error {
+	return e.ask(ctx, http.MethodPost, path, body, into)
 }
 
 // get reads path into into.

@@ -9,13 +9,13 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":             {"audit", "completion", "help", "interception", "jobs", "plugins", "settings", "status", "trust"},
+		"":             {"audit", "completion", "doctor", "help", "interception", "jobs", "plugins", "settings", "status", "topics", "trust"},
 		"audit":        {"tail", "verify"},
 		"completion":   {"bash", "fish", "powershell", "zsh"},
 		"interception": {"disable", "enable"},
 		"jobs":         {"list", "run", "trigger"},
-		"plugins":      {"list"},
-		"settings":     {"get"},
+		"plugins":      {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
+		"settings":     {"app", "get", "put", "revert", "revert-all"},
 		"trust":        {"enroll", "inspect", "rotate", "status"},
 	} {
 		out := tell(t, exitOK, strings.Fields(line)...)

@@ -15,6 +15,11 @@ type switched struct {
 	Enabled bool
 }
 
+func interceptionCommand(a *agent) *cobra.Command {
+	return group(&cobra.Command{Use: "interception", Short: "Put the system's own ways to become an administrator under policy"},
+		enableCommand(a), disableCommand(a))
+}
+
 func enableCommand(a *agent) *cobra.Command {
 	return a.switchCommand("enable", "Put a way to become an administrator under policy", `Put a way to become an administrator under policy.
 

@@ -45,6 +45,8 @@ type answers struct {
 	problems []string
 	plugins  []view.Plugin
 	ran      []string
+
+	diagnoses []view.Diagnosis
 }
 
 // Obstacles implements api.Health.
@@ -53,6 +55,77 @@ func (r *answers) Obstacles() []string { return r.problems }
 type pluginList struct{ *answers }
 
 func (p pluginList) List() []view.Plugin { return p.plugins }
+
+func (p pluginList) Health(id string) (view.PluginHealth, error) {
+	for _, one := range p.plugins {
+		if one.ID == id {
+			return view.PluginHealth{ID: id, Status: one.Status, ProcessID: one.ProcessID, Detail: one.Detail}, nil
+		}
+	}
+	return view.PluginHealth{}, core.NewError(core.NotFound, "no such plugin")
+}
+
+func (p pluginList) Monitoring() view.Monitoring {
+	return view.Monitoring{Plugins: []view.PluginHealth{}}
+}
+
+func (p pluginList) do(what, id string) error {
+	if _, err := p.Health(id); err != nil {
+		return err
+	}
+	p.ran = append(p.ran, what+" "+id)
+	return nil
+}
+
+func (p pluginList) StartPlugin(_ context.Context, id string) error   { return p.do("start", id) }
+func (p pluginList) StopPlugin(_ context.Context, id string) error    { return p.do("stop", id) }
+func (p pluginList) RestartPlugin(_ context.Context, id string) error { return p.do("restart", id) }
+
+func (p pluginList) Reload(context.Context) (view.PluginsReloaded, error) {
+	none := []string{}
+	return view.PluginsReloaded{Added: []string{"MyBridge"}, Removed: none, Restarted: none, Settings: none, Broken: map[string]string{"Bad": "not JSON"}}, nil
+}
+
+func (r *answers) Unapproved() ([]view.Unapproved, error) {
+	return []view.Unapproved{{Path: "Plugins/A.json", Change: "changed", Found: "aa", Good: "bb"}}, nil
+}
+
+func (r *answers) Approve(_ core.Principal, id string) (view.Approved, error) {
+	r.ran = append(r.ran, "approve "+id)
+	return view.Approved{Approved: []string{"Plugins/A.json"}}, nil
+}
+
+func (r *answers) Check(_ context.Context, id string) ([]view.Check, error) {
+	if id != "KeeperPolicy" {
+		return nil, core.NewError(core.NotFound, "no such plugin")
+	}
+	return []view.Check{
+		{Item: 1, Title: "the program is there", Outcome: view.Pass, Found: "/x"},
+		{Item: 2, Title: "a topic", Outcome: view.Fail, Found: "none", Remedy: "add one"},
+	}, nil
+}
+
+func (r *answers) CheckFile(_ context.Context, id string, body []byte) ([]view.Check, error) {
+	return []view.Check{{Item: 1, Title: id, Outcome: view.Pass, Found: string(body)}}, nil
+}
+
+func (r *answers) Diagnose(context.Context) []view.Diagnosis { return r.diagnoses }
+
+func (r *answers) Topics() view.Topics {
+	return view.Topics{
+		Speakers: []view.Speaker{{Name: "A", Kind: "plugin", Topic: "A", Publish: []string{"KeeperLogger"}, Subscribe: []string{"A", "A/+"}, Subscribed: []string{"A"}, Connections: 1}},
+		Refusals: []view.Refusal{{Principal: "A", Operation: "publish", Topic: "B", Reason: "not declared", Missing: "metadata.mqttTopics.publish", Count: 3}},
+	}
+}
+
+func (r *answers) Sections() map[string]map[string]json.RawMessage {
+	return map[string]map[string]json.RawMessage{"Settings": {"KestrelHttpPort": json.RawMessage("6888")}}
+}
+
+func (r *answers) Change(_ context.Context, _ core.Principal, body []byte) (view.ApplicationSettingsPut, error) {
+	r.ran = append(r.ran, "app "+string(body))
+	return view.ApplicationSettingsPut{Changed: []string{}, RestartRequired: []string{"Settings:KestrelHttpPort"}}, nil
+}
 
 func (r *answers) List() []view.Job {
 	return []view.Job{
@@ -73,11 +146,29 @@ func (r *answers) Run(_ context.Context, id string, params map[string]any) (stri
 
 func (r *answers) Allowed(core.Principal, string, string) bool { return false }
 
-func (r *answers) All(plugin string) (map[string]string, bool) {
-	settings, ok := map[string]map[string]string{
-		"KeeperPrivilegeManager": {"broker.port": "8675", "broker.host": "127.0.0.1", "odd": "a\u202eb"},
+func (r *answers) Explain(plugin string) (map[string]view.Setting, bool) {
+	settings, ok := map[string]map[string]view.Setting{
+		"KeeperPrivilegeManager": {
+			"broker.port": {Value: "8675", Source: "service"}, "broker.host": {Value: "127.0.0.1", Source: "service"},
+			"odd": {Value: "a\u202eb", Source: "stored", By: "Admin-0"},
+		},
 	}[plugin]
 	return settings, ok
+}
+
+func (r *answers) Secret(string, string) bool { return false }
+
+func (r *answers) Put(_ context.Context, _ core.Principal, plugin, key, value string) error {
+	r.ran = append(r.ran, "put "+plugin+" "+key+"="+value)
+	return nil
+}
+
+func (r *answers) Revert(_ core.Principal, plugin string) ([]string, error) {
+	return []string{"odd"}, nil
+}
+
+func (r *answers) RevertAll(core.Principal) (map[string][]string, error) {
+	return map[string][]string{"A": {"x"}}, nil
 }
 
 func (r *answers) Launch(context.Context, core.Principal, core.RequestID) error { return nil }
@@ -130,7 +221,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
+		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, LastKnownGood: r.answers, Jobs: r.answers, Settings: r.answers, Requests: r.answers, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
@@ -265,7 +356,9 @@ func TestRefusalsAndUsage(t *testing.T) {
 		{"settings get", "accepts between 1 and 2 arg(s)"},
 		{"settings get Nobody", `there is no plugin "Nobody"`},
 		{"settings get KeeperPrivilegeManager nothing", "has no setting"},
-		{"plugins restart", "unknown command"},
+		{"plugins restart", "accepts 1 arg(s)"},
+		{"plugins restart nothing", "no such plugin"},
+		{"plugins retsart A", "unknown command"},
 		{"status --port 70000", "value out of range"},
 		{"status --port 6889 --url https://localhost:6889", "none of the others can be"},
 		{"status --url http://localhost:6888", "expected https"},

@@ -1,0 +1,133 @@
+package plugins
+
+import (
+	"context"
+	"fmt"
+
+	"kpm/core"
+	"kpm/core/view"
+)
+
+// StartPlugin starts one plugin, whatever its autoStart, and clears its
+// breaker; one that runs in users' sessions, in each that there is. It returns
+// when the plugin is Healthy, has Failed, or has had its time to become ready;
+// the error says why it is not running.
+func (o *Orchestrator) StartPlugin(ctx context.Context, id string) error {
+	p, ok := o.plugin(id)
+	if !ok {
+		return fmt.Errorf("plugins: start %s: %w", id, ErrUnknown)
+	}
+	if err := o.begin(p); err != nil {
+		return err
+	}
+	var state view.PluginState
+	var lastError string
+	err := o.await(ctx, func() bool {
+		state, lastError = p.state, p.lastError
+		return state != view.Starting
+	})
+	if err == nil && state == view.Failed {
+		err = core.Worded(ErrFailed, lastError)
+	}
+	if err != nil {
+		return fmt.Errorf("plugins: start %s: %w", p.id, err)
+	}
+	return nil
+}
+
+// StopPlugin stops one plugin: SIGTERM to its process group, the kill of its
+// launch group two seconds later. A plugin that does not run is no error. No
+// message starts it again; whoever asks does.
+func (o *Orchestrator) StopPlugin(ctx context.Context, id string) error {
+	p, ok := o.plugin(id)
+	if !ok {
+		return fmt.Errorf("plugins: stop %s: %w", id, ErrUnknown)
+	}
+	o.change(func() {
+		p.down, p.wanted = true, false
+		if p.stop == nil && p.runnable() { // given up, or it ended by itself
+			p.state, p.lastError = view.Stopped, ""
+		}
+	})
+	o.signalStop(p)
+	return o.awaitStop(ctx, p)
+}
+
+// RestartPlugin is StopPlugin and StartPlugin.
+func (o *Orchestrator) RestartPlugin(ctx context.Context, id string) error {
+	if err := o.StopPlugin(ctx, id); err != nil {
+		return err
+	}
+	return o.StartPlugin(ctx, id)
+}
+
+func (o *Orchestrator) signalStop(p *plugin) {
+	o.change(func() {
+		for _, one := range p.all() {
+			if one.stop != nil {
+				one.stop()
+			}
+		}
+	})
+}
+
+func (o *Orchestrator) awaitStop(ctx context.Context, p *plugin) error {
+	stopped := func() bool {
+		for _, one := range p.all() {
+			if one.stop != nil {
+				return false
+			}
+		}
+		return true
+	}
+	if err := o.await(ctx, stopped); err != nil {
+		return fmt.Errorf("plugins: stop %s: %w", p.id, err)
+	}
+	return nil
+}
+
+// begin starts the supervisor of p, or of its instances.
+func (o *Orchestrator) begin(p *plugin) error {
+	var err error
+	o.change(func() {
+		if err = o.mayBegin(p); err == nil {
+			p.down, p.wanted = false, true
+			if p.instances == nil {
+				o.launch(p)
+			}
+			for _, id := range sortedSessions(p.instances) {
+				if p.instances[id].stop == nil {
+					o.launch(p.instances[id])
+				}
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("plugins: start %s: %w", p.id, err)
+	}
+	if p.instances != nil {
+		o.followSessions(p)
+	}
+	return nil
+}
+
+// mayBegin says why p cannot be started. The caller holds mu.
+func (o *Orchestrator) mayBegin(p *plugin) error {
+	switch {
+	case o.closed:
+		return ErrClosed
+	case !p.runnable():
+		return fmt.Errorf("%w: %s", ErrDisabled, p.lastError)
+	case p.stop != nil:
+		return ErrRunning
+	}
+	return nil
+}
+
+// launch gives p a supervisor. The caller holds mu.
+func (o *Orchestrator) launch(p *plugin) {
+	var ctx context.Context
+	ctx, p.stop = context.WithCancel(context.Background())
+	p.state, p.lastError, p.restarts, p.resigned, p.noProgram = view.Starting, "", 0, false, false
+	go o.supervise(ctx, p)
+}

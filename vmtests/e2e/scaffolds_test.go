@@ -1,0 +1,228 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"kpm/core/view"
+	"kpm/vmtests/agent"
+	"kpm/vmtests/apart"
+)
+
+// prober is a plugin that says on the bus what its setting "say" tells it, and
+// writes what it hears to a file. It knows nothing of our code.
+const prober = `#!/usr/bin/python3
+import json, os, ssl, sys, urllib.request
+import paho.mqtt.client as mqtt
+NAME, OUT = "Prober", sys.argv[1]
+tls = ssl.create_default_context(cafile=os.environ["KEEPER_CA_FILE"])
+def settings(plugin):
+    with urllib.request.urlopen(os.environ["KEEPER_API_BASE_URL"] + "/api/PluginSettings/" + plugin, context=tls) as r:
+        return json.load(r)
+def message(client, userdata, m):
+    if m.topic == "PluginSettings/Prober":
+        topic, _, text = settings(NAME)["say"].partition(" ")
+        client.publish(topic, text, qos=2)
+        with open(OUT, "a") as f:
+            f.write("said " + topic + " " + text + "\n")
+        return
+    with open(OUT, "a") as f:
+        f.write(m.topic + " " + m.payload.decode() + "\n")
+client = mqtt.Client(client_id=f"{NAME}_{os.getpid()}")
+client.tls_set_context(tls)
+client.on_message = message
+client.on_connect = lambda c, *_: c.subscribe([("Prober", 2), ("PluginSettings/Prober", 1), ("+/Responses/+", 2)])
+broker = settings("KeeperPrivilegeManager")
+client.connect(broker["broker.host"], int(broker["broker.port"]))
+client.loop_forever()
+`
+
+const proberFile = `{
+	"id": "Prober", "pluginType": "Executable", "executablePath": "bin/Prober/Prober", "arguments": "'{approot}/State/heard'",
+	"supportedPlatforms": ["Linux"], "Subscription": {"Topic": "Prober", "Qos": 2},
+	"metadata": {"mqttTopics": {"publish": ["Bridge/Commands/+", "Bridge"], "subscribe": ["+/Responses/+", "PluginSettings/Prober"]}},
+	"autoStart": true, "requiresMonitoring": true, "autoRestart": true, "startupPriority": 90
+}`
+
+// lay writes a plugin that is a script into an agent root.
+func lay(t *testing.T, a *agent.Agent, id, file, script string) {
+	t.Helper()
+	if err := errors.Join(a.Write("Plugins/"+id+".json", file), a.Write("Plugins/bin/"+id+"/"+id, script)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(a.Root, "Plugins/bin", id, id), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cli runs KeeperAdminCLI on the agent's root.
+func cli(a *agent.Agent, args ...string) (string, error) {
+	cmd := exec.Command(filepath.Join(a.Root, "KeeperAdminCLI"), append([]string{"--root", a.Root}, args...)...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func mustCLI(t *testing.T, a *agent.Agent, args ...string) string {
+	t.Helper()
+	out, err := cli(a, args...)
+	if err != nil {
+		t.Fatalf("%v: %v\n%s\n%s", args, err, out, a.Log())
+	}
+	return out
+}
+
+func shellIn(t *testing.T, dir, line string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+}
+
+// TestScaffolds: what `plugins new` writes passes the guide's checklist as it is,
+// for each language whose runtime is installed, and does what a plugin does:
+// answers at QoS 2, follows its settings, comes back after a crash, gets what
+// arrived meanwhile, and is refused when it is started by hand.
+func TestScaffolds(t *testing.T) {
+	source, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ language, make string }{
+		{"python", "/usr/bin/python3 -m unittest test_Bridge.py"},
+		{"shell", "sh test.sh"},
+		{"node", "npm install --omit=dev --no-audit --no-fund && node --test"},
+		{"go", "go mod tidy && go test . && CGO_ENABLED=0 go build -o Bridge ."},
+	} {
+		t.Run(c.language, func(t *testing.T) {
+			a := newAgent(t, allowAll, func(a *agent.Agent) { lay(t, a, "Prober", proberFile, prober) })
+			dir := t.TempDir()
+			cmd := exec.Command(filepath.Join(a.Root, "KeeperAdminCLI"), "plugins", "new", "Bridge", "--lang", c.language, "--sdk", source)
+			cmd.Dir = dir
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "plugins install") {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			shellIn(t, filepath.Join(dir, "Bridge"), c.make)
+			if out, err := cli(a, "plugins", "check", filepath.Join(dir, "Bridge", "Bridge.json")); err == nil || !strings.Contains(out, "no program at") {
+				t.Errorf("before it is installed: %v\n%s", err, out)
+			}
+			mustCLI(t, a, "plugins", "install", filepath.Join(dir, "Bridge"))
+			eventually(t, "every item of the checklist passes", func() bool {
+				var checks []view.Check
+				out, err := cli(a, "plugins", "check", "Bridge", "--json")
+				if err != nil || json.Unmarshal([]byte(out), &checks) != nil || len(checks) != 11 {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				for _, check := range checks {
+					if check.Outcome != view.Pass {
+						return false
+					}
+				}
+				return true
+			})
+			heard := func() string {
+				data, _ := os.ReadFile(filepath.Join(a.Root, "State/heard"))
+				return string(data)
+			}
+			said := 0
+			say := func(text string) {
+				t.Helper()
+				mustCLI(t, a, "settings", "put", "Prober", "say", text)
+				said++
+				eventually(t, "it is said: "+text, func() bool { return strings.Count(heard(), "said ") == said })
+			}
+			hears := func(command, answer string) {
+				t.Helper()
+				eventually(t, "the answer is heard: "+answer, func() bool {
+					for line := range strings.Lines(strings.ToLower(heard())) {
+						if strings.HasPrefix(line, "bridge/responses/"+command+" ") && strings.Contains(line, answer) {
+							return true
+						}
+					}
+					return false
+				})
+			}
+			say("Bridge/Commands/first one")
+			hears("first", "hello one")
+			if c.language != "shell" { // which has one greeting
+				mustCLI(t, a, "settings", "put", "Bridge", "greeting", "good day,")
+				eventually(t, "the new greeting is used", func() bool {
+					say("Bridge/Commands/again two")
+					return strings.Contains(heard(), "good day, TWO")
+				})
+				mustCLI(t, a, "settings", "revert", "Bridge")
+			}
+			eventually(t, "its log arrives", func() bool {
+				out, err := cli(a, "plugins", "logs", "Bridge")
+				return err == nil && strings.Contains(out, "ready")
+			})
+			crashed, err := a.Plugin(context.Background(), "Bridge")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Kill(crashed.ProcessID, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is back", func() bool {
+				now, err := a.Plugin(context.Background(), "Bridge")
+				return err == nil && now.Status == "Healthy" && now.ProcessID != crashed.ProcessID
+			})
+			mustCLI(t, a, "plugins", "stop", "Bridge")
+			say("Bridge/Commands/meanwhile three")
+			say("Bridge/Commands/meanwhile four")
+			mustCLI(t, a, "plugins", "start", "Bridge")
+			hears("meanwhile", "hello three")
+			hears("meanwhile", "hello four")
+			mustCLI(t, a, "plugins", "remove", "Bridge")
+			if _, err := os.Lstat(filepath.Join(a.Root, "Plugins/bin/Bridge")); !os.IsNotExist(err) {
+				t.Errorf("its program is still there: %v", err)
+			}
+		})
+	}
+}
+
+// TestStartedByHand: a user's own copy of a plugin is refused, by the API and by
+// the broker.
+func TestStartedByHand(t *testing.T) {
+	a := newAgent(t, allowAll, nil)
+	client := a.Client()
+	defer client.CloseIdleConnections()
+	ports, err := a.Ports()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/usr/bin/curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", filepath.Join(a.Root, "run/ca.pem"),
+		"https://127.0.0.1:"+strconv.Itoa(ports.HTTPS)+"/api/PluginSettings/KeeperLogger")
+	if err := apart.Person(4242); err != nil {
+		t.Fatal(err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4242, Gid: 4242}}
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "403" {
+		t.Errorf("%v %s", err, out)
+	}
+	answer, err := client.Get("http://localhost/api/PluginSettings/KeeperLogger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusOK {
+		t.Errorf("root is answered %s %s", answer.Status, body)
+	}
+	if out, err := cli(a, "doctor"); err == nil || !strings.Contains(out, "GET /api/PluginSettings/{plugin} returns 403") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
