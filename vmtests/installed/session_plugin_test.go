@@ -22,6 +22,10 @@ const (
 // TestPluginInSessions: a plugin whose executionContext is User has one instance in
 // each session, as its user, which ends with the session.
 func TestPluginInSessions(t *testing.T) {
+	eventually(t, "nobody is logged in", func() bool {
+		out, err := box.Run(t.Context(), "loginctl", "list-users", "--no-legend")
+		return err == nil && !strings.Contains(out, "alice") && !strings.Contains(out, "bob")
+	})
 	for path, text := range map[string]string{"/Plugins/Sitter.json": sitter, "/Plugins/bin/Sitter/Sitter": sitterProgram} {
 		if err := os.MkdirAll(box.Root+root+path[:strings.LastIndex(path, "/")], 0o755); err != nil {
 			t.Fatal(err)
