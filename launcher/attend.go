@@ -23,8 +23,8 @@ type exit struct {
 }
 
 // attend stays with a running command to its end. If the caller goes, the
-// command is told, and ended after a grace; if the service stops for good, it
-// is left alone.
+// command is told, and ended after a grace; if the service stops, it is left to
+// the next one.
 func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals <-chan signal.Sent) Result {
 	begun := time.Now()
 	waitCtx, stopWaiting := context.WithCancel(context.Background())
@@ -37,9 +37,6 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 	defer waiting.Wait()
 	defer stopWaiting()
 
-	if err := l.announce(e, p); err != nil {
-		l.cfg.Log.Info("the caller could not be told that the command runs", "request", e.id, "error", err) // ctx ends too
-	}
 	gone, callerGone := ctx.Done(), false
 	var grace <-chan time.Time
 	for {
@@ -60,9 +57,23 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 	}
 }
 
-// announce tells the caller that the command runs, and hands over its terminals.
-func (l *Launcher) announce(e *elevation, p started) error {
-	return errors.Join(handOver(p.terminals, nil, e.caller.Started), closeAll(p.terminals))
+// surrender hands the terminals of a command over to its caller, and keeps
+// nothing of them. A caller who does not take them is gone: ctx ends too.
+func (l *Launcher) surrender(e *elevation, terminals []port.Terminal) {
+	if len(terminals) == 0 {
+		return
+	}
+	if err := errors.Join(handOver(terminals, nil, e.caller.HandOver), closeAll(terminals)); err != nil {
+		l.cfg.Log.Info("the caller did not take the command's terminals", "request", e.id, "error", err)
+	}
+}
+
+// announce tells the caller that the command runs. One who cannot be told is
+// gone: ctx ends too.
+func (l *Launcher) announce(id core.RequestID, c Caller) {
+	if err := c.Started(); err != nil {
+		l.cfg.Log.Info("the caller could not be told that the command runs", "request", id, "error", err)
+	}
 }
 
 // handOver sends what belongs to all of terminals at once, in their order.
@@ -114,12 +125,7 @@ func (l *Launcher) ended(e *elevation, p started, x exit, elapsed time.Duration,
 		l.kill(e, p)
 	}
 	if x.err != nil {
-		l.cfg.Log.Error("wait", "request", e.id, "process", p.process.ID(), "error", x.err)
-		l.apply(e, fact(request.Fault, "how it ended is not known"))
-		l.shut(e.submitted)
-		l.tend(e, p)
-		state, last, _ := e.req.View()
-		return Result{Refused: l.explain(e, state, last)}
+		return l.unknown(e, p, x.err)
 	}
 	f := fact(request.Exited, "")
 	f.Exit, f.Elapsed = &x.status, elapsed
@@ -133,11 +139,30 @@ func (l *Launcher) ended(e *elevation, p started, x exit, elapsed time.Duration,
 	return Result{Exit: x.status}
 }
 
-// detached closes the request of a command that outlives the service. A
-// service that is upgraded must not end what people have started (decision 32).
-// The next one finds the group in the journal, and grants its processes no
-// authority either.
+// unknown closes the request of a command of which it cannot be said how it
+// ended.
+func (l *Launcher) unknown(e *elevation, p started, why error) Result {
+	message := "how it ended is not known"
+	if e.unreleased = errors.Is(why, port.ErrNotReleased); e.unreleased {
+		message = "service-restarted: nothing has run"
+	}
+	l.cfg.Log.Warn("the end of a command", "request", e.id, "process", p.process.ID(), "error", why)
+	l.apply(e, because("", message, why))
+	l.shut(e.submitted)
+	l.tend(e, p)
+	return Result{Refused: refusal.New(door.CodeFailed, "%s has run as process %d, and how it ended is not known. The journal has more under request %s",
+		e.called, p.process.ID().PID, e.id)}
+}
+
+// detached leaves a command to the next service, which finds it in the journal,
+// grants its processes no authority either, and says how it ended to whoever
+// asks again. A service that is upgraded must not end what people have started
+// (decision 32). Where nothing can be resumed, or the caller has sent no key, the
+// request is closed.
 func (l *Launcher) detached(e *elevation, p started, elapsed time.Duration) Result {
+	if l.cfg.Facts.Resumes && (e.submitted == nil || e.submitted.journalled() != nil) {
+		return Result{Later: true}
+	}
 	f := fact(request.Exited, "the service stopped, the command goes on")
 	f.Elapsed = elapsed
 	l.apply(e, f)

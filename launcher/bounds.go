@@ -79,6 +79,9 @@ func newBounds(cfg Config) (running, work *fair.Slots[core.UserID]) {
 // shut lets go of what the caller of e handed over. It may take as long as they
 // like, and counts as long.
 func (l *Launcher) shut(submitted *Submission) {
+	if submitted == nil { // the files are with its caller alone
+		return
+	}
 	turn, err := l.closing.Take(context.Background(), l.cfg.People.Of(submitted.Peer.Payer()), 1)
 	if err == nil {
 		defer turn.Release()

@@ -3,7 +3,6 @@ package launcher
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/door"
 	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
@@ -34,7 +34,8 @@ const (
 )
 
 // serveForever is a service that launches one command after the other, each of
-// which leaves a file by the name of its number and stays. Once it has started
+// which leaves a file by the name of its session, which is the child that the
+// journal names, and stays. Once it has started
 // as many as LAUNCHER_TEST_COMMANDS says, it stops where LAUNCHER_TEST_STOP
 // says, prints the child that the launch has by then, and waits to be killed.
 func serveForever(root string) {
@@ -63,7 +64,7 @@ func serveForever(root string) {
 		last.Store(fmt.Sprint(i) == commands)
 		started := make(chan struct{})
 		go m.run(call{
-			command: "sh", argv: []string{"-c", fmt.Sprintf(": >%s/marks/$$; exec sleep 1000", root)},
+			command: "sh", argv: []string{"-c", fmt.Sprintf("read -r _ _ _ _ _ session _ </proc/$$/stat; : >%s/marks/$session; exec sleep 1000", root)},
 			started: func(*os.File) { close(started) },
 		})
 		<-started
@@ -228,7 +229,7 @@ func whatRan(t *testing.T, m *machine, commands int, released bool) {
 		if !launched[number] {
 			t.Errorf("process %s ran and is not in the journal", number)
 		}
-		if cmdline, err := os.ReadFile("/proc/" + number + "/cmdline"); err == nil && strings.HasPrefix(string(cmdline), "sleep\x001000") {
+		if cmdline, err := os.ReadFile("/proc/" + number + "/cmdline"); err == nil && strings.HasPrefix(string(cmdline), "keeperlaunch") {
 			t.Errorf("process %s still runs", number)
 		}
 		os.Remove(filepath.Join(m.root, "marks", number))
@@ -255,7 +256,7 @@ func sleeper(t *testing.T, m *machine, ctx context.Context) (core.ProcessID, cha
 	started, result := make(chan struct{}), make(chan Result, 1)
 	go func() {
 		r, _, err := m.run(call{
-			command: "sh", argv: []string{"-c", "trap '' HUP; sleep 1000 & sleep 1000"}, ctx: ctx,
+			command: "sh", argv: []string{"-c", "trap '' HUP; sleep 1000 & sleep 1000"}, ctx: ctx, key: door.Key{1},
 			started: func(*os.File) { close(started) },
 		})
 		if err != nil {
@@ -305,7 +306,7 @@ func TestARealCallerWhoLeavesTakesTheWholeGroupAlong(t *testing.T) {
 	ctx, leave := context.WithCancel(context.Background())
 	defer leave()
 	id, result := sleeper(t, m, ctx)
-	child := descendant(t, m, id)
+	child := descendant(t, m, descendant(t, m, id))
 	leave()
 	if r := <-result; r.Exit.Signal != 9 {
 		t.Errorf("ended with %+v", r)
@@ -319,48 +320,6 @@ func TestARealCallerWhoLeavesTakesTheWholeGroupAlong(t *testing.T) {
 	t.Error("its child is still there")
 }
 
-func TestARealCommandOutlivesAnOrderlyStop(t *testing.T) {
-	root := newRoot(t)
-	m, err := newMachine(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, result := sleeper(t, m, context.Background())
-	child := descendant(t, m, id)
-	defer unix.Kill(-id.PID, unix.SIGKILL)
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	if err := m.Close(ctx); err != nil {
-		t.Fatal(err)
-	}
-	// Its output still goes to the caller's pipe: the reader waits for it.
-	m.deeds.Wait()
-	if err := errors.Join(m.journal.Close(), m.host.Close()); err != nil {
-		t.Fatal(err)
-	}
-
-	next, err := newMachine(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range []core.ProcessID{id, child} {
-		if !next.host.Tree.Alive(p) {
-			t.Fatalf("process %s did not outlive the service", p)
-		}
-		who, _ := next.registry.Identify(core.Peer{User: "0", Administrator: true, Processes: []core.ProcessID{p}, SameIdentity: true})
-		if who.Kind != core.User {
-			t.Errorf("to the next service process %s is %v", p, who.Kind)
-		}
-	}
-	unix.Kill(-id.PID, unix.SIGKILL)
-	if r := <-result; r.Refused == nil || r.Refused.Code != "failed" || !strings.Contains(r.Refused.Message, "goes on") {
-		t.Errorf("the caller heard %+v", r)
-	}
-	if err := next.stop(context.Background()); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestARealCommandIsNeverAdminAndAPluginsChildIsThePlugin(t *testing.T) {
 	m := startMachine(t)
 	ctx, leave := context.WithCancel(context.Background())
@@ -369,7 +328,7 @@ func TestARealCommandIsNeverAdminAndAPluginsChildIsThePlugin(t *testing.T) {
 	root := func(ids ...core.ProcessID) core.Peer {
 		return core.Peer{User: "0", Administrator: true, Processes: ids, SameIdentity: true}
 	}
-	child := descendant(t, m, id)
+	child := descendant(t, m, descendant(t, m, id))
 	for _, p := range []core.ProcessID{id, child} {
 		if who, group := m.registry.Identify(root(p)); who.Kind != core.User || group != id {
 			t.Errorf("process %s is %v in %v", p, who.Kind, group)

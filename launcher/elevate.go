@@ -22,15 +22,19 @@ import (
 type elevation struct {
 	id        core.RequestID
 	req       *request.Request
-	submitted *Submission
-	sealed    *seal.Sealed
-	caller    Caller
+	submitted *Submission  // nil for a command that an earlier service has launched
+	sealed    *seal.Sealed // the same
+	caller    Caller       // the same
+	called    string       // what the program is called to its caller
+	person    core.UserID  // whose leftovers are counted
 
 	share     *share        // of what is bounded
 	answered  func()        // says that policy has decided, or will not
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one
 	again     chan struct{} // the policy plugin is back, or will not be: ask
+
+	unreleased bool // an earlier service ended before it let the command run
 
 	// Under Launcher.mu.
 	unheard   bool           // the question waits, or may have been lost, and is to be asked again
@@ -53,12 +57,16 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		return Result{Refused: refusal.New(door.CodeUnavailable, "the service is stopping")}
+		return Result{Later: true}
 	}
 	l.elevations.Add(1)
 	l.mu.Unlock()
 	defer l.elevations.Done()
 
+	if result, over := l.rejoin(ctx, &submitted, c, signals); over {
+		return result
+	}
+	defer l.leaves(submitted.journalled())
 	if refused := l.undecidable(); refused != nil {
 		return Result{Refused: refused}
 	}
@@ -103,11 +111,14 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 
 // open journals the request and makes it known.
 func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller) (*elevation, error) {
-	e := &elevation{id: core.NewRequestID(), submitted: submitted, sealed: s, caller: c, started: make(chan started, 1), again: make(chan struct{}, 1)}
+	e := &elevation{
+		id: core.NewRequestID(), submitted: submitted, sealed: s, caller: c, called: s.Subject.Called(), person: l.cfg.People.Of(s.Subject.Caller.User),
+		started: make(chan started, 1), again: make(chan struct{}, 1),
+	}
 	err := l.cfg.Journal.Append(journal.Record{
 		Type: journal.Opened, Request: e.id,
 		UserID: s.Subject.Caller.User, User: s.Subject.Caller.Name, TargetID: s.Subject.Target.User, Target: s.Subject.Target.Name,
-		Program: &s.Subject.Executable, Argv: wire.Shown(s.Subject.Argv), ArgvBytes: wire.Bytes(s.Subject.Argv), Directory: s.Subject.Dir, Seal: s.Digest,
+		Program: &s.Subject.Executable, Argv: wire.Shown(s.Subject.Argv), ArgvBytes: wire.Bytes(s.Subject.Argv), Directory: s.Subject.Dir, Seal: s.Digest, Caller: submitted.journalled(),
 	})
 	if err != nil {
 		return nil, err
@@ -120,9 +131,12 @@ func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller) (*eleva
 }
 
 // forget lets go of a request. One that is still open, which no path leads to,
-// fails: nothing stays behind that could be launched.
+// fails: nothing stays behind that could be launched. A command that runs is the
+// next service's.
 func (l *Launcher) forget(e *elevation) {
-	if err := e.req.Apply(fact(request.Fault, "abandoned")); err == nil {
+	if state, _, _ := e.req.View(); state == request.Running && l.isClosed() {
+		l.cfg.Log.Info("a command goes on", "request", e.id)
+	} else if err := e.req.Apply(fact(request.Fault, "abandoned")); err == nil {
 		l.cfg.Log.Error("request abandoned", "request", e.id)
 	}
 	l.mu.Lock()
@@ -146,6 +160,9 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 	gone := ctx.Done()
 	for {
 		state, last, changed := e.req.View()
+		if state == request.Failed && l.isClosed() {
+			return Result{Later: true}
+		}
 		if state.Final() {
 			return Result{Refused: l.explain(e, state, last)}
 		}
@@ -163,6 +180,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 			l.ask(e)
 		case p := <-e.started:
 			e.share.runs()
+			l.announce(e.id, e.caller)
 			for _, sig := range early {
 				l.forward(e, p, sig)
 			}
@@ -275,7 +293,7 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 // the person can do. It never says why another policy did not match
 // (CVE-2025-46718).
 func (l *Launcher) explain(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
-	path := e.sealed.Subject.Called()
+	path := e.called
 	l.cfg.Log.Info("request ended", "request", e.id, "state", state, "cause", last.Cause, "message", last.Message)
 	switch {
 	case last.Cause == request.Deny && last.Message != "":

@@ -95,14 +95,15 @@ func (w *world) identify(ids ...core.ProcessID) core.Principal {
 
 func TestWhoWhatAndWhereAreRecorded(t *testing.T) {
 	w := newWorld(t)
-	v := w.elevate(w.submission(w.path("home/mine"), "--all"))
+	k := w.submission(w.path("home/mine"), "--all")
+	v := w.elevate(k)
 	v.answer(core.Deny)
 	v.refused()
 	r := w.records()[0]
 	r.Seq, r.Time, r.Prev = 0, time.Time{}, ""
 	want := journal.Record{Type: journal.Opened, Request: v.id, UserID: "1000", User: "ada", TargetID: "0", Target: "root",
 		Program: &core.Executable{Requested: w.path("home/mine"), Path: w.path("home/mine"), SHA256: v.asked.FileHash},
-		Argv:    []string{w.path("home/mine"), "--all"}, Directory: w.dir, Seal: v.asked.SealDigest}
+		Argv:    []string{w.path("home/mine"), "--all"}, Directory: w.dir, Seal: v.asked.SealDigest, Caller: k.journalled()}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Error(diff)
 	}

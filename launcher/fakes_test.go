@@ -96,6 +96,8 @@ type fakeLauncher struct {
 
 	mu   sync.Mutex
 	held []*fakeHeld
+
+	forgotten []core.ProcessID
 }
 
 type fakeHeld struct {
@@ -122,6 +124,34 @@ func (f *fakeLauncher) Prepare(_ context.Context, spec port.LaunchSpec) (port.He
 	return h, nil
 }
 
+// Resume finds a child that was released, by whichever Launcher.
+func (f *fakeLauncher) Resume(id core.ProcessID, _ string) (port.Process, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.held {
+		if h.id == id && h.process != nil {
+			return h.process, nil
+		}
+	}
+	return &neverReleased{id: id}, nil
+}
+
+func (f *fakeLauncher) Forget(id core.ProcessID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgotten = append(f.forgotten, id)
+}
+
+// neverReleased is what is left of a child that was held when its service ended.
+type neverReleased struct{ id core.ProcessID }
+
+func (n *neverReleased) ID() core.ProcessID         { return n.id }
+func (n *neverReleased) Signal(signal.Signal) error { return os.ErrProcessDone }
+func (n *neverReleased) Kill() error                { return nil }
+func (n *neverReleased) Wait(context.Context) (core.ExitStatus, error) {
+	return core.ExitStatus{}, port.ErrNotReleased
+}
+
 func (f *fakeLauncher) last() *fakeHeld {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,7 +174,7 @@ func (h *fakeHeld) Release(context.Context) (port.Process, error) {
 	if err = errors.Join(err, h.w.launch.releaseErr); err != nil {
 		return nil, err
 	}
-	h.process = &fakeProcess{id: h.id, tree: h.w.tree, exited: make(chan core.ExitStatus, 1)}
+	h.process = &fakeProcess{id: h.id, tree: h.w.tree, exited: make(chan core.ExitStatus, 1), lost: make(chan struct{})}
 	return h.process, nil
 }
 
@@ -155,6 +185,7 @@ type fakeProcess struct {
 	id     core.ProcessID
 	tree   *fake.Tree
 	exited chan core.ExitStatus
+	lost   chan struct{} // closed when nobody can say how it ended
 	// stubborn processes ignore hangups; unkillable ones everything.
 	stubborn, unkillable bool
 
@@ -168,10 +199,14 @@ func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {
 	case s := <-p.exited:
 		return s, nil
+	case <-p.lost:
+		return core.ExitStatus{}, port.ErrEndUnknown
 	case <-ctx.Done():
 		return core.ExitStatus{}, ctx.Err()
 	}
 }
+
+func (p *fakeProcess) lose() { close(p.lost) }
 
 func (p *fakeProcess) Signal(sig signal.Signal) error {
 	p.got(sig)
@@ -287,6 +322,7 @@ type fakeCaller struct {
 	prompts    []string
 	started    chan *os.File
 	startedErr error
+	master     *os.File
 }
 
 func (c *fakeCaller) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
@@ -311,11 +347,12 @@ func (c *fakeCaller) Prompt(ctx context.Context, text string, timeout time.Durat
 	}
 }
 
-func (c *fakeCaller) Started(terminal ...*os.File) error {
-	var master *os.File
-	if len(terminal) > 0 {
-		master = terminal[0]
-	}
-	c.started <- master
+func (c *fakeCaller) HandOver(terminals ...*os.File) error {
+	c.master = terminals[0]
+	return c.startedErr
+}
+
+func (c *fakeCaller) Started() error {
+	c.started <- c.master
 	return c.startedErr
 }

@@ -15,9 +15,8 @@ import (
 
 // started is a command that runs.
 type started struct {
-	process   port.Process
-	group     string
-	terminals []port.Terminal // the controlling one first; none if it has none
+	process port.Process
+	group   string
 }
 
 // Launch starts what request id is about, on behalf of the job run that was
@@ -86,11 +85,10 @@ func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
 	p, err := l.hold(ctx, e, port.LaunchSpec{
 		Argv: argv, Opened: opened,
 		Streams: screen.streams, Terminal: screen.controlling, Apart: screen.apart, Background: e.submitted.Background,
-	})
+	}, screen.terminals())
 	if err != nil {
 		return started{}, errors.Join(err, closeAll(screen.terminals()))
 	}
-	p.terminals = screen.terminals()
 	return p, nil
 }
 
@@ -167,10 +165,15 @@ func (l *Launcher) identity(e *elevation) core.Identity {
 	}
 }
 
-// hold prepares the child, makes the record of it durable, and lets it go. spec
-// has its arguments and where it reads and writes. On an error nothing runs.
-func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec) (started, error) {
+// hold prepares the child, makes the record of it durable, hands its terminals
+// over, and lets it go. spec has its arguments and where it reads and writes. On
+// an error nothing runs.
+//
+// The terminals come first: they are the caller's before the command can use
+// them, so that a service which ends at any moment takes none of them along.
+func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec, terminals []port.Terminal) (started, error) {
 	s := e.sealed
+	spec.Outlives = e.submitted.journalled() != nil // or nobody could come back
 	spec.Executable, spec.Script, spec.Dir, spec.As = s.Handle, s.Script, e.submitted.Dir, l.identity(e)
 	spec.Env = environment(l.cfg.Facts.BaseEnvironment, e.submitted.Env, s.Subject, e.id)
 	held, err := l.cfg.Launcher.Prepare(ctx, spec)
@@ -181,6 +184,7 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec)
 	l.cfg.Registry.RegisterElevated(held.ID(), held.Group())
 	err = e.req.Apply(request.Fact{Cause: request.Held, By: core.ServicePrincipal(), Child: held.ID(), Group: held.Group()})
 	if err == nil {
+		l.surrender(e, terminals)
 		err = l.cfg.Journal.Sync(ctx)
 	}
 	if err != nil {

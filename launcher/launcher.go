@@ -92,12 +92,14 @@ type Launcher struct {
 
 	mu      sync.Mutex
 	active  map[core.RequestID]*elevation
+	present map[journal.Caller]bool // callers whose request is under way, by Process
+	resumed map[journal.Caller]*resumed
 	stuck   map[core.ProcessID]func() // what releases the slot of a child that does not end
 	decider decider
 	closed  bool
 
 	elevations sync.WaitGroup // Elevate calls
-	detach     chan struct{}  // closed when Close waits no longer
+	detach     chan struct{}  // closed by Close: commands are left to themselves
 
 	leftovers leftovers
 }
@@ -121,7 +123,7 @@ func New(cfg Config) *Launcher {
 		quota:  newQuota(cfg.Journal.Capacity()),
 		asked:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
 		active: map[core.RequestID]*elevation{},
-		stuck:  map[core.ProcessID]func(){},
+		stuck:  map[core.ProcessID]func(){}, present: map[journal.Caller]bool{}, resumed: map[journal.Caller]*resumed{},
 		detach: make(chan struct{}), mentions: fair.NewMentions(),
 	}
 	l.decider.since = time.Now()
@@ -194,10 +196,9 @@ func (l *Launcher) all() []*elevation {
 }
 
 // Close ends in good order: what does not run yet fails at once, and running
-// commands have until ctx is done to end by themselves. Those that go on are
-// left alone (decision 32): each is recorded, its request is Ended, and its
-// caller is told. Close returns when every Elevate has, or with an error when
-// one cannot. It is called once.
+// commands are left alone (decision 32). Callers of both are told nothing: they
+// ask again, and the next service answers. Close returns when every Elevate
+// has, or with an error when one cannot. It is called once.
 func (l *Launcher) Close(ctx context.Context) error {
 	l.mu.Lock()
 	l.closed = true
@@ -212,6 +213,7 @@ func (l *Launcher) Close(ctx context.Context) error {
 			l.apply(e, stopping)
 		}
 	}
+	close(l.detach)
 	ended := make(chan struct{})
 	go func() {
 		l.elevations.Wait()
@@ -220,7 +222,6 @@ func (l *Launcher) Close(ctx context.Context) error {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		close(l.detach)
 		// Attack: a caller's own file system does not answer, and what was
 		// begun for them cannot even be broken off.
 		select {

@@ -69,7 +69,7 @@ func (ls *leftovers) keep(id core.RequestID, left leftover) {
 // tend has the group of a command looked after that has ended.
 func (l *Launcher) tend(e *elevation, p started) {
 	l.leftovers.add(ended{id: e.id, leftover: leftover{
-		Child: childOf(p), who: l.cfg.People.Of(e.sealed.Subject.Caller.User),
+		Child: childOf(p), who: e.person,
 		slot: e.share.hand(), kill: func() { l.kill(e, p) },
 	}})
 }
@@ -149,6 +149,7 @@ func (ls *leftovers) forget(id core.RequestID) {
 
 // settle keeps or ends what a command has left, if it has left anything.
 func (ls *leftovers) settle(e ended, occupied bool) {
+	ls.launcher.cfg.Launcher.Forget(e.ID()) // how it ended is on record
 	if !occupied {
 		ls.launcher.cfg.Registry.Remove(e.ID())
 		return

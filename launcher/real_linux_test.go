@@ -17,8 +17,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"golang.org/x/sys/unix"
+
 	"kpm/core"
 	"kpm/core/controls"
+	"kpm/core/door"
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/core/wire"
@@ -83,7 +86,7 @@ type machine struct {
 func newMachine(root string) (*machine, error) {
 	m := &machine{root: root}
 	var err error
-	if m.host, err = platform.New(platform.Options{AgentRoot: root, Helper: helper, Spare: 2}); err != nil {
+	if m.host, err = platform.New(platform.Options{AgentRoot: root, Helper: helper, Spare: 2, Ends: root + "/State/ends"}); err != nil {
 		return nil, err
 	}
 	m.journal, m.replay, err = journal.Open(journal.Config{AuditDir: root + "/Audit", StateDir: root + "/State", WriteAtomic: m.host.Files.WriteAtomic})
@@ -184,6 +187,9 @@ type call struct {
 	signals chan signal.Sent
 	ctx     context.Context
 	started func(master *os.File)
+	// key and running say that this process comes back.
+	key     door.Key
+	running bool
 }
 
 // handle opens a file as the kernel lets anyone who can reach it: not for
@@ -204,10 +210,10 @@ func (m *machine) run(c call) (Result, string, error) {
 	}
 	k := Submission{
 		Request: seal.Request{
-			Peer:    core.Peer{User: nobody, Processes: []core.ProcessID{{PID: 4000000, Start: 1}}, SameIdentity: true},
+			Peer:    core.Peer{User: nobody, Processes: []core.ProcessID{m.host.Tree.Self()}, SameIdentity: true},
 			Command: c.command, TargetUser: c.target, Argv: append([]string{filepath.Base(c.command)}, c.argv...), Dir: dir,
 		},
-		Env: c.env,
+		Key: c.key, Running: c.running, Env: c.env,
 	}
 	if strings.Contains(c.command, "/") {
 		if k.Executable, err = m.handle(c.command); err != nil {
@@ -232,22 +238,29 @@ func (m *machine) run(c call) (Result, string, error) {
 	var out bytes.Buffer
 	var reading sync.WaitGroup
 	reading.Go(func() { io.Copy(&out, read) })
-	result := m.Elevate(c.ctx, k, realCaller{c.started}, c.signals)
+	result := m.Elevate(c.ctx, k, &realCaller{started: c.started}, c.signals)
 	reading.Wait()
 	return result, out.String(), nil
 }
 
-type realCaller struct{ started func(*os.File) }
+type realCaller struct {
+	started func(*os.File)
+	master  *os.File
+}
 
-func (c realCaller) Prompt(context.Context, string, time.Duration) (string, error) {
+func (c *realCaller) Prompt(context.Context, string, time.Duration) (string, error) {
 	return "", core.ErrCancelled
 }
 
-func (c realCaller) Started(terminal ...*os.File) error {
-	if c.started != nil && len(terminal) > 0 {
-		c.started(terminal[0])
-	} else if c.started != nil {
-		c.started(nil)
+func (c *realCaller) HandOver(terminals ...*os.File) error {
+	fd, err := unix.Dup(int(terminals[0].Fd()))
+	c.master = os.NewFile(uintptr(fd), "master")
+	return err
+}
+
+func (c *realCaller) Started() error {
+	if c.started != nil {
+		c.started(c.master)
 	}
 	return nil
 }

@@ -9,10 +9,11 @@ import (
 	"kpm/launcher/request"
 )
 
-// Recover deals with what an earlier service left open: requests fail, and what
-// remains of their launch groups is ended. Commands that an orderly stop left
-// running are left alone. It is called once, before anyone can reach the
-// service. The error is that of a record which could not be written.
+// Recover deals with what an earlier service left open: requests that were not
+// launched fail, since their callers ask again, and commands that were launched
+// are resumed, so that their callers hear how they end (decision 33a). Where
+// nothing can be resumed they are ended. It is called once, before anyone can
+// reach the service. The error is that of a record which could not be written.
 func (l *Launcher) Recover(replay journal.Replay) error {
 	if replay.Fault != nil {
 		l.cfg.Log.Error("the journal was changed: keep it, and run KeeperAdminCLI audit verify", "fault", replay.Fault)
@@ -30,6 +31,21 @@ func (l *Launcher) Recover(replay journal.Replay) error {
 }
 
 func (l *Launcher) recover(open journal.Unfinished) error {
+	if open.Caller != nil {
+		switch open.Last {
+		case journal.Launched:
+			err := l.resume(open)
+			if err == nil {
+				return nil
+			}
+			l.cfg.Log.Warn("a command cannot be resumed", "request", open.Request, "error", err)
+		case journal.Ended, journal.Failed:
+			l.answered(open)
+			return nil
+		case journal.Left:
+			l.answered(open)
+		}
+	}
 	if open.Last == journal.Left {
 		child := *open.Child
 		if l.cfg.Tree.Empty(child.ID(), child.Group) {

@@ -83,9 +83,14 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 		t.Error("another user's was ended with it")
 	}
 	full := journal.Record{Type: journal.Segment}
-	for range maxLeft + 4096 { // and the requests that may be open
+	for range 4096 + 64 { // what may run, and what nobody may have heard of
+		full.Open = append(full.Open, journal.Unfinished{Request: core.NewRequestID(), Since: 1 << 40, Last: journal.Launched,
+			Child:  &journal.Child{PID: 1 << 22, Start: 1 << 50, Group: "cgroup:/sys/fs/cgroup/kpm/kpm-" + rand.Text()},
+			Caller: &journal.Caller{Key: rand.Text() + "000000", PID: 1 << 22, Start: 1 << 50, User: "4294967295", Payer: "strangers"}})
+	}
+	for range maxLeft {
 		full.Open = append(full.Open, journal.Unfinished{Request: core.NewRequestID(), Since: 1 << 40, Last: journal.Left,
-			Child: &journal.Child{PID: 1 << 22, Start: 1 << 50, Group: "cgroup:/sys/fs/cgroup/system.slice/KeeperPrivilegeManager.service/kpm/kpm-" + rand.Text()}})
+			Child: &journal.Child{PID: 1 << 22, Start: 1 << 50, Group: "cgroup:/sys/fs/cgroup/kpm/kpm-" + rand.Text()}})
 	}
 	if line, err := json.Marshal(full); err != nil || len(line) > journal.MaxLine {
 		t.Errorf("%d bytes, a record has at most %d (%v)", len(line), journal.MaxLine, err)
@@ -95,36 +100,40 @@ func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {
 func TestAnOrderlyStopLeavesCommandsAlone(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		short, long := w.elevate(w.submission("tool")), w.elevate(w.submission("tool"))
-		ends, stays := short.run(), long.run()
+		long := w.elevate(w.submission("tool"))
+		stays := long.run()
 		asking := w.elevate(w.submission("tool"))
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		closed := make(chan struct{})
-		go func() {
-			w.Close(ctx)
-			close(closed)
-		}()
-		if r := asking.refused(); r.Code != "failed" || !strings.Contains(r.Message, "stopping") {
+		begun := time.Now()
+		if err := w.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for name, v := range map[string]*visit{"who waits": asking, "whose command runs": long, "who comes too late": w.begin(w.submission("tool"))} {
+			if r := <-v.result; !r.Later || r.Refused != nil {
+				t.Errorf("a caller %s is told %+v", name, r)
+			}
+		}
+		if len(stays.all()) != 0 || long.state() != request.Running || asking.state() != request.Failed {
+			t.Errorf("the command got %v and is %s, what waited is %s", stays.all(), long.state(), asking.state())
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("the stop waited %s for a command that goes on", took)
+		}
+	})
+}
+
+// Where the system cannot tell the next service how a command ends, the command
+// goes on all the same, and its caller is told.
+func TestAnOrderlyStopWhereNothingIsResumed(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, func(_ *world, c *Config) { c.Facts.Resumes = false })
+		long := w.elevate(w.submission("tool"))
+		stays := long.run()
+		w.Close(context.Background())
+		if r := long.refused(); r.Code != "failed" || !strings.Contains(r.Message, "goes on as process 1000") {
 			t.Errorf("%s: %s", r.Code, r.Message)
 		}
-		if r := w.begin(w.submission("tool")).refused(); r.Code != "unavailable" {
-			t.Errorf("a new request: %s: %s", r.Code, r.Message)
-		}
-		time.Sleep(5 * time.Second)
-		ends.exit(core.ExitStatus{Code: 4})
-		if r := <-short.result; r.Refused != nil || r.Exit.Code != 4 {
-			t.Errorf("one that ended in time: %+v", r)
-		}
-		if r := long.refused(); r.Code != "failed" || !strings.Contains(r.Message, "goes on as process 1001") {
-			t.Errorf("%s: %s", r.Code, r.Message)
-		}
-		<-closed
-		if len(stays.all()) != 0 {
-			t.Errorf("it got signals %v", stays.all())
-		}
-		if long.state() != request.Ended {
-			t.Errorf("it is %s", long.state())
+		if len(stays.all()) != 0 || long.state() != request.Ended {
+			t.Errorf("it got signals %v and is %s", stays.all(), long.state())
 		}
 
 		// The next service leaves it alone and grants it nothing.

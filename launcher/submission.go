@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/door"
 	"kpm/core/port"
 	"kpm/launcher/refusal"
 	"kpm/launcher/request"
@@ -16,7 +17,11 @@ import (
 // kernel; everything else is the caller's word.
 type Submission struct {
 	seal.Request
-	Env []string // what the caller offers; see environ.go
+	// Key is what the caller's process knows the request by; Running says that
+	// it was told that its command runs, and wants no other.
+	Key     door.Key
+	Running bool
+	Env     []string // what the caller offers; see environ.go
 	// NonInteractive refuses instead of prompting.
 	NonInteractive bool
 	Rows, Columns  uint16
@@ -48,14 +53,18 @@ type Caller interface {
 	// Prompt shows text and returns the answer, core.ErrCancelled, or
 	// context.DeadlineExceeded after timeout.
 	Prompt(ctx context.Context, text string, timeout time.Duration) (string, error)
-	// Started says that the command runs, and hands over what belongs to its
-	// terminal, if it has one. The caller's files stay the launcher's. It
-	// returns within a bounded time.
-	Started(terminal ...*os.File) error
+	// HandOver hands over what belongs to the terminals of a command that is
+	// about to run: it goes on whatever becomes of this service then. The files
+	// stay the launcher's. It returns within a bounded time.
+	HandOver(terminals ...*os.File) error
+	// Started says that the command runs. It returns within a bounded time.
+	Started() error
 }
 
-// Result is the one final answer: Exit, unless Refused is set.
+// Result is the one final answer: Exit, unless Refused is set, or nothing if
+// Later is: the next service will give it, to whoever asks again.
 type Result struct {
 	Exit    core.ExitStatus
 	Refused *refusal.Refusal
+	Later   bool
 }

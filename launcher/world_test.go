@@ -3,18 +3,21 @@ package launcher
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"kpm/core"
 	"kpm/core/controls"
+	"kpm/core/door"
 	"kpm/core/port"
 	"kpm/core/signal"
 	"kpm/core/wire"
@@ -47,6 +50,8 @@ type world struct {
 	*Launcher
 
 	results chan Result
+	keys    atomic.Int64
+	between func() // called between two services
 }
 
 // newWorld makes programs tool (Protected), mine (not), script (Protected) and
@@ -146,12 +151,18 @@ func (w *world) submission(command string, args ...string) Submission {
 			Peer:    core.Peer{User: "1000", Processes: []core.ProcessID{client}, SameIdentity: true},
 			Command: command, Argv: append([]string{filepath.Base(command)}, args...), Dir: w.handle(w.dir),
 		},
-		Env: []string{"TERM=xterm", "LD_PRELOAD=/tmp/x"},
+		Key: w.key(), Env: []string{"TERM=xterm", "LD_PRELOAD=/tmp/x"},
 	}
 	k.Streams = port.Streams{Input: w.handle(os.DevNull), Output: w.handle(os.DevNull), Error: w.handle(os.DevNull)}
 	if strings.Contains(command, "/") {
 		k.Executable = w.handle(command)
 	}
+	return k
+}
+
+// key is that of the next keepersudo.
+func (w *world) key() (k door.Key) {
+	copy(k[:], fmt.Sprint(w.keys.Add(1)))
 	return k
 }
 
@@ -279,6 +290,18 @@ func (w *world) recorded() string {
 		types = append(types, string(r.Type))
 	}
 	return strings.Join(types, " ")
+}
+
+// readAll returns what the files of a directory hold.
+func readAll(dir string) (string, error) {
+	var all strings.Builder
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	for _, file := range files {
+		data, readErr := os.ReadFile(file)
+		err = errors.Join(err, readErr)
+		all.Write(data)
+	}
+	return all.String(), err
 }
 
 // isClosedFile reports whether f has been closed.

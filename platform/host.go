@@ -13,6 +13,9 @@ type Options struct {
 	Reader string
 	// Spare is how many held children are kept ready, 0 to 64.
 	Spare int
+	// Ends is the directory in which is kept how commands ended that go on when
+	// the service stops; empty for none. Nobody but root may reach it.
+	Ends string
 	// CgroupParent is the directory of the cgroup below which launch groups
 	// are made; empty means one of this service's own, where there is cgroup
 	// version 2 and it may be written to. Linux only.

@@ -53,7 +53,7 @@ func New(o Options) (port.Host, error) {
 	if o.CgroupParent == "" {
 		o.CgroupParent = linux.DetectCgroup()
 	}
-	launcher, err := linux.NewLauncher(o.Helper, o.Spare, o.CgroupParent)
+	launcher, err := linux.NewLauncher(o.Helper, o.Spare, o.CgroupParent, o.Ends)
 	if err != nil {
 		return port.Host{}, errors.Join(err, peers.Close())
 	}

@@ -74,6 +74,7 @@ func (l Layout) Exec() string { return l.in("run", "exec") }
 func (l Layout) State() string       { return l.in("State") }
 func (l Layout) JournalHead() string { return l.in("State", "journal.head") }
 func (l Layout) Children() string    { return l.in("State", "children") }
+func (l Layout) Ends() string        { return l.in("State", "ends") }
 func (l Layout) Lock() string        { return l.in("State", "service.lock") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Audit() string       { return l.in("Audit") }

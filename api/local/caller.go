@@ -148,15 +148,22 @@ func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration)
 	}
 }
 
-// Started tells the caller that the command runs, and hands over its terminal
-// if there is one.
-func (c *caller) Started(terminal ...*os.File) error {
-	c.running()
-	return c.send(door.TypeStarted, nil, terminal...)
+// HandOver gives the caller what belongs to the command's terminals.
+func (c *caller) HandOver(terminals ...*os.File) error {
+	return c.send(door.TypeTerminal, nil, terminals...)
 }
 
-// finish sends the one final frame.
+// Started tells the caller that the command runs.
+func (c *caller) Started() error {
+	c.running()
+	return c.send(door.TypeStarted, nil)
+}
+
+// finish sends the one final frame, unless the next service will.
 func (c *caller) finish(result launcher.Result) error {
+	if result.Later {
+		return nil
+	}
 	if result.Refused != nil {
 		return c.send(door.TypeRefused, door.Refused(*result.Refused).Encode())
 	}

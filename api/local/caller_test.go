@@ -59,7 +59,7 @@ func TestASignalFloodDoesNotHideTheEnd(t *testing.T) {
 func TestTheTerminalIsHandedOver(t *testing.T) {
 	master := belongings(t)[0]
 	q := newDoor(t, func(_ context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Sent) launcher.Result {
-		if err := c.Started(master); err != nil {
+		if err := c.HandOver(master); err != nil {
 			t.Error(err)
 		}
 		return launcher.Result{}
@@ -67,8 +67,8 @@ func TestTheTerminalIsHandedOver(t *testing.T) {
 	c := q.connect(t, somebody("1000"), nil)
 	c.send(t, door.TypeRequest, plainRequest.Encode(), belongings(t)[:4]...)
 	kind, _, files := c.receive(t)
-	if kind != door.TypeStarted || len(files) != 1 || files[0].Name() != master.Name() {
-		t.Fatalf("frame %d with %v, want Started with the master", kind, files)
+	if kind != door.TypeTerminal || len(files) != 1 || files[0].Name() != master.Name() {
+		t.Fatalf("frame %d with %v, want Terminal with the master", kind, files)
 	}
 	files[0].Close()
 	c.final(t)

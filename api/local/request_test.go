@@ -34,7 +34,7 @@ func TestTheLauncherGetsWhatWasSent(t *testing.T) {
 		return launcher.Result{Exit: core.ExitStatus{Code: 7, Signal: 9}}
 	})
 	m := door.Request{
-		HasExecutable: true, NonInteractive: true, Command: "/bin/true", TargetUser: "#0",
+		Key: door.Key{7}, Running: true, HasExecutable: true, NonInteractive: true, Command: "/bin/true", TargetUser: "#0",
 		Argv: []string{"true", "", "ü"}, Env: []string{"A=b"}, Rows: 24, Columns: 80,
 	}
 	c := q.connect(t, somebody("1000"), nil)
@@ -45,7 +45,7 @@ func TestTheLauncherGetsWhatWasSent(t *testing.T) {
 	if !slices.Equal(names, []string{"0", "1", "2", "3", "4"}) {
 		t.Errorf("descriptors arrived as %v", names)
 	}
-	if got.Peer.User != "1000" || got.Command != m.Command || got.TargetUser != m.TargetUser || !got.NonInteractive ||
+	if got.Key != m.Key || !got.Running || got.Peer.User != "1000" || got.Command != m.Command || got.TargetUser != m.TargetUser || !got.NonInteractive ||
 		!slices.Equal(got.Argv, m.Argv) || !slices.Equal(got.Env, m.Env) || got.Rows != 24 || got.Columns != 80 {
 		t.Errorf("the launcher got %+v", got)
 	}

@@ -122,7 +122,7 @@ func run(ctx context.Context, dir string, in setting) error {
 		return err
 	}
 	host, err := platform.New(platform.Options{
-		AgentRoot: root, Helper: settings.At(root, "").Helper(), Spare: spareChildren,
+		AgentRoot: root, Helper: settings.At(root, "").Helper(), Spare: spareChildren, Ends: settings.At(root, "").Ends(),
 	})
 	if err != nil {
 		return err

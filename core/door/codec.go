@@ -50,6 +50,11 @@ func (d *decoder) byte() byte {
 	return 0
 }
 
+func (d *decoder) key() (k Key) {
+	copy(k[:], d.take(uint32(len(k))))
+	return k
+}
+
 func (d *decoder) uint16() uint16 {
 	if b := d.take(2); b != nil {
 		return binary.BigEndian.Uint16(b)

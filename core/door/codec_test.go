@@ -18,7 +18,7 @@ func requests() map[string]door.Request {
 	return map[string]door.Request{
 		"bare name": {Command: "id", Argv: []string{"id"}, Env: []string{}},
 		"everything": {
-			HasExecutable: true, NonInteractive: true, Command: "/usr/bin/env", TargetUser: "#65534",
+			Key: door.Key{1, 15: 0xff}, Running: true, HasExecutable: true, NonInteractive: true, Command: "/usr/bin/env", TargetUser: "#65534",
 			Argv: []string{"env", "", "two words", "-x=\x00\xff"}, Env: []string{"TERM=xterm", "LANG=C.UTF-8"},
 			Rows: 24, Columns: 80, Terminal: true, Background: true, Apart: [3]uint8{1, 0, 2},
 		},
@@ -70,13 +70,14 @@ func TestDecodersRefuse(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"nothing":          {},
 		"another version":  with(0, door.Version+1),
-		"an unknown flag":  with(1, 16),
-		"a fourth number":  with(2, 64),
+		"an unknown flag":  with(1, 64),
+		"no key after all": append(append(bytes.Clone(request[:2]), make([]byte, 16)...), request[18:]...),
+		"a fourth number":  with(18, 64),
 		"a byte too few":   request[:len(request)-1],
 		"a byte too many":  append(bytes.Clone(request), 0),
-		"a huge string":    with(7, 0xff),
-		"a huge list":      append(bytes.Clone(request[:7]), 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
-		"16385 list items": append(append(bytes.Clone(request[:7]), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1), make([]byte, 4*16385+4)...),
+		"a huge string":    with(23, 0xff),
+		"a huge list":      append(bytes.Clone(request[:23]), 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
+		"16385 list items": append(append(bytes.Clone(request[:23]), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1), make([]byte, 4*16385+4)...),
 	} {
 		if _, err := door.DecodeRequest(body); !errors.Is(err, door.ErrFrame) {
 			t.Errorf("%s: error %v, want ErrFrame", name, err)

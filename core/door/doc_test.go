@@ -49,13 +49,14 @@ func TestFramesAreTheDocumentedOnes(t *testing.T) {
 		direction string
 	}
 	frames := map[string]frame{
-		"Request": {door.TypeRequest, "to service"},
-		"Signal":  {door.TypeSignal, "to service"},
-		"Answer":  {door.TypeAnswer, "to service"},
-		"Prompt":  {door.TypePrompt, "to caller"},
-		"Started": {door.TypeStarted, "to caller"},
-		"Exit":    {door.TypeExit, "to caller"},
-		"Refused": {door.TypeRefused, "to caller"},
+		"Request":  {door.TypeRequest, "to service"},
+		"Signal":   {door.TypeSignal, "to service"},
+		"Answer":   {door.TypeAnswer, "to service"},
+		"Prompt":   {door.TypePrompt, "to caller"},
+		"Terminal": {door.TypeTerminal, "to caller"},
+		"Started":  {door.TypeStarted, "to caller"},
+		"Exit":     {door.TypeExit, "to caller"},
+		"Refused":  {door.TypeRefused, "to caller"},
 	}
 	documented := table(t, "## Door frames")
 	for _, row := range documented {

@@ -19,13 +19,14 @@ type Type byte
 // Frame types. Request, Signal and Answer travel to the service; the
 // others come from it.
 const (
-	TypeRequest Type = 1 // once, first; carries the descriptors
-	TypeSignal  Type = 2 // forward a signal to the command
-	TypeAnswer  Type = 3 // reply to Prompt
-	TypePrompt  Type = 4 // ask the person
-	TypeStarted Type = 5 // the command runs; carries the terminal's master side if there is one
-	TypeExit    Type = 6 // final: how the command ended
-	TypeRefused Type = 7 // final: why nothing ran
+	TypeRequest  Type = 1 // once, first; carries the descriptors
+	TypeSignal   Type = 2 // forward a signal to the command
+	TypeAnswer   Type = 3 // reply to Prompt
+	TypePrompt   Type = 4 // ask the person
+	TypeStarted  Type = 5 // the command runs
+	TypeExit     Type = 6 // final: how the command ended
+	TypeRefused  Type = 7 // final: why nothing ran
+	TypeTerminal Type = 8 // the command is about to run; carries its terminals
 )
 
 // ErrFrame is wrapped by every decoding error.

@@ -24,6 +24,13 @@ const (
 // working directory, descriptors 0, 1 and 2, and, if HasExecutable, an O_PATH
 // descriptor of the program.
 type Request struct {
+	// Key is the caller's word for this request, chosen at random. Whoever asks
+	// again with it after the service was restarted is joined to the request, if
+	// it is the same process. Who sends none, which is all zero, is not.
+	Key Key
+	// Running says that the caller has been told that its command runs: it is
+	// joined to that, and nothing is started.
+	Running bool
 	// HasExecutable is false for a bare name, which the service resolves.
 	HasExecutable bool
 	// NonInteractive refuses instead of prompting (keepersudo -n).
@@ -48,6 +55,10 @@ type Request struct {
 	// Rows and Columns are the caller's window size; 0 if unknown.
 	Rows, Columns uint16
 }
+
+// Key is what a request is known by to the process that has made it. It is
+// never logged or shown.
+type Key [16]byte
 
 // MaxApart is the highest number of a terminal in Request.Apart: each of three
 // descriptors may be another one than the controlling terminal.
@@ -77,7 +88,11 @@ type Refused struct {
 
 // Encode returns the body of a Request frame.
 func (m Request) Encode() []byte {
-	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3}
+	keyed := m.Key != Key{}
+	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5}
+	if keyed {
+		b = append(b, m.Key[:]...)
+	}
 	b = append(b, m.Apart[0]|m.Apart[1]<<2|m.Apart[2]<<4)
 	b = binary.BigEndian.AppendUint16(b, m.Rows)
 	b = binary.BigEndian.AppendUint16(b, m.Columns)
@@ -90,8 +105,16 @@ func (m Request) Encode() []byte {
 // DecodeRequest reads the body of a Request frame.
 func DecodeRequest(body []byte) (Request, error) {
 	d := decoder{rest: body}
-	version, flags, apart := d.byte(), d.byte(), d.byte()
+	version, flags := d.byte(), d.byte()
+	keyed := flags&16 != 0
+	key := Key{}
+	if keyed {
+		key = d.key()
+	}
+	apart := d.byte()
 	m := Request{
+		Key:            key,
+		Running:        flags&32 != 0,
 		HasExecutable:  flags&1 != 0,
 		NonInteractive: flags&2 != 0,
 		Terminal:       flags&4 != 0,
@@ -104,7 +127,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		Argv:           d.strings(),
 		Env:            d.strings(),
 	}
-	if version != Version || flags > 15 || apart > 63 {
+	if version != Version || flags > 63 || apart > 63 || keyed && key == (Key{}) {
 		d.failed = true
 	}
 	return m, d.end()

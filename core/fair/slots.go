@@ -81,6 +81,16 @@ func (s *Slots[K]) TryTake(who K, n int64) (*Slot[K], error) {
 	return slot, nil
 }
 
+// Have counts n units that who has already, whether or not there is room: it
+// keeps them from having more.
+func (s *Slots[K]) Have(who K, n int64) *Slot[K] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slot := &Slot[K]{of: s, n: n, who: who}
+	s.count(slot)
+	return slot
+}
+
 // Release gives the slot back. It may be called more than once, and on nil.
 func (t *Slot[K]) Release() {
 	if t == nil {

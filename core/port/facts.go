@@ -18,6 +18,9 @@ type Facts struct {
 	Administrator core.UserID
 	// ServiceAccount is the account that plugins and job tasks run as.
 	ServiceAccount core.UserID
+	// Resumes says that commands outlive the service, and that the next one is
+	// told how they end (Launcher.Resume).
+	Resumes bool
 	// PortTaken reports whether an error of listening means that somebody else
 	// has the port.
 	PortTaken func(err error) bool

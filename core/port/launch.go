@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"kpm/core"
@@ -36,6 +37,9 @@ type LaunchSpec struct {
 	// Background starts the program in the background of Terminal: it is
 	// stopped when it reads from there, and whoever has the terminal is told.
 	Background bool
+	// Outlives has the program go on when the launcher ends, and how it ended
+	// kept for Resume. Where the system cannot, it changes nothing.
+	Outlives bool
 }
 
 // Opened is a file in place of what Argument of LaunchSpec.Argv says from byte
@@ -61,7 +65,23 @@ type Launcher interface {
 	// wrap core.ErrNoAccount, os.ErrClosed, ctx's error or
 	// errors.ErrUnsupported; then nothing was started.
 	Prepare(ctx context.Context, spec LaunchSpec) (Held, error)
+	// Resume returns a program that an earlier launcher was about to release or
+	// has released with Outlives, whether it still runs or not. Wait then says
+	// how it ended; its errors wrap ErrNotReleased or ErrEndUnknown. The error is
+	// errors.ErrUnsupported where nothing outlives its launcher.
+	Resume(id core.ProcessID, group string) (Process, error)
+	// Forget says that how a program with Outlives ended is on record: nobody
+	// will ask Resume for it.
+	Forget(id core.ProcessID)
 }
+
+// Errors of a resumed Process.
+var (
+	// ErrNotReleased: its launcher ended before it let the program run.
+	ErrNotReleased = errors.New("the service ended before it was let go: nothing has run")
+	// ErrEndUnknown: whoever watched it was ended, or could not say how it ended.
+	ErrEndUnknown = errors.New("how it ended is not known")
+)
 
 // Held is a child that waits. Exactly one of Release and Discard is called.
 type Held interface {

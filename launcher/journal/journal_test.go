@@ -168,8 +168,39 @@ func TestARecordIsOneLineThatNamesTheOneBefore(t *testing.T) {
 	}
 }
 
+// The journal remembers the last commands whose callers may not have heard how
+// they ended, and no more, in the order in which they ended.
+func TestFewUnheardAreRemembered(t *testing.T) {
+	set := openSet{}
+	seq := uint64(0)
+	put := func(r Record) {
+		seq++
+		r.Seq = seq
+		set.apply(r)
+	}
+	name := func(i int) core.RequestID { return core.RequestID(fmt.Sprint(i)) }
+	const all = maxUnheard + 10
+	for i := range all {
+		put(Record{Type: Opened, Request: name(i), Caller: &Caller{Key: fmt.Sprint(i)}})
+		put(Record{Type: Launched, Request: name(i), Child: &Child{PID: i}})
+	}
+	for i := range all { // what was opened first ends last
+		put(Record{Type: Ended, Request: name(all - 1 - i), Exit: &core.ExitStatus{Code: i}})
+		if i == 0 {
+			put(Record{Type: Left, Request: name(all - 1), Child: &Child{PID: all - 1}})
+		}
+	}
+	if len(set) != maxUnheard+1 || set[name(0)].Exit == nil || set[name(all-10)].Exit != nil {
+		t.Errorf("%d are remembered, of the last %+v, of an early one %+v", len(set), set[name(0)], set[name(all-10)])
+	}
+	if left := set[name(all-1)]; left.Last != Left || left.Caller != nil || left.Child == nil {
+		t.Errorf("of what was left is kept %+v", left)
+	}
+}
+
 func TestWhatIsOpenComesBack(t *testing.T) {
 	child := &Child{PID: 7, Start: 70, Group: "g7"}
+	caller := &Caller{Key: "00ff", PID: 6, Start: 60, User: "1000"}
 	cases := map[string]struct {
 		records []Record
 		open    []Unfinished
@@ -189,7 +220,14 @@ func TestWhatIsOpenComesBack(t *testing.T) {
 		"ended":   {[]Record{{Type: Opened, Request: "A"}, {Type: Launched, Request: "A", Child: child}, {Type: Ended, Request: "A"}}, []Unfinished{}},
 		"ended, something is left": {[]Record{{Type: Opened, Request: "A"}, {Type: Ended, Request: "A"}, {Type: Left, Request: "A", Child: child}},
 			[]Unfinished{{Request: "A", Since: 5, Last: Left, Child: child}}},
-		"what was left is gone":          {[]Record{{Type: Opened, Request: "A"}, {Type: Ended, Request: "A"}, {Type: Left, Request: "A", Child: child}, {Type: Gone, Request: "A"}}, []Unfinished{}},
+		"what was left is gone": {[]Record{{Type: Opened, Request: "A"}, {Type: Ended, Request: "A"}, {Type: Left, Request: "A", Child: child}, {Type: Gone, Request: "A"}}, []Unfinished{}},
+		"ended, and its caller may not have heard": {[]Record{{Type: Opened, Request: "A", Caller: caller}, {Type: Launched, Request: "A", Child: child}, {Type: Ended, Request: "A", Exit: &core.ExitStatus{Code: 7}}},
+			[]Unfinished{{Request: "A", Since: 5, Last: Ended, Child: child, Caller: caller, Exit: &core.ExitStatus{Code: 7}}}},
+		"failed after it was launched, the same": {[]Record{{Type: Opened, Request: "A", Caller: caller}, {Type: Launched, Request: "A", Child: child}, {Type: Failed, Request: "A"}},
+			[]Unfinished{{Request: "A", Since: 5, Last: Failed, Child: child, Caller: caller}}},
+		"failed before": {[]Record{{Type: Opened, Request: "A", Caller: caller}, {Type: Launching, Request: "A"}, {Type: Failed, Request: "A"}}, []Unfinished{}},
+		"ended, left something, and its caller may not have heard": {[]Record{{Type: Opened, Request: "A", Caller: caller}, {Type: Launched, Request: "A", Child: child}, {Type: Ended, Request: "A", Exit: &core.ExitStatus{Code: 7}}, {Type: Left, Request: "A", Child: child}},
+			[]Unfinished{{Request: "A", Since: 6, Last: Left, Child: child, Caller: caller, Exit: &core.ExitStatus{Code: 7}}}},
 		"a record of an unknown request": {[]Record{{Type: Launched, Request: "A", Child: child}}, []Unfinished{}},
 	}
 	for name, c := range cases {

@@ -14,7 +14,7 @@ import (
 
 // MaxLine is the longest line in bytes, without its newline: the largest
 // subject (128 KiB), every byte of it escaped, and room for the rest.
-const MaxLine = 2 << 20
+const MaxLine = 3 << 20
 
 // noHash is the Prev of the very first record.
 const noHash = "0000000000000000000000000000000000000000000000000000000000000000"

@@ -89,6 +89,8 @@ type Record struct {
 	ArgvWhole *ArgvWhole `json:"argvWhole,omitempty"`
 	Directory string     `json:"directory,omitempty"`
 	Seal      string     `json:"seal,omitempty"`
+	// Caller is how a restarted service knows the process that has asked.
+	Caller *Caller `json:"caller,omitempty"`
 
 	// Transitions: who caused it, why, and what the caller is told.
 	By       string           `json:"by,omitempty"`
@@ -158,14 +160,47 @@ type Child struct {
 // ID returns the child as the ports name it.
 func (c Child) ID() core.ProcessID { return core.ProcessID{PID: c.PID, Start: c.Start} }
 
+// Caller is who has made a request, so that the same process is known again after
+// the service was restarted. Nothing in it lets another one pass for it.
+type Caller struct {
+	// Key is the first half of the SHA-256 (hex) of the key that the process has
+	// sent: whoever reads the journal cannot use it.
+	Key string `json:"key"`
+	// PID and Start are the process that has asked, User is its user.
+	PID   int         `json:"pid"`
+	Start uint64      `json:"start"`
+	User  core.UserID `json:"user"`
+	// Payer is whose part of every limit the request uses; empty for User's own.
+	Payer core.UserID `json:"payer,omitempty"`
+}
+
+// ID returns the process as the ports name it.
+func (c Caller) ID() core.ProcessID { return core.ProcessID{PID: c.PID, Start: c.Start} }
+
+// Process returns c without what may change while it lives: whose part of the
+// limits it uses.
+func (c Caller) Process() Caller {
+	c.Payer = ""
+	return c
+}
+
 // Unfinished is something that a restarted service must deal with: a request
-// without a final record, or, if Last is Ended, the processes that one left.
+// without a final record, the processes that one left, or, if Last is Ended or
+// Failed, a command whose caller may not have heard how it ended.
 type Unfinished struct {
 	Request core.RequestID `json:"request"`
 	Since   uint64         `json:"since"` // seq of its opened, or left, record
 	Last    Type           `json:"last"`
 	Child   *Child         `json:"child,omitempty"`
+	Caller  *Caller        `json:"caller,omitempty"`
+	// Exit is how the command ended, if Last is Ended or Left and that is known.
+	Exit *core.ExitStatus `json:"exit,omitempty"`
 }
+
+// maxUnheard is how many ended commands are remembered, the last ones: their
+// callers may not have heard before the service was killed. A service answers
+// within moments, and no user's commands end faster than a few at a time.
+const maxUnheard = 64
 
 // openSet follows the records and knows what is open after each.
 type openSet map[core.RequestID]Unfinished
@@ -178,10 +213,13 @@ func (s openSet) apply(r Record) {
 			s[o.Request] = o
 		}
 	case Opened:
-		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Opened}
+		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Opened, Caller: r.Caller}
 	case Left:
-		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Left, Child: r.Child}
-	case Denied, Expired, Failed, Ended, Gone:
+		ended := s[r.Request]
+		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Left, Child: r.Child, Caller: ended.Caller, Exit: ended.Exit}
+	case Ended, Failed:
+		s.end(r)
+	case Denied, Expired, Gone:
 		delete(s, r.Request)
 	case Evaluating, Allowed, Pending, Launching, Launched:
 		s.update(r)
@@ -199,6 +237,38 @@ func (s openSet) update(r Record) {
 	}
 	s[r.Request] = o
 }
+
+// end forgets a request, unless its command has run and its caller can come back
+// for the answer.
+func (s openSet) end(r Record) {
+	o := s[r.Request]
+	if o.Last != Launched || o.Caller == nil {
+		delete(s, r.Request)
+		return
+	}
+	o.Last, o.Since, o.Exit = r.Type, r.Seq, r.Exit
+	s[r.Request] = o
+	unheard, oldest := 0, o
+	for _, other := range s {
+		if other.ended() && other.Caller != nil {
+			if unheard++; other.Since < oldest.Since {
+				oldest = other
+			}
+		}
+	}
+	switch {
+	case unheard <= maxUnheard:
+	case oldest.Last == Left:
+		oldest.Caller, oldest.Exit = nil, nil
+		s[oldest.Request] = oldest
+	default:
+		delete(s, oldest.Request)
+	}
+}
+
+// ended reports whether nothing but the caller, and what the command has left,
+// is still to be dealt with.
+func (u Unfinished) ended() bool { return u.Last == Ended || u.Last == Failed || u.Last == Left }
 
 // list returns the set in order of opening.
 func (s openSet) list() []Unfinished {

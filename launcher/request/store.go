@@ -79,6 +79,15 @@ func (s *Store) Open(id core.RequestID) *Request {
 	return r
 }
 
+// Resume adds a request that an earlier service has left in state Running.
+func (s *Store) Resume(id core.RequestID) *Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &Request{id: id, limits: s.limits, record: s.record, forget: s.forget, state: Running, changed: make(chan struct{})}
+	s.open[id] = r
+	return r
+}
+
 // Get returns an open request, ErrConflict for one that has finished, and
 // ErrUnknown for one that never was or is long forgotten.
 func (s *Store) Get(id core.RequestID) (*Request, error) {

@@ -15,7 +15,7 @@ import (
 func New() port.Host {
 	return port.Host{
 		Administrator: true, // where it cannot be told, more is refused
-		Stdout:        os.Stdout, Stderr: os.Stderr,
+		Stdout:        os.Stdout, Stderr: os.Stderr, Random: func([]byte) error { return errors.ErrUnsupported },
 		Handles: none{}, Service: none{}, Console: none{}, Prompt: none{}, Signals: none{},
 	}
 }
@@ -47,6 +47,12 @@ func (none) Send([]byte, ...uintptr) error { return errors.ErrUnsupported }
 
 // Screen implements port.Console.
 func (none) Screen() port.Screen { return port.Screen{} }
+
+// Receive implements port.Console.
+func (none) Receive() {}
+
+// Over implements port.Console.
+func (none) Over() bool { return false }
 
 // Carry implements port.Console.
 func (none) Carry() {}

@@ -4,6 +4,7 @@ package darwin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -205,3 +206,12 @@ func notify(c chan struct{}) {
 	default:
 	}
 }
+
+// Resume implements port.Launcher: nobody keeps the exit status of a command that
+// outlives this service.
+func (l *Launcher) Resume(core.ProcessID, string) (port.Process, error) {
+	return nil, fmt.Errorf("resume: %w", errors.ErrUnsupported)
+}
+
+// Forget implements port.Launcher.
+func (l *Launcher) Forget(core.ProcessID) {}

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -56,6 +57,14 @@ func (l *Launcher) Install(path string, program Program) error {
 func (l *Launcher) Prepare(_ context.Context, spec port.LaunchSpec) (port.Held, error) {
 	return &held{launcher: l, process: &Process{Spec: spec, id: l.newID(), launcher: l, ended: make(chan struct{})}}, nil
 }
+
+// Resume implements port.Launcher: no program outlives the test.
+func (l *Launcher) Resume(core.ProcessID, string) (port.Process, error) {
+	return nil, fmt.Errorf("resume: %w", errors.ErrUnsupported)
+}
+
+// Forget implements port.Launcher.
+func (l *Launcher) Forget(core.ProcessID) {}
 
 // Client is a peer that the service has not started: one more process of this
 // user's.

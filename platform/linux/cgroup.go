@@ -18,7 +18,7 @@ import (
 
 // Names of what we make in the cgroup file system.
 const (
-	cgroupHome   = "kpm"  // below the service's own cgroup
+	cgroupHome   = "kpm"  // holds the launch groups of all agents of this machine
 	cgroupPrefix = "kpm-" // one launch group
 )
 
@@ -72,22 +72,28 @@ func (c cgroups) dir(path string) string {
 	return filepath.Join(c.point, rel)
 }
 
-// DetectCgroup makes a directory for launch groups below this process's own
-// cgroup and returns it, or "" where there is no cgroup version 2 that we may
-// write to. Launcher.Close removes it again.
+// DetectCgroup makes a directory for launch groups and returns it, or "" where
+// there is no cgroup version 2 that we may write to. Launcher.Close removes it
+// again, unless programs still run there.
+//
+// It lies at the top of what is mounted, and not in this process's own cgroup: a
+// service manager ends everything in that when the service stops, and people's
+// commands go on. Where the top may not be written to, the own must do.
 func DetectCgroup() string {
-	own, err := findCgroups().of(os.Getpid())
+	c := findCgroups()
+	own, err := c.of(os.Getpid())
 	if err != nil || own == "" {
 		return ""
 	}
-	home := filepath.Join(own, cgroupHome)
-	trial, err := makeCgroup(home)
-	if err != nil {
+	for _, dir := range []string{c.point, own} {
+		home := filepath.Join(dir, cgroupHome)
+		if trial, err := makeCgroup(home); err == nil {
+			unix.Rmdir(trial)
+			return home
+		}
 		unix.Rmdir(home)
-		return ""
 	}
-	unix.Rmdir(trial)
-	return home
+	return ""
 }
 
 // makeCgroup makes a cgroup with a random name in home.

@@ -31,6 +31,7 @@ type child struct {
 	group    string
 	conn     *os.File // to the helper; closed when it has been released
 	watched  bool     // the helper stays, and the program is its child
+	outlives bool     // how it ends is kept in a file
 	pidfd    *os.File
 
 	mu     sync.Mutex // held while it is reaped or signalled
@@ -57,7 +58,7 @@ func (c *child) Group() string { return c.group }
 func (c *child) Release(ctx context.Context) (port.Process, error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	_, err := c.conn.Write([]byte{1})
+	_, err := c.conn.Write([]byte{held.Go})
 	// Its end of the connection closes by exec, or with a report; the report
 	// may have come before the release.
 	report, readErr := io.ReadAll(io.LimitReader(c.conn, held.ReportSize+1))
@@ -86,11 +87,17 @@ const discardTime = time.Second
 // (FUSE), which the kernel asks when exec closes it, and which does not answer.
 // Not even a signal ends that wait. Nothing runs after it all the same.
 func (c *child) Discard() {
+	// What is to become the program may be another process than c. It sees the
+	// end of the connection too, but would take that for the end of this service.
+	c.conn.Write([]byte{held.Drop})
 	c.conn.Close()
 	c.signal(c.id.PID, unix.SIGKILL)
 	select {
 	case <-c.done:
 	case <-time.After(discardTime):
+	}
+	if c.outlives {
+		c.launcher.Forget(c.id)
 	}
 }
 

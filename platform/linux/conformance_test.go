@@ -24,7 +24,7 @@ func ground(helper, home string) conformance.Ground {
 		Host: func() (port.Host, error) {
 			host := none.Host(Facts())
 			host.Tree, host.Terminals = NewTree(), Terminals{}
-			launcher, err := NewLauncher(helper, 2, home)
+			launcher, err := NewLauncher(helper, 2, home, "")
 			if err != nil {
 				return port.Host{}, err
 			}

@@ -17,6 +17,7 @@ func Facts() port.Facts {
 		},
 		Administrator:  "0",
 		ServiceAccount: "0",
+		Resumes:        true,
 		PortTaken:      func(err error) bool { return errors.Is(err, syscall.EADDRINUSE) },
 	}
 }

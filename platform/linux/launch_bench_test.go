@@ -32,6 +32,23 @@ func BenchmarkLaunch(b *testing.B) {
 				launch(b, l)
 			}
 		})
+		b.Run(name+"/outliving", func(b *testing.B) {
+			l := newLauncher(b, 1, home)
+			spec := spec
+			spec.Outlives = true
+			for b.Loop() {
+				b.StopTimer()
+				for len(l.ready) == 0 {
+					l.fill()
+				}
+				time.Sleep(5 * time.Millisecond) // until the helper waits
+				b.StartTimer()
+				p, _ := start(b, l, spec)
+				_, err := p.Wait(b.Context())
+				must(b, err)
+				l.Forget(p.ID())
+			}
+		})
 		b.Run(name+"/fresh", func(b *testing.B) {
 			l := newLauncher(b, 0, home)
 			for b.Loop() {

@@ -138,7 +138,7 @@ func TestDetectCgroup(t *testing.T) {
 func TestCloseEndsWhatWaitsAndLeavesWhatRuns(t *testing.T) {
 	for name, home := range map[string]string{"session": "", "cgroup": withCgroups(t)} {
 		t.Run(name, func(t *testing.T) {
-			l, err := NewLauncher(helperPath(), 2, home)
+			l, err := NewLauncher(helperPath(), 2, home, "")
 			must(t, err)
 			tree := NewTree()
 			running, runningHeld := start(t, l, command(t, "/bin/sleep", "1000"))
@@ -222,16 +222,16 @@ func TestNewLauncherRefuses(t *testing.T) {
 		{file("plain", 0o644, 0), 1, core.ErrNotRegular},
 		{dir, 1, core.ErrNotRegular},
 	} {
-		if _, err := NewLauncher(tc.path, tc.spare, ""); !errors.Is(err, tc.want) {
+		if _, err := NewLauncher(tc.path, tc.spare, "", ""); !errors.Is(err, tc.want) {
 			t.Errorf("NewLauncher(%s): %v, want %v", tc.path, err, tc.want)
 		}
 	}
 	for _, spare := range []int{-1, 65} {
-		if _, err := NewLauncher(helperPath(), spare, ""); err == nil {
+		if _, err := NewLauncher(helperPath(), spare, "", ""); err == nil {
 			t.Errorf("%d spare helpers accepted", spare)
 		}
 	}
-	if _, err := NewLauncher(helperPath(), 1, filepath.Join(dir, "missing", "home")); err == nil {
+	if _, err := NewLauncher(helperPath(), 1, filepath.Join(dir, "missing", "home"), ""); err == nil {
 		t.Error("a cgroup directory that is none was accepted")
 	}
 }

@@ -115,7 +115,7 @@ func TestNothingRunsUnreleased(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLauncher(t, 0, "")
-			_, files, _, err := translate(command(t, "/usr/bin/touch", marker), l.null)
+			_, files, _, err := translate(command(t, "/usr/bin/touch", marker), l.null, nil)
 			must(t, err)
 			c, err := l.spawn()
 			must(t, err)
@@ -135,7 +135,7 @@ func TestNothingRunsUnreleased(t *testing.T) {
 
 func encoded(t *testing.T, spec port.LaunchSpec) []byte {
 	t.Helper()
-	told, _, _, err := translate(spec, nil)
+	told, _, _, err := translate(spec, nil, nil)
 	must(t, err)
 	message, err := told.Encode()
 	must(t, err)

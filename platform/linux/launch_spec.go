@@ -20,7 +20,8 @@ import (
 // translate turns a spec into what a helper is told and the files that travel
 // with it. null stands in for streams that the program does not have. control
 // is the one of these files that is to be closed when it has been sent, or nil.
-func translate(spec port.LaunchSpec, null *os.File) (told *held.Spec, files []*os.File, control *os.File, err error) {
+// ends, if not nil, is where the helper is to leave how the program ended.
+func translate(spec port.LaunchSpec, null, ends *os.File) (told *held.Spec, files []*os.File, control *os.File, err error) {
 	told = &held.Spec{Terminal: spec.Terminal != nil, Background: spec.Background, Script: spec.Script, Argv: spec.Argv, Env: spec.Env}
 	if err := setAccount(told, spec.As.Account); err != nil {
 		return nil, nil, nil, err
@@ -54,6 +55,9 @@ func translate(spec port.LaunchSpec, null *os.File) (told *held.Spec, files []*o
 			return nil, nil, nil, err
 		}
 		files = append(files, slave, control)
+	}
+	if ends != nil {
+		files = append(files, ends)
 	}
 	if files, err = withOpened(told, files, spec.Opened); err != nil && control != nil {
 		return nil, nil, nil, errors.Join(err, control.Close())

@@ -47,10 +47,13 @@ var helperPath = sync.OnceValue(func() string {
 	return procFd(fd)
 })
 
+// endsOf is where programs leave how they ended.
+func endsOf(t testing.TB) string { return filepath.Join(t.TempDir(), "ends") }
+
 // newLauncher returns a launcher that ends with the test.
 func newLauncher(t testing.TB, spare int, home string) *Launcher {
 	t.Helper()
-	l, err := NewLauncher(helperPath(), spare, home)
+	l, err := NewLauncher(helperPath(), spare, home, endsOf(t))
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
 	return l

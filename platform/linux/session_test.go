@@ -192,7 +192,7 @@ func inTheirSession(t *testing.T, s Sessions, in core.Session) string {
 	if helper == "" {
 		helper = helperPath()
 	}
-	l, err := NewLauncher(helper, 0, "")
+	l, err := NewLauncher(helper, 0, "", "")
 	must(t, err)
 	defer l.Close()
 	out, _ := output(t, NewSessionLauncher(l, s), spec)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"kpm/core"
 	"kpm/core/port"
 )
 
@@ -16,3 +17,11 @@ var _ port.Launcher = Launcher{}
 func (Launcher) Prepare(context.Context, port.LaunchSpec) (port.Held, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// Resume implements port.Launcher.
+func (Launcher) Resume(core.ProcessID, string) (port.Process, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Forget implements port.Launcher.
+func (Launcher) Forget(core.ProcessID) {}

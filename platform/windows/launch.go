@@ -298,3 +298,12 @@ func (l *Launcher) release() {
 		windows.CloseHandle(l.stopped)
 	}
 }
+
+// Resume implements port.Launcher: a job ends with its leader if the service is
+// gone by then, and nobody keeps its exit code.
+func (l *Launcher) Resume(core.ProcessID, string) (port.Process, error) {
+	return nil, fmt.Errorf("resume: %w", errors.ErrUnsupported)
+}
+
+// Forget implements port.Launcher.
+func (l *Launcher) Forget(core.ProcessID) {}

@@ -70,6 +70,7 @@ func TestSignalsThatPeopleSend(t *testing.T) {
 	for _, pid := range started(t, "sleep", marker) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
+	_ = command.Process.Kill() // it waits for the next service
 	_ = command.Wait()
 }
 

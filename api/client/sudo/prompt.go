@@ -27,7 +27,7 @@ func (s *session) prompt(p door.Prompt) signal.Signal {
 	if outcome != caller.Overtaken {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.send(door.TypeAnswer, door.Answer{Cancelled: outcome == caller.Cancelled, Text: answer}.Encode())
+		_ = s.send(door.TypeAnswer, door.Answer{Cancelled: outcome == caller.Cancelled, Text: answer}.Encode())
 	}
 	return 0
 }

@@ -29,7 +29,10 @@ func newRequest(o *options, host caller.Host) (*request, *failure) {
 	screen := host.Console.Screen()
 	r.Rows, r.Columns = screen.Rows, screen.Columns
 	r.Terminal, r.Background, r.Apart = screen.Terminal, screen.Background, screen.Apart
-	var err error
+	err := host.Random(r.Key[:])
+	if err != nil {
+		return nil, &failure{exitRefused, "there is nothing random to be had: " + err.Error()}
+	}
 	if r.directory, err = host.Handles.Directory(); err != nil {
 		return nil, &failure{exitRefused, "the working directory cannot be opened: " + err.Error() + "; go to another one"}
 	}
@@ -48,15 +51,13 @@ func newRequest(o *options, host caller.Host) (*request, *failure) {
 	return r, nil
 }
 
-// send sends the request and closes what only the service needs.
+// send sends the request. What it refers to stays open: it may be sent again.
 func (r *request) send(host caller.Host) {
 	standard := host.Handles.Standard()
 	handles := append([]uintptr{r.directory}, standard[:]...)
 	if r.HasExecutable {
 		handles = append(handles, r.program)
-		defer host.Handles.Close(r.program)
 	}
-	defer host.Handles.Close(r.directory)
 	// A service that is full refuses and closes before it has read anything;
 	// that is then still to be heard, and attend notices if nothing is.
 	_ = host.Service.Send(door.Append(nil, door.TypeRequest, r.Encode()), handles...)

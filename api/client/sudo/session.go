@@ -14,29 +14,33 @@ import (
 // session is one request from when it was sent until its end.
 type session struct {
 	host           caller.Host
+	root           string
+	request        *request
 	nonInteractive bool
 
 	mu          sync.Mutex    // what is sent, and the fields below
 	asking      bool          // a prompt is on the screen
 	started     bool          // the command runs
 	interrupted signal.Signal // the last one sent before the command was known to run
+	away        bool          // the service is not there
+	unsent      []signal.Sent // what the command was told meanwhile
 
 	cancelled atomic.Int32 // the signal that interrupted a prompt
+	silent    time.Time    // since when the service has said nothing; zero while it speaks
+	said      bool         // the person knows that it is away
 }
 
 var (
-	// lost is that the service went away before it answered.
-	lost    = &failure{exitRefused, "the service has closed the connection; whether the command ran is in its journal"}
 	garbled = &failure{exitRefused, "the service said something unreadable; keepersudo and service must be of the same version"}
 )
 
 // ask sends the request. From before it on signals are the command's: it may
 // run before we are told, and what it is told must not end us alone.
-func (s *session) ask(r *request) {
+func (s *session) ask() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.host.Signals.Watch(s.signalled)
-	r.send(s.host)
+	s.request.send(s.host)
 }
 
 // attend reads what the service says until its last word.
@@ -45,8 +49,12 @@ func (s *session) attend() (int, *failure) {
 	for {
 		kind, body, err := door.Read(s.host.Service)
 		if err != nil {
-			return 0, lost
+			if failed := s.askAgain(); failed != nil {
+				return 0, failed
+			}
+			continue
 		}
+		s.silent = time.Time{}
 		switch kind {
 		case door.TypePrompt:
 			prompt, err := door.DecodePrompt(body)
@@ -56,6 +64,8 @@ func (s *session) attend() (int, *failure) {
 			if sig := s.prompt(prompt); sig != 0 {
 				return exitSignal + int(s.host.Signals.Number(sig)), nil // the service sees the caller go
 			}
+		case door.TypeTerminal:
+			s.host.Console.Receive()
 		case door.TypeStarted:
 			s.start()
 		case door.TypeExit:
@@ -103,8 +113,8 @@ func (s *session) start() {
 
 // send sends one frame. s.mu is held. Whether the service is still there shows
 // when it is read from.
-func (s *session) send(kind door.Type, body []byte) {
-	_ = s.host.Service.Send(door.Append(nil, kind, body))
+func (s *session) send(kind door.Type, body []byte) error {
+	return s.host.Service.Send(door.Append(nil, kind, body))
 }
 
 // patience is how long a service may take to hear a signal.
@@ -121,7 +131,9 @@ func (s *session) signalled(sent signal.Sent) {
 	}
 	// The command may run before we are told. The service knows: a signal that
 	// comes first ends the request, a later one is the command's.
-	s.send(door.TypeSignal, door.EncodeSignal(sent))
+	if s.away || s.send(door.TypeSignal, door.EncodeSignal(sent)) != nil {
+		s.keep(sent)
+	}
 	if !s.started && sig != signal.Continue && sig != signal.Suspend {
 		s.interrupted = sig
 		// A service that says nothing sees the caller go.

@@ -9,6 +9,7 @@ package sudo
 
 import (
 	"io"
+	"os"
 	"strings"
 
 	"kpm/core/port/caller"
@@ -59,11 +60,12 @@ func run(args []string, version string, host caller.Host) (int, *failure) {
 	if err != nil {
 		return 0, err
 	}
-	if err := connect(opts.root, host); err != nil {
-		return 0, err
+	root := agentRoot(opts.root, host.DefaultRoot, host.Administrator, os.Getenv)
+	if err := host.Service.Connect(root); err != nil {
+		return 0, &failure{exitRefused, err.Error()}
 	}
-	s := &session{host: host, nonInteractive: opts.nonInteractive}
-	s.ask(request)
+	s := &session{host: host, root: root, request: request, nonInteractive: opts.nonInteractive}
+	s.ask()
 	return s.attend()
 }
 

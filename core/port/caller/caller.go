@@ -23,6 +23,8 @@ type Host struct {
 	// Stdout and Stderr write all that they are given, also where a
 	// descriptor is shared with a program that made it non-blocking.
 	Stdout, Stderr io.Writer
+	// Random fills p with what nobody can guess.
+	Random func(p []byte) error
 
 	Handles Handles
 	Service Service
@@ -47,7 +49,8 @@ type Handles interface {
 // Service is the connection to the service of an agent root. It is a stream of
 // frames (package door) in both directions.
 type Service interface {
-	// Connect connects, once. The texts of its errors are for the caller, and
+	// Connect connects. Another call, on the same connection's end, connects
+	// again, and Console keeps what came over the first. The texts of its errors are for the caller, and
 	// say what to do.
 	//
 	// Attack: another user makes an agent root, or listens in a real one, and
@@ -71,10 +74,16 @@ type Service interface {
 type Console interface {
 	// Screen is what the caller's terminals are.
 	Screen() Screen
-	// Carry begins to carry bytes to and from the terminals that came with the
-	// last frame, if any did. From then on it does what a shell asks of a job:
-	// it stops with the command, and goes on with it.
+	// Receive takes the terminals that came with the last frame, in place of
+	// any that were received before and are not carried for.
+	Receive()
+	// Carry begins to carry bytes to and from the terminals that were received,
+	// if any were. From then on it does what a shell asks of a job: it stops with
+	// the command, and goes on with it.
 	Carry()
+	// Over reports whether the command's side of a terminal that is carried for
+	// has ended.
+	Over() bool
 	// Drain waits until all output of a command that has ended was written.
 	Drain()
 	// Restore gives the caller's terminal back for good, as it was.

@@ -58,7 +58,11 @@ func (c *connection) Connect(root string) error {
 	}
 	unix.CloseOnExec(fd)
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: name}); err != nil {
+		unix.Close(fd)
 		return notRunning(root, err)
+	}
+	if c.fd >= 0 {
+		unix.Close(c.fd)
 	}
 	c.fd = fd
 	return nil

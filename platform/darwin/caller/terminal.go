@@ -150,12 +150,20 @@ func (t *terminal) drain(silence time.Duration) {
 			return
 		case <-time.After(silence):
 			now := t.progress.Load()
-			if now == last && !t.writing.Load() {
+			// What lies there is output that this process, on a busy machine, has
+			// not come to read.
+			if now == last && !t.writing.Load() && !t.unread() {
 				return
 			}
 			last = now
 		}
 	}
+}
+
+// unread reports whether there is output to read, or an end of it.
+func (t *terminal) unread() bool {
+	ready := poll(0, unix.PollFd{Fd: int32(t.master), Events: unix.POLLIN})
+	return ready[0].Revents != 0
 }
 
 // input copies keys for as long as they are the command's.

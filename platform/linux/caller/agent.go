@@ -41,7 +41,11 @@ func (c *connection) Connect(root string) error {
 	// By the handle: what was checked is what is used, and no path is too long
 	// for a socket's name.
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: handle + "/" + doorPath}); err != nil {
+		unix.Close(fd)
 		return notRunning(root, err)
+	}
+	if c.fd >= 0 {
+		unix.Close(c.fd)
 	}
 	c.fd = fd
 	return nil

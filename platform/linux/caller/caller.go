@@ -29,10 +29,24 @@ func New() port.Host {
 		Administrator: unix.Geteuid() == 0,
 		Stdout:        descriptor(unix.Stdout),
 		Stderr:        descriptor(unix.Stderr),
+		Random:        random,
 		Handles:       handles{},
 		Service:       conn,
 		Console:       c,
 		Prompt:        c,
 		Signals:       signals{c},
 	}
+}
+
+// random fills p from the kernel. Package crypto/rand is more than keepersudo
+// needs.
+func random(p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Getrandom(p, 0)
+		if err != nil && err != unix.EINTR {
+			return err
+		}
+		p = p[max(0, n):]
+	}
+	return nil
 }

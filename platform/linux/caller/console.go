@@ -5,6 +5,8 @@ package caller
 import (
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	port "kpm/core/port/caller"
 )
 
@@ -15,6 +17,7 @@ type console struct {
 	screen func() screen // looks once
 
 	mu        sync.Mutex
+	received  []int       // not carried for yet
 	terminals []*terminal // the controlling one first; none if the command has no terminal of ours
 	question  *question   // that is asked, or nil
 }
@@ -27,13 +30,26 @@ var (
 // Screen implements port.Console.
 func (c *console) Screen() port.Screen { return c.screen().port() }
 
+// Receive implements port.Console. Those of a command that was never let go are
+// given up.
+func (c *console) Receive() {
+	files := c.conn.takeFiles()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, fd := range c.received {
+		unix.Close(fd)
+	}
+	c.received = files
+}
+
 // Carry implements port.Console. Of the controlling terminal the master side
 // and the connection to the command's helper have come, of the others their
 // master sides.
 func (c *console) Carry() {
-	files := c.conn.takeFiles()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	files := c.received
+	c.received = nil
 	if len(files) == 0 || c.terminals != nil {
 		return
 	}
@@ -47,6 +63,20 @@ func (c *console) Carry() {
 	}
 	for _, t := range c.terminals {
 		t.carry()
+	}
+}
+
+// Over implements port.Console.
+func (c *console) Over() bool {
+	all := c.all()
+	if len(all) == 0 {
+		return false
+	}
+	select {
+	case <-all[0].drained:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -31,7 +31,6 @@ const (
 	version = "1.2.3"
 	rootVar = "KEEPER_AGENT_ROOT"
 
-	lost    = "the service has closed the connection; whether the command ran is in its journal"
 	garbled = "the service said something unreadable; keepersudo and service must be of the same version"
 )
 
@@ -123,6 +122,23 @@ func newAgent(t testing.TB) *agent {
 	return &agent{root, l}
 }
 
+// shut takes the door away, as a service that stops does, and open brings it
+// back.
+func (a *agent) shut(t testing.TB) {
+	t.Helper()
+	must(t, a.door.Close())
+}
+
+func (a *agent) open(t testing.TB) {
+	t.Helper()
+	path := filepath.Join(a.root, doorPath)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	must(t, os.Chmod(path, 0o666))
+	a.door = l
+}
+
 // visitor is one keepersudo at the door.
 type visitor struct {
 	t       testing.TB
@@ -189,7 +205,7 @@ func (v *visitor) refuse(code, message string) {
 
 func (v *visitor) send(kind door.Type, body []byte, files ...*os.File) {
 	v.t.Helper()
-	if kind != door.TypePrompt && kind != door.TypeStarted {
+	if kind != door.TypePrompt && kind != door.TypeTerminal && kind != door.TypeStarted {
 		v.letGo()
 	}
 	var oob []byte
@@ -271,7 +287,8 @@ func (v *visitor) started() *os.File {
 	v.t.Helper()
 	master, slave := pair(v.t, "0", v.request.Rows, v.request.Columns)
 	v.t.Cleanup(func() { slave.Close() })
-	v.send(door.TypeStarted, nil, master)
+	v.send(door.TypeTerminal, nil, master)
+	v.send(door.TypeStarted, nil)
 	must(v.t, master.Close())
 	return slave
 }

@@ -83,7 +83,6 @@ func TestTerminalIsRestored(t *testing.T) {
 	for name, end := range map[string]func(v *visitor){
 		"exit":      func(v *visitor) { v.exit(0) },
 		"refusal":   func(v *visitor) { v.send(door.TypeRefused, door.Refused{Code: door.CodeFailed}.Encode()) },
-		"lost":      func(v *visitor) { v.letGo(); must(v.t, v.conn.Close()) },
 		"nonsense":  func(v *visitor) { v.send(77, nil) },
 		"half exit": func(v *visitor) { v.send(door.TypeExit, []byte{1, 2}) },
 	} {

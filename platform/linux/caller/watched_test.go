@@ -26,7 +26,8 @@ func (v *visitor) watched() (command *os.File, helper net.Conn) {
 	helper, err = net.FileConn(ours)
 	must(v.t, errors.Join(err, ours.Close()))
 	v.t.Cleanup(func() { helper.Close() })
-	v.send(door.TypeStarted, nil, master, theirs)
+	v.send(door.TypeTerminal, nil, master, theirs)
+	v.send(door.TypeStarted, nil)
 	must(v.t, errors.Join(master.Close(), theirs.Close()))
 	return slave, helper
 }

@@ -30,6 +30,9 @@ func read(h *helper, b []byte) (Spec, bool) {
 	for i := range int(h.head.groups) {
 		s.Groups = append(s.Groups, binary.NativeEndian.Uint32(h.body[4*i:]))
 	}
+	if h.head.outlives == 1 {
+		s.End = unix.BytePtrToString(&h.head.end[0])
+	}
 	if h.script != nil {
 		s.Script = unix.BytePtrToString(h.script)
 	}
@@ -58,6 +61,7 @@ func TestHelperReadsWhatWasEncoded(t *testing.T) {
 			Argv:     []string{"", "a\nb", "\xff"}, Env: []string{"A=", "B=c"},
 		},
 		{Terminal: true, Background: true, Argv: []string{"vi"}, Env: []string{}},
+		{Argv: []string{"make"}, Env: []string{}, End: "4194304-18446744073709551615"},
 		{Argv: make([]string, MaxStrings), Env: []string{}},
 		{Argv: []string{strings.Repeat("x", MaxSpec-2)}, Env: []string{}},
 	} {
@@ -94,6 +98,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{Spec{Argv: []string{"a"}, Env: []string{"A=\x00"}}, ErrNUL},
 		{Spec{Argv: []string{"a"}, Script: "/\x00"}, ErrNUL},
 		{Spec{Argv: []string{strings.Repeat("x", MaxSpec)}}, ErrTooBig},
+		{Spec{Argv: []string{"a"}, End: strings.Repeat("1", maxEnd)}, ErrTooBig},
 		{Spec{Argv: make([]string, MaxStrings), Env: []string{""}}, ErrTooBig},
 		{Spec{Argv: []string{"a"}, Groups: make([]uint32, MaxSpec/4)}, ErrTooBig},
 	} {

@@ -41,7 +41,9 @@ type helper struct {
 	stat   unix.Stat_t
 	pause  unix.Timespec
 	watch  watch
+	stack  [16 << 10]byte // the child's (watch.go)
 	report [ReportSize]byte
+	end    [2]uint32 // of end.go
 	byte   byte
 	empty  byte // the empty path
 
@@ -98,11 +100,22 @@ func (h *helper) main(conn, group int) {
 	if h.receive() && h.parse() {
 		step, errno = h.settleDown()
 		if errno == 0 && h.watch.command != 0 {
-			h.stay() // the child goes on
+			h.stay()
 		}
 		if errno == 0 {
 			step, errno = h.become()
 		}
+	}
+	h.fail(step, errno)
+}
+
+// fail says why the program could not be started, and ends.
+//
+//go:nosplit
+//go:norace
+func (h *helper) fail(step Step, errno syscall.Errno) {
+	if step > StepSpec {
+		h.record(endNotStarted, uint32(step)<<16|uint32(errno))
 	}
 	h.report[0] = byte(step)
 	for i := range 4 {
@@ -155,7 +168,7 @@ func (h *helper) receive() bool {
 		}
 		have += n
 	}
-	if h.head.terminal > background || h.head.opened > MaxOpened {
+	if h.head.terminal > background || h.head.outlives > 1 || h.head.opened > MaxOpened {
 		return false
 	}
 	files := uint64(h.firstFile()) + uint64(h.head.opened)
@@ -168,7 +181,14 @@ func (h *helper) receive() bool {
 //
 //go:nosplit
 //go:norace
-func (h *helper) firstFile() uint32 {
+func (h *helper) firstFile() uint32 { return h.endFile() + h.head.outlives }
+
+// endFile is where among the descriptors the directory for the program's end
+// is, if there is one.
+//
+//go:nosplit
+//go:norace
+func (h *helper) endFile() uint32 {
 	if h.head.terminal == noTerminal {
 		return FileTerminal
 	}
@@ -221,8 +241,9 @@ func (h *helper) text(at uint64) (*byte, uint64) {
 	return nil, at
 }
 
-// settleDown places the program's descriptors and its terminal. With one there
-// are two processes afterwards (watch.go).
+// settleDown places the program's descriptors and its terminal. With one, or
+// where the program's end is to be kept, there are two processes afterwards
+// (watch.go).
 //
 //go:nosplit
 //go:norace
@@ -237,6 +258,8 @@ func (h *helper) settleDown() (Step, syscall.Errno) {
 		if _, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(files[FileTerminal]), unix.TIOCSCTTY, 0); errno != 0 {
 			return StepTerminal, errno
 		}
+	}
+	if h.head.terminal != noTerminal || h.head.outlives == 1 {
 		if errno := h.part(); errno != 0 {
 			return StepWatch, errno
 		}
@@ -268,18 +291,22 @@ func (h *helper) become() (Step, syscall.Errno) {
 	return h.exec()
 }
 
-// awaitRelease waits for the byte that lets the program run. End of file means
-// that the service is gone and nobody would know what ran.
+// awaitRelease waits for the byte that lets the program run, or that says that
+// nobody has use for it. End of file means that the service is gone; the next
+// one is told that nothing has run.
 //
 //go:nosplit
 //go:norace
 func (h *helper) awaitRelease() {
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(h.conn), uintptr(unsafe.Pointer(&h.byte)), 1)
-		if errno == 0 && n == 1 {
+		switch {
+		case errno == 0 && n == 1 && h.byte == Go:
 			return
-		}
-		if errno != unix.EINTR {
+		case errno == 0 && n == 1:
+			exit()
+		case errno != unix.EINTR:
+			h.record(endNotReleased, 0)
 			exit()
 		}
 	}

@@ -31,7 +31,8 @@ var (
 
 // Descriptors that travel with a Spec, in this order. Terminal and Control are
 // sent only if the Spec has a terminal; behind them, or in their place, come the
-// files for arguments.
+// directory for the program's end, if the Spec has one, and the files for
+// arguments.
 const (
 	FileExecutable = iota
 	FileDir
@@ -40,7 +41,7 @@ const (
 	FileStderr
 	FileTerminal
 	FileControl
-	maxFiles = FileControl + 1 + MaxOpened
+	maxFiles = FileControl + 2 + MaxOpened
 )
 
 // firstOpened is the descriptor of the first file for an argument in the program:
@@ -52,6 +53,10 @@ func NameOfOpened(i int) string { return "/proc/self/fd/" + strconv.Itoa(firstOp
 
 // maxDigits is the length of the greatest uid in decimal, and room to align.
 const maxDigits = 12
+
+// maxEnd is the length of a name of a process, "PID-START", and its NUL, and
+// room to align.
+const maxEnd = 32
 
 // Identity is what tells one version of a file from another.
 type Identity struct {
@@ -71,6 +76,9 @@ type Spec struct {
 	// connection to whoever has its other side. Background begins the program in
 	// the background of it.
 	Terminal, Background bool
+	// End, if not empty, is the name of the file that says how the program ended
+	// (end.go), in the directory that travels along. The helper stays for it.
+	End string
 	// Opened is how many files for arguments travel along.
 	Opened int
 	// Script is the path to execute if the program is a script; it must still
@@ -91,9 +99,11 @@ type head struct {
 	argv, env uint32 // how many
 	terminal  uint32 // noTerminal, foreground or background
 	script    uint32 // 1 if there is one
-	opened, _ uint32 // how many
+	opened    uint32 // how many
+	outlives  uint32 // 1 if there is an end
 	digits    uint32 // of login
 	login     [maxDigits]byte
+	end       [maxEnd]byte
 	identity  Identity
 }
 
@@ -119,6 +129,12 @@ func (s *Spec) Encode() ([]byte, error) {
 	}
 	if len(s.Login) > maxDigits {
 		return nil, ErrTooBig
+	}
+	if len(s.End) >= maxEnd {
+		return nil, ErrTooBig
+	}
+	if copy(h.end[:], s.End) > 0 {
+		h.outlives = 1
 	}
 	h.digits = uint32(copy(h.login[:], s.Login))
 	if s.Terminal {

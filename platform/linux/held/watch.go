@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A program with a terminal is the child of its helper, which stays: it leads
-// the session, and the program is a job in it as below a shell. The kernel
-// stops no program whose parent is in another session, and without that
-// Ctrl-Z, SIGTTIN and SIGTTOU do nothing. To whoever has the other side of the
-// terminal the helper says when the program was stopped, and it does what they
-// ask. To the service it is the program: it passes signals on, and ends as the
-// program has ended.
+// A program that has a terminal, or outlives the service, is the child of its
+// helper, which stays: it leads the session, and the program is a job in it as
+// below a shell. The kernel stops no program whose parent is in another session,
+// and without that Ctrl-Z, SIGTTIN and SIGTTOU do nothing. To whoever has the
+// other side of the terminal the helper says when the program was stopped, and it
+// does what they ask. To the service it is the program: it passes signals on, and
+// ends as the program has ended. A service that was not there then reads how in a
+// file (end.go).
 
 // What the helper is asked over the connection that travels with the terminal.
 // It answers with the number of the signal that has stopped the program.
@@ -39,8 +40,8 @@ type watch struct {
 	byte    [1]byte
 }
 
-// part makes a child that is to become the program. It returns in both; in the
-// helper, which is to stay, with the child as what it watches.
+// part makes a child that is to become the program, as what the helper, which is
+// to stay, watches.
 //
 //go:nosplit
 //go:norace
@@ -56,22 +57,50 @@ func (h *helper) part() syscall.Errno {
 	if errno != 0 {
 		return errno
 	}
-	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-	if errno != 0 {
-		return errno
+	top := uintptr(unsafe.Pointer(&h.stack)) + unsafe.Sizeof(h.stack)
+	pid := split(unix.CLONE_VM|uintptr(unix.SIGCHLD), top&^15-stackRoom, h)
+	if pid > maxPid {
+		return syscall.Errno(-pid)
 	}
-	if pid != 0 {
-		w.command, w.polled[0].Fd = pid, int32(fd)
-		return 0
-	}
+	w.command, w.polled[0].Fd = pid, int32(fd)
+	return 0
+}
+
+// stackRoom is what split and what it calls are given above the stack's end.
+const stackRoom = 64
+
+// maxPid is more than any pid; what the kernel returns beyond is an errno.
+const maxPid = 1 << 30
+
+// split makes a child that shares this process's memory until its exec, and
+// there calls command on the stack that ends at stack. To copy the memory, as
+// fork does, would take longer than everything else that a helper does; to give
+// it up would come before the exec.
+//
+// Attack: the child takes the target's ids, and the target user writes into the
+// memory of what is still root. No memory that is not dumpable can be reached,
+// and this is not (settle).
+//
+//go:noescape
+func split(flags, stack uintptr, h *helper) (pid uintptr)
+
+// command is the child of split. It is a process group of its own, in the
+// foreground if it is to be there, and becomes the program.
+//
+//go:nosplit
+//go:norace
+func command(h *helper) {
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETPGID, 0, 0, 0); errno != 0 {
-		return errno
+		h.fail(StepWatch, errno)
 	}
 	own, _, _ := unix.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
 	if h.head.terminal == foreground {
 		h.front(int32(own))
 	}
-	return h.mask(&w.none)
+	if errno := h.mask(&h.watch.none); errno != 0 {
+		h.fail(StepWatch, errno)
+	}
+	h.fail(h.become())
 }
 
 //go:nosplit
@@ -103,7 +132,10 @@ func (h *helper) stay() {
 	w := &h.watch
 	own, _, _ := unix.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
 	w.own, w.front = int32(own), int32(w.command)
-	w.polled[1].Fd = h.control.files[FileControl]
+	w.polled[1].Fd = -1
+	if h.head.terminal != noTerminal {
+		w.polled[1].Fd = h.control.files[FileControl]
+	}
 	w.polled[0].Events, w.polled[1].Events = unix.POLLIN, unix.POLLIN
 	unix.RawSyscall(unix.SYS_CLOSE, uintptr(h.conn), 0, 0)
 	for i := range 3 {
@@ -118,18 +150,20 @@ func (h *helper) stay() {
 		unix.RawSyscall(unix.SYS_CLOSE, uintptr(h.control.files[h.firstFile()+i]), 0, 0)
 	}
 	for {
-		h.look()
+		if h.look() {
+			h.follow()
+		}
 		unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.polled)), uintptr(len(w.polled)), 0, 0, 0, 0)
 		h.pass()
 		h.obey()
 	}
 }
 
-// look sees whether the program has stopped or ended.
+// look sees whether the program has stopped, and reports whether it has ended.
 //
 //go:nosplit
 //go:norace
-func (h *helper) look() {
+func (h *helper) look() bool {
 	w := &h.watch
 	for {
 		pid, _, errno := unix.RawSyscall6(unix.SYS_WAIT4, w.command, uintptr(unsafe.Pointer(&w.status)), unix.WNOHANG|unix.WUNTRACED, 0, 0, 0)
@@ -140,10 +174,10 @@ func (h *helper) look() {
 			exit()
 		}
 		if pid == 0 {
-			return
+			return false
 		}
 		if w.status&0xff != 0x7f {
-			h.follow()
+			return true
 		}
 		h.stopped(byte(w.status >> 8))
 	}
@@ -155,6 +189,9 @@ func (h *helper) look() {
 //go:norace
 func (h *helper) stopped(by byte) {
 	w := &h.watch
+	if h.head.terminal == noTerminal {
+		return // nobody asks, and SIGCONT comes by the service
+	}
 	terminal := uintptr(h.control.files[FileTerminal])
 	w.group = 0
 	unix.RawSyscall(unix.SYS_IOCTL, terminal, unix.TIOCGPGRP, uintptr(unsafe.Pointer(&w.group)))
@@ -232,7 +269,10 @@ func (h *helper) tell(number uintptr) {
 //go:norace
 func (h *helper) follow() {
 	w := &h.watch
-	h.front(w.own)
+	if h.head.terminal != noTerminal {
+		h.front(w.own)
+	}
+	h.record(endExited, w.status)
 	status := uintptr(w.status >> 8 & 0xff)
 	if by := uintptr(w.status & 0x7f); by != 0 {
 		w.all &^= 1 << (by - 1)

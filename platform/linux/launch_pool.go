@@ -1,0 +1,224 @@
+//go:build linux
+
+package linux
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+	"kpm/platform/linux/held"
+)
+
+// take returns a waiting helper, or a new one if none waits.
+func (l *Launcher) take(ctx context.Context) (*child, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case c := <-l.ready:
+		notify(l.refill)
+		return c, nil
+	default:
+		return l.spawn()
+	}
+}
+
+// spawn makes a helper. It may find that the seed was killed; a new one must do.
+func (l *Launcher) spawn() (*child, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, err := l.fork()
+	if err != nil && l.seed != nil && l.seed.ended() {
+		c, err = l.fork()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start a helper: %w", err)
+	}
+	return c, nil
+}
+
+// fork asks the seed for a helper. l.mu is held.
+func (l *Launcher) fork() (*child, error) {
+	if l.closed {
+		return nil, errClosed
+	}
+	if err := l.plant(); err != nil {
+		return nil, err
+	}
+	ours, theirs, err := connection()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	c := l.newChild(ours)
+	files := []*os.File{theirs}
+	if l.home != "" {
+		dir, err := c.makeCgroup(l.home)
+		if err != nil {
+			ours.Close()
+			return nil, err
+		}
+		defer dir.Close()
+		files = append(files, dir)
+	}
+	pid, err := l.seed.ask(files)
+	if err == nil {
+		err = l.adopt(c, pid)
+	}
+	if err != nil {
+		ours.Close()
+		l.leaveCgroup(c)
+		return nil, err
+	}
+	return c, nil
+}
+
+// plant starts the seed, unless it lives. l.mu is held.
+func (l *Launcher) plant() error {
+	if l.seed != nil && !l.seed.ended() {
+		return nil
+	}
+	ours, theirs, err := connection()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	// Before its exec, package syscall moves a descriptor of its own to the number
+	// after the highest that the child gets. That must not be the helper's.
+	high, err := unix.FcntlInt(theirs.Fd(), unix.F_DUPFD_CLOEXEC, int(l.helper.Fd())+1)
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	defer unix.Close(high)
+	null := l.null.Fd()
+	pid, err := syscall.ForkExec(procFd(int(l.helper.Fd())), []string{held.Name}, &syscall.ProcAttr{
+		Dir: "/", Env: held.Environ, Files: []uintptr{null, null, null, uintptr(high)},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	c := l.newChild(ours)
+	if err := l.adopt(c, pid); err != nil {
+		ours.Close()
+		return err
+	}
+	l.seed = c
+	return nil
+}
+
+// openPidfd returns a pidfd that the runtime can wait for without a thread.
+func openPidfd(pid int) (*os.File, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("pidfd: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // kernels before 5.10 have no flag for it
+		unix.Close(fd)
+		return nil, fmt.Errorf("pidfd: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), nil
+}
+
+func (l *Launcher) newChild(conn *os.File) *child {
+	return &child{launcher: l, conn: conn, done: make(chan struct{})}
+}
+
+// adopt begins to watch the process pid, a child that nobody else knows of: its
+// number is its own until it is reaped here. l.mu is held.
+func (l *Launcher) adopt(c *child, pid int) error {
+	start, err := startTicks(pid)
+	if err == nil {
+		c.pidfd, err = openPidfd(pid)
+	}
+	if err != nil {
+		unix.Kill(pid, unix.SIGKILL)
+		unix.Wait4(pid, nil, 0, nil)
+		return err
+	}
+	c.id = core.ProcessID{PID: pid, Start: start}
+	l.children[pid] = c
+	l.watchers.Add(1)
+	go c.watch()
+	return nil
+}
+
+// leaveCgroup remembers c's cgroup for removal. l.mu is held.
+func (l *Launcher) leaveCgroup(c *child) {
+	if c.cgroup != "" {
+		l.lingering = append(l.lingering, c.cgroup)
+	}
+}
+
+// ended forgets a child that has been reaped.
+func (l *Launcher) ended(c *child) {
+	l.mu.Lock()
+	delete(l.children, c.id.PID)
+	l.leaveCgroup(c)
+	l.mu.Unlock()
+	notify(l.swept)
+}
+
+// tend refills the pool and clears up, off every launch's path.
+func (l *Launcher) tend() {
+	defer close(l.tended)
+	orphans := make(chan os.Signal, 1)
+	signal.Notify(orphans, unix.SIGCHLD)
+	defer signal.Stop(orphans)
+	var wanted, again <-chan time.Time
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.refill:
+			if wanted == nil {
+				wanted = time.After(refillPause)
+			}
+		case <-wanted:
+			wanted = l.fill()
+		case <-again:
+			again = l.removeCgroups()
+		case <-orphans:
+			l.reapOrphans()
+			again = l.removeCgroups()
+		case <-l.swept:
+			l.reapOrphans()
+			again = l.removeCgroups()
+		}
+	}
+}
+
+// fill starts one helper and says when to start the next, or nil if the pool
+// is full.
+func (l *Launcher) fill() <-chan time.Time {
+	if len(l.ready) == cap(l.ready) {
+		return nil
+	}
+	c, err := l.spawn()
+	if err != nil { // whoever needs one will hear of it
+		return time.After(time.Second)
+	}
+	select {
+	case l.ready <- c:
+	default:
+		c.Discard()
+	}
+	return time.After(0)
+}
+
+// notify wakes a goroutine that looks at everything each time it is woken.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
