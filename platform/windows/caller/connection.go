@@ -39,7 +39,10 @@ func (c *connection) Connect(root string) error {
 	conn, err := pipe.Dial(ctx, door)
 	switch {
 	case err == nil:
-		c.pipe = conn
+		if c.pipe != nil { // its service has gone
+			c.pipe.Close()
+		}
+		c.pipe, c.rest, c.handles = conn, 0, nil
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("the service does not run in " + root + "; start it (sc.exe start KeeperPrivilegeManager), or name another root with --root")

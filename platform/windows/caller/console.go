@@ -23,6 +23,7 @@ type console struct {
 	in, out windows.Handle // 0: not opened, or there is none
 	before  *modes         // of the console, while a command has it
 	shown   chan struct{}  // closed when all output was written; nil if there is none
+	given   []uint64       // of a command's console, which is not carried for yet
 }
 
 var (
@@ -82,19 +83,35 @@ func (c *console) size() (rows, columns uint16) {
 	return uint16(info.Window.Bottom - info.Window.Top + 1), uint16(info.Window.Right - info.Window.Left + 1)
 }
 
+// Receive implements port.Console. Those of a command that was never let go are
+// given up.
+func (c *console) Receive() {
+	given := c.service.take()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.giveUp()
+	c.given = given
+}
+
+// giveUp closes what was received and is not carried for. c.mu is held.
+func (c *console) giveUp() {
+	for _, handle := range c.given {
+		windows.CloseHandle(windows.Handle(handle))
+	}
+	c.given = nil
+}
+
 // Carry implements port.Console. Three handles come with a terminal: what is
 // typed into, what is shown, and what takes sizes.
 func (c *console) Carry() {
-	given := c.service.take()
-	if len(given) != 3 {
-		for _, handle := range given {
-			windows.CloseHandle(windows.Handle(handle))
-		}
-		return
-	}
-	typed, shown, sized := os.NewFile(uintptr(given[0]), "typed"), os.NewFile(uintptr(given[1]), "shown"), os.NewFile(uintptr(given[2]), "sized")
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.given) != 3 || c.shown != nil {
+		c.giveUp()
+		return
+	}
+	typed, shown, sized := os.NewFile(uintptr(c.given[0]), "typed"), os.NewFile(uintptr(c.given[1]), "shown"), os.NewFile(uintptr(c.given[2]), "sized")
+	c.given = nil
 	there := c.open()
 	c.shown = make(chan struct{})
 	go c.show(shown)
@@ -205,6 +222,22 @@ func (c *console) resize(sized *os.File) {
 		if _, err := sized.Write(held.EncodeSize(rows, columns)); err != nil {
 			return
 		}
+	}
+}
+
+// Over implements port.Console.
+func (c *console) Over() bool {
+	c.mu.Lock()
+	shown := c.shown
+	c.mu.Unlock()
+	if shown == nil {
+		return false
+	}
+	select {
+	case <-shown:
+		return true
+	default:
+		return false
 	}
 }
 
