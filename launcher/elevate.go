@@ -277,6 +277,7 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	event := wire.Event{Name: wire.EventLaunch, Context: map[string]any{
 		"RequestId": string(e.id), "EventType": wire.EventPrivilegeElevation, "UserName": s.Caller.Name,
 		"FilePath": s.Executable.Path, "CommandLine": wire.Shown(s.Argv),
+		"SessionId":      string(l.session(e)),
 		"RespondToTopic": wire.ReplyTopic(core.ServicePrincipal(), string(e.id)),
 	}}
 	if state == request.Pending {

@@ -40,6 +40,7 @@ func TestAnAllowedCommandRuns(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{
 		"RequestId": string(v.id), "EventType": "PrivilegeElevation", "UserName": "ada", "FilePath": w.path("bin/tool"),
 		"CommandLine": []string{"tool", "-x", "a b"}, "RespondToTopic": "Replies/KeeperPrivilegeManager/" + string(v.id),
+		"SessionId": "",
 	}, e.Context); diff != "" {
 		t.Errorf("event: %s", diff)
 	}

@@ -54,7 +54,10 @@ type Config struct {
 	// Machine returns this machine's name, as policies know it, at this moment;
 	// empty if it has none.
 	Machine func() string
-	Limits  request.Limits
+	// SessionOf returns the login session of a process, as port.Sessions does;
+	// nil where nobody knows.
+	SessionOf func(core.ProcessID) (core.SessionID, error)
+	Limits    request.Limits
 	// People are who the limits are counted for.
 	People fair.People
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if

@@ -29,8 +29,10 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Close = confiner.Close
 	host.Accounts = linux.Accounts{}
 	host.Files = files
+	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}
 	host.Keys = linux.KeyStore{}
 	host.Service = linux.ServiceManager{}
+	host.Sessions = linux.NewSessions(linux.Accounts{})
 	host.Signatures = linux.Signatures{}
 	host.Terminals = linux.Terminals{}
 	host.Transport = linux.Transport{}
@@ -63,7 +65,8 @@ func New(o Options) (port.Host, error) {
 	host.Accounts = accounts
 	host.Transport = linux.Transport{Accounts: accounts}
 	host.Peers = peers
-	host.Launcher = launcher
+	host.Sessions = linux.NewSessions(accounts)
+	host.Launcher = linux.NewSessionLauncher(launcher, linux.NewSessions(accounts))
 	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), peers.Close()) }
 	return host, nil
 }

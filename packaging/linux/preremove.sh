@@ -5,6 +5,10 @@ case "$1" in
 remove | 0) ;;
 *) exit 0 ;;
 esac
+# sudo is the system's own again (KeeperAdminCLI interception), whatever works by now.
+if [ "$(readlink /usr/local/bin/sudo)" = /opt/KeeperPrivilegeManager/keepersudo ]; then
+	rm -f /usr/local/bin/sudo
+fi
 if [ -d /run/systemd/system ]; then
 	systemctl disable --quiet --now keeper-privilege-manager.service
 fi

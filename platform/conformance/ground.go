@@ -51,6 +51,13 @@ type Ground struct {
 	// parents is ended with its group, and yet no Member of it any more: a
 	// variable in its environment names it, which is no evidence.
 	Sheds bool
+	// Login is an identity in a session that somebody has, to run as they do;
+	// nil where nobody is logged in.
+	Login func(as core.RunAs) core.Identity
+	// Foreign is a session of somebody else.
+	Foreign core.SessionID
+	// User is who this process runs as. It is needed with Login.
+	User func() core.UserID
 	// NotShown names cases that this ground cannot show, with the reason.
 	NotShown map[string]string
 }
@@ -86,6 +93,8 @@ var cases = []struct {
 	{"service restarts with a child running", restarts},
 	{"many", many},
 	{"cannot be started", refused},
+	{"sessions", sessions},
+	{"a program in a session", inSession},
 	{"a closed launcher", closed},
 }
 

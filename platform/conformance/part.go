@@ -59,6 +59,7 @@ func (p part) parts() map[string]func([]string) {
 		},
 		"arguments":   func(args []string) { say(args) },
 		"environment": func([]string) { say(os.Environ()) },
+		"user":        func([]string) { say(p.User()) },
 		"directory": func([]string) {
 			dir, err := os.Getwd()
 			fail(err)

@@ -35,6 +35,7 @@ func ground(helper, home string) conformance.Ground {
 		As:     core.Identity{Account: rootAccount},
 		Handle: Files{}.Locate,
 		// Without cgroups, what leaves its session is known by this.
+		User:     func() core.UserID { return userID(uint32(os.Getuid())) },
 		Env:      []string{"LANG=C.UTF-8", "KEEPER_REQUEST_ID=conformance-" + strconv.Itoa(os.Getpid()), conformanceHelper + "=" + helper, conformanceHome + "=" + home},
 		Launches: 1000,
 		Sheds:    home == "",
@@ -79,7 +80,9 @@ func runConformance(t *testing.T, home string) {
 	helper := buildHelper(t)
 	t.Setenv(conformanceHelper, helper)
 	t.Setenv(conformanceHome, home)
-	conformance.Run(t, ground(helper, home))
+	g := ground(helper, home)
+	logIn(t, &g)
+	conformance.Run(t, g)
 }
 
 // buildHelper builds keeperlaunch where other processes find it too.

@@ -107,7 +107,7 @@ func shell(t testing.TB, script string, args ...string) port.LaunchSpec {
 }
 
 // start launches spec.
-func start(t testing.TB, l *Launcher, spec port.LaunchSpec) (port.Process, port.Held) {
+func start(t testing.TB, l port.Launcher, spec port.LaunchSpec) (port.Process, port.Held) {
 	t.Helper()
 	h, err := l.Prepare(t.Context(), spec)
 	must(t, err)
@@ -117,7 +117,7 @@ func start(t testing.TB, l *Launcher, spec port.LaunchSpec) (port.Process, port.
 }
 
 // output launches spec, waits for it and returns what it wrote.
-func output(t testing.TB, l *Launcher, spec port.LaunchSpec) (string, core.ExitStatus) {
+func output(t testing.TB, l port.Launcher, spec port.LaunchSpec) (string, core.ExitStatus) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	must(t, err)

@@ -129,3 +129,17 @@ func allPids() []int {
 	}
 	return pids
 }
+
+// terminalNumber is field 7 of /proc/PID/stat: the controlling terminal's device,
+// or 0.
+func terminalNumber(stat []byte) uint32 {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 5 {
+		return 0
+	}
+	number, err := strconv.ParseInt(string(fields[4]), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(number)
+}

@@ -3,6 +3,8 @@
 package packages
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,11 +45,19 @@ func TestInstallUseRemovePurge(t *testing.T) {
 	}
 	b.run("KeeperAdminCLI", "audit", "verify")
 
+	// Whoever removes the agent has the system's own sudo back.
+	b.run("KeeperAdminCLI", "interception", "enable", "sudo")
+	if to, err := os.Readlink(filepath.Join(b.Root, "/usr/local/bin/sudo")); err != nil || to != root+"/keepersudo" {
+		t.Errorf("sudo leads to %q, %v", to, err)
+	}
 	if out := b.run("dpkg", "--remove", name); !strings.Contains(out, "are left in "+root) {
 		t.Errorf("removal says: %s", out)
 	}
 	if _, err := os.Stat(filepath.Join(b.Root, root, "Audit")); err != nil {
 		t.Error("the journal did not stay:", err)
+	}
+	if _, err := os.Lstat(filepath.Join(b.Root, "/usr/local/bin/sudo")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("sudo still leads to keepersudo:", err)
 	}
 	if out, err := b.Run(t.Context(), "pgrep", "-f", root); err == nil {
 		t.Error("still running:", out)

@@ -103,6 +103,7 @@ or the answer could not be had.`,
 			listJobsCommand(&e), runJobCommand(&e), triggerJobCommand(&e)),
 		group(&cobra.Command{Use: "settings", Short: "Show and change settings"}, getSettingsCommand(&e),
 			putSettingCommand(&e), revertSettingsCommand(&e), revertAllSettingsCommand(&e), applicationSettingsCommand(&e)))
+	cmd.AddCommand(interceptionCommand(&a))
 	return cmd
 }
 

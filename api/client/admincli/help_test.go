@@ -9,14 +9,15 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":           {"audit", "completion", "doctor", "help", "jobs", "plugins", "policy", "settings", "status", "topics", "trust"},
-		"audit":      {"tail", "verify"},
-		"completion": {"bash", "fish", "powershell", "zsh"},
-		"jobs":       {"list", "run", "trigger"},
-		"plugins":    {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
-		"policy":     {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
-		"settings":   {"app", "get", "put", "revert", "revert-all"},
-		"trust":      {"enroll", "inspect", "rotate", "status"},
+		"":             {"audit", "completion", "doctor", "help", "interception", "jobs", "plugins", "policy", "settings", "status", "topics", "trust"},
+		"audit":        {"tail", "verify"},
+		"completion":   {"bash", "fish", "powershell", "zsh"},
+		"jobs":         {"list", "run", "trigger"},
+		"plugins":      {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
+		"policy":       {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
+		"settings":     {"app", "get", "put", "revert", "revert-all"},
+		"trust":        {"enroll", "inspect", "rotate", "status"},
+		"interception": {"disable", "enable"},
 	} {
 		out := tell(t, exitOK, strings.Fields(line)...)
 		_, list, _ := strings.Cut(out, "Available Commands:\n")

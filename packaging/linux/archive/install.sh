@@ -37,6 +37,8 @@ case "${1-}" in
 --remove | --purge)
 	if [ -d /run/systemd/system ]; then systemctl disable --quiet --now "$unit" || true; fi
 	rm -f "/etc/systemd/system/$unit"
+	# sudo is the system's own again (KeeperAdminCLI interception), whatever works by now.
+	if [ "$(readlink /usr/local/bin/sudo)" = "$root/keepersudo" ]; then rm -f /usr/local/bin/sudo; fi
 	each take
 	if [ "$1" = --purge ]; then
 		rm -rf "$root"

@@ -1,0 +1,54 @@
+//go:build linux
+
+package installed
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestPlainSudo: sudo is keepersudo once an administrator says so, the system's own
+// goes on working at its own path, also without a service, and everything can be
+// undone without one.
+func TestPlainSudo(t *testing.T) {
+	cli := root + "/KeeperAdminCLI"
+	denied := func(what string, got outcome, says string) {
+		t.Helper()
+		if got.Status == 0 || got.Stdout != "" || !strings.Contains(got.Stderr, says) {
+			t.Errorf("%s: %+v, expected a refusal with %q", what, got, says)
+		}
+	}
+	allowed := func(what string, got outcome, out string) {
+		t.Helper()
+		if got != (outcome{Stdout: out}) {
+			t.Errorf("%s: %+v, expected %q", what, got, out)
+		}
+	}
+	const sudoers = "a password is required"
+	denied("sudoers before", says(t, "bob", "sudo", "-n", "whoami"), sudoers)
+	if got := says(t, "bob", cli, "interception", "enable", "sudo"); got.Status != 2 || !strings.Contains(got.Stderr, "run this as root") {
+		t.Errorf("a user enables it: %+v", got)
+	}
+
+	run(t, cli, "interception", "enable", "sudo")
+	t.Cleanup(func() { _ = os.Remove(box.Root + "/usr/local/bin/sudo") })
+	allowed("policy", says(t, "bob", "sudo", "-n", "whoami"), "root\n")
+	denied("policy", says(t, "alice", "sudo", "-n", "whoami"), "Whoami is for ops")
+	allowed("policy in a script", says(t, "bob", "sh", "-c", "sudo whoami"), "root\n")
+	allowed("the system's own", says(t, "alice", "/usr/bin/sudo", "-n", "whoami"), "root\n")
+	denied("the system's own", says(t, "bob", "/usr/bin/sudo", "-n", "whoami"), sudoers)
+
+	run(t, "systemctl", "stop", service)
+	defer systemctl(t, "start")
+	if got := says(t, "bob", "sudo", "-n", "whoami"); got.Status == 0 || got.Stdout != "" {
+		t.Errorf("without a service: %+v", got)
+	}
+	allowed("the way out without a service", says(t, "alice", "/usr/bin/sudo", "-n", "whoami"), "root\n")
+	if out := run(t, "su", "-c", "whoami", "root"); out != "root\n" {
+		t.Errorf("root by su: %q", out)
+	}
+	allowed("the end of it without a service", says(t, "alice", "/usr/bin/sudo", "-n", cli, "interception", "disable", "sudo"), "sudo is the system's own\n")
+	denied("sudoers after", says(t, "bob", "sudo", "-n", "whoami"), sudoers)
+	allowed("sudoers after", says(t, "alice", "sudo", "-n", "whoami"), "root\n")
+}
