@@ -94,10 +94,10 @@ func TestHowAValueIsWritten(t *testing.T) {
 	}
 }
 
-// docs/plugins-and-jobs.md names every execution type in its row, and which of
+// docs/jobs.md names every execution type in its row, and which of
 // them fail.
 func TestTheDocsHaveTheExecutionTypes(t *testing.T) {
-	page, err := os.ReadFile("../../docs/plugins-and-jobs.md")
+	page, err := os.ReadFile("../../docs/jobs.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +116,6 @@ func TestTheDocsHaveTheExecutionTypes(t *testing.T) {
 	last := len(fails) - 1
 	want := strings.Join(works, ", ") + "; " + strings.Join(fails[:last], ", ") + " and " + fails[last] + " fail, not supported yet"
 	if row != want {
-		t.Errorf("docs/plugins-and-jobs.md says %q, want %q", row, want)
+		t.Errorf("docs/jobs.md says %q, want %q", row, want)
 	}
 }
