@@ -15,3 +15,14 @@ type ServiceSpec struct {
 	// Stdin, Stdout and Stderr; nil means the null device.
 	Stdin, Stdout, Stderr *os.File
 }
+
+// UserSpec is a job task to start in a user's session. The program is the service's,
+// like any other; what it does there proves nothing (decision 27).
+type UserSpec struct {
+	ServiceSpec
+	RunAs RunAs
+	// User is whose session it is, by name; empty for the person at the machine.
+	User string
+	// Session names it; empty for a session of that user.
+	Session SessionID
+}

@@ -62,7 +62,7 @@ func TestRoutes(t *testing.T) {
 		{"set is run", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:on"`), stepJSON("b", "echo")}, []string{"a", "b"}, ""},
 		// A typing error in a setting must not switch a check off.
 		{"neither true nor false is a failure", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:odd"`), stepJSON("b", "echo")}, nil, `setting odd of plugin P is "ture", expected true or false`},
-		{"unsupported is a failure", []string{`{"id": "a", "ExecutionType": "UserDesktop", "command": "KeeperMfa"}`, stepJSON("b", "echo")}, nil, "task a: ExecutionType UserDesktop is not supported yet"},
+		{"unsupported is a failure", []string{`{"id": "a", "ExecutionType": "UserDesktop", "command": "mytool"}`, stepJSON("b", "echo")}, nil, "task a: ExecutionType UserDesktop: a session of \"\": unsupported operation"},
 		{"unsupported in a branch not taken", []string{stepJSON("b", "echo", `"OnSuccess": "stop"`), `{"id": "a", "ExecutionType": "User", "command": "KeeperMfa"}`}, []string{"b"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestATaskHasItsTimeOnly(t *testing.T) {
 		name, fields string
 		want         time.Duration
 	}{
-		{"by default", "", time.Minute},
+		{"by default", "", time.Hour},
 		{"as its file says", `, "timeoutSeconds": 5`, 5 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -20,6 +20,8 @@ const (
 	TypeJobCompleted   = "JobCompleted"
 	TypeFinalAnswer    = "FinalAnswer"
 	TypeLog            = "Log"
+	TypeNotice         = "Notice"
+	TypeTriggerJob     = "TriggerJob"
 )
 
 // ErrMalformed is wrapped by every error that Decode and the payload readers

@@ -13,6 +13,8 @@ const (
 	TopicJobService = "JobService"
 	TopicLogger     = "KeeperLogger"
 	TopicReplies    = "Replies"
+	TopicClient     = "KeeperClient"
+	TopicApproval   = "RequestApproval"
 )
 
 // PolicyPlugin is the only plugin whose decisions count (decision 25).

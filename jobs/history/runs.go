@@ -25,7 +25,12 @@ const MaxPage = 1000
 
 // Save keeps run as it is now, without its tasks. When it returns without an error the
 // run survives the service.
-func (s *Store) Save(run view.JobRun) error {
+func (s *Store) Save(run view.JobRun) error { return s.save(run, true) }
+
+// Note keeps run as it is now, without waiting until it is written.
+func (s *Store) Note(run view.JobRun) error { return s.save(run, false) }
+
+func (s *Store) save(run view.JobRun, wait bool) error {
 	body, err := encode(run)
 	if err != nil {
 		return err
@@ -35,7 +40,7 @@ func (s *Store) Save(run view.JobRun) error {
 			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body`,
 			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
 		return err
-	}, true, false)
+	}, wait, false)
 }
 
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save

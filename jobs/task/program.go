@@ -16,16 +16,30 @@ import (
 // maxPrograms bounds the programs that tasks have running.
 const maxPrograms = 64
 
-// Starter starts a program as the service account. It checks that it is
+// Starter starts programs, as the service account or for a user. It checks that it is
 // Protected and registers the process before it runs.
 type Starter interface {
 	StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error)
+	// StartUser does the same in a user's session. Errors wrap
+	// errors.ErrUnsupported where there is no such thing.
+	StartUser(ctx context.Context, s core.UserSpec) (port.Process, error)
 }
 
 // Program is the kind of task that runs an executable as the service account.
-func Program(cfg Config) Kind {
-	host := &programs{layout: cfg.Layout, platform: cfg.Platform, starter: cfg.Starter, slots: make(chan struct{}, maxPrograms)}
-	return Kind{Type: "Service", Compile: host.compile}
+func Program(cfg Config) Kind { return newPrograms(cfg).kind(core.AsService) }
+
+// Sessions are the kinds of task that run an executable in a user's session.
+func Sessions(cfg Config) Kinds {
+	host := newPrograms(cfg)
+	return Kinds{host.kind(core.AsUser), host.kind(core.AsUserDesktop), host.kind(core.AsUserElevated)}
+}
+
+func newPrograms(cfg Config) *programs {
+	return &programs{layout: cfg.Layout, platform: cfg.Platform, starter: cfg.Starter, slots: make(chan struct{}, maxPrograms)}
+}
+
+func (h *programs) kind(as core.RunAs) Kind {
+	return Kind{Type: as.String(), Compile: func(s *Source) Task { return h.compile(s, as) }}
 }
 
 // programs is what every program task shares.
@@ -38,23 +52,26 @@ type programs struct {
 
 type program struct {
 	host    *programs
+	as      core.RunAs
 	command string
 	path    string // absolute; empty means: find the command
 	args    []settings.Template
 	merge   bool
 }
 
-func (h *programs) compile(s *Source) Task {
+func (h *programs) compile(s *Source, as core.RunAs) Task {
 	var f struct {
 		Command        string `json:"command"`
 		ExecutablePath string `json:"executablePath"`
 		Arguments      string `json:"arguments"`
+		ScriptType     string `json:"scriptType"`
 	}
 	if !s.Decode(&f) {
 		return nil
 	}
 	s.Expect(core.ValidName(f.Command) && f.Command != "." && f.Command != "..", "command", fault.Quote(f.Command), "the bare name of a program, without a path, or a built-in")
-	p := &program{host: h, command: f.Command, args: s.Arguments(f.Arguments), merge: s.Merge}
+	s.Expect(f.ScriptType == "" || strings.EqualFold(f.ScriptType, "Auto"), "scriptType", fault.Quote(f.ScriptType), `"Auto": a script is run by the interpreter that its first line names`)
+	p := &program{host: h, as: as, command: f.Command, args: s.Arguments(f.Arguments), merge: s.Merge}
 	if f.ExecutablePath == "" {
 		p.noScripts(s)
 		return p
