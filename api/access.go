@@ -14,6 +14,8 @@ type access struct {
 	// ownPlugin also admits a plugin in a user's session to what is its own
 	// ({plugin} is its id).
 	ownPlugin bool
+	// onlyPlugin, if not empty, is the one plugin that may.
+	onlyPlugin string
 	// adminElse marks operations whose handler asks for tier Admin but in cases
 	// that it documents.
 	adminElse bool
@@ -23,6 +25,7 @@ var (
 	anyone               = access{name: "Public", tier: core.TierPublic}
 	pluginTier           = access{name: "Plugin", tier: core.TierPlugin}
 	pluginTierOrOwn      = access{name: "Plugin or own", tier: core.TierPlugin, ownPlugin: true}
+	adminTier            = access{name: "Admin", tier: core.TierAdmin}
 	adminOrPluginTrigger = access{name: "Admin or allowPluginTrigger", tier: core.TierPlugin, adminElse: true}
 	runOfRequest         = access{name: "JobRun", ownRequest: true}
 )
@@ -39,8 +42,15 @@ func (s *Server) permit(c *call, a access) *Problem {
 		return problem(codeNotPermitted, "only the job run that was started for a request may ask for this")
 	case a.tier == core.TierPublic:
 		return nil
+	case a.onlyPlugin != "":
+		if c.who.Kind == core.Plugin && c.who.Name == a.onlyPlugin && !c.who.InUserSession {
+			return nil
+		}
+		return problem(codeNotPermitted, "only plugin %s may ask for this", a.onlyPlugin)
 	case c.who.bound:
-		if c.granted = s.cfg.Jobs.Allowed(c.who.Principal, c.Method, c.path); c.granted {
+		// A job's Http task has tier Plugin; what takes Admin, its file has to
+		// list (decision 16).
+		if c.granted = s.cfg.Jobs.Allowed(c.who.Principal, c.Method, c.path); c.granted || c.who.Tier() >= a.tier {
 			return nil
 		}
 		return problem(codeNotPermitted,

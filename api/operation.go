@@ -20,6 +20,7 @@ type operation struct {
 	handle func(*call) (any, error)
 
 	id, summary, description string
+	query                    []queryParameter
 	body                     *body // nil if it takes none
 	answer                   answer
 	// instead is what it answers when handle returns an instead; nil if that
@@ -46,6 +47,13 @@ type answer struct {
 	status      int
 	description string
 	schema      schema
+	contentType string // JSON if empty
+}
+
+// queryParameter is one that may stand in the query of a URL.
+type queryParameter struct {
+	name, description string
+	schema            schema
 }
 
 // instead is what handle returns to answer with the operation's other status.
@@ -72,6 +80,8 @@ func operations(cfg Config) []group {
 		documentOperations(),
 		pluginOperations(cfg.Plugins),
 		settingOperations(cfg.Settings),
+		jobFileOperations(cfg.Jobs), // before jobOperations: no id is called as they are
+		jobRunOperations(cfg.Jobs),
 		jobOperations(cfg.Jobs),
 		requestOperations(cfg.Requests),
 	}

@@ -20,7 +20,7 @@ func pluginOperations(plugins Plugins) group {
 				return append([]view.Plugin{}, plugins.List()...), nil // never null
 			},
 			id: "listPlugins", summary: "List the plugins",
-			answer: answer{http.StatusOK, "Every registered plugin", listOf("Plugin")},
+			answer: answer{status: http.StatusOK, description: "Every registered plugin", schema: listOf("Plugin")},
 		}},
 		schemas: map[string]schema{
 			"Plugin": `{

@@ -20,12 +20,12 @@ func settingOperations(settings Settings) group {
 			method: http.MethodGet, path: "/api/PluginSettings/{plugin}", access: pluginTierOrOwn, handle: s.all,
 			id: "pluginSettings", summary: "Effective settings of a plugin",
 			description: "`KeeperPrivilegeManager` is the service's own set; it holds `broker.host` and `broker.port`.",
-			answer:      answer{http.StatusOK, "The merged settings, flat", `{"type": "object", "additionalProperties": {"type": "string"}}`},
+			answer:      answer{status: http.StatusOK, description: "The merged settings, flat", schema: `{"type": "object", "additionalProperties": {"type": "string"}}`},
 			notFound:    codeUnknownPlugin,
 		}, {
 			method: http.MethodGet, path: "/api/PluginSettings/{plugin}/{setting}", access: pluginTierOrOwn, handle: s.one,
 			id: "pluginSetting", summary: "One effective setting of a plugin",
-			answer:   answer{http.StatusOK, "The value", `{"type": "string"}`},
+			answer:   answer{status: http.StatusOK, description: "The value", schema: `{"type": "string"}`},
 			notFound: codeUnknownSetting,
 		}},
 		parameters: map[string]parameter{

@@ -50,6 +50,11 @@ type JobsReloaded struct {
 	Changed []string `json:"changed"`
 }
 
+// JobRemoved says which job is gone.
+type JobRemoved struct {
+	ID string `json:"id"`
+}
+
 // JobValidated says that a job file can be used.
 type JobValidated struct {
 	ID    string `json:"id"`
