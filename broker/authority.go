@@ -80,6 +80,7 @@ var authority = [...]rule{
 	{wire.TopicEvents, publish, eventOther, eitherDeclared, noRequest},
 	{wire.TopicEvents, subscribe, noKind, pluginDeclared, ""},
 	{wire.TopicJobService, publish, jobCompleted, theService, noRequest},
+	{wire.TopicJobService, publish, triggerJob, eitherDeclared, noRequest},
 	{wire.TopicJobService, subscribe, noKind, eitherDeclared, ""},
 }
 

@@ -23,6 +23,7 @@ const (
 	eventStartup kind = "`CustomEvent` `Startup`"
 	eventOther   kind = "`CustomEvent` with another name"
 	jobCompleted kind = "`JobCompleted`"
+	triggerJob   kind = "`TriggerJob`"
 	finalAnswer  kind = "`FinalAnswer`"
 )
 
@@ -58,6 +59,10 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 		var done wire.JobCompleted
 		err := m.Read(m.Type, &done)
 		return jobCompleted, "", err
+	case wire.TypeTriggerJob:
+		var t wire.TriggerJob
+		err := m.Read(m.Type, &t)
+		return triggerJob, "", err
 	case wire.TypeFinalAnswer:
 		return finalAnswer, "", nil // its payload is the job's own business
 	}

@@ -57,7 +57,7 @@ func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 func pending(controls ...any) map[string]any {
 	return map[string]any{
 		"RequestId": "R1", "ControlList": controls, "EventType": "PrivilegeElevation", "UserName": "ann",
-		"FilePath": "/usr/bin/id", "CommandLine": []any{"id", "-u"}, "RespondToTopic": "Replies/KeeperPrivilegeManager/R1",
+		"FilePath": "/usr/bin/id", "CommandLine": "id -u", "Arguments": []any{"id", "-u"}, "RespondToTopic": "Replies/KeeperPrivilegeManager/R1",
 	}
 }
 

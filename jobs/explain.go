@@ -23,7 +23,9 @@ func (s *Service) Explain(id, event string, context map[string]any) (view.JobExp
 		return answer, fmt.Errorf("job %s: %w", id, ErrUnknown)
 	}
 	answer.ID = j.id
-	say := func(format string, args ...any) { answer.Reasons = append(answer.Reasons, fmt.Sprintf(format, args...)) }
+	say := func(format string, args ...any) {
+		answer.Reasons = append(answer.Reasons, fmt.Sprintf(format, args...))
+	}
 	switch {
 	case j.disabled != "":
 		say("it does not run: %s", j.disabled)

@@ -30,7 +30,10 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 	if err != nil {
 		return err
 	}
-	return s.broker.Subscribe(wire.TopicEvents, s.happened)
+	if err := s.broker.Subscribe(wire.TopicEvents, s.happened); err != nil {
+		return err
+	}
+	return s.broker.Subscribe(wire.TopicJobService, s.requested)
 }
 
 // startShipping publishes the service's warnings, from now until its plugins have

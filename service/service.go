@@ -14,6 +14,7 @@ import (
 	"kpm/broker"
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/view"
 	"kpm/jobs"
 	"kpm/launcher"
 	"kpm/launcher/journal"
@@ -45,9 +46,11 @@ type service struct {
 	app    settings.App
 	host   port.Host
 	log    *slog.Logger
-	level  slog.LevelVar // of log
-	ship   *shipper
-	health *health
+	// version is what this service calls itself.
+	version string
+	level   slog.LevelVar // of log
+	ship    *shipper
+	health  *health
 
 	inForce   settings.App // app, as reloaded since
 	effective *settings.Effective
@@ -58,6 +61,7 @@ type service struct {
 	launcher  *launcher.Launcher
 	broker    *broker.Broker
 	jobs      *jobs.Service
+	cutOff    []view.JobRun // runs that an earlier service did not bring to an end
 	plugins   *plugins.Orchestrator
 	api       *api.Server
 
@@ -78,7 +82,7 @@ type service struct {
 // all is an error; a busy port, a broken plugin or a broken job is reported and
 // left out. The host stays the caller's to close.
 func Run(ctx context.Context, host port.Host, o Options) error {
-	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now(), ship: newShipper()}
+	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now(), ship: newShipper(), version: o.Version}
 	err := s.start(ctx, o)
 	if err == nil {
 		<-ctx.Done()
@@ -127,7 +131,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 
 	for _, room := range []func(context.Context, Options) error{
 		s.startTrust, s.startJournal, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startJobs, s.startAPI, s.listen, s.startPlugins, s.ready, s.startHealth, s.startReload, s.startIdentity,
+		s.readPlugins, s.startJobs, s.startAPI, s.listen, s.startPlugins, s.ready, s.serveJobs, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

@@ -63,6 +63,9 @@ type TaskRun struct {
 	Cut bool `json:"outputCut,omitempty"`
 }
 
+// NotKept stands for a value of a context that was too large to keep.
+const NotKept = "(not kept: the context is too large)"
+
 // JobRuns is a page of the history, newest first.
 type JobRuns struct {
 	Runs []JobRun `json:"runs"`

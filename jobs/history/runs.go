@@ -66,7 +66,7 @@ func encode(run view.JobRun) ([]byte, error) {
 		if data, err := json.Marshal(*context); err != nil || len(data) > maxContext {
 			names := map[string]any{}
 			for name := range *context {
-				names[name] = "(not kept: the context is too large)"
+				names[name] = view.NotKept
 			}
 			*context = names
 		}

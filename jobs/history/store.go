@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -81,16 +82,20 @@ func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store
 
 func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, []view.JobRun, error) {
 	// The file is made here for its mode: SQLite's would follow the umask.
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := file.Close(); err != nil {
+	if err := made.Close(); err != nil {
 		return nil, nil, err
 	}
 	// WAL with synchronous=NORMAL: a commit survives the process at once, and a
 	// loss of power may undo the last ones but breaks nothing.
-	where := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: url.Values{"_pragma": {
+	file := filepath.ToSlash(path)
+	if !strings.HasPrefix(file, "/") {
+		file = "/" + file // C:/...
+	}
+	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": {
 		"auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)", "busy_timeout(5000)", "cache_size(-1024)",
 	}}.Encode()}
 	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{})}

@@ -29,6 +29,7 @@ type Config struct {
 	Facts    port.Facts
 	Files    port.Files
 	Accounts port.Accounts
+	Sessions port.Sessions
 	Launcher port.Launcher
 	Tree     port.ProcessTree
 	Registry *Registry
@@ -75,8 +76,12 @@ func (s *Starter) start(ctx context.Context, what core.ServiceSpec) (port.Proces
 	if err != nil {
 		return nil, err
 	}
+	return s.startAs(ctx, what, core.Identity{RunAs: core.AsService, Account: account})
+}
+
+func (s *Starter) startAs(ctx context.Context, what core.ServiceSpec, as core.Identity) (_ port.Process, err error) {
 	spec := port.LaunchSpec{
-		As: core.Identity{RunAs: core.AsService, Account: account}, Argv: what.Argv, Env: what.Env,
+		As: as, Argv: what.Argv, Env: what.Env,
 		Streams: port.Streams{Input: what.Stdin, Output: what.Stdout, Error: what.Stderr},
 	}
 	if spec.Executable, err = s.Files.LocateProtected(what.Path); err != nil {
@@ -97,7 +102,7 @@ func (s *Starter) start(ctx context.Context, what core.ServiceSpec) (port.Proces
 	if err != nil {
 		return nil, err
 	}
-	s.Registry.Register(Entry{Root: held.ID(), Group: held.Group(), As: what.As, User: account.User})
+	s.Registry.Register(Entry{Root: held.ID(), Group: held.Group(), As: what.As, User: as.Account.User})
 	if err := s.children().add(held.ID(), held.Group()); err != nil {
 		// On a full disk the policy plugin must start all the same.
 		s.Log.Error("a crash of the service would leave this process behind", "program", what.Path, "process", held.ID(), "error", err)
