@@ -97,8 +97,7 @@ or the answer could not be had.`,
 	e.flags(cmd)
 	cmd.AddCommand(auditCommand(&a), trustCommand(&a), statusCommand(&e),
 		group(&cobra.Command{Use: "plugins", Short: "Show the plugins"}, listPluginsCommand(&e)),
-		group(&cobra.Command{Use: "jobs", Short: "Show and run jobs"},
-			listJobsCommand(&e), runJobCommand(&e), triggerJobCommand(&e)),
+		jobsCommand(&e),
 		group(&cobra.Command{Use: "settings", Short: "Show settings of plugins"}, getSettingsCommand(&e)))
 	return cmd
 }

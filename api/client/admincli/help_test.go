@@ -12,7 +12,7 @@ func TestACommandOfCommandsIsHelp(t *testing.T) {
 		"":           {"audit", "completion", "help", "jobs", "plugins", "settings", "status", "trust"},
 		"audit":      {"tail", "verify"},
 		"completion": {"bash", "fish", "powershell", "zsh"},
-		"jobs":       {"list", "run", "trigger"},
+		"jobs":       {"cancel", "explain", "graph", "list", "new", "reload", "run", "runs", "show", "tail", "trigger", "validate"},
 		"plugins":    {"list"},
 		"settings":   {"get"},
 		"trust":      {"enroll", "inspect", "rotate", "status"},
