@@ -2,11 +2,14 @@ package launcher
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -14,6 +17,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 )
 
 // signatures knows who has signed which bytes, and remembers what it was asked.
@@ -74,6 +78,41 @@ func TestWhoseSignaturesCannotBeReadIsNotRun(t *testing.T) {
 	if r := v.refused(); r.Code != door.CodeFailed {
 		t.Errorf("refused with %+v", r)
 	}
+}
+
+// fed gives the digest a pipe to read, which ends once signatures are read.
+type fed struct {
+	port.Files
+	digest, end *os.File
+	opened      atomic.Bool
+}
+
+func (f *fed) Open(h *os.File) (*os.File, error) {
+	if f.opened.Swap(true) {
+		return f.Files.Open(h)
+	}
+	return f.digest, nil
+}
+
+func (f *fed) Provenance(context.Context, *os.File, *os.File) (core.Provenance, error) {
+	return core.Provenance{}, f.end.Close()
+}
+
+func TestDigestAndSignaturesAreReadSideBySide(t *testing.T) {
+	w := newWorld(t, func(w *world, _ *Config) {
+		r, end, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &fed{Files: w.seals.Files, digest: r, end: end}
+		w.seals.Files, w.seals.Signatures = f, f
+	})
+	v := w.elevate(w.submission("tool"))
+	if !v.asked.SignersKnown || v.asked.FileHash != fmt.Sprintf("%x", sha256.Sum256(nil)) {
+		t.Errorf("asked with %+v", v.asked)
+	}
+	v.answer(core.Deny)
+	v.refused()
 }
 
 func TestWithoutAnyoneToTrustNobodyLooks(t *testing.T) {

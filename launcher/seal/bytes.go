@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"kpm/core"
-	"kpm/core/door"
-	"kpm/launcher/refusal"
 	"os"
 	"path/filepath"
 	"time"
+
+	"kpm/core"
+	"kpm/core/door"
+	"kpm/launcher/refusal"
 )
 
 // sign fills in who has signed the bytes that will run. What lies beside the

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"kpm/core"
 	"kpm/core/filecache"
@@ -30,8 +31,9 @@ type contents struct {
 }
 
 // contentsOf reads, or remembers, the program behind handle, which is Protected
-// and is what info says.
-func (s *Sealer) contentsOf(ctx context.Context, user core.UserID, handle *os.File, info port.FileInfo) (contents, error) {
+// and is what info says. If it is read, meanwhile is done beside it, on another
+// processor.
+func (s *Sealer) contentsOf(ctx context.Context, user core.UserID, handle *os.File, info port.FileInfo, meanwhile func()) (contents, error) {
 	of := filecache.Identify(info, 0)
 	if c, ok := s.digests.Get(of, nil); ok {
 		return c, nil
@@ -44,6 +46,9 @@ func (s *Sealer) contentsOf(ctx context.Context, user core.UserID, handle *os.Fi
 	if err := s.budget.spend(ctx, user, info); err != nil {
 		return contents{}, err
 	}
+	var beside sync.WaitGroup
+	beside.Go(meanwhile)
+	defer beside.Wait()
 	hash := sha256.New()
 	pace := s.budget.pace(ctx, user)
 	head, err := pour(ctx, hash, file, pace.step)

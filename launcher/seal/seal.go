@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -199,11 +200,12 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 	case !sealed.info.Exec:
 		return refusal.New(door.CodeBadRequest, "%s is not executable: give it permission to execute, or name its interpreter", exe.Path)
 	}
+	signed := sync.OnceValue(func() error { return s.sign(ctx, sealed.payer, exe, sealed.Handle, origin) })
 	var found contents
 	switch err = s.Files.Protected(handle); {
 	case err == nil:
 		exe.Protected = true
-		found, err = s.contentsOf(ctx, sealed.Subject.Caller.User, handle, sealed.info)
+		found, err = s.contentsOf(ctx, sealed.Subject.Caller.User, handle, sealed.info, func() { signed() })
 	case errors.Is(err, core.ErrNotProtected):
 		found, err = s.copy(ctx, sealed)
 	}
@@ -217,7 +219,7 @@ func (s *Sealer) fix(ctx context.Context, sealed *Sealed, handle *os.File) (err 
 		return err
 	}
 	exe.SHA256, exe.Interpreter = found.sha256, found.interpreter
-	if err := s.sign(ctx, sealed.payer, exe, sealed.Handle, origin); err != nil {
+	if err := signed(); err != nil {
 		return err
 	}
 	if exe.Interpreter == "" {

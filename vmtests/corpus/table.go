@@ -13,9 +13,9 @@ var (
 	notifier = Package{"npm", "node-notifier", "10.0.1", "5e75d1bb41696f3334481ec083204335e519920d292855cb6afb6b0e2d9afe9b"}
 	msal     = Package{"npm", "@azure/msal-node-runtime", "0.20.7", "321a676eabdee7cd882f2aeb13060a3be66bab75b2be261315e8f97407bc04d9"}
 	squirrel = Package{"npm", "electron-winstaller", "5.4.4", "d50041e57c74dc1cf35baa3d56c79f88ca4ed74617833b932620371d220bb2b7"}
-	shim     = Package{"apt", "shim-signed", "1.51~1+deb12u1+16.1-2~deb12u1", "c2acf5e559664bbadb7ce5789f9a321f39754a34854d3097b8cc0369df513b3b"}
-	grub     = Package{"apt", "grub-efi-amd64-signed", "1+2.06+13+deb12u2", "fbe2b28166a6dca8111bbf6a30d52d4781973c3a0440d8080f901e039b1f83f2"}
-	fwupd    = Package{"apt", "fwupd-amd64-signed", "1:1.4+1", "a661e04ac81e7e67c81adbe77a63bddb351b658c6e6c50ec88d79e92e140c109"}
+	shim     = Package{From: "apt", Name: "shim-signed"}
+	grub     = Package{From: "apt", Name: "grub-efi-amd64-signed"}
+	fwupd    = Package{From: "apt", Name: "fwupd-amd64-signed"}
 	mscfb    = Package{"go", "github.com/richardlehane/mscfb", "v1.0.9", "6321cd55be9a810d856839e4d58320566c2c3bc874a338ed1c373fa3a726f570"}
 )
 
@@ -28,12 +28,13 @@ type file struct {
 	signatures []string
 	signer     string // in the subject of the trusted one's certificate
 	team       string
-	stamped    string // the day that a believed time-stamp proves, empty if none does
+	stamped    string // the day that a believed time-stamp proves, empty if none does, or someDay
 }
 
 const (
 	trusted   = "trusted"
 	untrusted = "untrusted"
+	someDay   = "some day" // of a file that changes from version to version
 )
 
 func files() []file {
@@ -61,7 +62,7 @@ func files() []file {
 		{duckWin, "package/duckdb.dll", "pe", one, "Stichting DuckDB Foundation", "", "2026-07-21"},
 		// Boot programs; Debian's CA has a critical Netscape type, and an old sbsign
 		// named the data of fwupd's wrongly.
-		{shim, "usr/lib/shim/shimx64.efi.signed", "pe", []string{trusted, trusted}, "Microsoft", "", "2026-05-13"},
+		{shim, "usr/lib/shim/shimx64.efi.signed", "pe", []string{trusted, trusted}, "Microsoft", "", someDay},
 		{grub, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - grub2", "", ""},
 		{grub, "usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - grub2", "", ""},
 		{fwupd, "usr/libexec/fwupd/efi/fwupdx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - fwupd", "", ""},
