@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -153,25 +154,29 @@ func (s *Service) add(c, before *catalog, e settings.Entry) {
 		err = e.Doc.Fault("id", fault.Quote(j.id), "a name that no plugin has")
 	}
 	old := before.jobs[key]
+	log := s.cfg.Log
+	if said, known := before.digests[key]; known && said == c.digests[key] {
+		log = slog.New(slog.DiscardHandler) // of this file it was said already
+	}
 	switch {
 	case err == nil:
 	case old != nil && old.id == e.ID:
-		s.cfg.Log.Error("job file has become broken; the job stays as it was", "job", e.ID, "error", err)
+		log.Error("job file has become broken; the job stays as it was", "job", e.ID, "error", err)
 		kept := *old
 		kept.note = "the file has become broken and the job is as it was before: " + err.Error()
 		c.jobs[key] = &kept
 		return
 	default:
-		s.cfg.Log.Error("job file is broken; the job does not run", "job", e.ID, "error", err)
+		log.Error("job file is broken; the job does not run", "job", e.ID, "error", err)
 		c.broken[key] = view.Job{ID: e.ID, Name: e.ID, Detail: err.Error()}
 		return
 	}
 	switch {
 	case j.note != "":
 		// Whoever wrote it does not know (docs/jobs.md).
-		s.cfg.Log.Warn("job is restricted", "job", j.id, "reason", j.note)
+		log.Warn("job is restricted", "job", j.id, "reason", j.note)
 	case j.disabled != "":
-		s.cfg.Log.Info("job does not run", "job", j.id, "reason", j.disabled)
+		log.Info("job does not run", "job", j.id, "reason", j.disabled)
 	}
 	c.jobs[key] = j
 }
