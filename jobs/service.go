@@ -103,6 +103,9 @@ type Service struct {
 	cfg   Config
 	timer *schedule.Timer
 
+	// begin has complete called for a run, without waiting for it.
+	begin func(*run)
+
 	catalog  atomic.Pointer[catalog]
 	changing sync.Mutex // held while files are read or changed
 
@@ -119,6 +122,7 @@ type Service struct {
 // from running. The error is that of a directory that cannot be read.
 func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, runs: map[string]*run{}, turns: newTurns(cfg.MaxRunning)}
+	s.begin = func(r *run) { go s.complete(r) }
 	s.timer = schedule.NewTimer(cfg.Clock, cfg.History, s.due)
 	read, err := s.read(&catalog{})
 	if err != nil {
@@ -325,7 +329,7 @@ func (s *Service) dispatch() []*run {
 	begun := s.turns.begun()
 	for _, r := range begun {
 		s.idle.Add(1)
-		go s.complete(r)
+		s.begin(r)
 	}
 	return begun
 }
