@@ -59,33 +59,36 @@ const (
 	Replace Concurrency = "replace" // the other is cancelled, and it runs then
 )
 
+// jobFile is the JSON. The tags are what docs/schemas/job.schema.json says.
 type jobFile struct {
-	ID                 string          `json:"id"`
-	Name               string          `json:"name"`
-	Description        string          `json:"description"`
-	Enabled            *bool           `json:"enabled"`
-	Priority           *int            `json:"priority"`
-	Schedule           json.RawMessage `json:"schedule"`
-	AlternateJobID     string          `json:"alternateJobId"`
-	Concurrency        string          `json:"concurrency"`
-	RerunIfInterrupted bool            `json:"rerunIfInterrupted"`
-	Events             []eventFile     `json:"events"`
-	Parameters         []parameterFile `json:"parameters"`
-	Tasks              []taskFile      `json:"tasks"`
-	Condition          json.RawMessage `json:"condition"`
-	OSFilter           map[string]bool `json:"osFilter"`
-	EventTopic         string          `json:"eventTopic"`
-	AllowPluginTrigger *bool           `json:"allowPluginTrigger"`
-	AllowedRequests    []string        `json:"allowedRequests"`
-	MQTTTopics         struct {
-		AllowedPublications  []string `json:"allowedPublications"`
-		AllowedSubscriptions []string `json:"allowedSubscriptions"`
-	} `json:"mqttTopics"`
+	ID                 string          `json:"id" jsonschema:"required,minLength=1,maxLength=64,pattern=^[A-Za-z0-9.-]+$" jsonschema_description:"The file's name without .json: letters, digits, dots and hyphens."`
+	Name               string          `json:"name" jsonschema:"maxLength=256" jsonschema_description:"The name that people see."`
+	Description        string          `json:"description" jsonschema_description:"What the job is for."`
+	Enabled            *bool           `json:"enabled" jsonschema_description:"false: the job never runs, whatever triggers it."`
+	Priority           *int            `json:"priority" jsonschema:"minimum=1,maximum=10,default=5" jsonschema_description:"Higher first, of jobs that one event starts."`
+	Schedule           json.RawMessage `json:"schedule" jsonschema_description:"When the job runs by the clock."`
+	AlternateJobID     string          `json:"alternateJobId" jsonschema_description:"The job that runs if the condition is not met."`
+	Concurrency        string          `json:"concurrency" jsonschema:"enum=allow,enum=queue,enum=skip,enum=replace,default=allow" jsonschema_description:"What becomes of a run while another of the job is under way."`
+	RerunIfInterrupted bool            `json:"rerunIfInterrupted" jsonschema:"default=false" jsonschema_description:"true: a run that was cut off when the service was killed runs again, from its first task."`
+	Events             []eventFile     `json:"events" jsonschema:"maxItems=256" jsonschema_description:"Events that start the job."`
+	Parameters         []parameterFile `json:"parameters" jsonschema:"maxItems=256" jsonschema_description:"What the job may be started with."`
+	Tasks              []taskFile      `json:"tasks" jsonschema:"required,minItems=1,maxItems=256" jsonschema_description:"The tasks, in order."`
+	Condition          json.RawMessage `json:"condition" jsonschema_description:"When the job runs at all."`
+	OSFilter           map[string]bool `json:"osFilter" jsonschema_description:"windows, linux, macOS: true or false. One that is not named counts as true unless another one is."`
+	EventTopic         string          `json:"eventTopic" jsonschema_description:"A topic for the progress of the job's tasks, without wildcards; allowedPublications has to list it."`
+	AllowPluginTrigger *bool           `json:"allowPluginTrigger" jsonschema_description:"Whether plugins may start the job by name. If omitted they may, unless the job has allowedRequests, tasks in a user's session or events of its own."`
+	AllowedRequests    []string        `json:"allowedRequests" jsonschema:"maxItems=256" jsonschema_description:"What takes tier Admin of the local API and the job's Http tasks may ask for: a method and a path."`
+	MQTTTopics         jobTopicsFile   `json:"mqttTopics" jsonschema_description:"Topics that the job's tasks may use."`
+}
+
+type jobTopicsFile struct {
+	AllowedPublications  []string `json:"allowedPublications" jsonschema:"maxItems=256" jsonschema_description:"Topics and filters that tasks may publish on."`
+	AllowedSubscriptions []string `json:"allowedSubscriptions" jsonschema:"maxItems=256" jsonschema_description:"Topics and filters that tasks may subscribe to."`
 }
 
 type eventFile struct {
-	EventType   string `json:"eventType"`
-	CustomEvent string `json:"customEvent"`
+	EventType   string `json:"eventType" jsonschema:"required" jsonschema_description:"Custom, or Startup."`
+	CustomEvent string `json:"customEvent" jsonschema_description:"The event's name, with Custom."`
 }
 
 // compiler turns one file into a job and collects every fault of it.

@@ -27,12 +27,12 @@ type parameter struct {
 }
 
 type parameterFile struct {
-	Name         string          `json:"name"`
-	Type         string          `json:"type"`
-	Default      json.RawMessage `json:"default"`
-	DefaultValue json.RawMessage `json:"defaultValue"`
-	Required     bool            `json:"required"`
-	Secret       bool            `json:"secret"`
+	Name         string          `json:"name" jsonschema:"required" jsonschema_description:"A name that can stand in a {Token}."`
+	Type         string          `json:"type" jsonschema_description:"string, int, number, bool, array, object or secret; anything if omitted."`
+	Default      json.RawMessage `json:"default" jsonschema_description:"The value without one, of that type."`
+	DefaultValue json.RawMessage `json:"defaultValue" jsonschema_description:"The same as default."`
+	Required     bool            `json:"required" jsonschema:"default=false" jsonschema_description:"true: the job does not start without it."`
+	Secret       bool            `json:"secret" jsonschema:"default=false" jsonschema_description:"true: the value is masked in the history, the log and the API. The same as type secret."`
 }
 
 // kinds are the types a parameter may have, by their names in files.

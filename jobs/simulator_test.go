@@ -185,7 +185,7 @@ func (s *simulation) act(_ context.Context, run core.Principal, params map[strin
 	s.ran[run.Run] = append(s.ran[run.Run], params["Task"].(string))
 	s.now = s.now.Add(time.Duration(s.random.IntN(5000)) * time.Millisecond)
 	if params["Fails"].(bool) {
-		return nil, errors.New("as the seed says")
+		return nil, errors.New("it fails")
 	}
 	return nil, nil
 }

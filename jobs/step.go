@@ -41,18 +41,18 @@ type step struct {
 
 // taskFile has what tasks of every kind have; the rest is the kind's.
 type taskFile struct {
-	ID                         string          `json:"id"`
-	Name                       string          `json:"name"`
-	ExecutionType              string          `json:"ExecutionType"`
-	TimeoutSeconds             *int            `json:"timeoutSeconds"`
-	ContinueOnFailure          bool            `json:"continueOnFailure"`
-	OnSuccess                  string          `json:"OnSuccess"`
-	OnFailure                  string          `json:"OnFailure"`
-	MergeStdoutJSONIntoContext bool            `json:"MergeStdoutJsonIntoContext"`
-	SkipWhenPluginSettingFalse string          `json:"SkipWhenPluginSettingFalse"`
-	ContextWhenSkipped         map[string]any  `json:"ContextWhenSkipped"`
-	Condition                  json.RawMessage `json:"condition"`
-	Retry                      *retryFile      `json:"retry"`
+	ID                         string          `json:"id" jsonschema:"required,minLength=1,maxLength=64" jsonschema_description:"An id of its own within the job, not stop."`
+	Name                       string          `json:"name" jsonschema_description:"Display name."`
+	ExecutionType              string          `json:"ExecutionType" jsonschema_description:"How the task runs."`
+	TimeoutSeconds             *int            `json:"timeoutSeconds" jsonschema:"minimum=1,maximum=86400" jsonschema_description:"Then the task's processes are killed. An hour if omitted."`
+	ContinueOnFailure          bool            `json:"continueOnFailure" jsonschema:"default=false" jsonschema_description:"true: go on with the next task after a failure without OnFailure."`
+	OnSuccess                  string          `json:"OnSuccess" jsonschema_description:"The id of the task to go on with after success, or stop."`
+	OnFailure                  string          `json:"OnFailure" jsonschema_description:"The id of the task to go on with after a failure, or stop."`
+	MergeStdoutJSONIntoContext bool            `json:"MergeStdoutJsonIntoContext" jsonschema:"default=false" jsonschema_description:"true: the task prints one JSON object of at most 1 MiB, which becomes context of the run."`
+	SkipWhenPluginSettingFalse string          `json:"SkipWhenPluginSettingFalse" jsonschema_description:"{plugin}:{setting}; the task is skipped when that is false or absent."`
+	ContextWhenSkipped         map[string]any  `json:"ContextWhenSkipped" jsonschema_description:"What becomes context when the task is skipped."`
+	Condition                  json.RawMessage `json:"condition" jsonschema_description:"When the task runs."`
+	Retry                      *retryFile      `json:"retry" jsonschema_description:"How often the task is tried."`
 }
 
 // retry says how often a task is tried, and how long is waited before each try but the
@@ -64,10 +64,10 @@ type retry struct {
 }
 
 type retryFile struct {
-	Attempts        int      `json:"attempts"`
-	DelaySeconds    *float64 `json:"delaySeconds"`
-	Factor          *float64 `json:"factor"`
-	MaxDelaySeconds *float64 `json:"maxDelaySeconds"`
+	Attempts        int      `json:"attempts" jsonschema:"required,minimum=1,maximum=20" jsonschema_description:"How often, the first try included."`
+	DelaySeconds    *float64 `json:"delaySeconds" jsonschema:"minimum=0,maximum=86400,default=1" jsonschema_description:"Before the second try."`
+	Factor          *float64 `json:"factor" jsonschema:"minimum=1,maximum=10,default=2" jsonschema_description:"By which each further delay grows."`
+	MaxDelaySeconds *float64 `json:"maxDelaySeconds" jsonschema:"minimum=0,maximum=86400,default=300" jsonschema_description:"The longest delay."`
 }
 
 // Bounds of a retry.

@@ -12,17 +12,17 @@ import (
 
 // File is the "schedule" of a job file: exactly one of the first four.
 type File struct {
-	IntervalMinutes *int      `json:"intervalMinutes"`
-	CronExpression  string    `json:"cronExpression"`
-	RunAt           string    `json:"runAt"`
-	Calendar        *Calendar `json:"calendar"`
+	IntervalMinutes *int      `json:"intervalMinutes" jsonschema:"minimum=1,maximum=527040" jsonschema_description:"So many minutes after the start of the service, and after each run."`
+	CronExpression  string    `json:"cronExpression" jsonschema_description:"Five fields: minute, hour, day of the month, month, weekday."`
+	RunAt           string    `json:"runAt" jsonschema_description:"Once, in RFC 3339; without an offset in timeZone."`
+	Calendar        *Calendar `json:"calendar" jsonschema_description:"Times of some days."`
 	// TimeZone is an IANA name such as Europe/Berlin; the machine's zone if empty.
 	// Intervals have none.
-	TimeZone string `json:"timeZone"`
+	TimeZone string `json:"timeZone" jsonschema_description:"An IANA name, such as Europe/Berlin; the machine's zone if omitted."`
 	// Missed says what becomes of a time at which the service did not run or the
 	// machine slept: "once" (one run as soon as possible, however many were
 	// missed) or "skip".
-	Missed string `json:"missed"`
+	Missed string `json:"missed" jsonschema:"enum=once,enum=skip,default=once" jsonschema_description:"What becomes of a time at which the service did not run or the machine slept."`
 }
 
 // maxInterval is a year.

@@ -42,7 +42,7 @@ func BundledCommands(log *slog.Logger, bus Bus, controls map[string]core.Control
 // Builtin is the kind of task whose command is one of commands.
 func Builtin(commands Commands) Kind {
 	return Kind{
-		Type: "Service",
+		Type: "Service", Fields: builtinFields{},
 		Takes: func(s *Source) bool {
 			var f struct {
 				Command        string `json:"command"`
@@ -72,12 +72,14 @@ type builtin struct {
 	args    []settings.Template
 }
 
+type builtinFields struct {
+	Command    string          `json:"command"`
+	Arguments  string          `json:"arguments"`
+	Parameters json.RawMessage `json:"parameters" jsonschema:"type=object" jsonschema_description:"An object for a built-in command; tokens stand inside its strings."`
+}
+
 func compileBuiltin(s *Source, commands Commands) Task {
-	var f struct {
-		Command    string          `json:"command"`
-		Arguments  string          `json:"arguments"`
-		Parameters json.RawMessage `json:"parameters"`
-	}
+	var f builtinFields
 	if !s.Decode(&f) {
 		return nil
 	}

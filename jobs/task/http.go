@@ -25,15 +25,15 @@ const (
 // HTTP is the kind of task that is one HTTP request.
 func HTTP() Kind {
 	external := externalTransport()
-	return Kind{Type: "Http", Compile: func(s *Source) Task { return compileHTTP(s, external) }}
+	return Kind{Type: "Http", Fields: httpFields{}, Compile: func(s *Source) Task { return compileHTTP(s, external) }}
 }
 
 type httpFields struct {
-	URL          string            `json:"url"`
-	Method       string            `json:"method"`
-	Headers      map[string]string `json:"headers"`
-	Body         json.RawMessage   `json:"body"`
-	SuccessCodes []int             `json:"successCodes"`
+	URL          string            `json:"url" jsonschema_description:"Http: {KeeperApiBaseUrl}/path for the local API, else an absolute http or https URL; tokens in its path and query only."`
+	Method       string            `json:"method" jsonschema:"enum=GET,enum=HEAD,enum=POST,enum=PUT,enum=PATCH,enum=DELETE" jsonschema_description:"Http: GET, or POST with a body, if omitted."`
+	Headers      map[string]string `json:"headers" jsonschema_description:"Http: names and values; tokens in values."`
+	Body         json.RawMessage   `json:"body" jsonschema_description:"Http: JSON, or text; tokens become the contents of a JSON string."`
+	SuccessCodes []int             `json:"successCodes" jsonschema_description:"Http: statuses that are a success; 200-299 if omitted."`
 }
 
 type header struct {

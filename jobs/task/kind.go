@@ -51,6 +51,9 @@ type Kind struct {
 	Type string
 	// Takes tells kinds of one Type apart; nil takes every task of it.
 	Takes func(*Source) bool
+	// Fields is a value of the type that Compile decodes the kind's own fields
+	// into; docs/schemas/job.schema.json is generated from its tags.
+	Fields any
 	// Compile reads the kind's own fields. What is wrong with them goes to
 	// Source.Expect; the task is not used then.
 	Compile func(*Source) Task

@@ -39,7 +39,7 @@ func newPrograms(cfg Config) *programs {
 }
 
 func (h *programs) kind(as core.RunAs) Kind {
-	return Kind{Type: as.String(), Compile: func(s *Source) Task { return h.compile(s, as) }}
+	return Kind{Type: as.String(), Fields: programFields{}, Compile: func(s *Source) Task { return h.compile(s, as) }}
 }
 
 // programs is what every program task shares.
@@ -59,13 +59,15 @@ type program struct {
 	merge   bool
 }
 
+type programFields struct {
+	Command        string `json:"command" jsonschema_description:"A built-in, else the bare name of a program: Jobs/bin/{command}/{command}, then the system's own directories."`
+	ExecutablePath string `json:"executablePath" jsonschema_description:"An absolute path, or one with {approot}, {pluginroot} or {jobroot}, in place of looking for the command."`
+	Arguments      string `json:"arguments" jsonschema_description:"Words, quoted with '...' or \"...\"; tokens are filled in after splitting. No shell."`
+	ScriptType     string `json:"scriptType" jsonschema:"enum=Auto" jsonschema_description:"Auto: a script is run by the interpreter that its first line names."`
+}
+
 func (h *programs) compile(s *Source, as core.RunAs) Task {
-	var f struct {
-		Command        string `json:"command"`
-		ExecutablePath string `json:"executablePath"`
-		Arguments      string `json:"arguments"`
-		ScriptType     string `json:"scriptType"`
-	}
+	var f programFields
 	if !s.Decode(&f) {
 		return nil
 	}
