@@ -9,7 +9,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 # What the tests drive or boot, by Debian package.
-TEST_PACKAGES := gcc libc6-dev mmdebstrap systemd-container mosquitto mosquitto-clients \
+TEST_PACKAGES := gcc libc6-dev faketime lintian shellcheck mmdebstrap systemd-container mosquitto mosquitto-clients \
 	python3-paho-mqtt curl less vim-tiny fuse3 bindfs iproute2 util-linux \
 	openssl osslsigncode sbsigntool wixl msitools gcab gnupg rpm sqlite3 binutils dpkg-dev ima-evm-utils fsverity attr keyutils \
 	libnss-systemd swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio spin
@@ -86,6 +86,25 @@ fails-on: test-packages ## succeed if tests fail on the agent of BASE=REVISION; 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s) each
 	@go run ./vmtests/fuzz --time $(or $(FUZZTIME),20s)
+
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+VERSION := 0.1.0
+PACKAGES := build/packages
+
+.PHONY: packages
+packages: test-packages ## build deb, rpm, msi and archives; VERSION=0.1.0 ONLY=linux-amd64 SIGN=ED25519.pem PACKAGES=FOLDER
+	@GOBIN=$(CURDIR)/build/tools go install $(NFPM)
+	@GOBIN=$(CURDIR)/build/tools go install $(CYCLONEDX)
+	@go run ./packaging -version '$(VERSION)' -out '$(PACKAGES)' -only '$(ONLY)' -sign '$(SIGN)'
+
+.PHONY: reproducible
+reproducible: ## build the packages in this folder and in another one, and compare them bit by bit; ONLY=linux-amd64
+	@$(MAKE) --no-print-directory packages PACKAGES=build/packages
+	@other="$$(mktemp -d)"; trap 'rm -rf "$$other"' EXIT; \
+		git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$$other" && \
+		SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(MAKE) --no-print-directory -C "$$other" packages PACKAGES="$$other/out" && \
+		diff -r build/packages "$$other/out" && echo "identical, built in two folders"
 
 .PHONY: clean
 clean: ## remove what was built

@@ -21,7 +21,7 @@ import (
 // floors lists the house from top to bottom (ARCHITECTURE.md, "Floors"). A
 // room imports rooms on lower floors only, and nothing else on its own.
 var floors = [][]string{
-	{"cmd", "vmtests"},
+	{"cmd", "packaging", "vmtests"},
 	{"service"},
 	{"api", "jobs", "plugins"},
 	{"broker", "settings", "launcher"},
@@ -37,7 +37,7 @@ var exceptions = map[string][]string{
 	"plugins/keeperlogger":       {"core", "plugins/sdk"},
 	"jobs/redirectevaluator":     {"core", "plugins/sdk"},
 	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy", "platform/files"},
-	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner"},
+	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
 	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},

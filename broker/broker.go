@@ -73,6 +73,9 @@ type Config struct {
 	// People are who connections are counted for before it is known what they
 	// are.
 	People fair.People
+	// Logged, if not nil, rewrites what somebody publishes on KeeperLogger, so
+	// that it names the publisher.
+	Logged func(publisher string, payload []byte) []byte
 
 	// OnConnected is called when the first connection of a launch group is
 	// accepted, OnDisconnected when the last one has ended, OnSubscribed for

@@ -51,3 +51,12 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 	}
 	return data
 }
+
+// logged returns what goes on when from publishes payload on topic, if that is
+// for the log.
+func (b *Broker) logged(from core.Principal, topic string, payload []byte) []byte {
+	if topic != wire.TopicLogger || b.cfg.Logged == nil {
+		return payload
+	}
+	return b.cfg.Logged(from.String(), payload)
+}

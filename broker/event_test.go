@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"kpm/core"
 	"kpm/core/wire"
 )
 
@@ -57,5 +58,16 @@ func TestEventsComeInOneEnvelope(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is said for the log goes through Logged, and nothing else does.
+func TestWhatIsSaidForTheLogNamesItsPublisher(t *testing.T) {
+	b := &Broker{cfg: Config{Logged: func(publisher string, payload []byte) []byte { return []byte(publisher + ": " + string(payload)) }}}
+	bridge := core.Principal{Kind: core.Plugin, Name: "MyBridge"}
+	for topic, want := range map[string]string{"KeeperLogger": "MyBridge: m", "MyBridge": "m", "EventMessages": "m"} {
+		if got := string(b.logged(bridge, topic, []byte("m"))); got != want {
+			t.Errorf("%s: %q, expected %q", topic, got, want)
+		}
 	}
 }

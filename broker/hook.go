@@ -73,7 +73,7 @@ func (b *Broker) read(c *conn, pk packets.Packet) packets.Packet {
 	if pk.PublishValidate(0) != packets.CodeSuccess {
 		return pk // not MQTT, or a topic alias: mochi cuts the connection
 	}
-	pk.Payload = enveloped(c.principal, pk.TopicName, pk.Payload)
+	pk.Payload = b.logged(c.principal, pk.TopicName, enveloped(c.principal, pk.TopicName, pk.Payload))
 	message, err := b.check(&c.speaker, pk.TopicName, pk.FixedHeader.Retain, pk.Payload)
 	if err != nil {
 		b.stats.refusedPublishes.Add(1)

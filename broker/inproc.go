@@ -48,7 +48,7 @@ func ownAlone(topic string) bool { return topic != wire.TopicPolicy }
 // Publish. What the table says is delivered to nobody is counted, and no error.
 func (b *Broker) PublishAs(ctx context.Context, p core.Principal, topic string, payload []byte) error {
 	s := newSpeaker(p, b.cfg.Topics)
-	payload = enveloped(p, topic, payload)
+	payload = b.logged(p, topic, enveloped(p, topic, payload))
 	if len(payload) > wire.MaxMessage {
 		return b.refusePublish(&s, topic, fmt.Errorf("message of %d bytes, the limit is %d", len(payload), wire.MaxMessage))
 	}

@@ -78,13 +78,12 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refusal.Of(err)}
 	}
 	defer s.Close()
-	size := recordBytes(s.Subject)
-	if err := l.charge(ctx, submitted.Peer.Payer(), s.Subject, size); err != nil {
+	if err := l.charge(ctx, submitted.Peer.Payer(), s.Subject, recordBytes(s.Subject)); err != nil {
 		return Result{Refused: refusal.Of(err)}
 	}
 	evaluate := l.limits().Evaluate
 	waiting, cancel := context.WithTimeout(ctx, evaluate)
-	asked, err := l.asked.Take(waiting, l.cfg.People.Of(submitted.Peer.Payer()), min(int64(size), maxUserAsked)) // the longest passes alone
+	asked, err := l.asked.Take(waiting, l.cfg.People.Of(submitted.Peer.Payer()), min(int64(questionBytes(s.Subject)), maxUserAsked)) // the longest passes alone
 	cancel()
 	if err != nil {
 		text := fmt.Sprintf("the long command lines that are being decided on were not within %s", evaluate)

@@ -7,6 +7,7 @@ import (
 	"kpm/core"
 	"kpm/core/fair"
 	"kpm/core/wire"
+	"kpm/launcher/journal"
 )
 
 // The journal keeps a fixed number of bytes, the newest ones. Attack: a user
@@ -33,30 +34,27 @@ func newQuota(capacity int64) *fair.Rate[core.UserID] {
 
 // recordBytes is about how many bytes a request takes in the journal.
 func recordBytes(s core.Subject) int {
-	n := requestCost + encodedBytes(s.Dir) + encodedBytes(s.Executable.Path) + encodedBytes(s.Executable.Requested)
+	return subjectBytes(s) + min(argvBytes(s.Argv), journal.MaxArgv)
+}
+
+// questionBytes is about how many bytes policy is asked with.
+func questionBytes(s core.Subject) int { return subjectBytes(s) + argvBytes(s.Argv) }
+
+// subjectBytes is about how many bytes all but the arguments take.
+func subjectBytes(s core.Subject) int {
+	n := requestCost + journal.EncodedBytes(s.Dir) + journal.EncodedBytes(s.Executable.Path) + journal.EncodedBytes(s.Executable.Requested)
 	for _, signer := range s.Executable.Signers {
-		n += signerCost + encodedBytes(signer.Subject) + len(signer.KeyID) + len(signer.TeamID) + digestCost*len(signer.Authorities)
-	}
-	for i, arg := range wire.Shown(s.Argv) {
-		n += encodedBytes(arg) + len(`"",`)
-		if !utf8.ValidString(s.Argv[i]) {
-			n += base64.StdEncoding.EncodedLen(len(s.Argv[i])) + len(`"16384":"",`)
-		}
+		n += signerCost + journal.EncodedBytes(signer.Subject) + len(signer.KeyID) + len(signer.TeamID) + digestCost*len(signer.Authorities)
 	}
 	return n
 }
 
-// encodedBytes is the length of s as the journal's JSON has it.
-func encodedBytes(s string) int {
-	n := len(s)
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c < ' ' || c == '<' || c == '>' || c == '&':
-			n += len(`\u0000`) - 1
-		case c == 0xe2: // U+2028 is escaped too, and begins with it
-			n += len(`\u0000`) - len("\u2028")
-		case c == '"' || c == '\\':
-			n++
+func argvBytes(argv []string) int {
+	n := 0
+	for i, arg := range wire.Shown(argv) {
+		n += journal.EncodedBytes(arg) + len(`"",`)
+		if !utf8.ValidString(argv[i]) {
+			n += base64.StdEncoding.EncodedLen(len(argv[i])) + len(`"16384":"",`)
 		}
 	}
 	return n

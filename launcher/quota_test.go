@@ -55,8 +55,8 @@ func TestRecordBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if encodedBytes(s)+2 < len(data) {
-			t.Errorf("%q: %d bytes, the journal has %d", s, encodedBytes(s), len(data)-2)
+		if journal.EncodedBytes(s)+2 < len(data) {
+			t.Errorf("%q: %d bytes, the journal has %d", s, journal.EncodedBytes(s), len(data)-2)
 		}
 	}
 	inBubble(t, func(t *testing.T) {

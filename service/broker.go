@@ -5,6 +5,7 @@ import (
 
 	"kpm/broker"
 	"kpm/core"
+	"kpm/core/logentry"
 	"kpm/core/wire"
 )
 
@@ -15,7 +16,7 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 	s.broker, err = broker.New(broker.Config{
 		TLS: s.certificate.TLS(), Peers: s.host.Peers, Registry: s.registry,
 		Topics: topics{s}, Requests: states{s}, Self: s.host.Tree.Self(),
-		RequireJobToken: s.app.RequireJobToken, People: s.people(),
+		RequireJobToken: s.app.RequireJobToken, People: s.people(), Logged: logentry.Named,
 		OnConnected:    func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
 		OnSubscribed:   s.subscribed,
 		OnDisconnected: func(p core.Principal, _ core.ProcessID) { s.disconnected(p) },

@@ -18,7 +18,7 @@ func (s *service) startJournal(context.Context, Options) error {
 	var err error
 	s.journal, s.replay, err = journal.Open(journal.Config{
 		AuditDir: s.layout.Audit(), StateDir: s.layout.State(),
-		SegmentBytes: s.app.Journal.SegmentBytes, KeepSegments: s.app.Journal.KeepSegments,
+		SegmentBytes: s.app.Journal.SegmentBytes, KeepSegments: s.app.Journal.KeepSegments, Keep: s.app.Journal.Keep,
 		Mask: s.app.Journal.Mask, WriteAtomic: s.host.Files.WriteAtomic,
 	})
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *service) startJournal(context.Context, Options) error {
 }
 
 // startIdentity has the machine key sign the journal's head: now, at intervals,
-// and at the end. Nothing waits for it: a TPM takes seconds to make a key.
+// when the clock was set, and at the end. Nothing waits for it: a TPM takes seconds to make a key.
 func (s *service) startIdentity(context.Context, Options) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -54,6 +54,7 @@ func (s *service) sign(ctx context.Context, tick <-chan time.Time) {
 		}
 		select {
 		case <-tick:
+		case <-s.journal.ClockSet():
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.Background(), lastCheckpoint)
 			defer cancel()

@@ -75,6 +75,7 @@ type Requests struct {
 type Journal struct {
 	SegmentBytes int64
 	KeepSegments int
+	Keep         time.Duration // 0 is as long as KeepSegments allows
 	Mask         []*regexp.Regexp
 	// Checkpoint is the time between signatures over the journal's head.
 	Checkpoint time.Duration
@@ -158,6 +159,7 @@ func entries() []entry {
 		number("Requests:MaxRunningPerUser", 1024, 1, 4096, func(a *App, n int) { a.Requests.MaxRunningPerUser = n }),
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
+		number("Journal:KeepDays", 0, 0, 36500, func(a *App, n int) { a.Journal.Keep = time.Duration(n) * 24 * time.Hour }),
 		number("Jobs:MaxRunning", 256, 1, 4096, func(a *App, n int) { a.Jobs.MaxRunning = n }),
 		number("Jobs:HistoryDays", 30, 1, 3650, func(a *App, n int) { a.Jobs.HistoryAge = time.Duration(n) * 24 * time.Hour }),
 		number("Jobs:HistoryMegabytes", 64, 1, 4096, func(a *App, n int) { a.Jobs.HistoryBytes = int64(n) << 20 }),

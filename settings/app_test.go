@@ -45,6 +45,7 @@ func TestDefault(t *testing.T) {
 		{"Requests", a.Requests, Requests{5 * time.Second, 120 * time.Second, 10 * time.Second, 256, 32, false, 4096, 1024}},
 		{"Journal.SegmentBytes", a.Journal.SegmentBytes, int64(8388608)},
 		{"Journal.KeepSegments", a.Journal.KeepSegments, 64},
+		{"Journal.Keep", a.Journal.Keep, time.Duration(0)},
 		{"masks --Password=x", a.Journal.Mask[0].MatchString("--Password=x"), true},
 		{"masks --pass-through", a.Journal.Mask[0].MatchString("--pass-through"), false},
 	} {

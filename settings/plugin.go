@@ -40,6 +40,14 @@ func defaults() []struct{ plugin, key, value string } {
 		{"KeeperLogger", "log.file.path", "{pluginroot}/bin/KeeperLogger/Log/KeeperLogger.log"},
 		{"KeeperLogger", "log.rotation.size_mb", "10"},
 		{"KeeperLogger", "log.retention.days", "15"},
+		{"KeeperLogger", "log.retention.total_mb", "200"},
+		{"KeeperLogger", "log.format", "text"},
+		{"KeeperLogger", "log.level", "Trace"},
+		{"KeeperLogger", "log.system", "off"},
+		{"KeeperLogger", "log.http.url", ""},
+		{"KeeperLogger", "log.http.authorization", ""},
+		{"KeeperLogger", "log.http.ca_file", ""},
+		{"KeeperLogger", "log.http.batch", "100"},
 		{"RedirectEvaluator", "metadata.redirect.enabled", "false"},
 	}
 }

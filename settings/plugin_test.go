@@ -23,9 +23,11 @@ func TestEffectiveIsTheFileFlatOverDefaults(t *testing.T) {
 			"policy.enforceForAdministrators": "false",
 		}},
 		{"variables become paths", "KeeperLogger", `{"log.rotation.size_mb": 20}`, map[string]string{
-			"log.file.path":        "/agent/Plugins/bin/KeeperLogger/Log/KeeperLogger.log",
-			"log.rotation.size_mb": "20",
-			"log.retention.days":   "15",
+			"log.file.path":          "/agent/Plugins/bin/KeeperLogger/Log/KeeperLogger.log",
+			"log.rotation.size_mb":   "20",
+			"log.retention.days":     "15",
+			"log.retention.total_mb": "200", "log.format": "text", "log.level": "Trace", "log.system": "off",
+			"log.http.url": "", "log.http.authorization": "", "log.http.ca_file": "", "log.http.batch": "100",
 		}},
 		{"metadata with and without its prefix", "MyBridge", `{"metadata": {"redirect": {"enabled": true}, "limit": 1e3}}`, map[string]string{
 			"redirect.enabled":          "true",

@@ -10,6 +10,7 @@ import (
 
 	"kpm/core/reserve"
 	"kpm/platform/owner"
+	"kpm/platform/systemlog"
 	"kpm/plugins/keeperlogger"
 	"kpm/plugins/sdk"
 )
@@ -17,8 +18,9 @@ import (
 const help = `Usage: KeeperLogger
 
 The log plugin: it writes what plugins and jobs say on the topic KeeperLogger
-to Plugins/bin/KeeperLogger/Log/, or where log.file.path says. The agent starts
-it, by Plugins/KeeperLogger.json, and sets KEEPER_AGENT_ROOT.
+to Plugins/bin/KeeperLogger/Log/, or where log.file.path says, and if asked to,
+to the system's log (log.system) and to a receiver (log.http.url). The agent
+starts it, by Plugins/KeeperLogger.json, and sets KEEPER_AGENT_ROOT.
 
 Examples:
   KeeperAdminCLI plugins list              is it running?
@@ -36,8 +38,11 @@ func main() {
 		os.Exit(2)
 	}
 	debug.SetGCPercent(25) // memory on every machine matters more than the time of a log line
-	reserve.Threads(8)     // the log goes on when the machine takes no more processes
+	debug.SetMemoryLimit(48 << 20)
+	reserve.Threads(8) // the log goes on when the machine takes no more processes
 	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID}, func(ctx context.Context, a *sdk.Agent) error {
-		return keeperlogger.Run(ctx, a, root, owner.Check, os.Stderr)
+		return keeperlogger.Run(ctx, a, keeperlogger.Config{Root: root, Owned: owner.Check, System: systemLog, Stderr: os.Stderr})
 	}))
 }
+
+func systemLog() (keeperlogger.SystemLog, error) { return systemlog.Open(keeperlogger.ID) }

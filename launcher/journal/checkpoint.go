@@ -26,8 +26,11 @@ var ErrKey = core.NewError(core.Invalid, "not an ECDSA key on P-256")
 // it every record before, which the record's hash binds. Records may have been
 // added between that one and the checkpoint.
 type Signed struct {
-	Seq       uint64    `json:"seq"`
-	Hash      string    `json:"hash"`      // of the record's line, as in Prev
+	Seq  uint64 `json:"seq"`
+	Hash string `json:"hash"` // of the record's line, as in Prev
+	// First is the first record that was kept then; 0 in checkpoints of services
+	// that did not sign it.
+	First     uint64    `json:"first,omitempty"`
 	Time      time.Time `json:"time"`      // when it was signed, by this machine's clock
 	Key       string    `json:"key"`       // SHA-256 of the public key's SubjectPublicKeyInfo, hex
 	Signature []byte    `json:"signature"` // ECDSA over digest, ASN.1
@@ -35,13 +38,20 @@ type Signed struct {
 
 // checkpointDomain keeps a signature of a checkpoint from being one of anything
 // else that the machine key signs, and the other way round.
-const checkpointDomain = "kpm journal checkpoint v1"
+const (
+	checkpointDomain       = "kpm journal checkpoint v2"
+	checkpointWithoutFirst = "kpm journal checkpoint v1"
+)
 
 // digest is what is signed: SHA-256 over each part, as text, after its length
 // in four bytes, so that no two checkpoints are the same bytes.
 func (s *Signed) digest() []byte {
 	h := sha256.New()
-	for _, part := range []string{checkpointDomain, strconv.FormatUint(s.Seq, 10), s.Hash, s.Time.UTC().Format(time.RFC3339Nano), s.Key} {
+	parts := []string{checkpointDomain, strconv.FormatUint(s.Seq, 10), s.Hash, s.Time.UTC().Format(time.RFC3339Nano), s.Key, strconv.FormatUint(s.First, 10)}
+	if s.First == 0 {
+		parts[0], parts = checkpointWithoutFirst, parts[:5]
+	}
+	for _, part := range parts {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
 		h.Write([]byte(part))
 	}
@@ -67,12 +77,12 @@ func (j *Journal) Checkpoint(ctx context.Context, signer crypto.Signer) error {
 		return fmt.Errorf("journal: checkpoint: %w", err)
 	}
 	j.mu.Lock()
-	at, broken := j.at, j.broken
+	at, first, broken := j.at, j.kept[0], j.broken
 	j.mu.Unlock()
 	if broken != nil {
 		return fmt.Errorf("journal: checkpoint: %w: %w", ErrUnavailable, broken)
 	}
-	signed := &Signed{Seq: at.Seq, Hash: at.Hash, Time: time.Now().UTC(), Key: id}
+	signed := &Signed{Seq: at.Seq, Hash: at.Hash, First: first, Time: j.now(), Key: id}
 	if signed.Signature, err = signer.Sign(rand.Reader, signed.digest(), crypto.SHA256); err != nil {
 		return fmt.Errorf("journal: checkpoint: sign record %d: %w", at.Seq, err)
 	}

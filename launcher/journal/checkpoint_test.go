@@ -18,6 +18,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -260,6 +261,10 @@ func TestSeveralKeys(t *testing.T) {
 // What was removed from the front by KeepSegments does not make a checkpoint
 // false, and does not count as signed either.
 func TestCheckpointsOfWhatIsNotHereAnyMore(t *testing.T) {
+	synctest.Test(t, checkpointsOfWhatIsNotHere)
+}
+
+func checkpointsOfWhatIsNotHere(t *testing.T) {
 	cfg, key := config(t.TempDir()), newKey(t)
 	cfg.SegmentBytes, cfg.KeepSegments = 1500, 2
 	j, _ := opened(t, cfg)
@@ -277,6 +282,8 @@ func TestCheckpointsOfWhatIsNotHereAnyMore(t *testing.T) {
 	}
 	close(slow.answer)
 	signing.Wait()
+	time.Sleep(2 * headDelay)
+	synctest.Wait()
 	report := signedBy(t, cfg, key)
 	if report.First < 10 || report.Checkpoints != 1 || report.Signed.Record != 0 || !report.Signed.Time.IsZero() ||
 		report.Signed.Unsigned != uint64(report.Records) {

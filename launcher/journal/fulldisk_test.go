@@ -192,3 +192,51 @@ func TestAFullDiskAtTheEndOfASegment(t *testing.T) {
 		t.Errorf("verified as %+v", report)
 	}
 }
+
+// Room that is set aside is given up for what has happened, and no request
+// begins before it is there again.
+func TestTheReserve(t *testing.T) {
+	cfg := config(t.TempDir())
+	path := filepath.Join(cfg.AuditDir, reserveName)
+	cfg.open = func(name string) (file, error) {
+		f, err := openFile(name)
+		return untilFreed{f, path}, err
+	}
+	j, _ := opened(t, cfg)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(Record{Type: Control}); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("append on a full disk: %v", err)
+	}
+	put(t, j, Record{Type: Ended, Request: "A"})  // takes it
+	if err := os.Mkdir(path, 0o700); err != nil { // somebody else has the room
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(path, "x"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(Record{Type: Opened, Request: "B"}); !errors.Is(err, ErrUnavailable) || j.Room() == nil {
+		t.Errorf("a request begins without the reserve: %v", err)
+	}
+	put(t, j, Record{Type: Ended, Request: "C"})
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Room(); err != nil {
+		t.Error(err)
+	}
+}
+
+// untilFreed is a disk that is full while the reserve is on it.
+type untilFreed struct {
+	file
+	reserve string
+}
+
+func (f untilFreed) Write(p []byte) (int, error) {
+	if info, err := os.Stat(f.reserve); err == nil && info.Mode().IsRegular() {
+		return 0, errors.New("no space left on device")
+	}
+	return f.file.Write(p)
+}

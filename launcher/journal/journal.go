@@ -33,12 +33,16 @@ type Config struct {
 	SegmentBytes int64
 	// KeepSegments is how many segments are kept, 64 if 0; at least 2.
 	KeepSegments int
+	// Keep is for how long segments are kept that are not the last two; 0 is as
+	// long as KeepSegments allows.
+	Keep time.Duration
 	// Mask are the rules for arguments whose values are not recorded.
 	Mask []*regexp.Regexp
 	// WriteAtomic replaces a file durably (port.Files).
 	WriteAtomic func(path string, data []byte, perm os.FileMode) error
 
-	open func(path string) (file, error) // tests put a failing disk here
+	open  func(path string) (file, error)   // tests put a failing disk here
+	clock func() (time.Time, time.Duration) // and a clock that somebody sets here
 }
 
 // file is what the journal needs of a segment; *os.File is one.
@@ -61,8 +65,11 @@ type Journal struct {
 	file     file
 	at       position // the last record written
 	durable  uint64   // seq of the last record known to be on disk
-	first    uint64   // first seq of the oldest segment
+	kept     []uint64 // first seqs of the segments that must be there
 	open     openSet
+	clock    clock
+	repeats  *repeats
+	reserved bool          // the reserve is on the disk
 	torn     bool          // a partial line may follow at; cut it before the next
 	owed     []Record      // what has happened and could not be written
 	broken   error         // sticky: a sync failed, or Close
@@ -73,7 +80,11 @@ type Journal struct {
 
 	dirty   chan struct{} // there is something that the head does not name
 	closing chan struct{}
-	kept    chan struct{} // closed when the keeper has ended
+	ended   chan struct{} // closed when the keeper has ended
+
+	aged time.Duration // when a segment was last removed for its age; the keeper's own
+
+	step chan struct{} // the clock was set
 }
 
 // Capacity is how many bytes of records are kept, about.
@@ -82,27 +93,55 @@ func (j *Journal) Capacity() int64 { return j.cfg.SegmentBytes * int64(j.cfg.Kee
 // Append writes r before it returns, so that it survives a crash of the
 // service; Sync makes it survive a power loss. After an error no part of r
 // remains, and a later Append works again once the disk does. If r says what
-// has happened already, it is not lost: it is written first, with its time, as
-// soon as there is room.
+// has happened already, it is not lost: room that is set aside is given up for it,
+// and if that is not enough, it is written first, with its time, as soon as there
+// is more.
 func (j *Journal) Append(r Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	r.Time = time.Now().UTC()
-	err := j.pay()
-	if err == nil {
-		err = j.append(r)
+	r.Time = j.now()
+	err := j.admit(r)
+	if err != nil && r.Type.happened() && !errors.Is(err, errLong) && j.free() {
+		err = j.admit(r)
 	}
 	if err != nil && r.Type.happened() && !errors.Is(err, errLong) {
-		j.owed = append(j.owed, r)
+		j.owed = append(append(j.owed, j.repeats.release(r.Request)...), r)
 	}
-	select {
-	case j.dirty <- struct{}{}:
-	default:
-	}
+	j.stir()
 	if err != nil {
 		return fmt.Errorf("journal: append %s: %w: %w", r.Type, ErrUnavailable, err)
 	}
 	return nil
+}
+
+// admit takes r if what comes before it is written.
+func (j *Journal) admit(r Record) error {
+	if r.Type == Opened {
+		if err := j.hold(); err != nil {
+			return err
+		}
+	}
+	if err := j.pay(); err != nil {
+		return err
+	}
+	if err := j.look(); err != nil {
+		return err
+	}
+	return j.take(r)
+}
+
+// stir tells the keeper that there is something to do.
+func (j *Journal) stir() {
+	select {
+	case j.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// now is the time of a record that is made now.
+func (j *Journal) now() time.Time {
+	wall, _ := j.cfg.clock()
+	return wall.UTC()
 }
 
 // pay writes what is owed, in order. While something is owed nothing else is
@@ -124,6 +163,10 @@ func (j *Journal) append(r Record) error {
 	}
 	shown := mask(r.Argv, j.cfg.Mask)
 	r.Argv, r.ArgvBytes = shown, withoutMasked(r.ArgvBytes, r.Argv, shown)
+	shorten(&r)
+	if now := j.now(); !r.Time.IsZero() && now.Sub(r.Time) > late {
+		r.Written = now
+	}
 	line, err := j.encode(&r)
 	if err != nil {
 		return err
@@ -155,7 +198,7 @@ func (j *Journal) append(r Record) error {
 func (j *Journal) encode(r *Record) ([]byte, error) {
 	r.Seq, r.Prev = j.at.Seq+1, j.at.Hash
 	if r.Time.IsZero() {
-		r.Time = time.Now().UTC()
+		r.Time = j.now()
 	}
 	line, err := json.Marshal(r)
 	if err != nil {
@@ -171,6 +214,7 @@ func (j *Journal) advance(r Record, line []byte) {
 	j.at.Seq, j.at.Hash = r.Seq, hashLine(line[:len(line)-1])
 	j.at.Offset += int64(len(line))
 	j.open.apply(r)
+	j.repeats.wrote(r, len(line))
 }
 
 // rotate begins a new segment, durably and under the lock: once per
@@ -184,13 +228,17 @@ func (j *Journal) rotate() error {
 	if err := j.begin(); err != nil {
 		return err
 	}
-	return j.prune()
+	// The head names the new segment, so that the next start reads no older one.
+	return j.writeHead(j.at, j.kept[0])
 }
 
 // begin makes a segment that starts with what is open and continues the chain,
 // and turns to it. Nothing has changed if it fails.
 func (j *Journal) begin() error {
-	r := Record{Type: Segment, Open: j.open.list()}
+	r := Record{Type: Segment, Open: j.open.list(), First: j.at.Seq + 1}
+	if len(j.kept) > 0 {
+		r.First = j.kept[0]
+	}
 	line, err := j.encode(&r)
 	if err != nil {
 		return err
@@ -210,27 +258,7 @@ func (j *Journal) begin() error {
 	j.at.Segment, j.at.Offset = r.Seq, 0
 	j.advance(r, line)
 	j.durable = r.Seq
-	return nil
-}
-
-// prune lets the head name the new segment, so that the next start reads no
-// older one, and removes the oldest segments. It does so in that order: a
-// segment that is missing although the head counts on it is tampering.
-func (j *Journal) prune() error {
-	list, err := segments(j.cfg.AuditDir)
-	if err != nil {
-		return err
-	}
-	remove := list[:max(0, len(list)-j.cfg.KeepSegments)]
-	j.first = list[len(remove)]
-	if err := j.writeHead(j.at, j.first); err != nil {
-		return err
-	}
-	for _, seq := range remove {
-		if err := os.Remove(filepath.Join(j.cfg.AuditDir, segmentName(seq))); err != nil {
-			return err
-		}
-	}
+	j.kept = append(j.kept, r.Seq)
 	return nil
 }
 
@@ -281,13 +309,19 @@ func (j *Journal) flush() {
 	}
 }
 
-// keep makes records durable that nobody waits for, and lets the head follow,
-// at most once per headDelay.
+// keep makes records durable that nobody waits for, lets the head follow, at
+// most once per headDelay, and looks after what only time shows.
 func (j *Journal) keep() {
-	defer close(j.kept)
+	defer close(j.ended)
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-j.dirty:
+		case <-ticker.C:
+			if !j.due() {
+				continue
+			}
 		case <-j.closing:
 			return
 		}
@@ -296,20 +330,32 @@ func (j *Journal) keep() {
 		case <-j.closing:
 			return
 		}
-		if err := j.settle(); err != nil {
-			select { // again after headDelay; until then Append says what is wrong
-			case j.dirty <- struct{}{}:
-			default:
-			}
+		if err := errors.Join(j.settle(), j.retain()); err != nil {
+			j.stir() // again after headDelay; until then Append says what is wrong
 		}
 	}
+}
+
+// due looks at the clock, at refusals that were counted, and at segments, and
+// reports whether there is something to write or to remove.
+func (j *Journal) due() bool {
+	j.mu.Lock()
+	before := j.at.Seq
+	_ = j.hold() // again when a request begins, who is told why not
+	err := j.look()
+	if err == nil {
+		err = j.count(false)
+	}
+	written := j.at.Seq > before
+	j.mu.Unlock()
+	return err != nil || written || j.overdue()
 }
 
 // settle writes what is owed, syncs, and writes the head if it is behind.
 func (j *Journal) settle() error {
 	j.mu.Lock()
 	unpaid := j.pay()
-	at, first := j.at, j.first
+	at, first := j.at, j.kept[0]
 	j.mu.Unlock()
 	if unpaid != nil {
 		return unpaid
@@ -343,8 +389,11 @@ func (j *Journal) writeHead(at position, first uint64) error {
 // called once; Append and Sync fail afterwards.
 func (j *Journal) Close() error {
 	close(j.closing)
-	<-j.kept
-	err := errors.Join(j.Append(Record{Type: Stop}), j.settle())
+	<-j.ended
+	j.mu.Lock()
+	err := j.count(true)
+	j.mu.Unlock()
+	err = errors.Join(err, j.Append(Record{Type: Stop}), j.settle())
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.broken = errors.New("it is closed")

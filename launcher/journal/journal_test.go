@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -64,7 +66,7 @@ func put(t testing.TB, j *Journal, records ...Record) {
 func crash(t testing.TB, j *Journal) {
 	t.Helper()
 	close(j.closing)
-	<-j.kept
+	<-j.ended
 	j.file.Close()
 }
 
@@ -229,22 +231,30 @@ func TestReplayReadsTheLastSegmentOnly(t *testing.T) {
 }
 
 func TestOldSegmentsGo(t *testing.T) {
-	cfg := config(t.TempDir())
-	cfg.SegmentBytes, cfg.KeepSegments = 4096, 3
-	j, _ := opened(t, cfg)
-	for range 400 {
-		put(t, j, Record{Type: Control, Request: "R"})
-	}
-	list, err := segments(cfg.AuditDir)
-	if err != nil || len(list) != 3 {
-		t.Errorf("%d segments kept (%v), expected 3", len(list), err)
-	}
-	if report := verified(t, cfg); report.First == 1 || report.First != list[0] {
-		t.Errorf("verified as %+v", report)
-	}
-	if _, _, err := Open(Config{KeepSegments: 1}); err == nil {
-		t.Error("a journal that keeps one segment was opened")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(t.TempDir())
+		cfg.SegmentBytes, cfg.KeepSegments = 4096, 3
+		j, _ := opened(t, cfg)
+		for range 400 {
+			put(t, j, Record{Type: Control, Request: "R"})
+		}
+		time.Sleep(2 * headDelay)
+		synctest.Wait()
+		list, err := segments(cfg.AuditDir)
+		if err != nil || len(list) != 3 {
+			t.Errorf("%d segments kept (%v), expected 3", len(list), err)
+		}
+		if report := verified(t, cfg); report.First == 1 || report.First != list[0] {
+			t.Errorf("verified as %+v", report)
+		}
+		all := lines(t, cfg)
+		if last := all[len(all)-1]; last.Type != Removed || last.First != list[0] || last.Count < 2 || last.Cause != "size" {
+			t.Errorf("recorded as %+v", last)
+		}
+		if _, _, err := Open(Config{KeepSegments: 1}); err == nil {
+			t.Error("a journal that keeps one segment was opened")
+		}
+	})
 }
 
 func TestSecretsAreMasked(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Replay is what Open found.
@@ -23,6 +24,8 @@ type Replay struct {
 	// What was found is left as it is and a new segment says so; Open may be
 	// incomplete. nil if all is well.
 	Fault *Fault
+
+	last time.Time // of the last record
 }
 
 // Open reads the journal from the last segment on, removes an unfinished tail,
@@ -40,13 +43,20 @@ func Open(cfg Config) (*Journal, Replay, error) {
 	if cfg.open == nil {
 		cfg.open = openFile
 	}
+	if cfg.clock == nil {
+		begun := time.Now()
+		cfg.clock = func() (time.Time, time.Duration) { return time.Now(), time.Since(begun) }
+	}
 	j := &Journal{
 		cfg:     cfg,
 		open:    openSet{},
+		repeats: newRepeats(cfg),
 		dirty:   make(chan struct{}, 1),
 		closing: make(chan struct{}),
-		kept:    make(chan struct{}),
+		ended:   make(chan struct{}),
+		step:    make(chan struct{}, 1),
 	}
+	j.clock.begin(cfg.clock())
 	replay, err := j.recover()
 	if err == nil {
 		err = j.greet(replay)
@@ -57,13 +67,17 @@ func Open(cfg Config) (*Journal, Replay, error) {
 		}
 		return nil, Replay{}, fmt.Errorf("journal: open: %w", err)
 	}
+	_ = j.hold() // again when a request begins, who is told why not
 	go j.keep()
 	return j, replay, nil
 }
 
 // greet records the start durably and lets the head name it.
 func (j *Journal) greet(replay Replay) error {
-	r := Record{Type: Start, Cut: replay.Cut}
+	r := Record{Type: Start, Cut: replay.Cut, First: j.kept[0], Time: j.now()}
+	if back := r.Time.Sub(replay.last); back < -steady {
+		r.Shift = back.Milliseconds()
+	}
 	if replay.Fault != nil {
 		r.Fault = replay.Fault.Error()
 	}
@@ -74,7 +88,8 @@ func (j *Journal) greet(replay Replay) error {
 		return err
 	}
 	j.durable = j.at.Seq
-	return j.prune()
+	j.stir() // what retention left half done
+	return j.writeHead(j.at, j.kept[0])
 }
 
 // recover leaves j at the end of the journal, with an open segment.
@@ -93,9 +108,12 @@ func (j *Journal) recover() (Replay, error) {
 		return Replay{}, err
 	}
 	var replay Replay
+	var said uint64 // the oldest record that must be there, as records say
 	walk := chain{head: h, visit: func(r Record) {
 		j.open.apply(r)
 		replay.Records++
+		replay.last = r.at()
+		said = r.oldest(said)
 	}}
 	fault, last, err := walkFrom(&walk, j.cfg.AuditDir, list, max(h.Segment, 1), headFault != nil)
 	if err != nil {
@@ -107,6 +125,10 @@ func (j *Journal) recover() (Replay, error) {
 	torn := walk.at.Seq >= h.Seq && walk.at.Offset > 0 && len(list) > 0 && last == list[len(list)-1]
 	if headFault == nil && fault != nil && !torn {
 		headFault = fault
+	}
+	j.kept = slices.Clone(list)
+	if headFault == nil && h.Seq > 0 {
+		headFault = j.begins(h, said)
 	}
 	replay.Open, replay.Fault = j.open.list(), headFault
 	j.at = walk.at
@@ -138,6 +160,26 @@ func (j *Journal) recover() (Replay, error) {
 	}
 	j.file, err = j.cfg.open(path)
 	return replay, err
+}
+
+// begins asks that the journal begin where head and records say. What lies
+// before is what retention had yet to remove.
+func (j *Journal) begins(h head, said uint64) *Fault {
+	// Attack: the oldest segments are removed, and the head says so. Retention
+	// says so in a record before it does in the head.
+	first := h.First
+	if said > 0 && said < first {
+		first = said
+	}
+	if !slices.Contains(j.kept, first) {
+		return missing(j.cfg.AuditDir, first)
+	}
+	first = max(first, said)
+	j.kept = slices.DeleteFunc(j.kept, func(seq uint64) bool { return seq < first })
+	if len(j.kept) == 0 || j.kept[0] != first {
+		return missing(j.cfg.AuditDir, first)
+	}
+	return nil
 }
 
 // head reads the head. A journal without segments and head is new: it gets the

@@ -22,6 +22,15 @@ const (
 	Stop    Type = "stop"    // the service closed it in good order
 	// Checkpoint says that a key of this machine has signed what came before.
 	Checkpoint Type = "checkpoint"
+	// Removed says which segments Config.KeepSegments and Config.Keep have
+	// removed: what is missing without it was removed by somebody else.
+	Removed Type = "removed"
+	// Faulty says that the running service found its journal changed.
+	Faulty Type = "fault"
+	// Clock says that the wall clock was set, or the machine slept.
+	Clock Type = "clock"
+	// Repeated counts refusals that are like one that was recorded.
+	Repeated Type = "repeated"
 	// Disputed says that the operating system and this service differ about
 	// the signature of a file: neither is believed.
 	Disputed Type = "disputed"
@@ -55,8 +64,11 @@ func (t Type) happened() bool {
 // Record is one line. Append sets Seq, Time and Prev and masks Argv; the
 // caller sets Type and the fields that belong to it.
 type Record struct {
-	Seq     uint64         `json:"seq"`
-	Time    time.Time      `json:"time"`
+	Seq  uint64    `json:"seq"`
+	Time time.Time `json:"time"`
+	// Written is when a record was written that could not be, or was not, at
+	// its Time.
+	Written time.Time      `json:"written,omitzero"`
 	Type    Type           `json:"type"`
 	Request core.RequestID `json:"request,omitempty"`
 
@@ -70,8 +82,10 @@ type Record struct {
 	// ArgvBytes are the arguments that are not UTF-8, by their place; Argv shows
 	// them escaped.
 	ArgvBytes map[int][]byte `json:"argvBytes,omitempty"`
-	Directory string         `json:"directory,omitempty"`
-	Seal      string         `json:"seal,omitempty"`
+	// ArgvWhole is set when Argv is only the beginning.
+	ArgvWhole *ArgvWhole `json:"argvWhole,omitempty"`
+	Directory string     `json:"directory,omitempty"`
+	Seal      string     `json:"seal,omitempty"`
 
 	// Transitions: who caused it, why, and what the caller is told.
 	By       string           `json:"by,omitempty"`
@@ -92,15 +106,42 @@ type Record struct {
 	// segment.
 	Open []Unfinished `json:"open,omitempty"`
 
-	// start: what was wrong with the journal when it was opened.
+	// start: what was wrong with the journal when it was opened; fault: later.
 	Cut   int64  `json:"cut,omitempty"` // bytes of an unfinished tail, removed
 	Fault string `json:"fault,omitempty"`
+
+	// segment, start, fault and removed: the first record of the oldest segment
+	// kept.
+	First uint64 `json:"first,omitempty"`
+	// removed: how many segments; repeated: how many refusals, since when.
+	Count int       `json:"count,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+	// clock: by how many milliseconds the clock was set forward, or, negative,
+	// back; start: by how many it is before the last record.
+	Shift int64 `json:"shift,omitempty"`
 
 	// checkpoint.
 	Signed *Signed `json:"signed,omitempty"`
 
 	// Prev is the SHA-256 (hex) of the line before this one.
 	Prev string `json:"prev"`
+}
+
+// at is when the record was written.
+func (r *Record) at() time.Time {
+	if !r.Written.IsZero() {
+		return r.Written
+	}
+	return r.Time
+}
+
+// oldest is the first seq of the oldest segment that must be there after r, if
+// it was first before r; 0 if no record has said.
+func (r *Record) oldest(first uint64) uint64 {
+	if r.First > 0 {
+		return r.First
+	}
+	return first
 }
 
 // Child is a process that was launched, named so that a restarted service

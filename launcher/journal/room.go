@@ -14,6 +14,9 @@ const scratchBytes = 16 << 10
 func (j *Journal) Room() error {
 	j.mu.Lock()
 	err := j.broken
+	if err == nil {
+		err = j.hold()
+	}
 	j.mu.Unlock()
 	if err == nil {
 		err = scratch(j.cfg.AuditDir)

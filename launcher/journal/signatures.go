@@ -47,11 +47,12 @@ type signatures struct {
 	recent []mark // the last maxBehind records, by seq
 	first  uint64
 	last   uint64
+	oldest uint64 // the first record kept, as records say
 	count  int
 	report *SignedReport // nil without keys
 
 	since, latest time.Time     // of the first record that is not signed, and the last
-	gap           time.Duration // before the last start among these
+	gap           time.Duration // before the last start, or by which the clock was last set, among these
 }
 
 // mark is what is kept of a record.
@@ -76,14 +77,18 @@ func newSignatures(want Demand) *signatures {
 // check takes the next record.
 func (s *signatures) check(r Record) *Fault {
 	if s.first == 0 {
-		s.first, s.since = r.Seq, r.Time
+		s.first, s.since = r.Seq, r.at()
 	}
 	s.recent[(r.Seq-1)%maxBehind].hash = r.Prev
-	if r.Type == Start && r.Seq > s.first {
-		s.gap = r.Time.Sub(s.latest)
+	// One only, so that many of them do not hide a long time.
+	switch {
+	case r.Type == Start && r.Seq > s.first:
+		s.gap = r.at().Sub(s.latest)
+	case r.Type == Clock:
+		s.gap = time.Duration(r.Shift) * time.Millisecond
 	}
-	s.recent[r.Seq%maxBehind] = mark{time: r.Time}
-	s.last, s.latest = r.Seq, r.Time
+	s.recent[r.Seq%maxBehind] = mark{time: r.at()}
+	s.last, s.latest, s.oldest = r.Seq, r.at(), r.oldest(s.oldest)
 	if (r.Type == Checkpoint) != (r.Signed != nil) {
 		return &Fault{Found: "a record of type " + string(r.Type), Expected: "a signature in a checkpoint and nowhere else"}
 	}
@@ -106,6 +111,9 @@ func (s *signatures) checkpoint(r Record) *Fault {
 		return &Fault{Found: fmt.Sprintf("a checkpoint of record %d with hash %s", signed.Seq, signed.Hash),
 			Expected: "hash " + s.recent[signed.Seq%maxBehind].hash + ", which record " + fmt.Sprint(signed.Seq) + " has: the journal was rewritten",
 			Remedy:   remedyRewritten}
+	case s.oldest > 0 && signed.First > s.oldest:
+		return &Fault{Found: fmt.Sprintf("a checkpoint of a journal that begins with record %d", signed.First),
+			Expected: fmt.Sprintf("one that begins with record %d, as records say", s.oldest), Remedy: remedyRewritten}
 	}
 	if s.keys == nil {
 		return nil
@@ -140,8 +148,8 @@ func (s *signatures) end(dir string, list []uint64) *Fault {
 		found = fmt.Sprintf("no signature over any of %d records", s.last-s.first+1)
 	}
 	fault := &Fault{File: filepath.Join(dir, segmentName(list[len(list)-1])), Found: found}
-	// While the service is stopped nothing is added and nothing signed; one
-	// such time is not counted.
+	// While the service is stopped nothing is added and nothing signed, and when
+	// the clock is set no time passes; one of these is not counted.
 	unsigned := s.latest.Sub(s.since) - s.gap
 	switch {
 	case s.want.MaxUnsigned > 0 && unsigned > s.want.MaxUnsigned:

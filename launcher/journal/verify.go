@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"time"
 )
 
 // Report is the result of Verify.
@@ -13,8 +15,10 @@ type Report struct {
 	Segments int    `json:"segments"`
 	Records  int    `json:"records"`
 	First    uint64 `json:"first"` // seq of the oldest record
-	Last     uint64 `json:"last"`
-	Head     uint64 `json:"head"` // seq that the head names
+	// Since is how far back the journal reaches: the time of that record.
+	Since time.Time `json:"since,omitzero"`
+	Last  uint64    `json:"last"`
+	Head  uint64    `json:"head"` // seq that the head names
 	// Unfinished is the length of a last line without an end, in bytes: being
 	// written, or cut off by a crash.
 	Unfinished int64 `json:"unfinished,omitempty"`
@@ -24,6 +28,9 @@ type Report struct {
 	Signed      *SignedReport `json:"signed,omitempty"`
 	// Noted are faults that the service itself found when it started.
 	Noted []string `json:"noted,omitempty"`
+	// Clock says where times do not go forward as they should. No fault:
+	// clocks are set.
+	Clock []string `json:"clock,omitempty"`
 	// Fault is the first fault; nothing after it was read.
 	Fault *Fault `json:"fault,omitempty"`
 }
@@ -56,6 +63,8 @@ func verify(ctx context.Context, auditDir, stateDir string, want Demand) (Report
 	if err != nil {
 		return Report{}, err
 	}
+	// What is older than the head names is being removed, or was to be.
+	list = slices.DeleteFunc(list, func(seq uint64) bool { return headErr == nil && seq < h.First })
 	report := Report{Segments: len(list), Head: h.Seq}
 	switch {
 	case errors.Is(headErr, fs.ErrNotExist) && len(list) == 0:
@@ -69,16 +78,20 @@ func verify(ctx context.Context, auditDir, stateDir string, want Demand) (Report
 	case headErr != nil:
 		return report, headErr
 	case h.Seq > 0 && (len(list) == 0 || list[0] > h.First):
-		report.Fault = &Fault{File: filepath.Join(auditDir, segmentName(h.First)), Found: "no such file",
-			Expected: "the oldest segment kept, as the head says"}
+		report.Fault = missing(auditDir, h.First)
 		return report, nil
 	}
 	if len(list) > 0 {
 		report.First = list[0]
 	}
-	signed := newSignatures(want)
+	signed, times := newSignatures(want), times{}
+	var oldest uint64
 	walk := chain{head: h, check: signed.check, visit: func(r Record) {
-		report.Records++
+		if report.Records++; report.Records == 1 {
+			report.Since = r.Time
+		}
+		oldest = r.oldest(oldest)
+		report.Clock = times.remark(report.Clock, r)
 		if r.Fault != "" {
 			report.Noted = append(report.Noted, fmt.Sprintf("record %d, %s: %s", r.Seq, r.Time.Format("2006-01-02 15:04:05Z07:00"), r.Fault))
 		}
@@ -100,7 +113,12 @@ func verify(ctx context.Context, auditDir, stateDir string, want Demand) (Report
 			return report, nil
 		}
 	}
-	if report.Fault = walk.short(auditDir); report.Fault == nil {
+	report.Fault = walk.short(auditDir)
+	if report.Fault == nil && report.First > oldest && oldest > 0 {
+		// Attack: the oldest segments are removed, and the head says so.
+		report.Fault = missing(auditDir, oldest)
+	}
+	if report.Fault == nil {
 		report.Fault = signed.end(auditDir, list)
 	}
 	report.Checkpoints, report.Signed = signed.count, signed.report

@@ -6,52 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/DeRuina/timberjack"
 )
-
-// config says where the log goes and how long it stays.
-type config struct {
-	path   string
-	sizeMB int
-	days   int
-}
-
-// configure reads the plugin's settings; what is missing or out of range is the
-// default, and what is out of range is said.
-func configure(root string, values map[string]string) (config, []error) {
-	c := config{
-		path:   filepath.Join(root, "Plugins", "bin", "KeeperLogger", "Log", "KeeperLogger.log"),
-		sizeMB: 10, days: 15,
-	}
-	var faults []error
-	if path := values["log.file.path"]; path != "" {
-		if filepath.IsAbs(path) && !strings.ContainsAny(path, "{}\x00") {
-			c.path = filepath.Clean(path)
-		} else {
-			faults = append(faults, fmt.Errorf("log.file.path: found %q, expected an absolute path", path))
-		}
-	}
-	for _, n := range []struct {
-		key      string
-		into     *int
-		from, to int
-	}{{"log.rotation.size_mb", &c.sizeMB, 1, 1024}, {"log.retention.days", &c.days, 1, 3650}} {
-		text, given := values[n.key]
-		if !given {
-			continue
-		}
-		number, err := strconv.Atoi(text)
-		if err != nil || number < n.from || number > n.to {
-			faults = append(faults, fmt.Errorf("%s: found %q, expected %d to %d", n.key, text, n.from, n.to))
-			continue
-		}
-		*n.into = number
-	}
-	return c, faults
-}
 
 // errFolder means that the log would lie where others can put links.
 var errFolder = errors.New("others than administrators can write to the log's folder or to one above it")

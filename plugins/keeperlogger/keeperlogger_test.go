@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,6 +54,8 @@ func TestLines(t *testing.T) {
 		{"another type", envelope("CustomEvent", "x", `{"EventName": "Startup"}`), `2026-11-21T18:00:00.123Z [INF] x: {"EventName": "Startup"} MessageType=CustomEvent`},
 		{"a payload of the wrong shape", envelope("Log", "x", `["a"]`), `2026-11-21T18:00:00.123Z [INF] x: ["a"] MessageType=Log`},
 		{"half an envelope", `{"MessageType": "Log"}`, `2026-11-21T18:00:01.123Z [INF] -: {"MessageType": "Log"}`},
+		{"a flat record", `{"Source": "MyBridge", "Level": "Warning", "Message": "m", "Fields": {"k": 1}}`, "2026-11-21T18:00:01.123Z [WRN] MyBridge: m k=1"},
+		{"a flat record without source and level", `{"Message": "m"}`, "2026-11-21T18:00:01.123Z [INF] -: m"},
 		{"no JSON at all", "\x00\xff{", "2026-11-21T18:00:01.123Z [INF] -: \ufffd\ufffd{"},
 		// Attacks: a forged line, a moved cursor, hidden text.
 		{"line breaks", envelope("Log", "x\ny", `{"Level": "Information", "Message": "a\r\nb\nc\rd", "Fields": {"k\nl": "v\n2026-11-21T18:00:00.000Z [INF] KeeperPolicy: decided"}}`),
@@ -114,11 +117,19 @@ func FuzzLine(f *testing.F) {
 		if !whole || wire.Printable(body) != body || len(line) > 128<<10 {
 			t.Errorf("%q", line)
 		}
+		if object := r.object(); !json.Valid(object) || bytes.ContainsAny(object, "\n\x1b") || len(object) > 1<<20 {
+			t.Errorf("%q", object)
+		}
 	})
 }
 
 func TestConfigure(t *testing.T) {
-	standard := config{path: "/r/Plugins/bin/KeeperLogger/Log/KeeperLogger.log", sizeMB: 10, days: 15}
+	standard := config{path: "/r/Plugins/bin/KeeperLogger/Log/KeeperLogger.log", sizeMB: 10, days: 15, totalMB: 200, system: "off", http: httpConfig{batch: 100}}
+	with := func(change func(c *config)) config {
+		c := standard
+		change(&c)
+		return c
+	}
 	for _, tc := range []struct {
 		name   string
 		values map[string]string
@@ -126,12 +137,24 @@ func TestConfigure(t *testing.T) {
 		faults int
 	}{
 		{"nothing", nil, standard, 0},
-		{"everything", map[string]string{"log.file.path": "/var/log/k/../x.log", "log.rotation.size_mb": "1", "log.retention.days": "3650"}, config{"/var/log/x.log", 1, 3650}, 0},
+		{"the old name", map[string]string{"logRetentionDays": "7"}, with(func(c *config) { c.days = 7 }), 0},
+		{"both names", map[string]string{"logRetentionDays": "7", "log.retention.days": "15"}, with(func(c *config) { c.days = 7 }), 0},
+		{"lines of JSON", map[string]string{"log.format": "json", "log.system": "auto"}, with(func(c *config) { c.json, c.system = true, "auto" }), 0},
+		{"levels", map[string]string{"log.level": "warning", "log.level.My.Bridge": "Trace"},
+			with(func(c *config) { c.levels = levels{3, map[string]int{"My.Bridge": 0}} }), 0},
+		{"a small total", map[string]string{"log.rotation.size_mb": "100", "log.retention.total_mb": "150"}, with(func(c *config) { c.sizeMB, c.totalMB = 100, 200 }), 1},
+		{"a receiver", map[string]string{"log.http.url": "https://logs.example/in", "log.http.authorization": "Bearer x", "log.http.ca_file": "/ca.pem", "log.http.batch": "7"},
+			with(func(c *config) { c.http = httpConfig{"https://logs.example/in", "Bearer x", "/ca.pem", 7} }), 0},
+		{"a receiver here", map[string]string{"log.http.url": "http://127.0.0.1:9/"}, with(func(c *config) { c.http.url = "http://127.0.0.1:9/" }), 0},
+		{"a receiver elsewhere without TLS", map[string]string{"log.http.url": "http://logs.example/in"}, standard, 1},
+		{"no address", map[string]string{"log.http.url": "logs.example"}, standard, 1},
+		{"other nonsense", map[string]string{"log.format": "xml", "log.system": "yes", "log.level": "loud", "log.level.x": "", "log.http.batch": "0"}, standard, 5},
+		{"everything", map[string]string{"log.file.path": "/var/log/k/../x.log", "log.rotation.size_mb": "1", "log.retention.days": "3650"}, with(func(c *config) { c.path, c.sizeMB, c.days = "/var/log/x.log", 1, 3650 }), 0},
 		{"nonsense", map[string]string{"log.file.path": "x.log", "log.rotation.size_mb": "0", "log.retention.days": "many"}, standard, 3},
 		{"an unknown variable", map[string]string{"log.file.path": "/{home}/x.log"}, standard, 1},
 	} {
 		got, faults := configure("/r", tc.values)
-		if got != tc.want || len(faults) != tc.faults {
+		if !reflect.DeepEqual(got, tc.want) || len(faults) != tc.faults {
 			t.Errorf("%s: got %+v, %v", tc.name, got, faults)
 		}
 	}
@@ -201,7 +224,7 @@ func TestFileModeAndRotation(t *testing.T) {
 	}
 	w := &writer{file: file, stderr: t.Output(), now: time.Now}
 	for range 200 { // 200 lines of 8 KiB are more than 1 MiB
-		w.say("Information", strings.Repeat("x", maxMessage))
+		say(w, "Information", strings.Repeat("x", maxMessage))
 	}
 	w.close()
 	entries, err := os.ReadDir(filepath.Dir(c.path))
@@ -233,6 +256,11 @@ func TestFileModeAndRotation(t *testing.T) {
 	}
 }
 
+// say has w write a line of the logger's own.
+func say(w *writer, level, message string) {
+	w.put(w.render(record{at: w.now(), level: level, source: ID, message: message}))
+}
+
 // flaky is a file on a disk that fills up.
 type flaky struct {
 	bytes.Buffer
@@ -259,12 +287,12 @@ func TestAFullDiskIsToldAndCounted(t *testing.T) {
 	var stderr bytes.Buffer
 	w := &writer{file: file, stderr: &stderr, now: func() time.Time { return now }}
 	for i := range 5 {
-		w.say("Information", fmt.Sprintf("line %d", i))
+		say(w, "Information", fmt.Sprintf("line %d", i))
 	}
 	file.room = -1
-	w.say("Information", "again")
+	say(w, "Information", "again")
 	w.close()
-	w.say("Information", "too late")
+	say(w, "Information", "too late")
 	lines := strings.Split(strings.TrimSuffix(file.String(), "\n"), "\n")
 	want := []string{
 		"2026-11-21T18:00:01.123Z [INF] KeeperLogger: line ", // where the disk was full
@@ -283,8 +311,8 @@ func TestLinesReachTheDiskInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := &flaky{room: -1}
 		w := &writer{file: file, stderr: t.Output(), now: time.Now}
-		w.say("Information", "a")
-		w.say("Information", "b")
+		say(w, "Information", "a")
+		say(w, "Information", "b")
 		time.Sleep(flushAfter)
 		synctest.Wait()
 		if file.syncs != 1 {
@@ -309,7 +337,7 @@ func TestPluginWritesWhatIsPublished(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, a, root, nil, t.Output()) }()
+	go func() { ended <- Run(ctx, a, Config{Root: root, Stderr: t.Output()}) }()
 	bus.Subscribed(wire.TopicLogger)
 	const many = 500
 	for i := range many {
@@ -365,7 +393,7 @@ func TestPluginEndsWithoutAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if err := Run(t.Context(), a, root, nil, t.Output()); err == nil || !strings.Contains(err.Error(), "Plugins") {
+	if err := Run(t.Context(), a, Config{Root: root, Stderr: t.Output()}); err == nil || !strings.Contains(err.Error(), "Plugins") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -380,7 +408,7 @@ func TestRotationAtMidnightAndRetention(t *testing.T) {
 		w := &writer{file: file, stderr: t.Output(), now: time.Now}
 		defer w.close()
 		for day := range 5 {
-			w.say("Information", fmt.Sprint("day ", day))
+			say(w, "Information", fmt.Sprint("day ", day))
 			time.Sleep(24 * time.Hour)
 			synctest.Wait()
 		}

@@ -2,6 +2,7 @@ package keeperlogger
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -36,8 +37,9 @@ type record struct {
 	fields  map[string]any
 }
 
-// parse makes a record of what was published: a RequestMessage of type Log, or
-// anything else as Information. It reports false for nothing at all.
+// parse makes a record of what was published: a RequestMessage of type Log, a
+// flat Source, Level and Message, or anything else as Information. It reports
+// false for nothing at all.
 func parse(payload []byte, now time.Time) (record, bool) {
 	r := record{at: now, level: "Information", source: "-"}
 	if len(bytes.TrimSpace(payload)) == 0 {
@@ -45,7 +47,9 @@ func parse(payload []byte, now time.Time) (record, bool) {
 	}
 	m, err := wire.Decode(payload)
 	if err != nil {
-		r.message = bare(payload)
+		if !r.flat(payload) {
+			r.message = bare(payload)
+		}
 		return r, true
 	}
 	r.source = m.Source
@@ -62,6 +66,21 @@ func parse(payload []byte, now time.Time) (record, bool) {
 	}
 	r.level, r.message, r.fields = entry.Level, entry.Message, entry.Fields
 	return r, true
+}
+
+// flat reads a record without an envelope (decision 24a).
+func (r *record) flat(payload []byte) bool {
+	var m struct {
+		Source string `json:"Source"`
+		wire.LogEntry
+	}
+	decoder := json.NewDecoder(bytes.NewReader(payload))
+	decoder.UseNumber()
+	if decoder.Decode(&m) != nil || m.Message == "" {
+		return false
+	}
+	r.source, r.level, r.message, r.fields = cmp.Or(m.Source, "-"), cmp.Or(m.Level, r.level), m.Message, m.Fields
+	return true
 }
 
 // bare is the text of a JSON string, or the bytes as they are.
@@ -96,14 +115,7 @@ func (r record) line() []byte {
 }
 
 func tag(level string) string {
-	for name, tag := range map[string]string{
-		"Trace": "TRC", "Debug": "DBG", "Information": "INF", "Warning": "WRN", "Error": "ERR", "Critical": "FTL",
-	} {
-		if strings.EqualFold(level, name) {
-			return tag
-		}
-	}
-	return "INF"
+	return []string{"TRC", "DBG", "INF", "WRN", "ERR", "FTL"}[rank(level)]
 }
 
 func value(v any) string {
@@ -133,13 +145,23 @@ func word(s string, limit int) string {
 
 // oneLine makes text printable (CVE-2023-28486) and cuts it at limit.
 func oneLine(s string, limit int) string {
-	cut := ""
-	if len(s) > limit {
-		for limit > 0 && !utf8.RuneStart(s[limit]) {
-			limit--
-		}
-		s, cut = s[:limit], fmt.Sprintf("...(%d bytes more)", len(s)-limit)
-	}
+	s, cut := cutFrom(s, limit)
 	s = strings.NewReplacer("\r\n", " | ", "\n", " | ", "\t", " ").Replace(strings.TrimSpace(s))
 	return wire.Printable(s) + cut
+}
+
+// cutFrom is s up to limit, in whole characters, and what says how much is left out.
+func cutFrom(s string, limit int) (kept, more string) {
+	if len(s) <= limit {
+		return s, ""
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit], fmt.Sprintf("...(%d bytes more)", len(s)-limit)
+}
+
+func cutAt(s string, limit int) string {
+	kept, more := cutFrom(s, limit)
+	return kept + more
 }

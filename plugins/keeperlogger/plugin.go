@@ -18,29 +18,56 @@ const ID = "KeeperLogger"
 // flushAfter is how long a line may wait for the disk.
 const flushAfter = 5 * time.Second
 
-// Run writes the log until ctx is done. owned reports whether a folder belongs
-// to an administrator; nil checks the mode bits only. stderr hears of what
-// cannot be written.
-func Run(ctx context.Context, a *sdk.Agent, root string, owned func(fs.FileInfo) error, stderr io.Writer) error {
+// Config is what the plugin needs of the system it runs on.
+type Config struct {
+	Root string // of the agent
+	// Owned reports whether a folder belongs to an administrator; nil checks
+	// the mode bits only.
+	Owned func(fs.FileInfo) error
+	// System opens the system's own log; nil if there is none.
+	System func() (SystemLog, error)
+	// Stderr hears of what cannot be written.
+	Stderr io.Writer
+}
+
+// Run writes the log until ctx is done.
+func Run(ctx context.Context, a *sdk.Agent, host Config) error {
 	values, unset := a.Settings(ctx)
-	cfg, faults := configure(root, values)
-	file, err := cfg.open(owned)
+	cfg, faults := configure(host.Root, values)
+	file, err := cfg.open(host.Owned)
 	if err != nil {
 		return err
 	}
-	w := &writer{file: file, stderr: stderr, now: time.Now}
-	defer w.close()
+	w := &writer{file: file, stderr: host.Stderr, now: time.Now, json: cfg.json, every: int64(cfg.sizeMB) << 20,
+		total: total{path: file.Filename, most: int64(cfg.totalMB-cfg.sizeMB) << 20}}
+	w.tidy()
+	sinks := []sink{w}
+	if cfg.system != "off" {
+		sinks, faults = withSystem(sinks, faults, host)
+	}
+	if cfg.http.url != "" {
+		remote, err := newRemote(cfg.http, host.Stderr)
+		if err != nil {
+			faults = append(faults, err)
+		} else {
+			sinks = append(sinks, remote)
+		}
+	}
+	q := newQueue(cfg, time.Now, sinks...)
+	defer q.close()
 	if unset != nil {
 		faults = append(faults, unset)
 	}
 	for _, fault := range faults {
-		w.say("Warning", fault.Error())
+		q.say("Warning", fault.Error())
 	}
-	if err := a.Subscribe(ctx, wire.TopicLogger, func(m sdk.Message) { w.take(m.Payload) }); err != nil {
+	// On the reader's goroutine: a queue of messages could be as long as all of
+	// them together, one of lines cannot.
+	if err := a.SubscribeDirect(ctx, wire.TopicLogger, func(m sdk.Message) { q.take(m.Payload) }); err != nil {
 		return err
 	}
 	<-ctx.Done()
-	a.Drain() // into the file, before it is closed
+	a.Drain() // into the queue, before it is closed
 	return nil
 }
 
@@ -55,28 +82,30 @@ type writer struct {
 	file   output
 	stderr io.Writer
 	now    func() time.Time
+	json   bool
+	total  total
+	every  int64 // bytes between two looks at the total; 0 is never
 
 	mu     sync.Mutex
+	since  int64 // bytes since the last
 	lost   int
 	torn   bool        // the last write left half a line
 	flush  *time.Timer // nil while nothing waits for the disk
 	closed bool
 }
 
-func (w *writer) take(payload []byte) {
-	if r, ok := parse(payload, w.now()); ok {
-		w.write(r)
+// write implements sink.
+func (w *writer) write(e entry) {
+	if w.json {
+		w.put(append(e.json, '\n'))
+		return
 	}
+	w.put(e.text)
 }
 
-// say writes a line of the logger's own.
-func (w *writer) say(level, message string) {
-	w.write(record{at: w.now(), level: level, source: ID, message: message})
-}
-
-// write appends a line. While the disk is full lines are lost; the first one
+// put appends a line. While the disk is full lines are lost; the first one
 // after it says how many, and stderr hears of it when it begins.
-func (w *writer) write(r record) {
+func (w *writer) put(line []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -84,19 +113,37 @@ func (w *writer) write(r record) {
 	}
 	if w.lost > 0 {
 		lost := record{at: w.now(), level: "Error", source: ID, message: "lines could not be written and are lost", fields: map[string]any{"lines": w.lost}}
-		if w.append(lost.line()) != nil {
+		if w.append(w.render(lost)) != nil {
 			w.lost++
 			return
 		}
 		w.lost = 0
 	}
-	if err := w.append(r.line()); err != nil {
+	if err := w.append(line); err != nil {
 		w.lost++
 		fmt.Fprintf(w.stderr, "KeeperLogger: the log cannot be written: %v\n", err)
 		return
 	}
+	if w.since += int64(len(line)); w.every > 0 && w.since >= w.every {
+		w.since = 0
+		w.tidy()
+	}
 	if w.flush == nil {
 		w.flush = time.AfterFunc(flushAfter, w.sync)
+	}
+}
+
+func (w *writer) render(r record) []byte {
+	if w.json {
+		return append(r.object(), '\n')
+	}
+	return r.line()
+}
+
+// tidy keeps the log within its total.
+func (w *writer) tidy() {
+	if err := w.total.trim(); err != nil {
+		fmt.Fprintf(w.stderr, "KeeperLogger: old logs cannot be removed: %v\n", err)
 	}
 }
 

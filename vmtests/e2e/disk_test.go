@@ -162,6 +162,46 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// TestStoppedOnFullDisk: how commands ended while there was no room is on record
+// although the service stopped, or crashed, before there was any.
+func TestStoppedOnFullDisk(t *testing.T) {
+	for name, end := range map[string]func(a *agent.Agent) error{"stopped": (*agent.Agent).Stop, "killed": (*agent.Agent).Kill} {
+		t.Run(name, func(t *testing.T) {
+			a := agentOnSmallDisk(t)
+			cmd := a.Sudo(t.Context(), 4242, "sh", "-c", "read line; exit 10")
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it has been launched", func() bool { return has(a, `"type":"launched"`) })
+			ballast := fill(t, a)
+			refusedForWantOfRoom(t, a)
+			if _, err := io.WriteString(stdin, "\n"); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 10 {
+				t.Errorf("its caller was told %v", err)
+			}
+			if err := end(a); err != nil {
+				t.Log(err) // what else it could not write
+			}
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if !has(a, `"exit":{"code":10`) {
+				t.Error("how it ended is not on record")
+			}
+			works(t, a)
+		})
+	}
+}
+
 // TestKilledOnFullDisk: after a crash on a full disk the service either refuses
 // to start and says why, or refuses requests; it recovers when there is room.
 func TestKilledOnFullDisk(t *testing.T) {

@@ -42,7 +42,7 @@ type Config struct {
 // ctx is done: exitUsage, since the answer was not had, unless all that it was to
 // do was to go on until then.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer, cfg Config) int {
-	cmd := command(cfg)
+	cmd := Command(cfg)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
@@ -75,7 +75,8 @@ func printable(err error) string {
 	return strings.Join(lines, "\n  ")
 }
 
-func command(cfg Config) *cobra.Command {
+// Command returns the tree of commands, for Run and for what is generated from it.
+func Command(cfg Config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "KeeperAdminCLI",
 		Example: "  KeeperAdminCLI status\n  KeeperAdminCLI audit tail -f\n  KeeperAdminCLI trust inspect --need signed setup.exe",

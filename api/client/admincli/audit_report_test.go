@@ -33,6 +33,9 @@ func TestWhatAReportSays(t *testing.T) {
 			"FAULT in f, line 3, record 9\n  found:    a\n  expected: b\n2 records before it are unbroken\nsigned: none of 2 records\n"},
 		"several segments": {journal.Report{Segments: 2, Records: 3, First: 5, Last: 7, Head: 6, Noted: []string{"n"}},
 			"noted by the service: n\nunbroken: records 5 to 7 in 2 segments, head at 6\n"},
+		"a clock that was set": {journal.Report{Segments: 1, Records: 3, First: 5, Last: 7, Head: 6, Since: at, Clock: []string{"record 6, x: the clock was set back by 1h0m0s"}},
+			"clock: record 6, x: the clock was set back by 1h0m0s\nunbroken: records 5 to 7 in 1 segments, head at 6\nit reaches back to " +
+				at.Format("2006-01-02 15:04:05Z07:00") + "\n"},
 	} {
 		var out bytes.Buffer
 		if err := printReport(&out, c.report, false); err != nil || out.String() != c.want {

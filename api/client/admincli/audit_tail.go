@@ -79,6 +79,11 @@ func describe(r journal.Record) string {
 		}
 		add("argv", "["+strings.Join(quoted, " ")+"]")
 	}
+	if w := r.ArgvWhole; w != nil {
+		add("arguments", strconv.Itoa(w.Arguments))
+		add("bytes", strconv.Itoa(w.Bytes))
+		add("sha256", word(w.SHA256))
+	}
 	add("directory", word(r.Directory))
 	add("by", r.By)
 	add("cause", r.Cause)
@@ -107,6 +112,21 @@ func describe(r journal.Record) string {
 	}
 	if len(r.Open) > 0 {
 		add("open", strconv.Itoa(len(r.Open)))
+	}
+	if r.Count > 0 {
+		add("count", strconv.Itoa(r.Count))
+	}
+	if !r.Since.IsZero() {
+		add("since", r.Since.Local().Format("2006-01-02T15:04:05.000"))
+	}
+	if r.First > 0 && r.Type != journal.Segment && r.Type != journal.Start {
+		add("first", strconv.FormatUint(r.First, 10))
+	}
+	if r.Shift != 0 {
+		add("shift", (time.Duration(r.Shift) * time.Millisecond).String())
+	}
+	if !r.Written.IsZero() {
+		add("written", r.Written.Local().Format("2006-01-02T15:04:05.000"))
 	}
 	if r.Cut > 0 {
 		add("cut", strconv.FormatInt(r.Cut, 10))

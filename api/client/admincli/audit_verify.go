@@ -27,7 +27,8 @@ func verifyCommand(a *agent) *cobra.Command {
 		Long: `Check every record against the one before it and against the head.
 
 The first fault is reported with file, line and record; what comes after it is
-not read. Faults that the service noted when it started are reported too. The
+not read. Faults that the service itself has noted are reported too. Where the
+clock was set, or times go backwards, a line says so; that is no fault. The
 service may be running.
 
 With --key the checkpoints are held against the machine's public key: a PEM file
@@ -119,6 +120,9 @@ func printReport(w io.Writer, r journal.Report, asJSON bool) error {
 	for _, noted := range r.Noted {
 		line("noted by the service: %s", noted)
 	}
+	for _, remark := range r.Clock {
+		line("clock: %s", remark)
+	}
 	if f := r.Fault; f != nil {
 		place := f.File
 		if f.Line > 0 {
@@ -135,6 +139,9 @@ func printReport(w io.Writer, r journal.Report, asJSON bool) error {
 		}
 	} else {
 		line("unbroken: records %d to %d in %d segments, head at %d", r.First, r.Last, r.Segments, r.Head)
+	}
+	if !r.Since.IsZero() {
+		line("it reaches back to %s", r.Since.Local().Format("2006-01-02 15:04:05Z07:00"))
 	}
 	printSigned(line, r)
 	if r.Unfinished > 0 {

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Installs the agent that lies beside this script. Run it again to upgrade:
+# settings, policies, plugin and job files stay. It has never run on a Mac.
+#   sudo ./install.sh            install or upgrade, and start the service
+#   sudo ./install.sh --remove   remove it; journal, settings and policies stay
+#   sudo ./install.sh --purge    remove it with everything
+set -eu
+root=/usr/local/KeeperPrivilegeManager
+label=keeper-privilege-manager
+daemon=/Library/LaunchDaemons/$label.plist
+here=$(cd "$(dirname "$0")" && pwd)
+
+[ "$(id -u)" = 0 ] || { echo "install.sh: run this as root: sudo $0 $*" >&2; exit 1; }
+
+case "${1-}" in
+--remove | --purge)
+	launchctl bootout "system/$label" 2>/dev/null || true
+	rm -f "$daemon" /usr/local/bin/keepersudo /usr/local/bin/KeeperAdminCLI /usr/local/bin/KeeperPolicy
+	(cd "$here/man" && find . -type f) | while read -r page; do
+		rm -f "/usr/local/share/man/man${page##*.}/${page##*/}"
+	done
+	if [ "$1" = --purge ]; then
+		rm -rf "$root"
+	else
+		(cd "$here/root" && find . -type f) | while read -r f; do rm -f "${root:?}/$f"; done
+		rm -rf "$root/run"
+		echo "install.sh: journal, settings and policies are left in $root"
+	fi
+	exit 0
+	;;
+"") ;;
+*) echo "install.sh: $1 is not an option: see the first lines of this script" >&2; exit 2 ;;
+esac
+
+(cd "$here/root" && find . -type f) | while read -r f; do
+	mkdir -p "$(dirname "$root/$f")"
+	# By rename: what runs is not written to.
+	cp "$here/root/$f" "$root/$f.new"
+	chown 0:0 "$root/$f.new"
+	mv -f "$root/$f.new" "$root/$f"
+done
+mkdir -p /usr/local/bin
+ln -sf "$root/keepersudo" "$root/KeeperAdminCLI" "$root/Plugins/bin/KeeperPolicy/KeeperPolicy" /usr/local/bin/
+(cd "$here/man" && find . -type f) | while read -r page; do
+	mkdir -p "/usr/local/share/man/man${page##*.}"
+	cp "$here/man/$page" "/usr/local/share/man/man${page##*.}/${page##*/}"
+done
+launchctl bootout "system/$label" 2>/dev/null || true
+install -m 0644 -o 0 -g 0 "$here/$label.plist" "$daemon"
+launchctl bootstrap system "$daemon"
+echo "install.sh: the service runs: KeeperAdminCLI status"

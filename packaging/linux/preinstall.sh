@@ -1,0 +1,25 @@
+#!/bin/sh
+# Before files are unpacked. deb: "install", or "upgrade OLD-VERSION"; rpm: 1 or 2.
+set -e
+root=/opt/KeeperPrivilegeManager
+case "$1" in
+upgrade)
+	if dpkg --compare-versions "$2" gt "@VERSION@"; then
+		echo "keeper-privilege-manager: $2 is installed, and @VERSION@ is older: it might not understand what $2 has written." >&2
+		echo "Remove the package (the journal, settings and policies stay), then install @VERSION@." >&2
+		exit 1
+	fi
+	;;
+2) ;;
+*) exit 0 ;;
+esac
+# What runs now, to go back to if the new service does not start.
+cd "$root"
+rm -rf previous
+mkdir -m 0755 previous
+for program in KeeperPrivilegeManager KeeperAdminCLI keeperlaunch keeperreader keepersudo Plugins/bin/*/* Jobs/bin/*/*; do
+	if [ -f "$program" ] && [ -x "$program" ]; then
+		mkdir -p "previous/$(dirname "$program")"
+		cp -p "$program" "previous/$program"
+	fi
+done

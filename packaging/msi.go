@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/xml"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// upgradeCode is the product's for ever: by it an MSI finds what it replaces.
+const upgradeCode = "5B1D7B0E-6F0C-5C0B-9A43-4B7B0F2D8E11"
+
+// id is a UUID that depends on nothing but its parts (RFC 9562, section 5.8).
+func id(parts ...string) string {
+	sum := sha256.Sum256([]byte(upgradeCode + "\x00" + strings.Join(parts, "\x00")))
+	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80
+	return strings.ToUpper(fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16]))
+}
+
+// msi builds the package for Windows (wixl, of GNOME's msitools). The service sets
+// its own recovery when it starts: wixl has no element for it.
+func (r *release) msi(ctx context.Context, root string) error {
+	source, err := r.wix(root)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(r.work, "windows-amd64")
+	path, made := filepath.Join(dir, "package.wxs"), filepath.Join(r.out, r.name(target{"windows", "amd64"})+".msi")
+	if err := os.WriteFile(path, []byte(source), 0o644); err != nil {
+		return err
+	}
+	// wixl writes the time of the build into the file; it is told that of the commit.
+	still := []string{"faketime", "-f", r.date.Format("2006-01-02 15:04:05")}
+	if err := r.command(ctx, nil, append(still, "wixl", "--arch", "x64", "--output", made, path)...); err != nil {
+		return err
+	}
+	for _, query := range pathQueries {
+		if err := r.command(ctx, nil, append(still, "msibuild", made, "-q", query)...); err != nil {
+			return err
+		}
+	}
+	return r.command(ctx, nil, append(still, "msibuild", made, "-s", "Keeper Privilege Manager", "kpm", "x64;1033", "{"+id("package", r.version)+"}")...)
+}
+
+// pathQueries put the folder on the machine's PATH, for which wixl has no element
+// (Windows Installer, "Environment Table", "WriteEnvironmentStrings Action").
+var pathQueries = []string{
+	"CREATE TABLE `Environment` (`Environment` CHAR(72) NOT NULL, `Name` CHAR(255) NOT NULL LOCALIZABLE, `Value` CHAR(255) LOCALIZABLE, `Component_` CHAR(72) NOT NULL PRIMARY KEY `Environment`)",
+	"INSERT INTO `Environment` (`Environment`, `Name`, `Value`, `Component_`) VALUES ('Path', '=-*PATH', '[~];[INSTALLDIR]', '" + key("C", "KeeperAdminCLI.exe") + "')",
+	"INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('WriteEnvironmentStrings', 5200)",
+	"INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('RemoveEnvironmentStrings', 3300)",
+}
+
+// wix describes the package: one component for each file, as the installer
+// wants it, and the service.
+func (r *release) wix(root string) (string, error) {
+	var b, refs strings.Builder
+	fmt.Fprintf(&b, `<?xml version="1.0" encoding="utf-8"?>
+<Wix xmlns="http://schemas.microsoft.com/wix/2006/wi">
+<Product Id="%s" UpgradeCode="%s" Version="%s" Language="1033" Name="Keeper Privilege Manager" Manufacturer="kpm">
+<Package InstallerVersion="500" Compressed="yes" InstallScope="perMachine"/>
+<MajorUpgrade DowngradeErrorMessage="A newer version is installed. Remove it first: journal, settings and policies stay."/>
+<Media Id="1" Cabinet="agent.cab" EmbedCab="yes"/>
+<Directory Id="TARGETDIR" Name="SourceDir"><Directory Id="ProgramFiles64Folder" Name="PFiles">
+`, id("product", r.version), upgradeCode, r.version)
+	if err := folder(&b, &refs, root, root, "KeeperPrivilegeManager"); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b, "</Directory></Directory>\n<Feature Id=\"Agent\" Level=\"1\">\n%s</Feature>\n</Product>\n</Wix>\n", refs.String())
+	return b.String(), nil
+}
+
+// folder writes a directory with its files and those below it, in order.
+func folder(b, refs *strings.Builder, root, dir, name string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(root, dir)
+	if err != nil {
+		return err
+	}
+	place := key("D", rel)
+	if rel == "." {
+		place = "INSTALLDIR"
+	}
+	fmt.Fprintf(b, "<Directory Id=%q Name=%q>\n", place, escaped(name))
+	slices.SortFunc(entries, func(a, c fs.DirEntry) int { return strings.Compare(a.Name(), c.Name()) })
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if e.IsDir() {
+			if err := folder(b, refs, root, path, e.Name()); err != nil {
+				return err
+			}
+			continue
+		}
+		file := filepath.Join(rel, e.Name())
+		fmt.Fprintf(b, "<Component Id=%q Guid=%q Win64=\"yes\"><File Id=%q Source=%q Name=%q KeyPath=\"yes\"/>%s</Component>\n",
+			key("C", file), id("component", file), key("F", file), escaped(filepath.Join("root", file)), escaped(e.Name()), service(file))
+		fmt.Fprintf(refs, "<ComponentRef Id=%q/>\n", key("C", file))
+	}
+	b.WriteString("</Directory>\n")
+	return nil
+}
+
+// service is what the component of the service's program does besides.
+func service(file string) string {
+	if file == "KeeperPrivilegeManager.exe" {
+		return `<ServiceInstall Id="Service" Name="KeeperPrivilegeManager" DisplayName="Keeper Privilege Manager" Description="Lets people do the few privileged things that policy grants them." Type="ownProcess" Start="auto" ErrorControl="normal" Arguments="run"/>` +
+			`<ServiceControl Id="Control" Name="KeeperPrivilegeManager" Start="install" Stop="both" Remove="uninstall" Wait="yes"/>`
+	}
+	return ""
+}
+
+// key is an identifier that the installer takes: letters, digits, at most 72.
+func key(kind, path string) string { return kind + strings.ReplaceAll(id(kind, path), "-", "") }
+
+func escaped(text string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(text)) // a Builder takes everything
+	return b.String()
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// programs are the executables and the folder of the agent root that each lies in.
+var programs = map[string]string{
+	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "",
+	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
+	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator",
+}
+
+// lacking are the programs that a system does without: signatures in files are
+// read on Linux alone.
+var lacking = map[string][]string{"windows": {"keeperreader"}, "darwin": {"keeperreader", "keeperlaunch"}}
+
+// stage builds the executables into an agent root, with the files that belong to
+// one whatever installs it.
+func (r *release) stage(ctx context.Context, t target, root string) error {
+	suffix := ""
+	if t.os == "windows" {
+		suffix = ".exe"
+	}
+	for name, folder := range programs {
+		if slices.Contains(lacking[t.os], name) {
+			continue
+		}
+		flags := "-s -w -buildid= -X main.version=" + r.version
+		if t.os == "linux" && name == "keepersudo" {
+			flags += " -E keepersudo_entry" // platform/linux/caller/entry.go
+		}
+		env := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOOS=" + t.os, "GOARCH=" + t.arch}
+		into := filepath.Join(root, folder, name+suffix)
+		if err := r.command(ctx, env, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", into, "./cmd/"+name); err != nil {
+			return err
+		}
+	}
+	for from, to := range map[string]string{"LICENSE": "LICENSE", filepath.Join(r.work, "sbom.cdx.json"): "sbom.cdx.json"} {
+		if err := copyFile(from, filepath.Join(root, to), 0o644); err != nil {
+			return err
+		}
+	}
+	if t.os == "linux" { // elsewhere the service writes its defaults when it starts
+		if err := r.command(ctx, []string{"GOFLAGS="}, "go", "run", "./cmd/KeeperPrivilegeManager", "defaults", "--root", root); err != nil {
+			return err
+		}
+		if err := copyFile("packaging/linux/first-steps.json", filepath.Join(root, "Policies/first-steps.json"), 0o644); err != nil {
+			return err
+		}
+	}
+	return filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chtimes(name, r.date, r.date) // cabinets have it
+	})
+}
+
+// copyFile copies a file and makes the folders that it lies in.
+func copyFile(from, to string, mode os.FileMode) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, mode)
+}

@@ -1,0 +1,89 @@
+//go:build linux
+
+package packages
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestLintianIsContent(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error,warning", file(t, ".deb")).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The rpm is installed nowhere here: its files are those of the deb.
+func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
+	dir := t.TempDir()
+	host(t, "dpkg-deb", "-x", file(t, ".deb"), dir)
+	for path := range strings.Lines(host(t, "rpm", "-qpl", file(t, ".rpm"))) {
+		path = strings.TrimSpace(path)
+		if _, err := os.Lstat(filepath.Join(dir, path)); err != nil {
+			t.Errorf("the deb lacks %s", path)
+		}
+	}
+	listed := host(t, "rpm", "-qpl", file(t, ".rpm"))
+	for _, path := range []string{root + "/KeeperPrivilegeManager", root + "/keepersudo", "/usr/bin/keepersudo", "/usr/lib/systemd/system/" + service,
+		root + "/sbom.cdx.json", "/usr/share/man/man1/keepersudo.1.gz", "/usr/share/man/man5/kpm-policy.5.gz", "/usr/share/man/man5/kpm-settings.5.gz"} {
+		if !strings.Contains(listed, path+"\n") {
+			t.Errorf("the rpm lacks %s", path)
+		}
+	}
+	if scripts := host(t, "rpm", "-qp", "--scripts", file(t, ".rpm")); !strings.Contains(scripts, "systemctl restart") {
+		t.Errorf("scripts: %s", scripts)
+	}
+	if conf := host(t, "rpm", "-qpc", file(t, ".rpm")); !strings.Contains(conf, "Policies/first-steps.json") {
+		t.Errorf("files that are kept: %s", conf)
+	}
+}
+
+func TestBillOfMaterials(t *testing.T) {
+	dir := t.TempDir()
+	host(t, "dpkg-deb", "-x", file(t, ".deb"), dir)
+	data, err := os.ReadFile(filepath.Join(dir, root, "sbom.cdx.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bill struct {
+		BOMFormat  string
+		Components []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal(data, &bill); err != nil || bill.BOMFormat != "CycloneDX" {
+		t.Fatalf("%v, %+v", err, bill)
+	}
+	found := map[string]string{}
+	for _, c := range bill.Components {
+		found[c.Name] = c.Version
+	}
+	for _, name := range []string{"github.com/mochi-mqtt/server/v2", "golang.org/x/sys", "std"} {
+		if found[name] == "" {
+			t.Errorf("%s is not in it: %v", name, found)
+		}
+	}
+}
+
+func TestMSI(t *testing.T) {
+	msi := file(t, ".msi")
+	for table, want := range map[string]string{
+		"ServiceInstall": "KeeperPrivilegeManager\tKeeper Privilege Manager", "ServiceControl": "KeeperPrivilegeManager", "Environment": "=-*PATH", "Upgrade": "{5B1D7B0E",
+	} {
+		if out := host(t, "msiinfo", "export", msi, table); !strings.Contains(out, want) {
+			t.Errorf("%s lacks %q: %s", table, want, out)
+		}
+	}
+}
+
+// Whoever has the key's other half can check what they downloaded.
+func TestSums(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "sha256sum", "-c", "SHA256SUMS")
+	cmd.Dir = built
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), ": OK") != 5 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,150 @@
+//go:build linux
+
+package packages
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A package is installed: the service runs and comes back with the machine, the
+// tools are on the PATH, nobody may do anything yet; two users, of whom policy
+// allows one; the package goes, and nothing is left.
+func TestInstallUseRemovePurge(t *testing.T) {
+	b := boot(t)
+	before := b.files()
+	said := b.install(file(t, ".deb"))
+	for _, next := range []string{"KeeperAdminCLI status", "man kpm-policy", "Policies/first-steps.json"} {
+		if !strings.Contains(said, next) {
+			t.Errorf("what to do next lacks %q: %s", next, said)
+		}
+	}
+	b.run("systemctl", "is-enabled", service)
+	b.run("KeeperAdminCLI", "status")
+	b.run("KeeperPolicy", "lint", root+"/Policies/first-steps.json")
+	for path, mode := range map[string]os.FileMode{root: 0o755, root + "/run": 0o755, root + "/State": 0o700, root + "/Audit": 0o700} {
+		info, err := os.Stat(filepath.Join(b.Root, path))
+		if err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v, %v, expected %v", path, info, err, mode)
+		}
+	}
+	if out, err := b.as("alice", "keepersudo", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "refused") && !strings.Contains(string(out), "policy") {
+		t.Errorf("without a policy: %v, %s", err, out)
+	}
+	b.allow()
+	if out, err := b.as("alice", "keepersudo", "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
+		t.Errorf("alice: %v, %s", err, out)
+	}
+	if out, err := b.as("bob", "keepersudo", "id", "-u").CombinedOutput(); err == nil {
+		t.Errorf("bob, whom no policy names: %s", out)
+	}
+	b.run("KeeperAdminCLI", "audit", "verify")
+
+	if out := b.run("dpkg", "--remove", name); !strings.Contains(out, "are left in "+root) {
+		t.Errorf("removal says: %s", out)
+	}
+	if _, err := os.Stat(filepath.Join(b.Root, root, "Audit")); err != nil {
+		t.Error("the journal did not stay:", err)
+	}
+	if out, err := b.Run(t.Context(), "pgrep", "-f", root); err == nil {
+		t.Error("still running:", out)
+	}
+	b.run("dpkg", "--purge", name)
+	after := b.files()
+	for _, path := range after {
+		if !slices.Contains(before, path) {
+			t.Error("left behind:", path)
+		}
+	}
+	for _, path := range before {
+		if path != "/opt" && !slices.Contains(after, path) { // empty, dpkg takes it away
+			t.Error("gone:", path)
+		}
+	}
+}
+
+// An upgrade: what an administrator changed stays, a running command goes on, the
+// journal's chain goes on.
+func TestUpgrade(t *testing.T) {
+	b := boot(t)
+	b.install(file(t, ".deb"))
+	b.allow()
+	settings := filepath.Join(b.Root, root, "Plugins/KeeperLogger.json")
+	theirs, err := os.ReadFile(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs = append(theirs, "\n"...)
+	if err := os.WriteFile(settings, theirs, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	runs := b.as("alice", "keepersudo", "sh", "-c", "echo begun; while [ ! -e /stop ]; do sleep 0.05; done; exit 7")
+	stdout, err := runs.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runs.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stdout.Read(make([]byte, 6)); err != nil {
+		t.Fatal(err)
+	}
+	b.install(another(t, "1.1.0", func(dir string) {
+		path := filepath.Join(dir, root, "Plugins/KeeperLogger.json")
+		ours, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append([]byte("\n"), ours...), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}))
+	if now, err := os.ReadFile(settings); err != nil || string(now) != string(theirs) {
+		t.Errorf("an administrator's file was overwritten (%v): %s", err, now)
+	}
+	if out := b.run("dpkg-query", "-W", "-f", "${Status} ${Version}", name); out != "install ok installed 1.1.0" {
+		t.Errorf("dpkg says %s", out)
+	}
+	if out := b.run("pgrep", "-fc", "while .*/stop"); out == "0\n" {
+		t.Error("the command that ran was ended")
+	}
+	if err := os.WriteFile(filepath.Join(b.Root, "stop"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_ = runs.Wait()
+	if out, err := b.as("alice", "keepersudo", "true").CombinedOutput(); err != nil {
+		t.Errorf("after the upgrade: %v, %s", err, out)
+	}
+	b.run("KeeperAdminCLI", "audit", "verify")
+
+	out, err := b.dpkg(file(t, ".deb"))
+	if err == nil || !strings.Contains(out, "1.1.0 is installed, and 1.0.0 is older") {
+		t.Errorf("a downgrade: %v, %s", err, out)
+	}
+	if out := b.run("dpkg-query", "-W", "-f", "${Status} ${Version}", name); out != "install ok installed 1.1.0" {
+		t.Errorf("after it dpkg says %s", out)
+	}
+	b.run("KeeperAdminCLI", "status")
+}
+
+// A version that does not start is undone, and says so.
+func TestUpgradeThatFails(t *testing.T) {
+	b := boot(t)
+	b.install(file(t, ".deb"))
+	b.allow()
+	out, err := b.dpkg(another(t, "1.2.0", func(dir string) {
+		if err := os.WriteFile(filepath.Join(dir, root, "KeeperPrivilegeManager"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}))
+	if err == nil || !strings.Contains(out, "The programs of the version before are back and run") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := b.as("alice", "keepersudo", "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
+		t.Errorf("after it: %v, %s", err, out)
+	}
+	b.run("KeeperAdminCLI", "status")
+}

@@ -1,0 +1,209 @@
+//go:build linux
+
+package packages
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kpm/vmtests/machine"
+)
+
+const (
+	cache   = "/var/cache/kpm-vmtests"
+	root    = "/opt/KeeperPrivilegeManager"
+	service = "keeper-privilege-manager.service"
+	name    = "keeper-privilege-manager"
+)
+
+// built is where the packages of version 1.0.0 lie.
+var built string
+
+func TestMain(m *testing.M) {
+	status, err := build(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = max(status, 1)
+	}
+	os.Exit(status)
+}
+
+func build(run func() int) (int, error) {
+	dir, err := os.MkdirTemp("", "kpm-packages-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	built = filepath.Join(dir, "out")
+	cmd := exec.Command("make", "-C", "../..", "--no-print-directory", "packages", "VERSION=1.0.0", "ONLY=linux-amd64,windows-amd64", "PACKAGES="+built)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("make packages: %w\n%s", err, out)
+	}
+	return run(), nil
+}
+
+// file is the built package with that end.
+func file(t *testing.T, end string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(built, "*"+end))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s: %v, %v", end, found, err)
+	}
+	return found[0]
+}
+
+func host(t *testing.T, argv ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", argv, err, out)
+	}
+	return string(out)
+}
+
+// another is the Debian package as another version, after change was made to
+// what it holds.
+func another(t *testing.T, version string, change func(dir string)) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "package")
+	host(t, "dpkg-deb", "-R", file(t, ".deb"), dir)
+	for _, script := range []string{"control", "preinst", "postinst", "prerm", "postrm"} {
+		path := filepath.Join(dir, "DEBIAN", script)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), "1.0.0", version)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(dir)
+	// The sums are of the files as they were.
+	if err := os.Remove(filepath.Join(dir, "DEBIAN/md5sums")); err != nil {
+		t.Fatal(err)
+	}
+	made := filepath.Join(t.TempDir(), version+".deb")
+	host(t, "dpkg-deb", "-Znone", "-b", dir, made)
+	return made
+}
+
+// box is a machine on which packages are installed.
+type box struct {
+	*machine.Machine
+	t *testing.T
+}
+
+func boot(t *testing.T) box {
+	t.Helper()
+	tree, err := machine.Tree(t.Context(), cache, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := machine.Boot(t.Context(), tree, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return box{m, t}
+}
+
+// run runs argv in the machine as root.
+func (b box) run(argv ...string) string {
+	b.t.Helper()
+	out, err := b.Run(b.t.Context(), argv...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+// dpkg hands a package of the host's to dpkg.
+func (b box) dpkg(path string) (string, error) {
+	b.t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(b.Root, "package.deb"), data, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+	out, err := b.Run(b.t.Context(), "dpkg", "--force-confold", "-i", "/package.deb")
+	if err := os.Remove(filepath.Join(b.Root, "package.deb")); err != nil {
+		b.t.Fatal(err)
+	}
+	return out, err
+}
+
+func (b box) install(path string) string {
+	b.t.Helper()
+	out, err := b.dpkg(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+// as returns a command that user runs in the machine, in their home.
+func (b box) as(user string, argv ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	b.t.Cleanup(cancel)
+	return b.Command(ctx, append([]string{"env", "-C", "/home/" + user, "PATH=/usr/bin:/bin", "HOME=/home/" + user,
+		"setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups", "--"}, argv...)...)
+}
+
+// allow writes a policy: alice may run everything as anybody.
+func (b box) allow() {
+	b.t.Helper()
+	const policy = `{"PolicyId": "alice", "PolicyName": "Alice administers", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
+  "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["*"], "TargetUserCheck": ["*"]}`
+	if err := os.WriteFile(filepath.Join(b.Root, root, "Policies/alice.json"), []byte(policy), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+	b.run("systemctl", "reload", service)
+	b.eventually("the policy is in force", func() bool { return b.as("alice", "keepersudo", "true").Run() == nil })
+}
+
+func (b box) eventually(what string, holds func() bool) {
+	b.t.Helper()
+	for until := time.Now().Add(30 * time.Second); !holds(); {
+		if time.Now().After(until) {
+			log, _ := b.Run(context.Background(), "journalctl", "--no-pager", "-n", "50", "-u", service)
+			b.t.Fatalf("not within 30 s: %s\n%s", what, log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// files lists every file of the machine but those that Debian's own tools write.
+func (b box) files() []string {
+	b.t.Helper()
+	var list []string
+	err := filepath.WalkDir(b.Root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		inside := strings.TrimPrefix(path, b.Root)
+		if d.IsDir() && slices.Contains([]string{"/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/dpkg", "/var/lib/systemd", "/var/tmp", "/root"}, inside) {
+			return fs.SkipDir
+		}
+		list = append(list, inside)
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return list
+}
