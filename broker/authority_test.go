@@ -180,6 +180,10 @@ func TestPublishOnAuthorityTopics(t *testing.T) {
 		{"another type", bridge, "EventMessages", wire.TypeLog, wire.LogEntry{}, nil, false},
 
 		{"a job has ended", service, "JobService", wire.TypeJobCompleted, wire.JobCompleted{}, nil, true},
+		{"a plugin that declares it asks for a run", bridge, "JobService", wire.TypeTriggerJob, wire.TriggerJob{JobID: "j"}, nil, true},
+		{"a job that does not", job, "JobService", wire.TypeTriggerJob, wire.TriggerJob{JobID: "j"}, nil, false},
+		{"by a wildcard", nosy, "JobService", wire.TypeTriggerJob, wire.TriggerJob{JobID: "j"}, nil, false},
+		{"from a user's session", desktop, "JobService", wire.TypeTriggerJob, wire.TriggerJob{JobID: "j"}, nil, false},
 		{"says a plugin", bridge, "JobService", wire.TypeJobCompleted, wire.JobCompleted{}, nil, false},
 
 		{"an unasked answer to the service", policy, toService, wire.TypePolicyResponse, wire.PolicyResponse{RequestID: evaluating, Decision: core.Allow}, answering("GUESS"), false},
