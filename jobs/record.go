@@ -39,7 +39,7 @@ func (r *run) end(cause state.Cause, why error) error {
 		reason = wire.PrintableLine(r.mask.text(why.Error()))
 	}
 	r.move(cause, reason)
-	save := r.service.cfg.History.Save
+	save := r.save()
 	if cause == state.Skip {
 		save = r.service.cfg.History.Note
 	}

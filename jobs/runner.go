@@ -74,7 +74,7 @@ func (r *run) execute(ctx context.Context) error {
 		return r.passOver(why)
 	}
 	r.move(state.Begin, "")
-	if err := r.service.cfg.History.Save(r.shown()); err != nil {
+	if err := r.save()(r.shown()); err != nil {
 		// That it runs matters more: an elevation may wait for it.
 		r.log.Error("a run is not in the history", "error", err)
 	}
@@ -87,6 +87,15 @@ func (r *run) execute(ctx context.Context) error {
 	}
 	_ = r.end(state.Finish, nil)
 	return nil
+}
+
+// save is how r is kept. A run for a request does not wait for that: somebody waits for
+// the request, and the journal is what has it in any case.
+func (r *run) save() func(view.JobRun) error {
+	if r.principal.Request != "" {
+		return r.service.cfg.History.Note
+	}
+	return r.service.cfg.History.Save
 }
 
 // errCondition is why a run is skipped.
