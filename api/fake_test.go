@@ -171,7 +171,12 @@ func (j jobsOf) Explain(id, event string, _ map[string]any) (view.JobExplained, 
 	return view.JobExplained{ID: id, Reasons: []string{"it does not name the event " + event}}, err
 }
 
-func (j jobsOf) Validate(_ string, body []byte) (string, error) {
+func (j jobsOf) Validate(_ string, body []byte) (view.JobValidated, error) {
+	id, err := j.idOf(body)
+	return view.JobValidated{ID: id, Valid: true, Warnings: []string{"there is no program"}}, err
+}
+
+func (j jobsOf) idOf(body []byte) (string, error) {
 	var job struct{ ID string }
 	if err := json.Unmarshal(body, &job); err != nil || job.ID == "" {
 		return "", diagnostic.List{{File: "body", Field: "tasks[0].id", Found: "missing", Expected: "an id", Remedy: "write one"}}
@@ -180,7 +185,7 @@ func (j jobsOf) Validate(_ string, body []byte) (string, error) {
 }
 
 func (j jobsOf) Create(body []byte) (view.JobDetail, error) {
-	id, err := j.Validate("", body)
+	id, err := j.idOf(body)
 	if err != nil {
 		return view.JobDetail{}, err
 	}
@@ -194,7 +199,7 @@ func (j jobsOf) Update(id string, body []byte) (view.JobDetail, error) {
 	if _, err := j.Get(id); err != nil {
 		return view.JobDetail{}, err
 	}
-	if _, err := j.Validate(id, body); err != nil {
+	if _, err := j.idOf(body); err != nil {
 		return view.JobDetail{}, err
 	}
 	return j.Get(id)

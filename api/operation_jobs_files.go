@@ -11,9 +11,8 @@ import (
 
 // JobFiles changes job files. What is wrong with one is a *fault.Fault or a fault.List.
 type JobFiles interface {
-	// Validate checks a job file as it would be written, and returns its id. fileID is
-	// empty for any.
-	Validate(fileID string, body []byte) (id string, err error)
+	// Validate checks a job file as it would be written. fileID is empty for any.
+	Validate(fileID string, body []byte) (view.JobValidated, error)
 	Create(body []byte) (view.JobDetail, error)
 	Update(id string, body []byte) (view.JobDetail, error)
 	Delete(id string) error
@@ -63,7 +62,7 @@ func jobFileOperations(jobs JobFiles) group {
 			"JobValidated": `{
 				"type": "object",
 				"required": ["id", "valid"],
-				"properties": {"id": {"type": "string"}, "valid": {"const": true}},
+				"properties": {"id": {"type": "string"}, "valid": {"const": true}, "warnings": {"type": "array", "items": {"type": "string"}, "description": "programs that it needs and that are not installed"}},
 				"additionalProperties": false
 			}`,
 			"JobsReloaded": `{
@@ -89,11 +88,11 @@ func (h jobFileHandlers) validate(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := h.jobs.Validate("", body)
+	valid, err := h.jobs.Validate("", body)
 	if err != nil {
 		return nil, faulty(err)
 	}
-	return view.JobValidated{ID: id, Valid: true}, nil
+	return valid, nil
 }
 
 func (h jobFileHandlers) reload(*call) (any, error) {

@@ -31,7 +31,7 @@ func TestJobsFilesAndRuns(t *testing.T) {
 		{plugin, "GET", "/api/Jobs/nobody", "", 404, `"code":"unknown-job"`},
 		{task, "GET", "/api/Jobs/inventory", "", 200, `"id":"inventory"`},
 		{user, "GET", "/api/Jobs/inventory", "", 403, `"requiredTier":"Plugin"`},
-		{plugin, "POST", "/api/Jobs/validate", `{"id":"a"}`, 200, `{"id":"a","valid":true}`},
+		{plugin, "POST", "/api/Jobs/validate", `{"id":"a"}`, 200, `{"id":"a","valid":true,"warnings":["there is no program"]}`},
 		{plugin, "POST", "/api/jobs/VALIDATE", `{"tasks":[]}`, 400, `"pointer":"/tasks/0/id","detail":"missing, expected an id; write one"`},
 		{plugin, "POST", "/api/Jobs/validate", `[1]`, 400, `"code":"bad-request"`},
 		{plugin, "POST", "/api/Jobs/validate", `{"id":"a","id":"b"}`, 400, `"code":"bad-request"`},

@@ -13,6 +13,7 @@ import (
 	"kpm/core/fault"
 	"kpm/core/view"
 	"kpm/jobs/schedule"
+	"kpm/jobs/task"
 	"kpm/settings"
 )
 
@@ -175,6 +176,8 @@ func (s *Service) add(c, before *catalog, e settings.Entry) {
 	case j.note != "":
 		// Whoever wrote it does not know (docs/jobs.md).
 		log.Warn("job is restricted", "job", j.id, "reason", j.note)
+	case j.disabled == "" && len(j.missing()) > 0:
+		log.Warn("job cannot do what its file says", "job", j.id, "reason", strings.Join(j.missing(), "; "))
 	case j.disabled != "":
 		log.Info("job does not run", "job", j.id, "reason", j.disabled)
 	}
@@ -207,6 +210,19 @@ func (j *job) detail() string {
 	return j.note
 }
 
+// missing says what the job's tasks need and is not installed, one per task. Tasks that
+// a setting may skip are left out.
+func (j *job) missing() (list []string) {
+	for i, t := range j.tasks {
+		if needs, ok := t.task.(task.Installed); ok && t.skipPlugin == "" {
+			if err := needs.Missing(); err != nil {
+				list = append(list, fmt.Sprintf("tasks[%d].command: %v", i, err))
+			}
+		}
+	}
+	return list
+}
+
 func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, requestEvent) }
 
 // List returns every job, broken ones too, by id.
@@ -224,6 +240,9 @@ func (s *Service) view(key string, j *job) view.Job {
 	shown := view.Job{
 		ID: j.id, Name: j.name, Description: j.description, Enabled: j.disabled == "", Priority: j.priority, Events: j.events,
 		Detail: j.detail(), AllowPluginTrigger: j.pluginTrigger, OwnEventsOnly: j.ownEvents(),
+	}
+	if shown.Detail == "" {
+		shown.Detail = strings.Join(j.missing(), "; ")
 	}
 	if next, ok := s.timer.Next(key); ok {
 		shown.NextRunAt = next.UTC().Truncate(time.Second)

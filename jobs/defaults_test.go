@@ -32,6 +32,7 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 	}
 	h := newHarness(t, texts)
 	h.commands = task.Commands{
+		"log-message": task.Echo,
 		"prompt-justification": task.CollectControl(core.ControlJustify, func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
 			return justify(run, id)
 		}),

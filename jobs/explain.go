@@ -65,6 +65,9 @@ func (s *Service) Explain(id, event string, context map[string]any) (view.JobExp
 	if j.note != "" {
 		say("%s", j.note)
 	}
+	for _, what := range j.missing() {
+		say("%s", what)
+	}
 	for _, t := range j.tasks {
 		if met, why := t.condition.Met(r.lookup); !met {
 			say("task %s would be skipped as things are: its condition is not met: %s", t.id, why)

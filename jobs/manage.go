@@ -25,16 +25,24 @@ func reservedIDs() []string { return []string{"runs", "reload", "validate"} }
 // Validate checks a job as its file would be, for the file {id}.json, without
 // registering it. fileID is empty for the id that it says itself. The error is a
 // *fault.Fault or a fault.List, whose File is body.
-func (s *Service) Validate(fileID string, body []byte) (id string, err error) {
+func (s *Service) Validate(fileID string, body []byte) (valid view.JobValidated, err error) {
+	j, err := s.validate(fileID, body)
+	if err != nil {
+		return view.JobValidated{}, err
+	}
+	return view.JobValidated{ID: j.id, Valid: true, Warnings: j.missing()}, nil
+}
+
+func (s *Service) validate(fileID string, body []byte) (*job, error) {
 	doc, err := settings.ParseDocument("body", body)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	var named struct {
 		ID string `json:"id"`
 	}
 	if err := doc.Decode(&named); err != nil {
-		return "", err
+		return nil, err
 	}
 	if fileID == "" {
 		fileID = named.ID
@@ -42,17 +50,17 @@ func (s *Service) Validate(fileID string, body []byte) (id string, err error) {
 	compiler := s.compiler()
 	j, err := compiler.compile(fileID, doc)
 	if err != nil {
-		return named.ID, err
+		return nil, err
 	}
 	if s.cfg.Taken(j.id) {
-		return named.ID, doc.Fault("id", fault.Quote(j.id), "a name that no plugin has")
+		return nil, doc.Fault("id", fault.Quote(j.id), "a name that no plugin has")
 	}
 	if j.alternate != "" {
 		if _, ok := s.catalog.Load().jobs[strings.ToLower(j.alternate)]; !ok {
-			return named.ID, doc.Fault("alternateJobId", fault.Quote(j.alternate), "a job that there is, and whose file is not broken")
+			return nil, doc.Fault("alternateJobId", fault.Quote(j.alternate), "a job that there is, and whose file is not broken")
 		}
 	}
-	return j.id, nil
+	return j, nil
 }
 
 // Create writes a new job's file and registers it. Errors are those of Validate, or
@@ -60,14 +68,14 @@ func (s *Service) Validate(fileID string, body []byte) (id string, err error) {
 func (s *Service) Create(body []byte) (view.JobDetail, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	id, err := s.Validate("", body)
+	j, err := s.validate("", body)
 	if err != nil {
 		return view.JobDetail{}, err
 	}
-	if _, known := s.catalog.Load().digests[strings.ToLower(id)]; known {
-		return view.JobDetail{}, fmt.Errorf("job %s: %w", id, ErrExists)
+	if _, known := s.catalog.Load().digests[strings.ToLower(j.id)]; known {
+		return view.JobDetail{}, fmt.Errorf("job %s: %w", j.id, ErrExists)
 	}
-	return s.write(id, body)
+	return s.write(j.id, body)
 }
 
 // Update replaces a job's file. Runs under way end on the definition that they began
@@ -79,7 +87,7 @@ func (s *Service) Update(id string, body []byte) (view.JobDetail, error) {
 	if err != nil {
 		return view.JobDetail{}, err
 	}
-	if _, err := s.Validate(name, body); err != nil {
+	if _, err := s.validate(name, body); err != nil {
 		return view.JobDetail{}, err
 	}
 	return s.write(name, body)

@@ -328,7 +328,7 @@ func (s *simulation) check() {
 // for every run, no task after it, routes as published, a skip that takes none, and after
 // a death nothing runs again that was not marked as safe.
 func TestSimulatedLives(t *testing.T) {
-	const lives = 1000
+	const lives = 600
 	first := uint64(time.Now().UnixNano())
 	t.Logf("seeds from %d", first)
 	h := newHarness(t, nil)

@@ -59,6 +59,8 @@ type JobRemoved struct {
 type JobValidated struct {
 	ID    string `json:"id"`
 	Valid bool   `json:"valid"`
+	// Warnings say what it needs and is not installed.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // JobExplained says whether a job would run, and why not.

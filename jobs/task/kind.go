@@ -20,6 +20,12 @@ type Task interface {
 	Run(ctx context.Context, r Run) (found map[string]any, err error)
 }
 
+// Installed is a task that needs something which may not be there.
+type Installed interface {
+	// Missing says what is not there now; nil if nothing is.
+	Missing() error
+}
+
 // Run is what a task may ask of the run that it belongs to.
 type Run interface {
 	// Principal is who the task acts as, towards everyone.

@@ -118,6 +118,12 @@ func (t *program) noScripts(s *Source) {
 		"a value could be read as a command: give it as an argument of its own, or read it from the environment as "+strings.Join(variables, ", "))
 }
 
+// Missing implements Installed.
+func (t *program) Missing() error {
+	_, err := t.find()
+	return err
+}
+
 // find returns the program: Jobs/bin first, then the secure path. Whether it
 // may be run is the Starter's check (decision 6).
 func (t *program) find() (string, error) {
@@ -134,5 +140,5 @@ func (t *program) find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("no program %s; install it as %s", t.command, candidates[0])
+	return "", fmt.Errorf("there is no program %s: install it as %s", t.command, candidates[0])
 }

@@ -25,7 +25,7 @@ func TestWhereAProgramIsFound(t *testing.T) {
 		{"true", "", layout.JobBin("true", ""), ""}, // before /usr/bin/true
 		{"env", "", "/usr/bin/env", ""},
 		{"mytool", elsewhere, elsewhere, ""},
-		{"no-such-tool", "", "", "no program no-such-tool; install it as " + layout.JobBin("no-such-tool", "")},
+		{"no-such-tool", "", "", "there is no program no-such-tool: install it as " + layout.JobBin("no-such-tool", "")},
 		{"mytool", "/absent/mytool", "", "install it as /absent/mytool"},
 		{"mytool", "/", "", "no program"},
 	} {

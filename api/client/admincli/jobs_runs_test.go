@@ -106,7 +106,7 @@ func TestValidate(t *testing.T) {
 		exit int
 		want string
 	}{
-		"good.json":  {`{"id": "good"}`, exitOK, "good.json: job good can be used\n"},
+		"good.json":  {`{"id": "good"}`, exitOK, "good.json: warning: there is no program x\uFFFD\n"},
 		"other.json": {`{"id": "good"}`, exitFault, `other.json: id is "good", expected the file's name without .json, "other"`},
 		"bad.json":   {`{}`, exitFault, "bad.json: /tasks/0/command: missing\uFFFD, expected a name\n"},
 		"large.json": {strings.Repeat(" ", maxJobFile+1), exitFault, "longer than"},

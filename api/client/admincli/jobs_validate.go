@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/api/client"
+	"kpm/core/view"
 	"kpm/core/wire"
 )
 
@@ -79,12 +80,17 @@ func (e *endpoint) validate(cmd *cobra.Command, name string) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	var valid struct{ ID string }
+	var valid view.JobValidated
 	if err := json.Unmarshal(answer, &valid); err != nil {
 		return false, err
 	}
 	if want := strings.TrimSuffix(filepath.Base(name), ".json"); name != "-" && want != valid.ID {
 		return say("id is %q, expected the file's name without .json, %q", valid.ID, want)
+	}
+	for _, warning := range valid.Warnings {
+		if _, err := say("warning: %s", warning); err != nil {
+			return false, err
+		}
 	}
 	_, err = say("job %s can be used", valid.ID)
 	return true, err

@@ -97,12 +97,12 @@ func (r *answers) Explain(id, event string, params map[string]any) (view.JobExpl
 	return view.JobExplained{ID: id, Reasons: []string{"asked about " + event + " with " + string(data)}}, err
 }
 
-func (r *answers) Validate(_ string, body []byte) (string, error) {
+func (r *answers) Validate(_ string, body []byte) (view.JobValidated, error) {
 	var job struct{ ID string }
 	if err := json.Unmarshal(body, &job); err != nil || job.ID == "" {
-		return "", fault.List{{File: "body", Field: "tasks[0].command", Found: "missing\x1b", Expected: "a name"}, {File: "body", Field: "id", Found: "missing", Expected: "an id"}}
+		return view.JobValidated{}, fault.List{{File: "body", Field: "tasks[0].command", Found: "missing\x1b", Expected: "a name"}, {File: "body", Field: "id", Found: "missing", Expected: "an id"}}
 	}
-	return job.ID, nil
+	return view.JobValidated{ID: job.ID, Valid: true, Warnings: []string{"there is no program x\x1b"}}, nil
 }
 
 func (r *answers) Create([]byte) (view.JobDetail, error)         { return view.JobDetail{}, errAbsent }
