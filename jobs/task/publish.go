@@ -45,6 +45,11 @@ func PublishMQTT(publish Publish) Command {
 func event(name string, params map[string]any) map[string]any {
 	payload := map[string]any{"EventName": name}
 	if context, ok := params["Context"]; ok {
+		// A token stands inside a string, and may be an object all the same.
+		var object map[string]any
+		if text, is := context.(string); is && json.Unmarshal([]byte(text), &object) == nil && object != nil {
+			context = object
+		}
 		payload["Context"] = context
 	}
 	topic, ok := params["Topic"]
