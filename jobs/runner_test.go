@@ -59,6 +59,7 @@ func TestRoutes(t *testing.T) {
 		{"skipped goes to the next in the list", []string{
 			stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:off", "OnSuccess": "c", "OnFailure": "c"`), stepJSON("b", "echo"), stepJSON("c", "echo")}, []string{"b", "c"}, ""},
 		{"not set is skipped", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:absent"`), stepJSON("b", "echo")}, []string{"b"}, ""},
+		{"named as the published text does", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P.metadata.x.off"`), stepJSON("b", "echo", `"SkipWhenPluginSettingFalse": "P.metadata.x.on"`)}, []string{"b"}, ""},
 		{"set is run", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:on"`), stepJSON("b", "echo")}, []string{"a", "b"}, ""},
 		// A typing error in a setting must not switch a check off.
 		{"neither true nor false is a failure", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:odd"`), stepJSON("b", "echo")}, nil, `setting odd of plugin P is "ture", expected true or false`},
@@ -67,7 +68,7 @@ func TestRoutes(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHarness(t, map[string]string{"j": jobJSON("j", strings.Join(tc.tasks, ", "))})
-			h.settings = map[string]string{"P:off": "False", "P:on": "TRUE", "P:odd": "ture"}
+			h.settings = map[string]string{"P:off": "False", "P:on": "TRUE", "P:odd": "ture", "P:metadata.x.off": "false", "P:metadata.x.on": "true"}
 			ran := traced(h)
 			err := h.runNow("j", nil)
 			if !slices.Equal(*ran, tc.ran) {

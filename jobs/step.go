@@ -138,7 +138,13 @@ func (c *compiler) step(field string, f taskFile, raw json.RawMessage, index map
 	}
 	if setting := f.SkipWhenPluginSettingFalse; setting != "" {
 		var ok bool
-		t.skipPlugin, t.skipKey, ok = strings.Cut(setting, ":")
+		if t.skipPlugin, t.skipKey, ok = strings.Cut(setting, ":"); !ok {
+			// As the published text names one: "RedirectEvaluator.metadata.redirect.enabled".
+			at := strings.Index(setting, ".metadata.")
+			if ok = at > 0; ok {
+				t.skipPlugin, t.skipKey = setting[:at], setting[at+1:]
+			}
+		}
 		c.expect(ok && core.ValidName(t.skipPlugin) && t.skipKey != "", field+".SkipWhenPluginSettingFalse", fault.Quote(setting), `a plugin and its setting, like "RedirectEvaluator:metadata.redirect.enabled"`)
 	}
 	if t.name == "" {
