@@ -21,6 +21,7 @@ const (
 	eventPending kind = "`CustomEvent` `PolicyEvaluationPending`"
 	eventLaunch  kind = "`CustomEvent` `LaunchPrivilegeElevation`"
 	eventStartup kind = "`CustomEvent` `Startup`"
+	eventGrant   kind = "`CustomEvent` `LaunchApprovedRequest`, `GrantFileAccess` or `LaunchFileAccess`"
 	eventOther   kind = "`CustomEvent` with another name"
 	jobCompleted kind = "`JobCompleted`"
 	triggerJob   kind = "`TriggerJob`"
@@ -82,6 +83,8 @@ func classifyEvent(e wire.Event) (kind, core.RequestID, error) {
 		return eventLaunch, core.RequestID(id), nil
 	case strings.EqualFold(e.Name, wire.EventStartup):
 		return eventStartup, "", nil
+	case wire.GrantEvent(e.Name):
+		return eventGrant, "", nil
 	}
 	return eventOther, "", nil
 }

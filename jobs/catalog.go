@@ -223,7 +223,7 @@ func (j *job) missing() (list []string) {
 	return list
 }
 
-func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, requestEvent) }
+func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, ownEvent) }
 
 // List returns every job, broken ones too, by id.
 func (s *Service) List() []view.Job {

@@ -227,6 +227,10 @@ func requestEvent(name string) bool {
 	return name == wire.EventPolicyEvaluationPending || name == wire.EventLaunch
 }
 
+// ownEvent is one that the service alone publishes for requests, approvals and grants:
+// a job that names it starts from such events only (decision 12).
+func ownEvent(name string) bool { return requestEvent(name) || wire.GrantEvent(name) }
+
 func (c *compiler) events(files []eventFile) []string {
 	c.expect(len(files) <= maxListed, "events", fmt.Sprintf("a list of %d", len(files)), fmt.Sprintf("at most %d", maxListed))
 	var names []string
@@ -247,9 +251,9 @@ func (c *compiler) events(files []eventFile) []string {
 	}
 	// Attack: somebody who may publish the other event would start a control
 	// or launch job (decision 12).
-	if slices.ContainsFunc(names, requestEvent) {
+	if slices.ContainsFunc(names, ownEvent) {
 		for i, name := range names {
-			c.expect(requestEvent(name), fmt.Sprintf("events[%d]", i), fault.Quote(name), "no other event beside "+wire.EventPolicyEvaluationPending+" and "+wire.EventLaunch)
+			c.expect(ownEvent(name), fmt.Sprintf("events[%d]", i), fault.Quote(name), "no other event beside "+wire.EventPolicyEvaluationPending+", "+wire.EventLaunch+" and those of approvals and grants")
 		}
 	}
 	slices.Sort(names)
