@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,12 @@ import (
 // itself, as synctest has it.
 type played struct {
 	begun time.Time
-	shift time.Duration // what somebody has set the clock by
+	shift atomic.Int64 // nanoseconds by which somebody has set the clock
 }
 
 func (p *played) read() Clock {
 	return Clock{
-		Now:     func() time.Time { return time.Now().Round(0).Add(p.shift) },
+		Now:     func() time.Time { return time.Now().Round(0).Add(time.Duration(p.shift.Load())) },
 		Elapsed: func() time.Duration { return time.Since(p.begun) },
 	}
 }
@@ -131,7 +132,7 @@ func TestTheClockJumps(t *testing.T) {
 				p := &player{}
 				p.start(t, map[string]string{"cron": cron, "skipping": skipping, "interval": `{"intervalMinutes": 40}`})
 				p.sleep(30 * time.Minute)
-				p.shift = tc.by
+				p.shift.Store(int64(tc.by))
 				p.sleep(90*time.Minute + time.Minute)
 				p.stop()
 				got := byTime(p.fired)
@@ -204,7 +205,7 @@ func BenchmarkTenThousandJobs(b *testing.B) {
 	timer.Set(all)
 	for b.Loop() {
 		p.begun = p.begun.Add(-time.Second) // a second passes
-		p.shift += time.Second
+		p.shift.Add(int64(time.Second))
 		timer.work()
 	}
 	b.ReportMetric(float64(fired)/float64(b.N), "fired/op")
