@@ -41,9 +41,10 @@ var exceptions = map[string][]string{
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
 	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},
-	"platform/caller":            {"core/port/caller", "core/signal", "platform/linux/caller"},
+	"platform/caller":            {"core/port/caller", "core/signal", "platform/linux/caller", "platform/darwin/caller"},
+	"platform/darwin/caller":     {"core/port/caller", "core/signal", "platform/darwin/held"}, // what its helper is asked
 	"platform/linux/caller":      {"core/port/caller", "core/signal", "platform/linux/held"}, // what its helper is asked
-	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held"},
+	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},

@@ -17,7 +17,7 @@ var programs = map[string]string{
 
 // lacking are the programs that a system does without: signatures in files are
 // read on Linux alone.
-var lacking = map[string][]string{"windows": {"keeperreader"}, "darwin": {"keeperreader", "keeperlaunch"}}
+var lacking = map[string][]string{"windows": {"keeperreader"}, "darwin": {"keeperreader"}}
 
 // stage builds the executables into an agent root, with the files that belong to
 // one whatever installs it.

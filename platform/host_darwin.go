@@ -3,19 +3,57 @@
 package platform
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+
 	"kpm/core/port"
 	"kpm/platform/darwin"
+	"kpm/platform/darwin/file"
 	"kpm/platform/none"
 )
 
 // Tools returns the ports that start nothing by themselves, for programs that an
-// administrator runs.
-func Tools(string) port.Host {
+// administrator runs. agentRoot may be empty.
+func Tools(agentRoot string) port.Host {
+	files := file.Files{}
+	if agentRoot != "" {
+		files.AgentRoot = filepath.Clean(agentRoot)
+	}
 	host := none.Host(darwin.Facts())
+	host.Accounts = darwin.Accounts{}
+	host.Files = darwin.Files{Files: files}
+	host.Interception = darwin.Interception{}
 	host.Keys = darwin.KeyStore{}
+	host.Service = darwin.ServiceManager{}
+	host.Sessions = darwin.Sessions{}
 	host.Signatures = darwin.Signatures{}
+	host.Terminals = darwin.Terminals{}
+	host.Transport = darwin.Transport{}
+	host.Tree = darwin.NewTree()
 	return host
 }
 
-// New returns this machine's ports.
-func New(o Options) (port.Host, error) { return Tools(o.AgentRoot), nil }
+// New returns this machine's ports. It starts the spare held children.
+func New(o Options) (port.Host, error) {
+	if uid := os.Geteuid(); uid != 0 {
+		return port.Host{}, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let launchd start it, or use sudo", uid)
+	}
+	accounts := darwin.NewAccounts()
+	peers, err := darwin.NewPeers(accounts)
+	if err != nil {
+		return port.Host{}, err
+	}
+	launcher, err := darwin.NewLauncher(o.Helper, o.AgentRoot, o.Spare)
+	if err != nil {
+		return port.Host{}, err
+	}
+	host := Tools(o.AgentRoot)
+	host.Accounts = accounts
+	host.Transport = darwin.Transport{Accounts: accounts}
+	host.Peers = peers
+	host.Launcher = launcher
+	host.Prompts = darwin.Prompts{Accounts: accounts, Files: host.Files, Launcher: launcher, Sessions: host.Sessions}
+	host.Close = launcher.Close
+	return host, nil
+}

@@ -81,6 +81,7 @@ policies again; the log says what changed and what waits for a restart.`,
 			return err
 		},
 	})
+	root.AddCommand(systemCommands(&dir)...)
 	return root
 }
 

@@ -1,4 +1,4 @@
-//go:build linux || windows
+//go:build linux || windows || darwin
 
 // Command keeperlaunch is started by the service ahead of need and becomes the
 // programs that the service launches or, where there is no exec, creates them

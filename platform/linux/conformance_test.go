@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +35,7 @@ func ground(helper, home string) conformance.Ground {
 		As:     core.Identity{Account: rootAccount},
 		Handle: Files{}.Locate,
 		// Without cgroups, what leaves its session is known by this.
-		Env:      []string{"LANG=C.UTF-8", "KEEPER_REQUEST_ID=conformance", conformanceHelper + "=" + helper, conformanceHome + "=" + home},
+		Env:      []string{"LANG=C.UTF-8", "KEEPER_REQUEST_ID=conformance-" + strconv.Itoa(os.Getpid()), conformanceHelper + "=" + helper, conformanceHome + "=" + home},
 		Launches: 1000,
 		Sheds:    home == "",
 		Inheritable: func(f *os.File) (uintptr, error) {

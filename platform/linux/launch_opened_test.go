@@ -29,12 +29,15 @@ func TestOpenedArguments(t *testing.T) {
 		opened = append(opened, port.Opened{Argument: 4 + i, Offset: 2, File: file})
 		args = append(args, "f="+path)
 	}
-	const script = `for a; do printf "%s:" "$a"; cat "${a#f=}"; echo; done; ls /proc/$$/fd | wc -l`
+	const script = `for a; do printf "%s:" "$a"; cat "${a#f=}"; echo; done; ls -1 /proc/$$/fd`
 	var want strings.Builder
 	for i := range core.MaxPathArguments {
 		fmt.Fprintf(&want, "f=/proc/self/fd/%d:%d\n", 64+i, i)
 	}
-	fmt.Fprintln(&want, 3+core.MaxPathArguments)
+	fmt.Fprint(&want, "0\n1\n2\n")
+	for i := range core.MaxPathArguments {
+		fmt.Fprintln(&want, 64+i)
+	}
 	spec := shell(t, script, args...)
 	spec.Opened = opened
 	if out, status := output(t, l, spec); out != want.String() || status != (core.ExitStatus{}) {

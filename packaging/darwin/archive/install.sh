@@ -46,6 +46,10 @@ ln -sf "$root/keepersudo" "$root/KeeperAdminCLI" "$root/Plugins/bin/KeeperPolicy
 	cp "$here/man/$page" "/usr/local/share/man/man${page##*.}/${page##*/}"
 done
 launchctl bootout "system/$label" 2>/dev/null || true
-install -m 0644 -o 0 -g 0 "$here/$label.plist" "$daemon"
+# The service knows what launchd is to know about it.
+"$root/KeeperPrivilegeManager" launchd --root "$root" >"$daemon.new"
+chown 0:0 "$daemon.new"
+chmod 0644 "$daemon.new"
+mv -f "$daemon.new" "$daemon"
 launchctl bootstrap system "$daemon"
 echo "install.sh: the service runs: KeeperAdminCLI status"

@@ -1,0 +1,72 @@
+//go:build darwin
+
+package caller
+
+import (
+	"golang.org/x/sys/unix"
+
+	"kpm/platform/darwin/held"
+)
+
+// stopped does what a shell expects of a job whose command was stopped by sig.
+func (t *terminal) stopped(sig unix.Signal) {
+	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && t.lendKeys() {
+		return
+	}
+	t.drain(pause)
+	t.lend()
+	t.stop.job()
+	// Here a shell has let us go on, or nobody could have stopped us. Then a
+	// command that wanted to wait goes on; one that was told to, or wants a
+	// terminal that is not ours, waits for SIGCONT.
+	if sig == unix.SIGTSTP || sig != unix.SIGSTOP && t.foreground() {
+		t.goOn()
+	}
+}
+
+// lendKeys has the terminal given to a command that has asked for it, as soon
+// as it is our turn. It reports false if we do not have it to give.
+func (t *terminal) lendKeys() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked, t.told = true, 0
+	t.wake.wake()
+	return !t.over && t.foreground()
+}
+
+// goOn lets the command go on where a shell has put us, and takes the terminal
+// again if that is the foreground.
+func (t *terminal) goOn() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = 0
+	if t.over {
+		return
+	}
+	t.resize()
+	switch {
+	case !t.foreground() || t.way == borrowed && !t.asked:
+		t.ask(held.AskBackground)
+	case t.way == lines:
+		t.ask(held.AskForeground)
+	default:
+		if t.before != nil {
+			// A shell that stopped us the hard way has set it as it likes.
+			unix.IoctlSetTermios(t.in, unix.TIOCSETA, raw(*t.before))
+		}
+		if t.makeRaw() {
+			t.ask(held.AskForeground)
+		} else {
+			t.ask(held.AskBackground)
+		}
+	}
+	t.wake.wake()
+}
+
+// ask asks the command's helper, once. t.mu is held.
+func (t *terminal) ask(what byte) {
+	if t.control >= 0 && t.told != what {
+		unix.Write(t.control, []byte{what})
+		t.told = what
+	}
+}

@@ -1,0 +1,33 @@
+//go:build darwin
+
+package caller
+
+import "golang.org/x/sys/unix"
+
+// wakePipe wakes whoever polls its reading end: something changed, look again.
+// It lives as long as the process.
+type wakePipe [2]int
+
+func newWakePipe() wakePipe {
+	p := wakePipe{-1, -1} // which poll ignores
+	if unix.Pipe(p[:]) != nil {
+		return wakePipe{-1, -1}
+	}
+	for _, fd := range p {
+		unix.CloseOnExec(fd)
+		unix.SetNonblock(fd, true)
+	}
+	return p
+}
+
+func (p wakePipe) wake() { unix.Write(p[1], []byte{0}) }
+
+// drain empties the pipe.
+func (p wakePipe) drain() {
+	var buf [64]byte
+	unix.Read(p[0], buf[:])
+}
+
+func (p wakePipe) pollable() unix.PollFd {
+	return unix.PollFd{Fd: int32(p[0]), Events: unix.POLLIN}
+}

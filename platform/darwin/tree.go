@@ -1,0 +1,126 @@
+//go:build unix
+
+package darwin
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core"
+	"kpm/core/port"
+	"kpm/platform/darwin/launchgroup"
+)
+
+// killTime is how long KillGroup goes on before it reports that processes
+// remain: a process in an uninterruptible system call cannot be ended.
+const killTime = 5 * time.Second
+
+var (
+	// errStillThere is wrapped when processes survive SIGKILL for killTime.
+	errStillThere = errors.New("processes remain")
+	// errBadGroup is wrapped for a name that no launcher of ours gave.
+	errBadGroup = errors.New("not the name of a launch group")
+)
+
+// Tree answers for launch groups from the process table. What belongs to one is
+// decided by package launchgroup.
+type Tree struct {
+	system system
+	self   core.ProcessID
+	boot   string
+}
+
+var _ port.ProcessTree = (*Tree)(nil)
+
+// newTree returns the process tree of a machine.
+func newTree(on system) *Tree {
+	own, _ := on.process(os.Getpid())
+	return &Tree{system: on, self: core.ProcessID{PID: os.Getpid(), Start: own.Start}, boot: on.boot()}
+}
+
+// Self implements port.ProcessTree.
+func (t *Tree) Self() core.ProcessID { return t.self }
+
+// Alive implements port.ProcessTree. A zombie is not alive.
+func (t *Tree) Alive(id core.ProcessID) bool {
+	p, ok := t.system.process(id.PID)
+	return ok && p.Start == id.Start && !p.Zombie
+}
+
+// Member implements port.ProcessTree. An empty group asks for root and its
+// descendants alone.
+func (t *Tree) Member(root core.ProcessID, name string, id core.ProcessID) bool {
+	g, ok := launchgroup.Parse(name, t.boot)
+	switch {
+	case name == "":
+		g = launchgroup.Group{Root: root}
+	case !ok || g.Root != root:
+		return false
+	}
+	all, err := t.system.processes()
+	return err == nil && all.Member(g, id)
+}
+
+// Empty implements port.ProcessTree.
+func (t *Tree) Empty(_ core.ProcessID, name string) bool {
+	g, ok := launchgroup.Parse(name, t.boot)
+	if !ok || g.Stale {
+		return true
+	}
+	all, err := t.system.processes()
+	return err == nil && len(all.Members(g, t.self.PID, t.system.carries)) == 0
+}
+
+// Occupied implements port.ProcessTree.
+func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
+	all, err := t.system.processes()
+	if err != nil {
+		return nil, err
+	}
+	occupied := make([]bool, len(groups))
+	for i, group := range groups {
+		g, ok := launchgroup.Parse(group.Name, t.boot)
+		occupied[i] = ok && len(all.Members(g, t.self.PID, t.system.carries)) > 0
+	}
+	return occupied, nil
+}
+
+// KillGroup implements port.ProcessTree. It never ends this process, whatever
+// group it was started in.
+func (t *Tree) KillGroup(_ core.ProcessID, name string) (int, error) {
+	g, ok := launchgroup.Parse(name, t.boot)
+	if !ok {
+		return 0, fmt.Errorf("kill %q: %w", name, errBadGroup)
+	}
+	ended := map[core.ProcessID]bool{}
+	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
+		all, err := t.system.processes()
+		if err != nil {
+			return len(ended), fmt.Errorf("kill launch group of %s: %w", g.Root, err)
+		}
+		members := all.Members(g, t.self.PID, t.system.carries)
+		if len(members) == 0 {
+			return len(ended), nil
+		}
+		if time.Now().After(deadline) {
+			return len(ended), fmt.Errorf("kill launch group of %s: %d %w", g.Root, len(members), errStillThere)
+		}
+		for _, id := range members {
+			ended[id] = true
+			t.killExactly(id)
+		}
+	}
+}
+
+// killExactly sends SIGKILL to id. macOS has no handle of a process: between the
+// look and the signal the pid can change hands, which takes the end of this process,
+// its reaping and a whole round of pids within microseconds.
+func (t *Tree) killExactly(id core.ProcessID) {
+	if t.Alive(id) {
+		unix.Kill(id.PID, unix.SIGKILL)
+	}
+}
