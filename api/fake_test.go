@@ -56,6 +56,7 @@ type world struct {
 	allow    []string // "METHOD path"
 	runErr   error
 	filters  []view.JobRunFilter
+	silent   chan view.JobRunEvent // if set, where events of runs come from
 	moveErr  error
 	runs     []string // "job: params"
 	moves    []string // "launch id by run"
@@ -255,6 +256,9 @@ func (j jobsOf) Follow(id string) ([]view.JobRunEvent, <-chan view.JobRunEvent, 
 	run, err := j.RunDetail(id)
 	if err != nil {
 		return nil, nil, nil, err
+	}
+	if j.silent != nil {
+		return []view.JobRunEvent{{Kind: "task", Task: &run.Tasks[0]}}, j.silent, func() {}, nil
 	}
 	events := make(chan view.JobRunEvent, 1)
 	events <- view.JobRunEvent{Kind: "run", Run: &run}

@@ -199,7 +199,7 @@ func (h jobRunHandlers) events(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stream(func(send func(name string, data any) error, alive <-chan time.Time) error {
+	return stream(func(send func(name string, data any) error, alive <-chan time.Time, closing <-chan struct{}) error {
 		defer stop()
 		for _, e := range so {
 			if err := send(e.Kind, e); err != nil {
@@ -220,6 +220,8 @@ func (h jobRunHandlers) events(c *call) (any, error) {
 					return err
 				}
 			case <-c.Context().Done():
+				return nil
+			case <-closing:
 				return nil
 			}
 		}

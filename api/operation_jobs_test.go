@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -119,5 +120,23 @@ func TestEventsOfARun(t *testing.T) {
 	blocks := strings.Split(strings.TrimSuffix(r.body, "\n\n"), "\n\n")
 	if len(blocks) != 2 || !strings.HasPrefix(blocks[0], "event: task\ndata: {\"kind\":\"task\",\"task\":{") || !strings.HasPrefix(blocks[1], "event: run\ndata: {\"kind\":\"run\",\"run\":{") {
 		t.Errorf("%q", r.body)
+	}
+}
+
+// A stream does not hold the server up when it stops.
+func TestAStreamEndsWithTheServer(t *testing.T) {
+	p := newPlace(t)
+	p.silent = make(chan view.JobRunEvent)
+	defer close(p.silent)
+	response, err := (&http.Client{Transport: p.overSocket()}).Do(newRequest(t, http.MethodGet, "http://keeper/api/Jobs/runs/run-1/events", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := p.server.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if text, err := io.ReadAll(response.Body); err != nil || !strings.HasPrefix(string(text), "event: task") {
+		t.Errorf("%q %v", text, err)
 	}
 }

@@ -15,8 +15,8 @@ const aliveEvery = 15 * time.Second
 
 // stream is what handle returns to answer with events as they happen. It ends when there
 // are no more, or with the error of send: the client has gone. send without a name says
-// that the stream is there.
-type stream func(send func(name string, data any) error, alive <-chan time.Time) error
+// that the stream is there, whenever alive does. It also ends when the server does.
+type stream func(send func(name string, data any) error, alive <-chan time.Time, closing <-chan struct{}) error
 
 // pour answers with a stream. Each event has the time that an answer has.
 func (s *Server) pour(c *call, events stream) {
@@ -42,7 +42,7 @@ func (s *Server) pour(c *call, events stream) {
 			return err
 		}
 		return out.Flush()
-	}, ticker.C)
+	}, ticker.C, s.closing)
 	if err != nil {
 		s.cfg.Log.Debug("a stream ended early", "path", c.URL.Path, "error", err)
 	}

@@ -9,6 +9,9 @@ type ServiceSpec struct {
 	// As is what the process, and its live descendants, may act as.
 	As   Principal
 	Path string   // absolute
+	// Script, if not empty, is a file that the program is told to run: as Protected as
+	// the program itself.
+	Script string
 	Argv []string // argv[0] included
 	Env  []string // complete; nothing is inherited
 	Dir  string   // absolute

@@ -23,11 +23,6 @@ const (
 // Final reports whether nothing can follow s.
 func (s State) Final() bool { return s != Queued && s != Running }
 
-// States returns all states, in the order of a run's life.
-func States() []State {
-	return []State{Queued, Running, Succeeded, Failed, Skipped, Cancelled, Interrupted}
-}
-
 // Cause is what moves a run.
 type Cause string
 

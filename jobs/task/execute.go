@@ -31,7 +31,10 @@ func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	argv := []string{path}
+	executable, script, argv, err := t.commandLine(path)
+	if err != nil {
+		return nil, err
+	}
 	for _, template := range t.args {
 		arg, err := template.Expand(Argument(r))
 		if err != nil {
@@ -46,7 +49,7 @@ func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
 		return nil, fmt.Errorf("%d programs of tasks run already, and none ended in time: %w", maxPrograms, ctx.Err())
 	}
 	stdout, status, err := t.execute(ctx, r, core.ServiceSpec{
-		As: r.Principal(), Path: path, Argv: argv, Env: r.Environment(), Dir: t.host.layout.Root(),
+		As: r.Principal(), Path: executable, Script: script, Argv: argv, Env: r.Environment(), Dir: t.host.layout.Root(),
 	})
 	if err != nil {
 		return nil, err

@@ -91,6 +91,14 @@ func (s *Starter) startAs(ctx context.Context, what core.ServiceSpec, as core.Id
 	if err := s.admit(ctx, what.As, spec.Executable); err != nil {
 		return nil, err
 	}
+	// Attack: an interpreter is the machine's, and what it is told to run is not.
+	if what.Script != "" {
+		script, err := s.Files.LocateProtected(what.Script)
+		if err != nil {
+			return nil, err
+		}
+		defer script.Close()
+	}
 	if spec.Script, err = seal.Script(s.Files, spec.Executable); err != nil {
 		return nil, err
 	}
