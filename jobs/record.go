@@ -127,22 +127,8 @@ func (s *Service) Follow(runID string) (so []view.JobRunEvent, events <-chan vie
 	r := s.runs[runID]
 	s.mu.Unlock()
 	if r != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if !state.State(r.record.State).Final() {
-			follower := make(chan view.JobRunEvent, maxBehind)
-			if r.followers == nil {
-				r.followers = map[chan view.JobRunEvent]bool{}
-			}
-			r.followers[follower] = true
-			return eventsOf(r.record), follower, func() {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				if r.followers[follower] {
-					delete(r.followers, follower)
-					close(follower)
-				}
-			}, nil
+		if so, events, stop := r.follow(); events != nil {
+			return so, events, stop, nil
 		}
 	}
 	run, err := s.RunDetail(runID)
@@ -152,6 +138,28 @@ func (s *Service) Follow(runID string) (so []view.JobRunEvent, events <-chan vie
 	over := make(chan view.JobRunEvent)
 	close(over)
 	return eventsOf(run), over, func() {}, nil
+}
+
+// follow is Follow for a run that has no end yet; events is nil if it has.
+func (r *run) follow() (so []view.JobRunEvent, events <-chan view.JobRunEvent, stop func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if state.State(r.record.State).Final() {
+		return nil, nil, nil
+	}
+	follower := make(chan view.JobRunEvent, maxBehind)
+	if r.followers == nil {
+		r.followers = map[chan view.JobRunEvent]bool{}
+	}
+	r.followers[follower] = true
+	return eventsOf(r.record), follower, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.followers[follower] {
+			delete(r.followers, follower)
+			close(follower)
+		}
+	}
 }
 
 // eventsOf is a run so far, as those who followed it have been told.

@@ -236,3 +236,21 @@ func told(events []view.JobRunEvent) string {
 	}
 	return strings.Join(list, ", ")
 }
+
+// Somebody may ask for a run at the moment at which it has its end and is being kept.
+func TestFollowAtTheEnd(t *testing.T) {
+	h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "echo"))})
+	r := h.newRun(h.catalog.Load().jobs["j"], beginning{own: true})
+	r.move("begin", "")
+	r.move("finish", "")
+	h.Service.mu.Lock()
+	h.runs[r.principal.Run] = r
+	h.Service.mu.Unlock()
+	so, events, _, err := h.Follow(r.principal.Run)
+	if _, more := <-events; err != nil || more || told(so) != "run succeeded" {
+		t.Errorf("%v %s", err, told(so))
+	}
+	h.Service.mu.Lock()
+	delete(h.runs, r.principal.Run)
+	h.Service.mu.Unlock()
+}
