@@ -23,6 +23,8 @@ type access struct {
 	ownPlugin bool
 	// ownSettings also admits a plugin in service context to what is its own.
 	ownSettings bool
+	// onlyPlugin, if not empty, is the one plugin that may.
+	onlyPlugin string
 	// adminElse marks operations whose handler asks for tier Admin but in cases
 	// that it documents.
 	adminElse bool
@@ -56,8 +58,15 @@ func (s *Server) permit(c *call, a access) *Problem {
 		return problem(codeNotPermitted, "only the job run that was started for a request may ask for this")
 	case a.tier == core.TierPublic:
 		return nil
+	case a.onlyPlugin != "":
+		if c.who.Kind == core.Plugin && c.who.Name == a.onlyPlugin && !c.who.InUserSession {
+			return nil
+		}
+		return problem(codeNotPermitted, "only plugin %s may ask for this", a.onlyPlugin)
 	case c.who.bound:
-		if c.granted = s.cfg.Jobs.Allowed(c.who.Principal, c.Method, c.path); c.granted {
+		// A job's Http task has tier Plugin; what takes Admin, its file has to
+		// list (decision 16).
+		if c.granted = s.cfg.Jobs.Allowed(c.who.Principal, c.Method, c.path); c.granted || c.who.Tier() >= a.tier {
 			return nil
 		}
 		return problem(codeNotPermitted,

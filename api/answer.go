@@ -12,6 +12,10 @@ func (s *Server) answer(c *call, o operation) {
 	body, err := o.handle(c)
 	if err == nil {
 		status := o.answer.status
+		if events, is := body.(stream); is {
+			s.pour(c, events)
+			return
+		}
 		if other, is := body.(instead); is {
 			status, body = o.instead.status, other.body
 		}

@@ -25,6 +25,7 @@ const (
 	codeUnknownPlugin     code = "unknown-plugin"
 	codeUnknownSetting    code = "unknown-setting"
 	codeUnknownJob        code = "unknown-job"
+	codeUnknownRun        code = "unknown-run"
 	codeUnknownRequest    code = "unknown-request"
 	codeMethod            code = "method-not-allowed"
 	codeConflict          code = "conflict"
@@ -58,6 +59,7 @@ var codes = []struct {
 	{codeUnknownPlugin, http.StatusNotFound, "no such plugin"},
 	{codeUnknownSetting, http.StatusNotFound, "no such setting"},
 	{codeUnknownJob, http.StatusNotFound, "no such job"},
+	{codeUnknownRun, http.StatusNotFound, "no such run of a job, or no longer"},
 	{codeUnknownRequest, http.StatusNotFound, "no such request"},
 	{codeMethod, http.StatusMethodNotAllowed, "the path takes other methods; Allow names them"},
 	{codeConflict, http.StatusConflict, "not in the present state"},
@@ -66,7 +68,7 @@ var codes = []struct {
 	{codeTooMany, http.StatusTooManyRequests, "this user asks too often; Retry-After says when to come back"},
 	{codeInternal, http.StatusInternalServerError, "the service has logged what went wrong"},
 	{codeUnsupported, http.StatusNotImplemented, "not on this operating system"},
-	{codeUnavailable, http.StatusServiceUnavailable, "not at this time: the HTTPS port is not held, or settings cannot be stored"},
+	{codeUnavailable, http.StatusServiceUnavailable, "not at this time: detail says why"},
 }
 
 // kinds says by which code an error of each kind is answered. An operation has

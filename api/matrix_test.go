@@ -117,9 +117,9 @@ var expected = map[string]string{
 	"plugin":                                        `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
 	"task":                                          `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
 	"task of the request":                           `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA`,
-	"Http task of the request":                      `200 200 200 200 200 n   n   n   n   n   n   n   n   n   n   200 n   200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
-	"Http task of another job":                      `200 200 200 200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
-	"Http task with an allow list":                  `200 200 200 200 200 n   200 n   n   n   n   202 n   n   o   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"Http task of the request":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"Http task of another job":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"Http task with an allow list":                  `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
 	"root":                                          `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200`,
 	"the service's own process":                     `s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s`,
 }
@@ -184,8 +184,8 @@ func TestAllowListsAndSpellings(t *testing.T) {
 	for path, want := range map[string]int{
 		"/API/jobs/inventory/RUN":              202,
 		"/api/Jobs/%69nventory/run":            202,
-		"/api/Jobs/INVENTORY/run":              403,
-		"/api/Jobs/inventory%2Frun":            404,
+		"/api/Jobs/INVENTORY/run":              404, // to the job service it is the same job
+		"/api/Jobs/inventory%2Frun":            405,
 		"/api/Jobs/inventory/trigger":          403,
 		"/api/PluginSettings/Chat/colour":      405,
 		"/api/Jobs/open-to-plugins/../x/run":   404,
@@ -197,8 +197,8 @@ func TestAllowListsAndSpellings(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		"/api/pluginsettings/Chat/colour":   200,
-		"/api/PluginSettings/Chat%2Fcolour": 403,
-		"/api/PluginSettings/Chat":          403,
+		"/api/PluginSettings/Chat%2Fcolour": 404,
+		"/api/PluginSettings/Chat":          200,
 	} {
 		if r := send(t, way, newRequest(t, "GET", "http://keeper"+path, "")); r.status != want {
 			t.Errorf("GET %s: %d %s, want %d", path, r.status, r.body, want)

@@ -3,9 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,7 +14,7 @@ func documentOperations() group {
 		method: http.MethodGet, path: "/openapi.json", access: anyone,
 		handle: func(c *call) (any, error) { return c.document, nil },
 		id:     "document", summary: "This document",
-		answer: answer{http.StatusOK, "This document", `{"type": "object"}`},
+		answer: answer{status: http.StatusOK, description: "This document", schema: `{"type": "object"}`},
 	}}}
 }
 
@@ -80,7 +78,7 @@ type operationObject struct {
 func (o operation) document() (operationObject, error) {
 	document := operationObject{
 		ID: o.id, Summary: o.summary, Description: o.description, Tier: o.access.name,
-		Responses: object{strconv.Itoa(o.answer.status): object{"description": o.answer.description, "content": content(jsonType, o.answer.schema)}},
+		Responses: object{strconv.Itoa(o.answer.status): object{"description": o.answer.description, "content": content(o.answer.content(), o.answer.schema)}},
 	}
 	if other := o.instead; other != nil {
 		document.Responses[strconv.Itoa(other.status)] = object{"description": other.description, "content": content(jsonType, other.schema)}
@@ -88,9 +86,12 @@ func (o operation) document() (operationObject, error) {
 	for _, name := range o.names() {
 		document.Parameters = append(document.Parameters, schema(fmt.Sprintf(`{"$ref": "#/components/parameters/%s"}`, name)))
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.query)) {
-		document.Parameters = append(document.Parameters, schema(fmt.Sprintf(
-			`{"name": %s, "in": "query", "description": %s, "schema": {"type": "string"}}`, encoded(name), encoded(o.query[name]))))
+	for _, q := range o.query {
+		parameter, err := encode(object{"name": q.name, "in": "query", "required": false, "description": q.description, "schema": q.schema})
+		if err != nil {
+			return document, err
+		}
+		document.Parameters = append(document.Parameters, schema(parameter))
 	}
 	if o.body != nil {
 		document.RequestBody = object{"required": o.body.required, "content": content(jsonType, o.body.schema)}
@@ -103,6 +104,14 @@ func (o operation) document() (operationObject, error) {
 		document.Responses[strconv.Itoa(status)] = object{"$ref": "#/components/responses/" + name}
 	}
 	return document, nil
+}
+
+// content is the content type of a.
+func (a answer) content() string {
+	if a.contentType == "" {
+		return jsonType
+	}
+	return a.contentType
 }
 
 func (p parameter) document(name string) object {

@@ -20,8 +20,8 @@ type operation struct {
 	handle func(*call) (any, error)
 
 	id, summary, description string
-	query                    map[string]string // optional query parameters, by name, with their descriptions
-	body                     *body             // nil if it takes none
+	query                    []queryParameter
+	body                     *body // nil if it takes none
 	answer                   answer
 	// instead is what it answers when handle returns an instead; nil if that
 	// never happens.
@@ -47,6 +47,13 @@ type answer struct {
 	status      int
 	description string
 	schema      schema
+	contentType string // JSON if empty
+}
+
+// queryParameter is one that may stand in the query of a URL.
+type queryParameter struct {
+	name, description string
+	schema            schema
 }
 
 // instead is what handle returns to answer with the operation's other status.
@@ -77,6 +84,8 @@ func operations(cfg Config) []group {
 		goodOperations(cfg.LastKnownGood),
 		settingOperations(cfg.Settings),
 		applicationOperations(cfg.Application),
+		jobFileOperations(cfg.Jobs), // before jobOperations: no id is called as they are
+		jobRunOperations(cfg.Jobs),
 		jobOperations(cfg.Jobs),
 		requestOperations(cfg.Requests),
 	}

@@ -28,7 +28,7 @@ func applicationOperations(app Application) group {
 			handle: func(*call) (any, error) { return app.Sections(), nil },
 			id:     "applicationSettings", summary: "Application settings",
 			description: "`appsettings.json` with its defaults filled in; `/schemas/appsettings.schema.json` describes it.",
-			answer:      answer{http.StatusOK, "Settings by section", sections},
+			answer:      answer{status: http.StatusOK, description: "Settings by section", schema: sections},
 		}, {
 			method: http.MethodPut, path: "/api/Settings", access: adminTier,
 			handle: func(c *call) (any, error) {
@@ -45,7 +45,7 @@ func applicationOperations(app Application) group {
 			id: "putApplicationSettings", summary: "Change application settings",
 			description: "Settings that are not named keep what they have; null takes one out of the file. All of it is written, or nothing: the file is valid afterwards, and keeps whatever else it has.",
 			body:        &body{required: true, schema: sections},
-			answer:      answer{http.StatusOK, "What is in force now, and what when the service starts again", ref("ApplicationSettingsPut")},
+			answer:      answer{status: http.StatusOK, description: "What is in force now, and what when the service starts again", schema: ref("ApplicationSettingsPut")},
 			problems:    []int{http.StatusConflict},
 		}},
 		schemas: map[string]schema{"ApplicationSettingsPut": `{

@@ -31,7 +31,7 @@ func doctorOperations(doctor Doctor) group {
 			return checks, nil
 		},
 		id: "checkPlugin", summary: "Hold a plugin against the published checklist",
-		answer:   answer{http.StatusOK, "Each item", listOf("Check")},
+		answer:   answer{status: http.StatusOK, description: "Each item", schema: listOf("Check")},
 		notFound: codeUnknownPlugin,
 	}
 	file := check
@@ -53,12 +53,12 @@ func doctorOperations(doctor Doctor) group {
 			method: http.MethodGet, path: "/api/doctor", access: adminTier,
 			handle: func(c *call) (any, error) { return doctor.Diagnose(c.Context()), nil },
 			id:     "diagnose", summary: "What of the published troubleshooting table there is on this machine",
-			answer: answer{http.StatusOK, "Each row that is recognised", listOf("Diagnosis")},
+			answer: answer{status: http.StatusOK, description: "Each row that is recognised", schema: listOf("Diagnosis")},
 		}, {
 			method: http.MethodGet, path: "/api/topics", access: adminTier,
 			handle: func(*call) (any, error) { return doctor.Topics(), nil },
 			id:     "topics", summary: "Who may say and hear what on the bus, and what was refused lately",
-			answer: answer{http.StatusOK, "Speakers and refusals", ref("Topics")},
+			answer: answer{status: http.StatusOK, description: "Speakers and refusals", schema: ref("Topics")},
 		}},
 		schemas: map[string]schema{
 			"Check": `{

@@ -39,7 +39,7 @@ func noteOperations(notes Notes) group {
 			},
 			id: "writeNote", summary: "Write a note",
 			body:     &body{required: true, schema: ref("Note")},
-			answer:   answer{http.StatusOK, "It is written", ref("Note")},
+			answer:   answer{status: http.StatusOK, description: "It is written", schema: ref("Note")},
 			notFound: codeNotFound, problems: []int{http.StatusConflict, http.StatusInternalServerError},
 		}},
 		parameters: map[string]parameter{"note": {"A note's name", 64}},

@@ -19,7 +19,7 @@ type LastKnownGood interface {
 func goodOperations(good LastKnownGood) group {
 	approve := operation{
 		method: http.MethodPost, access: adminTier,
-		answer:   answer{http.StatusOK, "The files that were accepted", ref("Approved")},
+		answer:   answer{status: http.StatusOK, description: "The files that were accepted", schema: ref("Approved")},
 		problems: []int{http.StatusServiceUnavailable, http.StatusInternalServerError}, explains: true,
 		handle: func(c *call) (any, error) {
 			done, err := good.Approve(c.who.Principal, c.values["name"])
@@ -43,7 +43,7 @@ func goodOperations(good LastKnownGood) group {
 				return append([]view.Unapproved{}, changes...), nil
 			},
 			id: "unapproved", summary: "Files that are other than what was accepted",
-			answer:   answer{http.StatusOK, "Each of them", listOf("Unapproved")},
+			answer:   answer{status: http.StatusOK, description: "Each of them", schema: listOf("Unapproved")},
 			problems: []int{http.StatusServiceUnavailable, http.StatusInternalServerError}, explains: true,
 		}, one, all},
 		schemas: map[string]schema{

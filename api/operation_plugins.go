@@ -33,7 +33,7 @@ func pluginOperations(plugins Plugins, control PluginControl) group {
 	h := pluginHandlers{plugins, control}
 	change := operation{
 		method: http.MethodPost, access: adminTier,
-		answer:   answer{http.StatusOK, "What has become of it", ref("PluginHealth")},
+		answer:   answer{status: http.StatusOK, description: "What has become of it", schema: ref("PluginHealth")},
 		notFound: codeUnknownPlugin, problems: []int{http.StatusConflict, http.StatusInternalServerError},
 	}
 	start, stop, restart := change, change, change
@@ -52,22 +52,22 @@ func pluginOperations(plugins Plugins, control PluginControl) group {
 				return append([]view.Plugin{}, plugins.List()...), nil // never null
 			},
 			id: "listPlugins", summary: "List the plugins",
-			answer: answer{http.StatusOK, "Every registered plugin", listOf("Plugin")},
+			answer: answer{status: http.StatusOK, description: "Every registered plugin", schema: listOf("Plugin")},
 		}, {
 			method: http.MethodGet, path: "/api/plugins/{name}/health", access: pluginTier, handle: h.health,
 			id: "pluginHealth", summary: "Health of a plugin and its process",
-			answer:   answer{http.StatusOK, "What is known of it", ref("PluginHealth")},
+			answer:   answer{status: http.StatusOK, description: "What is known of it", schema: ref("PluginHealth")},
 			notFound: codeUnknownPlugin,
 		}, {
 			method: http.MethodGet, path: "/api/plugins/monitoring", access: pluginTier,
 			handle: func(*call) (any, error) { return plugins.Monitoring(), nil },
 			id:     "pluginMonitoring", summary: "State of the monitoring, and health of every plugin",
-			answer: answer{http.StatusOK, "Its settings, when it looked last, and what it knows", ref("Monitoring")},
+			answer: answer{status: http.StatusOK, description: "Its settings, when it looked last, and what it knows", schema: ref("Monitoring")},
 		}, start, stop, restart, {
 			method: http.MethodPost, path: "/api/plugins/reload", access: adminTier, handle: h.reload,
 			id: "reloadPlugins", summary: "Read the plugin files again",
 			description: "Plugins whose file says the same as before are not touched.",
-			answer:      answer{http.StatusOK, "What has changed", ref("PluginsReloaded")},
+			answer:      answer{status: http.StatusOK, description: "What has changed", schema: ref("PluginsReloaded")},
 			problems:    []int{http.StatusConflict, http.StatusInternalServerError}, explains: true,
 		}},
 		parameters: map[string]parameter{"name": {"A plugin's id, in any letter case", 64}},

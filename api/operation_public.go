@@ -28,19 +28,19 @@ func publicOperations(version string, health Health, plugins Plugins, jobs Jobs)
 				return view.Service{Service: serviceName, Status: "running", Version: version}, nil
 			},
 			id: "root", summary: "Which service this is",
-			answer: answer{http.StatusOK, "Name, state and version", ref("Root")},
+			answer: answer{status: http.StatusOK, description: "Name, state and version", schema: ref("Root")},
 		}, {
 			method: http.MethodGet, path: "/health", access: anyone, plain: true,
 			handle: h.health,
 			id:     "health", summary: "Whether elevations could succeed",
-			answer:  answer{http.StatusOK, "They could", ref("Health")},
-			instead: &answer{http.StatusServiceUnavailable, "None could now; /api/system/status says why", ref("Unhealthy")},
+			answer:  answer{status: http.StatusOK, description: "They could", schema: ref("Health")},
+			instead: &answer{status: http.StatusServiceUnavailable, description: "None could now; /api/system/status says why", schema: ref("Unhealthy")},
 		}, {
 			method: http.MethodGet, path: "/api/system/status", access: anyone, plain: true,
 			handle: h.status,
 			id:     "status", summary: "Whether elevations could succeed, and counts of plugins and jobs",
 			description: "Why none could is told to tier Plugin and above.",
-			answer:      answer{http.StatusOK, "That, and the counts", ref("Status")},
+			answer:      answer{status: http.StatusOK, description: "That, and the counts", schema: ref("Status")},
 		}},
 		schemas: map[string]schema{
 			"Root": `{

@@ -39,7 +39,7 @@ func requestOperations(requests Requests) group {
 				"required": ["RequestId"],
 				"properties": {"RequestId": {"type": "string"}}
 			}`},
-			answer:   answer{http.StatusOK, "It runs", ref("RequestDone")},
+			answer:   answer{status: http.StatusOK, description: "It runs", schema: ref("RequestDone")},
 			notFound: codeUnknownRequest, problems: problems, explains: true,
 		}, {
 			method: http.MethodPost, path: "/api/refuse", access: runOfRequest, handle: h.refuse,
@@ -56,7 +56,7 @@ func requestOperations(requests Requests) group {
 					}
 				}
 			}`},
-			answer:   answer{http.StatusOK, "It is denied", ref("RequestDone")},
+			answer:   answer{status: http.StatusOK, description: "It is denied", schema: ref("RequestDone")},
 			notFound: codeUnknownRequest, problems: problems, explains: true,
 		}},
 		schemas: map[string]schema{"RequestDone": `{

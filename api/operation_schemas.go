@@ -23,7 +23,7 @@ func schemaOperations() group {
 			},
 			id: "schema", summary: "JSON Schema of a kind of file",
 			description: "`plugin.schema.json`, `job.schema.json`, `policy.schema.json` and `appsettings.schema.json`. Files may name one as `$schema`.",
-			answer:      answer{http.StatusOK, "The schema", `{"type": "object"}`},
+			answer:      answer{status: http.StatusOK, description: "The schema", schema: `{"type": "object"}`},
 			notFound:    codeNotFound,
 		}},
 		parameters: map[string]parameter{"schema": {"The name of a schema, {kind}.schema.json", 256}},

@@ -42,31 +42,31 @@ func settingOperations(settings Settings) group {
 			method: http.MethodGet, path: "/api/PluginSettings/{plugin}", access: settingReaders, handle: s.all,
 			id: "pluginSettings", summary: "Effective settings of a plugin",
 			description: "`KeeperPrivilegeManager` is the service's own set; it holds `broker.host` and `broker.port`, which every user may read. Secret settings are shown to their plugin and to administrators alone.",
-			query:       map[string]string{"explain": "true: an object for each setting, with value, source (default, file, stored, service), file, by and at"},
-			answer: answer{http.StatusOK, "The merged settings, flat", `{"type": "object", "additionalProperties": {"oneOf": [
+			query:       []queryParameter{{"explain", "true: an object for each setting, with value, source (default, file, stored, service), file, by and at", `{"type": "string"}`}},
+			answer: answer{status: http.StatusOK, description: "The merged settings, flat", schema: `{"type": "object", "additionalProperties": {"oneOf": [
 				{"type": "string"}, {"$ref": "#/components/schemas/Setting"}]}}`},
 			notFound: codeUnknownPlugin,
 		}, {
 			method: http.MethodGet, path: "/api/PluginSettings/{plugin}/{setting}", access: settingReaders, handle: s.one,
 			id: "pluginSetting", summary: "One effective setting of a plugin",
-			answer:   answer{http.StatusOK, "The value", `{"type": "string"}`},
+			answer:   answer{status: http.StatusOK, description: "The value", schema: `{"type": "string"}`},
 			notFound: codeUnknownSetting,
 		}, {
 			method: http.MethodPut, path: "/api/PluginSettings/{plugin}/{setting}", access: ownPluginOrAdmin, handle: s.put,
 			id: "putPluginSetting", summary: "Store one setting of a plugin",
 			description: "Durable and in force when it is answered; no restart. The plugin hears `SettingsChanged` on `PluginSettings/{plugin}` if it declares that topic.",
 			body:        &body{required: true, schema: `{"oneOf": [{"type": "string", "maxLength": 65536}, {"type": "number"}, {"type": "boolean"}]}`},
-			answer:      answer{http.StatusOK, "What holds now", ref("SettingPut")},
+			answer:      answer{status: http.StatusOK, description: "What holds now", schema: ref("SettingPut")},
 			notFound:    codeUnknownPlugin, problems: changes,
 		}, {
 			method: http.MethodPost, path: "/api/PluginSettings/{plugin}/revert", access: ownPluginOrAdmin, handle: s.revert,
 			id: "revertPluginSettings", summary: "Forget the stored settings of a plugin, and read its file again",
-			answer:   answer{http.StatusOK, "The names of what was stored", ref("SettingsReverted")},
+			answer:   answer{status: http.StatusOK, description: "The names of what was stored", schema: ref("SettingsReverted")},
 			notFound: codeUnknownPlugin, problems: changes,
 		}, {
 			method: http.MethodPost, path: "/api/PluginSettings/revert-all", access: adminTier, handle: s.revertAll,
 			id: "revertAllPluginSettings", summary: "Forget the stored settings of all plugins, and read their files again",
-			answer:   answer{http.StatusOK, "The names of what was stored, by plugin", ref("AllReverted")},
+			answer:   answer{status: http.StatusOK, description: "The names of what was stored, by plugin", schema: ref("AllReverted")},
 			problems: changes,
 		}},
 		parameters: map[string]parameter{

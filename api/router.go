@@ -15,12 +15,11 @@ func find(all []operation, method string, u *url.URL) (operation, map[string]str
 		method = http.MethodGet
 	}
 	segments := strings.Split(u.EscapedPath(), "/")
+	// A path without {name}s comes before one with them, whatever its methods:
+	// its words are no names.
 	var allowed []string
-	for _, candidate := range all {
-		values, ok := match(strings.Split(candidate.path, "/"), segments)
-		if !ok {
-			continue
-		}
+	for _, candidate := range nearest(all, segments) {
+		values, _ := match(strings.Split(candidate.path, "/"), segments)
 		if candidate.method == method {
 			return candidate, values, nil
 		}
@@ -35,6 +34,23 @@ func find(all []operation, method string, u *url.URL) (operation, map[string]str
 		return operation{}, nil, p
 	}
 	return operation{}, nil, problem(codeNotFound, "there is no such path: /openapi.json lists all there are")
+}
+
+// nearest returns the operations on the path that segments match with the fewest
+// {name}s.
+func nearest(all []operation, segments []string) (found []operation) {
+	best := ""
+	for _, candidate := range all {
+		values, ok := match(strings.Split(candidate.path, "/"), segments)
+		switch {
+		case !ok || len(found) > 0 && candidate.path != best && len(values) >= len(found[0].names()):
+			continue
+		case candidate.path != best:
+			best, found = candidate.path, nil
+		}
+		found = append(found, candidate)
+	}
+	return found
 }
 
 func match(pattern, segments []string) (map[string]string, bool) {

@@ -29,6 +29,9 @@ type Server struct {
 	plain, full *http.Server
 	httpsPort   atomic.Int32
 	serving     sync.WaitGroup
+	// closing is closed when streams have to end.
+	closing chan struct{}
+	close   sync.Once
 
 	door *local.Server
 }
@@ -52,6 +55,7 @@ func newServer(cfg Config, groups []group) (*Server, error) {
 	s := &Server{
 		cfg:      cfg,
 		document: document,
+		closing:  make(chan struct{}),
 		rate:     fair.NewRate[core.UserID](cfg.Limits.RequestsPerSecond, int(cfg.Limits.Burst)),
 		bound:    newBoundListener(),
 		door: local.New(local.Config{
@@ -129,8 +133,9 @@ func (s *Server) Dial(p core.Principal) (net.Conn, error) {
 
 // Close stops listening and waits for what is in flight: API requests, and
 // callers of the local door, whose commands run on until ctx is done. Then it cuts
-// what remains. End the launcher first; it ends its Elevate calls.
+// what remains. Streams of events end at once. End the launcher first; it ends its Elevate calls.
 func (s *Server) Close(ctx context.Context) error {
+	s.close.Do(func() { close(s.closing) })
 	var errs []error
 	for _, server := range []*http.Server{s.plain, s.full} {
 		if err := server.Shutdown(ctx); err != nil {

@@ -74,12 +74,15 @@ var authority = [...]rule{
 	{wire.TopicEvents, publish, eventPending, theService, "Pending"},
 	{wire.TopicEvents, publish, eventLaunch, theService, "Allowed"},
 	{wire.TopicEvents, publish, eventStartup, theService, noRequest},
+	{wire.TopicEvents, publish, eventGrant, theService, noRequest},
 	{wire.TopicEvents, publish, eventPending, jobDeclared, unheard},
 	{wire.TopicEvents, publish, eventLaunch, jobDeclared, unheard},
 	{wire.TopicEvents, publish, eventStartup, jobDeclared, unheard},
+	{wire.TopicEvents, publish, eventGrant, jobDeclared, unheard},
 	{wire.TopicEvents, publish, eventOther, eitherDeclared, noRequest},
 	{wire.TopicEvents, subscribe, noKind, pluginDeclared, ""},
 	{wire.TopicJobService, publish, jobCompleted, theService, noRequest},
+	{wire.TopicJobService, publish, triggerJob, eitherDeclared, noRequest},
 	{wire.TopicJobService, subscribe, noKind, eitherDeclared, ""},
 }
 

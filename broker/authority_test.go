@@ -136,6 +136,9 @@ func TestPublishOnAuthorityTopics(t *testing.T) {
 		{"in other letters", bridge, "EventMessages", wire.TypeEvent, event("launchprivilegeelevation", allowed), nil, false},
 		{"a plugin says pending", bridge, "EventMessages", wire.TypeEvent, event("PolicyEvaluationPending", pending), nil, false},
 		{"a plugin says startup", bridge, "EventMessages", wire.TypeEvent, event("STARTUP", ""), nil, false},
+		{"a plugin says approved", bridge, "EventMessages", wire.TypeEvent, event("launchapprovedrequest", ""), nil, false},
+		{"a job grants", job, "EventMessages", wire.TypeEvent, event("GrantFileAccess", ""), nil, false},
+		{"the service grants", service, "EventMessages", wire.TypeEvent, event("GrantFileAccess", ""), nil, true},
 		{"an event without a name", bridge, "EventMessages", wire.TypeEvent, event("", ""), nil, false},
 		{"an undeclared event", logger, "EventMessages", wire.TypeEvent, event("Custom", ""), nil, false},
 		{"declared as # only, an event", nosy, "EventMessages", wire.TypeEvent, event("Custom", ""), nil, false},
@@ -144,6 +147,10 @@ func TestPublishOnAuthorityTopics(t *testing.T) {
 		{"another type", bridge, "EventMessages", wire.TypeLog, wire.LogEntry{}, nil, false},
 
 		{"a job has ended", service, "JobService", wire.TypeJobCompleted, wire.JobCompleted{}, nil, true},
+		{"a plugin that declares it asks for a run", bridge, "JobService", wire.TypeTriggerJob, wire.TriggerJob{JobID: "j"}, nil, true},
+		{"a job that does not", job, "JobService", wire.TypeTriggerJob, wire.TriggerJob{JobID: "j"}, nil, false},
+		{"by a wildcard", nosy, "JobService", wire.TypeTriggerJob, wire.TriggerJob{JobID: "j"}, nil, false},
+		{"from a user's session", desktop, "JobService", wire.TypeTriggerJob, wire.TriggerJob{JobID: "j"}, nil, false},
 		{"says a plugin", bridge, "JobService", wire.TypeJobCompleted, wire.JobCompleted{}, nil, false},
 
 		{"an unasked answer to the service", policy, toService, wire.TypePolicyResponse, wire.PolicyResponse{RequestID: evaluating, Decision: core.Allow}, answering("GUESS"), false},

@@ -21,8 +21,10 @@ const (
 	eventPending kind = "`CustomEvent` `PolicyEvaluationPending`"
 	eventLaunch  kind = "`CustomEvent` `LaunchPrivilegeElevation`"
 	eventStartup kind = "`CustomEvent` `Startup`"
+	eventGrant   kind = "`CustomEvent` `LaunchApprovedRequest`, `GrantFileAccess` or `LaunchFileAccess`"
 	eventOther   kind = "`CustomEvent` with another name"
 	jobCompleted kind = "`JobCompleted`"
+	triggerJob   kind = "`TriggerJob`"
 	finalAnswer  kind = "`FinalAnswer`"
 )
 
@@ -58,6 +60,10 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 		var done wire.JobCompleted
 		err := m.Read(m.Type, &done)
 		return jobCompleted, "", err
+	case wire.TypeTriggerJob:
+		var t wire.TriggerJob
+		err := m.Read(m.Type, &t)
+		return triggerJob, "", err
 	case wire.TypeFinalAnswer:
 		return finalAnswer, "", nil // its payload is the job's own business
 	}
@@ -77,6 +83,8 @@ func classifyEvent(e wire.Event) (kind, core.RequestID, error) {
 		return eventLaunch, core.RequestID(id), nil
 	case strings.EqualFold(e.Name, wire.EventStartup):
 		return eventStartup, "", nil
+	case wire.GrantEvent(e.Name):
+		return eventGrant, "", nil
 	}
 	return eventOther, "", nil
 }

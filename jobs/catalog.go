@@ -1,15 +1,19 @@
 package jobs
 
 import (
-	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"kpm/core/fault"
 	"kpm/core/view"
+	"kpm/jobs/schedule"
+	"kpm/jobs/task"
 	"kpm/settings"
 )
 
@@ -21,23 +25,16 @@ type catalog struct {
 	digests map[string][sha256.Size]byte
 }
 
-// New reads the job files. A broken one is listed, says why and keeps no other
-// from running. The error is that of a directory that cannot be read.
-func New(cfg Config) (*Service, error) {
-	s := &Service{cfg: cfg, runs: map[string]*run{}}
-	read, err := s.read(&catalog{})
-	if err != nil {
-		return nil, err
-	}
-	s.catalog.Store(read)
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	return s, nil
-}
-
 // Reload reads the job files again and returns the ids of those that changed,
 // came or went. Runs that are under way go on as they began. A file that has
 // become broken leaves the job as it was, and says so.
 func (s *Service) Reload() (changed []string, err error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.reload()
+}
+
+func (s *Service) reload() (changed []string, err error) {
 	before := s.catalog.Load()
 	after, err := s.read(before)
 	if err != nil {
@@ -55,7 +52,19 @@ func (s *Service) Reload() (changed []string, err error) {
 	}
 	slices.Sort(changed)
 	s.catalog.Store(after)
+	s.timer.Set(after.schedules())
 	return changed, nil
+}
+
+// schedules are those of the jobs that run, by folded id.
+func (c *catalog) schedules() map[string]*schedule.Schedule {
+	all := map[string]*schedule.Schedule{}
+	for key, j := range c.jobs {
+		if j.schedule != nil && j.disabled == "" {
+			all[key] = j.schedule
+		}
+	}
+	return all
 }
 
 // read reads the job files, after those of an earlier catalog.
@@ -67,6 +76,12 @@ func (s *Service) read(before *catalog) (*catalog, error) {
 	c := &catalog{jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]view.Job{}, digests: map[string][sha256.Size]byte{}}
 	for _, e := range entries {
 		s.add(c, before, e)
+	}
+	for _, j := range c.jobs {
+		if why := c.alternates(j); why != "" {
+			j = c.without(j, why)
+			s.cfg.Log.Error("job does not run", "job", j.id, "error", why)
+		}
 	}
 	for _, j := range c.jobs {
 		for _, event := range j.events {
@@ -86,6 +101,39 @@ func (s *Service) read(before *catalog) (*catalog, error) {
 	return c, nil
 }
 
+// alternates says what is wrong with where a job's alternates lead; empty if nothing is.
+func (c *catalog) alternates(j *job) string {
+	seen := []string{j.id}
+	for at := j; at.alternate != ""; {
+		next, ok := c.jobs[strings.ToLower(at.alternate)]
+		switch {
+		case !ok && at == j:
+			return fmt.Sprintf("alternateJobId is %s, expected a job that there is, and whose file is not broken", fault.Quote(at.alternate))
+		case !ok:
+			return "" // that one says so
+		}
+		seen = append(seen, next.id)
+		if slices.Contains(seen[:len(seen)-1], next.id) {
+			return "alternateJobId leads in a circle: " + strings.Join(seen, ", ")
+		}
+		at = next
+	}
+	return ""
+}
+
+// without disables a job.
+func (c *catalog) without(j *job, why string) *job {
+	disabled := *j
+	disabled.disabled = why
+	c.jobs[strings.ToLower(j.id)] = &disabled
+	return &disabled
+}
+
+// compiler is for one file.
+func (s *Service) compiler() compiler {
+	return compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds, now: s.cfg.Clock.Now()}
+}
+
 func (s *Service) add(c, before *catalog, e settings.Entry) {
 	key := strings.ToLower(e.ID)
 	if _, twice := c.digests[key]; twice {
@@ -98,7 +146,7 @@ func (s *Service) add(c, before *catalog, e settings.Entry) {
 		c.digests[key] = sha256.Sum256([]byte(err.Error()))
 	} else {
 		c.digests[key] = e.Doc.Digest()
-		compiler := compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds}
+		compiler := s.compiler()
 		j, err = compiler.compile(e.ID, e.Doc)
 	}
 	// Attack: on the bus a principal is its name alone; a job called
@@ -107,21 +155,31 @@ func (s *Service) add(c, before *catalog, e settings.Entry) {
 		err = e.Doc.Fault("id", fault.Quote(j.id), "a name that no plugin has")
 	}
 	old := before.jobs[key]
+	log := s.cfg.Log
+	if said, known := before.digests[key]; known && said == c.digests[key] {
+		log = slog.New(slog.DiscardHandler) // of this file it was said already
+	}
 	switch {
 	case err == nil:
 	case old != nil && old.id == e.ID:
-		s.cfg.Log.Error("job file has become broken; the job stays as it was", "job", e.ID, "error", err)
+		log.Error("job file has become broken; the job stays as it was", "job", e.ID, "error", err)
 		kept := *old
 		kept.note = "the file has become broken and the job is as it was before: " + err.Error()
 		c.jobs[key] = &kept
 		return
 	default:
-		s.cfg.Log.Error("job file is broken; the job does not run", "job", e.ID, "error", err)
+		log.Error("job file is broken; the job does not run", "job", e.ID, "error", err)
 		c.broken[key] = view.Job{ID: e.ID, Name: e.ID, Detail: err.Error()}
 		return
 	}
-	if j.disabled != "" || j.note != "" {
-		s.cfg.Log.Info("job is restricted", "job", j.id, "reason", j.detail())
+	switch {
+	case j.note != "":
+		// Whoever wrote it does not know (docs/jobs.md).
+		log.Warn("job is restricted", "job", j.id, "reason", j.note)
+	case j.disabled == "" && len(j.missing()) > 0:
+		log.Warn("job cannot do what its file says", "job", j.id, "reason", strings.Join(j.missing(), "; "))
+	case j.disabled != "":
+		log.Info("job does not run", "job", j.id, "reason", j.disabled)
 	}
 	c.jobs[key] = j
 }
@@ -152,28 +210,56 @@ func (j *job) detail() string {
 	return j.note
 }
 
-func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, requestEvent) }
-
-// Validate checks a job file without registering it. The error is a
-// *fault.Fault or a fault.List.
-func (s *Service) Validate(fileID string, doc settings.Document) error {
-	c := compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds}
-	_, err := c.compile(fileID, doc)
-	return err
+// missing says what the job's tasks need and is not installed, one per task. Tasks that
+// a setting may skip are left out.
+func (j *job) missing() (list []string) {
+	for i, t := range j.tasks {
+		if needs, ok := t.task.(task.Installed); ok && t.skipPlugin == "" {
+			if err := needs.Missing(); err != nil {
+				list = append(list, fmt.Sprintf("tasks[%d].command: %v", i, err))
+			}
+		}
+	}
+	return list
 }
+
+func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, ownEvent) }
 
 // List returns every job, broken ones too, by id.
 func (s *Service) List() []view.Job {
 	c := s.catalog.Load()
 	list := slices.Collect(maps.Values(c.broken))
-	for _, j := range c.jobs {
-		list = append(list, view.Job{
-			ID: j.id, Name: j.name, Description: j.description, Enabled: j.disabled == "",
-			Detail: j.detail(), AllowPluginTrigger: j.pluginTrigger, OwnEventsOnly: j.ownEvents(),
-		})
+	for key, j := range c.jobs {
+		list = append(list, s.view(key, j))
 	}
 	slices.SortFunc(list, func(a, b view.Job) int { return strings.Compare(a.ID, b.ID) })
 	return list
+}
+
+func (s *Service) view(key string, j *job) view.Job {
+	shown := view.Job{
+		ID: j.id, Name: j.name, Description: j.description, Enabled: j.disabled == "", Priority: j.priority, Events: j.events,
+		Detail: j.detail(), AllowPluginTrigger: j.pluginTrigger, OwnEventsOnly: j.ownEvents(),
+	}
+	if shown.Detail == "" {
+		shown.Detail = strings.Join(j.missing(), "; ")
+	}
+	if next, ok := s.timer.Next(key); ok {
+		shown.NextRunAt = next.UTC().Truncate(time.Second)
+	}
+	return shown
+}
+
+// Get returns one job with what its file says. The error wraps ErrUnknown.
+func (s *Service) Get(id string) (view.JobDetail, error) {
+	c, key := s.catalog.Load(), strings.ToLower(id)
+	if j, ok := c.jobs[key]; ok {
+		return view.JobDetail{Job: s.view(key, j), Definition: json.RawMessage(j.definition)}, nil
+	}
+	if broken, ok := c.broken[key]; ok {
+		return view.JobDetail{Job: broken}, nil
+	}
+	return view.JobDetail{}, fmt.Errorf("job %s: %w", id, ErrUnknown)
 }
 
 // Topics returns what a job declares in mqttTopics.

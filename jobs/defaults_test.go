@@ -32,6 +32,7 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 	}
 	h := newHarness(t, texts)
 	h.commands = task.Commands{
+		"log-message": task.Echo,
 		"prompt-justification": task.CollectControl(core.ControlJustify, func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
 			return justify(run, id)
 		}),
@@ -43,10 +44,16 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 	h := newDefaults(t, nil)
 	list := h.List()
-	if len(list) != 2 {
+	if len(list) != 3 {
 		t.Errorf("%d default jobs", len(list))
 	}
 	for _, job := range list {
+		if job.ID == "log-version-info" {
+			if !job.Enabled || job.OwnEventsOnly || job.Detail != "" || job.Events[0] != "Startup" {
+				t.Errorf("%+v", job)
+			}
+			continue
+		}
 		if !job.Enabled || !job.OwnEventsOnly || job.AllowPluginTrigger || job.Detail != "" {
 			t.Errorf("%+v", job)
 		}
@@ -57,7 +64,7 @@ func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 func pending(controls ...any) map[string]any {
 	return map[string]any{
 		"RequestId": "R1", "ControlList": controls, "EventType": "PrivilegeElevation", "UserName": "ann",
-		"FilePath": "/usr/bin/id", "CommandLine": []any{"id", "-u"}, "RespondToTopic": "Replies/KeeperPrivilegeManager/R1",
+		"FilePath": "/usr/bin/id", "CommandLine": "id -u", "Arguments": []any{"id", "-u"}, "RespondToTopic": "Replies/KeeperPrivilegeManager/R1",
 	}
 }
 
@@ -157,5 +164,19 @@ func BenchmarkLaunchJob(b *testing.B) {
 			b.Fatal(err)
 		}
 		n++
+	}
+}
+
+func TestTheVersionIsLogged(t *testing.T) {
+	h := newDefaults(t, nil)
+	var said map[string]any
+	h.commands["log-message"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+		said = params
+		return nil, nil
+	}
+	h.reload()
+	h.Trigger(event("Startup", nil))
+	if e := h.end(0); e.err != nil || e.run.Name != "log-version-info" || said["Message"] != "KeeperPrivilegeManager 1.2.3 on Linux" {
+		t.Errorf("%+v %v", e, said)
 	}
 }

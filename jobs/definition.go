@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"kpm/core"
 	"kpm/core/fault"
 	"kpm/core/wire"
+	"kpm/jobs/condition"
+	"kpm/jobs/schedule"
 	"kpm/jobs/task"
 	"kpm/settings"
 )
@@ -31,13 +34,30 @@ type job struct {
 	parameters            []parameter
 	publish, subscribe    []string
 	tasks                 []*step
+	schedule              *schedule.Schedule   // nil: none
+	condition             *condition.Condition // nil: always met
+	alternate             string               // id of the job that runs if it is not; empty: none
+	concurrency           Concurrency
+	rerun                 bool // again, if the service ended while it ran
 	pluginTrigger         bool
 	allowed               []string // "METHOD /path"
+	definition            json.RawMessage
 	// disabled says why the job never runs; empty when it does.
 	disabled string
-	// note says what of a job that runs is not supported yet.
+	// note says what of a job that runs is not as its file says.
 	note string
 }
+
+// Concurrency is what becomes of a run while another of its job is under way.
+type Concurrency string
+
+// The ways.
+const (
+	Allow   Concurrency = "allow"   // both run
+	Queue   Concurrency = "queue"   // it waits
+	Skip    Concurrency = "skip"    // it does not run
+	Replace Concurrency = "replace" // the other is cancelled, and it runs then
+)
 
 // jobFile is the JSON. The tags are what docs/schemas/job.schema.json says.
 type jobFile struct {
@@ -47,14 +67,17 @@ type jobFile struct {
 	Enabled            *bool           `json:"enabled" jsonschema_description:"false: the job never runs, whatever triggers it."`
 	Priority           *int            `json:"priority" jsonschema:"minimum=1,maximum=10,default=5" jsonschema_description:"Higher first, of jobs that one event starts."`
 	Schedule           json.RawMessage `json:"schedule" jsonschema_description:"When the job runs by the clock."`
+	AlternateJobID     string          `json:"alternateJobId" jsonschema_description:"The job that runs if the condition is not met."`
+	Concurrency        string          `json:"concurrency" jsonschema:"enum=allow,enum=queue,enum=skip,enum=replace,default=allow" jsonschema_description:"What becomes of a run while another of the job is under way."`
+	RerunIfInterrupted bool            `json:"rerunIfInterrupted" jsonschema:"default=false" jsonschema_description:"true: a run that was cut off when the service was killed runs again, from its first task."`
 	Events             []eventFile     `json:"events" jsonschema:"maxItems=256" jsonschema_description:"Events that start the job."`
 	Parameters         []parameterFile `json:"parameters" jsonschema:"maxItems=256" jsonschema_description:"What the job may be started with."`
 	Tasks              []taskFile      `json:"tasks" jsonschema:"required,minItems=1,maxItems=256" jsonschema_description:"The tasks, in order."`
 	Condition          json.RawMessage `json:"condition" jsonschema_description:"When the job runs at all."`
 	OSFilter           map[string]bool `json:"osFilter" jsonschema_description:"windows, linux, macOS: true or false. One that is not named counts as true unless another one is."`
-	EventTopic         string          `json:"eventTopic" jsonschema_description:"A topic of the job's own, without wildcards."`
-	AllowPluginTrigger bool            `json:"allowPluginTrigger" jsonschema:"default=false" jsonschema_description:"true: plugins may start the job by name."`
-	AllowedRequests    []string        `json:"allowedRequests" jsonschema:"maxItems=256" jsonschema_description:"What the job's Http tasks may ask of the local API beyond their own request: a method and a path."`
+	EventTopic         string          `json:"eventTopic" jsonschema_description:"A topic for the progress of the job's tasks, without wildcards; allowedPublications has to list it."`
+	AllowPluginTrigger *bool           `json:"allowPluginTrigger" jsonschema_description:"Whether plugins may start the job by name. If omitted they may, unless the job has allowedRequests, tasks in a user's session or events of its own."`
+	AllowedRequests    []string        `json:"allowedRequests" jsonschema:"maxItems=256" jsonschema_description:"What takes tier Admin of the local API and the job's Http tasks may ask for: a method and a path."`
 	MQTTTopics         jobTopicsFile   `json:"mqttTopics" jsonschema_description:"Topics that the job's tasks may use."`
 }
 
@@ -72,6 +95,7 @@ type eventFile struct {
 type compiler struct {
 	platform core.Platform
 	kinds    task.Kinds
+	now      time.Time
 
 	file   string
 	faults fault.List
@@ -87,9 +111,18 @@ func (c *compiler) expect(ok bool, field, found, expected string) {
 // fault.List.
 func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	c.file = doc.Name()
+	var filter struct {
+		OSFilter map[string]bool `json:"osFilter"`
+	}
+	// A job for another system is skipped before anything else about it is
+	// checked (decision 40): it may name what only that system has.
+	if doc.Decode(&filter) == nil && c.elsewhere(filter.OSFilter) {
+		return &job{id: fileID, name: fileID, definition: doc.Raw(), disabled: "its osFilter leaves out " + string(c.platform)}, nil
+	}
 	var f jobFile
 	var raw struct {
-		Tasks []json.RawMessage `json:"tasks"`
+		Tasks    []json.RawMessage `json:"tasks"`
+		Schedule schedule.File     `json:"schedule"`
 	}
 	if err := doc.Decode(&f); err != nil {
 		return nil, err
@@ -97,10 +130,13 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	if err := doc.Decode(&raw); err != nil {
 		return nil, err
 	}
+	if f.Name == "" {
+		f.Name = f.ID
+	}
 	j := &job{
-		id: f.ID, name: f.Name, description: f.Description, priority: defaultPriority,
+		id: f.ID, name: f.Name, description: f.Description, priority: defaultPriority, definition: doc.Raw(),
 		publish: f.MQTTTopics.AllowedPublications, subscribe: f.MQTTTopics.AllowedSubscriptions,
-		pluginTrigger: f.AllowPluginTrigger,
+		alternate: f.AlternateJobID, rerun: f.RerunIfInterrupted,
 	}
 	c.identity(f, fileID)
 	if f.Priority != nil {
@@ -113,10 +149,22 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	c.topics("mqttTopics.allowedPublications", j.publish)
 	c.topics("mqttTopics.allowedSubscriptions", j.subscribe)
 	c.expect(f.EventTopic == "" || wire.ValidTopic(f.EventTopic), "eventTopic", fault.Quote(f.EventTopic), "a topic without wildcards")
-	j.tasks = c.tasks(f.Tasks, raw.Tasks)
-	j.disabled = c.disabled(f)
-	if given(f.Schedule) {
-		j.note = "its schedule does not fire yet"
+	j.schedule = schedule.Compile(f.Schedule, raw.Schedule, c.now, c.within("schedule"))
+	j.condition = condition.Compile(f.Condition, types(j.parameters), c.within("condition"))
+	c.expect(j.alternate == "" || !strings.EqualFold(j.alternate, f.ID), "alternateJobId", fault.Quote(j.alternate), "another job")
+	c.expect(j.alternate == "" || j.condition != nil, "alternateJobId", "given without a condition", "a condition beside it: the alternate runs if that is not met")
+	j.concurrency = c.concurrency(f.Concurrency)
+	j.tasks = c.tasks(f.Tasks, raw.Tasks, types(j.parameters))
+	c.reach(f, j)
+	for name := range f.OSFilter {
+		_, known := core.ParsePlatform(name)
+		c.expect(known, "osFilter."+wire.Printable(name), "not a platform", "one of "+core.PlatformNames())
+	}
+	if f.Enabled != nil && !*f.Enabled {
+		j.disabled = "its file says enabled: false"
+	}
+	if f.EventTopic != "" && !slices.ContainsFunc(j.publish, func(filter string) bool { return wire.Match(filter, f.EventTopic) }) {
+		j.note = "its tasks may not publish on its eventTopic: mqttTopics.allowedPublications does not list " + f.EventTopic
 	}
 	for _, f := range c.faults[:min(len(c.faults), maxPlaced)] {
 		at := doc.Fault(f.Field, f.Found, f.Expected)
@@ -128,20 +176,49 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	return j, nil
 }
 
+// within is expect for a field of the file and what is in it.
+func (c *compiler) within(field string) func(ok bool, path, found, expected string) {
+	return func(ok bool, path, found, expected string) {
+		at := field
+		if path != "" && path[0] != '[' {
+			at += "."
+		}
+		c.expect(ok, at+path, found, expected)
+	}
+}
+
+func (c *compiler) concurrency(written string) Concurrency {
+	for _, way := range []Concurrency{Allow, Queue, Skip, Replace} {
+		if strings.EqualFold(written, string(way)) {
+			return way
+		}
+	}
+	c.expect(written == "", "concurrency", fault.Quote(written), `"allow", "queue", "skip" or "replace"`)
+	return Allow
+}
+
+// reach says whether plugins may start the job (decision 12). What does more than
+// tier Plugin may, or comes to a user's session, they start only if the file says so.
+func (c *compiler) reach(f jobFile, j *job) {
+	if f.AllowPluginTrigger != nil {
+		j.pluginTrigger = *f.AllowPluginTrigger
+		return
+	}
+	inSession := slices.ContainsFunc(f.Tasks, func(t taskFile) bool {
+		return len(t.ExecutionType) >= 4 && strings.EqualFold(t.ExecutionType[:4], "User")
+	})
+	j.pluginTrigger = len(j.allowed) == 0 && !inSession && !j.ownEvents()
+}
+
 func (c *compiler) identity(f jobFile, fileID string) {
 	// Underscores separate the parts of a task's MQTT client id.
 	c.expect(core.ValidName(f.ID) && !strings.Contains(f.ID, "_"), "id", fault.Quote(f.ID), "1 to 64 letters, digits, dots and hyphens")
 	c.expect(f.ID == fileID, "id", fault.Quote(f.ID), "the file's name without .json, "+fault.Quote(fileID))
+	c.expect(!slices.ContainsFunc(reservedIDs(), func(word string) bool { return strings.EqualFold(word, f.ID) }), "id", fault.Quote(f.ID), "a name that is no word of the API's paths: "+strings.Join(reservedIDs(), ", "))
 	// Attack: a job that is called like the service or a user would have
 	// their name on the bus, and with it their reply topics.
 	c.expect(!core.ReservedName(f.ID), "id", fault.Quote(f.ID), "a name that is not the service's or a user's own")
 	c.expect(f.Name != "" && len(f.Name) <= 256 && wire.Printable(f.Name) == f.Name, "name", fault.Quote(f.Name), "the name that people see, at most 256 bytes on one line")
-}
-
-// given reports whether an optional object was written and is not empty.
-func given(raw json.RawMessage) bool {
-	text := strings.Join(strings.Fields(string(raw)), "")
-	return text != "" && text != "null" && text != "{}"
 }
 
 // requestEvents are published by the service for one request, and a run that
@@ -150,6 +227,10 @@ func requestEvent(name string) bool {
 	return name == wire.EventPolicyEvaluationPending || name == wire.EventLaunch
 }
 
+// ownEvent is one that the service alone publishes for requests, approvals and grants:
+// a job that names it starts from such events only (decision 12).
+func ownEvent(name string) bool { return requestEvent(name) || wire.GrantEvent(name) }
+
 func (c *compiler) events(files []eventFile) []string {
 	c.expect(len(files) <= maxListed, "events", fmt.Sprintf("a list of %d", len(files)), fmt.Sprintf("at most %d", maxListed))
 	var names []string
@@ -157,7 +238,10 @@ func (c *compiler) events(files []eventFile) []string {
 		field := fmt.Sprintf("events[%d]", i)
 		name := e.CustomEvent
 		switch {
-		case e.EventType == wire.EventStartup || requestEvent(e.EventType):
+		case strings.EqualFold(e.EventType, wire.EventStartup):
+			name = wire.EventStartup
+		case e.EventType == "" && name != "": // what else could it be
+		case requestEvent(e.EventType):
 			name = e.EventType
 		case !strings.EqualFold(e.EventType, "Custom"):
 			c.expect(false, field+".eventType", fault.Quote(e.EventType), `"Custom" or "Startup"`)
@@ -167,9 +251,9 @@ func (c *compiler) events(files []eventFile) []string {
 	}
 	// Attack: somebody who may publish the other event would start a control
 	// or launch job (decision 12).
-	if slices.ContainsFunc(names, requestEvent) {
+	if slices.ContainsFunc(names, ownEvent) {
 		for i, name := range names {
-			c.expect(requestEvent(name), fmt.Sprintf("events[%d]", i), fault.Quote(name), "no other event beside "+wire.EventPolicyEvaluationPending+" and "+wire.EventLaunch)
+			c.expect(ownEvent(name), fmt.Sprintf("events[%d]", i), fault.Quote(name), "no other event beside "+wire.EventPolicyEvaluationPending+", "+wire.EventLaunch+" and those of approvals and grants")
 		}
 	}
 	slices.Sort(names)
@@ -195,38 +279,16 @@ func (c *compiler) requests(list []string) []string {
 	return list
 }
 
-// disabled says why a sound job does not run here.
-func (c *compiler) disabled(f jobFile) string {
-	c.expect(f.Enabled != nil, "enabled", "missing", "true or false")
-	for i, t := range f.Tasks {
-		if given(t.Condition) {
-			// To run it as if the condition were met would do what its
-			// author ruled out.
-			return fmt.Sprintf("tasks[%d].condition: conditions are not supported yet", i)
-		}
-	}
-	switch {
-	case f.Enabled != nil && !*f.Enabled:
-		return "its file says enabled: false"
-	case given(f.Condition):
-		return "condition: conditions are not supported yet"
-	case !c.here(f.OSFilter):
-		return "its osFilter leaves out " + string(c.platform)
-	}
-	return ""
-}
-
-// here applies osFilter: a platform that is not named is meant unless another
+// elsewhere applies osFilter: a platform that is not named is meant unless another
 // one is.
-func (c *compiler) here(filter map[string]bool) bool {
+func (c *compiler) elsewhere(filter map[string]bool) bool {
 	anyTrue, named, wanted := false, false, false
 	for name, yes := range filter {
-		platform, known := core.ParsePlatform(name)
-		c.expect(known, "osFilter."+wire.Printable(name), "not a platform", "one of "+core.PlatformNames())
+		platform, _ := core.ParsePlatform(name)
 		if platform == c.platform {
 			named, wanted = true, yes
 		}
 		anyTrue = anyTrue || yes
 	}
-	return wanted || !named && !anyTrue
+	return !wanted && (named || anyTrue)
 }

@@ -12,13 +12,16 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/core/signal"
+	"kpm/core/view"
 	"kpm/core/wire"
+	"kpm/jobs/schedule"
 	"kpm/jobs/task"
 	"kpm/settings"
 )
@@ -44,6 +47,102 @@ type harness struct {
 	more     task.Kinds       // beside the bundled ones
 	asked    []core.Principal // who called LocalTransport
 	api      http.Handler     // the local API
+	history  *fakeHistory
+}
+
+// Trigger is an event that the service itself has raised.
+func (h *harness) Trigger(e wire.Event) { h.Service.Trigger(core.ServicePrincipal(), e) }
+
+// Run is an administrator's.
+func (h *harness) Run(ctx context.Context, id string, params map[string]any) (string, error) {
+	return h.Service.Run(ctx, core.Principal{Kind: core.Admin, User: "0"}, id, params)
+}
+
+// fakeHistory keeps runs in memory.
+type fakeHistory struct {
+	mu    sync.Mutex
+	runs  map[string]view.JobRun
+	order []string
+	due   map[string]time.Time
+	err   error
+}
+
+func (f *fakeHistory) Save(run view.JobRun) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return f.err
+	}
+	old, known := f.runs[run.ID]
+	if !known {
+		f.order = append(f.order, run.ID)
+	}
+	run.Tasks = old.Tasks
+	f.runs[run.ID] = run
+	return nil
+}
+
+func (f *fakeHistory) Note(run view.JobRun) error { return f.Save(run) }
+
+func (f *fakeHistory) SaveTask(id string, task view.TaskRun) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return f.err
+	}
+	run := f.runs[id]
+	if n := len(run.Tasks); n > 0 && run.Tasks[n-1].Number == task.Number {
+		run.Tasks = append(slices.Clone(run.Tasks[:n-1]), task)
+	} else {
+		run.Tasks = append(slices.Clone(run.Tasks), task)
+	}
+	f.runs[id] = run
+	return nil
+}
+
+func (f *fakeHistory) Run(id string) (view.JobRun, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	run, ok := f.runs[id]
+	if !ok {
+		return run, errors.New("no such run")
+	}
+	return run, nil
+}
+
+func (f *fakeHistory) Runs(view.JobRunFilter) (page view.JobRuns, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range f.order {
+		page.Runs = append(page.Runs, f.runs[id])
+	}
+	return page, nil
+}
+
+func (f *fakeHistory) LastDue(job, text string) (time.Time, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, ok := f.due[job+"/"+text]
+	return at, ok
+}
+
+func (f *fakeHistory) Due(job, text string, at time.Time, _ bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.due[job+"/"+text] = at
+}
+
+// all returns the runs in the order in which they came.
+func (f *fakeHistory) all() []view.JobRun {
+	page, _ := f.Runs(view.JobRunFilter{})
+	return page.Runs
+}
+
+// realFiles writes files.
+type realFiles struct{}
+
+func (realFiles) WriteAtomic(path string, data []byte, perm os.FileMode) error {
+	return os.WriteFile(path, data, perm)
 }
 
 type ending struct {
@@ -73,12 +172,25 @@ func (h *harness) end(n int) ending {
 	h.t.Helper()
 	for {
 		h.mu.Lock()
-		count, changed := len(h.completed), h.changed
+		count, changed := min(len(h.completed), len(h.ended)), h.changed
 		h.mu.Unlock()
-		if count > n {
+		if count > n { // runs that were skipped have no end here
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			return h.ended[n]
+		}
+		<-changed
+	}
+}
+
+// skipped waits until n runs have been completed, of which none had a task.
+func (h *harness) skipped(n int) {
+	for {
+		h.mu.Lock()
+		count, changed := len(h.completed), h.changed
+		h.mu.Unlock()
+		if count >= n {
+			return
 		}
 		<-changed
 	}
@@ -127,6 +239,10 @@ func (f *fakeStarter) StartService(_ context.Context, spec core.ServiceSpec) (po
 		p.over = true
 	}
 	return p, nil
+}
+
+func (f *fakeStarter) StartUser(ctx context.Context, spec core.UserSpec) (port.Process, error) {
+	return nil, fmt.Errorf("a session of %q: %w", spec.User, errors.ErrUnsupported)
 }
 
 func (f *fakeStarter) started() []core.ServiceSpec {
@@ -185,8 +301,11 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 			return nil, ctx.Err()
 		},
 	}
+	h.history = &fakeHistory{runs: map[string]view.JobRun{}, due: map[string]time.Time{}}
 	h.cfg = Config{
-		Layout: layout, Platform: "Linux", BaseEnvironment: []string{"PATH=" + core.Linux.PathVariable()},
+		Version: "1.2.3", Files: realFiles{}, MaxRunning: 256, History: h.history, Clock: schedule.SystemClock(),
+		HasDesktop: func(user string) bool { return user == "ada" },
+		Layout:     layout, Platform: "Linux", BaseEnvironment: []string{"PATH=" + core.Linux.PathVariable()},
 		Read:           readFile,
 		Taken:          func(id string) bool { return id == "KeeperPolicy" },
 		Setting:        func(plugin, key string) (string, bool) { v, ok := h.settings[plugin+":"+key]; return v, ok },

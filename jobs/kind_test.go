@@ -54,7 +54,7 @@ func (t compare) Run(_ context.Context, r task.Run) (map[string]any, error) {
 func TestASeventhTaskKindIsOneRow(t *testing.T) {
 	h := newHarness(t, map[string]string{
 		"j": jobJSON("j", strings.Join([]string{
-			`{"id": "same", "executionType": "compare", "left": "{UserName}", "right": "{Owner}", "MergeStdoutJsonIntoContext": true, "OnFailure": "other"}`,
+			`{"id": "same", "executionType": "compare", "left": "{Asker}", "right": "{Owner}", "MergeStdoutJsonIntoContext": true, "OnFailure": "other"}`,
 			`{"id": "skipped", "executionType": "Compare", "left": "x", "OnFailure": "stop"}`,
 			`{"id": "other", "command": "see", "arguments": "{Compared} {ComparedBy}"}`,
 		}, ", ")),
@@ -70,13 +70,13 @@ func TestASeventhTaskKindIsOneRow(t *testing.T) {
 	h.more = task.Kinds{compareKind()}
 	h.reload()
 
-	if err := h.runNow("j", map[string]any{"UserName": "ann", "Owner": "bob"}); err != nil {
+	if err := h.runNow("j", map[string]any{"Asker": "ann", "Owner": "bob"}); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"ann and bob", "j"}; !slices.Equal(seen, want) {
 		t.Errorf("after the failure route: %q, want %q", seen, want)
 	}
-	if err := h.runNow("j", map[string]any{"UserName": "ann", "Owner": "ann"}); !errors.Is(err, errDiffer) || !strings.Contains(err.Error(), "task skipped: they differ") {
+	if err := h.runNow("j", map[string]any{"Asker": "ann", "Owner": "ann"}); !errors.Is(err, errDiffer) || !strings.Contains(err.Error(), "task skipped: they differ") {
 		t.Errorf("the second comparison: %v", err)
 	}
 	for id, want := range map[string]string{

@@ -10,6 +10,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/fault"
+	"kpm/jobs/condition"
 )
 
 // ErrParameters is wrapped when a job is started without what it requires, or
@@ -22,19 +23,21 @@ type parameter struct {
 	kind     string // as in the file, lower case; empty takes anything
 	fallback any
 	required bool
+	secret   bool // its value is masked wherever it is shown
 }
 
 type parameterFile struct {
 	Name         string          `json:"name" jsonschema:"required" jsonschema_description:"A name that can stand in a {Token}."`
-	Type         string          `json:"type" jsonschema_description:"string, int, number, bool, array or object; anything if omitted."`
+	Type         string          `json:"type" jsonschema_description:"string, int, number, bool, array, object or secret; anything if omitted."`
 	Default      json.RawMessage `json:"default" jsonschema_description:"The value without one, of that type."`
 	DefaultValue json.RawMessage `json:"defaultValue" jsonschema_description:"The same as default."`
 	Required     bool            `json:"required" jsonschema:"default=false" jsonschema_description:"true: the job does not start without it."`
+	Secret       bool            `json:"secret" jsonschema:"default=false" jsonschema_description:"true: the value is masked in the history, the log and the API. The same as type secret."`
 }
 
 // kinds are the types a parameter may have, by their names in files.
 func kinds() []string {
-	return []string{"", "string", "int", "integer", "number", "bool", "boolean", "array", "object"}
+	return []string{"", "string", "int", "integer", "number", "bool", "boolean", "array", "object", "secret"}
 }
 
 func (c *compiler) parameters(files []parameterFile) []parameter {
@@ -42,7 +45,7 @@ func (c *compiler) parameters(files []parameterFile) []parameter {
 	var list []parameter
 	for i, f := range files {
 		field := fmt.Sprintf("parameters[%d]", i)
-		p := parameter{name: f.Name, kind: strings.ToLower(f.Type), required: f.Required}
+		p := parameter{name: f.Name, kind: strings.ToLower(f.Type), required: f.Required, secret: f.Secret || strings.EqualFold(f.Type, "secret")}
 		c.expect(validToken(p.name), field+".name", fault.Quote(p.name), "a name that can stand in a {Token}")
 		c.expect(!reserved(p.name), field+".name", fault.Quote(p.name), "a name that is not one of the agent's own tokens")
 		c.expect(slices.Contains(kinds(), p.kind), field+".type", fault.Quote(f.Type), strings.Join(kinds()[1:], ", "))
@@ -69,7 +72,7 @@ func (p parameter) takes(v any) bool {
 	}
 	value := reflect.ValueOf(v)
 	switch p.kind {
-	case "string":
+	case "string", "secret":
 		return value.Kind() == reflect.String
 	case "int", "integer":
 		if number != "" {
@@ -101,4 +104,13 @@ func (j *job) check(v *vars) error {
 		}
 	}
 	return nil
+}
+
+// types are the declared types, for conditions.
+func types(parameters []parameter) condition.Types {
+	t := condition.Types{}
+	for _, p := range parameters {
+		t[strings.ToLower(p.name)] = p.kind
+	}
+	return t
 }

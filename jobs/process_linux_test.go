@@ -11,10 +11,11 @@ import (
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/core/signal"
+	"kpm/jobs/task"
 )
 
 // execStarter starts real programs, each in a process group of its own.
-type execStarter struct{}
+type execStarter struct{ task.Starter }
 
 type execProcess struct {
 	cmd   *exec.Cmd
@@ -65,7 +66,7 @@ func TestRealPrograms(t *testing.T) {
 		name, script, fields string
 		check                func(error) bool
 	}{
-		{"its output becomes context", `printf '{"Seen": "%s"}' "$1"`, `"arguments": "--f={FilePath}", "MergeStdoutJsonIntoContext": true, "OnSuccess": "expect"`,
+		{"its output becomes context", `printf '{"Seen": "%s"}' "$1"`, `"arguments": "--f={Where}", "MergeStdoutJsonIntoContext": true, "OnSuccess": "expect"`,
 			func(err error) bool { return err == nil }},
 		{"its failure is told", `echo "cannot read the list" >&2; exit 4`, `"timeoutSeconds": 60`,
 			func(err error) bool {
@@ -74,10 +75,16 @@ func TestRealPrograms(t *testing.T) {
 		{"it and its children end in time", `sleep 1000 & sleep 1000`, `"timeoutSeconds": 1`,
 			func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
 		// Attack: output without end fills the service's memory.
-		{"endless output ends it", `exec yes`, `"timeoutSeconds": 60`,
+		{"endless output ends it", `exec yes`, `"timeoutSeconds": 60, "MergeStdoutJsonIntoContext": true`,
 			func(err error) bool {
 				return err != nil && strings.Contains(err.Error(), "it wrote more than 1 MiB to stdout")
 			}},
+		{"output that nobody reads is not kept", `head -c 100000000 /dev/zero; printf '\377\376'`, `"timeoutSeconds": 60, "OnSuccess": "stop"`,
+			func(err error) bool { return err == nil }},
+		{"it ignores signals", `trap '' TERM HUP INT; while :; do sleep 1000; done`, `"timeoutSeconds": 1`,
+			func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
+		{"it reads what nobody writes", `cat`, `"timeoutSeconds": 60, "OnSuccess": "stop"`,
+			func(err error) bool { return err == nil }},
 		{"a process left behind does not hold the job up", `sleep 1000 & echo '{}'`, `"MergeStdoutJsonIntoContext": true, "OnSuccess": "stop"`,
 			func(err error) bool { return err == nil }},
 	} {
@@ -92,7 +99,7 @@ func TestRealPrograms(t *testing.T) {
 				return nil, nil
 			}
 			h.reload()
-			if err := h.runNow("j", map[string]any{"FilePath": "/a b"}); !tc.check(err) {
+			if err := h.runNow("j", map[string]any{"Where": "/a b"}); !tc.check(err) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -80,15 +80,15 @@ func TestWhatATaskPublishesIsTheJobsOwnWord(t *testing.T) {
 		topic, kind      string
 		payload          string
 	}{
-		{"a log line", `{"Topic": "KeeperLogger", "Payload": {"Level": "Warning", "Message": "{UserName}"}}`, "KeeperLogger", "Log", `{"Level":"Warning","Message":"ann"}`},
+		{"a log line", `{"Topic": "KeeperLogger", "Payload": {"Level": "Warning", "Message": "{Asker}"}}`, "KeeperLogger", "Log", `{"Level":"Warning","Message":"ann"}`},
 		{"declared by a wildcard", `{"Topic": "Jobs/j/events", "Payload": 1}`, "Jobs/j/events", "Log", `1`},
-		{"an event", `{"Topic": "EventMessages", "Payload": {"EventName": "E", "Context": {"Who": "{UserName}"}}}`, "EventMessages", "CustomEvent", `{"Context":{"Who":"ann"},"EventName":"E"}`},
+		{"an event", `{"Topic": "EventMessages", "Payload": {"EventName": "E", "Context": {"Who": "{Asker}"}}}`, "EventMessages", "CustomEvent", `{"Context":{"Who":"ann"},"EventName":"E"}`},
 		{"an event in its envelope", `{"Topic": "EventMessages", "Payload": {"MessageType": "CustomEvent", "Payload": {"EventName": "E"}}}`, "EventMessages", "CustomEvent", `{"EventName":"E"}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHarness(t, map[string]string{"j": jobJSON("j", publishJSON(tc.parameters), mayRaise)})
 			_, messages := withBus(t, h)
-			if err := h.runNow("j", map[string]any{"UserName": "ann"}); err != nil {
+			if err := h.runNow("j", map[string]any{"Asker": "ann"}); err != nil {
 				t.Fatal(err)
 			}
 			got := <-messages

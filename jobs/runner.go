@@ -2,13 +2,18 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	"kpm/core"
+	"kpm/core/view"
+	"kpm/jobs/state"
 	"kpm/jobs/task"
 )
 
@@ -18,66 +23,197 @@ const maxSteps = 1000
 
 var errSteps = fmt.Errorf("the run has taken %d steps; its OnSuccess and OnFailure routes go in a circle", maxSteps)
 
-// run is one execution of a job. It belongs to one goroutine.
+// run is one execution of a job. It belongs to one goroutine, but for what its lock
+// guards.
 type run struct {
+	beginning
 	service   *Service
 	job       *job
+	key       string // the job's id, folded
+	order     uint64 // in which runs came (turns)
+	bytes     int    // of its context, once somebody asked (turns)
 	principal core.Principal
 	token     string // the secret of KEEPER_JOB_TOKEN
-	event     string // empty when started by name
 	vars      *vars
+	mask      *mask
 	log       *slog.Logger
 	local     http.RoundTripper // made when first needed
+	report    task.Report       // of the task under way
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when everyone was told of its end
+
+	mu        sync.Mutex
+	record    view.JobRun
+	followers map[chan view.JobRunEvent]bool
 }
 
 var _ task.Run = (*run)(nil)
 
-// execute runs the tasks (docs/architecture-published.md, "Job Execution Flow (high level)").
-func (r *run) execute(ctx context.Context) error {
-	if err := r.job.check(r.vars); err != nil {
-		return err
+// size is what r's context takes, in bytes.
+func (r *run) size() int {
+	if r.bytes == 0 {
+		data, _ := json.Marshal(r.context) // what cannot be encoded takes nothing
+		r.bytes = len(data) + 1
 	}
+	return r.bytes
+}
+
+// execute takes r from its beginning to its end. The error says why it failed, or was
+// skipped.
+func (r *run) execute(ctx context.Context) error {
+	defer r.cancel(nil)
+	if ctx.Err() != nil {
+		return r.end(state.Cancel, context.Cause(ctx))
+	}
+	if err := r.job.check(r.vars); err != nil {
+		return r.end(state.Fail, err)
+	}
+	if met, why := r.job.condition.Met(r.lookup); !met {
+		return r.passOver(why)
+	}
+	r.move(state.Begin, "")
+	if err := r.save()(r.shown()); err != nil {
+		// That it runs matters more: an elevation may wait for it.
+		r.log.Error("a run is not in the history", "error", err)
+	}
+	err := r.tasks(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return r.end(state.Cancel, context.Cause(ctx))
+	case err != nil:
+		return r.end(state.Fail, err)
+	}
+	_ = r.end(state.Finish, nil)
+	return nil
+}
+
+// save is how r is kept. A run for a request does not wait for that: somebody waits for
+// the request, and the journal is what has it in any case.
+func (r *run) save() func(view.JobRun) error {
+	if r.principal.Request != "" {
+		return r.service.cfg.History.Note
+	}
+	return r.service.cfg.History.Save
+}
+
+// errCondition is why a run is skipped.
+var errCondition = core.NewError(core.Conflict, "its condition is not met")
+
+// passOver ends r without a task, and starts the job's alternate if there is one.
+func (r *run) passOver(why string) error {
+	err := fmt.Errorf("%w: %s", errCondition, why)
+	if r.job.alternate == "" {
+		return r.end(state.Skip, err)
+	}
+	c := r.service.catalog.Load()
+	j := c.jobs[strings.ToLower(r.job.alternate)]
+	if j == nil || j.disabled != "" {
+		return r.end(state.Skip, fmt.Errorf("%w; its alternate %s does not run either", err, r.job.alternate))
+	}
+	b := r.beginning
+	b.trigger.Kind, b.parent, b.depth = kindAlternate, r.principal.Run, b.depth+1
+	if b.standsFor == "" {
+		b.standsFor = r.job.id
+	}
+	if b.group != nil {
+		r.service.mu.Lock()
+		b.group.left++
+		r.service.mu.Unlock()
+	}
+	other, startErr := r.service.start(j, b)
+	if startErr != nil {
+		r.service.resolve(b.group, false)
+		return r.end(state.Skip, fmt.Errorf("%w; its alternate %s cannot be started: %w", err, j.id, startErr))
+	}
+	return r.end(state.Skip, fmt.Errorf("%w; its alternate %s runs as %s", err, j.id, other.principal.Run))
+}
+
+// tasks goes through the list (docs/architecture-published.md, "Job Execution Flow (high
+// level)"). What follows a task is package state's table.
+func (r *run) tasks(ctx context.Context) error {
 	i := 0
-	for step := 0; i >= 0 && i < len(r.job.tasks); step++ {
-		if step == maxSteps {
+	for number := 1; i >= 0 && i < len(r.job.tasks); number++ {
+		if number > maxSteps {
 			return errSteps
 		}
 		t := r.job.tasks[i]
-		next := i + 1
-		skip, err := r.skips(t)
-		if skip {
-			// A skipped task is followed by the next in the list, always.
-			if err := r.learn(t, t.whenSkipped); err != nil {
-				return err
-			}
-			i = next
-			continue
+		outcome, err := r.step(ctx, number, t)
+		if ctx.Err() != nil {
+			return err
 		}
-		if err == nil {
-			err = r.perform(ctx, t)
-		}
-		route := t.onSuccess
-		if err != nil {
+		to := t.onSuccess
+		if outcome == state.TaskFailed {
 			err = fmt.Errorf("task %s: %w", t.id, err)
-			if ctx.Err() != nil {
-				return err
-			}
-			route = t.onFailure
-			if route == routeStop || route == routeNext && !t.continueOnFailure {
-				return err
-			}
-			r.log.Info("task failed; the job goes on", "task", t.id, "error", err)
+			to = t.onFailure
 		}
-		switch route {
-		case routeStop:
+		switch state.Follows(outcome, route(to), t.continueOnFailure) {
+		case state.Next:
+			i++
+		case state.Follow:
+			i = to
+		case state.EndWell:
 			return nil
-		case routeNext:
-			i = next
-		default:
-			i = route
+		case state.EndBadly:
+			return err
+		}
+		if err != nil {
+			r.log.Info("task failed; the job goes on", "task", t.id, "error", r.mask.text(err.Error()))
 		}
 	}
 	return nil
+}
+
+// route is how package state calls where a task leads.
+func route(to int) state.Route {
+	switch to {
+	case routeNext:
+		return state.NoRoute
+	case routeStop:
+		return state.ToStop
+	}
+	return state.ToTask
+}
+
+// step skips or runs one task, and records it.
+func (r *run) step(ctx context.Context, number int, t *step) (state.Outcome, error) {
+	record := view.TaskRun{Number: number, TaskID: t.id, Name: t.name, Type: t.kind, State: "running", StartedAt: time.Now().UTC()}
+	if met, why := t.condition.Met(r.lookup); !met {
+		return r.skipped(record, "its condition is not met: "+why), nil
+	}
+	skip, err := r.skips(t)
+	if skip {
+		if err := r.learn(t, t.whenSkipped); err != nil {
+			return r.ended(record, err), err
+		}
+		return r.skipped(record, "setting "+t.skipKey+" of plugin "+t.skipPlugin+" is not true"), nil
+	}
+	r.tell(record)
+	if err == nil {
+		record.Attempts, err = r.perform(ctx, t)
+	}
+	return r.ended(record, err), err
+}
+
+func (r *run) skipped(record view.TaskRun, why string) state.Outcome {
+	record.State, record.Reason, record.EndedAt = string(state.TaskSkipped), r.mask.text(why), record.StartedAt
+	r.tell(record)
+	return state.TaskSkipped
+}
+
+func (r *run) ended(record view.TaskRun, err error) state.Outcome {
+	outcome := state.TaskSucceeded
+	if err != nil {
+		outcome, record.Reason = state.TaskFailed, r.mask.text(err.Error())
+	}
+	record.State, record.EndedAt = string(outcome), time.Now().UTC()
+	record.Output, record.ErrorOutput, record.Cut = r.mask.text(r.report.Output), r.mask.text(r.report.ErrorOutput), r.report.Cut
+	if exit := r.report.Exit; exit != nil {
+		record.ExitCode, record.Signal = &exit.Code, exit.Signal
+	}
+	r.tell(record)
+	return outcome
 }
 
 // skips reports whether a plugin setting says to skip t. A value that is neither
@@ -97,8 +233,27 @@ func (r *run) skips(t *step) (skip bool, err error) {
 	return false, fmt.Errorf("SkipWhenPluginSettingFalse: setting %s of plugin %s is %q, expected true or false", t.skipKey, t.skipPlugin, value)
 }
 
-// perform runs one task within its time.
-func (r *run) perform(ctx context.Context, t *step) error {
+// perform runs one task, as often as its file says, and returns how often it was tried.
+func (r *run) perform(ctx context.Context, t *step) (tries int, err error) {
+	for tries = 1; ; tries++ {
+		if err = r.try(ctx, t); err == nil || tries >= t.retry.attempts || ctx.Err() != nil {
+			return tries, err
+		}
+		wait := t.retry.before(tries + 1)
+		r.log.Info("task failed and is tried again", "task", t.id, "try", tries, "after", wait, "error", r.mask.text(err.Error()))
+		pause := time.NewTimer(wait)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return tries, err
+		}
+	}
+}
+
+// try runs one task within its time.
+func (r *run) try(ctx context.Context, t *step) error {
+	r.report = task.Report{}
 	limited, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	found, err := t.task.Run(limited, r)
@@ -113,10 +268,20 @@ func (r *run) perform(ctx context.Context, t *step) error {
 
 func (r *run) learn(t *step, found map[string]any) error {
 	refused, err := r.vars.learn(found)
+	r.mask.learn(found)
 	if len(refused) > 0 {
-		r.log.Warn("task may not change what the run was started with", "task", t.id, "names", refused)
+		r.log.Warn("a task may not change what the service says", "task", t.id, "names", refused)
 	}
 	return err
+}
+
+// lookup is the context for conditions.
+func (r *run) lookup(name string) (any, bool) {
+	if value, ok := r.vars.get(name); ok {
+		return value, true
+	}
+	value, err := r.Value(name)
+	return value, err == nil
 }
 
 // Principal is who the run's tasks act as.
@@ -124,6 +289,9 @@ func (r *run) Principal() core.Principal { return r.principal }
 
 // Log is for what the run's tasks have to say.
 func (r *run) Log() *slog.Logger { return r.log }
+
+// Report implements task.Run.
+func (r *run) Report(report task.Report) { r.report = report }
 
 // Local reaches the local API as the run.
 func (r *run) Local() http.RoundTripper {

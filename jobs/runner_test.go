@@ -59,15 +59,16 @@ func TestRoutes(t *testing.T) {
 		{"skipped goes to the next in the list", []string{
 			stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:off", "OnSuccess": "c", "OnFailure": "c"`), stepJSON("b", "echo"), stepJSON("c", "echo")}, []string{"b", "c"}, ""},
 		{"not set is skipped", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:absent"`), stepJSON("b", "echo")}, []string{"b"}, ""},
+		{"named as the published text does", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P.metadata.x.off"`), stepJSON("b", "echo", `"SkipWhenPluginSettingFalse": "P.metadata.x.on"`)}, []string{"b"}, ""},
 		{"set is run", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:on"`), stepJSON("b", "echo")}, []string{"a", "b"}, ""},
 		// A typing error in a setting must not switch a check off.
 		{"neither true nor false is a failure", []string{stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:odd"`), stepJSON("b", "echo")}, nil, `setting odd of plugin P is "ture", expected true or false`},
-		{"unsupported is a failure", []string{`{"id": "a", "ExecutionType": "UserDesktop", "command": "KeeperMfa"}`, stepJSON("b", "echo")}, nil, "task a: ExecutionType UserDesktop is not supported yet"},
+		{"unsupported is a failure", []string{`{"id": "a", "ExecutionType": "UserDesktop", "command": "mytool"}`, stepJSON("b", "echo")}, nil, "task a: ExecutionType UserDesktop: a session of \"\": unsupported operation"},
 		{"unsupported in a branch not taken", []string{stepJSON("b", "echo", `"OnSuccess": "stop"`), `{"id": "a", "ExecutionType": "User", "command": "KeeperMfa"}`}, []string{"b"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHarness(t, map[string]string{"j": jobJSON("j", strings.Join(tc.tasks, ", "))})
-			h.settings = map[string]string{"P:off": "False", "P:on": "TRUE", "P:odd": "ture"}
+			h.settings = map[string]string{"P:off": "False", "P:on": "TRUE", "P:odd": "ture", "P:metadata.x.off": "false", "P:metadata.x.on": "true"}
 			ran := traced(h)
 			err := h.runNow("j", nil)
 			if !slices.Equal(*ran, tc.ran) {
@@ -97,7 +98,7 @@ func TestATaskHasItsTimeOnly(t *testing.T) {
 		name, fields string
 		want         time.Duration
 	}{
-		{"by default", "", time.Minute},
+		{"by default", "", time.Hour},
 		{"as its file says", `, "timeoutSeconds": 5`, 5 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

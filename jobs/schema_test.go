@@ -7,12 +7,16 @@ import (
 
 	"kpm/docs/schemas/schematest"
 	"kpm/jobs/defaults"
+	"kpm/jobs/schedule"
 	"kpm/jobs/task"
 )
 
 // TestSchema: a task has the fields of every kind, and those that all kinds have.
 func TestSchema(t *testing.T) {
 	job := schematest.Of(jobFile{})
+	when := schematest.Of(schedule.File{})
+	when.Description = "When the job runs by the clock."
+	job.Properties.Set("schedule", when)
 	tasks, _ := job.Properties.Get("tasks")
 	execution, _ := tasks.Items.Properties.Get("ExecutionType")
 	for _, kind := range task.Bundled(task.Config{}) {

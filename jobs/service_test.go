@@ -23,7 +23,6 @@ func TestTriggerStartsEveryJobThatNamesTheEvent(t *testing.T) {
 		"high":     jobJSON("high", stepJSON("a", "echo"), onEvent("E"), `"priority": 9`),
 		"other":    jobJSON("other", stepJSON("a", "echo"), onEvent("F")),
 		"off":      strings.Replace(jobJSON("off", stepJSON("a", "echo"), onEvent("E")), `"enabled": true`, `"enabled": false`, 1),
-		"guarded":  jobJSON("guarded", stepJSON("a", "echo"), onEvent("E"), `"condition": {"x": 1}`),
 		"broken":   `{"id": "broken"`,
 		"startup":  jobJSON("startup", stepJSON("a", "echo"), `"events": [{"eventType": "Startup"}]`),
 		"untaught": jobJSON("untaught", stepJSON("a", "echo")),
@@ -48,9 +47,10 @@ func TestTriggerStartsEveryJobThatNamesTheEvent(t *testing.T) {
 
 func TestAnEventThatNoEnabledJobNamesIsAFact(t *testing.T) {
 	h := newHarness(t, map[string]string{
-		"guarded": jobJSON("guarded", stepJSON("a", "echo"), onPending, `"condition": {"x": 1}`),
+		"guarded": jobJSON("guarded", stepJSON("a", "echo"), onPending, `"condition": "1 == 2"`),
 	})
 	h.Trigger(event("PolicyEvaluationPending", map[string]any{"RequestId": "R1"}))
+	h.skipped(1) // a job whose condition is not met does not handle it
 	h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": core.RequestID("R2")}))
 	h.Trigger(event("Custom", map[string]any{"RequestId": "R3"}))
 	want := []string{"PolicyEvaluationPending/R1", "LaunchPrivilegeElevation/R2", "Custom/"}
@@ -136,7 +136,7 @@ func TestRun(t *testing.T) {
 func TestErrorsOfRunHaveTheirKind(t *testing.T) {
 	for err, want := range map[error]core.ErrorKind{
 		ErrUnknown: core.NotFound, ErrParameters: core.Invalid, ErrOwnEvents: core.NotPermitted,
-		ErrDisabled: core.Conflict, ErrBusy: core.Conflict, ErrClosed: core.Conflict,
+		ErrDisabled: core.Conflict, ErrBusy: core.TooMany, ErrClosed: core.Conflict,
 	} {
 		if got := core.KindOf(fmt.Errorf("job j: %w", err)); got != want {
 			t.Errorf("%v is %s, want %s", err, got, want)
@@ -192,10 +192,10 @@ func TestListSaysWhatEachJobIs(t *testing.T) {
 	}
 	want := []string{
 		`KeeperPolicy "KeeperPolicy" false false false [] ` + h.cfg.Layout.Jobs() + `/KeeperPolicy.json:1: id is "KeeperPolicy", expected a name that no plugin has`,
-		`a-timed "a-timed job" true false false [] its schedule does not fire yet`,
+		`a-timed "a-timed job" true true false [] `,
 		`b-control "b-control job" true true true [PolicyEvaluationPending] `,
 		`c-broken "c-broken" false false false [] ` + h.cfg.Layout.Jobs() + `/c-broken.json:1: the file is not JSON (unexpected end of JSON input), expected a JSON object`,
-		`d-off "d-off job" false false false [] its file says enabled: false`,
+		`d-off "d-off job" false true false [] its file says enabled: false`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -247,7 +247,7 @@ func TestTokenAndAllowListBelongToTheRunUnderWay(t *testing.T) {
 func TestRunsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "wait"), onPending)})
-		for range maxRuns {
+		for range maxActing {
 			h.Trigger(event("PolicyEvaluationPending", map[string]any{"RequestId": "R1"}))
 		}
 		if len(h.unhandled) != 0 {
@@ -260,8 +260,8 @@ func TestRunsAreBounded(t *testing.T) {
 		if err := h.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if got := len(h.ended); got != maxRuns {
-			t.Errorf("%d of %d runs ended", got, maxRuns)
+		if got := len(h.ended); got != maxActing {
+			t.Errorf("%d of %d runs ended", got, maxActing)
 		}
 	})
 }
@@ -273,7 +273,7 @@ func TestCloseEndsRunsAndStartsNoMore(t *testing.T) {
 		if err := h.Close(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if e := h.end(0); !errors.Is(e.err, context.Canceled) {
+		if e := h.end(0); !errors.Is(e.err, ErrClosed) {
 			t.Errorf("ended with %v", e.err)
 		}
 		h.Trigger(event("LaunchPrivilegeElevation", map[string]any{"RequestId": "R2"}))

@@ -8,6 +8,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/fault"
+	"kpm/jobs/condition"
 	"kpm/jobs/task"
 )
 
@@ -18,14 +19,16 @@ const (
 )
 
 const (
-	defaultTimeout    = 60 * time.Second
+	defaultTimeout    = time.Hour // decision 40
 	maxTimeoutSeconds = 24 * 60 * 60
 )
 
 // step is one task of a job, with what tasks of every kind have.
 type step struct {
-	id                   string
+	id, name, kind       string
 	task                 task.Task
+	condition            *condition.Condition // nil: always met
+	retry                retry
 	merge                bool // what the task finds becomes context
 	timeout              time.Duration
 	continueOnFailure    bool
@@ -41,7 +44,7 @@ type taskFile struct {
 	ID                         string          `json:"id" jsonschema:"required,minLength=1,maxLength=64" jsonschema_description:"An id of its own within the job, not stop."`
 	Name                       string          `json:"name" jsonschema_description:"Display name."`
 	ExecutionType              string          `json:"ExecutionType" jsonschema_description:"How the task runs."`
-	TimeoutSeconds             *int            `json:"timeoutSeconds" jsonschema:"minimum=1,maximum=86400" jsonschema_description:"Then the task's processes are killed."`
+	TimeoutSeconds             *int            `json:"timeoutSeconds" jsonschema:"minimum=1,maximum=86400" jsonschema_description:"Then the task's processes are killed. An hour if omitted."`
 	ContinueOnFailure          bool            `json:"continueOnFailure" jsonschema:"default=false" jsonschema_description:"true: go on with the next task after a failure without OnFailure."`
 	OnSuccess                  string          `json:"OnSuccess" jsonschema_description:"The id of the task to go on with after success, or stop."`
 	OnFailure                  string          `json:"OnFailure" jsonschema_description:"The id of the task to go on with after a failure, or stop."`
@@ -49,10 +52,63 @@ type taskFile struct {
 	SkipWhenPluginSettingFalse string          `json:"SkipWhenPluginSettingFalse" jsonschema_description:"{plugin}:{setting}; the task is skipped when that is false or absent."`
 	ContextWhenSkipped         map[string]any  `json:"ContextWhenSkipped" jsonschema_description:"What becomes context when the task is skipped."`
 	Condition                  json.RawMessage `json:"condition" jsonschema_description:"When the task runs."`
+	Retry                      *retryFile      `json:"retry" jsonschema_description:"How often the task is tried."`
+}
+
+// retry says how often a task is tried, and how long is waited before each try but the
+// first: delay, then factor times the last, at most longest.
+type retry struct {
+	attempts       int
+	delay, longest time.Duration
+	factor         float64
+}
+
+type retryFile struct {
+	Attempts        int      `json:"attempts" jsonschema:"required,minimum=1,maximum=20" jsonschema_description:"How often, the first try included."`
+	DelaySeconds    *float64 `json:"delaySeconds" jsonschema:"minimum=0,maximum=86400,default=1" jsonschema_description:"Before the second try."`
+	Factor          *float64 `json:"factor" jsonschema:"minimum=1,maximum=10,default=2" jsonschema_description:"By which each further delay grows."`
+	MaxDelaySeconds *float64 `json:"maxDelaySeconds" jsonschema:"minimum=0,maximum=86400,default=300" jsonschema_description:"The longest delay."`
+}
+
+// Bounds of a retry.
+const (
+	maxAttempts     = 20
+	maxDelaySeconds = 24 * 60 * 60
+)
+
+func (c *compiler) retry(field string, f *retryFile) retry {
+	r := retry{attempts: 1, delay: time.Second, factor: 2, longest: 5 * time.Minute}
+	if f == nil {
+		return r
+	}
+	r.attempts = f.Attempts
+	c.expect(r.attempts >= 1 && r.attempts <= maxAttempts, field+".attempts", fmt.Sprint(r.attempts), fmt.Sprintf("1 to %d, the first try included", maxAttempts))
+	seconds := func(name string, given *float64, into *time.Duration) {
+		if given != nil {
+			c.expect(*given >= 0 && *given <= maxDelaySeconds, field+"."+name, fmt.Sprint(*given), fmt.Sprintf("0 to %d", maxDelaySeconds))
+			*into = time.Duration(*given * float64(time.Second))
+		}
+	}
+	seconds("delaySeconds", f.DelaySeconds, &r.delay)
+	seconds("maxDelaySeconds", f.MaxDelaySeconds, &r.longest)
+	if f.Factor != nil {
+		r.factor = *f.Factor
+		c.expect(r.factor >= 1 && r.factor <= 10, field+".factor", fmt.Sprint(r.factor), "1 to 10")
+	}
+	return r
+}
+
+// before is how long is waited before try n, from 2.
+func (r retry) before(n int) time.Duration {
+	wait := float64(r.delay)
+	for ; n > 2 && wait < float64(r.longest); n-- {
+		wait *= r.factor
+	}
+	return min(time.Duration(wait), r.longest)
 }
 
 // tasks compiles the list of tasks; raw has each as it stands in the file.
-func (c *compiler) tasks(files []taskFile, raw []json.RawMessage) []*step {
+func (c *compiler) tasks(files []taskFile, raw []json.RawMessage, types condition.Types) []*step {
 	c.expect(len(files) > 0 && len(files) <= maxTasks, "tasks", fmt.Sprintf("a list of %d", len(files)), fmt.Sprintf("1 to %d tasks", maxTasks))
 	index := map[string]int{}
 	for i, f := range files {
@@ -64,14 +120,15 @@ func (c *compiler) tasks(files []taskFile, raw []json.RawMessage) []*step {
 	}
 	var steps []*step
 	for i, f := range files {
-		steps = append(steps, c.step(fmt.Sprintf("tasks[%d]", i), f, raw[i], index))
+		steps = append(steps, c.step(fmt.Sprintf("tasks[%d]", i), f, raw[i], index, types))
 	}
 	return steps
 }
 
-func (c *compiler) step(field string, f taskFile, raw json.RawMessage, index map[string]int) *step {
+func (c *compiler) step(field string, f taskFile, raw json.RawMessage, index map[string]int, types condition.Types) *step {
 	t := &step{
-		id: f.ID, merge: f.MergeStdoutJSONIntoContext, timeout: defaultTimeout, continueOnFailure: f.ContinueOnFailure, whenSkipped: f.ContextWhenSkipped,
+		id: f.ID, name: f.Name, kind: f.ExecutionType, retry: c.retry(field+".retry", f.Retry),
+		condition: condition.Compile(f.Condition, types, c.within(field+".condition")), merge: f.MergeStdoutJSONIntoContext, timeout: defaultTimeout, continueOnFailure: f.ContinueOnFailure, whenSkipped: f.ContextWhenSkipped,
 		onSuccess: c.route(field+".OnSuccess", f.OnSuccess, index), onFailure: c.route(field+".OnFailure", f.OnFailure, index),
 	}
 	if f.TimeoutSeconds != nil {
@@ -81,8 +138,20 @@ func (c *compiler) step(field string, f taskFile, raw json.RawMessage, index map
 	}
 	if setting := f.SkipWhenPluginSettingFalse; setting != "" {
 		var ok bool
-		t.skipPlugin, t.skipKey, ok = strings.Cut(setting, ":")
+		if t.skipPlugin, t.skipKey, ok = strings.Cut(setting, ":"); !ok {
+			// As the published text names one: "RedirectEvaluator.metadata.redirect.enabled".
+			at := strings.Index(setting, ".metadata.")
+			if ok = at > 0; ok {
+				t.skipPlugin, t.skipKey = setting[:at], setting[at+1:]
+			}
+		}
 		c.expect(ok && core.ValidName(t.skipPlugin) && t.skipKey != "", field+".SkipWhenPluginSettingFalse", fault.Quote(setting), `a plugin and its setting, like "RedirectEvaluator:metadata.redirect.enabled"`)
+	}
+	if t.name == "" {
+		t.name = t.id
+	}
+	if t.kind == "" {
+		t.kind = task.DefaultType
 	}
 	source := task.NewSource(c.file, field, raw)
 	source.Merge = t.merge

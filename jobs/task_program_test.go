@@ -183,7 +183,7 @@ func TestTheContextInTheEnvironment(t *testing.T) {
 	if _, err := v.learn(map[string]any{"Found": []any{"x"}, "A-B": "another", "File_Path": "mine"}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"KEEPER_CTX_A_B=dot", "KEEPER_CTX_COUNT=7", "KEEPER_CTX_FILEPATH=/a b", "KEEPER_CTX_FILE_PATH=mine", `KEEPER_CTX_FOUND=["x"]`, "KEEPER_CTX_MODE=fast"}
+	want := []string{"KEEPER_CTX_A_B=another", "KEEPER_CTX_COUNT=7", "KEEPER_CTX_FILEPATH=/a b", "KEEPER_CTX_FILE_PATH=mine", `KEEPER_CTX_FOUND=["x"]`, "KEEPER_CTX_MODE=fast"}
 	got := v.environment()
 	slices.Sort(got)
 	slices.Sort(want)

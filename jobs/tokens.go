@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"kpm/settings"
@@ -14,12 +15,15 @@ const (
 	tokenBaseURL = "keeperapibaseurl"
 	tokenJobID   = "jobid"
 	tokenRunID   = "runid"
+	tokenVersion = "version"
+	tokenDesktop = "hasdesktop"
+	tokenSystem  = "platform"
 )
 
 // reserved reports whether the agent answers this token.
 func reserved(token string) bool {
 	switch strings.ToLower(token) {
-	case tokenBaseURL, tokenJobID, tokenRunID, "approot", "pluginroot", "jobroot":
+	case tokenBaseURL, tokenJobID, tokenRunID, tokenVersion, tokenDesktop, tokenSystem, "approot", "pluginroot", "jobroot":
 		return true
 	}
 	return false
@@ -45,6 +49,14 @@ func (r *run) Value(token string) (string, error) {
 		return r.job.id, nil
 	case tokenRunID:
 		return r.principal.Run, nil
+	case tokenVersion:
+		return r.service.cfg.Version, nil
+	case tokenSystem:
+		return string(r.service.cfg.Platform), nil
+	case tokenDesktop:
+		user, _ := r.vars.get("UserName")
+		name, _ := user.(string) // nobody's: anybody's
+		return strconv.FormatBool(r.service.cfg.HasDesktop(name)), nil
 	}
 	if path, ok := r.service.cfg.Layout.Variable(token); ok {
 		return path, nil

@@ -19,35 +19,67 @@ var errLearned = errors.New("the tasks of this run have added more than 4 MiB to
 
 // vars is the context of one run. Names are found in any letter case.
 //
-// What the run was started with cannot be changed by what its tasks print: a
-// tool that prints {"FilePath": ...} or {"RequestId": ...} would otherwise
-// decide what later tasks act on (context poisoning).
+// What the service itself says of a request cannot be changed, by whatever a task
+// prints or whoever starts a job: a tool that prints {"FilePath": ...} or {"RequestId":
+// ...} would otherwise decide what later tasks act on (context poisoning, decision 24).
+// Everything else is free: what a task finds comes before what the run began with.
 type vars struct {
 	given    map[string]any // from the trigger; fixed
 	learned  map[string]any // from tasks
 	defaults map[string]any // of the job's parameters
 	size     int            // of learned, in bytes
+	names    map[string]string
 }
 
+// serviceKeys are what the service alone says (decision 24).
+func serviceKeys() []string {
+	return []string{"RequestId", "ControlList", "UserName", "TargetUser", "FilePath", "CommandLine", "Arguments", "SessionId", "RespondToTopic"}
+}
+
+// ownKey reports whether the service alone says name.
+func ownKey(name string) bool {
+	return slices.ContainsFunc(serviceKeys(), func(key string) bool { return strings.EqualFold(key, name) })
+}
+
+// tokenSession is always there, empty without a session.
+const tokenSession = "sessionid"
+
 func newVars(trigger map[string]any, parameters []parameter) *vars {
-	v := &vars{given: make(map[string]any, len(trigger))}
+	v := &vars{given: make(map[string]any, len(trigger)), defaults: map[string]any{tokenSession: ""}, names: map[string]string{tokenSession: "SessionId"}}
 	for name, value := range trigger {
 		v.given[strings.ToLower(name)] = value
+		v.names[strings.ToLower(name)] = name
 	}
 	for _, p := range parameters {
 		if p.fallback != nil {
-			if v.defaults == nil {
-				v.defaults = map[string]any{}
-			}
 			v.defaults[strings.ToLower(p.name)] = p.fallback
+			v.names[strings.ToLower(p.name)] = p.name
 		}
 	}
 	return v
 }
 
+// foreign returns context without what the service alone says, and the names that were
+// left out.
+func foreign(context map[string]any) (kept map[string]any, refused []string) {
+	kept = make(map[string]any, len(context))
+	for name, value := range context {
+		if ownKey(name) {
+			refused = append(refused, name)
+			continue
+		}
+		kept[name] = value
+	}
+	slices.Sort(refused)
+	return kept, refused
+}
+
+// layers are where values are looked for, in this order.
+func (v *vars) layers() []map[string]any { return []map[string]any{v.learned, v.given, v.defaults} }
+
 func (v *vars) get(name string) (any, bool) {
 	name = strings.ToLower(name)
-	for _, from := range []map[string]any{v.given, v.learned, v.defaults} {
+	for _, from := range v.layers() {
 		if value, ok := from[name]; ok {
 			return value, true
 		}
@@ -63,12 +95,12 @@ const (
 )
 
 // environment is the context as variables of a program. Values that an environment
-// cannot hold are left out. Of two names that make one variable, what the run was
-// started with comes before what tasks have said.
+// cannot hold are left out. Of two names that make one variable, what tasks have said
+// comes before what the run was started with, as everywhere.
 func (v *vars) environment() []string {
 	var list []string
 	size, taken := 0, map[string]bool{}
-	for _, from := range []map[string]any{v.given, v.learned, v.defaults} {
+	for _, from := range v.layers() {
 		for _, name := range slices.Sorted(maps.Keys(from)) {
 			variable := task.ContextVariable(name)
 			if taken[variable] {
@@ -76,6 +108,9 @@ func (v *vars) environment() []string {
 			}
 			taken[variable] = true
 			value, err := text(from[name])
+			if name == tokenSession && value == "" {
+				continue
+			}
 			entry := variable + "=" + value
 			if err != nil || strings.ContainsRune(value, 0) || len(entry) > maxVariable || size+len(entry) > maxEnvironment {
 				continue
@@ -91,7 +126,7 @@ func (v *vars) environment() []string {
 func (v *vars) learn(found map[string]any) (refused []string, err error) {
 	for name, value := range found {
 		key := strings.ToLower(name)
-		if _, fixed := v.given[key]; fixed || reserved(key) {
+		if ownKey(key) || reserved(key) {
 			refused = append(refused, name)
 			continue
 		}
@@ -106,6 +141,7 @@ func (v *vars) learn(found map[string]any) (refused []string, err error) {
 			v.learned = map[string]any{}
 		}
 		v.learned[key] = value
+		v.names[key] = name
 	}
 	return refused, nil
 }

@@ -276,8 +276,8 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	s := e.sealed.Subject
 	event := wire.Event{Name: wire.EventLaunch, Context: map[string]any{
 		"RequestId": string(e.id), "EventType": wire.EventPrivilegeElevation, "UserName": s.Caller.Name,
-		"FilePath": s.Executable.Path, "CommandLine": wire.Shown(s.Argv),
-		"SessionId":      string(l.session(e)),
+		"FilePath": s.Executable.Path, "CommandLine": wire.Quoted(l.cfg.Facts.Platform, wire.Shown(s.Argv)), "Arguments": wire.Shown(s.Argv),
+		"TargetUser": s.Target.Name, "SessionId": string(l.session(e)),
 		"RespondToTopic": wire.ReplyTopic(core.ServicePrincipal(), string(e.id)),
 	}}
 	if state == request.Pending {

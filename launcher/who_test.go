@@ -95,7 +95,7 @@ func TestArgumentsAreBytes(t *testing.T) {
 		t.Errorf("asked about %q, %v", q.Arguments, q.ArgumentBytes)
 	}
 	v.answer(core.Allow)
-	if e := v.event(wire.EventLaunch); !slices.Equal(e.Context["CommandLine"].([]string), []string{"tool", `caf\xE9`, "text"}) {
+	if e := v.event(wire.EventLaunch); !slices.Equal(e.Context["Arguments"].([]string), []string{"tool", `caf\xE9`, "text"}) || e.Context["CommandLine"] != `tool 'caf\xE9' text` {
 		t.Errorf("the job hears of %q", e.Context["CommandLine"])
 	}
 	if r := w.records()[0]; !slices.Equal(r.Argv, []string{"tool", `caf\xE9`, "text"}) || string(r.ArgvBytes[1]) != "caf\xe9" {

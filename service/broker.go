@@ -33,7 +33,10 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 	if err != nil {
 		return err
 	}
-	return s.broker.Subscribe(wire.TopicEvents, s.happened)
+	if err := s.broker.Subscribe(wire.TopicEvents, s.happened); err != nil {
+		return err
+	}
+	return s.broker.Subscribe(wire.TopicJobService, s.requested)
 }
 
 // declarePlugins tells the broker what the plugins' files say, as they are now.

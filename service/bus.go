@@ -88,7 +88,20 @@ func (s *service) happened(from core.Principal, _ string, m wire.RequestMessage)
 		s.log.Warn("an event was not taken", "from", from, "error", err)
 		return
 	}
-	s.jobs.Trigger(event)
+	s.jobs.Trigger(from, event)
+}
+
+// requested hears what is said to the job service. Its own words are none of it.
+func (s *service) requested(from core.Principal, _ string, m wire.RequestMessage) {
+	if m.Type != wire.TypeTriggerJob {
+		return
+	}
+	var t wire.TriggerJob
+	if err := m.Read(wire.TypeTriggerJob, &t); err != nil {
+		s.log.Warn("a request for a job was not taken", "from", from, "error", err)
+		return
+	}
+	s.asked(from, t)
 }
 
 // completed tells the bus how a job run ended.

@@ -2,31 +2,113 @@ package service
 
 import (
 	"context"
+	"time"
 
 	"kpm/core"
+	"kpm/core/wire"
 	"kpm/jobs"
+	"kpm/jobs/history"
+	"kpm/jobs/schedule"
 	"kpm/jobs/task"
 	"kpm/launcher/control"
 )
 
 // startJobs reads the jobs' files, and runs jobs from then on.
 func (s *service) startJobs(context.Context, Options) error {
-	var err error
+	log := s.log.With("component", "jobs")
+	past, cutOff, err := history.Open(s.layout.JobHistory(), history.Limits{Age: s.app.Jobs.HistoryAge, Bytes: s.app.Jobs.HistoryBytes}, time.Now(), log)
+	if err != nil {
+		return err
+	}
+	s.onStop(past.Close)
+	s.cutOff = cutOff
 	s.jobs, err = jobs.New(jobs.Config{
-		Layout: s.layout, Platform: s.host.Facts.Platform, BaseEnvironment: s.host.Facts.BaseEnvironment,
+		Layout: s.layout, Platform: s.host.Facts.Platform, Version: s.version, BaseEnvironment: s.host.Facts.BaseEnvironment,
 		Kinds: task.Bundled(task.Config{
 			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
-			Commands: task.BundledCommands(s.log.With("component", "jobs"), s.broker.PublishAs, commandsOf(control.Bundled()), s.launcher.Satisfy),
+			Commands: task.BundledCommands(log, s.broker, commandsOf(control.Bundled()), s.launcher.Satisfy),
 		}),
-		Read: s.host.Files.ReadProtected, Taken: s.plugins.Has, Setting: s.effective.Get,
+		Read: s.host.Files.ReadProtected, Files: s.host.Files, Taken: s.plugins.Has, Setting: s.effective.Get, HasDesktop: s.hasDesktop,
 		APIBaseURL: s.apiBaseURL, LocalTransport: jobs.Transport(s.dial),
-		Facts: s.launcher, Completed: s.completed, Log: s.log.With("component", "jobs"),
+		MaxRunning: s.app.Jobs.MaxRunning, History: past, Clock: schedule.SystemClock(),
+		Facts: s.launcher, Completed: s.completed, Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	s.onStop(s.jobs.Close)
 	return nil
+}
+
+// serveJobs starts jobs when they are due and notices changed files, from now on. What
+// an earlier service was cut off in is said, and what may is run again.
+func (s *service) serveJobs(ctx context.Context, _ Options) error {
+	s.jobs.Resume(s.cutOff)
+	s.cutOff = nil
+	s.background(ctx, s.jobs.Serve)
+	s.background(ctx, s.jobs.Watch)
+	return nil
+}
+
+// background runs f until the service stops.
+func (s *service) background(ctx context.Context, f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	s.onStop(func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
+// sessionsWithin bounds the question who is logged in.
+const sessionsWithin = time.Second
+
+// hasDesktop reports whether a user, or anybody if user is empty, has a session that can
+// show windows. Where that cannot be told nobody has.
+func (s *service) hasDesktop(user string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), sessionsWithin)
+	defer cancel()
+	sessions, err := s.host.Sessions.List(ctx)
+	if err != nil {
+		return false
+	}
+	var wanted core.UserID
+	if user != "" {
+		account, err := s.host.Accounts.ByName(user)
+		if err != nil {
+			return false
+		}
+		wanted = account.User
+	}
+	for _, session := range sessions {
+		if session.Graphical && (wanted == "" || session.User == wanted) {
+			return true
+		}
+	}
+	return false
+}
+
+// errPluginTrigger is why a plugin or task may not start a job.
+var errPluginTrigger = core.NewError(core.NotPermitted, "its file does not let plugins start it (allowPluginTrigger)")
+
+// asked hears who asks for a run of a job on the bus, with what tier Plugin may.
+func (s *service) asked(from core.Principal, t wire.TriggerJob) {
+	job, err := s.jobs.Get(t.JobID)
+	switch {
+	case err != nil:
+	case !job.AllowPluginTrigger:
+		err = errPluginTrigger
+	default:
+		_, err = s.jobs.Run(context.Background(), from, t.JobID, t.Context)
+	}
+	if err != nil {
+		s.log.Warn("a job was not started", "from", from, "job", t.JobID, "error", err)
+	}
 }
 
 // commandsOf returns the task commands by which jobs have controls collected.

@@ -22,7 +22,7 @@ func TestEveryControlIsCollected(t *testing.T) {
 	if err := json.Unmarshal(data, &job); err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile("../docs/plugins-and-jobs.md")
+	page, err := os.ReadFile("../docs/jobs.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestEveryControlIsCollected(t *testing.T) {
 	}
 	for command, name := range commandsOf(control.Bundled()) {
 		if !strings.Contains(string(page), "| `"+command+"` |") || !strings.Contains(string(page), "`"+string(name)+"`") {
-			t.Errorf("docs/plugins-and-jobs.md does not say that %s collects %s", command, name)
+			t.Errorf("docs/jobs.md does not say that %s collects %s", command, name)
 		}
 	}
 }

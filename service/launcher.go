@@ -19,7 +19,7 @@ func (s *service) startLauncher(context.Context, Options) error {
 	s.registry = start.NewRegistry(s.host.Tree, s.host.Tree.Self())
 	launcherLog := s.log.With("component", "launcher")
 	s.starter = start.New(start.Config{
-		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Launcher: s.host.Launcher, Tree: s.host.Tree,
+		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Sessions: s.host.Sessions, Launcher: s.host.Launcher, Tree: s.host.Tree,
 		Registry: s.registry, Admission: s.admission(), SessionPrograms: s.app.SessionPrograms, Dir: s.layout.Children(), Log: launcherLog,
 	})
 	sealer, err := seal.New(seal.Config{

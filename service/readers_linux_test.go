@@ -11,6 +11,7 @@ import (
 
 	"kpm/core/wire"
 	"kpm/jobs"
+	"kpm/jobs/schedule"
 	"kpm/jobs/task"
 	"kpm/platform"
 	"kpm/platform/files"
@@ -94,7 +95,7 @@ func readPlugin(t *testing.T, s *service) error {
 func readJob(t *testing.T, s *service) error {
 	list, err := jobs.New(jobs.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, Kinds: task.Bundled(task.Config{Layout: s.layout, Platform: s.host.Facts.Platform}),
-		Read: s.host.Files.ReadProtected, Taken: func(string) bool { return false }, Log: slog.New(slog.DiscardHandler),
+		Read: s.host.Files.ReadProtected, Taken: func(string) bool { return false }, Clock: schedule.SystemClock(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"kpm/broker"
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/view"
 	"kpm/jobs"
 	"kpm/launcher"
 	"kpm/launcher/journal"
@@ -46,9 +47,11 @@ type service struct {
 	app    settings.App
 	host   port.Host
 	log    *slog.Logger
-	level  slog.LevelVar // of log
-	ship   *shipper
-	health *health
+	// version is what this service calls itself.
+	version string
+	level   slog.LevelVar // of log
+	ship    *shipper
+	health  *health
 
 	inForce   settings.App // app, as reloaded since, under what is stored
 	identity  sync.Mutex   // held while the machine key is used
@@ -67,6 +70,7 @@ type service struct {
 	launcher  *launcher.Launcher
 	broker    *broker.Broker
 	jobs      *jobs.Service
+	cutOff    []view.JobRun // runs that an earlier service did not bring to an end
 	plugins   *plugins.Orchestrator
 	api       *api.Server
 
@@ -87,7 +91,7 @@ type service struct {
 // all is an error; a busy port, a broken plugin or a broken job is reported and
 // left out. The host stays the caller's to close.
 func Run(ctx context.Context, host port.Host, o Options) error {
-	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now(), ship: newShipper()}
+	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now(), ship: newShipper(), version: o.Version}
 	err := s.start(ctx, o)
 	if err == nil {
 		<-ctx.Done()
@@ -136,7 +140,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 
 	for _, room := range []func(context.Context, Options) error{
 		s.startTrust, s.startJournal, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveJobs, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

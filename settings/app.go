@@ -36,6 +36,7 @@ type App struct {
 	Monitoring          Monitoring
 	Requests            Requests
 	Journal             Journal
+	Jobs                Jobs
 	Trust               Trust
 	// RequireSignedAdmin asks of Admin callers a program that carries a trusted
 	// signature; ClientCA, if set, a client certificate as well (decision 10).
@@ -96,6 +97,13 @@ const (
 	GoodReport  = "report"  // they are in force, and said
 	GoodRestore = "restore" // they are put back
 )
+
+// Jobs says how many jobs run, and how much of what they did is kept.
+type Jobs struct {
+	MaxRunning   int // beside those that act for a request
+	HistoryAge   time.Duration
+	HistoryBytes int64
+}
 
 // Mode is what happens when a program does not have the rank that it needs.
 type Mode string
@@ -170,6 +178,9 @@ func entries() []entry {
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:KeepDays", 0, 0, 36500, func(a *App, n int) { a.Journal.Keep = time.Duration(n) * 24 * time.Hour }),
+		number("Jobs:MaxRunning", 256, 1, 4096, func(a *App, n int) { a.Jobs.MaxRunning = n }),
+		number("Jobs:HistoryDays", 30, 1, 3650, func(a *App, n int) { a.Jobs.HistoryAge = time.Duration(n) * 24 * time.Hour }),
+		number("Jobs:HistoryMegabytes", 64, 1, 4096, func(a *App, n int) { a.Jobs.HistoryBytes = int64(n) << 20 }),
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
 		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
 			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)

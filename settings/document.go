@@ -27,6 +27,9 @@ type Document struct {
 // Digest is the SHA-256 of what the file says.
 func (d Document) Digest() [sha256.Size]byte { return sha256.Sum256(d.root.Raw()) }
 
+// Raw is what the file says.
+func (d Document) Raw() []byte { return d.root.Raw() }
+
 // Name is the file that faults name.
 func (d Document) Name() string { return d.name }
 

@@ -85,19 +85,9 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte) (js
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := c.http.Do(request)
-	if err != nil && ctx.Err() != nil { // it says nothing about the service
-		return nil, fmt.Errorf("%s %s: %w", method, path, ctx.Err())
-	}
+	response, err := c.do(&c.http, request, path)
 	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) { // it names a URL that the caller did not
-			err = failed.Err
-		}
-		if errors.Is(err, fs.ErrPermission) { // that says nothing about the service
-			return nil, fmt.Errorf("the service cannot be reached: %w", err)
-		}
-		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+		return nil, err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
@@ -110,6 +100,25 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte) (js
 		return nil, fmt.Errorf("%s %s: the answer is not JSON: is that the service?", method, path)
 	}
 	return answer, nil
+}
+
+// do sends a request. Its errors are those of Call.
+func (c *Client) do(client *http.Client, request *http.Request, path string) (*http.Response, error) {
+	response, err := client.Do(request)
+	if err == nil {
+		return response, nil
+	}
+	if err := request.Context().Err(); err != nil { // it says nothing about the service
+		return nil, fmt.Errorf("%s %s: %w", request.Method, path, err)
+	}
+	var failed *url.Error
+	if errors.As(err, &failed) { // it names a URL that the caller did not
+		err = failed.Err
+	}
+	if errors.Is(err, fs.ErrPermission) { // that says nothing about the service
+		return nil, fmt.Errorf("the service cannot be reached: %w", err)
+	}
+	return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
 }
 
 // Get reads path into into.

@@ -22,6 +22,8 @@ const (
 	TypeLog            = "Log"
 	TypePing           = "Ping"            // to a plugin with livenessPing: it is to publish something
 	TypeSettings       = "SettingsChanged" // to a plugin: names of settings that have another value now
+	TypeNotice         = "Notice"
+	TypeTriggerJob     = "TriggerJob"
 )
 
 // ErrMalformed is wrapped by every error that Decode and the payload readers

@@ -102,7 +102,18 @@ const (
 	EventStartup                 = "Startup"
 	EventPolicyEvaluationPending = "PolicyEvaluationPending"
 	EventLaunch                  = "LaunchPrivilegeElevation"
+	// Those of approvals and grants: what they start acts with rights that somebody
+	// has given (decision 12).
+	EventLaunchApproved   = "LaunchApprovedRequest"
+	EventGrantFileAccess  = "GrantFileAccess"
+	EventLaunchFileAccess = "LaunchFileAccess"
 )
+
+// GrantEvent reports whether name, in any letter case, is an event of approvals and
+// grants.
+func GrantEvent(name string) bool {
+	return strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess)
+}
 
 // JobCompleted tells on topic JobService how a run ended.
 type JobCompleted struct {
@@ -111,7 +122,28 @@ type JobCompleted struct {
 	RequestID core.RequestID `json:"RequestId,omitempty"`
 	Event     string         `json:"EventName,omitempty"`
 	Succeeded bool           `json:"Succeeded"`
-	Error     string         `json:"Error,omitempty"`
+	// Skipped: no task ran. Error says why.
+	Skipped bool   `json:"Skipped,omitempty"`
+	Error   string `json:"Error,omitempty"`
+}
+
+// TriggerJob asks on topic JobService for a run of a job. The publisher needs what tier
+// Plugin needs to run it over the API.
+type TriggerJob struct {
+	JobID   string         `json:"JobId"`
+	Context map[string]any `json:"Context,omitempty"`
+}
+
+// Notice is something to show to a user, on topic KeeperClient. Kind is message, which
+// stays until it is closed, or toast.
+type Notice struct {
+	Kind      string         `json:"Kind"`
+	Title     string         `json:"Title,omitempty"`
+	Message   string         `json:"Message"`
+	UserName  string         `json:"UserName,omitempty"`
+	SessionID string         `json:"SessionId,omitempty"`
+	JobID     string         `json:"JobId"`
+	RequestID core.RequestID `json:"RequestId,omitempty"`
 }
 
 // LogEntry is one record for KeeperLogger. Level is one of Trace, Debug,

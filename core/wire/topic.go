@@ -14,6 +14,8 @@ const (
 	TopicLogger     = "KeeperLogger"
 	TopicReplies    = "Replies"
 	TopicSettings   = "PluginSettings" // PluginSettings/{plugin}: names of settings that have changed
+	TopicClient     = "KeeperClient"
+	TopicApproval   = "RequestApproval"
 )
 
 // PolicyPlugin is the only plugin whose decisions count (decision 25).

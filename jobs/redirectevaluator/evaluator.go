@@ -93,8 +93,9 @@ func parseSubject(args []string) (subject, error) {
 	if s.file == "" || flags.NArg() > 0 {
 		return s, errors.New("usage: RedirectEvaluator --file=PATH --command-line=JSON --user=NAME")
 	}
-	if err := json.Unmarshal([]byte(commandLine), &s.argv); err != nil {
-		return s, fmt.Errorf("--command-line: expected a JSON list of text: %w", err)
+	// {CommandLine} is one text, {Arguments} a list.
+	if json.Unmarshal([]byte(commandLine), &s.argv) != nil {
+		s.argv = []string{commandLine}
 	}
 	// Whoever else is an administrator is redirected like everyone: that
 	// errs towards the rule.

@@ -42,7 +42,7 @@ func TestMatch(t *testing.T) {
 		{"no file", []string{"--user=ann"}, ExitFault, "", "usage: RedirectEvaluator"},
 		{"too much", []string{"--file=/x", "more"}, ExitFault, "", "usage: RedirectEvaluator"},
 		{"an unknown flag", []string{"--fiel=/x"}, ExitFault, "", "flag provided but not defined"},
-		{"a command line that is none", []string{"--file=/x", "--command-line=x"}, ExitFault, "", "--command-line: expected a JSON list"},
+		{"a command line that is one text", []string{"--file=/x", "--command-line=x"}, ExitNoMatch, `{"RedirectMatched":false}`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bus := sdktest.New(t)

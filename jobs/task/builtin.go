@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/settings"
 )
 
@@ -22,11 +24,14 @@ type Commands map[string]Command
 
 // BundledCommands returns the table of the commands that the service has.
 // controls are those that a job can have collected, by the command that does it.
-func BundledCommands(log *slog.Logger, publish Publish, controls map[string]core.Control, satisfy Satisfy) Commands {
+func BundledCommands(log *slog.Logger, bus Bus, controls map[string]core.Control, satisfy Satisfy) Commands {
 	commands := Commands{
-		"echo":         Echo,
-		"log-message":  LogMessage(log),
-		"publish-mqtt": PublishMQTT(publish),
+		"echo":                    Echo,
+		"log-message":             LogMessage(log),
+		"publish-mqtt":            PublishMQTT(bus.PublishAs),
+		"display-message":         Notice(bus, "message"),
+		"show-toast":              Notice(bus, "toast"),
+		"check-approval-provider": CheckApprovalProvider(bus),
 	}
 	for command, control := range controls {
 		commands[command] = CollectControl(control, satisfy)
@@ -49,7 +54,19 @@ func Builtin(commands Commands) Kind {
 	}
 }
 
+// words says which parameters the words of a command's "arguments" are: the last takes
+// the rest. What is written as --Name=value is parameter Name. A command that is not in
+// the table gets its arguments as they are.
+func words(command string) (names []string, ok bool) {
+	names, ok = map[string][]string{
+		"echo": {"Message"}, "log-message": {"Message"}, "display-message": {"Message"}, "show-toast": {"Message"},
+		"publish-mqtt": {"Topic", "Payload"}, "check-approval-provider": {},
+	}[command]
+	return names, ok
+}
+
 type builtin struct {
+	name    string
 	command Command
 	params  settings.Template // of JSON text; without parts when there are none
 	args    []settings.Template
@@ -71,7 +88,7 @@ func compileBuiltin(s *Source, commands Commands) Task {
 		params = nil
 	}
 	s.Expect(len(params) == 0 || params[0] == '{', "parameters", "not an object", "an object")
-	return &builtin{command: commands[f.Command], params: settings.ParseTemplate(string(params)), args: s.Arguments(f.Arguments)}
+	return &builtin{name: f.Command, command: commands[f.Command], params: settings.ParseTemplate(string(params)), args: s.Arguments(f.Arguments)}
 }
 
 func (t *builtin) Run(ctx context.Context, r Run) (map[string]any, error) {
@@ -92,7 +109,71 @@ func (t *builtin) Run(ctx context.Context, r Run) (map[string]any, error) {
 				return nil, err
 			}
 		}
-		params["arguments"] = args
+		if err := t.spread(args, params); err != nil {
+			return nil, err
+		}
 	}
-	return t.command(ctx, r.Principal(), params)
+	if t.name == "display-message" || t.name == "show-toast" {
+		for _, name := range []string{"UserName", "SessionId"} {
+			if _, given := params[name]; !given {
+				params[name], _ = r.Value(name) // whose is not known is nobody's
+			}
+		}
+	}
+	found, err := t.command(ctx, r.Principal(), params)
+	if len(found) > 0 {
+		text, _ := json.Marshal(found) // what cannot be encoded is not shown
+		output, cut := bounded(text, maxOutput)
+		r.Report(Report{Output: output, Cut: cut})
+	}
+	return found, err
+}
+
+// spread makes parameters of arguments.
+func (t *builtin) spread(args []string, params map[string]any) error {
+	names, known := words(t.name)
+	if !known {
+		params["arguments"] = args
+		return nil
+	}
+	var rest []string
+	for _, arg := range args {
+		name, value, isNamed := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		if isNamed && strings.HasPrefix(arg, "--") && core.ValidName(name) {
+			params[spelled(name)] = value
+			continue
+		}
+		rest = append(rest, arg)
+	}
+	for i, name := range names {
+		if len(rest) == 0 {
+			break
+		}
+		value := rest[0]
+		if rest = rest[1:]; i == len(names)-1 {
+			value = strings.Join(append([]string{value}, rest...), " ")
+			rest = nil
+		}
+		params[name] = value
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("arguments: %s is one word too many", fault.Quote(rest[0]))
+	}
+	if payload, ok := params["Payload"].(string); ok {
+		var object map[string]any
+		if json.Unmarshal([]byte(payload), &object) == nil && object != nil {
+			params["Payload"] = object
+		}
+	}
+	return nil
+}
+
+// spelled is a parameter's name as commands know it.
+func spelled(name string) string {
+	for _, known := range []string{"Message", "Level", "Topic", "Payload", "MessageType", "EventName", "Context", "Title", "UserName", "SessionId"} {
+		if strings.EqualFold(name, known) {
+			return known
+		}
+	}
+	return name
 }

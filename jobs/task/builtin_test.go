@@ -20,7 +20,10 @@ type playedRun struct {
 	principal core.Principal
 	values    map[string]string
 	local     http.RoundTripper
+	report    Report
 }
+
+func (r *playedRun) Report(report Report) { r.report = report }
 
 func (r *playedRun) Principal() core.Principal { return r.principal }
 func (r *playedRun) Value(token string) (string, error) {

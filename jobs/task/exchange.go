@@ -3,14 +3,19 @@ package task
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	"kpm/core/fault"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -20,14 +25,17 @@ const (
 	maxProblem = 300     // bytes of a response that an error shows
 )
 
-// exchange is one HTTP request and its response. Everything but values is fixed
-// when the file is read: method, scheme, host, path and header names hold no
-// token, so no event can send a request elsewhere (decision 16).
+// exchange is one HTTP request and its response. Method, scheme, host and header names
+// are fixed when the file is read: they hold no token, so no event can send a request
+// elsewhere (decision 16).
 type exchange struct {
 	local   bool
+	merge   bool // the response becomes context
 	method  string
-	address string            // up to and without "?"
-	query   settings.Template // after it
+	written string   // up to and without "?", for people
+	origin  *url.URL // scheme and host
+	path    []settings.Template
+	query   settings.Template
 	headers []header
 	body    settings.Template // without parts when there is none
 	success []int             // empty means 200-299
@@ -41,34 +49,83 @@ func (t *exchange) Run(ctx context.Context, r Run) (map[string]any, error) {
 		return nil, err
 	}
 	transport := t.external
-	if t.local {
+	if t.local || t.meansLocal(r) {
 		transport = r.Local()
 	}
 	// RoundTrip, not a Client: no redirects, no cookies, no proxy from the
 	// environment. A 3xx is an answer like any other.
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", t.method, t.address, err)
+		return nil, fmt.Errorf("%s %s: %w", t.method, t.written, err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	output, cut := bounded(data, maxOutput)
+	r.Report(Report{Output: fmt.Sprintf("%d %s\n%s", resp.StatusCode, http.StatusText(resp.StatusCode), output), Cut: cut})
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s %s: %w", t.method, t.address, err)
+		return nil, fmt.Errorf("%s %s: %w", t.method, t.written, err)
 	case len(data) > maxBody:
-		return nil, fmt.Errorf("%s %s: the response is longer than %d bytes", t.method, t.address, maxBody)
+		return nil, fmt.Errorf("%s %s: the response is longer than %d bytes", t.method, t.written, maxBody)
 	case !t.succeeded(resp.StatusCode):
-		return nil, fmt.Errorf("%s %s: status %d: %s", t.method, t.address, resp.StatusCode, explain(data))
+		return nil, fmt.Errorf("%s %s: status %d: %s", t.method, t.written, resp.StatusCode, explain(data))
+	case t.merge:
+		found, err := object(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", t.method, t.written, err)
+		}
+		return found, nil
 	}
 	return nil, nil
 }
 
+// meansLocal reports whether a URL that is written out is that of the local API: a
+// loopback name with the port that the service holds (decision 16).
+func (t *exchange) meansLocal(r Run) bool {
+	base, err := r.Value("KeeperApiBaseUrl")
+	if err != nil {
+		return false
+	}
+	held, err := url.Parse(base)
+	if err != nil || t.origin.Scheme != held.Scheme || t.origin.Port() != held.Port() {
+		return false
+	}
+	name := t.origin.Hostname()
+	ip, err := netip.ParseAddr(name)
+	return strings.EqualFold(name, "localhost") || err == nil && ip.IsLoopback()
+}
+
+// place is the URL's path: each value stays one segment, and is never "." or "..".
+func (t *exchange) place(r Run) (string, error) {
+	var b strings.Builder
+	for _, segment := range t.path {
+		b.WriteByte('/')
+		text, err := segment.Expand(func(token string) (string, error) {
+			value, err := r.Value(token)
+			return url.PathEscape(value), err
+		})
+		if err != nil {
+			return "", err
+		}
+		// Attack: an id of ".." asks for another path than the file says.
+		if dots := text == "." || text == ".."; dots || text == "" && len(segment.Parts()) > 0 {
+			return "", fmt.Errorf("url: a part of the path would be %s", fault.Text(text))
+		}
+		b.WriteString(text)
+	}
+	return b.String(), nil
+}
+
 func (t *exchange) request(ctx context.Context, r Run) (*http.Request, error) {
+	path, err := t.place(r)
+	if err != nil {
+		return nil, err
+	}
 	query, err := t.query.Expand(Query(r))
 	if err != nil {
 		return nil, err
 	}
-	address := t.address
+	address := t.origin.Scheme + "://" + t.origin.Host + path
 	if query != "" {
 		address += "?" + query
 	}
@@ -119,14 +176,38 @@ func explain(data []byte) string {
 	return wire.PrintableLine(strings.TrimSpace(text))
 }
 
+// errMetadata is why a request is not sent.
+var errMetadata = errors.New("the address is one at which clouds give credentials to whoever asks from this machine")
+
 // externalTransport reaches other machines: no proxy from the environment, no
 // connection kept, no identity of ours.
 func externalTransport() http.RoundTripper {
+	dialer := net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		// The address that a name has led to, not the name.
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		if metadata(to.Addr()) {
+			return errMetadata
+		}
+		return nil
+	}}
 	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    10 * time.Second,
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
+}
+
+// metadata reports whether an address is link-local, or one of those at which clouds
+// serve instance metadata besides.
+//
+// Attack: who can choose a job's address, or what a name of it leads to, has the service
+// fetch the machine's cloud credentials.
+func metadata(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsLinkLocalUnicast() || slices.Contains([]string{"fd00:ec2::254", "100.100.100.200", "168.63.129.16"}, ip.WithZone("").String())
 }

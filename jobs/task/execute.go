@@ -12,6 +12,7 @@ import (
 	"kpm/core"
 	"kpm/core/capture"
 	"kpm/core/fault"
+	"kpm/core/port"
 )
 
 const (
@@ -30,7 +31,10 @@ func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	argv := []string{path}
+	executable, script, argv, err := t.commandLine(path)
+	if err != nil {
+		return nil, err
+	}
 	for _, template := range t.args {
 		arg, err := template.Expand(Argument(r))
 		if err != nil {
@@ -45,7 +49,7 @@ func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
 		return nil, fmt.Errorf("%d programs of tasks run already, and none ended in time: %w", maxPrograms, ctx.Err())
 	}
 	stdout, status, err := t.execute(ctx, r, core.ServiceSpec{
-		As: r.Principal(), Path: path, Argv: argv, Env: r.Environment(), Dir: t.host.layout.Root(),
+		As: r.Principal(), Path: executable, Script: script, Argv: argv, Env: r.Environment(), Dir: t.host.layout.Root(),
 	})
 	if err != nil {
 		return nil, err
@@ -59,12 +63,35 @@ func (t *program) Run(ctx context.Context, r Run) (map[string]any, error) {
 	return found, status
 }
 
+// start starts the program as what the task says.
+func (t *program) start(ctx context.Context, r Run, spec core.ServiceSpec) (port.Process, error) {
+	if t.as == core.AsService {
+		return t.host.starter.StartService(ctx, spec)
+	}
+	spec.As.InUserSession = true // it carries no authority of its own (decision 27)
+	user := core.UserSpec{ServiceSpec: spec, RunAs: t.as}
+	user.User, _ = r.Value("UserName")
+	session, _ := r.Value("SessionId")
+	if user.Session = core.SessionID(session); r.Principal().Request != "" && session == "" {
+		return nil, fmt.Errorf("ExecutionType %s: the request came from no session", t.as)
+	}
+	process, err := t.host.starter.StartUser(ctx, user)
+	if err != nil {
+		return nil, fmt.Errorf("ExecutionType %s: %w", t.as, err)
+	}
+	return process, nil
+}
+
 // execute runs the program to its end. status says how it failed; err, that it
 // could not be run to its own end.
 func (t *program) execute(ctx context.Context, r Run, spec core.ServiceSpec) (stdout []byte, status, err error) {
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
-	out, outEnd, err := capture.First(maxStdout, func() { cut(errTooMuch) })
+	limit, overflow := maxOutput, func() {}
+	if t.merge { // what is read by halves means something else
+		limit, overflow = maxStdout, func() { cut(errTooMuch) }
+	}
+	out, outEnd, err := capture.First(limit, overflow)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,7 +102,7 @@ func (t *program) execute(ctx context.Context, r Run, spec core.ServiceSpec) (st
 		return nil, nil, err
 	}
 	spec.Stdout, spec.Stderr = outEnd, diagEnd
-	process, err := t.host.starter.StartService(ctx, spec)
+	process, err := t.start(ctx, r, spec)
 	outEnd.Close()
 	diagEnd.Close()
 	if err != nil {
@@ -100,11 +127,20 @@ func (t *program) execute(ctx context.Context, r Run, spec core.ServiceSpec) (st
 		}
 	}
 	stdout, truncated := out.Finish(outputWait)
-	said := diag.Text(outputWait)
+	stderr, stderrCut := diag.Finish(outputWait)
+	said := capture.OneLine(stderr, stderrCut)
+	report := Report{ErrorOutput: lines(stderr), Cut: truncated || stderrCut}
+	if err == nil {
+		report.Exit = &exit
+	}
+	var more bool
+	report.Output, more = bounded(stdout, maxOutput)
+	report.Cut = report.Cut || more
+	r.Report(report)
 	switch {
 	case err != nil:
 		return nil, nil, withOutput(err, said)
-	case truncated:
+	case truncated && t.merge:
 		return nil, nil, errTooMuch
 	case exit.Signal != 0:
 		status = withOutput(fmt.Errorf("it was ended by signal %d", exit.Signal), said)

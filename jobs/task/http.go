@@ -29,7 +29,7 @@ func HTTP() Kind {
 }
 
 type httpFields struct {
-	URL          string            `json:"url" jsonschema_description:"Http: {KeeperApiBaseUrl}/path for the local API, else an absolute http or https URL; tokens after the ? only."`
+	URL          string            `json:"url" jsonschema_description:"Http: {KeeperApiBaseUrl}/path for the local API, else an absolute http or https URL; tokens in its path and query only."`
 	Method       string            `json:"method" jsonschema:"enum=GET,enum=HEAD,enum=POST,enum=PUT,enum=PATCH,enum=DELETE" jsonschema_description:"Http: GET, or POST with a body, if omitted."`
 	Headers      map[string]string `json:"headers" jsonschema_description:"Http: names and values; tokens in values."`
 	Body         json.RawMessage   `json:"body" jsonschema_description:"Http: JSON, or text; tokens become the contents of a JSON string."`
@@ -46,8 +46,8 @@ func compileHTTP(s *Source, external http.RoundTripper) Task {
 	if !s.Decode(&f) {
 		return nil
 	}
-	t := &exchange{method: strings.ToUpper(f.Method), success: f.SuccessCodes, external: external}
-	t.address, t.query, t.local = s.address(f.URL)
+	t := &exchange{method: strings.ToUpper(f.Method), success: f.SuccessCodes, external: external, merge: s.Merge}
+	t.target(s, f.URL)
 	hasBody := t.content(s, f)
 	if t.method == "" {
 		t.method = http.MethodGet
@@ -67,22 +67,38 @@ func KnownMethod(m string) bool {
 	return slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, m)
 }
 
-// address takes a url apart: "{KeeperApiBaseUrl}/path?query" for the local API,
-// else an absolute http or https URL. Tokens may stand after the "?" only.
-func (s *Source) address(written string) (address string, query settings.Template, local bool) {
+// target takes a url apart: "{KeeperApiBaseUrl}/path?query" for the local API,
+// else an absolute http or https URL. Tokens may stand in the path and after the "?",
+// never in scheme and host: no event can send a request elsewhere (decision 16).
+func (t *exchange) target(s *Source, written string) {
 	text := written
-	const expected = `"{KeeperApiBaseUrl}/..." or an http or https URL, with tokens after the "?" only`
+	const expected = `"{KeeperApiBaseUrl}/..." or an http or https URL, with tokens in its path and query only`
 	if len(text) >= len(localPrefix) && strings.EqualFold(text[:len(localPrefix)], localPrefix) {
-		local = true
+		t.local = true
 		text = localOrigin + text[len(localPrefix):]
 	}
 	address, after, _ := strings.Cut(text, "?")
-	u, err := url.Parse(address)
-	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.Fragment == "" &&
-		!strings.ContainsAny(address, "{}\\#") && !strings.ContainsAny(after, "#") &&
-		(!local || address == localOrigin || strings.HasPrefix(address, localOrigin+"/"))
+	scheme, rest, _ := strings.Cut(address, "://")
+	host, path, hasPath := strings.Cut(rest, "/")
+	u, err := url.Parse(scheme + "://" + host)
+	ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+		!strings.ContainsAny(scheme+host, "{}\\#") && !strings.ContainsAny(path+after, "#\\") &&
+		(!t.local || scheme+"://"+host == localOrigin)
 	s.Expect(ok, "url", fault.Quote(written), expected)
-	return address, settings.ParseTemplate(after), local
+	if !ok {
+		return
+	}
+	t.written, t.origin, t.query = address, u, settings.ParseTemplate(after)
+	if !hasPath {
+		return
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		template := settings.ParseTemplate(segment)
+		t.path = append(t.path, template)
+		for _, part := range template.Parts() {
+			s.Expect(part.Token != "" || !strings.ContainsAny(part.Literal, "{}"), "url", fault.Quote(written), expected)
+		}
+	}
 }
 
 // content compiles headers and body, and reports whether there is a body. A

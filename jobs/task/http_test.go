@@ -152,7 +152,7 @@ func TestAnExternalServerMustProveItsName(t *testing.T) {
 
 // Attack: an event's context chooses where a request goes.
 func TestTokensInAnAddressAreRefused(t *testing.T) {
-	const expected = `with tokens after the "?" only`
+	const expected = `with tokens in its path and query only`
 	for _, tc := range []struct{ url, address, query string }{
 		{"{KeeperApiBaseUrl}/api/launch", "http://localhost/api/launch", ""},
 		{"{keeperapibaseurl}/api/x?y={UserName}", "http://localhost/api/x", "y={UserName}"},
@@ -165,8 +165,9 @@ func TestTokensInAnAddressAreRefused(t *testing.T) {
 		{"{Scheme}://host/", "", expected},
 		{"https://{Host}/", "", expected},
 		{"https://host.{Domain}/", "", expected},
-		{"https://host/{Path}", "", expected},
-		{"{KeeperApiBaseUrl}/api/{Which}", "", expected},
+		{"https://host/{Path}", "https://host/{Path}", ""},
+		{"{KeeperApiBaseUrl}/api/Jobs/{Which}/trigger", "http://localhost/api/Jobs/{Which}/trigger", ""},
+		{"{KeeperApiBaseUrl}/api/{not a token}", "", expected},
 		{"{KeeperApiBaseUrl}@evil.example.com/", "", expected},
 		{"{KeeperApiBaseUrl}.evil.example.com/", "", expected},
 		{"{KeeperApiBaseUrl}:1234/", "", expected},
@@ -189,8 +190,68 @@ func TestTokensInAnAddressAreRefused(t *testing.T) {
 		}
 		got := compiled.(*exchange)
 		query, _ := got.query.Expand(func(token string) (string, error) { return "{" + token + "}", nil })
-		if err := faults.Err(); err != nil || got.address != tc.address || query != tc.query {
-			t.Errorf("%s: got %s ? %s, %v", tc.url, got.address, query, err)
+		if err := faults.Err(); err != nil || got.written != tc.address || query != tc.query {
+			t.Errorf("%s: got %s ? %s, %v", tc.url, got.written, query, err)
+		}
+	}
+}
+
+// Attack: a value in a path asks for another path than the file says.
+func TestAValueStaysOneSegmentOfThePath(t *testing.T) {
+	const url = `"url": "{KeeperApiBaseUrl}/api/Jobs/{Which}/trigger", "method": "POST"`
+	for value, want := range map[string]string{
+		"scan": "/api/Jobs/scan/trigger", "a/b": "/api/Jobs/a%2Fb/trigger", "a?b#c": "/api/Jobs/a%3Fb%23c/trigger", "%2e%2e": "/api/Jobs/%252e%252e/trigger",
+		"a b": "/api/Jobs/a%20b/trigger", "..": "", ".": "", "": "", "../../launch": "/api/Jobs/..%2F..%2Flaunch/trigger",
+	} {
+		var asked []seen
+		err := ask(t, url, map[string]string{"Which": value}, recorder(&asked, 202, "{}"))
+		switch {
+		case want == "" && (err == nil || len(asked) > 0):
+			t.Errorf("%q was sent: %v", value, asked)
+		case want != "" && (err != nil || asked[0].target != want):
+			t.Errorf("%q: %v %v", value, err, asked)
+		}
+	}
+}
+
+// A loopback URL that is written out is the local API, if its port is ours.
+func TestLiteralLoopbackURLs(t *testing.T) {
+	for url, local := range map[string]bool{
+		"https://127.0.0.1:6889/x": true, "https://localhost:6889/x": true, "https://[::1]:6889/x": true, "https://LOCALHOST:6889/x": true,
+		"https://127.0.0.1:6888/x": false, "http://127.0.0.1:6889/x": false, "https://localhost.example.com:6889/x": false, "https://127.0.0.1/x": false,
+	} {
+		got := compile(t, Kinds{HTTP()}, "Http", fmt.Sprintf(`{"url": %q}`, url)).(*exchange)
+		if is := got.meansLocal(&playedRun{values: map[string]string{"KeeperApiBaseUrl": "https://127.0.0.1:6889"}}); is != local {
+			t.Errorf("%s: local %v", url, is)
+		}
+		if got.meansLocal(&playedRun{}) {
+			t.Errorf("%s is local while no port is held", url)
+		}
+	}
+}
+
+// Attack: a job has the service fetch the machine's cloud credentials.
+func TestMetadataAddressesAreNotReached(t *testing.T) {
+	for _, url := range []string{"http://169.254.169.254/latest/meta-data/", "http://[::ffff:169.254.169.254]/", "http://[fe80::1]/", "http://[fd00:ec2::254]/", "http://100.100.100.200/"} {
+		if err := ask(t, fmt.Sprintf(`"url": %q`, url), nil, nil); !errors.Is(err, errMetadata) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// A response becomes context where the task says so.
+func TestAResponseIsMerged(t *testing.T) {
+	source := NewSource("j.json", "tasks[0]", json.RawMessage(`{"url": "{KeeperApiBaseUrl}/x"}`))
+	source.Merge = true
+	task := HTTP().Compile(source)
+	for answer, want := range map[string]string{`{"A": 1}`: "map[A:1]", `[1]`: "expected one JSON object", ``: "expected one JSON object"} {
+		run := &playedRun{local: localAPI{recorder(&[]seen{}, 200, answer)}}
+		found, err := task.Run(t.Context(), run)
+		if got := fmt.Sprint(found, err); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", answer, got)
+		}
+		if run.report.Output != "200 OK\n"+answer {
+			t.Errorf("kept %q", run.report.Output)
 		}
 	}
 }

@@ -20,6 +20,12 @@ type Task interface {
 	Run(ctx context.Context, r Run) (found map[string]any, err error)
 }
 
+// Installed is a task that needs something which may not be there.
+type Installed interface {
+	// Missing says what is not there now; nil if nothing is.
+	Missing() error
+}
+
 // Run is what a task may ask of the run that it belongs to.
 type Run interface {
 	// Principal is who the task acts as, towards everyone.
@@ -30,9 +36,19 @@ type Run interface {
 	Value(token string) (string, error)
 	// Environment is the whole environment of a program, as KEY=value.
 	Environment() []string
+	// Report is told what the task did, for the history; the last counts.
+	Report(Report)
 	// Local reaches the local API as the run.
 	Local() http.RoundTripper
 	Log() *slog.Logger
+}
+
+// Report is what a task did, as far as the history keeps it. Output is text, bounded.
+type Report struct {
+	Exit        *core.ExitStatus // nil if no program ran to its end
+	Output      string           // its beginning
+	ErrorOutput string           // its end
+	Cut         bool             // there was more
 }
 
 // Kind is one row of the table of kinds.
@@ -52,8 +68,8 @@ type Kind struct {
 // Kinds is a table of kinds. Of several that take a task, the first has it.
 type Kinds []Kind
 
-// defaultType is the ExecutionType of a task that names none.
-const defaultType = "Service"
+// DefaultType is the ExecutionType of a task that names none.
+const DefaultType = "Service"
 
 // Config is what the bundled kinds need.
 type Config struct {
@@ -65,21 +81,18 @@ type Config struct {
 
 // Bundled returns the table of the kinds that are part of the service.
 func Bundled(cfg Config) Kinds {
-	return Kinds{
+	return append(Kinds{
 		Builtin(cfg.Commands), // before programs: a built-in's name is its own
 		Program(cfg),
 		HTTP(),
-		Session("User"),
-		Session("UserDesktop"),
-		Session("UserElevated"),
-	}
+	}, Sessions(cfg)...)
 }
 
 // Compile compiles the task that s is, or records why it cannot: then it
 // returns nil, or what must not be used.
 func (k Kinds) Compile(executionType string, s *Source) Task {
 	if executionType == "" {
-		executionType = defaultType
+		executionType = DefaultType
 	}
 	for _, kind := range k {
 		if strings.EqualFold(kind.Type, executionType) && (kind.Takes == nil || kind.Takes(s)) {

@@ -16,16 +16,30 @@ import (
 // maxPrograms bounds the programs that tasks have running.
 const maxPrograms = 64
 
-// Starter starts a program as the service account. It checks that it is
+// Starter starts programs, as the service account or for a user. It checks that it is
 // Protected and registers the process before it runs.
 type Starter interface {
 	StartService(ctx context.Context, s core.ServiceSpec) (port.Process, error)
+	// StartUser does the same in a user's session. Errors wrap
+	// errors.ErrUnsupported where there is no such thing.
+	StartUser(ctx context.Context, s core.UserSpec) (port.Process, error)
 }
 
 // Program is the kind of task that runs an executable as the service account.
-func Program(cfg Config) Kind {
-	host := &programs{layout: cfg.Layout, platform: cfg.Platform, starter: cfg.Starter, slots: make(chan struct{}, maxPrograms)}
-	return Kind{Type: "Service", Fields: programFields{}, Compile: host.compile}
+func Program(cfg Config) Kind { return newPrograms(cfg).kind(core.AsService) }
+
+// Sessions are the kinds of task that run an executable in a user's session.
+func Sessions(cfg Config) Kinds {
+	host := newPrograms(cfg)
+	return Kinds{host.kind(core.AsUser), host.kind(core.AsUserDesktop), host.kind(core.AsUserElevated)}
+}
+
+func newPrograms(cfg Config) *programs {
+	return &programs{layout: cfg.Layout, platform: cfg.Platform, starter: cfg.Starter, slots: make(chan struct{}, maxPrograms)}
+}
+
+func (h *programs) kind(as core.RunAs) Kind {
+	return Kind{Type: as.String(), Fields: programFields{}, Compile: func(s *Source) Task { return h.compile(s, as) }}
 }
 
 // programs is what every program task shares.
@@ -38,6 +52,8 @@ type programs struct {
 
 type program struct {
 	host    *programs
+	as      core.RunAs
+	script  scriptType
 	command string
 	path    string // absolute; empty means: find the command
 	args    []settings.Template
@@ -48,15 +64,18 @@ type programFields struct {
 	Command        string `json:"command" jsonschema_description:"A built-in, else the bare name of a program: Jobs/bin/{command}/{command}, then the system's own directories."`
 	ExecutablePath string `json:"executablePath" jsonschema_description:"An absolute path, or one with {approot}, {pluginroot} or {jobroot}, in place of looking for the command."`
 	Arguments      string `json:"arguments" jsonschema_description:"Words, quoted with '...' or \"...\"; tokens are filled in after splitting. No shell."`
+	ScriptType     string `json:"scriptType" jsonschema:"enum=Auto,enum=Shell,enum=Bash,enum=PowerShell,enum=Python" jsonschema_description:"Which interpreter runs the task's file. Auto: it is executed itself."`
 }
 
-func (h *programs) compile(s *Source) Task {
+func (h *programs) compile(s *Source, as core.RunAs) Task {
 	var f programFields
 	if !s.Decode(&f) {
 		return nil
 	}
 	s.Expect(core.ValidName(f.Command) && f.Command != "." && f.Command != "..", "command", fault.Quote(f.Command), "the bare name of a program, without a path, or a built-in")
-	p := &program{host: h, command: f.Command, args: s.Arguments(f.Arguments), merge: s.Merge}
+	script, known := findScriptType(f.ScriptType)
+	s.Expect(known, "scriptType", fault.Quote(f.ScriptType), "one of "+scriptTypeNames())
+	p := &program{host: h, as: as, script: script, command: f.Command, args: s.Arguments(f.Arguments), merge: s.Merge}
 	if f.ExecutablePath == "" {
 		p.noScripts(s)
 		return p
@@ -110,21 +129,62 @@ func (t *program) Path() string {
 	return path
 }
 
-// find returns the program: Jobs/bin first, then the secure path. Whether it
+// Missing implements Installed.
+func (t *program) Missing() error {
+	_, err := t.find()
+	return err
+}
+
+// find returns the task's file: Jobs/bin first, then the secure path. Whether it
 // may be run is the Starter's check (decision 6).
 func (t *program) find() (string, error) {
 	candidates := []string{t.path}
 	if t.path == "" {
 		suffix := t.host.platform.ProgramSuffix()
-		candidates = []string{t.host.layout.JobBin(t.command, suffix)}
-		for _, dir := range t.host.platform.SecurePath() {
-			candidates = append(candidates, filepath.Join(dir, t.command+suffix))
+		suffixes := t.script.suffixes
+		if suffixes == nil {
+			suffixes = []string{suffix}
+		}
+		candidates = nil
+		for _, suffix := range suffixes {
+			candidates = append(candidates, t.host.layout.JobBin(t.command, suffix))
+		}
+		if t.script.programs == nil {
+			candidates = append(candidates, t.host.onSecurePath(t.command)...)
 		}
 	}
-	for _, path := range candidates {
+	if path, ok := firstFile(candidates); ok {
+		return path, nil
+	}
+	return "", fmt.Errorf("there is no program %s: install it as %s", t.command, candidates[0])
+}
+
+// onSecurePath are the places where a program may be that is the system's.
+func (h *programs) onSecurePath(name string) (list []string) {
+	for _, dir := range h.platform.SecurePath() {
+		list = append(list, filepath.Join(dir, name+h.platform.ProgramSuffix()))
+	}
+	return list
+}
+
+// commandLine is what runs path: path itself, or its interpreter with it.
+func (t *program) commandLine(path string) (program, script string, argv []string, err error) {
+	if t.script.programs == nil {
+		return path, "", []string{path}, nil
+	}
+	for _, name := range t.script.programs {
+		if found, ok := firstFile(t.host.onSecurePath(name)); ok {
+			return found, path, append(append([]string{found}, t.script.options...), path), nil
+		}
+	}
+	return "", "", nil, fmt.Errorf("scriptType %s: there is no %s on this machine", t.script.name, t.script.programs[0])
+}
+
+func firstFile(paths []string) (string, bool) {
+	for _, path := range paths {
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return path, nil
+			return path, true
 		}
 	}
-	return "", fmt.Errorf("no program %s; install it as %s", t.command, candidates[0])
+	return "", false
 }

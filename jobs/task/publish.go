@@ -22,6 +22,9 @@ type Publish func(ctx context.Context, p core.Principal, topic string, payload [
 // CustomEvent for events, FinalAnswer for replies, else Log.
 func PublishMQTT(publish Publish) Command {
 	return func(ctx context.Context, run core.Principal, params map[string]any) (map[string]any, error) {
+		if name, ok := params["EventName"].(string); ok {
+			params = event(name, params)
+		}
 		topic, _ := params["Topic"].(string)
 		if !wire.ValidTopic(topic) {
 			return nil, fmt.Errorf("parameter Topic is %s, expected a topic without wildcards", fault.Quote(topic))
@@ -36,6 +39,24 @@ func PublishMQTT(publish Publish) Command {
 		}
 		return nil, publish(ctx, run, topic, data)
 	}
+}
+
+// event is what publishes the event that parameters "EventName" and "Context" name.
+func event(name string, params map[string]any) map[string]any {
+	payload := map[string]any{"EventName": name}
+	if context, ok := params["Context"]; ok {
+		// A token stands inside a string, and may be an object all the same.
+		var object map[string]any
+		if text, is := context.(string); is && json.Unmarshal([]byte(text), &object) == nil && object != nil {
+			context = object
+		}
+		payload["Context"] = context
+	}
+	topic, ok := params["Topic"]
+	if !ok {
+		topic = wire.TopicEvents
+	}
+	return map[string]any{"Topic": topic, "Payload": payload}
 }
 
 // compose makes the envelope. Its Source is the run's, whatever the task says:

@@ -25,6 +25,8 @@ func TestPublishMQTTMakesOneEnvelopeInTheJobsName(t *testing.T) {
 		{"nothing", map[string]any{"Topic": "Jobs/j/events"}, wire.TypeLog, `null`},
 		{"a type of its own", map[string]any{"Topic": "Jobs/j/events", "MessageType": "Progress", "Payload": 5}, "Progress", `5`},
 		{"an event that says so", map[string]any{"Topic": "EventMessages", "MessageType": "CustomEvent", "Payload": event}, wire.TypeEvent, flat},
+		{"an event by its name", map[string]any{"Topic": "EventMessages", "EventName": "E", "Context": map[string]any{"A": "b"}}, wire.TypeEvent, flat},
+		{"an event whose context a token has filled in", map[string]any{"Topic": "EventMessages", "EventName": "E", "Context": `{"A": "b"}`}, wire.TypeEvent, flat},
 		{"an event, flat", map[string]any{"Topic": "EventMessages", "Payload": event}, wire.TypeEvent, flat},
 		{"an event in its envelope", map[string]any{"Topic": "EventMessages", "Payload": map[string]any{"MessageType": "CustomEvent", "Payload": event}}, wire.TypeEvent, flat},
 		// Subscribers show the Source as the publisher.

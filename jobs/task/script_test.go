@@ -16,7 +16,7 @@ func inLine(t *testing.T, layout settings.Layout, line string) []string {
 	command, arguments, _ := strings.Cut(line, " ")
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(arguments)
 	s := NewSource("j.json", "tasks[0]", []byte(`{"command": "`+command+`", "arguments": "`+quoted+`"}`))
-	(&programs{layout: layout, platform: core.Linux}).compile(s)
+	(&programs{layout: layout, platform: core.Linux}).compile(s, core.AsService)
 	var faults []string
 	for _, f := range s.Faults() {
 		faults = append(faults, f.Error())

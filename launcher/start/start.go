@@ -32,6 +32,7 @@ type Config struct {
 	Facts    port.Facts
 	Files    port.Files
 	Accounts port.Accounts
+	Sessions port.Sessions
 	Launcher port.Launcher
 	Tree     port.ProcessTree
 	Registry *Registry
@@ -116,8 +117,7 @@ func (s *Starter) start(ctx context.Context, what core.ServiceSpec) (port.Proces
 	return s.startAs(ctx, what, core.Identity{RunAs: core.AsService, Account: account})
 }
 
-func (s *Starter) startAs(ctx context.Context, what core.ServiceSpec, as core.Identity) (port.Process, error) {
-	var err error
+func (s *Starter) startAs(ctx context.Context, what core.ServiceSpec, as core.Identity) (_ port.Process, err error) {
 	spec := port.LaunchSpec{
 		As: as, Argv: what.Argv, Env: what.Env,
 		Streams: port.Streams{Input: what.Stdin, Output: what.Stdout, Error: what.Stderr},
@@ -128,6 +128,14 @@ func (s *Starter) startAs(ctx context.Context, what core.ServiceSpec, as core.Id
 	defer spec.Executable.Close()
 	if err := s.admit(ctx, what.As, spec.Executable); err != nil {
 		return nil, err
+	}
+	// Attack: an interpreter is the machine's, and what it is told to run is not.
+	if what.Script != "" {
+		script, err := s.Files.LocateProtected(what.Script)
+		if err != nil {
+			return nil, err
+		}
+		defer script.Close()
 	}
 	if spec.Script, err = seal.Script(s.Files, spec.Executable); err != nil {
 		return nil, err

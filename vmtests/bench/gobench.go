@@ -26,6 +26,7 @@ var (
 	insideBenchmarks = []goBenchmark{
 		{groupDecision, "core/policy", "Decide/"},
 		{groupBus, "broker", "RoundTrip|Echo|Flood|FanOut|Connect|Idle"},
+		{groupJobs, "jobs", "EventToFirstTask|Run|ForkExec|LaunchJob"},
 	}
 	// The keys lie in swtpm, which runs on the host: a real TPM takes ten to
 	// two hundred milliseconds for a signature.

@@ -28,6 +28,7 @@ const (
 	groupMemory    = "memory"
 	groupDecision  = "decision"
 	groupBus       = "bus"
+	groupJobs      = "jobs"
 	groupVerdict   = "verdict"
 	groupKey       = "key"
 	groupHostile   = "hostile" // what one user costs another

@@ -104,7 +104,7 @@ func outside(ctx context.Context, p plan, staged, base string) (err error) {
 		rows = append(rows, more...)
 		return err
 	}
-	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupHostile) {
+	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupHostile) {
 		err = show(func(w io.Writer) error { return inMachine(ctx, p, w, agents, sources, sides) })
 	}
 	err = errors.Join(err, show(func(w io.Writer) error { return onHost(ctx, p, w, agents, sources, sides) }))

@@ -12,7 +12,7 @@ func TestACommandOfCommandsIsHelp(t *testing.T) {
 		"":             {"audit", "completion", "doctor", "help", "interception", "jobs", "plugins", "policy", "settings", "status", "topics", "trust"},
 		"audit":        {"tail", "verify"},
 		"completion":   {"bash", "fish", "powershell", "zsh"},
-		"jobs":         {"list", "run", "trigger"},
+		"jobs":         {"cancel", "explain", "graph", "list", "new", "reload", "run", "runs", "show", "tail", "trigger", "validate"},
 		"plugins":      {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
 		"policy":       {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
 		"settings":     {"app", "get", "put", "revert", "revert-all"},

@@ -15,20 +15,29 @@ const maxContextDepth = 32
 
 func triggerJobCommand(e *endpoint) *cobra.Command {
 	var id, context string
+	var given parameters
+	var follow bool
 	cmd := &cobra.Command{
-		Use:     "trigger ID --context JSON",
-		Short:   "Run a job with a context",
-		Long:    "Run a job with a context, a JSON object whose members become its parameters.",
-		Example: `  KeeperAdminCLI jobs trigger cleanup --context '{"olderThanDays": 30}'`,
-		Args:    oneJob(&id),
+		Use:   "trigger ID --context JSON",
+		Short: "Run a job with a context",
+		Long:  "Run a job with a context, a JSON object whose members become its parameters.",
+		Example: `  KeeperAdminCLI jobs trigger cleanup --context '{"olderThanDays": 30}'
+  KeeperAdminCLI jobs trigger cleanup --param olderThanDays=30 --follow`,
+		Args: oneJob(&id),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkContext(context); err != nil {
 				return err
 			}
-			return e.start(cmd, id, "trigger", []byte(context))
+			body, err := given.body(context)
+			if err != nil {
+				return err
+			}
+			return e.start(cmd, id, "trigger", body, follow)
 		},
 	}
 	idFlag(cmd, &id)
+	given.flag(cmd)
+	followFlag(cmd, &follow)
 	cmd.Flags().StringVar(&context, "context", "{}", "JSON object")
 	return cmd
 }

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// eventStream is the content type of server-sent events.
+const eventStream = "text/event-stream"
+
+// aliveEvery is how often a stream without events says that it is there.
+const aliveEvery = 15 * time.Second
+
+// stream is what handle returns to answer with events as they happen. It ends when there
+// are no more, or with the error of send: the client has gone. send without a name says
+// that the stream is there, whenever alive does. It also ends when the server does.
+type stream func(send func(name string, data any) error, alive <-chan time.Time, closing <-chan struct{}) error
+
+// pour answers with a stream. Each event has the time that an answer has.
+func (s *Server) pour(c *call, events stream) {
+	c.w.Header().Set("Content-Type", eventStream)
+	c.w.WriteHeader(http.StatusOK)
+	out := http.NewResponseController(c.w)
+	ticker := time.NewTicker(aliveEvery)
+	defer ticker.Stop()
+	err := events(func(name string, data any) error {
+		_ = out.SetReadDeadline(time.Time{}) // the request has been read
+		if err := out.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return err
+		}
+		text := ":\n\n"
+		if name != "" {
+			body, err := json.Marshal(data)
+			if err != nil {
+				return err
+			}
+			text = fmt.Sprintf("event: %s\ndata: %s\n\n", name, body)
+		}
+		if _, err := c.w.Write([]byte(text)); err != nil {
+			return err
+		}
+		return out.Flush()
+	}, ticker.C, s.closing)
+	if err != nil {
+		s.cfg.Log.Debug("a stream ended early", "path", c.URL.Path, "error", err)
+	}
+}

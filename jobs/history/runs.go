@@ -1,0 +1,200 @@
+package history
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"kpm/core"
+	"kpm/core/view"
+	"kpm/jobs/state"
+)
+
+// ErrUnknown is returned for a run that the history does not have, or no longer.
+var ErrUnknown = core.NewError(core.NotFound, "no such run: it never was, or has been dropped since")
+
+// ErrFilter is wrapped for a page that cannot be asked for.
+var ErrFilter = core.NewError(core.Invalid, "no such page of the history")
+
+// MaxPage is the greatest length of a page.
+const MaxPage = 1000
+
+// Save keeps run as it is now, without its tasks. When it returns without an error the
+// run survives the service.
+func (s *Store) Save(run view.JobRun) error { return s.save(run, true) }
+
+// Note keeps run as it is now, without waiting until it is written.
+func (s *Store) Note(run view.JobRun) error { return s.save(run, false) }
+
+func (s *Store) save(run view.JobRun, wait bool) error {
+	body, err := encode(run)
+	if err != nil {
+		return err
+	}
+	return s.tell(func(tx *sql.Tx) error {
+		_, err := tx.Exec(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body`,
+			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
+		return err
+	}, wait, false)
+}
+
+// SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save
+// returns after it was written.
+func (s *Store) SaveTask(runID string, task view.TaskRun) error {
+	body, err := json.Marshal(task)
+	if err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	return s.tell(func(tx *sql.Tx) error {
+		_, err := tx.Exec(`INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`, runID, task.Number, string(body))
+		return err
+	}, false, false)
+}
+
+// maxContext bounds what is kept of one context, in bytes of JSON; of a longer one, the
+// names alone.
+const maxContext = 64 << 10
+
+func encode(run view.JobRun) ([]byte, error) {
+	run.Tasks = nil
+	for _, context := range []*map[string]any{&run.ContextIn, &run.ContextOut} {
+		if data, err := json.Marshal(*context); err != nil || len(data) > maxContext {
+			names := map[string]any{}
+			for name := range *context {
+				names[name] = view.NotKept
+			}
+			*context = names
+		}
+	}
+	body, err := json.Marshal(run)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return body, nil
+}
+
+// interrupt marks the runs without an end, and returns them as they are then.
+func interrupt(tx *sql.Tx, now time.Time) ([]view.JobRun, error) {
+	open, err := scan(tx.Query(`SELECT seq, body FROM runs WHERE state IN ('queued', 'running') ORDER BY seq`))
+	if err != nil {
+		return nil, err
+	}
+	for i := range open {
+		run := &open[i].run
+		next, _ := state.After(state.State(run.State), state.Crash)
+		run.State, run.EndedAt = string(next), now.UTC()
+		run.Reason = "the service ended while the run was under way"
+		body, err := encode(*run)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(`UPDATE runs SET state = ?, body = ? WHERE seq = ?`, run.State, string(body), open[i].seq); err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(`UPDATE tasks SET body = json_set(body, '$.state', 'interrupted') WHERE run = ? AND json_extract(body, '$.state') = 'running'`, run.ID); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]view.JobRun, len(open))
+	for i := range open {
+		list[i] = open[i].run
+	}
+	return list, nil
+}
+
+// row is a run with its place in the history.
+type row struct {
+	seq int64
+	run view.JobRun
+}
+
+func scan(rows *sql.Rows, err error) ([]row, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []row
+	for rows.Next() {
+		var r row
+		var body []byte
+		if err := rows.Scan(&r.seq, &body); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(body, &r.run); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
+// Run returns one run with its tasks. The error may be ErrUnknown.
+func (s *Store) Run(id string) (view.JobRun, error) {
+	found, err := scan(s.read.Query(`SELECT seq, body FROM runs WHERE id = ?`, id))
+	if err == nil && len(found) == 0 {
+		err = ErrUnknown
+	}
+	if err != nil {
+		return view.JobRun{}, fmt.Errorf("history: %s: %w", id, err)
+	}
+	run := found[0].run
+	rows, err := s.read.Query(`SELECT body FROM tasks WHERE run = ? ORDER BY number`, id)
+	if err != nil {
+		return run, fmt.Errorf("history: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body []byte
+		var task view.TaskRun
+		if err := errors.Join(rows.Scan(&body), json.Unmarshal(body, &task)); err != nil {
+			return run, fmt.Errorf("history: %w", err)
+		}
+		run.Tasks = append(run.Tasks, task)
+	}
+	return run, rows.Err()
+}
+
+// Runs returns a page, newest first. Errors may wrap ErrFilter.
+func (s *Store) Runs(f view.JobRunFilter) (view.JobRuns, error) {
+	where, args := []string{"1"}, []any{}
+	also := func(clause string, value any) { where, args = append(where, clause), append(args, value) }
+	for _, text := range []struct{ value, clause string }{{f.JobID, "job = ?"}, {f.State, "state = ?"}, {f.Kind, "kind = ?"}, {f.Event, "event = ?"}} {
+		if text.value != "" {
+			also(text.clause, text.value)
+		}
+	}
+	if !f.Since.IsZero() {
+		also("created >= ?", f.Since.UnixMilli())
+	}
+	if !f.Until.IsZero() {
+		also("created < ?", f.Until.UnixMilli())
+	}
+	if f.Before != "" {
+		seq, err := strconv.ParseInt(f.Before, 10, 64)
+		if err != nil {
+			return view.JobRuns{}, fmt.Errorf("%w: before is %q, expected the next of an earlier page", ErrFilter, f.Before)
+		}
+		also("seq < ?", seq)
+	}
+	if f.Limit < 1 || f.Limit > MaxPage {
+		return view.JobRuns{}, fmt.Errorf("%w: limit is %d, expected 1 to %d", ErrFilter, f.Limit, MaxPage)
+	}
+	list, err := scan(s.read.Query(`SELECT seq, body FROM runs WHERE `+strings.Join(where, " AND ")+` ORDER BY seq DESC LIMIT ?`, append(args, f.Limit+1)...))
+	if err != nil {
+		return view.JobRuns{}, fmt.Errorf("history: %w", err)
+	}
+	page := view.JobRuns{Runs: []view.JobRun{}}
+	for i, r := range list {
+		if i == f.Limit {
+			page.Next = strconv.FormatInt(list[i-1].seq, 10)
+			break
+		}
+		page.Runs = append(page.Runs, r.run)
+	}
+	return page, nil
+}

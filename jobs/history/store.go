@@ -1,0 +1,275 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"kpm/core/view"
+)
+
+// Limits say how much is kept.
+type Limits struct {
+	Age   time.Duration // since a run was created
+	Bytes int64         // of the database
+}
+
+// Store is the history. Its methods are safe for concurrent use.
+type Store struct {
+	limits Limits
+	log    *slog.Logger
+	write  *sql.DB // one connection, the writer's
+	read   *sql.DB
+	ops    chan operation
+	done   chan struct{}
+	cancel context.CancelFunc
+}
+
+// operation is one change. done is nil if nobody waits for it.
+type operation struct {
+	change  func(*sql.Tx) error
+	durable bool // also over a loss of power
+	done    chan error
+}
+
+const (
+	maxBatch = 256
+	maxWait  = 1024 // operations that wait to be written
+	// trimEvery is how often what is too old or too much goes.
+	trimEvery = time.Minute
+)
+
+const schema = `
+CREATE TABLE IF NOT EXISTS runs (
+	seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, job TEXT NOT NULL COLLATE NOCASE,
+	state TEXT NOT NULL, kind TEXT NOT NULL, event TEXT NOT NULL, created INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS runs_job ON runs (job, seq);
+CREATE INDEX IF NOT EXISTS runs_open ON runs (state) WHERE state IN ('queued', 'running');
+CREATE TABLE IF NOT EXISTS tasks (run TEXT NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS due (job TEXT NOT NULL COLLATE NOCASE, schedule TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (job, schedule)) WITHOUT ROWID;
+`
+
+// Open opens the database at path, which it makes if there is none, and returns the runs
+// that an earlier service was cut off in, which are marked as interrupted now. A file
+// that is no such database is moved aside, and the log says so: that jobs run matters
+// more than what they did.
+func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store, cutOff []view.JobRun, err error) {
+	s, cutOff, err = open(path, limits, now, log)
+	if err == nil {
+		return s, cutOff, nil
+	}
+	aside := fmt.Sprintf("%s.broken-%d", path, now.Unix())
+	log.Error("the history of jobs cannot be read; a new one is begun", "file", path, "moved_to", aside, "error", err)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if moveErr := os.Rename(path+suffix, aside+suffix); moveErr != nil && !errors.Is(moveErr, os.ErrNotExist) {
+			return nil, nil, fmt.Errorf("history: %w", errors.Join(err, moveErr))
+		}
+	}
+	if s, cutOff, err = open(path, limits, now, log); err != nil {
+		return nil, nil, fmt.Errorf("history: %w", err)
+	}
+	return s, cutOff, nil
+}
+
+func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, []view.JobRun, error) {
+	// The file is made here for its mode: SQLite's would follow the umask.
+	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := made.Close(); err != nil {
+		return nil, nil, err
+	}
+	// WAL with synchronous=NORMAL: a commit survives the process at once, and a
+	// loss of power may undo the last ones but breaks nothing.
+	file := filepath.ToSlash(path)
+	if !strings.HasPrefix(file, "/") {
+		file = "/" + file // C:/...
+	}
+	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": {
+		"auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)", "busy_timeout(5000)", "cache_size(-1024)",
+	}}.Encode()}
+	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{})}
+	for _, db := range []**sql.DB{&s.write, &s.read} {
+		if *db, err = sql.Open("sqlite", where.String()); err != nil {
+			return nil, nil, err
+		}
+		(*db).SetMaxOpenConns(1)
+	}
+	cutOff, err := s.begin(now)
+	if err != nil {
+		return nil, nil, errors.Join(err, s.write.Close(), s.read.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go s.run(ctx)
+	return s, cutOff, nil
+}
+
+// begin makes the tables and marks what an earlier service left without an end.
+func (s *Store) begin(now time.Time) ([]view.JobRun, error) {
+	if _, err := s.write.Exec(schema); err != nil {
+		return nil, err
+	}
+	tx, err := s.write.Begin()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing after Commit
+	cutOff, err := interrupt(tx, now)
+	if err != nil {
+		return nil, err
+	}
+	return cutOff, tx.Commit()
+}
+
+// Close writes what waits and closes the database.
+func (s *Store) Close(context.Context) error {
+	s.cancel()
+	<-s.done
+	return errors.Join(s.write.Close(), s.read.Close())
+}
+
+// run writes, many changes at a time where many wait, until ctx is done.
+func (s *Store) run(ctx context.Context) {
+	defer close(s.done)
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
+	for {
+		select {
+		case op := <-s.ops:
+			s.commit(s.batch(op))
+		case <-trim.C:
+			if err := s.trim(time.Now()); err != nil {
+				s.log.Warn("the history of jobs cannot be shortened", "error", err)
+			}
+		case <-ctx.Done():
+			for len(s.ops) > 0 {
+				s.commit(s.batch(<-s.ops))
+			}
+			return
+		}
+	}
+}
+
+func (s *Store) batch(first operation) []operation {
+	list := []operation{first}
+	for len(s.ops) > 0 && len(list) < maxBatch {
+		list = append(list, <-s.ops)
+	}
+	return list
+}
+
+func (s *Store) commit(list []operation) {
+	err := s.apply(list)
+	if err != nil {
+		s.log.Error("the history of jobs cannot be written", "changes", len(list), "error", err)
+	}
+	for _, op := range list {
+		if op.done != nil {
+			op.done <- err
+		}
+	}
+}
+
+func (s *Store) apply(list []operation) error {
+	tx, err := s.write.Begin()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing after Commit
+	durable := false
+	for _, op := range list {
+		if err := op.change(tx); err != nil {
+			return err
+		}
+		durable = durable || op.durable
+	}
+	if err := tx.Commit(); err != nil || !durable {
+		return err
+	}
+	_, err = s.write.Exec("PRAGMA wal_checkpoint(PASSIVE)") // which syncs the log
+	return err
+}
+
+// tell has a change written. It waits for that if wait is set.
+func (s *Store) tell(change func(*sql.Tx) error, wait, durable bool) error {
+	op := operation{change: change, durable: durable}
+	if wait {
+		op.done = make(chan error, 1)
+	}
+	select {
+	case s.ops <- op:
+	case <-s.done:
+		return errClosed
+	}
+	if !wait {
+		return nil
+	}
+	select {
+	case err := <-op.done:
+		return err
+	case <-s.done:
+		select {
+		case err := <-op.done:
+			return err
+		default:
+			return errClosed
+		}
+	}
+}
+
+var errClosed = errors.New("history: closed")
+
+// trim drops the runs that are too old, and the oldest while there is too much. Runs
+// that have no end stay.
+func (s *Store) trim(now time.Time) error {
+	const final = `state NOT IN ('queued', 'running')`
+	drop := func(where string, args ...any) (int64, error) {
+		if _, err := s.write.Exec(`DELETE FROM tasks WHERE run IN (SELECT id FROM runs WHERE `+where+`)`, args...); err != nil {
+			return 0, err
+		}
+		result, err := s.write.Exec(`DELETE FROM runs WHERE `+where, args...)
+		if err != nil {
+			return 0, err
+		}
+		return result.RowsAffected()
+	}
+	if _, err := drop(final+` AND created < ?`, now.Add(-s.limits.Age).UnixMilli()); err != nil {
+		return err
+	}
+	for {
+		used, err := s.size()
+		if err != nil {
+			return err
+		}
+		if used <= s.limits.Bytes {
+			break
+		}
+		n, err := drop(final + ` AND seq IN (SELECT seq FROM runs WHERE ` + final + ` ORDER BY seq LIMIT 1 + (SELECT count(*) FROM runs) / 20)`)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+	}
+	_, err := s.write.Exec("PRAGMA incremental_vacuum")
+	return err
+}
+
+// size is what the rows take, in bytes.
+func (s *Store) size() (int64, error) {
+	var pages, free, size int64
+	err := s.write.QueryRow(`SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&pages, &free, &size)
+	return (pages - free) * size, err
+}

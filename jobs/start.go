@@ -1,0 +1,93 @@
+package jobs
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"kpm/core"
+	"kpm/core/view"
+	"kpm/jobs/state"
+)
+
+// beginning is why a run starts, and with what.
+type beginning struct {
+	trigger view.JobTrigger
+	request core.RequestID
+	context map[string]any
+	own     bool   // the context is the service's own
+	parent  string // the run that started it
+	depth   int
+	group   *group
+	// standsFor is the job that this one is the alternate of; empty if it is none.
+	standsFor string
+}
+
+// start takes a run in. It does not wait for it to begin.
+func (s *Service) start(j *job, b beginning) (*run, error) {
+	if b.depth >= maxChain {
+		return nil, ErrChain
+	}
+	r := s.newRun(j, b)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	replaced, err := s.turns.enter(r)
+	if err != nil {
+		s.mu.Unlock()
+		r.refused(err)
+		return nil, err
+	}
+	s.runs[r.principal.Run] = r
+	waits := !slices.Contains(s.dispatch(), r)
+	s.mu.Unlock()
+	for _, other := range replaced {
+		s.stop(other, fmt.Errorf("run %s of the job has taken its place", r.principal.Run))
+	}
+	if waits {
+		r.note()
+	}
+	return r, nil
+}
+
+// dispatch begins the runs whose turn it is. The lock is held.
+func (s *Service) dispatch() []*run {
+	begun := s.turns.begun()
+	for _, r := range begun {
+		s.idle.Add(1)
+		s.begin(r)
+	}
+	return begun
+}
+
+func (s *Service) newRun(j *job, b beginning) *run {
+	context, refused := b.context, []string(nil)
+	if !b.own {
+		context, refused = foreign(b.context)
+	}
+	r := &run{
+		service: s, job: j, key: strings.ToLower(j.id), beginning: b, token: rand.Text(), vars: newVars(context, j.parameters),
+		principal: core.Principal{Kind: core.JobRun, Name: j.id, Run: rand.Text(), Request: b.request}, done: make(chan struct{}),
+	}
+	r.ctx, r.cancel = cancellable(s.ctx)
+	r.mask = newMask(r.vars, j.parameters)
+	r.log = s.cfg.Log.With("job", j.id, "run", r.principal.Run, "request", b.request)
+	if len(refused) > 0 {
+		r.log.Warn("these names come from the service alone and were left out of what the job was started with", "names", refused)
+	}
+	r.record = view.JobRun{
+		ID: r.principal.Run, JobID: j.id, JobName: j.name, State: string(state.Queued), Trigger: b.trigger, RequestID: b.request,
+		ParentID: b.parent, Priority: j.priority, CreatedAt: time.Now().UTC(), ContextIn: r.mask.object(r.vars.given, r.vars.names),
+	}
+	return r
+}
+
+// cancellable names the context package where "context" is a run's.
+func cancellable(parent context.Context) (context.Context, context.CancelCauseFunc) {
+	return context.WithCancelCause(parent)
+}

@@ -1,0 +1,86 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"kpm/core/view"
+	"kpm/jobs/state"
+)
+
+// settle is how long no file may have changed before the files are read again: an editor
+// or a deployment changes several, and each several times.
+const settle = 250 * time.Millisecond
+
+// Watch reads the job files again whenever they change, until ctx is done. Where changes
+// cannot be noticed the log says so, and Reload is what remains.
+func (s *Service) Watch(ctx context.Context) {
+	watcher, err := fsnotify.NewWatcher()
+	if err == nil {
+		defer watcher.Close()
+		err = errors.Join(os.MkdirAll(s.cfg.Layout.Jobs(), 0o755), watcher.Add(s.cfg.Layout.Jobs()))
+	}
+	if err != nil {
+		s.cfg.Log.Warn("changes of job files are not noticed: reload them by hand", "directory", s.cfg.Layout.Jobs(), "error", err)
+		return
+	}
+	quiet := time.NewTimer(settle) // a file may have changed between New and here
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-watcher.Events:
+			quiet.Reset(settle)
+		case err := <-watcher.Errors:
+			s.cfg.Log.Warn("job files: a change may not have been noticed", "error", err)
+			quiet.Reset(settle)
+		case <-quiet.C:
+			switch changed, err := s.Reload(); {
+			case err != nil:
+				s.cfg.Log.Error("job files have changed and are as before", "error", err)
+			case len(changed) > 0:
+				s.cfg.Log.Warn("job files have changed", "jobs", changed)
+			}
+		}
+	}
+}
+
+// Resume deals with the runs that an earlier service did not bring to an end, which the
+// history has marked: each is said, and one whose job says so (rerunIfInterrupted) runs
+// again with what it began with. A run that acted for a request never does: that request
+// has ended, too.
+func (s *Service) Resume(cutOff []view.JobRun) {
+	for _, old := range cutOff {
+		s.cfg.Log.Warn("the service ended while a job was running", "job", old.JobID, "run", old.ID, "request", old.RequestID)
+		j, ok := s.catalog.Load().jobs[strings.ToLower(old.JobID)]
+		if !ok || !j.rerun || j.disabled != "" || j.ownEvents() || old.RequestID != "" || old.State != string(state.Interrupted) {
+			continue
+		}
+		context, complete := unmasked(old.ContextIn)
+		if !complete {
+			s.cfg.Log.Error("a job is not run again: what it began with held secrets, which are not kept", "job", j.id, "run", old.ID)
+			continue
+		}
+		trigger := old.Trigger
+		trigger.Kind = kindRerun
+		if _, err := s.start(j, beginning{trigger: trigger, context: context, parent: old.ID}); err != nil {
+			s.cfg.Log.Error("a job is not run again", "job", j.id, "run", old.ID, "error", err)
+		}
+	}
+}
+
+// unmasked returns a context that was kept, and whether all of it was.
+func unmasked(kept map[string]any) (map[string]any, bool) {
+	for _, value := range kept {
+		if value == masked || value == view.NotKept {
+			return nil, false
+		}
+	}
+	return kept, true
+}
