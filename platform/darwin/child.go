@@ -75,6 +75,10 @@ func (c *child) tell(ctx context.Context, t *told, env []string) error {
 
 // Release implements port.Held.
 func (c *child) Release(ctx context.Context) (port.Process, error) {
+	if err := ctx.Err(); err != nil { // what nobody waits for any more does not run
+		c.Discard()
+		return nil, fmt.Errorf("launch: %w", err)
+	}
 	stop := context.AfterFunc(ctx, func() { c.orders.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	err := c.release(ctx)

@@ -148,7 +148,7 @@ func killCgroup(dir string, deadline time.Time) (int, error) {
 	kill := filepath.Join(dir, "cgroup.kill")
 	for !emptyCgroup(dir) {
 		err := os.WriteFile(kill, []byte("1"), 0)
-		if errors.Is(err, fs.ErrNotExist) { // kernels before 5.14
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) { // kernels before 5.14, or it has gone
 			there, _ := membersOf(dir) // asked again below
 			for _, pid := range there {
 				unix.Kill(pid, unix.SIGKILL)
@@ -162,7 +162,7 @@ func killCgroup(dir string, deadline time.Time) (int, error) {
 		time.Sleep(time.Millisecond)
 	}
 	// The directory may be busy for a moment; the launcher comes back to it.
-	if err := removeCgroup(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EBUSY) {
+	if err := removeCgroup(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EBUSY) {
 		return len(pids), fmt.Errorf("remove launch group: %w", err)
 	}
 	return len(pids), nil

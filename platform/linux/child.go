@@ -56,6 +56,10 @@ func (c *child) Group() string { return c.group }
 // Release implements port.Held. A helper that is killed between its release
 // and its exec looks like a program that was killed at its first instruction.
 func (c *child) Release(ctx context.Context) (port.Process, error) {
+	if err := ctx.Err(); err != nil { // what nobody waits for any more does not run
+		c.Discard()
+		return nil, fmt.Errorf("launch: %w", err)
+	}
 	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	_, err := c.conn.Write([]byte{held.Go})

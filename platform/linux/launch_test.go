@@ -296,7 +296,7 @@ func TestSignal(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	spec := shell(t, `trap 'echo usr1' USR1; sleep 1000 & echo ready; wait; wait`)
+	spec := shell(t, `trap 'echo usr1' USR1; sleep 1000 & echo ready; while :; do wait; sleep 0.02; done`)
 	spec.Streams.Output = w
 	p, _ := start(t, l, spec)
 	w.Close()

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"kpm/core/port"
 )
 
@@ -92,7 +94,8 @@ func membersOf(dir string) ([]int, error) {
 		}
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
+	// A file that was opened before its cgroup went says that there is no device.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
 		err = nil
 	}
 	return pids, err
