@@ -102,7 +102,7 @@ func (g goodOf) Approve(_ core.Principal, id string) (view.Approved, error) {
 type doctorOf struct{ *world }
 
 func (d doctorOf) Check(_ context.Context, id string) ([]view.Check, error) {
-	if _, err := (pluginsOf{d.world}).Health(id); err != nil {
+	if _, err := (pluginsOf(d)).Health(id); err != nil {
 		return nil, err
 	}
 	return []view.Check{{Item: 1, Title: "t", Outcome: view.Fail, Found: "f", Remedy: "r"}}, nil

@@ -35,7 +35,6 @@ type Settings interface {
 // settingOperations read and change the settings of plugins.
 func settingOperations(settings Settings) group {
 	s := settingHandlers{settings}
-	const effective = `{"type": "object", "additionalProperties": {"type": "string"}}`
 	changes := []int{http.StatusConflict, http.StatusServiceUnavailable}
 	return group{
 		operations: []operation{{

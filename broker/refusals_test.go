@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"kpm/core"
-	"kpm/core/view"
 )
 
 // Every refusal is shown with its topic and the list that lacks it.
@@ -76,7 +75,7 @@ func TestShownRefusalsAreBounded(t *testing.T) {
 	if got := len(b.Topics().Refusals); got != maxRefused {
 		t.Errorf("%d refusals are kept", got)
 	}
-	var last view.Refusal = b.Topics().Refusals[0]
+	last := b.Topics().Refusals[0]
 	if last.Principal != fmt.Sprint("User-", 2*maxRefused-1) {
 		t.Errorf("the latest is %+v", last)
 	}

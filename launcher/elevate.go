@@ -270,16 +270,24 @@ func because(in request.State, message string, err error) request.Fact {
 	return f
 }
 
+// maxCommandLine is the longest command line that events have as one text, in
+// bytes. Arguments, which are always there, leave no more room in a message.
+const maxCommandLine = 32 << 10
+
 // raise wakes the job that the state is waiting for. The event is no evidence:
 // the job's steps are checked against the state (decision 25).
 func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	s := e.sealed.Subject
 	event := wire.Event{Name: wire.EventLaunch, Context: map[string]any{
 		"RequestId": string(e.id), "EventType": wire.EventPrivilegeElevation, "UserName": s.Caller.Name,
-		"FilePath": s.Executable.Path, "CommandLine": wire.Quoted(l.cfg.Facts.Platform, wire.Shown(s.Argv)), "Arguments": wire.Shown(s.Argv),
+		"FilePath": s.Executable.Path, "Arguments": wire.Shown(s.Argv),
 		"TargetUser": s.Target.Name, "SessionId": string(l.session(e)),
 		"RespondToTopic": wire.ReplyTopic(core.ServicePrincipal(), string(e.id)),
 	}}
+	// What is left out a task finds missing; what is cut short it would believe.
+	if line := wire.Quoted(l.cfg.Facts.Platform, wire.Shown(s.Argv)); len(line) <= maxCommandLine {
+		event.Context["CommandLine"] = line
+	}
 	if state == request.Pending {
 		event.Name = wire.EventPolicyEvaluationPending
 		event.Context["ControlList"] = last.Controls

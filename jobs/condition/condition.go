@@ -70,15 +70,15 @@ type compiler struct {
 
 // written are the keys of one part.
 type written struct {
-	All, Any      []json.RawMessage
-	Not           json.RawMessage
-	Expression    string
-	Field         string
-	Operator      string
-	Value         any
-	IgnoreCase    bool
-	keys, unknown []string
-	groups        int
+	All, Any   []json.RawMessage
+	Not        json.RawMessage
+	Expression string
+	Field      string
+	Operator   string
+	Value      any
+	IgnoreCase bool
+	keys       []string
+	groups     int
 }
 
 func keys() []string {

@@ -17,7 +17,7 @@ func parseCron(text string, zone *time.Location) (rule, error) {
 	if strings.Contains(text, "=") {
 		return nil, errors.New("a time zone inside the expression: write it as timeZone beside it")
 	}
-	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor).Parse(text)
+	parsed, err := cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor).Parse(text)
 	if err != nil {
 		return nil, err
 	}

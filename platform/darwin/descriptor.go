@@ -17,9 +17,6 @@ import (
 // onDescriptor is that of package file.
 func onDescriptor(f syscall.Conn, use func(fd int) error) error { return file.OnDescriptor(f, use) }
 
-// userID names a uid.
-func userID(uid uint32) core.UserID { return core.UserID(strconv.FormatUint(uint64(uid), 10)) }
-
 // parseID reads a decimal user or group id (tool.Number).
 func parseID(s string) (uint32, error) {
 	id, err := strconv.ParseUint(s, 10, 32)

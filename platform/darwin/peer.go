@@ -333,3 +333,6 @@ func (Peers) Listener(port int) (pid int, user core.UserID, err error) {
 	}
 	return 0, "", fmt.Errorf("nobody listens on port %d: %w", port, fs.ErrNotExist)
 }
+
+// userID names a uid.
+func userID(uid uint32) core.UserID { return core.UserID(strconv.FormatUint(uint64(uid), 10)) }

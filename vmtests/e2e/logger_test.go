@@ -143,7 +143,7 @@ func TestTheLogsFolder(t *testing.T) {
 
 // TestTheLoggersMemory: a flood of large messages does not become its size.
 func TestTheLoggersMemory(t *testing.T) {
-	a, begin := chattyAgent(t, nil, 400, 900_000)
+	a, begin := chattyAgent(t, nil, 200, 900_000)
 	begin()
 	eventually(t, "all has been said", func() bool {
 		_, err := os.Stat(filepath.Join(a.Root, "Chatty.said"))

@@ -3,6 +3,7 @@
 package helper
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -85,7 +86,8 @@ func (w *watcher) begin() int {
 		w.mu.Unlock()
 	}
 	if err != nil {
-		number, _ := err.(unix.Errno)
+		var number unix.Errno
+		errors.As(err, &number)
 		send(w.conn.fd, held.Message{Kind: held.NoticeFailed, Value: uint32(number)}.Encode())
 		os.Exit(exitUnused)
 	}

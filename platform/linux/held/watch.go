@@ -84,6 +84,8 @@ const maxPid = 1 << 30
 //go:noescape
 func split(flags, stack uintptr, h *helper) (pid uintptr)
 
+var _ = command // split calls it
+
 // command is the child of split. It is a process group of its own, in the
 // foreground if it is to be there, and becomes the program.
 //
