@@ -148,10 +148,10 @@ func fillAndRecover(dir string) {
 		err = j.Append(Record{Type: Control, Message: strings.Repeat("x", 100)})
 	}
 	check(errors.Is(err, ErrUnavailable), "append on a full disk", err)
-	full := j.at.Seq
+	full := last(j).Seq
 	check(os.Remove(ballast) == nil, "make room", nil)
 	err = j.Append(Record{Type: Control})
-	check(err == nil && j.at.Seq == full+1, "append with room", err)
+	check(err == nil && last(j).Seq == full+1, "append with room", err)
 	check(j.Close() == nil, "close", nil)
 	report, err := Verify(context.Background(), cfg.AuditDir, cfg.StateDir, Demand{})
 	check(err == nil && report.Fault == nil && report.Last == full+2, "verify", report.Fault)

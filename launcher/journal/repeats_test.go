@@ -135,12 +135,12 @@ func TestRefusalsFillAPartAtMost(t *testing.T) {
 		for i := range 400 {
 			refused(t, j, fmt.Sprint(i), "1000", fmt.Sprint(i, long), "deny")
 		}
-		if written := j.at.Offset; written > part+64<<10 || written < part/2 {
+		if written := last(j).Offset; written > part+64<<10 || written < part/2 {
 			t.Errorf("%d bytes were written", written)
 		}
-		before := j.at.Seq
+		before := last(j).Seq
 		refused(t, j, "other", "1001", "id", "deny")
-		if j.at.Seq != before+3 {
+		if last(j).Seq != before+3 {
 			t.Error("another user pays for it")
 		}
 		time.Sleep(countEvery + 2*lookEvery)

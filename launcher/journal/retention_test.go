@@ -4,11 +4,26 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// last is where the last record lies.
+func last(j *Journal) position {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.at
+}
+
+// keptBy are the numbers of the first records of the segments that are kept.
+func keptBy(j *Journal) []uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.kept)
+}
 
 // filled is an open journal with so many segments.
 // Somebody has to close it.
@@ -25,7 +40,7 @@ func filled(t *testing.T, cfg Config, n int) *Journal {
 func fill(t *testing.T, j *Journal, n int) {
 	t.Helper()
 	for range n {
-		for at := j.at.Segment; j.at.Segment == at; {
+		for at := last(j).Segment; last(j).Segment == at; {
 			put(t, j, Record{Type: Control, Request: "R", Message: strings.Repeat("x", 100)})
 		}
 	}
@@ -72,14 +87,20 @@ func TestTheOldestSegmentIsMissing(t *testing.T) {
 					cfg := config(t.TempDir())
 					cfg.SegmentBytes = 2000
 					j := filled(t, cfg, 3)
-					first, second := j.kept[0], j.kept[1]
+					first, second := keptBy(j)[0], keptBy(j)[1]
 					remove(t, filepath.Join(cfg.AuditDir, segmentName(first)))
+					synctest.Wait() // what the journal does by itself is done
 					if rewritten {
-						j.written.First = second // as if the service had
-						if err := j.writeHead(j.at, second); err != nil {
+						say := func(first uint64) {
+							j.headMu.Lock()
+							defer j.headMu.Unlock()
+							j.written.First = first
+						}
+						say(second) // as if the service had
+						if err := j.writeHead(last(j), second); err != nil {
 							t.Fatal(err)
 						}
-						j.written.First = first
+						say(first)
 					}
 					if _, f := fault(t, cfg); !strings.Contains(f, segmentName(first)) || !strings.Contains(f, "the service has not removed it") {
 						t.Errorf("before: %q", f)
@@ -102,7 +123,7 @@ func TestRetentionInspectsWhatItRemoves(t *testing.T) {
 		cfg.SegmentBytes, cfg.KeepSegments = 2000, 4
 		j := filled(t, cfg, 3)
 		defer j.Close()
-		path := filepath.Join(cfg.AuditDir, segmentName(j.kept[0]))
+		path := filepath.Join(cfg.AuditDir, segmentName(keptBy(j)[0]))
 		edit(t, path, func(l []string) []string { l[2] = strings.Replace(l[2], "xxx", "yyy", 1); return l })
 		fill(t, j, 1)
 		if _, err := os.Stat(path); !os.IsNotExist(err) {
@@ -122,7 +143,7 @@ func TestRetentionOfASegmentThatCannotBeRead(t *testing.T) {
 		cfg.SegmentBytes, cfg.KeepSegments = 2000, 4
 		j := filled(t, cfg, 3)
 		defer j.Close()
-		path := filepath.Join(cfg.AuditDir, segmentName(j.kept[0]))
+		path := filepath.Join(cfg.AuditDir, segmentName(keptBy(j)[0]))
 		remove(t, path)
 		if err := os.Mkdir(path, 0o700); err != nil { // opens, and cannot be read
 			t.Fatal(err)
@@ -146,7 +167,7 @@ func TestRetentionThatIsInterrupted(t *testing.T) {
 				cfg := config(t.TempDir())
 				cfg.SegmentBytes = 2000
 				j := filled(t, cfg, 3)
-				kept := append([]uint64{}, j.kept...)
+				kept := keptBy(j)
 				if steps == 0 {
 					put(t, j, Record{Type: Removed, First: kept[2], Count: 2})
 					if err := j.settle(); err != nil {
@@ -205,7 +226,7 @@ func TestAClockThatIsAheadRemovesLittle(t *testing.T) {
 		c := testClock(&cfg)
 		j := filled(t, cfg, 6)
 		defer j.Close()
-		before := len(j.kept)
+		before := len(keptBy(j))
 		c.set(10 * 365 * 24 * time.Hour)
 		time.Sleep(agedEvery / 2)
 		synctest.Wait()

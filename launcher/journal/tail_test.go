@@ -69,7 +69,7 @@ func TestTailFollowsThroughSegments(t *testing.T) {
 		for range 40 {
 			put(t, j, Record{Type: Control})
 		}
-		for expected := first + 1; expected <= j.at.Seq; expected++ {
+		for expected := first + 1; expected <= last(j).Seq; expected++ {
 			if seq := <-seen; seq != expected {
 				t.Fatalf("record %d came, expected %d", seq, expected)
 			}

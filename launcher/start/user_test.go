@@ -30,10 +30,12 @@ func TestStartUser(t *testing.T) {
 	system := fake.New(dir,
 		core.Account{User: fake.Administrator, Name: "root", Group: "0"}, core.Account{User: "1000", Name: "ada"}, core.Account{User: "1001", Name: "bob"})
 	var ran []string
+	looked := make(chan struct{}, 1) // at who it is: nobody, once it has ended
 	tool := filepath.Join(dir, "tool")
 	if err := system.Launcher.Install(tool, func(_ context.Context, p *fake.Process) core.ExitStatus {
 		as := p.Spec.As
 		ran = append(ran, strings.Join([]string{as.RunAs.String(), as.Account.Name, string(as.Session), string(as.Login)}, " "))
+		<-looked
 		return core.ExitStatus{}
 	}); err != nil {
 		t.Fatal(err)
@@ -87,6 +89,7 @@ func TestStartUser(t *testing.T) {
 		if who, _ := registry.Identify(peer); who.Kind != core.JobRun || who.Tier() != core.TierUser {
 			t.Errorf("%+v acts as %+v", tc.spec, who)
 		}
+		looked <- struct{}{}
 		if _, err := process.Wait(t.Context()); err != nil {
 			t.Error(err)
 		}
