@@ -38,7 +38,7 @@ func TestEveryReaderRefusesWhatAUserCanChange(t *testing.T) {
 		}},
 		{"a plugin", "Plugins/p.json", `{"id": "p", "pluginType": "Executable", "executablePath": "p", "supportedPlatforms": ["Linux"],
 			"Subscription": {"Topic": "p"}, "metadata": {"mqttTopics": {"publish": [], "subscribe": []}}}`, readPlugin},
-		{"a job", "Jobs/j.json", `{"id": "j", "name": "j", "enabled": true, "tasks": [{"id": "t", "command": "tool"}]}`, readJob},
+		{"a job", "Jobs/j.json", `{"id": "j", "name": "j", "enabled": true, "tasks": [{"id": "t", "command": "echo"}]}`, readJob},
 		{"a policy", "Policies/a.json", "[]", readPolicies},
 		{"a synced policy", "Policies/synced/a.json", "[]", readPolicies},
 		{"collections", "Policies/collections.json", "{}", readPolicies},

@@ -40,8 +40,8 @@ func TestBorrowedKeys(t *testing.T) {
 		t.Errorf("asked for %q", got)
 	}
 	w.untilRaw(true)
+	makeRaw(t, command) // before: the terminal would take the second key for itself
 	w.press("q\x03")
-	makeRaw(t, command)
 	if got := read(t, command, 2); got != "q\x03" {
 		t.Errorf("arrived %q", got)
 	}
