@@ -47,11 +47,12 @@ type terminal struct {
 	wake    wakePipe
 	stop    stopper
 
-	mu     sync.Mutex    // the fields below, and every change of in's settings
-	before *unix.Termios // in's settings, while it is raw
-	asked  bool          // the command has asked for what is borrowed
-	told   byte          // what its helper was asked last
-	over   bool
+	mu        sync.Mutex    // the fields below, and every change of in's settings
+	before    *unix.Termios // in's settings, while it is raw
+	asked     bool          // the command has asked for what is borrowed
+	told      byte          // what its helper was asked last
+	suspended int           // how often the command was to be stopped
+	over      bool
 
 	drained  chan struct{} // closed when the command's side has ended
 	progress atomic.Uint64 // moves with every read and write of output
@@ -225,6 +226,9 @@ func (t *terminal) suspend() bool {
 	if t.control < 0 {
 		return false
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.suspended++
 	_, err := unix.Write(t.control, []byte{held.AskSuspend})
 	return err == nil
 }

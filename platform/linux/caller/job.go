@@ -15,6 +15,7 @@ func (t *terminal) stopped(sig unix.Signal) {
 	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && t.lendKeys() {
 		return
 	}
+	suspended := t.suspensions()
 	t.drain(pause)
 	t.lend()
 	stopJob()
@@ -22,7 +23,24 @@ func (t *terminal) stopped(sig unix.Signal) {
 	// command that wanted to wait goes on; one that was told to, or wants a
 	// terminal that is not ours, waits for SIGCONT.
 	if sig == unix.SIGTSTP || sig != unix.SIGSTOP && t.foreground() {
-		t.goOn()
+		t.goOnUnless(suspended)
+	}
+}
+
+// suspensions is how often the command was to be stopped.
+func (t *terminal) suspensions() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.suspended
+}
+
+// goOnUnless is goOn, unless the command was to be stopped again since then: what
+// comes late must not undo it.
+func (t *terminal) goOnUnless(since int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.suspended == since {
+		t.goOnNow()
 	}
 }
 
@@ -41,6 +59,11 @@ func (t *terminal) lendKeys() bool {
 func (t *terminal) goOn() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.goOnNow()
+}
+
+// goOnNow is goOn; t.mu is held.
+func (t *terminal) goOnNow() {
 	t.told = 0
 	if t.over {
 		return
