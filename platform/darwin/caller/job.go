@@ -13,10 +13,12 @@ func (t *terminal) stopped(sig unix.Signal) {
 	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && t.lendKeys() {
 		return
 	}
-	suspended := t.suspensions()
+	suspended, continued := t.changes()
 	t.drain(pause)
 	t.lend()
-	t.stop.job()
+	if _, now := t.changes(); now == continued { // else a shell has let us go on before we stopped
+		t.stop.job()
+	}
 	// Here a shell has let us go on, or nobody could have stopped us. Then a
 	// command that wanted to wait goes on; one that was told to, or wants a
 	// terminal that is not ours, waits for SIGCONT.
@@ -25,11 +27,11 @@ func (t *terminal) stopped(sig unix.Signal) {
 	}
 }
 
-// suspensions is how often the command was to be stopped.
-func (t *terminal) suspensions() int {
+// changes is how often the command was to be stopped, and to go on.
+func (t *terminal) changes() (suspended, continued int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.suspended
+	return t.suspended, t.continued
 }
 
 // goOnUnless is goOn, unless the command was to be stopped again since then: what
@@ -57,6 +59,7 @@ func (t *terminal) lendKeys() bool {
 func (t *terminal) goOn() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.continued++
 	t.goOnNow()
 }
 

@@ -47,12 +47,12 @@ type terminal struct {
 	wake    wakePipe
 	stop    stopper
 
-	mu        sync.Mutex    // the fields below, and every change of in's settings
-	before    *unix.Termios // in's settings, while it is raw
-	asked     bool          // the command has asked for what is borrowed
-	told      byte          // what its helper was asked last
-	suspended int           // how often the command was to be stopped
-	over      bool
+	mu                   sync.Mutex    // the fields below, and every change of in's settings
+	before               *unix.Termios // in's settings, while it is raw
+	asked                bool          // the command has asked for what is borrowed
+	told                 byte          // what its helper was asked last
+	suspended, continued int           // how often the command was to be stopped, and to go on
+	over                 bool
 
 	drained  chan struct{} // closed when the command's side has ended
 	progress atomic.Uint64 // moves with every read and write of output
