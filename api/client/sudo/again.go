@@ -33,6 +33,9 @@ var gone = &failure{exitRefused, "the service has closed the connection and is n
 // is no end to this, since it is us who have its terminal.
 func (s *session) askAgain() *failure {
 	s.setAway()
+	if s.host.Random == nil {
+		return gone
+	}
 	if s.silent.IsZero() {
 		s.silent = time.Now()
 	}

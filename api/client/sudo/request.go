@@ -29,9 +29,11 @@ func newRequest(o *options, host caller.Host) (*request, *failure) {
 	screen := host.Console.Screen()
 	r.Rows, r.Columns = screen.Rows, screen.Columns
 	r.Terminal, r.Background, r.Apart = screen.Terminal, screen.Background, screen.Apart
-	err := host.Random(r.Key[:])
-	if err != nil {
-		return nil, &failure{exitRefused, "there is nothing random to be had: " + err.Error()}
+	var err error
+	if host.Random != nil {
+		if err = host.Random(r.Key[:]); err != nil {
+			return nil, &failure{exitRefused, "there is nothing random to be had: " + err.Error()}
+		}
 	}
 	if r.directory, err = host.Handles.Directory(); err != nil {
 		return nil, &failure{exitRefused, "the working directory cannot be opened: " + err.Error() + "; go to another one"}

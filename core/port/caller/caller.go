@@ -23,7 +23,8 @@ type Host struct {
 	// Stdout and Stderr write all that they are given, also where a
 	// descriptor is shared with a program that made it non-blocking.
 	Stdout, Stderr io.Writer
-	// Random fills p with what nobody can guess.
+	// Random fills p with what nobody can guess. It is nil where the next service
+	// cannot say what became of a request: then nobody asks it.
 	Random func(p []byte) error
 
 	Handles Handles

@@ -30,28 +30,10 @@ func New() port.Host {
 		Administrator: unix.Geteuid() == 0,
 		Stdout:        descriptor(unix.Stdout),
 		Stderr:        descriptor(unix.Stderr),
-		Random:        random,
 		Handles:       handles{},
 		Service:       conn,
 		Console:       c,
 		Prompt:        c,
 		Signals:       signals{c},
 	}
-}
-
-// random fills p, which is short, from the kernel.
-func random(p []byte) error {
-	fd, err := unix.Open("/dev/urandom", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	for len(p) > 0 {
-		n, err := unix.Read(fd, p)
-		if err != nil && err != unix.EINTR {
-			return err
-		}
-		p = p[max(0, n):]
-	}
-	return nil
 }

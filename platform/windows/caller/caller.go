@@ -9,9 +9,7 @@
 package caller
 
 import (
-	"errors"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 
@@ -30,24 +28,10 @@ func New() port.Host {
 		Administrator: windows.GetCurrentProcessToken().IsElevated(),
 		Stdout:        os.Stdout,
 		Stderr:        os.Stderr,
-		Random:        random,
 		Handles:       handles{},
 		Service:       service,
 		Console:       c,
 		Prompt:        c,
 		Signals:       signals{},
 	}
-}
-
-// random fills p, which is not empty, from the system (ProcessPrng of
-// bcryptprimitives.dll, which is what the Go runtime asks too).
-func random(p []byte) error {
-	prng := windows.NewLazySystemDLL("bcryptprimitives.dll").NewProc("ProcessPrng")
-	if err := prng.Find(); err != nil {
-		return err
-	}
-	if ok, _, _ := prng.Call(uintptr(unsafe.Pointer(&p[0])), uintptr(len(p))); ok == 0 {
-		return errors.New("ProcessPrng gives nothing")
-	}
-	return nil
 }
