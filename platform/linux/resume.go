@@ -40,13 +40,25 @@ func (l *Launcher) openEnds(spec port.LaunchSpec) (*os.File, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return dir, err
 	}
-	if err := os.RemoveAll(l.ends); err != nil {
-		return nil, err
-	}
 	if err := os.MkdirAll(l.endsDir(), 0o700); err != nil {
 		return nil, err
 	}
+	if err := l.forgetOtherBoots(); err != nil {
+		return nil, err
+	}
 	return os.Open(l.endsDir())
+}
+
+// forgetOtherBoots leaves what belongs to this boot alone: other launches may be
+// at the same place at the same time, and what they make is in use at once.
+func (l *Launcher) forgetOtherBoots() error {
+	boots, err := os.ReadDir(l.ends)
+	for _, boot := range boots {
+		if boot.Name() != bootID() {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(l.ends, boot.Name())))
+		}
+	}
+	return err
 }
 
 // Forget implements port.Launcher.

@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -164,5 +167,38 @@ func TestWhatIsNotResumed(t *testing.T) {
 	}
 	if err := p.Signal(signal.Kill); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("another process is told: %v", err)
+	}
+}
+
+// Launches come at the same time, also the first ones after a boot.
+func TestOneLaunchDoesNotTakeThePlaceOfAnothersEnd(t *testing.T) {
+	for range 200 {
+		l := &Launcher{ends: endsOf(t)}
+		old := filepath.Join(l.ends, "another boot")
+		must(t, os.MkdirAll(old, 0o700))
+		var all sync.WaitGroup
+		for i := range 4 {
+			all.Go(func() {
+				dir, err := l.openEnds(port.LaunchSpec{Outlives: true})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer dir.Close()
+				fd, err := unix.Openat(int(dir.Fd()), strconv.Itoa(i), unix.O_CREAT|unix.O_WRONLY, 0o600)
+				if err != nil {
+					t.Errorf("the directory is gone: %v", err)
+					return
+				}
+				unix.Close(fd)
+				if _, err := os.Stat(filepath.Join(l.endsDir(), strconv.Itoa(i))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("what another boot has left: %v", err)
+		}
 	}
 }

@@ -196,6 +196,9 @@ func (s Sessions) displayOf(ctx context.Context, user core.UserID) (core.Session
 	}
 	var display dbus.Variant
 	if err := awaitAnswer(l.call(path, getProperty, logindName+".User", "Display"), &display); err != nil {
+		if named, ok := errors.AsType[dbus.Error](err); ok && named.Name == "org.freedesktop.DBus.Error.UnknownObject" {
+			return "", nil // logged out since the question before
+		}
 		return "", err
 	}
 	var named struct {

@@ -68,6 +68,9 @@ func TestSessionsOfLogind(t *testing.T) {
 	if id, err := s.displayOf(t.Context(), "999"); id != "" || err != nil {
 		t.Errorf("the display of a user who is not logged in is %q, %v", id, err)
 	}
+	if id, err := s.displayOf(t.Context(), "1001"); id != "" || err != nil {
+		t.Errorf("the display of a user who logs out meanwhile is %q, %v", id, err)
+	}
 	if id, err := s.Of(NewTree().Self()); id != "" || err != nil {
 		t.Errorf("this process is in session %q, %v", id, err)
 	}
@@ -252,6 +255,7 @@ func (b bus) with(t *testing.T, sessions ...session) (path string) {
 		Path dbus.ObjectPath
 	}{"3", "/"}
 	must(t, conn.Export(fakeProperties{map[string]any{"Display": user}}, logindPath+"/user/_1000", "org.freedesktop.DBus.Properties"))
+	must(t, conn.Export(loggedOut{}, logindPath+"/user/_1001", "org.freedesktop.DBus.Properties"))
 	must(t, conn.Export(f, logindPath, logindManager))
 	reply, err := conn.RequestName(logindName, dbus.NameFlagDoNotQueue)
 	must(t, err)
@@ -266,10 +270,20 @@ type fakeLogind struct{ listed []listed }
 func (f *fakeLogind) ListSessions() ([]listed, *dbus.Error) { return f.listed, nil }
 
 func (f *fakeLogind) GetUser(uid uint32) (dbus.ObjectPath, *dbus.Error) {
-	if uid != 1000 {
-		return "/", dbus.NewError(logindName+".NoSuchUser", nil)
+	switch uid {
+	case 1000:
+		return logindPath + "/user/_1000", nil
+	case 1001:
+		return logindPath + "/user/_1001", nil
 	}
-	return logindPath + "/user/_1000", nil
+	return "/", dbus.NewError(logindName+".NoSuchUser", nil)
+}
+
+// loggedOut is what the bus says of a user who is gone by the second question.
+type loggedOut struct{}
+
+func (loggedOut) Get(_, _ string) (dbus.Variant, *dbus.Error) {
+	return dbus.Variant{}, dbus.NewError("org.freedesktop.DBus.Error.UnknownObject", []any{"Unknown object"})
 }
 
 type fakeProperties struct{ values map[string]any }

@@ -156,6 +156,7 @@ func (a *agent) sudo(input []byte, argv ...string) (status int, out, said []byte
 	cmd := a.Command(a.ctx, inside+`\keepersudo.exe`, append([]string{"--root", inside}, argv...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
+	cmd.WaitDelay = patience // somebody else has the pipes: said here, instead of waited for
 	return a.status(cmd.Run()), stdout.Bytes(), stderr.Bytes()
 }
 
@@ -188,6 +189,26 @@ func (a *agent) boot() {
 	}
 	a.must(system+"cmd.exe", "/c", "exit")
 	a.ready()
+}
+
+// hold keeps Windows running without the service: the next program would boot it
+// otherwise, and the service with it, on that program's pipes.
+func (a *agent) hold() {
+	a.t.Helper()
+	input, hold, err := os.Pipe()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer input.Close()
+	holder := a.Command(a.ctx, tool, "0")
+	holder.Stdin = input
+	if err := holder.Start(); err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Cleanup(func() {
+		hold.Close()
+		holder.Wait() // its status is of no interest
+	})
 }
 
 // stopped waits until the manager says that the service has stopped, or that there
@@ -344,6 +365,7 @@ func TestElevationsOnWindows(t *testing.T) {
 		}
 	})
 	t.Run("stop", func(t *testing.T) {
+		a.hold()
 		a.must(system+"sc.exe", "stop", "KeeperPrivilegeManager")
 		a.stopped()
 		if status, _, said := a.sudo(nil, "cmd", "/c", "exit"); status != 1 || !strings.Contains(string(said), "the service does not run") {
