@@ -15,6 +15,9 @@ import (
 	"kpm/trust/timestamp"
 )
 
+// uncovered is the check that says what of a message nobody signs.
+const uncovered = "parts of the signature that nobody signs"
+
 // judge finishes the evidence: whether the message is about this file, and
 // whether its signer is to be believed.
 func (m *message) judge(s *subject, file computed, a *chain.Anchors) {
@@ -36,7 +39,7 @@ func (m *message) judge(s *subject, file computed, a *chain.Anchors) {
 		return
 	}
 	used := judgeSigner(e, m.signer, m.others, a)
-	leave(e, "parts of the signature that nobody signs", m.data.Uncovered(used, oidsUnderstood))
+	leave(e, uncovered, m.data.Uncovered(used, oidsUnderstood))
 	if s.checks != nil {
 		e.Checks = append(e.Checks, s.checks()...)
 	}
