@@ -19,6 +19,9 @@ var (
 	shim     = Package{From: "apt", Name: "shim-signed"}
 	grub     = Package{From: "apt", Name: "grub-efi-amd64-signed"}
 	fwupd    = Package{From: "apt", Name: "fwupd-amd64-signed"}
+	rpmFiles = Package{"go", "github.com/cavaliergopher/rpm", "v1.3.0", "8a9ea2393d01ece5c13d062e622fdb27770262b7a25a3f9306f334e771963340"}
+	rpmBases = Package{"go", "github.com/knqyf263/go-rpmdb", "v0.1.1", "5f9388dd11317a9f9443c2dc60a29e8d3329fc2f900b0a0bc3419d136f58e294"}
+	sums     = Package{"go", "github.com/hashicorp/hc-install", "v0.9.2", "6c82bdd0e31290eca10eac92207fee9bd093b221e3a79443beaf5a86dd9f56f8"}
 	mscfb    = Package{"go", "github.com/richardlehane/mscfb", "v1.0.9", "6321cd55be9a810d856839e4d58320566c2c3bc874a338ed1c373fa3a726f570"}
 )
 
@@ -48,6 +51,8 @@ const (
 	appStore      = "certificate for the Mac App Store's upload"
 	severalTables = "several WIN_CERTIFICATEs in one table"
 	msiBySHA1     = "package signed by way of SHA-1"
+	keyBySHA1     = "rpm of a key whose own signature is by way of SHA-1"
+	keyExpired    = "rpm of a key that has expired"
 )
 
 func files() []file {
