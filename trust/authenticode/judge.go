@@ -85,7 +85,8 @@ func (m *message) judgePages(file computed) (ok bool) {
 
 // judgeSigner makes e Trusted or Untrusted by the signer's certificate, as of
 // the time that a trusted time-stamp proves, or now. A time-stamp that is
-// about something else makes it Broken. used are the certificates of both chains.
+// about something else makes it Broken. used are the certificates of both chains
+// that must have come along.
 func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificate, a *chain.Anchors) (used []*x509.Certificate) {
 	var at time.Time
 	stamp, present, err := timestamp.Of(signer, others, a)
@@ -115,5 +116,5 @@ func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificat
 	if signer.Weak && e.Standing == core.Trusted {
 		e.Standing, e.Reason = core.Untrusted, "the signature was made with an algorithm that can be forged"
 	}
-	return slices.Concat(verdict.Chain, stamp.Verdict.Chain)
+	return slices.Concat(verdict.Needed(), stamp.Verdict.Needed())
 }
