@@ -98,6 +98,7 @@ func files() []file {
 		file{editor, ps + "Plaster/1.1.3/Plaster.cat", "catalog", []string{untrusted}, "", "", "", ""},
 		file{relicSrc, "github.com/sassoftware/relic/v7@v7.6.2/functest/packages/hyperv.cat", "catalog", []string{untrusted}, "", "", "", ""},
 		file{relicSrc, "github.com/sassoftware/relic/v7@v7.6.2/functest/packages/dummy.cab", "cab", nil, "", "", "", ""},
+		file{relicSrc, "github.com/sassoftware/relic/v7@v7.6.2/functest/packages/dummy.msi", "msi", nil, "", "", "", ""},
 		file{editor, ps + "PowerShellEditorServices/bin/Common/System.Runtime.CompilerServices.Unsafe.dll", "pe", one, microsoft, "", "2020-02-21", ""},
 		file{twain, "package/dist/dist/DynamicWebTWAINServiceSetup.msi", "msi", []string{untrusted}, "", "", "", msiBySHA1},
 	)
