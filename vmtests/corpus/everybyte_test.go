@@ -104,13 +104,13 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
-// judged is what j says of a file without attributes.
-func (s small) judged(t *testing.T, j *judge.Judge, content io.ReaderAt) core.Provenance {
+// judged is what j says of a file without attributes at a time.
+func (s small) judged(t *testing.T, j *judge.Judge, content io.ReaderAt, now time.Time) core.Provenance {
 	facts, err := reader.Gather(none.Signatures{}, nil)
 	if err != nil {
 		t.Error(err)
 	}
-	q := reader.Question{Size: int64(len(s.content)), Now: time.Now(), Facts: facts}
+	q := reader.Question{Size: int64(len(s.content)), Now: now, Facts: facts}
 	if s.detached != nil {
 		q.Detached = [][]byte{s.detached}
 	}
@@ -122,7 +122,7 @@ func (s small) judged(t *testing.T, j *judge.Judge, content io.ReaderAt) core.Pr
 }
 
 func (s small) turnOver(t *testing.T, j *judge.Judge) {
-	verdict := func(content io.ReaderAt) core.Provenance { return s.judged(t, j, content) }
+	verdict := func(content io.ReaderAt) core.Provenance { return s.judged(t, j, content, time.Now()) }
 	before := verdict(bytes.NewReader(s.content))
 	if len(before.Evidence) == 0 || before.Evidence[0].Standing == core.Broken {
 		t.Fatalf("untouched: %+v", before)
@@ -225,13 +225,13 @@ func TestBytesOfARealPackage(t *testing.T) {
 	if *every {
 		s.stride = len(content) / 6000
 	}
-	before := s.judged(t, j, bytes.NewReader(content)).Evidence
+	before := s.judged(t, j, bytes.NewReader(content), time.Now()).Evidence
 	if len(before) != 1 || before[0].Standing != core.Untrusted {
 		t.Fatalf("untouched: %+v", before)
 	}
 	kept := 0
 	for at := 1; at < len(content); at += s.stride {
-		after := s.judged(t, j, changed{content, int64(at), 1}).Evidence
+		after := s.judged(t, j, changed{content, int64(at), 1}, time.Now()).Evidence
 		if len(after) == 1 && sameClaim(before[0], after[0]) {
 			kept++
 			if !strings.Contains(fmt.Sprint(after[0].Checks), "unused") {
