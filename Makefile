@@ -3,7 +3,7 @@
 AGENT    := build/agent
 GOFLAGS_ := -trimpath -ldflags "-s -w"
 GO_BUILD := CGO_ENABLED=0 go build $(GOFLAGS_)
-# keepersudo begins before the Go runtime does: platform/linux/caller/entry.go.
+# keepersudo begins before the Go runtime does: platform/unix/caller/entry_linux.go.
 SUDO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -E keepersudo_entry"
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0

@@ -32,7 +32,7 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		}
 		flags := "-s -w -buildid= -X main.version=" + r.version
 		if t.os == "linux" && name == "keepersudo" {
-			flags += " -E keepersudo_entry" // platform/linux/caller/entry.go
+			flags += " -E keepersudo_entry" // platform/unix/caller/entry_linux.go
 		}
 		env := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOOS=" + t.os, "GOARCH=" + t.arch}
 		into := filepath.Join(root, folder, name+suffix)
