@@ -4,6 +4,7 @@ package linux
 
 import (
 	"os"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -42,5 +43,16 @@ func TestMemoryIsSharedOnlyWhereNobodyReachesIt(t *testing.T) {
 				t.Errorf("%+v, %v", status, err)
 			}
 		})
+	}
+}
+
+// A service that gives way to others, or comes before them, starts programs that do
+// neither.
+func TestPriorityIsNotTheServicesOwn(t *testing.T) {
+	runtime.LockOSThread() // which ends with the test: it is of one thread
+	must(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 5))
+	l := newLauncher(t, 1, "")
+	if out, _ := output(t, l, command(t, "/usr/bin/nice")); out != "0\n" {
+		t.Errorf("its nice value is %s", out)
 	}
 }
