@@ -40,6 +40,8 @@ var exceptions = map[string][]string{
 	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
+	"cmd/KeeperRunAs":            {"api/client/runas", "api/client/sudo", "platform/caller", "platform/windows/shell"},
+	"api/client/runas":           {},
 	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},
 	"platform/caller":            {"core/port/caller", "core/signal", "platform/unix/caller", "platform/windows/caller"},
 	"platform/unix/caller":       {"core/port/caller", "core/signal", "platform/linux/held", "platform/darwin/held"},    // what its helper is asked
