@@ -40,6 +40,8 @@ var exceptions = map[string][]string{
 	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
+	"cmd/keeperedit":             {"api/client/edit", "platform/files"},
+	"api/client/edit":            {},
 	"cmd/KeeperRunAs":            {"api/client/runas", "api/client/sudo", "platform/caller", "platform/windows/shell"},
 	"api/client/runas":           {},
 	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},

@@ -12,12 +12,12 @@ import (
 var programs = map[string]string{
 	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "",
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
-	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperRunAs": "",
+	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperRunAs": "", "keeperedit": "",
 }
 
 // lacking are the programs that a system does without: signatures in files are
 // read on Linux alone, and Explorer is Windows'.
-var lacking = map[string][]string{"linux": {"KeeperRunAs"}, "windows": {"keeperreader"}, "darwin": {"keeperreader", "KeeperRunAs"}}
+var lacking = map[string][]string{"linux": {"KeeperRunAs"}, "windows": {"keeperreader", "keeperedit"}, "darwin": {"keeperreader", "KeeperRunAs"}}
 
 // stage builds the executables into an agent root, with the files that belong to
 // one whatever installs it.

@@ -10,6 +10,7 @@
 package caller
 
 import (
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,7 @@ func New() port.Host {
 		Stdout:        descriptor(unix.Stdout),
 		Stderr:        descriptor(unix.Stderr),
 		Random:        random,
+		Replace:       replace,
 		Handles:       handles{},
 		Service:       conn,
 		Console:       c,
@@ -35,3 +37,6 @@ func New() port.Host {
 		Signals:       signals{c},
 	}
 }
+
+// replace implements port.Host.
+func replace(argv []string) error { return unix.Exec(argv[0], argv, os.Environ()) }
