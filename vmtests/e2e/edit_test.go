@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -158,5 +159,37 @@ func TestEditWhereOthersCanExchange(t *testing.T) {
 	cmd.Stdin = passwd
 	if out, err := cmd.CombinedOutput(); err == nil || strings.Contains(string(out), "root:") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestEditAtATerminal: the editor has the person's terminal to itself, its Ctrl-C
+// included, and a reason is asked for before it starts.
+func TestEditAtATerminal(t *testing.T) {
+	dir := reachable(t)
+	conf, editor := filepath.Join(dir, "conf"), filepath.Join(dir, "editor")
+	if err := errors.Join(os.WriteFile(conf, []byte("one\n"), 0o644), os.WriteFile(editor, []byte(`trap "echo interrupted" INT
+printf "line? "; read line || read line; echo "$line" >> "$1"
+`), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	a := newAgent(t, policyOf("edit", "JUSTIFY", `, "ApplicationCheck": ["{approot}/keeperedit"], "Extension": {"AllowCommands": ["{approot}/keeperedit --serve {path:`+conf+`}"]}`), nil)
+	s := sitDown(t, a, func(cmd *exec.Cmd) {
+		cmd.Env = append(cmd.Env, "EDITOR=/bin/sh "+editor, "TMPDIR="+ownFolder(t, dir))
+	}, "keepersudo", "-e", conf)
+	before := s.settings()
+	s.until("eason")
+	s.types("a new name\r")
+	s.until("line? ")
+	s.types("\x03")
+	s.until("interrupted")
+	s.types("two\r")
+	if status := s.ends(); status != 0 {
+		t.Errorf("status %d: %q", status, s.term.Output())
+	}
+	if after := s.settings(); after != before {
+		t.Errorf("settings before %s, after %s", before, after)
+	}
+	if now, err := os.ReadFile(conf); err != nil || string(now) != "one\ntwo\n" {
+		t.Errorf("it holds %q, %v: %q", now, err, s.term.Output())
 	}
 }
