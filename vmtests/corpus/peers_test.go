@@ -59,7 +59,7 @@ func sameSignatures(t *testing.T, f file, v verdict, others []theirs) bool {
 	same := true
 	for _, e := range v.Evidence {
 		other := others[place(t, e.Place)]
-		if len(e.Chain) == 0 || !strings.HasPrefix(e.Chain[0].Subject, "CN="+other.signer+",") {
+		if len(e.Chain) == 0 || !strings.HasPrefix(e.Chain[0].Subject+",", "CN="+other.signer+",") {
 			t.Errorf("they see %s as signer, we %+v", other.signer, e.Chain)
 		}
 		if e.Standing == trusted && !other.stamped.Equal(e.SignedAt.Truncate(time.Second)) {
