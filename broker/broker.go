@@ -160,6 +160,7 @@ func New(cfg Config) (*Broker, error) {
 		routes:         newRoutes(),
 		serviceReplies: newPermits(),
 		otherReplies:   newPermits(),
+		stats:          counters{drops: newDrops()},
 		done:           make(chan struct{}),
 		conns:          map[*conn]struct{}{},
 		ids:            map[string]*conn{},

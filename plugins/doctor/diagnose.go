@@ -80,7 +80,7 @@ func (f Facts) refusal(r view.Refusal, add func(symptom, plugin, what, remedy st
 	case "publish", "Will":
 		remedy := "publish on a topic that is the plugin's to use: docs/wire.md"
 		if r.Missing != "" {
-			remedy = "add " + r.Topic + " to " + r.Missing + " in " + f.File + ", then KeeperAdminCLI plugins reload"
+			remedy = "add " + r.Topic + " to " + r.Missing + ", then KeeperAdminCLI plugins reload"
 		}
 		add(noPublish, f.ID, r.Topic+": "+r.Reason, remedy)
 	}
