@@ -96,10 +96,16 @@ func TestWhatDoesNotRunIsUnknown(t *testing.T) {
 	}
 }
 
-// Each row of the troubleshooting table is recognised, and only that.
+// Each row of the troubleshooting table is recognised, and only that. What ended a
+// plugin long ago is no loop.
 func TestDiagnose(t *testing.T) {
-	if found := Diagnose([]Facts{sound()}, nil, nil); len(found) != 0 {
+	old := sound()
+	old.Health.Restarts, old.Health.UptimeSeconds = 5, steady
+	if found := Diagnose([]Facts{sound(), old}, nil, nil); len(found) != 0 {
 		t.Errorf("%+v", found)
+	}
+	if c := Check(old)[9]; c.Outcome != view.Pass || !strings.Contains(c.Found, "5 restarts") {
+		t.Errorf("%+v", c)
 	}
 	refusal := func(operation, missing string) view.Refusal {
 		return view.Refusal{Principal: "A", Operation: operation, Topic: "B", Reason: "why", Missing: missing}
