@@ -31,7 +31,7 @@ type cause struct {
 
 // causes are in the order in which they are shown.
 var causes = [...]cause{
-	{QueueFull, "the subscriber's queue was full: it was cut"},
+	{QueueFull, "the subscriber's queue was full, and it was cut or left"},
 	{ConnectionEnded, "the subscriber's connection ended before it had taken the message"},
 	{KeptFull, "as many messages were kept for the plugin as may be"},
 	{KeptTooLong, "the plugin was away for longer than messages are kept"},

@@ -77,6 +77,9 @@ func TestDropsAreCountedByCause(t *testing.T) {
 		pub.sends("MyBridge", 1, 1, "kept")
 		time.Sleep(keptLife + time.Second)
 		b.dropped(KeptTooLong, 1) // without anybody who comes for it
+		if s := b.Stats(); s.Kept != 1 || s.Delivered != 0 {
+			t.Errorf("%+v", s)
+		}
 	})
 	bubble(t, func(t *testing.T, b *bus, ln *pipes) {
 		b.SetPlugins([]Plugin{keeping(bridge)})
@@ -103,5 +106,8 @@ func TestDropsAreCountedByCause(t *testing.T) {
 		sub.Close()
 		synctest.Wait()
 		b.dropped(ConnectionEnded, 3)
+		if s := b.Stats(); s.Kept != 0 || s.Delivered != maxUnacknowledged+3 {
+			t.Errorf("%+v", s)
+		}
 	})
 }

@@ -18,6 +18,8 @@ type Stats struct {
 	RefusedPublishes     uint64
 	RefusedSubscriptions uint64 // filters
 	RefusedWills         uint64
+	Delivered            uint64 // messages queued for a subscriber that was there
+	Kept                 uint64 // messages kept for a plugin that was not
 	SlowSubscribers      uint64 // cut because a queue was full
 	Malformed            uint64 // messages that a subscription of the service could not read
 	Faults               uint64 // packets that were not MQTT
@@ -30,7 +32,7 @@ type Stats struct {
 
 type counters struct {
 	admitted, refusedConnections, refusedPublishes, refusedSubscriptions, refusedWills,
-	slowSubscribers, malformed, faults, acceptErrors atomic.Uint64
+	slowSubscribers, delivered, kept, malformed, faults, acceptErrors atomic.Uint64
 	drops drops
 }
 
@@ -52,6 +54,8 @@ func (b *Broker) Stats() Stats {
 		RefusedPublishes:     b.stats.refusedPublishes.Load(),
 		RefusedSubscriptions: b.stats.refusedSubscriptions.Load(),
 		RefusedWills:         b.stats.refusedWills.Load(),
+		Delivered:            b.stats.delivered.Load(),
+		Kept:                 b.stats.kept.Load(),
 		SlowSubscribers:      b.stats.slowSubscribers.Load(),
 		Malformed:            b.stats.malformed.Load(),
 		Faults:               b.stats.faults.Load(),
