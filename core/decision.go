@@ -46,6 +46,9 @@ type Decision struct {
 	// Paths are the arguments that an ALLOW or PENDING has been decided on as
 	// files.
 	Paths []PathArgument
+	// Demands say which policy asks for which controls of a Pending outcome, in id
+	// order; nil if no policy lets that be remembered.
+	Demands []Demand
 }
 
 // MaxPathArguments is how many arguments of one command can be decided on as

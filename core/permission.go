@@ -26,6 +26,9 @@ type Permission struct {
 	// Targets are whom it is about as a target: names, "#" and an id, or "*". None
 	// is the administrator for a grant, and anybody for the rest.
 	Targets []string `json:"targets,omitempty"`
+	// For is how long what it asks for may be remembered, as policies write it;
+	// empty if it may not.
+	For string `json:"for,omitempty"`
 	// Signed is true if it is about programs of certain signers alone.
 	Signed bool `json:"signed,omitempty"`
 }

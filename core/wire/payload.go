@@ -71,6 +71,10 @@ type PolicyRequest struct {
 	// Risk is that of what is asked about, from 0 to 100; nil if nobody has told
 	// it.
 	Risk *uint8 `json:"RiskLevel,omitempty"`
+	// RequestedBy is who is behind the request, and Agent the coding agent, if it is
+	// one.
+	RequestedBy core.Requester `json:"RequestedBy,omitempty"`
+	Agent       string         `json:"Agent,omitempty"`
 }
 
 // PolicyResponse is the answer on the question's reply topic.
@@ -83,6 +87,11 @@ type PolicyResponse struct {
 	Message    string           `json:"Message,omitempty"`
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"Paths,omitempty"`
+	// Demands say which policy asks for which controls, and under what terms that
+	// may be remembered.
+	Demands []core.Demand `json:"Demands,omitempty"`
+	// Monitored is what monitoring policies would have done; nil if none is met.
+	Monitored *core.Monitored `json:"Monitored,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
 	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing
