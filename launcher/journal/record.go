@@ -38,6 +38,15 @@ const (
 	// accepted (Last Known Good).
 	Unapproved Type = "unapproved"
 
+	// Monitored says what policies that only watch would have done to a request,
+	// and Acknowledged that the person has read what they were told of that.
+	Monitored    Type = "monitored"
+	Acknowledged Type = "acknowledged"
+	// Granted says that what policy asked for need not be asked again for a time, or
+	// for longer; GrantEnded that this is over.
+	Granted    Type = "granted"
+	GrantEnded Type = "grant-ended"
+
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
 	Allowed    Type = "allowed"
@@ -58,7 +67,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, GrantEnded:
 		return true
 	}
 	return false
@@ -89,6 +98,8 @@ type Record struct {
 	ArgvWhole *ArgvWhole `json:"argvWhole,omitempty"`
 	Directory string     `json:"directory,omitempty"`
 	Seal      string     `json:"seal,omitempty"`
+	// Origin is who is behind the request, if that is known.
+	Origin *core.Origin `json:"origin,omitempty"`
 	// Caller is how a restarted service knows the process that has asked.
 	Caller *Caller `json:"caller,omitempty"`
 
@@ -100,6 +111,15 @@ type Record struct {
 	Policies []core.PolicyRef `json:"policies,omitempty"`
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"paths,omitempty"`
+
+	// monitored: the outcome that there would have been, by Policies and with
+	// Controls, and filter jobs that were not run and are taken to pass.
+	Outcome    core.Outcome `json:"outcome,omitempty"`
+	FilterJobs []string     `json:"filterJobs,omitempty"`
+	// pending and allowed: the grants that stand for controls. granted and
+	// grant-ended: the one that it is about.
+	Grants []string `json:"grants,omitempty"`
+	Grant  *Grant   `json:"grant,omitempty"`
 
 	// launched and left; ended, where no exit means that the service stopped
 	// and the command went on; failed, after a restart.
@@ -147,6 +167,19 @@ func (r *Record) oldest(first uint64) uint64 {
 		return r.First
 	}
 	return first
+}
+
+// Grant is what the journal says of a grant.
+type Grant struct {
+	ID string `json:"id"`
+	// Everything is true if it is for all that the policy is about, and not for
+	// the command of its request alone.
+	Everything bool `json:"everything,omitempty"`
+	// Seconds is how long it was given for, Uses how many commands it serves; 0 is
+	// any number.
+	Seconds  int64 `json:"seconds"`
+	Uses     int   `json:"uses,omitempty"`
+	Renewals int   `json:"renewals,omitempty"` // so far
 }
 
 // Child is a process that was launched, named so that a restarted service

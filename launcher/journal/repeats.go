@@ -85,7 +85,7 @@ func (j *Journal) take(r Record) error {
 	switch {
 	case a == nil:
 		return j.append(r)
-	case r.Type == Evaluating && a.like != nil:
+	case (r.Type == Evaluating || r.Type == Monitored) && a.like != nil:
 		a.wait = append(a.wait, r)
 		return nil
 	case r.Type.refuses() && s.counts(a) && (a.like.request == "" || a.like.outcome == outcome(r)):
@@ -155,7 +155,7 @@ func (s *repeats) wrote(r Record, bytes int) {
 	}
 	a.bytes += bytes
 	switch {
-	case r.Type == Opened || r.Type == Evaluating:
+	case r.Type == Opened || r.Type == Evaluating || r.Type == Monitored:
 		return
 	case r.Type.refuses():
 		s.allowed.Spend(a.user, a.bytes)
