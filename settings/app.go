@@ -52,6 +52,9 @@ type App struct {
 	// SessionPrograms, if there are any, are the only programs that the agent's
 	// plugins and tasks may be in the session of a user who is no administrator.
 	SessionPrograms []string
+	// CodingAgents are programs that are taken for coding agents beside those that
+	// are known: names, and parts of paths.
+	CodingAgents []string
 	// Unknown are the keys that nothing reads, as written: a hint at a
 	// misspelt one.
 	Unknown []string
@@ -173,6 +176,7 @@ func entries() []entry {
 		{"Requests:AllowUnknownUsers", "false", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.Requests.AllowUnknownUsers)
 		}},
+		{"Requests:CodingAgents", "[]", "names of programs, or parts of paths with a slash", setAgents},
 		number("Requests:MaxRunning", 4096, 1, 4096, func(a *App, n int) { a.Requests.MaxRunning = n }),
 		number("Requests:MaxRunningPerUser", 1024, 1, 4096, func(a *App, n int) { a.Requests.MaxRunningPerUser = n }),
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),

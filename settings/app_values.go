@@ -67,6 +67,25 @@ func setMask(a *App, raw json.RawMessage) error {
 	return nil
 }
 
+// setAgents accepts names of programs and parts of paths. A part that is one slash
+// would be in every path.
+func setAgents(a *App, raw json.RawMessage) error {
+	var list []string
+	if err := decode(raw, &list); err != nil {
+		return err
+	}
+	if len(list) > maxPaths {
+		return fmt.Errorf("at most %d", maxPaths)
+	}
+	for _, entry := range list {
+		if strings.Trim(entry, `/\ `) == "" {
+			return errNotAllowed
+		}
+	}
+	a.CodingAgents = list
+	return nil
+}
+
 // setProgramNames accepts base names of programs.
 func setProgramNames(a *App, raw json.RawMessage) error {
 	var names []string

@@ -78,6 +78,7 @@ func (l Layout) Ends() string        { return l.in("State", "ends") }
 func (l Layout) Lock() string        { return l.in("State", "service.lock") }
 func (l Layout) JobHistory() string  { return l.in("State", "jobs.db") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
+func (l Layout) Grants() string      { return l.in("State", "grants.json") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 
 // Aside holds files that Last Known Good has taken away or replaced.

@@ -65,6 +65,7 @@ func defaults() []struct{ plugin, key, value string } {
 	return []struct{ plugin, key, value string }{
 		{AgentWide, "broker.host", "127.0.0.1"},
 		{"KeeperPolicy", "policy.enforceForAdministrators", "false"},
+		{"KeeperPolicy", "policy.customFilterTimeoutSeconds", "30"},
 		{"KeeperLogger", "log.file.path", "{pluginroot}/bin/KeeperLogger/Log/KeeperLogger.log"},
 		{"KeeperLogger", "log.rotation.size_mb", "10"},
 		{"KeeperLogger", "log.retention.days", "15"},

@@ -23,7 +23,7 @@ func TestEffectiveIsTheFileFlatOverDefaults(t *testing.T) {
 		want               map[string]string
 	}{
 		{"defaults alone", "KeeperPolicy", `{}`, map[string]string{
-			"policy.enforceForAdministrators": "false",
+			"policy.enforceForAdministrators": "false", "policy.customFilterTimeoutSeconds": "30",
 		}},
 		{"variables become paths", "KeeperLogger", `{"log.rotation.size_mb": 20}`, map[string]string{
 			"log.file.path":          "/agent/Plugins/bin/KeeperLogger/Log/KeeperLogger.log",
@@ -46,7 +46,7 @@ func TestEffectiveIsTheFileFlatOverDefaults(t *testing.T) {
 			"metadata.empty": `{}`,
 		}},
 		{"null is not given", "KeeperPolicy", `{"policy.enforceForAdministrators": null, "x": null}`, map[string]string{
-			"policy.enforceForAdministrators": "false",
+			"policy.enforceForAdministrators": "false", "policy.customFilterTimeoutSeconds": "30",
 		}},
 		{"the root wins over metadata", "MyBridge", `{"METADATA": {"id": "Other"}, "id": "MyBridge"}`, map[string]string{
 			"id":          "MyBridge",

@@ -11,11 +11,13 @@ const (
 	checkDates
 	checkTimes
 	checkDays
+	checkRequester
 	checkUsers
 	checkTargets
 	checkSigners
 	checkRisk
 	checkMachines
+	checkJob
 	checks // how many there are
 )
 
@@ -54,6 +56,10 @@ func (r *rule) check(c check, a *asked) strength {
 		return r.risk(a)
 	case checkMachines:
 		return r.where.match(a)
+	case checkRequester:
+		return r.requester(a)
+	case checkJob:
+		return r.filterJob(a)
 	}
 	return full
 }
@@ -79,6 +85,34 @@ func (r *rule) risk(a *asked) strength {
 		return restricts
 	}
 	return full
+}
+
+// requester says how who is behind the question meets RequestedBy. Who is not
+// known may be any of them.
+func (r *rule) requester(a *asked) strength {
+	if r.requesters == 0 {
+		return full
+	}
+	bit := requesterBit(a.q.RequestedBy)
+	if bit == 0 {
+		return restricts
+	}
+	return fullIf(r.requesters&bit != 0)
+}
+
+// filterJob says what the policy's filter job makes of the question. One that has
+// not answered grants nothing, and what it belongs to restricts (decision 29).
+func (r *rule) filterJob(a *asked) strength {
+	if r.job == "" {
+		return full
+	}
+	switch a.q.FilterAnswers[r.job] {
+	case FilterPassed:
+		return full
+	case FilterFailed:
+		return nothing
+	}
+	return restricts
 }
 
 func fullIf(met bool) strength {

@@ -55,8 +55,13 @@ type rule struct {
 	open     bool
 	own      filter // what the kind adds; nil means nothing
 	refusal  string // what the person is told if this alone denies
-	// notice is what a person is told of it while it only watches.
-	notice string
+	// notice is what a person is told of it while it only watches; nil is nothing.
+	notice *core.Notice
+	// requesters are who may be behind a question; none is anybody.
+	requesters requesters
+	job        string // that decides whether the policy applies
+	terms      *core.GrantTerms
+	children   ChildRule
 	// riskLevel is nil without one.
 	riskLevel *uint8
 	// place is that of the policy among those that were compiled.
@@ -208,6 +213,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 		who:  c.compileWho(p),
 		when: compileWhen(p),
 
+		requesters: p.RequestedBy, job: p.FilterJob, children: p.Children,
 		riskLevel: p.RiskLevel,
 		place:     int32(place),
 	}
@@ -233,8 +239,11 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 		c.vain(&r)
 	}
 	r.grants = r.grants && !r.denies && !p.Doubtful && c.doubts == 0
-	if p.Status == MonitorAndNotify {
-		r.notice = wire.Printable(p.Notification)
+	if r.grants {
+		r.terms = p.Grant
+	}
+	if p.Status == MonitorAndNotify && p.Notification != "" {
+		r.notice = &core.Notice{Text: wire.Printable(p.Notification), Acknowledge: p.Acknowledge}
 	}
 	r.refusal = refusal([]core.PolicyRef{r.ref})
 	c.leadingStar(&r)

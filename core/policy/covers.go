@@ -6,7 +6,11 @@ import "slices"
 // what can only be told for each question is not covered.
 func (d *rule) covers(g *rule) bool {
 	return d.who.covers(&g.who) && d.whom.covers(&g.whom) && d.where.covers(&g.where) && d.when.covers(&g.when) &&
-		d.signed.covers(&g.signed) && d.ownCovers() && d.programsCover(g)
+		d.signed.covers(&g.signed) && d.requestersCover(g) && (d.job == "" || d.job == g.job) && d.ownCovers() && d.programsCover(g)
+}
+
+func (d *rule) requestersCover(g *rule) bool {
+	return d.requesters == 0 || g.requesters != 0 && g.requesters&^d.requesters == 0
 }
 
 // ownCovers reports whether what the kind adds leaves nothing out.

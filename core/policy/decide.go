@@ -69,58 +69,6 @@ func (s *Set) Decide(q Question) core.Decision {
 	return d
 }
 
-// Watch is what monitoring policies have to say about a question.
-type Watch struct {
-	// Policies are those that the question meets.
-	Policies []core.PolicyRef
-	// Outcome and Controls are what the answer would be if they were enforced
-	// beside those that are. Nothing else is made of it.
-	Outcome  core.Outcome
-	Controls []core.Control
-	// Notices are what the person is told of it.
-	Notices []string
-}
-
-// Watching returns what monitoring policies would do. They change no outcome.
-func (s *Set) Watching(q Question) Watch {
-	kind := s.of(q.Kind)
-	if kind == nil || len(kind.monitoring.rules) == 0 {
-		return Watch{}
-	}
-	var a asked
-	if !s.ask(kind, q, &a) {
-		return Watch{}
-	}
-	var buffer [24]hit
-	found := kind.monitoring.find(&a, buffer[:0])
-	if len(found) == 0 {
-		return Watch{}
-	}
-	t := kind.monitoring.tally(found)
-	t.add(kind.enforcing.tally(kind.enforcing.find(&a, nil)))
-	w := Watch{
-		Policies: kind.monitoring.refs(found, func(*rule, strength) bool { return true }),
-		Outcome:  t.outcome(), Notices: kind.monitoring.notices(found),
-	}
-	switch {
-	case q.Administrator && !s.env.EnforceForAdministrators:
-		w.Outcome = core.Allow
-	case w.Outcome == core.Pending:
-		w.Controls = kind.monitoring.controls[t.demands]
-	}
-	return w
-}
-
-// notices are the messages of what was met, each once.
-func (x *index) notices(found hits) (list []string) {
-	for _, h := range found {
-		if text := x.rules[h.rule].notice; text != "" && !slices.Contains(list, text) {
-			list = append(list, text)
-		}
-	}
-	return list
-}
-
 // tally is what the rules that a question meets come to.
 type tally struct {
 	denied, granted bool
@@ -170,7 +118,7 @@ func (x *index) decide(a *asked, found hits) core.Decision {
 	}
 	if t.outcome() == core.Pending {
 		by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 })
-		return core.Decision{Outcome: core.Pending, Controls: x.controls[t.demands], Policies: by, Paths: paths}
+		return core.Decision{Outcome: core.Pending, Controls: x.controls[t.demands], Policies: by, Paths: paths, Demands: x.demands(found)}
 	}
 	by := x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })
 	return core.Decision{Outcome: core.Allow, Policies: by, Paths: paths}
@@ -206,6 +154,29 @@ func (x *index) opened(a *asked, found hits) (first []core.PathArgument, still b
 		}
 	}
 	return first, first != nil
+}
+
+// demands says which policy asks for what; nil unless one of them lets it be
+// remembered. found is sorted.
+func (x *index) demands(found hits) []core.Demand {
+	if !slices.ContainsFunc(found, func(h hit) bool { return x.rules[h.rule].terms != nil && h.by == full }) {
+		return nil
+	}
+	var list []core.Demand
+	last := int32(-1)
+	for _, h := range found {
+		r := &x.rules[h.rule]
+		if r.demands == 0 {
+			continue
+		}
+		if h.rule != last {
+			list, last = append(list, core.Demand{PolicyRef: r.ref, Controls: x.controls[r.demands]}), h.rule
+		}
+		if h.by == full { // who is only restricted by it is remembered nothing
+			list[len(list)-1].Grant = r.terms
+		}
+	}
+	return list
 }
 
 func (x *index) refusalOf(found hits) string {

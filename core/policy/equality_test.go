@@ -33,12 +33,20 @@ func TestTheEngineSaysWhatTheDocumentSays(t *testing.T) {
 	outcomes := map[core.Outcome]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		policies := rapid.SliceOfN(rapid.Custom(drawWritten), 2, 8).Draw(t, "policies")
+		if rapid.IntRange(0, 2).Draw(t, "one is for everyone") == 0 {
+			policies = append(policies, drawWide(t))
+		}
 		set := compileWritten(t.Fatalf, policies)
 		for range perSet {
 			q := drawQuestion(t)
 			q.Arguments = rapid.SampledFrom([][]string{{"vi"}, {"vi", "/etc/hosts"}, {"vim.basic", "/etc/hosts"}, {"vim.basic", "a", "b"},
 				{"vi", "/etc/../x"}, {"vim.basic", "-x", "--file=../x"}, {"./vi", "/srv/..a"}, {"nano"}, {}}).Draw(t, "command line")
 			q.Risk = rapid.SampledFrom([]*uint8{nil, nil, risk(10), risk(80)}).Draw(t, "risk")
+			q.RequestedBy = rapid.SampledFrom([]core.Requester{"", core.ByTerminal, core.ByTerminal, core.ByDesktop, core.ByService, core.ByAgent}).Draw(t, "behind it")
+			q.FilterAnswers = map[string]FilterAnswer{
+				"office": rapid.SampledFrom([]FilterAnswer{Unanswered, FilterPassed, FilterFailed}).Draw(t, "office"),
+				"ticket": rapid.SampledFrom([]FilterAnswer{FilterPassed, FilterFailed}).Draw(t, "ticket"),
+			}
 			if rapid.IntRange(0, 20).Draw(t, "administrator") == 0 {
 				q.Administrator = true
 			}
@@ -101,7 +109,27 @@ func different(set *Set, policies []string, q Question) string {
 		got.Policies[i].Name = ""
 	}
 	got.Message = ""
-	return cmp.Diff(want, core.Decision{Outcome: got.Outcome, Controls: got.Controls, Policies: got.Policies})
+	for i := range got.Demands {
+		got.Demands[i].Name = ""
+	}
+	return cmp.Diff(want, core.Decision{Outcome: got.Outcome, Controls: got.Controls, Policies: got.Policies, Demands: got.Demands})
+}
+
+// drawWide draws a policy that everybody meets: else few questions end in anything
+// but DENY.
+func drawWide(t *rapid.T) string {
+	p := map[string]any{
+		"PolicyId": "everyone", "PolicyType": "PrivilegeElevation", "UserCheck": []string{"*"}, "ApplicationCheck": []string{"*"}, "TargetUserCheck": []string{"*"},
+		"Actions": map[string]any{"OnSuccess": map[string]any{"Controls": rapid.SampledFrom([][]string{{"JUSTIFY"}, {"MFA", "JUSTIFY"}, {"ALLOW"}}).Draw(t, "of everyone")}},
+	}
+	if rapid.Bool().Draw(t, "which may be remembered") {
+		p["Extension"] = map[string]any{"Grant": map[string]any{"For": "20m"}}
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
 }
 
 // drawWritten draws a policy as it is written in a file.
@@ -121,15 +149,19 @@ func drawWritten(t *rapid.T) string {
 	if rapid.IntRange(0, 3).Draw(t, "targets are there") == 0 {
 		p["TargetUserCheck"] = rapid.SliceOfN(rapid.SampledFrom(someTargets), 0, 2).Draw(t, "targets")
 	}
-	controls := []any{"ALLOW", "JUSTIFY", "ALLOW", "ALLOW", "ALLOW", "ALLOW", "DENY", "MFA", "JUSTIFY", "APPROVAL", "NOTIFY", "PERMIT"}
+	controls := []any{"ALLOW", "JUSTIFY", "JUSTIFY", "ALLOW", "ALLOW", "ALLOW", "ALLOW", "ALLOW", "DENY", "MFA", "JUSTIFY", "APPROVAL", "NOTIFY", "PERMIT"}
 	p["Actions"] = map[string]any{"OnSuccess": map[string]any{"Controls": rapid.SliceOfN(rapid.SampledFrom(controls), 1, 2).Draw(t, "controls")}}
 	if s := rapid.SampledFrom([]string{"", "enforce", "enabled", "off", "disabled", "monitor", "monitor_and_notify", "perhaps"}).Draw(t, "status"); s != "" {
 		p["Status"] = s
 	}
 	drawTimes(t, p)
+	extension := drawExtension(t)
 	if rapid.IntRange(0, 3).Draw(t, "commands are there") == 0 {
-		p["Extension"] = map[string]any{"AllowCommands": rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "vi /etc/hosts", "/usr/bin/vi *", "vim.basic /etc/*", "vim.basic * b",
-			"vi $x", "/usr/bin/vim.basic a b", "*"}), 0, 3).Draw(t, "commands")}
+		extension["AllowCommands"] = rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "vi /etc/hosts", "/usr/bin/vi *", "vim.basic /etc/*", "vim.basic * b",
+			"vi $x", "/usr/bin/vim.basic a b", "*"}), 0, 3).Draw(t, "commands")
+	}
+	if len(extension) > 0 {
+		p["Extension"] = extension
 	}
 	switch rapid.IntRange(0, 19).Draw(t, "slip") {
 	case 0:

@@ -10,7 +10,7 @@ import (
 type Explanation struct {
 	Decision core.Decision
 	// Watch is what monitoring policies would have done.
-	Watch    Watch
+	Watch    core.Monitored
 	Policies []PolicyResult
 }
 

@@ -65,6 +65,13 @@ func describeCheck(c check, p *Policy, a *asked) (name string, wanted []string, 
 			return "RiskLevel", wanted, "none told"
 		}
 		return "RiskLevel", wanted, fmt.Sprint(*a.q.Risk)
+	case checkRequester:
+		return "Extension.RequestedBy", p.RequestedBy.names(), cmp.Or(string(a.q.RequestedBy), "not known")
+	case checkJob:
+		if p.FilterJob != "" {
+			wanted = []string{p.FilterJob}
+		}
+		return "Extension.CustomFilterJobId", wanted, [...]string{"no answer", "it passes", "it does not pass"}[a.q.FilterAnswers[p.FilterJob]]
 	case checkMachines:
 		return "MachineCheck", p.Machines, cmp.Or(a.machine, "no name")
 	}

@@ -141,19 +141,21 @@ func TestWhatMonitoringWouldDo(t *testing.T) {
 		policies []sketch
 		outcome  core.Outcome
 		controls []core.Control
-		notices  []string
+		notices  []core.Notice
 	}{
 		{"nothing monitors", []sketch{{controls: "ALLOW"}}, "", nil, nil},
 		{"it would grant", []sketch{{status: "monitor", controls: "ALLOW"}}, core.Allow, nil, nil},
 		{"it would deny", []sketch{{controls: "ALLOW"}, {status: "monitor", controls: "DENY"}}, core.Deny, nil, nil},
 		{"it would ask", []sketch{{controls: "ALLOW"}, {status: "monitor_and_notify", controls: "JUSTIFY", extra: notice}}, core.Pending,
-			[]core.Control{core.ControlJustify}, []string{"id will need a reason soon."}},
+			[]core.Control{core.ControlJustify}, []core.Notice{{Text: "id will need a reason soon."}}},
+		{"a notice to be acknowledged", []sketch{{controls: "ALLOW"}, {status: "monitor_and_notify", controls: "ALLOW", extra: notice + `, "NotificationRequiresAcknowledge": true`}}, core.Allow,
+			nil, []core.Notice{{Text: "id will need a reason soon.", Acknowledge: true}}},
 		{"a notice of one that only monitors", []sketch{{status: "monitor", controls: "NOTIFY", extra: notice}}, core.Deny, nil, nil},
 		{"beside a DENY", []sketch{{controls: "DENY"}, {status: "monitor", controls: "ALLOW"}}, core.Deny, nil, nil},
 	} {
 		got := compileSketches(t, linux(), tc.policies...).Watching(q)
 		got.Policies = nil
-		if diff := cmp.Diff(Watch{Outcome: tc.outcome, Controls: tc.controls, Notices: tc.notices}, got); diff != "" {
+		if diff := cmp.Diff(core.Monitored{Outcome: tc.outcome, Controls: tc.controls, Notices: tc.notices}, got); diff != "" {
 			t.Errorf("%s: %s", tc.name, diff)
 		}
 	}

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -96,7 +95,7 @@ func (r *reader) collect(list []strictjson.Member, path string, known []string) 
 		case path == "$" && len(m.Key) > 5 && strings.EqualFold(m.Key[len(m.Key)-5:], "Check"), strings.HasPrefix(path, "$.Filters"): // there, everything is a filter
 			found = "an unknown filter"
 		case path == "$.Extension":
-			found, expected, remedy = "a key of unknown effect", cmp.Or(strings.Join(known[1:], ", "), "none"), ""
+			found, expected, remedy = "a key of unknown effect", strings.Join(known, ", "), ""
 		}
 		r.doubt(m.Value, fault.Key(path, m.Key), found, expected, remedy)
 	}

@@ -15,6 +15,8 @@ type index struct {
 	heads    map[string]*bucket // patterns by the text before their first "*"
 	lengths  []int              // of the keys of heads, ascending
 	rest     bucket             // name patterns, "*", and rules open to every program
+	// passed has an answer that passes for every filter job; nil without any.
+	passed map[string]FilterAnswer
 }
 
 // posting is one program entry of one rule. entry is -1 for a rule that is
@@ -44,6 +46,12 @@ func newIndex(rules []rule, lists [][]core.Control) index {
 	}
 	for i := range x.rules {
 		r := &x.rules[i]
+		if r.job != "" {
+			if x.passed == nil {
+				x.passed = map[string]FilterAnswer{}
+			}
+			x.passed[r.job] = FilterPassed
+		}
 		if r.open {
 			x.rest.all = append(x.rest.all, posting{int32(i), -1})
 		}

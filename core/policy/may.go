@@ -27,7 +27,7 @@ func (s *Set) May(q Question) (list core.Listing, ok bool) {
 	for i := range kind.enforcing.rules {
 		r := &kind.enforcing.rules[i]
 		by := full
-		for _, c := range [...]check{checkUsers, checkMachines, checkDates, checkTimes, checkDays} {
+		for _, c := range [...]check{checkUsers, checkMachines, checkDates, checkTimes, checkDays, checkRequester} {
 			by = min(by, r.check(c, &a))
 		}
 		grants := r.grants && by == full
@@ -48,6 +48,9 @@ func (s *Set) May(q Question) (list core.Listing, ok bool) {
 // permission writes a rule as policies do.
 func (r *rule) permission(x *index) core.Permission {
 	p := core.Permission{PolicyRef: r.ref, Denies: r.denies, Controls: x.controls[r.demands], Signed: len(r.signed.entries) > 0}
+	if r.terms != nil {
+		p.For = r.terms.For.String()
+	}
 	if r.open {
 		p.Programs = []string{"*"}
 	}

@@ -54,6 +54,18 @@ type Policy struct {
 	// Notification is what a person is told whom a policy that is MonitorAndNotify
 	// would have concerned.
 	Notification string
+	// Acknowledge has them say that they have read it.
+	Acknowledge bool
+	// FilterJob is the id of the job that decides whether the policy applies; empty
+	// for none.
+	FilterJob string
+	// RequestedBy is who may be behind a request; none is anybody.
+	RequestedBy requesters
+	// Grant is under what terms what the policy asks for may be remembered; nil if
+	// it may not.
+	Grant *core.GrantTerms
+	// Children is what programs may be started by one that the policy has allowed.
+	Children ChildRule
 	// Certificates are the entries of CertificationCheck.
 	Certificates []string
 	// Own is what the policy's kind has read for itself; nil means nothing.
@@ -131,9 +143,24 @@ type Question struct {
 	Risk *uint8
 	// Time is read on the wall clock of its location, the machine's zone.
 	Time time.Time
+	// RequestedBy is who is behind the request, if that is known.
+	RequestedBy core.Requester
+	// FilterAnswers are those of the filter jobs that were run for this question
+	// (Set.FilterJobs), by id. One that is missing has not answered.
+	FilterAnswers map[string]FilterAnswer
 	// Own is what a kind asks about beyond this; nil for elevations.
 	Own any
 }
+
+// FilterAnswer is what a filter job has said.
+type FilterAnswer uint8
+
+// The answers.
+const (
+	Unanswered FilterAnswer = iota
+	FilterPassed
+	FilterFailed
+)
 
 // strength is how much of a policy a question meets.
 type strength uint8

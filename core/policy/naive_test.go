@@ -49,6 +49,7 @@ func (n *naive) decide(policies []string, q Question) core.Decision {
 		return core.Decision{Outcome: core.Allow}
 	}
 	var denying, demanding, granting []string
+	demands, remembered := map[string]core.Demand{}, false
 	var controls []core.Control
 	for _, text := range policies {
 		var p map[string]any
@@ -64,18 +65,27 @@ func (n *naive) decide(policies []string, q Question) core.Decision {
 			denying = append(denying, id)
 		}
 		var asked bool
+		demand := core.Demand{PolicyRef: core.PolicyRef{ID: id}}
 		for _, c := range list {
 			if c == "MFA" || c == "JUSTIFY" || c == "APPROVAL" {
 				asked = true
 				controls = append(controls, core.Control(c))
+				demand.Controls = append(demand.Controls, core.Control(c))
 			}
 		}
 		if asked {
 			demanding = append(demanding, id)
+			slices.Sort(demand.Controls)
+			demand.Controls = slices.Compact(demand.Controls)
 		}
 		if met.grants && !slices.Contains(list, "DENY") && (asked || slices.Contains(list, "ALLOW")) {
 			granting = append(granting, id)
+			if asked {
+				demand.Grant = naiveTerms(p)
+				remembered = remembered || demand.Grant != nil
+			}
 		}
+		demands[id] = demand
 	}
 	refs := func(ids []string) (list []core.PolicyRef) {
 		sort.Strings(ids)
@@ -91,7 +101,13 @@ func (n *naive) decide(policies []string, q Question) core.Decision {
 		return core.Decision{Outcome: core.Deny}
 	case len(controls) > 0:
 		slices.Sort(controls)
-		return core.Decision{Outcome: core.Pending, Controls: slices.Compact(controls), Policies: refs(demanding)}
+		d := core.Decision{Outcome: core.Pending, Controls: slices.Compact(controls), Policies: refs(demanding)}
+		for _, ref := range d.Policies {
+			if remembered {
+				d.Demands = append(d.Demands, demands[ref.ID])
+			}
+		}
+		return d
 	}
 	return core.Decision{Outcome: core.Allow, Policies: refs(granting)}
 }
@@ -132,7 +148,7 @@ func (n *naive) policy(p map[string]any, q Question) (heard, []string) {
 	commandLine := kind == "CommandLine"
 	met = met.and(n.users(p["UserCheck"], q)).and(n.machines(p["MachineCheck"], q)).and(n.targets(p["TargetUserCheck"], q)).
 		and(n.programs(p["ApplicationCheck"], commandLine || kind != "PrivilegeElevation", q)).and(n.times(p, q)).
-		and(n.commands(p["Extension"], commandLine, slices.Contains(controls, "DENY"), q)).and(risk100(p["RiskLevel"], q))
+		and(naiveExtension(p["Extension"], q)).and(n.commands(p["Extension"], commandLine, slices.Contains(controls, "DENY"), q)).and(risk100(p["RiskLevel"], q))
 	if !whole {
 		met.grants = false
 	}

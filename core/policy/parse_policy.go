@@ -118,30 +118,6 @@ func (r *reader) status(p *Policy, f fields) {
 	}
 }
 
-// extension reads what a kind adds. A key that we do not know may restrict, and
-// we cannot know how: the policy grants nothing.
-func (r *reader) extension(p *Policy, f fields, kind answerer) {
-	v, given := f.filled("Extension")
-	if !given {
-		return
-	}
-	if r.kept { // it is for others, who know its keys
-		r.members(v, "$.Extension")
-		return
-	}
-	own := kind.extension()
-	known := append([]string{"CustomFilterJobId"}, own...) // which nobody is to be pointed to
-	list, ok := r.members(v, "$.Extension")
-	if !ok {
-		return
-	}
-	e := r.collect(list, "$.Extension", known)
-	if r.text(e, "CustomFilterJobId") != "" {
-		r.doubt(e.get("CustomFilterJobId"), "$.Extension.CustomFilterJobId", "a filter job", "none", "this release runs no filter jobs")
-	}
-	kind.read(r, p, e)
-}
-
 // remarks reads what neither chooses nor controls.
 func (r *reader) remarks(p *Policy, f fields) {
 	if v, given := f.filled("RiskLevel"); given {
@@ -153,9 +129,7 @@ func (r *reader) remarks(p *Policy, f fields) {
 			p.RiskLevel = &risk
 		}
 	}
-	if v, given := f.filled("NotificationRequiresAcknowledge"); given && !v.IsBool() {
-		r.doubt(v, "$.NotificationRequiresAcknowledge", describe(v), "true or false", "")
-	}
+	p.Acknowledge = r.flag(f, "NotificationRequiresAcknowledge")
 	p.Notification = r.text(f, "NotificationMessage")
 	r.text(f, "Description")
 	r.text(f, "Comment")

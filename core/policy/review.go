@@ -17,6 +17,8 @@ type Facts struct {
 	// Program follows a path with every link. It reports false if there is
 	// nothing, and whether what is there is a folder.
 	Program func(path string) (to string, folder, exists bool)
+	// Job reports whether there is a job of that id; nil if that cannot be told.
+	Job func(id string) bool
 	// Now is the time on the machine's clock; zero if it does not matter.
 	Now time.Time
 }
@@ -37,6 +39,7 @@ func (e *Engine) Review(policies []Policy, env Environment, facts Facts) []Findi
 		v.controls(p)
 		v.programs(p)
 		v.commands(p)
+		v.filterJob(p)
 	}
 	v.together(e, policies)
 	return v.found
@@ -73,6 +76,15 @@ func (v *review) people(filter string, entries []string) {
 			v.say(Note, fault.Text(entry)+", whom this machine does not know", "a user", "correct the name, unless the policy is for another machine")
 		}
 	}
+}
+
+// filterJob looks for the job by which the policy applies.
+func (v *review) filterJob(p *Policy) {
+	if p.FilterJob == "" || v.facts.Job == nil || v.facts.Job(p.FilterJob) {
+		return
+	}
+	v.path = "$.Extension.CustomFilterJobId"
+	v.say(Doubt, fault.Text(p.FilterJob)+", a job that this machine does not have", "a job of Jobs/", "nobody answers for it: the policy grants nothing, and its DENY holds for everyone whom it meets otherwise")
 }
 
 func (v *review) controls(p *Policy) {

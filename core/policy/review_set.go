@@ -164,7 +164,7 @@ func (v *review) everyone(r *rule) {
 // everything warns of a grant of everything to everyone.
 func (v *review) everything(r *rule) {
 	v.path = "$.UserCheck"
-	if r.who.any && r.demands == controls.Set(0) && r.own == nil && r.programsCover(&rule{programs: []program{{kind: byAnything}}}) {
+	if r.who.any && r.demands == controls.Set(0) && r.own == nil && r.job == "" && r.programsCover(&rule{programs: []program{{kind: byAnything}}}) {
 		v.say(Note, "a grant of every program to everyone, without asking", "the users who are meant", "whoever has an account here has all rights of the target user")
 	}
 }
@@ -173,5 +173,5 @@ func (v *review) everything(r *rule) {
 // wherever.
 func (r *rule) everybody() bool {
 	return (r.who.any || r.who.open) && (r.whom.unset || r.whom.any || r.whom.open) && (r.where.any || r.where.open) &&
-		(r.signed.open || len(r.signed.entries) == 0)
+		(r.signed.open || len(r.signed.entries) == 0) && r.requesters == 0 && r.job == ""
 }

@@ -25,7 +25,7 @@ func listOf(description string, of *schematest.Schema) *schematest.Schema {
 	return &schematest.Schema{Type: "array", Items: of, Description: description}
 }
 
-func span(of *schematest.Schema, from, to string) *schematest.Schema {
+func pairOf(of *schematest.Schema, from, to string) *schematest.Schema {
 	s := schematest.Object()
 	s.Properties.Set(from, of)
 	s.Properties.Set(to, of)
@@ -74,8 +74,26 @@ func TestSchema(t *testing.T) {
 		{"Expression", text("The filter that the rule applies.", expressions...)},
 		{"RuleExpressionType", text("", "BuiltInAction")},
 	})
-	extension := objectOf(t, "What policies of this type have of their own.", elevation{}.extension(), []field{
+	duration := func(description string) *schematest.Schema {
+		s := text(description)
+		s.Pattern = "^([0-9]+[dhms])+$"
+		return s
+	}
+	count := &schematest.Schema{Type: "integer", Minimum: "1", Maximum: "1000"}
+	grant := objectOf(t, "Under what terms what the policy asks for may be remembered.", grantKeys, []field{
+		{"For", duration("For how long at most, with a unit: 30m, 2h, 1d.")},
+		{"Uses", count}, {"Renewals", count},
+		{"PerDay", duration("For how long within any 24 hours.")},
+		{"CoolDown", duration("How long after the end of one the next may be given.")},
+		{"Covers", text("The same command alone, which is so if omitted, or all that the policy is about.", "command", "policy")},
+		{"Automatic", &schematest.Schema{Type: "boolean", Description: "true: also for those who did not ask for it by --for."}},
+	})
+	extension := objectOf(t, "What policies of this type have of their own.", append(elevation{}.extension(), sharedKeys...), []field{
 		{"AllowCommands", entries("Of CommandLine: the commands that the policy is about, each a program with its arguments.")},
+		{"CustomFilterJobId", text("A job that decides whether the policy applies: it does if the job succeeds.")},
+		{"RequestedBy", listOf("Who may be behind a request.", text("", requesters(15).names()...))},
+		{"ChildProcesses", text("What programs may be started by one that the policy has allowed; inherit if omitted.", childRules[:]...)},
+		{"Grant", grant},
 	})
 	policy := objectOf(t, "", policyKeys, []field{
 		{"PolicyId", text("What refusals and the journal cite.")},
@@ -87,8 +105,8 @@ func TestSchema(t *testing.T) {
 		{"MachineCheck", entries("Host names, or *.")},
 		{"ApplicationCheck", entries("Programs: *, a path, a file name, either with *, a SHA-256, or a collection.")},
 		{"TargetUserCheck", entries("Whom a command may run as; without it a grant means root.")},
-		{"DateCheck", listOf("Days, both included.", span(when, "StartDate", "EndDate"))},
-		{"TimeCheck", listOf("Times of the day, the end not included.", span(when, "StartTime", "EndTime"))},
+		{"DateCheck", listOf("Days, both included.", pairOf(when, "StartDate", "EndDate"))},
+		{"TimeCheck", listOf("Times of the day, the end not included.", pairOf(when, "StartTime", "EndTime"))},
 		{"DayCheck", listOf("Days of the week, 0 is Sunday.", number)},
 		{"CertificationCheck", entries("Signers of the program: *, a thumbprint, spki:, ca:, key:, team: or subject:.")},
 		{"Operator", text("How rules combine.", "And")},

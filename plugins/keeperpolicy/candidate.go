@@ -92,7 +92,11 @@ func (c *Candidate) Policies() []policy.Policy { return c.linter.reading.policie
 // Review returns what the service would say of the files, and what this machine
 // knows about the policies at a time.
 func (c *Candidate) Review(at time.Time) []policy.Finding {
-	return append(slices.Clone(c.findings), c.linter.engine.Review(c.Policies(), c.env, facts(c.resolve, c.around.zone.of(at)))...)
+	known := facts(c.resolve, c.around.zone.of(at))
+	if !c.invented {
+		known.Job = jobsOf(c.linter.at)
+	}
+	return append(slices.Clone(c.findings), c.linter.engine.Review(c.Policies(), c.env, known)...)
 }
 
 // Excerpt returns the line that a finding is about, with a mark under the place.
@@ -197,8 +201,9 @@ func completeTarget(q *wire.PolicyRequest, people people) error {
 	return nil
 }
 
-// Explain decides a question as the plugin would at that time, and says why.
-func (c *Candidate) Explain(q wire.PolicyRequest, at time.Time) (policy.Explanation, error) {
+// Explain decides a question as the plugin would at that time, and says why. filters
+// says of filter jobs whether they pass; one that is not named has not answered.
+func (c *Candidate) Explain(q wire.PolicyRequest, at time.Time, filters map[string]bool) (policy.Explanation, error) {
 	if err := understood(q); err != nil {
 		return policy.Explanation{}, err
 	}
@@ -206,6 +211,13 @@ func (c *Candidate) Explain(q wire.PolicyRequest, at time.Time) (policy.Explanat
 	asked, ok := e.question(q, c.force)
 	if !ok {
 		return policy.Explanation{}, &fieldError{"Arguments", "bytes that are none of them", "argv"}
+	}
+	asked.FilterAnswers = map[string]policy.FilterAnswer{}
+	for job, passes := range filters {
+		asked.FilterAnswers[job] = policy.FilterFailed
+		if passes {
+			asked.FilterAnswers[job] = policy.FilterPassed
+		}
 	}
 	return c.force.set.Explain(asked, c.Policies()), nil
 }

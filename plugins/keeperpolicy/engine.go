@@ -44,6 +44,8 @@ type engine struct {
 	fault atomic.Pointer[string]  // why there is none
 	// around is what is looked at for each question.
 	around *surroundings
+	// filters runs filter jobs; nil where there are none, as in a tool.
+	filters *filters
 }
 
 // inForce is what questions are answered from.
@@ -148,9 +150,16 @@ const (
 	malformed  = "The question could not be understood, so it was refused."
 )
 
-// answer decides a question. What cannot be understood is denied, and the
-// answer still echoes what could be read of it.
-func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyResponse) {
+// undecided is a question whose answer depends on filter jobs.
+type undecided struct {
+	asked policy.Question
+	jobs  []string
+}
+
+// begin decides a question, or says on which filter jobs the answer depends. What
+// cannot be understood is denied, and the answer still echoes what could be read of
+// it.
+func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyResponse, *undecided) {
 	q, err := readQuestion(m, localPeople(), e.cfg.Resolve)
 	if err == nil {
 		err = understood(q)
@@ -179,12 +188,33 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 			response.Message = malformed
 			break
 		}
-		d := force.set.Decide(asked)
-		response.Decision, response.Controls, response.Message, response.Paths = d.Outcome, d.Controls, d.Message, d.Paths
-		response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
+		if jobs := force.set.FilterJobs(asked); len(jobs) > 0 {
+			return q, response, &undecided{asked, jobs}
+		}
+		decide(&response, asked, force)
 	}
-	return q, response
+	return q, response, nil
 }
+
+// decide answers a question by the policies in force, and says what those that only
+// watch would have made of it.
+func decide(response *wire.PolicyResponse, asked policy.Question, force *inForce) {
+	d := force.set.Decide(asked)
+	response.Decision, response.Controls, response.Message, response.Paths = d.Outcome, d.Controls, d.Message, d.Paths
+	response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
+	if len(d.Demands) <= maxNamed { // else nothing is remembered
+		response.Demands = d.Demands
+	}
+	if w := force.set.Watching(asked); len(w.Policies) > 0 {
+		w.Policies, w.Notices, w.FilterJobs = w.Policies[:min(len(w.Policies), maxNamed)], bounded(w.Notices), w.FilterJobs[:min(len(w.FilterJobs), maxNamed)]
+		response.Monitored = &w
+	}
+}
+
+// maxNotices bounds what a person is told of monitoring policies for one request.
+const maxNotices = 5
+
+func bounded(list []core.Notice) []core.Notice { return list[:min(len(list), maxNotices)] }
 
 // whichField says what of a question could not be understood, if that is known.
 func whichField(err error) string {
@@ -242,7 +272,7 @@ func (e *engine) question(q wire.PolicyRequest, force *inForce) (policy.Question
 		TargetAdministrator: q.TargetIsAdministrator || q.TargetUser == "" && q.TargetUserID == "",
 		Links:               force.links.to(q.FilePath), Directory: q.WorkingDirectory,
 		Machine: q.MachineName, Path: q.FilePath, Requested: q.RequestedPath, Hash: q.FileHash, Arguments: arguments,
-		Signers: q.Signers, SignersKnown: q.SignersKnown, Risk: q.Risk, Time: e.around.zone.of(e.now()),
+		Signers: q.Signers, SignersKnown: q.SignersKnown, Risk: q.Risk, RequestedBy: q.RequestedBy, Time: e.around.zone.of(e.now()),
 	}, ok
 }
 
@@ -254,22 +284,17 @@ func (e *engine) record(q wire.PolicyRequest, r wire.PolicyResponse) {
 		by = append(by, ref.ID)
 	}
 	e.log.Info("decided", "request", string(q.RequestID), "user", q.UserName, "program", q.FilePath, "decision", string(r.Decision), "policies", by)
-	force := e.force.Load()
-	if force == nil {
+	if r.Monitored == nil {
 		return
 	}
-	asked, _ := e.question(q, force)
-	e.watched(q, force.set.Watching(asked))
-}
-
-// watched logs what monitoring policies would have made of a question. It changes
-// nothing.
-func (e *engine) watched(q wire.PolicyRequest, w policy.Watch) {
-	for _, ref := range w.Policies {
+	for _, ref := range r.Monitored.Policies {
 		e.log.Info("a monitoring policy is met", "request", string(q.RequestID), "policy", ref.ID, "user", q.UserName, "program", q.FilePath,
-			"would be", string(w.Outcome), "controls", w.Controls)
+			"would be", string(r.Monitored.Outcome), "controls", r.Monitored.Controls)
 	}
-	for _, text := range w.Notices {
-		e.log.Info("a notice of a monitoring policy", "request", string(q.RequestID), "user", q.UserName, "notice", text)
+	if jobs := r.Monitored.FilterJobs; len(jobs) > 0 {
+		e.log.Info("filter jobs of monitoring policies were not run, and are taken to pass", "request", string(q.RequestID), "jobs", jobs)
+	}
+	for _, notice := range r.Monitored.Notices {
+		e.log.Info("a notice of a monitoring policy", "request", string(q.RequestID), "user", q.UserName, "notice", notice.Text)
 	}
 }

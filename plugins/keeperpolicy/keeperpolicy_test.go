@@ -99,6 +99,15 @@ func logged(cfg Config) (*engine, *bytes.Buffer) {
 	return &engine{cfg: cfg, log: slog.New(slog.NewTextHandler(&log, nil)), now: time.Now, around: newSurroundings()}, &log
 }
 
+// answer decides a question of which no filter job says anything.
+func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyResponse) {
+	q, response, open := e.begin(m)
+	if open != nil {
+		e.finish(q, &response, nil)
+	}
+	return q, response
+}
+
 func TestLoadReadsBothFolders(t *testing.T) {
 	root := agentRoot(t, map[string]string{
 		"a.json":           policyJSON("a", "ALLOW", "/usr/bin/id"),
@@ -424,13 +433,15 @@ func TestExamplesInTheManual(t *testing.T) {
 			blocks = append(blocks, text)
 		}
 	}
-	if len(blocks) != 3 {
-		t.Fatalf("%d examples, want a policy, a collections file and a file of cases", len(blocks))
+	if len(blocks) != 4 {
+		t.Fatalf("%d examples, want two policies, a collections file and a file of cases", len(blocks))
 	}
-	if policies, findings := policy.New(policy.Kinds(), controls.Standard()).Parse("policies.md", []byte(blocks[0])); len(policies) != 1 || len(findings) != 0 {
-		t.Errorf("the policy: %v", findings)
+	for _, block := range blocks[:2] {
+		if policies, findings := policy.New(policy.Kinds(), controls.Standard()).Parse("policies.md", []byte(block)); len(policies) != 1 || len(findings) != 0 {
+			t.Errorf("the policy: %v", findings)
+		}
 	}
-	if collections, findings := policy.ParseCollections("policies.md", []byte(blocks[1])); len(collections) != 1 || len(findings) != 0 {
+	if collections, findings := policy.ParseCollections("policies.md", []byte(blocks[2])); len(collections) != 1 || len(findings) != 0 {
 		t.Errorf("the collections: %v", findings)
 	}
 }

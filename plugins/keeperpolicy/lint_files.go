@@ -132,6 +132,17 @@ func (l *linter) modes(path string) {
 	}})
 }
 
+// jobsOf says which jobs an agent root has; nil if it cannot be seen.
+func jobsOf(root string) func(id string) bool {
+	entries, err := os.ReadDir(filepath.Join(root, "Jobs"))
+	if err != nil {
+		return nil
+	}
+	return func(id string) bool {
+		return slices.ContainsFunc(entries, func(entry os.DirEntry) bool { return strings.EqualFold(entry.Name(), id+".json") })
+	}
+}
+
 // facts are those of this machine, at the time now on its clock.
 func facts(resolve resolver, now time.Time) policy.Facts {
 	return policy.Facts{

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kpm/core/policy"
 	"kpm/core/wire"
 	"kpm/plugins/sdk"
 )
@@ -16,7 +17,8 @@ const enforceSetting = "policy.enforceForAdministrators"
 // Run answers questions until ctx is done. It subscribes, which makes it
 // healthy, only after policies have been read.
 func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
-	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings()}
+	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob)}
+	defer e.filters.close()
 	w, err := newWatcher(cfg.Root)
 	if err != nil {
 		return err
@@ -24,7 +26,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	defer w.close()
 	enforce := true // unless the settings say otherwise
 	reload := func() {
-		enforce = enforced(ctx, a, enforce)
+		enforce = settle(ctx, a, e.filters, enforce)
 		e.load(enforce)
 	}
 	reload()
@@ -37,12 +39,16 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	return nil
 }
 
-// enforced asks for the setting. Without an answer the last one holds.
-func enforced(ctx context.Context, a *sdk.Agent, last bool) bool {
+// settle asks for the settings, and returns whether administrators are subject to
+// policy. Without an answer what was last holds.
+func settle(ctx context.Context, a *sdk.Agent, f *filters, last bool) bool {
 	values, err := a.Settings(ctx)
 	if err != nil {
 		a.Logger().Warn("settings cannot be read", "error", err, enforceSetting, last)
 		return last
+	}
+	if err := f.set(values[filterSetting]); err != nil {
+		a.Logger().Warn("a setting cannot be read", "setting", filterSetting, "found", values[filterSetting], "expected", "a whole number from 1 to 30", "taken", 30)
 	}
 	text, set := values[enforceSetting]
 	if !set {
@@ -68,7 +74,18 @@ func (e *engine) serve(to replier, m sdk.Message) {
 		e.log.Warn("a message is no question", "error", err)
 		return
 	}
-	q, response := e.answer(envelope)
+	q, response, open := e.begin(envelope)
+	if open == nil {
+		e.reply(to, envelope, q, response)
+		return
+	}
+	e.ask(q, open, func(answers map[string]policy.FilterAnswer) {
+		e.finish(q, &response, answers)
+		e.reply(to, envelope, q, response)
+	})
+}
+
+func (e *engine) reply(to replier, envelope wire.RequestMessage, q wire.PolicyRequest, response wire.PolicyResponse) {
 	if err := to.Reply(envelope, wire.TypePolicyResponse, response); err != nil {
 		e.log.Warn("an answer could not be sent", "request", string(q.RequestID), "error", err)
 		return

@@ -21,26 +21,13 @@ const maxSettings = 1 << 20
 
 // Settings fetches the effective settings of a plugin, a flat object of strings
 // (docs/settings.md), within at most five seconds.
-//
-// One GET does not need net/http: HTTP/1.0 asks for an answer that ends with
-// the connection, and that is all there is to read.
 func Settings(ctx context.Context, network Network, plugin string) (map[string]string, error) {
 	if !core.ValidName(plugin) {
 		return nil, fmt.Errorf("sdk: %w: %q is no plugin id", ErrSettings, plugin)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	conn, err := network.DialAPI(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if _, err := fmt.Fprintf(conn, "GET /api/PluginSettings/%s HTTP/1.0\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n", plugin); err != nil {
-		return nil, fmt.Errorf("sdk: %w: %w", ErrSettings, err)
-	}
-	status, body, err := readAnswer(conn)
+	status, body, err := call(ctx, network, fmt.Sprintf("GET /api/PluginSettings/%s HTTP/1.0\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n\r\n", plugin))
 	if err != nil {
 		return nil, fmt.Errorf("sdk: %w of %s: %w", ErrSettings, plugin, err)
 	}
@@ -52,6 +39,23 @@ func Settings(ctx context.Context, network Network, plugin string) (map[string]s
 		return nil, fmt.Errorf("sdk: %w of %s: %w", ErrSettings, plugin, err)
 	}
 	return values, nil
+}
+
+// call sends one request and reads its answer. That does not need net/http:
+// HTTP/1.0 asks for an answer that ends with the connection, and that is all there
+// is to read.
+func call(ctx context.Context, network Network, request string) (status string, body []byte, err error) {
+	conn, err := network.DialAPI(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := io.WriteString(conn, request); err != nil {
+		return "", nil, err
+	}
+	return readAnswer(conn)
 }
 
 // readAnswer reads an HTTP/1.0 response to its end.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/core/span"
 	"kpm/core/wire"
 	"kpm/launcher/journal"
 )
@@ -85,6 +86,10 @@ func describe(r journal.Record) string {
 		add("sha256", word(w.SHA256))
 	}
 	add("directory", word(r.Directory))
+	if r.Origin != nil {
+		add("from", word(r.Origin.String()))
+	}
+	add("outcome", string(r.Outcome))
 	add("by", r.By)
 	add("cause", r.Cause)
 	for _, p := range r.Policies {
@@ -92,6 +97,16 @@ func describe(r journal.Record) string {
 	}
 	for _, c := range r.Controls {
 		add("control", string(c))
+	}
+	for _, job := range r.FilterJobs {
+		add("filter", word(job))
+	}
+	for _, id := range r.Grants {
+		add("grant", word(id))
+	}
+	if g := r.Grant; g != nil {
+		add("grant", word(g.ID))
+		add("for", span.Text(time.Duration(g.Seconds)*time.Second))
 	}
 	if r.Child != nil {
 		add("process", r.Child.ID().String())

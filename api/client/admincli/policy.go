@@ -34,8 +34,9 @@ type PolicySet interface {
 	// Ask returns what would be asked if user typed argv in dir, to run it as
 	// target. An error says what cannot be understood.
 	Ask(user, target, dir string, argv []string) (wire.PolicyRequest, error)
-	// Explain decides a question at that time, and says why.
-	Explain(q wire.PolicyRequest, at time.Time) (policy.Explanation, error)
+	// Explain decides a question at that time, and says why. filters says of filter
+	// jobs whether they pass; one that is not named has not answered.
+	Explain(q wire.PolicyRequest, at time.Time, filters map[string]bool) (policy.Explanation, error)
 }
 
 // policies are the flags that all commands about policies have.

@@ -56,6 +56,11 @@ type Case struct {
 	Command   []string `json:"Command,omitempty"`
 	Directory string   `json:"Directory,omitempty"`
 	Risk      *uint8   `json:"Risk,omitempty"`
+	// RequestedBy is who is behind the request; a terminal if it is left out.
+	RequestedBy core.Requester `json:"RequestedBy,omitempty"`
+	// FilterJobs says whether filter jobs pass; one that is not named does not
+	// answer.
+	FilterJobs map[string]bool `json:"FilterJobs,omitempty"`
 
 	Expect   core.Outcome   `json:"Expect,omitempty"`
 	Controls []core.Control `json:"Controls,omitempty"` // of PENDING; not compared without
@@ -195,6 +200,10 @@ func (c Case) with(d Case) Case {
 	if c.Risk == nil {
 		c.Risk = d.Risk
 	}
+	c.RequestedBy = cmp.Or(c.RequestedBy, d.RequestedBy)
+	if c.FilterJobs == nil {
+		c.FilterJobs = d.FilterJobs
+	}
 	return c
 }
 
@@ -213,6 +222,7 @@ func (c Case) question(set PolicySet) (wire.PolicyRequest, error) {
 		q.Groups, q.GroupNames, q.GroupsUnknown = nil, c.Groups, false
 	}
 	q.MachineName, q.Risk = cmp.Or(c.Machine, q.MachineName), c.Risk
+	q.RequestedBy = cmp.Or(c.RequestedBy, core.ByTerminal)
 	return q, nil
 }
 
@@ -223,6 +233,9 @@ func (c Case) try(set PolicySet, file string, index int) (caseResult, error) {
 	default:
 		return r, fmt.Errorf("Expect is %q, expected ALLOW, DENY or PENDING", c.Expect)
 	}
+	if by := c.RequestedBy; by != "" && !slices.Contains(core.Requesters(), by) {
+		return r, fmt.Errorf("RequestedBy is %q, expected terminal, desktop, service or agent", by)
+	}
 	at, err := parseTime(c.At, caseTime())
 	if err != nil {
 		return r, err
@@ -231,7 +244,7 @@ func (c Case) try(set PolicySet, file string, index int) (caseResult, error) {
 	if err != nil {
 		return r, err
 	}
-	e, err := set.Explain(q, at)
+	e, err := set.Explain(q, at, c.FilterJobs)
 	if err != nil {
 		return r, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,8 @@ type decided struct {
 
 func explainCommand(p *policies) *cobra.Command {
 	var asJSON bool
-	var who, target, at, machine string
+	var who, target, at, machine, by string
+	var filters map[string]string
 	cmd := &cobra.Command{
 		Use:   "explain [--user USER] [--target USER] [--at TIME] COMMAND [ARGUMENT...]",
 		Short: "Say what would be decided about a command, and why",
@@ -79,7 +81,15 @@ whatever the decision.`,
 				return err
 			}
 			q.MachineName = cmp.Or(machine, q.MachineName)
-			e, err := set.Explain(q, moment)
+			if !slices.Contains(core.Requesters(), core.Requester(by)) {
+				return fmt.Errorf("--requested-by is %q, expected terminal, desktop, service or agent", by)
+			}
+			q.RequestedBy = core.Requester(by)
+			answers, err := filtersOf(filters)
+			if err != nil {
+				return err
+			}
+			e, err := set.Explain(q, moment, answers)
 			if err != nil {
 				return err
 			}
@@ -96,6 +106,8 @@ whatever the decision.`,
 	flags.StringVar(&who, "user", "", "who asks: a name, or # and an id; you, if it is left out")
 	flags.StringVar(&target, "target", "", "whom the command is to run as; root, if it is left out")
 	flags.StringVar(&at, "at", "", "when; now, if it is left out")
+	flags.StringVar(&by, "requested-by", string(core.ByTerminal), "who is behind the request: terminal, desktop, service or agent")
+	flags.StringToStringVar(&filters, "filter", nil, "what a filter job says, JOB=passes or JOB=fails; jobs are not run, and others have not answered")
 	flags.StringVar(&machine, "machine", "", "on which machine; this one, if it is left out")
 	return cmd
 }
@@ -125,7 +137,7 @@ func explanationOf(q wire.PolicyRequest, at time.Time, e policy.Explanation, fin
 		Decision: decided{e.Decision.Outcome, append([]core.Control{}, e.Decision.Controls...), append([]core.PolicyRef{}, e.Decision.Policies...), e.Decision.Message},
 	}
 	if len(e.Watch.Policies) > 0 {
-		x.Watching = &decided{e.Watch.Outcome, append([]core.Control{}, e.Watch.Controls...), e.Watch.Policies, strings.Join(e.Watch.Notices, "; ")}
+		x.Watching = &decided{e.Watch.Outcome, append([]core.Control{}, e.Watch.Controls...), e.Watch.Policies, noticesOf(e.Watch)}
 	}
 	for _, f := range findings {
 		for _, r := range e.Policies {
@@ -137,16 +149,40 @@ func explanationOf(q wire.PolicyRequest, at time.Time, e policy.Explanation, fin
 	return x
 }
 
+// noticesOf are what a person would be told.
+func noticesOf(w core.Monitored) string {
+	var texts []string
+	for _, n := range w.Notices {
+		texts = append(texts, n.Text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// filtersOf reads --filter JOB=passes and JOB=fails.
+func filtersOf(given map[string]string) (map[string]bool, error) {
+	filters := map[string]bool{}
+	for job, what := range given {
+		if what != "passes" && what != "fails" {
+			return nil, fmt.Errorf("--filter %s is %q, expected passes or fails", job, what)
+		}
+		filters[job] = what == "passes"
+	}
+	return filters, nil
+}
+
 func printExplanation(w io.Writer, x explained) error {
 	var b strings.Builder
 	say := func(format string, args ...any) { b.WriteString(wire.Printable(fmt.Sprintf(format, args...)) + "\n") }
-	say("%s asks to run %s as %s on %s at %s", x.Question.UserName, x.Question.FilePath, x.Question.TargetUser, x.Question.MachineName, x.At.Format("2006-01-02 15:04:05Z07:00 Monday"))
+	say("%s asks to run %s as %s on %s at %s (%s)", x.Question.UserName, x.Question.FilePath, x.Question.TargetUser, x.Question.MachineName, x.At.Format("2006-01-02 15:04:05Z07:00 Monday"), cmp.Or(string(x.Question.RequestedBy), "nobody knows from where"))
 	say("%s", summary(x.Decision))
 	if x.Decision.Message != "" {
 		say("  told: %s", x.Decision.Message)
 	}
 	if x.Watching != nil {
 		say("with what is monitoring: %s", summary(*x.Watching))
+		if x.Watching.Message != "" {
+			say("  told: %s", x.Watching.Message)
+		}
 	}
 	for _, r := range x.Policies {
 		say("")

@@ -24,6 +24,16 @@ type replayed struct {
 	// Skipped are requests that cannot be asked again.
 	Skipped int            `json:"skipped"`
 	People  map[string]int `json:"people"` // how many changes each user would see
+	// Monitored says of each policy that only watches how many requests it meets.
+	Monitored map[string]monitoredPast `json:"monitored"`
+}
+
+// monitoredPast is what one policy that only watches makes of the past.
+type monitoredPast struct {
+	Met int `json:"met"`
+	// Changes are those of which the outcome would be another if what watches were
+	// enforced.
+	Changes int `json:"changes"`
 }
 
 // changed is a request that would be decided otherwise.
@@ -53,7 +63,7 @@ named, and held against what was decided then. Without an argument they are thos
 of the agent root.
 
 Users are taken to be in the groups that they are in now, and signatures are not
-read again. Arguments that the journal masks are as it has them. The journal can
+read again. Filter jobs are not run, and are taken to pass. Arguments that the journal masks are as it has them. The journal can
 be read by root only. The exit status is 1 if something would change.`,
 		Example: "  KeeperAdminCLI policy replay new/\n  KeeperAdminCLI policy replay --since 720h new.json\n  KeeperAdminCLI policy replay --json new/ | jq .people",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,7 +75,7 @@ be read by root only. The exit status is 1 if something would change.`,
 			if err != nil {
 				return err
 			}
-			r := replayer{set: set, open: map[core.RequestID]journal.Record{}, out: replayed{Changed: []changed{}, People: map[string]int{}}}
+			r := newReplayer(set)
 			if since > 0 {
 				r.since = time.Now().Add(-since)
 			}
@@ -99,6 +109,21 @@ type replayer struct {
 	since time.Time
 	open  map[core.RequestID]journal.Record
 	out   replayed
+	// filters are all filter jobs, which are taken to pass.
+	filters map[string]bool
+}
+
+func newReplayer(set PolicySet) *replayer {
+	r := &replayer{
+		set: set, open: map[core.RequestID]journal.Record{}, filters: map[string]bool{},
+		out: replayed{Changed: []changed{}, People: map[string]int{}, Monitored: map[string]monitoredPast{}},
+	}
+	for _, p := range set.Policies() {
+		if p.FilterJob != "" {
+			r.filters[p.FilterJob] = true
+		}
+	}
+	return r
 }
 
 // take takes the records in their order. What was decided is said by the first
@@ -143,12 +168,23 @@ func (r *replayer) decide(asked journal.Record, was decided) {
 	q.Signers, q.SignersKnown = asked.Program.Signers, asked.Program.SignersKnown
 	q.TargetUser, q.TargetUserID, q.TargetIsAdministrator = asked.Target, asked.TargetID, asked.TargetID == "0"
 	q.Arguments, q.ArgumentBytes, q.WorkingDirectory = asked.Argv, asked.ArgvBytes, asked.Directory
-	e, err := r.set.Explain(q, asked.Time)
+	if asked.Origin != nil {
+		q.RequestedBy, q.Agent = asked.Origin.By, asked.Origin.Agent
+	}
+	e, err := r.set.Explain(q, asked.Time, r.filters)
 	if err != nil {
 		r.out.Skipped++
 		return
 	}
 	r.out.Requests++
+	for _, ref := range e.Watch.Policies {
+		w := r.out.Monitored[ref.ID]
+		w.Met++
+		if e.Watch.Outcome != e.Decision.Outcome || !sameWords(e.Watch.Controls, e.Decision.Controls) {
+			w.Changes++
+		}
+		r.out.Monitored[ref.ID] = w
+	}
 	would := decided{Outcome: e.Decision.Outcome, Controls: e.Decision.Controls, Policies: e.Decision.Policies, Message: e.Decision.Message}
 	if would.Outcome == was.Outcome && sameWords(would.Controls, was.Controls) {
 		return
@@ -182,6 +218,12 @@ func printReplay(w io.Writer, r replayed, asJSON bool) error {
 	}
 	for _, user := range slices.SortedFunc(maps.Keys(r.People), func(a, b string) int { return cmp.Or(cmp.Compare(r.People[b], r.People[a]), cmp.Compare(a, b)) }) {
 		if err := line(w, "%s: %d would change", word(user), r.People[user]); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.Monitored)) {
+		m := r.Monitored[id]
+		if err := line(w, "monitoring policy %s: meets %d, and would change %d if it were enforced", word(id), m.Met, m.Changes); err != nil {
 			return err
 		}
 	}
