@@ -28,6 +28,8 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Confiner = confiner
 	host.Close = confiner.Close
 	host.Accounts = linux.Accounts{}
+	host.Ancestry = linux.NewAncestry()
+	host.Clock = linux.Clock{}
 	host.Files = files
 	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}
 	host.Keys = linux.KeyStore{}

@@ -7,6 +7,8 @@ type Host struct {
 	Facts Facts
 
 	Accounts     Accounts
+	Ancestry     Ancestry
+	Clock        Clock
 	Confiner     Confiner
 	Files        Files
 	Interception Interception

@@ -7,6 +7,8 @@ func Host(facts port.Facts) port.Host {
 	return port.Host{
 		Facts:        facts,
 		Accounts:     Accounts{},
+		Ancestry:     Ancestry{},
+		Clock:        Clock{},
 		Confiner:     Confiner{},
 		Files:        Files{},
 		Interception: Interception{},
