@@ -44,7 +44,7 @@ var exceptions = map[string][]string{
 	"api/client/edit":            {},
 	"cmd/KeeperRunAs":            {"api/client/runas", "api/client/sudo", "platform/caller", "platform/windows/shell"},
 	"api/client/runas":           {},
-	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},
+	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal", "core/span"},
 	"platform/caller":            {"core/port/caller", "core/signal", "platform/unix/caller", "platform/windows/caller"},
 	"platform/unix/caller":       {"core/port/caller", "core/signal", "platform/linux/held", "platform/darwin/held"},    // what its helper is asked
 	"platform/windows/caller":    {"core/port/caller", "core/signal", "platform/windows/pipe", "platform/windows/held"}, // sizes of a console

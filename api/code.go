@@ -26,6 +26,7 @@ const (
 	codeUnknownJob        code = "unknown-job"
 	codeUnknownRun        code = "unknown-run"
 	codeUnknownRequest    code = "unknown-request"
+	codeUnknownGrant      code = "unknown-grant"
 	codeMethod            code = "method-not-allowed"
 	codeConflict          code = "conflict"
 	codeTooLarge          code = "too-large"
@@ -59,6 +60,7 @@ var codes = []struct {
 	{codeUnknownJob, http.StatusNotFound, "no such job"},
 	{codeUnknownRun, http.StatusNotFound, "no such run of a job, or no longer"},
 	{codeUnknownRequest, http.StatusNotFound, "no such request"},
+	{codeUnknownGrant, http.StatusNotFound, "no such grant, or it is somebody else's"},
 	{codeMethod, http.StatusMethodNotAllowed, "the path takes other methods; Allow names them"},
 	{codeConflict, http.StatusConflict, "not in the present state"},
 	{codeTooLarge, http.StatusRequestEntityTooLarge, "the body is longer than 1 MiB"},

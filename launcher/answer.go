@@ -30,7 +30,7 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if a.SealDigest != e.sealed.Digest {
 		return fmt.Errorf("launcher: answer: the seal digest is not that of request %s: %w", e.id, ErrNotPermitted)
 	}
-	f := request.Fact{By: from, Policies: a.Policies, Message: wire.Printable(a.Message)}
+	f := request.Fact{By: from, Policies: a.Policies, Message: wire.Printable(a.Message), Monitored: a.Monitored}
 	required := l.cfg.Table.Required(a.Controls)
 	switch {
 	case !pathsFit(a.Paths, e.sealed.Subject.Argv):
@@ -54,6 +54,10 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if f.Cause != request.Deny {
 		f.Paths = a.Paths
 	}
+	if f.Cause == request.Pend || f.Cause == request.Allow {
+		l.useGrants(e, a.Demands, &f)
+	}
+	l.note(e, a.Monitored)
 	if err := e.req.Apply(f); err != nil {
 		return fmt.Errorf("launcher: answer: %w", err)
 	}
@@ -130,7 +134,7 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 		return nil
 	}
 	record, err := verifier.Collect(ctx, control.Question{
-		Subject: e.sealed.Subject, NonInteractive: e.submitted.NonInteractive,
+		Subject: e.sealed.Subject, NonInteractive: e.submitted.NonInteractive, Origin: e.origin,
 		Ask: func(ctx context.Context, text string) (string, error) {
 			return e.caller.Prompt(ctx, text, l.limits().Prompt)
 		},

@@ -36,11 +36,15 @@ type elevation struct {
 
 	unreleased bool // an earlier service ended before it let the command run
 
+	origin core.Origin // who is behind it
+
 	// Under Launcher.mu.
-	unheard   bool           // the question waits, or may have been lost, and is to be asked again
-	asked     time.Time      // when it was asked last; zero if it was not
-	exhausted bool           // it was not launched because the machine is out of something
-	stuck     core.ProcessID // a child that has run nothing and does not end
+	remembering *remembering   // what may be remembered of what policy asks for
+	notes       []core.Notice  // that the person is to be told
+	unheard     bool           // the question waits, or may have been lost, and is to be asked again
+	asked       time.Time      // when it was asked last; zero if it was not
+	exhausted   bool           // it was not launched because the machine is out of something
+	stuck       core.ProcessID // a child that has run nothing and does not end
 }
 
 // fact is a Fact by the service.
@@ -118,8 +122,9 @@ func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller) (*eleva
 		id: core.NewRequestID(), submitted: submitted, sealed: s, caller: c, called: s.Subject.Called(), person: l.cfg.People.Of(s.Subject.Caller.User),
 		started: make(chan started, 1), again: make(chan struct{}, 1),
 	}
+	e.origin = l.behind(submitted)
 	err := l.cfg.Journal.Append(journal.Record{
-		Type: journal.Opened, Request: e.id,
+		Type: journal.Opened, Request: e.id, Origin: known(e.origin),
 		UserID: s.Subject.Caller.User, User: s.Subject.Caller.Name, TargetID: s.Subject.Target.User, Target: s.Subject.Target.Name,
 		Program: &s.Subject.Executable, Argv: wire.Shown(s.Subject.Argv), ArgvBytes: wire.Bytes(s.Subject.Argv), Directory: s.Subject.Dir, Seal: s.Digest, Caller: submitted.journalled(),
 	})
@@ -167,6 +172,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 			return Result{Later: true}
 		}
 		if state.Final() {
+			l.tell(ctx, e, state)
 			return Result{Refused: l.explain(e, state, last)}
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
@@ -175,6 +181,8 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 				e.share.decided()
 				l.quota.Spend(l.cfg.People.Of(e.submitted.Peer.Payer()), controlCost)
 			}
+			l.tell(ctx, e, state)
+			l.give(e, last)
 			l.raise(e, state, last)
 		}
 		select {
@@ -248,6 +256,7 @@ func (l *Launcher) ask(e *elevation) {
 		FilePath:    s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
 		Arguments: wire.Shown(s.Argv), ArgumentBytes: wire.Bytes(s.Argv), WorkingDirectory: s.Dir,
 		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
+		RequestedBy: e.origin.By, Agent: e.origin.Agent,
 	})
 	switch {
 	case core.KindOf(err) == core.Unavailable:
@@ -282,6 +291,7 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 		"RequestId": string(e.id), "EventType": wire.EventPrivilegeElevation, "UserName": s.Caller.Name,
 		"FilePath": s.Executable.Path, "Arguments": wire.Shown(s.Argv),
 		"TargetUser": s.Target.Name, "SessionId": string(l.session(e)),
+		"RequestedBy": string(e.origin.By), "Agent": e.origin.Agent,
 		"RespondToTopic": wire.ReplyTopic(core.ServicePrincipal(), string(e.id)),
 	}}
 	// What is left out a task finds missing; what is cut short it would believe.
@@ -290,7 +300,7 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	}
 	if state == request.Pending {
 		event.Name = wire.EventPolicyEvaluationPending
-		event.Context["ControlList"] = last.Controls
+		event.Context["ControlList"] = e.req.Missing()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.limits().Launch)
 	defer cancel()

@@ -39,7 +39,7 @@ func TestAnAllowedCommandRuns(t *testing.T) {
 	e := v.event(wire.EventLaunch)
 	if diff := cmp.Diff(map[string]any{
 		"RequestId": string(v.id), "EventType": "PrivilegeElevation", "UserName": "ada", "FilePath": w.path("bin/tool"),
-		"CommandLine": "tool -x 'a b'", "Arguments": []string{"tool", "-x", "a b"}, "TargetUser": "root", "SessionId": "", "RespondToTopic": "Replies/KeeperPrivilegeManager/" + string(v.id),
+		"CommandLine": "tool -x 'a b'", "Arguments": []string{"tool", "-x", "a b"}, "TargetUser": "root", "SessionId": "", "RequestedBy": "", "Agent": "", "RespondToTopic": "Replies/KeeperPrivilegeManager/" + string(v.id),
 	}, e.Context); diff != "" {
 		t.Errorf("event: %s", diff)
 	}

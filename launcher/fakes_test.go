@@ -326,6 +326,7 @@ type fakeCaller struct {
 	mu         sync.Mutex
 	answers    []any // a string or an error
 	prompts    []string
+	told       []string
 	started    chan *os.File
 	startedErr error
 	master     *os.File
@@ -351,6 +352,13 @@ func (c *fakeCaller) Prompt(ctx context.Context, text string, timeout time.Durat
 	case <-time.After(timeout):
 		return "", context.DeadlineExceeded
 	}
+}
+
+func (c *fakeCaller) Tell(text string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = append(c.told, text)
+	return nil
 }
 
 func (c *fakeCaller) HandOver(terminals ...*os.File) error {

@@ -15,6 +15,7 @@ import (
 	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/control"
+	"kpm/launcher/grant"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
 	"kpm/launcher/seal"
@@ -54,6 +55,10 @@ type Config struct {
 	// Machine returns this machine's name, as policies know it, at this moment;
 	// empty if it has none.
 	Machine func() string
+	// Behind says who is behind a process; nil where nobody knows.
+	Behind func(core.ProcessID) (core.Origin, error)
+	// Grants keeps what need not be asked again; nil keeps nothing.
+	Grants *grant.Store
 	// SessionOf returns the login session of a process, as port.Sessions does;
 	// nil where nobody knows.
 	SessionOf func(core.ProcessID) (core.SessionID, error)
@@ -154,7 +159,12 @@ func (l *Launcher) State(id core.RequestID) (request.State, bool) { return l.sto
 func (l *Launcher) record(id core.RequestID, record string, f request.Fact) error {
 	r := journal.Record{
 		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: withDetail(f),
-		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(),
+		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(), Grants: f.Grants,
+	}
+	if f.Monitored != nil {
+		if err := l.cfg.Journal.Append(monitored(id, f)); err != nil {
+			return err
+		}
 	}
 	if f.Group != "" {
 		r.Child = &journal.Child{PID: f.Child.PID, Start: f.Child.Start, Group: f.Group}

@@ -12,6 +12,7 @@ import (
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/fair"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/launcher/refusal"
 	"kpm/launcher/request"
@@ -56,9 +57,10 @@ func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
 	if err != nil {
 		return Result{Refused: refusal.Of(err)}
 	}
+	behind := l.behind(&submitted)
 	q := wire.PolicyRequest{
-		EventType: wire.EventList,
-		UserID:    who.Caller.User, UserName: who.Caller.Name, OtherNames: who.Caller.OtherNames, Administrator: who.Administrator,
+		EventType: wire.EventList, RequestedBy: behind.By, Agent: behind.Agent,
+		UserID: who.Caller.User, UserName: who.Caller.Name, OtherNames: who.Caller.OtherNames, Administrator: who.Administrator,
 		Groups: who.Membership.IDs, GroupNames: who.Membership.Names,
 		DoubtfulGroups: who.Membership.DoubtfulIDs, DoubtfulGroupNames: who.Membership.DoubtfulNames, GroupsUnknown: who.Membership.Unknown,
 		MachineName: l.cfg.Machine(), Arguments: []string{}, FilePath: "/",
@@ -75,7 +77,7 @@ func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
 		if a.Listing == nil {
 			return unlisted(wire.Printable(a.Message))
 		}
-		text, err := l.listing(who.Caller.Name, q.MachineName, *a.Listing, submitted.JSON)
+		text, err := l.listing(who.Caller, q.MachineName, *a.Listing, submitted.JSON)
 		if err != nil || len(text) > maxListing {
 			return unlisted("There is more than can be shown.")
 		}
@@ -135,7 +137,8 @@ type permitted struct {
 }
 
 // listing words what somebody may run.
-func (l *Launcher) listing(user, machine string, list core.Listing, asJSON bool) (string, error) {
+func (l *Launcher) listing(caller core.Account, machine string, list core.Listing, asJSON bool) (string, error) {
+	user, grants := caller.Name, l.grantsOf(caller.User)
 	all := make([]permitted, len(list.Permissions))
 	for i, p := range list.Permissions {
 		all[i] = permitted{p, len(l.unverified(p.Controls)) == 0}
@@ -147,7 +150,9 @@ func (l *Launcher) listing(user, machine string, list core.Listing, asJSON bool)
 			Everything bool        `json:"everything"`
 			Policies   []permitted `json:"policies"`
 			More       int         `json:"more,omitempty"`
-		}{user, machine, list.Everything, all, list.More})
+			// Grants are what need not be asked again for a time.
+			Grants []view.Grant `json:"grants"`
+		}{user, machine, list.Everything, all, list.More, grants})
 		return string(text) + "\n", err
 	}
 	if list.Everything {
@@ -155,8 +160,7 @@ func (l *Launcher) listing(user, machine string, list core.Listing, asJSON bool)
 	}
 	var b strings.Builder
 	say := func(format string, args ...any) { b.WriteString(wire.Printable(fmt.Sprintf(format, args...)) + "\n") }
-	grants := slices.ContainsFunc(all, func(p permitted) bool { return p.Grants })
-	if grants {
+	if slices.ContainsFunc(all, func(p permitted) bool { return p.Grants }) {
 		say("%s may run on %s, at this moment:", user, machine)
 	} else {
 		say("No policy allows %s anything on %s at this moment. If you need something, ask the person who manages this machine's policies.", user, machine)
@@ -170,6 +174,12 @@ func (l *Launcher) listing(user, machine string, list core.Listing, asJSON bool)
 	l.others(say, all, "whatever allows them, these ask for more:", func(p permitted) bool { return !p.Grants && !p.Denies })
 	if list.More > 0 {
 		say("and %d more policies", list.More)
+	}
+	for i, g := range grants {
+		if i == 0 {
+			say("need not be asked again for a time:")
+		}
+		say("  %s", inWords(g))
 	}
 	return b.String(), nil
 }
@@ -210,6 +220,9 @@ func (l *Launcher) say(say func(string, ...any), p permitted) {
 	say("  as %s: %s", target, text)
 	if len(p.Controls) > 0 && !p.Denies {
 		say("    asks for: %s", l.asks(p.Controls))
+		if p.For != "" && l.cfg.Grants != nil && l.cfg.Grants.Err() == nil {
+			say("    which may be remembered for %s (keepersudo --for)", p.For)
+		}
 	}
 	name := p.Name
 	if name == "" {

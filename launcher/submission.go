@@ -24,8 +24,11 @@ type Submission struct {
 	Env     []string // what the caller offers; see environ.go
 	// NonInteractive refuses instead of prompting.
 	NonInteractive bool
-	Rows, Columns  uint16
-	Streams        port.Streams
+	// For is how long what policy asks for is to be remembered; 0 if that was not
+	// asked.
+	For           time.Duration
+	Rows, Columns uint16
+	Streams       port.Streams
 	// Terminal gives the command a terminal even if no stream is one.
 	Terminal bool
 	// Background begins the command in the background of its terminal.
@@ -56,6 +59,8 @@ type Caller interface {
 	// Prompt shows text and returns the answer, core.ErrCancelled, or
 	// context.DeadlineExceeded after timeout.
 	Prompt(ctx context.Context, text string, timeout time.Duration) (string, error)
+	// Tell shows a printable text. It returns within a bounded time.
+	Tell(text string) error
 	// HandOver hands over what belongs to the terminals of a command that is
 	// about to run: it goes on whatever becomes of this service then. The files
 	// stay the launcher's. It returns within a bounded time.

@@ -26,9 +26,9 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 			Clients: s.clients, Signed: s.app.RequireSignedAdmin, Programs: newSignedPrograms(s.host.Peers, s.signatures),
 		},
 		Peers: s.host.Peers, Identify: people{s.registry, s.host.Accounts, s.app.Requests.AllowUnknownUsers}, Self: s.host.Tree.Self(),
-		Plugins: s.plugins, PluginControl: pluginControl{s.plugins, s}, Jobs: s.jobs, Settings: s.values, Application: application{s}, Health: s.health,
+		Plugins: s.plugins, PluginControl: pluginControl{s.plugins, s}, Jobs: filterJobs{s.jobs, s.launcher}, Settings: s.values, Application: application{s}, Health: s.health,
 		Doctor: surgery{s}, LastKnownGood: good{s}, Refused: s.refusals.note,
-		Requests: s.launcher, Elevator: s.launcher,
+		Requests: s.launcher, Grants: grants{s.grants}, Elevator: s.launcher,
 		People: s.people(),
 		Limits: api.Limits{
 			// Those who wait for their turn besides those whose turn it is.

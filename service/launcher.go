@@ -8,6 +8,7 @@ import (
 	"kpm/core/wire"
 	"kpm/launcher"
 	"kpm/launcher/control"
+	"kpm/launcher/origin"
 	"kpm/launcher/request"
 	"kpm/launcher/seal"
 	"kpm/launcher/start"
@@ -15,7 +16,7 @@ import (
 
 // startLauncher makes what starts programs, ends what an earlier service has left
 // behind, and takes requests from then on.
-func (s *service) startLauncher(context.Context, Options) error {
+func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	s.registry = start.NewRegistry(s.host.Tree, s.host.Tree.Self())
 	launcherLog := s.log.With("component", "launcher")
 	s.starter = start.New(start.Config{
@@ -29,10 +30,13 @@ func (s *service) startLauncher(context.Context, Options) error {
 	if err != nil {
 		return err
 	}
+	s.startGrants(ctx)
+	finder := origin.Finder{Ancestry: s.host.Ancestry, Sessions: s.host.Sessions, Agents: origin.NewAgents(s.app.CodingAgents)}
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
 		Table: controls.Standard(), Controls: control.Bundled(), Machine: machineName, SessionOf: s.host.Sessions.Of,
+		Behind: finder.Of, Grants: s.grants,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,

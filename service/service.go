@@ -17,6 +17,7 @@ import (
 	"kpm/core/view"
 	"kpm/jobs"
 	"kpm/launcher"
+	"kpm/launcher/grant"
 	"kpm/launcher/journal"
 	"kpm/launcher/start"
 	"kpm/plugins"
@@ -68,6 +69,7 @@ type service struct {
 	registry  *start.Registry
 	starter   *start.Starter
 	launcher  *launcher.Launcher
+	grants    *grant.Store
 	broker    *broker.Broker
 	jobs      *jobs.Service
 	cutOff    []view.JobRun // runs that an earlier service did not bring to an end

@@ -148,6 +148,11 @@ func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration)
 	}
 }
 
+// Tell shows the person a text.
+func (c *caller) Tell(text string) error {
+	return c.send(door.TypeNotice, door.Notice{Text: wire.PrintableLine(text)}.Encode())
+}
+
 // HandOver gives the caller what belongs to the command's terminals.
 func (c *caller) HandOver(terminals ...*os.File) error {
 	return c.send(door.TypeTerminal, nil, terminals...)

@@ -146,6 +146,7 @@ func newRequest(m door.Request, files []*os.File) (launcher.Submission, error) {
 	}
 	submitted := launcher.Submission{
 		Request: seal.Request{Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Dir: files[0]}, Env: m.Env,
+		For: time.Duration(m.For) * time.Second,
 		Key: m.Key, Running: m.Running, NonInteractive: m.NonInteractive, Rows: m.Rows, Columns: m.Columns,
 		Terminal: m.Terminal, Background: m.Background, Apart: m.Apart,
 		Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},

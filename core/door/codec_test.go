@@ -20,7 +20,7 @@ func requests() map[string]door.Request {
 		"everything": {
 			Key: door.Key{1, 15: 0xff}, Running: true, HasExecutable: true, NonInteractive: true, Command: "/usr/bin/env", TargetUser: "#65534",
 			Argv: []string{"env", "", "two words", "-x=\x00\xff"}, Env: []string{"TERM=xterm", "LANG=C.UTF-8"},
-			Rows: 24, Columns: 80, Terminal: true, Background: true, Apart: [3]uint8{1, 0, 2},
+			Rows: 24, Columns: 80, Terminal: true, Background: true, Apart: [3]uint8{1, 0, 2}, For: 1800,
 		},
 		"extremes":   {Command: "x", Argv: make([]string, 1000), Env: []string{}, Rows: math.MaxUint16, Columns: math.MaxUint16},
 		"no strings": {Argv: []string{}, Env: []string{}},
@@ -45,6 +45,10 @@ func TestEveryOtherBodyRoundTrips(t *testing.T) {
 		if got, err := door.DecodeAnswer(answer.Encode()); err != nil || got != answer {
 			t.Errorf("answer: %+v, %v", got, err)
 		}
+	}
+	notice := door.Notice{Text: "It is remembered for 10m."}
+	if got, err := door.DecodeNotice(notice.Encode()); err != nil || got != notice {
+		t.Errorf("notice: %+v, %v", got, err)
 	}
 	exit := door.Exit{Code: math.MaxUint32, Signal: 9}
 	if got, err := door.DecodeExit(exit.Encode()); err != nil || got != exit {

@@ -54,6 +54,9 @@ type Request struct {
 	Env []string
 	// Rows and Columns are the caller's window size; 0 if unknown.
 	Rows, Columns uint16
+	// For is for how many seconds what policy asks for is to be remembered; 0 if
+	// that was not asked.
+	For uint32
 }
 
 // Key is what a request is known by to the process that has made it. It is
@@ -95,6 +98,20 @@ type List struct {
 // Listing is the answer to List: printable text, or JSON.
 type Listing struct{ Text string }
 
+// Notice tells the person something, on the way to the one final frame. Text has
+// been made printable.
+type Notice struct{ Text string }
+
+// Encode returns the body of a Notice frame.
+func (m Notice) Encode() []byte { return appendString(nil, m.Text) }
+
+// DecodeNotice reads the body of a Notice frame.
+func DecodeNotice(body []byte) (Notice, error) {
+	d := decoder{rest: body}
+	m := Notice{Text: d.string()}
+	return m, d.end()
+}
+
 // Encode returns the body of a List frame.
 func (m List) Encode() []byte { return []byte{Version, flag(m.JSON)} }
 
@@ -131,7 +148,11 @@ func (m Request) Encode() []byte {
 	b = appendString(b, m.Command)
 	b = appendString(b, m.TargetUser)
 	b = appendStrings(b, m.Argv)
-	return appendStrings(b, m.Env)
+	b = appendStrings(b, m.Env)
+	if m.For > 0 {
+		b = binary.BigEndian.AppendUint32(b, m.For)
+	}
+	return b
 }
 
 // DecodeRequest reads the body of a Request frame.
@@ -158,6 +179,10 @@ func DecodeRequest(body []byte) (Request, error) {
 		TargetUser:     d.string(),
 		Argv:           d.strings(),
 		Env:            d.strings(),
+	}
+	if len(d.rest) > 0 {
+		m.For = d.uint32()
+		d.failed = d.failed || m.For == 0
 	}
 	if version != Version || flags > 63 || apart > 63 || keyed && key == (Key{}) {
 		d.failed = true

@@ -31,12 +31,24 @@ type Question struct {
 	Subject core.Subject
 	// NonInteractive is true if the caller forbids asking them.
 	NonInteractive bool
+	// Origin is who is behind the request. What a control remembers, it remembers
+	// for Origin.Key, and for nobody if that is empty.
+	Origin core.Origin
 	// Ask shows a printable text to the person who made the request, and
 	// returns the answer. Its errors wrap core.ErrCancelled if they declined,
 	// context.DeadlineExceeded if they took too long, or say that they are gone.
 	// The answer proves nothing but what was typed: a program of the same user
 	// can type as well (decision 27).
 	Ask func(ctx context.Context, text string) (string, error)
+}
+
+// Behind says in a prompt who is behind the request, if that is anything but the
+// person at this terminal.
+func (q Question) Behind() string {
+	if q.Origin.By == core.ByUnknown || q.Origin.By == core.ByTerminal {
+		return ""
+	}
+	return ", which is asked by " + q.Origin.String()
 }
 
 // Refused means that a control was not satisfied.

@@ -32,7 +32,7 @@ func (Justify) Collect(ctx context.Context, q Question) (string, error) {
 	if q.NonInteractive {
 		return "", &Refused{Message: "policy asks for a reason, and -n forbids asking you for it: run it without -n"}
 	}
-	text := fmt.Sprintf("Reason for running %s as %s: ", q.Subject.Called(), q.Subject.Target.Name)
+	text := fmt.Sprintf("Reason for running %s as %s%s: ", q.Subject.Called(), q.Subject.Target.Name, q.Behind())
 	reason, err := q.Ask(ctx, wire.Printable(text))
 	switch {
 	case errors.Is(err, core.ErrCancelled):

@@ -39,6 +39,8 @@ func model() string {
 		case Satisfied:
 			// One control at a time; the last one moves the request.
 			before = "if :: satisfied = satisfied | 1 :: satisfied = satisfied | 2 fi; "
+		case Remembered:
+			before = "satisfied = required; "
 		case Held:
 			before, after = "durable = 1; ", " started++;"
 		}

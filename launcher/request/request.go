@@ -31,6 +31,12 @@ type Fact struct {
 	Policies []core.PolicyRef
 	// Controls are what Pend requires; for Satisfy, the one control.
 	Controls []core.Control
+	// Granted are those of Controls that grants stand for, Grants the ids of these:
+	// with Pend, nothing of it is asked for again.
+	Granted []core.Control
+	Grants  []string
+	// Monitored is what policies that only watch would have done, with a decision.
+	Monitored *core.Monitored
 	// Paths are the arguments that Allow or Pend was decided on as files.
 	Paths []core.PathArgument
 	// Child and Group name what Held holds.
@@ -63,6 +69,7 @@ type Request struct {
 	satisfied []core.Control
 	paths     []core.PathArgument // of the decision
 	timer     *time.Timer         // the deadline of state
+	entered   time.Time           // when state was entered
 	changed   chan struct{}
 }
 
@@ -103,8 +110,8 @@ func (r *Request) missing() []core.Control {
 // the request fails instead; one that ends the request ends it in any case,
 // since nothing can be granted any more.
 func (r *Request) Apply(f Fact) error {
-	if f.Cause == Satisfied {
-		return fmt.Errorf("request: %s: only Satisfy does this: %w", f.Cause, ErrConflict)
+	if f.Cause == Satisfied || f.Cause == Remembered {
+		return fmt.Errorf("request: %s: only Satisfy, or a decision, does this: %w", f.Cause, ErrConflict)
 	}
 	r.mu.Lock()
 	err := r.apply(f)
@@ -190,7 +197,36 @@ func (r *Request) apply(f Fact) error {
 		r.paths = slices.Clone(f.Paths)
 	}
 	r.enter(t.To, f)
+	if t.To == Pending {
+		return r.remember(f)
+	}
 	return nil
+}
+
+// remember takes for satisfied what grants stand for, in the same step as the
+// decision that asks for it: nobody sees a request pending that is not.
+func (r *Request) remember(f Fact) error {
+	for _, c := range f.Granted {
+		if slices.Contains(r.required, c) && !slices.Contains(r.satisfied, c) {
+			r.satisfied = append(r.satisfied, c)
+		}
+	}
+	if len(r.missing()) > 0 {
+		return nil
+	}
+	return r.apply(Fact{Cause: Remembered, By: core.ServicePrincipal(), Policies: f.Policies, Message: "grants stand for what policy asks for", Grants: f.Grants})
+}
+
+// Extend lets a request stay in a state until total has passed since it came to
+// that, if it is in that state and its deadline is earlier.
+func (r *Request) Extend(in State, total time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wait, late := r.limits.deadline(in)
+	if r.state != in || r.timer == nil || total <= wait || !r.timer.Stop() {
+		return
+	}
+	r.timer = time.AfterFunc(max(0, time.Until(r.entered.Add(total))), func() { r.expire(in, late) })
 }
 
 // unrecorded fails a request whose next step could not be written. The failure
@@ -211,7 +247,7 @@ func (r *Request) enter(s State, f Fact) {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
-	r.state, r.last = s, f
+	r.state, r.last, r.entered = s, f, time.Now()
 	close(r.changed)
 	r.changed = make(chan struct{})
 	wait, late := r.limits.deadline(s)

@@ -46,6 +46,7 @@ const (
 	Deny       Cause = "deny"
 	NoAnswer   Cause = "no-answer"
 	Satisfied  Cause = "satisfied"
+	Remembered Cause = "remembered"
 	Refused    Cause = "refused"
 	Timeout    Cause = "timeout"
 	Launch     Cause = "launch"
@@ -96,6 +97,7 @@ var transitions = [...]Transition{
 	{Evaluating, Deny, Denied, Policy, "denied"},
 	{Evaluating, NoAnswer, Denied, Service, "denied"},
 	{Pending, Satisfied, Allowed, Job, "allowed"},
+	{Pending, Remembered, Allowed, Service, "allowed"},
 	{Pending, Refused, Denied, Job, "denied"},
 	{Pending, Timeout, Expired, Service, "expired"},
 	{Allowed, Launch, Launching, Job, "launching"},

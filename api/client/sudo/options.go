@@ -1,10 +1,15 @@
 package sudo
 
-import "strings"
+import (
+	"strings"
+	"time"
+
+	"kpm/core/span"
+)
 
 // usage is the text of --help, with the agent root that is asked by default.
 func usage(root string) string {
-	return `Usage: keepersudo [-n] [-u USER] [--root DIR] [--] COMMAND [ARGUMENT...]
+	return `Usage: keepersudo [-n] [-u USER] [--for TIME] [--root DIR] [--] COMMAND [ARGUMENT...]
        keepersudo -e [-n] [-u USER] [--root DIR] [--] FILE...
        keepersudo -l [--json] [--root DIR]
        keepersudo -h | -V | -v | -k
@@ -15,6 +20,9 @@ PATH.
 
   -u, --user USER         run as USER, a name or #UID
   -n, --non-interactive   fail instead of asking a question
+      --for TIME          what policy asks for need not be asked again in this
+                          terminal for so long, such as 30m or 2h, or as long
+                          as policy allows if that is less
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
                           ` + root + `
   -A, -B, -H, -N, -S, -p TEXT
@@ -34,6 +42,7 @@ Examples:
   keepersudo systemctl restart cups
   keepersudo -u postgres psql
   keepersudo ./install.sh --prefix=/usr/local
+  keepersudo --for 30m systemctl restart cups
   keepersudo journalctl -b | less
   keepersudo -e /etc/hosts
 
@@ -55,6 +64,7 @@ type options struct {
 	root           string
 	user           string
 	nonInteractive bool
+	remember       uint32 // for how many seconds
 	command        []string
 }
 
@@ -64,7 +74,8 @@ type option struct {
 	long    string // "" if there is none
 	value   bool   // it has one
 	set     func(o *options, value string)
-	instead string // why it is refused, and what to use; "" if it is not
+	check   func(o *options, value string) *failure // set, for what may be wrong
+	instead string                                  // why it is refused, and what to use; "" if it is not
 }
 
 // all are the options. What changes nothing here has nothing to set: the
@@ -73,6 +84,7 @@ type option struct {
 var all = [...]option{
 	{short: 'n', long: "--non-interactive", set: func(o *options, _ string) { o.nonInteractive = true }},
 	{short: 'u', long: "--user", value: true, set: func(o *options, user string) { o.user = user }},
+	{long: "--for", value: true, check: setFor},
 	{long: "--root", value: true, set: func(o *options, root string) { o.root = root }},
 	{short: 'V', long: "--version", set: func(o *options, _ string) { o.version = true }},
 	{short: 'h', long: "--help", set: func(o *options, _ string) { o.help = true }},
@@ -150,6 +162,8 @@ func parse(args []string) (*options, *failure) {
 		return nil, misuse("--json is for -l")
 	case o.list && len(args) > 0:
 		return nil, refused("-l COMMAND", "run the command, and you are told whether policy allows it")
+	case o.list && o.remember > 0:
+		return nil, refused("-l with --for", "leave it out: -l shows how long policy lets something be remembered")
 	case o.list && o.user != "":
 		return nil, refused("-l with -u", "leave it out: -l shows for whom each command may run")
 	case o.list || o.remembered && len(args) == 0:
@@ -227,7 +241,7 @@ func (o *options) take(found *option, name, value string, given bool, args []str
 		}
 		value, args = args[0], args[1:]
 	}
-	if value == "" && found.set != nil {
+	if value == "" && (found.set != nil || found.check != nil) {
 		return nil, misuse(name + " needs a value")
 	}
 	return args, o.apply(found, name, value)
@@ -237,9 +251,22 @@ func (o *options) apply(found *option, name, value string) *failure {
 	if found.instead != "" {
 		return refused(name, found.instead)
 	}
+	if found.check != nil {
+		return found.check(o, value)
+	}
 	if found.set != nil {
 		found.set(o, value)
 	}
+	return nil
+}
+
+// setFor reads --for.
+func setFor(o *options, value string) *failure {
+	d, err := span.Parse(value)
+	if err != nil {
+		return misuse("--for " + value + " is " + err.Error())
+	}
+	o.remember = uint32(d / time.Second)
 	return nil
 }
 

@@ -64,7 +64,7 @@ func TestEveryOptionOfSudoIsDecidedOn(t *testing.T) {
 		switch {
 		case o.instead != "":
 			effect = "refused: " + o.instead
-		case o.set != nil:
+		case o.set != nil || o.check != nil:
 			effect = ""
 		}
 		if row := "| " + names + " | " + effect; !strings.Contains(string(page), row) {

@@ -24,7 +24,7 @@ func newRequest(o *options, host caller.Host) (*request, *failure) {
 	command := o.command[0]
 	r := &request{Request: door.Request{
 		HasExecutable: isPath(command), NonInteractive: o.nonInteractive,
-		Command: command, TargetUser: o.user, Argv: o.command, Env: offered(os.Environ()),
+		Command: command, TargetUser: o.user, For: o.remember, Argv: o.command, Env: offered(os.Environ()),
 	}}
 	screen := host.Console.Screen()
 	r.Rows, r.Columns = screen.Rows, screen.Columns

@@ -1,0 +1,224 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"kpm/core"
+	"kpm/core/port"
+)
+
+// Bounds of one user: grants at a time, and those that are remembered for the sake
+// of budgets and pauses.
+const (
+	maxUserGrants = 32
+	maxUserPast   = 256
+)
+
+// lookEvery is how often the store looks whether the places of its grants are still
+// there.
+const lookEvery = 30 * time.Second
+
+// ErrUnknown is wrapped when there is no such grant, or it is somebody else's.
+var ErrUnknown = core.NewError(core.NotFound, "no such grant")
+
+// Event is something that happened to a grant.
+type Event struct {
+	Grant Grant
+	// Ended is false for one that was given or renewed.
+	Ended bool
+	// Why says in words what happened, and By who did it.
+	Why string
+	By  core.Principal
+}
+
+// Config is what a Store works with. Every field is required.
+type Config struct {
+	// Path is the file in State that grants are kept in.
+	Path string
+	// Read and WriteAtomic are those of port.Files. Errors of Read wrap
+	// fs.ErrNotExist.
+	Read        func(path string) ([]byte, error)
+	WriteAtomic func(path string, data []byte, perm os.FileMode) error
+	Clock       port.Clock
+	// Alive reports whether a process still exists.
+	Alive func(core.ProcessID) bool
+	// Record writes an event to the journal, before a grant counts and after it has
+	// ended.
+	Record func(Event) error
+	Log    *slog.Logger
+}
+
+// Store keeps grants. Its methods may be called concurrently.
+type Store struct {
+	cfg Config
+
+	mu     sync.Mutex
+	age    age
+	grants []*Grant
+	past   []past
+	broken error // why nothing can be granted; nil if it can
+
+	changed chan struct{}
+}
+
+// Open reads what an earlier service has left. Where there is no clock, or the file
+// cannot be read, nothing is granted, and Err says why. Grants of an earlier boot
+// end.
+func Open(cfg Config) *Store {
+	s := &Store{cfg: cfg, changed: make(chan struct{}, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rebooted, err := s.load()
+	if err != nil {
+		s.broken = err
+		if !errors.Is(err, errors.ErrUnsupported) {
+			cfg.Log.Error("nothing is granted for a time: every command is asked about anew", "error", err)
+		}
+		return s
+	}
+	if rebooted {
+		s.end(func(*Grant) string { return "the machine was restarted" }, core.ServicePrincipal())
+	}
+	return s
+}
+
+// Err says why nothing can be granted; nil if it can.
+func (s *Store) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
+// Serve ends grants when their time is over or their terminal is gone, until ctx
+// ends.
+func (s *Store) Serve(ctx context.Context) {
+	for {
+		wait := s.sweep()
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-s.changed:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// sweep ends what is over and returns how long there is nothing to do.
+func (s *Store) sweep() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, err := s.now()
+	if err != nil || s.broken != nil {
+		return lookEvery
+	}
+	s.end(func(g *Grant) string {
+		switch {
+		case now >= g.Ends:
+			return "its time is over"
+		case g.Uses != nil && *g.Uses == 0:
+			return "it is used up"
+		case g.Origin.Leader != (core.ProcessID{}) && !s.cfg.Alive(g.Origin.Leader):
+			return "where it was given is gone"
+		}
+		return ""
+	}, core.ServicePrincipal())
+	next := lookEvery
+	for _, g := range s.grants {
+		next = min(next, g.left(now))
+	}
+	return max(next, time.Millisecond)
+}
+
+// end ends the grants for which why says something. s.mu is held.
+func (s *Store) end(why func(*Grant) string, by core.Principal) int {
+	now, err := s.now()
+	if err != nil {
+		return 0
+	}
+	var ended []Event
+	s.grants = slices.DeleteFunc(s.grants, func(g *Grant) bool {
+		text := why(g)
+		if text == "" {
+			return false
+		}
+		s.close(g, now)
+		ended = append(ended, Event{Grant: *g, Ended: true, Why: text, By: by})
+		return true
+	})
+	if len(ended) == 0 {
+		return 0
+	}
+	if err := s.save(); err != nil {
+		// They are over here. The next service would read them again: it ends those
+		// whose time is over, and of a revoked one the journal says that it was.
+		s.cfg.Log.Error("the end of grants cannot be kept", "error", err)
+	}
+	for _, e := range ended {
+		s.cfg.Log.Info("a grant has ended", "grant", e.Grant.ID, "user", e.Grant.UserName, "policy", e.Grant.Policy.ID, "why", e.Why)
+		if err := s.cfg.Record(e); err != nil {
+			s.cfg.Log.Error("the end of a grant is not in the journal", "grant", e.Grant.ID, "error", err)
+		}
+	}
+	return len(ended)
+}
+
+// Revoke ends a grant. user is empty for an administrator, who may end anybody's.
+// Errors wrap ErrUnknown.
+func (s *Store) Revoke(id string, user core.UserID, by core.Principal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.end(func(g *Grant) string {
+		if g.ID == id && (user == "" || g.User == user) {
+			return "it was revoked"
+		}
+		return ""
+	}, by)
+	if n == 0 {
+		return fmt.Errorf("grant %.64q: %w", id, ErrUnknown)
+	}
+	return nil
+}
+
+// Shown is a grant as people are shown it.
+type Shown struct {
+	Grant
+	Left time.Duration
+}
+
+// List returns the grants of a user, or of everybody if user is empty, by the time
+// that they have left.
+func (s *Store) List(user core.UserID) []Shown {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, err := s.now()
+	if err != nil || s.broken != nil {
+		return nil
+	}
+	var list []Shown
+	for _, g := range s.grants {
+		if left := g.left(now); left > 0 && (user == "" || g.User == user) {
+			list = append(list, Shown{*g, left})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Shown) int { return int(a.Left/time.Second) - int(b.Left/time.Second) })
+	return list
+}
+
+// stir has Serve look again.
+func (s *Store) stir() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
