@@ -3,6 +3,8 @@ package runas
 import (
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +181,22 @@ func TestResolveRefuses(t *testing.T) {
 				t.Errorf("%q, %v; want %v", got, err, tc.want)
 			}
 		})
+	}
+}
+
+func TestFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "link")
+	if err := os.WriteFile(path, []byte("1234"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := Files(path, 4); err != nil || string(data) != "1234" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if data, err := Files(path, 3); err == nil {
+		t.Errorf("longer than allowed: %q", data)
+	}
+	if _, err := Files(path+"x", 3); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("none there: %v", err)
 	}
 }
 
