@@ -32,7 +32,10 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 	}
 	h := newHarness(t, texts)
 	h.commands = task.Commands{
-		"log-message": task.Echo,
+		"log-message": task.Echo, "publish-mqtt": func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+			h.published = append(h.published, fmt.Sprint(params["Topic"], " ", params["Payload"].(map[string]any)["Result"]))
+			return nil, nil
+		},
 		"prompt-justification": task.CollectControl(core.ControlJustify, func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
 			return justify(run, id)
 		}),
@@ -103,17 +106,22 @@ func TestTheLaunchJobLaunches(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		redirect string // the plugin setting
-		exit     int    // of RedirectEvaluator
+		prints   string // RedirectEvaluator
+		exit     int    // the same
 		status   int    // of the API
-		launches int
+		asks     string // the launcher
+		says     string // on the reply topic
 		want     string
 	}{
-		{"without a redirect", "", 0, 200, 1, ""},
-		{"with redirects switched off", "false", 0, 200, 1, ""},
-		{"when no rule matches", "true", 0, 200, 1, ""},
-		{"not when a rule matches", "true", 10, 200, 0, "task check-redirect: it exited with status 10: policy redirects this program"},
-		{"not when the evaluator breaks", "true", 1, 200, 0, "it exited with status 1"},
-		{"unless the launcher refuses", "", 0, 409, 1, "task launch-elevated: POST http://localhost/api/launch: status 409"},
+		{"without a redirect", "", "", 0, 200, "/api/launch", "DidElevate", ""},
+		{"with redirects switched off", "false", "", 0, 200, "/api/launch", "DidElevate", ""},
+		{"when no rule matches", "true", `{"RedirectMatched": false}`, 0, 200, "/api/launch", "DidElevate", ""},
+		{"something else when a rule matches", "true", `{"RedirectMatched": true}`, 0, 200, "/api/launch-substitute", "Deny", ""},
+		{"nothing when the evaluator breaks", "true", "", 1, 200, "", "", "it exited with status 1"},
+		{"nothing when the evaluator does not say", "true", `{}`, 0, 200, "", "", ""},
+		{"nothing when it says something odd", "true", `{"RedirectMatched": "maybe"}`, 0, 200, "", "", ""},
+		{"unless the launcher refuses", "", "", 0, 409, "/api/launch", "", "task launch-elevated: POST http://localhost/api/launch: status 409"},
+		{"nor the substitute then", "true", `{"RedirectMatched": true}`, 0, 409, "/api/launch-substitute", "", "task launch-substitute: POST http://localhost/api/launch-substitute: status 409"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newDefaults(t, nil)
@@ -125,10 +133,7 @@ func TestTheLaunchJobLaunches(t *testing.T) {
 				if want := []string{spec.Path, "--file=/usr/bin/id", `--command-line=["id","-u"]`, "--user=ann"}; fmt.Sprint(spec.Argv) != fmt.Sprint(want) {
 					t.Errorf("evaluator started as %q", spec.Argv)
 				}
-				fmt.Fprint(spec.Stdout, `{"RedirectMatched": false}`)
-				if tc.exit != 0 {
-					fmt.Fprint(spec.Stderr, "policy redirects this program\n")
-				}
+				fmt.Fprint(spec.Stdout, tc.prints)
 				return &core.ExitStatus{Code: tc.exit}
 			}
 			var asked []seen
@@ -140,11 +145,14 @@ func TestTheLaunchJobLaunches(t *testing.T) {
 			if (e.err == nil) != (tc.want == "") || e.err != nil && !strings.Contains(e.err.Error(), tc.want) {
 				t.Errorf("ended with %v", e.err)
 			}
-			if len(asked) != tc.launches {
+			if len(asked) > 1 || (len(asked) > 0) != (tc.asks != "") {
 				t.Fatalf("asked %+v", asked)
 			}
-			if tc.launches > 0 && (asked[0].method != "POST" || asked[0].target != "/api/launch" || asked[0].body != `{"RequestId":"R1"}` || h.asked[0].Request != "R1") {
+			if len(asked) > 0 && (asked[0].method != "POST" || asked[0].target != tc.asks || asked[0].body != `{"RequestId":"R1"}` || h.asked[0].Request != "R1") {
 				t.Errorf("asked %+v as %+v", asked[0], h.asked)
+			}
+			if said := strings.Join(h.published, ","); said != strings.TrimSuffix("Replies/KeeperPrivilegeManager/R1 "+tc.says, "Replies/KeeperPrivilegeManager/R1 ") {
+				t.Errorf("said %q", said)
 			}
 		})
 	}

@@ -48,6 +48,8 @@ type harness struct {
 	asked    []core.Principal // who called LocalTransport
 	api      http.Handler     // the local API
 	history  *fakeHistory
+
+	published []string // by newDefaults' publish-mqtt: a topic and a result
 }
 
 // Trigger is an event that the service itself has raised.

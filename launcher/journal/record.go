@@ -89,6 +89,8 @@ type Record struct {
 	ArgvWhole *ArgvWhole `json:"argvWhole,omitempty"`
 	Directory string     `json:"directory,omitempty"`
 	Seal      string     `json:"seal,omitempty"`
+	// InsteadOf is the request that a redirect rule has this one launched for.
+	InsteadOf core.RequestID `json:"insteadOf,omitempty"`
 	// Caller is how a restarted service knows the process that has asked.
 	Caller *Caller `json:"caller,omitempty"`
 

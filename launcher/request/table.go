@@ -40,15 +40,19 @@ type Cause string
 
 // The causes.
 const (
-	Asked      Cause = "asked"
-	Allow      Cause = "allow"
-	Pend       Cause = "pend"
-	Deny       Cause = "deny"
-	NoAnswer   Cause = "no-answer"
-	Satisfied  Cause = "satisfied"
-	Refused    Cause = "refused"
-	Timeout    Cause = "timeout"
-	Launch     Cause = "launch"
+	Asked     Cause = "asked"
+	Allow     Cause = "allow"
+	Pend      Cause = "pend"
+	Deny      Cause = "deny"
+	NoAnswer  Cause = "no-answer"
+	Satisfied Cause = "satisfied"
+	Refused   Cause = "refused"
+	Timeout   Cause = "timeout"
+	Launch    Cause = "launch"
+	// Redirected: a rule has something else launched, in a request of its own,
+	// which Substitute begins.
+	Redirected Cause = "redirected"
+	Substitute Cause = "substitute"
 	Held       Cause = "held"
 	Exited     Cause = "exited"
 	CallerGone Cause = "caller-gone"
@@ -99,6 +103,8 @@ var transitions = [...]Transition{
 	{Pending, Refused, Denied, Job, "denied"},
 	{Pending, Timeout, Expired, Service, "expired"},
 	{Allowed, Launch, Launching, Job, "launching"},
+	{Allowed, Redirected, Denied, Job, "denied"},
+	{Opened, Substitute, Launching, Service, "launching"},
 	{Launching, Held, Running, Service, "launched"},
 	{Running, Exited, Ended, Service, "ended"},
 	{Opened, CallerGone, Denied, Service, "denied"},
