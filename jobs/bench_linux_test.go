@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/jobs/history"
 	"kpm/jobs/schedule"
@@ -104,7 +106,7 @@ func BenchmarkLatenessOfTenThousand(b *testing.B) {
 		all[fmt.Sprint("job", i)] = schedule.Compile([]byte(raw), schedule.File{RunAt: at.Format(time.RFC3339Nano)}, begun, func(bool, string, string, string) {})
 	}
 	late := make(chan time.Duration, len(all))
-	timer := schedule.NewTimer(schedule.SystemClock(), &fakeHistory{due: map[string]time.Time{}}, func(_ string, due time.Time) { late <- time.Since(due) })
+	timer := schedule.NewTimer(schedule.SystemClock(), &fakeHistory{due: map[string]time.Time{}}, func(f schedule.Fired) { late <- time.Since(f.At) })
 	timer.Set(all)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -119,6 +121,69 @@ func BenchmarkLatenessOfTenThousand(b *testing.B) {
 	cancel()
 	<-done
 	b.ReportMetric(float64(percentile(list, 99).Microseconds()), "p99-us")
+}
+
+// Ten thousand jobs as files, of which a thousand are due within ten seconds, on one
+// processor as the service runs: from the time that is due to the beginning of the run
+// that the history has, and what the jobs take of the memory.
+func BenchmarkTenThousandJobs(b *testing.B) {
+	const jobs, due, each = 10_000, 1000, 10 * time.Millisecond
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	begun := time.Now().Add(30 * time.Second) // loading takes its time
+	files := map[string]string{}
+	for i := range jobs {
+		at := begun.Add(time.Duration(i) * each)
+		if i >= due {
+			at = at.Add(24 * time.Hour)
+		}
+		id := fmt.Sprint("job-", i)
+		files[id] = jobJSON(id, `{"id": "a", "command": "echo", "arguments": "{JobId}"}`, fmt.Sprintf(`"schedule": {"runAt": %q}`, at.Format(time.RFC3339Nano)))
+	}
+	before := onHeap()
+	s := measured(b, files, task.Commands{"echo": task.Echo})
+	b.ReportMetric(float64(onHeap()-before)/jobs, "B/job")
+	if time.Now().After(begun) {
+		b.Fatal("the files took too long to load")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(ctx)
+	}()
+	time.Sleep(time.Until(begun.Add(due * each)))
+	var late []time.Duration
+	for deadline := time.Now().Add(time.Minute); len(late) < due && time.Now().Before(deadline); {
+		late = nil
+		for before := ""; ; {
+			page, err := s.Runs(view.JobRunFilter{State: "succeeded", Limit: 1000, Before: before})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, r := range page.Runs {
+				late = append(late, r.StartedAt.Sub(r.Trigger.DueAt))
+			}
+			if before = page.Next; before == "" {
+				break
+			}
+		}
+	}
+	cancel()
+	<-done
+	if len(late) != due {
+		b.Fatalf("%d of %d have run", len(late), due)
+	}
+	b.ReportMetric(float64(percentile(late, 50).Microseconds()), "p50-us")
+	b.ReportMetric(float64(percentile(late, 99).Microseconds()), "p99-us")
+}
+
+// onHeap is what lives on the heap, in bytes.
+func onHeap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func percentile(list []time.Duration, p int) time.Duration {

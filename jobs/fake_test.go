@@ -67,13 +67,19 @@ type fakeHistory struct {
 	order []string
 	due   map[string]time.Time
 	err   error
+
+	withRun []string // jobs whose schedule was remembered with a run, and its state then
 }
 
-func (f *fakeHistory) Save(run view.JobRun) error {
+func (f *fakeHistory) Save(run view.JobRun, due ...schedule.Due) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return f.err
+	}
+	for _, d := range due {
+		f.due[d.Job+"/"+d.Schedule] = d.At
+		f.withRun = append(f.withRun, d.Job+" "+run.State)
 	}
 	old, known := f.runs[run.ID]
 	if !known {
@@ -84,7 +90,7 @@ func (f *fakeHistory) Save(run view.JobRun) error {
 	return nil
 }
 
-func (f *fakeHistory) Note(run view.JobRun) error { return f.Save(run) }
+func (f *fakeHistory) Note(run view.JobRun, due ...schedule.Due) error { return f.Save(run, due...) }
 
 func (f *fakeHistory) SaveTask(id string, task view.TaskRun) error {
 	f.mu.Lock()
@@ -128,10 +134,12 @@ func (f *fakeHistory) LastDue(job, text string) (time.Time, bool) {
 	return at, ok
 }
 
-func (f *fakeHistory) Due(job, text string, at time.Time, _ bool) {
+func (f *fakeHistory) Due(times ...schedule.Due) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.due[job+"/"+text] = at
+	for _, d := range times {
+		f.due[d.Job+"/"+d.Schedule] = d.At
+	}
 }
 
 // all returns the runs in the order in which they came.

@@ -11,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/view"
+	"kpm/jobs/schedule"
 	"kpm/jobs/state"
 )
 
@@ -23,14 +24,14 @@ var ErrFilter = core.NewError(core.Invalid, "no such page of the history")
 // MaxPage is the greatest length of a page.
 const MaxPage = 1000
 
-// Save keeps run as it is now, without its tasks. When it returns without an error the
-// run survives the service.
-func (s *Store) Save(run view.JobRun) error { return s.save(run, true) }
+// Save keeps run as it is now, without its tasks, and with it that its schedule was due.
+// When it returns without an error both survive the service.
+func (s *Store) Save(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, true) }
 
 // Note keeps run as it is now, without waiting until it is written.
-func (s *Store) Note(run view.JobRun) error { return s.save(run, false) }
+func (s *Store) Note(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, false) }
 
-func (s *Store) save(run view.JobRun, wait bool) error {
+func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
 	body, err := encode(run)
 	if err != nil {
 		return err
@@ -39,8 +40,8 @@ func (s *Store) save(run view.JobRun, wait bool) error {
 		_, err := tx.Exec(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body`,
 			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
-		return err
-	}, wait, false)
+		return errors.Join(err, remember(tx, due))
+	}, wait, once(due))
 }
 
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -29,6 +30,8 @@ type Store struct {
 	log    *slog.Logger
 	write  *sql.DB // one connection, the writer's
 	read   *sql.DB
+	sync   *sql.DB       // one connection, by which what is written gets to the disk
+	synced chan struct{} // holds one element while that is to be done
 	ops    chan operation
 	done   chan struct{}
 	cancel context.CancelFunc
@@ -37,7 +40,7 @@ type Store struct {
 // operation is one change. done is nil if nobody waits for it.
 type operation struct {
 	change  func(*sql.Tx) error
-	durable bool // also over a loss of power
+	durable bool // also over a loss of power, soon
 	done    chan error
 }
 
@@ -98,8 +101,8 @@ func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, 
 	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": {
 		"auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)", "busy_timeout(5000)", "cache_size(-1024)",
 	}}.Encode()}
-	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{})}
-	for _, db := range []**sql.DB{&s.write, &s.read} {
+	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{}), synced: make(chan struct{}, 1)}
+	for _, db := range []**sql.DB{&s.write, &s.read, &s.sync} {
 		if *db, err = sql.Open("sqlite", where.String()); err != nil {
 			return nil, nil, err
 		}
@@ -107,7 +110,7 @@ func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, 
 	}
 	cutOff, err := s.begin(now)
 	if err != nil {
-		return nil, nil, errors.Join(err, s.write.Close(), s.read.Close())
+		return nil, nil, errors.Join(err, s.write.Close(), s.read.Close(), s.sync.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -136,12 +139,16 @@ func (s *Store) begin(now time.Time) ([]view.JobRun, error) {
 func (s *Store) Close(context.Context) error {
 	s.cancel()
 	<-s.done
-	return errors.Join(s.write.Close(), s.read.Close())
+	return errors.Join(s.write.Close(), s.read.Close(), s.sync.Close())
 }
 
 // run writes, many changes at a time where many wait, until ctx is done.
 func (s *Store) run(ctx context.Context) {
 	defer close(s.done)
+	var syncing sync.WaitGroup
+	syncing.Go(s.flush)
+	defer syncing.Wait()
+	defer close(s.synced)
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
 	for {
@@ -197,8 +204,21 @@ func (s *Store) apply(list []operation) error {
 	if err := tx.Commit(); err != nil || !durable {
 		return err
 	}
-	_, err = s.write.Exec("PRAGMA wal_checkpoint(PASSIVE)") // which syncs the log
-	return err
+	select {
+	case s.synced <- struct{}{}:
+	default: // it is to be done already
+	}
+	return nil
+}
+
+// flush has what was committed survive a loss of power, as often as that is asked for.
+// Nobody waits for it: a disk may take longer than a job may be late.
+func (s *Store) flush() {
+	for range s.synced {
+		if _, err := s.sync.Exec("PRAGMA wal_checkpoint(PASSIVE)"); err != nil { // which syncs the log
+			s.log.Error("the history of jobs cannot be made durable", "error", err)
+		}
+	}
 }
 
 // tell has a change written. It waits for that if wait is set.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core/view"
+	"kpm/jobs/schedule"
 )
 
 // TestMain plays the service that is killed, if told so (TestKilled).
@@ -222,8 +223,8 @@ func TestDue(t *testing.T) {
 	if _, known := s.LastDue("scan", "a"); known {
 		t.Error("known")
 	}
-	s.Due("scan", "a", epoch, true)
-	s.Due("scan", "b", epoch.Add(time.Hour), true)
+	s.Due(schedule.Due{Job: "scan", Schedule: "a", At: epoch, Once: true})
+	s.Due(schedule.Due{Job: "scan", Schedule: "b", At: epoch.Add(time.Hour), Once: true}, schedule.Due{Job: "other", Schedule: "b", At: epoch})
 	must(t, s.Close(context.Background()))
 	s, _ = opened(t, path, plenty())
 	if at, known := s.LastDue("SCAN", "b"); !known || !at.Equal(epoch.Add(time.Hour)) {
