@@ -37,8 +37,7 @@ func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
 		return err
 	}
 	return s.tell(func(tx *sql.Tx) error {
-		_, err := tx.Exec(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body`,
+		_, err := tx.Stmt(s.putRun).Exec(
 			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
 		return errors.Join(err, remember(tx, due))
 	}, wait, once(due))
@@ -52,7 +51,7 @@ func (s *Store) SaveTask(runID string, task view.TaskRun) error {
 		return fmt.Errorf("history: %w", err)
 	}
 	return s.tell(func(tx *sql.Tx) error {
-		_, err := tx.Exec(`INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`, runID, task.Number, string(body))
+		_, err := tx.Stmt(s.putTask).Exec(runID, task.Number, string(body))
 		return err
 	}, false, false)
 }

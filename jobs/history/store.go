@@ -26,12 +26,14 @@ type Limits struct {
 
 // Store is the history. Its methods are safe for concurrent use.
 type Store struct {
-	limits Limits
-	log    *slog.Logger
-	write  *sql.DB // one connection, the writer's
-	read   *sql.DB
-	sync   *sql.DB       // one connection, by which what is written gets to the disk
-	synced chan struct{} // holds one element while that is to be done
+	limits          Limits
+	log             *slog.Logger
+	write           *sql.DB // one connection, the writer's
+	read            *sql.DB
+	sync            *sql.DB       // one connection, by which what is written gets to the disk
+	synced          chan struct{} // holds one element while that is to be done
+	putRun, putTask *sql.Stmt     // of write: to take a statement apart costs more than to run it
+
 	ops    chan operation
 	done   chan struct{}
 	cancel context.CancelFunc
@@ -109,6 +111,13 @@ func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, 
 		(*db).SetMaxOpenConns(1)
 	}
 	cutOff, err := s.begin(now)
+	if err == nil {
+		s.putRun, err = s.write.Prepare(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body`)
+	}
+	if err == nil {
+		s.putTask, err = s.write.Prepare(`INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`)
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, s.write.Close(), s.read.Close(), s.sync.Close())
 	}
