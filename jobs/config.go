@@ -28,7 +28,7 @@ type Facts interface {
 type History interface {
 	schedule.Memory
 	// Save keeps a run and, with it, that its schedule was due; when it returns nil,
-	// both survive the service.
+	// both survive the service. One that is queued replaces no record that there is.
 	Save(run view.JobRun, due ...schedule.Due) error
 	// Note is Save for what need not be waited for.
 	Note(run view.JobRun, due ...schedule.Due) error

@@ -82,6 +82,9 @@ func (f *fakeHistory) Save(run view.JobRun, due ...schedule.Due) error {
 		f.withRun = append(f.withRun, d.Job+" "+run.State)
 	}
 	old, known := f.runs[run.ID]
+	if known && run.State == "queued" {
+		return nil
+	}
 	if !known {
 		f.order = append(f.order, run.ID)
 	}

@@ -25,7 +25,9 @@ var ErrFilter = core.NewError(core.Invalid, "no such page of the history")
 const MaxPage = 1000
 
 // Save keeps run as it is now, without its tasks, and with it that its schedule was due.
-// When it returns without an error both survive the service.
+// When it returns without an error both survive the service. A run that is queued replaces
+// nothing: who queued it says so beside the run itself, which may have begun, or ended, by
+// then.
 func (s *Store) Save(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, true) }
 
 // Note keeps run as it is now, without waiting until it is written.

@@ -113,7 +113,7 @@ func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, 
 	cutOff, err := s.begin(now)
 	if err == nil {
 		s.putRun, err = s.write.Prepare(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body`)
+			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body WHERE excluded.state <> 'queued'`)
 	}
 	if err == nil {
 		s.putTask, err = s.write.Prepare(`INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`)

@@ -217,6 +217,22 @@ func TestLargeContextsAreNotKept(t *testing.T) {
 	}
 }
 
+// Who queued a run may say so when that run has ended already.
+func TestAQueuedRunReplacesNothing(t *testing.T) {
+	s, _ := opened(t, filepath.Join(t.TempDir(), "jobs.db"), plenty())
+	for _, state := range []string{"queued", "running", "queued", "succeeded", "queued"} {
+		must(t, s.Save(run(1, "scan", state)))
+		got, err := s.Run("run-001")
+		must(t, err)
+		if want := state; got.State != want && (state != "queued" || got.State == "queued") {
+			t.Errorf("after %s it is %s", state, got.State)
+		}
+	}
+	if got, err := s.Run("run-001"); err != nil || got.State != "succeeded" {
+		t.Errorf("%v, %s", err, got.State)
+	}
+}
+
 func TestDue(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	s, _ := opened(t, path, plenty())
