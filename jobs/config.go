@@ -32,6 +32,8 @@ type History interface {
 	Save(run view.JobRun, due ...schedule.Due) error
 	// Note is Save for what need not be waited for.
 	Note(run view.JobRun, due ...schedule.Due) error
+	// Settle says that nothing more is to be done about a run that was cut off.
+	Settle(runID string) error
 	SaveTask(runID string, task view.TaskRun) error
 	Run(id string) (view.JobRun, error)
 	Runs(view.JobRunFilter) (view.JobRuns, error)

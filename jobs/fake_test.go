@@ -93,6 +93,8 @@ func (f *fakeHistory) Save(run view.JobRun, due ...schedule.Due) error {
 	return nil
 }
 
+func (f *fakeHistory) Settle(string) error { return nil }
+
 func (f *fakeHistory) Note(run view.JobRun, due ...schedule.Due) error { return f.Save(run, due...) }
 
 func (f *fakeHistory) SaveTask(id string, task view.TaskRun) error {

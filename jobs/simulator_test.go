@@ -164,6 +164,7 @@ func (s *simulation) Save(run view.JobRun, _ ...schedule.Due) error {
 		s.disk[run.ID] = run
 	})
 }
+func (s *simulation) Settle(string) error                              { return nil }
 func (s *simulation) Note(run view.JobRun, _ ...schedule.Due) error    { return s.Save(run) }
 func (s *simulation) SaveTask(string, view.TaskRun) error              { return s.write(func() {}) }
 func (s *simulation) Run(id string) (view.JobRun, error)               { return s.disk[id], nil }

@@ -41,6 +41,9 @@ func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
 	return s.tell(func(tx *sql.Tx) error {
 		_, err := tx.Stmt(s.putRun).Exec(
 			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
+		if err == nil && run.Trigger.Kind == rerun {
+			err = settle(tx, run.ParentID)
+		}
 		return errors.Join(err, remember(tx, due))
 	}, wait, once(due))
 }
@@ -80,7 +83,21 @@ func encode(run view.JobRun) ([]byte, error) {
 	return body, nil
 }
 
-// interrupt marks the runs without an end, and returns them as they are then.
+// rerun is the trigger of a run that stands for one that was cut off.
+const rerun = "rerun"
+
+// Settle says that nothing more is to be done about a run that was cut off. A run that
+// stands for it says so with its first record, so that it comes once, and not never.
+func (s *Store) Settle(runID string) error {
+	return s.tell(func(tx *sql.Tx) error { return settle(tx, runID) }, false, false)
+}
+
+func settle(tx *sql.Tx, runID string) error {
+	_, err := tx.Exec(`DELETE FROM cut_off WHERE run = ?`, runID)
+	return err
+}
+
+// interrupt marks the runs without an end, and returns those that are to be dealt with.
 func interrupt(tx *sql.Tx, now time.Time) ([]view.JobRun, error) {
 	open, err := scan(tx.Query(`SELECT seq, body FROM runs WHERE state IN ('queued', 'running') ORDER BY seq`))
 	if err != nil {
@@ -101,10 +118,17 @@ func interrupt(tx *sql.Tx, now time.Time) ([]view.JobRun, error) {
 		if _, err := tx.Exec(`UPDATE tasks SET body = json_set(body, '$.state', 'interrupted') WHERE run = ? AND json_extract(body, '$.state') = 'running'`, run.ID); err != nil {
 			return nil, err
 		}
+		if _, err := tx.Exec(`INSERT OR IGNORE INTO cut_off (run) VALUES (?)`, run.ID); err != nil {
+			return nil, err
+		}
 	}
-	list := make([]view.JobRun, len(open))
-	for i := range open {
-		list[i] = open[i].run
+	all, err := scan(tx.Query(`SELECT seq, body FROM runs WHERE id IN (SELECT run FROM cut_off) ORDER BY seq`))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]view.JobRun, len(all))
+	for i := range all {
+		list[i] = all[i].run
 	}
 	return list, nil
 }

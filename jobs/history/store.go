@@ -60,11 +60,13 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE INDEX IF NOT EXISTS runs_job ON runs (job, seq);
 CREATE INDEX IF NOT EXISTS runs_open ON runs (state) WHERE state IN ('queued', 'running');
 CREATE TABLE IF NOT EXISTS tasks (run TEXT NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cut_off (run TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS due (job TEXT NOT NULL COLLATE NOCASE, schedule TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (job, schedule)) WITHOUT ROWID;
 `
 
 // Open opens the database at path, which it makes if there is none, and returns the runs
-// that an earlier service was cut off in, which are marked as interrupted now. A file
+// that an earlier service was cut off in, which are marked as interrupted now: also those
+// that it was to deal with when it was cut off itself (Settle). A file
 // that is no such database is moved aside, and the log says so: that jobs run matters
 // more than what they did.
 func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store, cutOff []view.JobRun, err error) {

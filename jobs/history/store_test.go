@@ -96,7 +96,7 @@ func TestRunsWithoutAnEndAreMarked(t *testing.T) {
 		must(t, s.SaveTask(run(i, "", "").ID, view.TaskRun{Number: 1, State: state}))
 	}
 	must(t, s.Close(context.Background()))
-	for round, want := range []string{"run-000 run-001", ""} {
+	for round, want := range []string{"run-000 run-001", "run-000 run-001", "run-001", ""} {
 		s, cutOff := opened(t, path, plenty())
 		var ids []string
 		for _, r := range cutOff {
@@ -111,6 +111,14 @@ func TestRunsWithoutAnEndAreMarked(t *testing.T) {
 		}
 		if got := strings.Join(ids, " "); got != want {
 			t.Errorf("start %d: %q, want %q", round, got, want)
+		}
+		switch round { // in the first, the service is killed before it has dealt with them
+		case 1:
+			must(t, s.Settle("run-000"))
+		case 2:
+			again := run(9, "scan", "succeeded")
+			again.Trigger.Kind, again.ParentID = "rerun", "run-001"
+			must(t, s.Save(again))
 		}
 		must(t, s.Close(context.Background()))
 	}
