@@ -26,6 +26,7 @@ stage: ## build every executable into build/agent, laid out as an agent root
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperPolicy/ ./cmd/KeeperPolicy
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperLogger/ ./cmd/KeeperLogger
 	$(GO_BUILD) -o $(AGENT)/Jobs/bin/RedirectEvaluator/ ./cmd/RedirectEvaluator
+	$(GO_BUILD) -o $(AGENT)/Jobs/bin/KeeperInventory/ ./cmd/KeeperInventory
 	@$(AGENT)/KeeperPrivilegeManager defaults --root $(AGENT)
 
 .PHONY: demo
@@ -80,9 +81,10 @@ deadcode: ## fail on functions that no main reaches (.deadcode has the exception
 		left="$$(echo "$$found" | grep -v ^platform/)"; [ -z "$$left" ] || { echo "$$left"; exit 1; }
 
 .PHONY: soak
-soak: stage ## hold the policy engine against its second evaluator on a million random questions; change every byte of real signed files
+soak: stage ## hold the policy engine against its second evaluator on a million random questions; change every byte of real signed files; jobs under a minute of events
 	go test -count=1 -timeout 1h -run 'TestTheEngineSaysWhatTheDocumentSays$$' ./core/policy -rapid.checks=34000
 	go test -count=1 -timeout 3h -run 'TestEveryByte$$|TestBytesOfARealPackage$$' ./vmtests/corpus -every
+	go test -count=1 -timeout 1h -run 'TestEventsInRealTime$$|TestOutputWithoutEnd$$' ./jobs -soak
 
 .PHONY: bench
 bench: test-packages stage ## measure beside sudo, pkexec, mosquitto, and what one hostile user costs the others; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300

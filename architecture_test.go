@@ -36,9 +36,11 @@ var exceptions = map[string][]string{
 	"plugins/keeperpolicy":       {"core", "plugins/sdk"},
 	"plugins/keeperlogger":       {"core", "plugins/sdk"},
 	"jobs/redirectevaluator":     {"core", "plugins/sdk"},
+	"jobs/inventory":             {"core"},
 	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy", "platform/files"},
 	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
+	"cmd/KeeperInventory":        {"jobs/inventory"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
 	"cmd/keeperedit":             {"api/client/edit", "platform/files"},
 	"api/client/edit":            {},
@@ -50,7 +52,7 @@ var exceptions = map[string][]string{
 	"platform/windows/caller":    {"core/port/caller", "core/signal", "platform/windows/pipe", "platform/windows/held"}, // sizes of a console
 	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
-	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform", "plugins/keeperpolicy"}, // which reads policies as the plugin does
+	"cmd/KeeperAdminCLI":         {"api/client/admincli", "core", "platform", "settings", "plugins/keeperpolicy", "jobs", "launcher/control"}, // policies and jobs are read as the plugin and the service do
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"api/client/admincli":        {"api/client", "core", "launcher/journal", "settings", "trust", "plugins/scaffold"}, // which is text
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "plugins", "settings", "trust"},

@@ -289,6 +289,8 @@ func (s slowRequests) Launch(ctx context.Context, _ core.Principal, _ core.Reque
 	return ctx.Err()
 }
 
+func (s slowRequests) Substitute(context.Context, core.Principal, core.RequestID) error { return nil }
+
 func (s slowRequests) Refuse(core.Principal, core.RequestID, string) error { return nil }
 
 // The stock client, as administrators and scripts use it.

@@ -141,6 +141,10 @@ func (w *world) Launch(_ context.Context, from core.Principal, id core.RequestID
 	return w.move(fmt.Sprintf("launch %s by %s", id, from.Run))
 }
 
+func (w *world) Substitute(_ context.Context, from core.Principal, id core.RequestID) error {
+	return w.move(fmt.Sprintf("substitute %s by %s", id, from.Run))
+}
+
 func (w *world) Refuse(from core.Principal, id core.RequestID, message string) error {
 	return w.move(fmt.Sprintf("refuse %s by %s: %s", id, from.Run, message))
 }

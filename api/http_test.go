@@ -125,8 +125,9 @@ func TestLaunchAndRefuse(t *testing.T) {
 	way := p.overBound(run1)
 	body := fmt.Sprintf(`{"requestid":%q,"message":"no\u001b[2Jthanks","more":1}`, request1)
 	for path, want := range map[string]string{
-		"/api/launch": fmt.Sprintf("launch %s by r1", request1),
-		"/api/refuse": fmt.Sprintf("refuse %s by r1: no\uFFFD[2Jthanks", request1),
+		"/api/launch":            fmt.Sprintf("launch %s by r1", request1),
+		"/api/launch-substitute": fmt.Sprintf("substitute %s by r1", request1),
+		"/api/refuse":            fmt.Sprintf("refuse %s by r1: no\uFFFD[2Jthanks", request1),
 	} {
 		p.moves = nil
 		r := send(t, way, newRequest(t, "POST", "http://keeper"+path, body))
@@ -188,6 +189,8 @@ func faults() []fault {
 		{"POST", "/api/launch", launch, moveFails(errMoves["unknown"]), 404, `"code":"unknown-request"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["conflict"]), 409, `"code":"conflict"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["denied"]), 403, `"code":"not-permitted"`},
+		{"POST", "/api/launch-substitute", `{}`, nil, 400, `"pointer":"/RequestId"`},
+		{"POST", "/api/launch-substitute", launch, moveFails(errMoves["conflict"]), 409, `"code":"conflict"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["broken"]), 500, `AAAAAA: disk on fire","code":"internal"`},
 		{"POST", "/api/plugins/nobody/approve", "", nil, 404, `"code":"unknown-plugin"`},
 		{"POST", "/api/plugins/nobody/start", "", nil, 404, `"code":"unknown-plugin"`},
@@ -220,7 +223,7 @@ func everyProblem(t *testing.T, visit func(reply)) {
 			c.cause(p.world)
 		}
 		way := p.overSocket()
-		if c.path == "/api/launch" || c.path == "/api/refuse" {
+		if strings.HasPrefix(c.path, "/api/launch") || c.path == "/api/refuse" {
 			way = p.overBound(run1)
 		}
 		visit(send(t, way, newRequest(t, c.method, "http://keeper"+c.path, c.body)))

@@ -17,6 +17,8 @@ import (
 type Requests interface {
 	// Launch starts what an allowed request is about.
 	Launch(ctx context.Context, from core.Principal, id core.RequestID) error
+	// Substitute starts what a redirect rule names in its place, and denies it.
+	Substitute(ctx context.Context, from core.Principal, id core.RequestID) error
 	// Refuse denies a pending request with a message for the person.
 	Refuse(from core.Principal, id core.RequestID, message string) error
 }
@@ -40,6 +42,17 @@ func requestOperations(requests Requests) group {
 				"properties": {"RequestId": {"type": "string"}}
 			}`},
 			answer:   answer{status: http.StatusOK, description: "It runs", schema: ref("RequestDone")},
+			notFound: codeUnknownRequest, problems: problems, explains: true,
+		}, {
+			method: http.MethodPost, path: "/api/launch-substitute", access: runOfRequest, handle: h.substitute,
+			id: "launchSubstitute", summary: "Start what a redirect rule names in place of what an allowed request is about",
+			description: "The service takes the program from the rule. The request is denied; what starts is a request of its own.",
+			body: &body{required: true, schema: `{
+				"type": "object",
+				"required": ["RequestId"],
+				"properties": {"RequestId": {"type": "string"}}
+			}`},
+			answer:   answer{status: http.StatusOK, description: "The other program runs", schema: ref("RequestDone")},
 			notFound: codeUnknownRequest, problems: problems, explains: true,
 		}, {
 			method: http.MethodPost, path: "/api/refuse", access: runOfRequest, handle: h.refuse,
@@ -84,6 +97,16 @@ func (h requestHandlers) launch(c *call) (any, error) {
 	// The launch goes on if the task's connection breaks: it is the request's
 	// own deadline that ends it, and its outcome goes to the person.
 	err = h.requests.Launch(context.WithoutCancel(c.Context()), c.who.Principal, body.RequestID)
+	return moved(body.RequestID, err)
+}
+
+func (h requestHandlers) substitute(c *call) (any, error) {
+	body, err := readRequest(c)
+	if err != nil {
+		return nil, err
+	}
+	// As with launch, it goes on if the task's connection breaks.
+	err = h.requests.Substitute(context.WithoutCancel(c.Context()), c.who.Principal, body.RequestID)
 	return moved(body.RequestID, err)
 }
 

@@ -4,13 +4,17 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/jobs/history"
 	"kpm/jobs/schedule"
@@ -65,15 +69,20 @@ func BenchmarkEventToFirstTask(b *testing.B) {
 	}
 }
 
-// One run after another, of a task that is a built-in.
-func BenchmarkRunEcho(b *testing.B) { benchmarkRun(b, `{"id": "a", "command": "echo"}`) }
+// One run after another, of a task that is a built-in, and of one that starts a program;
+// beside it the program alone and, where systemd runs, as a unit of it.
+func BenchmarkRuns(b *testing.B) {
+	b.Run("echo", func(b *testing.B) { benchmarkRun(b, `{"id": "a", "command": "echo"}`) })
+	b.Run("program", func(b *testing.B) { benchmarkRun(b, `{"id": "a", "command": "true"}`) })
+	b.Run("forkexec-program", func(b *testing.B) { benchmarkCommand(b, "/bin/true") })
+	if _, err := os.Stat("/run/systemd/system"); err == nil {
+		b.Run("systemdrun-program", func(b *testing.B) { benchmarkCommand(b, "systemd-run", "--quiet", "--wait", "/bin/true") })
+	}
+}
 
-// One run after another, of a task that starts a program; beside it, the program alone.
-func BenchmarkRunProgram(b *testing.B) { benchmarkRun(b, `{"id": "a", "command": "true"}`) }
-
-func BenchmarkForkExecAlone(b *testing.B) {
+func benchmarkCommand(b *testing.B, argv ...string) {
 	for b.Loop() {
-		if err := exec.Command("/bin/true").Run(); err != nil {
+		if err := exec.Command(argv[0], argv[1:]...).Run(); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -99,12 +108,10 @@ func BenchmarkLatenessOfTenThousand(b *testing.B) {
 	all := map[string]*schedule.Schedule{}
 	begun := time.Now()
 	for i := range 10_000 {
-		at := begun.Add(time.Second + time.Duration(i)*100*time.Microsecond)
-		raw := fmt.Sprintf(`{"runAt": %q}`, at.Format(time.RFC3339Nano))
-		all[fmt.Sprint("job", i)] = schedule.Compile([]byte(raw), schedule.File{RunAt: at.Format(time.RFC3339Nano)}, begun, func(bool, string, string, string) {})
+		all[fmt.Sprint("job", i)] = once(begun.Add(time.Second + time.Duration(i)*100*time.Microsecond))
 	}
 	late := make(chan time.Duration, len(all))
-	timer := schedule.NewTimer(schedule.SystemClock(), &fakeHistory{due: map[string]time.Time{}}, func(_ string, due time.Time) { late <- time.Since(due) })
+	timer := schedule.NewTimer(schedule.SystemClock(), &fakeHistory{due: map[string]time.Time{}}, func(f schedule.Fired) { late <- time.Since(f.At) })
 	timer.Set(all)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -119,6 +126,73 @@ func BenchmarkLatenessOfTenThousand(b *testing.B) {
 	cancel()
 	<-done
 	b.ReportMetric(float64(percentile(list, 99).Microseconds()), "p99-us")
+}
+
+// once is the schedule of a job that is due once.
+func once(at time.Time) *schedule.Schedule {
+	text := at.Format(time.RFC3339Nano)
+	return schedule.Compile([]byte(strconv.Quote(text)), schedule.File{RunAt: text}, at.Add(-time.Hour), func(bool, string, string, string) {})
+}
+
+// Ten thousand jobs as files, of which five hundred are due within five seconds, on one
+// processor as the service runs: from the time that is due to the beginning of the run
+// that the history has, and what the jobs take of the memory.
+func BenchmarkTenThousandJobs(b *testing.B) {
+	const jobs, due, each = 10_000, 500, 10 * time.Millisecond
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	files := map[string]string{}
+	for i := range jobs {
+		id := fmt.Sprint("job-", i)
+		files[id] = jobJSON(id, `{"id": "a", "command": "echo", "arguments": "{JobId}"}`, `"schedule": {"runAt": "2100-01-01T00:00:00Z"}`)
+	}
+	before := onHeap()
+	s := measured(b, files, task.Commands{"echo": task.Echo})
+	b.ReportMetric(float64(onHeap()-before)/jobs, "B/job")
+	// How long the files take to load nobody knows before.
+	all, begun := s.catalog.Load().schedules(), time.Now().Add(time.Second)
+	for i := range due {
+		all[fmt.Sprint("job-", i)] = once(begun.Add(time.Duration(i) * each))
+	}
+	s.timer.Set(all)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(ctx)
+	}()
+	time.Sleep(time.Until(begun.Add(due * each)))
+	var late []time.Duration
+	for deadline := time.Now().Add(time.Minute); len(late) < due && time.Now().Before(deadline); {
+		late = nil
+		for before := ""; ; {
+			page, err := s.Runs(view.JobRunFilter{State: "succeeded", Limit: 1000, Before: before})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, r := range page.Runs {
+				late = append(late, r.StartedAt.Sub(r.Trigger.DueAt))
+			}
+			if before = page.Next; before == "" {
+				break
+			}
+		}
+	}
+	cancel()
+	<-done
+	if len(late) != due {
+		b.Fatalf("%d of %d have run", len(late), due)
+	}
+	b.ReportMetric(float64(percentile(late, 50).Microseconds()), "p50-us")
+	b.ReportMetric(float64(percentile(late, 99).Microseconds()), "p99-us")
+}
+
+// onHeap is what lives on the heap, in bytes.
+func onHeap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func percentile(list []time.Duration, p int) time.Duration {

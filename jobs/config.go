@@ -27,10 +27,13 @@ type Facts interface {
 // History keeps what runs did.
 type History interface {
 	schedule.Memory
-	// Save keeps a run; when it returns nil, the run survives the service.
-	Save(view.JobRun) error
+	// Save keeps a run and, with it, that its schedule was due; when it returns nil,
+	// both survive the service. One that is queued replaces no record that there is.
+	Save(run view.JobRun, due ...schedule.Due) error
 	// Note is Save for what need not be waited for.
-	Note(view.JobRun) error
+	Note(run view.JobRun, due ...schedule.Due) error
+	// Settle says that nothing more is to be done about a run that was cut off.
+	Settle(runID string) error
 	SaveTask(runID string, task view.TaskRun) error
 	Run(id string) (view.JobRun, error)
 	Runs(view.JobRunFilter) (view.JobRuns, error)

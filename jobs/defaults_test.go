@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,8 +33,12 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 		texts[strings.TrimSuffix(file, ".json")] = string(data)
 	}
 	h := newHarness(t, texts)
+	writeFile(t, h.cfg.Layout.JobBin("KeeperInventory", ""), "")
 	h.commands = task.Commands{
-		"log-message": task.Echo,
+		"log-message": task.Echo, "publish-mqtt": func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+			h.published = append(h.published, fmt.Sprint(params["Topic"], " ", params["Payload"].(map[string]any)["Result"]))
+			return nil, nil
+		},
 		"prompt-justification": task.CollectControl(core.ControlJustify, func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
 			return justify(run, id)
 		}),
@@ -43,19 +49,82 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 
 func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 	h := newDefaults(t, nil)
-	list := h.List()
-	if len(list) != 3 {
-		t.Errorf("%d default jobs", len(list))
+	const startup, request, clock = "Startup", "its own events", "its schedule"
+	begins := map[string]string{
+		"log-version-info": startup, "registration": startup, "3A124C4D-2D41-4174-9A13-998D1683DADC": clock,
+		"68112CE4-A2A8-4243-83C9-90BF8D2188A0": clock,
 	}
-	for _, job := range list {
-		if job.ID == "log-version-info" {
-			if !job.Enabled || job.OwnEventsOnly || job.Detail != "" || job.Events[0] != "Startup" {
-				t.Errorf("%+v", job)
-			}
-			continue
-		}
-		if !job.Enabled || !job.OwnEventsOnly || job.AllowPluginTrigger || job.Detail != "" {
+	for _, job := range h.List() {
+		off := job.ID == "68112CE4-A2A8-4243-83C9-90BF8D2188A0" // the published default
+		if job.Enabled == off || (job.Detail == "its file says enabled: false") != off {
 			t.Errorf("%+v", job)
+		}
+		ok := false
+		switch begins[job.ID] {
+		case startup:
+			ok = slices.Equal(job.Events, []string{"Startup"})
+		case clock:
+			ok = off || !job.NextRunAt.IsZero() && len(job.Events) == 0
+		default:
+			ok = job.OwnEventsOnly && !job.AllowPluginTrigger
+		}
+		if !ok {
+			t.Errorf("%+v", job)
+		}
+	}
+	if n := len(h.List()); n < len(begins)+2 {
+		t.Errorf("%d default jobs", n)
+	}
+}
+
+// The inventory jobs run their program, and what it says becomes context.
+func TestTheInventoryJobs(t *testing.T) {
+	h := newDefaults(t, nil)
+	h.starter.play = func(spec core.ServiceSpec) *core.ExitStatus {
+		fmt.Fprintf(spec.Stdout, `{"InventoryKind": %q}`, spec.Argv[1])
+		if want := "--out=" + h.cfg.Layout.State() + "/inventory/" + spec.Argv[1] + ".json"; len(spec.Argv) != 3 || spec.Argv[2] != want {
+			t.Errorf("started as %q, expected %s", spec.Argv, want)
+		}
+		return &core.ExitStatus{}
+	}
+	if err := h.runNow("3A124C4D-2D41-4174-9A13-998D1683DADC", nil); err != nil {
+		t.Error(err)
+	}
+	if out := h.history.all()[0].ContextOut; out["InventoryKind"] != "users" {
+		t.Errorf("found %v", out)
+	}
+	if _, err := h.Run(t.Context(), "68112CE4-A2A8-4243-83C9-90BF8D2188A0", nil); !errors.Is(err, ErrDisabled) {
+		t.Errorf("the file inventory, which is off: %v", err)
+	}
+	detail, err := h.Get("68112CE4-A2A8-4243-83C9-90BF8D2188A0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(h.cfg.Layout.Jobs(), detail.ID+".json"), strings.Replace(string(detail.Definition), `"enabled": false`, `"enabled": true`, 1))
+	if _, err := h.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.runNow(detail.ID, nil); err != nil {
+		t.Errorf("switched on: %v", err)
+	}
+}
+
+// Registration asks KeeperAPI once a backend is configured, and does nothing before.
+func TestRegistrationIsIdleWithoutABackend(t *testing.T) {
+	for setting, want := range map[string]string{"": "", "false": "", "true": "KeeperApi 1.2.3"} {
+		h := newDefaults(t, nil)
+		h.settings["KeeperAPI:metadata.registration.enabled"] = setting
+		var said string
+		h.commands["publish-mqtt"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+			said = fmt.Sprint(params["Topic"], " ", params["Payload"].(map[string]any)["Version"])
+			return nil, nil
+		}
+		if setting == "" {
+			delete(h.settings, "KeeperAPI:metadata.registration.enabled")
+		}
+		h.reload()
+		if err := h.runNow("registration", nil); err != nil || said != want {
+			t.Errorf("%q: %v, said %q", setting, err, said)
 		}
 	}
 }
@@ -103,17 +172,22 @@ func TestTheLaunchJobLaunches(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		redirect string // the plugin setting
-		exit     int    // of RedirectEvaluator
+		prints   string // RedirectEvaluator
+		exit     int    // the same
 		status   int    // of the API
-		launches int
+		asks     string // the launcher
+		says     string // on the reply topic
 		want     string
 	}{
-		{"without a redirect", "", 0, 200, 1, ""},
-		{"with redirects switched off", "false", 0, 200, 1, ""},
-		{"when no rule matches", "true", 0, 200, 1, ""},
-		{"not when a rule matches", "true", 10, 200, 0, "task check-redirect: it exited with status 10: policy redirects this program"},
-		{"not when the evaluator breaks", "true", 1, 200, 0, "it exited with status 1"},
-		{"unless the launcher refuses", "", 0, 409, 1, "task launch-elevated: POST http://localhost/api/launch: status 409"},
+		{"without a redirect", "", "", 0, 200, "/api/launch", "DidElevate", ""},
+		{"with redirects switched off", "false", "", 0, 200, "/api/launch", "DidElevate", ""},
+		{"when no rule matches", "true", `{"RedirectMatched": false}`, 0, 200, "/api/launch", "DidElevate", ""},
+		{"something else when a rule matches", "true", `{"RedirectMatched": true}`, 0, 200, "/api/launch-substitute", "Deny", ""},
+		{"nothing when the evaluator breaks", "true", "", 1, 200, "", "", "it exited with status 1"},
+		{"nothing when the evaluator does not say", "true", `{}`, 0, 200, "", "", ""},
+		{"nothing when it says something odd", "true", `{"RedirectMatched": "maybe"}`, 0, 200, "", "", ""},
+		{"unless the launcher refuses", "", "", 0, 409, "/api/launch", "", "task launch-elevated: POST http://localhost/api/launch: status 409"},
+		{"nor the substitute then", "true", `{"RedirectMatched": true}`, 0, 409, "/api/launch-substitute", "", "task launch-substitute: POST http://localhost/api/launch-substitute: status 409"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newDefaults(t, nil)
@@ -125,10 +199,7 @@ func TestTheLaunchJobLaunches(t *testing.T) {
 				if want := []string{spec.Path, "--file=/usr/bin/id", `--command-line=["id","-u"]`, "--user=ann"}; fmt.Sprint(spec.Argv) != fmt.Sprint(want) {
 					t.Errorf("evaluator started as %q", spec.Argv)
 				}
-				fmt.Fprint(spec.Stdout, `{"RedirectMatched": false}`)
-				if tc.exit != 0 {
-					fmt.Fprint(spec.Stderr, "policy redirects this program\n")
-				}
+				fmt.Fprint(spec.Stdout, tc.prints)
 				return &core.ExitStatus{Code: tc.exit}
 			}
 			var asked []seen
@@ -140,11 +211,14 @@ func TestTheLaunchJobLaunches(t *testing.T) {
 			if (e.err == nil) != (tc.want == "") || e.err != nil && !strings.Contains(e.err.Error(), tc.want) {
 				t.Errorf("ended with %v", e.err)
 			}
-			if len(asked) != tc.launches {
+			if len(asked) > 1 || (len(asked) > 0) != (tc.asks != "") {
 				t.Fatalf("asked %+v", asked)
 			}
-			if tc.launches > 0 && (asked[0].method != "POST" || asked[0].target != "/api/launch" || asked[0].body != `{"RequestId":"R1"}` || h.asked[0].Request != "R1") {
+			if len(asked) > 0 && (asked[0].method != "POST" || asked[0].target != tc.asks || asked[0].body != `{"RequestId":"R1"}` || h.asked[0].Request != "R1") {
 				t.Errorf("asked %+v as %+v", asked[0], h.asked)
+			}
+			if said := strings.Join(h.published, ","); said != strings.TrimSuffix("Replies/KeeperPrivilegeManager/R1 "+tc.says, "Replies/KeeperPrivilegeManager/R1 ") {
+				t.Errorf("said %q", said)
 			}
 		})
 	}
@@ -176,7 +250,12 @@ func TestTheVersionIsLogged(t *testing.T) {
 	}
 	h.reload()
 	h.Trigger(event("Startup", nil))
-	if e := h.end(0); e.err != nil || e.run.Name != "log-version-info" || said["Message"] != "KeeperPrivilegeManager 1.2.3 on Linux" {
+	h.end(1) // and registration, which is idle
+	e := h.end(0)
+	if e.run.Name != "log-version-info" {
+		e = h.end(1)
+	}
+	if e.err != nil || e.run.Name != "log-version-info" || said["Message"] != "KeeperPrivilegeManager 1.2.3 on Linux" {
 		t.Errorf("%+v %v", e, said)
 	}
 }

@@ -73,7 +73,7 @@ type jobFile struct {
 	Events             []eventFile     `json:"events" jsonschema:"maxItems=256" jsonschema_description:"Events that start the job."`
 	Parameters         []parameterFile `json:"parameters" jsonschema:"maxItems=256" jsonschema_description:"What the job may be started with."`
 	Tasks              []taskFile      `json:"tasks" jsonschema:"required,minItems=1,maxItems=256" jsonschema_description:"The tasks, in order."`
-	Condition          json.RawMessage `json:"condition" jsonschema_description:"When the job runs at all."`
+	Condition          json.RawMessage `json:"condition" jsonschema_description:"When the job runs at all: an object, or an expression as text."`
 	OSFilter           map[string]bool `json:"osFilter" jsonschema_description:"windows, linux, macOS: true or false. One that is not named counts as true unless another one is."`
 	EventTopic         string          `json:"eventTopic" jsonschema_description:"A topic for the progress of the job's tasks, without wildcards; allowedPublications has to list it."`
 	AllowPluginTrigger *bool           `json:"allowPluginTrigger" jsonschema_description:"Whether plugins may start the job by name. If omitted they may, unless the job has allowedRequests, tasks in a user's session or events of its own."`

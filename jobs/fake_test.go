@@ -48,6 +48,8 @@ type harness struct {
 	asked    []core.Principal // who called LocalTransport
 	api      http.Handler     // the local API
 	history  *fakeHistory
+
+	published []string // by newDefaults' publish-mqtt: a topic and a result
 }
 
 // Trigger is an event that the service itself has raised.
@@ -65,15 +67,24 @@ type fakeHistory struct {
 	order []string
 	due   map[string]time.Time
 	err   error
+
+	withRun []string // jobs whose schedule was remembered with a run, and its state then
 }
 
-func (f *fakeHistory) Save(run view.JobRun) error {
+func (f *fakeHistory) Save(run view.JobRun, due ...schedule.Due) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return f.err
 	}
+	for _, d := range due {
+		f.due[d.Job+"/"+d.Schedule] = d.At
+		f.withRun = append(f.withRun, d.Job+" "+run.State)
+	}
 	old, known := f.runs[run.ID]
+	if known && run.State == "queued" {
+		return nil
+	}
 	if !known {
 		f.order = append(f.order, run.ID)
 	}
@@ -82,7 +93,9 @@ func (f *fakeHistory) Save(run view.JobRun) error {
 	return nil
 }
 
-func (f *fakeHistory) Note(run view.JobRun) error { return f.Save(run) }
+func (f *fakeHistory) Settle(string) error { return nil }
+
+func (f *fakeHistory) Note(run view.JobRun, due ...schedule.Due) error { return f.Save(run, due...) }
 
 func (f *fakeHistory) SaveTask(id string, task view.TaskRun) error {
 	f.mu.Lock()
@@ -126,10 +139,12 @@ func (f *fakeHistory) LastDue(job, text string) (time.Time, bool) {
 	return at, ok
 }
 
-func (f *fakeHistory) Due(job, text string, at time.Time, _ bool) {
+func (f *fakeHistory) Due(times ...schedule.Due) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.due[job+"/"+text] = at
+	for _, d := range times {
+		f.due[d.Job+"/"+d.Schedule] = d.At
+	}
 }
 
 // all returns the runs in the order in which they came.

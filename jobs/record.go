@@ -43,7 +43,7 @@ func (r *run) end(cause state.Cause, why error) error {
 	if cause == state.Skip {
 		save = r.service.cfg.History.Note
 	}
-	if err := save(r.shown()); err != nil {
+	if err := r.keep(save); err != nil {
 		r.log.Error("the end of a run is not in the history", "error", err)
 	}
 	r.mu.Lock()
@@ -68,7 +68,7 @@ func (r *run) refused(why error) {
 
 // note keeps r as it is, without waiting for that.
 func (r *run) note() {
-	if err := r.service.cfg.History.Note(r.shown()); err != nil {
+	if err := r.keep(r.service.cfg.History.Note); err != nil {
 		r.log.Error("a run is not in the history", "error", err)
 	}
 }

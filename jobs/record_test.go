@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,6 +67,43 @@ func TestAHistoryThatCannotBeWrittenKeepsNoJobFromRunning(t *testing.T) {
 	if e := h.end(0); e.err != nil {
 		t.Error(e.err)
 	}
+}
+
+// That a schedule was due is remembered in one write with the run that it started, whatever
+// becomes of that: killed between two writes, the service would lose a run or repeat one.
+func TestARunAndItsScheduleAreRememberedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		daily := `"schedule": {"cronExpression": "0 1 * * *", "timeZone": "UTC"}`
+		h := newHarness(t, map[string]string{
+			"plain":     jobJSON("plain", `{"id": "a", "command": "echo"}`, daily),
+			"misses":    jobJSON("misses", `{"id": "a", "command": "echo"}`, daily, `"condition": "has('Nowhere')", "alternateJobId": "stands-in"`),
+			"stands-in": jobJSON("stands-in", `{"id": "a", "command": "echo"}`),
+			"lacks":     jobJSON("lacks", `{"id": "a", "command": "echo"}`, daily, `"parameters": [{"name": "Who", "required": true}]`),
+			"busy":      jobJSON("busy", `{"id": "a", "command": "wait", "timeoutSeconds": 86400}`, daily, `"concurrency": "skip"`),
+			"once":      jobJSON("once", `{"id": "a", "command": "echo"}`, `"schedule": {"runAt": "2000-01-01T01:00:00Z"}`),
+		})
+		h.reload()
+		if _, err := h.Run(t.Context(), "busy", nil); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			h.Serve(ctx)
+		}()
+		time.Sleep(61 * time.Minute)
+		synctest.Wait()
+		cancel()
+		<-done
+		slices.Sort(h.history.withRun)
+		if got, want := strings.Join(h.history.withRun, ", "), "busy skipped, lacks failed, misses skipped, once running, plain running"; got != want {
+			t.Errorf("remembered with %s, expected %s", got, want)
+		}
+		if err := h.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestRetries(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/view"
+	"kpm/jobs/schedule"
 	"kpm/jobs/state"
 	"kpm/jobs/task"
 )
@@ -74,7 +75,7 @@ func (r *run) execute(ctx context.Context) error {
 		return r.passOver(why)
 	}
 	r.move(state.Begin, "")
-	if err := r.save()(r.shown()); err != nil {
+	if err := r.keep(r.save()); err != nil {
 		// That it runs matters more: an elevation may wait for it.
 		r.log.Error("a run is not in the history", "error", err)
 	}
@@ -91,11 +92,21 @@ func (r *run) execute(ctx context.Context) error {
 
 // save is how r is kept. A run for a request does not wait for that: somebody waits for
 // the request, and the journal is what has it in any case.
-func (r *run) save() func(view.JobRun) error {
+func (r *run) save() func(view.JobRun, ...schedule.Due) error {
 	if r.principal.Request != "" {
 		return r.service.cfg.History.Note
 	}
 	return r.service.cfg.History.Save
+}
+
+// keep writes r as it is now, the first time with what its schedule is to remember.
+func (r *run) keep(save func(view.JobRun, ...schedule.Due) error) error {
+	shown := r.shown()
+	r.mu.Lock()
+	due := r.due
+	r.due = nil
+	r.mu.Unlock()
+	return save(shown, due...)
 }
 
 // errCondition is why a run is skipped.
@@ -113,7 +124,7 @@ func (r *run) passOver(why string) error {
 		return r.end(state.Skip, fmt.Errorf("%w; its alternate %s does not run either", err, r.job.alternate))
 	}
 	b := r.beginning
-	b.trigger.Kind, b.parent, b.depth = kindAlternate, r.principal.Run, b.depth+1
+	b.trigger.Kind, b.parent, b.depth, b.due = kindAlternate, r.principal.Run, b.depth+1, nil
 	if b.standsFor == "" {
 		b.standsFor = r.job.id
 	}

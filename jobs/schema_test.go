@@ -47,4 +47,5 @@ func TestSchema(t *testing.T) {
 		schematest.Accept(t, dir, "job", name, string(data))
 	}
 	schematest.Refuse(t, dir, "job", "without tasks", `{"id": "a", "tasks": []}`)
+	schematest.Reference(t, dir, "job", "../docs/jobs.md")
 }

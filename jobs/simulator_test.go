@@ -152,7 +152,7 @@ func (s *simulation) write(change func()) error {
 	return nil
 }
 
-func (s *simulation) Save(run view.JobRun) error {
+func (s *simulation) Save(run view.JobRun, _ ...schedule.Due) error {
 	return s.write(func() {
 		old, known := s.disk[run.ID]
 		if !known {
@@ -164,12 +164,13 @@ func (s *simulation) Save(run view.JobRun) error {
 		s.disk[run.ID] = run
 	})
 }
-func (s *simulation) Note(run view.JobRun) error                       { return s.Save(run) }
+func (s *simulation) Settle(string) error                              { return nil }
+func (s *simulation) Note(run view.JobRun, _ ...schedule.Due) error    { return s.Save(run) }
 func (s *simulation) SaveTask(string, view.TaskRun) error              { return s.write(func() {}) }
 func (s *simulation) Run(id string) (view.JobRun, error)               { return s.disk[id], nil }
 func (s *simulation) Runs(view.JobRunFilter) (p view.JobRuns, _ error) { return p, nil }
 func (s *simulation) LastDue(string, string) (time.Time, bool)         { return time.Time{}, false }
-func (s *simulation) Due(string, string, time.Time, bool)              {}
+func (s *simulation) Due(...schedule.Due)                              {}
 
 // The neighbours.
 func (s *simulation) EventUnhandled(string, core.RequestID) {}

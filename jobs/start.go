@@ -10,6 +10,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/view"
+	"kpm/jobs/schedule"
 	"kpm/jobs/state"
 )
 
@@ -22,6 +23,7 @@ type beginning struct {
 	parent  string // the run that started it
 	depth   int
 	group   *group
+	due     []schedule.Due // to be remembered with the run's first record
 	// standsFor is the job that this one is the alternate of; empty if it is none.
 	standsFor string
 }

@@ -51,7 +51,7 @@ type taskFile struct {
 	MergeStdoutJSONIntoContext bool            `json:"MergeStdoutJsonIntoContext" jsonschema:"default=false" jsonschema_description:"true: the task prints one JSON object of at most 1 MiB, which becomes context of the run."`
 	SkipWhenPluginSettingFalse string          `json:"SkipWhenPluginSettingFalse" jsonschema_description:"{plugin}:{setting}; the task is skipped when that is false or absent."`
 	ContextWhenSkipped         map[string]any  `json:"ContextWhenSkipped" jsonschema_description:"What becomes context when the task is skipped."`
-	Condition                  json.RawMessage `json:"condition" jsonschema_description:"When the task runs."`
+	Condition                  json.RawMessage `json:"condition" jsonschema_description:"When the task runs: an object, or an expression as text."`
 	Retry                      *retryFile      `json:"retry" jsonschema_description:"How often the task is tried."`
 }
 

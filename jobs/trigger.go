@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"kpm/core"
 	"kpm/core/view"
 	"kpm/core/wire"
+	"kpm/jobs/schedule"
 	"kpm/jobs/state"
 )
 
@@ -161,13 +161,13 @@ func (s *Service) run(ctx context.Context, id string, b beginning) (*run, error)
 }
 
 // due is told by the timer. It does not wait.
-func (s *Service) due(id string, at time.Time) {
-	j, ok := s.catalog.Load().jobs[id]
+func (s *Service) due(f schedule.Fired) {
+	j, ok := s.catalog.Load().jobs[f.Job]
 	if !ok || j.disabled != "" {
 		return
 	}
-	_, err := s.start(j, beginning{trigger: view.JobTrigger{Kind: kindSchedule, DueAt: at.UTC()}})
+	_, err := s.start(j, beginning{trigger: view.JobTrigger{Kind: kindSchedule, DueAt: f.At.UTC()}, due: f.Remember})
 	if err != nil && !errors.Is(err, errPrecedence) {
-		s.cfg.Log.Error("job cannot be started", "job", j.id, "due", at, "error", err)
+		s.cfg.Log.Error("job cannot be started", "job", j.id, "due", f.At, "error", err)
 	}
 }

@@ -60,11 +60,13 @@ func (s *Service) Resume(cutOff []view.JobRun) {
 		s.cfg.Log.Warn("the service ended while a job was running", "job", old.JobID, "run", old.ID, "request", old.RequestID)
 		j, ok := s.catalog.Load().jobs[strings.ToLower(old.JobID)]
 		if !ok || !j.rerun || j.disabled != "" || j.ownEvents() || old.RequestID != "" || old.State != string(state.Interrupted) {
+			s.settle(old)
 			continue
 		}
 		context, complete := unmasked(old.ContextIn)
 		if !complete {
 			s.cfg.Log.Error("a job is not run again: what it began with held secrets, which are not kept", "job", j.id, "run", old.ID)
+			s.settle(old)
 			continue
 		}
 		trigger := old.Trigger
@@ -72,6 +74,13 @@ func (s *Service) Resume(cutOff []view.JobRun) {
 		if _, err := s.start(j, beginning{trigger: trigger, context: context, parent: old.ID}); err != nil {
 			s.cfg.Log.Error("a job is not run again", "job", j.id, "run", old.ID, "error", err)
 		}
+	}
+}
+
+// settle says that nothing comes of a run that was cut off.
+func (s *Service) settle(old view.JobRun) {
+	if err := s.cfg.History.Settle(old.ID); err != nil {
+		s.cfg.Log.Error("the history of jobs cannot be written", "run", old.ID, "error", err)
 	}
 }
 

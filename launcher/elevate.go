@@ -106,7 +106,7 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)}
 	}
 	defer asked.Release()
-	if e, err = l.open(&submitted, s, c); err != nil {
+	if e, err = l.open(&submitted, s, c, ""); err != nil {
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
@@ -116,8 +116,9 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	return l.follow(ctx, e, signals)
 }
 
-// open journals the request and makes it known.
-func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller) (*elevation, error) {
+// open journals the request and makes it known. insteadOf is set if a rule has it launched
+// in place of another one.
+func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller, insteadOf core.RequestID) (*elevation, error) {
 	e := &elevation{
 		id: core.NewRequestID(), submitted: submitted, sealed: s, caller: c, called: s.Subject.Called(), person: l.cfg.People.Of(s.Subject.Caller.User),
 		started: make(chan started, 1), again: make(chan struct{}, 1),
@@ -126,12 +127,16 @@ func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller) (*eleva
 	err := l.cfg.Journal.Append(journal.Record{
 		Type: journal.Opened, Request: e.id, Origin: known(e.origin),
 		UserID: s.Subject.Caller.User, User: s.Subject.Caller.Name, TargetID: s.Subject.Target.User, Target: s.Subject.Target.Name,
-		Program: &s.Subject.Executable, Argv: wire.Shown(s.Subject.Argv), ArgvBytes: wire.Bytes(s.Subject.Argv), Directory: s.Subject.Dir, Seal: s.Digest, Caller: submitted.journalled(),
+		Program: &s.Subject.Executable, Argv: wire.Shown(s.Subject.Argv), ArgvBytes: wire.Bytes(s.Subject.Argv), Directory: s.Subject.Dir, Seal: s.Digest, InsteadOf: insteadOf, Caller: submitted.journalled(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	e.req = l.store.Open(e.id)
+	if insteadOf == "" {
+		e.req = l.store.Open(e.id)
+	} else {
+		e.req = l.store.OpenSubstitute(e.id)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.active[e.id] = e

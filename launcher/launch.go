@@ -22,15 +22,18 @@ type started struct {
 // Launch starts what request id is about, on behalf of the job run that was
 // started for it. The first Launch consumes the request, whatever becomes of
 // it; later ones are conflicts. It returns when the program has been executed.
-// Errors wrap request.ErrUnknown, request.ErrConflict, ErrNotPermitted, or say
-// why the program could not be started.
+// Errors wrap request.ErrUnknown, request.ErrConflict, ErrNotPermitted,
+// ErrRedirected, or say why the program could not be started.
 func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.RequestID) error {
-	e, err := l.find(id)
+	e, err := l.launchable(from, id)
 	if err != nil {
 		return fmt.Errorf("launcher: launch: %w", err)
 	}
-	if from.Kind != core.JobRun || from.Request != id || from.Name != l.cfg.LaunchJob {
-		return fmt.Errorf("launcher: launch by %s, only %s of this request may: %w", from, l.cfg.LaunchJob, ErrNotPermitted)
+	switch _, redirected, err := l.redirected(e); {
+	case err != nil:
+		return fmt.Errorf("launcher: launch: %w", err)
+	case redirected:
+		return fmt.Errorf("launcher: launch: %w", ErrRedirected)
 	}
 	if err := e.req.Apply(request.Fact{Cause: request.Launch, By: from}); err != nil {
 		return fmt.Errorf("launcher: launch: %w", err)
@@ -51,6 +54,18 @@ func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.Requ
 	}
 	e.started <- p // has room, and Elevate waits for it or will
 	return nil
+}
+
+// launchable finds the request that a run of the launch job was started for.
+func (l *Launcher) launchable(from core.Principal, id core.RequestID) (*elevation, error) {
+	e, err := l.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if from.Kind != core.JobRun || from.Request != id || from.Name != l.cfg.LaunchJob {
+		return nil, fmt.Errorf("by %s, only %s of this request may: %w", from, l.cfg.LaunchJob, ErrNotPermitted)
+	}
+	return e, nil
 }
 
 // notStarted words an error of start, for the caller and for the journal.

@@ -65,6 +65,9 @@ type Config struct {
 	Limits    request.Limits
 	// People are who the limits are counted for.
 	People fair.People
+	// Redirects are the rules by which something else is launched; nil if there
+	// are none.
+	Redirects Redirects
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending
 	// request; "privilege-elevation-policy-controls" if empty.

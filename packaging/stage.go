@@ -12,7 +12,7 @@ import (
 var programs = map[string]string{
 	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "",
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
-	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperRunAs": "", "keeperedit": "",
+	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperInventory": "Jobs/bin/KeeperInventory", "KeeperRunAs": "", "keeperedit": "",
 }
 
 // lacking are the programs that a system does without: signatures in files are

@@ -12,6 +12,7 @@ import (
 	"kpm/launcher/request"
 	"kpm/launcher/seal"
 	"kpm/launcher/start"
+	"kpm/settings"
 )
 
 // startLauncher makes what starts programs, ends what an earlier service has left
@@ -43,9 +44,10 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 			MaxRunning: s.app.Requests.MaxRunning, MaxRunningPerUser: s.app.Requests.MaxRunningPerUser,
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
-		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
-		People: s.people(),
-		Log:    launcherLog,
+		Silent:    func() { s.plugins.Silent(wire.PolicyPlugin) },
+		People:    s.people(),
+		Redirects: settings.Redirects{Layout: s.layout, Platform: s.host.Facts.Platform, Read: s.host.Files.ReadProtected, Setting: s.effective.Get},
+		Log:       launcherLog,
 	})
 	s.starter.Recover()
 	return s.launcher.Recover(s.replay)

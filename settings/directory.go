@@ -12,7 +12,7 @@ import (
 )
 
 // maxFiles bounds how many files one directory may give.
-const maxFiles = 1024
+const maxFiles = 16_384
 
 // Entry is one *.json file of a directory: its name without the ending, and
 // the document or what is wrong with it.

@@ -9,9 +9,13 @@ import (
 	"syscall"
 
 	"kpm/api/client/admincli"
+	"kpm/core"
+	"kpm/jobs"
+	"kpm/launcher/control"
 	"kpm/platform"
 	"kpm/platform/files"
 	"kpm/plugins/keeperpolicy"
+	"kpm/settings"
 )
 
 // version is set by the build (-ldflags "-X main.version=...").
@@ -23,6 +27,7 @@ func main() {
 		Version:  version,
 		Host:     platform.Tools,
 		Policies: readPolicies,
+		Jobs:     jobChecker,
 	})
 	stop()
 	os.Exit(code)
@@ -35,5 +40,17 @@ func readPolicies(f admincli.PolicyFiles) admincli.PolicySet {
 	}, keeperpolicy.Tools{
 		Open:    func(root, path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
 		Resolve: files.Resolve,
+	})
+}
+
+// jobChecker checks job files as the service does.
+func jobChecker(layout settings.Layout) (admincli.JobChecker, error) {
+	host := platform.Tools(layout.Root())
+	commands := map[string]core.Control{}
+	for _, c := range control.Bundled() {
+		commands[c.Command()] = c.Name()
+	}
+	return jobs.NewChecker(jobs.CheckerConfig{
+		Layout: layout, Platform: host.Facts.Platform, Read: host.Files.ReadProtected, Controls: commands,
 	})
 }

@@ -17,8 +17,8 @@ redirects the program to another one (its setting metadata.redirect.rules). The
 agent starts it, by Jobs/LaunchPrivilegeElevation.json. Options that name the
 program are in that file.
 
-Exit status: 0 if no rule matches, 10 if one does, 1 if it cannot be told. But
-for 0 the program is not launched.
+It prints {"RedirectMatched": true} or false. Exit status: 0, or 1 if it cannot be
+told; then nothing is launched.
 
 Examples:
   KeeperAdminCLI settings get RedirectEvaluator metadata.redirect.rules

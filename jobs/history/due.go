@@ -2,6 +2,7 @@ package history
 
 import (
 	"database/sql"
+	"slices"
 	"time"
 
 	"kpm/jobs/schedule"
@@ -20,12 +21,23 @@ func (s *Store) LastDue(job, text string) (time.Time, bool) {
 
 // Due implements schedule.Memory. What cannot be written is in the log: a job may then
 // run again, or a missed time be forgotten, after a restart.
-func (s *Store) Due(job, text string, at time.Time, durable bool) {
-	_ = s.tell(func(tx *sql.Tx) error { // commit has logged it
-		if _, err := tx.Exec(`DELETE FROM due WHERE job = ? AND schedule <> ?`, job, text); err != nil {
+func (s *Store) Due(times ...schedule.Due) {
+	_ = s.tell(func(tx *sql.Tx) error { return remember(tx, times) }, false, once(times)) // commit logs it
+}
+
+func remember(tx *sql.Tx, times []schedule.Due) error {
+	for _, d := range times {
+		if _, err := tx.Exec(`DELETE FROM due WHERE job = ? AND schedule <> ?`, d.Job, d.Schedule); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`INSERT OR REPLACE INTO due (job, schedule, at) VALUES (?, ?, ?)`, job, text, at.UnixMilli())
-		return err
-	}, durable, durable)
+		if _, err := tx.Exec(`INSERT OR REPLACE INTO due (job, schedule, at) VALUES (?, ?, ?)`, d.Job, d.Schedule, d.At.UnixMilli()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// once reports whether a loss of power would have a job run again that runs once.
+func once(times []schedule.Due) bool {
+	return slices.ContainsFunc(times, func(d schedule.Due) bool { return d.Once })
 }

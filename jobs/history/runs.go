@@ -11,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/view"
+	"kpm/jobs/schedule"
 	"kpm/jobs/state"
 )
 
@@ -23,24 +24,28 @@ var ErrFilter = core.NewError(core.Invalid, "no such page of the history")
 // MaxPage is the greatest length of a page.
 const MaxPage = 1000
 
-// Save keeps run as it is now, without its tasks. When it returns without an error the
-// run survives the service.
-func (s *Store) Save(run view.JobRun) error { return s.save(run, true) }
+// Save keeps run as it is now, without its tasks, and with it that its schedule was due.
+// When it returns without an error both survive the service. A run that is queued replaces
+// nothing: who queued it says so beside the run itself, which may have begun, or ended, by
+// then.
+func (s *Store) Save(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, true) }
 
 // Note keeps run as it is now, without waiting until it is written.
-func (s *Store) Note(run view.JobRun) error { return s.save(run, false) }
+func (s *Store) Note(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, false) }
 
-func (s *Store) save(run view.JobRun, wait bool) error {
+func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
 	body, err := encode(run)
 	if err != nil {
 		return err
 	}
 	return s.tell(func(tx *sql.Tx) error {
-		_, err := tx.Exec(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body`,
+		_, err := tx.Stmt(s.putRun).Exec(
 			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
-		return err
-	}, wait, false)
+		if err == nil && run.Trigger.Kind == rerun {
+			err = settle(tx, run.ParentID)
+		}
+		return errors.Join(err, remember(tx, due))
+	}, wait, once(due))
 }
 
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save
@@ -51,7 +56,7 @@ func (s *Store) SaveTask(runID string, task view.TaskRun) error {
 		return fmt.Errorf("history: %w", err)
 	}
 	return s.tell(func(tx *sql.Tx) error {
-		_, err := tx.Exec(`INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`, runID, task.Number, string(body))
+		_, err := tx.Stmt(s.putTask).Exec(runID, task.Number, string(body))
 		return err
 	}, false, false)
 }
@@ -78,7 +83,21 @@ func encode(run view.JobRun) ([]byte, error) {
 	return body, nil
 }
 
-// interrupt marks the runs without an end, and returns them as they are then.
+// rerun is the trigger of a run that stands for one that was cut off.
+const rerun = "rerun"
+
+// Settle says that nothing more is to be done about a run that was cut off. A run that
+// stands for it says so with its first record, so that it comes once, and not never.
+func (s *Store) Settle(runID string) error {
+	return s.tell(func(tx *sql.Tx) error { return settle(tx, runID) }, false, false)
+}
+
+func settle(tx *sql.Tx, runID string) error {
+	_, err := tx.Exec(`DELETE FROM cut_off WHERE run = ?`, runID)
+	return err
+}
+
+// interrupt marks the runs without an end, and returns those that are to be dealt with.
 func interrupt(tx *sql.Tx, now time.Time) ([]view.JobRun, error) {
 	open, err := scan(tx.Query(`SELECT seq, body FROM runs WHERE state IN ('queued', 'running') ORDER BY seq`))
 	if err != nil {
@@ -99,10 +118,17 @@ func interrupt(tx *sql.Tx, now time.Time) ([]view.JobRun, error) {
 		if _, err := tx.Exec(`UPDATE tasks SET body = json_set(body, '$.state', 'interrupted') WHERE run = ? AND json_extract(body, '$.state') = 'running'`, run.ID); err != nil {
 			return nil, err
 		}
+		if _, err := tx.Exec(`INSERT OR IGNORE INTO cut_off (run) VALUES (?)`, run.ID); err != nil {
+			return nil, err
+		}
 	}
-	list := make([]view.JobRun, len(open))
-	for i := range open {
-		list[i] = open[i].run
+	all, err := scan(tx.Query(`SELECT seq, body FROM runs WHERE id IN (SELECT run FROM cut_off) ORDER BY seq`))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]view.JobRun, len(all))
+	for i := range all {
+		list[i] = all[i].run
 	}
 	return list, nil
 }

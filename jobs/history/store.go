@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -25,10 +26,14 @@ type Limits struct {
 
 // Store is the history. Its methods are safe for concurrent use.
 type Store struct {
-	limits Limits
-	log    *slog.Logger
-	write  *sql.DB // one connection, the writer's
-	read   *sql.DB
+	limits          Limits
+	log             *slog.Logger
+	write           *sql.DB // one connection, the writer's
+	read            *sql.DB
+	sync            *sql.DB       // one connection, by which what is written gets to the disk
+	synced          chan struct{} // holds one element while that is to be done
+	putRun, putTask *sql.Stmt     // of write: to take a statement apart costs more than to run it
+
 	ops    chan operation
 	done   chan struct{}
 	cancel context.CancelFunc
@@ -37,7 +42,7 @@ type Store struct {
 // operation is one change. done is nil if nobody waits for it.
 type operation struct {
 	change  func(*sql.Tx) error
-	durable bool // also over a loss of power
+	durable bool // also over a loss of power, soon
 	done    chan error
 }
 
@@ -55,11 +60,13 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE INDEX IF NOT EXISTS runs_job ON runs (job, seq);
 CREATE INDEX IF NOT EXISTS runs_open ON runs (state) WHERE state IN ('queued', 'running');
 CREATE TABLE IF NOT EXISTS tasks (run TEXT NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cut_off (run TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS due (job TEXT NOT NULL COLLATE NOCASE, schedule TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (job, schedule)) WITHOUT ROWID;
 `
 
 // Open opens the database at path, which it makes if there is none, and returns the runs
-// that an earlier service was cut off in, which are marked as interrupted now. A file
+// that an earlier service was cut off in, which are marked as interrupted now: also those
+// that it was to deal with when it was cut off itself (Settle). A file
 // that is no such database is moved aside, and the log says so: that jobs run matters
 // more than what they did.
 func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store, cutOff []view.JobRun, err error) {
@@ -98,16 +105,23 @@ func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, 
 	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": {
 		"auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)", "busy_timeout(5000)", "cache_size(-1024)",
 	}}.Encode()}
-	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{})}
-	for _, db := range []**sql.DB{&s.write, &s.read} {
+	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{}), synced: make(chan struct{}, 1)}
+	for _, db := range []**sql.DB{&s.write, &s.read, &s.sync} {
 		if *db, err = sql.Open("sqlite", where.String()); err != nil {
 			return nil, nil, err
 		}
 		(*db).SetMaxOpenConns(1)
 	}
 	cutOff, err := s.begin(now)
+	if err == nil {
+		s.putRun, err = s.write.Prepare(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body WHERE excluded.state <> 'queued'`)
+	}
+	if err == nil {
+		s.putTask, err = s.write.Prepare(`INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`)
+	}
 	if err != nil {
-		return nil, nil, errors.Join(err, s.write.Close(), s.read.Close())
+		return nil, nil, errors.Join(err, s.write.Close(), s.read.Close(), s.sync.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -136,12 +150,16 @@ func (s *Store) begin(now time.Time) ([]view.JobRun, error) {
 func (s *Store) Close(context.Context) error {
 	s.cancel()
 	<-s.done
-	return errors.Join(s.write.Close(), s.read.Close())
+	return errors.Join(s.write.Close(), s.read.Close(), s.sync.Close())
 }
 
 // run writes, many changes at a time where many wait, until ctx is done.
 func (s *Store) run(ctx context.Context) {
 	defer close(s.done)
+	var syncing sync.WaitGroup
+	syncing.Go(s.flush)
+	defer syncing.Wait()
+	defer close(s.synced)
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
 	for {
@@ -197,8 +215,21 @@ func (s *Store) apply(list []operation) error {
 	if err := tx.Commit(); err != nil || !durable {
 		return err
 	}
-	_, err = s.write.Exec("PRAGMA wal_checkpoint(PASSIVE)") // which syncs the log
-	return err
+	select {
+	case s.synced <- struct{}{}:
+	default: // it is to be done already
+	}
+	return nil
+}
+
+// flush has what was committed survive a loss of power, as often as that is asked for.
+// Nobody waits for it: a disk may take longer than a job may be late.
+func (s *Store) flush() {
+	for range s.synced {
+		if _, err := s.sync.Exec("PRAGMA wal_checkpoint(PASSIVE)"); err != nil { // which syncs the log
+			s.log.Error("the history of jobs cannot be made durable", "error", err)
+		}
+	}
 }
 
 // tell has a change written. It waits for that if wait is set.

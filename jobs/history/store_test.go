@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core/view"
+	"kpm/jobs/schedule"
 )
 
 // TestMain plays the service that is killed, if told so (TestKilled).
@@ -95,7 +96,7 @@ func TestRunsWithoutAnEndAreMarked(t *testing.T) {
 		must(t, s.SaveTask(run(i, "", "").ID, view.TaskRun{Number: 1, State: state}))
 	}
 	must(t, s.Close(context.Background()))
-	for round, want := range []string{"run-000 run-001", ""} {
+	for round, want := range []string{"run-000 run-001", "run-000 run-001", "run-001", ""} {
 		s, cutOff := opened(t, path, plenty())
 		var ids []string
 		for _, r := range cutOff {
@@ -110,6 +111,14 @@ func TestRunsWithoutAnEndAreMarked(t *testing.T) {
 		}
 		if got := strings.Join(ids, " "); got != want {
 			t.Errorf("start %d: %q, want %q", round, got, want)
+		}
+		switch round { // in the first, the service is killed before it has dealt with them
+		case 1:
+			must(t, s.Settle("run-000"))
+		case 2:
+			again := run(9, "scan", "succeeded")
+			again.Trigger.Kind, again.ParentID = "rerun", "run-001"
+			must(t, s.Save(again))
 		}
 		must(t, s.Close(context.Background()))
 	}
@@ -216,14 +225,30 @@ func TestLargeContextsAreNotKept(t *testing.T) {
 	}
 }
 
+// Who queued a run may say so when that run has ended already.
+func TestAQueuedRunReplacesNothing(t *testing.T) {
+	s, _ := opened(t, filepath.Join(t.TempDir(), "jobs.db"), plenty())
+	for _, state := range []string{"queued", "running", "queued", "succeeded", "queued"} {
+		must(t, s.Save(run(1, "scan", state)))
+		got, err := s.Run("run-001")
+		must(t, err)
+		if want := state; got.State != want && (state != "queued" || got.State == "queued") {
+			t.Errorf("after %s it is %s", state, got.State)
+		}
+	}
+	if got, err := s.Run("run-001"); err != nil || got.State != "succeeded" {
+		t.Errorf("%v, %s", err, got.State)
+	}
+}
+
 func TestDue(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	s, _ := opened(t, path, plenty())
 	if _, known := s.LastDue("scan", "a"); known {
 		t.Error("known")
 	}
-	s.Due("scan", "a", epoch, true)
-	s.Due("scan", "b", epoch.Add(time.Hour), true)
+	s.Due(schedule.Due{Job: "scan", Schedule: "a", At: epoch, Once: true})
+	s.Due(schedule.Due{Job: "scan", Schedule: "b", At: epoch.Add(time.Hour), Once: true}, schedule.Due{Job: "other", Schedule: "b", At: epoch})
 	must(t, s.Close(context.Background()))
 	s, _ = opened(t, path, plenty())
 	if at, known := s.LastDue("SCAN", "b"); !known || !at.Equal(epoch.Add(time.Hour)) {

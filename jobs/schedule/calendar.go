@@ -12,18 +12,18 @@ import (
 // Calendar is the "calendar" of a schedule. Without weekdays, monthDays and
 // nthWeekdays every day is meant; with some of them, a day that one of them means.
 type Calendar struct {
-	Weekdays    []string     `json:"weekdays"`    // Monday or Mon
-	MonthDays   []int        `json:"monthDays"`   // 1 to 31; -1 is the last day of the month
-	NthWeekdays []NthWeekday `json:"nthWeekdays"` // the second Tuesday of the month
-	Months      []int        `json:"months"`      // 1 to 12; every month if empty
-	Times       []string     `json:"times"`       // HH:MM
-	Exclude     []string     `json:"exclude"`     // dates, YYYY-MM-DD
+	Weekdays    []string     `json:"weekdays" jsonschema_description:"Monday, or Mon."`
+	MonthDays   []int        `json:"monthDays" jsonschema_description:"1 to 31; -1 is the last day of the month."`
+	NthWeekdays []NthWeekday `json:"nthWeekdays" jsonschema_description:"Like the second Tuesday of the month."`
+	Months      []int        `json:"months" jsonschema_description:"1 to 12; every month if it is empty."`
+	Times       []string     `json:"times" jsonschema_description:"HH:MM, of each such day."`
+	Exclude     []string     `json:"exclude" jsonschema_description:"Dates, YYYY-MM-DD, on which it is never due."`
 }
 
 // NthWeekday is a weekday of a month by its number; -1 is the last.
 type NthWeekday struct {
-	Nth     int    `json:"nth"`
-	Weekday string `json:"weekday"`
+	Nth     int    `json:"nth" jsonschema_description:"1 to 5; -1 is the last."`
+	Weekday string `json:"weekday" jsonschema_description:"Monday, or Mon."`
 }
 
 // compile checks c and returns it as a rule.

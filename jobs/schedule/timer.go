@@ -38,20 +38,34 @@ func SystemClock() Clock {
 }
 
 // Memory remembers, beyond the life of the service, when schedules were last due.
-// schedule tells a schedule from an earlier one of the same job.
 type Memory interface {
 	// LastDue returns the time; false if there is none for that schedule.
 	LastDue(job, schedule string) (time.Time, bool)
-	// Due remembers it; with durable, it does not return before a crash could no
-	// longer undo that.
-	Due(job, schedule string, at time.Time, durable bool)
+	// Due remembers all of these, without waiting for that.
+	Due(times ...Due)
+}
+
+// Due is when a schedule was due. Schedule tells it from an earlier one of the same job.
+type Due struct {
+	Job, Schedule string
+	At            time.Time
+	// Once: it is never due again, so a loss of power should not undo this.
+	Once bool
+}
+
+// Fired is a job that is due. Whoever starts it remembers that in one write with the run:
+// of a service that is killed between the two, a run would be lost, or come twice.
+type Fired struct {
+	Job      string
+	At       time.Time
+	Remember []Due
 }
 
 // Timer calls fire when schedules are due.
 type Timer struct {
 	clock  Clock
 	memory Memory
-	fire   func(job string, due time.Time)
+	fire   func(Fired)
 
 	mu      sync.Mutex
 	entries map[string]*entry
@@ -62,7 +76,7 @@ type Timer struct {
 }
 
 // NewTimer returns a Timer that has nothing to do yet. fire does not block.
-func NewTimer(clock Clock, memory Memory, fire func(job string, due time.Time)) *Timer {
+func NewTimer(clock Clock, memory Memory, fire func(Fired)) *Timer {
 	return &Timer{
 		clock: clock, memory: memory, fire: fire, entries: map[string]*entry{},
 		wall: clock.Now(), elapsed: clock.Elapsed(), wake: make(chan struct{}, 1),
@@ -78,14 +92,20 @@ func (t *Timer) Set(schedules map[string]*Schedule) {
 	now := t.look()
 	kept := map[string]*entry{}
 	var list queue
+	var seen []Due
 	for job, s := range schedules {
 		e := t.entries[job]
 		if e == nil || e.schedule.text != s.text {
-			e = t.begin(job, s, now)
+			var due []Due
+			e, due = t.begin(job, s, now)
+			seen = append(seen, due...)
 		}
 		if kept[job] = e; !e.over {
 			list = append(list, e)
 		}
+	}
+	if len(seen) > 0 {
+		t.memory.Due(seen...)
 	}
 	t.entries, t.queue = kept, list
 	heap.Init(&t.queue)
@@ -95,9 +115,10 @@ func (t *Timer) Set(schedules map[string]*Schedule) {
 	}
 }
 
-// begin is an entry with its first time.
-func (t *Timer) begin(job string, s *Schedule, now time.Time) *entry {
-	e := &entry{job: job, schedule: s}
+// begin is an entry with its first time. That it was there then is to be remembered, if
+// seen is not empty.
+func (t *Timer) begin(job string, s *Schedule, now time.Time) (e *entry, seen []Due) {
+	e = &entry{job: job, schedule: s}
 	last, known := t.memory.LastDue(job, s.text)
 	switch {
 	case s.every > 0:
@@ -106,8 +127,7 @@ func (t *Timer) begin(job string, s *Schedule, now time.Time) *entry {
 	case s.once:
 		var later bool
 		if e.due, later = s.Next(now); later {
-			t.memory.Due(job, s.text, now, false) // it was there before its time
-			break
+			return e, []Due{{Job: job, Schedule: s.text, At: now}} // it was there before its time
 		}
 		// Missed, if it was there before its time and has not been since. One that
 		// was already past when it was written never is.
@@ -115,14 +135,14 @@ func (t *Timer) begin(job string, s *Schedule, now time.Time) *entry {
 	default:
 		if !known || last.After(now.Add(correction)) {
 			last = now
-			t.memory.Due(job, s.text, now, false)
+			seen = []Due{{Job: job, Schedule: s.text, At: now}}
 		}
 		var ok bool
 		if e.due, ok = s.Next(last); !ok {
 			e.over = true
 		}
 	}
-	return e
+	return e, seen
 }
 
 // Next returns when a job is due next; false if it is not.
@@ -153,26 +173,40 @@ func (t *Timer) Run(ctx context.Context) {
 // work fires what is due and returns how long there is nothing to do.
 func (t *Timer) work() time.Duration {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	now := t.look()
+	var fires []Fired
+	var skipped []Due
 	for len(t.queue) > 0 && !t.queue[0].due.After(now) {
 		e := t.queue[0]
-		t.come(e, now)
+		if f, fire := t.come(e, now); fire {
+			fires = append(fires, f)
+		} else {
+			skipped = append(skipped, f.Remember...)
+		}
 		if e.over {
 			heap.Pop(&t.queue)
 		} else {
 			heap.Fix(&t.queue, 0)
 		}
 	}
+	t.mu.Unlock()
+	if len(skipped) > 0 {
+		t.memory.Due(skipped...)
+	}
+	for _, f := range fires {
+		t.fire(f)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.queue) == 0 {
 		return lookAgain
 	}
-	return min(t.queue[0].due.Sub(now), lookAgain)
+	return min(t.queue[0].due.Sub(t.clock.Now()), lookAgain)
 }
 
 // come deals with an entry whose time has come, and finds its next one. However many
 // times have passed, it fires at most once.
-func (t *Timer) come(e *entry, now time.Time) {
+func (t *Timer) come(e *entry, now time.Time) (f Fired, fires bool) {
 	due, s := e.due, e.schedule
 	missed := now.Sub(due) > grace && s.every == 0
 	if e.over = s.once; !e.over {
@@ -182,12 +216,11 @@ func (t *Timer) come(e *entry, now time.Time) {
 		}
 		e.due, e.over = next, !ok
 	}
+	f = Fired{Job: e.job, At: due}
 	if s.every == 0 {
-		t.memory.Due(e.job, s.text, now, s.once)
+		f.Remember = []Due{{Job: e.job, Schedule: s.text, At: now, Once: s.once}}
 	}
-	if !missed || !s.skip {
-		t.fire(e.job, due)
-	}
+	return f, !missed || !s.skip
 }
 
 // look reads the clock. If somebody has set it, intervals go on as if nobody had, and

@@ -32,7 +32,11 @@ func (r remembered) LastDue(job, text string) (time.Time, bool) {
 	at, ok := r[job+text]
 	return at, ok
 }
-func (r remembered) Due(job, text string, at time.Time, _ bool) { r[job+text] = at }
+func (r remembered) Due(times ...Due) {
+	for _, d := range times {
+		r[d.Job+d.Schedule] = d.At
+	}
+}
 
 // player runs a timer in a bubble and notes when it fires, in wall time.
 type player struct {
@@ -48,8 +52,9 @@ func (p *player) start(t *testing.T, schedules map[string]string) {
 	if p.memory == nil {
 		p.memory = remembered{}
 	}
-	p.Timer = NewTimer(p.read(), p.memory, func(job string, due time.Time) {
-		p.fired = append(p.fired, fmt.Sprintf("%s %s", job, p.read().Now().UTC().Format("02T15:04")))
+	p.Timer = NewTimer(p.read(), p.memory, func(f Fired) {
+		p.memory.Due(f.Remember...)
+		p.fired = append(p.fired, fmt.Sprintf("%s %s", f.Job, p.read().Now().UTC().Format("02T15:04")))
 	})
 	p.set(t, schedules)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -201,7 +206,7 @@ func BenchmarkTenThousandJobs(b *testing.B) {
 	}
 	p := &played{begun: time.Now()}
 	fired := 0
-	timer := NewTimer(p.read(), remembered{}, func(string, time.Time) { fired++ })
+	timer := NewTimer(p.read(), remembered{}, func(Fired) { fired++ })
 	timer.Set(all)
 	for b.Loop() {
 		p.begun = p.begun.Add(-time.Second) // a second passes

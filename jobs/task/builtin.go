@@ -24,11 +24,14 @@ type Commands map[string]Command
 
 // BundledCommands returns the table of the commands that the service has.
 // controls are those that a job can have collected, by the command that does it.
+// Without log, bus and satisfy it serves to check job files.
 func BundledCommands(log *slog.Logger, bus Bus, controls map[string]core.Control, satisfy Satisfy) Commands {
 	commands := Commands{
-		"echo":                    Echo,
-		"log-message":             LogMessage(log),
-		"publish-mqtt":            PublishMQTT(bus.PublishAs),
+		"echo":        Echo,
+		"log-message": LogMessage(log),
+		"publish-mqtt": PublishMQTT(func(ctx context.Context, p core.Principal, topic string, payload []byte) error {
+			return bus.PublishAs(ctx, p, topic, payload)
+		}),
 		"display-message":         Notice(bus, "message"),
 		"show-toast":              Notice(bus, "toast"),
 		"check-approval-provider": CheckApprovalProvider(bus),

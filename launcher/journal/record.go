@@ -100,6 +100,8 @@ type Record struct {
 	Seal      string     `json:"seal,omitempty"`
 	// Origin is who is behind the request, if that is known.
 	Origin *core.Origin `json:"origin,omitempty"`
+	// InsteadOf is the request that a redirect rule has this one launched for.
+	InsteadOf core.RequestID `json:"insteadOf,omitempty"`
 	// Caller is how a restarted service knows the process that has asked.
 	Caller *Caller `json:"caller,omitempty"`
 

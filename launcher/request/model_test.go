@@ -22,10 +22,12 @@ func model() string {
 	}
 	p("mtype:state = { %s }", strings.Join(states, ", "))
 	p("mtype:state st = st_Opened;")
+	p("bit substitute = 0;") // it is for what a rule names in place of an allowed request
 	p("byte required = 0; byte satisfied = 0; byte started = 0; byte ends = 0; byte decided = 0;")
 	p("bit durable = 0; bit crashed = 0; bit denied = 0;")
 	p("inline become(to) { st = to; if :: (to == st_Ended || to == st_Denied || to == st_Expired || to == st_Failed) -> ends++; if :: (to == st_Denied) -> denied = 1 :: else fi :: else fi }")
 	p("active proctype service() {")
+	p("if :: substitute = 1 :: substitute = 0 fi;")
 	p("do")
 	for _, t := range transitions {
 		guard, before, after := "!crashed", "", ""
@@ -41,6 +43,10 @@ func model() string {
 			before = "if :: satisfied = satisfied | 1 :: satisfied = satisfied | 2 fi; "
 		case Remembered:
 			before = "satisfied = required; "
+		case Asked:
+			guard += " && !substitute"
+		case Substitute:
+			guard += " && substitute"
 		case Held:
 			before, after = "durable = 1; ", " started++;"
 		}
@@ -61,7 +67,7 @@ func model() string {
 	p("ltl once { [] (started <= 1) }")
 	p("ltl decidedOnce { [] (decided <= 1) }")
 	p("ltl noStartWithoutRecord { [] (started == 0 || durable) }")
-	p("ltl noStartWithoutADecision { [] (started == 0 || decided == 1) }")
+	p("ltl noStartWithoutADecision { [] (started == 0 || decided == 1 || substitute) }")
 	p("ltl controls { [] (started == 0 || ((required & satisfied) == required)) }")
 	p("ltl nothingAfterDeny { [] (denied == 0 || started == 0) }")
 	return b.String()
@@ -78,7 +84,7 @@ func TestTheModel(t *testing.T) {
 		}
 	}
 	// It can tell: a launch that needs no decision is found.
-	wrong := strings.Replace(text, "(!crashed && st == st_Opened) -> become(st_Evaluating);", "(!crashed && st == st_Opened) -> become(st_Allowed);", 1)
+	wrong := strings.Replace(text, "(!crashed && !substitute && st == st_Opened) -> become(st_Evaluating);", "(!crashed && !substitute && st == st_Opened) -> become(st_Allowed);", 1)
 	if out := checker(t, wrong)("noStartWithoutADecision"); wrong == text || strings.Contains(out, "errors: 0") {
 		t.Error("the model finds no fault in a launch without a decision")
 	}

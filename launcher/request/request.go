@@ -61,6 +61,8 @@ type Request struct {
 	limits Limits
 	record Recorder
 	forget func(*Request) // called once, on becoming final, not under mu
+	// substitute: a redirect rule has it launched, and policy is not asked.
+	substitute bool
 
 	mu        sync.Mutex
 	state     State
@@ -163,6 +165,11 @@ func (r *Request) permitted(f Fact) (Transition, error) {
 	t, ok := find(r.state, f.Cause)
 	if !ok || f.In != "" && f.In != r.state {
 		return t, fmt.Errorf("request: %s in state %s: %w", f.Cause, r.state, ErrConflict)
+	}
+	// Attack: a request that policy was never asked about is launched as if a rule had
+	// decided it; or one that a rule has decided is asked about, and launched twice.
+	if f.Cause == Substitute && !r.substitute || f.Cause == Asked && r.substitute {
+		return t, fmt.Errorf("request: %s: that is not what it was opened for: %w", f.Cause, ErrConflict)
 	}
 	if !t.By.Is(f.By, r.id) {
 		return t, fmt.Errorf("request: %s by %s, only %s may: %w", f.Cause, f.By, t.By, ErrNotPermitted)

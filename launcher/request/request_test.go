@@ -108,12 +108,15 @@ func TestOnlyTheTableMovesARequest(t *testing.T) {
 			"the request's job, as the user": {Kind: core.JobRun, Name: "job", Request: id, InUserSession: true},
 		}
 		states := []State{Opened, Evaluating, Pending, Allowed, Launching, Running, Ended, Denied, Expired, Failed}
-		causes := []Cause{Asked, Allow, Pend, Deny, NoAnswer, Satisfied, Refused, Timeout, Launch, Held, Exited, CallerGone, Fault}
+		causes := []Cause{Asked, Substitute, Redirected, Allow, Pend, Deny, NoAnswer, Satisfied, Refused, Timeout, Launch, Held, Exited, CallerGone, Fault}
 		for _, from := range states {
 			for _, cause := range causes {
 				for name, by := range somebody {
 					l := &log{}
-					_, r := open(l)
+					s, r := open(l)
+					if from == Opened && cause == Substitute {
+						r = s.OpenSubstitute(id)
+					}
 					reach(t, r, from)
 					_, _, changed := r.View()
 					before := len(l.records)
@@ -248,6 +251,9 @@ func TestWhatCannotBeRecordedDoesNotHappen(t *testing.T) {
 		t.Run(fmt.Sprint(tr.From, " ", tr.Cause), func(t *testing.T) {
 			l := &log{}
 			s, r := open(l)
+			if tr.Cause == Substitute {
+				r = s.OpenSubstitute(id)
+			}
 			reach(t, r, tr.From)
 			l.broken = disk
 			err := do(r, fact(tr.Cause, actor(tr.By)))
@@ -283,7 +289,11 @@ func TestNoSequenceOfFactsBreaksTheRules(t *testing.T) {
 			}
 			return disk
 		})
+		substitute := rapid.IntRange(0, 3).Draw(t, "substitute") == 0
 		r := s.Open(id)
+		if substitute {
+			r = s.OpenSubstitute(id)
+		}
 		defer r.Apply(Fact{Cause: Fault, By: service})
 		allowed, recorded, required := false, map[core.Control]bool{}, []core.Control(nil)
 		for range rapid.IntRange(1, 30).Draw(t, "facts") {
@@ -335,8 +345,12 @@ func TestNoSequenceOfFactsBreaksTheRules(t *testing.T) {
 					if allowed = byPolicy || byControls; !allowed {
 						t.Fatalf("allowed by %s of %s, required %v, recorded %v", cause, by, required, recorded)
 					}
+				case Evaluating:
+					if substitute {
+						t.Fatal("policy is asked about what a rule has decided")
+					}
 				case Launching, Running, Ended:
-					if !allowed {
+					if !allowed && !substitute {
 						t.Fatalf("%s without an allow", after)
 					}
 				}

@@ -79,6 +79,14 @@ func (s *Store) Open(id core.RequestID) *Request {
 	return r
 }
 
+// OpenSubstitute is Open for a request that a redirect rule has launched: Substitute, and
+// never Asked, begins it.
+func (s *Store) OpenSubstitute(id core.RequestID) *Request {
+	r := s.Open(id)
+	r.substitute = true // before anybody knows of it
+	return r
+}
+
 // Resume adds a request that an earlier service has left in state Running.
 func (s *Store) Resume(id core.RequestID) *Request {
 	s.mu.Lock()

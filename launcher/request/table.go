@@ -50,6 +50,10 @@ const (
 	Refused    Cause = "refused"
 	Timeout    Cause = "timeout"
 	Launch     Cause = "launch"
+	// Redirected: a rule has something else launched, in a request of its own,
+	// which Substitute begins.
+	Redirected Cause = "redirected"
+	Substitute Cause = "substitute"
 	Held       Cause = "held"
 	Exited     Cause = "exited"
 	CallerGone Cause = "caller-gone"
@@ -101,6 +105,8 @@ var transitions = [...]Transition{
 	{Pending, Refused, Denied, Job, "denied"},
 	{Pending, Timeout, Expired, Service, "expired"},
 	{Allowed, Launch, Launching, Job, "launching"},
+	{Allowed, Redirected, Denied, Job, "denied"},
+	{Opened, Substitute, Launching, Service, "launching"},
 	{Launching, Held, Running, Service, "launched"},
 	{Running, Exited, Ended, Service, "ended"},
 	{Opened, CallerGone, Denied, Service, "denied"},

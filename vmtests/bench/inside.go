@@ -116,7 +116,7 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 			return err
 		}
 	}
-	if m.plan.wantsAny(groupElevation, groupRestart, groupMemory) {
+	if m.plan.wantsAny(groupElevation, groupRestart, groupMemory, groupJobs) {
 		if err := running(ctx, memory, func() error { return m.whileRunning(ctx, alice, memory) }); err != nil {
 			return err
 		}
@@ -159,7 +159,12 @@ func (m *meter) whileRunning(ctx context.Context, alice person, vs versions) err
 		}
 	}
 	if m.plan.wants(groupMemory) {
-		return m.memory(ctx, vs)
+		if err := m.memory(ctx, vs); err != nil {
+			return err
+		}
+	}
+	if m.plan.wants(groupJobs) {
+		return m.idle(ctx, vs)
 	}
 	return nil
 }

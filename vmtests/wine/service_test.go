@@ -72,6 +72,7 @@ func install(t *testing.T) *agent {
 		".":                          {"kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch", "kpm/cmd/keepersudo", "kpm/cmd/KeeperRunAs"},
 		"Plugins/bin/KeeperPolicy":   {"kpm/cmd/KeeperPolicy"},
 		"Jobs/bin/RedirectEvaluator": {"kpm/cmd/RedirectEvaluator"},
+		"Jobs/bin/KeeperInventory":   {"kpm/cmd/KeeperInventory"},
 	} {
 		a.folder(filepath.Join(a.root, dir), 0o755)
 		build(t, append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(a.root, dir) + "/"}, packages...)...)

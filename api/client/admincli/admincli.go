@@ -15,8 +15,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/api/client"
 	"kpm/core/port"
+	"kpm/core/view"
 	"kpm/core/wire"
+	"kpm/settings"
 )
 
 // Exit codes.
@@ -38,6 +41,15 @@ type Config struct {
 	Host func(root string) port.Host
 	// Policies reads policy files. What is wrong with them is in the set's review.
 	Policies func(PolicyFiles) PolicySet
+	// Jobs returns what checks job files as the service of this agent would. The
+	// error is that of a folder that cannot be read.
+	Jobs func(settings.Layout) (JobChecker, error)
+}
+
+// JobChecker checks one job as its file {fileID}.json would be; jobs.Checker is one.
+// The error is a *fault.Fault or a fault.List.
+type JobChecker interface {
+	Check(fileID string, body []byte) (view.JobValidated, error)
 }
 
 // Run runs the command line args and returns the exit code. It ends early when
@@ -61,9 +73,17 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, cfg Confi
 		fmt.Fprintf(stderr, "KeeperAdminCLI: %s; run this as root\n", printable(err))
 		return exitUsage
 	default:
-		fmt.Fprintln(stderr, "KeeperAdminCLI:", printable(err))
+		fmt.Fprintln(stderr, "KeeperAdminCLI:", printable(remedied(err)))
 		return exitUsage
 	}
+}
+
+// remedied is err with what to do about it, if nobody has answered.
+func remedied(err error) error {
+	if !errors.Is(err, client.ErrNotRunning) {
+		return err
+	}
+	return fmt.Errorf("%w. Start it (on Linux: systemctl start keeper-privilege-manager), or name the agent that runs with --root", err)
 }
 
 // printable is an error for a terminal. Errors name files and what is in them:

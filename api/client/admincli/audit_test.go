@@ -52,7 +52,7 @@ func open(t *testing.T, root string) *journal.Journal {
 // machine is the machine that the tests run on.
 func machine() Config {
 	return Config{
-		Version: "1.2.3", Host: platform.Tools, Policies: readPolicies,
+		Version: "1.2.3", Host: platform.Tools, Policies: readPolicies, Jobs: jobChecker,
 	}
 }
 

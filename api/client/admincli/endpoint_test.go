@@ -92,7 +92,7 @@ func TestHTTPSNeedsTheServicesCertificate(t *testing.T) {
 		{"no certificate in it", func() error { return os.WriteFile(ca, []byte("-----BEGIN\n"), 0o644) },
 			exitUsage, "KeeperAdminCLI: " + ca + ": holds no certificate\n"},
 		{"a service that never ran", func() error { return os.Remove(ca) },
-			exitFault, "not running: the service does not answer at " + r.root + ": open " + ca + ": no such file or directory\n"},
+			exitFault, "not running: the service does not answer at " + r.root + ": open " + ca + ": no such file or directory. Start it (on Linux: systemctl start keeper-privilege-manager), or name the agent that runs with --root\n"},
 	} {
 		if err := c.spoil(); err != nil {
 			t.Fatal(err)
@@ -111,7 +111,7 @@ func TestHTTPSNeedsTheServicesCertificate(t *testing.T) {
 // looked. Only to status that is an answer.
 func TestNoService(t *testing.T) {
 	root := t.TempDir()
-	const where = "the service does not answer: connect %s/run/api.sock: no such file or directory\n"
+	const where = "the service does not answer: connect %s/run/api.sock: no such file or directory. Start it (on Linux: systemctl start keeper-privilege-manager), or name the agent that runs with --root\n"
 	says := strings.Replace(where, "%s", root, 1)
 	for _, line := range []string{"plugins list", "plugins list --json", "jobs list", "jobs run --id x", "jobs trigger --id x",
 		"settings get KeeperPolicy", "settings get KeeperPolicy key", "settings get KeeperPolicy key --json"} {

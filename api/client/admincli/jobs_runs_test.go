@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"kpm/core/view"
+	"kpm/jobs"
+	"kpm/platform"
+	"kpm/settings"
 )
 
 const oneRun = "AAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -98,9 +101,59 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// What is wrong with a file is told by its place, and its name has to be its id.
+// jobChecker is the loader's own.
+func jobChecker(layout settings.Layout) (JobChecker, error) {
+	host := platform.Tools(layout.Root())
+	return jobs.NewChecker(jobs.CheckerConfig{Layout: layout, Platform: host.Facts.Platform, Read: host.Files.ReadProtected})
+}
+
+// A job file is checked by the loader itself, without a service: every fault with its
+// line, and its name has to be its id. What is installed in the root counts.
 func TestValidate(t *testing.T) {
-	dir := t.TempDir()
+	root, dir := t.TempDir(), t.TempDir()
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(root, "Jobs", "other-way.json"), `{"id": "other-way", "tasks": [{"id": "a", "command": "echo"}]}`)
+	write(filepath.Join(root, "Plugins", "MyBridge.json"), `{}`)
+	const tasks = `"tasks": [{"id": "a", "command": "echo"}]`
+	for name, c := range map[string]struct {
+		text string
+		exit int
+		want string
+	}{
+		"good.json":     {`{"id": "good", ` + tasks + `}`, exitOK, "good.json: job good can be used\n"},
+		"absent.json":   {`{"id": "absent", "tasks": [{"id": "a", "command": "not-there"}]}`, exitOK, "absent.json: warning: tasks[0].command: there is no program not-there: install it as " + root},
+		"other.json":    {`{"id": "good", ` + tasks + `}`, exitFault, `other.json:1: id is "good", expected the file's name without .json, "other"`},
+		"bad.json":      {"{\n\"id\": \"bad\",\n\"tasks\": [{\"id\": \"a\u202e\", \"command\": \"../x\"}]}", exitFault, "bad.json:3: tasks[0].command is \"../x\", expected the bare name of a program"},
+		"large.json":    {strings.Repeat(" ", maxJobFile+1), exitFault, "longer than"},
+		"way.json":      {`{"id": "way", "condition": "has('a')", "alternateJobId": "other-way", ` + tasks + `}`, exitOK, "can be used"},
+		"no-way.json":   {`{"id": "no-way", "condition": "has('a')", "alternateJobId": "nowhere", ` + tasks + `}`, exitFault, `no-way.json:1: alternateJobId is "nowhere", expected a job that there is`},
+		"MyBridge.json": {`{"id": "MyBridge", ` + tasks + `}`, exitFault, "expected a name that no plugin has"},
+		"text.json":     {"hello", exitFault, "text.json:1: "},
+	} {
+		path := filepath.Join(dir, name)
+		write(path, c.text)
+		code, out, diag := do(t, "jobs", "validate", path, "--root", root)
+		if code != c.exit || !strings.Contains(out, c.want) || diag != "" {
+			t.Errorf("%s: %d %q %q", name, code, out, diag)
+		}
+	}
+	// Where no agent is installed, nothing is.
+	if code, out, diag := do(t, "jobs", "validate", filepath.Join(dir, "good.json"), "--root", filepath.Join(root, "nowhere")); code != exitOK || diag != "" {
+		t.Errorf("without an agent: %d %q %q", code, out, diag)
+	}
+}
+
+// At a port, the running service is what checks.
+func TestValidateByTheService(t *testing.T) {
+	r := newRunning(t)
 	for name, c := range map[string]struct {
 		text string
 		exit int
@@ -109,13 +162,12 @@ func TestValidate(t *testing.T) {
 		"good.json":  {`{"id": "good"}`, exitOK, "good.json: warning: there is no program x\uFFFD\n"},
 		"other.json": {`{"id": "good"}`, exitFault, `other.json: id is "good", expected the file's name without .json, "other"`},
 		"bad.json":   {`{}`, exitFault, "bad.json: /tasks/0/command: missing\uFFFD, expected a name\n"},
-		"large.json": {strings.Repeat(" ", maxJobFile+1), exitFault, "longer than"},
 	} {
-		path := filepath.Join(dir, name)
+		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		code, out, diag := newRunning(t).do(t, "jobs", "validate", path)
+		code, out, diag := r.do(t, "jobs", "validate", path, "--port", r.port)
 		if code != c.exit || !strings.Contains(out, c.want) || diag != "" {
 			t.Errorf("%s: %d %q %q", name, code, out, diag)
 		}

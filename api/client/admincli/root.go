@@ -15,7 +15,8 @@ type agent struct {
 }
 
 // layout finds the agent root (decision 4). A root that somebody else could
-// put in its place is refused: what lies there is trusted.
+// put in its place is refused: what lies there is trusted. Where there is none the error
+// wraps fs.ErrNotExist, and the layout says where it would be.
 func (a *agent) layout() (settings.Layout, error) {
 	host, root := a.Host(""), a.root
 	// Attack: sudo keeps a user's KEEPER_AGENT_ROOT, and root reads, or obeys,
@@ -31,7 +32,7 @@ func (a *agent) layout() (settings.Layout, error) {
 		return settings.Layout{}, fmt.Errorf("agent root %s: %w", root, err)
 	}
 	if err := host.Files.ProtectedRoot(path); err != nil {
-		return settings.Layout{}, fmt.Errorf("agent root %s cannot be trusted, name another with --root: %w", path, err)
+		return settings.At(path, ""), fmt.Errorf("agent root %s cannot be trusted, name another with --root: %w", path, err)
 	}
 	return settings.At(path, ""), nil
 }

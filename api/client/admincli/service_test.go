@@ -157,7 +157,8 @@ func (r *answers) RevertAll(core.Principal) (map[string][]string, error) {
 	return map[string][]string{"A": {"x"}}, nil
 }
 
-func (r *answers) Launch(context.Context, core.Principal, core.RequestID) error { return nil }
+func (r *answers) Launch(context.Context, core.Principal, core.RequestID) error     { return nil }
+func (r *answers) Substitute(context.Context, core.Principal, core.RequestID) error { return nil }
 
 func (r *answers) Refuse(core.Principal, core.RequestID, string) error { return nil }
 

@@ -64,7 +64,7 @@ func (e *endpoint) status(ctx context.Context) (status, error) {
 	var service view.Service
 	err := e.get(ctx, "/", &service)
 	if errors.Is(err, client.ErrNotRunning) {
-		return status{Status: "not running", Detail: err.Error()}, nil
+		return status{Status: "not running", Detail: remedied(err).Error()}, nil
 	}
 	var counts view.SystemStatus
 	if err == nil {

@@ -1,6 +1,12 @@
-package redirectevaluator
+// Package redirect reads and matches redirect rules: which programs are replaced by
+// another one when they would be launched (docs/jobs.md, "Redirects").
+//
+// It reads no file and starts nothing. Where the rules stand is its callers' affair: the
+// launch job's task looks for a match, and the service, which launches, looks again.
+package redirect
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,8 +18,11 @@ import (
 
 // Where the rules are written.
 const (
-	rulesFile    = "Plugins/" + ID + ".json"
-	rulesSetting = "metadata.redirect.rules"
+	Plugin  = "RedirectEvaluator"         // the plugin whose settings they are
+	Enabled = "metadata.redirect.enabled" // whether they count
+	Setting = "metadata.redirect.rules"
+
+	rulesFile = "Plugins/" + Plugin + ".json"
 )
 
 // maxDepth bounds how deep the setting may nest; rules need two levels.
@@ -22,27 +31,42 @@ const maxDepth = 32
 // maxRules bounds the rules of one agent.
 const maxRules = 1000
 
-// rule is one entry of metadata.redirect.rules. Patterns are RE2 expressions
-// that match anywhere; an empty one matches everything.
+// Rules are the entries of metadata.redirect.rules, in their order.
+type Rules []rule
+
+// rule is one entry. Patterns are RE2 expressions that match anywhere; an empty one
+// matches everything.
 type rule struct {
 	source, commandLine *regexp.Regexp
 	nonAdminOnly        bool
-	target              string
+	substitute          Substitute
 }
 
-// subject is what was allowed and is about to be launched.
-type subject struct {
-	file          string
-	argv          []string
-	administrator bool
+// Substitute is what a rule has launched instead.
+type Substitute struct {
+	// Rule is its number, from 1.
+	Rule int
+	// Target is targetExe: a path, or the name of something that is deployed.
+	Target string
+	// Arguments are targetArguments as a list; Line is the same as one text of
+	// words. One of them is empty.
+	Arguments []string
+	Line      string
 }
 
-// parseRules reads the value of setting metadata.redirect.rules. A rule that
+// Subject is what was allowed and is about to be launched.
+type Subject struct {
+	Path          string
+	Argv          []string
+	Administrator bool // who asks is one
+}
+
+// Parse reads the value of setting metadata.redirect.rules. A rule that
 // cannot be read is an error, not a rule that never matches: it was written to
 // keep some program from being launched. So is a key given twice, of which
 // another reader might obey the other value. The error is a *fault.Fault without
 // a line: the text is one value of the file, and its lines are not the file's.
-func parseRules(text string) ([]rule, error) {
+func Parse(text string) (Rules, error) {
 	var written []struct {
 		SourceExePattern   string
 		CommandLinePattern string
@@ -50,6 +74,8 @@ func parseRules(text string) ([]rule, error) {
 		ElevationOnly bool
 		NonAdminOnly  bool
 		TargetExe     string
+		// TargetArguments are a list of texts, or one text of words.
+		TargetArguments json.RawMessage
 	}
 	if text == "" {
 		return nil, nil
@@ -67,7 +93,7 @@ func parseRules(text string) ([]rule, error) {
 	if len(written) > maxRules {
 		return nil, wrong("", fmt.Sprintf("a list of %d rules", len(written)), fmt.Sprintf("at most %d", maxRules))
 	}
-	rules := make([]rule, len(written))
+	rules := make(Rules, len(written))
 	for i, w := range written {
 		at := fault.Item("", i)
 		if w.SourceExePattern == "" && w.CommandLinePattern == "" {
@@ -84,14 +110,21 @@ func parseRules(text string) ([]rule, error) {
 		if err != nil {
 			return nil, notRE2(fault.Key(at, "commandLinePattern"), w.CommandLinePattern, err)
 		}
-		rules[i] = rule{source, commandLine, w.NonAdminOnly, w.TargetExe}
+		instead := Substitute{Rule: i + 1, Target: w.TargetExe}
+		if arguments := w.TargetArguments; len(arguments) > 0 && json.Unmarshal(arguments, &instead.Line) != nil {
+			instead.Line = ""
+			if json.Unmarshal(arguments, &instead.Arguments) != nil {
+				return nil, wrong(fault.Key(at, "targetArguments"), "neither a text nor a list of texts", "the arguments of targetExe")
+			}
+		}
+		rules[i] = rule{source, commandLine, w.NonAdminOnly, instead}
 	}
 	return rules, nil
 }
 
 // wrong is the fault of the value at path, which begins at the setting.
 func wrong(path, found, expected string) *fault.Fault {
-	return &fault.Fault{File: rulesFile, Field: rulesSetting + path, Found: found, Expected: expected}
+	return &fault.Fault{File: rulesFile, Field: Setting + path, Found: found, Expected: expected}
 }
 
 func notRE2(path, pattern string, err error) *fault.Fault {
@@ -112,16 +145,23 @@ func faultOf(err error) error {
 	return wrong(e.Path, e.Found, e.Expected)
 }
 
-// match returns the target of the first rule that matches s.
-func match(rules []rule, s subject) (target string, ok bool) {
-	line := strings.Join(s.argv, " ")
-	for _, r := range rules {
-		if r.nonAdminOnly && s.administrator {
+// Match returns what the first rule that matches s has launched instead.
+func (r Rules) Match(s Subject) (instead Substitute, ok bool) {
+	line := strings.Join(s.Argv, " ")
+	for _, rule := range r {
+		if rule.nonAdminOnly && s.Administrator {
 			continue
 		}
-		if r.source.MatchString(s.file) && r.commandLine.MatchString(line) {
-			return r.target, true
+		if rule.source.MatchString(s.Path) && rule.commandLine.MatchString(line) {
+			return rule.substitute, true
 		}
 	}
-	return "", false
+	return Substitute{}, false
+}
+
+// Launch is what is launched instead, found.
+type Launch struct {
+	Rule int    // its number, from 1
+	Path string // absolute
+	Args []string
 }
