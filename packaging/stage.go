@@ -10,14 +10,14 @@ import (
 
 // programs are the executables and the folder of the agent root that each lies in.
 var programs = map[string]string{
-	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "",
+	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "", "keeperpam": "",
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
 	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator",
 }
 
 // lacking are the programs that a system does without: signatures in files are
-// read on Linux alone.
-var lacking = map[string][]string{"windows": {"keeperreader"}, "darwin": {"keeperreader"}}
+// read, and PAM is asked, on Linux alone.
+var lacking = map[string][]string{"windows": {"keeperreader", "keeperpam"}, "darwin": {"keeperreader", "keeperpam"}}
 
 // stage builds the executables into an agent root, with the files that belong to
 // one whatever installs it.

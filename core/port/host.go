@@ -6,21 +6,22 @@ package port
 type Host struct {
 	Facts Facts
 
-	Accounts     Accounts
-	Confiner     Confiner
-	Files        Files
-	Interception Interception
-	Keys         KeyStore
-	Certificates CertificateStore
-	Launcher     Launcher
-	Peers        Peers
-	Prompts      Prompts
-	Service      ServiceManager
-	Sessions     Sessions
-	Signatures   SystemSignatures
-	Terminals    Terminals
-	Transport    LocalTransport
-	Tree         ProcessTree
+	Accounts      Accounts
+	Authenticator Authenticator
+	Confiner      Confiner
+	Files         Files
+	Interception  Interception
+	Keys          KeyStore
+	Certificates  CertificateStore
+	Launcher      Launcher
+	Peers         Peers
+	Prompts       Prompts
+	Service       ServiceManager
+	Sessions      Sessions
+	Signatures    SystemSignatures
+	Terminals     Terminals
+	Transport     LocalTransport
+	Tree          ProcessTree
 
 	// Close ends what the ports keep running. It is called once, last.
 	Close func() error

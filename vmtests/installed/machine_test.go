@@ -150,9 +150,20 @@ func install(machine string) error {
 			return err
 		}
 	}
+	pam, err := os.ReadFile("../../packaging/linux/pam.deb")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(machine+"/usr/lib/pam.d", 0o755); err != nil {
+		return err
+	}
 	for name, text := range map[string]string{
-		at + "/Policies/people.json":               policies,
-		machine + "/etc/systemd/system/" + service: unit,
+		machine + "/usr/lib/pam.d/kpm": string(pam),
+		// What people's PAM sessions have, and nobody else.
+		machine + "/etc/security/limits.d/kpm.conf": "alice hard nofile 777\nbob hard nofile 888\n",
+		machine + "/etc/environment":                "KPM_OF_PAM=set\n",
+		at + "/Policies/people.json":                policies,
+		machine + "/etc/systemd/system/" + service:  unit,
 		// sudo looks itself up, on a network that is not there.
 		machine + "/etc/hosts":           "127.0.0.1 localhost " + hostname + "\n",
 		machine + "/etc/sudoers.d/alice": "alice ALL=(ALL:ALL) NOPASSWD: ALL\n",
