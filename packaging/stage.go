@@ -36,7 +36,11 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		}
 		env := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOOS=" + t.os, "GOARCH=" + t.arch}
 		into := filepath.Join(root, folder, name+suffix)
-		if err := r.command(ctx, env, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", into, "./cmd/"+name); err != nil {
+		mode := "-buildmode=default"
+		if name == "keeperpam" { // it has foreign libraries in it, and lies nowhere in particular
+			mode = "-buildmode=pie"
+		}
+		if err := r.command(ctx, env, "go", "build", mode, "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", into, "./cmd/"+name); err != nil {
 			return err
 		}
 	}

@@ -43,11 +43,13 @@ var allowed = []promise{
 	{name: "it runs in the caller's directory", as: "alice", sh: "cd /usr && keepersudo pwd", powershell: `Set-Location C:\Windows; ` + sudo + `cmd.exe /c cd; exit $LASTEXITCODE`},
 	{name: "it is told who asked", as: "alice", sh: `keepersudo sh -c 'echo $SUDO_USER.'`, says: "alice."},
 	{name: "nobody's environment steers it", as: "alice", sh: `LD_PRELOAD=/tmp/none.so keepersudo sh -c 'echo "preload=$LD_PRELOAD."'`, says: "preload=."},
-	{name: "another user can be the target", as: "alice", sh: "keepersudo -u bob id -un", says: "bob"},
+	{name: "another user can be the target", as: "alice", sh: "cd / && keepersudo -u bob id -un", says: "bob"},
 	{name: "it has a terminal of its own", as: "alice", sh: "command -v script >/dev/null && script -qec 'keepersudo tty' /dev/null", says: "/dev/"},
 	{name: "a program that does not exist is said to", as: "alice", sh: "keepersudo /no/such/program", powershell: sudo + `C:\no\such\program.exe; exit $LASTEXITCODE`, status: 127, says: "program"},
 	{name: "a command outlives an orderly restart", as: "", sh: outlives("systemctl restart keeper-privilege-manager"), says: "ended 9"},
 	{name: "a command outlives a service that is killed", as: "", sh: outlives(`kill -KILL "$(systemctl show -P MainPID keeper-privilege-manager)"`), says: "ended 9"},
+	{name: "short of memory, the service is spared", sh: "test ! -d /run/systemd || test \"$(cat /proc/$(systemctl show -P MainPID keeper-privilege-manager)/oom_score_adj)\" = -900"},
+	{name: "and its commands are not", as: "alice", sh: "test ! -d /run/systemd || test \"$(keepersudo cat /proc/self/oom_score_adj)\" = \"$(cat /proc/1/oom_score_adj)\""},
 	{name: "many at once", as: "alice", sh: `for i in 1 2 3 4 5 6 7 8; do keepersudo sh -c "exit $i" & p="$p $!"; done; for q in $p; do wait $q; printf '%s.' $?; done`, says: "1.2.3.4.5.6.7.8."},
 	{name: "the journal is unbroken", sh: "KeeperAdminCLI audit verify", powershell: `& 'C:\Program Files\KeeperPrivilegeManager\KeeperAdminCLI.exe' audit verify; exit $LASTEXITCODE`},
 	{name: "the service is healthy after it all", sh: "KeeperAdminCLI status", powershell: `& 'C:\Program Files\KeeperPrivilegeManager\KeeperAdminCLI.exe' status; exit $LASTEXITCODE`},
@@ -56,9 +58,9 @@ var allowed = []promise{
 // outlives has alice run a command, does something to the service, and says how
 // the command ended.
 func outlives(event string) string {
-	return `rm -f /tmp/kpm-begun /tmp/kpm-go
+	return `cd / && rm -f /tmp/kpm-begun /tmp/kpm-go
 runuser -u alice -- keepersudo sh -c 'touch /tmp/kpm-begun; while [ ! -e /tmp/kpm-go ]; do sleep 0.1; done; exit 9' </dev/null & p=$!
-until [ -e /tmp/kpm-begun ]; do sleep 0.1; done
+until [ -e /tmp/kpm-begun ]; do kill -0 $p || exit 1; sleep 0.1; done
 ` + event + `
 until KeeperAdminCLI status >/dev/null 2>&1; do sleep 0.2; done
 touch /tmp/kpm-go

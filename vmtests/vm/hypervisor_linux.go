@@ -32,7 +32,7 @@ func withLibvirt(ctx context.Context, o options) error {
 	cmd := exec.CommandContext(ctx, "unshare", "--net", "--mount", "--propagation=private", "--pid", "--fork", "--mount-proc", "--kill-child",
 		"sh", "-c", `"$@"; exit $?`, "sh", self, "--inside", "--os="+o.os, "--cache="+o.cache, "--work="+o.work, "--packages="+o.packages, "--box="+o.box, fmt.Sprintf("--keep=%t", o.keep))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	// An interrupted run ends with its first process, and everything in it does.
 	return cmd.Run()
 }
 
