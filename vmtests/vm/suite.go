@@ -13,8 +13,11 @@ import (
 // the suite of every launcher, and removes the package.
 func suite(ctx context.Context, g guest, o options, s system) error {
 	found, err := filepath.Glob(filepath.Join(o.packages, s.pattern))
-	if err != nil || len(found) != 1 {
-		return fmt.Errorf("%s: %d packages, expected one: %v", filepath.Join(o.packages, s.pattern), len(found), err)
+	if err != nil {
+		return err
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("%s: %d packages, expected one", filepath.Join(o.packages, s.pattern), len(found))
 	}
 	t := &teller{ctx: ctx, guest: g, system: s}
 	t.must("the package arrives", g.put(ctx, found[0], s.upload))
