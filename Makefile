@@ -23,6 +23,7 @@ stage: ## build every executable into build/agent, laid out as an agent root
 	@install -d -m 0755 $(AGENT) $(AGENT)/Plugins/bin $(AGENT)/Jobs/bin $(AGENT)/Policies
 	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keeperlaunch ./cmd/keeperreader ./cmd/keeperedit ./cmd/KeeperAdminCLI
 	$(SUDO_BUILD) -o $(AGENT)/ ./cmd/keepersudo
+	$(GO_BUILD) -buildmode=pie -o $(AGENT)/ ./cmd/keeperpam
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperPolicy/ ./cmd/KeeperPolicy
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperLogger/ ./cmd/KeeperLogger
 	$(GO_BUILD) -o $(AGENT)/Jobs/bin/RedirectEvaluator/ ./cmd/RedirectEvaluator
@@ -49,6 +50,15 @@ test-packages: ## install the Debian packages that the tests need
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES) >/dev/null; }
 	@command -v npm >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null
+
+# What make vmtest needs beyond these, where libvirt is to run machines.
+VM_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu dnsmasq-base openssh-client
+
+.PHONY: vmtest
+vmtest: ## hold an installed agent to the same suite on a virtual machine: OS=debian12, debian13, ubuntu2404, rocky9, windows11, server2022, macos; PROVIDER=libvirt
+	@if [ "$(or $(PROVIDER),libvirt)" = libvirt ] && ! dpkg -s $(VM_PACKAGES) >/dev/null 2>&1 && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(VM_PACKAGES) >/dev/null; fi
+	@go run ./vmtests/vm --os '$(or $(OS),debian12)' --provider '$(or $(PROVIDER),libvirt)'
 
 .PHONY: corpus
 corpus: test-packages stage ## judge real signed files out of ordinary packages, which npm, apt-get and go fetch

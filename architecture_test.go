@@ -52,6 +52,7 @@ var exceptions = map[string][]string{
 	"platform/windows/caller":    {"core/port/caller", "core/signal", "platform/windows/pipe", "platform/windows/held"}, // sizes of a console
 	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
+	"cmd/keeperpam":              {"platform/linux/pam/libpam"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "core", "platform", "settings", "plugins/keeperpolicy", "jobs", "launcher/control"}, // policies and jobs are read as the plugin and the service do
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"api/client/admincli":        {"api/client", "core", "launcher/journal", "settings", "trust", "plugins/scaffold"}, // which is text
@@ -74,8 +75,10 @@ var (
 		"api/client/sudo":  {"fmt", "net", "encoding/json", "os/exec"},
 		"platform/caller":  {"fmt", "net", "encoding/json", "os/exec"},
 		"cmd/keeperlaunch": {"fmt", "net", "encoding/json", "os/exec"},
-		// What a user chose is parsed in keeperreader, and not by root.
+		// What a user chose is parsed in keeperreader, and not by root; PAM's modules
+		// are loaded into keeperpam, and into nothing that goes on.
 		"cmd/KeeperPrivilegeManager": {
+			"kpm/platform/linux/pam/libpam",
 			"kpm/trust/authenticode", "kpm/trust/macho", "kpm/trust/ima", "kpm/trust/archive", "kpm/trust/cms", "kpm/trust/chain", "kpm/trust/timestamp", "kpm/trust/reader/judge",
 		},
 	}

@@ -36,8 +36,10 @@ func (r *release) archive(t target, root string) error {
 		return err
 	}
 	if t.os == "linux" {
-		if err := copyFile("packaging/linux/keeper-privilege-manager.service", filepath.Join(dir, "keeper-privilege-manager.service"), 0o644); err != nil {
-			return err
+		for _, name := range []string{"keeper-privilege-manager.service", "pam.deb", "pam.rpm"} {
+			if err := copyFile(filepath.Join("packaging/linux", name), filepath.Join(dir, name), 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	return r.write(r.name(t)+".tar.gz", func(w io.Writer) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +19,7 @@ type entry struct {
 	Dst      string   `json:"dst"`
 	Type     string   `json:"type,omitempty"`
 	FileInfo fileInfo `json:"file_info"`
+	Packager string   `json:"packager,omitempty"` // empty for both
 }
 
 type fileInfo struct {
@@ -44,8 +46,10 @@ func (r *release) nfpm(ctx context.Context, t target, root string) error {
 		"maintainer":  "The kpm authors <kpm@localhost>",
 		"description": "least privilege for people, without taking their work away\nPeople who are not administrators do the few privileged things that their work\nneeds, when policy says so, and with a record of it. An independent, open\nimplementation of the published architecture.",
 		"contents":    contents, "scripts": scripts,
-		"deb": map[string]any{"compression": "xz"},
-		"rpm": map[string]any{"buildhost": "localhost", "compression": "xz"},
+		// keeperpam alone is linked with anything.
+		"overrides": map[string]any{"deb": map[string]any{"depends": []string{"libc6", "libpam0g"}}, "rpm": map[string]any{"depends": []string{"glibc", "pam"}}},
+		"deb":       map[string]any{"compression": "xz"},
+		"rpm":       map[string]any{"buildhost": "localhost", "compression": "xz"},
 	}
 	text, err := json.MarshalIndent(config, "", "  ")
 	if err != nil {
@@ -84,10 +88,13 @@ func (r *release) scripts() (map[string]string, error) {
 func (r *release) contents(root string) ([]entry, error) {
 	var list []entry
 	add := func(src, dst, kind string, mode int) {
-		list = append(list, entry{src, dst, kind, fileInfo{Mode: mode, MTime: r.date, Owner: "root", Group: "root"}})
+		list = append(list, entry{Src: src, Dst: dst, Type: kind, FileInfo: fileInfo{Mode: mode, MTime: r.date, Owner: "root", Group: "root"}})
 	}
 	add("", agentRoot, "dir", 0o755)
 	for name, folder := range programs {
+		if slices.Contains(lacking["linux"], name) {
+			continue
+		}
 		add(filepath.Join(root, folder, name), filepath.Join(agentRoot, folder, name), "", 0o755)
 	}
 	for _, name := range []string{"keepersudo", "KeeperAdminCLI"} {
@@ -108,6 +115,11 @@ func (r *release) contents(root string) ([]entry, error) {
 	add("packaging/linux/copyright", "/usr/share/doc/keeper-privilege-manager/copyright", "", 0o644)
 	add("packaging/linux/lintian-overrides", "/usr/share/lintian/overrides/keeper-privilege-manager", "", 0o644)
 	add("packaging/linux/keeper-privilege-manager.service", "/usr/lib/systemd/system/keeper-privilege-manager.service", "", 0o644)
+	// Distributions name their common files differently.
+	for _, packager := range []string{"deb", "rpm"} {
+		add("packaging/linux/pam."+packager, "/usr/lib/pam.d/kpm", "", 0o644)
+		list[len(list)-1].Packager = packager
+	}
 	for from, to := range map[string]string{
 		"KeeperAdminCLI": "/usr/share/bash-completion/completions/", "keepersudo": "/usr/share/bash-completion/completions/",
 		"_KeeperAdminCLI": "/usr/share/zsh/vendor-completions/", "_keepersudo": "/usr/share/zsh/vendor-completions/",

@@ -10,14 +10,16 @@ import (
 
 // programs are the executables and the folder of the agent root that each lies in.
 var programs = map[string]string{
-	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "",
+	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "", "keeperpam": "",
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
 	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperInventory": "Jobs/bin/KeeperInventory", "KeeperRunAs": "", "keeperedit": "",
 }
 
 // lacking are the programs that a system does without: signatures in files are
-// read on Linux alone, and Explorer is Windows'.
-var lacking = map[string][]string{"linux": {"KeeperRunAs"}, "windows": {"keeperreader", "keeperedit"}, "darwin": {"keeperreader", "KeeperRunAs"}}
+// read, and PAM is asked, on Linux alone, and Explorer is Windows'.
+var lacking = map[string][]string{
+	"linux": {"KeeperRunAs"}, "windows": {"keeperreader", "keeperpam", "keeperedit"}, "darwin": {"keeperreader", "keeperpam", "KeeperRunAs"},
+}
 
 // stage builds the executables into an agent root, with the files that belong to
 // one whatever installs it.
@@ -39,7 +41,11 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		}
 		env := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOOS=" + t.os, "GOARCH=" + t.arch}
 		into := filepath.Join(root, folder, name+suffix)
-		if err := r.command(ctx, env, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", into, "./cmd/"+name); err != nil {
+		mode := "-buildmode=default"
+		if name == "keeperpam" { // it has foreign libraries in it, and lies nowhere in particular
+			mode = "-buildmode=pie"
+		}
+		if err := r.command(ctx, env, "go", "build", mode, "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", into, "./cmd/"+name); err != nil {
 			return err
 		}
 	}

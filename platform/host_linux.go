@@ -65,10 +65,15 @@ func New(o Options) (port.Host, error) {
 	confiner := linux.NewConfiner(o.Reader)
 	host := tools(o.AgentRoot, confiner)
 	host.Accounts = accounts
+	pam := linux.NewPAM(filepath.Join(o.AgentRoot, "keeperpam"))
+	if err := pam.Missing(); err != nil {
+		host.Facts.Notes = append(host.Facts.Notes, "programs in people's sessions have no PAM session, and nobody is asked again who they are: "+err.Error())
+	}
+	host.Authenticator = linux.NewAuthenticator(pam)
 	host.Transport = linux.Transport{Accounts: accounts}
 	host.Peers = peers
 	host.Sessions = linux.NewSessions(accounts)
-	host.Launcher = linux.NewSessionLauncher(launcher, linux.NewSessions(accounts))
-	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), peers.Close()) }
+	host.Launcher = linux.NewSessionLauncher(launcher, linux.NewSessions(accounts), pam)
+	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), pam.Close(), peers.Close()) }
 	return host, nil
 }

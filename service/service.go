@@ -135,6 +135,9 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.log = newLog(o.Log, &s.level, s.ship.handler(&s.level))
 	s.health = newHealth(s.obstacles, s.host.Service, s.log.With("component", "health"))
 	s.warnUnknown(s.app.Unknown)
+	for _, note := range s.host.Facts.Notes {
+		s.log.Info("this machine lacks something", "what", note)
+	}
 	if s.written, err = WriteDefaults(o.Root); err != nil {
 		return err
 	}

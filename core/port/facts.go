@@ -21,6 +21,9 @@ type Facts struct {
 	// Resumes says that commands outlive the service, and that the next one is
 	// told how they end (Launcher.Resume).
 	Resumes bool
+	// Notes say, one sentence each, what this machine lacks that an administrator
+	// can give it. They are for the log.
+	Notes []string
 	// PortTaken reports whether an error of listening means that somebody else
 	// has the port.
 	PortTaken func(err error) bool

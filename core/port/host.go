@@ -6,23 +6,24 @@ package port
 type Host struct {
 	Facts Facts
 
-	Accounts     Accounts
-	Ancestry     Ancestry
-	Clock        Clock
-	Confiner     Confiner
-	Files        Files
-	Interception Interception
-	Keys         KeyStore
-	Certificates CertificateStore
-	Launcher     Launcher
-	Peers        Peers
-	Prompts      Prompts
-	Service      ServiceManager
-	Sessions     Sessions
-	Signatures   SystemSignatures
-	Terminals    Terminals
-	Transport    LocalTransport
-	Tree         ProcessTree
+	Accounts      Accounts
+	Ancestry      Ancestry
+	Clock         Clock
+	Confiner      Confiner
+	Files         Files
+	Interception  Interception
+	Keys          KeyStore
+	Certificates  CertificateStore
+	Launcher      Launcher
+	Peers         Peers
+	Prompts       Prompts
+	Service       ServiceManager
+	Sessions      Sessions
+	Signatures    SystemSignatures
+	Terminals     Terminals
+	Transport     LocalTransport
+	Tree          ProcessTree
+	Authenticator Authenticator
 
 	// Close ends what the ports keep running. It is called once, last.
 	Close func() error

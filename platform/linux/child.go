@@ -40,6 +40,8 @@ type child struct {
 	done   chan struct{} // closed when it has ended, or nobody watches any more
 	status core.ExitStatus
 	err    error
+	after  func() // called when it has ended; mu is held for it and over
+	over   bool
 }
 
 var (
@@ -211,6 +213,25 @@ func (c *child) watch() {
 	c.pidfd.Close()
 	close(c.done) // first: whoever waits need not wait for a fork as well
 	c.launcher.ended(c)
+	c.mu.Lock()
+	c.over = true
+	after := c.after
+	c.mu.Unlock()
+	if after != nil {
+		after()
+	}
+}
+
+// whenEnded has do called once, when the process has ended. do does not wait.
+func (c *child) whenEnded(do func()) {
+	c.mu.Lock()
+	if !c.over {
+		c.after = do
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	do()
 }
 
 // reap takes the exit status if there is one by now.

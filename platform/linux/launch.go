@@ -126,6 +126,16 @@ func openHelper(path string) (*os.File, error) {
 // Prepare implements port.Launcher. It does not wait for the helper to have
 // prepared itself; Release does.
 func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held, error) {
+	c, err := l.prepare(ctx, spec, func(int) error { return nil })
+	if err != nil {
+		return nil, err // and no *child that is nil
+	}
+	return c, nil
+}
+
+// prepare is Prepare. settle is called with the pid of a helper before that is told
+// anything, and may be again with another one's.
+func (l *Launcher) prepare(ctx context.Context, spec port.LaunchSpec, settle func(pid int) error) (*child, error) {
 	ends, err := l.openEnds(spec)
 	if err != nil {
 		return nil, fmt.Errorf("launch: %w", err)
@@ -152,6 +162,9 @@ func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held
 		}
 		message, err := told.Encode()
 		if err == nil {
+			err = settle(c.id.PID)
+		}
+		if err == nil {
 			err = send(ctx, c.conn, message, files)
 		}
 		if err == nil {
@@ -163,7 +176,7 @@ func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held
 		}
 		c.Discard()
 		// Close may have ended the one that was taken: the next is asked for in vain.
-		if !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, os.ErrClosed) {
+		if !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, os.ErrClosed) {
 			return nil, fmt.Errorf("launch: %w", err)
 		}
 	}

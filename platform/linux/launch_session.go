@@ -16,14 +16,20 @@ import (
 // SessionLauncher is a Launcher that also starts programs in people's sessions. What
 // makes a program one of a session here is its user, its environment and its login
 // in the audit log; its cgroup stays the service's, by which it is ended as a whole.
+//
+// Where PAM has a file for us, programs of kind User and UserDesktop also have a PAM
+// session, from before their first instruction to their end: its resource limits, and
+// of its environment what the service has not set.
 type SessionLauncher struct {
 	*Launcher
 	sessions Sessions
+	pam      *PAM
 }
 
-// NewSessionLauncher returns a SessionLauncher. Closing l closes it.
-func NewSessionLauncher(l *Launcher, sessions Sessions) SessionLauncher {
-	return SessionLauncher{l, sessions}
+// NewSessionLauncher returns a SessionLauncher. Closing l closes it. p may be nil:
+// then there are no PAM sessions.
+func NewSessionLauncher(l *Launcher, sessions Sessions, p *PAM) SessionLauncher {
+	return SessionLauncher{l, sessions, p}
 }
 
 // Prepare implements port.Launcher. Errors wrap fs.ErrNotExist for a session that
@@ -39,7 +45,57 @@ func (l SessionLauncher) Prepare(ctx context.Context, spec port.LaunchSpec) (por
 	case spec.As.RunAs == core.AsUserDesktop:
 		return nil, fmt.Errorf("launch: user %s has no session with a desktop: log in graphically: %w", spec.As.Account.User, fs.ErrNotExist)
 	}
-	return l.Launcher.Prepare(ctx, spec)
+	if spec.As.RunAs != core.AsUser && spec.As.RunAs != core.AsUserDesktop {
+		return l.Launcher.Prepare(ctx, spec)
+	}
+	return l.prepareInPAM(ctx, spec)
+}
+
+// prepareInPAM is Prepare, in a PAM session if there is to be one. A session that
+// PAM refuses is a refusal: an administrator has said so.
+func (l SessionLauncher) prepareInPAM(ctx context.Context, spec port.LaunchSpec) (port.Held, error) {
+	session, err := l.pam.open(ctx, spec.As, variablesOf(spec.Env, sessionVariables))
+	if err != nil {
+		return nil, fmt.Errorf("launch: %w", err)
+	}
+	if session == nil {
+		return l.Launcher.Prepare(ctx, spec)
+	}
+	spec.Env = completed(spec.Env, session.environment)
+	c, err := l.prepare(ctx, spec, session.limit)
+	if err != nil {
+		session.end()
+		return nil, err
+	}
+	c.whenEnded(session.end)
+	return c, nil
+}
+
+// variablesOf are those of env with such a name.
+func variablesOf(env, names []string) (found []string) {
+	for _, variable := range env {
+		if name, _, _ := strings.Cut(variable, "="); slices.Contains(names, name) {
+			found = append(found, variable)
+		}
+	}
+	return found
+}
+
+// completed is env with the variables of more that it lacks. What the service or a
+// session says is not PAM's to change.
+func completed(env, more []string) []string {
+	has := map[string]bool{}
+	for _, variable := range env {
+		name, _, _ := strings.Cut(variable, "=")
+		has[name] = true
+	}
+	all := slices.Clone(env)
+	for _, variable := range more {
+		if name, _, ok := strings.Cut(variable, "="); ok && !has[name] {
+			all = append(all, variable)
+		}
+	}
+	return all
 }
 
 // sessionVariables say which session a program belongs to; what a caller has put

@@ -144,8 +144,8 @@ func send(ctx context.Context, conn *os.File, message []byte, files []*os.File) 
 	if limit := time.Now().Add(sendTime); !ok || deadline.After(limit) {
 		deadline = limit
 	}
-	if err := conn.SetWriteDeadline(deadline); err != nil {
-		return fmt.Errorf("send to a helper: %w", err)
+	if conn.SetWriteDeadline(deadline) != nil { // of a closed file alone, and with an error of no name
+		return fmt.Errorf("send to a helper: %w", os.ErrClosed)
 	}
 	sent, err := sendFiles(conn, message, files)
 	if err == nil && sent < len(message) {
@@ -184,6 +184,9 @@ func sendFiles(conn *os.File, message []byte, files []*os.File) (sent int, err e
 		if f.Fd() == ^uintptr(0) { // closed meanwhile: another file may have been sent
 			return sent, fmt.Errorf("%s: %w", f.Name(), os.ErrClosed)
 		}
+	}
+	if writeErr != nil && !errors.Is(writeErr, os.ErrDeadlineExceeded) {
+		return sent, os.ErrClosed // the same
 	}
 	if writeErr != nil {
 		return sent, writeErr

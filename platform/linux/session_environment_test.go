@@ -113,7 +113,7 @@ func TestEnvironmentOfASession(t *testing.T) {
 
 func TestSessionsThatCannotBeUsed(t *testing.T) {
 	s := Sessions{bus: newBus(t).with(t, desk("1", 4242, "x11"), desk("2", 4243, "x11"), desk("5", 4242, "tty")), runtime: t.TempDir()}
-	launcher := NewSessionLauncher(newLauncher(t, 1, ""), s)
+	launcher := NewSessionLauncher(newLauncher(t, 1, ""), s, nil)
 	for name, tc := range map[string]struct {
 		as   core.Identity
 		says string
@@ -144,7 +144,7 @@ func TestProgramInASession(t *testing.T) {
 	spec := shell(t, "env | sort; id -u")
 	spec.As = core.Identity{RunAs: core.AsUser, Account: otherAccount, Session: "1", Login: "4242"}
 	spec.Env = []string{"PATH=/usr/bin:/bin", "KEPT=1", "HOME=/tmp", "DISPLAY=evil:0", "DBUS_SESSION_BUS_ADDRESS=unixexec:path=/tmp/x", "XDG_SESSION_ID=2"}
-	out, status := output(t, NewSessionLauncher(newLauncher(t, 1, ""), s), spec)
+	out, status := output(t, NewSessionLauncher(newLauncher(t, 1, ""), s, nil), spec)
 	want := "HOME=/\nKEPT=1\nLOGNAME=other\nPATH=/usr/bin:/bin\nPWD=/\nSHELL=/bin/sh\nUSER=other\nXDG_SESSION_ID=1\n4242\n"
 	if out != want || status != (core.ExitStatus{}) {
 		t.Errorf("%q, %+v\nwant %q", out, status, want)

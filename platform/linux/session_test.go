@@ -30,7 +30,7 @@ func logIn(t *testing.T, g *conformance.Ground) {
 	g.Host = func() (port.Host, error) {
 		h, err := host()
 		if l, ok := h.Launcher.(*Launcher); ok {
-			h.Launcher, h.Sessions = NewSessionLauncher(l, s), s
+			h.Launcher, h.Sessions = NewSessionLauncher(l, s, nil), s
 		}
 		return h, err
 	}
@@ -198,7 +198,7 @@ func inTheirSession(t *testing.T, s Sessions, in core.Session) string {
 	l, err := NewLauncher(helper, 0, "", "")
 	must(t, err)
 	defer l.Close()
-	out, _ := output(t, NewSessionLauncher(l, s), spec)
+	out, _ := output(t, NewSessionLauncher(l, s, nil), spec)
 	return strings.Join(strings.Fields(out), " ")
 }
 

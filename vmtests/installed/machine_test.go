@@ -26,20 +26,6 @@ const (
 	service = "keeper-privilege-manager.service"
 )
 
-// unit starts the agent as an installer's unit would. KillMode=process: a stop
-// of the service is not the end of what people run.
-const unit = `[Unit]
-Description=Keeper Privilege Manager
-
-[Service]
-Type=simple
-KillMode=process
-ExecStart=` + root + `/KeeperPrivilegeManager run
-
-[Install]
-WantedBy=multi-user.target
-`
-
 // policies: alice may do anything but whoami, for which one must be in the
 // group ops. Bob is in it, and may do nothing else.
 const policies = `[
@@ -150,9 +136,24 @@ func install(machine string) error {
 			return err
 		}
 	}
+	packaged := map[string]string{} // what an installer brings, as it is
+	for _, name := range []string{"pam.deb", service} {
+		text, err := os.ReadFile("../../packaging/linux/" + name)
+		if err != nil {
+			return err
+		}
+		packaged[name] = string(text)
+	}
+	if err := os.MkdirAll(machine+"/usr/lib/pam.d", 0o755); err != nil {
+		return err
+	}
 	for name, text := range map[string]string{
-		at + "/Policies/people.json":               policies,
-		machine + "/etc/systemd/system/" + service: unit,
+		machine + "/usr/lib/pam.d/kpm": packaged["pam.deb"],
+		// What people's PAM sessions have, and nobody else.
+		machine + "/etc/security/limits.d/kpm.conf": "alice hard nofile 777\nbob hard nofile 888\n",
+		machine + "/etc/environment":                "KPM_OF_PAM=set\n",
+		at + "/Policies/people.json":                policies,
+		machine + "/etc/systemd/system/" + service:  packaged[service],
 		// sudo looks itself up, on a network that is not there.
 		machine + "/etc/hosts":           "127.0.0.1 localhost " + hostname + "\n",
 		machine + "/etc/sudoers.d/alice": "alice ALL=(ALL:ALL) NOPASSWD: ALL\n",

@@ -25,7 +25,7 @@ func TestUserTask(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("/usr/local/bin/told", "#!/bin/sh\necho \"$(id -u) $HOME $XDG_SESSION_ID $XDG_RUNTIME_DIR\" >\"$HOME/told\"\n", 0o755)
+	write("/usr/local/bin/told", "#!/bin/sh\necho \"$(id -u) $HOME $XDG_SESSION_ID $XDG_RUNTIME_DIR $(ulimit -Hn) $KPM_OF_PAM\" >\"$HOME/told\"\n", 0o755)
 	write(root+"/Jobs/told.json", told, 0o644)
 	systemctl(t, "restart")
 	t.Cleanup(func() { _ = os.Remove(box.Root + root + "/Jobs/told.json") })
@@ -34,9 +34,9 @@ func TestUserTask(t *testing.T) {
 		t.Helper()
 		var id string
 		eventually(t, user+" is logged in", func() bool {
-			out, _ := box.Run(t.Context(), "loginctl", "show-user", "--property=Display", "--value", user)
+			out, err := box.Run(t.Context(), "loginctl", "show-user", "--property=Display", "--value", user)
 			id = strings.TrimSpace(out)
-			return id != ""
+			return err == nil && id != "" // what is printed may be an error
 		})
 		return id
 	}
@@ -47,16 +47,25 @@ func TestUserTask(t *testing.T) {
 			"sh", "-c", "while [ ! -e ~/go ]; do sleep 0.05; done; keepersudo whoami; keepersudo true; exec sleep 600")
 		t.Cleanup(func() { _, _ = box.Run(context.Background(), "systemctl", "stop", "in-"+user+".service") })
 	}
+	// Of the task's PAM session: a service's own limits are others.
+	limits := map[string]string{"alice": "777", "bob": "888"}
 	ids := map[string]string{"alice": session("alice"), "bob": session("bob")}
 	for user, uid := range map[string]string{"alice": "1000", "bob": "1001"} {
 		write("/home/"+user+"/go", "", 0o644)
-		want := uid + " /home/" + user + " " + ids[user] + " /run/user/" + uid + "\n"
+		want := uid + " /home/" + user + " " + ids[user] + " /run/user/" + uid + " " + limits[user] + " set\n"
 		eventually(t, "the task ran as "+user, func() bool {
 			got, err := os.ReadFile(box.Root + "/home/" + user + "/told")
 			if err == nil && len(got) > 0 && string(got) != want {
 				t.Fatalf("%s: %q, expected %q", user, got, want)
 			}
 			return err == nil && len(got) > 0
+		})
+	}
+
+	for _, user := range []string{"alice", "bob"} {
+		eventually(t, "the PAM session of "+user+"'s task was opened and is closed", func() bool {
+			log, _ := box.Run(t.Context(), "journalctl", "--no-pager", "-t", "keeperpam")
+			return strings.Contains(log, "session opened for user "+user) && strings.Contains(log, "session closed for user "+user)
 		})
 	}
 

@@ -30,7 +30,7 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 	}
 	listed := host(t, "rpm", "-qpl", file(t, ".rpm"))
 	for _, path := range []string{root + "/KeeperPrivilegeManager", root + "/keepersudo", "/usr/bin/keepersudo", "/usr/lib/systemd/system/" + service,
-		root + "/sbom.cdx.json", "/usr/share/man/man1/keepersudo.1.gz", "/usr/share/man/man5/kpm-policy.5.gz", "/usr/share/man/man5/kpm-settings.5.gz"} {
+		root + "/sbom.cdx.json", root + "/keeperpam", "/usr/lib/pam.d/kpm", "/usr/share/man/man1/keepersudo.1.gz", "/usr/share/man/man5/kpm-policy.5.gz", "/usr/share/man/man5/kpm-settings.5.gz"} {
 		if !strings.Contains(listed, path+"\n") {
 			t.Errorf("the rpm lacks %s", path)
 		}

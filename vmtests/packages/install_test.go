@@ -50,6 +50,10 @@ func TestInstallUseRemovePurge(t *testing.T) {
 	if to, err := os.Readlink(filepath.Join(b.Root, "/usr/local/bin/sudo")); err != nil || to != root+"/keepersudo" {
 		t.Errorf("sudo leads to %q, %v", to, err)
 	}
+	// PAM's file goes with the agent; one that an administrator wrote does not.
+	const pam = "/usr/lib/pam.d/kpm"
+	b.run("grep", "-q", "^session", pam)
+	b.run("cp", pam, "/etc/pam.d/kpm")
 	if out := b.run("dpkg", "--remove", name); !strings.Contains(out, "are left in "+root) {
 		t.Errorf("removal says: %s", out)
 	}
@@ -59,6 +63,10 @@ func TestInstallUseRemovePurge(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(b.Root, "/usr/local/bin/sudo")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("sudo still leads to keepersudo:", err)
 	}
+	if _, err := os.Lstat(filepath.Join(b.Root, pam)); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("PAM still has the package's file:", err)
+	}
+	b.run("rm", "/etc/pam.d/kpm")
 	if out, err := b.Run(t.Context(), "pgrep", "-f", root); err == nil {
 		t.Error("still running:", out)
 	}

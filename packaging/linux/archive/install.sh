@@ -36,7 +36,7 @@ take() { rm -f "$2"; }
 case "${1-}" in
 --remove | --purge)
 	if [ -d /run/systemd/system ]; then systemctl disable --quiet --now "$unit" || true; fi
-	rm -f "/etc/systemd/system/$unit"
+	rm -f "/etc/systemd/system/$unit" /usr/lib/pam.d/kpm
 	# sudo is the system's own again (KeeperAdminCLI interception), whatever works by now.
 	if [ "$(readlink /usr/local/bin/sudo)" = "$root/keepersudo" ]; then rm -f /usr/local/bin/sudo; fi
 	each take
@@ -64,6 +64,11 @@ esac
 	mv -f "$root/$f.new" "$root/$f"
 done
 install -m 0644 "$here/$unit" "/etc/systemd/system/$unit"
+# Distributions name the files that all programs share differently.
+pam=pam.rpm
+if [ -e /etc/pam.d/common-auth ]; then pam=pam.deb; fi
+mkdir -p /usr/lib/pam.d
+install -m 0644 "$here/$pam" /usr/lib/pam.d/kpm
 each put
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload

@@ -27,6 +27,35 @@ func settle(conn int) {
 	resetSignals()
 	resetFileLimit()
 	dropInherited()
+	asFirstProcess("oom_score_adj")
+	asFirstProcess("coredump_filter")
+}
+
+// asFirstProcess gives this process, and what descends from it, what the machine's
+// first process has in a file of /proc. The unit gives the service other values,
+// which are for it alone: a program that eats all memory is the one to end, and
+// what a program dumps is its owner's.
+func asFirstProcess(name string) {
+	var value [32]byte
+	from, err := unix.Open("/proc/1/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(from)
+	n, err := unix.Read(from, value[:])
+	if err != nil || n <= 0 {
+		return
+	}
+	text := value[:n]
+	if name == "coredump_filter" { // written by its base, and shown without
+		text = append([]byte("0x"), text...)
+	}
+	into, err := unix.Open("/proc/self/"+name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(into)
+	unix.Write(into, text) // a machine may not let it be set; then it is as it was
 }
 
 // closeFrom closes what the service had open without close-on-exec.

@@ -1,0 +1,139 @@
+//go:build linux
+
+// Package libpam is keeperpam: it loads libpam without cgo, has it do the one
+// thing that the service asks for, and ends.
+//
+// Nothing here decides. Who may be asked about, and what an outcome is worth, is
+// the service's to say; what happens in between is the administrator's PAM
+// configuration.
+package libpam
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+)
+
+// The numbers are those of Linux-PAM's security/_pam_types.h.
+const (
+	success     = 0
+	bufferError = 5
+	convError   = 19
+	systemError = 4
+
+	itemTTY  = 3
+	itemUser = 2
+	itemConv = 5
+	// itemAsker is PAM_RUSER.
+	itemAsker = 8
+
+	establishCred = 2
+	deleteCred    = 4
+
+	promptEchoOff = 1
+	promptEchoOn  = 2
+	errorMessage  = 3
+	textInfo      = 4
+
+	// maxMessages is PAM_MAX_NUM_MSG, maxText PAM_MAX_MSG_SIZE and
+	// PAM_MAX_RESP_SIZE.
+	maxMessages = 32
+	maxText     = 512
+)
+
+// handle is a pam_handle_t, which is PAM's own.
+type handle uintptr
+
+// library is what is called of libpam, and of the C library for what PAM frees.
+type library struct {
+	start        func(service, user string, conversation unsafe.Pointer, h *handle) int32
+	end          func(h handle, status int32) int32
+	setItem      func(h handle, item int32, value string) int32
+	putEnv       func(h handle, variable string) int32
+	envList      func(h handle) unsafe.Pointer
+	authenticate func(h handle, flags int32) int32
+	account      func(h handle, flags int32) int32
+	setCred      func(h handle, flags int32) int32
+	open         func(h handle, flags int32) int32
+	close        func(h handle, flags int32) int32
+	explain      func(h handle, status int32) string
+
+	calloc func(count, size uintptr) unsafe.Pointer
+	free   func(p unsafe.Pointer)
+}
+
+// load opens the library. Its name is fixed: it is found where the system's
+// loader finds libraries, and no environment steers that (Environ).
+func load() (*library, error) {
+	l := &library{}
+	for _, from := range []struct {
+		file      string
+		functions map[string]any
+	}{
+		{"libpam.so.0", map[string]any{
+			"pam_start": &l.start, "pam_end": &l.end, "pam_set_item": &l.setItem, "pam_putenv": &l.putEnv,
+			"pam_getenvlist": &l.envList, "pam_authenticate": &l.authenticate, "pam_acct_mgmt": &l.account,
+			"pam_setcred": &l.setCred, "pam_open_session": &l.open, "pam_close_session": &l.close, "pam_strerror": &l.explain,
+		}},
+		{"libc.so.6", map[string]any{"calloc": &l.calloc, "free": &l.free}},
+	} {
+		opened, err := purego.Dlopen(from.file, purego.RTLD_NOW|purego.RTLD_GLOBAL)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", from.file, err)
+		}
+		for name, function := range from.functions {
+			symbol, err := purego.Dlsym(opened, name)
+			if err != nil {
+				return nil, fmt.Errorf("%s has no %s: %w", from.file, name, err)
+			}
+			purego.RegisterFunc(function, symbol)
+		}
+	}
+	// Modules may change what belongs to a thread, and are to find it again.
+	runtime.LockOSThread()
+	return l, nil
+}
+
+// cString returns a copy of text that PAM frees, nil if there is no memory.
+func (l *library) cString(text []byte) unsafe.Pointer {
+	copied := l.calloc(1, uintptr(len(text)+1))
+	if copied != nil {
+		copy(unsafe.Slice((*byte)(copied), len(text)), text)
+	}
+	return copied
+}
+
+// goString copies a string of C's, at most limit bytes of it.
+func goString(from unsafe.Pointer, limit int) string {
+	if from == nil {
+		return ""
+	}
+	n := 0
+	for n < limit && *(*byte)(unsafe.Add(from, n)) != 0 {
+		n++
+	}
+	return string(unsafe.Slice((*byte)(from), n))
+}
+
+// environment is pam_getenvlist, freed.
+func (l *library) environment(h handle) []string {
+	list := l.envList(h)
+	if list == nil {
+		return nil
+	}
+	defer l.free(list)
+	var all []string
+	for at := list; ; at = unsafe.Add(at, unsafe.Sizeof(uintptr(0))) {
+		variable := *(*unsafe.Pointer)(at)
+		if variable == nil {
+			return all
+		}
+		all = append(all, goString(variable, maxVariable))
+		l.free(variable)
+	}
+}
+
+// maxVariable bounds one variable, in bytes.
+const maxVariable = 8 << 10
