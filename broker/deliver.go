@@ -65,6 +65,7 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 		slices.SortFunc(d.identifiers, cmp.Compare)
 		switch {
 		case d.to.out.put(d):
+			b.stats.delivered.Add(1)
 		case m.origin != "" && !d.to.principal.InUserSession:
 			missing = append(missing, d)
 		default:
@@ -79,6 +80,9 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 		}
 		if keep && m.qos > 0 {
 			kept := k.keep(delivery{publication: m, qos: m.qos})
+			if kept {
+				b.stats.kept.Add(1)
+			}
 			o.heard = o.heard || kept
 			o.all = o.all && kept
 			b.reportKeeper(k)
@@ -104,7 +108,11 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 func (b *Broker) wait(missing []delivery) bool {
 	all := true
 	for _, d := range missing {
-		for !d.to.out.put(d) {
+		for {
+			if d.to.out.put(d) {
+				b.stats.delivered.Add(1)
+				break
+			}
 			left, room := d.to.out.stalled()
 			timer := time.NewTimer(left)
 			select {
@@ -140,6 +148,9 @@ func (b *Broker) keepFor(d delivery) bool {
 		return false
 	}
 	kept := k.keep(delivery{publication: d.publication, qos: d.publication.qos})
+	if kept {
+		b.stats.kept.Add(1)
+	}
 	b.reportKeeper(k)
 	return kept
 }

@@ -18,6 +18,8 @@ type Stats struct {
 	RefusedPublishes     uint64
 	RefusedSubscriptions uint64 // filters
 	RefusedWills         uint64
+	Delivered            uint64 // messages queued for a subscriber that was there
+	Kept                 uint64 // messages kept for a plugin that was not
 	SlowSubscribers      uint64 // cut because a queue was full
 	Dropped              uint64 // messages of QoS 1 and 2 that were acknowledged and reached no subscriber or not all
 	DroppedInProcess     uint64 // messages that a subscription of the service missed
@@ -28,7 +30,7 @@ type Stats struct {
 
 type counters struct {
 	admitted, refusedConnections, refusedPublishes, refusedSubscriptions, refusedWills,
-	slowSubscribers, dropped, droppedInProcess, malformed, faults, acceptErrors atomic.Uint64
+	slowSubscribers, delivered, kept, dropped, droppedInProcess, malformed, faults, acceptErrors atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -44,6 +46,8 @@ func (b *Broker) Stats() Stats {
 		RefusedPublishes:     b.stats.refusedPublishes.Load(),
 		RefusedSubscriptions: b.stats.refusedSubscriptions.Load(),
 		RefusedWills:         b.stats.refusedWills.Load(),
+		Delivered:            b.stats.delivered.Load(),
+		Kept:                 b.stats.kept.Load(),
 		SlowSubscribers:      b.stats.slowSubscribers.Load(),
 		Dropped:              b.stats.dropped.Load(),
 		DroppedInProcess:     b.stats.droppedInProcess.Load(),

@@ -93,6 +93,7 @@ type Launcher struct {
 	closing       *fair.Slots[core.UserID] // requests whose descriptors are being closed
 	mentions      *fair.Mentions
 	listings      *listings
+	stats         *stats
 
 	mu      sync.Mutex
 	active  map[core.RequestID]*elevation
@@ -134,7 +135,9 @@ func New(cfg Config) *Launcher {
 	l.leftovers = leftovers{launcher: l, left: map[core.RequestID]leftover{}, stop: make(chan struct{})}
 	l.running, l.work = newBounds(cfg)
 	l.closing = fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserClosed, All: math.MaxInt64})
+	l.stats = newStats()
 	l.store = request.NewStore(cfg.Limits, cfg.People.First, l.record)
+	l.store.Observe(l.stats.moved)
 	return l
 }
 

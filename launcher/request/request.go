@@ -46,6 +46,13 @@ type Fact struct {
 // request moves. It is called with the request locked and must not call back.
 type Recorder func(id core.RequestID, record string, f Fact) error
 
+// Move is one transition that has happened, without what it was about.
+type Move struct {
+	From, To State
+	Cause    Cause
+	After    time.Duration // in From
+}
+
 // recordControl is the record of a control, which is no transition.
 const recordControl = "control"
 
@@ -55,10 +62,12 @@ type Request struct {
 	limits Limits
 	record Recorder
 	forget func(*Request) // called once, on becoming final, not under mu
+	moved  func(Move)     // called with the request locked; nil if nobody asks
 
 	mu        sync.Mutex
 	state     State
-	last      Fact // what led to state
+	since     time.Time // of state
+	last      Fact      // what led to state
 	required  []core.Control
 	satisfied []core.Control
 	paths     []core.PathArgument // of the decision
@@ -211,7 +220,11 @@ func (r *Request) enter(s State, f Fact) {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
-	r.state, r.last = s, f
+	now := time.Now()
+	if r.moved != nil {
+		r.moved(Move{From: r.state, To: s, Cause: f.Cause, After: now.Sub(r.since)})
+	}
+	r.state, r.since, r.last = s, now, f
 	close(r.changed)
 	r.changed = make(chan struct{})
 	wait, late := r.limits.deadline(s)
