@@ -27,6 +27,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host := none.Host(linux.Facts())
 	host.Confiner = confiner
 	host.Close = confiner.Close
+	host.Control = linux.ServiceControl{}
 	host.Accounts = linux.Accounts{}
 	host.Files = files
 	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}

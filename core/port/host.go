@@ -8,6 +8,7 @@ type Host struct {
 
 	Accounts     Accounts
 	Confiner     Confiner
+	Control      ServiceControl
 	Files        Files
 	Interception Interception
 	Keys         KeyStore

@@ -8,6 +8,7 @@ func Host(facts port.Facts) port.Host {
 		Facts:        facts,
 		Accounts:     Accounts{},
 		Confiner:     Confiner{},
+		Control:      ServiceControl{},
 		Files:        Files{},
 		Interception: Interception{},
 		Keys:         KeyStore{},

@@ -14,14 +14,14 @@ import (
 
 	"kpm/api/client"
 	"kpm/core/view"
-	"kpm/core/wire"
 )
 
 // maxJobFile bounds a job file, in bytes, as the service does.
 const maxJobFile = 1 << 20
 
 func validateJobCommand(e *endpoint) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "validate FILE...",
 		Short: "Check job files without installing them",
 		Long: `Have the running service check job files: every fault with its place. - is the
@@ -31,11 +31,14 @@ standard input. The exit status is 1 if a file cannot be used.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wrong := false
 			for _, name := range args {
-				ok, err := e.validate(cmd, name)
+				found, err := e.validate(cmd, name)
+				if err == nil {
+					err = found.print(cmd.OutOrStdout(), asJSON)
+				}
 				if err != nil {
 					return err
 				}
-				wrong = wrong || !ok
+				wrong = wrong || !found.Usable
 			}
 			if wrong {
 				return errFault
@@ -43,55 +46,76 @@ standard input. The exit status is 1 if a file cannot be used.`,
 			return nil
 		},
 	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
 }
 
-// validate checks one file and prints what is wrong with it.
-func (e *endpoint) validate(cmd *cobra.Command, name string) (bool, error) {
+// validated is what "jobs validate --json" prints of each file, one a line.
+type validated struct {
+	File   string   `json:"file"`
+	Usable bool     `json:"usable"`
+	Said   []string `json:"said"`
+}
+
+func (v *validated) say(format string, args ...any) {
+	v.Said = append(v.Said, fmt.Sprintf(format, args...))
+}
+
+func (v validated) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, v)
+	}
+	for _, said := range v.Said {
+		if err := line(w, "%s: %s", v.File, said); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validate checks one file.
+func (e *endpoint) validate(cmd *cobra.Command, name string) (validated, error) {
+	found := validated{File: name, Said: []string{}}
 	source := cmd.InOrStdin()
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return false, err
+			return found, err
 		}
 		defer file.Close()
 		source = file
 	}
 	body, err := io.ReadAll(io.LimitReader(source, maxJobFile+1))
 	if err != nil {
-		return false, err
-	}
-	say := func(format string, args ...any) (bool, error) {
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), wire.Printable(name+": "+fmt.Sprintf(format, args...)))
-		return false, err
+		return found, err
 	}
 	if len(body) > maxJobFile {
-		return say("longer than %d bytes", maxJobFile)
+		found.say("longer than %d bytes", maxJobFile)
+		return found, nil
 	}
 	answer, err := e.call(cmd.Context(), http.MethodPost, "/api/Jobs/validate", body)
 	var refusal *client.Refusal
 	switch {
 	case errors.As(err, &refusal) && len(refusal.Errors) > 0:
 		for _, f := range refusal.Errors {
-			if _, err := say("%s: %s", f.Pointer, f.Detail); err != nil {
-				return false, err
-			}
+			found.say("%s: %s", f.Pointer, f.Detail)
 		}
-		return false, nil
+		return found, nil
 	case err != nil:
-		return false, err
+		return found, err
 	}
 	var valid view.JobValidated
 	if err := json.Unmarshal(answer, &valid); err != nil {
-		return false, err
+		return found, err
 	}
 	if want := strings.TrimSuffix(filepath.Base(name), ".json"); name != "-" && want != valid.ID {
-		return say("id is %q, expected the file's name without .json, %q", valid.ID, want)
+		found.say("id is %q, expected the file's name without .json, %q", valid.ID, want)
+		return found, nil
 	}
 	for _, warning := range valid.Warnings {
-		if _, err := say("warning: %s", warning); err != nil {
-			return false, err
-		}
+		found.say("warning: %s", warning)
 	}
-	_, err = say("job %s can be used", valid.ID)
-	return true, err
+	found.say("job %s can be used", valid.ID)
+	found.Usable = true
+	return found, nil
 }
