@@ -94,7 +94,7 @@ Ten things administrators do:
   what do people ask for?      KeeperAdminCLI audit tail -f
   what was refused?            KeeperAdminCLI audit list --outcome denied
   why may alice not do this?   KeeperAdminCLI policy explain --user alice id
-  begin a policy               KeeperAdminCLI policy new p --user bo --command id
+  begin a policy               KeeperAdminCLI policy new p --user a --command id
   put policies in force        KeeperAdminCLI policy apply p.json
   is any file wrong?           KeeperAdminCLI config check
   why does a plugin not work?  KeeperAdminCLI doctor
