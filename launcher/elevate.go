@@ -176,6 +176,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 			return Result{Later: true}
 		}
 		if state.Final() {
+			l.tell(e, state)
 			return Result{Refused: l.explain(e, state, last)}
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
@@ -192,6 +193,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 			l.ask(e)
 		case p := <-e.started:
 			l.stats.took(PhaseTotal, time.Since(e.begun))
+			l.tell(e, request.Running)
 			e.share.runs()
 			l.announce(e.id, e.caller)
 			for _, sig := range early {

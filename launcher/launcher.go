@@ -75,7 +75,10 @@ type Config struct {
 	// Changed, if not nil, is told when Obstacles may have other news. It must
 	// not block.
 	Changed func()
-	Log     *slog.Logger
+	// Told, if not nil, hears of each command when it runs, and of each request that
+	// was opened and not carried out. It must not block.
+	Told func(Told)
+	Log  *slog.Logger
 }
 
 // lastWait is how long requests may take to end when everything has been done

@@ -40,8 +40,8 @@ func (s *service) startLauncher(context.Context, Options) error {
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
 		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
-		People: s.people(),
-		Log:    launcherLog,
+		People: s.people(), Told: s.told,
+		Log: launcherLog,
 	})
 	s.starter.Recover()
 	return s.launcher.Recover(s.replay)

@@ -92,6 +92,9 @@ type Journal struct {
 // Capacity is how many bytes of records are kept, about.
 func (j *Journal) Capacity() int64 { return j.cfg.SegmentBytes * int64(j.cfg.KeepSegments) }
 
+// Masked returns argv as records show it: without the values that Config.Mask hides.
+func (j *Journal) Masked(argv []string) []string { return mask(argv, j.cfg.Mask) }
+
 // Append writes r before it returns, so that it survives a crash of the
 // service; Sync makes it survive a power loss. After an error no part of r
 // remains, and a later Append works again once the disk does. If r says what
