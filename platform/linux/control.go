@@ -8,10 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -21,8 +21,9 @@ import (
 	"kpm/platform/linux/file"
 )
 
-// ServiceControl asks systemd over its own socket, which root may use and which
-// needs no bus daemon (systemd's D-Bus interface, org.freedesktop.systemd1).
+// ServiceControl asks systemd over the system bus (org.freedesktop.systemd1(5)).
+// systemd's own socket, /run/systemd/private, needs no bus daemon, and forgets a
+// first message that comes along with the end of the handshake.
 type ServiceControl struct {
 	etc string // for tests; empty means unitFolder
 }
@@ -34,7 +35,7 @@ const (
 	unitFolder = "/etc/systemd/system"
 	// packagedRoot is the root that the unit is written for.
 	packagedRoot   = "/opt/KeeperPrivilegeManager"
-	systemdSocket  = "/run/systemd/private"
+	systemdRuns    = "/run/systemd/system" // sd_booted(3)
 	systemdName    = "org.freedesktop.systemd1"
 	systemdPath    = "/org/freedesktop/systemd1"
 	systemdManager = systemdName + ".Manager"
@@ -53,19 +54,22 @@ type systemd struct {
 }
 
 func openSystemd(ctx context.Context) (*systemd, error) {
-	raw, err := (&net.Dialer{}).DialContext(ctx, "unix", systemdSocket)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(systemdRuns); err != nil {
 		return nil, ErrNoSystemd
 	}
+	raw, err := (&net.Dialer{}).DialContext(ctx, "unix", systemBus)
 	if err != nil {
-		return nil, fmt.Errorf("systemd: %w", err)
+		return nil, fmt.Errorf("systemd cannot be asked: system bus: %w; systemctl can do this without one", err)
 	}
 	conn, err := dbus.NewConn(raw, dbus.WithContext(ctx))
-	if err == nil {
-		err = conn.Auth(nil)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("system bus: %w", err), raw.Close())
+	}
+	if err = conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Geteuid()))}); err == nil {
+		err = conn.Hello()
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("systemd: %w", err), raw.Close())
+		return nil, errors.Join(fmt.Errorf("system bus: %w", err), conn.Close())
 	}
 	return &systemd{ctx, conn}, nil
 }

@@ -185,7 +185,7 @@ func (b box) logged() {
 	if out := b.run("journalctl", "-t", "keepersudo", "-o", "json", "-n", "1", "--no-pager"); !strings.Contains(out, `"SYSLOG_FACILITY":"10"`) {
 		b.t.Errorf("not where sudo's lines go: %s", out)
 	}
-	if out := b.run("journalctl", "-u", service, "-o", "json", "--no-pager"); !strings.Contains(out, "msg=ready") || strings.Contains(out, `"MESSAGE":"<`) {
+	if out := b.run("journalctl", "-u", service, "-p", "warning", "-o", "cat", "--no-pager"); !strings.Contains(out, "level=WARN msg=\"reloaded settings\"") || strings.Contains(out, "<4>") {
 		b.t.Errorf("levels are not understood: %s", out)
 	}
 	b.eventually("KeeperLogger writes to /var/log", func() bool {
