@@ -144,7 +144,11 @@ func writeUnit(root, path string) error {
 			return core.WithKind(core.Invalid, fmt.Errorf("agent root %q: %q cannot be in a unit's file; move the agent", root, r))
 		}
 	}
-	text = bytes.ReplaceAll(text, []byte(packagedRoot), []byte(root))
+	if root != packagedRoot {
+		const start = "/KeeperPrivilegeManager run"
+		text = bytes.ReplaceAll(text, []byte(packagedRoot), []byte(root))
+		text = bytes.ReplaceAll(text, []byte(start), []byte(start+" --root "+root))
+	}
 	return Files{}.WriteAtomic(path, text, 0o644)
 }
 
