@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,6 +93,9 @@ func (r *release) contents(root string) ([]entry, error) {
 	add("", agentRoot, "dir", 0o755)
 	add("", logFolder, "dir", 0o750)
 	for name, folder := range programs {
+		if slices.Contains(lacking["linux"], name) {
+			continue
+		}
 		add(filepath.Join(root, folder, name), filepath.Join(agentRoot, folder, name), "", 0o755)
 	}
 	for _, name := range []string{"keepersudo", "KeeperAdminCLI"} {

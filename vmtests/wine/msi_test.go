@@ -64,8 +64,11 @@ func newer(t *testing.T, msi, version, product string) {
 	if !strings.Contains(table, "1.0.0") {
 		t.Fatalf("Upgrade: %s", table)
 	}
-	host(t, "msibuild", other, "-q", "UPDATE `Upgrade` SET `VersionMax` = '"+version+"' WHERE `VersionMax` = '1.0.0'")
-	host(t, "msibuild", other, "-q", "UPDATE `Upgrade` SET `VersionMin` = '"+version+"' WHERE `VersionMin` = '1.0.0'")
+	file := filepath.Join(t.TempDir(), "Upgrade.idt")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(table, "1.0.0", version)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	host(t, "msibuild", other, "-i", file)
 }
 
 // The package is installed, upgraded and removed by Wine's own installer. The
@@ -80,7 +83,12 @@ func TestMSIUnderWine(t *testing.T) {
 
 	installs := func(version string) {
 		t.Helper()
-		a.must(system+"msiexec.exe", "/i", `Z:\here\`+version+".msi", "/qn")
+		{
+			cmd := a.inside(a.ctx, "env", "WINEDEBUG=+msi", loader, system+"msiexec.exe", "/i", `Z:\here\`+version+".msi", "/qn")
+			f, _ := os.Create("/tmp/ops/msi.log")
+			cmd.Stdout, cmd.Stderr = f, f
+			t.Log(cmd.Run())
+		}
 		for _, path := range []string{"KeeperPrivilegeManager.exe", "KeeperAdminCLI.exe", "keepersudo.exe", "keeperlaunch.exe", "sbom.cdx.json",
 			"Plugins/bin/KeeperPolicy/KeeperPolicy.exe", "Plugins/bin/KeeperLogger/KeeperLogger.exe", "Jobs/bin/RedirectEvaluator/RedirectEvaluator.exe"} {
 			if info, err := os.Stat(filepath.Join(a.root, path)); err != nil || info.Size() == 0 {
