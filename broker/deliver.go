@@ -70,6 +70,7 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 			missing = append(missing, d)
 		default:
 			o.all = false
+			b.stats.drops.add(QueueFull, 1)
 			slow = append(slow, d.to)
 		}
 	}
@@ -137,7 +138,11 @@ func (b *Broker) wait(missing []delivery) bool {
 func (b *Broker) miss(d delivery) bool {
 	b.routes.mu.RLock()
 	defer b.routes.mu.RUnlock()
-	return b.keepFor(d)
+	if b.keepFor(d) {
+		return true
+	}
+	b.stats.drops.add(QueueFull, 1)
+	return false
 }
 
 // keepFor keeps d for the plugin of a connection that ends, if that is asked for.
@@ -179,7 +184,7 @@ func (b *Broker) deliverLocal(m *publication) (heard, all bool) {
 		heard = true
 		if !s.put(m) {
 			all = false
-			b.stats.droppedInProcess.Add(1)
+			b.stats.drops.add(ServiceBehind, 1)
 		}
 	}
 	return heard, all

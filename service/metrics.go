@@ -97,8 +97,11 @@ func (o observed) measureBroker(p *metrics.Page) {
 	p.Counter("kpm_broker_admitted_total", "Connections that were admitted", seen.Admitted)
 	p.Counter("kpm_broker_deliveries_total", "Messages queued for a subscriber that was there", seen.Delivered)
 	p.Counter("kpm_broker_kept_total", "Messages kept for a plugin that was not", seen.Kept)
-	p.Counters("kpm_broker_dropped_total", "Messages that somebody did not get: subscriber is a client, service the service itself, malformed what it could not read", "cause",
-		map[string]uint64{"subscriber": seen.Dropped, "service": seen.DroppedInProcess, "malformed": seen.Malformed})
+	dropped := map[string]uint64{"malformed": seen.Malformed}
+	for cause, n := range seen.Dropped {
+		dropped[string(cause)] = n
+	}
+	p.Counters("kpm_broker_dropped_total", "Messages that a subscriber did not get, once for each", "cause", dropped)
 	p.Counters("kpm_broker_refusals_total", "What was refused", "cause", map[string]uint64{
 		"connection": seen.RefusedConnections, "publish": seen.RefusedPublishes, "subscription": seen.RefusedSubscriptions, "will": seen.RefusedWills,
 	})
