@@ -16,6 +16,7 @@ import (
 const (
 	programFiles = `C:\Program Files\KeeperPrivilegeManager`
 	uninstall    = `HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall`
+	registered   = `HKLM\System\CurrentControlSet\Services\KeeperPrivilegeManager`
 	environ      = `HKLM\System\CurrentControlSet\Control\Session Manager\Environment`
 )
 
@@ -96,7 +97,8 @@ func TestMSIUnderWine(t *testing.T) {
 				t.Errorf("%s: %v", path, err)
 			}
 		}
-		if out := a.must(system+"sc.exe", "qc", "KeeperPrivilegeManager"); !strings.Contains(out, programFiles+`\KeeperPrivilegeManager.exe`) || !strings.Contains(out, "AUTO_START") {
+		a.must(system+"sc.exe", "query", "KeeperPrivilegeManager")
+		if out := a.must(system+"reg.exe", "query", registered); !strings.Contains(out, programFiles+`\KeeperPrivilegeManager.exe`) || !strings.Contains(out, "0x2") { // SERVICE_AUTO_START
 			t.Errorf("the service: %s", out)
 		}
 		if out := a.must(system+"reg.exe", "query", environ, "/v", "PATH"); !strings.Contains(out, "KeeperPrivilegeManager") {
