@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"kpm/launcher"
 	"kpm/launcher/journal"
@@ -121,7 +120,7 @@ func TestALogDaemonThatComesLate(t *testing.T) {
 		go func() { defer close(done); s.run(ctx, func(error) { failed++ }) }()
 		told := launcher.Told{UserID: "1", User: "alice", Outcome: journal.Launched}
 		s.told(told)
-		time.Sleep(time.Second)
+		synctest.Wait()
 		d.broken = false
 		s.told(told)
 		cancel()
