@@ -28,6 +28,7 @@ stage: ## build every executable into build/agent, laid out as an agent root
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperLogger/ ./cmd/KeeperLogger
 	$(GO_BUILD) -o $(AGENT)/Jobs/bin/RedirectEvaluator/ ./cmd/RedirectEvaluator
 	$(GO_BUILD) -o $(AGENT)/Jobs/bin/KeeperInventory/ ./cmd/KeeperInventory
+	@install -m 0644 packaging/linux/keeper-privilege-manager.service $(AGENT)/
 	@$(AGENT)/KeeperPrivilegeManager defaults --root $(AGENT)
 
 .PHONY: demo

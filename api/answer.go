@@ -19,6 +19,10 @@ func (s *Server) answer(c *call, o operation) {
 		if other, is := body.(instead); is {
 			status, body = o.instead.status, other.body
 		}
+		if page, is := body.(text); is {
+			page.write(c.w, o.answer.contentType, status)
+			return
+		}
 		writeJSON(c.w, jsonType, status, body)
 		return
 	}
@@ -44,6 +48,16 @@ func (s *Server) refusal(w http.ResponseWriter, r *http.Request, who caller, p *
 		w.Header().Set("Allow", strings.Join(p.allow, ", "))
 	}
 	p.write(w)
+}
+
+// write answers with p.
+func (p text) write(w http.ResponseWriter, contentType string, status int) {
+	w.Header().Set("Content-Type", contentType)
+	if p.next != "" {
+		w.Header().Set("Link", "<"+p.next+`>; rel="next"`) // RFC 8288
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(p.body) // the client is gone if this fails
 }
 
 func writeJSON(w http.ResponseWriter, contentType string, status int, body any) {

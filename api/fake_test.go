@@ -26,6 +26,7 @@ import (
 	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/launcher"
+	"kpm/launcher/journal"
 	"kpm/launcher/request"
 	"kpm/launcher/start"
 	"kpm/trust"
@@ -54,6 +55,7 @@ type world struct {
 	allow    []string // "METHOD path"
 	runErr   error
 	filters  []view.JobRunFilter
+	queries  []journal.Query
 	silent   chan view.JobRunEvent // if set, where events of runs come from
 	moveErr  error
 	runs     []string // "job: params"
@@ -201,7 +203,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
-		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Doctor: doctorOf{w}, LastKnownGood: goodOf{w}, Requests: w, Grants: grantsOf{w},
+		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Doctor: doctorOf{w}, LastKnownGood: goodOf{w}, Observed: observedOf{w}, Requests: w, Grants: grantsOf{w},
 		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 			return launcher.Result{}
 		}),

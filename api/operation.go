@@ -89,6 +89,7 @@ func operations(cfg Config) []group {
 		jobOperations(cfg.Jobs),
 		requestOperations(cfg.Requests),
 		grantOperations(cfg.Grants),
+		observeOperations(cfg.Observed),
 	}
 }
 

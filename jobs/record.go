@@ -26,6 +26,8 @@ func (r *run) move(cause state.Cause, reason string) {
 		r.record.StartedAt = now
 	case next.Final():
 		r.record.EndedAt = now
+		r.service.ended.Add(next)
+		r.service.took.Observe(now.Sub(r.record.CreatedAt))
 		r.record.ContextOut = r.mask.object(r.vars.learned, r.vars.names)
 	}
 	shown := r.record

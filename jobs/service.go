@@ -8,7 +8,9 @@ import (
 	"sync/atomic"
 
 	"kpm/core"
+	"kpm/core/metrics"
 	"kpm/jobs/schedule"
+	"kpm/jobs/state"
 )
 
 // Service runs jobs. Its methods are safe for concurrent use.
@@ -29,6 +31,9 @@ type Service struct {
 	turns  *turns
 	closed bool
 	idle   sync.WaitGroup
+
+	ended metrics.Counters[state.State] // runs, by their last state
+	took  metrics.Histogram             // from when a run was wanted to its end
 }
 
 // New reads the job files. A broken one is listed, says why and keeps no other

@@ -22,6 +22,7 @@ import (
 type elevation struct {
 	id        core.RequestID
 	req       *request.Request
+	begun     time.Time    // the question
 	submitted *Submission  // nil for a command that an earlier service has launched
 	sealed    *seal.Sealed // the same
 	caller    Caller       // the same
@@ -57,6 +58,13 @@ func fact(cause request.Cause, message string) request.Fact {
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
 func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Sent) Result {
+	result := l.elevate(ctx, submitted, c, signals)
+	l.stats.answered(result)
+	return result
+}
+
+func (l *Launcher) elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Sent) Result {
+	begun := time.Now()
 	defer l.shut(&submitted)
 	l.mu.Lock()
 	if l.closed {
@@ -110,7 +118,8 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
-	e.answered, e.share = asked.Release, mine
+	e.answered, e.share, e.begun = asked.Release, mine, begun
+	l.stats.took(PhaseSeal, time.Since(begun))
 	l.cfg.Log.Info("request opened", "request", e.id, "user", s.Subject.Caller.Name, "program", s.Subject.Executable.Path)
 	defer l.forget(e)
 	return l.follow(ctx, e, signals)
@@ -178,6 +187,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 		}
 		if state.Final() {
 			l.tell(ctx, e, state)
+			l.report(e, state)
 			return Result{Refused: l.explain(e, state, last)}
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
@@ -195,6 +205,8 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 		case <-e.again:
 			l.ask(e)
 		case p := <-e.started:
+			l.stats.took(PhaseTotal, time.Since(e.begun))
+			l.report(e, request.Running)
 			e.share.runs()
 			l.announce(e.id, e.caller)
 			for _, sig := range early {

@@ -253,6 +253,8 @@ type fakeTerminals struct {
 
 func (f *fakeTerminals) IsTerminal(h *os.File) bool { return filepath.Base(h.Name()) == "tty" }
 
+func (f *fakeTerminals) Name(*os.File) string { return "pts/7" }
+
 func (f *fakeTerminals) Open(owner core.Identity) (port.Terminal, error) {
 	if f.openErr != nil {
 		return nil, f.openErr

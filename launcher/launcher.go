@@ -83,7 +83,10 @@ type Config struct {
 	// Changed, if not nil, is told when Obstacles may have other news. It must
 	// not block.
 	Changed func()
-	Log     *slog.Logger
+	// Told, if not nil, hears of each command when it runs, and of each request that
+	// was opened and not carried out. It must not block.
+	Told func(Told)
+	Log  *slog.Logger
 }
 
 // lastWait is how long requests may take to end when everything has been done
@@ -101,6 +104,7 @@ type Launcher struct {
 	closing       *fair.Slots[core.UserID] // requests whose descriptors are being closed
 	mentions      *fair.Mentions
 	listings      *listings
+	stats         *stats
 
 	mu      sync.Mutex
 	active  map[core.RequestID]*elevation
@@ -142,7 +146,9 @@ func New(cfg Config) *Launcher {
 	l.leftovers = leftovers{launcher: l, left: map[core.RequestID]leftover{}, stop: make(chan struct{})}
 	l.running, l.work = newBounds(cfg)
 	l.closing = fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserClosed, All: math.MaxInt64})
+	l.stats = newStats()
 	l.store = request.NewStore(cfg.Limits, cfg.People.First, l.record)
+	l.store.Observe(l.stats.moved)
 	return l
 }
 

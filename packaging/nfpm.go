@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"kpm/settings"
 )
 
 // agentRoot is where packages for Linux put everything.
@@ -77,7 +80,7 @@ func (r *release) scripts() (map[string]string, error) {
 			return nil, err
 		}
 		found[name] = filepath.Join(r.work, name+".sh")
-		if err := os.WriteFile(found[name], []byte(strings.ReplaceAll(string(text), "@VERSION@", r.version)), 0o755); err != nil {
+		if err := os.WriteFile(found[name], []byte(strings.NewReplacer("@VERSION@", r.version, "@FORMAT@", strconv.Itoa(settings.StateFormat)).Replace(string(text))), 0o755); err != nil {
 			return nil, err
 		}
 	}
@@ -91,6 +94,7 @@ func (r *release) contents(root string) ([]entry, error) {
 		list = append(list, entry{Src: src, Dst: dst, Type: kind, FileInfo: fileInfo{Mode: mode, MTime: r.date, Owner: "root", Group: "root"}})
 	}
 	add("", agentRoot, "dir", 0o755)
+	add("", logFolder, "dir", 0o750)
 	for name, folder := range programs {
 		if slices.Contains(lacking["linux"], name) {
 			continue
@@ -111,6 +115,7 @@ func (r *release) contents(root string) ([]entry, error) {
 			add(f, filepath.Join(agentRoot, folder, filepath.Base(f)), "config|noreplace", 0o644)
 		}
 	}
+	add(filepath.Join(root, unit), agentRoot+"/"+unit, "", 0o644)
 	add(filepath.Join(root, "sbom.cdx.json"), agentRoot+"/sbom.cdx.json", "", 0o644)
 	add("packaging/linux/copyright", "/usr/share/doc/keeper-privilege-manager/copyright", "", 0o644)
 	add("packaging/linux/lintian-overrides", "/usr/share/lintian/overrides/keeper-privilege-manager", "", 0o644)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +16,10 @@ var programs = map[string]string{
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
 	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperInventory": "Jobs/bin/KeeperInventory", "KeeperRunAs": "", "keeperedit": "",
 }
+
+// unit is the service for systemd; "KeeperAdminCLI service install" reads it in the
+// agent root.
+const unit = "keeper-privilege-manager.service"
 
 // lacking are the programs that a system does without: signatures in files are
 // read, and PAM is asked, on Linux alone, and Explorer is Windows'.
@@ -55,7 +61,13 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		}
 	}
 	if t.os == "linux" { // elsewhere the service writes its defaults when it starts
+		if err := copyFile("packaging/linux/"+unit, filepath.Join(root, unit), 0o644); err != nil {
+			return err
+		}
 		if err := r.command(ctx, []string{"GOFLAGS="}, "go", "run", "./cmd/KeeperPrivilegeManager", "defaults", "--root", root); err != nil {
+			return err
+		}
+		if err := logTo(filepath.Join(root, "Plugins/KeeperLogger.json"), logFolder+"/KeeperLogger.log"); err != nil {
 			return err
 		}
 		if err := copyFile("packaging/linux/first-steps.json", filepath.Join(root, "Policies/first-steps.json"), 0o644); err != nil {
@@ -68,6 +80,23 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		}
 		return os.Chtimes(name, r.date, r.date) // cabinets have it
 	})
+}
+
+// logFolder is where a package for Linux has the agent's log (FHS 3.0, "/var/log").
+const logFolder = "/var/log/keeper-privilege-manager"
+
+// logTo changes where a plugin's file has KeeperLogger write.
+func logTo(file, path string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	const otherwise = "{pluginroot}/bin/KeeperLogger/Log/KeeperLogger.log"
+	changed := bytes.Replace(text, []byte(otherwise), []byte(path), 1)
+	if bytes.Equal(text, changed) {
+		return fmt.Errorf("%s does not have %s", file, otherwise)
+	}
+	return os.WriteFile(file, changed, 0o644)
 }
 
 // copyFile copies a file and makes the folders that it lies in.

@@ -22,6 +22,7 @@ func Tools(agentRoot string) port.Host {
 	}
 	host := none.Host(darwin.Facts())
 	host.Accounts = darwin.Accounts{}
+	host.Control = darwin.ServiceControl{}
 	host.Files = darwin.Files{Files: files}
 	host.Interception = darwin.Interception{}
 	host.Keys = darwin.KeyStore{}

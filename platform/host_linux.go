@@ -27,6 +27,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host := none.Host(linux.Facts())
 	host.Confiner = confiner
 	host.Close = confiner.Close
+	host.Control = linux.ServiceControl{}
 	host.Accounts = linux.Accounts{}
 	host.Ancestry = linux.NewAncestry()
 	host.Clock = linux.Clock{}

@@ -16,6 +16,7 @@ func Tools(string) port.Host {
 	host := none.Host(windows.Facts())
 	host.Accounts = windows.Accounts{}
 	host.Certificates = windows.CertificateStore{}
+	host.Control = windows.ServiceControl{}
 	host.Files = windows.Files{}
 	host.Keys = windows.KeyStore{}
 	host.Sessions = windows.Sessions{}

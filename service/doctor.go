@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"kpm/api"
+	"kpm/core/metrics"
 	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/plugins"
@@ -124,12 +125,15 @@ const maxRefusals = 64
 
 // refusals are the latest 403s of the API, the oldest first.
 type refusals struct {
+	counted metrics.Counters[string] // by code
+
 	mu   sync.Mutex
 	last []view.APIRefusal
 }
 
 // note remembers one; it does not block.
 func (r *refusals) note(refused view.APIRefusal) {
+	r.counted.Add(refused.Code)
 	refused.Path = wire.PrintableLine(refused.Path)
 	r.mu.Lock()
 	defer r.mu.Unlock()

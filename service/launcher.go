@@ -44,8 +44,8 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 			MaxRunning: s.app.Requests.MaxRunning, MaxRunningPerUser: s.app.Requests.MaxRunningPerUser,
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
-		Silent:    func() { s.plugins.Silent(wire.PolicyPlugin) },
-		People:    s.people(),
+		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
+		People: s.people(), Told: s.told,
 		Redirects: settings.Redirects{Layout: s.layout, Platform: s.host.Facts.Platform, Read: s.host.Files.ReadProtected, Setting: s.effective.Get},
 		Log:       launcherLog,
 	})

@@ -118,6 +118,9 @@ func TestWhatStopsTheService(t *testing.T) {
 			spoil: func(m *machine) {
 				m.write(m.layout.AppSettings(), `{"Trust": {"Roots": ["none.pem"]}}`)
 			}, says: "Trust:Roots"},
+		"state of a newer version": {spoil: func(m *machine) {
+			m.write(filepath.Join(m.layout.State(), "format"), `{"format": 99, "by": "9.9.9"}`)
+		}, says: "install 9.9.9 or a newer one"},
 		"a directory that is a file": {spoil: func(m *machine) { m.write(m.layout.Audit(), "") }, says: "is not a directory"},
 		"no local socket":            {change: func(h *port.Host) { h.Transport = deaf{h.Transport, broken} }, says: broken.Error()},
 		"no door":                    {change: func(h *port.Host) { h.Transport = doorless{h.Transport, broken} }, says: broken.Error()},

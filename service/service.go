@@ -40,6 +40,8 @@ type Options struct {
 	// Notice, if not nil, is told in one sentence when the service is ready: it
 	// is for a person who started it by hand.
 	Notice io.Writer
+	// SystemLog, if not nil, opens the system's own log, for lines about elevations.
+	SystemLog func() (SystemLog, error)
 }
 
 // service is everything that runs, in the order in which it was started.
@@ -70,6 +72,7 @@ type service struct {
 	starter   *start.Starter
 	launcher  *launcher.Launcher
 	grants    *grant.Store
+	told      func(launcher.Told) // nil if nobody is to be told
 	broker    *broker.Broker
 	jobs      *jobs.Service
 	cutOff    []view.JobRun // runs that an earlier service did not bring to an end
@@ -126,6 +129,9 @@ func (s *service) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.onStop(func(context.Context) error { return lock.Close() })
+	if err := settings.ClaimState(s.layout, o.Version, s.host.Files.WriteAtomic); err != nil {
+		return err
+	}
 	if s.app, err = settings.LoadApp(s.layout.AppSettings(), s.host.Files.ReadProtected); err != nil {
 		return err
 	}
@@ -144,7 +150,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.startTrust, s.startJournal, s.startLauncher, s.startCertificates, s.startBroker,
+		s.startTrust, s.startJournal, s.startSystemLog, s.startLauncher, s.startCertificates, s.startBroker,
 		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveJobs, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {

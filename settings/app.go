@@ -90,6 +90,7 @@ type Journal struct {
 	KeepSegments int
 	Keep         time.Duration // 0 is as long as KeepSegments allows
 	Mask         []*regexp.Regexp
+	SystemLog    bool // elevations are in the system's own log as well
 	// Checkpoint is the time between signatures over the journal's head.
 	Checkpoint time.Duration
 }
@@ -182,6 +183,9 @@ func entries() []entry {
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:KeepDays", 0, 0, 36500, func(a *App, n int) { a.Journal.Keep = time.Duration(n) * 24 * time.Hour }),
+		{"Journal:SystemLog", "true", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Journal.SystemLog)
+		}},
 		number("Jobs:MaxRunning", 256, 1, 4096, func(a *App, n int) { a.Jobs.MaxRunning = n }),
 		number("Jobs:HistoryDays", 30, 1, 3650, func(a *App, n int) { a.Jobs.HistoryAge = time.Duration(n) * 24 * time.Hour }),
 		number("Jobs:HistoryMegabytes", 64, 1, 4096, func(a *App, n int) { a.Jobs.HistoryBytes = int64(n) << 20 }),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"kpm/core/fault"
@@ -155,4 +156,29 @@ func (p pairs) text() []byte {
 	}
 	b.WriteByte('}')
 	return b.Bytes()
+}
+
+// Said is one setting of appsettings.json.
+type Said struct {
+	Key   string          `json:"key"` // "Section:Key"
+	Value json.RawMessage `json:"value"`
+	// Given: the file says so; else it is the default.
+	Given bool `json:"given"`
+	// Live is what the setting is called among those that can be changed while the
+	// service runs; empty if it takes a restart.
+	Live string `json:"live,omitempty"`
+}
+
+// Said returns every setting, in the order of docs/settings.md.
+func (a App) Said() []Said {
+	var all []Said
+	for _, e := range entries() {
+		_, given := a.given[e.key]
+		s := Said{Key: e.key, Value: json.RawMessage(a.raw(e)), Given: given}
+		if slices.Contains(live, e.key) {
+			s.Live = liveName(e.key)
+		}
+		all = append(all, s)
+	}
+	return all
 }

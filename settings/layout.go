@@ -73,6 +73,7 @@ func (l Layout) Exec() string { return l.in("run", "exec") }
 // State and Audit are for the service account only.
 func (l Layout) State() string       { return l.in("State") }
 func (l Layout) JournalHead() string { return l.in("State", "journal.head") }
+func (l Layout) Format() string      { return l.in("State", "format") }
 func (l Layout) Children() string    { return l.in("State", "children") }
 func (l Layout) Ends() string        { return l.in("State", "ends") }
 func (l Layout) Lock() string        { return l.in("State", "service.lock") }

@@ -280,6 +280,14 @@ func (s *ServerCertificate) certificate() (*tls.Certificate, error) {
 	return &shown.certificate, nil
 }
 
+// Leaf is the certificate that handshakes are shown; nil while there is none.
+func (s *ServerCertificate) Leaf() *x509.Certificate {
+	if shown := s.shown.Load(); shown.valid(s.cfg.Now()) {
+		return shown.certificate.Leaf
+	}
+	return nil
+}
+
 func (s *ServerCertificate) mayTry() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

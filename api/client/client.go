@@ -80,6 +80,19 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // fs.ErrPermission, and where ctx is done before somebody answers, ctx's error
 // only.
 func (c *Client) Call(ctx context.Context, method, path string, body []byte) (json.RawMessage, error) {
+	answer, err := c.send(ctx, method, path, body)
+	if err == nil && !json.Valid(answer) {
+		return nil, fmt.Errorf("%s %s: the answer is not JSON: is that the service?", method, path)
+	}
+	return answer, err
+}
+
+// Text is Call for an answer that is something else than JSON.
+func (c *Client) Text(ctx context.Context, method, path string) ([]byte, error) {
+	return c.send(ctx, method, path, nil)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -96,8 +109,6 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte) (js
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	case response.StatusCode >= 300:
 		return nil, refused(response.StatusCode, answer)
-	case !json.Valid(answer):
-		return nil, fmt.Errorf("%s %s: the answer is not JSON: is that the service?", method, path)
 	}
 	return answer, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"kpm/api/client/admincli"
@@ -25,12 +26,25 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := admincli.Run(ctx, os.Args[1:], os.Stdout, os.Stderr, admincli.Config{
 		Version:  version,
+		Program:  program(),
 		Host:     platform.Tools,
 		Policies: readPolicies,
 		Jobs:     jobChecker,
 	})
 	stop()
 	os.Exit(code)
+}
+
+// program is where this one lies.
+func program() string {
+	path, err := os.Executable()
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return "" // the default root is looked at instead
+	}
+	return path
 }
 
 // readPolicies reads policies as KeeperPolicy does.

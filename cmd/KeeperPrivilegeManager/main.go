@@ -18,6 +18,7 @@ import (
 	"kpm/core/port"
 	"kpm/core/reserve"
 	"kpm/platform"
+	"kpm/platform/systemlog"
 	"kpm/service"
 	"kpm/settings"
 )
@@ -103,9 +104,14 @@ type setting struct {
 	adapt func(*port.Host)
 }
 
+// sudoName is who the system's log has lines about elevations from.
+const sudoName = "keepersudo"
+
+func systemLog() (service.SystemLog, error) { return systemlog.OpenAuthorization(sudoName) }
+
 // foreground is a service that somebody started by hand, or by a manager that
 // takes standard error.
-var foreground = setting{log: os.Stderr, notice: terminal(os.Stderr)}
+var foreground = setting{log: levelled(os.Stderr, toJournal(os.Stderr)), notice: terminal(os.Stderr)}
 
 // run opens this machine's ports and serves on them.
 func run(ctx context.Context, dir string, in setting) error {
@@ -132,6 +138,6 @@ func run(ctx context.Context, dir string, in setting) error {
 	}
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
-	err = service.Run(ctx, host, service.Options{Root: root, Version: version, Log: in.log, Reload: reload, Notice: in.notice})
+	err = service.Run(ctx, host, service.Options{Root: root, Version: version, Log: in.log, Reload: reload, Notice: in.notice, SystemLog: systemLog})
 	return errors.Join(err, host.Close())
 }

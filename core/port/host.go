@@ -24,6 +24,7 @@ type Host struct {
 	Transport     LocalTransport
 	Tree          ProcessTree
 	Authenticator Authenticator
+	Control       ServiceControl
 
 	// Close ends what the ports keep running. It is called once, last.
 	Close func() error

@@ -11,6 +11,9 @@ type Terminals interface {
 	// IsTerminal reports whether f is a terminal, without reading from it or
 	// waiting for whoever is behind it.
 	IsTerminal(f *os.File) bool
+	// Name returns what terminal f is called, such as "pts/3" or "tty1", asking
+	// nobody; empty where that is not known.
+	Name(f *os.File) string
 	// Open makes a terminal that belongs to whom a program will run as.
 	Open(owner core.Identity) (Terminal, error)
 }

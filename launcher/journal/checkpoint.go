@@ -97,7 +97,11 @@ func (j *Journal) Checkpoint(ctx context.Context, signer crypto.Signer) error {
 	if behind := j.last() - at.Seq; behind > maxBehind/2 {
 		return fmt.Errorf("journal: checkpoint: %d records were added while record %d was signed", behind, at.Seq)
 	}
-	return j.Append(Record{Type: Checkpoint, Signed: signed})
+	if err := j.Append(Record{Type: Checkpoint, Signed: signed}); err != nil {
+		return err
+	}
+	j.stats.signed.Store(signed)
+	return nil
 }
 
 func (j *Journal) last() uint64 {

@@ -85,10 +85,15 @@ type Journal struct {
 	aged time.Duration // when a segment was last removed for its age; the keeper's own
 
 	step chan struct{} // the clock was set
+
+	stats stats
 }
 
 // Capacity is how many bytes of records are kept, about.
 func (j *Journal) Capacity() int64 { return j.cfg.SegmentBytes * int64(j.cfg.KeepSegments) }
+
+// Masked returns argv as records show it: without the values that Config.Mask hides.
+func (j *Journal) Masked(argv []string) []string { return mask(argv, j.cfg.Mask) }
 
 // Append writes r before it returns, so that it survives a crash of the
 // service; Sync makes it survive a power loss. After an error no part of r
@@ -109,6 +114,7 @@ func (j *Journal) Append(r Record) error {
 	}
 	j.stir()
 	if err != nil {
+		j.stats.failures.Add(1)
 		return fmt.Errorf("journal: append %s: %w: %w", r.Type, ErrUnavailable, err)
 	}
 	return nil
@@ -213,6 +219,8 @@ func (j *Journal) encode(r *Record) ([]byte, error) {
 func (j *Journal) advance(r Record, line []byte) {
 	j.at.Seq, j.at.Hash = r.Seq, hashLine(line[:len(line)-1])
 	j.at.Offset += int64(len(line))
+	j.stats.bytes.Add(uint64(len(line)))
+	j.stats.records.Add(r.Type)
 	j.open.apply(r)
 	j.repeats.wrote(r, len(line))
 }
@@ -297,7 +305,9 @@ func (j *Journal) flush() {
 	done, file, upto := make(chan struct{}), j.file, j.at.Seq
 	j.flushing = done
 	j.mu.Unlock()
+	begun := time.Now()
 	err := file.Sync()
+	j.stats.syncs.Observe(time.Since(begun))
 	j.mu.Lock()
 	j.flushing = nil
 	close(done)
@@ -305,6 +315,7 @@ func (j *Journal) flush() {
 	case err == nil:
 		j.durable = max(j.durable, upto)
 	case j.durable < upto: // not a file that rotate has synced and closed
+		j.stats.failures.Add(1)
 		j.broken = err
 	}
 }

@@ -52,6 +52,13 @@ type Fact struct {
 // request moves. It is called with the request locked and must not call back.
 type Recorder func(id core.RequestID, record string, f Fact) error
 
+// Move is one transition that has happened, without what it was about.
+type Move struct {
+	From, To State
+	Cause    Cause
+	After    time.Duration // in From
+}
+
 // recordControl is the record of a control, which is no transition.
 const recordControl = "control"
 
@@ -63,6 +70,7 @@ type Request struct {
 	forget func(*Request) // called once, on becoming final, not under mu
 	// substitute: a redirect rule has it launched, and policy is not asked.
 	substitute bool
+	moved      func(Move) // called with the request locked; nil if nobody asks
 
 	mu        sync.Mutex
 	state     State
@@ -254,7 +262,11 @@ func (r *Request) enter(s State, f Fact) {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
-	r.state, r.last, r.entered = s, f, time.Now()
+	now := time.Now()
+	if r.moved != nil {
+		r.moved(Move{From: r.state, To: s, Cause: f.Cause, After: now.Sub(r.entered)})
+	}
+	r.state, r.last, r.entered = s, f, now
 	close(r.changed)
 	r.changed = make(chan struct{})
 	wait, late := r.limits.deadline(s)

@@ -21,6 +21,7 @@ const remembered = 1024
 type Store struct {
 	limits Limits
 	record Recorder
+	moved  func(Move)
 
 	slots *fair.Slots[core.UserID]
 
@@ -42,6 +43,10 @@ func NewStore(limits Limits, first func(core.UserID) bool, record Recorder) *Sto
 		finals: map[core.RequestID]State{},
 	}
 }
+
+// Observe has moved told of each transition of the requests that are opened from
+// now on. It must not call back, and not block. It is called before any is.
+func (s *Store) Observe(moved func(Move)) { s.moved = moved }
 
 // SetTimes changes how long requests that are opened from now on may take. How
 // many may be open stays.
@@ -74,7 +79,7 @@ func (s *Store) Reserve(ctx context.Context, who core.UserID) (*fair.Slot[core.U
 func (s *Store) Open(id core.RequestID) *Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := &Request{id: id, limits: s.limits, record: s.record, forget: s.forget, state: Opened, changed: make(chan struct{})}
+	r := &Request{id: id, limits: s.limits, record: s.record, forget: s.forget, moved: s.moved, state: Opened, entered: time.Now(), changed: make(chan struct{})}
 	s.open[id] = r
 	return r
 }
@@ -91,7 +96,7 @@ func (s *Store) OpenSubstitute(id core.RequestID) *Request {
 func (s *Store) Resume(id core.RequestID) *Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := &Request{id: id, limits: s.limits, record: s.record, forget: s.forget, state: Running, changed: make(chan struct{})}
+	r := &Request{id: id, limits: s.limits, record: s.record, forget: s.forget, moved: s.moved, state: Running, entered: time.Now(), changed: make(chan struct{})}
 	s.open[id] = r
 	return r
 }

@@ -14,7 +14,7 @@ remove | 0)
 	fi
 	;;
 purge)
-	rm -rf "$root"
+	rm -rf "$root" /var/log/keeper-privilege-manager
 	rm -f /etc/systemd/system/multi-user.target.wants/keeper-privilege-manager.service
 	;;
 esac

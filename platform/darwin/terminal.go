@@ -41,6 +41,9 @@ func (Terminals) IsTerminal(f *os.File) bool {
 	}) == nil
 }
 
+// Name implements port.Terminals.
+func (Terminals) Name(*os.File) string { return "" }
+
 // Open implements port.Terminals. The slave keeps the group that grantpt(3) gives
 // to terminals, which write(1) relies on.
 func (Terminals) Open(owner core.Identity) (port.Terminal, error) {

@@ -27,20 +27,46 @@ const (
 	majorPtyLast  = 143
 )
 
+// characterDevice returns what f is, if it is one. Nobody is asked: see IsTerminal.
+func characterDevice(f *os.File) (st unix.Statx_t, is bool) {
+	err := onDescriptor(f, func(fd int) error {
+		return unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
+	})
+	return st, err == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR
+}
+
+// Majors and minors of consoles and serial lines (the kernel's devices.txt).
+const (
+	majorConsole = 4
+	firstSerial  = 64
+)
+
+// Name implements port.Terminals, by the device's number.
+func (Terminals) Name(f *os.File) string {
+	st, is := characterDevice(f)
+	switch {
+	case !is:
+		return ""
+	case st.Rdev_major >= majorPtyFirst && st.Rdev_major <= majorPtyLast:
+		return "pts/" + strconv.Itoa(int(st.Rdev_minor)+int(st.Rdev_major-majorPtyFirst)<<20)
+	case st.Rdev_major == majorConsole && st.Rdev_minor < firstSerial:
+		return "tty" + strconv.Itoa(int(st.Rdev_minor))
+	case st.Rdev_major == majorConsole:
+		return "ttyS" + strconv.Itoa(int(st.Rdev_minor-firstSerial))
+	}
+	return ""
+}
+
 // IsTerminal reports whether f is a terminal, by its device number.
 //
 // Attack: a user hands us a character device of their own making (CUSE) whose
 // driver never answers an ioctl, or a FUSE file whose server never answers
 // stat. Nothing here asks a driver or waits for a server.
 func (Terminals) IsTerminal(f *os.File) bool {
-	var st unix.Statx_t
-	err := onDescriptor(f, func(fd int) error {
-		return unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
-	})
-	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
-		return false
-	}
+	st, is := characterDevice(f)
 	switch {
+	case !is:
+		return false
 	case st.Rdev_major == majorMemory:
 		return false
 	case st.Rdev_major >= majorPtyFirst && st.Rdev_major <= majorPtyLast:

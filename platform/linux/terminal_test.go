@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -123,6 +124,11 @@ func TestIsTerminal(t *testing.T) {
 	} {
 		if got := (Terminals{}).IsTerminal(tc.file); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+		link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(slave.Fd())))
+		must(t, err)
+		if name := (Terminals{}).Name(tc.file); tc.file == slave && "/dev/"+name != link || !tc.want && name != "" {
+			t.Errorf("%s is called %q, the slave %q", tc.name, name, link)
 		}
 	}
 }

@@ -25,5 +25,6 @@ func Host(facts port.Facts) port.Host {
 		Tree:          Tree{},
 		Close:         func() error { return nil },
 		Authenticator: Authenticator{},
+		Control:       ServiceControl{},
 	}
 }

@@ -22,7 +22,7 @@ const maxDatagram = 60 << 10
 // sockets are where log daemons listen, in the order in which they are tried.
 var sockets = []struct {
 	path   string
-	encode func(name string, priority int, line string) []byte
+	encode func(name string, facility, priority int, line string) []byte
 }{
 	{"/run/systemd/journal/socket", journal},
 	{"/dev/log", syslog},
@@ -31,21 +31,26 @@ var sockets = []struct {
 
 // Log is an open log.
 type Log struct {
-	name   string
-	path   string
-	encode func(name string, priority int, line string) []byte
-	conn   *net.UnixConn
+	name     string
+	facility int
+	path     string
+	encode   func(name string, facility, priority int, line string) []byte
+	conn     *net.UnixConn
 }
 
 // Open connects to the first log daemon that there is. name is the program's, as
 // lines have it.
-func Open(name string) (*Log, error) { return open(name, "") }
+func Open(name string) (*Log, error) { return open(name, daemons, "") }
+
+// OpenAuthorization is Open for lines about who was let do what: they go where
+// sudo's go, which not everybody may read.
+func OpenAuthorization(name string) (*Log, error) { return open(name, authorization, "") }
 
 // open looks below root, for tests.
-func open(name, root string) (*Log, error) {
+func open(name string, facility int, root string) (*Log, error) {
 	var all []error
 	for _, at := range sockets {
-		l := &Log{name: name, path: root + at.path, encode: at.encode}
+		l := &Log{name: name, facility: facility, path: root + at.path, encode: at.encode}
 		err := l.connect()
 		if err == nil {
 			return l, nil
@@ -62,7 +67,7 @@ func (l *Log) connect() (err error) {
 
 // Write logs one line. A daemon that was restarted is connected to again.
 func (l *Log) Write(level, line string) error {
-	data := l.encode(l.name, priority(level), line[:min(len(line), maxDatagram)])
+	data := l.encode(l.name, l.facility, priority(level), line[:min(len(line), maxDatagram)])
 	err := l.send(data)
 	if err != nil {
 		if again := l.connect(); again != nil {
@@ -111,12 +116,15 @@ func priority(level string) int {
 	return 6
 }
 
-// facility is "system daemons".
-const facility = 3
+// Facilities of RFC 5424, section 6.2.1.
+const (
+	daemons       = 3
+	authorization = 10
+)
 
 // journal is an entry in journald's native protocol: a field a line, the message
 // with its length, so that nothing in it is another field.
-func journal(name string, priority int, line string) []byte {
+func journal(name string, facility, priority int, line string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE\n", priority, facility, name)
 	b.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(line))))
@@ -126,6 +134,6 @@ func journal(name string, priority int, line string) []byte {
 }
 
 // syslog is a message as RFC 3164 has it on a local socket: without a host.
-func syslog(name string, priority int, line string) []byte {
+func syslog(name string, facility, priority int, line string) []byte {
 	return []byte("<" + strconv.Itoa(facility*8+priority) + ">" + time.Now().Format(time.Stamp) + " " + name + ": " + line)
 }

@@ -45,7 +45,7 @@ func TestLinesAsDaemonsReadThem(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			root := t.TempDir()
 			conn := daemon(t, root, path)
-			l, err := open("KeeperLogger", root)
+			l, err := open("KeeperLogger", daemons, root)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +65,7 @@ func TestJournaldComesFirst(t *testing.T) {
 	root := t.TempDir()
 	daemon(t, root, "/dev/log")
 	first := daemon(t, root, "/run/systemd/journal/socket")
-	l, err := open("n", root)
+	l, err := open("n", daemons, root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestJournaldComesFirst(t *testing.T) {
 func TestADaemonThatIsRestarted(t *testing.T) {
 	root := t.TempDir()
 	conn := daemon(t, root, "/dev/log")
-	l, err := open("n", root)
+	l, err := open("n", daemons, root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestADaemonThatIsRestarted(t *testing.T) {
 }
 
 func TestWithoutADaemon(t *testing.T) {
-	if _, err := open("n", t.TempDir()); err == nil || !strings.Contains(err.Error(), "no log daemon") {
+	if _, err := open("n", daemons, t.TempDir()); err == nil || !strings.Contains(err.Error(), "no log daemon") {
 		t.Errorf("%v", err)
 	}
 }
@@ -114,6 +114,25 @@ func TestPriorities(t *testing.T) {
 	for level, want := range map[string]int{"Critical": 2, "error": 3, "Warning": 4, "Information": 6, "Debug": 7, "Trace": 7, "?": 6} {
 		if got := priority(level); got != want {
 			t.Errorf("%s: %d, expected %d", level, got, want)
+		}
+	}
+}
+
+// What is about who was let do what goes where sudo's lines go.
+func TestAuthorization(t *testing.T) {
+	for path, want := range map[string]string{"/run/systemd/journal/socket": "SYSLOG_FACILITY=10\n", "/dev/log": "<86>"} {
+		root := t.TempDir()
+		conn := daemon(t, root, path)
+		l, err := open("keepersudo", authorization, root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if err := l.Write("Information", "alice : x"); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, conn); !strings.Contains(got, want) {
+			t.Errorf("%s: %q", path, got)
 		}
 	}
 }

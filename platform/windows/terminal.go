@@ -67,6 +67,9 @@ type terminal struct {
 	given, handed       bool
 }
 
+// Name implements port.Terminals.
+func (Terminals) Name(*os.File) string { return "" }
+
 // Open implements port.Terminals. The console has no owner before the helper, who
 // is what owner says, makes it.
 func (Terminals) Open(core.Identity) (port.Terminal, error) {

@@ -28,7 +28,7 @@ import (
 // Packages are what the machine has beyond Debian's minimal base.
 var packages = []string{
 	"dbus", "less", "libpam-systemd", "login", "mosquitto", "passwd", "pkexec", "polkitd", "procps",
-	"python3", "runit", "sudo", "systemd", "systemd-sysv", "vim-tiny",
+	"python3", "python3-paho-mqtt", "rpm", "runit", "sudo", "systemd", "systemd-sysv", "vim-tiny",
 }
 
 // suite is the Debian release of the machine.

@@ -13,7 +13,7 @@ import (
 )
 
 // block is a fenced part of a page.
-var block = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
+var block = regexp.MustCompile("(?ms)^ *```([a-z]*)\n(.*?)^ *```$")
 
 // TestGuides follows the pages for newcomers word for word on a machine with the
 // package: files are saved where the page says, what stands behind # is typed as
@@ -22,9 +22,10 @@ func TestGuides(t *testing.T) {
 	b := boot(t)
 	b.install(file(t, ".deb"))
 	pages, err := filepath.Glob("../../docs/first-*.md")
-	if err != nil || len(pages) == 0 {
+	if err != nil || len(pages) != 3 {
 		t.Fatal(pages, err)
 	}
+	pages = append(pages, "../../docs/operations.md")
 	for _, page := range pages {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			text, err := os.ReadFile(page)
@@ -34,6 +35,9 @@ func TestGuides(t *testing.T) {
 			steps := 0
 			for _, at := range block.FindAllStringSubmatchIndex(string(text), -1) {
 				kind, content := string(text[at[2]:at[3]]), string(text[at[4]:at[5]])
+				if kind == "" { // shown, not typed
+					continue
+				}
 				if kind == "console" {
 					steps += b.follow(t, content)
 					continue
@@ -95,7 +99,7 @@ func (b box) follow(t *testing.T, console string) (commands int) {
 		}
 	}
 	for line := range strings.Lines(console) {
-		line = strings.TrimSuffix(line, "\n")
+		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "$ ") {
 			run()
 			command, want = line, nil

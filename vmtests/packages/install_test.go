@@ -44,6 +44,8 @@ func TestInstallUseRemovePurge(t *testing.T) {
 		t.Errorf("bob, whom no policy names: %s", out)
 	}
 	b.run("KeeperAdminCLI", "audit", "verify")
+	b.logged()
+	b.controlled()
 
 	// Whoever removes the agent has the system's own sudo back.
 	b.run("KeeperAdminCLI", "interception", "enable", "sudo")
@@ -146,6 +148,133 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("after it dpkg says %s", out)
 	}
 	b.run("KeeperAdminCLI", "status")
+
+	// What a newer version has written is not read by an older one, however it is
+	// installed: with the package, or its programs alone.
+	b.run("dpkg", "--remove", name)
+	format := filepath.Join(b.Root, root, "State/format")
+	data, err := os.ReadFile(format)
+	if err != nil || !strings.HasPrefix(string(data), `{"format":1,`) {
+		t.Fatalf("%q, %v", data, err)
+	}
+	if err := os.WriteFile(format, []byte(`{"format":2,"by":"1.2.0"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := b.dpkg(file(t, ".deb")); err == nil || !strings.Contains(out, "State was written by a newer version, in format 2; 1.0.0 reads up to format 1") {
+		t.Errorf("an older package: %v, %s", err, out)
+	}
+	if err := os.WriteFile(format, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.install(file(t, ".deb"))
+	b.run("KeeperAdminCLI", "service", "stop")
+	if err := os.WriteFile(format, []byte(`{"format":2,"by":"1.2.0"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := b.Run(t.Context(), root+"/KeeperPrivilegeManager", "run"); err == nil || !strings.Contains(err.Error()+out, "install 1.2.0 or a newer one") {
+		t.Errorf("an older program: %v, %s", err, out)
+	}
+	if err := os.WriteFile(format, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.run("KeeperAdminCLI", "service", "start")
+	b.run("KeeperAdminCLI", "audit", "verify")
+}
+
+// logged looks where a package has things logged: each elevation as sudo would, the
+// service with its levels, plugins in the system's folder.
+func (b box) logged() {
+	b.t.Helper()
+	b.eventually("the elevations are in journald", func() bool {
+		out := b.run("journalctl", "-t", "keepersudo", "-o", "cat", "--no-pager")
+		return strings.Contains(out, "alice : TTY=unknown ; PWD=/home/alice ; USER=root ; REQUEST=") && strings.Contains(out, " ; COMMAND=/usr/bin/id -u\n") &&
+			strings.Contains(out, "bob : command not allowed ; TTY=unknown ; PWD=/home/bob ; USER=root ; REQUEST=")
+	})
+	if out := b.run("journalctl", "-t", "keepersudo", "-o", "json", "-n", "1", "--no-pager"); !strings.Contains(out, `"SYSLOG_FACILITY":"10"`) {
+		b.t.Errorf("not where sudo's lines go: %s", out)
+	}
+	if out := b.run("journalctl", "-u", service, "-p", "warning", "-o", "cat", "--no-pager"); !strings.Contains(out, "level=WARN msg=\"reloaded settings\"") || strings.Contains(out, "<4>") {
+		b.t.Errorf("levels are not understood: %s", out)
+	}
+	b.eventually("KeeperLogger writes to /var/log", func() bool {
+		_, err := os.Stat(filepath.Join(b.Root, "/var/log/keeper-privilege-manager/KeeperLogger.log"))
+		return err == nil
+	})
+}
+
+// controlled goes through what KeeperAdminCLI does with systemd.
+func (b box) controlled() {
+	b.t.Helper()
+	says := func(command, want string) {
+		b.t.Helper()
+		if out := b.run("KeeperAdminCLI", "service", command); !strings.HasPrefix(out, want) {
+			b.t.Errorf("service %s: %q, expected %q", command, out, want)
+		}
+	}
+	says("status", "running, process ")
+	says("stop", "stopped, started with the machine (systemd)")
+	if out, err := b.Run(b.t.Context(), "KeeperAdminCLI", "service", "status"); err == nil {
+		b.t.Errorf("a stopped service is no fault: %s", out)
+	}
+	says("uninstall", "stopped, not started with the machine (systemd)")
+	says("install", "stopped, started with the machine (systemd)")
+	says("start", "running, process ")
+	if out := b.run("KeeperAdminCLI", "status"); !strings.Contains(out, "service      process ") || !strings.Contains(out, "policies     ") || !strings.Contains(out, " bob /usr/bin/id: denied: ") {
+		b.t.Errorf("status: %s", out)
+	}
+}
+
+// The package goes, and is purged, while somebody's command runs: the command goes
+// on to its end, and nothing of the agent is left.
+func TestRemovalWhileACommandRuns(t *testing.T) {
+	for _, how := range []string{"--remove", "--purge"} {
+		t.Run(how, func(t *testing.T) {
+			b := boot(t)
+			before := b.files()
+			b.install(file(t, ".deb"))
+			b.allow()
+			runs := b.as("alice", "keepersudo", "sh", "-c", "echo begun; while [ ! -e /stop ]; do sleep 0.05; done; echo done > /ended")
+			stdout, err := runs.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := runs.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stdout.Read(make([]byte, 6)); err != nil {
+				t.Fatal(err)
+			}
+			b.run("dpkg", how, name)
+			if out := b.run("pgrep", "-fc", "while .*/stop"); out == "0\n" {
+				t.Error("the command was ended")
+			}
+			if err := os.WriteFile(filepath.Join(b.Root, "stop"), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			b.eventually("the command has ended", func() bool {
+				text, err := os.ReadFile(filepath.Join(b.Root, "ended"))
+				return err == nil && string(text) == "done\n"
+			})
+			// It may wait for a service that does not come.
+			_, _ = b.Run(t.Context(), "pkill", "-KILL", "-x", "keepersudo")
+			_ = runs.Wait()
+			if out, err := b.as("alice", "sh", "-c", "command -v keepersudo").CombinedOutput(); err == nil {
+				t.Errorf("left on the PATH: %s", out)
+			}
+			b.eventually("no process of the agent is left", func() bool {
+				_, err := b.Run(t.Context(), "pgrep", "-f", root)
+				return err != nil
+			})
+			if how == "--remove" {
+				b.run("dpkg", "--purge", name)
+			}
+			for _, path := range b.files() {
+				if !slices.Contains(before, path) && path != "/stop" && path != "/ended" {
+					t.Error("left behind:", path)
+				}
+			}
+		})
+	}
 }
 
 // A version that does not start is undone, and says so.

@@ -36,6 +36,9 @@ var errFault = errors.New("fault found")
 // fields are required.
 type Config struct {
 	Version string
+	// Program is where this program lies, without links; empty if that is not
+	// known. An agent whose root that is, is the one that commands are about.
+	Program string
 	// Host returns the ports for an agent root, which may be empty while it is
 	// not known yet. None of them starts anything.
 	Host func(root string) port.Host
@@ -105,8 +108,22 @@ func Command(cfg Config) *cobra.Command {
 		Short:   "Inspect and administer this machine's privilege manager",
 		Long: `Inspect and administer this machine's privilege manager.
 
-The agent is found by --root, then by KEEPER_AGENT_ROOT, then in its
-default directory. Root does not follow the variable: it may be somebody else's.
+Ten things administrators do:
+
+  is it healthy?               KeeperAdminCLI status
+  what do people ask for?      KeeperAdminCLI audit tail -f
+  what was refused?            KeeperAdminCLI audit list --outcome denied
+  why may alice not do this?   KeeperAdminCLI policy explain --user alice id
+  begin a policy               KeeperAdminCLI policy new p --user a --command id
+  put policies in force        KeeperAdminCLI policy apply p.json
+  is any file wrong?           KeeperAdminCLI config check
+  why does a plugin not work?  KeeperAdminCLI doctor
+  did anybody change records?  KeeperAdminCLI audit verify
+  hand facts to who helps      KeeperAdminCLI support bundle
+
+The agent is found by --root, then by KEEPER_AGENT_ROOT, then where this program
+lies, then in its default directory. Root does not follow the variable: it may be
+somebody else's.
 
 Exit status: 0, all is well; 1, a fault was found; 2, the command line is wrong
 or the answer could not be had.`,
@@ -122,7 +139,8 @@ or the answer could not be had.`,
 		jobsCommand(&e), grantsCommand(&e),
 		group(&cobra.Command{Use: "settings", Short: "Show and change settings"}, getSettingsCommand(&e),
 			putSettingCommand(&e), revertSettingsCommand(&e), revertAllSettingsCommand(&e), applicationSettingsCommand(&e)))
-	cmd.AddCommand(interceptionCommand(&a))
+	cmd.AddCommand(interceptionCommand(&a), configCommand(&e), serviceCommand(&a), supportCommand(&e))
+	takeJSON(cmd)
 	return cmd
 }
 

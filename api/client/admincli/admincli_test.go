@@ -47,8 +47,8 @@ func everyCommand(t *testing.T) [][]string {
 	}
 	for root, of := range map[string][]string{
 		service: {"status", "plugins list", "plugins list --json", "jobs list", "jobs run --id cleanup", "jobs trigger --id cleanup",
-			"settings get KeeperPrivilegeManager", "settings get KeeperPrivilegeManager odd"},
-		journal: {"audit verify", "audit verify --json", "audit tail", "audit tail --json"},
+			"settings get KeeperPrivilegeManager", "settings get KeeperPrivilegeManager odd", "config show --effective", "config show --effective --json", "support bundle --output -"},
+		journal: {"audit verify", "audit verify --json", "audit tail", "audit tail --json", "audit list", "audit list --json"},
 		key:     {"trust rotate", "trust rotate --json", "trust status", "trust enroll --csr -"},
 	} {
 		for _, line := range of {

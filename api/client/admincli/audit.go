@@ -10,5 +10,5 @@ func auditCommand(a *agent) *cobra.Command {
 
 The journal can be read by the service account only: run this as root. It needs
 no running service.`,
-	}, verifyCommand(a), tailCommand(a))
+	}, verifyCommand(a), tailCommand(a), listAuditCommand(a))
 }

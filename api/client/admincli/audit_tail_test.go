@@ -3,7 +3,9 @@ package admincli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,4 +124,42 @@ func (i *interrupting) Write(p []byte) (int, error) {
 	i.lines++
 	i.cancel()
 	return len(p), nil
+}
+
+func TestAuditList(t *testing.T) {
+	root := journalled(t)
+	for line, want := range map[string][]string{
+		"":                               {"segment", "start", "opened", "denied", "opened", "ended", "stop"},
+		"--user ada":                     {"opened", "denied", "opened", "ended"},
+		"--outcome denied":               {"denied"},
+		"--request R2":                   {"opened", "ended"},
+		"--request R2 -n 1":              {"opened"},
+		"--user ada --since 1h":          {"opened", "denied", "opened", "ended"},
+		"--user ada --until 2001-01-01":  nil,
+		"--until 2001-01-01T00:00:00Z":   nil,
+		"--user eve":                     nil,
+		"--outcome ended --since 1h":     {"ended"},
+		"--since 1h --until 0s -n 10000": {"segment", "start", "opened", "denied", "opened", "ended", "stop"},
+	} {
+		code, out, diag := do(t, append([]string{"audit", "list", "--root", root}, strings.Fields(line)...)...)
+		var types []string
+		for row := range strings.Lines(out) {
+			types = append(types, strings.Fields(row)[2])
+		}
+		if code != exitOK || diag != "" || !slices.Equal(types, want) {
+			t.Errorf("%q: %d %q %q", line, code, out, diag)
+		}
+	}
+	code, out, _ := do(t, "audit", "list", "--root", root, "--outcome", "denied", "--json")
+	var r journal.Record
+	if err := json.Unmarshal([]byte(out), &r); code != exitOK || err != nil || r.User != "ada" || r.Program.Path != "/usr/bin/id" {
+		t.Errorf("%d %q %v", code, out, err)
+	}
+	for line, says := range map[string]string{
+		"--outcome gone": "expected one of", "--since yesterday": "is no time", "--until x": "is no time", "-n -1": "expected 0 or more",
+	} {
+		if code, out, diag := do(t, append([]string{"audit", "list", "--root", root}, strings.Fields(line)...)...); code != exitUsage || out != "" || !strings.Contains(diag, says) {
+			t.Errorf("%q: %d %q %q", line, code, out, diag)
+		}
+	}
 }

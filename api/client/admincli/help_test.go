@@ -4,13 +4,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":             {"audit", "completion", "doctor", "grants", "help", "interception", "jobs", "plugins", "policy", "settings", "status", "topics", "trust"},
-		"audit":        {"tail", "verify"},
+		"":             {"audit", "completion", "config", "doctor", "grants", "help", "interception", "jobs", "plugins", "policy", "service", "settings", "status", "support", "topics", "trust"},
+		"audit":        {"list", "tail", "verify"},
+		"config":       {"check", "show"},
+		"service":      {"install", "start", "status", "stop", "uninstall"},
+		"support":      {"bundle"},
 		"completion":   {"bash", "fish", "powershell", "zsh"},
 		"jobs":         {"cancel", "explain", "graph", "list", "new", "reload", "run", "runs", "show", "tail", "trigger", "validate"},
 		"plugins":      {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
@@ -85,4 +90,64 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%q: %d, offers %q, want %q", c.typed, code, got, c.want)
 		}
 	}
+}
+
+// The first page names what administrators do, and each line of it is a command
+// that there is, with those options.
+func TestTheFirstPage(t *testing.T) {
+	root := Command(machine())
+	_, list, _ := strings.Cut(root.Long, "Ten things administrators do:\n\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	lines := strings.Split(list, "\n")
+	if len(lines) != 10 {
+		t.Fatalf("%d things", len(lines))
+	}
+	for _, line := range lines {
+		_, command, found := strings.Cut(line, "  KeeperAdminCLI ")
+		if !found || len(line) > 80 {
+			t.Errorf("%q", line)
+		}
+		cmd, rest, err := root.Find(strings.Fields(command))
+		if err != nil || !cmd.Runnable() || cmd.HasSubCommands() {
+			t.Errorf("%q: %v", line, err)
+			continue
+		}
+		if err := cmd.ParseFlags(rest); err != nil {
+			t.Errorf("%q: %v", line, err)
+		} else if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}
+
+// textOnly are commands whose answer is a file of its own kind, which --json would
+// change nothing about.
+var textOnly = []string{
+	"completion", "help", "jobs graph", "jobs new", "plugins logs", "plugins new", "policy new", "policy test", "trust enroll",
+}
+
+// Every command has an example that is a command line of its own, and can be asked
+// for JSON.
+func TestEveryCommandHasExamplesAndJSON(t *testing.T) {
+	root := Command(machine())
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+		if cmd.HasSubCommands() || !cmd.Runnable() {
+			return
+		}
+		name := strings.TrimPrefix(cmd.CommandPath(), "KeeperAdminCLI ")
+		if slices.ContainsFunc(textOnly[:2], func(word string) bool { return strings.HasPrefix(name, word) }) {
+			return
+		}
+		if !strings.Contains(cmd.Example, "KeeperAdminCLI "+name) {
+			t.Errorf("%s: its example is not one of it: %q", name, cmd.Example)
+		}
+		if cmd.Flags().Lookup("json") == nil && !slices.Contains(textOnly, name) {
+			t.Errorf("%s has no --json", name)
+		}
+	}
+	visit(root)
 }

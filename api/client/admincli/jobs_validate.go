@@ -17,14 +17,14 @@ import (
 	"kpm/api/client"
 	"kpm/core/fault"
 	"kpm/core/view"
-	"kpm/core/wire"
 )
 
 // maxJobFile bounds a job file, in bytes, as the service does.
 const maxJobFile = 1 << 20
 
 func validateJobCommand(e *endpoint) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "validate FILE...",
 		Short: "Check job files without installing them",
 		Long: `Check job files as the service would: every fault with its place. The service need not
@@ -40,11 +40,14 @@ status is 1 if a file cannot be used.`,
 			}
 			wrong := false
 			for _, name := range args {
-				ok, err := validate(cmd, name, check)
+				found, err := validate(cmd, name, check)
+				if err == nil {
+					err = found.print(cmd.OutOrStdout(), asJSON)
+				}
 				if err != nil {
 					return err
 				}
-				wrong = wrong || !ok
+				wrong = wrong || !found.Usable
 			}
 			if wrong {
 				return errFault
@@ -52,6 +55,31 @@ status is 1 if a file cannot be used.`,
 			return nil
 		},
 	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// validated is what "jobs validate --json" prints of each file, one a line.
+type validated struct {
+	File   string   `json:"file"`
+	Usable bool     `json:"usable"`
+	Said   []string `json:"said"`
+}
+
+func (v *validated) say(format string, args ...any) {
+	v.Said = append(v.Said, v.File+": "+fmt.Sprintf(format, args...))
+}
+
+func (v validated) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, v)
+	}
+	for _, said := range v.Said {
+		if err := line(w, "%s", said); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // jobCheck is what checks a job: the loader itself, or the service at a port that was
@@ -108,27 +136,25 @@ func (e *endpoint) checkByService(ctx context.Context, name string, body []byte)
 	return valid, nil, json.Unmarshal(answer, &valid)
 }
 
-// validate checks one file and prints what is wrong with it.
-func validate(cmd *cobra.Command, name string, check jobCheck) (bool, error) {
+// validate checks one file.
+func validate(cmd *cobra.Command, name string, check jobCheck) (validated, error) {
+	found := validated{File: name, Said: []string{}}
 	source := cmd.InOrStdin()
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return false, err
+			return found, err
 		}
 		defer file.Close()
 		source = file
 	}
 	body, err := io.ReadAll(io.LimitReader(source, maxJobFile+1))
 	if err != nil {
-		return false, err
-	}
-	say := func(format string, args ...any) (bool, error) {
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), wire.Printable(name+": "+fmt.Sprintf(format, args...)))
-		return false, err
+		return found, err
 	}
 	if len(body) > maxJobFile {
-		return say("longer than %d bytes", maxJobFile)
+		found.say("longer than %d bytes", maxJobFile)
+		return found, nil
 	}
 	fileID := ""
 	if name != "-" {
@@ -136,24 +162,19 @@ func validate(cmd *cobra.Command, name string, check jobCheck) (bool, error) {
 	}
 	valid, faults, err := check(name, fileID, body)
 	if err != nil {
-		return false, err
+		return found, err
 	}
-	for _, f := range faults {
-		if _, err := fmt.Fprintln(cmd.OutOrStdout(), wire.Printable(f)); err != nil {
-			return false, err
-		}
-	}
-	if len(faults) > 0 {
-		return false, nil
+	if found.Said = append(found.Said, faults...); len(faults) > 0 {
+		return found, nil
 	}
 	if fileID != "" && fileID != valid.ID { // a service is not told what the file is called
-		return say("id is %q, expected the file's name without .json, %q", valid.ID, fileID)
+		found.say("id is %q, expected the file's name without .json, %q", valid.ID, fileID)
+		return found, nil
 	}
 	for _, warning := range valid.Warnings {
-		if _, err := say("warning: %s", warning); err != nil {
-			return false, err
-		}
+		found.say("warning: %s", warning)
 	}
-	_, err = say("job %s can be used", valid.ID)
-	return true, err
+	found.say("job %s can be used", valid.ID)
+	found.Usable = true
+	return found, nil
 }

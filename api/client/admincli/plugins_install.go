@@ -64,6 +64,7 @@ last known good.`,
 			return e.settleDown(cmd, id, "installed")
 		},
 	}
+	cmd.Flags().Bool("json", false, "print the result as JSON")
 	return cmd
 }
 
@@ -193,8 +194,7 @@ func (e *endpoint) settleDown(cmd *cobra.Command, id, what string) error {
 		if err := e.approveAtStart(id); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s; the service does not run, and approves that when it starts\n", id, what)
-		return err
+		return printSettled(cmd, settled{id, what, false})
 	}
 	if err != nil {
 		return fmt.Errorf("%s is %s, and the service has not read it: %w", id, what, err)
@@ -202,8 +202,25 @@ func (e *endpoint) settleDown(cmd *cobra.Command, id, what string) error {
 	if why := done.Broken[id]; why != "" {
 		return fmt.Errorf("%s is %s, and cannot be used: %s", id, what, why)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s and approved\n", id, what)
-	return err
+	return printSettled(cmd, settled{id, what, true})
+}
+
+// settled is what "plugins install" and "plugins remove" print as JSON.
+type settled struct {
+	ID   string `json:"id"`
+	Is   string `json:"is"`       // "installed" or "removed"
+	Done bool   `json:"approved"` // false: the service does not run, and approves it when it starts
+}
+
+func printSettled(cmd *cobra.Command, s settled) error {
+	if asJSON, err := cmd.Flags().GetBool("json"); err != nil || asJSON {
+		return errors.Join(err, printJSON(cmd.OutOrStdout(), s))
+	}
+	then := " and approved"
+	if !s.Done {
+		then = "; the service does not run, and approves that when it starts"
+	}
+	return line(cmd.OutOrStdout(), "%s is %s%s", s.ID, s.Is, then)
 }
 
 // approveAtStart leaves word for the service's next start: an id, or "*".
@@ -224,7 +241,7 @@ func (e *endpoint) approveAtStart(what string) error {
 }
 
 func removePluginCommand(e *endpoint) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "remove ID",
 		Short:   "Stop a plugin and remove its file and its programs",
 		Long:    "Stop a plugin and remove its file and its programs. What was stored of its settings\nstays, and is in force again if it is installed again.",
@@ -259,10 +276,12 @@ func removePluginCommand(e *endpoint) *cobra.Command {
 			return nil // approved when the service starts
 		},
 	}
+	cmd.Flags().Bool("json", false, "print the result as JSON")
+	return cmd
 }
 
 func approvePluginCommand(e *endpoint) *cobra.Command {
-	var all, show, atStart bool
+	var all, show, atStart, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "approve [ID]",
 		Short: "Accept changes of files that nobody has approved",
@@ -278,6 +297,9 @@ folder below the agent root, with "/" at its end.`,
 				var changes []view.Unapproved
 				if err := e.get(cmd.Context(), "/api/LastKnownGood", &changes); err != nil {
 					return err
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), changes)
 				}
 				rows := [][]string{{"FILE", "CHANGE", "FOUND", "APPROVED"}}
 				for _, c := range changes {
@@ -304,6 +326,7 @@ folder below the agent root, with "/" at its end.`,
 			return e.pass(cmd, http.MethodPost, path, nil)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "with --list, print the result as JSON, which every other answer is")
 	cmd.Flags().BoolVar(&all, "all", false, "everything that there is")
 	cmd.Flags().BoolVar(&atStart, "at-start", false, "when the service starts next: for packages, which install while it does not run")
 	cmd.Flags().BoolVar(&show, "list", false, "show what there is to approve")

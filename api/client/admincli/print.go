@@ -16,6 +16,18 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print the result as JSON")
 }
 
+// alwaysJSON are commands whose answer is the service's own JSON.
+var alwaysJSON = []string{"jobs cancel", "jobs reload", "jobs run", "jobs trigger", "settings app", "settings put", "settings revert", "settings revert-all"}
+
+// takeJSON lets those take --json too, so that a script need not know which they are.
+func takeJSON(root *cobra.Command) {
+	for _, name := range alwaysJSON {
+		if cmd, _, err := root.Find(strings.Fields(name)); err == nil {
+			cmd.Flags().Bool("json", true, "the answer is JSON in any case")
+		}
+	}
+}
+
 // pass prints the service's own JSON.
 func (e *endpoint) pass(cmd *cobra.Command, method, path string, body []byte) error {
 	answer, err := e.call(cmd.Context(), method, path, body)

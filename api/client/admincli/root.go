@@ -24,6 +24,9 @@ func (a *agent) layout() (settings.Layout, error) {
 	if variable := os.Getenv("KEEPER_AGENT_ROOT"); root == "" && !host.Accounts.Administrator() {
 		root = variable
 	}
+	if root == "" && a.isAgent(filepath.Dir(a.Program)) {
+		root = filepath.Dir(a.Program)
+	}
 	if root == "" {
 		root = host.Facts.Platform.DefaultRoot()
 	}
@@ -35,4 +38,14 @@ func (a *agent) layout() (settings.Layout, error) {
 		return settings.At(path, ""), fmt.Errorf("agent root %s cannot be trusted, name another with --root: %w", path, err)
 	}
 	return settings.At(path, ""), nil
+}
+
+// isAgent reports whether dir is the root of an agent: the service's program lies
+// in it.
+func (a *agent) isAgent(dir string) bool {
+	if a.Program == "" {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(dir, "KeeperPrivilegeManager"+a.Host("").Facts.Platform.ProgramSuffix()))
+	return err == nil && info.Mode().IsRegular()
 }

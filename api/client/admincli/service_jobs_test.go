@@ -11,6 +11,9 @@ import (
 )
 
 func (r *answers) List() []view.Job {
+	if r.jobs != nil {
+		return r.jobs
+	}
 	return []view.Job{
 		{ID: "LaunchPrivilegeElevation", Name: "Launch", Enabled: true, OwnEventsOnly: true},
 		{ID: "cleanup", Name: "Clean\x1b[2Jup", Enabled: true, AllowPluginTrigger: true},

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +21,12 @@ func statusCommand(e *endpoint) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say whether elevations can succeed and the plugins are healthy",
-		Long: `Say whether the service runs, elevations can succeed now, and its plugins are
-healthy.
+		Short: "Say on one screen how the service is",
+		Long: `Say on one screen whether the service runs, elevations can succeed now, and its
+plugins are healthy; and for root what is in force and what was refused last:
+ports, certificate, journal, machine key, plugins, policies.
 
-Why not, and the plugins' state, are shown to root only. Exit status 1 means that
+All but the first line is shown to root only. Exit status 1 means that
 the service does not answer, that no elevation could succeed, or that a plugin is
 not as its file says.`,
 		Example: "  KeeperAdminCLI status\n  KeeperAdminCLI status --json --root /srv/agent",
@@ -58,6 +61,9 @@ type status struct {
 	Jobs     view.JobCounts `json:"jobs"`
 	// Unhealthy are plugins that do not run as they should.
 	Unhealthy []string `json:"unhealthy,omitempty"`
+	// States are those of the plugins, by id.
+	States map[string]view.PluginState `json:"pluginStates,omitempty"`
+	more
 }
 
 func (e *endpoint) status(ctx context.Context) (status, error) {
@@ -82,12 +88,20 @@ func (e *endpoint) status(ctx context.Context) (status, error) {
 	if errors.As(err, &r) && r.Code == "tier-too-low" {
 		return answer, nil // counts are all that others are told
 	}
+	answer.States = map[string]view.PluginState{}
 	for _, p := range plugins {
+		answer.States[p.ID] = p.Status
 		if p.Status == view.Failed || p.Status == view.Unhealthy {
 			answer.Unhealthy = append(answer.Unhealthy, strings.TrimSuffix(p.ID+" is "+string(p.Status)+": "+p.Detail, ": "))
 		}
 	}
-	return answer, err
+	if err == nil {
+		answer.more, err = e.more(ctx)
+	}
+	if err != nil {
+		return status{}, err
+	}
+	return answer, nil
 }
 
 func (s status) print(w io.Writer, asJSON bool) error {
@@ -105,8 +119,16 @@ func (s status) print(w io.Writer, asJSON bool) error {
 	default:
 		lines = append(lines, "no elevation can succeed now:")
 	}
+	var states []string
+	for _, id := range slices.Sorted(maps.Keys(s.States)) {
+		states = append(states, id+" "+string(s.States[id]))
+	}
+	details := s.lines(time.Now())
+	if s.Service != nil && len(states) > 0 {
+		details = append(details, fmt.Sprintf("%-*s %s", statusNameSize, "plugins", strings.Join(states, ", ")))
+	}
 	var b strings.Builder
-	for _, line := range slices.Concat(lines, s.Problems, s.Unhealthy) {
+	for _, line := range slices.Concat(lines, s.Problems, s.Unhealthy, details) {
 		fmt.Fprintln(&b, wire.PrintableLine(line))
 	}
 	_, err := io.WriteString(w, b.String())

@@ -41,7 +41,7 @@ case "${1-}" in
 	if [ "$(readlink /usr/local/bin/sudo)" = "$root/keepersudo" ]; then rm -f /usr/local/bin/sudo; fi
 	each take
 	if [ "$1" = --purge ]; then
-		rm -rf "$root"
+		rm -rf "$root" /var/log/keeper-privilege-manager
 	else
 		(cd "$here/root" && find . -type f ! -name '*.json') | while read -r f; do rm -f "$root/$f"; done
 		rm -rf "$root/run"

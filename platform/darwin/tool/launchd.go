@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/xml"
 	"path"
+	"strconv"
+
+	"kpm/core/port"
 )
 
 // Label is the service's name for launchd, and DaemonFile where its description
@@ -55,4 +58,26 @@ func Daemon(root string) []byte {
 </plist>
 `)
 	return b.Bytes()
+}
+
+// Service is the daemon as launchctl's subcommands take it.
+const Service = "system/" + Label
+
+// Printed reads what launchctl print says of the daemon: its state, as
+// port.ServiceStatus has it, and its process, 0 if there is none. launchctl(1) says
+// that this is for people and may change: what is not understood is a stopped one.
+func Printed(text []byte) (state string, pid int) {
+	state = port.ServiceStopped
+	for line := range bytes.Lines(text) {
+		name, value, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" = "))
+		switch string(name) {
+		case "state":
+			if string(value) == "running" {
+				state = port.ServiceRunning
+			}
+		case "pid":
+			pid, _ = strconv.Atoi(string(value)) // 0 if it is none
+		}
+	}
+	return state, pid
 }

@@ -249,3 +249,20 @@ func TestDaemon(t *testing.T) {
 		}
 	}
 }
+
+// What launchctl print says, as macOS 13 words it, and what is not understood.
+func TestPrinted(t *testing.T) {
+	for text, want := range map[string]struct {
+		state string
+		pid   int
+	}{
+		"system/keeper-privilege-manager = {\n\tactive count = 1\n\tpath = /Library/LaunchDaemons/keeper-privilege-manager.plist\n\tstate = running\n\n\tprogram = /x\n\tpid = 512\n\timmediate reason = speculative\n}\n": {"running", 512},
+		"system/keeper-privilege-manager = {\n\tstate = not running\n\tlast exit code = 1\n}\n":                                                                                                                            {"stopped", 0},
+		"":                           {"stopped", 0},
+		"state = gone\npid = many\n": {"stopped", 0},
+	} {
+		if state, pid := Printed([]byte(text)); state != want.state || pid != want.pid {
+			t.Errorf("%q: %s, %d", text, state, pid)
+		}
+	}
+}
