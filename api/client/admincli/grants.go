@@ -1,7 +1,6 @@
 package admincli
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -41,7 +40,8 @@ func listGrantsCommand(e *endpoint) *cobra.Command {
 }
 
 func revokeGrantCommand(e *endpoint) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "revoke ID...",
 		Short: "End grants",
 		Long: `End grants: what policy asks for is asked again from then on. Commands that run
@@ -54,11 +54,17 @@ go on.`,
 				if err := e.ask(cmd.Context(), http.MethodDelete, "/api/grants/"+url.PathEscape(id), nil, &revoked); err != nil {
 					return err
 				}
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has ended\n", revoked.ID); err != nil {
+				say := func() error { return line(cmd.OutOrStdout(), "%s has ended", revoked.ID) }
+				if asJSON {
+					say = func() error { return printJSON(cmd.OutOrStdout(), revoked) }
+				}
+				if err := say(); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
 }
