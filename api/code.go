@@ -27,6 +27,7 @@ const (
 	codeUnknownJob        code = "unknown-job"
 	codeUnknownRun        code = "unknown-run"
 	codeUnknownRequest    code = "unknown-request"
+	codeUnknownUser       code = "unknown-user"
 	codeMethod            code = "method-not-allowed"
 	codeConflict          code = "conflict"
 	codeTooLarge          code = "too-large"
@@ -61,6 +62,7 @@ var codes = []struct {
 	{codeUnknownJob, http.StatusNotFound, "no such job"},
 	{codeUnknownRun, http.StatusNotFound, "no such run of a job, or no longer"},
 	{codeUnknownRequest, http.StatusNotFound, "no such request"},
+	{codeUnknownUser, http.StatusNotFound, "no such user, or nobody who is enrolled"},
 	{codeMethod, http.StatusMethodNotAllowed, "the path takes other methods; Allow names them"},
 	{codeConflict, http.StatusConflict, "not in the present state"},
 	{codeTooLarge, http.StatusRequestEntityTooLarge, "the body is longer than 1 MiB"},

@@ -123,7 +123,8 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 		return fmt.Errorf("the person is being asked already: %w", request.ErrConflict)
 	}
 	defer e.prompting.Unlock()
-	if state, _, _ := e.req.View(); state != request.Pending {
+	state, last, _ := e.req.View()
+	if state != request.Pending {
 		return fmt.Errorf("it is %s: %w", state, request.ErrConflict)
 	}
 	if !slices.Contains(e.req.Missing(), name) {
@@ -131,8 +132,10 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 	}
 	record, err := verifier.Collect(ctx, control.Question{
 		Subject: e.sealed.Subject, NonInteractive: e.submitted.NonInteractive,
-		Ask: func(ctx context.Context, text string) (string, error) {
-			return e.caller.Prompt(ctx, text, l.limits().Prompt)
+		Request: e.id, What: l.what(e), Policies: last.Policies,
+		Place: l.place(e.submitted), Anew: e.submitted.Anew,
+		Ask: func(ctx context.Context, p control.Prompt) (string, error) {
+			return e.caller.Prompt(ctx, p, l.limits().Prompt)
 		},
 	})
 	var refused *control.Refused

@@ -80,8 +80,11 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		l.shut(&submitted) // first: it may take long, and counts as long
 		l.leave(e, mine.release)
 	}()
-	if submitted.List {
+	switch {
+	case submitted.List:
 		return l.list(ctx, submitted)
+	case submitted.Memory != nil:
+		return l.remembered(ctx, submitted, c)
 	}
 	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {
@@ -300,10 +303,20 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	}
 }
 
-// refusal words a final state for the caller: which policy refused, and what
+// explain words a final state for the caller, with the request's code: the
+// journal has it under an id that begins with that.
+func (l *Launcher) explain(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
+	why := l.words(e, state, last)
+	if why.Code != door.CodeFailed { // which says the whole id
+		why.Message += " (request " + e.id.Code() + ")"
+	}
+	return why
+}
+
+// words words a final state for the caller: which policy refused, and what
 // the person can do. It never says why another policy did not match
 // (CVE-2025-46718).
-func (l *Launcher) explain(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
+func (l *Launcher) words(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
 	path := e.called
 	l.cfg.Log.Info("request ended", "request", e.id, "state", state, "cause", last.Cause, "message", last.Message)
 	switch {

@@ -331,9 +331,9 @@ type fakeCaller struct {
 	master     *os.File
 }
 
-func (c *fakeCaller) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
+func (c *fakeCaller) Prompt(ctx context.Context, p Prompt, timeout time.Duration) (string, error) {
 	c.mu.Lock()
-	c.prompts = append(c.prompts, text)
+	c.prompts = append(c.prompts, p.Text)
 	var next any
 	if len(c.answers) > 0 {
 		next, c.answers = c.answers[0], c.answers[1:]

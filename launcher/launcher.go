@@ -57,7 +57,12 @@ type Config struct {
 	// SessionOf returns the login session of a process, as port.Sessions does;
 	// nil where nobody knows.
 	SessionOf func(core.ProcessID) (core.SessionID, error)
-	Limits    request.Limits
+	// TerminalOf returns the controlling terminal of a process, as port.Sessions
+	// does; nil where nobody knows: then nothing is remembered.
+	TerminalOf func(core.ProcessID) (core.Terminal, error)
+	// Memory is who was verified a short time ago.
+	Memory Memory
+	Limits request.Limits
 	// People are who the limits are counted for.
 	People fair.People
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if

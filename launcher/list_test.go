@@ -46,7 +46,7 @@ func TestListing(t *testing.T) {
 	list := core.Listing{More: 2, Permissions: []core.Permission{
 		{PolicyRef: core.PolicyRef{ID: "r", Name: "Restart"}, Grants: true, Controls: []core.Control{core.ControlJustify}, Programs: []string{"/usr/bin/systemctl"}, Commands: []string{"systemctl restart nginx"}},
 		{PolicyRef: core.PolicyRef{ID: "p"}, Grants: true, Programs: []string{"psql"}, Targets: []string{"postgres"}},
-		{PolicyRef: core.PolicyRef{ID: "m"}, Controls: []core.Control{core.ControlMFA}, Programs: []string{"*"}},
+		{PolicyRef: core.PolicyRef{ID: "m"}, Controls: []core.Control{core.ControlApproval}, Programs: []string{"*"}},
 		{PolicyRef: core.PolicyRef{ID: "d", Name: "No shells"}, Denies: true, Programs: []string{"bash", "sh"}, Targets: []string{"*"}},
 	}}
 	w := newWorld(t)
@@ -70,7 +70,7 @@ whatever allows them, these are refused:
     by policy: No shells
 whatever allows them, these ask for more:
   as anybody: every program
-    asks for: MFA (The person enters a second factor), which nothing here can verify yet, so that it is refused
+    asks for: APPROVAL (An approver whom the policy names decides), which nothing here can verify yet, so that it is refused
     by policy: m
 and 2 more policies
 `

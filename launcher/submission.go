@@ -8,6 +8,7 @@ import (
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/port"
+	"kpm/launcher/control"
 	"kpm/launcher/refusal"
 	"kpm/launcher/request"
 	"kpm/launcher/seal"
@@ -24,8 +25,10 @@ type Submission struct {
 	Env     []string // what the caller offers; see environ.go
 	// NonInteractive refuses instead of prompting.
 	NonInteractive bool
-	Rows, Columns  uint16
-	Streams        port.Streams
+	// Anew has the person asked, whatever is remembered.
+	Anew          bool
+	Rows, Columns uint16
+	Streams       port.Streams
 	// Terminal gives the command a terminal even if no stream is one.
 	Terminal bool
 	// Background begins the command in the background of its terminal.
@@ -36,6 +39,9 @@ type Submission struct {
 	// List asks only what the caller may run, as JSON if JSON is set; nothing else
 	// but Peer counts then.
 	List, JSON bool
+	// Memory, if not nil, asks for what is remembered of the caller; nothing else
+	// but Peer counts then.
+	Memory *door.Memory
 }
 
 // Close lets go of everything that was handed over. It may be called more than
@@ -53,9 +59,9 @@ var ErrNotPermitted = request.ErrNotPermitted
 
 // Caller is the person at the door during one Elevate.
 type Caller interface {
-	// Prompt shows text and returns the answer, core.ErrCancelled, or
+	// Prompt asks and returns the answer, core.ErrCancelled, or
 	// context.DeadlineExceeded after timeout.
-	Prompt(ctx context.Context, text string, timeout time.Duration) (string, error)
+	Prompt(ctx context.Context, p Prompt, timeout time.Duration) (string, error)
 	// HandOver hands over what belongs to the terminals of a command that is
 	// about to run: it goes on whatever becomes of this service then. The files
 	// stay the launcher's. It returns within a bounded time.
@@ -64,12 +70,18 @@ type Caller interface {
 	Started() error
 }
 
+// Prompt is a question: its text, and whether the answer is a secret, which is not
+// shown while it is typed.
+type Prompt = control.Prompt
+
 // Result is the one final answer: Exit, unless Refused or Listing is set, or
 // nothing if Later is: the next service will give it, to whoever asks again.
 type Result struct {
 	Exit    core.ExitStatus
 	Refused *refusal.Refusal
 	Later   bool
-	// Listing says what the caller may run, if that was asked.
+	// Listing says what the caller may run, if that was asked. Done says that
+	// there is nothing to say.
 	Listing string
+	Done    bool
 }

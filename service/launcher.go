@@ -32,7 +32,8 @@ func (s *service) startLauncher(context.Context, Options) error {
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
-		Table: controls.Standard(), Controls: control.Bundled(), Machine: machineName, SessionOf: s.host.Sessions.Of,
+		Table: controls.Standard(), Controls: control.Bundled(s.factors), Machine: machineName,
+		SessionOf: s.host.Sessions.Of, TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,

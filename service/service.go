@@ -18,6 +18,7 @@ import (
 	"kpm/jobs"
 	"kpm/launcher"
 	"kpm/launcher/journal"
+	"kpm/launcher/mfa"
 	"kpm/launcher/start"
 	"kpm/plugins"
 	"kpm/plugins/store"
@@ -67,6 +68,7 @@ type service struct {
 	replay    journal.Replay // what an earlier service left in it
 	registry  *start.Registry
 	starter   *start.Starter
+	factors   *mfa.Factors
 	launcher  *launcher.Launcher
 	broker    *broker.Broker
 	jobs      *jobs.Service
@@ -139,7 +141,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.startTrust, s.startJournal, s.startLauncher, s.startCertificates, s.startBroker,
+		s.startTrust, s.startJournal, s.startFactors, s.startLauncher, s.startCertificates, s.startBroker,
 		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveJobs, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {

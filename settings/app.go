@@ -37,6 +37,7 @@ type App struct {
 	Requests            Requests
 	Journal             Journal
 	Jobs                Jobs
+	MFA                 MFA
 	Trust               Trust
 	// RequireSignedAdmin asks of Admin callers a program that carries a trusted
 	// signature; ClientCA, if set, a client certificate as well (decision 10).
@@ -103,6 +104,15 @@ type Jobs struct {
 	MaxRunning   int // beside those that act for a request
 	HistoryAge   time.Duration
 	HistoryBytes int64
+}
+
+// MFA says how second factors are verified.
+type MFA struct {
+	// Remember is for how long a right code counts for further commands of the
+	// same policies at the same terminal; 0 asks each time.
+	Remember time.Duration
+	// LockOut is for how long five wrong codes lock a person out.
+	LockOut time.Duration
 }
 
 // Mode is what happens when a program does not have the rank that it needs.
@@ -182,6 +192,8 @@ func entries() []entry {
 		number("Jobs:HistoryDays", 30, 1, 3650, func(a *App, n int) { a.Jobs.HistoryAge = time.Duration(n) * 24 * time.Hour }),
 		number("Jobs:HistoryMegabytes", 64, 1, 4096, func(a *App, n int) { a.Jobs.HistoryBytes = int64(n) << 20 }),
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
+		number("Mfa:RememberMinutes", 5, 0, 60, func(a *App, n int) { a.MFA.Remember = time.Duration(n) * time.Minute }),
+		number("Mfa:LockOutMinutes", 15, 1, 1440, func(a *App, n int) { a.MFA.LockOut = time.Duration(n) * time.Minute }),
 		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
 			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)
 		}},

@@ -77,6 +77,7 @@ func (l Layout) Children() string    { return l.in("State", "children") }
 func (l Layout) Ends() string        { return l.in("State", "ends") }
 func (l Layout) Lock() string        { return l.in("State", "service.lock") }
 func (l Layout) JobHistory() string  { return l.in("State", "jobs.db") }
+func (l Layout) Factors() string     { return l.in("State", "factors.db") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 

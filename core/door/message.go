@@ -7,7 +7,7 @@ import (
 )
 
 // Version of the frames. A service refuses another one by name.
-const Version = 2
+const Version = 3
 
 // Refusal codes, stable across releases; docs/wire.md lists what each means
 // to the caller.
@@ -35,6 +35,8 @@ type Request struct {
 	HasExecutable bool
 	// NonInteractive refuses instead of prompting (keepersudo -n).
 	NonInteractive bool
+	// Anew has the person asked, whatever is remembered (keepersudo -k).
+	Anew bool
 	// Terminal says that the caller has a terminal, whatever 0 to 2 are: the
 	// command gets one too.
 	Terminal bool
@@ -69,6 +71,8 @@ type Prompt struct {
 	Text string
 	// TimeoutSeconds is how long the service waits for the answer.
 	TimeoutSeconds uint32
+	// Secret keeps what is typed from being shown.
+	Secret bool
 }
 
 // Answer is the person's reply. Cancelled means Ctrl-C or end of file.
@@ -121,7 +125,7 @@ func DecodeListing(body []byte) (Listing, error) {
 // Encode returns the body of a Request frame.
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}
-	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5}
+	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5 | flag(m.Anew)<<6}
 	if keyed {
 		b = append(b, m.Key[:]...)
 	}
@@ -149,6 +153,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		Running:        flags&32 != 0,
 		HasExecutable:  flags&1 != 0,
 		NonInteractive: flags&2 != 0,
+		Anew:           flags&64 != 0,
 		Terminal:       flags&4 != 0,
 		Background:     flags&8 != 0,
 		Apart:          [3]uint8{apart & 3, apart >> 2 & 3, apart >> 4 & 3},
@@ -159,7 +164,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		Argv:           d.strings(),
 		Env:            d.strings(),
 	}
-	if version != Version || flags > 63 || apart > 63 || keyed && key == (Key{}) {
+	if version != Version || flags > 127 || apart > 63 || keyed && key == (Key{}) {
 		d.failed = true
 	}
 	return m, d.end()
@@ -167,13 +172,18 @@ func DecodeRequest(body []byte) (Request, error) {
 
 // Encode returns the body of a Prompt frame.
 func (m Prompt) Encode() []byte {
-	return appendString(binary.BigEndian.AppendUint32(nil, m.TimeoutSeconds), m.Text)
+	return appendString(append(binary.BigEndian.AppendUint32(nil, m.TimeoutSeconds), flag(m.Secret)), m.Text)
 }
 
 // DecodePrompt reads the body of a Prompt frame.
 func DecodePrompt(body []byte) (Prompt, error) {
 	d := decoder{rest: body}
-	m := Prompt{TimeoutSeconds: d.uint32(), Text: d.string()}
+	m := Prompt{TimeoutSeconds: d.uint32()}
+	secret := d.byte()
+	m.Secret, m.Text = secret == 1, d.string()
+	if secret > 1 {
+		d.failed = true
+	}
 	return m, d.end()
 }
 

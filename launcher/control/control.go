@@ -10,6 +10,7 @@ import (
 	"context"
 
 	"kpm/core"
+	"kpm/launcher/mfa"
 )
 
 // Control is one condition.
@@ -31,12 +32,29 @@ type Question struct {
 	Subject core.Subject
 	// NonInteractive is true if the caller forbids asking them.
 	NonInteractive bool
-	// Ask shows a printable text to the person who made the request, and
-	// returns the answer. Its errors wrap core.ErrCancelled if they declined,
-	// context.DeadlineExceeded if they took too long, or say that they are gone.
-	// The answer proves nothing but what was typed: a program of the same user
-	// can type as well (decision 27).
-	Ask func(ctx context.Context, text string) (string, error)
+	// Request is the request's id.
+	Request core.RequestID
+	// What is what would run and as whom, with the request's code, so that two
+	// prompts at once can be told apart. It is printable.
+	What string
+	// Policies are those that ask for it.
+	Policies []core.PolicyRef
+	// Place is where the person is; Anew has them asked, whatever is remembered
+	// of it.
+	Place mfa.Place
+	Anew  bool
+	// Ask asks the person who made the request, and returns the answer. Its
+	// errors wrap core.ErrCancelled if they declined, context.DeadlineExceeded if
+	// they took too long, or say that they are gone. The answer proves nothing but
+	// what was typed: a program of the same user can type as well (decision 27).
+	Ask func(ctx context.Context, p Prompt) (string, error)
+}
+
+// Prompt is one question. Its text is printable; if Secret is set, the answer is not
+// shown while it is typed.
+type Prompt struct {
+	Text   string
+	Secret bool
 }
 
 // Refused means that a control was not satisfied.
@@ -50,5 +68,6 @@ type Refused struct {
 // Error implements error.
 func (r *Refused) Error() string { return r.Message }
 
-// Bundled returns the controls that this service can verify.
-func Bundled() []Control { return []Control{Justify{}} }
+// Bundled returns the controls that this service can verify, with what they verify
+// answers by.
+func Bundled(factors Factors) []Control { return []Control{Justify{}, MFA{factors}} }

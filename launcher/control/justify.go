@@ -32,8 +32,7 @@ func (Justify) Collect(ctx context.Context, q Question) (string, error) {
 	if q.NonInteractive {
 		return "", &Refused{Message: "policy asks for a reason, and -n forbids asking you for it: run it without -n"}
 	}
-	text := fmt.Sprintf("Reason for running %s as %s: ", q.Subject.Called(), q.Subject.Target.Name)
-	reason, err := q.Ask(ctx, wire.Printable(text))
+	reason, err := q.Ask(ctx, Prompt{Text: wire.Printable("Reason for running " + q.What + ": ")})
 	switch {
 	case errors.Is(err, core.ErrCancelled):
 		return "", &Refused{Message: "you gave no reason"}

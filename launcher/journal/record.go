@@ -37,6 +37,9 @@ const (
 	// Unapproved says that a file of the agent's is other than what was
 	// accepted (Last Known Good).
 	Unapproved Type = "unapproved"
+	// Factor says that a second factor was enrolled, replaced or removed, that a
+	// code was right or wrong, or that somebody was locked out (Cause).
+	Factor Type = "factor"
 
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"

@@ -135,7 +135,7 @@ func TestWhatProgramsAreCalled(t *testing.T) {
 func TestQuestionsShowBothNames(t *testing.T) {
 	safe := tools(t)
 	s := sitDown(t, newAgent(t, justifyAll, nil), nil, "keepersudo", safe+"/psql")
-	s.until("Reason for running " + safe + "/psql (" + safe + "/pg_wrapper) as root: ")
+	s.until("Reason for running " + safe + "/psql (" + safe + "/pg_wrapper) as root (request ")
 	s.types("why not\r")
 	s.until("called psql")
 	if status := s.ends(); status != 0 {

@@ -1,12 +1,17 @@
 package sudo
 
-import "strings"
+import (
+	"strings"
+
+	"kpm/core/door"
+)
 
 // usage is the text of --help, with the agent root that is asked by default.
 func usage(root string) string {
 	return `Usage: keepersudo [-n] [-u USER] [--root DIR] [--] COMMAND [ARGUMENT...]
        keepersudo -l [--json] [--root DIR]
-       keepersudo -h | -V | -v | -k
+       keepersudo [-n] -v | -k | -K [--root DIR]
+       keepersudo -h | -V
 
 Runs COMMAND as root, or as USER, if policy allows it. A COMMAND with a slash
 is a path; any other is looked up in the system's own directories, never in
@@ -21,7 +26,10 @@ PATH.
                           USER's, and no password is asked
   -l, --list              show what you may run, and what it will ask of you
       --json              with -l: as JSON
-  -v, -k, -K              nothing is remembered: they say so
+  -v, --validate          ask now for the code that commands would ask you for
+  -k, --reset-timestamp   forget at this terminal that you have entered one; with
+                          COMMAND, ask for it anew
+  -K, --remove-timestamp  forget it everywhere
   -h, --help              show this
   -V, --version           show the version
 
@@ -46,7 +54,7 @@ it. Otherwise: 1 refused, expired, failed or no service; 2 not a valid request;
 type options struct {
 	help, version  bool // show that and do nothing else
 	list, json     bool
-	remembered     bool // what is remembered was asked for
+	memory         door.MemoryAction // what becomes of what is remembered; 0 for nothing
 	root           string
 	user           string
 	nonInteractive bool
@@ -63,8 +71,7 @@ type option struct {
 }
 
 // all are the options. What changes nothing here has nothing to set: the
-// command's HOME is always the target user's, no password is ever asked, and
-// nothing is remembered that a command could leave as it is.
+// command's HOME is always the target user's, and no password is ever asked.
 var all = [...]option{
 	{short: 'n', long: "--non-interactive", set: func(o *options, _ string) { o.nonInteractive = true }},
 	{short: 'u', long: "--user", value: true, set: func(o *options, user string) { o.user = user }},
@@ -73,9 +80,9 @@ var all = [...]option{
 	{short: 'h', long: "--help", set: func(o *options, _ string) { o.help = true }},
 	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
 	{long: "--json", set: func(o *options, _ string) { o.json = true }},
-	{short: 'K', long: "--remove-timestamp", set: func(o *options, _ string) { o.remembered = true }},
-	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.remembered = true }},
-	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.remembered = true }},
+	{short: 'K', long: "--remove-timestamp", set: func(o *options, _ string) { o.memory = door.ForgetAll }},
+	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.memory = door.Forget }},
+	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.memory = door.Validate }},
 
 	{short: 'A', long: "--askpass"},
 	{short: 'B', long: "--bell"},
@@ -140,8 +147,10 @@ func parse(args []string) (*options, *failure) {
 		return nil, refused("-l COMMAND", "run the command, and you are told whether policy allows it")
 	case o.list && o.user != "":
 		return nil, refused("-l with -u", "leave it out: -l shows for whom each command may run")
-	case o.list || o.remembered && len(args) == 0:
+	case o.list || o.memory != 0 && len(args) == 0:
 		return o, nil
+	case o.memory == door.Validate || o.memory == door.ForgetAll:
+		return nil, refused("-v or -K with a COMMAND", "give them alone; with a COMMAND, -k asks anew")
 	case len(args) == 0 || args[0] == "":
 		return nil, misuse("there is no command to run")
 	}

@@ -89,8 +89,8 @@ func (s *system) Over() bool { return s.over }
 func (s *system) Drain()     { s.drained++ }
 func (s *system) Restore()   { atomic.AddInt32(&s.restored, 1) }
 
-func (s *system) Ask(text string, _ time.Duration, cancelled func() bool) (string, caller.Outcome) {
-	s.shown += text
+func (s *system) Ask(q caller.Question, _ time.Duration, cancelled func() bool) (string, caller.Outcome) {
+	s.shown += q.Text
 	return s.ask(s, cancelled)
 }
 

@@ -58,8 +58,7 @@ func run(args []string, version string, host caller.Host) (int, *failure) {
 	case opts.list:
 		return list(opts, host)
 	case len(opts.command) == 0: // -v, -k or -K alone
-		say(host.Stdout, "Nothing is remembered here: every command is decided on anew.\n")
-		return 0, nil
+		return remembered(opts, host)
 	}
 	request, err := newRequest(opts, host)
 	if err != nil {
