@@ -34,7 +34,7 @@ func factorOperations(factors Factors) group {
 			method: http.MethodPost, path: "/api/Mfa/{user}", access: adminTier, handle: f.enroll,
 			id: "enrollFactor", summary: "Enrol a person for time-based codes (RFC 6238)",
 			description: "The answer has the secret and ten recovery codes. Neither is shown again.",
-			body:        &body{schema: `{"type": "object", "properties": {"replace": {"type": "boolean", "description": "end what the person has now"}}, "additionalProperties": false}`},
+			body:        &body{schema: `{"type": "object", "properties": {"replace": {"type": "boolean", "description": "end what the person has now"}}}`},
 			answer:      answer{status: http.StatusOK, description: "What the person needs", schema: ref("Enrollment")},
 			notFound:    codeUnknownUser, problems: []int{http.StatusConflict, http.StatusServiceUnavailable},
 		}, {

@@ -16,7 +16,7 @@ import (
 
 // newDefaults is an agent with the default jobs. justify plays the launcher's
 // prompt.
-func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) error) *harness {
+func newDefaults(t testing.TB, ask func(core.Principal, core.RequestID) error) *harness {
 	t.Helper()
 	files, err := fs.Glob(defaults.Files, "*.json")
 	if err != nil {
@@ -31,11 +31,13 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 		texts[strings.TrimSuffix(file, ".json")] = string(data)
 	}
 	h := newHarness(t, texts)
+	satisfy := func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
+		return ask(run, id)
+	}
 	h.commands = task.Commands{
-		"log-message": task.Echo,
-		"prompt-justification": task.CollectControl(core.ControlJustify, func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
-			return justify(run, id)
-		}),
+		"log-message":          task.Echo,
+		"prompt-justification": task.CollectControl(core.ControlJustify, satisfy),
+		"prompt-mfa":           task.CollectControl(core.ControlMFA, satisfy),
 	}
 	h.reload()
 	return h
@@ -68,7 +70,7 @@ func pending(controls ...any) map[string]any {
 	}
 }
 
-func TestTheControlJobAsksForAReason(t *testing.T) {
+func TestTheControlJobAsksForWhatIsRequired(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		context map[string]any
@@ -78,7 +80,9 @@ func TestTheControlJobAsksForAReason(t *testing.T) {
 	}{
 		{"and gets one", pending("JUSTIFY"), nil, 1, ""},
 		{"and gets none", pending("JUSTIFY"), errors.New("cancelled"), 1, "task justification: cancelled"},
-		{"only if it is required", pending("MFA", "APPROVAL"), nil, 0, ""},
+		{"or for a code", pending("MFA"), nil, 1, ""},
+		{"for both", pending("JUSTIFY", "MFA"), nil, 2, ""},
+		{"only if it is required", pending("APPROVAL"), nil, 0, ""},
 		{"and knows what is required", map[string]any{"RequestId": "R1"}, nil, 0, "ControlList is missing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

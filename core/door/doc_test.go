@@ -59,6 +59,7 @@ func TestFramesAreTheDocumentedOnes(t *testing.T) {
 		"Refused":  {door.TypeRefused, "to caller"},
 		"List":     {door.TypeList, "to service"},
 		"Listing":  {door.TypeListing, "to caller"},
+		"Memory":   {door.TypeMemory, "to service"},
 	}
 	documented := table(t, "## Door frames")
 	for _, row := range documented {

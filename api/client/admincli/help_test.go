@@ -9,10 +9,11 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":             {"audit", "completion", "doctor", "help", "interception", "jobs", "plugins", "policy", "settings", "status", "topics", "trust"},
+		"":             {"audit", "completion", "doctor", "help", "interception", "jobs", "mfa", "plugins", "policy", "settings", "status", "topics", "trust"},
 		"audit":        {"tail", "verify"},
 		"completion":   {"bash", "fish", "powershell", "zsh"},
 		"jobs":         {"cancel", "explain", "graph", "list", "new", "reload", "run", "runs", "show", "tail", "trigger", "validate"},
+		"mfa":          {"enroll", "list", "remove"},
 		"plugins":      {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
 		"policy":       {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
 		"settings":     {"app", "get", "put", "revert", "revert-all"},
