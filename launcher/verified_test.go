@@ -64,7 +64,10 @@ func needsCode(w *world, id string, k Submission, answers ...any) (*visit, error
 		w.t.Fatal(err)
 	}
 	v.event(wire.EventPolicyEvaluationPending)
-	return v, w.Satisfy(context.Background(), v.job(controlJob), v.id, core.ControlMFA)
+	if err = w.Satisfy(context.Background(), v.job(controlJob), v.id, core.ControlMFA); err == nil {
+		v.event(wire.EventLaunch)
+	}
+	return v, err
 }
 
 func TestACodeAllowsAndIsRemembered(t *testing.T) {

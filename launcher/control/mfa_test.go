@@ -91,7 +91,7 @@ func TestACodeIsAskedFor(t *testing.T) {
 			t.Errorf("%s: %v, remembered %v", name, err, f.kept)
 		}
 		if len(a.asked) != tc.asked {
-			t.Errorf("%s: asked %q", name, a.asked)
+			t.Errorf("%s: asked %+v", name, a.asked)
 		}
 		for _, p := range a.asked {
 			if !p.Secret || !strings.HasSuffix(p.Text, "keepersudo: to run /usr/bin/id as root (request REQUES: id), enter your code: ") {
@@ -139,7 +139,7 @@ func TestWhoIsNotAskedForACode(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if len(a.asked) != tc.asked {
-			t.Errorf("%s: asked %q", name, a.asked)
+			t.Errorf("%s: asked %+v", name, a.asked)
 		}
 	}
 }
