@@ -76,14 +76,15 @@ func TestDecodersRefuse(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"nothing":          {},
 		"another version":  with(0, door.Version+1),
-		"an unknown flag":  with(1, 128),
-		"no key after all": append(append(bytes.Clone(request[:2]), make([]byte, 16)...), request[18:]...),
-		"a fourth number":  with(18, 64),
+		"an unknown flag":  with(1, 64),
+		"another flag":     with(2, 2),
+		"no key after all": append(append(bytes.Clone(request[:3]), make([]byte, 16)...), request[19:]...),
+		"a fourth number":  with(19, 64),
 		"a byte too few":   request[:len(request)-1],
 		"a byte too many":  append(bytes.Clone(request), 0),
-		"a huge string":    with(23, 0xff),
-		"a huge list":      append(bytes.Clone(request[:23]), 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
-		"16385 list items": append(append(bytes.Clone(request[:23]), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1), make([]byte, 4*16385+4)...),
+		"a huge string":    with(24, 0xff),
+		"a huge list":      append(bytes.Clone(request[:24]), 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
+		"16385 list items": append(append(bytes.Clone(request[:24]), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1), make([]byte, 4*16385+4)...),
 	} {
 		if _, err := door.DecodeRequest(body); !errors.Is(err, door.ErrFrame) {
 			t.Errorf("%s: error %v, want ErrFrame", name, err)

@@ -29,7 +29,7 @@ const (
 	TypeTerminal Type = 8  // the command is about to run; carries its terminals
 	TypeList     Type = 9  // once, first, in place of Request: what may I run?
 	TypeListing  Type = 10 // final: that
-	TypeMemory   Type = 11 // once, first, in place of Request: renew or forget what is remembered
+	TypeMemory   Type = 13 // once, first, in place of Request: renew or forget what is remembered
 )
 
 // ErrFrame is wrapped by every decoding error.

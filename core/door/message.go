@@ -125,7 +125,7 @@ func DecodeListing(body []byte) (Listing, error) {
 // Encode returns the body of a Request frame.
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}
-	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5 | flag(m.Anew)<<6}
+	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5, flag(m.Anew)}
 	if keyed {
 		b = append(b, m.Key[:]...)
 	}
@@ -141,7 +141,7 @@ func (m Request) Encode() []byte {
 // DecodeRequest reads the body of a Request frame.
 func DecodeRequest(body []byte) (Request, error) {
 	d := decoder{rest: body}
-	version, flags := d.byte(), d.byte()
+	version, flags, more := d.byte(), d.byte(), d.byte()
 	keyed := flags&16 != 0
 	key := Key{}
 	if keyed {
@@ -153,7 +153,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		Running:        flags&32 != 0,
 		HasExecutable:  flags&1 != 0,
 		NonInteractive: flags&2 != 0,
-		Anew:           flags&64 != 0,
+		Anew:           more == 1,
 		Terminal:       flags&4 != 0,
 		Background:     flags&8 != 0,
 		Apart:          [3]uint8{apart & 3, apart >> 2 & 3, apart >> 4 & 3},
@@ -164,7 +164,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		Argv:           d.strings(),
 		Env:            d.strings(),
 	}
-	if version != Version || flags > 127 || apart > 63 || keyed && key == (Key{}) {
+	if version != Version || flags > 63 || more > 1 || apart > 63 || keyed && key == (Key{}) {
 		d.failed = true
 	}
 	return m, d.end()

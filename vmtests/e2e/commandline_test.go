@@ -36,7 +36,9 @@ func TestAsPeopleTypeIt(t *testing.T) {
 		{[]string{"-i"}, "", 2, "bash -l"},
 		{[]string{"-s"}, "", 2, "keepersudo bash"},
 		{[]string{"-l"}, "", 0, "as anybody: every program"},
-		{[]string{"-v"}, "", 0, "every command is decided on anew"},
+		{[]string{"-v"}, "", 0, "No policy asks you for a code"},
+		{[]string{"-nv"}, "", 0, "No policy asks you for a code"},
+		{[]string{"-K"}, "", 0, ""},
 		{[]string{"-k", "id", "-u"}, "", 0, "0\n"},
 		{[]string{"-h", "elsewhere", "id"}, "", 2, "ssh HOST"},
 	} {
