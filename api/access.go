@@ -32,6 +32,7 @@ type access struct {
 
 var (
 	anyone               = access{name: "Public", tier: core.TierPublic}
+	userTier             = access{name: "User", tier: core.TierUser}
 	pluginTier           = access{name: "Plugin", tier: core.TierPlugin}
 	adminTier            = access{name: "Admin", tier: core.TierAdmin}
 	settingReaders       = access{name: "Plugin or own", tier: core.TierPlugin, ownPlugin: true, brokerKeys: true}

@@ -13,6 +13,7 @@ import (
 var (
 	errNobody   = core.NewError(core.NotFound, "no such user")
 	errEnrolled = core.NewError(core.Conflict, "enrolled already")
+	errTicket   = core.NewError(core.NotPermitted, "no such ticket")
 )
 
 type factorsOf struct{ *world }
@@ -38,4 +39,18 @@ func (f factorsOf) Remove(_ core.Principal, user string) error {
 		return errNobody
 	}
 	return nil
+}
+
+func (f factorsOf) Ticket(_ core.Principal, user string, replace bool) (view.Ticket, error) {
+	if user == "nobody" {
+		return view.Ticket{}, errNobody
+	}
+	return view.Ticket{User: user, UserID: "1000", Ticket: "aaaa-bbbb", Until: time.Unix(0, 0).UTC()}, nil
+}
+
+func (f factorsOf) Redeem(_ context.Context, who core.Principal, ticket string) (view.Enrollment, error) {
+	if ticket != "x" {
+		return view.Enrollment{}, errTicket
+	}
+	return f.Enroll(context.Background(), who, "anna", true)
 }

@@ -203,6 +203,7 @@ func faults() []fault {
 		{"POST", "/api/PluginSettings/nobody/revert", "", nil, 404, `"code":"unknown-plugin"`},
 		{"POST", "/api/Mfa/nobody", "", nil, 404, `"code":"unknown-user"`},
 		{"DELETE", "/api/Mfa/nobody", "", nil, 404, `"code":"unknown-user"`},
+		{"POST", "/api/Mfa/nobody/ticket", "", nil, 404, `"code":"unknown-user"`},
 		{"POST", "/api/Mfa/anna", "", nil, 409, `"code":"conflict"`},
 		{"POST", "/api/Mfa/anna", `{"replace":"yes"}`, nil, 400, `"pointer":"/replace"`},
 		{"PUT", "/api/Settings", `{"Settings":{"KestrelHttpPort":"wrong"}}`, nil, 400,

@@ -37,6 +37,24 @@ func (f factors) Enroll(ctx context.Context, by core.Principal, user string, rep
 	return f.factors.Enroll(ctx, by, account, replace)
 }
 
+// Ticket implements api.Factors.
+func (f factors) Ticket(by core.Principal, user string, replace bool) (view.Ticket, error) {
+	account, err := f.host.Accounts.ByName(user)
+	if err != nil {
+		return view.Ticket{}, err
+	}
+	return f.factors.Ticket(by, account, replace)
+}
+
+// Redeem implements api.Factors. Who asks is whom the kernel names.
+func (f factors) Redeem(ctx context.Context, who core.Principal, ticket string) (view.Enrollment, error) {
+	account, err := f.host.Accounts.ByID(who.User)
+	if err != nil {
+		return view.Enrollment{}, err
+	}
+	return f.factors.Redeem(ctx, who, account, ticket)
+}
+
 // Remove implements api.Factors. A name that the account has now comes first.
 func (f factors) Remove(by core.Principal, user string) error {
 	if account, err := f.host.Accounts.ByName(user); err == nil {

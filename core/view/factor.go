@@ -32,3 +32,12 @@ type Factor struct {
 type FactorRemoved struct {
 	User string `json:"user"`
 }
+
+// Ticket is what a person needs to enrol themself, once.
+type Ticket struct {
+	User   string `json:"user"`
+	UserID string `json:"userId"`
+	Ticket string `json:"ticket"`
+	// Until is when it is worth nothing any more, by the wall clock.
+	Until time.Time `json:"until"`
+}

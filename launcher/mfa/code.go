@@ -60,17 +60,22 @@ func parse(answer string) typed {
 // newRecovery returns recovery codes as they are shown, and what is kept of them.
 func newRecovery(user core.UserID) (shown []string, kept [][]byte) {
 	for range recoveryCodes {
-		random := make([]byte, recoverySize)
-		rand.Read(random) // never fails (crypto/rand)
-		text := base32.StdEncoding.EncodeToString(random)
-		var groups []string
-		for at := 0; at < len(text); at += recoveryGroup {
-			groups = append(groups, text[at:at+recoveryGroup])
-		}
-		shown = append(shown, strings.ToLower(strings.Join(groups, "-")))
-		kept = append(kept, digest(user, text))
+		code, plain := newCode()
+		shown, kept = append(shown, code), append(kept, digest(user, plain))
 	}
 	return shown, kept
+}
+
+// newCode returns a code that nobody can guess, as it is shown and as parse reads it.
+func newCode() (shown, plain string) {
+	random := make([]byte, recoverySize)
+	rand.Read(random) // never fails (crypto/rand)
+	plain = base32.StdEncoding.EncodeToString(random)
+	var groups []string
+	for at := 0; at < len(plain); at += recoveryGroup {
+		groups = append(groups, plain[at:at+recoveryGroup])
+	}
+	return strings.ToLower(strings.Join(groups, "-")), plain
 }
 
 // digest is what is kept of a recovery code. It is of no use for another user.

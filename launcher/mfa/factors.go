@@ -47,9 +47,10 @@ type Config struct {
 // Factors are those of all people. Their methods may be called concurrently.
 type Factors struct {
 	*Memory
-	cfg    Config
-	store  *store // nil if it cannot be opened
-	broken error  // why
+	cfg     Config
+	store   *store // nil if it cannot be opened
+	broken  error  // why
+	tickets tickets
 
 	mu     sync.Mutex // one change at a time
 	locked map[core.UserID]time.Time
@@ -58,7 +59,7 @@ type Factors struct {
 // Open opens the file. One that cannot be opened is reported, and keeps the
 // service from nothing else: then nobody is enrolled and no code is right.
 func Open(cfg Config) *Factors {
-	f := &Factors{Memory: NewMemory(cfg.Remember), cfg: cfg, locked: map[core.UserID]time.Time{}}
+	f := &Factors{Memory: NewMemory(cfg.Remember), cfg: cfg, locked: map[core.UserID]time.Time{}, tickets: tickets{left: map[core.UserID]ticket{}}}
 	if f.store, f.broken = openStore(cfg.Path); f.broken == nil {
 		f.broken = f.relock()
 	}

@@ -13,7 +13,7 @@ func TestACommandOfCommandsIsHelp(t *testing.T) {
 		"audit":        {"tail", "verify"},
 		"completion":   {"bash", "fish", "powershell", "zsh"},
 		"jobs":         {"cancel", "explain", "graph", "list", "new", "reload", "run", "runs", "show", "tail", "trigger", "validate"},
-		"mfa":          {"enroll", "list", "remove"},
+		"mfa":          {"enroll", "list", "remove", "ticket"},
 		"plugins":      {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
 		"policy":       {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
 		"settings":     {"app", "get", "put", "revert", "revert-all"},

@@ -21,7 +21,7 @@ import (
 
 func mfaCommand(e *endpoint) *cobra.Command {
 	return group(&cobra.Command{Use: "mfa", Short: "Enrol people for a second factor"},
-		enrollFactorCommand(e), listFactorsCommand(e), removeFactorCommand(e))
+		enrollFactorCommand(e), listFactorsCommand(e), removeFactorCommand(e), ticketCommand(e))
 }
 
 func enrollFactorCommand(e *endpoint) *cobra.Command {
@@ -151,6 +151,37 @@ func drawQR(w io.Writer, code *qr.Code) {
 		}
 		fmt.Fprintln(w, line)
 	}
+}
+
+func ticketCommand(e *endpoint) *cobra.Command {
+	var asJSON, replace bool
+	cmd := &cobra.Command{
+		Use:   "ticket USER",
+		Short: "Let a user enrol themself, once",
+		Long: `Let a user enrol themself, once, within an hour: keeperAgent --enroll asks them for
+the ticket. Hand it to the user, and to nobody else.`,
+		Example: "  KeeperAdminCLI mfa ticket anna\n  KeeperAdminCLI mfa ticket anna --replace",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			body, err := json.Marshal(map[string]bool{"replace": replace})
+			if err != nil {
+				return err
+			}
+			var t view.Ticket
+			if err := e.post(cmd.Context(), "/api/Mfa/"+url.PathEscape(args[0])+"/ticket", body, &t); err != nil {
+				return enrollFault(err)
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), t)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n%s uses it until %s, once: keeperAgent --enroll\n",
+				wire.Printable(t.Ticket), wire.Printable(t.User), t.Until.Local().Format(time.DateTime))
+			return err
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	cmd.Flags().BoolVar(&replace, "replace", false, "what the user has now may be ended by it")
+	return cmd
 }
 
 func listFactorsCommand(e *endpoint) *cobra.Command {

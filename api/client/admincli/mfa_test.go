@@ -47,6 +47,30 @@ func (r factorAnswers) Remove(_ core.Principal, user string) error {
 	return nil
 }
 
+func (r factorAnswers) Ticket(_ core.Principal, user string, replace bool) (view.Ticket, error) {
+	if user == "anna" && !replace {
+		return view.Ticket{}, core.NewError(core.Conflict, "enrolled already")
+	}
+	return view.Ticket{User: user, UserID: "1001", Ticket: "aaaa-bbbb-cccc-dddd", Until: time.Unix(0, 0).UTC()}, nil
+}
+
+func (r factorAnswers) Redeem(context.Context, core.Principal, string) (view.Enrollment, error) {
+	return view.Enrollment{}, nil
+}
+
+func TestTickets(t *testing.T) {
+	r := newRunning(t)
+	if code, out, diag := r.do(t, "mfa", "ticket", "ben"); code != exitOK || !strings.Contains(out, "aaaa-bbbb-cccc-dddd") || !strings.Contains(out, "keeperAgent --enroll") {
+		t.Errorf("%d %s%s", code, out, diag)
+	}
+	if code, out, _ := r.do(t, "mfa", "ticket", "ben", "--json"); code != exitOK || !strings.Contains(out, `"ticket":"aaaa-bbbb-cccc-dddd"`) {
+		t.Errorf("%d %s", code, out)
+	}
+	if code, _, diag := r.do(t, "mfa", "ticket", "anna"); code != exitUsage || !strings.Contains(diag, "use --replace") {
+		t.Errorf("%d %s", code, diag)
+	}
+}
+
 func TestEnrolling(t *testing.T) {
 	r := newRunning(t)
 	code, out, diag := r.do(t, "mfa", "enroll", "ben")
