@@ -4,6 +4,7 @@ package darwin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
