@@ -78,10 +78,7 @@ var (
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{}
-	w.cfg = Config{
-		Path: filepath.Join(t.TempDir(), "factors.db"), Sealer: key{new(error)}, Journal: w,
-		Machine: func() string { return "host" }, LockOut: 15 * time.Minute, Remember: 5 * time.Minute, Log: slog.New(slog.DiscardHandler),
-	}
+	w.cfg = configAt(filepath.Join(t.TempDir(), "factors.db"), w)
 	w.open(t)
 	return w
 }
