@@ -117,10 +117,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	if len(m.entries) != maxOwn {
 		t.Errorf("%d are remembered of one", len(m.entries))
 	}
-	for i := range maxAll {
-		m.Remember(Place{User: core.UserID(fmt.Sprint(2000 + i)), Terminal: terminal(1, 1)}, refs("a", "b"))
+	for i := range maxAll - len(m.entries) - 1 {
+		m.entries[entry{Place{User: core.UserID(fmt.Sprint(2000 + i)), Terminal: terminal(1, 1)}, "a"}] = time.Now()
 	}
-	if len(m.entries) > maxAll {
+	for range 2 {
+		m.Remember(Place{User: "1001", Terminal: terminal(1, 1)}, refs("a", "b"))
+	}
+	if len(m.entries) != maxAll {
 		t.Errorf("%d are remembered of all", len(m.entries))
 	}
 }
