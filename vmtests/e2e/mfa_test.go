@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"image/png"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,12 +82,12 @@ func TestSecondFactor(t *testing.T) {
 	if out := s.does("keepersudo -n id -u; echo status $?"); !strings.Contains(out, "run it without -n") || !strings.Contains(out, "status 1") {
 		t.Errorf("with -n: %q", out)
 	}
-	first, second := e.code(t, 0), e.code(t, 1)
 	before := s.does("stty -g")
 	s.types("keepersudo id -u\n")
 	if out := s.until(", enter your code: "); !regexp.MustCompile(`keepersudo: to run /usr/bin/id as root \(request [A-Z2-7]{6}: id -u\)`).MatchString(out) {
 		t.Errorf("asked %q", out)
 	}
+	first := e.code(t, 0)
 	s.types(first + "\r")
 	if out := s.until(ready); !strings.HasSuffix(out, "\n0\r\n") || strings.Contains(out, first) {
 		t.Errorf("with the right code: %q", out)
@@ -109,6 +111,7 @@ func TestSecondFactor(t *testing.T) {
 	}
 
 	// -k asks anew for one command, and alone forgets.
+	second := e.code(t, 1)
 	if out := s.runsAfter("keepersudo -k whoami", second); !strings.HasSuffix(out, "\nroot\r\n") {
 		t.Errorf("-k whoami: %q", out)
 	}
@@ -278,5 +281,46 @@ func TestEnrolmentIsShown(t *testing.T) {
 	}
 	if out, err := a.Admin(t.Context(), "mfa", "enroll", "nosuchperson"); err == nil || !strings.Contains(fmt.Sprint(out, err), "no such") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestATicket: its person enrols with it, once, and nobody else does.
+func TestATicket(t *testing.T) {
+	a := newAgent(t, mfaAll, nil)
+	for _, uid := range []uint32{4242, 4243} {
+		if err := apart.Person(uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := a.Admin(t.Context(), "mfa", "ticket", apart.Name(4242), "--json")
+	var given struct{ Ticket string }
+	if err != nil || json.Unmarshal([]byte(out), &given) != nil || given.Ticket == "" {
+		t.Fatalf("%v: %s", err, out)
+	}
+	redeem := func(uid uint32) string {
+		t.Helper()
+		curl := exec.CommandContext(t.Context(), "curl", "-sS", "--unix-socket", filepath.Join(a.Root, "run/api.sock"),
+			"--json", "@-", "http://localhost/api/Mfa")
+		curl.Stdin = strings.NewReader(`{"ticket": "` + given.Ticket + `"}`)
+		curl.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		out, err := curl.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	if out := redeem(4243); !strings.Contains(out, `"code":"not-permitted"`) {
+		t.Errorf("somebody else: %s", out)
+	}
+	var e enrolled
+	if out := redeem(4242); json.Unmarshal([]byte(out), &e) != nil || e.UserID != "4242" || e.Secret == "" {
+		t.Fatalf("its person: %s", out)
+	}
+	if out := redeem(4242); !strings.Contains(out, `"code":"not-permitted"`) {
+		t.Errorf("twice: %s", out)
+	}
+	s := newShell(t, a)
+	if out := s.runsAfter("keepersudo whoami", e.code(t, 0)); !strings.HasSuffix(out, "\nroot\r\n") {
+		t.Errorf("%q", out)
 	}
 }
