@@ -67,6 +67,9 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return result
 	}
 	defer l.leaves(submitted.journalled())
+	if submitted.Memory != nil && submitted.Memory.Do != door.Validate {
+		return l.forgetVerified(submitted)
+	}
 	if refused := l.undecidable(); refused != nil {
 		return Result{Refused: refused}
 	}
@@ -84,7 +87,7 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	case submitted.List:
 		return l.list(ctx, submitted)
 	case submitted.Memory != nil:
-		return l.remembered(ctx, submitted, c)
+		return l.validate(ctx, submitted, c)
 	}
 	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {

@@ -38,7 +38,7 @@ func (l *Launcher) place(submitted *Submission) mfa.Place {
 	terminal, err := l.cfg.TerminalOf(processes[0])
 	if err != nil {
 		if !errors.Is(err, errors.ErrUnsupported) {
-			l.cfg.Log.Warn("the terminal of a caller is not known", "process", processes[0], "error", err)
+			l.cfg.Log.Debug("the terminal of a caller is not known", "process", processes[0], "error", err)
 		}
 		return place
 	}
@@ -81,24 +81,21 @@ func (l *Launcher) what(e *elevation) string {
 	return fmt.Sprintf("%s as %s (request %s: %s)", program, wire.Escaped(s.Target.Name), e.id.Code(), line)
 }
 
-// remembered renews or forgets what is remembered of a caller: theirs alone, whom
-// the kernel has named. It opens no request, and moves none.
-func (l *Launcher) remembered(ctx context.Context, submitted Submission, c Caller) Result {
-	place := l.place(&submitted)
-	switch submitted.Memory.Do {
-	case door.Forget:
-		l.cfg.Memory.Forget(place)
-		return Result{Done: true}
-	case door.ForgetAll:
-		l.cfg.Memory.ForgetUser(place.User)
-		return Result{Done: true}
+// forgetVerified forgets what is remembered of a caller: theirs alone, whom the kernel
+// has named. It needs nobody's decision.
+func (l *Launcher) forgetVerified(submitted Submission) Result {
+	if submitted.Memory.Do == door.ForgetAll {
+		l.cfg.Memory.ForgetUser(submitted.Peer.User)
+	} else {
+		l.cfg.Memory.Forget(l.place(&submitted))
 	}
-	return l.validate(ctx, submitted, place, c)
+	return Result{Done: true}
 }
 
 // validate has a caller verified now, for every policy that asks this caller for a
-// second factor.
-func (l *Launcher) validate(ctx context.Context, submitted Submission, place mfa.Place, c Caller) Result {
+// second factor. It opens no request, and moves none.
+func (l *Launcher) validate(ctx context.Context, submitted Submission, c Caller) Result {
+	place := l.place(&submitted)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { // which ends with this call

@@ -40,7 +40,7 @@ func (m MFA) Collect(ctx context.Context, q Question) (string, error) {
 		return "remembered from this terminal", nil
 	}
 	record, err := m.Verify(ctx, q)
-	if err == nil {
+	if err == nil && !q.Anew { // as with sudo -k COMMAND
 		m.Factors.Remember(q.Place, q.Policies)
 	}
 	return record, err
