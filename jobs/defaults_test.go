@@ -36,6 +36,8 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 		"prompt-justification": task.CollectControl(core.ControlJustify, func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
 			return justify(run, id)
 		}),
+		"await-approval": task.CollectControl(core.ControlApproval, func(context.Context, core.Principal, core.RequestID, core.Control) error { return nil }),
+		"show-toast":     task.Echo,
 	}
 	h.reload()
 	return h
@@ -44,7 +46,7 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 	h := newDefaults(t, nil)
 	list := h.List()
-	if len(list) != 3 {
+	if len(list) != 4 {
 		t.Errorf("%d default jobs", len(list))
 	}
 	for _, job := range list {

@@ -41,6 +41,8 @@ type elevation struct {
 	asked     time.Time      // when it was asked last; zero if it was not
 	exhausted bool           // it was not launched because the machine is out of something
 	stuck     core.ProcessID // a child that has run nothing and does not end
+	reason    string         // that the person has given, once it is recorded
+	approval  string         // that it waits for; empty if it waits for none
 }
 
 // fact is a Fact by the service.
@@ -52,6 +54,9 @@ func fact(cause request.Cause, message string) request.Fact {
 // answer. It closes what it was given. When ctx ends the caller is gone: what
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
+//
+// A request that waits for approvers ends (decision 31). If its caller waits all the
+// same, the same is requested anew when they have decided.
 func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Sent) Result {
 	defer l.shut(&submitted)
 	l.mu.Lock()
@@ -67,6 +72,20 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return result
 	}
 	defer l.leaves(submitted.journalled())
+	for {
+		result := l.attempt(ctx, &submitted, c, signals)
+		if result.Approval == "" || submitted.NoWait {
+			return result
+		}
+		if result, over := l.await(ctx, &submitted, result.Approval, c, signals); over {
+			return result
+		}
+	}
+}
+
+// attempt takes one request from its seal to its end. It closes what was submitted,
+// unless the caller may wait for approvers with it.
+func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller, signals <-chan signal.Sent) (result Result) {
 	if refused := l.undecidable(); refused != nil {
 		return Result{Refused: refused}
 	}
@@ -77,11 +96,13 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	}
 	var e *elevation
 	defer func() {
-		l.shut(&submitted) // first: it may take long, and counts as long
+		if result.Approval == "" || submitted.NoWait {
+			l.shut(submitted) // first: it may take long, and counts as long
+		}
 		l.leave(e, mine.release)
 	}()
 	if submitted.List {
-		return l.list(ctx, submitted)
+		return l.list(ctx, *submitted)
 	}
 	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {
@@ -102,7 +123,7 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)}
 	}
 	defer asked.Release()
-	if e, err = l.open(&submitted, s, c); err != nil {
+	if e, err = l.open(submitted, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
@@ -167,7 +188,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 			return Result{Later: true}
 		}
 		if state.Final() {
-			return Result{Refused: l.explain(e, state, last)}
+			return l.final(e, state, last)
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
 			e.answered()
@@ -298,6 +319,19 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 		l.cfg.Log.Error("event cannot be raised", "request", e.id, "event", event.Name, "error", err)
 		l.apply(e, because(state, "the service could not start its next step", err))
 	}
+}
+
+// final is what a caller whose request ran nothing is told.
+func (l *Launcher) final(e *elevation, state request.State, last request.Fact) Result {
+	result := Result{Refused: l.explain(e, state, last)}
+	if state == request.Denied && last.Cause == request.Refused {
+		l.note(e, func() { result.Approval = e.approval })
+	}
+	if result.Approval != "" {
+		result.Refused = refusal.New(door.CodeApprovalPending,
+			"%s waits for approval %s. Run the same again once it is approved; keeperAgent --approval shows what is", e.called, result.Approval)
+	}
+	return result
 }
 
 // refusal words a final state for the caller: which policy refused, and what

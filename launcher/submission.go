@@ -36,6 +36,10 @@ type Submission struct {
 	// List asks only what the caller may run, as JSON if JSON is set; nothing else
 	// but Peer counts then.
 	List, JSON bool
+	// NoWait does not wait for approvers. Reason is one that the caller offers before
+	// they are asked; empty if they offer none.
+	NoWait bool
+	Reason string
 }
 
 // Close lets go of everything that was handed over. It may be called more than
@@ -62,6 +66,8 @@ type Caller interface {
 	HandOver(terminals ...*os.File) error
 	// Started says that the command runs. It returns within a bounded time.
 	Started() error
+	// Tell shows text, and waits for nothing. It returns within a bounded time.
+	Tell(text string) error
 }
 
 // Result is the one final answer: Exit, unless Refused or Listing is set, or
@@ -72,4 +78,6 @@ type Result struct {
 	Later   bool
 	// Listing says what the caller may run, if that was asked.
 	Listing string
+	// Approval is what the request waits for, if that is why it was Refused.
+	Approval string
 }

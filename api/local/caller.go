@@ -159,6 +159,11 @@ func (c *caller) Started() error {
 	return c.send(door.TypeStarted, nil)
 }
 
+// Tell shows the person text.
+func (c *caller) Tell(text string) error {
+	return c.send(door.TypeNotice, door.Notice{Text: text}.Encode())
+}
+
 // finish sends the one final frame, unless the next service will.
 func (c *caller) finish(result launcher.Result) error {
 	if result.Later {

@@ -37,9 +37,9 @@ func TestWhomAPolicyNamesToApprove(t *testing.T) {
 		`, "approvers": {"escalatedUsers": ["eve"], "escalatedTeams": ["boss"], "users": []}, "numberRequiredApprovers": 2`: {Policy: by, Number: 2,
 			EscalatedUsers: []string{"eve"}, EscalatedGroups: []string{"boss"}},
 		`, "approvers": {"users": ["a", "b", "c"]}, "numberRequiredApprovers": "all"`: {Policy: by, Number: 3, Users: []string{"a", "b", "c"}},
-		`, "numberRequiredApprovers": 0`:    {Policy: by, Number: 1},
-		`, "numberRequiredApprovers": null`: {Policy: by, Number: 1},
-		`, "approvers": {"users": [12]}`:    {Policy: by, Number: 1}, // of the backend
+		`, "numberRequiredApprovers": 0`:                                              {Policy: by, Number: 1},
+		`, "numberRequiredApprovers": null`:                                           {Policy: by, Number: 1},
+		`, "approvers": {"users": [12]}`:                                              {Policy: by, Number: 1}, // of the backend
 	} {
 		d, said := decideOn(t, withApproval("p", beside))
 		if diff := cmp.Diff([]core.ApprovalRule{want}, d.Approvals); d.Outcome != core.Pending || diff != "" {

@@ -1,6 +1,7 @@
 package approval
 
 import (
+	"crypto/rand"
 	"time"
 )
 
@@ -10,6 +11,27 @@ type Clock interface {
 	Now() time.Time
 	Running() (boot string, since time.Duration)
 }
+
+// systemClock is the clock of this machine.
+type systemClock struct {
+	running func() (string, time.Duration)
+}
+
+// SystemClock returns the clock of this machine. running is port.Facts.SinceBoot;
+// without it, each run of the service counts as one of the machine.
+func SystemClock(running func() (string, time.Duration)) Clock {
+	if running == nil {
+		boot, begun := rand.Text(), time.Now()
+		running = func() (string, time.Duration) { return boot, time.Since(begun) }
+	}
+	return systemClock{running}
+}
+
+// Now implements Clock.
+func (systemClock) Now() time.Time { return time.Now() }
+
+// Running implements Clock.
+func (c systemClock) Running() (string, time.Duration) { return c.running() }
 
 // instant is one reading of both.
 type instant struct {

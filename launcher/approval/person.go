@@ -20,12 +20,18 @@ type Person struct {
 	// Administrator is true of tier Admin (decision 10). An administrator may decide
 	// on everything but their own.
 	Administrator bool
+	// Remote is true of somebody elsewhere whom a trusted plugin has named: they are
+	// no user of this machine, and Name is all there is.
+	Remote bool
 }
 
 // isRequester reports whether p is who asked, under any account that shows it.
 // Attack: somebody asks as themself and approves as root, whom they became by
 // another way, or as another user from the same login.
 func (p *Person) isRequester(w *Want) bool {
+	if p.Remote && p.Name == w.Name {
+		return true
+	}
 	for _, mine := range []core.UserID{p.User, p.Login} {
 		if mine != "" && (mine == w.User || mine == w.Login) {
 			return true
@@ -41,7 +47,7 @@ func (p *Person) counts(r *Record) (rules []int) {
 		if r.State == Escalated {
 			users, groups = slices.Concat(users, rule.EscalatedUsers), slices.Concat(groups, rule.EscalatedGroups)
 		}
-		if p.Administrator || p.named(users, groups) {
+		if p.Administrator || p.Remote || p.named(users, groups) {
 			rules = append(rules, i)
 		}
 	}

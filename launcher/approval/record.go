@@ -30,6 +30,19 @@ type Want struct {
 	Rules      []core.ApprovalRule `json:"rules"`
 }
 
+// MaxCommand bounds the command line that approvers are asked about, in bytes: they
+// have to read it.
+const MaxCommand = 8 << 10
+
+// Bytes is how long the command line is, with the names in it.
+func (w *Want) Bytes() int {
+	n := len(w.Path) + len(w.Requested) + len(w.Dir)
+	for _, arg := range w.Argv {
+		n += len(arg) + 1
+	}
+	return n
+}
+
 // same reports whether w is the request that other was. The seal covers user,
 // target, program, directory and arguments; each is compared for itself as well,
 // so that nothing hangs on one digest. Rules are compared too: an approval is for

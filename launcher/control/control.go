@@ -27,8 +27,21 @@ type Control interface {
 
 // Question is what a control may know and use.
 type Question struct {
+	// Request is the one that it is asked for.
+	Request core.RequestID
 	// Subject is what would run, for whom.
 	Subject core.Subject
+	// Seal is the digest of Subject. Login is whose login the caller comes from,
+	// Session which session of theirs, each empty if nobody knows.
+	Seal    string
+	Login   core.UserID
+	Session core.SessionID
+	// Approvers are whom policies name.
+	Approvers []core.ApprovalRule
+	// Reason is the reason that was recorded for this request; empty if none was.
+	// Given is one that was given for the same before, with which it waits for
+	// approvers or was approved, and Offered one that came with the request.
+	Reason, Given, Offered string
 	// NonInteractive is true if the caller forbids asking them.
 	NonInteractive bool
 	// Ask shows a printable text to the person who made the request, and
@@ -45,10 +58,13 @@ type Refused struct {
 	Message string
 	// Late is true if nobody answered in time.
 	Late bool
+	// Approval is what it waits for, if approvers can still say yes.
+	Approval string
 }
 
 // Error implements error.
 func (r *Refused) Error() string { return r.Message }
 
-// Bundled returns the controls that this service can verify.
-func Bundled() []Control { return []Control{Justify{}} }
+// Bundled returns the controls that this service can verify. approvals are kept
+// where Approve finds them.
+func Bundled(approvals Approvals) []Control { return []Control{Justify{}, Approve{approvals}} }

@@ -37,6 +37,9 @@ const (
 	// Unapproved says that a file of the agent's is other than what was
 	// accepted (Last Known Good).
 	Unapproved Type = "unapproved"
+	// Approval says what has become of an approval, and who has caused it
+	// (docs/approvals.md).
+	Approval Type = "approval"
 
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
@@ -58,7 +61,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval:
 		return true
 	}
 	return false

@@ -4,7 +4,8 @@ import "strings"
 
 // usage is the text of --help, with the agent root that is asked by default.
 func usage(root string) string {
-	return `Usage: keepersudo [-n] [-u USER] [--root DIR] [--] COMMAND [ARGUMENT...]
+	return `Usage: keepersudo [-n] [-u USER] [--wait | --no-wait] [--reason TEXT]
+                  [--root DIR] [--] COMMAND [ARGUMENT...]
        keepersudo -l [--json] [--root DIR]
        keepersudo -h | -V | -v | -k
 
@@ -14,6 +15,11 @@ PATH.
 
   -u, --user USER         run as USER, a name or #UID
   -n, --non-interactive   fail instead of asking a question
+      --wait              if approvers have to be asked, wait until they have
+                          decided, then run COMMAND; so it is with a terminal
+      --no-wait           end instead, with status 75; run the same again once
+                          it is approved. So it is with -n or without a terminal
+      --reason TEXT       the reason, if policy asks for one
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
                           ` + root + `
   -A, -B, -H, -N, -S, -p TEXT
@@ -32,12 +38,14 @@ Examples:
   keepersudo -u postgres psql
   keepersudo ./install.sh --prefix=/usr/local
   keepersudo journalctl -b | less
+  keepersudo --no-wait --reason "ticket 7" apt-get install git
 
 A script that others than root can change runs from a copy, which is then $0;
 where it lies is in KEEPER_SCRIPT.
 
 The status is COMMAND's own, or 128 plus the number of the signal that ended
 it. Otherwise: 1 refused, expired, failed or no service; 2 not a valid request;
+75 approvers have been asked, and --no-wait does not wait for them;
 126 COMMAND cannot be opened; 127 no such command or user.
 `
 }
@@ -50,6 +58,8 @@ type options struct {
 	root           string
 	user           string
 	nonInteractive bool
+	wait, noWait   bool // for approvers; neither: if there is a terminal
+	reason         string
 	command        []string
 }
 
@@ -73,6 +83,9 @@ var all = [...]option{
 	{short: 'h', long: "--help", set: func(o *options, _ string) { o.help = true }},
 	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
 	{long: "--json", set: func(o *options, _ string) { o.json = true }},
+	{long: "--wait", set: func(o *options, _ string) { o.wait = true }},
+	{long: "--no-wait", set: func(o *options, _ string) { o.noWait = true }},
+	{long: "--reason", value: true, set: func(o *options, reason string) { o.reason = reason }},
 	{short: 'K', long: "--remove-timestamp", set: func(o *options, _ string) { o.remembered = true }},
 	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.remembered = true }},
 	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.remembered = true }},
@@ -136,6 +149,8 @@ func parse(args []string) (*options, *failure) {
 	switch {
 	case o.json && !o.list:
 		return nil, misuse("--json is for -l")
+	case o.wait && o.noWait:
+		return nil, misuse("--wait and --no-wait exclude each other")
 	case o.list && len(args) > 0:
 		return nil, refused("-l COMMAND", "run the command, and you are told whether policy allows it")
 	case o.list && o.user != "":
