@@ -23,13 +23,13 @@ type Approvals interface {
 	Withdraw(id string, user core.UserID) (approval.Record, error)
 }
 
-// await waits with a caller until their approvers have decided. It reports false if
-// the same may be requested anew. A caller who interrupts, or goes, does not want it
-// any more; a service that stops leaves it to the next one.
+// await waits with a caller until their approvers have decided. A caller who
+// interrupts, or goes, does not want it any more; a service that stops leaves it to the
+// next one.
 //
-// The request has ended: nothing is held meanwhile but the caller's connection and
-// what they have handed over, which are bounded for each person.
-func (l *Launcher) await(ctx context.Context, submitted *Submission, id string, c Caller, signals <-chan signal.Sent) (Result, bool) {
+// The request has ended: nothing is held meanwhile but the caller's connection, which
+// is bounded for each person. What is run in the end is sealed afresh.
+func (l *Launcher) await(ctx context.Context, submitted *Submission, id string, c Caller, signals <-chan signal.Sent) Result {
 	if err := c.Tell(fmt.Sprintf("keepersudo: waiting for approval %s; Ctrl-C withdraws the request\n", id)); err != nil {
 		l.cfg.Log.Debug("a caller who waits for approval", "approval", id, "error", err)
 	}
@@ -49,19 +49,19 @@ func (l *Launcher) await(ctx context.Context, submitted *Submission, id string, 
 		case n := <-heard:
 			switch {
 			case n.err != nil && l.isClosed():
-				return Result{Later: true}, true
+				return Result{Later: true}
 			case n.err != nil && ctx.Err() != nil:
-				return l.withdraw(submitted, id, "the caller has gone"), true
+				return l.withdraw(submitted, id, "the caller has gone")
 			case n.err != nil:
-				return Result{Refused: refusal.New(door.CodeFailed, "approval %s is not there any more: ask again", id)}, true
+				return Result{Refused: refusal.New(door.CodeFailed, "approval %s is not there any more: ask again", id)}
 			}
 			return l.decided(n.Record, c)
 		case sig := <-signals:
 			if sig.Signal != signal.Continue && sig.Signal != signal.Suspend && sig.Signal != signal.Winch {
-				return l.withdraw(submitted, id, "interrupted"), true
+				return l.withdraw(submitted, id, "interrupted")
 			}
 		case <-l.detach:
-			return Result{Later: true}, true
+			return Result{Later: true}
 		}
 	}
 }
@@ -75,7 +75,7 @@ func (l *Launcher) withdraw(submitted *Submission, id, why string) Result {
 }
 
 // decided tells the caller what their approvers have said.
-func (l *Launcher) decided(r approval.Record, c Caller) (Result, bool) {
+func (l *Launcher) decided(r approval.Record, c Caller) Result {
 	by := ""
 	if n := len(r.Decisions); n > 0 {
 		if by = " by " + r.Decisions[n-1].Name; r.Decisions[n-1].Comment != "" {
@@ -84,14 +84,14 @@ func (l *Launcher) decided(r approval.Record, c Caller) (Result, bool) {
 	}
 	switch r.State {
 	case approval.Expired:
-		return Result{Refused: refusal.New(door.CodeExpired, "approval %s has expired: nobody has decided in time", r.ID)}, true
+		return Result{Refused: refusal.New(door.CodeExpired, "approval %s has expired: nobody has decided in time", r.ID)}
 	case approval.Approved:
 		if err := c.Tell(wire.Printable(fmt.Sprintf("keepersudo: approval %s is given%s", r.ID, by)) + "\n"); err != nil {
 			l.cfg.Log.Debug("a caller whose request is approved", "approval", r.ID, "error", err)
 		}
-		return Result{}, false
+		return Result{Again: true}
 	case approval.Used: // by another request that was the same
-		return Result{Refused: refusal.New(door.CodeDenied, "approval %s has been used by another request of yours: ask again", r.ID)}, true
+		return Result{Refused: refusal.New(door.CodeDenied, "approval %s has been used by another request of yours: ask again", r.ID)}
 	}
-	return Result{Refused: refusal.New(door.CodeDenied, "approval %s is %s%s", r.ID, r.State, by)}, true
+	return Result{Refused: refusal.New(door.CodeDenied, "approval %s is %s%s", r.ID, r.State, by)}
 }

@@ -55,8 +55,8 @@ func fact(cause request.Cause, message string) request.Fact {
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
 //
-// A request that waits for approvers ends (decision 31). If its caller waits all the
-// same, the same is requested anew when they have decided.
+// A request that waits for approvers ends (decision 31). A caller who waits all the
+// same is told when they have decided, and asks again.
 func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Sent) Result {
 	defer l.shut(&submitted)
 	l.mu.Lock()
@@ -72,20 +72,15 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return result
 	}
 	defer l.leaves(submitted.journalled())
-	for {
-		result := l.attempt(ctx, &submitted, c, signals)
-		if result.Approval == "" || submitted.NoWait {
-			return result
-		}
-		if result, over := l.await(ctx, &submitted, result.Approval, c, signals); over {
-			return result
-		}
+	result := l.attempt(ctx, &submitted, c, signals)
+	if result.Approval == "" || submitted.NoWait {
+		return result
 	}
+	return l.await(ctx, &submitted, result.Approval, c, signals)
 }
 
-// attempt takes one request from its seal to its end. It closes what was submitted,
-// unless the caller may wait for approvers with it.
-func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller, signals <-chan signal.Sent) (result Result) {
+// attempt takes one request from its seal to its end. It closes what was submitted.
+func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller, signals <-chan signal.Sent) Result {
 	if refused := l.undecidable(); refused != nil {
 		return Result{Refused: refused}
 	}
@@ -96,9 +91,7 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 	}
 	var e *elevation
 	defer func() {
-		if result.Approval == "" || submitted.NoWait {
-			l.shut(submitted) // first: it may take long, and counts as long
-		}
+		l.shut(submitted) // first: it may take long, and counts as long
 		l.leave(e, mine.release)
 	}()
 	if submitted.List {

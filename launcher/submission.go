@@ -80,4 +80,6 @@ type Result struct {
 	Listing string
 	// Approval is what the request waits for, if that is why it was Refused.
 	Approval string
+	// Again: the caller is to send the same request once more.
+	Again bool
 }

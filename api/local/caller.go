@@ -169,6 +169,9 @@ func (c *caller) finish(result launcher.Result) error {
 	if result.Later {
 		return nil
 	}
+	if result.Again {
+		return c.send(door.TypeAgain, nil)
+	}
 	if result.Refused != nil {
 		return c.send(door.TypeRefused, door.Refused(*result.Refused).Encode())
 	}

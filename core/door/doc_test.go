@@ -60,6 +60,7 @@ func TestFramesAreTheDocumentedOnes(t *testing.T) {
 		"List":     {door.TypeList, "to service"},
 		"Listing":  {door.TypeListing, "to caller"},
 		"Notice":   {door.TypeNotice, "to caller"},
+		"Again":    {door.TypeAgain, "to caller"},
 	}
 	documented := table(t, "## Door frames")
 	for _, row := range documented {

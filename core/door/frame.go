@@ -30,6 +30,7 @@ const (
 	TypeList     Type = 9  // once, first, in place of Request: what may I run?
 	TypeListing  Type = 10 // final: that
 	TypeNotice   Type = 11 // show a text to the person; there is no reply
+	TypeAgain    Type = 12 // final: it is approved; send the same on a new connection
 )
 
 // ErrFrame is wrapped by every decoding error.

@@ -1,6 +1,9 @@
 # A command and its arguments are completed as they are elsewhere.
 complete -c keepersudo -s u -l user -x -a '(__fish_complete_users)' -d 'Run as this user'
 complete -c keepersudo -s n -l non-interactive -d 'Fail instead of asking a question'
+complete -c keepersudo -l wait -d 'Wait for approvers'
+complete -c keepersudo -l no-wait -d 'Do not wait for approvers'
+complete -c keepersudo -l reason -x -d 'The reason, if policy asks for one'
 complete -c keepersudo -l root -r -d 'The agent to ask'
 complete -c keepersudo -s h -l help -d 'Show help'
 complete -c keepersudo -s V -l version -d 'Show the version'

@@ -70,6 +70,13 @@ func (s *session) attend() (int, *failure) {
 				return 0, garbled
 			}
 			say(s.host.Stderr, printable(notice.Text))
+		case door.TypeAgain:
+			s.setAway()
+			if !s.reconnected() { // a service that has just gone
+				if failed := s.askAgain(); failed != nil {
+					return 0, failed
+				}
+			}
 		case door.TypeTerminal:
 			s.host.Console.Receive()
 		case door.TypeStarted:
