@@ -212,7 +212,7 @@ func (w *world) elevateSoon(k Submission) *visit {
 
 func (w *world) begin(k Submission) *visit {
 	ctx, cancel := context.WithCancel(context.Background())
-	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan signal.Sent), result: make(chan Result, 1)}
+	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1), told: make(chan string, 16)}, leave: cancel, signals: make(chan signal.Sent), result: make(chan Result, 1)}
 	w.t.Cleanup(cancel)
 	go func() { v.result <- w.Elevate(ctx, k, v.caller, v.signals) }()
 	return v
