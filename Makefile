@@ -3,7 +3,7 @@
 AGENT    := build/agent
 GOFLAGS_ := -trimpath -ldflags "-s -w"
 GO_BUILD := CGO_ENABLED=0 go build $(GOFLAGS_)
-# keepersudo begins before the Go runtime does: platform/linux/caller/entry.go.
+# keepersudo begins before the Go runtime does: platform/unix/caller/entry_linux.go.
 SUDO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -E keepersudo_entry"
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
@@ -21,7 +21,7 @@ help: ## list the targets
 .PHONY: stage
 stage: ## build every executable into build/agent, laid out as an agent root
 	@install -d -m 0755 $(AGENT) $(AGENT)/Plugins/bin $(AGENT)/Jobs/bin $(AGENT)/Policies
-	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keeperlaunch ./cmd/keeperreader ./cmd/KeeperAdminCLI ./cmd/keeperAgent
+	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keeperlaunch ./cmd/keeperreader ./cmd/keeperedit ./cmd/KeeperAdminCLI ./cmd/keeperAgent
 	$(SUDO_BUILD) -o $(AGENT)/ ./cmd/keepersudo
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperPolicy/ ./cmd/KeeperPolicy
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperLogger/ ./cmd/KeeperLogger

@@ -40,10 +40,13 @@ var exceptions = map[string][]string{
 	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
+	"cmd/keeperedit":             {"api/client/edit", "platform/files"},
+	"api/client/edit":            {},
+	"cmd/KeeperRunAs":            {"api/client/runas", "api/client/sudo", "platform/caller", "platform/windows/shell"},
+	"api/client/runas":           {},
 	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal"},
-	"platform/caller":            {"core/port/caller", "core/signal", "platform/linux/caller", "platform/darwin/caller", "platform/windows/caller"},
-	"platform/darwin/caller":     {"core/port/caller", "core/signal", "platform/darwin/held"},                           // what its helper is asked
-	"platform/linux/caller":      {"core/port/caller", "core/signal", "platform/linux/held"},                            // what its helper is asked
+	"platform/caller":            {"core/port/caller", "core/signal", "platform/unix/caller", "platform/windows/caller"},
+	"platform/unix/caller":       {"core/port/caller", "core/signal", "platform/linux/held", "platform/darwin/held"},    // what its helper is asked
 	"platform/windows/caller":    {"core/port/caller", "core/signal", "platform/windows/pipe", "platform/windows/held"}, // sizes of a console
 	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},

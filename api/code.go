@@ -15,7 +15,6 @@ const (
 	codeForeignHost       code = "foreign-host"
 	codeForeignOrigin     code = "foreign-origin"
 	codeOwnProcess        code = "own-process"
-	codeHTTPSRequired     code = "https-required"
 	codeTierTooLow        code = "tier-too-low"
 	codeClientCertificate code = "client-certificate-required"
 	codeSignedProgram     code = "signed-program-required"
@@ -50,7 +49,6 @@ var codes = []struct {
 	{codeForeignHost, http.StatusForbidden, "Host is not a loopback name of this listener"},
 	{codeForeignOrigin, http.StatusForbidden, "a page of another origin sent this"},
 	{codeOwnProcess, http.StatusForbidden, "the service takes no requests from itself"},
-	{codeHTTPSRequired, http.StatusForbidden, "plain HTTP takes GET and HEAD only"},
 	{codeTierTooLow, http.StatusForbidden, "the caller's tier does not reach; requiredTier and callerTier name both"},
 	{codeClientCertificate, http.StatusForbidden, "the caller is an administrator, and this machine asks administrators for a client certificate, over HTTPS; detail says what is wrong with theirs"},
 	{codeSignedProgram, http.StatusForbidden, "the caller is an administrator, and this machine asks for a program that a trusted signer has signed; detail says what is missing"},

@@ -7,8 +7,8 @@ import (
 )
 
 const description = "The API of the service on this machine: HTTPS on 127.0.0.1 and ::1, the same as plain HTTP on the " +
-	"local socket run/api.sock, and three public pages on plain HTTP, which redirects everything else " +
-	"(308) and refuses methods other than GET and HEAD.\n\n" +
+	"local socket run/api.sock, and three public pages on plain HTTP, which redirects everything else, " +
+	"whatever the method, with 308.\n\n" +
 	"Nobody logs in. Who a caller is comes from the kernel: the user of the socket, the processes that " +
 	"hold it, and whether the service started them. `x-tier` of each operation says who may use it: " +
 	"`Public` anyone on the machine; `User` every user with an account on it; `Plugin` a plugin or job task that the service started in service " +

@@ -19,11 +19,6 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
 		s.refusal(w, r, who, p)
 		return
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		s.refusal(w, r, who, problem(codeHTTPSRequired,
-			"plain HTTP serves GET and HEAD only: use HTTPS (what this request contains has been sent unencrypted already)"))
-		return
-	}
 	if found, values, p := find(s.operations, r.Method, r.URL); p == nil && found.plain {
 		s.answer(s.newCall(w, r, who, found, values), found)
 		return

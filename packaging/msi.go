@@ -101,15 +101,34 @@ func folder(b, refs *strings.Builder, root, dir, name string) error {
 		}
 		file := filepath.Join(rel, e.Name())
 		fmt.Fprintf(b, "<Component Id=%q Guid=%q Win64=\"yes\"><File Id=%q Source=%q Name=%q KeyPath=\"yes\"/>%s</Component>\n",
-			key("C", file), id("component", file), key("F", file), escaped(filepath.Join("root", file)), escaped(e.Name()), service(file))
+			key("C", file), id("component", file), key("F", file), escaped(filepath.Join("root", file)), escaped(e.Name()), besides(file))
 		fmt.Fprintf(refs, "<ComponentRef Id=%q/>\n", key("C", file))
 	}
 	b.WriteString("</Directory>\n")
 	return nil
 }
 
-// service is what the component of the service's program does besides.
-func service(file string) string {
+// verbFor are the kinds of files that Explorer offers "Run with Keeper" for.
+var verbFor = []string{"exefile", "Msi.Package", "mscfile", "lnkfile"}
+
+// verb is Explorer's entry for one kind of file: the installer writes it, and takes it
+// away with the component (learn.microsoft.com, "Creating Shortcut Menu Handlers").
+func verb(class string) string {
+	key := `Software\Classes\` + class + `\shell\RunWithKeeper`
+	return fmt.Sprintf(`<RegistryValue Root="HKLM" Key="%s" Value="Run with Keeper" Type="string"/>`+
+		`<RegistryValue Root="HKLM" Key="%s\command" Value="%s" Type="string"/>`,
+		key, key, escaped(`"[INSTALLDIR]KeeperRunAs.exe" "%1" %*`))
+}
+
+// besides is what the component of a program does besides.
+func besides(file string) string {
+	if file == "KeeperRunAs.exe" {
+		var b strings.Builder
+		for _, class := range verbFor {
+			b.WriteString(verb(class))
+		}
+		return b.String()
+	}
 	if file == "KeeperPrivilegeManager.exe" {
 		return `<ServiceInstall Id="Service" Name="KeeperPrivilegeManager" DisplayName="Keeper Privilege Manager" Description="Lets people do the few privileged things that policy grants them." Type="ownProcess" Start="auto" ErrorControl="normal" Arguments="service"/>` +
 			`<ServiceControl Id="Control" Name="KeeperPrivilegeManager" Start="install" Stop="both" Remove="uninstall" Wait="yes"/>`

@@ -12,12 +12,12 @@ import (
 var programs = map[string]string{
 	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keeperAgent": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "",
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
-	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator",
+	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperRunAs": "", "keeperedit": "",
 }
 
 // lacking are the programs that a system does without: signatures in files are
-// read on Linux alone.
-var lacking = map[string][]string{"windows": {"keeperreader"}, "darwin": {"keeperreader"}}
+// read on Linux alone, and Explorer is Windows'.
+var lacking = map[string][]string{"linux": {"KeeperRunAs"}, "windows": {"keeperreader", "keeperedit"}, "darwin": {"keeperreader", "KeeperRunAs"}}
 
 // stage builds the executables into an agent root, with the files that belong to
 // one whatever installs it.
@@ -32,7 +32,10 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		}
 		flags := "-s -w -buildid= -X main.version=" + r.version
 		if t.os == "linux" && name == "keepersudo" {
-			flags += " -E keepersudo_entry" // platform/linux/caller/entry.go
+			flags += " -E keepersudo_entry" // platform/unix/caller/entry_linux.go
+		}
+		if name == "KeeperRunAs" {
+			flags += " -H windowsgui" // no console window flashes up
 		}
 		env := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOOS=" + t.os, "GOARCH=" + t.arch}
 		into := filepath.Join(root, folder, name+suffix)

@@ -26,7 +26,7 @@ func powers() []power {
 			"su sudo doas runuser chroot unshare nsenter setpriv pkexec flock expect make cmake ninja find awk gawk mawk nawk sed ed perl python python2 python3 ruby lua node nodejs php tclsh pwsh java git tcpdump ip", list, false},
 		{"it opens a shell from within", "vi vim vim.basic vim.tiny nvim view nano emacs less more most man ftp sftp screen tmux top htop", escapes, true},
 		{"it opens a shell from within", "journalctl mysql psql sqlite3 ssh", list, false},
-		{"it writes any file", "cp mv ln install dd tee tar rsync unzip zip cpio curl wget patch sort uniq split scp truncate chmod chown chgrp chattr setfacl setcap ssh-keygen openssl", list, false},
+		{"it writes any file", "cp mv ln install dd tee tar rsync unzip zip cpio curl wget patch sort uniq split scp truncate chmod chown chgrp chattr setfacl setcap ssh-keygen openssl keeperedit", list, false},
 		{"it installs packages, whose scripts run", "apt apt-get aptitude dpkg rpm dnf yum zypper pacman snap flatpak pip pip3 npm gem cargo go", "deb-postinst(5), rpm-scriptlets(7)", false},
 		{"it reaches the machine's files and devices from within", "docker podman nerdctl ctr lxc lxd virsh qemu-system-x86_64 kubectl mount losetup", "docs.docker.com/engine/security, mount(8)", false},
 		{"it changes who is who", "useradd usermod userdel groupadd groupmod gpasswd passwd chpasswd vipw visudo chsh", "passwd(5), sudoers(5)", false},

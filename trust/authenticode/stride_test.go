@@ -25,11 +25,13 @@ func TestOneBitInEveryByteOfASignedImage(t *testing.T) {
 	image := sign(t, pki.Get(trusttest.GoodEC), ".exe", victim.bytes())
 	a := dissect(t, image)
 	list := int64(a.table + bytes.Index(image[a.table:], oidSHA256))
+	signer := int64(bytes.LastIndex(image, []byte{2, 1, 1, 0x30})) // INTEGER 1, and whose certificate
 	stride(t, pki, image, []unsignedRange{
 		{"CheckSum", span{int64(a.checksum), int64(a.checksum) + 4}},
 		// Of what SignedData says before the content, which no signature is about:
 		{"its version, 1 or 3", span{list - 5, list - 4}},
 		{"that the digest algorithm has no parameters", span{list + int64(len(oidSHA256)), list + int64(len(oidSHA256)) + 1}},
+		{"the version of what the signer says", span{signer + 2, signer + 3}},
 	})
 }
 

@@ -72,6 +72,7 @@ func TestMSI(t *testing.T) {
 	msi := file(t, ".msi")
 	for table, want := range map[string]string{
 		"ServiceInstall": "KeeperPrivilegeManager\tKeeper Privilege Manager", "ServiceControl": "KeeperPrivilegeManager", "Environment": "=-*PATH", "Upgrade": "{5B1D7B0E",
+		"Registry": `Software\Classes\lnkfile\shell\RunWithKeeper\command` + "\t\t" + `"[INSTALLDIR]KeeperRunAs.exe" "%1" %*`,
 	} {
 		if out := host(t, "msiinfo", "export", msi, table); !strings.Contains(out, want) {
 			t.Errorf("%s lacks %q: %s", table, want, out)

@@ -69,7 +69,7 @@ func install(t *testing.T) *agent {
 	drive := filepath.Join(m.root, prefix, "drive_c")
 	a := &agent{m, t, ctx, filepath.Join(drive, "KPM")}
 	for dir, packages := range map[string][]string{
-		".":                          {"kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch", "kpm/cmd/keepersudo"},
+		".":                          {"kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch", "kpm/cmd/keepersudo", "kpm/cmd/KeeperRunAs"},
 		"Plugins/bin/KeeperPolicy":   {"kpm/cmd/KeeperPolicy"},
 		"Jobs/bin/RedirectEvaluator": {"kpm/cmd/RedirectEvaluator"},
 	} {
@@ -357,6 +357,24 @@ func TestElevationsOnWindows(t *testing.T) {
 			if status, _, said := a.sudo(nil, name); status == 0 || len(said) == 0 {
 				t.Errorf("%s: exit code %d, %s", name, status, said)
 			}
+		}
+	})
+	t.Run("Run with Keeper, by a link with arguments", func(t *testing.T) {
+		// Who wrote the link is Wine's own shell.
+		a.write("Shared/link.vbs", `Set link = CreateObject("WScript.Shell").CreateShortcut("C:\Shared\Tool.lnk")
+link.TargetPath = "C:\Tools\tool.exe"
+link.Arguments = "6 ""a b"""
+link.WorkingDirectory = "C:\Tools"
+link.Save
+`, 0o644)
+		a.must(system+"cscript.exe", "/nologo", `C:\Shared\link.vbs`)
+		status, out := a.run(inside+`\KeeperRunAs.exe`, "--root", inside, `C:\Shared\Tool.lnk`, "last")
+		if want := `["6" "a b" "last"] in C:\Tools as `; status != 6 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, %s; want 6 and %s", status, out, want)
+		}
+		records, types := a.last()
+		if !strings.EqualFold(records[0].Program.Path, tool) {
+			t.Errorf("recorded: %s, %+v", types, records[0])
 		}
 	})
 	t.Run("API", func(t *testing.T) {

@@ -6,6 +6,7 @@ import "strings"
 func usage(root string) string {
 	return `Usage: keepersudo [-n] [-u USER] [--wait | --no-wait] [--reason TEXT]
                   [--root DIR] [--] COMMAND [ARGUMENT...]
+       keepersudo -e [-n] [-u USER] [--root DIR] [--] FILE...
        keepersudo -l [--json] [--root DIR]
        keepersudo -h | -V | -v | -k
 
@@ -25,6 +26,8 @@ PATH.
   -A, -B, -H, -N, -S, -p TEXT
                           as for sudo, where they change nothing here: HOME is
                           USER's, and no password is asked
+  -e, --edit              edit FILEs, which are there, with your own editor
+                          (SUDO_EDITOR, VISUAL, EDITOR), which runs as you
   -l, --list              show what you may run, and what it will ask of you
       --json              with -l: as JSON
   -v, -k, -K              nothing is remembered: they say so
@@ -39,6 +42,7 @@ Examples:
   keepersudo ./install.sh --prefix=/usr/local
   keepersudo journalctl -b | less
   keepersudo --no-wait --reason "ticket 7" apt-get install git
+  keepersudo -e /etc/hosts
 
 A script that others than root can change runs from a copy, which is then $0;
 where it lies is in KEEPER_SCRIPT.
@@ -53,6 +57,7 @@ it. Otherwise: 1 refused, expired, failed or no service; 2 not a valid request;
 // options is what the command line asks for.
 type options struct {
 	help, version  bool // show that and do nothing else
+	edit           bool // the command is files
 	list, json     bool
 	remembered     bool // what is remembered was asked for
 	root           string
@@ -81,6 +86,7 @@ var all = [...]option{
 	{long: "--root", value: true, set: func(o *options, root string) { o.root = root }},
 	{short: 'V', long: "--version", set: func(o *options, _ string) { o.version = true }},
 	{short: 'h', long: "--help", set: func(o *options, _ string) { o.help = true }},
+	{short: 'e', long: "--edit", set: func(o *options, _ string) { o.edit = true }},
 	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
 	{long: "--json", set: func(o *options, _ string) { o.json = true }},
 	{long: "--wait", set: func(o *options, _ string) { o.wait = true }},
@@ -111,7 +117,6 @@ var all = [...]option{
 	{short: 'T', long: "--command-timeout", value: true, instead: "use timeout: keepersudo timeout SECONDS COMMAND"},
 	{short: 't', long: "--type", value: true, instead: "use runcon: keepersudo runcon -t TYPE COMMAND"},
 
-	{short: 'e', long: "--edit", instead: "it is not built yet; edit a copy and put it in place: keepersudo cp COPY FILE"},
 	{short: 'U', long: "--other-user", value: true, instead: "it is not built yet"},
 }
 
@@ -147,6 +152,13 @@ func parse(args []string) (*options, *failure) {
 		}
 	}
 	switch {
+	case o.edit && o.list:
+		return nil, misuse("-e and -l do not go together")
+	case o.edit && (len(args) == 0 || args[0] == ""):
+		return nil, misuse("there is no file to edit")
+	case o.edit:
+		o.command = args
+		return o, nil
 	case o.json && !o.list:
 		return nil, misuse("--json is for -l")
 	case o.wait && o.noWait:

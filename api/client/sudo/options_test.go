@@ -31,6 +31,7 @@ func TestParse(t *testing.T) {
 		{[]string{"--non-int", "--us=x", "--set-home", "--prompt=", "id"}, options{nonInteractive: true, user: "x", command: []string{"id"}}},
 		{[]string{"-h"}, options{help: true}}, {[]string{"-nh"}, options{help: true}}, {[]string{"--help", "x"}, options{help: true}},
 		{[]string{"-l"}, options{list: true}}, {[]string{"--list", "--json", "--root", "/r"}, options{list: true, json: true, root: "/r"}}, {[]string{"-nl"}, options{nonInteractive: true, list: true}},
+		{[]string{"-e", "/etc/motd", "A=b"}, options{edit: true, command: []string{"/etc/motd", "A=b"}}}, {[]string{"-neu", "web", "--", "-x"}, options{edit: true, nonInteractive: true, user: "web", command: []string{"-x"}}},
 		{[]string{"-v"}, options{remembered: true}}, {[]string{"-k"}, options{remembered: true}}, {[]string{"-K"}, options{remembered: true}},
 		{[]string{"-k", "id"}, options{remembered: true, command: []string{"id"}}},
 		{[]string{"-V"}, options{version: true}}, {[]string{"-Vu", "x"}, options{version: true}},
@@ -88,7 +89,7 @@ func TestRefusedOptionsSayWhatToUse(t *testing.T) {
 		{[]string{"-nE", "id"}, "keepersudo env"},
 		{[]string{"--preserve-env=PATH", "id"}, "keepersudo env"},
 		{[]string{"A_1=b", "id"}, "keepersudo env A_1=VALUE"},
-		{[]string{"-l", "id"}, "run the command"}, {[]string{"-l", "-u", "x"}, "for whom each command"}, {[]string{"-e", "/etc/motd"}, "keepersudo cp"}, {[]string{"-U", "x", "-l"}, "not built yet"},
+		{[]string{"-l", "id"}, "run the command"}, {[]string{"-l", "-u", "x"}, "for whom each command"}, {[]string{"-U", "x", "-l"}, "not built yet"},
 		{[]string{"-i"}, "bash -l"}, {[]string{"-s"}, "keepersudo bash"}, {[]string{"-D", "/", "id"}, "cd DIR"}, {[]string{"-D/", "id"}, "cd DIR"},
 		{[]string{"-bE", "id"}, "COMMAND &"}, {[]string{"-C4", "id"}, "leave it out"}, {[]string{"-T5", "id"}, "timeout SECONDS"},
 	} {

@@ -56,6 +56,8 @@ func run(args []string, version string, host caller.Host) (int, *failure) {
 	case opts.version:
 		say(host.Stdout, "keepersudo "+version+"\n")
 		return 0, nil
+	case opts.edit:
+		return 0, edit(opts, host)
 	case opts.list:
 		return list(opts, host)
 	case len(opts.command) == 0: // -v, -k or -K alone

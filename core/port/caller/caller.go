@@ -26,6 +26,9 @@ type Host struct {
 	// Random fills p with what nobody can guess. It is nil where the next service
 	// cannot say what became of a request: then nobody asks it.
 	Random func(p []byte) error
+	// Replace has this process become the program at argv[0], with this process's
+	// environment, and returns only an error. It is nil where a process cannot.
+	Replace func(argv []string) error
 
 	Handles Handles
 	Service Service

@@ -48,11 +48,13 @@ type helper struct {
 	empty  byte // the empty path
 
 	loginFile [20]byte
+	dumpFile  [32]byte
 }
 
 func newHelper(conn int) *helper {
 	h := &helper{conn: conn}
 	copy(h.loginFile[:], "/proc/self/loginuid")
+	copy(h.dumpFile[:], "/proc/sys/fs/suid_dumpable")
 	h.vector.Base = (*byte)(unsafe.Pointer(&h.head))
 	h.header.Iov, h.header.Iovlen = &h.vector, 1
 	h.header.Control = (*byte)(unsafe.Pointer(&h.control))

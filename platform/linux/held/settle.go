@@ -21,6 +21,7 @@ func settle(conn int) {
 	// makes a dumpable process again.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	unix.Umask(0o22)
+	unix.Setpriority(unix.PRIO_PROCESS, 0, 0)
 	unix.CloseOnExec(conn)
 	closeFrom(conn + 1)
 	resetSignals()

@@ -57,8 +57,12 @@ func (h *helper) part() syscall.Errno {
 	if errno != 0 {
 		return errno
 	}
+	flags := uintptr(unix.SIGCHLD)
+	if h.staysUntraceable() {
+		flags |= unix.CLONE_VM
+	}
 	top := uintptr(unsafe.Pointer(&h.stack)) + unsafe.Sizeof(h.stack)
-	pid := split(unix.CLONE_VM|uintptr(unix.SIGCHLD), top&^15-stackRoom, h)
+	pid := split(flags, top&^15-stackRoom, h)
 	if pid > maxPid {
 		return syscall.Errno(-pid)
 	}
@@ -72,14 +76,33 @@ const stackRoom = 64
 // maxPid is more than any pid; what the kernel returns beyond is an errno.
 const maxPid = 1 << 30
 
-// split makes a child that shares this process's memory until its exec, and
-// there calls command on the stack that ends at stack. To copy the memory, as
-// fork does, would take longer than everything else that a helper does; to give
-// it up would come before the exec.
+// staysUntraceable reports whether a process of this kernel that takes other ids
+// keeps its memory out of its new owner's reach (proc_sys_fs(5), suid_dumpable):
+// 1 makes it dumpable, 0 and 2 do not.
 //
-// Attack: the child takes the target's ids, and the target user writes into the
-// memory of what is still root. No memory that is not dumpable can be reached,
-// and this is not (settle).
+//go:nosplit
+//go:norace
+func (h *helper) staysUntraceable() bool {
+	cwd := unix.AT_FDCWD
+	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(cwd), uintptr(unsafe.Pointer(&h.dumpFile)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return false
+	}
+	b := &h.watch.byte[0]
+	n, _, _ := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(b)), 1)
+	unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	return n == 1 && (*b == '0' || *b == '2')
+}
+
+// split makes a child, and there calls command on the stack that ends at stack.
+// With CLONE_VM the child shares this process's memory until its exec: to copy
+// the memory, as fork does, would take longer than everything else that a helper
+// does; to give it up would come before the exec.
+//
+// Attack: the child takes the target's ids, and while it waits for a directory on
+// a file system of the target user's own (FUSE), that user writes into the memory
+// of what is still root. Memory that is not dumpable cannot be reached, and this
+// is not (settle); where it would become so, it is not shared (part).
 //
 //go:noescape
 func split(flags, stack uintptr, h *helper) (pid uintptr)

@@ -1,9 +1,0 @@
-package caller
-
-import (
-	port "kpm/core/port/caller"
-	"kpm/platform/darwin/caller"
-)
-
-// New returns the ports of this process.
-func New() port.Host { return caller.New() }

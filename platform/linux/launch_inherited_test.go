@@ -1,0 +1,58 @@
+//go:build linux
+
+package linux
+
+import (
+	"os"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A helper and the command that it starts share memory until the exec, one as
+// root and one as the target user: only where the kernel lets nobody reach it.
+func TestMemoryIsSharedOnlyWhereNobodyReachesIt(t *testing.T) {
+	const sysctl = "/proc/sys/fs/suid_dumpable"
+	before, err := os.ReadFile(sysctl)
+	must(t, err)
+	t.Cleanup(func() { must(t, os.WriteFile(sysctl, before, 0)) })
+	for setting, shared := range map[string]bool{"0": true, "1": false, "2": true} {
+		t.Run(setting, func(t *testing.T) {
+			must(t, os.WriteFile(sysctl, []byte(setting), 0))
+			c, _ := outliving(t, command(t, "/bin/true"), "")
+			command := 0
+			eventually(t, "the helper has a child", func() bool {
+				for _, pid := range allPids() {
+					if s, ok := readStat(pid); ok && s.parent == c.id.PID {
+						command = pid
+					}
+				}
+				return command != 0
+			})
+			const vm = 1 // KCMP_VM of kcmp(2)
+			order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(c.id.PID), uintptr(command), vm, 0, 0, 0)
+			if errno != 0 {
+				t.Fatal(errno)
+			}
+			if (order == 0) != shared {
+				t.Errorf("memory shared: %t, want %t", order == 0, shared)
+			}
+			must(t, release(t, c))
+			if status, err := c.Wait(t.Context()); err != nil || status.Code != 0 || status.Signal != 0 {
+				t.Errorf("%+v, %v", status, err)
+			}
+		})
+	}
+}
+
+// A service that gives way to others, or comes before them, starts programs that do
+// neither.
+func TestPriorityIsNotTheServicesOwn(t *testing.T) {
+	runtime.LockOSThread() // which ends with the test: it is of one thread
+	must(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 5))
+	l := newLauncher(t, 1, "")
+	if out, _ := output(t, l, command(t, "/usr/bin/nice")); out != "0\n" {
+		t.Errorf("its nice value is %s", out)
+	}
+}

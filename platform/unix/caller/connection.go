@@ -1,0 +1,81 @@
+//go:build linux || darwin
+
+package caller
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	port "kpm/core/port/caller"
+)
+
+// connection implements port.Service with a unix socket.
+type connection struct {
+	fd    int
+	files []int // received, not taken yet
+}
+
+var _ port.Service = (*connection)(nil)
+
+// Send implements port.Service.
+func (c *connection) Send(frame []byte, handles ...uintptr) error {
+	var rights []byte
+	if len(handles) > 0 {
+		files := make([]int, len(handles))
+		for i, handle := range handles {
+			files[i] = int(handle)
+		}
+		rights = unix.UnixRights(files...)
+	}
+	for len(frame) > 0 {
+		n, err := unix.SendmsgN(c.fd, frame, rights, nil, sendFlags)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		frame, rights = frame[n:], nil
+	}
+	return nil
+}
+
+// Read implements port.Service and keeps the descriptors that come along.
+func (c *connection) Read(p []byte) (int, error) {
+	var oob [64]byte
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(c.fd, p, oob[:], receiveFlags)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return 0, err
+		case n == 0 && len(p) > 0:
+			return 0, io.EOF
+		}
+		if oobn > 0 {
+			c.keep(oob[:oobn])
+		}
+		return n, nil
+	}
+}
+
+func (c *connection) keep(oob []byte) {
+	messages, _ := unix.ParseSocketControlMessage(oob)
+	for i := range messages {
+		if files, err := unix.ParseUnixRights(&messages[i]); err == nil {
+			for _, file := range files {
+				unix.CloseOnExec(file) // macOS has no flag for it
+			}
+			c.files = append(c.files, files...)
+		}
+	}
+}
+
+// takeFiles returns the descriptors that came with the last frame.
+func (c *connection) takeFiles() []int {
+	files := c.files
+	c.files = nil
+	return files
+}

@@ -1,0 +1,45 @@
+#include "textflag.h"
+
+// keepersudo_entry is what it is in entry_amd64.s.
+TEXT keepersudo_entry(SB), NOSPLIT|NOFRAME, $0
+	SUB $64, RSP
+	MOVD $1, R19
+	MOVD $0, R20
+next:
+	// rt_sigaction(R19, nil, RSP, 8)
+	MOVD R19, R0
+	MOVD $0, R1
+	MOVD RSP, R2
+	MOVD $8, R3
+	MOVD $134, R8
+	SVC
+	MOVD 0(RSP), R4
+	CMP $1, R4 // SIG_IGN
+	BNE other
+	SUB $1, R19, R5
+	MOVD $1, R6
+	LSL R5, R6, R6
+	ORR R6, R20, R20
+other:
+	ADD $1, R19, R19
+	CMP $32, R19
+	BLT next
+	MOVD R20, ·ignored(SB)
+	ADD $64, RSP
+	JMP _rt0_arm64_linux(SB)
+
+// noted is what it is in entry_amd64.s. The kernel has put where to return into
+// the link register.
+TEXT ·noted(SB), NOSPLIT|NOFRAME, $0
+	MOVW ·noteEnd(SB), R0
+	MOVD $128, R2
+	MOVD $64, R8
+	SVC
+	RET
+
+// func handler() (noted, back uintptr)
+TEXT ·handler(SB), NOSPLIT, $0-16
+	MOVD $·noted(SB), R0
+	MOVD R0, noted+0(FP)
+	MOVD ZR, back+8(FP)
+	RET

@@ -1,0 +1,88 @@
+package caller
+
+import (
+	"os"
+	"os/signal"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	told "kpm/core/signal"
+)
+
+// Watch implements port.Signals: nohup's SIGHUP stays ignored, and so does what
+// a script's trap ignores.
+func (s signals) Watch(deliver func(told.Sent)) {
+	s.console.wake = newWakePipe()
+	ends, err := newPipe()
+	if err != nil {
+		return
+	}
+	noteEnd = int32(ends[1])
+	for _, known := range forwarded {
+		watch(known.number)
+	}
+	watch(unix.SIGWINCH)
+	watch(unix.SIGTSTP)
+	go s.read(ends[0], deliver)
+}
+
+// watch has a signal noted, unless it is to be ignored.
+func watch(sig unix.Signal) {
+	if !signal.Ignored(sig) && ignored&(1<<(sig-1)) == 0 {
+		note(sig)
+	}
+}
+
+// ignoreAgain undoes what the runtime has done to signals that are to be
+// ignored.
+func ignoreAgain() {
+	for _, known := range forwarded {
+		if ignored&(1<<(known.number-1)) != 0 {
+			setAction(known.number, action{handler: ignore})
+		}
+	}
+}
+
+// read takes signals as they come, for as long as the process lives.
+func (s signals) read(fd int, deliver func(told.Sent)) {
+	for {
+		var info siginfo
+		poll(-1, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		n, err := unix.Read(fd, unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info)))
+		if err == unix.EINTR || err == unix.EAGAIN {
+			continue
+		}
+		if err != nil || n != int(unsafe.Sizeof(info)) {
+			return
+		}
+		by := 0
+		if info.code <= 0 && info.pid > 0 { // a process has sent it
+			// At once: it may be gone the next moment.
+			by, _ = unix.Getsid(int(info.pid))
+		}
+		s.take(unix.Signal(info.number), uint32(max(0, by)), deliver)
+	}
+}
+
+// siginfo is siginfo_t of the kernel on 64-bit machines, as kill(2) fills it in.
+type siginfo struct {
+	number, errno, code int32
+	_                   int32
+	pid, uid            int32
+	_                   [104]byte
+}
+
+// EndBy implements port.Signals.
+func (signals) EndBy(sig told.Signal) {
+	number := number(sig)
+	switch sig {
+	case told.Interrupt, told.Terminate, told.Hangup:
+		runtime.LockOSThread()
+		setAction(number, action{handler: byDefault})
+		// To this thread: it does not return.
+		unix.Tgkill(unix.Getpid(), unix.Gettid(), number)
+	}
+	os.Exit(exitSignal + int(number))
+}

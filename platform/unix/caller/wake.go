@@ -1,0 +1,43 @@
+//go:build linux || darwin
+
+package caller
+
+import "golang.org/x/sys/unix"
+
+// wakePipe wakes whoever polls its reading end: something changed, look again.
+// It lives as long as the process.
+type wakePipe [2]int
+
+func newWakePipe() wakePipe {
+	ends, err := newPipe()
+	if err != nil {
+		return wakePipe{-1, -1} // which poll ignores
+	}
+	return ends
+}
+
+// newPipe makes a pipe of which no end waits.
+func newPipe() (ends [2]int, err error) {
+	if err := unix.Pipe(ends[:]); err != nil {
+		return ends, err
+	}
+	for _, fd := range ends {
+		unix.CloseOnExec(fd)
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return ends, err
+		}
+	}
+	return ends, nil
+}
+
+func (p wakePipe) wake() { unix.Write(p[1], []byte{0}) }
+
+// drain empties the pipe.
+func (p wakePipe) drain() {
+	var buf [64]byte
+	unix.Read(p[0], buf[:])
+}
+
+func (p wakePipe) pollable() unix.PollFd {
+	return unix.PollFd{Fd: int32(p[0]), Events: unix.POLLIN}
+}
