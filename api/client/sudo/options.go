@@ -156,6 +156,8 @@ func parse(args []string) (*options, *failure) {
 		return nil, misuse("-e and -l do not go together")
 	case o.edit && (len(args) == 0 || args[0] == ""):
 		return nil, misuse("there is no file to edit")
+	case o.edit && (o.wait || o.noWait || o.reason != ""):
+		return nil, misuse("--wait, --no-wait and --reason are for a command, and not for -e")
 	case o.edit:
 		o.command = args
 		return o, nil
