@@ -16,6 +16,8 @@ import (
 type Approvals interface {
 	// For returns the approval that is there for w.
 	For(w *approval.Want) (approval.Record, bool)
+	// Get returns an approval.
+	Get(id string) (approval.Record, error)
 	// Wait returns an approval once nobody has to decide on it any more, or ctx's
 	// error.
 	Wait(ctx context.Context, id string) (approval.Record, error)
@@ -30,7 +32,11 @@ type Approvals interface {
 // The request has ended: nothing is held meanwhile but the caller's connection, which
 // is bounded for each person. What is run in the end is sealed afresh.
 func (l *Launcher) await(ctx context.Context, submitted *Submission, id string, c Caller, signals <-chan signal.Sent) Result {
-	if err := c.Tell(fmt.Sprintf("keepersudo: waiting for approval %s; Ctrl-C withdraws the request\n", id)); err != nil {
+	by := ""
+	if r, err := l.cfg.Approvals.Get(id); err == nil {
+		by = " by " + r.Want.Approvers()
+	}
+	if err := c.Tell(fmt.Sprintf("keepersudo: waiting for approval %s%s; Ctrl-C withdraws the request\n", id, by)); err != nil {
 		l.cfg.Log.Debug("a caller who waits for approval", "approval", id, "error", err)
 	}
 	waiting, stop := context.WithCancel(ctx)

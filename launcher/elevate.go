@@ -322,7 +322,7 @@ func (l *Launcher) final(e *elevation, state request.State, last request.Fact) R
 	}
 	if result.Approval != "" {
 		result.Refused = refusal.New(door.CodeApprovalPending,
-			"%s waits for approval %s. Run the same again once it is approved; keeperAgent --approval shows what is", e.called, result.Approval)
+			"%s: %s. Run the same again once it is approved; keeperAgent --approval shows what is", e.called, last.Message)
 	}
 	return result
 }

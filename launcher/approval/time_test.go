@@ -270,6 +270,17 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestWhomToAsk(t *testing.T) {
+	many := core.ApprovalRule{Number: 2}
+	for i := range 9 {
+		many.Users = append(many.Users, fmt.Sprint("u", i))
+	}
+	w := want("1000", core.ApprovalRule{Users: []string{"a\x1b"}, Groups: []string{"ops"}, Number: 1}, many, core.ApprovalRule{Number: 1})
+	if got, want := w.Approvers(), "1 of a\ufffd, group ops, the administrators, and 2 of u0, u1, u2, u3, u4, u5, u6, u7, the administrators, others, and 1 of the administrators"; got != want {
+		t.Errorf("%s, expected %s", got, want)
+	}
+}
+
 func TestIDs(t *testing.T) {
 	for text, want := range map[string]string{"abcd-2345": "ABCD-2345", " ABCD2345\n": "ABCD-2345", "x": "X", "": "", "ABCD-23456": "ABCD23456"} {
 		if got := ID(text); got != want {

@@ -59,7 +59,7 @@ func (a Approve) Collect(_ context.Context, q Question) (string, error) {
 	case err != nil:
 		return "", err
 	}
-	return "", &Refused{Approval: r.ID, Message: fmt.Sprintf("it waits for approval %s", r.ID)}
+	return "", &Refused{Approval: r.ID, Message: fmt.Sprintf("it waits for approval %s by %s", r.ID, r.Want.Approvers())}
 }
 
 // Want is what q is about, for approvers.

@@ -54,6 +54,7 @@ type agent struct {
 	layout settings.Layout
 	to     approvals.Caller
 	status int
+	begun  bool // the command line is one
 }
 
 type options struct {
@@ -77,7 +78,7 @@ func Run(ctx context.Context, args []string, cfg Config) int {
 	case errors.As(err, &refused):
 		fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(refused.Detail))
 		return exitFault
-	case errors.Is(err, errUsage), errors.Is(err, fs.ErrPermission), errors.Is(err, client.ErrNotRunning):
+	case !a.begun, errors.Is(err, errUsage), errors.Is(err, fs.ErrPermission), errors.Is(err, client.ErrNotRunning):
 		fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(err.Error()))
 		return exitUsage
 	}
@@ -128,6 +129,7 @@ command line is wrong or the service does not answer.`,
 }
 
 func (a *agent) serve(cmd *cobra.Command) error {
+	a.begun = true
 	if err := a.find(); err != nil {
 		return err
 	}
