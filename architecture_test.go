@@ -51,6 +51,9 @@ var exceptions = map[string][]string{
 	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "platform", "plugins/keeperpolicy"}, // which reads policies as the plugin does
+	"cmd/keeperAgent":            {"api/client/agent", "platform"},
+	"api/client/agent":           {"api/client", "core", "settings"},
+	"api/client/approvals":       {"core"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"api/client/admincli":        {"api/client", "core", "launcher/journal", "settings", "trust", "plugins/scaffold"}, // which is text
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "plugins", "settings", "trust"},

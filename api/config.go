@@ -36,9 +36,10 @@ type Config struct {
 	LastKnownGood LastKnownGood
 	Factors       Factors
 	// Refused is told of every 403, if it is not nil. It must not block.
-	Refused  func(view.APIRefusal)
-	Requests Requests
-	Elevator local.Elevator
+	Refused   func(view.APIRefusal)
+	Requests  Requests
+	Approvals Approvals
+	Elevator  local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
 	Limits Limits
@@ -48,7 +49,7 @@ type Config struct {
 func (c Config) complete() error {
 	switch {
 	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Health == nil, c.Plugins == nil, c.Jobs == nil,
-		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Factors == nil, c.Requests == nil, c.Elevator == nil, c.Log == nil:
+		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Factors == nil, c.Requests == nil, c.Approvals == nil, c.Elevator == nil, c.Log == nil:
 		return errors.New("api: incomplete configuration")
 	}
 	return nil

@@ -89,6 +89,7 @@ func operations(cfg Config) []group {
 		jobRunOperations(cfg.Jobs),
 		jobOperations(cfg.Jobs),
 		requestOperations(cfg.Requests),
+		approvalOperations(cfg.Approvals),
 	}
 }
 

@@ -46,6 +46,8 @@ type Decision struct {
 	// Paths are the arguments that an ALLOW or PENDING has been decided on as
 	// files.
 	Paths []PathArgument
+	// Approvals say for each policy that requires APPROVAL whom that takes.
+	Approvals []ApprovalRule
 }
 
 // MaxPathArguments is how many arguments of one command can be decided on as

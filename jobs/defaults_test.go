@@ -38,6 +38,8 @@ func newDefaults(t testing.TB, ask func(core.Principal, core.RequestID) error) *
 		"log-message":          task.Echo,
 		"prompt-justification": task.CollectControl(core.ControlJustify, satisfy),
 		"prompt-mfa":           task.CollectControl(core.ControlMFA, satisfy),
+		"await-approval":       task.CollectControl(core.ControlApproval, func(context.Context, core.Principal, core.RequestID, core.Control) error { return nil }),
+		"show-toast":           task.Echo,
 	}
 	h.reload()
 	return h
@@ -46,7 +48,7 @@ func newDefaults(t testing.TB, ask func(core.Principal, core.RequestID) error) *
 func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 	h := newDefaults(t, nil)
 	list := h.List()
-	if len(list) != 3 {
+	if len(list) != 4 {
 		t.Errorf("%d default jobs", len(list))
 	}
 	for _, job := range list {

@@ -41,6 +41,8 @@ type elevation struct {
 	asked     time.Time      // when it was asked last; zero if it was not
 	exhausted bool           // it was not launched because the machine is out of something
 	stuck     core.ProcessID // a child that has run nothing and does not end
+	reason    string         // that the person has given, once it is recorded
+	approval  string         // that it waits for; empty if it waits for none
 }
 
 // fact is a Fact by the service.
@@ -52,6 +54,9 @@ func fact(cause request.Cause, message string) request.Fact {
 // answer. It closes what it was given. When ctx ends the caller is gone: what
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
+//
+// A request that waits for approvers ends (decision 31). A caller who waits all the
+// same is told when they have decided, and asks again.
 func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Sent) Result {
 	defer l.shut(&submitted)
 	l.mu.Lock()
@@ -70,6 +75,15 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	if submitted.Memory != nil && submitted.Memory.Do != door.Validate {
 		return l.forgetVerified(submitted)
 	}
+	result := l.attempt(ctx, &submitted, c, signals)
+	if result.Approval == "" || submitted.NoWait {
+		return result
+	}
+	return l.await(ctx, &submitted, result.Approval, c, signals)
+}
+
+// attempt takes one request from its seal to its end. It closes what was submitted.
+func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller, signals <-chan signal.Sent) Result {
 	if refused := l.undecidable(); refused != nil {
 		return Result{Refused: refused}
 	}
@@ -80,14 +94,14 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 	}
 	var e *elevation
 	defer func() {
-		l.shut(&submitted) // first: it may take long, and counts as long
+		l.shut(submitted) // first: it may take long, and counts as long
 		l.leave(e, mine.release)
 	}()
 	switch {
 	case submitted.List:
-		return l.list(ctx, submitted)
+		return l.list(ctx, *submitted)
 	case submitted.Memory != nil:
-		return l.validate(ctx, submitted, c)
+		return l.validate(ctx, *submitted, c)
 	}
 	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {
@@ -108,7 +122,7 @@ func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)}
 	}
 	defer asked.Release()
-	if e, err = l.open(&submitted, s, c); err != nil {
+	if e, err = l.open(submitted, s, c); err != nil {
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
@@ -173,7 +187,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 			return Result{Later: true}
 		}
 		if state.Final() {
-			return Result{Refused: l.explain(e, state, last)}
+			return l.final(e, state, last)
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
 			e.answered()
@@ -304,6 +318,19 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 		l.cfg.Log.Error("event cannot be raised", "request", e.id, "event", event.Name, "error", err)
 		l.apply(e, because(state, "the service could not start its next step", err))
 	}
+}
+
+// final is what a caller whose request ran nothing is told.
+func (l *Launcher) final(e *elevation, state request.State, last request.Fact) Result {
+	result := Result{Refused: l.explain(e, state, last)}
+	if state == request.Denied && last.Cause == request.Refused {
+		l.note(e, func() { result.Approval = e.approval })
+	}
+	if result.Approval != "" {
+		result.Refused = refusal.New(door.CodeApprovalPending,
+			"%s: %s. Run the same again once it is approved; keeperAgent --approval shows what is", e.called, last.Message)
+	}
+	return result
 }
 
 // explain words a final state for the caller, with the request's code: the

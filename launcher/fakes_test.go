@@ -323,6 +323,7 @@ func (b *fakeBus) Raise(_ context.Context, e wire.Event) error {
 
 // fakeCaller answers prompts from a list, then never.
 type fakeCaller struct {
+	told       chan string // what was shown; nil if nobody looks
 	mu         sync.Mutex
 	answers    []any // a string or an error
 	prompts    []string
@@ -356,6 +357,13 @@ func (c *fakeCaller) Prompt(ctx context.Context, p Prompt, timeout time.Duration
 func (c *fakeCaller) HandOver(terminals ...*os.File) error {
 	c.master = terminals[0]
 	return c.startedErr
+}
+
+func (c *fakeCaller) Tell(text string) error {
+	if c.told != nil {
+		c.told <- text
+	}
+	return nil
 }
 
 func (c *fakeCaller) Started() error {

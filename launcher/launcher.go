@@ -51,6 +51,8 @@ type Config struct {
 	// satisfied here.
 	Table    controls.Table
 	Controls []control.Control
+	// Approvals are those that callers wait for; nil where there are none.
+	Approvals Approvals
 	// Machine returns this machine's name, as policies know it, at this moment;
 	// empty if it has none.
 	Machine func() string

@@ -39,6 +39,10 @@ type Submission struct {
 	// List asks only what the caller may run, as JSON if JSON is set; nothing else
 	// but Peer counts then.
 	List, JSON bool
+	// NoWait does not wait for approvers. Reason is one that the caller offers before
+	// they are asked; empty if they offer none.
+	NoWait bool
+	Reason string
 	// Memory, if not nil, asks for what is remembered of the caller; nothing else
 	// but Peer counts then.
 	Memory *door.Memory
@@ -68,6 +72,8 @@ type Caller interface {
 	HandOver(terminals ...*os.File) error
 	// Started says that the command runs. It returns within a bounded time.
 	Started() error
+	// Tell shows text, and waits for nothing. It returns within a bounded time.
+	Tell(text string) error
 }
 
 // Prompt is a question: its text, and whether the answer is a secret, which is not
@@ -84,4 +90,8 @@ type Result struct {
 	// there is nothing to say.
 	Listing string
 	Done    bool
+	// Approval is what the request waits for, if that is why it was Refused.
+	Approval string
+	// Again: the caller is to send the same request once more.
+	Again bool
 }

@@ -10,7 +10,7 @@ import (
 
 // programs are the executables and the folder of the agent root that each lies in.
 var programs = map[string]string{
-	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "",
+	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keeperAgent": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "",
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
 	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperRunAs": "", "keeperedit": "",
 }

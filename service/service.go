@@ -17,8 +17,10 @@ import (
 	"kpm/core/view"
 	"kpm/jobs"
 	"kpm/launcher"
+	"kpm/launcher/approval"
 	"kpm/launcher/journal"
 	"kpm/launcher/mfa"
+	"kpm/launcher/seal"
 	"kpm/launcher/start"
 	"kpm/plugins"
 	"kpm/plugins/store"
@@ -70,6 +72,9 @@ type service struct {
 	starter   *start.Starter
 	factors   *mfa.Factors
 	launcher  *launcher.Launcher
+	sealer    *seal.Sealer
+	approvals *approval.Book
+	news      *approvalNews
 	broker    *broker.Broker
 	jobs      *jobs.Service
 	cutOff    []view.JobRun // runs that an earlier service did not bring to an end
@@ -141,8 +146,8 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.startTrust, s.startJournal, s.startFactors, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveJobs, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.startTrust, s.startJournal, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
+		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveJobs, s.serveApprovals, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

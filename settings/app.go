@@ -35,6 +35,7 @@ type App struct {
 	MQTTPort            int
 	Monitoring          Monitoring
 	Requests            Requests
+	Approvals           Approvals
 	Journal             Journal
 	Jobs                Jobs
 	MFA                 MFA
@@ -80,6 +81,17 @@ type Requests struct {
 	AllowUnknownUsers bool
 	// MaxRunning and MaxRunningPerUser count commands that run as well.
 	MaxRunning, MaxRunningPerUser int
+}
+
+// Approvals bounds what approvers are asked.
+type Approvals struct {
+	// Pending is how long one waits before it is escalated, or expires if there is
+	// nobody to; Escalated how long from then on; Expiration how long in any case;
+	// Usable how long it may be used once it is approved.
+	Pending, Escalated, Expiration, Usable time.Duration
+	MaxPerUser, Max                        int
+	// Remote lets plugin KeeperAPI hand on what approvers elsewhere have decided.
+	Remote bool
 }
 
 // Journal says how the audit journal is kept.
@@ -185,6 +197,15 @@ func entries() []entry {
 		}},
 		number("Requests:MaxRunning", 4096, 1, 4096, func(a *App, n int) { a.Requests.MaxRunning = n }),
 		number("Requests:MaxRunningPerUser", 1024, 1, 4096, func(a *App, n int) { a.Requests.MaxRunningPerUser = n }),
+		number("Approvals:PendingMinutes", 30, 1, 4320, func(a *App, n int) { a.Approvals.Pending = time.Duration(n) * time.Minute }),
+		number("Approvals:EscalatedMinutes", 240, 1, 4320, func(a *App, n int) { a.Approvals.Escalated = time.Duration(n) * time.Minute }),
+		number("Approvals:approvalExpirationHours", 72, 1, 720, func(a *App, n int) { a.Approvals.Expiration = time.Duration(n) * time.Hour }),
+		number("Approvals:approvedRequestExpirationHours", 24, 1, 720, func(a *App, n int) { a.Approvals.Usable = time.Duration(n) * time.Hour }),
+		number("Approvals:MaxPerUser", 16, 1, 256, func(a *App, n int) { a.Approvals.MaxPerUser = n }),
+		number("Approvals:Max", 512, 1, 4096, func(a *App, n int) { a.Approvals.Max = n }),
+		{"Approvals:RemoteApprovers", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Approvals.Remote)
+		}},
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:KeepDays", 0, 0, 36500, func(a *App, n int) { a.Journal.Keep = time.Duration(n) * 24 * time.Hour }),

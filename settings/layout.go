@@ -88,6 +88,9 @@ func (l Layout) Aside() string { return l.in("State", "aside") }
 // a plugin's id, a folder below the root with "/" at its end, or "*".
 func (l Layout) Approvals() string { return l.in("State", "approve") }
 
+// ApprovalRecords is what approvers were asked, and what they have said.
+func (l Layout) ApprovalRecords() string { return l.in("State", "approvals.db") }
+
 // Settings is what was stored: the settings of plugins, and Last Known Good.
 func (l Layout) Settings() string { return l.in("State", "settings.db") }
 

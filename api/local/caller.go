@@ -159,10 +159,18 @@ func (c *caller) Started() error {
 	return c.send(door.TypeStarted, nil)
 }
 
+// Tell shows the person text.
+func (c *caller) Tell(text string) error {
+	return c.send(door.TypeNotice, door.Notice{Text: text}.Encode())
+}
+
 // finish sends the one final frame, unless the next service will.
 func (c *caller) finish(result launcher.Result) error {
 	if result.Later {
 		return nil
+	}
+	if result.Again {
+		return c.send(door.TypeAgain, nil)
 	}
 	if result.Refused != nil {
 		return c.send(door.TypeRefused, door.Refused(*result.Refused).Encode())

@@ -143,7 +143,7 @@ func newRequest(m door.Request, files []*os.File) (launcher.Submission, error) {
 	if m.Command == "" || len(m.Argv) == 0 {
 		return launcher.Submission{}, fmt.Errorf("%w: no command", errRequest)
 	}
-	for _, text := range []string{m.Command, m.TargetUser} {
+	for _, text := range []string{m.Command, m.TargetUser, m.Reason} {
 		if !utf8.ValidString(text) {
 			return launcher.Submission{}, fmt.Errorf("%w: %q is not UTF-8 text", errRequest, text)
 		}
@@ -157,7 +157,7 @@ func newRequest(m door.Request, files []*os.File) (launcher.Submission, error) {
 	submitted := launcher.Submission{
 		Request: seal.Request{Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Dir: files[0]}, Env: m.Env,
 		Key: m.Key, Running: m.Running, NonInteractive: m.NonInteractive, Anew: m.Anew, Rows: m.Rows, Columns: m.Columns,
-		Terminal: m.Terminal, Background: m.Background, Apart: m.Apart,
+		Terminal: m.Terminal, Background: m.Background, Apart: m.Apart, NoWait: m.NoWait, Reason: m.Reason,
 		Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
 	}
 	if m.HasExecutable {

@@ -29,6 +29,8 @@ const (
 	TypeTerminal Type = 8  // the command is about to run; carries its terminals
 	TypeList     Type = 9  // once, first, in place of Request: what may I run?
 	TypeListing  Type = 10 // final: that
+	TypeNotice   Type = 11 // show a text to the person; there is no reply
+	TypeAgain    Type = 12 // final: it is approved; send the same on a new connection
 	TypeMemory   Type = 13 // once, first, in place of Request: renew or forget what is remembered
 )
 

@@ -18,6 +18,8 @@ const (
 	CodeBadRequest  = "bad-request"
 	CodeNotFound    = "not-found"
 	CodeUnavailable = "unavailable"
+	// CodeApprovalPending: approvers have been asked, and nobody waits for them.
+	CodeApprovalPending = "approval-pending"
 )
 
 // Request is the first frame of a caller. With it travel, in this order, the
@@ -56,6 +58,10 @@ type Request struct {
 	Env []string
 	// Rows and Columns are the caller's window size; 0 if unknown.
 	Rows, Columns uint16
+	// NoWait does not wait for approvers.
+	NoWait bool
+	// Reason is one that the caller gives without being asked; empty if none is given.
+	Reason string
 }
 
 // Key is what a request is known by to the process that has made it. It is
@@ -99,6 +105,19 @@ type List struct {
 // Listing is the answer to List: printable text, or JSON.
 type Listing struct{ Text string }
 
+// Notice is text for the person, printable.
+type Notice struct{ Text string }
+
+// Encode returns the body of a Notice frame.
+func (m Notice) Encode() []byte { return appendString(nil, m.Text) }
+
+// DecodeNotice reads the body of a Notice frame.
+func DecodeNotice(body []byte) (Notice, error) {
+	d := decoder{rest: body}
+	m := Notice{Text: d.string()}
+	return m, d.end()
+}
+
 // Encode returns the body of a List frame.
 func (m List) Encode() []byte { return []byte{Version, flag(m.JSON)} }
 
@@ -125,7 +144,8 @@ func DecodeListing(body []byte) (Listing, error) {
 // Encode returns the body of a Request frame.
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}
-	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5, flag(m.Anew)}
+	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5 |
+		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew)}
 	if keyed {
 		b = append(b, m.Key[:]...)
 	}
@@ -135,7 +155,11 @@ func (m Request) Encode() []byte {
 	b = appendString(b, m.Command)
 	b = appendString(b, m.TargetUser)
 	b = appendStrings(b, m.Argv)
-	return appendStrings(b, m.Env)
+	b = appendStrings(b, m.Env)
+	if m.Reason != "" {
+		b = appendString(b, m.Reason)
+	}
+	return b
 }
 
 // DecodeRequest reads the body of a Request frame.
@@ -163,8 +187,12 @@ func DecodeRequest(body []byte) (Request, error) {
 		TargetUser:     d.string(),
 		Argv:           d.strings(),
 		Env:            d.strings(),
+		NoWait:         flags&64 != 0,
 	}
-	if version != Version || flags > 63 || more > 1 || apart > 63 || keyed && key == (Key{}) {
+	if flags&128 != 0 {
+		m.Reason = d.string()
+	}
+	if version != Version || more > 1 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
 		d.failed = true
 	}
 	return m, d.end()

@@ -1,6 +1,8 @@
 package port
 
 import (
+	"time"
+
 	"kpm/core"
 )
 
@@ -21,6 +23,10 @@ type Facts struct {
 	// Resumes says that commands outlive the service, and that the next one is
 	// told how they end (Launcher.Resume).
 	Resumes bool
+	// SinceBoot returns a name of the time since the machine was started, and how long
+	// that is, sleep included: no clock that somebody sets changes it. nil where
+	// nobody knows.
+	SinceBoot func() (boot string, since time.Duration)
 	// PortTaken reports whether an error of listening means that somebody else
 	// has the port.
 	PortTaken func(err error) bool

@@ -83,6 +83,8 @@ type PolicyResponse struct {
 	Message    string           `json:"Message,omitempty"`
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"Paths,omitempty"`
+	// Approvals say for each policy that asks for APPROVAL whom that takes.
+	Approvals []core.ApprovalRule `json:"Approvals,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
 	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing

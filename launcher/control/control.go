@@ -28,12 +28,23 @@ type Control interface {
 
 // Question is what a control may know and use.
 type Question struct {
+	// Request is the one that it is asked for.
+	Request core.RequestID
 	// Subject is what would run, for whom.
 	Subject core.Subject
+	// Seal is the digest of Subject. Login is whose login the caller comes from,
+	// Session which session of theirs, each empty if nobody knows.
+	Seal    string
+	Login   core.UserID
+	Session core.SessionID
+	// Approvers are whom policies name.
+	Approvers []core.ApprovalRule
+	// Reason is the reason that was recorded for this request; empty if none was.
+	// Given is one that was given for the same before, with which it waits for
+	// approvers or was approved, and Offered one that came with the request.
+	Reason, Given, Offered string
 	// NonInteractive is true if the caller forbids asking them.
 	NonInteractive bool
-	// Request is the request's id.
-	Request core.RequestID
 	// What is what would run and as whom, with the request's code, so that two
 	// prompts at once can be told apart. It is printable.
 	What string
@@ -63,6 +74,8 @@ type Refused struct {
 	Message string
 	// Late is true if nobody answered in time.
 	Late bool
+	// Approval is what it waits for, if approvers can still say yes.
+	Approval string
 }
 
 // Error implements error.
@@ -70,4 +83,6 @@ func (r *Refused) Error() string { return r.Message }
 
 // Bundled returns the controls that this service can verify, with what they verify
 // answers by.
-func Bundled(factors Factors) []Control { return []Control{Justify{}, MFA{factors}} }
+func Bundled(factors Factors, approvals Approvals) []Control {
+	return []Control{Justify{}, MFA{factors}, Approve{approvals}}
+}

@@ -40,6 +40,9 @@ const (
 	// Factor says that a second factor was enrolled, replaced or removed, that a
 	// code was right or wrong, or that somebody was locked out (Cause).
 	Factor Type = "factor"
+	// Approval says what has become of an approval, and who has caused it
+	// (docs/approvals.md).
+	Approval Type = "approval"
 
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
@@ -61,7 +64,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval:
 		return true
 	}
 	return false

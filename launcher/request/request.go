@@ -33,6 +33,8 @@ type Fact struct {
 	Controls []core.Control
 	// Paths are the arguments that Allow or Pend was decided on as files.
 	Paths []core.PathArgument
+	// Approvals say whom APPROVAL takes, of Pend.
+	Approvals []core.ApprovalRule
 	// Child and Group name what Held holds.
 	Child core.ProcessID
 	Group string
@@ -62,6 +64,7 @@ type Request struct {
 	required  []core.Control
 	satisfied []core.Control
 	paths     []core.PathArgument // of the decision
+	approvals []core.ApprovalRule // the same
 	timer     *time.Timer         // the deadline of state
 	changed   chan struct{}
 }
@@ -82,6 +85,13 @@ func (r *Request) Paths() []core.PathArgument {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.paths
+}
+
+// Approvals returns whom the decision wants to approve.
+func (r *Request) Approvals() []core.ApprovalRule {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.approvals
 }
 
 // Missing returns the required controls that have not been recorded.
@@ -187,7 +197,7 @@ func (r *Request) apply(f Fact) error {
 		r.required = slices.Clone(f.Controls)
 	}
 	if t.By == Policy {
-		r.paths = slices.Clone(f.Paths)
+		r.paths, r.approvals = slices.Clone(f.Paths), slices.Clone(f.Approvals)
 	}
 	r.enter(t.To, f)
 	return nil

@@ -1,6 +1,9 @@
 # A command and its arguments are completed as they are elsewhere.
 complete -c keepersudo -s u -l user -x -a '(__fish_complete_users)' -d 'Run as this user'
 complete -c keepersudo -s n -l non-interactive -d 'Fail instead of asking a question'
+complete -c keepersudo -l wait -d 'Wait for approvers'
+complete -c keepersudo -l no-wait -d 'Do not wait for approvers'
+complete -c keepersudo -l reason -x -d 'The reason, if policy asks for one'
 complete -c keepersudo -s v -l validate -d 'Enter your code now'
 complete -c keepersudo -s k -l reset-timestamp -d 'Ask for a code anew'
 complete -c keepersudo -s K -l remove-timestamp -d 'Forget everywhere that you have entered a code'

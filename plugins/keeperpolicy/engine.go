@@ -181,6 +181,7 @@ func (e *engine) answer(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyR
 		}
 		d := force.set.Decide(asked)
 		response.Decision, response.Controls, response.Message, response.Paths = d.Outcome, d.Controls, d.Message, d.Paths
+		response.Approvals = d.Approvals
 		response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	}
 	return q, response

@@ -9,7 +9,8 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":             {"audit", "completion", "doctor", "help", "interception", "jobs", "mfa", "plugins", "policy", "settings", "status", "topics", "trust"},
+		"":             {"approvals", "audit", "completion", "doctor", "help", "interception", "jobs", "mfa", "plugins", "policy", "settings", "status", "topics", "trust"},
+		"approvals":    {"approve", "deny", "extend", "list", "show"},
 		"audit":        {"tail", "verify"},
 		"completion":   {"bash", "fish", "powershell", "zsh"},
 		"jobs":         {"cancel", "explain", "graph", "list", "new", "reload", "run", "runs", "show", "tail", "trigger", "validate"},

@@ -8,7 +8,8 @@ import (
 
 // usage is the text of --help, with the agent root that is asked by default.
 func usage(root string) string {
-	return `Usage: keepersudo [-n] [-u USER] [--root DIR] [--] COMMAND [ARGUMENT...]
+	return `Usage: keepersudo [-n] [-u USER] [--wait | --no-wait] [--reason TEXT]
+                  [--root DIR] [--] COMMAND [ARGUMENT...]
        keepersudo -e [-n] [-u USER] [--root DIR] [--] FILE...
        keepersudo -l [--json] [--root DIR]
        keepersudo [-n] -v | -k | -K [--root DIR]
@@ -20,6 +21,11 @@ PATH.
 
   -u, --user USER         run as USER, a name or #UID
   -n, --non-interactive   fail instead of asking a question
+      --wait              if approvers have to be asked, wait until they have
+                          decided, then run COMMAND; so it is with a terminal
+      --no-wait           end instead, with status 75; run the same again once
+                          it is approved. So it is with -n or without a terminal
+      --reason TEXT       the reason, if policy asks for one
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
                           ` + root + `
   -A, -B, -H, -N, -S, -p TEXT
@@ -43,6 +49,7 @@ Examples:
   keepersudo -u postgres psql
   keepersudo ./install.sh --prefix=/usr/local
   keepersudo journalctl -b | less
+  keepersudo --no-wait --reason "ticket 7" apt-get install git
   keepersudo -e /etc/hosts
 
 A script that others than root can change runs from a copy, which is then $0;
@@ -50,6 +57,7 @@ where it lies is in KEEPER_SCRIPT.
 
 The status is COMMAND's own, or 128 plus the number of the signal that ended
 it. Otherwise: 1 refused, expired, failed or no service; 2 not a valid request;
+75 approvers have been asked, and --no-wait does not wait for them;
 126 COMMAND cannot be opened; 127 no such command or user.
 `
 }
@@ -63,6 +71,8 @@ type options struct {
 	root           string
 	user           string
 	nonInteractive bool
+	wait, noWait   bool // for approvers; neither: if there is a terminal
+	reason         string
 	command        []string
 }
 
@@ -86,6 +96,9 @@ var all = [...]option{
 	{short: 'e', long: "--edit", set: func(o *options, _ string) { o.edit = true }},
 	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
 	{long: "--json", set: func(o *options, _ string) { o.json = true }},
+	{long: "--wait", set: func(o *options, _ string) { o.wait = true }},
+	{long: "--no-wait", set: func(o *options, _ string) { o.noWait = true }},
+	{long: "--reason", value: true, set: func(o *options, reason string) { o.reason = reason }},
 	{short: 'K', long: "--remove-timestamp", set: func(o *options, _ string) { o.memory = door.ForgetAll }},
 	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.memory = door.Forget }},
 	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.memory = door.Validate }},
@@ -150,11 +163,15 @@ func parse(args []string) (*options, *failure) {
 		return nil, misuse("-e and -l do not go together")
 	case o.edit && (len(args) == 0 || args[0] == ""):
 		return nil, misuse("there is no file to edit")
+	case o.edit && (o.wait || o.noWait || o.reason != ""):
+		return nil, misuse("--wait, --no-wait and --reason are for a command, and not for -e")
 	case o.edit:
 		o.command = args
 		return o, nil
 	case o.json && !o.list:
 		return nil, misuse("--json is for -l")
+	case o.wait && o.noWait:
+		return nil, misuse("--wait and --no-wait exclude each other")
 	case o.list && len(args) > 0:
 		return nil, refused("-l COMMAND", "run the command, and you are told whether policy allows it")
 	case o.list && o.user != "":

@@ -68,6 +68,19 @@ func (s *session) attend() (int, *failure) {
 			if sig := s.prompt(prompt); sig != 0 {
 				return exitSignal + int(s.host.Signals.Number(sig)), nil // the service sees the caller go
 			}
+		case door.TypeNotice:
+			notice, err := door.DecodeNotice(body)
+			if err != nil {
+				return 0, garbled
+			}
+			say(s.host.Stderr, printable(notice.Text))
+		case door.TypeAgain:
+			s.setAway()
+			if !s.reconnected() { // a service that has just gone
+				if failed := s.askAgain(); failed != nil {
+					return 0, failed
+				}
+			}
 		case door.TypeTerminal:
 			s.host.Console.Receive()
 		case door.TypeStarted:
@@ -110,6 +123,8 @@ func statusOf(code string) int {
 		return exitUsage
 	case door.CodeNotFound:
 		return exitNotFound
+	case door.CodeApprovalPending:
+		return exitPending
 	}
 	return exitRefused
 }

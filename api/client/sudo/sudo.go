@@ -20,6 +20,7 @@ import (
 const (
 	exitRefused  = 1
 	exitUsage    = 2
+	exitPending  = 75 // EX_TEMPFAIL of sysexits.h: the same will do later
 	exitUnusable = 126
 	exitNotFound = 127
 
