@@ -54,6 +54,7 @@ var exceptions = map[string][]string{
 	"cmd/keeperAgent":            {"api/client/agent", "platform"},
 	"api/client/agent":           {"api/client", "core", "settings"},
 	"api/client/approvals":       {"core"},
+	"api/client/enrollment":      {"core"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"api/client/admincli":        {"api/client", "core", "launcher/journal", "settings", "trust", "plugins/scaffold"}, // which is text
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "plugins", "settings", "trust"},

@@ -11,11 +11,9 @@ import (
 	"fmt"
 	"image/png"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -297,27 +295,23 @@ func TestATicket(t *testing.T) {
 	if err != nil || json.Unmarshal([]byte(out), &given) != nil || given.Ticket == "" {
 		t.Fatalf("%v: %s", err, out)
 	}
-	redeem := func(uid uint32) string {
+	redeem := func(uid uint32) (string, error) {
 		t.Helper()
-		curl := exec.CommandContext(t.Context(), "curl", "-sS", "--unix-socket", filepath.Join(a.Root, "run/api.sock"),
-			"--json", "@-", "http://localhost/api/Mfa")
-		curl.Stdin = strings.NewReader(`{"ticket": "` + given.Ticket + `"}`)
-		curl.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-		out, err := curl.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		return string(out)
+		cmd := a.Sudo(t.Context(), uid)
+		cmd.Path, cmd.Args = filepath.Join(a.Root, "keeperAgent"), []string{"keeperAgent", "--enroll", "--json"}
+		cmd.Stdin = strings.NewReader(given.Ticket + "\n")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
 	}
-	if out := redeem(4243); !strings.Contains(out, `"code":"not-permitted"`) {
-		t.Errorf("somebody else: %s", out)
+	if out, err := redeem(4243); err == nil || !strings.Contains(out, "this ticket is not yours") {
+		t.Errorf("somebody else: %v: %s", err, out)
 	}
 	var e enrolled
-	if out := redeem(4242); json.Unmarshal([]byte(out), &e) != nil || e.UserID != "4242" || e.Secret == "" {
-		t.Fatalf("its person: %s", out)
+	if out, err := redeem(4242); err != nil || json.Unmarshal([]byte(out), &e) != nil || e.UserID != "4242" || e.Secret == "" {
+		t.Fatalf("its person: %v: %s", err, out)
 	}
-	if out := redeem(4242); !strings.Contains(out, `"code":"not-permitted"`) {
-		t.Errorf("twice: %s", out)
+	if out, err := redeem(4242); err == nil || !strings.Contains(out, "was used") {
+		t.Errorf("twice: %v: %s", err, out)
 	}
 	s := newShell(t, a)
 	if out := s.runsAfter("keepersudo whoami", e.code(t, 0)); !strings.HasSuffix(out, "\nroot\r\n") {

@@ -4,17 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
-	"rsc.io/qr"
 
 	"kpm/api/client"
+	"kpm/api/client/enrollment"
 	"kpm/core/view"
 	"kpm/core/wire"
 )
@@ -39,7 +37,7 @@ the user, and to nobody else.`,
 		Example: "  KeeperAdminCLI mfa enroll anna\n  KeeperAdminCLI mfa enroll anna --png anna.png\n  KeeperAdminCLI mfa enroll anna --replace --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			picture, err := openPicture(png)
+			picture, err := enrollment.NewPicture(png)
 			if err != nil {
 				return err
 			}
@@ -49,19 +47,15 @@ the user, and to nobody else.`,
 			}
 			var enrolled view.Enrollment
 			if err := e.post(cmd.Context(), "/api/Mfa/"+url.PathEscape(args[0]), body, &enrolled); err != nil {
-				return errors.Join(enrollFault(err), picture.discard())
+				return errors.Join(enrollFault(err), picture.Discard())
 			}
-			code, err := qr.Encode(enrolled.URI, qr.M)
-			if err != nil {
-				return errors.Join(fmt.Errorf("QR code: %w", err), picture.discard())
-			}
-			if err := picture.write(code.PNG()); err != nil {
+			if err := picture.Write(enrolled); err != nil {
 				return err
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), enrolled)
 			}
-			return printEnrollment(cmd.OutOrStdout(), enrolled, code)
+			return enrollment.Print(cmd.OutOrStdout(), enrolled)
 		},
 	}
 	jsonFlag(cmd, &asJSON)
@@ -77,80 +71,6 @@ func enrollFault(err error) error {
 		return fmt.Errorf("%w: use --replace", err)
 	}
 	return err
-}
-
-// picture is the file that a QR code goes to; nil for none.
-type picture struct{ *os.File }
-
-// openPicture makes the file before anybody is enrolled: a secret that was given
-// out and could not be written would be lost.
-//
-// Attack: somebody makes the file first, or a link in its place, and reads the
-// secret there. It must not be there.
-func openPicture(path string) (*picture, error) {
-	if path == "" {
-		return nil, nil
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("--png: %w", err)
-	}
-	return &picture{f}, nil
-}
-
-func (p *picture) write(data []byte) error {
-	if p == nil {
-		return nil
-	}
-	_, err := p.Write(data)
-	return errors.Join(err, p.Close())
-}
-
-func (p *picture) discard() error {
-	if p == nil {
-		return nil
-	}
-	return errors.Join(p.Close(), os.Remove(p.Name()))
-}
-
-func printEnrollment(w io.Writer, enrolled view.Enrollment, code *qr.Code) error {
-	drawQR(w, code)
-	text := fmt.Sprintf("\n%s is enrolled. Scan the code with an authenticator program, or type the secret:\n\n  secret  %s\n  uri     %s\n\nRecovery codes, each of which counts once:\n\n",
-		wire.Printable(enrolled.User), enrolled.Secret, wire.Printable(enrolled.URI))
-	for _, one := range enrolled.RecoveryCodes {
-		text += "  " + wire.Printable(one) + "\n"
-	}
-	_, err := fmt.Fprint(w, text+"\nNone of this is shown again.\n")
-	return err
-}
-
-// quiet is the empty margin of a QR code, in modules: readers need it
-// (ISO/IEC 18004, section 5.3.8, says 4; terminals show enough beyond 2).
-const quiet = 2
-
-// drawQR draws a QR code with half blocks, two rows in a line. Light modules are
-// drawn, so that a dark terminal shows it the right way round, and most programs
-// read it the other way as well.
-func drawQR(w io.Writer, code *qr.Code) {
-	light := func(x, y int) bool {
-		return x < 0 || y < 0 || x >= code.Size || y >= code.Size || !code.Black(x, y)
-	}
-	for y := -quiet; y < code.Size+quiet; y += 2 {
-		line := ""
-		for x := -quiet; x < code.Size+quiet; x++ {
-			switch upper, lower := light(x, y), light(x, y+1) && y+1 < code.Size+quiet; {
-			case upper && lower:
-				line += "\u2588"
-			case upper:
-				line += "\u2580"
-			case lower:
-				line += "\u2584"
-			default:
-				line += " "
-			}
-		}
-		fmt.Fprintln(w, line)
-	}
 }
 
 func ticketCommand(e *endpoint) *cobra.Command {

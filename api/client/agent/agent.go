@@ -59,7 +59,8 @@ type agent struct {
 
 type options struct {
 	root                                  string
-	approval, refresh, json               bool
+	approval, refresh, json, enroll       bool
+	png                                   string
 	approve, deny, withdraw, run, comment string
 }
 
@@ -101,12 +102,16 @@ asks: a number runs that request, p shows what waits, r asks the service again, 
 ends. Where p shows requests that you may decide on, "a 1" agrees to the first and
 "d 1 TEXT" refuses it. Without a terminal, or with --json, it is a list.
 
+--enroll asks for the ticket that an administrator has given you
+(KeeperAdminCLI mfa ticket), or reads it from standard input, and shows what an
+authenticator program needs. With --json it is an object.
+
 The agent is found by --root, then by KEEPER_AGENT_ROOT, then in its default
 directory.
 
 Exit status: that of the command that was run; otherwise 0; 1, refused; 2, the
 command line is wrong or the service does not answer.`,
-		Example:       "  keeperAgent --approval\n  keeperAgent --approval --json\n  keeperAgent --run K7QP-3M2X\n  keeperAgent --approve K7QP-3M2X --comment \"ticket 7\"\n  keeperAgent --refresh",
+		Example:       "  keeperAgent --approval\n  keeperAgent --approval --json\n  keeperAgent --run K7QP-3M2X\n  keeperAgent --approve K7QP-3M2X --comment \"ticket 7\"\n  keeperAgent --refresh\n  keeperAgent --enroll",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -122,9 +127,11 @@ command line is wrong or the service does not answer.`,
 	f.StringVar(&a.approve, "approve", "", "agree to the request with this `ID`")
 	f.StringVar(&a.deny, "deny", "", "refuse the request with this `ID`")
 	f.StringVar(&a.withdraw, "withdraw", "", "take back your own request with this `ID`")
+	f.BoolVar(&a.enroll, "enroll", false, "enrol yourself for a second factor, with a ticket of an administrator's")
+	f.StringVar(&a.png, "png", "", "with --enroll: write the QR code to this new `FILE` as well, which only you can read")
 	f.StringVar(&a.comment, "comment", "", "with --approve or --deny: what whoever asked is told")
-	cmd.MarkFlagsMutuallyExclusive("approval", "refresh", "run", "approve", "deny", "withdraw")
-	cmd.MarkFlagsOneRequired("approval", "refresh", "run", "approve", "deny", "withdraw")
+	cmd.MarkFlagsMutuallyExclusive("approval", "refresh", "run", "approve", "deny", "withdraw", "enroll")
+	cmd.MarkFlagsOneRequired("approval", "refresh", "run", "approve", "deny", "withdraw", "enroll")
 	return cmd
 }
 
@@ -138,6 +145,8 @@ func (a *agent) serve(cmd *cobra.Command) error {
 	a.to = c
 	ctx := cmd.Context()
 	switch {
+	case a.enroll:
+		return a.enrolls(ctx)
 	case a.approve != "":
 		return a.decide(ctx, a.approve, "approve", a.comment)
 	case a.deny != "":

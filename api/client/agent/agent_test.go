@@ -22,6 +22,8 @@ type service struct {
 	list    []view.Approval
 	asked   []string
 	refuses string
+	// enrolled is what a ticket is answered with.
+	enrolled *view.Enrollment
 }
 
 func (s *service) Call(_ context.Context, method, path string, body []byte) (json.RawMessage, error) {
@@ -31,6 +33,9 @@ func (s *service) Call(_ context.Context, method, path string, body []byte) (jso
 	}
 	if s.refuses != "" {
 		return nil, &client.Refusal{Code: "conflict", Detail: s.refuses}
+	}
+	if s.enrolled != nil {
+		return json.Marshal(s.enrolled)
 	}
 	return json.Marshal(view.Approval{ID: strings.Split(path, "/")[3], Status: core.ApprovalApproved})
 }
@@ -177,5 +182,35 @@ func TestCommandLines(t *testing.T) {
 	var out bytes.Buffer
 	if status := Run(t.Context(), []string{"--help"}, Config{Stdout: &out}); status != 0 || !strings.Contains(out.String(), "keeperAgent --run K7QP-3M2X") {
 		t.Errorf("%d %s", status, &out)
+	}
+}
+
+// The ticket is read, not given on the command line; what is shown is shown once.
+func TestEnrolling(t *testing.T) {
+	for name, tc := range map[string]struct {
+		typed string
+		json  bool
+		says  string
+		asked int
+	}{
+		"typed":   {"aaaa-bbbb-cccc-dddd\n", false, "  secret  GEZDGNBV\n", 1},
+		"as JSON": {"aaaa-bbbb-cccc-dddd", true, `"secret":"GEZDGNBV"`, 1},
+		"nothing": {"\n", false, "", 0},
+	} {
+		p := newPerson(tc.typed)
+		p.json, p.enrolled = tc.json, &view.Enrollment{User: "ada", URI: "otpauth://totp/x", Secret: "GEZDGNBV", RecoveryCodes: []string{"eeee-ffff"}}
+		err := p.enrolls(t.Context())
+		if len(p.asked) != tc.asked || (err == nil) != (tc.asked == 1) || !strings.Contains(p.out.String(), tc.says) {
+			t.Errorf("%s: %v, asked %q, said %q", name, err, p.asked, p.out.String())
+		}
+		if tc.asked == 1 && p.asked[0] != `POST /api/Mfa {"ticket":"aaaa-bbbb-cccc-dddd"}` {
+			t.Errorf("%s: asked %q", name, p.asked)
+		}
+	}
+	p := newPerson("aaaa\n")
+	p.refuses = "this ticket is not yours"
+	var refused *client.Refusal
+	if err := p.enrolls(t.Context()); !errors.As(err, &refused) {
+		t.Errorf("refused: %v", err)
 	}
 }
