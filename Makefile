@@ -80,8 +80,9 @@ deadcode: ## fail on functions that no main reaches (.deadcode has the exception
 		left="$$(echo "$$found" | grep -v ^platform/)"; [ -z "$$left" ] || { echo "$$left"; exit 1; }
 
 .PHONY: soak
-soak: ## hold the policy engine against its second evaluator on a million random questions
+soak: stage ## hold the policy engine against its second evaluator on a million random questions; change every byte of real signed files
 	go test -count=1 -timeout 1h -run 'TestTheEngineSaysWhatTheDocumentSays$$' ./core/policy -rapid.checks=34000
+	go test -count=1 -timeout 3h -run 'TestEveryByte$$|TestBytesOfARealPackage$$' ./vmtests/corpus -every
 
 .PHONY: bench
 bench: test-packages stage ## measure beside sudo, pkexec, mosquitto, and what one hostile user costs the others; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300
