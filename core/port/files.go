@@ -11,7 +11,7 @@ import (
 
 // Piece is how many bytes of a file are read at once where somebody else may
 // wait for the processor meanwhile: a fraction of a millisecond's worth.
-const Piece = 64 << 10
+const Piece = 256 << 10
 
 // FileInfo is what an open handle refers to. It is read from the handle, never
 // by path, and reading it does not block on FIFOs, devices or FUSE.

@@ -296,17 +296,24 @@ func TestEnrolment(t *testing.T) {
 func TestNothingSecretIsKept(t *testing.T) {
 	w := newWorld(t)
 	enrolled := w.enroll(t)
-	data, err := os.ReadFile(w.cfg.Path)
-	if err != nil {
-		t.Fatal(err)
+	var data []byte
+	for _, beside := range []string{"", "-wal"} {
+		part, err := os.ReadFile(w.cfg.Path + beside)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = append(data, part...)
+		if info, err := os.Stat(w.cfg.Path + beside); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	}
+	if !bytes.Contains(data, []byte("anna")) {
+		t.Error("the record is elsewhere")
 	}
 	for _, secret := range append([]string{enrolled.Secret}, enrolled.RecoveryCodes...) {
 		if bytes.Contains(bytes.ToUpper(data), []byte(strings.ToUpper(strings.ReplaceAll(secret, "-", "")))) {
 			t.Error("the file has a secret")
 		}
-	}
-	if info, err := os.Stat(w.cfg.Path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	for _, r := range w.records {
 		if strings.Contains(fmt.Sprint(r), enrolled.Secret) {

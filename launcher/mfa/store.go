@@ -1,19 +1,29 @@
 package mfa
 
 import (
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"kpm/core"
 )
 
-// openWithin bounds the wait for another process that has the file open.
-const openWithin = 2 * time.Second
+const schema = `CREATE TABLE IF NOT EXISTS factors (user TEXT PRIMARY KEY, body BLOB NOT NULL)`
 
-var bucket = []byte("factors") // of records by user id
+// pragmas are those of plugins/store: a commit is on the disk when it returns,
+// another process cannot open the file meanwhile, and what is removed is
+// overwritten.
+var pragmas = []string{
+	"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)", "cache_size(-64)",
+}
 
 // record is everything of one person.
 type record struct {
@@ -36,33 +46,53 @@ type record struct {
 }
 
 // store is the open file.
-type store struct{ db *bbolt.DB }
+type store struct{ db *sql.DB }
 
+// openStore opens the file at path, making it 0600 if it is not there.
 func openStore(path string) (*store, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: openWithin})
+	s, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("mfa: open %s: %w", path, err)
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(bucket)
-		return err
-	})
+	return s, nil
+}
+
+func open(path string) (*store, error) {
+	// The file is made here for its mode, which SQLite gives to the others that
+	// it makes beside it.
+	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		db.Close()
-		return nil, fmt.Errorf("mfa: prepare %s: %w", path, err)
+		return nil, err
+	}
+	if err := made.Close(); err != nil {
+		return nil, err
+	}
+	file := filepath.ToSlash(path)
+	if !strings.HasPrefix(file, "/") {
+		file = "/" + file // C:/...
+	}
+	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode()}
+	db, err := sql.Open("sqlite", where.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec(schema); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return &store{db}, nil
 }
 
 // get returns a person's record, ErrNotEnrolled if there is none.
 func (s *store) get(user core.UserID) (r record, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		data := tx.Bucket(bucket).Get([]byte(user))
-		if data == nil {
-			return ErrNotEnrolled
-		}
-		return json.Unmarshal(data, &r)
-	})
+	var body []byte
+	err = s.db.QueryRow(`SELECT body FROM factors WHERE user = ?`, string(user)).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, fmt.Errorf("mfa: read: %w", ErrNotEnrolled)
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &r)
+	}
 	if err != nil {
 		return r, fmt.Errorf("mfa: read: %w", err)
 	}
@@ -71,9 +101,9 @@ func (s *store) get(user core.UserID) (r record, err error) {
 
 // put replaces a person's record. When it returns nil that is durable.
 func (s *store) put(r record) error {
-	data, err := json.Marshal(r)
+	body, err := json.Marshal(r)
 	if err == nil {
-		err = s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put([]byte(r.UserID), data) })
+		_, err = s.db.Exec(`INSERT INTO factors (user, body) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET body = excluded.body`, string(r.UserID), body)
 	}
 	if err != nil {
 		return fmt.Errorf("mfa: write: %w", err)
@@ -82,7 +112,7 @@ func (s *store) put(r record) error {
 }
 
 func (s *store) remove(user core.UserID) error {
-	if err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete([]byte(user)) }); err != nil {
+	if _, err := s.db.Exec(`DELETE FROM factors WHERE user = ?`, string(user)); err != nil {
 		return fmt.Errorf("mfa: remove: %w", err)
 	}
 	return nil
@@ -90,18 +120,21 @@ func (s *store) remove(user core.UserID) error {
 
 // all returns the records in order of user ids.
 func (s *store) all() (list []record, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucket).ForEach(func(_, data []byte) error {
-			var r record
-			if err := json.Unmarshal(data, &r); err != nil {
-				return err
-			}
-			list = append(list, r)
-			return nil
-		})
-	})
+	rows, err := s.db.Query(`SELECT body FROM factors ORDER BY user`)
 	if err != nil {
 		return nil, fmt.Errorf("mfa: read: %w", err)
 	}
-	return list, nil
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var body []byte
+		var r record
+		if err := rows.Scan(&body); err != nil {
+			return nil, fmt.Errorf("mfa: read: %w", err)
+		}
+		if err := json.Unmarshal(body, &r); err != nil {
+			return nil, fmt.Errorf("mfa: read: %w", err)
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
 }

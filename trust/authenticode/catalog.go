@@ -2,7 +2,6 @@ package authenticode
 
 import (
 	"crypto"
-	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
 	"slices"
@@ -30,7 +29,7 @@ type Catalog struct {
 	hashes   []crypto.Hash // of its members' digests
 	evidence core.Evidence // about the catalog, as far as it does not change
 	signer   *cms.Signer
-	others   []*x509.Certificate
+	data     *cms.SignedData
 	anchors  *chain.Anchors
 }
 
@@ -66,7 +65,7 @@ func (c *Catalog) read(der []byte) (check string, err error) {
 	}
 	pass(&c.evidence, "signature", "")
 	c.evidence.Digest = c.signer.Hash.String()
-	c.others = data.Certificates
+	c.data = data
 	return "", nil
 }
 
@@ -74,7 +73,8 @@ func (c *Catalog) read(der []byte) (check string, err error) {
 func (c *Catalog) judge() core.Evidence {
 	e := c.evidence
 	e.Checks = slices.Clone(e.Checks)
-	judgeSigner(&e, c.signer, c.others, c.anchors)
+	used := judgeSigner(&e, c.signer, c.data.Certificates, c.anchors)
+	leave(&e, uncovered, c.data.Uncovered(used, oidsUnderstood))
 	asserted(&e, c.signer)
 	return e
 }

@@ -15,6 +15,9 @@ import (
 	"kpm/trust/timestamp"
 )
 
+// uncovered is the check that says what of a message nobody signs.
+const uncovered = "parts of the signature that nobody signs"
+
 // judge finishes the evidence: whether the message is about this file, and
 // whether its signer is to be believed.
 func (m *message) judge(s *subject, file computed, a *chain.Anchors) {
@@ -36,7 +39,7 @@ func (m *message) judge(s *subject, file computed, a *chain.Anchors) {
 		return
 	}
 	used := judgeSigner(e, m.signer, m.others, a)
-	leave(e, "parts of the signature that nobody signs", m.data.Uncovered(used, oidsUnderstood))
+	leave(e, uncovered, m.data.Uncovered(used, oidsUnderstood))
 	if s.checks != nil {
 		e.Checks = append(e.Checks, s.checks()...)
 	}
@@ -82,7 +85,8 @@ func (m *message) judgePages(file computed) (ok bool) {
 
 // judgeSigner makes e Trusted or Untrusted by the signer's certificate, as of
 // the time that a trusted time-stamp proves, or now. A time-stamp that is
-// about something else makes it Broken. used are the certificates of both chains.
+// about something else makes it Broken. used are the certificates of both chains
+// that must have come along.
 func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificate, a *chain.Anchors) (used []*x509.Certificate) {
 	var at time.Time
 	stamp, present, err := timestamp.Of(signer, others, a)
@@ -112,5 +116,5 @@ func judgeSigner(e *core.Evidence, signer *cms.Signer, others []*x509.Certificat
 	if signer.Weak && e.Standing == core.Trusted {
 		e.Standing, e.Reason = core.Untrusted, "the signature was made with an algorithm that can be forged"
 	}
-	return slices.Concat(verdict.Chain, stamp.Verdict.Chain)
+	return slices.Concat(verdict.Needed(), stamp.Verdict.Needed())
 }

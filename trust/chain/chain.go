@@ -48,6 +48,15 @@ type Verdict struct {
 	Expired bool
 }
 
+// Needed are the certificates of the chain that must have come along. The anchor
+// need not: it is configured.
+func (v Verdict) Needed() []*x509.Certificate {
+	if len(v.Chain) < 2 {
+		return v.Chain
+	}
+	return v.Chain[:len(v.Chain)-1]
+}
+
 // CodeSigner judges the certificate of who signed code. others are what came
 // with the signature, in any order. at is the proven signing time; zero means
 // that none is proven, and the certificate is judged as of now.

@@ -56,6 +56,7 @@ type SignedData struct {
 	digests []algorithm
 	signer  signerInfo
 	lists   int // bytes of revocation lists
+	others  int // bytes of certificates that are not X.509's
 }
 
 // Parse reads a ContentInfo that holds SignedData with exactly one signer, in
@@ -133,6 +134,10 @@ func parseSignedData(body []byte) (*SignedData, error) {
 	}
 	if d.Certificates, err = secondReading(digests, d.ContentType, certificates, signers, &d.signer); err != nil {
 		return nil, err
+	}
+	d.others = len(certificates.body)
+	for _, c := range d.Certificates {
+		d.others -= len(c.Raw)
 	}
 	return &d, nil
 }

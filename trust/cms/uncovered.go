@@ -21,23 +21,41 @@ func (d *SignedData) Uncovered(used []*x509.Certificate, understood []asn1.Objec
 		}
 	}
 	if count > 0 {
-		parts = append(parts, fmt.Sprintf("%d certificates that no chain needs (%d bytes)", count, size))
+		noun := "certificates"
+		if count == 1 {
+			noun = "certificate"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s that no chain needs (%d bytes)", count, noun, size))
+	}
+	if d.others > 0 {
+		parts = append(parts, fmt.Sprintf("certificates of other kinds (%d bytes)", d.others))
 	}
 	if d.lists > 0 {
 		parts = append(parts, fmt.Sprintf("revocation lists (%d bytes)", d.lists))
 	}
-	attributes := 0
-	for _, a := range d.signer.unsigned {
+	parts = append(parts, unsigned(d.signer.unsigned, understood)...)
+	parts = append(parts, "versions, the order of sets, the announced digest algorithms, empty parameters of algorithms")
+	return strings.Join(parts, "; ")
+}
+
+// Uncovered is the same of a countersignature, which is no message of its own.
+func (s *Signer) Uncovered() string {
+	parts := append(unsigned(s.Unsigned, nil), "its version, the order of sets, empty parameters of algorithms")
+	return strings.Join(parts, "; ")
+}
+
+func unsigned(attributes []Attribute, understood []asn1.ObjectIdentifier) []string {
+	size := 0
+	for _, a := range attributes {
 		if slices.ContainsFunc(understood, a.Type.Equal) {
 			continue
 		}
 		for _, v := range a.Values {
-			attributes += len(v.FullBytes)
+			size += len(v.FullBytes)
 		}
 	}
-	if attributes > 0 {
-		parts = append(parts, fmt.Sprintf("unsigned attributes (%d bytes)", attributes))
+	if size == 0 {
+		return nil
 	}
-	parts = append(parts, "versions, the order of sets, the announced digest algorithms, empty parameters of algorithms")
-	return strings.Join(parts, "; ")
+	return []string{fmt.Sprintf("unsigned attributes (%d bytes)", size)}
 }

@@ -172,7 +172,7 @@ func (j *judgement) judgeSigner(signer *cms.Signer, message *cms.SignedData, des
 	j.Standing, j.Reason = verdict.Standing, timestamp.Why(verdict, stamp, present, err)
 	j.Checks = append(j.Checks, verdict.Checks...)
 	j.check("parts of the signature that nobody signs", core.NotChecked,
-		message.Uncovered(slices.Concat(verdict.Chain, stamp.Verdict.Chain), timestamp.Attributes()))
+		message.Uncovered(slices.Concat(verdict.Needed(), stamp.Verdict.Needed()), timestamp.Attributes()))
 	doubt := func(reason string) {
 		if j.Standing == core.Trusted {
 			j.Standing, j.Reason = core.Untrusted, reason

@@ -46,6 +46,9 @@ type Stamp struct {
 	Kind string    // "rfc3161" or "legacy"
 	// Verdict judges the authority.
 	Verdict chain.Verdict
+
+	uncovered string // parts of it that the authority has not signed
+	spare     int    // time-stamps beside it
 }
 
 // Of looks for a time-stamp over the signature of s. others are certificates
@@ -84,6 +87,7 @@ func Of(s *cms.Signer, others []*x509.Certificate, a *chain.Anchors) (stamp Stam
 	if !present && unsupported != nil {
 		return Stamp{}, true, unsupported
 	}
+	stamp.spare = n - 1
 	return stamp, present, nil
 }
 
@@ -102,15 +106,15 @@ func countersignature(der []byte, s *cms.Signer, others []*x509.Certificate, a *
 	if rest, err := asn1.Unmarshal(value.FullBytes, &at); err != nil || len(rest) > 0 {
 		return Stamp{}, fmt.Errorf("%w: countersignature without a time", cms.ErrMalformed)
 	}
-	stamp := Stamp{At: at.UTC(), Kind: kindLegacy, Verdict: a.TimeStamper(by.Certificate, others, at)}
+	stamp := Stamp{At: at.UTC(), Kind: kindLegacy, Verdict: a.TimeStamper(by.Certificate, others, at), uncovered: by.Uncovered()}
 	if by.Weak {
 		stamp.doubt("the time-stamp was made with an algorithm that can be forged")
 	}
 	return stamp, nil
 }
 
-// Checks are those of the authority's certificate. What is wrong with the stamp
-// itself is Verdict's reason, and not said again.
+// Checks are those of the authority's certificate, and what nobody signs. What is
+// wrong with the stamp itself is Verdict's reason, and not said again.
 func (s *Stamp) Checks() []core.Check {
 	var checks []core.Check
 	for _, c := range s.Verdict.Checks {
@@ -119,6 +123,12 @@ func (s *Stamp) Checks() []core.Check {
 		}
 		c.Name = "time-stamp: " + c.Name
 		checks = append(checks, c)
+	}
+	if s.uncovered != "" {
+		checks = append(checks, core.Check{Name: "time-stamp: parts that nobody signs", Outcome: core.NotChecked, Detail: s.uncovered})
+	}
+	if s.spare > 0 {
+		checks = append(checks, core.Check{Name: "time-stamp: others", Outcome: core.NotChecked, Detail: fmt.Sprintf("%d more, which the verdict does not need", s.spare)})
 	}
 	return checks
 }

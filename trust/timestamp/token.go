@@ -83,6 +83,7 @@ func token(der []byte, s *cms.Signer, others []*x509.Certificate, a *chain.Ancho
 		return Stamp{}, fmt.Errorf("%w: the time-stamp is of another signature", cms.ErrForged)
 	}
 	stamp := Stamp{At: at, Kind: kindToken, Verdict: a.TimeStamper(by.Certificate, slices.Concat(data.Certificates, others), at)}
+	stamp.uncovered = data.Uncovered(stamp.Verdict.Needed(), nil)
 	if cms.Forgeable(hash) || by.Weak && !info.uncollidable(by) {
 		stamp.doubt("the time-stamp was made with an algorithm that can be forged")
 	}

@@ -45,6 +45,12 @@ func (p person) sampler(ctx context.Context, name string, c command) sampler {
 }
 
 func (p person) time(ctx context.Context, c command) (took float64, err error) {
+	took, _, err = p.spend(ctx, c)
+	return took, err
+}
+
+// spend is time, and how long processors worked for the command's own process.
+func (p person) spend(ctx context.Context, c command) (took, worked float64, err error) {
 	cmd := exec.CommandContext(ctx, c.argv[0], c.argv[1:]...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "TERM=xterm", "LANG=C.UTF-8", "HOME=" + p.home}
 	cmd.Dir = "/"
@@ -52,14 +58,14 @@ func (p person) time(ctx context.Context, c command) (took float64, err error) {
 	if c.tty {
 		t, err := terminal.Open(p.user, 24, 80)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		defer func() { err = errors.Join(err, t.Close()) }()
 		t.Attach(cmd)
 	} else {
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		defer null.Close()
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = null, null, null
@@ -69,9 +75,9 @@ func (p person) time(ctx context.Context, c command) (took float64, err error) {
 	took = milliseconds(time.Since(began))
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || cmd.ProcessState.ExitCode() != c.status {
-		return 0, fmt.Errorf("%v: ended with %d: %w", c.argv, cmd.ProcessState.ExitCode(), err)
+		return 0, 0, fmt.Errorf("%v: ended with %d: %w", c.argv, cmd.ProcessState.ExitCode(), err)
 	}
-	return took, nil
+	return took, milliseconds(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()), nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }

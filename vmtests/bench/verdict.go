@@ -100,21 +100,29 @@ func (m *meter) whileTrusting(ctx context.Context, vs versions, signed, certific
 	refusal := func(a *agent.Agent) func() (float64, error) { return who.sampler(ctx, "", refused(a)).run }
 	// Nobody may have that much read for them again and again: each time it is
 	// somebody else who asks.
+	next := 0
+	stranger := func() person {
+		next++
+		return person{user: others[next%len(others)], home: "/nonexistent"}
+	}
 	firstRefusal := func(a *agent.Agent) func() (float64, error) {
-		c, next := refused(a), 0
-		return func() (float64, error) {
-			next++
-			return person{user: others[next%len(others)], home: "/nonexistent"}.time(ctx, c)
-		}
+		return func() (float64, error) { return stranger().time(ctx, refused(a)) }
+	}
+	work := func(a *agent.Agent) func() (float64, error) {
+		return func() (float64, error) { return stranger().processor(ctx, refused(a), a) }
 	}
 	root := person{home: "/root"}
+	openssl := command{argv: []string{"/usr/bin/openssl", "dgst", "-sha256", signed}}
 	cold := []sampler{
-		root.sampler(ctx, "openssl dgst", command{argv: []string{"/usr/bin/openssl", "dgst", "-sha256", signed}}),
+		root.sampler(ctx, "openssl dgst", openssl),
 		root.sampler(ctx, "sha256sum", command{argv: []string{"/usr/bin/sha256sum", signed}}),
 		root.sampler(ctx, "osslsigncode", command{argv: []string{"/usr/bin/osslsigncode", "verify", "-CAfile", certificate, signed}}),
 	}
 	cold = append(cold, vs.each(func(a *agent.Agent) func() (float64, error) { return forget(firstRefusal(a)) })...)
+	worked := []sampler{{"openssl dgst", func() (float64, error) { return root.processor(ctx, openssl, nil) }}}
+	worked = append(worked, vs.each(func(a *agent.Agent) func() (float64, error) { return forget(work(a)) })...)
 	err = errors.Join(
+		m.measure(ctx, fmt.Sprintf("verdict cold, %d MiB, processor time", size), "ms", m.plan.share(14), 1, worked),
 		m.measure(ctx, fmt.Sprintf("verdict cold, %d MiB, whole request", size), "ms", m.plan.share(14), 1, cold),
 		m.measure(ctx, fmt.Sprintf("verdict's memory, %d MiB, largest reader", size), "MB", 1, 0, vs.each(readersMemory)),
 	)

@@ -25,10 +25,10 @@ import (
 type verdict struct {
 	File, Format, Rank string
 	Evidence           []struct {
-		Kind, Standing, Reason, Signer, TeamID, Digest string
-		SignedAt                                       time.Time
-		Chain                                          []struct{ Subject string }
-		Checks                                         []struct{ Name, Outcome, Detail string }
+		Kind, Standing, Reason, Signer, TeamID, KeyID, Digest, Place string
+		SignedAt                                                     time.Time
+		Chain                                                        []struct{ Subject string }
+		Checks                                                       []struct{ Name, Outcome, Detail string }
 	}
 }
 

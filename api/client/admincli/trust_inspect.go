@@ -223,7 +223,8 @@ func inspect(ctx context.Context, v *provenance.Verifier, path string) (inspecti
 	if found.Rank < core.RankSigned {
 		found.Reason = provenance.Why(p)
 	}
-	if info, err := f.Stat(); err == nil && len(p.Evidence) == 0 {
+	// Of what has a format of its own the signatures are read, and there are none.
+	if info, err := f.Stat(); err == nil && len(p.Evidence) == 0 && (p.Format == "other" || p.Format == "elf") {
 		if found.NotRead, err = reader.Unread(f, info.Size()); err != nil {
 			return inspection{}, fmt.Errorf("%s: %w", path, err)
 		}

@@ -72,7 +72,7 @@ func explain(b *strings.Builder, e core.Evidence) {
 }
 
 // printChecks prints what was looked at, a fat file's by its slices. A detail that
-// stands above, as the reason or at another check, is not repeated.
+// stands above, in the reason or at another check, is not repeated.
 func printChecks(line func(name, value string), e core.Evidence) {
 	said := map[string]bool{e.Reason: true}
 	slice := ""
@@ -88,7 +88,7 @@ func printChecks(line func(name, value string), e core.Evidence) {
 			name = strings.TrimPrefix(name, slice+": ")
 		}
 		text := name + ": " + c.Outcome
-		if c.Detail != "" && (c.Outcome != core.Failed || !said[c.Detail]) {
+		if c.Detail != "" && (c.Outcome != core.Failed || !said[c.Detail] && !strings.Contains(e.Reason, c.Detail)) {
 			text += " (" + c.Detail + ")"
 		}
 		if c.Outcome == core.Failed {

@@ -46,12 +46,16 @@ func TestAReasonIsSaidOnce(t *testing.T) {
 	var b strings.Builder
 	found := inspection{File: "f", Rank: core.RankNone, Reason: "authenticode: " + reason, Provenance: core.Provenance{Format: "pe", Evidence: []core.Evidence{{
 		Kind: core.KindAuthenticode, Rank: core.RankSigned, Standing: core.Untrusted, Reason: reason, Place: "signature 2 of 2, nested",
-		Checks: []core.Check{{Name: "validity", Outcome: core.Failed, Detail: reason}},
+		Checks: []core.Check{
+			{Name: "time-stamp", Outcome: core.Failed, Detail: "it is of nobody"},
+			{Name: "validity", Outcome: core.Failed, Detail: "the signer's certificate has expired, on 2017-01-28"},
+			{Name: "validity", Outcome: core.Failed, Detail: reason},
+		},
 	}}}}
 	if err := printInspection(&b, found, false); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Count(b.String(), reason) != 1 || !strings.Contains(b.String(), "which       signature 2 of 2, nested") || !strings.Contains(b.String(), "validity: failed\n") {
+	if strings.Count(b.String(), reason) != 1 || strings.Count(b.String(), "expired") != 1 || strings.Count(b.String(), "of nobody") != 1 || !strings.Contains(b.String(), "which       signature 2 of 2, nested") || !strings.Contains(b.String(), "validity: failed\n") {
 		t.Error(b.String())
 	}
 }
