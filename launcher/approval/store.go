@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	boltErrors "go.etcd.io/bbolt/errors"
 )
 
 // openWithin bounds the wait for another process that has the file open.
@@ -26,7 +27,7 @@ type store struct{ db *bbolt.DB }
 // is by mistake.
 func openStore(path string, now time.Time, log *slog.Logger) (*store, []Record, error) {
 	s, list, err := readStore(path)
-	if err == nil || errors.Is(err, bbolt.ErrTimeout) || errors.Is(err, os.ErrPermission) {
+	if err == nil || errors.Is(err, boltErrors.ErrTimeout) || errors.Is(err, os.ErrPermission) {
 		return s, list, err
 	}
 	aside := fmt.Sprintf("%s.broken-%d", path, now.Unix())
