@@ -87,16 +87,19 @@ func (l *Launcher) PolicyProbed(from core.Principal, id, fault string) error {
 		return fmt.Errorf("launcher: probe answered by %s: %w", from, ErrNotPermitted)
 	}
 	l.mu.Lock()
-	d := &l.decider
+	d, news := &l.decider, false
 	d.heard = time.Now()
 	if id == d.probe && d.listens {
+		news = d.standing != deciding || d.fault != wire.Printable(fault)
 		d.probe, d.fault = "", wire.Printable(fault)
 		l.stand(deciding)
 		l.wake()
 		l.lookBy(d.heard.Add(l.cfg.ProbeEvery))
 	}
 	l.mu.Unlock()
-	l.changed()
+	if news {
+		l.changed()
+	}
 	return nil
 }
 
