@@ -10,7 +10,7 @@ DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 # What the tests drive or boot, by Debian package.
 TEST_PACKAGES := gcc libc6-dev faketime lintian shellcheck mmdebstrap systemd-container mosquitto mosquitto-clients \
-	python3-paho-mqtt curl less vim-tiny fuse3 bindfs iproute2 util-linux \
+	python3-paho-mqtt default-jdk-headless libmqtt-client-java curl less vim-tiny fuse3 bindfs iproute2 util-linux \
 	openssl osslsigncode sbsigntool wixl msitools gcab gnupg rpm sqlite3 binutils dpkg-dev ima-evm-utils fsverity attr keyutils \
 	dbus-daemon libnss-systemd uidmap swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio spin
 

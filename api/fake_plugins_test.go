@@ -120,6 +120,7 @@ func (d doctorOf) Topics() view.Topics {
 	return view.Topics{
 		Speakers: []view.Speaker{{Name: "Chat", Kind: "plugin", Topic: "Chat", Publish: []string{"x"}, Subscribe: []string{}, Subscribed: []string{"Chat"}}},
 		Refusals: []view.Refusal{{Principal: "Chat", Operation: "publish", Topic: "y", Reason: "not declared", Missing: "metadata.mqttTopics.publish", Count: 1}},
+		Dropped:  []view.Dropped{{Cause: "queue-full", Why: "its queue was full", Messages: 7}},
 	}
 }
 

@@ -58,7 +58,7 @@ func doctorOperations(doctor Doctor) group {
 			method: http.MethodGet, path: "/api/topics", access: adminTier,
 			handle: func(*call) (any, error) { return doctor.Topics(), nil },
 			id:     "topics", summary: "Who may say and hear what on the bus, and what was refused lately",
-			answer: answer{status: http.StatusOK, description: "Speakers and refusals", schema: ref("Topics")},
+			answer: answer{status: http.StatusOK, description: "Speakers, refusals, and what was dropped", schema: ref("Topics")},
 		}},
 		schemas: map[string]schema{
 			"Check": `{
@@ -86,7 +86,7 @@ func doctorOperations(doctor Doctor) group {
 			}`,
 			"Topics": `{
 				"type": "object",
-				"required": ["speakers", "refusals"],
+				"required": ["speakers", "refusals", "dropped"],
 				"properties": {
 					"speakers": {"type": "array", "items": {
 						"type": "object",
@@ -118,6 +118,16 @@ func doctorOperations(doctor Doctor) group {
 							"missing": {"type": "string", "description": "the list that would have to name the topic"},
 							"count": {"type": "integer", "minimum": 1},
 							"last": {"type": "string", "format": "date-time"}
+						},
+						"additionalProperties": false
+					}},
+					"dropped": {"type": "array", "description": "messages that somebody missed since the service started", "items": {
+						"type": "object",
+						"required": ["cause", "why", "messages"],
+						"properties": {
+							"cause": {"type": "string"},
+							"why": {"type": "string"},
+							"messages": {"type": "integer", "minimum": 1}
 						},
 						"additionalProperties": false
 					}}

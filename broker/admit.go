@@ -90,7 +90,7 @@ func (b *Broker) admit(c *conn, hello packet.Connection) *refusal {
 		c.sessionLife = packet.NoExpiry
 	}
 	c.keepAlive = silence(hello)
-	c.out = newOutbox(c, hello.ReceiveMaximum)
+	c.out = newOutbox(c, hello.ReceiveMaximum, b.stats.drops)
 	if refused := b.reserve(c); refused != nil {
 		return refused
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -221,32 +220,6 @@ func BenchmarkConnect(b *testing.B) {
 				}
 				r.Close()
 			}
-		})
-	}
-}
-
-// BenchmarkIdle is what one connection that says nothing costs in memory, the
-// test's own end not counted: its time is nothing.
-func BenchmarkIdle(b *testing.B) {
-	for _, peer := range []string{"local", "tls"} {
-		b.Run(peer, func(b *testing.B) {
-			const n = 100
-			p := at(b, peer)
-			memory := func() int64 {
-				runtime.GC()
-				runtime.GC()
-				var m runtime.MemStats
-				runtime.ReadMemStats(&m)
-				return int64(m.HeapInuse + m.StackInuse)
-			}
-			before := memory()
-			for i := range n {
-				p.party().subscribe(fmt.Sprintf("bench/%d", i), 1)
-			}
-			each := float64(memory()-before) / n
-			for b.Loop() { // nothing happens, which is the point
-			}
-			b.ReportMetric(each, "B/connection")
 		})
 	}
 }

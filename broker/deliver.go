@@ -65,10 +65,12 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 		slices.SortFunc(d.identifiers, cmp.Compare)
 		switch {
 		case d.to.out.put(d):
+			b.stats.delivered.Add(1)
 		case m.origin != "" && !d.to.principal.InUserSession:
 			missing = append(missing, d)
 		default:
 			o.all = false
+			b.stats.drops.add(QueueFull, 1)
 			slow = append(slow, d.to)
 		}
 	}
@@ -79,6 +81,9 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 		}
 		if keep && m.qos > 0 {
 			kept := k.keep(delivery{publication: m, qos: m.qos})
+			if kept {
+				b.stats.kept.Add(1)
+			}
 			o.heard = o.heard || kept
 			o.all = o.all && kept
 			b.reportKeeper(k)
@@ -104,7 +109,11 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 func (b *Broker) wait(missing []delivery) bool {
 	all := true
 	for _, d := range missing {
-		for !d.to.out.put(d) {
+		for {
+			if d.to.out.put(d) {
+				b.stats.delivered.Add(1)
+				break
+			}
 			left, room := d.to.out.stalled()
 			timer := time.NewTimer(left)
 			select {
@@ -129,7 +138,11 @@ func (b *Broker) wait(missing []delivery) bool {
 func (b *Broker) miss(d delivery) bool {
 	b.routes.mu.RLock()
 	defer b.routes.mu.RUnlock()
-	return b.keepFor(d)
+	if b.keepFor(d) {
+		return true
+	}
+	b.stats.drops.add(QueueFull, 1)
+	return false
 }
 
 // keepFor keeps d for the plugin of a connection that ends, if that is asked for.
@@ -140,6 +153,9 @@ func (b *Broker) keepFor(d delivery) bool {
 		return false
 	}
 	kept := k.keep(delivery{publication: d.publication, qos: d.publication.qos})
+	if kept {
+		b.stats.kept.Add(1)
+	}
 	b.reportKeeper(k)
 	return kept
 }
@@ -168,7 +184,7 @@ func (b *Broker) deliverLocal(m *publication) (heard, all bool) {
 		heard = true
 		if !s.put(m) {
 			all = false
-			b.stats.droppedInProcess.Add(1)
+			b.stats.drops.add(ServiceBehind, 1)
 		}
 	}
 	return heard, all

@@ -149,7 +149,7 @@ func TestAHandlerThatHangs(t *testing.T) {
 			r.expect("PUBACK", 0x40)
 			expectHeard(t, other, "MyBridge KeeperLogger first")
 			expectHeard(t, other, "MyBridge KeeperLogger "+strings.Repeat("x", len(tc.payload)))
-			if got := b.Stats().DroppedInProcess; got != 2 {
+			if got := b.Stats().Dropped[ServiceBehind]; got != 2 {
 				t.Errorf("%d dropped", got)
 			}
 			free()

@@ -37,8 +37,10 @@ type keeper struct {
 	mu       sync.Mutex
 	messages []delivery
 	bytes    int64
-	dropped  uint64 // since the plugin is known
-	reported uint64 // of dropped, to the log
+	refused  int // since the plugin is known, since there was no room
+	aged     int // since the plugin is known, since they were too old
+	// What of them is counted and in the log.
+	reportedRefused, reportedAged int
 }
 
 // resumable is the session of a client id, for when the same process comes again.
@@ -95,7 +97,7 @@ func (k *keeper) keep(d delivery) bool {
 	defer k.mu.Unlock()
 	k.expire()
 	if len(k.messages) >= maxKept || k.bytes+d.cost() > maxKeptBytes {
-		k.dropped++
+		k.refused++
 		return false
 	}
 	k.messages = append(k.messages, d)
@@ -110,7 +112,7 @@ func (k *keeper) expire() {
 		k.bytes -= k.messages[n].cost()
 		n++
 	}
-	k.dropped += uint64(n)
+	k.aged += n
 	k.messages = slices.Delete(k.messages, 0, n)
 }
 
@@ -187,22 +189,24 @@ func (k *keeper) counts() (kept int, dropped uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.expire()
-	return len(k.messages), k.dropped
+	return len(k.messages), uint64(k.refused + k.aged)
 }
 
 // reportKeeper counts and logs what k has dropped since the last time.
 func (b *Broker) reportKeeper(k *keeper) {
 	k.mu.Lock()
-	dropped := k.dropped - k.reported
-	k.reported = k.dropped
+	k.expire()
+	refused, aged := k.refused-k.reportedRefused, k.aged-k.reportedAged
+	k.reportedRefused, k.reportedAged = k.refused, k.aged
 	k.mu.Unlock()
-	if dropped == 0 {
+	if refused+aged == 0 {
 		return
 	}
-	b.stats.dropped.Add(dropped)
+	b.stats.drops.add(KeptFull, refused)
+	b.stats.drops.add(KeptTooLong, aged)
 	if ok, suppressed := b.refusals.allow(k.plugin.Principal); ok {
 		b.cfg.Log.Warn("broker: messages for a plugin that is away are dropped", "plugin", k.plugin.Principal.Name,
-			"messages", dropped, "suppressed", suppressed, "limit", maxKept, "bytes", maxKeptBytes, "age", keptLife.String())
+			"messages", refused+aged, "suppressed", suppressed, "limit", maxKept, "bytes", maxKeptBytes, "age", keptLife.String())
 	}
 }
 
@@ -236,7 +240,7 @@ func (b *Broker) SetPlugins(plugins []Plugin) {
 	r.mu.Unlock()
 	for _, k := range before {
 		if kept, _ := k.counts(); kept > 0 {
-			b.stats.dropped.Add(uint64(kept))
+			b.stats.drops.add(KeptNoLonger, kept)
 			b.cfg.Log.Warn("broker: messages were kept for a plugin that keeps none any more, and are dropped", "plugin", k.plugin.Principal.Name, "messages", kept)
 		}
 	}

@@ -120,7 +120,7 @@ func TestMessagesOfTheMeantime(t *testing.T) {
 			}
 			sub.expectDeliveries("MyBridge", "live")
 			sub.alive()
-			if s := b.Stats(); s.Dropped != 0 || b.Topics().Speakers[0].Kept != 0 {
+			if s := b.Stats(); s.lost() != 0 || b.Topics().Speakers[0].Kept != 0 {
 				t.Errorf("%+v", s)
 			}
 		}
@@ -287,7 +287,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 						t.Fatalf("message %d: reason code %#x", i, code)
 					}
 				}
-				if s := b.Topics().Speakers[0]; s.Kept != tc.fit || s.KeptDropped != 3 || b.Stats().Dropped != 3 {
+				if s := b.Topics().Speakers[0]; s.Kept != tc.fit || s.KeptDropped != 3 || b.Stats().Dropped[KeptFull] != 3 {
 					t.Errorf("%+v", s)
 				}
 				if !strings.Contains(log.String(), "messages for a plugin that is away are dropped") {
@@ -354,7 +354,7 @@ func TestACutSubscriberGetsTheRestLater(t *testing.T) {
 				t.Fatalf("message %d: %.10q", kept, payload)
 			}
 			next.send(framed(0x40, byte(id>>8), byte(id)))
-			if uint64(sent-kept-1) == b.Stats().Dropped {
+			if uint64(sent-kept-1) == b.Stats().lost() {
 				break
 			}
 		}

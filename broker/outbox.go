@@ -52,8 +52,9 @@ type flight struct {
 // either, while its client, for the same reason, waits for us.
 type outbox struct {
 	conn   *conn
-	window int           // QoS 1 and 2 deliveries on their way at once
-	repeat bool          // what is not acknowledged is kept for the next connection
+	window int  // QoS 1 and 2 deliveries on their way at once
+	repeat bool // what is not acknowledged is kept for the next connection
+	drops  drops
 	wake   chan struct{} // holds an element when there may be something to write
 	ended  chan struct{} // closed when run has returned
 
@@ -71,13 +72,13 @@ type outbox struct {
 	room     chan struct{} // closed, and made anew, when something was taken; nil if nobody waits
 }
 
-func newOutbox(c *conn, receiveMaximum uint16) *outbox {
+func newOutbox(c *conn, receiveMaximum uint16, drops drops) *outbox {
 	window := maxUnacknowledged
 	if receiveMaximum > 0 {
 		window = min(window, int(receiveMaximum))
 	}
 	return &outbox{
-		conn: c, window: window,
+		conn: c, window: window, drops: drops,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		flights: map[uint16]flight{},
 	}
@@ -281,10 +282,10 @@ func (o *outbox) write(b *batch) bool {
 	}
 	buf := g.buffers.get()
 	for _, d := range b.out {
-		head, ok := o.encode(buf[:0], d)
+		head, why := o.encode(buf[:0], d)
 		switch {
-		case !ok:
-			o.drop(d)
+		case why != "":
+			o.drop(d, why)
 		case len(d.payload) <= copyUpTo:
 			w.Write(append(head, d.payload...))
 		default:
@@ -303,27 +304,31 @@ func (o *outbox) write(b *batch) bool {
 	return true
 }
 
-// encode appends d up to its payload to buf, unless it is out of date, larger
-// than the client takes [MQTT-3.1.2-25], or may no longer be read.
-func (o *outbox) encode(buf []byte, d delivery) ([]byte, bool) {
+// encode appends d up to its payload to buf, or says why it is left out: it is out
+// of date, larger than the client takes [MQTT-3.1.2-25], or may no longer be read.
+func (o *outbox) encode(buf []byte, d delivery) ([]byte, Cause) {
 	c := o.conn
 	p := packet.Delivery{Topic: d.topic, ID: d.id, QoS: d.qos, Dup: d.dup, Passed: d.passed, Identifiers: d.identifiers, Payload: d.payload}
 	if d.expiry > 0 {
 		waited := uint32(time.Since(d.received) / time.Second)
 		if waited >= d.expiry {
-			return buf, false
+			return buf, Expired
 		}
 		p.Expiry = d.expiry - waited
 	}
 	if !c.rights.Load().mayRead(d.topic) {
-		return buf, false
+		return buf, RightsChanged
 	}
 	head, size := packet.AppendPublish(buf, c.version, p)
-	return head, c.limit == 0 || size <= int(c.limit)
+	if c.limit > 0 && size > int(c.limit) {
+		return buf, TooLarge
+	}
+	return head, ""
 }
 
-// drop gives back the id of what was not sent after all.
-func (o *outbox) drop(d delivery) {
+// drop counts what was not sent after all, and gives back its id.
+func (o *outbox) drop(d delivery, why Cause) {
+	o.drops.add(why, 1)
 	if d.qos == 0 {
 		return
 	}

@@ -279,14 +279,14 @@ func TestUnexpectedAcknowledgements(t *testing.T) {
 }
 
 func TestPacketIDsNeverRunOut(t *testing.T) {
-	o := newOutbox(&conn{}, 0)
+	o := newOutbox(&conn{}, 0, newDrops())
 	held := o.take(delivery{qos: 1})
 	for i := range 200_000 {
 		id := o.take(delivery{qos: 2})
 		if id == 0 || id == held {
 			t.Fatalf("id %d in round %d", id, i)
 		}
-		o.drop(delivery{qos: 2, id: id})
+		o.drop(delivery{qos: 2, id: id}, Expired)
 	}
 }
 
@@ -308,6 +308,7 @@ func TestMaximumPacketSizeOfTheClient(t *testing.T) {
 	}
 	r.send(framed(0x40, byte(id>>8), byte(id)))
 	r.alive()
+	eventually(t, "both are counted", func() bool { return b.Stats().Dropped[TooLarge] == 2 })
 }
 
 // A message that waits longer than its expiry is not sent; one that waits less
@@ -335,5 +336,6 @@ func TestMessageExpiry(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		sub.send(framed(0x40, 0, 1))
 		expect("2", 3)
+		b.dropped(Expired, 1)
 	})
 }

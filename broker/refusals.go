@@ -81,7 +81,7 @@ func (b *Broker) reportLost(c *conn, lost []delivery) {
 	if len(lost) == 0 {
 		return
 	}
-	b.stats.dropped.Add(uint64(len(lost)))
+	b.stats.drops.add(ConnectionEnded, len(lost))
 	if ok, suppressed := b.refusals.allow(c.principal); ok {
 		b.cfg.Log.Warn("broker: a connection has ended before it took all messages", "principal", c.principal.String(),
 			"client", c.id, "messages", len(lost), "topic", brief(lost[0].topic), "suppressed", suppressed)
@@ -121,7 +121,7 @@ func (b *Broker) Topics() view.Topics {
 		}
 	}
 	b.routes.mu.RUnlock()
-	shown := view.Topics{Speakers: []view.Speaker{}, Refusals: b.recent.latest()}
+	shown := view.Topics{Speakers: []view.Speaker{}, Refusals: b.recent.latest(), Dropped: b.stats.drops.shown()}
 	for _, s := range speakers {
 		slices.Sort(s.Subscribed)
 		s.Publish, s.Subscribe, s.Subscribed = list(s.Publish), list(s.Subscribe), list(s.Subscribed)

@@ -114,7 +114,7 @@ func TestASlowSubscriberBesideFastOnes(t *testing.T) {
 				t.Errorf("the publisher waited %v", waited)
 			}
 			wg.Wait()
-			if s := b.Stats(); s.SlowSubscribers != 0 || s.Dropped != 0 {
+			if s := b.Stats(); s.SlowSubscribers != 0 || s.lost() != 0 {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -179,7 +179,7 @@ func TestFullQueuesBothWays(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				if s := b.Stats(); s.SlowSubscribers != 0 || s.Dropped != 0 {
+				if s := b.Stats(); s.SlowSubscribers != 0 || s.lost() != 0 {
 					t.Errorf("%+v", s)
 				}
 			})

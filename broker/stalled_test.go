@@ -83,7 +83,7 @@ func TestStalledSubscribersShareOneDeadline(t *testing.T) {
 			t.Errorf("%d messages were answered 0x97", refused)
 		}
 		synctest.Wait()
-		if s := b.Stats(); s.SlowSubscribers != uint64(len(stalled)) || s.Clients != 2 || s.Dropped == 0 {
+		if s := b.Stats(); s.SlowSubscribers != uint64(len(stalled)) || s.Clients != 2 || s.Dropped[QueueFull] != uint64(len(stalled)) || s.Dropped[ConnectionEnded] == 0 {
 			t.Errorf("%+v", s)
 		}
 		healthy.Close()

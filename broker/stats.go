@@ -18,21 +18,31 @@ type Stats struct {
 	RefusedPublishes     uint64
 	RefusedSubscriptions uint64 // filters
 	RefusedWills         uint64
+	Delivered            uint64 // messages queued for a subscriber that was there
+	Kept                 uint64 // messages kept for a plugin that was not
 	SlowSubscribers      uint64 // cut because a queue was full
-	Dropped              uint64 // messages of QoS 1 and 2 that were acknowledged and reached no subscriber or not all
-	DroppedInProcess     uint64 // messages that a subscription of the service missed
 	Malformed            uint64 // messages that a subscription of the service could not read
 	Faults               uint64 // packets that were not MQTT
 	AcceptErrors         uint64
+
+	// Dropped are messages, one for each subscriber that missed it: of those
+	// that a connection did not take before it ended, of QoS 1 and 2.
+	Dropped map[Cause]uint64
 }
 
 type counters struct {
 	admitted, refusedConnections, refusedPublishes, refusedSubscriptions, refusedWills,
-	slowSubscribers, dropped, droppedInProcess, malformed, faults, acceptErrors atomic.Uint64
+	slowSubscribers, delivered, kept, malformed, faults, acceptErrors atomic.Uint64
+	drops drops
 }
 
-// Stats returns the counters.
+// Stats returns the counters. It is what metrics are made of.
 func (b *Broker) Stats() Stats {
+	b.routes.mu.RLock()
+	for _, k := range b.routes.keepers {
+		b.reportKeeper(k)
+	}
+	b.routes.mu.RUnlock()
 	b.mu.Lock()
 	connections, clients := len(b.conns), len(b.ids)
 	b.mu.Unlock()
@@ -44,12 +54,13 @@ func (b *Broker) Stats() Stats {
 		RefusedPublishes:     b.stats.refusedPublishes.Load(),
 		RefusedSubscriptions: b.stats.refusedSubscriptions.Load(),
 		RefusedWills:         b.stats.refusedWills.Load(),
+		Delivered:            b.stats.delivered.Load(),
+		Kept:                 b.stats.kept.Load(),
 		SlowSubscribers:      b.stats.slowSubscribers.Load(),
-		Dropped:              b.stats.dropped.Load(),
-		DroppedInProcess:     b.stats.droppedInProcess.Load(),
 		Malformed:            b.stats.malformed.Load(),
 		Faults:               b.stats.faults.Load(),
 		AcceptErrors:         b.stats.acceptErrors.Load(),
+		Dropped:              b.stats.drops.counts(),
 	}
 }
 

@@ -1,8 +1,11 @@
 package settings
 
 import (
+	"maps"
 	"reflect"
 	"testing"
+
+	"kpm/core/strictjson"
 )
 
 func document(t *testing.T, text string) Document {
@@ -155,4 +158,40 @@ func TestWhatIsStoredLiesOverFileAndDefault(t *testing.T) {
 	if got, _ := e.Get(AgentWide, "broker.host"); got != "127.0.0.1" {
 		t.Errorf("broker.host is %q", got)
 	}
+}
+
+// Whatever is stored is what the plugin reads, under each name that the setting
+// has, until it is taken away again; and no name makes another setting of it.
+func FuzzStoredSettings(f *testing.F) {
+	f.Add(`{"id": "P", "colour": "blue", "metadata": {"shade": "dark", "deep": {"er": 1}}}`, "metadata.deep.er", "2")
+	f.Add(`{"metadata": {"colour": "red"}, "colour": "blue"}`, "COLOUR", "{approot}")
+	f.Add(`{}`, "metadata.metadata.x", "\x00")
+	f.Fuzz(func(t *testing.T, file, key, value string) {
+		doc, err := ParseDocument("P.json", []byte(file))
+		if err != nil {
+			return
+		}
+		e := NewEffective(At("/agent", ""))
+		if err := e.Put("P", doc); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := e.All("P")
+		e.Store("P", key, value)
+		after, _ := e.All("P")
+		for _, name := range []string{key, e.Alias("P", key)} {
+			if got, ok := e.Get("p", name); name != "" && (!ok || got != value) {
+				t.Errorf("%q is %q, %v", name, got, ok)
+			}
+		}
+		for name, was := range before {
+			mine := strictjson.Fold(name) == strictjson.Fold(key) || strictjson.Fold(name) == strictjson.Fold(e.Alias("P", key))
+			if now, ok := after[name]; !mine && (!ok || now != was) {
+				t.Errorf("storing %q made %q %q, it was %q", key, name, now, was)
+			}
+		}
+		e.Unstore("P")
+		if left, _ := e.All("P"); !maps.Equal(left, before) {
+			t.Errorf("%v is left, it was %v", left, before)
+		}
+	})
 }

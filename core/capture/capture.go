@@ -25,6 +25,12 @@ type Pipe struct {
 	over bool
 }
 
+// How much is read at once, in bytes: more from a child that says much.
+const (
+	leastRead = 256
+	mostRead  = 4 << 10
+)
+
 // Last returns a Pipe that keeps the last n bytes, and the end for the child.
 // The caller closes the child's end once the child has it, and calls Finish.
 func Last(n int) (*Pipe, *os.File, error) {
@@ -60,14 +66,18 @@ func start(keep func(*Pipe, []byte)) (*Pipe, *os.File, error) {
 	p := &Pipe{read: read, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		var buf [4096]byte
-		for {
-			n, err := read.Read(buf[:])
+		// Most children say little: who waits for a word of a hundred of them
+		// holds a hundred small buffers.
+		for buf := make([]byte, leastRead); ; {
+			n, err := read.Read(buf)
 			p.mu.Lock()
 			keep(p, buf[:n])
 			p.mu.Unlock()
 			if err != nil {
 				return
+			}
+			if n == len(buf) && n < mostRead {
+				buf = make([]byte, 2*n)
 			}
 		}
 	}()

@@ -7,6 +7,16 @@ type Topics struct {
 	Speakers []Speaker `json:"speakers"`
 	// Refusals are the latest first. A few of each plugin, job and user are kept.
 	Refusals []Refusal `json:"refusals"`
+	// Dropped are messages that somebody missed since the service started.
+	Dropped []Dropped `json:"dropped"`
+}
+
+// Dropped says how many messages somebody missed for one cause.
+type Dropped struct {
+	// Cause is one of docs/wire.md, "What is dropped"; Why says it to people.
+	Cause    string `json:"cause"`
+	Why      string `json:"why"`
+	Messages uint64 `json:"messages"`
 }
 
 // Speaker is a plugin, or a job of which a run is connected.

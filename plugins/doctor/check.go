@@ -208,7 +208,7 @@ func lifecycle(f Facts) (string, string, string) {
 	switch {
 	case f.RestartWithoutMonitoring():
 		return view.Fail, "autoRestart without requiresMonitoring: it is not restarted", "set requiresMonitoring to true"
-	case f.Health.Status == view.Failed, f.Health.Restarts > 1:
+	case f.Health.Status == view.Failed, f.loops():
 		return view.Fail, said + "; it last ended because: " + or(f.Health.LastExit, f.Health.Detail), "correct what ends it: its last lines are in KeeperAdminCLI plugins health " + f.ID
 	case !running(f) && m.AutoStart && m.Disabled == "":
 		return view.Fail, said + ", and it does not run", "KeeperAdminCLI plugins start " + f.ID

@@ -37,7 +37,7 @@ func Diagnose(all []Facts, strangers []view.Refusal, api []view.APIRefusal) []vi
 			add(stale, f.ID, "stored values lie over what the file says: "+strings.Join(keys, ", "),
 				"KeeperAdminCLI settings revert "+f.ID+" forgets them; settings get "+f.ID+" --explain shows who stored them")
 		}
-		if f.Health.Restarts > 1 || strings.HasPrefix(f.Health.Detail, "given up after ") {
+		if f.loops() || strings.HasPrefix(f.Health.Detail, "given up after ") {
 			add(loops, f.ID, fmt.Sprintf("%d restarts; it last ended because: %s", f.Health.Restarts, or(f.Health.LastExit, f.Health.Detail)),
 				"correct what ends it (KeeperAdminCLI plugins health "+f.ID+"), then KeeperAdminCLI plugins restart "+f.ID)
 		}
@@ -80,11 +80,17 @@ func (f Facts) refusal(r view.Refusal, add func(symptom, plugin, what, remedy st
 	case "publish", "Will":
 		remedy := "publish on a topic that is the plugin's to use: docs/wire.md"
 		if r.Missing != "" {
-			remedy = "add " + r.Topic + " to " + r.Missing + " in " + f.File + ", then KeeperAdminCLI plugins reload"
+			remedy = "add " + r.Topic + " to " + r.Missing + ", then KeeperAdminCLI plugins reload"
 		}
 		add(noPublish, f.ID, r.Topic+": "+r.Reason, remedy)
 	}
 }
+
+// steady is how long a plugin runs until what ended it before is history.
+const steady = 10 * 60 // seconds
+
+// loops reports whether the plugin keeps being started anew.
+func (f Facts) loops() bool { return f.Health.Restarts > 1 && f.Health.UptimeSeconds < steady }
 
 // overridden are the settings whose stored value is another than the file's.
 func (f Facts) overridden() []string {

@@ -96,10 +96,16 @@ func TestWhatDoesNotRunIsUnknown(t *testing.T) {
 	}
 }
 
-// Each row of the troubleshooting table is recognised, and only that.
+// Each row of the troubleshooting table is recognised, and only that. What ended a
+// plugin long ago is no loop.
 func TestDiagnose(t *testing.T) {
-	if found := Diagnose([]Facts{sound()}, nil, nil); len(found) != 0 {
+	old := sound()
+	old.Health.Restarts, old.Health.UptimeSeconds = 5, steady
+	if found := Diagnose([]Facts{sound(), old}, nil, nil); len(found) != 0 {
 		t.Errorf("%+v", found)
+	}
+	if c := Check(old)[9]; c.Outcome != view.Pass || !strings.Contains(c.Found, "5 restarts") {
+		t.Errorf("%+v", c)
 	}
 	refusal := func(operation, missing string) view.Refusal {
 		return view.Refusal{Principal: "A", Operation: operation, Topic: "B", Reason: "why", Missing: missing}
@@ -117,7 +123,9 @@ func TestDiagnose(t *testing.T) {
 		{noStart, func(f *Facts) { f.Health.Status, f.Health.Detail = view.Failed, "it exited" }, nil, nil, "plugins start A"},
 		{noConnect, func(f *Facts) { f.Refusals = []view.Refusal{refusal("connection", "")} }, nil, nil, "A_{ProcessId}"},
 		{noConnect, func(*Facts) {}, []view.Refusal{refusal("connection", "")}, nil, "started by hand"},
-		{noPublish, func(f *Facts) { f.Refusals = []view.Refusal{refusal("publish", "metadata.mqttTopics.publish")} }, nil, nil, "add B to metadata.mqttTopics.publish"},
+		{noPublish, func(f *Facts) {
+			f.Refusals = []view.Refusal{refusal("publish", "metadata.mqttTopics.publish in Plugins/A.json")}
+		}, nil, nil, "add B to metadata.mqttTopics.publish in Plugins/A.json, then"},
 		{forbidden, func(*Facts) {}, nil, []view.APIRefusal{{Caller: "User-1000", Method: "GET", Path: "/api/PluginSettings/A", Code: "tier-too-low", Count: 3}}, "have the agent start"},
 		{stale, func(f *Facts) { f.Settings["colour"] = view.Setting{Value: "red", Source: "stored"} }, nil, nil, "settings revert A"},
 		{loops, func(f *Facts) { f.Health.Restarts, f.Health.LastExit = 3, "it exited with status 1" }, nil, nil, "plugins health A"},

@@ -2,8 +2,8 @@
 // remember: the settings that somebody has put (unified storage), and the Last
 // Known Good of plugin, job and policy files.
 //
-// It is one file, State/settings.db, which the service alone can read. Every
-// change is a transaction that is on the disk before it is acknowledged: after
+// It is one SQLite database, State/settings.db, which the service alone can read.
+// Every change is a transaction that is on the disk before it is acknowledged: after
 // kill -9 at any moment, or a power loss, what was acknowledged is there, and
 // nothing half.
 //

@@ -2,8 +2,8 @@ package store
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,8 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"kpm/core"
 	"kpm/core/view"
 )
@@ -29,13 +27,12 @@ const (
 	maxKeptAll = 32 << 20
 )
 
-// Good is one accepted file.
-type Good struct {
-	Path     string    `json:"path"` // below the agent root, with slashes
-	SHA256   string    `json:"sha256"`
-	Contents []byte    `json:"contents,omitempty"`
-	By       string    `json:"by"`
-	At       time.Time `json:"at"`
+// good is one accepted file.
+type good struct {
+	path   string // below the agent root, with slashes
+	sha256 string
+	kept   bool // its contents are
+	bytes  int  // of what is kept
 }
 
 // GoodConfig is what LastGood works with. All fields are required.
@@ -79,27 +76,34 @@ type seen struct {
 // NewLastGood accepts all that there is if nothing was ever accepted.
 func NewLastGood(cfg GoodConfig) (*LastGood, error) {
 	g := &LastGood{cfg: cfg, said: map[string]string{}, seen: map[string]seen{}}
-	good, err := g.accepted()
-	if err != nil || len(good) > 0 {
+	accepted, err := g.accepted()
+	if err != nil || len(accepted) > 0 {
 		return g, err
 	}
 	files, programs := cfg.Files()
 	return g, g.accept("first start", slices.Concat(files, programs), programs)
 }
 
-func (g *LastGood) accepted() (map[string]Good, error) {
-	all := map[string]Good{}
-	err := g.cfg.Store.view("read last known good", func(tx *bbolt.Tx) error {
-		return tx.Bucket(goodBucket).ForEach(func(_, record []byte) error {
-			var one Good
-			if err := json.Unmarshal(record, &one); err != nil {
-				return err
-			}
-			all[one.Path] = one
-			return nil
-		})
-	})
+// accepted returns what was accepted, by path.
+func (g *LastGood) accepted() (map[string]good, error) {
+	all := map[string]good{}
+	err := g.cfg.Store.each("read last known good", func(rows *sql.Rows) error {
+		var one good
+		if err := rows.Scan(&one.path, &one.sha256, &one.kept, &one.bytes); err != nil {
+			return err
+		}
+		all[one.path] = one
+		return nil
+	}, `SELECT path, sha256, contents IS NOT NULL, coalesce(length(contents), 0) FROM good`)
 	return all, err
+}
+
+// contents returns those of an accepted file of which they are kept.
+func (g *LastGood) contents(path string) (data []byte, err error) {
+	err = g.cfg.Store.each("read "+path, func(rows *sql.Rows) error {
+		return rows.Scan(&data)
+	}, `SELECT contents FROM good WHERE path = ?`, path)
+	return data, err
 }
 
 // name is a file's path below the agent root, or its whole path outside of it.
@@ -126,31 +130,32 @@ func (g *LastGood) digest(path string, program bool) (string, error) {
 	if s := g.seen[path]; s.digest != "" && s.size == info.Size() && s.at.Equal(info.ModTime()) {
 		return s.digest, nil
 	}
-	one, err := g.look(path, program)
+	one, _, err := g.look(path, program)
 	if err != nil {
 		return "", err
 	}
-	g.seen[path] = seen{info.Size(), info.ModTime(), one.SHA256}
-	return one.SHA256, nil
+	g.seen[path] = seen{info.Size(), info.ModTime(), one.sha256}
+	return one.sha256, nil
 }
 
-// look reads what is at path now.
-func (g *LastGood) look(path string, program bool) (Good, error) {
-	one := Good{Path: g.name(path)}
+// look reads what is at path now, and returns its contents if they are to be kept.
+func (g *LastGood) look(path string, program bool) (one good, contents []byte, err error) {
+	one.path = g.name(path)
 	if program {
-		sum, err := digestOf(path)
-		one.SHA256 = sum
-		return one, err
+		one.sha256, err = digestOf(path)
+		return one, nil, err
 	}
 	data, err := g.cfg.Read(path, maxPolicyFile)
 	if err != nil {
-		return one, err
+		return one, nil, err
 	}
 	sum := sha256.Sum256(data)
-	if one.SHA256 = hex.EncodeToString(sum[:]); len(data) <= maxKept {
-		one.Contents = data
+	one.sha256 = hex.EncodeToString(sum[:])
+	if len(data) > maxKept {
+		return one, nil, nil
 	}
-	return one, nil
+	one.kept, one.bytes = true, len(data)
+	return one, data, nil
 }
 
 // maxPolicyFile is the longest file that is looked at: a policy file.
@@ -159,50 +164,48 @@ const maxPolicyFile = 16 << 20
 // accept makes what is at paths now the last known good. What is not there any
 // more is forgotten.
 func (g *LastGood) accept(by string, paths, programs []string) error {
-	var accepted []Good
-	var gone []string
 	known, err := g.accepted()
 	if err != nil {
 		return err
 	}
-	kept := 0
+	all := 0
 	for _, one := range known {
-		kept += len(one.Contents)
+		all += one.bytes
 	}
-	for _, path := range paths {
-		one, err := g.look(path, slices.Contains(programs, path))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			gone = append(gone, g.name(path))
-			continue
-		case err != nil:
-			return fmt.Errorf("store: accept %s: %w", path, err)
-		}
-		if kept += len(one.Contents) - len(known[one.Path].Contents); kept > maxKeptAll {
-			kept -= len(one.Contents)
-			one.Contents = nil
-		}
-		one.By, one.At = by, time.Now().UTC()
-		accepted = append(accepted, one)
-	}
-	return g.cfg.Store.update("accept", func(tx *bbolt.Tx) error {
-		b := tx.Bucket(goodBucket)
-		for _, name := range gone {
-			if err := b.Delete([]byte(name)); err != nil {
+	return g.cfg.Store.update("accept", func(tx *sql.Tx) error {
+		for _, path := range paths {
+			one, contents, err := g.look(path, slices.Contains(programs, path))
+			gone := errors.Is(err, fs.ErrNotExist)
+			if err != nil && !gone {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			all -= known[one.path].bytes
+			if _, err := tx.Exec(`DELETE FROM good WHERE path = ?`, one.path); err != nil {
 				return err
 			}
-		}
-		for _, one := range accepted {
-			record, err := json.Marshal(one)
-			if err != nil {
-				return err
+			if gone {
+				continue
 			}
-			if err := b.Put([]byte(one.Path), record); err != nil {
+			if all+one.bytes > maxKeptAll {
+				one.kept, one.bytes, contents = false, 0, nil
+			}
+			all += one.bytes
+			if err := insert(tx, one, contents, by); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func insert(tx *sql.Tx, one good, contents []byte, by string) error {
+	var kept any // NULL
+	if one.kept {
+		kept = append([]byte{}, contents...)
+	}
+	_, err := tx.Exec(`INSERT INTO good (path, sha256, contents, accepted_by, accepted_at) VALUES (?, ?, ?, ?, ?)`,
+		one.path, one.sha256, kept, by, time.Now().UTC().Format(time.RFC3339Nano))
+	return err
 }
 
 // Approve accepts the changes that match reports: of files that there are, and of
@@ -238,7 +241,7 @@ func (g *LastGood) Changes() ([]view.Unapproved, error) {
 }
 
 func (g *LastGood) survey() (changes []view.Unapproved, programs []string, err error) {
-	good, err := g.accepted()
+	accepted, err := g.accepted()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -258,16 +261,16 @@ func (g *LastGood) survey() (changes []view.Unapproved, programs []string, err e
 			changes = append(changes, view.Unapproved{Path: name, Change: "unreadable", Found: err.Error()})
 			continue
 		}
-		switch was, known := good[name]; {
+		switch was, known := accepted[name]; {
 		case !known:
 			changes = append(changes, view.Unapproved{Path: name, Change: "added", Found: now})
-		case was.SHA256 != now:
-			changes = append(changes, view.Unapproved{Path: name, Change: "changed", Found: now, Good: was.SHA256})
+		case was.sha256 != now:
+			changes = append(changes, view.Unapproved{Path: name, Change: "changed", Found: now, Good: was.sha256})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(good)) {
+	for _, name := range slices.Sorted(maps.Keys(accepted)) {
 		if _, err := os.Lstat(g.path(name)); !there[name] && errors.Is(err, fs.ErrNotExist) {
-			changes = append(changes, view.Unapproved{Path: name, Change: "removed", Good: good[name].SHA256})
+			changes = append(changes, view.Unapproved{Path: name, Change: "removed", Good: accepted[name].sha256})
 		}
 	}
 	slices.SortFunc(changes, func(a, b view.Unapproved) int { return strings.Compare(a.Path, b.Path) })
@@ -283,14 +286,14 @@ func (g *LastGood) Guard() (restored bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	good, err := g.accepted()
+	accepted, err := g.accepted()
 	if err != nil {
 		return false, err
 	}
 	for _, c := range changes {
 		if g.cfg.Restore() {
 			isProgram := slices.ContainsFunc(programs, func(p string) bool { return g.name(p) == c.Path })
-			c.Outcome = g.undo(c, good[c.Path], isProgram)
+			c.Outcome = g.undo(c, accepted[c.Path], isProgram)
 			restored = restored || c.Outcome == view.Restored
 		}
 		if key := c.Change + c.Found + c.Outcome; g.said[c.Path] != key {
@@ -303,7 +306,7 @@ func (g *LastGood) Guard() (restored bool, err error) {
 
 // undo puts back what was accepted. A program cannot be put back: it does not
 // start (Admit).
-func (g *LastGood) undo(c view.Unapproved, was Good, program bool) string {
+func (g *LastGood) undo(c view.Unapproved, was good, program bool) string {
 	path := g.path(c.Path)
 	switch {
 	case program:
@@ -315,7 +318,7 @@ func (g *LastGood) undo(c view.Unapproved, was Good, program bool) string {
 			return "cannot be taken away: " + err.Error()
 		}
 		return view.Restored
-	case was.Contents == nil:
+	case !was.kept:
 		return "cannot be put back: only its digest is kept"
 	}
 	if c.Change == "changed" {
@@ -323,7 +326,11 @@ func (g *LastGood) undo(c view.Unapproved, was Good, program bool) string {
 			return "cannot be put back: " + err.Error()
 		}
 	}
-	if err := g.cfg.Write(path, was.Contents, 0o644); err != nil {
+	data, err := g.contents(was.path)
+	if err == nil {
+		err = g.cfg.Write(path, data, 0o644)
+	}
+	if err != nil {
 		return "cannot be put back: " + err.Error()
 	}
 	return view.Restored
@@ -361,11 +368,11 @@ func (g *LastGood) Admit(path, digest string) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	good, err := g.accepted()
+	accepted, err := g.accepted()
 	if err != nil {
 		return err
 	}
-	if was, known := good[g.name(path)]; known && was.SHA256 == digest {
+	if was, known := accepted[g.name(path)]; known && was.sha256 == digest {
 		return nil
 	}
 	return core.Worded(ErrUnapproved, fmt.Sprintf("%s is not the program that was approved: KeeperAdminCLI plugins approve", path))

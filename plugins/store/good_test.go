@@ -174,3 +174,20 @@ func TestFilesAreReadOnce(t *testing.T) {
 	}
 	g.guard(t, false, "Plugins/A.json changed ")
 }
+
+// What is too long is known by its digest alone; an empty file comes back.
+func TestWhatIsKept(t *testing.T) {
+	g := newGrove(t)
+	g.write(t, "Plugins/A.json", strings.Repeat("a", maxKept+1))
+	g.write(t, "Policies/p.json", "")
+	if names, err := g.Approve(admin, func(string) bool { return true }); err != nil || len(names) != 2 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	g.restore = true
+	g.write(t, "Policies/p.json", "not empty")
+	g.write(t, "Plugins/A.json", "short")
+	g.guard(t, true, "Plugins/A.json changed cannot be put back: only its digest is kept", "Policies/p.json changed "+view.Restored)
+	if got := g.read("Policies/p.json"); got != "" {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,18 +1,21 @@
 package store
 
 import (
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"kpm/core"
 	"kpm/core/strictjson"
 )
-
-// openWithin bounds the wait for another process that has the file open.
-const openWithin = 2 * time.Second
 
 // maxPerPlugin bounds the stored settings of one plugin.
 const maxPerPlugin = 1024
@@ -20,10 +23,17 @@ const maxPerPlugin = 1024
 // ErrTooMany means that a plugin has as many stored settings as it may.
 var ErrTooMany = core.NewError(core.TooMany, fmt.Sprintf("the plugin has %d stored settings already", maxPerPlugin))
 
-var (
-	settingsBucket = []byte("settings") // of buckets by folded plugin, of records by folded key
-	goodBucket     = []byte("good")     // of records by path
-)
+// Names of plugins and keys are folded; what somebody has written is in the body.
+const schema = `
+CREATE TABLE IF NOT EXISTS settings (plugin TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (plugin, name));
+CREATE TABLE IF NOT EXISTS good (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, contents BLOB, accepted_by TEXT NOT NULL, accepted_at TEXT NOT NULL);
+`
+
+// pragmas: a commit is on the disk when it returns, another process cannot open
+// the file meanwhile, and what is forgotten is overwritten.
+var pragmas = []string{
+	"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)", "cache_size(-256)",
+}
 
 // Value is one stored setting.
 type Value struct {
@@ -37,29 +47,42 @@ type Value struct {
 }
 
 // Store is the open file.
-type Store struct{ db *bbolt.DB }
+type Store struct{ db *sql.DB }
 
 // Open opens the file at path, making it 0600 if it is not there. One process
 // has it open at a time.
 func Open(path string) (*Store, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: openWithin})
+	s, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
-	s := &Store{db}
-	err = s.update("prepare", func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{settingsBucket, goodBucket} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return s, nil
+}
+
+func open(path string) (*Store, error) {
+	// The file is made here for its mode, which SQLite gives to the others that
+	// it makes beside it.
+	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		db.Close()
 		return nil, err
 	}
-	return s, nil
+	if err := made.Close(); err != nil {
+		return nil, err
+	}
+	file := filepath.ToSlash(path)
+	if !strings.HasPrefix(file, "/") {
+		file = "/" + file // C:/...
+	}
+	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode()}
+	db, err := sql.Open("sqlite", where.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec(schema); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Store{db}, nil
 }
 
 // Close closes the file.
@@ -72,83 +95,84 @@ func (s *Store) Close() error {
 
 // update runs f in one transaction. When it returns nil, all of it is durable;
 // otherwise nothing has changed.
-func (s *Store) update(what string, f func(*bbolt.Tx) error) error {
-	if err := s.db.Update(f); err != nil {
+func (s *Store) update(what string, f func(*sql.Tx) error) error {
+	tx, err := s.db.Begin()
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", what, err)
+	}
+	defer func() { _ = tx.Rollback() }() // nothing after Commit
+	if err = f(tx); err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
 		return fmt.Errorf("store: %s: %w", what, err)
 	}
 	return nil
 }
 
-func (s *Store) view(what string, f func(*bbolt.Tx) error) error {
-	if err := s.db.View(f); err != nil {
+// each calls row for each row that query finds.
+func (s *Store) each(what string, row func(*sql.Rows) error, query string, args ...any) (err error) {
+	rows, err := s.db.Query(query, args...)
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", what, err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return fmt.Errorf("store: %s: %w", what, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
 		return fmt.Errorf("store: %s: %w", what, err)
 	}
 	return nil
 }
-
-func fold(name string) []byte { return []byte(strictjson.Fold(name)) }
 
 // put keeps v in place of what was stored under its key, and under instead if
 // that is not empty.
 func (s *Store) put(v Value, instead string) error {
-	record, err := json.Marshal(v)
+	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("store: put: %w", err)
 	}
-	return s.update("put", func(tx *bbolt.Tx) error {
-		b, err := tx.Bucket(settingsBucket).CreateBucketIfNotExists(fold(v.Plugin))
-		if err != nil {
+	plugin, name := strictjson.Fold(v.Plugin), strictjson.Fold(v.Key)
+	return s.update("put", func(tx *sql.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM settings WHERE plugin = ? AND name IN (?, ?)`, plugin, name, strictjson.Fold(instead)); err != nil {
 			return err
 		}
-		if instead != "" {
-			if err := b.Delete(fold(instead)); err != nil {
-				return err
-			}
+		var others int
+		if err := tx.QueryRow(`SELECT count(*) FROM settings WHERE plugin = ?`, plugin).Scan(&others); err != nil {
+			return err
 		}
-		if b.Get(fold(v.Key)) == nil && b.Stats().KeyN >= maxPerPlugin {
+		if others >= maxPerPlugin {
 			return ErrTooMany
 		}
-		return b.Put(fold(v.Key), record)
+		_, err := tx.Exec(`INSERT INTO settings (plugin, name, body) VALUES (?, ?, ?)`, plugin, name, body)
+		return err
 	})
 }
 
 // settings returns what is stored of one plugin, or of all if plugin is empty.
 func (s *Store) settings(plugin string) (list []Value, err error) {
-	err = s.view("read", func(tx *bbolt.Tx) error {
-		return tx.Bucket(settingsBucket).ForEachBucket(func(name []byte) error {
-			if plugin != "" && string(name) != strictjson.Fold(plugin) {
-				return nil
-			}
-			return tx.Bucket(settingsBucket).Bucket(name).ForEach(func(_, record []byte) error {
-				var v Value
-				if err := json.Unmarshal(record, &v); err != nil {
-					return err
-				}
-				list = append(list, v)
-				return nil
-			})
-		})
-	})
+	err = s.each("read", func(rows *sql.Rows) error {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		var v Value
+		if err := json.Unmarshal(body, &v); err != nil {
+			return err
+		}
+		list = append(list, v)
+		return nil
+	}, `SELECT body FROM settings WHERE plugin = ?1 OR ?1 = '' ORDER BY plugin, name`, strictjson.Fold(plugin))
 	return list, err
 }
 
-// forget drops what is stored of one plugin, or of all if plugin is empty, in one
-// transaction.
+// forget drops what is stored of one plugin.
 func (s *Store) forget(plugin string) error {
-	return s.update("revert", func(tx *bbolt.Tx) error {
-		all := tx.Bucket(settingsBucket)
-		var names [][]byte
-		err := all.ForEachBucket(func(name []byte) error {
-			if plugin == "" || string(name) == strictjson.Fold(plugin) {
-				names = append(names, append([]byte{}, name...))
-			}
-			return nil
-		})
-		for _, name := range names {
-			if err == nil {
-				err = all.DeleteBucket(name)
-			}
-		}
+	return s.update("revert", func(tx *sql.Tx) error {
+		_, err := tx.Exec(`DELETE FROM settings WHERE plugin = ?`, strictjson.Fold(plugin))
 		return err
 	})
 }

@@ -91,7 +91,9 @@ func New(ctx context.Context, cfg Config) (*Values, error) {
 }
 
 // name is what a value is sealed for: one cannot be put in another's place.
-func (v Value) name() []byte { return fmt.Appendf(nil, "setting %s/%s", fold(v.Plugin), fold(v.Key)) }
+func (v Value) name() []byte {
+	return fmt.Appendf(nil, "setting %s/%s", strictjson.Fold(v.Plugin), strictjson.Fold(v.Key))
+}
 
 // All returns the effective settings of a plugin, secrets included.
 func (v *Values) All(plugin string) (map[string]string, bool) { return v.cfg.Effective.All(plugin) }

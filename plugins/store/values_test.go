@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -150,5 +151,38 @@ func TestAMovedSecretIsNotRead(t *testing.T) {
 	defer again.store.Close()
 	if got := again.get("colour"); got != "blue" {
 		t.Errorf("colour is %q", got)
+	}
+}
+
+// Nobody else opens the file while it is open, or can read it.
+func TestTheFileIsTheServices(t *testing.T) {
+	at := path(t)
+	s, err := Open(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.put(Value{Plugin: "A", Key: "k"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := Open(at); err == nil {
+		t.Error("it was opened twice", other.Close())
+	}
+	files, err := filepath.Glob(at + "*")
+	if err != nil || len(files) != 2 {
+		t.Errorf("%q, %v", files, err)
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(at); err == nil || !strings.Contains(err.Error(), at) {
+		t.Errorf("what is no database was opened: %v", err)
 	}
 }

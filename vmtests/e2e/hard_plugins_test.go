@@ -124,7 +124,7 @@ func TestPluginsThatMisbehave(t *testing.T) {
 	a := newAgent(t, allowAll, func(a *agent.Agent) {
 		lay(t, a, "Deaf", scriptFile("Deaf", kept), "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n")
 		lay(t, a, "Forks", scriptFile("Forks", `"requiresMonitoring": true`), "#!/bin/sh\nfor i in 1 2 3; do setsid sleep 4321 & done\nsleep 4321 &\nexit 0\n")
-		lay(t, a, "Crashes", scriptFile("Crashes", kept), "#!/bin/sh\nexit 7\n")
+		lay(t, a, "Crashes", scriptFile("Crashes", kept), "#!/bin/sh\necho started >> \"$KEEPER_AGENT_ROOT/State/crashes\"\nexit 7\n")
 		lay(t, a, "Bus", strings.Replace(busFile("Bus"), `"autoRestart"`, `"livenessPing": true, "autoRestart"`, 1), strings.Replace(busProgram, "exec mosquitto_sub", "mosquitto_sub", 1))
 	})
 	// It is killed two seconds after it was asked.
@@ -137,12 +137,19 @@ func TestPluginsThatMisbehave(t *testing.T) {
 	try := func(args ...string) { _, _ = cli(a, args...) }
 	try("plugins", "start", "Forks")
 	until(t, "nothing is left of it", func() bool { return len(running(t, "sleep 4321")) == 0 })
-	// Given up, and started again by hand, fifty starts in all.
+	// Given up, and started again by hand, fifty crashes and more.
+	until(t, "it is given up", func() bool { return stateOf(t, a, "Crashes").Status == view.Failed })
+	before := descriptors(t, a.PID())
 	for range 9 {
 		until(t, "it is given up", func() bool { return stateOf(t, a, "Crashes").Status == view.Failed })
 		try("plugins", "start", "Crashes")
 	}
 	until(t, "it is given up", func() bool { return stateOf(t, a, "Crashes").Status == view.Failed })
+	started, err := os.ReadFile(filepath.Join(a.Root, "State/crashes"))
+	if n := strings.Count(string(started), "\n"); err != nil || n < 50 {
+		t.Errorf("it was started %d times, %v", n, err)
+	}
+	until(t, "no descriptor is left", func() bool { return descriptors(t, a.PID()) <= before })
 	if z := childStates(t, a.PID())["Z"]; z != 0 {
 		t.Errorf("%d zombies", z)
 	}

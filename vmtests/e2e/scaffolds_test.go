@@ -11,10 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"kpm/core/view"
 	"kpm/vmtests/agent"
@@ -121,77 +124,123 @@ func TestScaffolds(t *testing.T) {
 				t.Errorf("before it is installed: %v\n%s", err, out)
 			}
 			mustCLI(t, a, "plugins", "install", filepath.Join(dir, "Bridge"))
-			eventually(t, "every item of the checklist passes", func() bool {
-				var checks []view.Check
-				out, err := cli(a, "plugins", "check", "Bridge", "--json")
-				if err != nil || json.Unmarshal([]byte(out), &checks) != nil || len(checks) != 11 {
-					t.Fatalf("%v\n%s", err, out)
-				}
-				for _, check := range checks {
-					if check.Outcome != view.Pass {
-						return false
-					}
-				}
-				return true
-			})
-			heard := func() string {
-				data, _ := os.ReadFile(filepath.Join(a.Root, "State/heard"))
-				return string(data)
+			installed := map[string]string{"python": "Bridge.py", "node": "Bridge.mjs"}[c.language]
+			if installed == "" {
+				installed = "Bridge"
 			}
-			said := 0
-			say := func(text string) {
-				t.Helper()
-				mustCLI(t, a, "settings", "put", "Prober", "say", text)
-				said++
-				eventually(t, "it is said: "+text, func() bool { return strings.Count(heard(), "said ") == said })
-			}
-			hears := func(command, answer string) {
-				t.Helper()
-				eventually(t, "the answer is heard: "+answer, func() bool {
-					for line := range strings.Lines(strings.ToLower(heard())) {
-						if strings.HasPrefix(line, "bridge/responses/"+command+" ") && strings.Contains(line, answer) {
-							return true
-						}
-					}
-					return false
-				})
-			}
-			say("Bridge/Commands/first one")
-			hears("first", "hello one")
-			if c.language != "shell" { // which has one greeting
-				mustCLI(t, a, "settings", "put", "Bridge", "greeting", "good day,")
-				eventually(t, "the new greeting is used", func() bool {
-					say("Bridge/Commands/again two")
-					return strings.Contains(heard(), "good day, TWO")
-				})
-				mustCLI(t, a, "settings", "revert", "Bridge")
-			}
-			eventually(t, "its log arrives", func() bool {
-				out, err := cli(a, "plugins", "logs", "Bridge")
-				return err == nil && strings.Contains(out, "ready")
-			})
-			crashed, err := a.Plugin(context.Background(), "Bridge")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := syscall.Kill(crashed.ProcessID, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "it is back", func() bool {
-				now, err := a.Plugin(context.Background(), "Bridge")
-				return err == nil && now.Status == "Healthy" && now.ProcessID != crashed.ProcessID
-			})
-			mustCLI(t, a, "plugins", "stop", "Bridge")
-			say("Bridge/Commands/meanwhile three")
-			say("Bridge/Commands/meanwhile four")
-			mustCLI(t, a, "plugins", "start", "Bridge")
-			hears("meanwhile", "hello three")
-			hears("meanwhile", "hello four")
-			mustCLI(t, a, "plugins", "remove", "Bridge")
-			if _, err := os.Lstat(filepath.Join(a.Root, "Plugins/bin/Bridge")); !os.IsNotExist(err) {
-				t.Errorf("its program is still there: %v", err)
-			}
+			(&trial{t: t, Agent: a}).behaves(installed, c.language != "shell") // which has one greeting
 		})
+	}
+}
+
+// trial is a plugin Bridge that is installed beside the prober, which talks to it.
+type trial struct {
+	*agent.Agent
+	t    *testing.T
+	said int
+}
+
+// heard is what the prober has said and heard.
+func (r *trial) heard() string {
+	data, _ := os.ReadFile(filepath.Join(r.Root, "State/heard"))
+	return string(data)
+}
+
+// say has the prober publish: the topic, and the text behind a space.
+func (r *trial) say(text string) {
+	r.t.Helper()
+	mustCLI(r.t, r.Agent, "settings", "put", "Prober", "say", text)
+	r.said++
+	eventually(r.t, "it is said: "+text, func() bool { return strings.Count(r.heard(), "said ") == r.said })
+}
+
+func (r *trial) hears(command, answer string) {
+	r.t.Helper()
+	eventually(r.t, "the answer is heard: "+answer, func() bool {
+		for line := range strings.Lines(strings.ToLower(r.heard())) {
+			if strings.HasPrefix(line, "bridge/responses/"+command+" ") && strings.Contains(line, answer) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// behaves holds Bridge, whose program has that name, against all that a plugin
+// does; greets says that it follows its setting greeting.
+func (r *trial) behaves(program string, greets bool) {
+	t, a := r.t, r.Agent
+	eventually(t, "every item of the checklist passes", func() bool {
+		var checks []view.Check
+		out, err := cli(a, "plugins", "check", "Bridge", "--json")
+		if err != nil || json.Unmarshal([]byte(out), &checks) != nil || len(checks) != 11 {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return !slices.ContainsFunc(checks, func(c view.Check) bool { return c.Outcome != view.Pass })
+	})
+	r.say("Bridge/Commands/first one")
+	r.hears("first", "hello one")
+	if greets {
+		mustCLI(t, a, "settings", "put", "Bridge", "greeting", "good day,")
+		eventually(t, "the new greeting is used", func() bool {
+			r.say("Bridge/Commands/again two")
+			return strings.Contains(r.heard(), "good day, TWO")
+		})
+		mustCLI(t, a, "settings", "revert", "Bridge")
+	}
+	eventually(t, "its log arrives", func() bool {
+		out, err := cli(a, "plugins", "logs", "Bridge")
+		return err == nil && strings.Contains(out, "ready")
+	})
+	r.byHand(program)
+	crashed, err := a.Plugin(context.Background(), "Bridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(crashed.ProcessID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is back", func() bool {
+		now, err := a.Plugin(context.Background(), "Bridge")
+		return err == nil && now.Status == "Healthy" && now.ProcessID != crashed.ProcessID
+	})
+	mustCLI(t, a, "plugins", "stop", "Bridge")
+	r.say("Bridge/Commands/meanwhile three")
+	r.say("Bridge/Commands/meanwhile four")
+	mustCLI(t, a, "plugins", "start", "Bridge")
+	r.hears("meanwhile", "hello three")
+	r.hears("meanwhile", "hello four")
+	mustCLI(t, a, "plugins", "remove", "Bridge")
+	if _, err := os.Lstat(filepath.Join(a.Root, "Plugins/bin/Bridge")); !os.IsNotExist(err) {
+		t.Errorf("its program is still there: %v", err)
+	}
+}
+
+// refusal is what programs print when the API or the broker has refused them.
+var refusal = regexp.MustCompile(`(?i)\b403\b|not authori[sz]ed`)
+
+// byHand starts the installed program as somebody who is no administrator, with the
+// environment that the agent would give it: it is refused.
+func (r *trial) byHand(program string) {
+	r.t.Helper()
+	ports, err := r.Ports()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := apart.Person(4242); err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(r.Root, "Plugins/bin/Bridge", program))
+	cmd.Dir = r.Root
+	cmd.Env = []string{
+		"PATH=/usr/bin:/bin", "KEEPER_AGENT_ROOT=" + r.Root, "KEEPER_CA_FILE=" + filepath.Join(r.Root, "run/ca.pem"),
+		"KEEPER_API_BASE_URL=https://127.0.0.1:" + strconv.Itoa(ports.HTTPS), "KEEPER_MQTT_SOCKET=" + ports.MQTTLocal,
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4242, Gid: 4242}}
+	if out, err := cmd.CombinedOutput(); err == nil || !refusal.Match(out) {
+		r.t.Errorf("started by hand: %v\n%s", err, out)
 	}
 }
 

@@ -130,14 +130,21 @@ func topicsCommand(e *endpoint) *cobra.Command {
 				}
 				rows = append(rows, []string{s.Name, s.Kind, fmt.Sprint(s.Connections), s.Topic, strings.Join(s.Publish, " "), strings.Join(s.Subscribe, " "), kept})
 			}
-			if err := printTable(cmd.OutOrStdout(), rows); err != nil || len(t.Refusals) == 0 {
-				return err
-			}
-			rows = [][]string{{""}, {"REFUSED", "WHAT", "TOPIC", "TIMES", "REASON", "MISSING IN"}}
+			refused := [][]string{{""}, {"REFUSED", "WHAT", "TOPIC", "TIMES", "REASON", "MISSING IN"}}
 			for _, r := range t.Refusals {
-				rows = append(rows, []string{r.Principal, r.Operation, r.Topic, fmt.Sprint(r.Count), r.Reason, r.Missing})
+				refused = append(refused, []string{r.Principal, r.Operation, r.Topic, fmt.Sprint(r.Count), r.Reason, r.Missing})
 			}
-			return printTable(cmd.OutOrStdout(), rows)
+			dropped := [][]string{{""}, {"DROPPED", "CAUSE", "WHY"}}
+			for _, d := range t.Dropped {
+				dropped = append(dropped, []string{fmt.Sprint(d.Messages), d.Cause, d.Why})
+			}
+			err := printTable(cmd.OutOrStdout(), rows)
+			for _, table := range [][][]string{refused, dropped} {
+				if err == nil && len(table) > 2 {
+					err = printTable(cmd.OutOrStdout(), table)
+				}
+			}
+			return err
 		},
 	}
 	jsonFlag(cmd, &asJSON)

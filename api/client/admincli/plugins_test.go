@@ -34,7 +34,8 @@ func TestPluginsAndSettings(t *testing.T) {
 		{"plugins approve --all", 0, `{"approved":["Plugins/A.json"]}` + "\n"},
 		{"doctor", 0, "nothing of the troubleshooting table is recognised\n"},
 		{"topics", 0, "WHO  KIND    CONNECTED  TOPIC  MAY PUBLISH   MAY SUBSCRIBE  KEPT\nA    plugin  1          A      KeeperLogger  A A/+\n\n" +
-			"REFUSED  WHAT     TOPIC  TIMES  REASON        MISSING IN\nA        publish  B      3      not declared  metadata.mqttTopics.publish\n"},
+			"REFUSED  WHAT     TOPIC  TIMES  REASON        MISSING IN\nA        publish  B      3      not declared  metadata.mqttTopics.publish\n\n" +
+			"DROPPED  CAUSE       WHY\n7        queue-full  its queue was full\n"},
 		{"settings put A colour 7", 0, `{"plugin":"A","setting":"colour","value":"7","source":"stored"}` + "\n"},
 		{"settings revert A", 0, `{"plugin":"A","reverted":["odd"]}` + "\n"},
 		{"settings revert-all", 0, `{"reverted":{"A":["x"]}}` + "\n"},

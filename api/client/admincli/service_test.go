@@ -116,6 +116,7 @@ func (r *answers) Topics() view.Topics {
 	return view.Topics{
 		Speakers: []view.Speaker{{Name: "A", Kind: "plugin", Topic: "A", Publish: []string{"KeeperLogger"}, Subscribe: []string{"A", "A/+"}, Subscribed: []string{"A"}, Connections: 1}},
 		Refusals: []view.Refusal{{Principal: "A", Operation: "publish", Topic: "B", Reason: "not declared", Missing: "metadata.mqttTopics.publish", Count: 3}},
+		Dropped:  []view.Dropped{{Cause: "queue-full", Why: "its queue was full", Messages: 7}},
 	}
 }
 

@@ -3,10 +3,8 @@
 using System.Net.Security;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using System.Text.Json;
 using MQTTnet;
-using MQTTnet.Client;
 using MQTTnet.Protocol;
 
 const string Name = "@NAME@";
@@ -40,7 +38,7 @@ async Task<Dictionary<string, string>> Settings(string plugin) =>
 
 var own = await Settings(Name);
 var broker = await Settings("KeeperPrivilegeManager");
-using var client = new MqttFactory().CreateMqttClient();
+using var client = new MqttClientFactory().CreateMqttClient();
 Task Say(string topic, string text, MqttQualityOfServiceLevel qos) =>
     client.PublishAsync(new MqttApplicationMessageBuilder().WithTopic(topic).WithPayload(text).WithQualityOfServiceLevel(qos).Build());
 Task Log(string level, string message) =>
@@ -56,7 +54,7 @@ client.ApplicationMessageReceivedAsync += async e =>
     try
     {
         if (topic == $"PluginSettings/{Name}") { own = await Settings(Name); return; }
-        var text = Encoding.UTF8.GetString(e.ApplicationMessage.PayloadSegment);
+        var text = e.ApplicationMessage.ConvertPayloadToString() ?? "";
         await Say($"{Name}/Responses/{topic.Split('/').Last()}", Answer(text, own.GetValueOrDefault("greeting", "hello")), MqttQualityOfServiceLevel.ExactlyOnce);
     }
     catch (Exception fault) { await Log("Error", $"{topic}: {fault.Message}"); } // one bad command does not end the plugin
