@@ -288,3 +288,20 @@ func TestIDs(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be opened now is not taken for damaged, and nothing is forgotten.
+func TestAFileThatIsInUse(t *testing.T) {
+	d := newDesk(t)
+	w := want("1000")
+	if _, err := d.Approve(d.ask(t, w).ID, ada, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := Open(d.path, published, d.clocks, fair.People{}, func(Record) {}, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("two services have it open")
+		_ = other.Close(t.Context())
+	}
+	d.restart(t)
+	if _, err := d.Use(&w, "R"); err != nil {
+		t.Error(err)
+	}
+}

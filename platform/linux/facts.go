@@ -3,9 +3,6 @@ package linux
 import (
 	"errors"
 	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"kpm/core"
 	"kpm/core/port"
@@ -21,16 +18,6 @@ func Facts() port.Facts {
 		Administrator:  "0",
 		ServiceAccount: "0",
 		Resumes:        true,
-		SinceBoot:      sinceBoot,
 		PortTaken:      func(err error) bool { return errors.Is(err, syscall.EADDRINUSE) },
 	}
-}
-
-// sinceBoot reads CLOCK_BOOTTIME, which counts sleep.
-func sinceBoot() (string, time.Duration) {
-	var now unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
-		return "", 0 // every kernel that this runs on has it
-	}
-	return bootID(), time.Duration(now.Nano())
 }

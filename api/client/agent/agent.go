@@ -54,7 +54,6 @@ type agent struct {
 	layout settings.Layout
 	to     approvals.Caller
 	status int
-	begun  bool // the command line is one
 }
 
 type options struct {
@@ -66,33 +65,52 @@ type options struct {
 
 // Run runs the command line args and returns the exit status.
 func Run(ctx context.Context, args []string, cfg Config) int {
-	a := &agent{Config: cfg}
-	cmd := a.command()
+	cmd := Command(cfg)
 	cmd.SetArgs(args)
 	cmd.SetOut(cfg.Stdout)
 	cmd.SetErr(cfg.Stderr)
 	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var done *served // or the command line is none
+	if errors.As(err, &done) && done.err == nil {
+		return done.status
+	}
 	var refused *client.Refusal
-	switch {
-	case err == nil:
-		return a.status
-	case errors.As(err, &refused):
+	if errors.As(err, &refused) {
 		fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(refused.Detail))
 		return exitFault
-	case !a.begun, errors.Is(err, errUsage), errors.Is(err, fs.ErrPermission), errors.Is(err, client.ErrNotRunning):
-		fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(err.Error()))
-		return exitUsage
 	}
 	fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(err.Error()))
+	if done == nil || errors.Is(err, errUsage) || errors.Is(err, fs.ErrPermission) || errors.Is(err, client.ErrNotRunning) {
+		return exitUsage
+	}
 	return exitFault
 }
 
 var errUsage = errors.New("see keeperAgent --help")
 
-// Command returns the command, for what is generated from it.
-func Command(cfg Config) *cobra.Command { return (&agent{Config: cfg}).command() }
+// served is how a command line ended that is one: by err, or else with a status.
+type served struct {
+	err    error
+	status int
+}
 
-func (a *agent) command() *cobra.Command {
+// Error implements error.
+func (s *served) Error() string {
+	if s.err == nil {
+		return fmt.Sprintf("ended with status %d", s.status)
+	}
+	return s.err.Error()
+}
+
+// Unwrap returns why it ended.
+func (s *served) Unwrap() error { return s.err }
+
+// Command returns the command, for Run and for what is generated from it.
+func Command(cfg Config) *cobra.Command {
+	a := &agent{Config: cfg}
 	cmd := &cobra.Command{
 		Use: "keeperAgent", Short: "Run approved requests, and decide on those of others", Version: a.Version,
 		Long: `Run approved requests, and decide on those of others.
@@ -115,7 +133,12 @@ command line is wrong or the service does not answer.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return a.serve(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.serve(cmd); err != nil || a.status != exitOK {
+				return &served{err, a.status}
+			}
+			return nil
+		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w; %w", err, errUsage) })
 	f := cmd.Flags()
@@ -136,7 +159,6 @@ command line is wrong or the service does not answer.`,
 }
 
 func (a *agent) serve(cmd *cobra.Command) error {
-	a.begun = true
 	if err := a.find(); err != nil {
 		return err
 	}
