@@ -21,7 +21,7 @@ help: ## list the targets
 .PHONY: stage
 stage: ## build every executable into build/agent, laid out as an agent root
 	@install -d -m 0755 $(AGENT) $(AGENT)/Plugins/bin $(AGENT)/Jobs/bin $(AGENT)/Policies
-	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keeperlaunch ./cmd/keeperreader ./cmd/keeperedit ./cmd/KeeperAdminCLI
+	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keeperlaunch ./cmd/keeperreader ./cmd/keeperedit ./cmd/KeeperAdminCLI ./cmd/keeperAgent
 	$(SUDO_BUILD) -o $(AGENT)/ ./cmd/keepersudo
 	$(GO_BUILD) -buildmode=pie -o $(AGENT)/ ./cmd/keeperpam
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperPolicy/ ./cmd/KeeperPolicy

@@ -54,6 +54,10 @@ var exceptions = map[string][]string{
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "trust/reader"},
 	"cmd/keeperpam":              {"platform/linux/pam/libpam"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "core", "platform", "settings", "plugins/keeperpolicy", "jobs", "launcher/control"}, // policies and jobs are read as the plugin and the service do
+	"cmd/keeperAgent":            {"api/client/agent", "platform"},
+	"api/client/agent":           {"api/client", "core", "settings"},
+	"api/client/approvals":       {"core"},
+	"api/client/enrollment":      {"core"},
 	"api/client":                 {"core", "launcher/journal", "settings", "trust"},
 	"api/client/admincli":        {"api/client", "core", "launcher/journal", "settings", "trust", "plugins/scaffold"}, // which is text
 	"service":                    {"api", "broker", "core", "jobs", "launcher", "plugins", "settings", "trust"},

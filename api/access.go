@@ -32,12 +32,15 @@ type access struct {
 
 var (
 	anyone               = access{name: "Public", tier: core.TierPublic}
+	userTier             = access{name: "User", tier: core.TierUser}
 	pluginTier           = access{name: "Plugin", tier: core.TierPlugin}
 	adminTier            = access{name: "Admin", tier: core.TierAdmin}
 	settingReaders       = access{name: "Plugin or own", tier: core.TierPlugin, ownPlugin: true, brokerKeys: true}
 	ownPluginOrAdmin     = access{name: "Admin or own plugin", tier: core.TierAdmin, ownSettings: true}
 	adminOrPluginTrigger = access{name: "Admin or allowPluginTrigger", tier: core.TierPlugin, adminElse: true}
-	runOfRequest         = access{name: "JobRun", ownRequest: true}
+	// approverTier is every local user: who may decide on what, the handler asks.
+	approverTier = access{name: "User", tier: core.TierUser}
+	runOfRequest = access{name: "JobRun", ownRequest: true}
 )
 
 // owns reports whether the caller is the plugin with this id, in any letter case

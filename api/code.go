@@ -27,6 +27,8 @@ const (
 	codeUnknownRun        code = "unknown-run"
 	codeUnknownRequest    code = "unknown-request"
 	codeUnknownGrant      code = "unknown-grant"
+	codeUnknownUser       code = "unknown-user"
+	codeUnknownApproval   code = "unknown-approval"
 	codeMethod            code = "method-not-allowed"
 	codeConflict          code = "conflict"
 	codeTooLarge          code = "too-large"
@@ -61,6 +63,8 @@ var codes = []struct {
 	{codeUnknownRun, http.StatusNotFound, "no such run of a job, or no longer"},
 	{codeUnknownRequest, http.StatusNotFound, "no such request"},
 	{codeUnknownGrant, http.StatusNotFound, "no such grant, or it is somebody else's"},
+	{codeUnknownUser, http.StatusNotFound, "no such user, or nobody who is enrolled"},
+	{codeUnknownApproval, http.StatusNotFound, "no such approval, or none of the caller's to know of"},
 	{codeMethod, http.StatusMethodNotAllowed, "the path takes other methods; Allow names them"},
 	{codeConflict, http.StatusConflict, "not in the present state"},
 	{codeTooLarge, http.StatusRequestEntityTooLarge, "the body is longer than 1 MiB"},

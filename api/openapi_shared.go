@@ -11,7 +11,7 @@ const description = "The API of the service on this machine: HTTPS on 127.0.0.1 
 	"whatever the method, with 308.\n\n" +
 	"Nobody logs in. Who a caller is comes from the kernel: the user of the socket, the processes that " +
 	"hold it, and whether the service started them. `x-tier` of each operation says who may use it: " +
-	"`Public` anyone on the machine; `Plugin` a plugin or job task that the service started in service " +
+	"`Public` anyone on the machine; `User` every user with an account on it; `Plugin` a plugin or job task that the service started in service " +
 	"context, or an administrator; `Plugin or own` also a plugin in a user's session for what is its " +
 	"own, and every user where the broker is; `Admin or own plugin` also a plugin in service context for what is its own; `Admin` root or an elevated administrator, who on some machines must also show a client " +
 	"certificate over HTTPS (`Settings:ClientCertificateAuthority`) or run a signed program " +

@@ -84,12 +84,14 @@ func operations(cfg Config) []group {
 		goodOperations(cfg.LastKnownGood),
 		settingOperations(cfg.Settings),
 		applicationOperations(cfg.Application),
+		factorOperations(cfg.Factors),
 		jobFileOperations(cfg.Jobs), // before jobOperations: no id is called as they are
 		jobRunOperations(cfg.Jobs),
 		jobOperations(cfg.Jobs),
 		requestOperations(cfg.Requests),
 		grantOperations(cfg.Grants),
 		observeOperations(cfg.Observed),
+		approvalOperations(cfg.Approvals),
 	}
 }
 

@@ -84,6 +84,8 @@ var authority = [...]rule{
 	{wire.TopicJobService, publish, jobCompleted, theService, noRequest},
 	{wire.TopicJobService, publish, triggerJob, eitherDeclared, noRequest},
 	{wire.TopicJobService, subscribe, noKind, eitherDeclared, ""},
+	{wire.TopicApproval, publish, approvalRequest, theService, noRequest},
+	{wire.TopicApproval, subscribe, noKind, pluginDeclared, ""},
 }
 
 // restricted reports whether s, a topic or filter, names authority topics and
@@ -91,7 +93,7 @@ var authority = [...]rule{
 // which no message of an authority topic is ever received (mayRead).
 func restricted(s string) bool {
 	first, _, _ := strings.Cut(s, "/")
-	return s == wire.TopicPolicy || s == wire.TopicEvents || s == wire.TopicJobService || first == wire.TopicReplies
+	return s == wire.TopicPolicy || s == wire.TopicEvents || s == wire.TopicJobService || s == wire.TopicApproval || first == wire.TopicReplies
 }
 
 // names reports whether the rule's topic, for speaker p and request id, is s.

@@ -14,18 +14,19 @@ import (
 type kind string
 
 const (
-	noKind       kind = ""
-	question     kind = "`PolicyRequest`"
-	ownQuestion  kind = "`PolicyRequest` without `RequestId`"
-	answer       kind = "`PolicyResponse`"
-	eventPending kind = "`CustomEvent` `PolicyEvaluationPending`"
-	eventLaunch  kind = "`CustomEvent` `LaunchPrivilegeElevation`"
-	eventStartup kind = "`CustomEvent` `Startup`"
-	eventGrant   kind = "`CustomEvent` `LaunchApprovedRequest`, `GrantFileAccess` or `LaunchFileAccess`"
-	eventOther   kind = "`CustomEvent` with another name"
-	jobCompleted kind = "`JobCompleted`"
-	triggerJob   kind = "`TriggerJob`"
-	finalAnswer  kind = "`FinalAnswer`"
+	noKind          kind = ""
+	question        kind = "`PolicyRequest`"
+	ownQuestion     kind = "`PolicyRequest` without `RequestId`"
+	answer          kind = "`PolicyResponse`"
+	eventPending    kind = "`CustomEvent` `PolicyEvaluationPending`"
+	eventLaunch     kind = "`CustomEvent` `LaunchPrivilegeElevation`"
+	eventStartup    kind = "`CustomEvent` `Startup`"
+	eventGrant      kind = "`CustomEvent` `LaunchApprovedRequest`, `GrantFileAccess` or `LaunchFileAccess`"
+	eventOther      kind = "`CustomEvent` with another name"
+	jobCompleted    kind = "`JobCompleted`"
+	triggerJob      kind = "`TriggerJob`"
+	finalAnswer     kind = "`FinalAnswer`"
+	approvalRequest kind = "`ApprovalRequest`"
 )
 
 // plain is k for people, who have not read the table.
@@ -56,6 +57,8 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 			return noKind, "", err
 		}
 		return classifyEvent(e)
+	case wire.TypeApproval:
+		return approvalRequest, "", nil
 	case wire.TypeJobCompleted:
 		var done wire.JobCompleted
 		err := m.Read(m.Type, &done)

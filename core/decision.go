@@ -49,6 +49,8 @@ type Decision struct {
 	// Demands say which policy asks for which controls of a Pending outcome, in id
 	// order; nil if no policy lets that be remembered.
 	Demands []Demand
+	// Approvals say for each policy that requires APPROVAL whom that takes.
+	Approvals []ApprovalRule
 }
 
 // MaxPathArguments is how many arguments of one command can be decided on as

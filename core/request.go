@@ -16,6 +16,13 @@ type RequestID string
 // NewRequestID returns a fresh, unguessable id.
 func NewRequestID() RequestID { return RequestID(rand.Text()) }
 
+// codeLength is enough to tell requests of one day apart, and little of an id.
+const codeLength = 6
+
+// Code is the beginning of the id, by which people tell requests apart: prompts
+// and refusals show it.
+func (id RequestID) Code() string { return string(id[:min(codeLength, len(id))]) }
+
 // Executable is a program as it was sealed: what was decided is what is
 // launched (decision 26).
 type Executable struct {

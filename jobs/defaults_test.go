@@ -18,7 +18,7 @@ import (
 
 // newDefaults is an agent with the default jobs. justify plays the launcher's
 // prompt.
-func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) error) *harness {
+func newDefaults(t testing.TB, ask func(core.Principal, core.RequestID) error) *harness {
 	t.Helper()
 	files, err := fs.Glob(defaults.Files, "*.json")
 	if err != nil {
@@ -34,14 +34,18 @@ func newDefaults(t testing.TB, justify func(core.Principal, core.RequestID) erro
 	}
 	h := newHarness(t, texts)
 	writeFile(t, h.cfg.Layout.JobBin("KeeperInventory", ""), "")
+	satisfy := func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
+		return ask(run, id)
+	}
 	h.commands = task.Commands{
 		"log-message": task.Echo, "publish-mqtt": func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
 			h.published = append(h.published, fmt.Sprint(params["Topic"], " ", params["Payload"].(map[string]any)["Result"]))
 			return nil, nil
 		},
-		"prompt-justification": task.CollectControl(core.ControlJustify, func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
-			return justify(run, id)
-		}),
+		"prompt-justification": task.CollectControl(core.ControlJustify, satisfy),
+		"prompt-mfa":           task.CollectControl(core.ControlMFA, satisfy),
+		"await-approval":       task.CollectControl(core.ControlApproval, func(context.Context, core.Principal, core.RequestID, core.Control) error { return nil }),
+		"show-toast":           task.Echo,
 	}
 	h.reload()
 	return h
@@ -137,7 +141,7 @@ func pending(controls ...any) map[string]any {
 	}
 }
 
-func TestTheControlJobAsksForAReason(t *testing.T) {
+func TestTheControlJobAsksForWhatIsRequired(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		context map[string]any
@@ -147,7 +151,9 @@ func TestTheControlJobAsksForAReason(t *testing.T) {
 	}{
 		{"and gets one", pending("JUSTIFY"), nil, 1, ""},
 		{"and gets none", pending("JUSTIFY"), errors.New("cancelled"), 1, "task justification: cancelled"},
-		{"only if it is required", pending("MFA", "APPROVAL"), nil, 0, ""},
+		{"or for a code", pending("MFA"), nil, 1, ""},
+		{"for both", pending("JUSTIFY", "MFA"), nil, 2, ""},
+		{"only if it is required", pending("APPROVAL"), nil, 0, ""},
 		{"and knows what is required", map[string]any{"RequestId": "R1"}, nil, 0, "ControlList is missing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

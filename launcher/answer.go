@@ -32,13 +32,20 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	}
 	f := request.Fact{By: from, Policies: a.Policies, Message: wire.Printable(a.Message), Monitored: a.Monitored}
 	required := l.cfg.Table.Required(a.Controls)
+	if slices.Contains(required, core.ControlApproval) {
+		// An approver decides on what somebody wants it for.
+		required = l.cfg.Table.Required(append(required, core.ControlJustify))
+	}
+	approvals, known := approvalRules(a.Approvals)
 	switch {
+	case !known:
+		f.Cause, f.Message = request.Deny, "the decision could not be understood"
 	case !pathsFit(a.Paths, e.sealed.Subject.Argv):
 		f.Cause, f.Message = request.Deny, "the decision could not be understood"
 	case a.Decision == core.Allow && len(required) == 0:
 		f.Cause = request.Allow
 	case a.Decision == core.Pending && len(required) > 0:
-		f.Cause, f.Controls = request.Pend, required
+		f.Cause, f.Controls, f.Approvals = request.Pend, required, approvals
 		if unbuilt := l.unverified(required); len(unbuilt) > 0 {
 			// To ask for the others first would be to waste a person's time.
 			f.Cause, f.Controls = request.Deny, nil
@@ -57,11 +64,22 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if f.Cause == request.Pend || f.Cause == request.Allow {
 		l.useGrants(e, a.Demands, &f)
 	}
-	l.note(e, a.Monitored)
+	l.watched(e, a.Monitored)
 	if err := e.req.Apply(f); err != nil {
 		return fmt.Errorf("launcher: answer: %w", err)
 	}
 	return nil
+}
+
+// approvalRules checks whom a decision wants to approve. One that does not say means
+// administrators.
+func approvalRules(rules []core.ApprovalRule) ([]core.ApprovalRule, bool) {
+	if len(rules) == 0 {
+		return []core.ApprovalRule{{Number: 1}}, true
+	}
+	return rules, len(rules) <= core.MaxApprovalRules && !slices.ContainsFunc(rules, func(r core.ApprovalRule) bool {
+		return r.Number < 1 || max(r.Number, len(r.Users), len(r.EscalatedUsers)) > core.MaxApprovers || max(len(r.Groups), len(r.EscalatedGroups)) > 2*core.MaxApprovers
+	})
 }
 
 // unverified returns the required controls that this service cannot verify.
@@ -127,18 +145,14 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 		return fmt.Errorf("the person is being asked already: %w", request.ErrConflict)
 	}
 	defer e.prompting.Unlock()
-	if state, _, _ := e.req.View(); state != request.Pending {
+	state, last, _ := e.req.View()
+	if state != request.Pending {
 		return fmt.Errorf("it is %s: %w", state, request.ErrConflict)
 	}
 	if !slices.Contains(e.req.Missing(), name) {
 		return nil
 	}
-	record, err := verifier.Collect(ctx, control.Question{
-		Subject: e.sealed.Subject, NonInteractive: e.submitted.NonInteractive, Origin: e.origin,
-		Ask: func(ctx context.Context, text string) (string, error) {
-			return e.caller.Prompt(ctx, text, l.limits().Prompt)
-		},
-	})
+	record, err := verifier.Collect(ctx, l.question(e, last))
 	var refused *control.Refused
 	switch {
 	case errors.As(err, &refused) && refused.Late:
@@ -146,11 +160,43 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 		late.In = request.Pending
 		return errors.Join(err, e.req.Apply(late))
 	case errors.As(err, &refused):
+		l.note(e, func() { e.approval = refused.Approval })
 		return errors.Join(err, e.req.Apply(request.Fact{Cause: request.Refused, By: run, Message: refused.Message}))
 	case err != nil: // the caller is gone: Elevate knows
 		return err
 	}
+	if name == core.ControlJustify {
+		l.note(e, func() { e.reason = record })
+	}
 	return e.req.Satisfy(request.Fact{By: run, Controls: []core.Control{name}, Message: record})
+}
+
+// question is what a control of e may know and use; last is what led to Pending.
+func (l *Launcher) question(e *elevation, last request.Fact) control.Question {
+	q := control.Question{
+		Request: e.id, Subject: e.sealed.Subject, Seal: e.sealed.Digest, Login: e.submitted.Peer.Login, Session: l.session(e),
+		What: l.what(e), Policies: last.Policies, Place: l.place(e.submitted), Anew: e.submitted.Anew,
+		Approvers: e.req.Approvals(), NonInteractive: e.submitted.NonInteractive, Offered: e.submitted.Reason,
+		Ask: func(ctx context.Context, p control.Prompt) (string, error) {
+			return e.caller.Prompt(ctx, p, l.limits().Prompt)
+		},
+	}
+	l.note(e, func() { q.Reason = e.reason })
+	if l.cfg.Approvals != nil && slices.Contains(e.req.Missing(), core.ControlApproval) {
+		// What was approved, or waits for it, has a reason: nobody is asked twice.
+		w := q.Want()
+		if there, ok := l.cfg.Approvals.For(&w); ok {
+			q.Given = there.Justification
+		}
+	}
+	return q
+}
+
+// note reads or writes what Launcher.mu guards of e.
+func (l *Launcher) note(_ *elevation, f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
 }
 
 // verifier returns what collects a control, nil if nothing does.

@@ -23,7 +23,7 @@ const badgeName core.Control = "BADGE"
 func (badge) Name() core.Control { return badgeName }
 func (badge) Command() string    { return "prompt-badge" }
 func (badge) Collect(ctx context.Context, q control.Question) (string, error) {
-	number, err := q.Ask(ctx, "Card number: ")
+	number, err := q.Ask(ctx, control.Prompt{Text: "Card number: "})
 	if err != nil {
 		return "", err
 	}
@@ -38,7 +38,7 @@ func withBadge(verified bool) func(*world, *Config) {
 	return func(_ *world, cfg *Config) {
 		cfg.Table = append(controls.Standard(), controls.Row{Name: badgeName, Effect: controls.Required, Asked: "The person shows a card."})
 		if verified {
-			cfg.Controls = append(control.Bundled(), badge{})
+			cfg.Controls = append(control.Bundled(nil, nil), badge{})
 		}
 	}
 }

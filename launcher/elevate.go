@@ -46,6 +46,8 @@ type elevation struct {
 	asked       time.Time      // when it was asked last; zero if it was not
 	exhausted   bool           // it was not launched because the machine is out of something
 	stuck       core.ProcessID // a child that has run nothing and does not end
+	reason      string         // that the person has given, once it is recorded
+	approval    string         // that it waits for; empty if it waits for none
 }
 
 // fact is a Fact by the service.
@@ -57,6 +59,9 @@ func fact(cause request.Cause, message string) request.Fact {
 // answer. It closes what it was given. When ctx ends the caller is gone: what
 // has not been launched is denied, what runs is ended. The door lets pass only
 // signals that a caller may send.
+//
+// A request that waits for approvers ends (decision 31). A caller who waits all the
+// same is told when they have decided, and asks again.
 func (l *Launcher) Elevate(ctx context.Context, submitted Submission, c Caller, signals <-chan signal.Sent) Result {
 	result := l.elevate(ctx, submitted, c, signals)
 	l.stats.answered(result)
@@ -79,6 +84,19 @@ func (l *Launcher) elevate(ctx context.Context, submitted Submission, c Caller, 
 		return result
 	}
 	defer l.leaves(submitted.journalled())
+	if submitted.Memory != nil && submitted.Memory.Do != door.Validate {
+		return l.forgetVerified(submitted)
+	}
+	result := l.attempt(ctx, &submitted, c, signals, begun)
+	if result.Approval == "" || submitted.NoWait {
+		return result
+	}
+	return l.await(ctx, &submitted, result.Approval, c, signals)
+}
+
+// attempt takes one request, which has begun, from its seal to its end. It closes
+// what was submitted.
+func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller, signals <-chan signal.Sent, begun time.Time) Result {
 	if refused := l.undecidable(); refused != nil {
 		return Result{Refused: refused}
 	}
@@ -89,11 +107,14 @@ func (l *Launcher) elevate(ctx context.Context, submitted Submission, c Caller, 
 	}
 	var e *elevation
 	defer func() {
-		l.shut(&submitted) // first: it may take long, and counts as long
+		l.shut(submitted) // first: it may take long, and counts as long
 		l.leave(e, mine.release)
 	}()
-	if submitted.List {
-		return l.list(ctx, submitted)
+	switch {
+	case submitted.List:
+		return l.list(ctx, *submitted)
+	case submitted.Memory != nil:
+		return l.validate(ctx, *submitted, c)
 	}
 	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
 	if err != nil {
@@ -114,7 +135,7 @@ func (l *Launcher) elevate(ctx context.Context, submitted Submission, c Caller, 
 		return Result{Refused: refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)}
 	}
 	defer asked.Release()
-	if e, err = l.open(&submitted, s, c, ""); err != nil {
+	if e, err = l.open(submitted, s, c, ""); err != nil {
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
@@ -188,7 +209,7 @@ func (l *Launcher) follow(ctx context.Context, e *elevation, signals <-chan sign
 		if state.Final() {
 			l.tell(ctx, e, state)
 			l.report(e, state)
-			return Result{Refused: l.explain(e, state, last)}
+			return l.final(e, state, last)
 		}
 		if (state == request.Pending || state == request.Allowed) && state != raised {
 			e.answered()
@@ -327,10 +348,33 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	}
 }
 
-// refusal words a final state for the caller: which policy refused, and what
+// final is what a caller whose request ran nothing is told.
+func (l *Launcher) final(e *elevation, state request.State, last request.Fact) Result {
+	result := Result{Refused: l.explain(e, state, last)}
+	if state == request.Denied && last.Cause == request.Refused {
+		l.note(e, func() { result.Approval = e.approval })
+	}
+	if result.Approval != "" {
+		result.Refused = refusal.New(door.CodeApprovalPending,
+			"%s: %s. Run the same again once it is approved; keeperAgent --approval shows what is", e.called, last.Message)
+	}
+	return result
+}
+
+// explain words a final state for the caller, with the request's code: the
+// journal has it under an id that begins with that.
+func (l *Launcher) explain(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
+	why := l.words(e, state, last)
+	if why.Code != door.CodeFailed { // which says the whole id
+		why.Message += " (request " + e.id.Code() + ")"
+	}
+	return why
+}
+
+// words words a final state for the caller: which policy refused, and what
 // the person can do. It never says why another policy did not match
 // (CVE-2025-46718).
-func (l *Launcher) explain(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
+func (l *Launcher) words(e *elevation, state request.State, last request.Fact) *refusal.Refusal {
 	path := e.called
 	l.cfg.Log.Info("request ended", "request", e.id, "state", state, "cause", last.Cause, "message", last.Message)
 	switch {

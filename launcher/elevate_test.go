@@ -196,7 +196,6 @@ func TestWhatIsNotAPlainYesIsANo(t *testing.T) {
 		"pending":                      {core.Pending, []core.Control{core.ControlJustify, badgeName}, request.Pending, []core.Control{badgeName, core.ControlJustify}},
 		"pending and notify":           {core.Pending, []core.Control{core.ControlJustify, core.ControlRecord}, request.Pending, []core.Control{core.ControlJustify}},
 		"pending, unknown control":     {core.Pending, []core.Control{"BLOOD"}, request.Denied, nil},
-		"pending, not verified here":   {core.Pending, []core.Control{core.ControlJustify, core.ControlMFA}, request.Denied, nil},
 		"pending without controls":     {core.Pending, nil, request.Denied, nil},
 		"pending, only notify":         {core.Pending, []core.Control{core.ControlNotify}, request.Denied, nil},
 		"allow that demands a control": {core.Allow, []core.Control{core.ControlMFA}, request.Denied, nil},

@@ -325,6 +325,7 @@ func (b *fakeBus) Raise(_ context.Context, e wire.Event) error {
 
 // fakeCaller answers prompts from a list, then never.
 type fakeCaller struct {
+	hears      chan string // what was shown as well; nil if nobody looks
 	mu         sync.Mutex
 	answers    []any // a string or an error
 	prompts    []string
@@ -334,9 +335,9 @@ type fakeCaller struct {
 	master     *os.File
 }
 
-func (c *fakeCaller) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
+func (c *fakeCaller) Prompt(ctx context.Context, p Prompt, timeout time.Duration) (string, error) {
 	c.mu.Lock()
-	c.prompts = append(c.prompts, text)
+	c.prompts = append(c.prompts, p.Text)
 	var next any
 	if len(c.answers) > 0 {
 		next, c.answers = c.answers[0], c.answers[1:]
@@ -360,6 +361,9 @@ func (c *fakeCaller) Tell(text string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.told = append(c.told, text)
+	if c.hears != nil {
+		c.hears <- text
+	}
 	return nil
 }
 

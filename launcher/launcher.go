@@ -52,6 +52,8 @@ type Config struct {
 	// satisfied here.
 	Table    controls.Table
 	Controls []control.Control
+	// Approvals are those that callers wait for; nil where there are none.
+	Approvals Approvals
 	// Machine returns this machine's name, as policies know it, at this moment;
 	// empty if it has none.
 	Machine func() string
@@ -62,7 +64,12 @@ type Config struct {
 	// SessionOf returns the login session of a process, as port.Sessions does;
 	// nil where nobody knows.
 	SessionOf func(core.ProcessID) (core.SessionID, error)
-	Limits    request.Limits
+	// TerminalOf returns the controlling terminal of a process, as port.Sessions
+	// does; nil where nobody knows: then nothing is remembered.
+	TerminalOf func(core.ProcessID) (core.Terminal, error)
+	// Memory is who was verified a short time ago.
+	Memory Memory
+	Limits request.Limits
 	// People are who the limits are counted for.
 	People fair.People
 	// Redirects are the rules by which something else is launched; nil if there

@@ -46,16 +46,29 @@ func newListings() *listings {
 // list tells the caller what they may run: the caller alone, whom the kernel has
 // named. It opens no request, and moves none.
 func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
+	who, permitted, refused := l.permissions(ctx, submitted)
+	if refused != nil {
+		return Result{Refused: refused}
+	}
+	text, err := l.listing(who.Caller, l.cfg.Machine(), permitted, submitted.JSON)
+	if err != nil || len(text) > maxListing {
+		return Result{Refused: unlisted("There is more than can be shown.")}
+	}
+	return Result{Listing: text}
+}
+
+// permissions asks KeeperPolicy what the caller may run.
+func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.Subject, core.Listing, *refusal.Refusal) {
 	ctx, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
 	defer cancel()
 	slot, err := l.listings.slots.Take(ctx, l.cfg.People.Of(submitted.Peer.Payer()), 1)
 	if err != nil {
-		return Result{Refused: refusal.New(door.CodeUnavailable, "others are being told what they may run: try again in a moment")}
+		return core.Subject{}, core.Listing{}, refusal.New(door.CodeUnavailable, "others are being told what they may run: try again in a moment")
 	}
 	defer slot.Release()
 	who, err := l.cfg.Sealer.Who(submitted.Peer)
 	if err != nil {
-		return Result{Refused: refusal.Of(err)}
+		return who, core.Listing{}, refusal.Of(err)
 	}
 	behind := l.behind(&submitted)
 	q := wire.PolicyRequest{
@@ -70,28 +83,24 @@ func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
 	defer l.listings.forget(id)
 	if err := l.cfg.Bus.List(ctx, id, q); err != nil {
 		l.cfg.Log.Warn("the policy plugin cannot be asked for a listing", "error", err)
-		return unlisted("")
+		return who, core.Listing{}, unlisted("")
 	}
 	select {
 	case a := <-answer:
 		if a.Listing == nil {
-			return unlisted(wire.Printable(a.Message))
+			return who, core.Listing{}, unlisted(wire.Printable(a.Message))
 		}
-		text, err := l.listing(who.Caller, q.MachineName, *a.Listing, submitted.JSON)
-		if err != nil || len(text) > maxListing {
-			return unlisted("There is more than can be shown.")
-		}
-		return Result{Listing: text}
+		return who, *a.Listing, nil
 	case <-ctx.Done():
-		return unlisted("")
+		return who, core.Listing{}, unlisted("")
 	}
 }
 
-func unlisted(why string) Result {
+func unlisted(why string) *refusal.Refusal {
 	if why == "" {
 		why = "The policy plugin does not answer: try again in a moment."
 	}
-	return Result{Refused: refusal.New(door.CodeUnavailable, "what you may run cannot be told. %s", why)}
+	return refusal.New(door.CodeUnavailable, "what you may run cannot be told. %s", why)
 }
 
 // expect opens the one place for an answer.

@@ -46,10 +46,10 @@ func TestListing(t *testing.T) {
 	list := core.Listing{More: 2, Permissions: []core.Permission{
 		{PolicyRef: core.PolicyRef{ID: "r", Name: "Restart"}, Grants: true, Controls: []core.Control{core.ControlJustify}, Programs: []string{"/usr/bin/systemctl"}, Commands: []string{"systemctl restart nginx"}},
 		{PolicyRef: core.PolicyRef{ID: "p"}, Grants: true, Programs: []string{"psql"}, Targets: []string{"postgres"}},
-		{PolicyRef: core.PolicyRef{ID: "m"}, Controls: []core.Control{core.ControlMFA}, Programs: []string{"*"}},
+		{PolicyRef: core.PolicyRef{ID: "m"}, Controls: []core.Control{badgeName}, Programs: []string{"*"}},
 		{PolicyRef: core.PolicyRef{ID: "d", Name: "No shells"}, Denies: true, Programs: []string{"bash", "sh"}, Targets: []string{"*"}},
 	}}
-	w := newWorld(t)
+	w := newWorld(t, withBadge(false))
 	answer := func(q wire.PolicyRequest) {
 		if q.EventType != wire.EventList || q.UserID != "1000" || q.UserName != "ada" || q.MachineName != "host" || q.SealDigest != "" || q.Administrator {
 			t.Errorf("asked %+v", q)
@@ -70,7 +70,7 @@ whatever allows them, these are refused:
     by policy: No shells
 whatever allows them, these ask for more:
   as anybody: every program
-    asks for: MFA (The person enters a second factor), which nothing here can verify yet, so that it is refused
+    asks for: BADGE (The person shows a card), which nothing here can verify yet, so that it is refused
     by policy: m
 and 2 more policies
 `

@@ -148,8 +148,8 @@ func monitored(id core.RequestID, f request.Fact) journal.Record {
 // monitoredCost is about how many bytes each policy adds to a record of monitoring.
 const monitoredCost = 256
 
-// note keeps what the person is told of monitoring policies.
-func (l *Launcher) note(e *elevation, m *core.Monitored) {
+// watched keeps what the person is told of monitoring policies.
+func (l *Launcher) watched(e *elevation, m *core.Monitored) {
 	if m == nil {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/port"
+	"kpm/launcher/control"
 	"kpm/launcher/refusal"
 	"kpm/launcher/request"
 	"kpm/launcher/seal"
@@ -26,7 +27,9 @@ type Submission struct {
 	NonInteractive bool
 	// For is how long what policy asks for is to be remembered; 0 if that was not
 	// asked.
-	For           time.Duration
+	For time.Duration
+	// Anew has the person asked, whatever is remembered.
+	Anew          bool
 	Rows, Columns uint16
 	Streams       port.Streams
 	// Terminal gives the command a terminal even if no stream is one.
@@ -39,6 +42,13 @@ type Submission struct {
 	// List asks only what the caller may run, as JSON if JSON is set; nothing else
 	// but Peer counts then.
 	List, JSON bool
+	// NoWait does not wait for approvers. Reason is one that the caller offers before
+	// they are asked; empty if they offer none.
+	NoWait bool
+	Reason string
+	// Memory, if not nil, asks for what is remembered of the caller; nothing else
+	// but Peer counts then.
+	Memory *door.Memory
 }
 
 // Close lets go of everything that was handed over. It may be called more than
@@ -56,9 +66,9 @@ var ErrNotPermitted = request.ErrNotPermitted
 
 // Caller is the person at the door during one Elevate.
 type Caller interface {
-	// Prompt shows text and returns the answer, core.ErrCancelled, or
+	// Prompt asks and returns the answer, core.ErrCancelled, or
 	// context.DeadlineExceeded after timeout.
-	Prompt(ctx context.Context, text string, timeout time.Duration) (string, error)
+	Prompt(ctx context.Context, p Prompt, timeout time.Duration) (string, error)
 	// Tell shows a printable text. It returns within a bounded time.
 	Tell(text string) error
 	// HandOver hands over what belongs to the terminals of a command that is
@@ -69,12 +79,22 @@ type Caller interface {
 	Started() error
 }
 
+// Prompt is a question: its text, and whether the answer is a secret, which is not
+// shown while it is typed.
+type Prompt = control.Prompt
+
 // Result is the one final answer: Exit, unless Refused or Listing is set, or
 // nothing if Later is: the next service will give it, to whoever asks again.
 type Result struct {
 	Exit    core.ExitStatus
 	Refused *refusal.Refusal
 	Later   bool
-	// Listing says what the caller may run, if that was asked.
+	// Listing says what the caller may run, if that was asked. Done says that
+	// there is nothing to say.
 	Listing string
+	Done    bool
+	// Approval is what the request waits for, if that is why it was Refused.
+	Approval string
+	// Again: the caller is to send the same request once more.
+	Again bool
 }

@@ -30,7 +30,7 @@ func (l *Launcher) tell(ctx context.Context, e *elevation, state request.State) 
 		}
 		limits := l.limits()
 		e.req.Extend(state, limits.Prompt+limits.Launch)
-		_, err := e.caller.Prompt(ctx, text+" Press Enter to go on. ", limits.Prompt)
+		_, err := e.caller.Prompt(ctx, Prompt{Text: text + " Press Enter to go on. "}, limits.Prompt)
 		if err != nil {
 			if !errors.Is(err, core.ErrCancelled) && !errors.Is(err, context.DeadlineExceeded) {
 				return

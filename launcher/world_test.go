@@ -81,7 +81,7 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	}
 	w.cfg = Config{
 		Facts: linux.Facts(), Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Registry: w.registry, Journal: w.journal, Bus: w.bus,
-		Table: controls.Standard(), Controls: control.Bundled(), Machine: func() string { return "host" }, Limits: testLimits(), Log: log,
+		Table: controls.Standard(), Controls: control.Bundled(nil, nil), Machine: func() string { return "host" }, Limits: testLimits(), Log: log,
 	}
 	for _, f := range configure {
 		f(w, &w.cfg)
@@ -212,7 +212,7 @@ func (w *world) elevateSoon(k Submission) *visit {
 
 func (w *world) begin(k Submission) *visit {
 	ctx, cancel := context.WithCancel(context.Background())
-	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1)}, leave: cancel, signals: make(chan signal.Sent), result: make(chan Result, 1)}
+	v := &visit{w: w, caller: &fakeCaller{started: make(chan *os.File, 1), hears: make(chan string, 16)}, leave: cancel, signals: make(chan signal.Sent), result: make(chan Result, 1)}
 	w.t.Cleanup(cancel)
 	go func() { v.result <- w.Elevate(ctx, k, v.caller, v.signals) }()
 	return v

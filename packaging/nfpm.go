@@ -101,7 +101,7 @@ func (r *release) contents(root string) ([]entry, error) {
 		}
 		add(filepath.Join(root, folder, name), filepath.Join(agentRoot, folder, name), "", 0o755)
 	}
-	for _, name := range []string{"keepersudo", "KeeperAdminCLI"} {
+	for _, name := range []string{"keepersudo", "KeeperAdminCLI", "keeperAgent"} {
 		add(filepath.Join(agentRoot, name), "/usr/bin/"+name, "symlink", 0)
 	}
 	add(filepath.Join(agentRoot, programs["KeeperPolicy"], "KeeperPolicy"), "/usr/bin/KeeperPolicy", "symlink", 0)
@@ -128,6 +128,7 @@ func (r *release) contents(root string) ([]entry, error) {
 	for from, to := range map[string]string{
 		"KeeperAdminCLI": "/usr/share/bash-completion/completions/", "keepersudo": "/usr/share/bash-completion/completions/",
 		"_KeeperAdminCLI": "/usr/share/zsh/vendor-completions/", "_keepersudo": "/usr/share/zsh/vendor-completions/",
+		"keeperAgent": "/usr/share/bash-completion/completions/", "_keeperAgent": "/usr/share/zsh/vendor-completions/", "keeperAgent.fish": "/usr/share/fish/vendor_completions.d/",
 		"KeeperAdminCLI.fish": "/usr/share/fish/vendor_completions.d/", "keepersudo.fish": "/usr/share/fish/vendor_completions.d/",
 	} {
 		add(filepath.Join(r.work, "pages/completions", from), to+from, "", 0o644)

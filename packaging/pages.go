@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"kpm/api/client/admincli"
+	"kpm/api/client/agent"
 	"kpm/platform"
 )
 
@@ -58,6 +59,12 @@ func (r *release) pages(ctx context.Context, dir string) error {
 	if err := doc.GenManTree(cli, &header, man); err != nil {
 		return err
 	}
+	person := agent.Command(agent.Config{Version: r.version, Host: platform.Tools("")})
+	person.DisableAutoGenTag = true
+	header.Source = "keeperAgent " + r.version
+	if err := doc.GenManTree(person, &header, man); err != nil {
+		return err
+	}
 	for _, m := range manuals {
 		text, err := os.ReadFile(filepath.Join("docs", m.page))
 		if err != nil {
@@ -77,6 +84,9 @@ func (r *release) pages(ctx context.Context, dir string) error {
 	for shell, write := range map[string]func(string) error{
 		"KeeperAdminCLI":      func(to string) error { return cli.GenBashCompletionFileV2(to, true) },
 		"_KeeperAdminCLI":     cli.GenZshCompletionFile,
+		"keeperAgent":         func(to string) error { return person.GenBashCompletionFileV2(to, true) },
+		"_keeperAgent":        person.GenZshCompletionFile,
+		"keeperAgent.fish":    func(to string) error { return person.GenFishCompletionFile(to, true) },
 		"KeeperAdminCLI.fish": func(to string) error { return cli.GenFishCompletionFile(to, true) },
 	} {
 		if err := write(filepath.Join(completions, shell)); err != nil {

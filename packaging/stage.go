@@ -12,7 +12,7 @@ import (
 
 // programs are the executables and the folder of the agent root that each lies in.
 var programs = map[string]string{
-	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "", "keeperpam": "",
+	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keeperAgent": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "", "keeperpam": "",
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
 	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperInventory": "Jobs/bin/KeeperInventory", "KeeperRunAs": "", "keeperedit": "",
 }

@@ -24,7 +24,9 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	if agentRoot != "" {
 		files.AgentRoot = filepath.Clean(agentRoot)
 	}
-	host := none.Host(linux.Facts())
+	facts := linux.Facts()
+	facts.SinceBoot = linux.SinceBoot
+	host := none.Host(facts)
 	host.Confiner = confiner
 	host.Close = confiner.Close
 	host.Control = linux.ServiceControl{}

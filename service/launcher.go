@@ -24,7 +24,8 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Sessions: s.host.Sessions, Launcher: s.host.Launcher, Tree: s.host.Tree,
 		Registry: s.registry, Admission: s.admission(), SessionPrograms: s.app.SessionPrograms, Dir: s.layout.Children(), Log: launcherLog,
 	})
-	sealer, err := seal.New(seal.Config{
+	var err error
+	s.sealer, err = seal.New(seal.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
 		AllowUnknown: s.app.Requests.AllowUnknownUsers, Signatures: s.signatures, Dir: s.layout.Exec(), People: s.people(), Log: launcherLog,
 	})
@@ -35,8 +36,9 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	finder := origin.Finder{Ancestry: s.host.Ancestry, Sessions: s.host.Sessions, Agents: origin.NewAgents(s.app.CodingAgents)}
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
-		Sealer: sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
-		Table: controls.Standard(), Controls: control.Bundled(), Machine: machineName, SessionOf: s.host.Sessions.Of,
+		Sealer: s.sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
+		Table: controls.Standard(), Controls: control.Bundled(s.factors, s.approvals), Approvals: s.approvals, Machine: machineName,
+		SessionOf: s.host.Sessions.Of, TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
 		Behind: finder.Of, Grants: s.grants,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,

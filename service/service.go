@@ -17,8 +17,11 @@ import (
 	"kpm/core/view"
 	"kpm/jobs"
 	"kpm/launcher"
+	"kpm/launcher/approval"
 	"kpm/launcher/grant"
 	"kpm/launcher/journal"
+	"kpm/launcher/mfa"
+	"kpm/launcher/seal"
 	"kpm/launcher/start"
 	"kpm/plugins"
 	"kpm/plugins/store"
@@ -70,9 +73,13 @@ type service struct {
 	replay    journal.Replay // what an earlier service left in it
 	registry  *start.Registry
 	starter   *start.Starter
+	factors   *mfa.Factors
 	launcher  *launcher.Launcher
 	grants    *grant.Store
 	told      func(launcher.Told) // nil if nobody is to be told
+	sealer    *seal.Sealer
+	approvals *approval.Book
+	news      *approvalNews
 	broker    *broker.Broker
 	jobs      *jobs.Service
 	cutOff    []view.JobRun // runs that an earlier service did not bring to an end
@@ -150,8 +157,8 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.startTrust, s.startJournal, s.startSystemLog, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveJobs, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
+		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveJobs, s.serveApprovals, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

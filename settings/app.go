@@ -35,8 +35,10 @@ type App struct {
 	MQTTPort            int
 	Monitoring          Monitoring
 	Requests            Requests
+	Approvals           Approvals
 	Journal             Journal
 	Jobs                Jobs
+	MFA                 MFA
 	Trust               Trust
 	// RequireSignedAdmin asks of Admin callers a program that carries a trusted
 	// signature; ClientCA, if set, a client certificate as well (decision 10).
@@ -84,6 +86,17 @@ type Requests struct {
 	MaxRunning, MaxRunningPerUser int
 }
 
+// Approvals bounds what approvers are asked.
+type Approvals struct {
+	// Pending is how long one waits before it is escalated, or expires if there is
+	// nobody to; Escalated how long from then on; Expiration how long in any case;
+	// Usable how long it may be used once it is approved.
+	Pending, Escalated, Expiration, Usable time.Duration
+	MaxPerUser, Max                        int
+	// Remote lets plugin KeeperAPI hand on what approvers elsewhere have decided.
+	Remote bool
+}
+
 // Journal says how the audit journal is kept.
 type Journal struct {
 	SegmentBytes int64
@@ -107,6 +120,15 @@ type Jobs struct {
 	MaxRunning   int // beside those that act for a request
 	HistoryAge   time.Duration
 	HistoryBytes int64
+}
+
+// MFA says how second factors are verified.
+type MFA struct {
+	// Remember is for how long a right code counts for further commands of the
+	// same policies at the same terminal; 0 asks each time.
+	Remember time.Duration
+	// LockOut is for how long five wrong codes lock a person out.
+	LockOut time.Duration
 }
 
 // Mode is what happens when a program does not have the rank that it needs.
@@ -180,6 +202,15 @@ func entries() []entry {
 		{"Requests:CodingAgents", "[]", "names of programs, or parts of paths with a slash", setAgents},
 		number("Requests:MaxRunning", 4096, 1, 4096, func(a *App, n int) { a.Requests.MaxRunning = n }),
 		number("Requests:MaxRunningPerUser", 1024, 1, 4096, func(a *App, n int) { a.Requests.MaxRunningPerUser = n }),
+		number("Approvals:PendingMinutes", 30, 1, 4320, func(a *App, n int) { a.Approvals.Pending = time.Duration(n) * time.Minute }),
+		number("Approvals:EscalatedMinutes", 240, 1, 4320, func(a *App, n int) { a.Approvals.Escalated = time.Duration(n) * time.Minute }),
+		number("Approvals:approvalExpirationHours", 72, 1, 720, func(a *App, n int) { a.Approvals.Expiration = time.Duration(n) * time.Hour }),
+		number("Approvals:approvedRequestExpirationHours", 24, 1, 720, func(a *App, n int) { a.Approvals.Usable = time.Duration(n) * time.Hour }),
+		number("Approvals:MaxPerUser", 16, 1, 256, func(a *App, n int) { a.Approvals.MaxPerUser = n }),
+		number("Approvals:Max", 512, 1, 4096, func(a *App, n int) { a.Approvals.Max = n }),
+		{"Approvals:RemoteApprovers", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Approvals.Remote)
+		}},
 		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
 		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:KeepDays", 0, 0, 36500, func(a *App, n int) { a.Journal.Keep = time.Duration(n) * 24 * time.Hour }),
@@ -190,6 +221,8 @@ func entries() []entry {
 		number("Jobs:HistoryDays", 30, 1, 3650, func(a *App, n int) { a.Jobs.HistoryAge = time.Duration(n) * 24 * time.Hour }),
 		number("Jobs:HistoryMegabytes", 64, 1, 4096, func(a *App, n int) { a.Jobs.HistoryBytes = int64(n) << 20 }),
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
+		number("Mfa:RememberMinutes", 5, 0, 60, func(a *App, n int) { a.MFA.Remember = time.Duration(n) * time.Minute }),
+		number("Mfa:LockOutMinutes", 15, 1, 1440, func(a *App, n int) { a.MFA.LockOut = time.Duration(n) * time.Minute }),
 		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
 			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)
 		}},

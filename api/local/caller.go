@@ -119,7 +119,7 @@ func (c *caller) answer(a door.Answer) bool {
 // Prompt asks the person and waits for the answer. It returns
 // core.ErrCancelled when they declined, context.DeadlineExceeded when they
 // took longer than timeout, or why the caller is gone.
-func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration) (string, error) {
+func (c *caller) Prompt(ctx context.Context, p launcher.Prompt, timeout time.Duration) (string, error) {
 	c.mu.Lock()
 	c.asked++
 	select {
@@ -129,7 +129,7 @@ func (c *caller) Prompt(ctx context.Context, text string, timeout time.Duration)
 	c.mu.Unlock()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
-	body := door.Prompt{Text: wire.Printable(text), TimeoutSeconds: uint32(timeout / time.Second)}.Encode()
+	body := door.Prompt{Text: wire.Printable(p.Text), Secret: p.Secret, TimeoutSeconds: uint32(timeout / time.Second)}.Encode()
 	if err := c.send(door.TypePrompt, body); err != nil {
 		return "", err
 	}
@@ -169,10 +169,13 @@ func (c *caller) finish(result launcher.Result) error {
 	if result.Later {
 		return nil
 	}
+	if result.Again {
+		return c.send(door.TypeAgain, nil)
+	}
 	if result.Refused != nil {
 		return c.send(door.TypeRefused, door.Refused(*result.Refused).Encode())
 	}
-	if result.Listing != "" {
+	if result.Listing != "" || result.Done {
 		return c.send(door.TypeListing, door.Listing{Text: result.Listing}.Encode())
 	}
 	return c.send(door.TypeExit, door.Exit{

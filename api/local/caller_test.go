@@ -83,7 +83,7 @@ func TestPrompts(t *testing.T) {
 	ask := make(chan time.Duration)
 	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Sent) launcher.Result {
 		for timeout := range ask {
-			text, err := c.Prompt(ctx, "Why\x1b[2J? ", timeout)
+			text, err := c.Prompt(ctx, launcher.Prompt{Text: "Why\x1b[2J? "}, timeout)
 			outcomes <- outcome{text, err}
 		}
 		return launcher.Result{}
@@ -178,7 +178,7 @@ func TestRulesAfterTheRequest(t *testing.T) {
 func TestACallerWhoDoesNotRead(t *testing.T) {
 	outcome := make(chan error)
 	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, _ <-chan signal.Sent) launcher.Result {
-		_, err := c.Prompt(ctx, "Why?", time.Hour)
+		_, err := c.Prompt(ctx, launcher.Prompt{Text: "Why?"}, time.Hour)
 		outcome <- err
 		<-ctx.Done() // the caller counts as gone
 		outcome <- context.Cause(ctx)

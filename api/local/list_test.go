@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"testing"
+	"time"
 
 	"kpm/core/door"
 	"kpm/core/signal"
@@ -48,5 +49,32 @@ func TestAListingThatCannotBeUnderstood(t *testing.T) {
 		if kind != door.TypeRefused || err != nil || refused.Code != door.CodeBadRequest {
 			t.Errorf("%s: %d %+v", name, kind, refused)
 		}
+	}
+}
+
+// The same goes for what is remembered; the answer may be that there is nothing to
+// say.
+func TestWhatIsRememberedIsAskedFor(t *testing.T) {
+	var got launcher.Submission
+	q := newDoor(t, func(ctx context.Context, k launcher.Submission, c launcher.Caller, _ <-chan signal.Sent) launcher.Result {
+		got = k
+		if answer, err := c.Prompt(ctx, launcher.Prompt{Text: "Code: ", Secret: true}, time.Minute); err != nil || answer != "123456" {
+			t.Errorf("%q, %v", answer, err)
+		}
+		return launcher.Result{Done: true}
+	})
+	c := q.connect(t, somebody("1000"), nil)
+	c.send(t, door.TypeMemory, door.Memory{Do: door.Validate, NonInteractive: true}.Encode())
+	kind, body, _ := c.receive(t)
+	if prompt, err := door.DecodePrompt(body); kind != door.TypePrompt || err != nil || !prompt.Secret {
+		t.Errorf("%d %+v %v", kind, prompt, err)
+	}
+	c.send(t, door.TypeAnswer, door.Answer{Text: "123456"}.Encode())
+	kind, body, _ = c.receive(t)
+	if listing, err := door.DecodeListing(body); kind != door.TypeListing || err != nil || listing.Text != "" {
+		t.Errorf("%d %q %v", kind, listing.Text, err)
+	}
+	if got.Memory == nil || got.Memory.Do != door.Validate || !got.Memory.NonInteractive || got.List || got.Peer.User != "1000" {
+		t.Errorf("%+v", got)
 	}
 }

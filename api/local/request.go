@@ -64,8 +64,8 @@ func (c *caller) readRequest(timeout time.Duration) (submitted launcher.Submissi
 	if err != nil {
 		return submitted, err
 	}
-	if kind == door.TypeList {
-		return c.readList(body, r.files)
+	if kind == door.TypeList || kind == door.TypeMemory {
+		return c.readQuestion(kind, body, r.files)
 	}
 	if kind != door.TypeRequest {
 		return submitted, fmt.Errorf("%w: the first frame is of type %d, expected a request", errRequest, kind)
@@ -81,9 +81,10 @@ func (c *caller) readRequest(timeout time.Duration) (submitted launcher.Submissi
 	return newRequest(m, r.files)
 }
 
-// readList reads what asks for a listing. Nothing travels with it.
-func (c *caller) readList(body []byte, files []*os.File) (launcher.Submission, error) {
-	m, err := door.DecodeList(body)
+// readQuestion reads what asks for a listing, or about what is remembered. Nothing
+// travels with it.
+func (c *caller) readQuestion(kind door.Type, body []byte, files []*os.File) (launcher.Submission, error) {
+	submitted, err := question(kind, body)
 	if err != nil {
 		return launcher.Submission{}, err
 	}
@@ -93,7 +94,16 @@ func (c *caller) readList(body []byte, files []*os.File) (launcher.Submission, e
 	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
 		return launcher.Submission{}, err
 	}
-	return launcher.Submission{List: true, JSON: m.JSON}, nil
+	return submitted, nil
+}
+
+func question(kind door.Type, body []byte) (launcher.Submission, error) {
+	if kind == door.TypeMemory {
+		m, err := door.DecodeMemory(body)
+		return launcher.Submission{Memory: &m}, err
+	}
+	m, err := door.DecodeList(body)
+	return launcher.Submission{List: true, JSON: m.JSON}, err
 }
 
 // requestFault words a malformed first frame for the person who sent it; false
@@ -133,7 +143,7 @@ func newRequest(m door.Request, files []*os.File) (launcher.Submission, error) {
 	if m.Command == "" || len(m.Argv) == 0 {
 		return launcher.Submission{}, fmt.Errorf("%w: no command", errRequest)
 	}
-	for _, text := range []string{m.Command, m.TargetUser} {
+	for _, text := range []string{m.Command, m.TargetUser, m.Reason} {
 		if !utf8.ValidString(text) {
 			return launcher.Submission{}, fmt.Errorf("%w: %q is not UTF-8 text", errRequest, text)
 		}
@@ -147,8 +157,8 @@ func newRequest(m door.Request, files []*os.File) (launcher.Submission, error) {
 	submitted := launcher.Submission{
 		Request: seal.Request{Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Dir: files[0]}, Env: m.Env,
 		For: time.Duration(m.For) * time.Second,
-		Key: m.Key, Running: m.Running, NonInteractive: m.NonInteractive, Rows: m.Rows, Columns: m.Columns,
-		Terminal: m.Terminal, Background: m.Background, Apart: m.Apart,
+		Key: m.Key, Running: m.Running, NonInteractive: m.NonInteractive, Anew: m.Anew, Rows: m.Rows, Columns: m.Columns,
+		Terminal: m.Terminal, Background: m.Background, Apart: m.Apart, NoWait: m.NoWait, Reason: m.Reason,
 		Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
 	}
 	if m.HasExecutable {

@@ -147,7 +147,7 @@ func TestRandomFrames(t *testing.T) {
 	q := newDoor(t, func(ctx context.Context, _ launcher.Submission, c launcher.Caller, signals <-chan signal.Sent) launcher.Result {
 		select {
 		case <-signals:
-			c.Prompt(ctx, "?", time.Millisecond)
+			c.Prompt(ctx, launcher.Prompt{Text: "?"}, time.Millisecond)
 		case <-ctx.Done():
 		}
 		return launcher.Result{}

@@ -18,7 +18,7 @@ func requests() map[string]door.Request {
 	return map[string]door.Request{
 		"bare name": {Command: "id", Argv: []string{"id"}, Env: []string{}},
 		"everything": {
-			Key: door.Key{1, 15: 0xff}, Running: true, HasExecutable: true, NonInteractive: true, Command: "/usr/bin/env", TargetUser: "#65534",
+			Key: door.Key{1, 15: 0xff}, Running: true, Anew: true, HasExecutable: true, NonInteractive: true, Command: "/usr/bin/env", TargetUser: "#65534",
 			Argv: []string{"env", "", "two words", "-x=\x00\xff"}, Env: []string{"TERM=xterm", "LANG=C.UTF-8"},
 			Rows: 24, Columns: 80, Terminal: true, Background: true, Apart: [3]uint8{1, 0, 2}, For: 1800,
 		},
@@ -37,9 +37,15 @@ func TestRequestRoundTrip(t *testing.T) {
 }
 
 func TestEveryOtherBodyRoundTrips(t *testing.T) {
-	prompt := door.Prompt{Text: "Why? ", TimeoutSeconds: 120}
-	if got, err := door.DecodePrompt(prompt.Encode()); err != nil || got != prompt {
-		t.Errorf("prompt: %+v, %v", got, err)
+	for _, prompt := range []door.Prompt{{Text: "Why? ", TimeoutSeconds: 120}, {Text: "Code: ", TimeoutSeconds: 1, Secret: true}} {
+		if got, err := door.DecodePrompt(prompt.Encode()); err != nil || got != prompt {
+			t.Errorf("prompt: %+v, %v", got, err)
+		}
+	}
+	for _, memory := range []door.Memory{{Do: door.Validate, NonInteractive: true}, {Do: door.Forget}, {Do: door.ForgetAll}} {
+		if got, err := door.DecodeMemory(memory.Encode()); err != nil || got != memory {
+			t.Errorf("memory: %+v, %v", got, err)
+		}
 	}
 	for _, answer := range []door.Answer{{Text: "because"}, {Cancelled: true}} {
 		if got, err := door.DecodeAnswer(answer.Encode()); err != nil || got != answer {
@@ -75,13 +81,14 @@ func TestDecodersRefuse(t *testing.T) {
 		"nothing":          {},
 		"another version":  with(0, door.Version+1),
 		"an unknown flag":  with(1, 64),
-		"no key after all": append(append(bytes.Clone(request[:2]), make([]byte, 16)...), request[18:]...),
-		"a fourth number":  with(18, 64),
+		"another flag":     with(2, 2),
+		"no key after all": append(append(bytes.Clone(request[:3]), make([]byte, 16)...), request[19:]...),
+		"a fourth number":  with(19, 64),
 		"a byte too few":   request[:len(request)-1],
 		"a byte too many":  append(bytes.Clone(request), 0),
-		"a huge string":    with(23, 0xff),
-		"a huge list":      append(bytes.Clone(request[:23]), 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
-		"16385 list items": append(append(bytes.Clone(request[:23]), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1), make([]byte, 4*16385+4)...),
+		"a huge string":    with(24, 0xff),
+		"a huge list":      append(bytes.Clone(request[:24]), 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
+		"16385 list items": append(append(bytes.Clone(request[:24]), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1), make([]byte, 4*16385+4)...),
 	} {
 		if _, err := door.DecodeRequest(body); !errors.Is(err, door.ErrFrame) {
 			t.Errorf("%s: error %v, want ErrFrame", name, err)
@@ -93,6 +100,7 @@ func TestDecodersRefuse(t *testing.T) {
 		"exit":    func(b []byte) error { _, err := door.DecodeExit(b); return err },
 		"refused": func(b []byte) error { _, err := door.DecodeRefused(b); return err },
 		"signal":  func(b []byte) error { _, err := door.DecodeSignal(b); return err },
+		"memory":  func(b []byte) error { _, err := door.DecodeMemory(b); return err },
 	}
 	for name, decode := range decoders {
 		for _, body := range [][]byte{nil, {1}, make([]byte, 64)} {
@@ -223,5 +231,21 @@ func BenchmarkRequest(b *testing.B) {
 		if _, err := door.DecodeRequest(body); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestAMemoryFrameThatCannotBeUnderstood(t *testing.T) {
+	for name, body := range map[string][]byte{
+		"another version": {door.Version + 1, 1, 0}, "no action": {door.Version, 0, 0}, "an unknown action": {door.Version, 4, 0},
+		"an unknown flag": {door.Version, 1, 2}, "more": {door.Version, 1, 0, 0},
+	} {
+		if _, err := door.DecodeMemory(body); !errors.Is(err, door.ErrFrame) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	prompt := door.Prompt{Text: "Code: "}.Encode()
+	prompt[4] = 2
+	if _, err := door.DecodePrompt(prompt); !errors.Is(err, door.ErrFrame) {
+		t.Errorf("a prompt with an unknown flag: %v", err)
 	}
 }

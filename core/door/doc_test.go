@@ -60,6 +60,8 @@ func TestFramesAreTheDocumentedOnes(t *testing.T) {
 		"List":     {door.TypeList, "to service"},
 		"Listing":  {door.TypeListing, "to caller"},
 		"Notice":   {door.TypeNotice, "to caller"},
+		"Again":    {door.TypeAgain, "to caller"},
+		"Memory":   {door.TypeMemory, "to service"},
 	}
 	documented := table(t, "## Door frames")
 	for _, row := range documented {
@@ -80,7 +82,7 @@ func TestFramesAreTheDocumentedOnes(t *testing.T) {
 func TestRefusalCodesAreTheDocumentedOnes(t *testing.T) {
 	codes := []string{
 		door.CodeDenied, door.CodeExpired, door.CodeFailed,
-		door.CodeBadRequest, door.CodeNotFound, door.CodeUnavailable,
+		door.CodeBadRequest, door.CodeNotFound, door.CodeUnavailable, door.CodeApprovalPending,
 	}
 	var documented []string
 	for _, row := range table(t, "Refusal codes:") {

@@ -16,7 +16,7 @@ const headerSize = 5
 // Type says what a frame is.
 type Type byte
 
-// Frame types. Request, List, Signal and Answer travel to the service; the
+// Frame types. Request, List, Memory, Signal and Answer travel to the service; the
 // others come from it.
 const (
 	TypeRequest  Type = 1  // once, first; carries the descriptors
@@ -29,7 +29,9 @@ const (
 	TypeTerminal Type = 8  // the command is about to run; carries its terminals
 	TypeList     Type = 9  // once, first, in place of Request: what may I run?
 	TypeListing  Type = 10 // final: that
-	TypeNotice   Type = 11 // tell the person something
+	TypeNotice   Type = 11 // tell the person something; there is no reply
+	TypeAgain    Type = 12 // final: it is approved; send the same on a new connection
+	TypeMemory   Type = 13 // once, first, in place of Request: renew or forget what is remembered
 )
 
 // ErrFrame is wrapped by every decoding error.

@@ -7,7 +7,7 @@ import (
 )
 
 // Version of the frames. A service refuses another one by name.
-const Version = 2
+const Version = 3
 
 // Refusal codes, stable across releases; docs/wire.md lists what each means
 // to the caller.
@@ -18,6 +18,8 @@ const (
 	CodeBadRequest  = "bad-request"
 	CodeNotFound    = "not-found"
 	CodeUnavailable = "unavailable"
+	// CodeApprovalPending: approvers have been asked, and nobody waits for them.
+	CodeApprovalPending = "approval-pending"
 )
 
 // Request is the first frame of a caller. With it travel, in this order, the
@@ -35,6 +37,8 @@ type Request struct {
 	HasExecutable bool
 	// NonInteractive refuses instead of prompting (keepersudo -n).
 	NonInteractive bool
+	// Anew has the person asked, whatever is remembered (keepersudo -k).
+	Anew bool
 	// Terminal says that the caller has a terminal, whatever 0 to 2 are: the
 	// command gets one too.
 	Terminal bool
@@ -54,6 +58,10 @@ type Request struct {
 	Env []string
 	// Rows and Columns are the caller's window size; 0 if unknown.
 	Rows, Columns uint16
+	// NoWait does not wait for approvers.
+	NoWait bool
+	// Reason is one that the caller gives without being asked; empty if none is given.
+	Reason string
 	// For is for how many seconds what policy asks for is to be remembered; 0 if
 	// that was not asked.
 	For uint32
@@ -72,6 +80,8 @@ type Prompt struct {
 	Text string
 	// TimeoutSeconds is how long the service waits for the answer.
 	TimeoutSeconds uint32
+	// Secret keeps what is typed from being shown.
+	Secret bool
 }
 
 // Answer is the person's reply. Cancelled means Ctrl-C or end of file.
@@ -138,7 +148,8 @@ func DecodeListing(body []byte) (Listing, error) {
 // Encode returns the body of a Request frame.
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}
-	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5}
+	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5 |
+		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew)}
 	if keyed {
 		b = append(b, m.Key[:]...)
 	}
@@ -149,6 +160,9 @@ func (m Request) Encode() []byte {
 	b = appendString(b, m.TargetUser)
 	b = appendStrings(b, m.Argv)
 	b = appendStrings(b, m.Env)
+	if m.Reason != "" {
+		b = appendString(b, m.Reason)
+	}
 	if m.For > 0 {
 		b = binary.BigEndian.AppendUint32(b, m.For)
 	}
@@ -158,7 +172,7 @@ func (m Request) Encode() []byte {
 // DecodeRequest reads the body of a Request frame.
 func DecodeRequest(body []byte) (Request, error) {
 	d := decoder{rest: body}
-	version, flags := d.byte(), d.byte()
+	version, flags, more := d.byte(), d.byte(), d.byte()
 	keyed := flags&16 != 0
 	key := Key{}
 	if keyed {
@@ -170,6 +184,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		Running:        flags&32 != 0,
 		HasExecutable:  flags&1 != 0,
 		NonInteractive: flags&2 != 0,
+		Anew:           more == 1,
 		Terminal:       flags&4 != 0,
 		Background:     flags&8 != 0,
 		Apart:          [3]uint8{apart & 3, apart >> 2 & 3, apart >> 4 & 3},
@@ -179,12 +194,16 @@ func DecodeRequest(body []byte) (Request, error) {
 		TargetUser:     d.string(),
 		Argv:           d.strings(),
 		Env:            d.strings(),
+		NoWait:         flags&64 != 0,
+	}
+	if flags&128 != 0 {
+		m.Reason = d.string()
 	}
 	if len(d.rest) > 0 {
 		m.For = d.uint32()
 		d.failed = d.failed || m.For == 0
 	}
-	if version != Version || flags > 63 || apart > 63 || keyed && key == (Key{}) {
+	if version != Version || more > 1 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
 		d.failed = true
 	}
 	return m, d.end()
@@ -192,13 +211,18 @@ func DecodeRequest(body []byte) (Request, error) {
 
 // Encode returns the body of a Prompt frame.
 func (m Prompt) Encode() []byte {
-	return appendString(binary.BigEndian.AppendUint32(nil, m.TimeoutSeconds), m.Text)
+	return appendString(append(binary.BigEndian.AppendUint32(nil, m.TimeoutSeconds), flag(m.Secret)), m.Text)
 }
 
 // DecodePrompt reads the body of a Prompt frame.
 func DecodePrompt(body []byte) (Prompt, error) {
 	d := decoder{rest: body}
-	m := Prompt{TimeoutSeconds: d.uint32(), Text: d.string()}
+	m := Prompt{TimeoutSeconds: d.uint32()}
+	secret := d.byte()
+	m.Secret, m.Text = secret == 1, d.string()
+	if secret > 1 {
+		d.failed = true
+	}
 	return m, d.end()
 }
 

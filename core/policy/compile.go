@@ -53,8 +53,9 @@ type rule struct {
 	// programs that it is about; open: every program is restricted.
 	programs []program
 	open     bool
-	own      filter // what the kind adds; nil means nothing
-	refusal  string // what the person is told if this alone denies
+	own      filter             // what the kind adds; nil means nothing
+	approval *core.ApprovalRule // whom APPROVAL takes
+	refusal  string             // what the person is told if this alone denies
 	// notice is what a person is told of it while it only watches; nil is nothing.
 	notice *core.Notice
 	// requesters are who may be behind a question; none is anybody.
@@ -233,6 +234,11 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 			c.at("$.Actions.OnSuccess.Controls", i)
 			c.doubt(fault.Text(string(control)), "one of "+c.table.String(), "")
 		}
+	}
+	if p.Approval != nil {
+		approval := *p.Approval
+		approval.Policy = r.ref
+		r.approval = &approval
 	}
 	r.grants = (r.grants || r.demands != 0) && !c.kept
 	if r.grants && !p.Doubtful && c.doubts == 0 {

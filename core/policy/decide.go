@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -118,10 +119,29 @@ func (x *index) decide(a *asked, found hits) core.Decision {
 	}
 	if t.outcome() == core.Pending {
 		by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 })
-		return core.Decision{Outcome: core.Pending, Controls: x.controls[t.demands], Policies: by, Paths: paths, Demands: x.demands(found)}
+		approvals, ok := x.approvals(found)
+		if !ok {
+			return core.Decision{Outcome: core.Deny, Policies: by, Message: tooManyApprovals}
+		}
+		return core.Decision{Outcome: core.Pending, Controls: x.controls[t.demands], Policies: by, Paths: paths, Approvals: approvals, Demands: x.demands(found)}
 	}
 	by := x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })
 	return core.Decision{Outcome: core.Allow, Policies: by, Paths: paths}
+}
+
+// tooManyApprovals is said where no answer has room for all approvers.
+var tooManyApprovals = fmt.Sprintf("More than %d policies ask for approval of this, so it is refused. Ask the person who manages this machine's policies to join them.", core.MaxApprovalRules)
+
+// approvals returns whom the policies that were met want to approve, in id order;
+// false if there are more than an answer can say. found is sorted.
+func (x *index) approvals(found hits) (list []core.ApprovalRule, ok bool) {
+	last := int32(-1)
+	for _, h := range found {
+		if r := &x.rules[h.rule]; h.rule != last && r.approval != nil {
+			list, last = append(list, *r.approval), h.rule
+		}
+	}
+	return list, len(list) <= core.MaxApprovalRules
 }
 
 // opener is a filter that decides on arguments as files.

@@ -68,6 +68,9 @@ type Policy struct {
 	Children ChildRule
 	// Certificates are the entries of CertificationCheck.
 	Certificates []string
+	// Approval is whom APPROVAL takes, without the policy's name; nil if the policy
+	// does not ask for it.
+	Approval *core.ApprovalRule
 	// Own is what the policy's kind has read for itself; nil means nothing.
 	Own any
 	// Doubtful is true when something in the file cannot be read with

@@ -52,6 +52,7 @@ func (r *reader) policy(v strictjson.Value) Policy {
 	r.kept = keeps(kind)
 	r.status(&p, f)
 	r.controls(&p, f)
+	r.approvers(&p, f)
 	r.rules(f)
 	r.filters(&p, f, kind)
 	r.extension(&p, f, kind)

@@ -1,6 +1,8 @@
 package port
 
 import (
+	"time"
+
 	"kpm/core"
 )
 
@@ -24,6 +26,10 @@ type Facts struct {
 	// Notes say, one sentence each, what this machine lacks that an administrator
 	// can give it. They are for the log.
 	Notes []string
+	// SinceBoot returns a name of the time since the machine was started, and how long
+	// that is, sleep included: no clock that somebody sets changes it. nil where
+	// nobody knows.
+	SinceBoot func() (boot string, since time.Duration)
 	// PortTaken reports whether an error of listening means that somebody else
 	// has the port.
 	PortTaken func(err error) bool

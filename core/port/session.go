@@ -14,4 +14,7 @@ type Sessions interface {
 	List(ctx context.Context) ([]core.Session, error)
 	// Of returns the session that a process belongs to, empty if it is in none.
 	Of(id core.ProcessID) (core.SessionID, error)
+	// Terminal returns the controlling terminal of a process, none if it has
+	// none.
+	Terminal(id core.ProcessID) (core.Terminal, error)
 }

@@ -31,6 +31,15 @@ func Shown(argv []string) []string {
 	return shown
 }
 
+// Escaped is arg as one line that can be shown: as it is where that is possible, else
+// as Shown shows it.
+func Escaped(arg string) string {
+	if utf8.ValidString(arg) && !strings.ContainsFunc(arg, unsafeRune) {
+		return arg
+	}
+	return escaped(arg)
+}
+
 func escaped(arg string) string {
 	var b strings.Builder
 	for len(arg) > 0 {

@@ -77,3 +77,14 @@ func containsNUL(s string) bool {
 	}
 	return false
 }
+
+func TestEscaped(t *testing.T) {
+	for arg, want := range map[string]string{
+		"": "", "plain": "plain", "größer": "größer", `a\b`: `a\b`,
+		"a\nb": `a\x0Ab`, "\x1b[2J": `\x1B[2J`, "caf\xe9": `caf\xE9`, "\u202ex\\": `\xE2\x80\xAEx\\`,
+	} {
+		if got := wire.Escaped(arg); got != want {
+			t.Errorf("%q: %q, expected %q", arg, got, want)
+		}
+	}
+}

@@ -24,6 +24,7 @@ const (
 	TypeSettings       = "SettingsChanged" // to a plugin: names of settings that have another value now
 	TypeNotice         = "Notice"
 	TypeTriggerJob     = "TriggerJob"
+	TypeApproval       = "ApprovalRequest" // what has become of an approval, on RequestApproval
 )
 
 // ErrMalformed is wrapped by every error that Decode and the payload readers

@@ -92,6 +92,8 @@ type PolicyResponse struct {
 	Demands []core.Demand `json:"Demands,omitempty"`
 	// Monitored is what monitoring policies would have done; nil if none is met.
 	Monitored *core.Monitored `json:"Monitored,omitempty"`
+	// Approvals say for each policy that asks for APPROVAL whom that takes.
+	Approvals []core.ApprovalRule `json:"Approvals,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
 	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing

@@ -10,6 +10,7 @@ import (
 	"context"
 
 	"kpm/core"
+	"kpm/launcher/mfa"
 )
 
 // Control is one condition.
@@ -27,19 +28,47 @@ type Control interface {
 
 // Question is what a control may know and use.
 type Question struct {
+	// Request is the one that it is asked for.
+	Request core.RequestID
 	// Subject is what would run, for whom.
 	Subject core.Subject
+	// Seal is the digest of Subject. Login is whose login the caller comes from,
+	// Session which session of theirs, each empty if nobody knows.
+	Seal    string
+	Login   core.UserID
+	Session core.SessionID
+	// Approvers are whom policies name.
+	Approvers []core.ApprovalRule
+	// Reason is the reason that was recorded for this request; empty if none was.
+	// Given is one that was given for the same before, with which it waits for
+	// approvers or was approved, and Offered one that came with the request.
+	Reason, Given, Offered string
 	// NonInteractive is true if the caller forbids asking them.
 	NonInteractive bool
 	// Origin is who is behind the request. What a control remembers, it remembers
 	// for Origin.Key, and for nobody if that is empty.
 	Origin core.Origin
-	// Ask shows a printable text to the person who made the request, and
-	// returns the answer. Its errors wrap core.ErrCancelled if they declined,
-	// context.DeadlineExceeded if they took too long, or say that they are gone.
-	// The answer proves nothing but what was typed: a program of the same user
-	// can type as well (decision 27).
-	Ask func(ctx context.Context, text string) (string, error)
+	// What is what would run and as whom, with the request's code, so that two
+	// prompts at once can be told apart. It is printable.
+	What string
+	// Policies are those that ask for it.
+	Policies []core.PolicyRef
+	// Place is where the person is; Anew has them asked, whatever is remembered
+	// of it.
+	Place mfa.Place
+	Anew  bool
+	// Ask asks the person who made the request, and returns the answer. Its
+	// errors wrap core.ErrCancelled if they declined, context.DeadlineExceeded if
+	// they took too long, or say that they are gone. The answer proves nothing but
+	// what was typed: a program of the same user can type as well (decision 27).
+	Ask func(ctx context.Context, p Prompt) (string, error)
+}
+
+// Prompt is one question. Its text is printable; if Secret is set, the answer is not
+// shown while it is typed.
+type Prompt struct {
+	Text   string
+	Secret bool
 }
 
 // Behind says in a prompt who is behind the request, if that is anything but the
@@ -57,10 +86,15 @@ type Refused struct {
 	Message string
 	// Late is true if nobody answered in time.
 	Late bool
+	// Approval is what it waits for, if approvers can still say yes.
+	Approval string
 }
 
 // Error implements error.
 func (r *Refused) Error() string { return r.Message }
 
-// Bundled returns the controls that this service can verify.
-func Bundled() []Control { return []Control{Justify{}} }
+// Bundled returns the controls that this service can verify, with what they verify
+// answers by.
+func Bundled(factors Factors, approvals Approvals) []Control {
+	return []Control{Justify{}, MFA{factors}, Approve{approvals}}
+}

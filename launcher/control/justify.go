@@ -29,16 +29,17 @@ func (Justify) Command() string { return "prompt-justification" }
 // Collect implements Control. A person who declines, cannot be asked, or gives
 // no reason has refused.
 func (Justify) Collect(ctx context.Context, q Question) (string, error) {
-	if q.NonInteractive {
-		return "", &Refused{Message: "policy asks for a reason, and -n forbids asking you for it: run it without -n"}
+	if q.Given != "" {
+		return q.Given, nil
 	}
-	text := fmt.Sprintf("Reason for running %s as %s%s: ", q.Subject.Called(), q.Subject.Target.Name, q.Behind())
-	reason, err := q.Ask(ctx, wire.Printable(text))
+	reason, err := q.reason(ctx)
 	switch {
 	case errors.Is(err, core.ErrCancelled):
 		return "", &Refused{Message: "you gave no reason"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return "", &Refused{Message: "no reason was given", Late: true}
+	case errors.Is(err, errUnasked):
+		return "", &Refused{Message: "policy asks for a reason, and -n forbids asking you for it: run it without -n, or give it with --reason"}
 	case err != nil:
 		return "", err
 	}
@@ -50,4 +51,18 @@ func (Justify) Collect(ctx context.Context, q Question) (string, error) {
 		return "", &Refused{Message: fmt.Sprintf("your reason is longer than %d characters", maxReason)}
 	}
 	return reason, nil
+}
+
+// errUnasked is why nobody was asked.
+var errUnasked = errors.New("nobody may be asked")
+
+// reason is what the person says: with the request, or when they are asked.
+func (q *Question) reason(ctx context.Context) (string, error) {
+	switch {
+	case q.Offered != "":
+		return q.Offered, nil
+	case q.NonInteractive:
+		return "", errUnasked
+	}
+	return q.Ask(ctx, Prompt{Text: wire.Printable("Reason for running " + q.What + q.Behind() + ": ")})
 }

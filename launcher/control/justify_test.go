@@ -19,14 +19,15 @@ type asking struct {
 	asked  []string
 }
 
-func (a *asking) ask(_ context.Context, text string) (string, error) {
-	a.asked = append(a.asked, text)
+func (a *asking) ask(_ context.Context, p Prompt) (string, error) {
+	a.asked = append(a.asked, p.Text)
 	return a.answer, a.err
 }
 
 func question(a *asking) Question {
 	return Question{
 		Subject: core.Subject{Executable: core.Executable{Path: "/usr/bin/vi"}, Target: core.Account{Name: "root"}},
+		What:    "/usr/bin/vi as root (request ABCDEF: vi)",
 		Ask:     a.ask,
 	}
 }
@@ -46,7 +47,7 @@ func TestWhatCountsAsAReason(t *testing.T) {
 		if err != nil || record != want {
 			t.Errorf("%.40q: %.40q, %v; expected %.40q", answer, record, err, want)
 		}
-		if len(a.asked) != 1 || a.asked[0] != "Reason for running /usr/bin/vi as root: " {
+		if len(a.asked) != 1 || a.asked[0] != "Reason for running /usr/bin/vi as root (request ABCDEF: vi): " {
 			t.Errorf("asked %q", a.asked)
 		}
 	}
@@ -104,7 +105,7 @@ func TestAPersonWhoMustNotBeAsked(t *testing.T) {
 func TestTheQuestionIsPrintable(t *testing.T) {
 	a := &asking{answer: "a reason"}
 	q := question(a)
-	q.Subject.Executable.Path = "/tmp/a\x1b]0;b\n"
+	q.What = "/tmp/a\x1b]0;b\n"
 	if _, err := (Justify{}).Collect(t.Context(), q); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestTheQuestionIsPrintable(t *testing.T) {
 // The table of core/controls and the files here say the same.
 func TestBundledControlsAreThoseThatTheTableVerifies(t *testing.T) {
 	commands := map[string]bool{}
-	for _, c := range Bundled() {
+	for _, c := range Bundled(nil, nil) {
 		if commands[c.Command()] {
 			t.Errorf("two controls are collected by %s", c.Command())
 		}
@@ -124,7 +125,7 @@ func TestBundledControlsAreThoseThatTheTableVerifies(t *testing.T) {
 	}
 	for _, row := range controls.Standard() {
 		found := false
-		for _, c := range Bundled() {
+		for _, c := range Bundled(nil, nil) {
 			found = found || c.Name() == row.Name
 		}
 		if found != (row.Verified != "") {

@@ -190,6 +190,19 @@ func (s *Store) Revoke(id string, user core.UserID, by core.Principal) error {
 	return nil
 }
 
+// Forget ends the grants of a user that were given in the place of that key
+// (core.Origin.Key), or all of them if key is empty.
+func (s *Store) Forget(user core.UserID, key string, by core.Principal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end(func(g *Grant) string {
+		if g.User == user && (key == "" || g.Key == key) {
+			return "it was forgotten"
+		}
+		return ""
+	}, by)
+}
+
 // Shown is a grant as people are shown it.
 type Shown struct {
 	Grant

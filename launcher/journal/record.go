@@ -37,6 +37,12 @@ const (
 	// Unapproved says that a file of the agent's is other than what was
 	// accepted (Last Known Good).
 	Unapproved Type = "unapproved"
+	// Factor says that a second factor was enrolled, replaced or removed, that a
+	// code was right or wrong, or that somebody was locked out (Cause).
+	Factor Type = "factor"
+	// Approval says what has become of an approval, and who has caused it
+	// (docs/approvals.md).
+	Approval Type = "approval"
 
 	// Monitored says what policies that only watch would have done to a request,
 	// and Acknowledged that the person has read what they were told of that.
@@ -67,7 +73,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, GrantEnded:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded:
 		return true
 	}
 	return false

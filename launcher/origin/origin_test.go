@@ -40,7 +40,10 @@ type sessions struct {
 	err error
 }
 
-func (s sessions) Of(core.ProcessID) (core.SessionID, error)    { return s.of, s.err }
+func (s sessions) Of(core.ProcessID) (core.SessionID, error) { return s.of, s.err }
+func (s sessions) Terminal(core.ProcessID) (core.Terminal, error) {
+	return core.Terminal{}, s.err
+}
 func (s sessions) List(context.Context) ([]core.Session, error) { return s.all, s.err }
 
 func TestWhoIsBehindARequest(t *testing.T) {

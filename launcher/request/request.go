@@ -39,6 +39,8 @@ type Fact struct {
 	Monitored *core.Monitored
 	// Paths are the arguments that Allow or Pend was decided on as files.
 	Paths []core.PathArgument
+	// Approvals say whom APPROVAL takes, of Pend.
+	Approvals []core.ApprovalRule
 	// Child and Group name what Held holds.
 	Child core.ProcessID
 	Group string
@@ -78,6 +80,7 @@ type Request struct {
 	required  []core.Control
 	satisfied []core.Control
 	paths     []core.PathArgument // of the decision
+	approvals []core.ApprovalRule // the same
 	timer     *time.Timer         // the deadline of state
 	entered   time.Time           // when state was entered
 	changed   chan struct{}
@@ -99,6 +102,13 @@ func (r *Request) Paths() []core.PathArgument {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.paths
+}
+
+// Approvals returns whom the decision wants to approve.
+func (r *Request) Approvals() []core.ApprovalRule {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.approvals
 }
 
 // Missing returns the required controls that have not been recorded.
@@ -209,7 +219,7 @@ func (r *Request) apply(f Fact) error {
 		r.required = slices.Clone(f.Controls)
 	}
 	if t.By == Policy {
-		r.paths = slices.Clone(f.Paths)
+		r.paths, r.approvals = slices.Clone(f.Paths), slices.Clone(f.Approvals)
 	}
 	r.enter(t.To, f)
 	if t.To == Pending {

@@ -4,7 +4,7 @@ _keepersudo() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case "${COMP_WORDS[i]}" in
 		--) _command_offset $((i + 1)); return ;;
-		-u | --user | --root | --for | -p) ((i++)) ;;
+		-u | --user | --root | --reason | --for | -p) ((i++)) ;;
 		-*) ;;
 		*) _command_offset "$i"; return ;;
 		esac
@@ -14,7 +14,7 @@ _keepersudo() {
 	--root) mapfile -t COMPREPLY < <(compgen -d -- "${COMP_WORDS[COMP_CWORD]}"); return ;;
 	esac
 	case "${COMP_WORDS[COMP_CWORD]}" in
-	-*) mapfile -t COMPREPLY < <(compgen -W "-u --user -n --non-interactive --for --root -h --help -V --version" -- "${COMP_WORDS[COMP_CWORD]}") ;;
+	-*) mapfile -t COMPREPLY < <(compgen -W "-u --user -n --non-interactive --wait --no-wait --reason --for -v --validate -k --reset-timestamp -K --remove-timestamp --root -h --help -V --version" -- "${COMP_WORDS[COMP_CWORD]}") ;;
 	*) mapfile -t COMPREPLY < <(PATH=/usr/sbin:/usr/bin:/sbin:/bin compgen -c -- "${COMP_WORDS[COMP_CWORD]}") ;;
 	esac
 }

@@ -64,7 +64,9 @@ func (none) Drain() {}
 func (none) Restore() {}
 
 // Ask implements port.Prompt.
-func (none) Ask(string, time.Duration, func() bool) (string, port.Outcome) { return "", port.Cancelled }
+func (none) Ask(port.Question, time.Duration, func() bool) (string, port.Outcome) {
+	return "", port.Cancelled
+}
 
 // Wake implements port.Prompt.
 func (none) Wake() {}

@@ -4,6 +4,7 @@ package darwin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -54,4 +55,10 @@ func (Sessions) Of(id core.ProcessID) (core.SessionID, error) {
 		return "", nil
 	}
 	return core.SessionID(strconv.FormatUint(uint64(session), 10)), nil
+}
+
+// Terminal implements port.Sessions. Nothing is remembered of whoever was verified
+// at a terminal here: they are asked each time.
+func (Sessions) Terminal(core.ProcessID) (core.Terminal, error) {
+	return core.Terminal{}, errors.ErrUnsupported
 }

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kpm/core"
 )
@@ -81,4 +84,13 @@ func bootID() string {
 		return "unknown"
 	}
 	return strings.TrimSpace(string(id))
+}
+
+// SinceBoot reads CLOCK_BOOTTIME, which counts sleep (port.Facts).
+func SinceBoot() (string, time.Duration) {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
+		return "", 0 // every kernel that this runs on has it
+	}
+	return bootID(), time.Duration(now.Nano())
 }

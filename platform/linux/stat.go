@@ -20,7 +20,9 @@ type procStat struct {
 	state   byte
 	parent  int
 	session int
-	start   uint64
+	// terminal is the device of the controlling terminal, or 0.
+	terminal uint32
+	start    uint64
 }
 
 // dead reports whether only the exit status is left.
@@ -64,7 +66,7 @@ func statOf(pid int) (procStat, error) {
 	return s, nil
 }
 
-// parseStat reads fields 3, 4, 6 and 22. The second field is a name that the
+// parseStat reads fields 3, 4, 6, 7 and 22. The second field is a name that the
 // process chose: it may hold spaces and parentheses, so fields are counted
 // from the last one.
 func parseStat(pid int, stat []byte) (procStat, bool) {
@@ -75,7 +77,7 @@ func parseStat(pid int, stat []byte) (procStat, bool) {
 	parent, err1 := strconv.Atoi(string(fields[1]))
 	session, err2 := strconv.Atoi(string(fields[3]))
 	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
-	s := procStat{pid: pid, state: fields[0][0], parent: parent, session: session, start: start}
+	s := procStat{pid: pid, state: fields[0][0], parent: parent, session: session, terminal: terminalNumber(stat), start: start}
 	return s, err1 == nil && err2 == nil && err3 == nil
 }
 

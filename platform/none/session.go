@@ -18,3 +18,8 @@ func (Sessions) List(context.Context) ([]core.Session, error) { return nil, erro
 
 // Of implements port.Sessions.
 func (Sessions) Of(core.ProcessID) (core.SessionID, error) { return "", errors.ErrUnsupported }
+
+// Terminal implements port.Sessions.
+func (Sessions) Terminal(core.ProcessID) (core.Terminal, error) {
+	return core.Terminal{}, errors.ErrUnsupported
+}

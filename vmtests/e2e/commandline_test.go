@@ -36,7 +36,9 @@ func TestAsPeopleTypeIt(t *testing.T) {
 		{[]string{"-i"}, "", 2, "bash -l"},
 		{[]string{"-s"}, "", 2, "keepersudo bash"},
 		{[]string{"-l"}, "", 0, "as anybody: every program"},
-		{[]string{"-v"}, "", 0, "every command is decided on anew"},
+		{[]string{"-v"}, "", 0, "No policy asks you for a code"},
+		{[]string{"-nv"}, "", 0, "No policy asks you for a code"},
+		{[]string{"-K"}, "", 0, ""},
 		{[]string{"-k", "id", "-u"}, "", 0, "0\n"},
 		{[]string{"-h", "elsewhere", "id"}, "", 2, "ssh HOST"},
 	} {
@@ -135,7 +137,7 @@ func TestWhatProgramsAreCalled(t *testing.T) {
 func TestQuestionsShowBothNames(t *testing.T) {
 	safe := tools(t)
 	s := sitDown(t, newAgent(t, justifyAll, nil), nil, "keepersudo", safe+"/psql")
-	s.until("Reason for running " + safe + "/psql (" + safe + "/pg_wrapper) as root: ")
+	s.until("Reason for running " + safe + "/psql (" + safe + "/pg_wrapper) as root (request ")
 	s.types("why not\r")
 	s.until("called psql")
 	if status := s.ends(); status != 0 {

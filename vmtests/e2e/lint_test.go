@@ -81,7 +81,6 @@ func TestLintWarnsAuthors(t *testing.T) {
 		{"no such program", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/nosuchprogram"]`), 0, "which is not on this machine"},
 		{"a link", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/awk"]`), 1, `"/usr/bin/awk", a link to `},
 		{"arguments in an application", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/systemctl restart cups"]`), 1, "arguments go into Extension.AllowCommands"},
-		{"a control that is not built", policyOf("p", "MFA", `, "ApplicationCheck": ["/usr/bin/id"]`), 1, "MFA, which nothing here verifies yet"},
 		{"ALLOW with DENY", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["ALLOW"]`, `["ALLOW", "DENY"]`, 1), 1, "DENY wins"},
 		{"a command of another program", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"], "Extension": {"AllowCommands": ["/usr/bin/whoami x"]}`), 1, "the entry is never met"},
 		{"nobody", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["*"]`, `[]`, 1), 1, "grants nothing: "},

@@ -178,12 +178,3 @@ func TestManyPolicyFiles(t *testing.T) {
 		}
 	}
 }
-
-// TestAControlThatIsNotBuilt says so, at once and before anything else is asked.
-func TestAControlThatIsNotBuilt(t *testing.T) {
-	a := newAgent(t, policyOf("second-factor", "MFA", ""), nil)
-	out, status := sudoed(t, a, "id")
-	if status != 1 || !strings.Contains(out, `policy "Policy second-factor" asks for MFA, which nothing on this machine can verify yet`) {
-		t.Errorf("exit status %d: %s", status, out)
-	}
-}

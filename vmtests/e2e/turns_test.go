@@ -54,7 +54,8 @@ keepersudo id -u <&3 & keepersudo whoami; wait; echo over`)
 	before := s.settings()
 	for range 2 {
 		s.until("Reason for running ")
-		program := s.until(" as root: ")
+		program := s.until(" as root (request ")
+		s.until("): ")
 		// As long as it takes to think, and for the other one to ask as well.
 		eventually(t, "both wait", func() bool {
 			waiting := 0

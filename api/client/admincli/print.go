@@ -17,7 +17,7 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 }
 
 // alwaysJSON are commands whose answer is the service's own JSON.
-var alwaysJSON = []string{"jobs cancel", "jobs reload", "jobs run", "jobs trigger", "settings app", "settings put", "settings revert", "settings revert-all"}
+var alwaysJSON = []string{"jobs cancel", "jobs reload", "jobs run", "jobs trigger", "mfa remove", "settings app", "settings put", "settings revert", "settings revert-all"}
 
 // takeJSON lets those take --json too, so that a script need not know which they are.
 func takeJSON(root *cobra.Command) {

@@ -40,13 +40,26 @@ func TestList(t *testing.T) {
 	}
 }
 
-// What sudo remembers is not remembered here: whoever asks is told so, without the
-// service.
-func TestNothingIsRemembered(t *testing.T) {
-	for _, option := range []string{"-v", "-k", "-K"} {
-		s := &system{}
-		if status := s.main(option); status != 0 || !strings.Contains(s.stdout.String(), "every command is decided on anew") || s.root != "" {
-			t.Errorf("%s: %d %q", option, status, s.stdout.String())
+// -v, -k and -K say to the service what is to become of what it remembers, and show
+// what it answers.
+func TestWhatIsRemembered(t *testing.T) {
+	for args, want := range map[string]door.Memory{
+		"-v": {Do: door.Validate}, "-nv": {Do: door.Validate, NonInteractive: true}, "-k": {Do: door.Forget}, "-K": {Do: door.ForgetAll},
+	} {
+		s := &system{says: [][]byte{frame(door.TypeListing, door.Listing{Text: "so it is\n"}.Encode())}}
+		if status := s.main(args); status != 0 || s.stdout.String() != "so it is\n" {
+			t.Errorf("%s: %d %q %q", args, status, s.stdout.String(), s.stderr.String())
 		}
+		if len(s.frames) != 1 {
+			t.Fatalf("%s: %d frames", args, len(s.frames))
+		}
+		kind, body, _ := door.Read(bytes.NewReader(s.frames[0]))
+		if got, err := door.DecodeMemory(body); kind != door.TypeMemory || err != nil || got != want || len(s.handles) != 0 {
+			t.Errorf("%s: sent %v %+v %v", args, kind, got, err)
+		}
+	}
+	s := &system{says: [][]byte{frame(door.TypeRefused, door.Refused{Code: door.CodeDenied, Message: "the code is wrong"}.Encode())}}
+	if status := s.main("-v"); status != 1 || s.stderr.String() != "keepersudo: the code is wrong\n" {
+		t.Errorf("%d %q", status, s.stderr.String())
 	}
 }

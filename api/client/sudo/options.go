@@ -4,15 +4,18 @@ import (
 	"strings"
 	"time"
 
+	"kpm/core/door"
 	"kpm/core/span"
 )
 
 // usage is the text of --help, with the agent root that is asked by default.
 func usage(root string) string {
-	return `Usage: keepersudo [-n] [-u USER] [--for TIME] [--root DIR] [--] COMMAND [ARGUMENT...]
+	return `Usage: keepersudo [-n] [-u USER] [--for TIME] [--wait | --no-wait]
+                  [--reason TEXT] [--root DIR] [--] COMMAND [ARGUMENT...]
        keepersudo -e [-n] [-u USER] [--root DIR] [--] FILE...
        keepersudo -l [--json] [--root DIR]
-       keepersudo -h | -V | -v | -k
+       keepersudo [-n] -v | -k | -K [--root DIR]
+       keepersudo -h | -V
 
 Runs COMMAND as root, or as USER, if policy allows it. A COMMAND with a slash
 is a path; any other is looked up in the system's own directories, never in
@@ -23,6 +26,11 @@ PATH.
       --for TIME          what policy asks for need not be asked again in this
                           terminal for so long, such as 30m or 2h, or as long
                           as policy allows if that is less
+      --wait              if approvers have to be asked, wait until they have
+                          decided, then run COMMAND; so it is with a terminal
+      --no-wait           end instead, with status 75; run the same again once
+                          it is approved. So it is with -n or without a terminal
+      --reason TEXT       the reason, if policy asks for one
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
                           ` + root + `
   -A, -B, -H, -N, -S, -p TEXT
@@ -32,7 +40,10 @@ PATH.
                           (SUDO_EDITOR, VISUAL, EDITOR), which runs as you
   -l, --list              show what you may run, and what it will ask of you
       --json              with -l: as JSON
-  -v, -k, -K              nothing is remembered: they say so
+  -v, --validate          ask now for the code that commands would ask you for
+  -k, --reset-timestamp   forget at this terminal that you have entered one; with
+                          COMMAND, ask for it anew
+  -K, --remove-timestamp  forget it everywhere
   -h, --help              show this
   -V, --version           show the version
 
@@ -44,6 +55,7 @@ Examples:
   keepersudo ./install.sh --prefix=/usr/local
   keepersudo --for 30m systemctl restart cups
   keepersudo journalctl -b | less
+  keepersudo --no-wait --reason "ticket 7" apt-get install git
   keepersudo -e /etc/hosts
 
 A script that others than root can change runs from a copy, which is then $0;
@@ -51,6 +63,7 @@ where it lies is in KEEPER_SCRIPT.
 
 The status is COMMAND's own, or 128 plus the number of the signal that ended
 it. Otherwise: 1 refused, expired, failed or no service; 2 not a valid request;
+75 approvers have been asked, and --no-wait does not wait for them;
 126 COMMAND cannot be opened; 127 no such command or user.
 `
 }
@@ -60,11 +73,13 @@ type options struct {
 	help, version  bool // show that and do nothing else
 	edit           bool // the command is files
 	list, json     bool
-	remembered     bool // what is remembered was asked for
+	memory         door.MemoryAction // what becomes of what is remembered; 0 for nothing
 	root           string
 	user           string
 	nonInteractive bool
 	remember       uint32 // for how many seconds
+	wait, noWait   bool   // for approvers; neither: if there is a terminal
+	reason         string
 	command        []string
 }
 
@@ -79,8 +94,7 @@ type option struct {
 }
 
 // all are the options. What changes nothing here has nothing to set: the
-// command's HOME is always the target user's, no password is ever asked, and
-// nothing is remembered that a command could leave as it is.
+// command's HOME is always the target user's, and no password is ever asked.
 var all = [...]option{
 	{short: 'n', long: "--non-interactive", set: func(o *options, _ string) { o.nonInteractive = true }},
 	{short: 'u', long: "--user", value: true, set: func(o *options, user string) { o.user = user }},
@@ -91,9 +105,12 @@ var all = [...]option{
 	{short: 'e', long: "--edit", set: func(o *options, _ string) { o.edit = true }},
 	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
 	{long: "--json", set: func(o *options, _ string) { o.json = true }},
-	{short: 'K', long: "--remove-timestamp", set: func(o *options, _ string) { o.remembered = true }},
-	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.remembered = true }},
-	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.remembered = true }},
+	{long: "--wait", set: func(o *options, _ string) { o.wait = true }},
+	{long: "--no-wait", set: func(o *options, _ string) { o.noWait = true }},
+	{long: "--reason", value: true, set: func(o *options, reason string) { o.reason = reason }},
+	{short: 'K', long: "--remove-timestamp", set: func(o *options, _ string) { o.memory = door.ForgetAll }},
+	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.memory = door.Forget }},
+	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.memory = door.Validate }},
 
 	{short: 'A', long: "--askpass"},
 	{short: 'B', long: "--bell"},
@@ -155,19 +172,25 @@ func parse(args []string) (*options, *failure) {
 		return nil, misuse("-e and -l do not go together")
 	case o.edit && (len(args) == 0 || args[0] == ""):
 		return nil, misuse("there is no file to edit")
+	case o.edit && (o.wait || o.noWait || o.reason != ""):
+		return nil, misuse("--wait, --no-wait and --reason are for a command, and not for -e")
 	case o.edit:
 		o.command = args
 		return o, nil
 	case o.json && !o.list:
 		return nil, misuse("--json is for -l")
+	case o.wait && o.noWait:
+		return nil, misuse("--wait and --no-wait exclude each other")
 	case o.list && len(args) > 0:
 		return nil, refused("-l COMMAND", "run the command, and you are told whether policy allows it")
 	case o.list && o.remember > 0:
 		return nil, refused("-l with --for", "leave it out: -l shows how long policy lets something be remembered")
 	case o.list && o.user != "":
 		return nil, refused("-l with -u", "leave it out: -l shows for whom each command may run")
-	case o.list || o.remembered && len(args) == 0:
+	case o.list || o.memory != 0 && len(args) == 0:
 		return o, nil
+	case o.memory == door.Validate || o.memory == door.ForgetAll:
+		return nil, refused("-v or -K with a COMMAND", "give them alone; with a COMMAND, -k asks anew")
 	case len(args) == 0 || args[0] == "":
 		return nil, misuse("there is no command to run")
 	}

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"kpm/core/door"
 )
 
 func TestParse(t *testing.T) {
@@ -31,9 +33,9 @@ func TestParse(t *testing.T) {
 		{[]string{"--non-int", "--us=x", "--set-home", "--prompt=", "id"}, options{nonInteractive: true, user: "x", command: []string{"id"}}},
 		{[]string{"-h"}, options{help: true}}, {[]string{"-nh"}, options{help: true}}, {[]string{"--help", "x"}, options{help: true}},
 		{[]string{"-l"}, options{list: true}}, {[]string{"--list", "--json", "--root", "/r"}, options{list: true, json: true, root: "/r"}}, {[]string{"-nl"}, options{nonInteractive: true, list: true}},
+		{[]string{"-v"}, options{memory: door.Validate}}, {[]string{"-k"}, options{memory: door.Forget}}, {[]string{"-K"}, options{memory: door.ForgetAll}}, {[]string{"-nv"}, options{nonInteractive: true, memory: door.Validate}},
+		{[]string{"-k", "id"}, options{memory: door.Forget, command: []string{"id"}}},
 		{[]string{"-e", "/etc/motd", "A=b"}, options{edit: true, command: []string{"/etc/motd", "A=b"}}}, {[]string{"-neu", "web", "--", "-x"}, options{edit: true, nonInteractive: true, user: "web", command: []string{"-x"}}},
-		{[]string{"-v"}, options{remembered: true}}, {[]string{"-k"}, options{remembered: true}}, {[]string{"-K"}, options{remembered: true}},
-		{[]string{"-k", "id"}, options{remembered: true, command: []string{"id"}}},
 		{[]string{"-V"}, options{version: true}}, {[]string{"-Vu", "x"}, options{version: true}},
 	} {
 		got, err := parse(tc.args)

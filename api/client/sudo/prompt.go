@@ -16,7 +16,7 @@ func (s *session) prompt(p door.Prompt) signal.Signal {
 	answer, outcome := "", caller.Cancelled
 	if !s.nonInteractive {
 		s.setAsking(true)
-		answer, outcome = s.host.Prompt.Ask(question(p.Text), time.Duration(p.TimeoutSeconds)*time.Second,
+		answer, outcome = s.host.Prompt.Ask(caller.Question{Text: question(p.Text), Secret: p.Secret}, time.Duration(p.TimeoutSeconds)*time.Second,
 			func() bool { return s.cancelled.Load() != 0 })
 		s.setAsking(false)
 	}

@@ -23,11 +23,13 @@ type request struct {
 func newRequest(o *options, host caller.Host) (*request, *failure) {
 	command := o.command[0]
 	r := &request{Request: door.Request{
-		HasExecutable: isPath(command), NonInteractive: o.nonInteractive,
-		Command: command, TargetUser: o.user, For: o.remember, Argv: o.command, Env: offered(os.Environ()),
+		HasExecutable: isPath(command), NonInteractive: o.nonInteractive, Anew: o.memory == door.Forget, For: o.remember,
+		Command: command, TargetUser: o.user, Argv: o.command, Env: offered(os.Environ()), Reason: o.reason,
 	}}
 	screen := host.Console.Screen()
 	r.Rows, r.Columns = screen.Rows, screen.Columns
+	// Nobody who waits without a terminal can see for what, or give it up.
+	r.NoWait = o.noWait || !o.wait && (o.nonInteractive || !screen.Terminal)
 	r.Terminal, r.Background, r.Apart = screen.Terminal, screen.Background, screen.Apart
 	var err error
 	if host.Random != nil {

@@ -17,6 +17,7 @@ type session struct {
 	root           string
 	request        *request
 	nonInteractive bool
+	alone          bool // no request was made: there is nothing to ask again about
 
 	mu          sync.Mutex    // what is sent, and the fields below
 	asking      bool          // a prompt is on the screen
@@ -49,6 +50,9 @@ func (s *session) attend() (int, *failure) {
 	for {
 		kind, body, err := door.Read(s.host.Service)
 		if err != nil {
+			if s.alone {
+				return 0, &failure{exitRefused, "the service has closed the connection"}
+			}
 			if failed := s.askAgain(); failed != nil {
 				return 0, failed
 			}
@@ -70,6 +74,13 @@ func (s *session) attend() (int, *failure) {
 				return 0, garbled
 			}
 			say(s.host.Stderr, "keepersudo: "+printable(notice.Text)+"\n")
+		case door.TypeAgain:
+			s.setAway()
+			if !s.reconnected() { // a service that has just gone
+				if failed := s.askAgain(); failed != nil {
+					return 0, failed
+				}
+			}
 		case door.TypeTerminal:
 			s.host.Console.Receive()
 		case door.TypeStarted:
@@ -84,6 +95,13 @@ func (s *session) attend() (int, *failure) {
 				return exitSignal + int(exit.Signal), nil
 			}
 			return int(exit.Code), nil
+		case door.TypeListing:
+			listing, err := door.DecodeListing(body)
+			if err != nil || !s.alone {
+				return 0, garbled
+			}
+			say(s.host.Stdout, printable(listing.Text))
+			return 0, nil
 		case door.TypeRefused:
 			refused, err := door.DecodeRefused(body)
 			if err != nil {
@@ -105,6 +123,8 @@ func statusOf(code string) int {
 		return exitUsage
 	case door.CodeNotFound:
 		return exitNotFound
+	case door.CodeApprovalPending:
+		return exitPending
 	}
 	return exitRefused
 }
@@ -137,6 +157,12 @@ func (s *session) signalled(sent signal.Sent) {
 	}
 	// The command may run before we are told. The service knows: a signal that
 	// comes first ends the request, a later one is the command's.
+	if s.alone {
+		if sig != signal.Continue && sig != signal.Suspend {
+			s.host.Signals.EndBy(sig)
+		}
+		return
+	}
 	if s.away || s.send(door.TypeSignal, door.EncodeSignal(sent)) != nil {
 		s.keep(sent)
 	}

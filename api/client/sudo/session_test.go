@@ -89,8 +89,8 @@ func (s *system) Over() bool { return s.over }
 func (s *system) Drain()     { s.drained++ }
 func (s *system) Restore()   { atomic.AddInt32(&s.restored, 1) }
 
-func (s *system) Ask(text string, _ time.Duration, cancelled func() bool) (string, caller.Outcome) {
-	s.shown += text
+func (s *system) Ask(q caller.Question, _ time.Duration, cancelled func() bool) (string, caller.Outcome) {
+	s.shown += q.Text
 	return s.ask(s, cancelled)
 }
 
@@ -286,5 +286,33 @@ func TestSignalBeforeTheCommandRuns(t *testing.T) {
 				t.Errorf("%s: sent %d, %+v", name, kind, sent)
 			}
 		})
+	}
+}
+
+// While approvers decide, the person is told; then the same is asked once more.
+func TestWaitingForApprovers(t *testing.T) {
+	notice := frame(door.TypeNotice, door.Notice{Text: "waiting for approval K7QP-3M2X\x1b"}.Encode())
+	s := &system{says: [][]byte{notice, frame(door.TypeAgain, nil), frame(door.TypeStarted, nil), frame(door.TypeExit, door.Exit{Code: 3}.Encode())}}
+	if status := s.main("--wait", "--reason", "ticket 7", "./tool"); status != 3 || s.stderr.String() != "keepersudo: waiting for approval K7QP-3M2X\ufffd\n" {
+		t.Errorf("%d, %q", status, &s.stderr)
+	}
+	asks := s.asks(t)
+	if len(asks) != 2 || asks[0].Key != asks[1].Key || asks[1].NoWait || asks[1].Reason != "ticket 7" || asks[1].Running || !asks[1].HasExecutable {
+		t.Errorf("asked %+v", asks)
+	}
+}
+
+func TestWhoDoesNotWaitForApprovers(t *testing.T) {
+	for _, tc := range []struct {
+		args   []string
+		noWait bool
+	}{{[]string{"id"}, false}, {[]string{"--no-wait", "id"}, true}, {[]string{"-n", "id"}, true}, {[]string{"-n", "--wait", "id"}, false}} {
+		s := &system{says: [][]byte{frame(door.TypeRefused, door.Refused{Code: door.CodeApprovalPending, Message: "later"}.Encode())}}
+		if status := s.main(tc.args...); status != exitPending || s.stderr.String() != "keepersudo: later\n" {
+			t.Errorf("%q: %d, %q", tc.args, status, &s.stderr)
+		}
+		if asks := s.asks(t); asks[0].NoWait != tc.noWait {
+			t.Errorf("%q: asked %+v", tc.args, asks[0])
+		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 const (
 	exitRefused  = 1
 	exitUsage    = 2
+	exitPending  = 75 // EX_TEMPFAIL of sysexits.h: the same will do later
 	exitUnusable = 126
 	exitNotFound = 127
 
@@ -60,8 +61,7 @@ func run(args []string, version string, host caller.Host) (int, *failure) {
 	case opts.list:
 		return list(opts, host)
 	case len(opts.command) == 0: // -v, -k or -K alone
-		say(host.Stdout, "Nothing is remembered here: every command is decided on anew.\n")
-		return 0, nil
+		return remembered(opts, host)
 	}
 	request, err := newRequest(opts, host)
 	if err != nil {

@@ -111,7 +111,7 @@ type Screen struct {
 // Prompt asks the person at the caller's terminal, wherever standard input and
 // output go.
 type Prompt interface {
-	// Ask shows text, which is printable and complete, and reads one line, for
+	// Ask shows a question and reads one line, for
 	// at most timeout. It returns when the service says something, and looks
 	// whether it is cancelled whenever Wake was called.
 	//
@@ -119,8 +119,16 @@ type Prompt interface {
 	// answer, or what is typed when it is over is shown or run
 	// (CVE-2025-64170). Input is discarded both times. A shell that stops the
 	// caller and lets it go on is no answer: the question is shown again.
-	Ask(text string, timeout time.Duration, cancelled func() bool) (answer string, outcome Outcome)
+	Ask(q Question, timeout time.Duration, cancelled func() bool) (answer string, outcome Outcome)
 	Wake()
+}
+
+// Question is what a person is asked.
+type Question struct {
+	// Text is printable and complete.
+	Text string
+	// Secret keeps what is typed from being shown.
+	Secret bool
 }
 
 // Outcome is what became of a question.

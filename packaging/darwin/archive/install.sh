@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 case "${1-}" in
 --remove | --purge)
 	launchctl bootout "system/$label" 2>/dev/null || true
-	rm -f "$daemon" /usr/local/bin/keepersudo /usr/local/bin/KeeperAdminCLI /usr/local/bin/KeeperPolicy
+	rm -f "$daemon" /usr/local/bin/keepersudo /usr/local/bin/KeeperAdminCLI /usr/local/bin/keeperAgent /usr/local/bin/KeeperPolicy
 	(cd "$here/man" && find . -type f) | while read -r page; do
 		rm -f "/usr/local/share/man/man${page##*.}/${page##*/}"
 	done
@@ -40,7 +40,7 @@ esac
 	mv -f "$root/$f.new" "$root/$f"
 done
 mkdir -p /usr/local/bin
-ln -sf "$root/keepersudo" "$root/KeeperAdminCLI" "$root/Plugins/bin/KeeperPolicy/KeeperPolicy" /usr/local/bin/
+ln -sf "$root/keepersudo" "$root/KeeperAdminCLI" "$root/keeperAgent" "$root/Plugins/bin/KeeperPolicy/KeeperPolicy" /usr/local/bin/
 (cd "$here/man" && find . -type f) | while read -r page; do
 	mkdir -p "/usr/local/share/man/man${page##*.}"
 	cp "$here/man/$page" "/usr/local/share/man/man${page##*.}/${page##*/}"

@@ -13,10 +13,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 # each NAME: the programs on the PATH, pages and completions, and where they lie.
 each() {
-	for name in keepersudo KeeperAdminCLI; do "$1" "$root/$name" "/usr/local/bin/$name"; done
+	for name in keepersudo KeeperAdminCLI keeperAgent; do "$1" "$root/$name" "/usr/local/bin/$name"; done
 	"$1" "$root/Plugins/bin/KeeperPolicy/KeeperPolicy" /usr/local/bin/KeeperPolicy
 	for page in "$here"/man/*; do "$1" "$page" "/usr/local/share/man/man${page##*.}/${page##*/}"; done
-	for name in KeeperAdminCLI keepersudo; do
+	for name in KeeperAdminCLI keepersudo keeperAgent; do
 		"$1" "$here/completions/$name" "/usr/local/share/bash-completion/completions/$name"
 		"$1" "$here/completions/_$name" "/usr/local/share/zsh/site-functions/_$name"
 		"$1" "$here/completions/$name.fish" "/usr/local/share/fish/vendor_completions.d/$name.fish"

@@ -21,13 +21,14 @@ const waiting = "keepersudo: waiting until another keepersudo has done with this
 type question struct {
 	in, out int
 	text    string
+	secret  bool
 	before  unix.Termios
 	again   atomic.Bool // the person may have lost sight of it
 	wake    wakePipe
 }
 
 // Ask implements port.Prompt.
-func (c *console) Ask(text string, timeout time.Duration, cancelled func() bool) (string, port.Outcome) {
+func (c *console) Ask(asked port.Question, timeout time.Duration, cancelled func() bool) (string, port.Outcome) {
 	end := time.Now().Add(timeout)
 	in, out := person()
 	if in < 0 {
@@ -44,7 +45,7 @@ func (c *console) Ask(text string, timeout time.Duration, cancelled func() bool)
 	if err != nil {
 		return "", port.Cancelled
 	}
-	q := &question{in: in, out: out, text: text, before: *before, wake: c.wake}
+	q := &question{in: in, out: out, text: asked.Text, secret: asked.Secret, before: *before, wake: c.wake}
 	c.setQuestion(q)
 	defer c.setQuestion(nil)
 	defer q.leave()
@@ -52,7 +53,7 @@ func (c *console) Ask(text string, timeout time.Duration, cancelled func() bool)
 		return "", port.Cancelled
 	}
 	line, outcome := c.readAnswer(q, end, cancelled)
-	if outcome != port.Answered {
+	if outcome != port.Answered || asked.Secret { // whose line end is not shown either
 		writeAll(out, []byte("\n"))
 	}
 	return line, outcome
@@ -72,7 +73,7 @@ func (c *console) Wake() { c.wake.wake() }
 // setModeAndFlush discards what was typed before (port.Prompt).
 func (q *question) show() bool {
 	q.again.Store(false)
-	return unix.IoctlSetTermios(q.in, setModeAndFlush, asking(q.before)) == nil && writeAll(q.out, []byte(q.text)) == nil
+	return unix.IoctlSetTermios(q.in, setModeAndFlush, asking(q.before, q.secret)) == nil && writeAll(q.out, []byte(q.text)) == nil
 }
 
 // leave gives the terminal back, without what was typed, unless it is somebody
@@ -132,14 +133,17 @@ func (c *console) readAnswer(q *question, end time.Time, cancelled func() bool) 
 	}
 }
 
-// asking returns the settings with which one line is read and seen, whatever
-// state the terminal was left in.
-func asking(s unix.Termios) *unix.Termios {
+// asking returns the settings with which one line is read, and seen unless it is
+// secret, whatever state the terminal was left in.
+func asking(s unix.Termios, secret bool) *unix.Termios {
 	s.Iflag |= unix.ICRNL
 	s.Iflag &^= unix.IGNCR | unix.INLCR
 	s.Oflag |= unix.OPOST | unix.ONLCR
 	s.Lflag |= unix.ICANON | unix.ISIG | unix.ECHO | unix.ECHOE | unix.ECHOK | unix.IEXTEN
 	s.Lflag &^= unix.NOFLSH
+	if secret {
+		s.Lflag &^= unix.ECHO | unix.ECHOE | unix.ECHOK | unix.ECHONL
+	}
 	return &s
 }
 

@@ -172,3 +172,38 @@ func TestSignalsAtThePrompt(t *testing.T) {
 		}
 	}
 }
+
+// A secret is not shown, whether it is entered, cancelled or corrected, and the
+// terminal shows what is typed afterwards.
+func TestASecretIsNotShown(t *testing.T) {
+	for name, tc := range map[string]struct {
+		keys string
+		want door.Answer
+	}{
+		"entered":   {"314159\r", door.Answer{Text: "314159"}},
+		"corrected": {"9\x7f314159\r", door.Answer{Text: "314159"}},
+		"cancelled": {"314159\x03", door.Answer{Cancelled: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, w := newAgent(t), newWindow(t)
+			before := *w.modes()
+			s := a.command(t, "id").at(w).begin()
+			v := a.accept(t)
+			v.send(door.TypePrompt, door.Prompt{Text: "Code:", TimeoutSeconds: 20, Secret: true}.Encode())
+			w.see("Code: ")
+			w.press(tc.keys)
+			if got := v.answer(); got != tc.want {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+			if after := *w.modes(); after != before {
+				t.Errorf("settings before %+v, after %+v", before, after)
+			}
+			v.send(door.TypeRefused, door.Refused{Code: door.CodeDenied, Message: "no"}.Encode())
+			s.want(1)
+			w.see("\r\nkeepersudo: no")
+			if strings.Contains(w.text(), "3") {
+				t.Errorf("shown: %q", w.text())
+			}
+		})
+	}
+}

@@ -100,7 +100,7 @@ func TestEventsOfAConsole(t *testing.T) {
 // A question that is cancelled before anybody answers returns.
 func TestACancelledQuestion(t *testing.T) {
 	c := &console{service: &connection{}}
-	if answer, outcome := c.Ask("Why? ", 0, func() bool { return true }); answer != "" || outcome != port.Cancelled {
+	if answer, outcome := c.Ask(port.Question{Text: "Why? "}, 0, func() bool { return true }); answer != "" || outcome != port.Cancelled {
 		t.Errorf("%q, %v", answer, outcome)
 	}
 }

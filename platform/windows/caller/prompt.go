@@ -18,7 +18,7 @@ const promptPause = 50 * time.Millisecond
 
 // Ask implements port.Prompt. What was typed before is discarded, and what is
 // typed when it is over.
-func (c *console) Ask(text string, timeout time.Duration, cancelled func() bool) (string, port.Outcome) {
+func (c *console) Ask(q port.Question, timeout time.Duration, cancelled func() bool) (string, port.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.open() {
@@ -35,8 +35,12 @@ func (c *console) Ask(text string, timeout time.Duration, cancelled func() bool)
 		windows.FlushConsoleInputBuffer(c.in)
 		windows.SetConsoleMode(c.in, before)
 	}()
-	c.print(text)
-	answer, outcome := c.line(time.Now().Add(timeout), cancelled)
+	c.print(q.Text)
+	shown := c.print
+	if q.Secret {
+		shown = func(string) {}
+	}
+	answer, outcome := c.line(time.Now().Add(timeout), cancelled, shown)
 	c.print("\r\n")
 	return answer, outcome
 }
@@ -44,8 +48,8 @@ func (c *console) Ask(text string, timeout time.Duration, cancelled func() bool)
 // Wake implements port.Prompt: a question looks by itself.
 func (c *console) Wake() {}
 
-// line reads one line, and shows it.
-func (c *console) line(deadline time.Time, cancelled func() bool) (string, port.Outcome) {
+// line reads one line, and has shown show it.
+func (c *console) line(deadline time.Time, cancelled func() bool, shown func(string)) (string, port.Outcome) {
 	var typed []uint16
 	for {
 		switch {
@@ -71,13 +75,13 @@ func (c *console) line(deadline time.Time, cancelled func() bool) (string, port.
 		case key == '\b':
 			if len(typed) > 0 {
 				typed = typed[:len(typed)-1]
-				c.print("\b \b")
+				shown("\b \b")
 			}
 		case key == 0x1b, key == 0x1a: // Escape, Ctrl-Z
 			return "", port.Cancelled
 		case key >= ' ' && len(typed) < maxTyped:
 			typed = append(typed, key)
-			c.print(string(utf16.Decode(typed[len(typed)-1:])))
+			shown(string(utf16.Decode(typed[len(typed)-1:])))
 		}
 	}
 }

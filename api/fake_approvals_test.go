@@ -1,0 +1,60 @@
+package api_test
+
+import (
+	"fmt"
+
+	"kpm/core"
+	"kpm/core/view"
+)
+
+// approvalsOf is one approval, on which users and administrators may decide.
+type approvalsOf struct{ *world }
+
+const oneApproval = "ABCD-2345"
+
+func (a approvalsOf) one(who core.Principal, id string) (view.Approval, error) {
+	switch {
+	case who.Kind != core.User && who.Kind != core.Admin:
+		return view.Approval{}, core.NewError(core.NotPermitted, "no person")
+	case id != oneApproval:
+		return view.Approval{}, fmt.Errorf("%q: %w", id, core.NewError(core.NotFound, "no such approval"))
+	}
+	return view.Approval{ID: id, ApprovalUID: id, ApprovalType: view.ApprovalTypeElevation, Status: core.ApprovalPending, Arguments: []string{"id"},
+		Approvers: []core.ApprovalRule{{Number: 1}}, Decisions: []view.ApprovalDecision{}}, nil
+}
+
+func (a approvalsOf) List(who core.Principal, _ core.Peer) ([]view.Approval, error) {
+	one, err := a.one(who, oneApproval)
+	if err != nil {
+		return nil, err
+	}
+	return []view.Approval{one}, nil
+}
+
+func (a approvalsOf) Get(who core.Principal, _ core.Peer, id string) (view.Approval, error) {
+	return a.one(who, id)
+}
+
+func (a approvalsOf) decide(verb string, who core.Principal, id string, answer view.ApprovalAnswer) (view.Approval, error) {
+	one, err := a.one(who, id)
+	if err == nil {
+		one.Decisions = append(one.Decisions, view.ApprovalDecision{Approver: who.String(), Decision: verb, Comment: answer.Comment})
+	}
+	return one, err
+}
+
+func (a approvalsOf) Approve(who core.Principal, _ core.Peer, id string, answer view.ApprovalAnswer) (view.Approval, error) {
+	return a.decide("approve", who, id, answer)
+}
+
+func (a approvalsOf) Deny(who core.Principal, _ core.Peer, id string, answer view.ApprovalAnswer) (view.Approval, error) {
+	return a.decide("deny", who, id, answer)
+}
+
+func (a approvalsOf) Extend(who core.Principal, _ core.Peer, id string, answer view.ApprovalAnswer) (view.Approval, error) {
+	return a.decide("extend", who, id, answer)
+}
+
+func (a approvalsOf) Withdraw(who core.Principal, _ core.Peer, id string) (view.Approval, error) {
+	return a.one(who, id)
+}

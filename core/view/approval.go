@@ -1,0 +1,59 @@
+package view
+
+import "kpm/core"
+
+// ApprovalTypeElevation is the published number of PrivilegeElevation.
+const ApprovalTypeElevation = 1
+
+// Approval is what approvers are asked, and what they have said. Names of fields are
+// the published ones where there are any; times are in milliseconds since 1970.
+type Approval struct {
+	ID           string              `json:"id"`
+	ApprovalUID  string              `json:"approvalUid"` // the same
+	ApprovalType int                 `json:"approvalType"`
+	Status       core.ApprovalStatus `json:"status"`
+	// Used says that a request has used it up, Withdrawn that its requester has taken
+	// it back.
+	Used      bool `json:"used"`
+	Withdrawn bool `json:"withdrawn"`
+
+	UserName      string         `json:"userName"`
+	UserID        core.UserID    `json:"userId"`
+	TargetUser    string         `json:"targetUser"`
+	FilePath      string         `json:"filePath"`
+	RequestedPath string         `json:"requestedPath"`
+	Arguments     []string       `json:"arguments"`               // argv; what is not UTF-8 is escaped
+	ArgumentBytes map[int][]byte `json:"argumentBytes,omitempty"` // those, by their place
+	CommandLine   string         `json:"commandLine"`
+	Directory     string         `json:"workingDirectory"`
+	SealDigest    string         `json:"sealDigest"`
+	Justification string         `json:"justification"`
+
+	Created  int64 `json:"created"`
+	Modified int64 `json:"modified"`
+	// ExpireIn is in minutes from now, rounded up; 0 if it is over.
+	ExpireIn  int                 `json:"expireIn"`
+	Approvers []core.ApprovalRule `json:"approvers"`
+	Decisions []ApprovalDecision  `json:"decisions"`
+	RequestID core.RequestID      `json:"requestId,omitempty"` // that has used it up
+	// Own is true if whoever asks has requested it, MayDecide if they are an approver.
+	Own       bool `json:"own"`
+	MayDecide bool `json:"mayDecide"`
+}
+
+// ApprovalDecision is what one person has said.
+type ApprovalDecision struct {
+	Approver   string      `json:"approver"`
+	ApproverID core.UserID `json:"approverId"`
+	Decision   string      `json:"decision"` // approve, deny or extend
+	Comment    string      `json:"comment,omitempty"`
+	At         int64       `json:"at"`
+}
+
+// ApprovalAnswer is what an approver says. ExpireIn is in minutes: for how long it may
+// be used, or wait. Approver names somebody elsewhere; plugin KeeperAPI alone may.
+type ApprovalAnswer struct {
+	Comment  string `json:"comment,omitempty"`
+	ExpireIn int    `json:"expireIn,omitempty"`
+	Approver string `json:"approver,omitempty"`
+}

@@ -1,0 +1,87 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"kpm/core"
+	"kpm/launcher/approval"
+)
+
+// Approvals is where approvers are asked. approval.Book is one.
+type Approvals interface {
+	// Use uses up the approval of w; the error wraps approval.ErrNone if there is
+	// none.
+	Use(w *approval.Want, request core.RequestID) (approval.Record, error)
+	// Ask puts w before its approvers, unless it waits there already; the error wraps
+	// core.TooMany if there is no room.
+	Ask(w approval.Want, justification string) (approval.Record, error)
+}
+
+// Approve is APPROVAL: approvers whom the policy names agree. Nobody waits here: a
+// request without an approval is refused, and a later one that is the same uses the
+// approval up (decision 31).
+type Approve struct{ Approvals Approvals }
+
+var _ Control = Approve{}
+
+// Name implements Control.
+func (Approve) Name() core.Control { return core.ControlApproval }
+
+// Command implements Control. It is not called prompt-approval: the requester's own
+// session never records it (decision 28a).
+func (Approve) Command() string { return "await-approval" }
+
+// Collect implements Control.
+func (a Approve) Collect(_ context.Context, q Question) (string, error) {
+	w := q.Want()
+	if n := w.Bytes(); n > approval.MaxCommand {
+		return "", &Refused{Message: fmt.Sprintf("its command line has %d bytes, more than an approver can look at (%d)", n, approval.MaxCommand)}
+	}
+	r, err := a.Approvals.Use(&w, q.Request)
+	switch {
+	case err == nil:
+		return describe(r), nil
+	case !errors.Is(err, approval.ErrNone):
+		return "", err
+	}
+	reason := cmp.Or(q.Reason, q.Given)
+	if reason == "" {
+		return "", &Refused{Message: "nobody approves without a reason, and none was asked for: tell whoever writes the jobs"}
+	}
+	r, err = a.Approvals.Ask(w, reason)
+	switch {
+	case core.KindOf(err) == core.TooMany:
+		return "", &Refused{Message: "approval cannot be asked for: " + err.Error()}
+	case err != nil:
+		return "", err
+	}
+	return "", &Refused{Approval: r.ID, Message: fmt.Sprintf("it waits for approval %s by %s", r.ID, r.Want.Approvers())}
+}
+
+// Want is what q is about, for approvers.
+func (q *Question) Want() approval.Want {
+	s := q.Subject
+	w := approval.Want{
+		User: s.Caller.User, Name: s.Caller.Name, Login: q.Login, Target: s.Target.User, TargetName: s.Target.Name,
+		Path: s.Executable.Path, Requested: s.Executable.Requested, Dir: s.Dir, Seal: q.Seal, Session: q.Session, Rules: q.Approvers,
+	}
+	for _, arg := range s.Argv {
+		w.Argv = append(w.Argv, []byte(arg))
+	}
+	return w
+}
+
+// describe is what the journal has of an approval that was used.
+func describe(r approval.Record) string {
+	var by []string
+	for _, d := range r.Decisions {
+		if d.Cause == approval.Agree || d.Cause == approval.Approve {
+			by = append(by, d.Name)
+		}
+	}
+	return fmt.Sprintf("approval %s by %s: %s", r.ID, strings.Join(by, ", "), r.Justification)
+}

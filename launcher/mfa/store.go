@@ -1,0 +1,140 @@
+package mfa
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"kpm/core"
+)
+
+const schema = `CREATE TABLE IF NOT EXISTS factors (user TEXT PRIMARY KEY, body BLOB NOT NULL)`
+
+// pragmas are those of plugins/store: a commit is on the disk when it returns,
+// another process cannot open the file meanwhile, and what is removed is
+// overwritten.
+var pragmas = []string{
+	"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)", "cache_size(-64)",
+}
+
+// record is everything of one person.
+type record struct {
+	UserID core.UserID `json:"userId"`
+	User   string      `json:"user"` // as it was called then
+	By     string      `json:"by"`   // the principal's name
+	At     time.Time   `json:"at"`
+	// Secret is what the machine key has made of it.
+	Secret []byte `json:"secret"`
+	// Recovery are the digests of the codes that have not been used.
+	Recovery [][]byte `json:"recovery"`
+	// Step is the last one of which a code was accepted: it and those before are
+	// not accepted again.
+	Step uint64 `json:"step"`
+	// Wrong counts the wrong codes since the last right one, or lock-out.
+	Wrong int `json:"wrong,omitempty"`
+	// Locked is when too many wrong codes have locked the person out; zero if
+	// that is over, or never was.
+	Locked time.Time `json:"locked,omitzero"`
+}
+
+// store is the open file.
+type store struct{ db *sql.DB }
+
+// openStore opens the file at path, making it 0600 if it is not there.
+func openStore(path string) (*store, error) {
+	s, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("mfa: open %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(path string) (*store, error) {
+	// The file is made here for its mode, which SQLite gives to the others that
+	// it makes beside it.
+	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := made.Close(); err != nil {
+		return nil, err
+	}
+	file := filepath.ToSlash(path)
+	if !strings.HasPrefix(file, "/") {
+		file = "/" + file // C:/...
+	}
+	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode()}
+	db, err := sql.Open("sqlite", where.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec(schema); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &store{db}, nil
+}
+
+// get returns a person's record, ErrNotEnrolled if there is none.
+func (s *store) get(user core.UserID) (r record, err error) {
+	var body []byte
+	err = s.db.QueryRow(`SELECT body FROM factors WHERE user = ?`, string(user)).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, fmt.Errorf("mfa: read: %w", ErrNotEnrolled)
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &r)
+	}
+	if err != nil {
+		return r, fmt.Errorf("mfa: read: %w", err)
+	}
+	return r, nil
+}
+
+// put replaces a person's record. When it returns nil that is durable.
+func (s *store) put(r record) error {
+	body, err := json.Marshal(r)
+	if err == nil {
+		_, err = s.db.Exec(`INSERT INTO factors (user, body) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET body = excluded.body`, string(r.UserID), body)
+	}
+	if err != nil {
+		return fmt.Errorf("mfa: write: %w", err)
+	}
+	return nil
+}
+
+func (s *store) remove(user core.UserID) error {
+	if _, err := s.db.Exec(`DELETE FROM factors WHERE user = ?`, string(user)); err != nil {
+		return fmt.Errorf("mfa: remove: %w", err)
+	}
+	return nil
+}
+
+// all returns the records in order of user ids.
+func (s *store) all() (list []record, err error) {
+	rows, err := s.db.Query(`SELECT body FROM factors ORDER BY user`)
+	if err != nil {
+		return nil, fmt.Errorf("mfa: read: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var body []byte
+		var r record
+		if err := rows.Scan(&body); err != nil {
+			return nil, fmt.Errorf("mfa: read: %w", err)
+		}
+		if err := json.Unmarshal(body, &r); err != nil {
+			return nil, fmt.Errorf("mfa: read: %w", err)
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}

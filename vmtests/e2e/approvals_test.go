@@ -1,0 +1,237 @@
+//go:build linux
+
+package e2e
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kpm/core/view"
+	"kpm/vmtests/agent"
+)
+
+// Who is who: 4242 asks, 4243 is named an approver, 4244 is nobody in particular.
+const approvals = `[
+ {"PolicyId": "a", "PolicyName": "Approved", "PolicyType": "PrivilegeElevation", "Actions": {"OnSuccess": {"Controls": ["APPROVAL"]}},
+  "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/id", "/usr/bin/uname"], "approvers": {"users": ["#4243", "#4242"]}},
+ {"PolicyId": "b", "PolicyName": "Tools", "PolicyType": "PrivilegeElevation", "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
+  "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["{approot}/KeeperAdminCLI"]}
+]`
+
+// agentAs runs keeperAgent as a user.
+func agentAs(t *testing.T, a *agent.Agent, uid uint32, args ...string) (string, int) {
+	t.Helper()
+	cmd := a.Sudo(t.Context(), uid)
+	cmd.Path = filepath.Join(a.Root, "keeperAgent")
+	cmd.Args = append([]string{cmd.Path}, args...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+var code = regexp.MustCompile(`approval ([A-Z2-7]{4}-[A-Z2-7]{4})`)
+
+// pends runs keepersudo, which must end as approval-pending, and returns the code.
+func pends(t *testing.T, a *agent.Agent, args ...string) string {
+	t.Helper()
+	out, status := sudoed(t, a, append([]string{"--no-wait", "--reason", "ticket 7"}, args...)...)
+	found := code.FindStringSubmatch(out)
+	if status != 75 || found == nil {
+		t.Fatalf("%q: status %d: %s", args, status, out)
+	}
+	return found[1]
+}
+
+func shownApproval(t *testing.T, a *agent.Agent, id string) view.Approval {
+	t.Helper()
+	out, err := a.Admin(t.Context(), "approvals", "show", id, "--json")
+	var one view.Approval
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &one)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return one
+}
+
+func decided(t *testing.T, a *agent.Agent, verb, id string, more ...string) {
+	t.Helper()
+	if _, err := a.Admin(t.Context(), append([]string{"approvals", verb, id}, more...)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestApproval: asked for by one user, given by another, run once; and what changes
+// nothing.
+func TestApproval(t *testing.T) {
+	a := newAgent(t, approvals, nil)
+	id := pends(t, a, "id", "-u")
+	if again := pends(t, a, "id", "-u"); again != id {
+		t.Errorf("asked twice: %s and %s", id, again)
+	}
+	one := shownApproval(t, a, id)
+	if one.Status != "pending" || one.UserID != "4242" || one.FilePath != "/usr/bin/id" || one.CommandLine != "id -u" || one.TargetUser != "root" ||
+		one.Justification != "ticket 7" || one.ExpireIn < 25 || one.ExpireIn > 30 || !one.MayDecide {
+		t.Errorf("%+v", one)
+	}
+
+	// Nobody but an approver: not the requester, though the policy names them, nobody
+	// else, and no command that was elevated, though it is root.
+	for _, tc := range []struct {
+		uid  uint32
+		says string
+	}{{4242, "nobody approves a request of their own"}, {4244, "there is no such approval"}} {
+		for _, verb := range []string{"--approve", "--deny"} {
+			if out, status := agentAs(t, a, tc.uid, verb, id); status != 1 || !strings.Contains(out, tc.says) {
+				t.Errorf("%s by %d: %d %s", verb, tc.uid, status, out)
+			}
+		}
+	}
+	if out, status := sudoed(t, a, filepath.Join(a.Root, "KeeperAdminCLI"), "approvals", "approve", id, "--root", a.Root); status != 2 || !strings.Contains(out, "not from within an elevation") {
+		t.Errorf("from within an elevation: %d %s", status, out)
+	}
+	if out, status := agentAs(t, a, 4244, "--approval", "--json"); status != 0 || out != "[]\n" {
+		t.Errorf("somebody else sees: %d %s", status, out)
+	}
+	if got := shownApproval(t, a, id); got.Status != "pending" || len(got.Decisions) > 0 {
+		t.Fatalf("it is %+v", got)
+	}
+
+	if out, status := agentAs(t, a, 4243, "--approve", strings.ToLower(id), "--comment", "go on"); status != 0 || out != id+" is approved\n" {
+		t.Fatalf("%d %s", status, out)
+	}
+	if out, status := agentAs(t, a, 4242, "--approval"); status != 0 || !regexp.MustCompile(`^1: /usr/bin/id -u \(expires in (24 hours|23 hours and 5\d minutes)\)\n$`).MatchString(out) {
+		t.Errorf("%d %s", status, out)
+	}
+	// Another command line is another request.
+	if other := pends(t, a, "id", "-g"); other == id {
+		t.Error("id -g passes for id -u")
+	}
+	if out, status := agentAs(t, a, 4242, "--run", id); status != 0 || out != "0\n" {
+		t.Fatalf("%d %s", status, out)
+	}
+	if one := shownApproval(t, a, id); !one.Used || one.Status != "approved" || one.RequestID == "" || one.Decisions[0].Comment != "go on" {
+		t.Errorf("%+v", one)
+	}
+	if again := pends(t, a, "id", "-u"); again == id {
+		t.Error("it has run twice")
+	}
+	if journal := opened(t, a); strings.Count(journal, `"type":"approval"`) < 4 {
+		t.Errorf("the journal has not what approvers have said:\n%s", journal)
+	}
+}
+
+func TestApprovalDenied(t *testing.T) {
+	a := newAgent(t, approvals, nil)
+	id := pends(t, a, "id")
+	decided(t, a, "deny", id, "--comment", "not today")
+	if one := shownApproval(t, a, id); one.Status != "denied" || one.Decisions[0].Comment != "not today" || one.ExpireIn != 0 {
+		t.Errorf("%+v", one)
+	}
+	if out, err := a.Admin(t.Context(), "approvals", "approve", id); err == nil || !strings.Contains(out, "conflict") {
+		t.Errorf("approved after that: %s", out)
+	}
+	if again := pends(t, a, "id"); again == id {
+		t.Error("the same is asked about again")
+	}
+}
+
+// waiting starts keepersudo --wait, and returns it with the approval that it waits for.
+func waiting(t *testing.T, a *agent.Agent, args ...string) (cmd *exec.Cmd, said *strings.Builder, id string) {
+	t.Helper()
+	cmd = a.Sudo(t.Context(), 4242, append([]string{"--wait", "--reason", "ticket 7"}, args...)...)
+	said = &strings.Builder{}
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for id == "" {
+		out, err := a.Admin(t.Context(), "approvals", "list", "--json")
+		var list []view.Approval
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &list)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range list {
+			if one.Status == "pending" {
+				id = one.ID
+			}
+		}
+		if id == "" {
+			time.Sleep(20 * time.Millisecond) // between looks
+		}
+	}
+	return cmd, said, id
+}
+
+// TestApprovalWaitedFor: whoever waits hears, and what they asked for runs.
+func TestApprovalWaitedFor(t *testing.T) {
+	a := newAgent(t, approvals, nil)
+	cmd, said, id := waiting(t, a, "/usr/bin/uname", "-s") // by its path: the program is handed over again
+	decided(t, a, "approve", id, "--comment", "fine")
+	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "approval "+id+" is given by root: fine\nLinux\n") {
+		t.Errorf("%v: %s", err, said)
+	}
+
+	cmd, said, id = waiting(t, a, "id", "-u")
+	decided(t, a, "deny", id, "--comment", "no")
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "approval "+id+" is denied by root: no") {
+		t.Errorf("%v: %s", err, said)
+	}
+
+	cmd, said, id = waiting(t, a, "id", "-u")
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Errorf("interrupted: %s", said)
+	}
+	if one := shownApproval(t, a, id); !one.Withdrawn {
+		t.Errorf("interrupted, and it is %+v", one)
+	}
+}
+
+// TestApprovalsOutliveTheService: killed while one waits, and when it is approved.
+func TestApprovalsOutliveTheService(t *testing.T) {
+	a := newAgent(t, approvals, nil)
+	again := func() {
+		t.Helper()
+		if err := a.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd, said, id := waiting(t, a, "id", "-u")
+	again()
+	decided(t, a, "approve", id)
+	if err := cmd.Wait(); err != nil || !strings.HasSuffix(said.String(), "\n0\n") {
+		t.Errorf("whoever waited: %v: %s", err, said)
+	}
+	if one := shownApproval(t, a, id); !one.Used {
+		t.Errorf("%+v", one)
+	}
+
+	id = pends(t, a, "id", "-g")
+	decided(t, a, "approve", id)
+	again()
+	if out, status := sudoed(t, a, "id", "-g"); status != 0 || out != "0\n" {
+		t.Errorf("%d %s", status, out)
+	}
+	again()
+	if other := pends(t, a, "id", "-g"); other == id {
+		t.Error("it has run twice")
+	}
+}
