@@ -74,7 +74,10 @@ func (s *systemLogger) run(ctx context.Context, failed func(error)) {
 	write := func(line toldLine) {
 		var err error
 		if log == nil {
-			log, err = s.open()
+			var opened SystemLog
+			if opened, err = s.open(); err == nil {
+				log = opened
+			}
 		}
 		if err == nil {
 			err = log.Write(line.level, line.text)

@@ -54,7 +54,7 @@ type daemon struct {
 func (d *daemon) open() (SystemLog, error) {
 	d.opened++
 	if d.broken {
-		return nil, errors.New("no log daemon")
+		return (*daemon)(nil), errors.New("no log daemon") // which is no nil SystemLog
 	}
 	return d, nil
 }

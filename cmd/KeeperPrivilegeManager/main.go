@@ -107,7 +107,13 @@ type setting struct {
 // sudoName is who the system's log has lines about elevations from.
 const sudoName = "keepersudo"
 
-func systemLog() (service.SystemLog, error) { return systemlog.OpenAuthorization(sudoName) }
+func systemLog() (service.SystemLog, error) {
+	log, err := systemlog.OpenAuthorization(sudoName)
+	if err != nil {
+		return nil, err
+	}
+	return log, nil
+}
 
 // foreground is a service that somebody started by hand, or by a manager that
 // takes standard error.

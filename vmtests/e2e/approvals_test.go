@@ -154,7 +154,10 @@ func waiting(t *testing.T, a *agent.Agent, args ...string) (cmd *exec.Cmd, said 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for id == "" {
+	for until := time.Now().Add(time.Minute); id == ""; {
+		if time.Now().After(until) {
+			t.Fatal("nothing waits for an approval")
+		}
 		out, err := a.Admin(t.Context(), "approvals", "list", "--json")
 		var list []view.Approval
 		if err == nil {
