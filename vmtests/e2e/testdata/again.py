@@ -21,7 +21,7 @@ def ask():
     conn = socket.socket(socket.AF_UNIX)
     conn.connect(root + "/run/door.sock")
     listed = struct.pack(">I", len(argv)) + b"".join(map(text, argv))
-    body = bytes([2, 16 | 32 * running]) + key + bytes([0]) + struct.pack(">HH", 0, 0) + text(argv[0]) + text("") + listed + struct.pack(">I", 0)
+    body = bytes([3, 16 | 32 * running, 0]) + key + bytes([0]) + struct.pack(">HH", 0, 0) + text(argv[0]) + text("") + listed + struct.pack(">I", 0)
     files = [os.open("/", os.O_PATH)] + [os.open("/dev/null", os.O_RDWR) for _ in range(3)]
     conn.sendmsg([struct.pack(">BI", 1, len(body)) + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
     stream = conn.makefile("rb")

@@ -17,7 +17,7 @@ def text(s):
 
 def request(command, has_executable):
     argv = struct.pack(">I", 1) + text(command)
-    return bytes([2, has_executable, 0]) + struct.pack(">HH", 0, 0) + text(command) + text("") + argv + struct.pack(">I", 0)
+    return bytes([3, has_executable, 0, 0]) + struct.pack(">HH", 0, 0) + text(command) + text("") + argv + struct.pack(">I", 0)
 
 
 def final(conn):
