@@ -119,7 +119,8 @@ func inUse() int64 {
 // A hundred plugins that say nothing take at most 4 MB of the service.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
-		each := measureIdle(t, network)
+		// What other tests have left and the collector finds meanwhile makes it less.
+		each := max(measureIdle(t, network), measureIdle(t, network), measureIdle(t, network))
 		t.Logf("%s: %d bytes", network, each)
 		most := int64(maxIdle)
 		if raceDetector() {

@@ -34,7 +34,7 @@ func TestRequest(t *testing.T) {
 	odd := []string{"printf", "", "a b", "--help", "$(id)", "\n", "\xff", "-u", "x"}
 	s := a.command(t, append([]string{"-n", "-u", "#17", "--"}, odd...)...).begin()
 	v := a.accept(t)
-	want := door.Request{Key: v.request.Key, NonInteractive: true, Command: "printf", TargetUser: "#17", Argv: odd, Env: []string{"TERM=dumb", "LC_ALL=C.UTF-8"}}
+	want := door.Request{Key: v.request.Key, NonInteractive: true, NoWait: true, Command: "printf", TargetUser: "#17", Argv: odd, Env: []string{"TERM=dumb", "LC_ALL=C.UTF-8"}}
 	if !reflect.DeepEqual(v.request, want) {
 		t.Errorf("got %+v, want %+v", v.request, want)
 	}
