@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/windows/svc/eventlog"
 
 	"kpm/core"
+	"kpm/core/port"
 )
 
 func write(t *testing.T, path, text string) {
@@ -132,7 +133,7 @@ func TestFind(t *testing.T) {
 // nobody's whom its original does not let execute it.
 func TestCopy(t *testing.T) {
 	dir := folder(t)
-	text := bytes.Repeat([]byte("MZ and more "), 20_000)
+	text := bytes.Repeat([]byte("MZ and more "), 4*port.Piece/12)
 	original := filepath.Join(dir, "original.exe")
 	must(t, os.WriteFile(original, text, 0o755))
 	src := open(t, original)
