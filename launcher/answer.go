@@ -174,7 +174,7 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 // question is what a control of e may know and use; last is what led to Pending.
 func (l *Launcher) question(e *elevation, last request.Fact) control.Question {
 	q := control.Question{
-		Request: e.id, Subject: e.sealed.Subject, Seal: e.sealed.Digest, Login: e.submitted.Peer.Login, Session: l.session(e),
+		Request: e.id, Subject: e.sealed.Subject, Origin: e.origin, Seal: e.sealed.Digest, Login: e.submitted.Peer.Login, Session: l.session(e),
 		What: l.what(e), Policies: last.Policies, Place: l.place(e.submitted), Anew: e.submitted.Anew,
 		Approvers: e.req.Approvals(), NonInteractive: e.submitted.NonInteractive, Offered: e.submitted.Reason,
 		Ask: func(ctx context.Context, p control.Prompt) (string, error) {

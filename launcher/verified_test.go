@@ -102,6 +102,29 @@ func TestACodeAllowsAndIsRemembered(t *testing.T) {
 	}
 }
 
+// Attack: a coding agent asks at the terminal where a person has entered a code
+// lately. It is asked, the prompt says who asks, and what is entered then is
+// remembered for nobody.
+func TestACodeIsNotRememberedForACodingAgent(t *testing.T) {
+	by := core.Origin{By: core.ByTerminal}
+	c, configure := atTerminals(map[int]core.Terminal{client.PID: here})
+	w := newWorld(t, configure, func(_ *world, cfg *Config) {
+		cfg.Behind = func(core.ProcessID) (core.Origin, error) { return by, nil }
+	})
+	if v, err := needsCode(w, "p", w.submission("tool"), "123456"); err != nil || strings.Contains(v.caller.prompts[0], "asked by") {
+		t.Fatalf("%v, asked %q", err, v.caller.prompts)
+	}
+	for _, by = range []core.Origin{{By: core.ByAgent, Agent: "/usr/bin/agent"}, {}} {
+		v, err := needsCode(w, "p", w.submission("tool", string(by.By)), "123456")
+		if err != nil || len(v.caller.prompts) != 1 || by.By == core.ByAgent && !strings.Contains(v.caller.prompts[0], "/usr/bin/agent") {
+			t.Errorf("%+v: %v, asked %q", by, err, v.caller.prompts)
+		}
+	}
+	if len(c.tries) != 3 {
+		t.Errorf("%d codes were verified, want 3", len(c.tries))
+	}
+}
+
 // Attack: a connection that several processes hold, one of which has a terminal; a
 // process that cannot be looked at.
 func TestWhoseTerminalIsNotKnownIsAsked(t *testing.T) {
