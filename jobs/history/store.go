@@ -6,15 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
+	"kpm/core/database"
 	"kpm/core/view"
 )
 
@@ -88,29 +84,15 @@ func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store
 }
 
 func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, []view.JobRun, error) {
-	// The file is made here for its mode: SQLite's would follow the umask.
-	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := made.Close(); err != nil {
-		return nil, nil, err
-	}
-	// WAL with synchronous=NORMAL: a commit survives the process at once, and a
-	// loss of power may undo the last ones but breaks nothing.
-	file := filepath.ToSlash(path)
-	if !strings.HasPrefix(file, "/") {
-		file = "/" + file // C:/...
-	}
-	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": {
-		"auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)", "busy_timeout(5000)", "cache_size(-1024)",
-	}}.Encode()}
 	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{}), synced: make(chan struct{}, 1)}
 	for _, db := range []**sql.DB{&s.write, &s.read, &s.sync} {
-		if *db, err = sql.Open("sqlite", where.String()); err != nil {
+		// WAL with synchronous=NORMAL: a commit survives the process at once, and a
+		// loss of power may undo the last ones but breaks nothing.
+		var err error
+		*db, err = database.Open(path, "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)", "busy_timeout(5000)", "cache_size(-1024)")
+		if err != nil {
 			return nil, nil, err
 		}
-		(*db).SetMaxOpenConns(1)
 	}
 	cutOff, err := s.begin(now)
 	if err == nil {

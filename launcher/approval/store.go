@@ -6,20 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
+
+	"kpm/core/database"
 
 	"modernc.org/sqlite"
 )
 
 const schema = `CREATE TABLE IF NOT EXISTS approvals (id TEXT PRIMARY KEY, body BLOB NOT NULL)`
-
-// pragmas: a commit is on the disk when it returns, and another process cannot open
-// the file meanwhile.
-var pragmas = []string{"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)", "cache_size(-256)"}
 
 // What SQLite answers about a file that is none of its own, or damaged
 // (https://www.sqlite.org/rescode.html).
@@ -67,25 +62,10 @@ func damaged(err error) bool {
 }
 
 func readStore(path string) (s *store, list []Record, err error) {
-	// The file is made here for its mode, which SQLite gives to the others that it
-	// makes beside it.
-	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	db, err := database.OpenAlone(path, "cache_size(-256)")
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := made.Close(); err != nil {
-		return nil, nil, err
-	}
-	file := filepath.ToSlash(path)
-	if !strings.HasPrefix(file, "/") {
-		file = "/" + file // C:/...
-	}
-	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode()}
-	db, err := sql.Open("sqlite", where.String())
-	if err != nil {
-		return nil, nil, err
-	}
-	db.SetMaxOpenConns(1)
 	if _, err = db.Exec(schema); err == nil {
 		list, err = records(db)
 	}

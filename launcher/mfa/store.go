@@ -5,25 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
 	"kpm/core"
+	"kpm/core/database"
 )
 
 const schema = `CREATE TABLE IF NOT EXISTS factors (user TEXT PRIMARY KEY, body BLOB NOT NULL)`
-
-// pragmas are those of plugins/store: a commit is on the disk when it returns,
-// another process cannot open the file meanwhile, and what is removed is
-// overwritten.
-var pragmas = []string{
-	"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)", "cache_size(-64)",
-}
 
 // record is everything of one person.
 type record struct {
@@ -58,25 +46,10 @@ func openStore(path string) (*store, error) {
 }
 
 func open(path string) (*store, error) {
-	// The file is made here for its mode, which SQLite gives to the others that
-	// it makes beside it.
-	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	db, err := database.OpenAlone(path, "secure_delete(on)", "cache_size(-64)") // what is removed is overwritten
 	if err != nil {
 		return nil, err
 	}
-	if err := made.Close(); err != nil {
-		return nil, err
-	}
-	file := filepath.ToSlash(path)
-	if !strings.HasPrefix(file, "/") {
-		file = "/" + file // C:/...
-	}
-	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode()}
-	db, err := sql.Open("sqlite", where.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
 	if _, err := db.Exec(schema); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

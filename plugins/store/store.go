@@ -5,15 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
 	"kpm/core"
+	"kpm/core/database"
 	"kpm/core/strictjson"
 )
 
@@ -28,12 +23,6 @@ const schema = `
 CREATE TABLE IF NOT EXISTS settings (plugin TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (plugin, name));
 CREATE TABLE IF NOT EXISTS good (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, contents BLOB, accepted_by TEXT NOT NULL, accepted_at TEXT NOT NULL);
 `
-
-// pragmas: a commit is on the disk when it returns, another process cannot open
-// the file meanwhile, and what is forgotten is overwritten.
-var pragmas = []string{
-	"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)", "secure_delete(on)", "cache_size(-256)",
-}
 
 // Value is one stored setting.
 type Value struct {
@@ -60,25 +49,10 @@ func Open(path string) (*Store, error) {
 }
 
 func open(path string) (*Store, error) {
-	// The file is made here for its mode, which SQLite gives to the others that
-	// it makes beside it.
-	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	db, err := database.OpenAlone(path, "secure_delete(on)", "cache_size(-256)") // what is forgotten is overwritten
 	if err != nil {
 		return nil, err
 	}
-	if err := made.Close(); err != nil {
-		return nil, err
-	}
-	file := filepath.ToSlash(path)
-	if !strings.HasPrefix(file, "/") {
-		file = "/" + file // C:/...
-	}
-	where := url.URL{Scheme: "file", Path: file, RawQuery: url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}.Encode()}
-	db, err := sql.Open("sqlite", where.String())
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
 	if _, err := db.Exec(schema); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
