@@ -10,6 +10,7 @@ type Host struct {
 	Ancestry      Ancestry
 	Clock         Clock
 	Confiner      Confiner
+	Gate          ExecutionGate
 	Files         Files
 	Interception  Interception
 	Keys          KeyStore

@@ -19,6 +19,11 @@ const EventPrivilegeElevation = "PrivilegeElevation"
 // program, is answered DENY, and Listing has what was asked.
 const EventList = "List"
 
+// EventExecution is the EventType of the question whether a program may be executed
+// by whoever does so already, without anybody having asked for an elevation. The
+// service alone asks it; what no policy restricts is answered ALLOW.
+const EventExecution = "Execution"
+
 // EventProbe is the EventType of the question by which the service learns that
 // KeeperPolicy decides. It is about nobody, and is answered DENY.
 const EventProbe = "Probe"
@@ -75,7 +80,19 @@ type PolicyRequest struct {
 	// one.
 	RequestedBy core.Requester `json:"RequestedBy,omitempty"`
 	Agent       string         `json:"Agent,omitempty"`
+	// Parent makes it the question whether the program may be started by one that
+	// was allowed by this earlier question, for which Satisfied controls were
+	// satisfied.
+	Parent    *PolicyRequest `json:"Parent,omitempty"`
+	Satisfied []core.Control `json:"Satisfied,omitempty"`
 }
+
+// Children are rules about what an allowed program may start, as policies write
+// them (docs/policies.md, "Child processes").
+const (
+	ChildrenOwnRule = "own-rule"
+	ChildrenDenied  = "deny"
+)
 
 // PolicyResponse is the answer on the question's reply topic.
 type PolicyResponse struct {
@@ -96,6 +113,17 @@ type PolicyResponse struct {
 	Approvals []core.ApprovalRule `json:"Approvals,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
+	// Children is what an allowed program may start; empty is anything that no
+	// policy denies.
+	Children string `json:"Children,omitempty"`
+	// Unrestricted, in the answer to EventExecution, says that policies in force
+	// never restrict who executes that file.
+	Unrestricted bool `json:"Unrestricted,omitempty"`
+	// Generation names the policies that the answer is from: another one means
+	// that they have changed. Executions says whether any of them restricts
+	// executions.
+	Generation string `json:"Generation,omitempty"`
+	Executions bool   `json:"Executions,omitempty"`
 	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing
 	// anything; empty if nothing does.
 	Fault string `json:"Fault,omitempty"`

@@ -11,6 +11,7 @@ func Host(facts port.Facts) port.Host {
 		Clock:         Clock{},
 		Confiner:      Confiner{},
 		Files:         Files{},
+		Gate:          ExecutionGate{},
 		Interception:  Interception{},
 		Keys:          KeyStore{},
 		Certificates:  CertificateStore{},
