@@ -129,7 +129,8 @@ func (l *Launcher) substitute(ctx context.Context, e *elevation, from core.Princ
 	if other, err = l.open(submitted, sealed, nil, e.id); err != nil {
 		return err
 	}
-	other.share = mine
+	other.share, other.instead = mine, true
+	l.note(e, func() { other.children, other.satisfied = e.children, e.satisfied })
 	undo = append(undo, func() { l.forget(other) })
 	begun := fact(request.Substitute, fmt.Sprintf("rule %d of %s", instead.Rule, redirect.Setting))
 	if err := other.req.Apply(begun); err != nil {

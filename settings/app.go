@@ -39,6 +39,7 @@ type App struct {
 	Journal             Journal
 	Jobs                Jobs
 	MFA                 MFA
+	Interception        Interception
 	Trust               Trust
 	// RequireSignedAdmin asks of Admin callers a program that carries a trusted
 	// signature; ClientCA, if set, a client certificate as well (decision 10).
@@ -129,6 +130,14 @@ type MFA struct {
 	Remember time.Duration
 	// LockOut is for how long five wrong codes lock a person out.
 	LockOut time.Duration
+}
+
+// Interception says what is stopped before it happens.
+type Interception struct {
+	// Executions has programs decided about right before they run; of Mounts, if there
+	// are any, only the file systems at these.
+	Executions bool
+	Mounts     []string
 }
 
 // Mode is what happens when a program does not have the rank that it needs.
@@ -223,6 +232,12 @@ func entries() []entry {
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
 		number("Mfa:RememberMinutes", 5, 0, 60, func(a *App, n int) { a.MFA.Remember = time.Duration(n) * time.Minute }),
 		number("Mfa:LockOutMinutes", 15, 1, 1440, func(a *App, n int) { a.MFA.LockOut = time.Duration(n) * time.Minute }),
+		{"Interception:Executions", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Interception.Executions)
+		}},
+		{"Interception:Mounts", "[]", "absolute paths", func(a *App, raw json.RawMessage) error {
+			return setMounts(raw, &a.Interception.Mounts)
+		}},
 		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
 			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)
 		}},

@@ -95,4 +95,3 @@ func (s *Set) RestrictsExecutions() bool {
 	}
 	return false
 }
-

@@ -18,6 +18,7 @@ import (
 // executes thousands of files that nobody has decided about, and others wait.
 const (
 	maxWaiting     = 4096
+	maxUserWaiting = 1024 // no build executes as many new files at once: beyond it they are refused
 	maxUserReading = 4
 	maxReading     = 64
 )
@@ -31,17 +32,19 @@ type holder struct {
 	reading    *fair.Slots[core.UserID]
 	work       sync.WaitGroup
 
-	mu       sync.Mutex
-	watch    watch
-	groups   map[string]bool
-	verdicts verdicts
-	next     interpreters
-	waiting  map[uint64]*waiting
-	asked    map[subject]*waiting
-	last     uint64 // id
+	mu        sync.Mutex
+	watch     watch
+	groups    map[string]bool
+	verdicts  verdicts
+	next      interpreters
+	waiting   map[uint64]*waiting
+	asked     map[subject]*waiting
+	undecided map[core.UserID]int // how many of waiting are whose
+	last      uint64              // id
 	// silent is true from a question that had no answer in time until there is one:
 	// until then one execution at a time waits.
 	silent     bool
+	heard      time.Time // when there was an answer
 	unanswered int       // since the last report
 	busy       time.Time // since when stopped is at one execution; zero if it is not
 }
@@ -61,7 +64,7 @@ func newHolder(executions port.Executions, send func(report) bool) *holder {
 		executions: executions, send: send, now: time.Now,
 		reading: fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserReading, All: maxReading}),
 		groups:  map[string]bool{}, verdicts: verdicts{}, next: interpreters{},
-		waiting: map[uint64]*waiting{}, asked: map[subject]*waiting{},
+		waiting: map[uint64]*waiting{}, asked: map[subject]*waiting{}, undecided: map[core.UserID]int{},
 	}
 }
 
@@ -145,7 +148,10 @@ func (h *holder) stopped(e port.Execution) error {
 		w.executions = append(w.executions, e)
 		return nil
 	}
-	if h.silent && len(h.waiting) > 0 || len(h.waiting) >= maxWaiting { // one at a time finds out
+	switch {
+	case h.undecided[s.user] >= maxUserWaiting:
+		return h.executions.Answer(e, false)
+	case h.silent && len(h.waiting) > 0 || len(h.waiting) >= maxWaiting: // one at a time finds out
 		h.unanswered++
 		return h.answer(e, s, h.otherwise(s), now)
 	}
@@ -193,6 +199,7 @@ func (h *holder) ask(e port.Execution, s subject, now time.Time) error {
 		question: question{ID: h.last, PID: e.Process, User: s.user, Group: s.group, Script: s.script},
 	}
 	h.waiting[h.last], h.asked[s] = w, w
+	h.undecided[s.user]++
 	h.work.Go(func() { h.read(w, kept) })
 	return nil
 }
@@ -226,12 +233,12 @@ func (h *holder) read(w *waiting, kept port.Execution) {
 func (h *holder) answered(a answer) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.silent = false
+	h.silent, h.heard = false, h.now()
 	w := h.waiting[a.ID]
 	if w == nil {
 		return nil // too late
 	}
-	now, v := h.now(), verdict{allow: a.Allow, interpreter: w.program.Interpreter, script: w.program.Script}
+	now, v := h.heard, verdict{allow: a.Allow, interpreter: w.program.Interpreter, script: w.program.Script}
 	v.at = now
 	if !w.outdated && !a.Once {
 		h.verdicts.put(w.subject, v)
@@ -247,6 +254,9 @@ func (h *holder) answered(a answer) error {
 // settle answers everyone who waits for w. The caller holds mu.
 func (h *holder) settle(w *waiting, v verdict, now time.Time) error {
 	delete(h.waiting, w.question.ID)
+	if h.undecided[w.subject.user]--; h.undecided[w.subject.user] == 0 {
+		delete(h.undecided, w.subject.user)
+	}
 	if h.asked[w.subject] == w {
 		delete(h.asked, w.subject)
 	}
@@ -277,23 +287,25 @@ func (h *holder) tick() error {
 		return errStuck
 	}
 	var failed error
+	var late *question // one of those, for the record
 	for _, w := range h.waiting {
 		if now.Before(w.until) {
 			continue
 		}
-		// Attack: a file whose reading does not end. It is not the Server that is silent
-		// then, and nobody else is to go on without an answer.
-		h.silent = h.silent || w.question.Path != ""
+		// Attack: a file whose reading does not end, or more of them than can be decided
+		// about. The Server is not silent then, and nobody else goes on without an answer.
+		h.silent = h.silent || w.question.Path != "" && now.Sub(h.heard) >= Deadline
 		h.unanswered += len(w.executions)
 		q := w.question
-		if h.send(report{Unanswered: &q, Count: h.unanswered}) {
-			h.unanswered = 0
-		}
+		late = &q
 		v := h.otherwise(w.subject)
 		v.interpreter, v.script = w.program.Interpreter, w.program.Script
 		if err := h.settle(w, v, now); err != nil {
 			failed = err
 		}
+	}
+	if late != nil && h.send(report{Unanswered: late, Count: h.unanswered}) {
+		h.unanswered = 0
 	}
 	return failed
 }

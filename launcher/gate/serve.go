@@ -18,9 +18,9 @@ const (
 	stalled = 3 * Deadline
 )
 
-// maxReports bounds what the Server has not read, in messages. Beyond it nobody is
-// asked, and executions go on at their deadline.
-const maxReports = 1024
+// maxReports bounds what the Server has not read, in messages: every question that can
+// wait, and as much again of what those before had no answer to.
+const maxReports = 2 * maxWaiting
 
 // Serve is a Holder's work: it answers executions, and asks whoever is at the other
 // end of conn, until that has gone. Then the caller ends the process, by which the
