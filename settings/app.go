@@ -130,6 +130,9 @@ type MFA struct {
 	Remember time.Duration
 	// LockOut is for how long five wrong codes lock a person out.
 	LockOut time.Duration
+	// Factors are the kinds of factors that serve; the first that knows a person is
+	// theirs.
+	Factors []string
 }
 
 // Interception says what is stopped before it happens.
@@ -232,6 +235,7 @@ func entries() []entry {
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
 		number("Mfa:RememberMinutes", 5, 0, 60, func(a *App, n int) { a.MFA.Remember = time.Duration(n) * time.Minute }),
 		number("Mfa:LockOutMinutes", 15, 1, 1440, func(a *App, n int) { a.MFA.LockOut = time.Duration(n) * time.Minute }),
+		{"Mfa:Factors", `["totp"]`, "totp, pam", setFactors},
 		{"Interception:Executions", "false", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.Interception.Executions)
 		}},

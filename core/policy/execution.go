@@ -1,9 +1,10 @@
 package policy
 
-import "kpm/core"
+import (
+	"slices"
 
-// TypeFileAccess is the policy type about opening files and executing programs.
-const TypeFileAccess = "FileAccess"
+	"kpm/core"
+)
 
 // DecideExecution answers whether q.User may execute q.Path, by policies of type
 // FileAccess: for whoever stops programs before they run. Unlike an elevation it
@@ -25,7 +26,9 @@ func (s *Set) DecideExecution(q Question) core.Decision {
 	}
 	var buffer [24]hit
 	x := &kind.enforcing
-	found := x.find(&a, buffer[:0])
+	// Policies of a type that nobody knows are about questions, and not about what people
+	// run without asking anybody.
+	found := slices.DeleteFunc(x.find(&a, buffer[:0]), func(h hit) bool { return x.rules[h.rule].foreign })
 	t := x.tally(found)
 	if !t.denied && t.demands == 0 || s.elevates(q) {
 		return core.Decision{Outcome: core.Allow}
@@ -74,7 +77,7 @@ func (s *Set) RestrictsExecution(q Question) bool {
 	}
 	for i := range kind.enforcing.rules {
 		r := &kind.enforcing.rules[i]
-		if (r.denies || r.demands != 0) && r.program(&a) != nothing {
+		if r.stopsExecutions() && r.program(&a) != nothing {
 			return true
 		}
 	}
@@ -89,9 +92,11 @@ func (s *Set) RestrictsExecutions() bool {
 		return false
 	}
 	for i := range kind.enforcing.rules {
-		if r := &kind.enforcing.rules[i]; r.denies || r.demands != 0 {
+		if kind.enforcing.rules[i].stopsExecutions() {
 			return true
 		}
 	}
 	return false
 }
+
+func (r *rule) stopsExecutions() bool { return !r.foreign && (r.denies || r.demands != 0) }

@@ -26,6 +26,7 @@ func TestExecutions(t *testing.T) {
 		{name: "denied for others", policies: []sketch{{id: "files", kind: TypeFileAccess, controls: "DENY", apps: nmap, users: []string{"bob"}}}, want: core.Allow, restricted: true},
 		{name: "denied in doubt", policies: []sketch{files("DENY", nmap, `, "Colour": "red"`)}, want: core.Deny, restricted: true},
 		{name: "monitored", policies: []sketch{{id: "files", kind: TypeFileAccess, status: "monitor", controls: "DENY", apps: nmap}}, want: core.Allow},
+		{name: "a policy of an unknown type", policies: []sketch{{id: "files", kind: "Sideways", controls: "DENY", apps: nmap}}, want: core.Allow},
 		{name: "allowed", policies: []sketch{files("ALLOW", nmap, "")}, want: core.Allow},
 		{name: "with a control", policies: []sketch{files("APPROVAL", nmap, "")}, want: core.Pending, restricted: true},
 		{name: "an elevation of it is allowed", policies: []sketch{files("DENY", nmap, ""), {id: "up", controls: "ALLOW", apps: nmap}}, want: core.Allow, restricted: true},

@@ -151,7 +151,7 @@ func TestAnswersEchoTheQuestion(t *testing.T) {
 	e.load(false)
 	_, got := e.answer(ask(t, "/usr/bin/id"))
 	want := wire.PolicyResponse{RequestID: "REQ", SealDigest: "SEAL", Decision: core.Pending,
-		Controls: []core.Control{core.ControlJustify}, Policies: []core.PolicyRef{{ID: "a", Name: "Name of a"}}}
+		Controls: []core.Control{core.ControlJustify}, Policies: []core.PolicyRef{{ID: "a", Name: "Name of a"}}, Generation: e.force.Load().name}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -401,7 +401,7 @@ func TestLint(t *testing.T) {
 	// Each finding shows its line, with a caret under the place.
 	var out bytes.Buffer
 	Lint([]string{file("shown.json", "\ufeff{\n  \"PolicyId\": \"s\",\n  \"PolicyType\": \"Elevation\"\n}")}, &out, &out, tools)
-	want := filepath.Join(dir, "shown.json") + `:3: policy "s", $.PolicyType: found "Elevation", expected a documented policy type; PrivilegeElevation and CommandLine govern elevations
+	want := filepath.Join(dir, "shown.json") + `:3: policy "s", $.PolicyType: found "Elevation", expected a documented policy type; PrivilegeElevation, CommandLine, FileAccess are those that grant something
     3 |   "PolicyType": "Elevation"
       |                 ^
 `
