@@ -8,17 +8,17 @@ import (
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/core/wire"
-	"kpm/launcher/gate"
+	"kpm/launcher/execution"
 	"kpm/launcher/journal"
 )
 
-// Gate has what commands start decided about, right before it runs.
-type Gate interface {
+// Children has what commands start decided about, right before it runs.
+type Children interface {
 	// Ready returns nil if it can; otherwise the error says why not and what to do.
 	Ready() error
 	// Enter has what a launch group starts decided about; with an error it is not.
 	// Started says that the command itself runs, Leave that nothing of it is left.
-	Enter(ctx context.Context, root core.ProcessID, group string, c gate.Command) error
+	Enter(ctx context.Context, root core.ProcessID, group string, c execution.Command) error
 	Started(root core.ProcessID)
 	Leave(root core.ProcessID)
 }
@@ -27,7 +27,7 @@ type Gate interface {
 // deny is not started.
 const inherit = "inherit"
 
-var errNoGate = errors.New("nothing stops programs before they run here")
+var errUnstopped = errors.New("nothing stops programs before they run here")
 
 // unruly says why a rule for children cannot be kept here; nil if it can, or if there
 // is none. Attack: a policy lets a command start nothing, and nothing holds the command
@@ -38,10 +38,10 @@ func (l *Launcher) unruly(rule string) error {
 		return nil
 	case rule != wire.ChildrenOwnRule && rule != wire.ChildrenDenied:
 		return errors.New("it is not known what it means")
-	case l.cfg.Gate == nil:
-		return errNoGate
+	case l.cfg.Children == nil:
+		return errUnstopped
 	}
-	return l.cfg.Gate.Ready()
+	return l.cfg.Children.Ready()
 }
 
 // rule has what the command of e starts decided about, before it runs. It returns what
@@ -53,16 +53,16 @@ func (l *Launcher) rule(ctx context.Context, e *elevation, held port.Held) (*cor
 	if err := l.unruly(rule); err != nil {
 		return nil, fmt.Errorf("policy has a rule for what it starts (%s), which cannot be kept: %w", rule, err)
 	}
-	if l.cfg.Gate == nil {
+	if l.cfg.Children == nil {
 		return nil, nil
 	}
-	err := l.cfg.Gate.Enter(ctx, held.ID(), held.Group(), gate.Command{
+	err := l.cfg.Children.Enter(ctx, held.ID(), held.Group(), execution.Command{
 		Request: e.id, Question: l.policyQuestion(e), Satisfied: satisfied, Rule: rule, RuleOnly: e.instead,
 	})
 	switch {
 	case err != nil && rule != "":
 		return nil, fmt.Errorf("policy has a rule for what it starts (%s), which cannot be kept: %w", rule, err)
-	case errors.Is(err, gate.ErrOff):
+	case errors.Is(err, execution.ErrOff):
 		return nil, nil
 	case err != nil:
 		l.cfg.Log.Warn("what a command starts is not decided about", "request", e.id, "error", err)
@@ -78,10 +78,10 @@ func (l *Launcher) rule(ctx context.Context, e *elevation, held port.Held) (*cor
 // ruleAgain is rule for a command that an earlier service has started. What that was
 // asked about it is not known any more.
 func (l *Launcher) ruleAgain(open journal.Unfinished) {
-	if l.cfg.Gate == nil || open.Children == nil || open.Child == nil {
+	if l.cfg.Children == nil || open.Children == nil || open.Child == nil {
 		return
 	}
-	c := gate.Command{Request: open.Request, RuleOnly: true, Runs: true, Question: wire.PolicyRequest{
+	c := execution.Command{Request: open.Request, RuleOnly: true, Runs: true, Question: wire.PolicyRequest{
 		EventType: wire.EventPrivilegeElevation, UserID: open.Children.UserID, UserName: open.Children.User, GroupsUnknown: true,
 		TargetUserID: open.Children.TargetID, TargetUser: open.Children.Target, TargetIsAdministrator: open.Children.TargetID == l.cfg.Facts.Administrator,
 		MachineName: l.cfg.Machine(),
@@ -89,8 +89,8 @@ func (l *Launcher) ruleAgain(open journal.Unfinished) {
 	if open.Children.Rule != inherit {
 		c.Rule = open.Children.Rule
 	}
-	// It is entered when the gate is there.
-	if err := l.cfg.Gate.Enter(context.Background(), open.Child.ID(), open.Child.Group, c); err != nil {
+	// It is entered when keeperexec runs.
+	if err := l.cfg.Children.Enter(context.Background(), open.Child.ID(), open.Child.Group, c); err != nil {
 		l.cfg.Log.Debug("what a command starts is not decided about yet", "request", open.Request, "error", err)
 	}
 }
@@ -98,7 +98,7 @@ func (l *Launcher) ruleAgain(open journal.Unfinished) {
 // unregister forgets a launch group of which nothing is left.
 func (l *Launcher) unregister(root core.ProcessID) {
 	l.cfg.Registry.Remove(root)
-	if l.cfg.Gate != nil {
-		l.cfg.Gate.Leave(root)
+	if l.cfg.Children != nil {
+		l.cfg.Children.Leave(root)
 	}
 }

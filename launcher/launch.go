@@ -216,7 +216,7 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec,
 		return started{}, fmt.Errorf("execute: %w", err)
 	}
 	if children != nil {
-		l.cfg.Gate.Started(held.ID())
+		l.cfg.Children.Started(held.ID())
 	}
 	return started{process: process, group: held.Group()}, nil
 }

@@ -79,8 +79,8 @@ type Config struct {
 	// Redirects are the rules by which something else is launched; nil if there
 	// are none.
 	Redirects Redirects
-	// Gate decides about what commands start; nil where nothing does.
-	Gate Gate
+	// Children decides about what commands start; nil where nothing does.
+	Children Children
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending
 	// request; "privilege-elevation-policy-controls" if empty.

@@ -37,7 +37,7 @@ var programs = []program{
 	{name: "keepersudo", onPath: true},
 	{name: "keeperlaunch", manual: "8", about: "becomes the programs that the agent launches"},
 	{name: "keeperreader", only: []string{"linux"}, manual: "8", about: "reads signatures for the agent"},
-	{name: "keepergate", only: []string{"linux"}, manual: "8", about: "stops programs before they run, where that is switched on"},
+	{name: "keeperexec", only: []string{"linux"}, manual: "8", about: "stops programs before they run, where that is switched on"},
 	{name: "keeperpam", only: []string{"linux"}, pie: true, manual: "8", about: "asks PAM for the agent"},
 	{name: "keeperedit", only: []string{"linux", "darwin"}, manual: "8", about: "edits files for keepersudo -e"},
 	{name: "KeeperRunAs", only: []string{"windows"}, flags: "-H windowsgui"}, // no console window flashes up

@@ -35,7 +35,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Ancestry = linux.NewAncestry()
 	host.Clock = linux.Clock{}
 	host.Files = files
-	host.Gate = linux.ExecutionGate{AgentRoot: files.AgentRoot}
+	host.Executions = linux.ExecutionControl{AgentRoot: files.AgentRoot}
 	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}
 	host.Keys = linux.KeyStore{}
 	host.Service = linux.ServiceManager{}

@@ -11,7 +11,7 @@ type Host struct {
 	Ancestry      Ancestry
 	Clock         Clock
 	Confiner      Confiner
-	Gate          ExecutionGate
+	Executions    ExecutionControl
 	Files         Files
 	Interception  Interception
 	Keys          KeyStore

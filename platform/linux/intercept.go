@@ -18,7 +18,7 @@ import (
 	"kpm/platform/linux/file"
 )
 
-// wayExec is the way that ExecutionGate stops: any program, before it runs.
+// wayExec is the way that ExecutionControl stops: any program, before it runs.
 const wayExec = "exec"
 
 // Interception has plain "sudo" lead to keepersudo: a link in a directory that
@@ -32,7 +32,7 @@ const wayExec = "exec"
 // only with cgo and brings its runtime into, and sudo-rs takes no plug-ins. A
 // program that pam_exec(8) starts is told the user and not the command.
 //
-// For "exec", Disable ends what ExecutionGate has started and keeps every service from
+// For "exec", Disable ends what ExecutionControl has started and keeps every service from
 // starting it, until Enable.
 type Interception struct {
 	// AgentRoot is where keepersudo is.
@@ -53,7 +53,7 @@ var ErrNotOurs = core.NewError(core.Conflict, "it is not this agent's")
 // Enable implements port.Interception.
 func (i Interception) Enable(_ context.Context, way string) error {
 	if way == wayExec {
-		if err := (ExecutionGate{AgentRoot: i.AgentRoot}).enable(); err != nil {
+		if err := (ExecutionControl{AgentRoot: i.AgentRoot}).enable(); err != nil {
 			return fmt.Errorf("interception of executions: %w", err)
 		}
 		return nil
@@ -79,7 +79,7 @@ func (i Interception) Enable(_ context.Context, way string) error {
 // link itself; one that leads to a program that has gone is removed as well.
 func (i Interception) Disable(ctx context.Context, way string) error {
 	if way == wayExec {
-		if err := (ExecutionGate{AgentRoot: i.AgentRoot}).disable(ctx); err != nil {
+		if err := (ExecutionControl{AgentRoot: i.AgentRoot}).disable(ctx); err != nil {
 			return fmt.Errorf("interception of executions: %w", err)
 		}
 		return nil

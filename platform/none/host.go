@@ -12,7 +12,7 @@ func Host(facts port.Facts) port.Host {
 		Clock:         Clock{},
 		Confiner:      Confiner{},
 		Files:         Files{},
-		Gate:          ExecutionGate{},
+		Executions:    ExecutionControl{},
 		Interception:  Interception{},
 		Keys:          KeyStore{},
 		Certificates:  CertificateStore{},

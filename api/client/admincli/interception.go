@@ -15,6 +15,12 @@ type switched struct {
 	Enabled bool
 }
 
+// states are what people are told about each way once it is on or off.
+var states = map[string]map[bool]string{
+	"sudo": {true: `keepersudo: shells that were open before may need "hash -r"`, false: "the system's own"},
+	"exec": {true: "decided about if Interception:Executions is true, from the service's next reload on", false: "not decided about, until it is enabled"},
+}
+
 func interceptionCommand(a *agent) *cobra.Command {
 	return group(&cobra.Command{Use: "interception", Short: "Put the system's own ways to become an administrator under policy"},
 		enableCommand(a), disableCommand(a))
@@ -27,12 +33,18 @@ sudo: plain "sudo" leads to keepersudo from now on, by a link in /usr/local/bin.
 The system's own sudo stays as it is: /usr/bin/sudo is the way out, for whom
 sudoers allows it, and so is root's own shell.
 
+exec: undoes disable. Programs are stopped before they run if the setting
+Interception:Executions is true, from the service's next reload on.
+
 Run this as root.`, true, port.Interception.Enable)
 }
 
 func disableCommand(a *agent) *cobra.Command {
 	return a.switchCommand("disable", "Undo what enable did", `Undo what enable did. This needs no running service, and removes
 nothing that enable has not made.
+
+exec: programs are not stopped before they run any more, at once and whatever
+the settings say, until enable.
 
 Run this as root.`, false, port.Interception.Disable)
 }
@@ -54,10 +66,7 @@ func (a *agent) switchCommand(name, short, long string, enabled bool, do func(po
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), switched{args[0], enabled})
 			}
-			state := "keepersudo: shells that were open before may need \"hash -r\""
-			if !enabled {
-				state = "the system's own"
-			}
+			state := states[args[0]][enabled]
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", args[0], state)
 			return err
 		},

@@ -1,6 +1,6 @@
 //go:build linux
 
-package gate
+package execution
 
 import (
 	"bytes"
@@ -230,7 +230,7 @@ func TestMemoryFilesAreNotSeen(t *testing.T) {
 }
 
 // helper is a process that watches a file system and answers nothing: it stands for a
-// keepergate that is stopped, killed, or at a loss.
+// keeperexec that is stopped, killed, or at a loss.
 func helper() {
 	g, err := Open()
 	if err == nil {

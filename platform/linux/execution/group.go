@@ -1,6 +1,6 @@
 //go:build linux
 
-package gate
+package execution
 
 import (
 	"errors"
@@ -96,7 +96,7 @@ func (g *Group) mark(flags uint, mask uint64, dir int, path string) error {
 
 // local are file systems that answer by themselves. Attack: of one that a user's
 // program serves (FUSE), or a server that is gone, reading a file never ends, and
-// the gate with it. Programs there are not stopped (docs/interception.md).
+// keeperexec with it. Programs there are not stopped (docs/interception.md).
 var local = []string{"bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs", "overlay", "ramfs", "rootfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs"}
 
 // Watch implements port.Executions.

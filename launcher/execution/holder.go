@@ -1,4 +1,4 @@
-package gate
+package execution
 
 import (
 	"context"
@@ -276,7 +276,7 @@ func (h *holder) rest() {
 }
 
 // errStuck has this process end: the kernel lets go on what waits for it.
-var errStuck = errors.New("gate: it cannot be found out who executes something")
+var errStuck = errors.New("execution: it cannot be found out who executes something")
 
 // tick lets go on what has waited long enough, and says so.
 func (h *holder) tick() error {

@@ -7,9 +7,9 @@ import (
 	"kpm/core"
 )
 
-// ExecutionGate has programs stopped right before they run, by a process of its
+// ExecutionControl has programs stopped right before they run, by a process of its
 // own: whatever becomes of that, or of this service, the machine goes on.
-type ExecutionGate interface {
+type ExecutionControl interface {
 	// Ready returns nil if programs can be stopped here. Otherwise the error names
 	// what is missing and what to do; it wraps errors.ErrUnsupported where this
 	// system, or this kernel, has no way to.
@@ -64,7 +64,7 @@ type Program struct {
 	Script      bool
 }
 
-// Executions is what the process of an ExecutionGate has of its system. Next, and
+// Executions is what the process of an ExecutionControl has of its system. Next, and
 // each other method, may be called at the same time.
 type Executions interface {
 	// Watch has executions stopped, or no longer. Of mounts, if there are any, only

@@ -1,4 +1,4 @@
-package gate
+package execution
 
 import (
 	"context"

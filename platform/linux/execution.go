@@ -19,37 +19,39 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
-	"kpm/platform/linux/gate"
+	"kpm/platform/linux/execution"
 )
 
-// ExecutionGate starts keepergate, which stops programs before they run.
-type ExecutionGate struct {
-	// AgentRoot is where keepergate is, and what says that it was switched off.
+// ExecutionControl starts keeperexec, which stops programs before they run.
+type ExecutionControl struct {
+	// AgentRoot is where keeperexec is, and what says that it was switched off.
 	AgentRoot string
 }
 
-var _ port.ExecutionGate = ExecutionGate{}
+var _ port.ExecutionControl = ExecutionControl{}
 
-func (g ExecutionGate) program() string { return filepath.Join(g.AgentRoot, "keepergate") }
+func (g ExecutionControl) program() string { return filepath.Join(g.AgentRoot, "keeperexec") }
 
-// off is a file that is there after Interception.Disable: no service starts the gate
+// off is a file that is there after Interception.Disable: no service starts keeperexec
 // as long as it is, whatever its settings say.
-func (g ExecutionGate) off() string { return filepath.Join(g.AgentRoot, "State", "interception-exec.off") }
+func (g ExecutionControl) off() string {
+	return filepath.Join(g.AgentRoot, "State", "interception-exec.off")
+}
 
-// Ready implements port.ExecutionGate.
-func (g ExecutionGate) Ready() error {
+// Ready implements port.ExecutionControl.
+func (g ExecutionControl) Ready() error {
 	switch _, err := os.Lstat(g.off()); {
 	case err == nil:
 		return fmt.Errorf("%w: KeeperAdminCLI interception enable exec undoes that", core.ErrSwitchedOff)
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: %w", g.off(), err) // it may be there
 	}
-	return gate.Ready()
+	return execution.Ready()
 }
 
-// Start implements port.ExecutionGate. The process inherits the connection and
+// Start implements port.ExecutionControl. The process inherits the connection and
 // nothing else of the service's; it ends with the connection.
-func (g ExecutionGate) Start() (io.ReadWriteCloser, error) {
+func (g ExecutionControl) Start() (io.ReadWriteCloser, error) {
 	if err := g.Ready(); err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func (g ExecutionGate) Start() (io.ReadWriteCloser, error) {
 	}
 	defer theirs.Close()
 	// Its errors are in the log of the service's own standard error.
-	pid, err := syscall.ForkExec(procFd(int(program.Fd())), []string{"keepergate"}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(procFd(int(program.Fd())), []string{"keeperexec"}, &syscall.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=2"}, Files: []uintptr{null.Fd(), null.Fd(), os.Stderr.Fd(), theirs.Fd()},
 		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
@@ -77,13 +79,13 @@ func (g ExecutionGate) Start() (io.ReadWriteCloser, error) {
 		ours.Close()
 		return nil, fmt.Errorf("start %s: %w", g.program(), err)
 	}
-	p := &gateProcess{File: ours, pid: pid}
+	p := &executionProcess{File: ours, pid: pid}
 	p.ended.Go(p.reap)
 	return p, nil
 }
 
-// gateProcess is a keepergate and the service's end of its connection.
-type gateProcess struct {
+// executionProcess is a keeperexec and the service's end of its connection.
+type executionProcess struct {
 	*os.File
 	pid   int
 	ended sync.WaitGroup
@@ -94,7 +96,7 @@ type gateProcess struct {
 
 // Close ends the process, stopped or not, and returns when it has ended: then the
 // kernel has let go on what waited for it.
-func (p *gateProcess) Close() error {
+func (p *executionProcess) Close() error {
 	p.mu.Lock()
 	if !p.reaped { // else the number may be another process's
 		unix.Kill(p.pid, unix.SIGKILL)
@@ -108,7 +110,7 @@ func (p *gateProcess) Close() error {
 	return err
 }
 
-func (p *gateProcess) reap() {
+func (p *executionProcess) reap() {
 	var info unix.Siginfo
 	for unix.Waitid(unix.P_PID, p.pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
@@ -118,9 +120,9 @@ func (p *gateProcess) reap() {
 	p.reaped = true
 }
 
-// enable lets services start the gate again, if this machine can have one.
-func (g ExecutionGate) enable() error {
-	if err := gate.Ready(); err != nil {
+// enable lets services start keeperexec again, if this machine can have one.
+func (g ExecutionControl) enable() error {
+	if err := execution.Ready(); err != nil {
 		return err
 	}
 	if err := os.Remove(g.off()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -129,9 +131,9 @@ func (g ExecutionGate) enable() error {
 	return nil
 }
 
-// disable has no service start the gate, and ends every one that runs. It asks
+// disable has no service start keeperexec, and ends every one that runs. It asks
 // nobody: the kernel lets go on what a process waits for that is killed.
-func (g ExecutionGate) disable(ctx context.Context) error {
+func (g ExecutionControl) disable(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(g.off()), 0o700); err != nil {
 		return err
 	}
@@ -151,9 +153,9 @@ func (g ExecutionGate) disable(ctx context.Context) error {
 	return fmt.Errorf("end %s: %w", g.program(), errStillThere)
 }
 
-// running are the processes that are a keepergate of this agent, and root's: others
+// running are the processes that are a keeperexec of this agent, and root's: others
 // cannot have it run as root.
-func (g ExecutionGate) running() (list []core.ProcessID) {
+func (g ExecutionControl) running() (list []core.ProcessID) {
 	for _, pid := range allPids() {
 		name, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 		if err != nil || strings.TrimSuffix(name, " (deleted)") != g.program() {

@@ -1,4 +1,4 @@
-package gate
+package execution
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func (l *link) tell(o order) {
 }
 
 // errGone is answered for orders to a Holder that has ended.
-var errGone = errors.New("keepergate has ended")
+var errGone = errors.New("keeperexec has ended")
 
 // call sends an order and waits until it is carried out. One that takes too long ends
 // the Holder: nobody knows what it does.
@@ -62,7 +62,7 @@ func (l *link) call(ctx context.Context, o order) error {
 		return err
 	case <-ctx.Done():
 		l.conn.Close()
-		return fmt.Errorf("keepergate does not answer: %w", ctx.Err())
+		return fmt.Errorf("keeperexec does not answer: %w", ctx.Err())
 	}
 }
 
@@ -87,7 +87,7 @@ func (l *link) read(heard func(report)) error {
 	for reports.Scan() {
 		var r report
 		if err := json.Unmarshal(reports.Bytes(), &r); err != nil {
-			return fmt.Errorf("gate: a report that cannot be read: %w", err)
+			return fmt.Errorf("execution: a report that cannot be read: %w", err)
 		}
 		heard(r)
 	}

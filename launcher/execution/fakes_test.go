@@ -1,4 +1,4 @@
-package gate
+package execution
 
 import (
 	"context"
@@ -183,10 +183,10 @@ type machine struct {
 	work    sync.WaitGroup
 }
 
-// Ready implements port.ExecutionGate.
+// Ready implements port.ExecutionControl.
 func (m *machine) Ready() error { return m.broken }
 
-// Start implements port.ExecutionGate.
+// Start implements port.ExecutionControl.
 func (m *machine) Start() (io.ReadWriteCloser, error) {
 	if m.broken != nil {
 		return nil, m.broken
@@ -264,7 +264,7 @@ func within(t *testing.T, test func(t *testing.T, m *machine)) {
 		m := &machine{kernel: k}
 		m.policy = byName
 		m.server = New(Config{
-			Gate: m, Consult: m.consult, Append: m.record, Machine: func() string { return "web1" },
+			Control: m, Consult: m.consult, Append: m.record, Machine: func() string { return "web1" },
 			Name: func(id core.UserID) string { return map[core.UserID]string{"1000": "alice"}[id] }, Log: slog.New(slog.DiscardHandler),
 			Granted: func(user core.UserID, path, hash string) bool { return false },
 		})

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package gate is what keepergate does its work with: programs are stopped by
+// Package execution is what keeperexec does its work with: programs are stopped by
 // fanotify(7) right before they run (FAN_OPEN_EXEC_PERM), and go on or not. It
 // carries events and answers, and decides nothing.
 //
@@ -8,4 +8,4 @@
 // whatever reason, the kernel allows. And a process that does not end, because it is
 // stopped, frozen or at a loss, is ended by a timer in the kernel (Group.Alive) that
 // nothing but its own work puts off.
-package gate
+package execution

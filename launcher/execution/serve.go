@@ -1,4 +1,4 @@
-package gate
+package execution
 
 import (
 	"encoding/json"
@@ -60,7 +60,7 @@ func (h *holder) obeyAll(conn io.Reader, reports chan<- report) error {
 	for orders.Scan() {
 		var o order
 		if err := json.Unmarshal(orders.Bytes(), &o); err != nil {
-			return fmt.Errorf("gate: an order that cannot be read: %w", err)
+			return fmt.Errorf("execution: an order that cannot be read: %w", err)
 		}
 		var err error
 		if o.Answer != nil {
@@ -133,7 +133,7 @@ func tell(conn io.Writer, reports <-chan report, done <-chan struct{}) error {
 				continue
 			}
 			if _, err := conn.Write(text); err != nil {
-				return fmt.Errorf("gate: %w", err)
+				return fmt.Errorf("execution: %w", err)
 			}
 		case <-done:
 			return nil

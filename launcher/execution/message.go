@@ -1,4 +1,4 @@
-package gate
+package execution
 
 import (
 	"bufio"
@@ -84,10 +84,10 @@ func lines(r io.Reader) *bufio.Scanner {
 func line(m any) ([]byte, error) {
 	text, err := json.Marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("gate: %w", err)
+		return nil, fmt.Errorf("execution: %w", err)
 	}
 	if len(text)+1 > maxMessage {
-		return nil, fmt.Errorf("gate: a message of %d bytes: %w", len(text), core.ErrTooLarge)
+		return nil, fmt.Errorf("execution: a message of %d bytes: %w", len(text), core.ErrTooLarge)
 	}
 	return append(text, '\n'), nil
 }

@@ -1,4 +1,4 @@
-package gate
+package execution
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 
 // Config is what a Server works with. Every field without a default is required.
 type Config struct {
-	Gate port.ExecutionGate
+	Control port.ExecutionControl
 	// Consult asks KeeperPolicy.
 	Consult func(context.Context, wire.PolicyRequest) (wire.PolicyResponse, error)
 	// Granted reports whether somebody was given the right to execute a file that
@@ -188,7 +188,7 @@ func (s *Server) hold(ctx context.Context) (err error) {
 		s.link, s.fault = nil, err
 		s.mu.Unlock()
 	}()
-	conn, err := s.cfg.Gate.Start()
+	conn, err := s.cfg.Control.Start()
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (s *Server) hold(ctx context.Context) (err error) {
 	return nil
 }
 
-var errEnded = errors.New("keepergate has ended, and executions go on without a decision until there is another one")
+var errEnded = errors.New("keeperexec has ended, and executions go on without a decision until there is another one")
 
 // heard takes a report.
 func (s *Server) heard(ctx context.Context, l *link, r report) {
