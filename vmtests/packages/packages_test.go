@@ -4,13 +4,16 @@ package packages
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,7 +106,12 @@ type box struct {
 
 func boot(t *testing.T) box {
 	t.Helper()
-	tree, err := machine.Tree(t.Context(), cache, os.Stderr)
+	return bootOf(t, machine.Debian12)
+}
+
+func bootOf(t *testing.T, release machine.Release) box {
+	t.Helper()
+	tree, err := release.Tree(t.Context(), cache, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,23 +195,66 @@ func (b box) eventually(what string, holds func() bool) {
 	}
 }
 
-// files lists every file of the machine but those that Debian's own tools write.
-func (b box) files() []string {
+// elsewhere are folders that the system's own programs write to all the time.
+var elsewhere = []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/dpkg", "/var/lib/systemd", "/var/cache/ldconfig", "/var/tmp", "/root"}
+
+// files are the files of the machine, with what each is: kind, mode, owner and a
+// digest of what it holds.
+func (b box) files() map[string]string {
 	b.t.Helper()
-	var list []string
+	found := map[string]string{}
 	err := filepath.WalkDir(b.Root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		inside := strings.TrimPrefix(path, b.Root)
-		if d.IsDir() && slices.Contains([]string{"/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/dpkg", "/var/lib/systemd", "/var/tmp", "/root"}, inside) {
+		if d.IsDir() && slices.Contains(elsewhere, inside) {
 			return fs.SkipDir
 		}
-		list = append(list, inside)
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		what := fmt.Sprint(info.Mode(), owner.Uid, ":", owner.Gid)
+		if info.Mode().IsRegular() {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			what += fmt.Sprintf(" %x", sha256.Sum256(text))
+		}
+		found[inside] = what
 		return nil
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return list
+	return found
+}
+
+// nothingLeft holds the machine to what it was before: each file is there and as it
+// was, and no other is, except those.
+func (b box) nothingLeft(before map[string]string, except ...string) {
+	b.t.Helper()
+	b.eventually("no process of the agent is left", func() bool {
+		_, err := b.Run(b.t.Context(), "pgrep", "-f", root)
+		return err != nil
+	})
+	after := b.files()
+	for _, path := range slices.Sorted(maps.Keys(after)) {
+		if slices.Contains(except, path) {
+			continue
+		}
+		if was, is := before[path]; !is {
+			b.t.Error("left behind:", path)
+		} else if was != after[path] {
+			b.t.Errorf("%s is %s, and was %s", path, after[path], was)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(before)) {
+		if _, is := after[path]; !is && !slices.Contains(except, path) {
+			b.t.Error("gone:", path)
+		}
+	}
 }
