@@ -30,6 +30,7 @@ type Machine struct {
 	nspawn *exec.Cmd
 	exited chan error
 	leader int
+	binds  []Bind
 }
 
 // Bind is a directory of the host that the machine sees at Inside.
@@ -70,6 +71,12 @@ func (m *Machine) boot(ctx context.Context, tree string, prepare func(string) er
 			return err
 		}
 	}
+	m.binds = binds
+	return m.start(ctx)
+}
+
+// start boots what lies in Root.
+func (m *Machine) start(ctx context.Context) error {
 	name := filepath.Base(m.dir)
 	var err error
 	if m.cgroup, err = newCgroup(name); err != nil {
@@ -77,7 +84,7 @@ func (m *Machine) boot(ctx context.Context, tree string, prepare func(string) er
 	}
 	args := []string{"systemd-nspawn", "--quiet", "--directory=" + m.Root, "--boot", "--machine=" + name,
 		"--register=no", "--keep-unit", "--private-network", "--console=passive"}
-	for _, b := range binds {
+	for _, b := range m.binds {
 		args = append(args, "--bind="+b.Host+":"+b.Inside)
 	}
 	m.nspawn = m.cgroup.command(args...)
@@ -143,19 +150,21 @@ func findLeader(nspawn int) int {
 // what each boot makes anew.
 func (m *Machine) Reboot(ctx context.Context) error {
 	const reboot = syscall.Signal(34 + 5) // SIGRTMIN+5, systemd(1)
-	before := m.leader
-	if err := syscall.Kill(before, reboot); err != nil {
+	if err := syscall.Kill(m.leader, reboot); err != nil {
 		return fmt.Errorf("machine: reboot: %w", err)
 	}
-	for syscall.Kill(before, 0) == nil { // nspawn waits for it before it starts the next
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("machine: reboot: it goes on: %w", ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
+	// Where nspawn manages no unit it leaves it to others to start it again.
+	select {
+	case <-m.exited:
+	case <-ctx.Done():
+		return fmt.Errorf("machine: reboot: it goes on: %w", ctx.Err())
 	}
-	m.leader = 0
-	return m.await(ctx)
+	m.nspawn, m.leader = nil, 0
+	if err := m.cgroup.remove(filepath.Join(m.dir, "cgroup")); err != nil {
+		return fmt.Errorf("machine: reboot: remove cgroup: %w", err)
+	}
+	m.cgroup = nil
+	return m.start(ctx)
 }
 
 // Leader is the machine's process 1, by the host's number.
