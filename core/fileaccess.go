@@ -26,3 +26,27 @@ type FileRules struct {
 	Rules []FileRule `json:"Rules"`
 	More  int        `json:"More,omitempty"`
 }
+
+// Access is what an entry of an access control list that is ours gives a user.
+type Access uint8
+
+// Denied takes away reading and writing, and deleting where the list of a file says
+// that; ReadWrite gives reading and writing.
+const (
+	Denied Access = iota
+	ReadWrite
+)
+
+// FileRef names a file so that it is found again, whatever it is called by then.
+type FileRef struct {
+	Path   string `json:"path"` // where it was found
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
+	// Handle is how the file system itself names it; empty where it does not.
+	Handle []byte `json:"handle,omitempty"`
+}
+
+// Same reports whether r and other are of one file.
+func (r FileRef) Same(other FileRef) bool {
+	return r.Device == other.Device && r.Inode == other.Inode && string(r.Handle) == string(other.Handle)
+}
