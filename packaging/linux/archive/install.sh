@@ -40,7 +40,8 @@ take() {
 
 case "${1-}" in
 --remove | --purge)
-	sh "$here/scripts/preremove.sh" remove
+	# Unless it was removed already, and is purged now.
+	if [ -e "/etc/systemd/system/$unit" ]; then sh "$here/scripts/preremove.sh" remove; fi
 	rm -f "/etc/systemd/system/$unit" /usr/lib/pam.d/kpm
 	rmdir /usr/lib/pam.d 2>/dev/null || true
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
