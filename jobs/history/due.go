@@ -30,7 +30,10 @@ func remember(tx *sql.Tx, times []schedule.Due) error {
 		if _, err := tx.Exec(`DELETE FROM due WHERE job = ? AND schedule <> ?`, d.Job, d.Schedule); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`INSERT OR REPLACE INTO due (job, schedule, at) VALUES (?, ?, ?)`, d.Job, d.Schedule, d.At.UnixMilli()); err != nil {
+		_, err := tx.Exec(`INSERT INTO due (job, schedule, at) VALUES (?, ?, ?)
+			ON CONFLICT (job, schedule) DO UPDATE SET at = excluded.at WHERE excluded.at > at OR excluded.at < at - ?`,
+			d.Job, d.Schedule, d.At.UnixMilli(), schedule.Correction.Milliseconds())
+		if err != nil {
 			return err
 		}
 	}
