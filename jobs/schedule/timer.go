@@ -3,13 +3,14 @@ package schedule
 import (
 	"container/heap"
 	"context"
+	"math"
 	"sync"
 	"time"
 )
 
 const (
-	// lookAgain is how often the timer looks at the wall clock: somebody may have
-	// set it, or the machine may have slept.
+	// lookAgain is how often the timer looks at the wall clock, if anything goes by
+	// it: somebody may have set it, or the machine may have slept.
 	lookAgain = 30 * time.Second
 	// grace is how late a time may be noticed without counting as missed.
 	grace = time.Minute
@@ -72,6 +73,7 @@ type Timer struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	queue   queue
+	walls   int           // how many of queue go by the wall clock
 	wall    time.Time     // when the clock was last looked at
 	elapsed time.Duration // the same
 	wake    chan struct{}
@@ -104,6 +106,12 @@ func (t *Timer) Set(schedules map[string]*Schedule) {
 		}
 		if kept[job] = e; !e.over {
 			list = append(list, e)
+		}
+	}
+	t.walls = 0
+	for _, e := range list {
+		if e.schedule.every == 0 {
+			t.walls++
 		}
 	}
 	if len(seen) > 0 {
@@ -156,6 +164,7 @@ func (t *Timer) begin(job string, s *Schedule, now time.Time) (e *entry, seen []
 func (t *Timer) Next(job string) (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.look() // nothing may have for long, and times of intervals move with the clock
 	if e := t.entries[job]; e != nil && !e.over {
 		return e.due, true
 	}
@@ -191,8 +200,9 @@ func (t *Timer) Tick() time.Duration {
 		} else {
 			skipped = append(skipped, f.Remember...)
 		}
-		if e.over {
+		if e.over { // an interval never is
 			heap.Pop(&t.queue)
+			t.walls--
 		} else {
 			heap.Fix(&t.queue, 0)
 		}
@@ -206,10 +216,14 @@ func (t *Timer) Tick() time.Duration {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.queue) == 0 {
-		return lookAgain
+	wait := time.Duration(math.MaxInt64) // Set wakes it
+	if len(t.queue) > 0 {
+		wait = t.queue[0].due.Sub(t.clock.Now())
 	}
-	return min(t.queue[0].due.Sub(t.clock.Now()), lookAgain)
+	if t.walls > 0 {
+		wait = min(wait, lookAgain)
+	}
+	return wait
 }
 
 // come deals with an entry whose time has come, and finds its next one. However many
