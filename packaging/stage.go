@@ -21,10 +21,10 @@ var programs = map[string]string{
 // agent root.
 const unit = "keeper-privilege-manager.service"
 
-// lacking are the programs that a system does without: signatures in files are
-// read, and PAM is asked, on Linux alone, and Explorer is Windows'.
+// lacking are the programs that a system does without: PAM is asked on Linux
+// alone, signatures in files are not read on macOS, and Explorer is Windows'.
 var lacking = map[string][]string{
-	"linux": {"KeeperRunAs"}, "windows": {"keeperreader", "keeperpam", "keeperedit"}, "darwin": {"keeperreader", "keeperpam", "KeeperRunAs"},
+	"linux": {"KeeperRunAs"}, "windows": {"keeperpam", "keeperedit"}, "darwin": {"keeperreader", "keeperpam", "KeeperRunAs"},
 }
 
 // stage builds the executables into an agent root, with the files that belong to

@@ -24,7 +24,7 @@ func install(t *testing.T) *agent {
 	drive := filepath.Join(m.root, prefix, "drive_c")
 	a := &agent{m, t, ctx, filepath.Join(drive, "KPM")}
 	for dir, packages := range map[string][]string{
-		".":                          {"kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch", "kpm/cmd/keepersudo", "kpm/cmd/KeeperRunAs"},
+		".":                          {"kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch", "kpm/cmd/keeperreader", "kpm/cmd/keepersudo", "kpm/cmd/KeeperRunAs"},
 		"Plugins/bin/KeeperPolicy":   {"kpm/cmd/KeeperPolicy"},
 		"Jobs/bin/RedirectEvaluator": {"kpm/cmd/RedirectEvaluator"},
 		"Jobs/bin/KeeperInventory":   {"kpm/cmd/KeeperInventory"},

@@ -83,14 +83,14 @@ func verdicts(t *testing.T, dir string, names ...string) []line {
 	return lines
 }
 
-// run runs tests of a package that match a pattern, with keeperlaunch.exe beside
-// them, and returns what they printed.
+// run runs tests of a package that match a pattern, with keeperlaunch.exe and
+// keeperreader.exe beside them, and returns what they printed.
 func run(t *testing.T, pkg, pattern string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	dir := t.TempDir()
-	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "keeperlaunch.exe"), "kpm/cmd/keeperlaunch")
+	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "kpm/cmd/keeperlaunch", "kpm/cmd/keeperreader")
 	build(t, "test", "-c", "-o", filepath.Join(dir, "tests.exe"), pkg)
 	out, err := windows(t, dir).Command(ctx, `Z:\here\tests.exe`, "-test.v", "-test.run", pattern).CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("PASS")) {
