@@ -132,11 +132,11 @@ func passed(out string) (names []string) {
 // Windows.
 func TestHeldChildOnWindows(t *testing.T) { run(t, "../../platform/windows/held", ".") }
 
-// Named pipes and files, which plugins and keepersudo link, and keepersudo's own
-// ports.
+// Named pipes, files and folders, which plugins and keepersudo link, keepersudo's
+// own ports, and what a reader of signatures is sent.
 func TestPartsOnWindows(t *testing.T) {
-	for _, pkg := range []string{"pipe", "file", "caller"} {
-		t.Run(pkg, func(t *testing.T) { run(t, "../../platform/windows/"+pkg, ".") })
+	for _, pkg := range []string{"windows/pipe", "windows/file", "windows/caller", "windows/confined", "owner"} {
+		t.Run(pkg, func(t *testing.T) { run(t, "../../platform/"+pkg, ".") })
 	}
 }
 
