@@ -32,10 +32,14 @@ put() {
 	esac
 }
 
-# take removes a file, and the folder if nothing else is in it.
+# take removes a file, and the folders that put has made for it if nothing else is
+# there.
 take() {
 	rm -f "$2"
-	rmdir "$(dirname "$2")" 2>/dev/null || true
+	case "$2" in
+	*/man/*) rmdir "${2%/*}" 2>/dev/null || true ;;
+	/usr/local/share/*) (cd /usr/local/share && rmdir -p "$(dirname "${2#/usr/local/share/}")" 2>/dev/null) || true ;;
+	esac
 }
 
 case "${1-}" in
