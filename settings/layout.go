@@ -42,7 +42,9 @@ func (l Layout) Helper() string {
 }
 
 // Reader is the program that reads signatures without any privilege.
-func (l Layout) Reader() string { return l.in("keeperreader") }
+func (l Layout) Reader() string {
+	return l.in("keeperreader" + core.PlatformOf(runtime.GOOS).ProgramSuffix())
+}
 
 // Plugins holds plugin files and, in bin, their programs.
 func (l Layout) Plugins() string { return l.plugins }
