@@ -30,14 +30,14 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Confiner = confiner
 	host.Close = confiner.Close
 	host.Control = linux.ServiceControl{}
-	host.Accounts = linux.Accounts{}
+	host.Accounts = linux.LocalAccounts()
 	host.Ancestry = linux.NewAncestry()
 	host.Clock = linux.Clock{}
 	host.Files = files
 	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}
 	host.Keys = linux.KeyStore{}
 	host.Service = linux.ServiceManager{}
-	host.Sessions = linux.NewSessions(linux.Accounts{})
+	host.Sessions = linux.NewSessions(linux.LocalAccounts())
 	host.Signatures = linux.Signatures{}
 	host.Terminals = linux.Terminals{}
 	host.Transport = linux.Transport{}
