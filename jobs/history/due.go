@@ -22,7 +22,8 @@ func (s *Store) LastDue(job, text string) (time.Time, bool) {
 // Due implements schedule.Memory. What cannot be written is in the log: a job may then
 // run again, or a missed time be forgotten, after a restart.
 func (s *Store) Due(times ...schedule.Due) {
-	_ = s.tell(func(tx *sql.Tx) error { return remember(tx, times) }, false, once(times)) // commit logs it
+	// commit logs what fails
+	_ = s.tell(operation{durable: once(times), change: func(tx *sql.Tx) error { return remember(tx, times) }})
 }
 
 func remember(tx *sql.Tx, times []schedule.Due) error {

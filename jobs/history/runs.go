@@ -28,24 +28,39 @@ const MaxPage = 1000
 // When it returns without an error both survive the service. A run that is queued replaces
 // nothing: who queued it says so beside the run itself, which may have begun, or ended, by
 // then.
-func (s *Store) Save(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, true) }
-
-// Note keeps run as it is now, without waiting until it is written.
-func (s *Store) Note(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, false) }
-
-func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
-	body, err := encode(run)
+func (s *Store) Save(run view.JobRun, due ...schedule.Due) error {
+	op, err := s.saving(run, due)
 	if err != nil {
 		return err
 	}
-	return s.tell(func(tx *sql.Tx) error {
+	return s.wait(op)
+}
+
+// Note keeps run as it is now, without waiting until it is written, some milliseconds
+// later: for runs that another record tells of.
+func (s *Store) Note(run view.JobRun, due ...schedule.Due) error {
+	op, err := s.saving(run, due)
+	if err != nil {
+		return err
+	}
+	op.later = len(due) == 0 // that a schedule was due is not known from elsewhere
+	return s.tell(op)
+}
+
+// saving is the change that keeps a run.
+func (s *Store) saving(run view.JobRun, due []schedule.Due) (operation, error) {
+	body, err := encode(run)
+	if err != nil {
+		return operation{}, err
+	}
+	return operation{durable: once(due), change: func(tx *sql.Tx) error {
 		_, err := tx.Stmt(s.putRun).Exec(
 			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
 		if err == nil && run.Trigger.Kind == rerun {
 			err = settle(tx, run.ParentID)
 		}
 		return errors.Join(err, remember(tx, due))
-	}, wait, once(due))
+	}}, nil
 }
 
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save
@@ -55,10 +70,10 @@ func (s *Store) SaveTask(runID string, task view.TaskRun) error {
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	return s.tell(func(tx *sql.Tx) error {
+	return s.tell(operation{change: func(tx *sql.Tx) error {
 		_, err := tx.Stmt(s.putTask).Exec(runID, task.Number, string(body))
 		return err
-	}, false, false)
+	}})
 }
 
 // maxContext bounds what is kept of one context, in bytes of JSON; of a longer one, the
@@ -89,7 +104,7 @@ const rerun = "rerun"
 // Settle says that nothing more is to be done about a run that was cut off. A run that
 // stands for it says so with its first record, so that it comes once, and not never.
 func (s *Store) Settle(runID string) error {
-	return s.tell(func(tx *sql.Tx) error { return settle(tx, runID) }, false, false)
+	return s.tell(operation{change: func(tx *sql.Tx) error { return settle(tx, runID) }})
 }
 
 func settle(tx *sql.Tx, runID string) error {
@@ -161,6 +176,7 @@ func scan(rows *sql.Rows, err error) ([]row, error) {
 
 // Run returns one run with its tasks. The error may be ErrUnknown.
 func (s *Store) Run(id string) (view.JobRun, error) {
+	s.caughtUp()
 	found, err := scan(s.read.Query(`SELECT seq, body FROM runs WHERE id = ?`, id))
 	if err == nil && len(found) == 0 {
 		err = ErrUnknown
@@ -210,6 +226,7 @@ func (s *Store) Runs(f view.JobRunFilter) (view.JobRuns, error) {
 	if f.Limit < 1 || f.Limit > MaxPage {
 		return view.JobRuns{}, fmt.Errorf("%w: limit is %d, expected 1 to %d", ErrFilter, f.Limit, MaxPage)
 	}
+	s.caughtUp()
 	list, err := scan(s.read.Query(`SELECT seq, body FROM runs WHERE `+strings.Join(where, " AND ")+` ORDER BY seq DESC LIMIT ?`, append(args, f.Limit+1)...))
 	if err != nil {
 		return view.JobRuns{}, fmt.Errorf("history: %w", err)

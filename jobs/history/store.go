@@ -39,12 +39,17 @@ type Store struct {
 type operation struct {
 	change  func(*sql.Tx) error
 	durable bool // also over a loss of power, soon
+	later   bool // with others that come soon
 	done    chan error
 }
 
 const (
 	maxBatch = 256
 	maxWait  = 1024 // operations that wait to be written
+	// gather is how long a change that may be written later waits for others: of the
+	// runs for one elevation there are five, and each transaction takes processor time
+	// from the next one.
+	gather = 10 * time.Millisecond
 	// trimEvery is how often what is too old or too much goes.
 	trimEvery = time.Minute
 )
@@ -147,7 +152,11 @@ func (s *Store) run(ctx context.Context) {
 	for {
 		select {
 		case op := <-s.ops:
-			s.commit(s.batch(op))
+			if op.later {
+				s.commit(s.gathered(ctx, op))
+			} else {
+				s.commit(s.batch(op))
+			}
 		case <-trim.C:
 			if err := s.trim(time.Now()); err != nil {
 				s.log.Warn("the history of jobs cannot be shortened", "error", err)
@@ -161,8 +170,29 @@ func (s *Store) run(ctx context.Context) {
 	}
 }
 
-func (s *Store) batch(first operation) []operation {
+// gathered waits for changes that come soon after first, until somebody waits for one.
+func (s *Store) gathered(ctx context.Context, first operation) []operation {
 	list := []operation{first}
+	soon := time.NewTimer(gather)
+	defer soon.Stop()
+	for len(list) < maxBatch {
+		select {
+		case op := <-s.ops:
+			list = append(list, op)
+			if op.done != nil {
+				return s.batch(list...)
+			}
+		case <-soon.C:
+			return list
+		case <-ctx.Done():
+			return list
+		}
+	}
+	return list
+}
+
+// batch adds to list what waits by now.
+func (s *Store) batch(list ...operation) []operation {
 	for len(s.ops) > 0 && len(list) < maxBatch {
 		list = append(list, <-s.ops)
 	}
@@ -214,18 +244,26 @@ func (s *Store) flush() {
 	}
 }
 
-// tell has a change written. It waits for that if wait is set.
-func (s *Store) tell(change func(*sql.Tx) error, wait, durable bool) error {
-	op := operation{change: change, durable: durable}
-	if wait {
-		op.done = make(chan error, 1)
-	}
+// caughtUp returns when what was told before is written, so that who reads finds it.
+// What could not be written is in the log.
+func (s *Store) caughtUp() {
+	_ = s.wait(operation{change: func(*sql.Tx) error { return nil }})
+}
+
+// wait has a change written and waits for that.
+func (s *Store) wait(op operation) error {
+	op.done = make(chan error, 1)
+	return s.tell(op)
+}
+
+// tell has a change written.
+func (s *Store) tell(op operation) error {
 	select {
 	case s.ops <- op:
 	case <-s.done:
 		return errClosed
 	}
-	if !wait {
+	if op.done == nil {
 		return nil
 	}
 	select {

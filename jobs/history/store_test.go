@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -337,5 +338,41 @@ func BenchmarkSave(b *testing.B) {
 		if err := s.Save(r); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Whoever reads finds what was told before, also what may be written later; and what
+// may be written later is written together.
+func TestWhatMayBeWrittenLaterIsWrittenTogether(t *testing.T) {
+	s, _ := opened(t, filepath.Join(t.TempDir(), "jobs.db"), plenty())
+	for i := range 20 {
+		r := run(i, "launch", "running")
+		must(t, s.Note(r))
+		must(t, s.SaveTask(r.ID, view.TaskRun{Number: 1, TaskID: "a", State: "succeeded"}))
+		r.State = "succeeded"
+		must(t, s.Note(r))
+		got, err := s.Run(r.ID)
+		if err != nil || got.State != "succeeded" || len(got.Tasks) != 1 {
+			t.Fatalf("%v %+v", err, got)
+		}
+		if page, err := s.Runs(view.JobRunFilter{Limit: 1}); err != nil || page.Runs[0].ID != r.ID {
+			t.Fatalf("%v %+v", err, page)
+		}
+	}
+	must(t, s.Note(run(99, "launch", "running")))
+	first := operation{later: true, change: func(*sql.Tx) error { return nil }}
+	s.cancel()
+	<-s.done // what follows is the writer
+	for range 3 {
+		s.ops <- operation{}
+	}
+	waited := operation{done: make(chan error, 1)}
+	s.ops <- waited
+	s.ops <- operation{}
+	if list := s.gathered(t.Context(), first); len(list) != 6 || list[4].done == nil {
+		t.Errorf("%d changes in one transaction, want all that wait", len(list))
+	}
+	if got, err := s.Run(run(99, "", "").ID); err != nil || got.State != "running" {
+		t.Errorf("%v %+v; what was noted is written before the end", err, got)
 	}
 }
