@@ -28,39 +28,29 @@ const MaxPage = 1000
 // When it returns without an error both survive the service. A run that is queued replaces
 // nothing: who queued it says so beside the run itself, which may have begun, or ended, by
 // then.
-func (s *Store) Save(run view.JobRun, due ...schedule.Due) error {
-	op, err := s.saving(run, due)
-	if err != nil {
-		return err
-	}
-	return s.wait(op)
-}
+func (s *Store) Save(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, true) }
 
 // Note keeps run as it is now, without waiting until it is written, some milliseconds
 // later: for runs that another record tells of.
-func (s *Store) Note(run view.JobRun, due ...schedule.Due) error {
-	op, err := s.saving(run, due)
+func (s *Store) Note(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, false) }
+
+func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
+	body, err := encode(run)
 	if err != nil {
 		return err
 	}
-	op.later = len(due) == 0 // that a schedule was due is not known from elsewhere
-	return s.tell(op)
-}
-
-// saving is the change that keeps a run.
-func (s *Store) saving(run view.JobRun, due []schedule.Due) (operation, error) {
-	body, err := encode(run)
-	if err != nil {
-		return operation{}, err
-	}
-	return operation{durable: once(due), change: func(tx *sql.Tx) error {
+	change := func(tx *sql.Tx) error {
 		_, err := tx.Stmt(s.putRun).Exec(
 			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
 		if err == nil && run.Trigger.Kind == rerun {
 			err = settle(tx, run.ParentID)
 		}
-		return errors.Join(err, remember(tx, due))
-	}}, nil
+		return errors.Join(err, s.remember(tx, due))
+	}
+	// Of runs that wait there are so many and no more.
+	bounded := run.State == string(state.Queued)
+	later := !wait && len(due) == 0 // that a schedule was due is not known from elsewhere
+	return s.put(operation{change: change, durable: once(due), bounded: bounded, later: later}, wait)
 }
 
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save
@@ -70,10 +60,10 @@ func (s *Store) SaveTask(runID string, task view.TaskRun) error {
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	return s.tell(operation{change: func(tx *sql.Tx) error {
+	return s.tell(func(tx *sql.Tx) error {
 		_, err := tx.Stmt(s.putTask).Exec(runID, task.Number, string(body))
 		return err
-	}})
+	}, false, false)
 }
 
 // maxContext bounds what is kept of one context, in bytes of JSON; of a longer one, the
@@ -104,7 +94,7 @@ const rerun = "rerun"
 // Settle says that nothing more is to be done about a run that was cut off. A run that
 // stands for it says so with its first record, so that it comes once, and not never.
 func (s *Store) Settle(runID string) error {
-	return s.tell(operation{change: func(tx *sql.Tx) error { return settle(tx, runID) }})
+	return s.tell(func(tx *sql.Tx) error { return settle(tx, runID) }, false, false)
 }
 
 func settle(tx *sql.Tx, runID string) error {

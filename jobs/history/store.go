@@ -22,15 +22,16 @@ type Limits struct {
 
 // Store is the history. Its methods are safe for concurrent use.
 type Store struct {
-	limits          Limits
-	log             *slog.Logger
-	write           *sql.DB // one connection, the writer's
-	read            *sql.DB
-	sync            *sql.DB       // one connection, by which what is written gets to the disk
-	synced          chan struct{} // holds one element while that is to be done
-	putRun, putTask *sql.Stmt     // of write: to take a statement apart costs more than to run it
+	limits Limits
+	log    *slog.Logger
+	write  *sql.DB // one connection, the writer's
+	read   *sql.DB
+	sync   *sql.DB       // one connection, by which what is written gets to the disk
+	synced chan struct{} // holds one element while that is to be done
+	// Statements of write: to take one apart costs more than to run it.
+	putRun, putTask, putDue, dropDue *sql.Stmt
 
-	ops    chan operation
+	queue  *queue
 	done   chan struct{}
 	cancel context.CancelFunc
 }
@@ -40,18 +41,15 @@ type operation struct {
 	change  func(*sql.Tx) error
 	durable bool // also over a loss of power, soon
 	later   bool // with others that come soon
+	bounded bool // what it belongs to is, so that it need not wait for room
 	done    chan error
 }
 
 const (
-	maxBatch = 256
-	maxWait  = 1024 // operations that wait to be written
-	// gather is how long a change that may be written later waits for others: of the
-	// runs for one elevation there are five, and each transaction takes processor time
-	// from the next one.
-	gather = 10 * time.Millisecond
-	// trimEvery is how often what is too old or too much goes.
-	trimEvery = time.Minute
+	// trimAfter is how long after something was written what is too much goes, and
+	// trimAnyway how often what has become too old does.
+	trimAfter  = time.Minute
+	trimAnyway = time.Hour
 )
 
 const schema = `
@@ -89,7 +87,7 @@ func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store
 }
 
 func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, []view.JobRun, error) {
-	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{}), synced: make(chan struct{}, 1)}
+	s := &Store{limits: limits, log: log, queue: newQueue(), done: make(chan struct{}), synced: make(chan struct{}, 1)}
 	for _, db := range []**sql.DB{&s.write, &s.read, &s.sync} {
 		// WAL with synchronous=NORMAL: a commit survives the process at once, and a
 		// loss of power may undo the last ones but breaks nothing.
@@ -104,8 +102,18 @@ func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, 
 		s.putRun, err = s.write.Prepare(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body WHERE excluded.state <> 'queued'`)
 	}
-	if err == nil {
-		s.putTask, err = s.write.Prepare(`INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`)
+	for _, statement := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&s.putTask, `INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`},
+		{&s.dropDue, `DELETE FROM due WHERE job = ? AND schedule <> ?`},
+		{&s.putDue, `INSERT INTO due (job, schedule, at) VALUES (?, ?, ?)
+			ON CONFLICT (job, schedule) DO UPDATE SET at = excluded.at WHERE excluded.at > at OR excluded.at < at - ?`},
+	} {
+		if err == nil {
+			*statement.into, err = s.write.Prepare(statement.text)
+		}
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, s.write.Close(), s.read.Close(), s.sync.Close())
@@ -147,56 +155,29 @@ func (s *Store) run(ctx context.Context) {
 	syncing.Go(s.flush)
 	defer syncing.Wait()
 	defer close(s.synced)
-	trim := time.NewTicker(trimEvery)
+	trim, written := time.NewTimer(trimAfter), true
 	defer trim.Stop()
 	for {
 		select {
-		case op := <-s.ops:
-			if op.later {
-				s.commit(s.gathered(ctx, op))
-			} else {
-				s.commit(s.batch(op))
+		case <-s.queue.filled:
+			s.commit(s.queue.batch())
+			if !written { // nothing wakes a machine on which no job runs
+				written = true
+				trim.Reset(trimAfter)
 			}
 		case <-trim.C:
 			if err := s.trim(time.Now()); err != nil {
 				s.log.Warn("the history of jobs cannot be shortened", "error", err)
 			}
+			written = false
+			trim.Reset(trimAnyway)
 		case <-ctx.Done():
-			for len(s.ops) > 0 {
-				s.commit(s.batch(<-s.ops))
+			for rest := s.queue.close(); len(rest) > 0; rest = rest[min(len(rest), maxBatch):] {
+				s.commit(rest[:min(len(rest), maxBatch)])
 			}
 			return
 		}
 	}
-}
-
-// gathered waits for changes that come soon after first, until somebody waits for one.
-func (s *Store) gathered(ctx context.Context, first operation) []operation {
-	list := []operation{first}
-	soon := time.NewTimer(gather)
-	defer soon.Stop()
-	for len(list) < maxBatch {
-		select {
-		case op := <-s.ops:
-			list = append(list, op)
-			if op.done != nil {
-				return s.batch(list...)
-			}
-		case <-soon.C:
-			return list
-		case <-ctx.Done():
-			return list
-		}
-	}
-	return list
-}
-
-// batch adds to list what waits by now.
-func (s *Store) batch(list ...operation) []operation {
-	for len(s.ops) > 0 && len(list) < maxBatch {
-		list = append(list, <-s.ops)
-	}
-	return list
 }
 
 func (s *Store) commit(list []operation) {
@@ -247,36 +228,25 @@ func (s *Store) flush() {
 // caughtUp returns when what was told before is written, so that who reads finds it.
 // What could not be written is in the log.
 func (s *Store) caughtUp() {
-	_ = s.wait(operation{change: func(*sql.Tx) error { return nil }})
+	_ = s.tell(func(*sql.Tx) error { return nil }, true, false)
 }
 
-// wait has a change written and waits for that.
-func (s *Store) wait(op operation) error {
-	op.done = make(chan error, 1)
-	return s.tell(op)
+// tell has a change written. It waits for that if wait is set.
+func (s *Store) tell(change func(*sql.Tx) error, wait, durable bool) error {
+	return s.put(operation{change: change, durable: durable}, wait)
 }
 
-// tell has a change written.
-func (s *Store) tell(op operation) error {
-	select {
-	case s.ops <- op:
-	case <-s.done:
+func (s *Store) put(op operation, wait bool) error {
+	if wait {
+		op.done = make(chan error, 1)
+	}
+	if !s.queue.put(op) {
 		return errClosed
 	}
-	if op.done == nil {
+	if !wait {
 		return nil
 	}
-	select {
-	case err := <-op.done:
-		return err
-	case <-s.done:
-		select {
-		case err := <-op.done:
-			return err
-		default:
-			return errClosed
-		}
-	}
+	return <-op.done // what was taken in is written, or said to be lost
 }
 
 var errClosed = errors.New("history: closed")
