@@ -64,7 +64,10 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	}
 	if f.Cause != request.Deny {
 		f.Paths = a.Paths
-		l.note(e, func() { e.children, e.satisfied = a.Children, required })
+		l.note(e, func() { e.children, e.satisfied = stricter(e.children, a.Children), required })
+	}
+	if e.insteadOf != nil {
+		f = e.insteadOf.decides(f, a)
 	}
 	if f.Cause == request.Pend || f.Cause == request.Allow {
 		l.useGrants(e, a.Demands, &f)

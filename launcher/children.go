@@ -44,6 +44,14 @@ func (l *Launcher) unruly(rule string) error {
 	return l.cfg.Children.Ready()
 }
 
+// stricter returns the stricter of two rules.
+func stricter(a, b string) string {
+	if a == wire.ChildrenDenied || b == "" {
+		return a
+	}
+	return b
+}
+
 // rule has what the command of e starts decided about, before it runs. It returns what
 // the journal is to say of that; nil where nothing is decided.
 func (l *Launcher) rule(ctx context.Context, e *elevation, held port.Held) (*core.ChildTerms, error) {
@@ -57,7 +65,7 @@ func (l *Launcher) rule(ctx context.Context, e *elevation, held port.Held) (*cor
 		return nil, nil
 	}
 	err := l.cfg.Children.Enter(ctx, held.ID(), held.Group(), execution.Command{
-		Request: e.id, Question: l.policyQuestion(e), Satisfied: satisfied, Rule: rule, RuleOnly: e.instead,
+		Request: e.id, Question: l.policyQuestion(e), Satisfied: satisfied, Rule: rule, RuleOnly: e.insteadOf != nil,
 	})
 	switch {
 	case err != nil && rule != "":

@@ -30,8 +30,9 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Confiner = confiner
 	host.Close = confiner.Close
 	host.Control = linux.ServiceControl{}
-	host.AccessLists = linux.AccessLists{Files: files.Files}
-	host.Accounts = linux.Accounts{}
+	accounts := linux.LocalAccounts()
+	host.AccessLists = linux.AccessLists{Files: files.Files, Accounts: accounts}
+	host.Accounts = accounts
 	host.Ancestry = linux.NewAncestry()
 	host.Clock = linux.Clock{}
 	host.Files = files
@@ -39,7 +40,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}
 	host.Keys = linux.KeyStore{}
 	host.Service = linux.ServiceManager{}
-	host.Sessions = linux.NewSessions(linux.Accounts{})
+	host.Sessions = linux.NewSessions(accounts)
 	host.Signatures = linux.Signatures{}
 	host.Terminals = linux.Terminals{}
 	host.Transport = linux.Transport{}

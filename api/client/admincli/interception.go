@@ -15,12 +15,6 @@ type switched struct {
 	Enabled bool
 }
 
-// states are what people are told about each way once it is on or off.
-var states = map[string]map[bool]string{
-	"sudo": {true: `keepersudo: shells that were open before may need "hash -r"`, false: "the system's own"},
-	"exec": {true: "decided about if Interception:Executions is true, from the service's next reload on", false: "not decided about, until it is enabled"},
-}
-
 func interceptionCommand(a *agent) *cobra.Command {
 	return group(&cobra.Command{Use: "interception", Short: "Put the system's own ways to become an administrator under policy"},
 		enableCommand(a), disableCommand(a))
@@ -36,7 +30,11 @@ sudoers allows it, and so is root's own shell.
 exec: undoes disable. Programs are stopped before they run if the setting
 Interception:Executions is true, from the service's next reload on.
 
-Run this as root.`, true, port.Interception.Enable)
+uac, on Windows: people who are no administrators are refused by User Account
+Control instead of being asked for an administrator's password, by Windows' own
+policy for that. Administrators are asked as before, and are the way out.
+
+Run this as root or, on Windows, as an administrator.`, true, port.Interception.Enable)
 }
 
 func disableCommand(a *agent) *cobra.Command {
@@ -46,7 +44,7 @@ nothing that enable has not made.
 exec: programs are not stopped before they run any more, at once and whatever
 the settings say, until enable.
 
-Run this as root.`, false, port.Interception.Disable)
+Run this as root or, on Windows, as an administrator.`, false, port.Interception.Disable)
 }
 
 func (a *agent) switchCommand(name, short, long string, enabled bool, do func(port.Interception, context.Context, string) error) *cobra.Command {
@@ -66,11 +64,25 @@ func (a *agent) switchCommand(name, short, long string, enabled bool, do func(po
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), switched{args[0], enabled})
 			}
-			state := states[args[0]][enabled]
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", args[0], state)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), state(args[0], enabled))
 			return err
 		},
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// state says what a way leads to from now on.
+func state(way string, enabled bool) string {
+	switch {
+	case way == "exec" && enabled:
+		return "programs are decided about before they run if Interception:Executions is true, from the service's next reload on"
+	case way == "exec":
+		return "programs are not stopped before they run until this is enabled"
+	case !enabled:
+		return way + " is the system's own"
+	case way == "uac":
+		return "uac is refused to people who are no administrators: they have \"Run with Keeper\" and keepersudo"
+	}
+	return way + " is keepersudo: shells that were open before may need \"hash -r\""
 }
