@@ -78,22 +78,66 @@ func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.
 		DoubtfulGroups: who.Membership.DoubtfulIDs, DoubtfulGroupNames: who.Membership.DoubtfulNames, GroupsUnknown: who.Membership.Unknown,
 		MachineName: l.cfg.Machine(), Arguments: []string{}, FilePath: "/",
 	}
+	switch a, err := l.consult(ctx, q); {
+	case err != nil:
+		l.cfg.Log.Warn("the policy plugin cannot be asked for a listing", "error", err)
+		return who, core.Listing{}, unlisted("")
+	case a.Listing == nil:
+		return who, core.Listing{}, unlisted(wire.Printable(a.Message))
+	default:
+		return who, *a.Listing, nil
+	}
+}
+
+// consult asks KeeperPolicy a question of the service's own, which is about no
+// request.
+func (l *Launcher) consult(ctx context.Context, q wire.PolicyRequest) (wire.PolicyResponse, error) {
 	id := rand.Text()
 	answer := l.listings.expect(id)
 	defer l.listings.forget(id)
 	if err := l.cfg.Bus.List(ctx, id, q); err != nil {
-		l.cfg.Log.Warn("the policy plugin cannot be asked for a listing", "error", err)
-		return who, core.Listing{}, unlisted("")
+		return wire.PolicyResponse{}, err
 	}
 	select {
 	case a := <-answer:
-		if a.Listing == nil {
-			return who, core.Listing{}, unlisted(wire.Printable(a.Message))
-		}
-		return who, *a.Listing, nil
+		return a, nil
 	case <-ctx.Done():
-		return who, core.Listing{}, unlisted("")
+		return wire.PolicyResponse{}, ctx.Err()
 	}
+}
+
+// Removal asks KeeperPolicy whether somebody is to stay in these groups of
+// administrators, in addition to those of the account. Errors wrap core.ErrUndecided.
+func (l *Launcher) Removal(ctx context.Context, account core.Account, groups []string) (core.Removal, error) {
+	l.mu.Lock()
+	standing := l.decider.standing
+	l.mu.Unlock()
+	if standing != deciding {
+		return core.Removal{}, fmt.Errorf("launcher: %s is not there: %w", wire.PolicyPlugin, core.ErrUndecided)
+	}
+	member, err := l.cfg.Sealer.Member(account)
+	if err != nil {
+		return core.Removal{}, fmt.Errorf("launcher: %w", err)
+	}
+	for _, group := range groups {
+		if !slices.Contains(member.Names, group) {
+			member.Names = append(member.Names, group)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
+	defer cancel()
+	a, err := l.consult(ctx, wire.PolicyRequest{
+		EventType: wire.EventLeastPrivilege, UserID: account.User, UserName: account.Name, OtherNames: account.OtherNames,
+		Groups: member.IDs, GroupNames: member.Names, DoubtfulGroups: member.DoubtfulIDs, DoubtfulGroupNames: member.DoubtfulNames, GroupsUnknown: member.Unknown,
+		MachineName: l.cfg.Machine(), Arguments: []string{"/"}, FilePath: "/",
+	})
+	switch {
+	case err != nil:
+		return core.Removal{}, fmt.Errorf("launcher: %w: %w", core.ErrUndecided, err)
+	case a.Removal == nil:
+		return core.Removal{}, fmt.Errorf("launcher: %w: %s", core.ErrUndecided, wire.Printable(a.Message))
+	}
+	return *a.Removal, nil
 }
 
 func unlisted(why string) *refusal.Refusal {

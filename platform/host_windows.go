@@ -19,6 +19,8 @@ func Tools(string) port.Host {
 	host.Control = windows.ServiceControl{}
 	host.Files = windows.Files{}
 	host.Keys = windows.KeyStore{}
+	host.Membership = windows.Membership{}
+	host.Transient = windows.TransientAccounts{}
 	host.Sessions = windows.Sessions{}
 	host.Signatures = windows.Signatures{}
 	host.Terminals = windows.Terminals{}

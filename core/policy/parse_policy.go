@@ -85,7 +85,7 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 		p.Type = name
 		if keeps(r.kinds[i].answer) {
 			r.note(f.get("PolicyType"), "$.PolicyType", name, strings.Join(answeredTypes(r.kinds), " or "),
-				"policies of this type are kept and shown, and say nothing about elevations; nothing is granted by them, and their DENY holds for questions of this type")
+				remedyOf(name))
 		}
 		return r.kinds[i].answer
 	}
@@ -95,6 +95,14 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 	}
 	r.doubt(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", strings.Join(answeredTypes(r.kinds), " and ")+" govern elevations")
 	return unknownKind{}
+}
+
+// remedyOf says what a policy is for by which nothing is granted.
+func remedyOf(kind string) string {
+	if kind == TypeLeastPrivilege {
+		return "policies of this type take people out of the machine's groups of administrators, and say nothing about elevations"
+	}
+	return "policies of this type are kept and shown, and say nothing about elevations; nothing is granted by them, and their DENY holds for questions of this type"
 }
 
 func (r *reader) status(p *Policy, f fields) {
