@@ -169,20 +169,37 @@ func (p places) Check(ctx context.Context) error {
 
 var errNoRights = core.NewError(core.Unsupported, "who is in a group of administrators cannot be changed here; the service's log says why")
 
-// WithoutService does one thing to what was taken and given, while no service runs: it
-// holds the agent root as a service does. Where one runs it reports that, and that
-// service does what is due.
-func WithoutService(host port.Host, root string, log *slog.Logger, do func(*rights.Book) error) (running bool, err error) {
+// ErrRuns is wrapped when a service runs that would undo what is done without one.
+var ErrRuns = core.NewError(core.Conflict, "the service runs")
+
+// EndOverdue ends rights that were given for a time that is over, while no service of
+// the agent root runs. One that runs does so by itself.
+func EndOverdue(ctx context.Context, host port.Host, root string, log *slog.Logger) error {
+	err := withoutService(host, root, log, func(b *rights.Book) error { return b.Overdue(ctx) })
+	if errors.Is(err, ErrRuns) {
+		return nil
+	}
+	return err
+}
+
+// GiveBack undoes what was done to people's rights: what policy has taken is theirs
+// again, and what was given for a time has ended. Errors wrap ErrRuns.
+func GiveBack(ctx context.Context, host port.Host, root string, log *slog.Logger) error {
+	return withoutService(host, root, log, func(b *rights.Book) error { return b.Everything(ctx, "the agent is removed") })
+}
+
+// withoutService holds the agent root as a service does.
+func withoutService(host port.Host, root string, log *slog.Logger, do func(*rights.Book) error) error {
 	layout := settings.At(root, "")
 	if _, err := os.Lstat(layout.Rights()); errors.Is(err, os.ErrNotExist) {
-		return false, nil // nothing was ever taken or given
+		return nil // nothing was ever taken or given
 	}
 	if err := host.Files.ProtectedRoot(root); err != nil {
-		return false, err
+		return err
 	}
 	lock, err := host.Files.Lock(layout.Lock())
 	if err != nil {
-		return true, nil
+		return fmt.Errorf("%s: %w", root, ErrRuns)
 	}
 	app, err := settings.LoadApp(layout.AppSettings(), host.Files.ReadProtected)
 	if err != nil { // what was taken goes back whatever the settings say
@@ -192,5 +209,5 @@ func WithoutService(host port.Host, root string, log *slog.Logger, do func(*righ
 	if err == nil {
 		err = do(book)
 	}
-	return false, errors.Join(err, lock.Close())
+	return errors.Join(err, lock.Close())
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	"kpm/launcher/rights"
+	"kpm/core/port"
 	"kpm/platform"
 	"kpm/service"
 )
@@ -33,8 +34,9 @@ it runs again.`,
 		Example: "  KeeperPrivilegeManager rights end-overdue",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := withoutService(*dir, func(b *rights.Book) error { return b.Overdue(cmd.Context()) })
-			return err
+			return withoutService(*dir, func(host port.Host, root string, log *slog.Logger) error {
+				return service.EndOverdue(cmd.Context(), host, root, log)
+			})
 		},
 	}, &cobra.Command{
 		Use:   "give-back",
@@ -47,9 +49,11 @@ are removed.`,
 		Example: "  KeeperPrivilegeManager rights give-back",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			running, err := withoutService(*dir, func(b *rights.Book) error { return b.Everything(cmd.Context(), "the agent is removed") })
-			if err == nil && running {
-				err = fmt.Errorf("the service of %s runs, and would take it again: stop it first, or give it back to one person by KeeperAdminCLI rights return", *dir)
+			err := withoutService(*dir, func(host port.Host, root string, log *slog.Logger) error {
+				return service.GiveBack(cmd.Context(), host, root, log)
+			})
+			if errors.Is(err, service.ErrRuns) {
+				err = fmt.Errorf("%w, and would take it again: stop it first, or give it back to one person by KeeperAdminCLI rights return", err)
 			}
 			return err
 		},
@@ -57,10 +61,11 @@ are removed.`,
 	return cmd
 }
 
-func withoutService(dir string, do func(*rights.Book) error) (running bool, err error) {
+// withoutService does something to an agent root whose service does not run.
+func withoutService(dir string, do func(host port.Host, root string, log *slog.Logger) error) error {
 	root, err := service.ResolveRoot(dir)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return service.WithoutService(platform.Tools(root), root, slog.New(slog.NewTextHandler(os.Stderr, nil)), do)
+	return do(platform.Tools(root), root, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
