@@ -15,12 +15,15 @@ const TypeLeastPrivilege = "LeastPrivilege"
 // other kept policies do.
 type leastPrivilege struct{ kept }
 
-func (leastPrivilege) extension() []string { return []string{"Exclusions"} }
+func (leastPrivilege) extension() []string { return []string{"Exclusions", "CustomFilterJobId"} }
 
 // read sets Own to Exclusions, a []string: whom the policy leaves alone.
 func (leastPrivilege) read(r *reader, p *Policy, extension fields) {
 	for _, slip := range extension.slips { // an exclusion that is not read takes somebody's rights
 		r.doubt(slip.Value, "$.Extension", "a key that is nearly "+slip.Key, slip.Key, "until then the policy acts on nobody")
+	}
+	if v, given := extension.filled("CustomFilterJobId"); given {
+		r.doubt(v, "$.Extension.CustomFilterJobId", "a filter job", "none in a policy of this type", "nobody runs it: the policy acts on nobody")
 	}
 	v, given := extension.filled("Exclusions")
 	if !given {

@@ -88,7 +88,8 @@ func TestSchema(t *testing.T) {
 		{"Covers", text("The same command alone, which is so if omitted; all that the policy is about; or that, and membership in the machine's groups of administrators.", "command", "policy", "administrator")},
 		{"Automatic", &schematest.Schema{Type: "boolean", Description: "true: also for those who did not ask for it by --for."}},
 	})
-	extension := objectOf(t, "What policies of this type have of their own.", append(elevation{}.extension(), sharedKeys...), []field{
+	extension := objectOf(t, "What policies of this type have of their own.", append(append(elevation{}.extension(), "Exclusions"), sharedKeys...), []field{
+		{"Exclusions", entries("Of LeastPrivilege: whom the policy leaves alone, written as in UserCheck.")},
 		{"AllowCommands", entries("Of CommandLine: the commands that the policy is about, each a program with its arguments.")},
 		{"CustomFilterJobId", text("A job that decides whether the policy applies: it does if the job succeeds.")},
 		{"RequestedBy", listOf("Who may be behind a request.", text("", requesters(15).names()...))},
