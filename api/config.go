@@ -40,9 +40,11 @@ type Config struct {
 	Refused   func(view.APIRefusal)
 	Requests  Requests
 	Approvals Approvals
-	Grants    Grants
-	Rights    Rights
-	Elevator  local.Elevator
+	// ApprovalKeys is the key by which a help desk approves.
+	ApprovalKeys ApprovalKeys
+	Grants       Grants
+	Rights       Rights
+	Elevator     local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
 	Limits Limits

@@ -93,6 +93,7 @@ func operations(cfg Config) []group {
 		rightsOperations(cfg.Rights),
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
+		approvalKeyOperations(cfg.ApprovalKeys),
 	}
 }
 

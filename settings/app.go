@@ -130,6 +130,9 @@ type MFA struct {
 	Remember time.Duration
 	// LockOut is for how long five wrong codes lock a person out.
 	LockOut time.Duration
+	// Factors are the kinds of factors that serve; the first that knows a person is
+	// theirs.
+	Factors []string
 }
 
 // Mode is what happens when a program does not have the rank that it needs.
@@ -224,6 +227,7 @@ func entries() []entry {
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
 		number("Mfa:RememberMinutes", 5, 0, 60, func(a *App, n int) { a.MFA.Remember = time.Duration(n) * time.Minute }),
 		number("Mfa:LockOutMinutes", 15, 1, 1440, func(a *App, n int) { a.MFA.LockOut = time.Duration(n) * time.Minute }),
+		{"Mfa:Factors", `["totp"]`, "totp, pam", setFactors},
 		{"Rights:Groups", "[]", "names of groups; none are the system's own", func(a *App, raw json.RawMessage) error {
 			return setNames(raw, &a.Rights.Groups)
 		}},

@@ -83,9 +83,9 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 			continue
 		}
 		p.Type = name
-		if keeps(r.kinds[i].answer) {
+		if keeps(r.kinds[i].answer) && name != TypeLeastPrivilege { // that one acts
 			r.note(f.get("PolicyType"), "$.PolicyType", name, strings.Join(answeredTypes(r.kinds), " or "),
-				remedyOf(name))
+				"policies of this type are kept and shown, and say nothing about elevations; nothing is granted by them, and their DENY holds for questions of this type")
 		}
 		return r.kinds[i].answer
 	}
@@ -93,16 +93,8 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 	if f.get("PolicyType").Given() {
 		found = fault.Text(text)
 	}
-	r.doubt(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", strings.Join(answeredTypes(r.kinds), " and ")+" govern elevations")
+	r.doubt(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", strings.Join(answeredTypes(r.kinds), ", ")+" are those that grant something")
 	return unknownKind{}
-}
-
-// remedyOf says what a policy is for by which nothing is granted.
-func remedyOf(kind string) string {
-	if kind == TypeLeastPrivilege {
-		return "policies of this type take people out of the machine's groups of administrators, and say nothing about elevations"
-	}
-	return "policies of this type are kept and shown, and say nothing about elevations; nothing is granted by them, and their DENY holds for questions of this type"
 }
 
 func (r *reader) status(p *Policy, f fields) {

@@ -9,8 +9,8 @@ import (
 	"kpm/core/port"
 )
 
-// firstPerson is the first uid of people on every distribution of today
-// (login.defs(5), UID_MIN); 65534 is nobody.
+// firstPerson is the least uid that people have (login.defs(5), UID_MIN), nobody the
+// first one of those that belong to nobody (systemd's UIDS-GIDS.md).
 const firstPerson, nobody = 1000, 65534
 
 // reserved is where ids begin that this service gives to what runs for a while: above
