@@ -101,7 +101,7 @@ func theirs(list []strictjson.Member, known []string) fields {
 				f.slips = append(f.slips, strictjson.Member{Key: k, Value: m.Value})
 			}
 			f.known = append(f.known, strictjson.Member{Key: k, Value: m.Value})
-		} else if k := find(known, m.Key, oneSlip); k != "" {
+		} else if k := find(known, m.Key, fault.OneSlip); k != "" {
 			f.slips = append(f.slips, strictjson.Member{Key: k, Value: m.Value})
 		}
 	}
