@@ -43,8 +43,8 @@ func newListings() *listings {
 	}
 }
 
-// list tells the caller what they may run: the caller alone, whom the kernel has
-// named. It opens no request, and moves none.
+// list tells the caller what they may run, whom the kernel has named; or an
+// administrator what somebody else may. It opens no request, and moves none.
 func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
 	who, permitted, refused := l.permissions(ctx, submitted)
 	if refused != nil {
@@ -66,11 +66,10 @@ func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.
 		return core.Subject{}, core.Listing{}, refusal.New(door.CodeUnavailable, "others are being told what they may run: try again in a moment")
 	}
 	defer slot.Release()
-	who, err := l.cfg.Sealer.Who(submitted.Peer)
+	who, behind, err := l.listed(&submitted)
 	if err != nil {
 		return who, core.Listing{}, refusal.Of(err)
 	}
-	behind := l.behind(&submitted)
 	q := wire.PolicyRequest{
 		EventType: wire.EventList, RequestedBy: behind.By, Agent: behind.Agent,
 		UserID: who.Caller.User, UserName: who.Caller.Name, OtherNames: who.Caller.OtherNames, Administrator: who.Administrator,
@@ -106,38 +105,22 @@ func (l *Launcher) consult(ctx context.Context, q wire.PolicyRequest) (wire.Poli
 	}
 }
 
-// Removal asks KeeperPolicy whether somebody is to stay in these groups of
-// administrators, in addition to those of the account. Errors wrap core.ErrUndecided.
-func (l *Launcher) Removal(ctx context.Context, account core.Account, groups []string) (core.Removal, error) {
-	l.mu.Lock()
-	standing := l.decider.standing
-	l.mu.Unlock()
-	if standing != deciding {
-		return core.Removal{}, fmt.Errorf("launcher: %s is not there: %w", wire.PolicyPlugin, core.ErrUndecided)
+// listed is who a listing is of, and who is behind them. Of whoever has not asked nobody
+// knows that: they are taken to sit at a terminal.
+//
+// Attack: a user asks what others may run, to find whom to attack (CVE-2025-46718 of
+// sudo-rs), or who there is. Whoever is no administrator is told the same whomever they
+// name.
+func (l *Launcher) listed(submitted *Submission) (core.Subject, core.Origin, error) {
+	who, err := l.cfg.Sealer.Who(submitted.Peer)
+	if err != nil || submitted.ListFor == "" {
+		return who, l.behind(submitted), err
 	}
-	member, err := l.cfg.Sealer.Member(account)
-	if err != nil {
-		return core.Removal{}, fmt.Errorf("launcher: %w", err)
+	if !who.Administrator {
+		return who, core.Origin{}, refusal.New(door.CodeDenied, "what others may run is told to administrators: keepersudo -l shows what you may")
 	}
-	for _, group := range groups {
-		if !slices.Contains(member.Names, group) {
-			member.Names = append(member.Names, group)
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
-	defer cancel()
-	a, err := l.consult(ctx, wire.PolicyRequest{
-		EventType: wire.EventLeastPrivilege, UserID: account.User, UserName: account.Name, OtherNames: account.OtherNames,
-		Groups: member.IDs, GroupNames: member.Names, DoubtfulGroups: member.DoubtfulIDs, DoubtfulGroupNames: member.DoubtfulNames, GroupsUnknown: member.Unknown,
-		MachineName: l.cfg.Machine(), Arguments: []string{"/"}, FilePath: "/",
-	})
-	switch {
-	case err != nil:
-		return core.Removal{}, fmt.Errorf("launcher: %w: %w", core.ErrUndecided, err)
-	case a.Removal == nil:
-		return core.Removal{}, fmt.Errorf("launcher: %w: %s", core.ErrUndecided, wire.Printable(a.Message))
-	}
-	return *a.Removal, nil
+	who, err = l.cfg.Sealer.Named(submitted.ListFor)
+	return who, core.Origin{By: core.ByTerminal}, err
 }
 
 func unlisted(why string) *refusal.Refusal {
