@@ -77,17 +77,18 @@ func (m Membership) Members(_ context.Context, group string) ([]port.Member, err
 // Attack: two lines of one name. The first is the group, and tools differ in which
 // of the two they change; so members are those of both.
 func (m Membership) listed(group string) (names []string, gid string, err error) {
-	err = m.Accounts.eachGroup(func(name, number string, members []string) {
-		if name != group {
-			return
+	groups, err := m.Accounts.group.all()
+	for _, g := range groups {
+		if g.name != group {
+			continue
 		}
-		gid = cmp.Or(gid, number)
-		for _, member := range members {
+		gid = cmp.Or(gid, g.gid)
+		for _, member := range g.members {
 			if member != "" && !slices.Contains(names, member) {
 				names = append(names, member)
 			}
 		}
-	})
+	}
 	if err == nil && gid == "" {
 		err = core.ErrNoGroup
 	}
@@ -146,18 +147,26 @@ func membershipCommand(group, name string, member bool) ([]string, error) {
 
 // Spare implements port.Membership: whether root has a password (shadow(5)).
 func (m Membership) Spare() (bool, error) {
-	has := false
-	err := eachLine(cmp.Or(m.shadow, "/etc/shadow"), func(line string) bool {
-		f := strings.Split(line, ":")
-		if f[0] != "root" || len(f) < 2 {
-			return true
-		}
-		// "!" and "*" before anything lock it; "" lets everybody in, at a console.
-		has = f[1] != "" && f[1][0] != '!' && f[1][0] != '*'
-		return false
-	})
+	entries, err := newTable(cmp.Or(m.shadow, "/etc/shadow"), parseShadow).all()
 	if err != nil {
 		return false, fmt.Errorf("password of root: %w", err)
 	}
-	return has, nil
+	i := slices.IndexFunc(entries, func(e shadowEntry) bool { return e.name == "root" })
+	return i >= 0 && entries[i].usable, nil
+}
+
+// shadowEntry is whether somebody has a password.
+type shadowEntry struct {
+	name   string
+	usable bool
+}
+
+// parseShadow reads a line of shadow(5). "!" and "*" before anything lock a password;
+// "" lets everybody in, at a console.
+func parseShadow(line string) (shadowEntry, bool) {
+	f := strings.Split(line, ":")
+	if len(f) < 2 {
+		return shadowEntry{}, false
+	}
+	return shadowEntry{f[0], f[1] == "" || f[1][0] != '!' && f[1][0] != '*'}, true
 }

@@ -3,7 +3,6 @@
 package linux
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,12 +194,12 @@ func (t TransientAccounts) Numbers() ([]uint32, error) {
 			found[number] = true
 		}
 	}
-	err := eachLine(cmp.Or(t.Accounts.passwd, "/etc/passwd"), func(line string) bool {
-		if account, ok := parsePasswd(line); ok && filepath.Dir(account.Home) == filepath.Clean(t.Homes) {
+	people, err := t.Accounts.passwd.all()
+	for _, account := range people {
+		if filepath.Dir(account.Home) == filepath.Clean(t.Homes) {
 			note(account.Name)
 		}
-		return true
-	})
+	}
 	homes, readErr := os.ReadDir(t.Homes)
 	if errors.Is(readErr, fs.ErrNotExist) {
 		readErr = nil
