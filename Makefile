@@ -12,7 +12,8 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 da
 TEST_PACKAGES := gcc libc6-dev faketime lintian shellcheck mmdebstrap systemd-container mosquitto mosquitto-clients \
 	python3-paho-mqtt default-jdk-headless libmqtt-client-java curl less vim-tiny fuse3 bindfs iproute2 util-linux \
 	openssl osslsigncode sbsigntool wixl msitools gcab gnupg rpm sqlite3 binutils dpkg-dev ima-evm-utils fsverity attr keyutils \
-	dbus-daemon libnss-systemd uidmap swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio spin
+	dbus-daemon libnss-systemd uidmap swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio spin \
+	xvfb xauth openbox xdotool zenity yad fonts-dejavu-core
 
 .PHONY: help
 help: ## list the targets
@@ -28,6 +29,7 @@ stage: ## build every executable into build/agent, laid out as an agent root
 	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperLogger/ ./cmd/KeeperLogger
 	$(GO_BUILD) -o $(AGENT)/Jobs/bin/RedirectEvaluator/ ./cmd/RedirectEvaluator
 	$(GO_BUILD) -o $(AGENT)/Jobs/bin/KeeperInventory/ ./cmd/KeeperInventory
+	@for name in KeeperMFA KeeperJustification KeeperApproval; do $(GO_BUILD) -o $(AGENT)/Jobs/bin/$$name/ ./cmd/$$name || exit 1; done
 	@install -m 0644 packaging/linux/keeper-privilege-manager.service $(AGENT)/
 	@$(AGENT)/KeeperPrivilegeManager defaults --root $(AGENT)
 

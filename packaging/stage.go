@@ -14,7 +14,8 @@ import (
 var programs = map[string]string{
 	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keeperAgent": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "", "keeperpam": "",
 	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
-	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperInventory": "Jobs/bin/KeeperInventory", "KeeperRunAs": "", "keeperedit": "",
+	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperInventory": "Jobs/bin/KeeperInventory",
+	"KeeperMFA": "Jobs/bin/KeeperMFA", "KeeperJustification": "Jobs/bin/KeeperJustification", "KeeperApproval": "Jobs/bin/KeeperApproval", "KeeperRunAs": "", "keeperedit": "",
 }
 
 // unit is the service for systemd; "KeeperAdminCLI service install" reads it in the
@@ -26,6 +27,10 @@ const unit = "keeper-privilege-manager.service"
 var lacking = map[string][]string{
 	"linux": {"KeeperRunAs"}, "windows": {"keeperreader", "keeperpam", "keeperedit"}, "darwin": {"keeperreader", "keeperpam", "KeeperRunAs"},
 }
+
+// windowed are the programs that have windows and no console on Windows, where one would
+// flash up.
+var windowed = []string{"KeeperRunAs", "KeeperMFA", "KeeperJustification", "KeeperApproval"}
 
 // stage builds the executables into an agent root, with the files that belong to
 // one whatever installs it.
@@ -42,7 +47,7 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		if t.os == "linux" && name == "keepersudo" {
 			flags += " -E keepersudo_entry" // platform/unix/caller/entry_linux.go
 		}
-		if name == "KeeperRunAs" {
+		if slices.Contains(windowed, name) {
 			flags += " -H windowsgui" // no console window flashes up
 		}
 		env := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOOS=" + t.os, "GOARCH=" + t.arch}

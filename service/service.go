@@ -80,6 +80,7 @@ type service struct {
 	sealer    *seal.Sealer
 	approvals *approval.Book
 	news      *approvalNews
+	desktops  *approverDesktops
 	broker    *broker.Broker
 	jobs      *jobs.Service
 	cutOff    []view.JobRun // runs that an earlier service did not bring to an end

@@ -56,9 +56,9 @@ func (m MFA) Verify(ctx context.Context, q Question) (string, error) {
 	if q.NonInteractive {
 		return "", &Refused{Message: "policy asks for a code of your second factor, and -n forbids asking you for it: run it without -n"}
 	}
-	before := ""
+	before, short := "", ""
 	for try := 1; ; try++ {
-		answer, err := q.Ask(ctx, Prompt{Text: wire.Printable(before + "keepersudo: to run " + q.What + q.Behind() + ", enter your code: "), Secret: true})
+		answer, err := q.Ask(ctx, Prompt{Text: wire.Printable(before + "keepersudo: to run " + q.What + q.Behind() + ", enter your code: "), Short: wire.Printable(short + "Enter your code:"), Secret: true})
 		switch {
 		case errors.Is(err, core.ErrCancelled):
 			return "", &Refused{Message: "you entered no code"}
@@ -77,7 +77,8 @@ func (m MFA) Verify(ctx context.Context, q Question) (string, error) {
 		case wrong.Locked > 0 || try == maxCodes:
 			return "", &Refused{Message: wrong.Message}
 		}
-		before = "keepersudo: " + wrong.Message + ". "
+		short = wrong.Message + ". "
+		before = "keepersudo: " + short
 	}
 }
 

@@ -78,6 +78,7 @@ type options struct {
 	user           string
 	nonInteractive bool
 	remember       uint32 // for how many seconds
+	desktop        bool   // ask there
 	wait, noWait   bool   // for approvers; neither: if there is a terminal
 	reason         string
 	command        []string
@@ -105,6 +106,8 @@ var all = [...]option{
 	{short: 'e', long: "--edit", set: func(o *options, _ string) { o.edit = true }},
 	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
 	{long: "--json", set: func(o *options, _ string) { o.json = true }},
+	{short: 'A', long: "--askpass", set: func(o *options, _ string) { o.desktop = true }},
+	{long: "--desktop", set: func(o *options, _ string) { o.desktop = true }},
 	{long: "--wait", set: func(o *options, _ string) { o.wait = true }},
 	{long: "--no-wait", set: func(o *options, _ string) { o.noWait = true }},
 	{long: "--reason", value: true, set: func(o *options, reason string) { o.reason = reason }},
@@ -112,7 +115,6 @@ var all = [...]option{
 	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.memory = door.Forget }},
 	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.memory = door.Validate }},
 
-	{short: 'A', long: "--askpass"},
 	{short: 'B', long: "--bell"},
 	{short: 'H', long: "--set-home"},
 	{short: 'N', long: "--no-update"},
