@@ -128,10 +128,10 @@ func (s *seat) xdotool(args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// window is a dialog that is there.
+// window is a dialog that is there. An id is another window's soon; who shows it is not.
 type window struct {
 	*seat
-	id, code string
+	id, pid, code string
 }
 
 // titled is how every dialog's title begins; its code follows.
@@ -145,8 +145,10 @@ func (s *seat) windows() (found []window) {
 	}
 	for _, id := range strings.Fields(out) {
 		name, err := s.xdotool("getwindowname", id)
-		if code, is := strings.CutPrefix(name, titled); err == nil && is {
-			found = append(found, window{s, id, code})
+		code, is := strings.CutPrefix(name, titled)
+		pid, noPID := s.xdotool("getwindowpid", id)
+		if err == nil && noPID == nil && is {
+			found = append(found, window{s, id, pid, code})
 		}
 	}
 	return found
@@ -159,7 +161,7 @@ func (s *seat) dialog(others ...window) (w window) {
 		for _, w = range s.windows() {
 			known := false
 			for _, other := range others {
-				known = known || other.id == w.id
+				known = known || other.pid == w.pid
 			}
 			if !known {
 				return true
@@ -198,7 +200,7 @@ func (w window) goes() {
 	w.t.Helper()
 	eventually(w.t, "the dialog is closed", func() bool {
 		for _, there := range w.windows() {
-			if there.id == w.id {
+			if there.pid == w.pid {
 				return false
 			}
 		}
