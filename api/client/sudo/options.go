@@ -33,7 +33,10 @@ PATH.
       --reason TEXT       the reason, if policy asks for one
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
                           ` + root + `
-  -A, -B, -H, -N, -S, -p TEXT
+  -A, --askpass, --desktop
+                          ask on your desktop, if you are logged in to one; so
+                          it is without a terminal
+  -B, -H, -N, -S, -p TEXT
                           as for sudo, where they change nothing here: HOME is
                           USER's, and no password is asked
   -e, --edit              edit FILEs, which are there, with your own editor
