@@ -1,10 +1,6 @@
 # Targets for people and for .ci/run. `make help` lists them.
 
 AGENT    := build/agent
-GOFLAGS_ := -trimpath -ldflags "-s -w"
-GO_BUILD := CGO_ENABLED=0 go build $(GOFLAGS_)
-# keepersudo begins before the Go runtime does: platform/unix/caller/entry_linux.go.
-SUDO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -E keepersudo_entry"
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
@@ -22,15 +18,7 @@ help: ## list the targets
 .PHONY: stage
 stage: ## build every executable into build/agent, laid out as an agent root
 	@install -d -m 0755 $(AGENT) $(AGENT)/Plugins/bin $(AGENT)/Jobs/bin $(AGENT)/Policies
-	$(GO_BUILD) -o $(AGENT)/ ./cmd/KeeperPrivilegeManager ./cmd/keeperlaunch ./cmd/keeperreader ./cmd/keeperedit ./cmd/KeeperAdminCLI ./cmd/keeperAgent
-	$(SUDO_BUILD) -o $(AGENT)/ ./cmd/keepersudo
-	$(GO_BUILD) -buildmode=pie -o $(AGENT)/ ./cmd/keeperpam
-	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperPolicy/ ./cmd/KeeperPolicy
-	$(GO_BUILD) -o $(AGENT)/Plugins/bin/KeeperLogger/ ./cmd/KeeperLogger
-	$(GO_BUILD) -o $(AGENT)/Jobs/bin/RedirectEvaluator/ ./cmd/RedirectEvaluator
-	$(GO_BUILD) -o $(AGENT)/Jobs/bin/KeeperInventory/ ./cmd/KeeperInventory
-	@for name in KeeperMFA KeeperJustification KeeperApproval; do $(GO_BUILD) -o $(AGENT)/Jobs/bin/$$name/ ./cmd/$$name || exit 1; done
-	@install -m 0644 packaging/linux/keeper-privilege-manager.service $(AGENT)/
+	@go run ./packaging -stage $(AGENT)
 	@$(AGENT)/KeeperPrivilegeManager defaults --root $(AGENT)
 
 .PHONY: demo

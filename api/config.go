@@ -40,8 +40,10 @@ type Config struct {
 	Refused   func(view.APIRefusal)
 	Requests  Requests
 	Approvals Approvals
-	Grants    Grants
-	Elevator  local.Elevator
+	// ApprovalKeys is the key by which a help desk approves.
+	ApprovalKeys ApprovalKeys
+	Grants       Grants
+	Elevator     local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
 	Limits Limits

@@ -109,10 +109,15 @@ func requests() []struct{ method, path, body string } {
 		{"DELETE", "/api/Mfa/anna", ""},
 		{"POST", "/api/Mfa/anna/ticket", ""},
 		{"POST", "/api/Mfa", `{"ticket":"x"}`},
+		{"POST", "/api/Mfa/login", ""},
 		{"GET", "/api/approvals", ""},
 		{"GET", "/api/approvals/ABCD-2345", ""},
 		{"POST", "/api/approvals/ABCD-2345/approve", ""},
 		{"POST", "/api/approvals/ABCD-2345/withdraw", ""},
+		{"POST", "/api/approvals/ABCD-2345/code", `{"code":"12345-67890"}`},
+		{"GET", "/api/ApprovalKey", ""},
+		{"POST", "/api/ApprovalKey", `{"replace":true}`},
+		{"DELETE", "/api/ApprovalKey", ""},
 	}
 }
 
@@ -120,24 +125,24 @@ func requests() []struct{ method, path, body string } {
 // 403 the letter of its code.
 var expected = map[string]string{
 	// one column for each of requests(), in that order
-	"unknown peer": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"no holder":    `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"setuid program that inherited the socket":      `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"plugin that shares its socket with a stranger": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"root in a container":                           `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"root whose process has ended":                  `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"user":                                          `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  200 200 200 200 200`,
-	"root inside an elevation":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  200 200 200 200 200`,
-	"plugin in a user's session":                    `200 200 200 200 200 tP  tP  200 200 200 tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"task in a user's session":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"plugin":                                        `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"task":                                          `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"task of the request":                           `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"Http task of the request":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n`,
-	"Http task of another job":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n`,
-	"Http task with an allow list":                  `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n`,
-	"root":                                          `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   n   n   200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 n   200 200 200 200`,
-	"the service's own process":                     `s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s`,
+	"unknown peer": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tU  tA  tA  tA`,
+	"no holder":    `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tU  tA  tA  tA`,
+	"setuid program that inherited the socket":      `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tU  tA  tA  tA`,
+	"plugin that shares its socket with a stranger": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tU  tA  tA  tA`,
+	"root in a container":                           `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tU  tA  tA  tA`,
+	"root whose process has ended":                  `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tU  tA  tA  tA`,
+	"user":                                          `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  200 200 200 200 200 200 200 tA  tA  tA`,
+	"root inside an elevation":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  200 200 200 200 200 200 200 tA  tA  tA`,
+	"plugin in a user's session":                    `200 200 200 200 200 tP  tP  200 200 200 tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   n   n   tA  tA  tA`,
+	"task in a user's session":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   n   n   tA  tA  tA`,
+	"plugin":                                        `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   n   n   tA  tA  tA`,
+	"task":                                          `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   n   n   tA  tA  tA`,
+	"task of the request":                           `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   n   n   tA  tA  tA`,
+	"Http task of the request":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"Http task of another job":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"Http task with an allow list":                  `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n`,
+	"root":                                          `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   n   n   200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 n   n   200 200 200 200 200 200 200 200`,
+	"the service's own process":                     `s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s`,
 }
 
 // letters stand for what a 403 must say.

@@ -92,6 +92,7 @@ func operations(cfg Config) []group {
 		grantOperations(cfg.Grants),
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
+		approvalKeyOperations(cfg.ApprovalKeys),
 	}
 }
 

@@ -29,7 +29,7 @@ func (r *release) archive(t target, root string) error {
 	if t.os == "windows" {
 		return r.write(r.name(t)+".zip", func(w io.Writer) error { return zipped(w, filepath.Dir(dir), r.date) })
 	}
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("packaging", t.os, "archive"))); err != nil {
+	if err := r.filled(filepath.Join("packaging", t.os, "archive/install.sh"), filepath.Join(dir, "install.sh"), t.os); err != nil {
 		return err
 	}
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(r.work, "pages"))); err != nil {
@@ -38,6 +38,12 @@ func (r *release) archive(t target, root string) error {
 	if t.os == "linux" {
 		for _, name := range []string{"keeper-privilege-manager.service", "pam.deb", "pam.rpm"} {
 			if err := copyFile(filepath.Join("packaging/linux", name), filepath.Join(dir, name), 0o644); err != nil {
+				return err
+			}
+		}
+		// install.sh does by these what packages do.
+		for _, name := range scriptNames {
+			if err := r.filled(filepath.Join("packaging/linux", name+".sh"), filepath.Join(dir, "scripts", name+".sh"), t.os); err != nil {
 				return err
 			}
 		}

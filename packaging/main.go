@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,11 @@ func run(ctx context.Context) (err error) {
 	tools := flag.String("tools", "build/tools", "folder of nfpm and cyclonedx-gomod")
 	only := flag.String("only", "", "build for these only, such as linux-amd64,windows-amd64")
 	key := flag.String("sign", "", "sign the checksums with this Ed25519 key (PEM, PKCS #8)")
+	stage := flag.String("stage", "", "build the programs of this system into this agent root, and no packages")
 	flag.Parse()
+	if *stage != "" {
+		return (&release{}).stageHere(ctx, runtime.GOOS, *stage)
+	}
 	date, err := date(ctx)
 	if err != nil {
 		return err

@@ -5,12 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
-
-	"kpm/settings"
 )
 
 // agentRoot is where packages for Linux put everything.
@@ -71,20 +66,31 @@ func (r *release) nfpm(ctx context.Context, t target, root string) error {
 	return nil
 }
 
-// scripts are those of packaging/linux with the version filled in.
+// scriptNames are what a package runs before and after it changes files.
+var scriptNames = []string{"preinstall", "postinstall", "preremove", "postremove"}
+
+// scripts are those of packaging/linux, filled in.
 func (r *release) scripts() (map[string]string, error) {
 	found := map[string]string{}
-	for _, name := range []string{"preinstall", "postinstall", "preremove", "postremove"} {
-		text, err := os.ReadFile(filepath.Join("packaging/linux", name+".sh"))
-		if err != nil {
-			return nil, err
-		}
+	for _, name := range scriptNames {
 		found[name] = filepath.Join(r.work, name+".sh")
-		if err := os.WriteFile(found[name], []byte(strings.NewReplacer("@VERSION@", r.version, "@FORMAT@", strconv.Itoa(settings.StateFormat)).Replace(string(text))), 0o755); err != nil {
+		if err := r.filled(filepath.Join("packaging/linux", name+".sh"), found[name], "linux"); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// filled copies a script and fills it in.
+func (r *release) filled(from, to, system string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, r.fill(text, system), 0o755)
 }
 
 // contents are the files of the package and where each lies.
@@ -95,16 +101,12 @@ func (r *release) contents(root string) ([]entry, error) {
 	}
 	add("", agentRoot, "dir", 0o755)
 	add("", logFolder, "dir", 0o750)
-	for name, folder := range programs {
-		if slices.Contains(lacking["linux"], name) {
-			continue
+	for _, p := range of("linux") {
+		add(filepath.Join(root, p.file("linux")), filepath.Join(agentRoot, p.file("linux")), "", 0o755)
+		if p.onPath {
+			add(filepath.Join(agentRoot, p.file("linux")), "/usr/bin/"+p.name, "symlink", 0)
 		}
-		add(filepath.Join(root, folder, name), filepath.Join(agentRoot, folder, name), "", 0o755)
 	}
-	for _, name := range []string{"keepersudo", "KeeperAdminCLI", "keeperAgent"} {
-		add(filepath.Join(agentRoot, name), "/usr/bin/"+name, "symlink", 0)
-	}
-	add(filepath.Join(agentRoot, programs["KeeperPolicy"], "KeeperPolicy"), "/usr/bin/KeeperPolicy", "symlink", 0)
 	// What administrators change is theirs: no upgrade writes over it.
 	for _, folder := range []string{"Plugins", "Jobs", "Policies"} {
 		files, err := filepath.Glob(filepath.Join(root, folder, "*.json"))
@@ -114,6 +116,13 @@ func (r *release) contents(root string) ([]entry, error) {
 		for _, f := range files {
 			add(f, filepath.Join(agentRoot, folder, filepath.Base(f)), "config|noreplace", 0o644)
 		}
+	}
+	schemas, err := filepath.Glob(filepath.Join(root, schemaFolder, "*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range schemas {
+		add(f, filepath.Join(agentRoot, schemaFolder, filepath.Base(f)), "", 0o644)
 	}
 	add(filepath.Join(root, unit), agentRoot+"/"+unit, "", 0o644)
 	add(filepath.Join(root, "sbom.cdx.json"), agentRoot+"/sbom.cdx.json", "", 0o644)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 
 	"github.com/cpuguy83/go-md2man/v2/md2man"
 	"github.com/spf13/cobra/doc"
@@ -78,7 +79,7 @@ func (r *release) pages(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	if err := r.policyPage(ctx, man); err != nil {
+	if err := r.helpPages(ctx, man); err != nil {
 		return err
 	}
 	for shell, write := range map[string]func(string) error{
@@ -101,13 +102,25 @@ func (r *release) pages(ctx context.Context, dir string) error {
 	return nil
 }
 
-// policyPage shows what KeeperPolicy --help prints.
-func (r *release) policyPage(ctx context.Context, dir string) error {
-	help, err := exec.CommandContext(ctx, "go", "run", "./cmd/KeeperPolicy", "--help").Output()
-	if err != nil {
-		return fmt.Errorf("KeeperPolicy --help: %w", err)
+// helpPages shows what programs print when asked for help.
+func (r *release) helpPages(ctx context.Context, dir string) error {
+	here := filepath.Join(r.work, "here")
+	if err := r.stageHere(ctx, runtime.GOOS, here); err != nil {
+		return err
 	}
-	text := fmt.Sprintf("%% \"KeeperPolicy\" \"1\" \"%s\" \"%s\" \"Keeper Privilege Manager\"\n# NAME\nKeeperPolicy - decide requests by policies, and check policy files\n\n# DESCRIPTION\n```\n%s```\n\n# SEE ALSO\nkpm-policy(5)\n",
-		r.date.Format("January 2006"), r.version, help)
-	return os.WriteFile(filepath.Join(dir, "KeeperPolicy.1"), md2man.Render([]byte(text)), 0o644)
+	for _, p := range of(runtime.GOOS) {
+		if p.manual == "" {
+			continue
+		}
+		help, err := exec.CommandContext(ctx, filepath.Join(here, p.file(runtime.GOOS)), "--help").Output()
+		if err != nil {
+			return fmt.Errorf("%s --help: %w", p.name, err)
+		}
+		text := fmt.Sprintf("%% \"%s\" \"%s\" \"%s\" \"%s\" \"Keeper Privilege Manager\"\n# NAME\n%s - %s\n\n# DESCRIPTION\n```\n%s```\n\n# SEE ALSO\nKeeperAdminCLI(1), keepersudo(1), kpm-policy(5), kpm-settings(5)\n",
+			p.name, p.manual, r.date.Format("January 2006"), r.version, p.name, p.about, help)
+		if err := os.WriteFile(filepath.Join(dir, p.name+"."+p.manual), md2man.Render([]byte(text)), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

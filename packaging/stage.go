@@ -7,56 +7,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 )
-
-// programs are the executables and the folder of the agent root that each lies in.
-var programs = map[string]string{
-	"KeeperPrivilegeManager": "", "KeeperAdminCLI": "", "keeperAgent": "", "keepersudo": "", "keeperlaunch": "", "keeperreader": "", "keeperpam": "",
-	"KeeperPolicy": "Plugins/bin/KeeperPolicy", "KeeperLogger": "Plugins/bin/KeeperLogger",
-	"RedirectEvaluator": "Jobs/bin/RedirectEvaluator", "KeeperInventory": "Jobs/bin/KeeperInventory",
-	"KeeperMFA": "Jobs/bin/KeeperMFA", "KeeperJustification": "Jobs/bin/KeeperJustification", "KeeperApproval": "Jobs/bin/KeeperApproval", "KeeperRunAs": "", "keeperedit": "",
-}
 
 // unit is the service for systemd; "KeeperAdminCLI service install" reads it in the
 // agent root.
 const unit = "keeper-privilege-manager.service"
 
-// lacking are the programs that a system does without: signatures in files are
-// read, and PAM is asked, on Linux alone, and Explorer is Windows'.
-var lacking = map[string][]string{
-	"linux": {"KeeperRunAs"}, "windows": {"keeperreader", "keeperpam", "keeperedit"}, "darwin": {"keeperreader", "keeperpam", "KeeperRunAs"},
-}
-
-// windowed are the programs that have windows and no console on Windows, where one would
-// flash up.
-var windowed = []string{"KeeperRunAs", "KeeperMFA", "KeeperJustification", "KeeperApproval"}
-
 // stage builds the executables into an agent root, with the files that belong to
 // one whatever installs it.
 func (r *release) stage(ctx context.Context, t target, root string) error {
-	suffix := ""
-	if t.os == "windows" {
-		suffix = ".exe"
-	}
-	for name, folder := range programs {
-		if slices.Contains(lacking[t.os], name) {
-			continue
-		}
-		flags := "-s -w -buildid= -X main.version=" + r.version
-		if t.os == "linux" && name == "keepersudo" {
-			flags += " -E keepersudo_entry" // platform/unix/caller/entry_linux.go
-		}
-		if slices.Contains(windowed, name) {
-			flags += " -H windowsgui" // no console window flashes up
-		}
+	for _, p := range of(t.os) {
+		flags := p.linker(t.os) + " -buildid= -X main.version=" + r.version
 		env := []string{"CGO_ENABLED=0", "GOFLAGS=", "GOOS=" + t.os, "GOARCH=" + t.arch}
-		into := filepath.Join(root, folder, name+suffix)
-		mode := "-buildmode=default"
-		if name == "keeperpam" { // it has foreign libraries in it, and lies nowhere in particular
-			mode = "-buildmode=pie"
-		}
-		if err := r.command(ctx, env, "go", "build", mode, "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", into, "./cmd/"+name); err != nil {
+		into := filepath.Join(root, p.file(t.os))
+		if err := r.command(ctx, env, "go", "build", p.mode(), "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", into, "./cmd/"+p.name); err != nil {
 			return err
 		}
 	}
@@ -65,10 +29,10 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 			return err
 		}
 	}
+	if err := besidePrograms(t.os, root); err != nil {
+		return err
+	}
 	if t.os == "linux" { // elsewhere the service writes its defaults when it starts
-		if err := copyFile("packaging/linux/"+unit, filepath.Join(root, unit), 0o644); err != nil {
-			return err
-		}
 		if err := r.command(ctx, []string{"GOFLAGS="}, "go", "run", "./cmd/KeeperPrivilegeManager", "defaults", "--root", root); err != nil {
 			return err
 		}
@@ -85,6 +49,27 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		}
 		return os.Chtimes(name, r.date, r.date) // cabinets have it
 	})
+}
+
+// schemaFolder is where the agent root has the JSON Schemas of what people write, for
+// their editors (docs/plugins-and-jobs.md, "Editors").
+const schemaFolder = "share/schemas"
+
+// besidePrograms writes what belongs to the programs wherever they lie.
+func besidePrograms(system, root string) error {
+	schemas, err := filepath.Glob("docs/schemas/*.schema.json")
+	if err != nil {
+		return err
+	}
+	for _, from := range append(schemas, "docs/policies/cases.schema.json") {
+		if err := copyFile(from, filepath.Join(root, schemaFolder, filepath.Base(from)), 0o644); err != nil {
+			return err
+		}
+	}
+	if system != "linux" {
+		return nil
+	}
+	return copyFile("packaging/linux/"+unit, filepath.Join(root, unit), 0o644)
 }
 
 // logFolder is where a package for Linux has the agent's log (FHS 3.0, "/var/log").

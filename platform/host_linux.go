@@ -30,6 +30,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Confiner = confiner
 	host.Close = confiner.Close
 	host.Control = linux.ServiceControl{}
+	host.AccessLists = linux.AccessLists{Files: files.Files}
 	host.Accounts = linux.Accounts{}
 	host.Ancestry = linux.NewAncestry()
 	host.Clock = linux.Clock{}

@@ -23,6 +23,7 @@ import (
 	"kpm/launcher/mfa"
 	"kpm/launcher/seal"
 	"kpm/launcher/start"
+	"kpm/launcher/tries"
 	"kpm/plugins"
 	"kpm/plugins/store"
 	"kpm/settings"
@@ -74,11 +75,14 @@ type service struct {
 	registry  *start.Registry
 	starter   *start.Starter
 	factors   *mfa.Factors
+	tries     *tries.Counter
+	logins    *mfa.Steps
 	launcher  *launcher.Launcher
 	grants    *grant.Store
 	told      func(launcher.Told) // nil if nobody is to be told
 	sealer    *seal.Sealer
 	approvals *approval.Book
+	codes     *approval.Codes
 	news      *approvalNews
 	desktops  *approverDesktops
 	broker    *broker.Broker

@@ -65,6 +65,8 @@ type rule struct {
 	children   ChildRule
 	// riskLevel is nil without one.
 	riskLevel *uint8
+	// foreign is true if nobody knows the type of the policy.
+	foreign bool
 	// place is that of the policy among those that were compiled.
 	place int32
 }
@@ -218,6 +220,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 		riskLevel: p.RiskLevel,
 		place:     int32(place),
 	}
+	_, r.foreign = kind.(unknownKind)
 	r.whom = c.compileWhom(p)
 	r.where = c.compileWhere(p)
 	r.signed = c.compileSigned(p)

@@ -28,8 +28,11 @@ func (a *asked) describeProgram() string {
 func describeCheck(c check, p *Policy, a *asked) (name string, wanted []string, found string) {
 	switch c {
 	case checkOwn:
-		commands, _ := p.Own.([]string)
-		return "Extension.AllowCommands", commands, a.describeCommand()
+		own, _ := p.Own.([]string)
+		if p.Type == TypeFileAccess {
+			return "Extension.Folders", own, a.describeProgram()
+		}
+		return "Extension.AllowCommands", own, a.describeCommand()
 	case checkDates:
 		for _, d := range p.Dates {
 			wanted = append(wanted, d.String())

@@ -168,7 +168,7 @@ func TestWhatMonitoringWouldDo(t *testing.T) {
 // Of the documented types that grant nothing, DENY holds for questions of their
 // own, and none for others; of types that nobody knows it holds for all.
 func TestKeptTypes(t *testing.T) {
-	for _, kind := range []string{"LeastPrivilege", "FileAccess", "HttpAccess", "SettingsUpdate", "UpdateSettings", "JobUpdate", "Custom"} {
+	for _, kind := range []string{"LeastPrivilege", "HttpAccess", "SettingsUpdate", "UpdateSettings", "JobUpdate", "Custom"} {
 		own := ask("/usr/bin/id", "id", "id")
 		own.Kind = kind
 		for _, controls := range []string{"ALLOW", "DENY", "JUSTIFY", ""} {

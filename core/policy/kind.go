@@ -56,7 +56,7 @@ func Kinds() []Kind {
 	return []Kind{
 		{types: []string{TypePrivilegeElevation, TypeCommandLine}, answer: elevation{}},
 		{types: []string{"LeastPrivilege"}, answer: kept{}},
-		{types: []string{"FileAccess"}, answer: kept{}},
+		{types: []string{TypeFileAccess}, answer: fileAccess{}},
 		{types: []string{"HttpAccess"}, answer: kept{}},
 		{types: []string{"SettingsUpdate", "UpdateSettings"}, answer: kept{}},
 		{types: []string{"JobUpdate"}, answer: kept{}},

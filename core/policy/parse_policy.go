@@ -93,7 +93,7 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 	if f.get("PolicyType").Given() {
 		found = fault.Text(text)
 	}
-	r.doubt(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", strings.Join(answeredTypes(r.kinds), " and ")+" govern elevations")
+	r.doubt(f.get("PolicyType"), "$.PolicyType", found, "a documented policy type", strings.Join(answeredTypes(r.kinds), ", ")+" are those that grant something")
 	return unknownKind{}
 }
 

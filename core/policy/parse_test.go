@@ -129,7 +129,7 @@ func TestWrongValuesCostTheGrant(t *testing.T) {
 		{"no name", `"PolicyId": "p1", "PolicyName": "Restart nginx"`, `"PolicyId": ""`,
 			`f.json:1: policy "f.json[0]", $.PolicyId: found none, expected a name that refusals and the journal can cite; add "PolicyId": "..."`},
 		{"unknown type", `"PrivilegeElevation"`, `"PriviligeElevation"`,
-			`f.json:2: policy "p1", $.PolicyType: found "PriviligeElevation", expected a documented policy type; PrivilegeElevation and CommandLine govern elevations`},
+			`f.json:2: policy "p1", $.PolicyType: found "PriviligeElevation", expected a documented policy type; PrivilegeElevation, CommandLine, FileAccess are those that grant something`},
 		{"no type", `"PolicyType": "PrivilegeElevation", `, ``, `f.json: policy "p1", $.PolicyType: found none, expected a documented policy type`},
 		{"key twice", `"RiskLevel": 50`, `"status": "off"`, `f.json:4: policy "p1", $.Status: found the key twice, expected it once; readers differ in which`},
 		{"a number for a string", `"Status": "enforce"`, `"Status": 1`, `f.json:2: policy "p1", $.Status: found 1, expected a string`},
@@ -253,7 +253,7 @@ func TestDoubts(t *testing.T) {
 // What does not concern an elevation is known, noted and left alone.
 func TestNotes(t *testing.T) {
 	for _, tc := range []struct{ name, data, path string }{
-		{"another type", `{"PolicyId": "x", "PolicyType": "FileAccess", "Extension": {"Folders": []}}`, "$.PolicyType"},
+		{"another type", `{"PolicyId": "x", "PolicyType": "HttpAccess", "Extension": {"Folders": []}}`, "$.PolicyType"},
 		{"a command on failure", strings.Replace(fullModel, `"Command": ""`, `"Command": "x"`, 1), "$.Actions.OnFailure.Command"},
 		{"no machines", strings.Replace(fullModel, `"MachineCheck": ["*"]`, `"MachineCheck": []`, 1), "$.MachineCheck"},
 		{"no users for a DENY", strings.Replace(strings.Replace(fullModel, `"UserCheck": ["*"], `, ``, 1), `"MFA", "JUSTIFY"`, `"DENY"`, 1), "$.UserCheck"},
@@ -268,7 +268,7 @@ func TestNotes(t *testing.T) {
 
 // Of a type that says nothing about elevations nothing can be missed.
 func TestUnknownKeysOfOtherTypesAreNotes(t *testing.T) {
-	_, findings := engine.Parse("n.json", []byte(`{"PolicyId": "x", "PolicyType": "FileAccess", "Folders": [], "Stauts": "off"}`))
+	_, findings := engine.Parse("n.json", []byte(`{"PolicyId": "x", "PolicyType": "HttpAccess", "Folders": [], "Stauts": "off"}`))
 	if len(findings) != 3 || slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity != Note }) {
 		t.Errorf("got %v", findings)
 	}

@@ -88,8 +88,9 @@ func TestSchema(t *testing.T) {
 		{"Covers", text("The same command alone, which is so if omitted, or all that the policy is about.", "command", "policy")},
 		{"Automatic", &schematest.Schema{Type: "boolean", Description: "true: also for those who did not ask for it by --for."}},
 	})
-	extension := objectOf(t, "What policies of this type have of their own.", append(elevation{}.extension(), sharedKeys...), []field{
+	extension := objectOf(t, "What policies of this type have of their own.", slices.Concat(elevation{}.extension(), fileAccess{}.extension(), sharedKeys), []field{
 		{"AllowCommands", entries("Of CommandLine: the commands that the policy is about, each a program with its arguments.")},
+		{"Folders", entries("Of FileAccess: the folders that the files lie in, at whatever depth; * stands for itself.")},
 		{"CustomFilterJobId", text("A job that decides whether the policy applies: it does if the job succeeds.")},
 		{"RequestedBy", listOf("Who may be behind a request.", text("", requesters(15).names()...))},
 		{"ChildProcesses", text("What programs may be started by one that the policy has allowed; inherit if omitted.", childRules[:]...)},

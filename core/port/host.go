@@ -6,6 +6,7 @@ package port
 type Host struct {
 	Facts Facts
 
+	AccessLists   AccessLists
 	Accounts      Accounts
 	Ancestry      Ancestry
 	Clock         Clock

@@ -15,6 +15,19 @@ const MaxSubject = 128 << 10
 // question carries the command line too (decision 30).
 const EventPrivilegeElevation = "PrivilegeElevation"
 
+// EventFileAccess is the EventType of the question whether somebody may open a file,
+// which takes the place of the program (keepersudo --file-access).
+const EventFileAccess = "FileAccess"
+
+// EventFileRules is the EventType of the service's own question what policies about
+// files keep people from. It is about nobody, and is answered DENY with FileRules.
+const EventFileRules = "FileRules"
+
+// FileRules returns that question.
+func FileRules() PolicyRequest {
+	return PolicyRequest{EventType: EventFileRules, UserID: "0", FilePath: "/", Arguments: []string{"/"}}
+}
+
 // EventList is the EventType of the question what the user may run. It names no
 // program, is answered DENY, and Listing has what was asked.
 const EventList = "List"
@@ -96,6 +109,11 @@ type PolicyResponse struct {
 	Approvals []core.ApprovalRule `json:"Approvals,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
+	// FileRules is the answer to EventFileRules.
+	FileRules *core.FileRules `json:"FileRules,omitempty"`
+	// FileRulesDigest, in the answer to a probe, changes when the answer to
+	// EventFileRules would be another one; empty if there is nothing to answer.
+	FileRulesDigest string `json:"FileRulesDigest,omitempty"`
 	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing
 	// anything; empty if nothing does.
 	Fault string `json:"Fault,omitempty"`

@@ -105,6 +105,6 @@ func Dialogs() map[string]core.Control {
 
 // Bundled returns the controls that this service can verify, with what they verify
 // answers by.
-func Bundled(factors Factors, approvals Approvals) []Control {
-	return []Control{Justify{}, MFA{factors}, Approve{approvals}}
+func Bundled(factors []mfa.Factor, memory Memory, approvals Approvals) []Control {
+	return []Control{Justify{}, MFA{factors, memory}, Approve{approvals}}
 }

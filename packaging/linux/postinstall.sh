@@ -10,7 +10,7 @@ esac
 # What this package brings is approved when the service starts next (Last Known
 # Good), and nothing else.
 approve() {
-	for folder in Plugins/bin/KeeperPolicy/ Plugins/bin/KeeperLogger/ Jobs/bin/RedirectEvaluator/ Jobs/bin/KeeperInventory/; do
+	for folder in @FOLDERS@; do
 		"$root/KeeperAdminCLI" --root "$root" plugins approve "$folder" --at-start
 	done
 }

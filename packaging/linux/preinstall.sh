@@ -24,8 +24,8 @@ esac
 cd "$root"
 rm -rf previous
 mkdir -m 0755 previous
-for program in KeeperPrivilegeManager KeeperAdminCLI keeperAgent keeperlaunch keeperreader keeperpam keepersudo keeperedit Plugins/bin/*/* Jobs/bin/*/*; do
-	if [ -f "$program" ] && [ -x "$program" ]; then
+for program in * Plugins/bin/*/* Jobs/bin/*/*; do
+	if [ -f "$program" ] && [ ! -L "$program" ] && [ -x "$program" ]; then
 		mkdir -p "previous/$(dirname "$program")"
 		cp -p "$program" "previous/$program"
 	fi

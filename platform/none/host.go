@@ -6,6 +6,7 @@ import "kpm/core/port"
 func Host(facts port.Facts) port.Host {
 	return port.Host{
 		Facts:         facts,
+		AccessLists:   AccessLists{},
 		Accounts:      Accounts{},
 		Ancestry:      Ancestry{},
 		Clock:         Clock{},

@@ -171,10 +171,16 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 		if fault := e.fault.Load(); force == nil && fault != nil {
 			response.Fault = *fault
 		}
+		if force != nil {
+			response.FileRulesDigest = digestOf(e.fileRules(force))
+		}
 	case err != nil:
 		response.Message = malformed + whichField(err)
 	case force == nil:
 		response.Message = unreadable
+	case q.EventType == wire.EventFileRules:
+		rules := e.fileRules(force)
+		response.FileRules, response.FileRulesDigest = &rules, digestOf(rules)
 	case q.EventType == wire.EventList:
 		q.EventType = wire.EventPrivilegeElevation
 		asked, _ := e.question(q, force)
@@ -233,7 +239,7 @@ func whichField(err error) string {
 // understood reports what a question must have to be decided on.
 func understood(q wire.PolicyRequest) error {
 	switch {
-	case q.EventType == wire.EventProbe:
+	case ofTheService(q.EventType):
 		return nil
 	case q.UserID == noUser:
 		return &fieldError{"UserId", string(noUser), "somebody's id"}

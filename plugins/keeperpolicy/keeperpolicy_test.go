@@ -401,7 +401,7 @@ func TestLint(t *testing.T) {
 	// Each finding shows its line, with a caret under the place.
 	var out bytes.Buffer
 	Lint([]string{file("shown.json", "\ufeff{\n  \"PolicyId\": \"s\",\n  \"PolicyType\": \"Elevation\"\n}")}, &out, &out, tools)
-	want := filepath.Join(dir, "shown.json") + `:3: policy "s", $.PolicyType: found "Elevation", expected a documented policy type; PrivilegeElevation and CommandLine govern elevations
+	want := filepath.Join(dir, "shown.json") + `:3: policy "s", $.PolicyType: found "Elevation", expected a documented policy type; PrivilegeElevation, CommandLine, FileAccess are those that grant something
     3 |   "PolicyType": "Elevation"
       |                 ^
 `

@@ -3,10 +3,14 @@
 package packages
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -40,6 +44,35 @@ func TestRPMHoldsWhatTheDebHolds(t *testing.T) {
 	}
 	if conf := host(t, "rpm", "-qpc", file(t, ".rpm")); !strings.Contains(conf, "Policies/first-steps.json") {
 		t.Errorf("files that are kept: %s", conf)
+	}
+}
+
+// Editors find the schemas where docs/plugins-and-jobs.md has them look, and in them
+// what the loaders read.
+func TestSchemasAreInstalled(t *testing.T) {
+	page, err := os.ReadFile("../../docs/plugins-and-jobs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	host(t, "dpkg-deb", "-x", file(t, ".deb"), dir)
+	urls := regexp.MustCompile(`"file://(/[^"]+)"`).FindAllStringSubmatch(string(page), -1)
+	if len(urls) < 5 {
+		t.Errorf("the page names %d", len(urls))
+	}
+	for _, url := range urls {
+		installed, err := os.ReadFile(filepath.Join(dir, url[1]))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		source, err := os.ReadFile(filepath.Join("../../docs/schemas", filepath.Base(url[1])))
+		if errors.Is(err, fs.ErrNotExist) {
+			source, err = os.ReadFile(filepath.Join("../../docs/policies", filepath.Base(url[1])))
+		}
+		if err != nil || !bytes.Equal(installed, source) {
+			t.Errorf("%s is another one: %v", url[1], err)
+		}
 	}
 }
 

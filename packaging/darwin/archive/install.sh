@@ -15,7 +15,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 case "${1-}" in
 --remove | --purge)
 	launchctl bootout "system/$label" 2>/dev/null || true
-	rm -f "$daemon" /usr/local/bin/keepersudo /usr/local/bin/KeeperAdminCLI /usr/local/bin/keeperAgent /usr/local/bin/KeeperPolicy
+	rm -f "$daemon"
+	for name in @ONPATH@; do rm -f "/usr/local/bin/${name##*/}"; done
 	(cd "$here/man" && find . -type f) | while read -r page; do
 		rm -f "/usr/local/share/man/man${page##*.}/${page##*/}"
 	done
@@ -40,7 +41,7 @@ esac
 	mv -f "$root/$f.new" "$root/$f"
 done
 mkdir -p /usr/local/bin
-ln -sf "$root/keepersudo" "$root/KeeperAdminCLI" "$root/keeperAgent" "$root/Plugins/bin/KeeperPolicy/KeeperPolicy" /usr/local/bin/
+for name in @ONPATH@; do ln -sf "$root/$name" "/usr/local/bin/${name##*/}"; done
 (cd "$here/man" && find . -type f) | while read -r page; do
 	mkdir -p "/usr/local/share/man/man${page##*.}"
 	cp "$here/man/$page" "/usr/local/share/man/man${page##*.}/${page##*/}"

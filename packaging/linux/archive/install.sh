@@ -1,20 +1,21 @@
 #!/bin/sh
 # Installs the agent that lies beside this script, for machines without deb or rpm.
-# Run it again to upgrade: settings, policies, plugin and job files stay.
+# Run it again to upgrade: settings, policies, plugin and job files stay, and if the
+# new service does not start, the programs of the version before are put back.
 #   sudo ./install.sh            install or upgrade, and start the service
 #   sudo ./install.sh --remove   remove it; journal, settings and policies stay
 #   sudo ./install.sh --purge    remove it with everything
 set -eu
 root=/opt/KeeperPrivilegeManager
 unit=keeper-privilege-manager.service
+log=/var/log/keeper-privilege-manager
 here=$(cd "$(dirname "$0")" && pwd)
 
 [ "$(id -u)" = 0 ] || { echo "install.sh: run this as root: sudo $0 $*" >&2; exit 1; }
 
 # each NAME: the programs on the PATH, pages and completions, and where they lie.
 each() {
-	for name in keepersudo KeeperAdminCLI keeperAgent; do "$1" "$root/$name" "/usr/local/bin/$name"; done
-	"$1" "$root/Plugins/bin/KeeperPolicy/KeeperPolicy" /usr/local/bin/KeeperPolicy
+	for name in @ONPATH@; do "$1" "$root/$name" "/usr/local/bin/${name##*/}"; done
 	for page in "$here"/man/*; do "$1" "$page" "/usr/local/share/man/man${page##*.}/${page##*/}"; done
 	for name in KeeperAdminCLI keepersudo keeperAgent; do
 		"$1" "$here/completions/$name" "/usr/local/share/bash-completion/completions/$name"
@@ -31,28 +32,35 @@ put() {
 	esac
 }
 
-take() { rm -f "$2"; }
+# take removes a file, and the folder if nothing else is in it.
+take() {
+	rm -f "$2"
+	rmdir "$(dirname "$2")" 2>/dev/null || true
+}
 
 case "${1-}" in
 --remove | --purge)
-	if [ -d /run/systemd/system ]; then systemctl disable --quiet --now "$unit" || true; fi
+	sh "$here/scripts/preremove.sh" remove
 	rm -f "/etc/systemd/system/$unit" /usr/lib/pam.d/kpm
-	# sudo is the system's own again (KeeperAdminCLI interception), whatever works by now.
-	if [ "$(readlink /usr/local/bin/sudo)" = "$root/keepersudo" ]; then rm -f /usr/local/bin/sudo; fi
+	rmdir /usr/lib/pam.d 2>/dev/null || true
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 	each take
-	if [ "$1" = --purge ]; then
-		rm -rf "$root" /var/log/keeper-privilege-manager
-	else
-		(cd "$here/root" && find . -type f ! -name '*.json') | while read -r f; do rm -f "$root/$f"; done
-		rm -rf "$root/run"
-		echo "install.sh: journal, settings and policies are left in $root"
-	fi
+	(cd "$here/root" && find . -type f ! -path './Plugins/*.json' ! -path './Jobs/*.json' ! -path './Policies/*.json') | while read -r f; do rm -f "$root/$f"; done
+	find "$root" -depth -type d -empty -delete 2>/dev/null || true
+	sh "$here/scripts/postremove.sh" "${1#--}"
 	exit 0
 	;;
 "") ;;
 *) echo "install.sh: $1 is not an option: see the first lines of this script" >&2; exit 2 ;;
 esac
 
+# As rpm counts: 1 is the first, 2 an upgrade.
+count=1
+if [ -x "$root/KeeperPrivilegeManager" ]; then count=2; fi
+sh "$here/scripts/preinstall.sh" "$count"
+mkdir -p "$root"
+chmod 0755 "$root"
+[ -d "$log" ] || install -d -m 0750 "$log"
 (cd "$here/root" && find . -type f) | while read -r f; do
 	case "$f" in
 	./Plugins/*.json | ./Jobs/*.json | ./Policies/*.json) [ ! -e "$root/$f" ] || continue ;;
@@ -70,11 +78,4 @@ if [ -e /etc/pam.d/common-auth ]; then pam=pam.deb; fi
 mkdir -p /usr/lib/pam.d
 install -m 0644 "$here/$pam" /usr/lib/pam.d/kpm
 each put
-if [ -d /run/systemd/system ]; then
-	systemctl daemon-reload
-	systemctl enable --quiet "$unit"
-	systemctl restart "$unit"
-	echo "install.sh: the service runs: KeeperAdminCLI status"
-else
-	echo "install.sh: systemd does not run here; start it by hand: $root/KeeperPrivilegeManager run"
-fi
+exec sh "$here/scripts/postinstall.sh" "$count"

@@ -81,6 +81,33 @@ func (s Files) locate(path string) (int, Place, error) {
 	return fd, at, err
 }
 
+// OpenIn opens the regular file at path, to be changed and not read: an O_PATH
+// descriptor. The file may be anybody's; the folder that it lies in, and everything
+// above that, must be protected, so that nobody else can put another file in its
+// place. Links of root's are followed on the way there, but path itself is none.
+func (s Files) OpenIn(path string) (*os.File, Place, error) {
+	parent, above, err := s.locate(filepath.Dir(path))
+	if err != nil {
+		return nil, above, err
+	}
+	defer unix.Close(parent)
+	if !above.Dir() {
+		return nil, above, pathError(above.Path, unix.ENOTDIR)
+	}
+	fd, at, err := step(parent, above, filepath.Base(path))
+	if err != nil {
+		return nil, at, err
+	}
+	if err = isA(at, unix.S_IFREG); err == nil && (!at.Mount.Local() || at.Mount.image()) {
+		err = notLocal(at) // attack: something of a user's is mounted over the file
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, at, err
+	}
+	return os.NewFile(uintptr(fd), at.Path), at, nil
+}
+
 // rootAbove is the agent root if path is it or lies in it, else empty.
 func (s Files) rootAbove(path string) string {
 	if clean := filepath.Clean(path); clean == s.AgentRoot || strictlyAbove(s.AgentRoot, clean) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -55,14 +56,22 @@ func (s Files) OpenFolder(path string) (*Folder, error) {
 	return &Folder{fd: fd, at: at, check: check}, nil
 }
 
-// Names returns what lies in the folder, directories left out, in no order.
-func (f *Folder) Names() ([]string, error) {
+// Entries returns what lies in the folder, in no order.
+func (f *Folder) Entries() ([]os.DirEntry, error) {
 	dir, err := Reopen(f.fd, f.at.Path, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
+	return dir.ReadDir(-1)
+}
+
+// Names returns what lies in the folder, directories left out, in no order.
+func (f *Folder) Names() ([]string, error) {
+	entries, err := f.Entries()
+	if err != nil {
+		return nil, err
+	}
 	names := make([]string, 0, len(entries))
 	for _, e := range entries {
 		if !e.IsDir() {
