@@ -91,6 +91,11 @@ soak: stage ## hold the policy engine against its second evaluator on a million 
 bench: test-packages stage ## measure beside sudo, pkexec, mosquitto, and what one hostile user costs the others; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300
 	@go run ./vmtests/bench --agent $(AGENT) --base "$(BASE)" --rows '$(or $(ROWS),.)' --samples $(or $(SAMPLES),300)
 
+.PHONY: bench-compare
+bench-compare: ## build BASE=REVISION beside this tree and measure both in turn; the last line names what is more than 5 % slower
+	@test -n "$(BASE)" || { echo 'bench-compare: say which revision: make bench-compare BASE=main' >&2; exit 2; }
+	@$(MAKE) --no-print-directory bench BASE="$(BASE)"
+
 .PHONY: fails-on
 fails-on: test-packages ## succeed if tests fail on the agent of BASE=REVISION; PKG=./vmtests/e2e RUN=REGEXP
 	@go run ./vmtests/failson --base "$(BASE)" --package $(or $(PKG),./vmtests/e2e) --run '$(or $(RUN),.)'
