@@ -146,9 +146,10 @@ const (
 	EventLaunch                  = "LaunchPrivilegeElevation"
 	// Those of approvals and grants: what they start acts with rights that somebody
 	// has given (decision 12).
-	EventLaunchApproved   = "LaunchApprovedRequest"
-	EventGrantFileAccess  = "GrantFileAccess"
-	EventLaunchFileAccess = "LaunchFileAccess"
+	EventApprovalRequested = "ApprovalRequested"
+	EventLaunchApproved    = "LaunchApprovedRequest"
+	EventGrantFileAccess   = "GrantFileAccess"
+	EventLaunchFileAccess  = "LaunchFileAccess"
 	// EventRights has somebody told what became of their place in a group of
 	// administrators.
 	EventRights = "LeastPrivilegeNotice"
@@ -157,7 +158,7 @@ const (
 // GrantEvent reports whether name, in any letter case, is an event of approvals and
 // grants.
 func GrantEvent(name string) bool {
-	return strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess) || strings.EqualFold(name, EventRights)
+	return strings.EqualFold(name, EventApprovalRequested) || strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess) || strings.EqualFold(name, EventRights)
 }
 
 // JobCompleted tells on topic JobService how a run ended.
