@@ -52,6 +52,7 @@ type elevation struct {
 	approval    string         // that it waits for; empty if it waits for none
 	children    string         // rule for what it starts, as policy has it
 	satisfied   []core.Control // that policy has asked for
+	unseen      string         // why nobody was asked on the desktop; empty if somebody could be
 }
 
 // fact is a Fact by the service.
@@ -352,6 +353,7 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	if state == request.Pending {
 		event.Name = wire.EventPolicyEvaluationPending
 		event.Context["ControlList"] = e.req.Missing()
+		event.Context["AskOn"] = l.askOn(e)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.limits().Launch)
 	defer cancel()

@@ -64,6 +64,10 @@ func (l *Launcher) Substitute(ctx context.Context, from core.Principal, id core.
 	case !ok:
 		return fmt.Errorf("launcher: substitute: %w", ErrNotRedirected)
 	}
+	// Before policy has allowed it nothing is asked about what the rule names: that waits.
+	if state, _, _ := e.req.View(); state != request.Allowed {
+		return fmt.Errorf("launcher: substitute: it is %s: %w", state, request.ErrConflict)
+	}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()

@@ -40,6 +40,7 @@ type App struct {
 	Jobs                Jobs
 	MFA                 MFA
 	Interception        Interception
+	Rights              Rights
 	Trust               Trust
 	// RequireSignedAdmin asks of Admin callers a program that carries a trusted
 	// signature; ClientCA, if set, a client certificate as well (decision 10).
@@ -242,6 +243,16 @@ func entries() []entry {
 		{"Interception:Mounts", "[]", "absolute paths", func(a *App, raw json.RawMessage) error {
 			return setMounts(raw, &a.Interception.Mounts)
 		}},
+		{"Rights:Groups", "[]", "names of groups; none are the system's own", func(a *App, raw json.RawMessage) error {
+			return setNames(raw, &a.Rights.Groups)
+		}},
+		{"Rights:Protected", "[]", "names of users", func(a *App, raw json.RawMessage) error {
+			return setNames(raw, &a.Rights.Protected)
+		}},
+		{"Rights:TakeLast", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Rights.TakeLast)
+		}},
+		number("Rights:CheckSeconds", 60, 5, 3600, seconds(func(a *App) *time.Duration { return &a.Rights.Every })),
 		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
 			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)
 		}},

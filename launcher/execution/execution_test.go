@@ -241,7 +241,10 @@ func TestAFileThatDoesNotEnd(t *testing.T) {
 func TestAHolderThatIsStuck(t *testing.T) {
 	within(t, func(t *testing.T, m *machine) {
 		time.Sleep(10 * Deadline)
-		if time.Since(m.alive) > look {
+		m.kernel.mu.Lock()
+		alive := m.alive
+		m.kernel.mu.Unlock()
+		if time.Since(alive) > look {
 			t.Error("the kernel was not told that the Holder works")
 		}
 		h := newHolder(m.kernel, func(report) bool { return true })

@@ -119,7 +119,9 @@ func (k *kernel) Program(kept port.Execution, interpreter bool) (port.Program, e
 	if k.slow[kept.File.Inode] {
 		<-k.done
 	}
+	k.mu.Lock()
 	p := k.programs[kept.File.Inode]
+	k.mu.Unlock()
 	if !interpreter {
 		p.Interpreter, p.Script = port.FileState{}, false
 	}

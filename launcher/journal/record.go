@@ -57,6 +57,11 @@ const (
 	Granted    Type = "granted"
 	GrantEnded Type = "grant-ended"
 
+	// Rights says that somebody is taken out of a group of administrators, or put in
+	// for a time, or why not (Cause); RightsBack that this is over.
+	Rights     Type = "rights"
+	RightsBack Type = "rights-back"
+
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
 	Allowed    Type = "allowed"
@@ -77,7 +82,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, Execution:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack, Execution:
 		return true
 	}
 	return false
@@ -135,6 +140,9 @@ type Record struct {
 	// grant-ended: the one that it is about.
 	Grants []string `json:"grants,omitempty"`
 	Grant  *Grant   `json:"grant,omitempty"`
+
+	// rights and rights-back: in which group.
+	Group string `json:"group,omitempty"`
 
 	// launched and left; ended, where no exit means that the service stopped
 	// and the command went on; failed, after a restart.

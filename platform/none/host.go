@@ -28,5 +28,8 @@ func Host(facts port.Facts) port.Host {
 		Close:         func() error { return nil },
 		Authenticator: Authenticator{},
 		Control:       ServiceControl{},
+		Membership:    Membership{},
+		Transient:     TransientAccounts{},
+		Alarms:        Alarms{},
 	}
 }
