@@ -33,7 +33,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		return err
 	}
 	s.startGrants(ctx)
-	finder := origin.Finder{Ancestry: s.host.Ancestry, Sessions: s.host.Sessions, Agents: origin.NewAgents(s.app.CodingAgents)}
+	finder := origin.NewFinder(s.host.Ancestry, s.host.Sessions, origin.NewAgents(s.app.CodingAgents))
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: s.sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
