@@ -76,8 +76,9 @@ func (f *Finder) Of(id core.ProcessID) (core.Origin, error) {
 // graphical reports whether a session can show windows.
 func (f *Finder) graphical(id core.SessionID) bool {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if known, ok := f.seen[id]; ok && time.Since(known.at) < seenAge {
+	known, ok := f.seen[id]
+	f.mu.Unlock()
+	if ok && time.Since(known.at) < seenAge {
 		return known.graphical
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), sessionsTime)
@@ -86,10 +87,12 @@ func (f *Finder) graphical(id core.SessionID) bool {
 	if err != nil {
 		return false
 	}
+	can := slices.ContainsFunc(sessions, func(s core.Session) bool { return s.ID == id && s.Graphical })
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if len(f.seen) >= maxSeen {
 		clear(f.seen)
 	}
-	can := slices.ContainsFunc(sessions, func(s core.Session) bool { return s.ID == id && s.Graphical })
 	f.seen[id] = looked{can, time.Now()}
 	return can
 }
