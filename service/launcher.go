@@ -47,7 +47,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
 		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
-		People: s.people(), Told: s.told,
+		People: s.people(), Told: s.told, Crowd: newProcessors().crowd,
 		Redirects: settings.Redirects{Layout: s.layout, Platform: s.host.Facts.Platform, Read: s.host.Files.ReadProtected, Setting: s.effective.Get},
 		Log:       launcherLog,
 	})
