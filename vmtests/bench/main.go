@@ -49,7 +49,7 @@ func onDisk(side string) string   { return "/srv/disk/kpm-" + side + "/agent" }
 func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
-	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, verdict, key, hostile")
+	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, verdict, key, hostile")
 	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
 	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
