@@ -28,8 +28,9 @@ type Submission struct {
 	// For is how long what policy asks for is to be remembered; 0 if that was not
 	// asked.
 	For time.Duration
-	// Anew has the person asked, whatever is remembered.
-	Anew          bool
+	// Anew has the person asked, whatever is remembered. Desktop has them asked on their
+	// desktop though they have a terminal.
+	Anew, Desktop bool
 	Rows, Columns uint16
 	Streams       port.Streams
 	// Terminal gives the command a terminal even if no stream is one.
@@ -42,6 +43,8 @@ type Submission struct {
 	// List asks only what the caller may run, as JSON if JSON is set; nothing else
 	// but Peer counts then.
 	List, JSON bool
+	// ListFor, if not empty, is somebody else of whom an administrator asks that.
+	ListFor string
 	// NoWait does not wait for approvers. Reason is one that the caller offers before
 	// they are asked; empty if they offer none.
 	NoWait bool

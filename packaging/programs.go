@@ -19,9 +19,10 @@ type program struct {
 	name   string   // its folder below cmd/, and its file
 	folder string   // of the agent root, with slashes
 	only   []string // the systems that it is for; empty for all
-	flags  string   // for the linker, besides those of every program
-	pie    bool     // linked with foreign libraries, it lies nowhere in particular
-	onPath bool
+	// windowed programs have no console on Windows, where one would flash up.
+	windowed bool
+	pie      bool // linked with foreign libraries, it lies nowhere in particular
+	onPath   bool
 	// manual is the section of the manual page that is made of its --help; empty if
 	// another page tells of it.
 	manual string
@@ -39,10 +40,13 @@ var programs = []program{
 	{name: "keeperreader", only: []string{"linux", "windows"}, manual: "8", about: "reads signatures for the agent"},
 	{name: "keeperpam", only: []string{"linux"}, pie: true, manual: "8", about: "asks PAM for the agent"},
 	{name: "keeperedit", only: []string{"linux", "darwin"}, manual: "8", about: "edits files for keepersudo -e"},
-	{name: "KeeperRunAs", only: []string{"windows"}, flags: "-H windowsgui"}, // no console window flashes up
+	{name: "KeeperRunAs", only: []string{"windows"}, windowed: true},
 	{name: "KeeperPolicy", folder: "Plugins/bin/KeeperPolicy", onPath: true, manual: "1", about: "decide requests by policies, and check policy files"},
 	{name: "KeeperLogger", folder: "Plugins/bin/KeeperLogger", manual: "8", about: "write the log of plugins and jobs"},
 	{name: "RedirectEvaluator", folder: "Jobs/bin/RedirectEvaluator", manual: "8", about: "say whether a launch is redirected"},
+	{name: "KeeperMFA", folder: "Jobs/bin/KeeperMFA", windowed: true, manual: "8", about: "ask for a code on the desktop"},
+	{name: "KeeperJustification", folder: "Jobs/bin/KeeperJustification", windowed: true, manual: "8", about: "ask for a reason on the desktop"},
+	{name: "KeeperApproval", folder: "Jobs/bin/KeeperApproval", windowed: true, manual: "8", about: "ask for an approval on the desktop"},
 	{name: "KeeperInventory", folder: "Jobs/bin/KeeperInventory", manual: "8", about: "write down what is on a machine"},
 }
 
@@ -63,7 +67,10 @@ func (p program) file(system string) string {
 
 // linker is what the linker is told besides the version.
 func (p program) linker(system string) string {
-	flags := strings.TrimSpace("-s -w " + p.flags)
+	flags := "-s -w"
+	if p.windowed && system == "windows" {
+		flags += " -H windowsgui"
+	}
 	if p.name == "keepersudo" && system == "linux" {
 		flags += " -E keepersudo_entry" // it begins before the Go runtime does: platform/unix/caller/entry_linux.go
 	}
