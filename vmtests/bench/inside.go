@@ -30,6 +30,7 @@ const (
 	groupBus       = "bus"
 	groupJobs      = "jobs"
 	groupCrowd     = "crowd" // many callers at once, on every processor and on one
+	groupExecution = "execution"
 	groupVerdict   = "verdict"
 	groupKey       = "key"
 	groupHostile   = "hostile" // what one user costs another
