@@ -37,11 +37,12 @@ type Config struct {
 	Observed      Observed
 	Factors       Factors
 	// Refused is told of every 403, if it is not nil. It must not block.
-	Refused   func(view.APIRefusal)
-	Requests  Requests
-	Approvals Approvals
-	Grants    Grants
-	Elevator  local.Elevator
+	Refused    func(view.APIRefusal)
+	Requests   Requests
+	Approvals  Approvals
+	Grants     Grants
+	FileGrants FileGrants
+	Elevator   local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
 	Limits Limits
@@ -51,7 +52,7 @@ type Config struct {
 func (c Config) complete() error {
 	switch {
 	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Health == nil, c.Plugins == nil, c.Jobs == nil,
-		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Observed == nil, c.Factors == nil, c.Approvals == nil, c.Requests == nil, c.Grants == nil, c.Elevator == nil, c.Log == nil:
+		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Observed == nil, c.Factors == nil, c.Approvals == nil, c.Requests == nil, c.Grants == nil, c.FileGrants == nil, c.Elevator == nil, c.Log == nil:
 		return errors.New("api: incomplete configuration")
 	}
 	return nil

@@ -113,6 +113,13 @@ func requests() []struct{ method, path, body string } {
 		{"GET", "/api/approvals/ABCD-2345", ""},
 		{"POST", "/api/approvals/ABCD-2345/approve", ""},
 		{"POST", "/api/approvals/ABCD-2345/withdraw", ""},
+		{"GET", "/api/filegrants", ""},
+		{"POST", "/api/filegrants", `{"UserName":"u1000","FilePath":"/srv/list"}`},
+		{"POST", "/api/filegrants", launch},
+		{"POST", "/api/filegrants", other},
+		{"POST", "/api/filegrants/cleanup", ""},
+		{"DELETE", "/api/filegrants/F1000", ""},
+		{"GET", "/api/fileaccess", ""},
 	}
 }
 
@@ -120,24 +127,24 @@ func requests() []struct{ method, path, body string } {
 // 403 the letter of its code.
 var expected = map[string]string{
 	// one column for each of requests(), in that order
-	"unknown peer": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"no holder":    `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"setuid program that inherited the socket":      `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"plugin that shares its socket with a stranger": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"root in a container":                           `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"root whose process has ended":                  `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU`,
-	"user":                                          `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  200 200 200 200 200`,
-	"root inside an elevation":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  200 200 200 200 200`,
-	"plugin in a user's session":                    `200 200 200 200 200 tP  tP  200 200 200 tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"task in a user's session":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"plugin":                                        `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"task":                                          `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"task of the request":                           `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n`,
-	"Http task of the request":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n`,
-	"Http task of another job":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n`,
-	"Http task with an allow list":                  `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n`,
-	"root":                                          `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   n   n   200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 n   200 200 200 200`,
-	"the service's own process":                     `s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s`,
+	"unknown peer": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tA  tA  tA  tP  tU  tA`,
+	"no holder":    `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tA  tA  tA  tP  tU  tA`,
+	"setuid program that inherited the socket":      `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tA  tA  tA  tP  tU  tA`,
+	"plugin that shares its socket with a stranger": `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tA  tA  tA  tP  tU  tA`,
+	"root in a container":                           `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tA  tA  tA  tP  tU  tA`,
+	"root whose process has ended":                  `200 200 200 200 200 tP  tP  tP  tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tU  tU  tA  tA  tA  tA  tA  tA  tA  tU  tU  tU  tU  tU  tU  tA  tA  tA  tP  tU  tA`,
+	"user":                                          `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  200 200 200 200 200 200 tA  tA  tA  tP  200 tA`,
+	"root inside an elevation":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  200 200 200 200 200 200 tA  tA  tA  tP  404 tA`,
+	"plugin in a user's session":                    `200 200 200 200 200 tP  tP  200 200 200 tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   200 tA  tA  tA  tP  200 tA`,
+	"task in a user's session":                      `200 200 200 200 200 tP  tP  200 tP  tP  tP  tA  tA  tA  tA  n   n   n   n   n   n   tP  tP  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 200 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   200 tA  tA  tA  tP  200 tA`,
+	"plugin":                                        `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   200 tA  n   n   200 404 tA`,
+	"task":                                          `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   200 tA  n   n   200 404 tA`,
+	"task of the request":                           `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 n   200 200 tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  tA  200 404 tA  tA  tA  tA  tA  tA  tA  n   n   n   n   n   200 tA  200 n   200 404 tA`,
+	"Http task of the request":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   200 n   200 n   200 n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n   200 tA  200 n   200 404 n`,
+	"Http task of another job":                      `200 200 200 200 200 200 200 200 200 200 200 tA  202 202 o   n   n   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n   200 tA  n   n   200 404 n`,
+	"Http task with an allow list":                  `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   n   n   200 200 n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   n   200 404 n   n   n   n   n   n   n   n   n   n   n   n   200 tA  n   n   200 404 n`,
+	"root":                                          `200 200 200 200 200 200 200 200 200 200 200 202 202 202 o   n   n   n   n   n   n   200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 n   200 200 200 200 200 200 n   n   200 200 200`,
+	"the service's own process":                     `s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s   s`,
 }
 
 // letters stand for what a 403 must say.

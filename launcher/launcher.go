@@ -67,6 +67,8 @@ type Config struct {
 	// TerminalOf returns the controlling terminal of a process, as port.Sessions
 	// does; nil where nobody knows: then nothing is remembered.
 	TerminalOf func(core.ProcessID) (core.Terminal, error)
+	// Files gives access to files; nil where nobody does.
+	Files FileAccess
 	// Memory is who was verified a short time ago.
 	Memory Memory
 	Limits request.Limits

@@ -68,6 +68,9 @@ const maxShown = 400
 // Attack: the arguments that matter stand behind so many others that nobody sees
 // them. What is left out is said.
 func (l *Launcher) what(e *elevation) string {
+	if e.file {
+		return l.whatFile(e)
+	}
 	s := e.sealed.Subject
 	quoted := func(words ...string) string {
 		for i, word := range words {

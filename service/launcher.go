@@ -33,13 +33,14 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		return err
 	}
 	s.startGrants(ctx)
+	s.startFileAccess(ctx)
 	finder := origin.Finder{Ancestry: s.host.Ancestry, Sessions: s.host.Sessions, Agents: origin.NewAgents(s.app.CodingAgents)}
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: s.sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
 		Table: controls.Standard(), Controls: control.Bundled(s.factors, s.approvals), Approvals: s.approvals, Machine: machineName,
 		SessionOf: s.host.Sessions.Of, TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
-		Behind: finder.Of, Grants: s.grants,
+		Behind: finder.Of, Grants: s.grants, Files: s.files,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,

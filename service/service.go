@@ -18,6 +18,7 @@ import (
 	"kpm/jobs"
 	"kpm/launcher"
 	"kpm/launcher/approval"
+	"kpm/launcher/fileaccess"
 	"kpm/launcher/grant"
 	"kpm/launcher/journal"
 	"kpm/launcher/mfa"
@@ -76,6 +77,8 @@ type service struct {
 	factors   *mfa.Factors
 	launcher  *launcher.Launcher
 	grants    *grant.Store
+	files     *fileaccess.Keeper
+	rules     *fileRules
 	told      func(launcher.Told) // nil if nobody is to be told
 	sealer    *seal.Sealer
 	approvals *approval.Book

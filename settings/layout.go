@@ -81,6 +81,7 @@ func (l Layout) JobHistory() string  { return l.in("State", "jobs.db") }
 func (l Layout) Factors() string     { return l.in("State", "factors.db") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Grants() string      { return l.in("State", "grants.json") }
+func (l Layout) FileAccess() string  { return l.in("State", "fileaccess.json") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 
 // Aside holds files that Last Known Good has taken away or replaced.

@@ -39,6 +39,9 @@ type Request struct {
 	NonInteractive bool
 	// Anew has the person asked, whatever is remembered (keepersudo -k).
 	Anew bool
+	// FileAccess asks for access to a file, which Command names and which takes the
+	// program's place, for the time of For; nothing runs.
+	FileAccess bool
 	// Terminal says that the caller has a terminal, whatever 0 to 2 are: the
 	// command gets one too.
 	Terminal bool
@@ -149,7 +152,7 @@ func DecodeListing(body []byte) (Listing, error) {
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}
 	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5 |
-		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew)}
+		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew) | flag(m.FileAccess)<<2}
 	if keyed {
 		b = append(b, m.Key[:]...)
 	}
@@ -184,7 +187,8 @@ func DecodeRequest(body []byte) (Request, error) {
 		Running:        flags&32 != 0,
 		HasExecutable:  flags&1 != 0,
 		NonInteractive: flags&2 != 0,
-		Anew:           more == 1,
+		Anew:           more&1 != 0,
+		FileAccess:     more&4 != 0,
 		Terminal:       flags&4 != 0,
 		Background:     flags&8 != 0,
 		Apart:          [3]uint8{apart & 3, apart >> 2 & 3, apart >> 4 & 3},
@@ -203,7 +207,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		m.For = d.uint32()
 		d.failed = d.failed || m.For == 0
 	}
-	if version != Version || more > 1 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
+	if version != Version || more&^5 != 0 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
 		d.failed = true
 	}
 	return m, d.end()

@@ -58,7 +58,7 @@ func (m MFA) Verify(ctx context.Context, q Question) (string, error) {
 	}
 	before := ""
 	for try := 1; ; try++ {
-		answer, err := q.Ask(ctx, Prompt{Text: wire.Printable(before + "keepersudo: to run " + q.What + q.Behind() + ", enter your code: "), Secret: true})
+		answer, err := q.Ask(ctx, Prompt{Text: wire.Printable(before + "keepersudo: " + q.toDo() + q.What + q.Behind() + ", enter your code: "), Secret: true})
 		switch {
 		case errors.Is(err, core.ErrCancelled):
 			return "", &Refused{Message: "you entered no code"}

@@ -122,7 +122,9 @@ type openNode struct {
 	at   string
 }
 
-func (f *openNode) Ref() core.FileRef { return core.FileRef{Path: f.at, Device: 1, Inode: f.node.inode} }
+func (f *openNode) Ref() core.FileRef {
+	return core.FileRef{Path: f.at, Device: 1, Inode: f.node.inode}
+}
 func (f *openNode) Info() port.FileInfo {
 	return port.FileInfo{Path: f.at, Device: 1, Inode: f.node.inode, Regular: true, Exec: f.node.exec, Owner: f.node.owner}
 }

@@ -47,12 +47,15 @@ type Grant struct {
 
 // Want is what a grant is asked for.
 type Want struct {
-	User     core.Account
-	Path     string
-	Length   time.Duration // DefaultLength if 0; MaxLength at most
-	Request  core.RequestID
-	Policies []core.PolicyRef
-	By       core.Principal
+	User core.Account
+	Path string
+	// Device and Inode are those of the file that was decided on; 0 for whatever lies
+	// at Path.
+	Device, Inode uint64
+	Length        time.Duration // DefaultLength if 0; MaxLength at most
+	Request       core.RequestID
+	Policies      []core.PolicyRef
+	By            core.Principal
 	// Direct is true if an administrator gives it, and not a request that policy has
 	// allowed: then it is also for a file that no policy keeps the user from.
 	Direct bool
@@ -73,6 +76,10 @@ func (k *Keeper) Give(w Want) (Grant, error) {
 		return Grant{}, fmt.Errorf("fileaccess: %w", err)
 	}
 	defer f.Close()
+	// Attack: another file is put there while approvers look at the first.
+	if at := f.Info(); w.Inode != 0 && (at.Device != w.Device || at.Inode != w.Inode) {
+		return Grant{}, fmt.Errorf("fileaccess: %s: %w", at.Path, ErrReplaced)
+	}
 	g := &Grant{Kind: File, User: w.User.User, UserName: w.User.Name, Ref: f.Ref(), Request: w.Request, Policies: w.Policies, By: w.By.String()}
 	if f.Info().Exec {
 		g.Kind = Execution

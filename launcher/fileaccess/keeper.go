@@ -26,6 +26,8 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/view"
+	"kpm/core/wire"
 )
 
 // Bounds. A file system holds some hundred entries in a list; beyond, the file is one
@@ -42,10 +44,11 @@ const lookEvery = 30 * time.Second
 
 // Errors of grants.
 var (
-	ErrUnknown = core.NewError(core.NotFound, "there is no such grant")
-	ErrDenied  = core.NewError(core.Conflict, "policy denies the file to the user, and no grant changes that")
-	ErrUnruled = core.NewError(core.Conflict, "no policy keeps the user from the file")
-	ErrTooMany = core.NewError(core.TooMany, "there are too many grants")
+	ErrUnknown  = core.NewError(core.NotFound, "there is no such grant")
+	ErrDenied   = core.NewError(core.Conflict, "policy denies the file to the user, and no grant changes that")
+	ErrUnruled  = core.NewError(core.Conflict, "no policy keeps the user from the file")
+	ErrReplaced = core.NewError(core.Conflict, "another file has taken the place of the one that was decided on")
+	ErrTooMany  = core.NewError(core.TooMany, "there are too many grants")
 )
 
 // Config is what a Keeper works with. Every field is required.
@@ -213,4 +216,30 @@ func (k *Keeper) GiveBack() error {
 		return fmt.Errorf("fileaccess: %d files still have entries of ours, the first is %s: %s", n, k.state.Entries[0].Ref.Path, k.state.Entries[0].fault)
 	}
 	return nil
+}
+
+// Access says who is kept from which files, and what cannot be kept.
+func (k *Keeper) Access() view.FileAccess {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	shown := view.FileAccess{Files: []view.FileKept{}, Problems: []view.FileProblem{}}
+	for _, e := range k.state.Entries {
+		kept := view.FileKept{
+			FilePath: wire.PrintableLine(e.Ref.Path), Denied: []core.UserID{}, Granted: []core.UserID{},
+			Policies: append([]core.PolicyRef{}, e.Policies...), Fault: wire.PrintableLine(e.fault),
+		}
+		want := k.wanted(e)
+		for _, user := range sortedUsers(want) {
+			if want[user] == core.ReadWrite {
+				kept.Granted = append(kept.Granted, user)
+			} else {
+				kept.Denied = append(kept.Denied, user)
+			}
+		}
+		shown.Files = append(shown.Files, kept)
+	}
+	for _, p := range k.problems {
+		shown.Problems = append(shown.Problems, view.FileProblem{FilePath: wire.PrintableLine(p.File), Policy: p.Policy, Why: wire.PrintableLine(p.Why)})
+	}
+	return shown
 }

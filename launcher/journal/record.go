@@ -52,6 +52,9 @@ const (
 	// for longer; GrantEnded that this is over.
 	Granted    Type = "granted"
 	GrantEnded Type = "grant-ended"
+	// FileAccess says what was changed in a file's access control list, or could not
+	// be, or what a policy that only watches would change (Cause).
+	FileAccess Type = "file-access"
 
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
@@ -73,7 +76,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, FileAccess:
 		return true
 	}
 	return false
@@ -128,6 +131,11 @@ type Record struct {
 	// grant-ended: the one that it is about.
 	Grants []string `json:"grants,omitempty"`
 	Grant  *Grant   `json:"grant,omitempty"`
+
+	// file-access, and granted and grant-ended of access to a file: which one.
+	// file-access: whose entries its list has.
+	File  string        `json:"file,omitempty"`
+	Users []core.UserID `json:"users,omitempty"`
 
 	// launched and left; ended, where no exit means that the service stopped
 	// and the command went on; failed, after a restart.
