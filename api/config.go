@@ -37,12 +37,14 @@ type Config struct {
 	Observed      Observed
 	Factors       Factors
 	// Refused is told of every 403, if it is not nil. It must not block.
-	Refused    func(view.APIRefusal)
-	Requests   Requests
-	Approvals  Approvals
-	Grants     Grants
-	FileGrants FileGrants
-	Elevator   local.Elevator
+	Refused   func(view.APIRefusal)
+	Requests  Requests
+	Approvals Approvals
+	// ApprovalKeys is the key by which a help desk approves.
+	ApprovalKeys ApprovalKeys
+	Grants       Grants
+	FileGrants   FileGrants
+	Elevator     local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
 	Limits Limits

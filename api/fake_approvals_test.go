@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"kpm/core"
 	"kpm/core/view"
@@ -58,3 +60,28 @@ func (a approvalsOf) Extend(who core.Principal, _ core.Peer, id string, answer v
 func (a approvalsOf) Withdraw(who core.Principal, _ core.Peer, id string) (view.Approval, error) {
 	return a.one(who, id)
 }
+
+func (a approvalsOf) Code(_ context.Context, who core.Principal, _ core.Peer, id, code string) (view.Approval, error) {
+	one, err := a.one(who, id)
+	if err == nil && code != "12345-67890" {
+		err = core.NewError(core.NotPermitted, "the code is wrong")
+	}
+	one.Challenge = "ABCD-EFGH-2345-WXYZ"
+	return one, err
+}
+
+// keysOf is a machine without a key for codes, until one is made.
+type keysOf struct{ *world }
+
+func (keysOf) Get() (view.ApprovalKey, error) {
+	return view.ApprovalKey{Machine: "host", By: "root", At: time.Unix(0, 0).UTC()}, nil
+}
+
+func (keysOf) New(_ context.Context, by core.Principal, replace bool) (view.ApprovalKey, error) {
+	if !replace {
+		return view.ApprovalKey{}, core.NewError(core.Conflict, "there is one")
+	}
+	return view.ApprovalKey{Machine: "host", By: by.String(), Key: "GEZDGNBV"}, nil
+}
+
+func (keysOf) Remove(core.Principal) error { return nil }

@@ -54,3 +54,10 @@ func (f factorsOf) Redeem(_ context.Context, who core.Principal, ticket string) 
 	}
 	return f.Enroll(context.Background(), who, "anna", true)
 }
+
+func (f factorsOf) Login(_ context.Context, _ core.Principal, answer view.LoginAnswer) (view.Login, error) {
+	if answer.ID != "" {
+		return view.Login{}, errNobody
+	}
+	return view.Login{ID: "y", Question: "Password: ", Secret: true}, nil
+}

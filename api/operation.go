@@ -93,6 +93,7 @@ func operations(cfg Config) []group {
 		fileGrantOperations(cfg.FileGrants),
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
+		approvalKeyOperations(cfg.ApprovalKeys),
 	}
 }
 

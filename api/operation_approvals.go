@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 
 	"kpm/core"
@@ -19,6 +20,8 @@ type Approvals interface {
 	Extend(who core.Principal, peer core.Peer, id string, a view.ApprovalAnswer) (view.Approval, error)
 	// Withdraw takes the caller's own back.
 	Withdraw(who core.Principal, peer core.Peer, id string) (view.Approval, error)
+	// Code approves the caller's own by a code of the help desk's.
+	Code(ctx context.Context, who core.Principal, peer core.Peer, id, code string) (view.Approval, error)
 }
 
 func approvalOperations(approvals Approvals) group {
@@ -46,6 +49,11 @@ func approvalOperations(approvals Approvals) group {
 	get.method, get.path, get.id, get.summary, get.handle = http.MethodGet, "/api/approvals/{approvalId}", "getApproval", "One approval", h.get
 	withdraw.method, withdraw.path, withdraw.id, withdraw.summary, withdraw.handle = http.MethodPost, "/api/approvals/{approvalId}/withdraw", "withdrawApproval", "Take back one's own", h.withdraw
 	withdraw.problems = []int{http.StatusConflict, http.StatusInternalServerError}
+	code := withdraw
+	code.path, code.id, code.summary, code.handle = "/api/approvals/{approvalId}/code", "codeForApproval", "Enter a one-time code of the help desk's for one's own", h.code
+	code.description = "The code is one approver of each policy. Five wrong codes in a row lock the caller out of codes."
+	code.body = &body{required: true, schema: `{"type": "object", "required": ["code"], "properties": {"code": {"type": "string"}}}`}
+	code.problems = []int{http.StatusConflict, http.StatusInternalServerError, http.StatusServiceUnavailable}
 	return group{
 		operations: []operation{{
 			method: http.MethodGet, path: "/api/approvals", access: approverTier, handle: h.list,
@@ -57,7 +65,7 @@ func approvalOperations(approvals Approvals) group {
 			decide("approve", "Agree", "The last approver that is needed approves it; expireIn is for how long it may be used, at most as long as the settings allow.", Approvals.Approve),
 			decide("deny", "Refuse", "One approver is enough.", Approvals.Deny),
 			decide("extend", "Let it wait, or be used, for longer", "expireIn is from now, and required. It is never shortened.", Approvals.Extend),
-			withdraw},
+			withdraw, code},
 		parameters: map[string]parameter{"approvalId": {"An approval's id, as it is shown or without its hyphen", 64}},
 		schemas:    map[string]schema{"Approval": approvalSchema},
 	}
@@ -89,6 +97,14 @@ func (h approvalHandlers) get(c *call) (any, error) {
 
 func (h approvalHandlers) withdraw(c *call) (any, error) {
 	return shown(h.approvals.Withdraw(c.who.Principal, c.peer(), c.values["approvalId"]))
+}
+
+func (h approvalHandlers) code(c *call) (any, error) {
+	var given view.ApprovalCode
+	if err := c.readObject(&given, false); err != nil {
+		return nil, err
+	}
+	return shown(h.approvals.Code(c.Context(), c.who.Principal, c.peer(), c.values["approvalId"], given.Code))
 }
 
 func (h approvalHandlers) decide(c *call, f decider) (any, error) {
@@ -146,7 +162,8 @@ const approvalSchema schema = `{
 		}},
 		"requestId": {"type": "string"},
 		"own": {"type": "boolean"},
-		"mayDecide": {"type": "boolean"}
+		"mayDecide": {"type": "boolean"},
+		"challenge": {"type": "string", "description": "what the requester reads to the help desk, for a code"}
 	},
 	"additionalProperties": false
 }`

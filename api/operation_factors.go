@@ -21,6 +21,9 @@ type Factors interface {
 	// whoever asks, or is of kind NotPermitted.
 	Ticket(by core.Principal, user string, replace bool) (view.Ticket, error)
 	Redeem(ctx context.Context, who core.Principal, ticket string) (view.Enrollment, error)
+	// Login has whoever asks log in again, one question and answer after the other,
+	// and gives them a ticket at the end.
+	Login(ctx context.Context, who core.Principal, answer view.LoginAnswer) (view.Login, error)
 }
 
 // factorOperations enrol people, for administrators. A secret is in one answer, and
@@ -60,6 +63,13 @@ func factorOperations(factors Factors) group {
 			body:        &body{required: true, schema: `{"type": "object", "required": ["ticket"], "properties": {"ticket": {"type": "string"}}}`},
 			answer:      answer{status: http.StatusOK, description: "What the person needs", schema: ref("Enrollment")},
 			problems:    []int{http.StatusConflict, http.StatusServiceUnavailable},
+		}, {
+			method: http.MethodPost, path: "/api/Mfa/login", access: userTier, handle: f.login,
+			id: "logInForTicket", summary: "Log in again, for a ticket with which to enrol oneself",
+			description: "Without an id it begins, and ends what the caller has begun before. The answer is the next question of the machine's own check of logins (PAM), or the ticket. Five wrong answers in a row lock the person out. Whoever has a second factor is given no ticket: an administrator can give one.",
+			body:        &body{schema: `{"type": "object", "properties": {"id": {"type": "string"}, "answer": {"type": "string"}}}`},
+			answer:      answer{status: http.StatusOK, description: "The next question, or the ticket", schema: ref("Login")},
+			notFound:    codeNotFound, problems: []int{http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable},
 		}},
 		parameters: map[string]parameter{"user": {"A user's name, or, to remove a factor, the user id", 256}},
 		schemas: map[string]schema{
@@ -97,6 +107,18 @@ func factorOperations(factors Factors) group {
 					"userId": {"type": "string"},
 					"ticket": {"type": "string"},
 					"until": {"type": "string", "format": "date-time"}
+				},
+				"additionalProperties": false
+			}`,
+			"Login": `{
+				"type": "object",
+				"required": ["id", "secret"],
+				"properties": {
+					"id": {"type": "string", "description": "what the answer names"},
+					"told": {"type": "array", "items": {"type": "string"}},
+					"question": {"type": "string"},
+					"secret": {"type": "boolean", "description": "the answer is not to be shown"},
+					"ticket": {"$ref": "#/components/schemas/Ticket"}
 				},
 				"additionalProperties": false
 			}`,
@@ -151,6 +173,18 @@ func (f factorHandlers) redeem(c *call) (any, error) {
 		return nil, problem(codeNotPermitted, "a ticket is for a person")
 	}
 	return f.factors.Redeem(c.Context(), c.who.Principal, given.Ticket)
+}
+
+// login is for people as well.
+func (f factorHandlers) login(c *call) (any, error) {
+	var given view.LoginAnswer
+	if err := c.readObject(&given, true); err != nil {
+		return nil, err
+	}
+	if c.who.Kind != core.User {
+		return nil, problem(codeNotPermitted, "logging in is for a person")
+	}
+	return f.factors.Login(c.Context(), c.who.Principal, given)
 }
 
 func (f factorHandlers) remove(c *call) (any, error) {

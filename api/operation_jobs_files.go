@@ -62,7 +62,7 @@ func jobFileOperations(jobs JobFiles) group {
 			"JobValidated": `{
 				"type": "object",
 				"required": ["id", "valid"],
-				"properties": {"id": {"type": "string"}, "valid": {"const": true}, "warnings": {"type": "array", "items": {"type": "string"}, "description": "programs that it needs and that are not installed"}},
+				"properties": {"id": {"type": "string"}, "valid": {"const": true}, "warnings": {"type": "array", "items": {"type": "string"}, "description": "programs that it needs and that are not installed, and names that look like those of fields and are none"}},
 				"additionalProperties": false
 			}`,
 			"JobsReloaded": `{

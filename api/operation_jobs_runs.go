@@ -1,8 +1,11 @@
 package api
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"kpm/core"
@@ -58,7 +61,7 @@ func jobRunOperations(jobs JobRuns) group {
 		}, ofJob},
 		parameters: map[string]parameter{"runId": {"A run's id", 64}},
 		schemas: map[string]schema{
-			"JobRun":      jobRunSchema,
+			"JobRun":      jobRunSchema(),
 			"JobTask":     jobTaskSchema,
 			"JobRunEvent": `{"type": "object", "required": ["kind"], "properties": {"kind": {"enum": ["run", "task"]}, "run": ` + ref("JobRun") + `, "task": ` + ref("JobTask") + `}, "additionalProperties": false}`,
 			"JobRuns": `{
@@ -78,8 +81,8 @@ func jobRunOperations(jobs JobRuns) group {
 func pageQuery() []queryParameter {
 	return []queryParameter{
 		{"job", "of this job", `{"type": "string"}`},
-		{"state", "that have come to this state", `{"enum": ["queued", "running", "succeeded", "failed", "skipped", "cancelled", "interrupted"]}`},
-		{"trigger", "that were started so", `{"enum": ["event", "schedule", "manual", "evaluate", "alternate", "rerun"]}`},
+		{"state", "that have come to this state", schema(oneOf(view.JobRunStates()))},
+		{"trigger", "that were started so", schema(oneOf(view.JobTriggerKinds()))},
 		{"event", "that this event has started", `{"type": "string"}`},
 		{"since", "created at this time or later", `{"type": "string", "format": "date-time"}`},
 		{"until", "created before this time", `{"type": "string", "format": "date-time"}`},
@@ -88,20 +91,24 @@ func pageQuery() []queryParameter {
 	}
 }
 
-const jobRunSchema = `{
+// oneOf is the schema of these words.
+func oneOf(words []string) string { return `{"enum": ["` + strings.Join(words, `", "`) + `"]}` }
+
+func jobRunSchema() schema {
+	return schema(`{
 	"type": "object",
 	"required": ["id", "jobId", "jobName", "state", "trigger", "priority", "createdAt"],
 	"properties": {
 		"id": {"type": "string"},
 		"jobId": {"type": "string"},
 		"jobName": {"type": "string"},
-		"state": {"enum": ["queued", "running", "succeeded", "failed", "skipped", "cancelled", "interrupted"]},
+		"state": ` + oneOf(view.JobRunStates()) + `,
 		"reason": {"type": "string"},
 		"trigger": {
 			"type": "object",
 			"required": ["kind"],
 			"properties": {
-				"kind": {"enum": ["event", "schedule", "manual", "evaluate", "alternate", "rerun"]},
+				"kind": ` + oneOf(view.JobTriggerKinds()) + `,
 				"eventName": {"type": "string"},
 				"by": {"type": "string"},
 				"dueAt": {"type": "string", "format": "date-time"}
@@ -119,7 +126,8 @@ const jobRunSchema = `{
 		"tasks": {"type": "array", "items": {"$ref": "#/components/schemas/JobTask"}}
 	},
 	"additionalProperties": false
-}`
+}`)
+}
 
 const jobTaskSchema = `{
 	"type": "object",
@@ -154,9 +162,9 @@ func (h jobRunHandlers) page(c *call) (any, error) {
 		case "job":
 			f.JobID = value
 		case "state":
-			f.State = value
+			f.State, err = word(name, value, view.JobRunStates())
 		case "trigger":
-			f.Kind = value
+			f.Kind, err = word(name, value, view.JobTriggerKinds())
 		case "event":
 			f.Event = value
 		case "since":
@@ -170,7 +178,11 @@ func (h jobRunHandlers) page(c *call) (any, error) {
 		default:
 			return nil, problem(codeBadRequest, "there is no query parameter %q", name)
 		}
-		if err != nil {
+		var said *Problem
+		switch {
+		case errors.As(err, &said):
+			return nil, said
+		case err != nil:
 			return nil, problem(codeBadRequest, "%s is %q, which it cannot be", name, value)
 		}
 	}
@@ -182,6 +194,15 @@ func (h jobRunHandlers) page(c *call) (any, error) {
 		return nil, err
 	}
 	return page, nil
+}
+
+// word is value, if it is one of words. To choose by another would find nothing, in
+// silence.
+func word(name, value string, words []string) (string, error) {
+	if !slices.Contains(words, value) {
+		return "", problem(codeBadRequest, "%s is %q, expected one of %s", name, value, strings.Join(words, ", "))
+	}
+	return value, nil
 }
 
 func (h jobRunHandlers) detail(c *call) (any, error) { return h.jobs.RunDetail(c.values["runId"]) }

@@ -61,6 +61,8 @@ func TestJobsFilesAndRuns(t *testing.T) {
 		{plugin, "POST", "/api/Jobs/inventory/explain", ``, 403, `"requiredTier":"Admin"`},
 		{root, "GET", "/api/Jobs/runs", "", 200, `"next":"7"`},
 		{root, "GET", "/api/Jobs/runs?limit=0x", "", 400, `limit is \"0x\", which it cannot be`},
+		{root, "GET", "/api/Jobs/runs?state=done", "", 400, `state is \"done\", expected one of queued, running`},
+		{root, "GET", "/api/Jobs/runs?trigger=cron", "", 400, `trigger is \"cron\", expected one of event, schedule`},
 		{root, "GET", "/api/Jobs/runs?since=yesterday", "", 400, `since is \"yesterday\"`},
 		{root, "GET", "/api/Jobs/runs?jub=x", "", 400, `there is no query parameter \"jub\"`},
 		{root, "GET", "/api/Jobs/runs?limit=1001", "", 400, `no such page`},

@@ -74,8 +74,9 @@ func (s *Service) read(before *catalog) (*catalog, error) {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
 	c := &catalog{jobs: map[string]*job{}, byEvent: map[string][]*job{}, broken: map[string]view.Job{}, digests: map[string][sha256.Size]byte{}}
+	compiler := s.compiler()
 	for _, e := range entries {
-		s.add(c, before, e)
+		s.add(c, before, e, compiler)
 	}
 	for _, j := range c.jobs {
 		if why := c.alternates(j); why != "" {
@@ -129,12 +130,12 @@ func (c *catalog) without(j *job, why string) *job {
 	return &disabled
 }
 
-// compiler is for one file.
+// compiler is for one file; copies are for more of them.
 func (s *Service) compiler() compiler {
-	return compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds, now: s.cfg.Clock.Now()}
+	return compiler{platform: s.cfg.Platform, kinds: s.cfg.Kinds, names: namesOf(s.cfg.Kinds), now: s.cfg.Clock.Now()}
 }
 
-func (s *Service) add(c, before *catalog, e settings.Entry) {
+func (s *Service) add(c, before *catalog, e settings.Entry, compiler compiler) {
 	key := strings.ToLower(e.ID)
 	if _, twice := c.digests[key]; twice {
 		s.cfg.Log.Error("job file is ignored: another file is for the same job", "file", e.ID+".json")
@@ -146,7 +147,6 @@ func (s *Service) add(c, before *catalog, e settings.Entry) {
 		c.digests[key] = sha256.Sum256([]byte(err.Error()))
 	} else {
 		c.digests[key] = e.Doc.Digest()
-		compiler := s.compiler()
 		j, err = compiler.compile(e.ID, e.Doc)
 	}
 	// Attack: on the bus a principal is its name alone; a job called
@@ -172,14 +172,11 @@ func (s *Service) add(c, before *catalog, e settings.Entry) {
 		c.broken[key] = view.Job{ID: e.ID, Name: e.ID, Detail: err.Error()}
 		return
 	}
-	switch {
-	case j.note != "":
-		// Whoever wrote it does not know (docs/jobs.md).
-		log.Warn("job is restricted", "job", j.id, "reason", j.note)
-	case j.disabled == "" && len(j.missing()) > 0:
-		log.Warn("job cannot do what its file says", "job", j.id, "reason", strings.Join(j.missing(), "; "))
+	switch doubts := j.doubts(); {
 	case j.disabled != "":
 		log.Info("job does not run", "job", j.id, "reason", j.disabled)
+	case len(doubts) > 0: // whoever wrote it does not know
+		log.Warn("job cannot do what its file says", "job", j.id, "reason", strings.Join(doubts, "; "))
 	}
 	c.jobs[key] = j
 }
@@ -207,7 +204,15 @@ func (j *job) detail() string {
 	if j.disabled != "" {
 		return j.disabled
 	}
-	return j.note
+	return strings.Join(j.doubts(), "; ")
+}
+
+// doubts says what of the job is not as its file says, and what it lacks.
+func (j *job) doubts() (list []string) {
+	if j.note != "" {
+		list = append(list, j.note)
+	}
+	return append(list, j.missing()...)
 }
 
 // missing says what the job's tasks need and is not installed, one per task. Tasks that
@@ -240,9 +245,6 @@ func (s *Service) view(key string, j *job) view.Job {
 	shown := view.Job{
 		ID: j.id, Name: j.name, Description: j.description, Enabled: j.disabled == "", Priority: j.priority, Events: j.events,
 		Detail: j.detail(), AllowPluginTrigger: j.pluginTrigger, OwnEventsOnly: j.ownEvents(),
-	}
-	if shown.Detail == "" {
-		shown.Detail = strings.Join(j.missing(), "; ")
 	}
 	if next, ok := s.timer.Next(key); ok {
 		shown.NextRunAt = next.UTC().Truncate(time.Second)

@@ -95,6 +95,7 @@ type eventFile struct {
 type compiler struct {
 	platform core.Platform
 	kinds    task.Kinds
+	names    fieldNames
 	now      time.Time
 
 	file   string
@@ -163,9 +164,11 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	if f.Enabled != nil && !*f.Enabled {
 		j.disabled = "its file says enabled: false"
 	}
+	var notes []string
 	if f.EventTopic != "" && !slices.ContainsFunc(j.publish, func(filter string) bool { return wire.Match(filter, f.EventTopic) }) {
-		j.note = "its tasks may not publish on its eventTopic: mqttTopics.allowedPublications does not list " + f.EventTopic
+		notes = append(notes, "its tasks may not publish on its eventTopic: mqttTopics.allowedPublications does not list "+f.EventTopic)
 	}
+	j.note = strings.Join(append(notes, c.names.misspelt(doc.Raw())...), "; ")
 	for _, f := range c.faults[:min(len(c.faults), maxPlaced)] {
 		at := doc.Fault(f.Field, f.Found, f.Expected)
 		f.Line, f.Column = at.Line, at.Column

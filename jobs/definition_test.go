@@ -34,7 +34,8 @@ func compileText(t testing.TB, fileID, text string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := compiler{platform: "Linux", kinds: task.Bundled(task.Config{Platform: core.Linux, Layout: settings.At("/agent", ""), Commands: task.Commands{"echo": task.Echo}})}
+	kinds := task.Bundled(task.Config{Platform: core.Linux, Layout: settings.At("/agent", ""), Commands: task.Commands{"echo": task.Echo}})
+	c := compiler{platform: "Linux", kinds: kinds, names: namesOf(kinds)}
 	return c.compile(fileID, doc)
 }
 
@@ -67,6 +68,8 @@ func TestWhatKeepsASoundJobFromRunning(t *testing.T) {
 		{"name missing", `"name": "My tool",`, ``, "", ""},
 		{"an event type in another case", `"eventType": "Startup"`, `"EVENTTYPE": "startup"`, "", ""},
 		{"an eventTopic that is not to be published", `, "Jobs/my-tool/events"`, ``, "", "its tasks may not publish on its eventTopic: mqttTopics.allowedPublications does not list Jobs/my-tool/events"},
+		{"a field that is misspelt", `"scriptType": "Auto"`, `"scripttipe": "Auto", "timeoutSecond": 5, "owner": "ann", "ids": 1`, "", "tasks[0].scripttipe is ignored: is scriptType meant?; tasks[0].timeoutSecond is ignored: is timeoutSeconds meant?"},
+		{"a schedule that is misspelt", `"schedule": {}`, `"schdule": {}, "schedule": {"intervalMinutes": 5, "timezones": "UTC"}`, "", "schdule is ignored: is schedule meant?; schedule.timezones is ignored: is timeZone meant?"},
 		{"another platform", `"linux": true`, `"linux": false`, "its osFilter leaves out Linux", ""},
 		{"only another platform named", `"windows": false, "linux": true, "macOS": false`, `"Windows": true`, "its osFilter leaves out Linux", ""},
 		{"only another platform excluded", `"windows": false, "linux": true, "macOS": false`, `"windows": false`, "", ""},

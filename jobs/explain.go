@@ -62,11 +62,8 @@ func (s *Service) Explain(id, event string, context map[string]any) (view.JobExp
 		}
 	}
 	answer.Runs = len(answer.Reasons) == 0
-	if j.note != "" {
-		say("%s", j.note)
-	}
-	for _, what := range j.missing() {
-		say("%s", what)
+	for _, doubt := range j.doubts() {
+		say("%s", doubt)
 	}
 	for _, t := range j.tasks {
 		if met, why := t.condition.Met(r.lookup); !met {

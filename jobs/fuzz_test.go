@@ -45,7 +45,7 @@ func FuzzJobFiles(f *testing.F) {
 		if doc.Decode(&named) != nil {
 			return
 		}
-		c := compiler{platform: core.Linux, kinds: kinds, now: time.Unix(1.8e9, 0)}
+		c := compiler{platform: core.Linux, kinds: kinds, names: namesOf(kinds), now: time.Unix(1.8e9, 0)}
 		j, err := c.compile(named.ID, doc)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "Jobs/j.json") {

@@ -30,7 +30,7 @@ func (s *Service) Validate(fileID string, body []byte) (valid view.JobValidated,
 	if err != nil {
 		return view.JobValidated{}, err
 	}
-	return view.JobValidated{ID: j.id, Valid: true, Warnings: j.missing()}, nil
+	return view.JobValidated{ID: j.id, Valid: true, Warnings: j.doubts()}, nil
 }
 
 func (s *Service) validate(fileID string, body []byte) (*job, error) {

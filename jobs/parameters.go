@@ -92,18 +92,40 @@ func (p parameter) takes(v any) bool {
 	return true
 }
 
-// check holds what a run is started with against what the job declares.
+// check holds what a run is started with against what the job declares. The error wraps
+// ErrParameters and a fault.List, which shows no values: they may be secret.
 func (j *job) check(v *vars) error {
+	var faults fault.List
 	for _, p := range j.parameters {
 		value, ok := v.get(p.name)
 		switch {
 		case !ok && p.required:
-			return fmt.Errorf("%w: %s is missing", ErrParameters, p.name)
+			faults = append(faults, &fault.Fault{File: "context", Field: p.name, Found: "missing", Expected: "a value: the job requires one"})
 		case ok && !p.takes(value):
-			return fmt.Errorf("%w: %s is not of type %s", ErrParameters, p.name, p.kind)
+			faults = append(faults, &fault.Fault{File: "context", Field: p.name, Found: "not of type " + p.kind, Expected: "one like " + example(p.kind)})
 		}
 	}
-	return nil
+	if len(faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrParameters, faults)
+}
+
+// example is a value of a type, in JSON.
+func example(kind string) string {
+	switch kind {
+	case "int", "integer":
+		return "5"
+	case "number":
+		return "1.5"
+	case "bool", "boolean":
+		return "true"
+	case "array":
+		return `["a", "b"]`
+	case "object":
+		return `{"a": 1}`
+	}
+	return `"text"`
 }
 
 // types are the declared types, for conditions.

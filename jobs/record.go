@@ -75,6 +75,15 @@ func (r *run) note() {
 	}
 }
 
+// accept keeps that r was taken in, before whoever asked is told so: killed in between,
+// the service would have lost a run that somebody counts on. What the history has of r by
+// then stays.
+func (r *run) accept() {
+	if err := r.service.cfg.History.Save(r.taken); err != nil {
+		r.log.Error("a run is not in the history", "error", err)
+	}
+}
+
 // tell keeps a task as it is, and tells those who follow r.
 func (r *run) tell(record view.TaskRun) {
 	r.mu.Lock()

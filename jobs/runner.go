@@ -34,7 +34,8 @@ type run struct {
 	order     uint64 // in which runs came (turns)
 	bytes     int    // of its context, once somebody asked (turns)
 	principal core.Principal
-	token     string // the secret of KEEPER_JOB_TOKEN
+	token     string      // the secret of KEEPER_JOB_TOKEN
+	taken     view.JobRun // as it was when it was taken in
 	vars      *vars
 	mask      *mask
 	log       *slog.Logger

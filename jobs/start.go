@@ -86,6 +86,7 @@ func (s *Service) newRun(j *job, b beginning) *run {
 		ID: r.principal.Run, JobID: j.id, JobName: j.name, State: string(state.Queued), Trigger: b.trigger, RequestID: b.request,
 		ParentID: b.parent, Priority: j.priority, CreatedAt: time.Now().UTC(), ContextIn: r.mask.object(r.vars.given, r.vars.names),
 	}
+	r.taken = r.record
 	return r
 }
 

@@ -98,7 +98,7 @@ func (s *Service) depth(from core.Principal) int {
 }
 
 // Run starts a job by name for by and returns the run's id without waiting for
-// its end. Errors wrap ErrUnknown, ErrDisabled, ErrOwnEvents, ErrParameters,
+// its end; by then the history has it. Errors wrap ErrUnknown, ErrDisabled, ErrOwnEvents, ErrParameters,
 // ErrBusy, ErrChain or ErrClosed.
 func (s *Service) Run(ctx context.Context, by core.Principal, id string, params map[string]any) (string, error) {
 	r, err := s.run(ctx, id, beginning{
@@ -107,6 +107,7 @@ func (s *Service) Run(ctx context.Context, by core.Principal, id string, params 
 	if err != nil {
 		return "", err
 	}
+	r.accept()
 	return r.principal.Run, nil
 }
 

@@ -32,11 +32,11 @@ type Approvals interface {
 // The request has ended: nothing is held meanwhile but the caller's connection, which
 // is bounded for each person. What is run in the end is sealed afresh.
 func (l *Launcher) await(ctx context.Context, submitted *Submission, id string, c Caller, signals <-chan signal.Sent) Result {
-	by := ""
+	by, call := "", ""
 	if r, err := l.cfg.Approvals.Get(id); err == nil {
-		by = " by " + r.Want.Approvers()
+		by, call = " by "+r.Want.Approvers(), l.byTelephone(&r)
 	}
-	if err := c.Tell(fmt.Sprintf("waiting for approval %s%s; Ctrl-C withdraws the request", id, by)); err != nil {
+	if err := c.Tell(fmt.Sprintf("waiting for approval %s%s; Ctrl-C withdraws the request%s", id, by, call)); err != nil {
 		l.cfg.Log.Debug("a caller who waits for approval", "approval", id, "error", err)
 	}
 	waiting, stop := context.WithCancel(ctx)
@@ -70,6 +70,18 @@ func (l *Launcher) await(ctx context.Context, submitted *Submission, id string, 
 			return Result{Later: true}
 		}
 	}
+}
+
+// byTelephone says how r is approved by a code, if it can be.
+func (l *Launcher) byTelephone(r *approval.Record) string {
+	if l.cfg.Challenge == nil {
+		return ""
+	}
+	challenge := l.cfg.Challenge(r)
+	if challenge == "" {
+		return ""
+	}
+	return fmt.Sprintf(". By telephone: read %s to the help desk, and type their code: keeperAgent --approve-code %s", challenge, r.ID)
 }
 
 // withdraw takes an approval back on behalf of whoever asked.

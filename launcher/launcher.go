@@ -14,6 +14,7 @@ import (
 	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/core/wire"
+	"kpm/launcher/approval"
 	"kpm/launcher/control"
 	"kpm/launcher/grant"
 	"kpm/launcher/journal"
@@ -54,6 +55,9 @@ type Config struct {
 	Controls []control.Control
 	// Approvals are those that callers wait for; nil where there are none.
 	Approvals Approvals
+	// Challenge is what the requester of an approval reads to the help desk for a code,
+	// empty if there are no codes; nil for that.
+	Challenge func(*approval.Record) string
 	// Machine returns this machine's name, as policies know it, at this moment;
 	// empty if it has none.
 	Machine func() string

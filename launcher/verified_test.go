@@ -11,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 	"kpm/core/wire"
 	"kpm/launcher/control"
 	"kpm/launcher/mfa"
@@ -24,7 +25,17 @@ type coded struct {
 	mu    sync.Mutex
 }
 
-func (c *coded) Ready(core.UserID) error { return nil }
+func (c *coded) Kind() string { return mfa.KindCodes }
+
+func (c *coded) Ready(core.Account) error { return nil }
+
+func (c *coded) Verify(ctx context.Context, person core.Account, request core.RequestID, with port.Conversation) (string, error) {
+	answer, err := with.Ask(ctx, "enter your code: ", true)
+	if err != nil {
+		return "", err
+	}
+	return c.Check(ctx, mfa.Try{User: person.User, Request: request, Answer: string(answer)})
+}
 
 func (c *coded) Check(_ context.Context, t mfa.Try) (string, error) {
 	c.mu.Lock()
@@ -40,7 +51,7 @@ func (c *coded) Check(_ context.Context, t mfa.Try) (string, error) {
 func atTerminals(where map[int]core.Terminal) (*coded, func(*world, *Config)) {
 	c := &coded{Memory: mfa.NewMemory(5 * time.Minute)}
 	return c, func(_ *world, cfg *Config) {
-		cfg.Controls, cfg.Memory = control.Bundled(c, nil), c
+		cfg.Controls, cfg.Memory = control.Bundled([]mfa.Factor{c}, c, nil), c
 		cfg.TerminalOf = func(id core.ProcessID) (core.Terminal, error) {
 			terminal, known := where[id.PID]
 			if !known {

@@ -19,27 +19,28 @@ type program struct {
 	name   string   // its folder below cmd/, and its file
 	folder string   // of the agent root, with slashes
 	only   []string // the systems that it is for; empty for all
-	flags  string   // for the linker, besides those of every program
-	pie    bool     // linked with foreign libraries, it lies nowhere in particular
-	onPath bool
+	// windowed programs have no console on Windows, where one would flash up.
+	windowed bool
+	pie      bool // linked with foreign libraries, it lies nowhere in particular
+	onPath   bool
 	// manual is the section of the manual page that is made of its --help; empty if
 	// another page tells of it.
 	manual string
 	about  string // what that page says in one line
 }
 
-// Signatures in files are read, and PAM is asked, on Linux alone, and Explorer is
-// Windows'.
+// PAM is asked on Linux alone, signatures in files are not read on macOS, and
+// Explorer is Windows'.
 var programs = []program{
 	{name: "KeeperPrivilegeManager", manual: "8", about: "run single privileged programs for people, as policy allows"},
 	{name: "KeeperAdminCLI", onPath: true},
 	{name: "keeperAgent", onPath: true},
 	{name: "keepersudo", onPath: true},
 	{name: "keeperlaunch", manual: "8", about: "becomes the programs that the agent launches"},
-	{name: "keeperreader", only: []string{"linux"}, manual: "8", about: "reads signatures for the agent"},
+	{name: "keeperreader", only: []string{"linux", "windows"}, manual: "8", about: "reads signatures for the agent"},
 	{name: "keeperpam", only: []string{"linux"}, pie: true, manual: "8", about: "asks PAM for the agent"},
 	{name: "keeperedit", only: []string{"linux", "darwin"}, manual: "8", about: "edits files for keepersudo -e"},
-	{name: "KeeperRunAs", only: []string{"windows"}, flags: "-H windowsgui"}, // no console window flashes up
+	{name: "KeeperRunAs", only: []string{"windows"}, windowed: true},
 	{name: "KeeperPolicy", folder: "Plugins/bin/KeeperPolicy", onPath: true, manual: "1", about: "decide requests by policies, and check policy files"},
 	{name: "KeeperLogger", folder: "Plugins/bin/KeeperLogger", manual: "8", about: "write the log of plugins and jobs"},
 	{name: "RedirectEvaluator", folder: "Jobs/bin/RedirectEvaluator", manual: "8", about: "say whether a launch is redirected"},
@@ -63,7 +64,10 @@ func (p program) file(system string) string {
 
 // linker is what the linker is told besides the version.
 func (p program) linker(system string) string {
-	flags := strings.TrimSpace("-s -w " + p.flags)
+	flags := "-s -w"
+	if p.windowed && system == "windows" {
+		flags += " -H windowsgui"
+	}
 	if p.name == "keepersudo" && system == "linux" {
 		flags += " -E keepersudo_entry" // it begins before the Go runtime does: platform/unix/caller/entry_linux.go
 	}

@@ -3,7 +3,9 @@
 package platform
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 
 	"kpm/core/port"
 	"kpm/platform/none"
@@ -12,8 +14,17 @@ import (
 
 // Tools returns the ports that start nothing by themselves, for programs that an
 // administrator runs.
-func Tools(string) port.Host {
+func Tools(agentRoot string) port.Host {
+	return tools(windows.NewConfiner(filepath.Join(agentRoot, readerName)))
+}
+
+// readerName is what reads files that users chose, in the agent root.
+const readerName = "keeperreader.exe"
+
+func tools(confiner *windows.Confiner) port.Host {
 	host := none.Host(windows.Facts())
+	host.Confiner = confiner
+	host.Close = confiner.Close
 	host.Accounts = windows.Accounts{}
 	host.Certificates = windows.CertificateStore{}
 	host.Control = windows.ServiceControl{}
@@ -29,7 +40,11 @@ func Tools(string) port.Host {
 
 // New returns this machine's ports. It starts the spare held children.
 func New(o Options) (port.Host, error) {
-	host := Tools(o.AgentRoot)
+	if o.Reader == "" {
+		o.Reader = filepath.Join(o.AgentRoot, readerName)
+	}
+	confiner := windows.NewConfiner(o.Reader)
+	host := tools(confiner)
 	if !host.Accounts.Administrator() {
 		return port.Host{}, fmt.Errorf("platform: this does not run as an administrator, and only LocalSystem can take other users' identities; let the service control manager start it: KeeperPrivilegeManager install")
 	}
@@ -45,6 +60,6 @@ func New(o Options) (port.Host, error) {
 	}
 	host.Peers = windows.Peers{}
 	host.Launcher = launcher
-	host.Close = launcher.Close
+	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close()) }
 	return host, nil
 }

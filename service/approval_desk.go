@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -154,6 +155,45 @@ func (d approvalDesk) Withdraw(who core.Principal, peer core.Peer, id string) (v
 	return d.answer(r, p, err)
 }
 
+// Code implements api.Approvals. Whoever has the code approves: who types it is the
+// requester.
+func (d approvalDesk) Code(ctx context.Context, who core.Principal, peer core.Peer, id, code string) (view.Approval, error) {
+	p, err := d.person(who, peer)
+	if err != nil {
+		return view.Approval{}, err
+	}
+	r, err := d.codes.Approve(ctx, id, p.User, code)
+	return d.answer(r, p, err)
+}
+
+// approvalKeys is the key for codes, for the API.
+type approvalKeys struct{ *service }
+
+var _ api.ApprovalKeys = approvalKeys{}
+
+// Get implements api.ApprovalKeys.
+func (k approvalKeys) Get() (view.ApprovalKey, error) {
+	at, by, err := k.codes.Key()
+	if err != nil {
+		return view.ApprovalKey{}, err
+	}
+	return view.ApprovalKey{Machine: machineName(), At: at, By: by}, nil
+}
+
+// New implements api.ApprovalKeys.
+func (k approvalKeys) New(ctx context.Context, by core.Principal, replace bool) (view.ApprovalKey, error) {
+	key, err := k.codes.NewKey(ctx, by, replace)
+	if err != nil {
+		return view.ApprovalKey{}, err
+	}
+	shown, err := k.Get()
+	shown.Key = key.String()
+	return shown, err
+}
+
+// Remove implements api.ApprovalKeys.
+func (k approvalKeys) Remove(by core.Principal) error { return k.codes.RemoveKey(by) }
+
 // mostMinutes is beyond what anybody may ask for; the settings allow less.
 const mostMinutes = 366 * 24 * 60
 
@@ -195,6 +235,9 @@ func (s *service) approvalView(r *approval.Record, p *approval.Person) view.Appr
 			decision = string(approval.Approve)
 		}
 		v.Decisions = append(v.Decisions, view.ApprovalDecision{Approver: said.Name, ApproverID: said.By, Decision: decision, Comment: said.Comment, At: said.At.UnixMilli()})
+	}
+	if p != nil && w.User == p.User {
+		v.Challenge = s.codes.Challenge(r)
 	}
 	if p != nil {
 		v.Own, v.MayDecide = w.User == p.User, !r.State.Final() && approval.MayDecide(r, *p)

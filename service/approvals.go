@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 
 	"kpm/core"
@@ -10,6 +11,9 @@ import (
 	"kpm/launcher/approval"
 	"kpm/launcher/journal"
 )
+
+// maxApprovalKey bounds the file of the sealed key for codes, in bytes.
+const maxApprovalKey = 64 << 10
 
 // startApprovals opens what approvers were asked before.
 func (s *service) startApprovals(context.Context, Options) error {
@@ -24,6 +28,10 @@ func (s *service) startApprovals(context.Context, Options) error {
 		return err
 	}
 	s.onStop(s.approvals.Close)
+	s.codes = approval.NewCodes(approval.CodesConfig{
+		Book: s.approvals, Path: s.layout.ApprovalKey(), Read: func(path string) ([]byte, error) { return s.host.Files.ReadProtected(path, maxApprovalKey) },
+		WriteAtomic: s.host.Files.WriteAtomic, Remove: os.Remove, Sealer: sealer{s}, Tries: s.tries, Journal: s.journal, Log: log,
+	})
 	return nil
 }
 

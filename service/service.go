@@ -24,6 +24,7 @@ import (
 	"kpm/launcher/mfa"
 	"kpm/launcher/seal"
 	"kpm/launcher/start"
+	"kpm/launcher/tries"
 	"kpm/plugins"
 	"kpm/plugins/store"
 	"kpm/settings"
@@ -75,6 +76,8 @@ type service struct {
 	registry  *start.Registry
 	starter   *start.Starter
 	factors   *mfa.Factors
+	tries     *tries.Counter
+	logins    *mfa.Steps
 	launcher  *launcher.Launcher
 	grants    *grant.Store
 	files     *fileaccess.Keeper
@@ -82,6 +85,7 @@ type service struct {
 	told      func(launcher.Told) // nil if nobody is to be told
 	sealer    *seal.Sealer
 	approvals *approval.Book
+	codes     *approval.Codes
 	news      *approvalNews
 	broker    *broker.Broker
 	jobs      *jobs.Service

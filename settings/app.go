@@ -129,6 +129,9 @@ type MFA struct {
 	Remember time.Duration
 	// LockOut is for how long five wrong codes lock a person out.
 	LockOut time.Duration
+	// Factors are the kinds of factors that serve; the first that knows a person is
+	// theirs.
+	Factors []string
 }
 
 // Mode is what happens when a program does not have the rank that it needs.
@@ -223,6 +226,7 @@ func entries() []entry {
 		number("Journal:CheckpointMinutes", 15, 1, 1440, func(a *App, n int) { a.Journal.Checkpoint = time.Duration(n) * time.Minute }),
 		number("Mfa:RememberMinutes", 5, 0, 60, func(a *App, n int) { a.MFA.Remember = time.Duration(n) * time.Minute }),
 		number("Mfa:LockOutMinutes", 15, 1, 1440, func(a *App, n int) { a.MFA.LockOut = time.Duration(n) * time.Minute }),
+		{"Mfa:Factors", `["totp"]`, "totp, pam", setFactors},
 		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
 			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)
 		}},

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -83,6 +84,24 @@ func setAgents(a *App, raw json.RawMessage) error {
 		}
 	}
 	a.CodingAgents = list
+	return nil
+}
+
+// setFactors accepts kinds of factors, each once.
+func setFactors(a *App, raw json.RawMessage) error {
+	var list []string
+	if err := decode(raw, &list); err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return errNotAllowed
+	}
+	for i, kind := range list {
+		if kind != "totp" && kind != "pam" || slices.Contains(list[:i], kind) {
+			return errNotAllowed
+		}
+	}
+	a.MFA.Factors = list
 	return nil
 }
 

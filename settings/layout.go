@@ -42,7 +42,9 @@ func (l Layout) Helper() string {
 }
 
 // Reader is the program that reads signatures without any privilege.
-func (l Layout) Reader() string { return l.in("keeperreader") }
+func (l Layout) Reader() string {
+	return l.in("keeperreader" + core.PlatformOf(runtime.GOOS).ProgramSuffix())
+}
 
 // Plugins holds plugin files and, in bin, their programs.
 func (l Layout) Plugins() string { return l.plugins }
@@ -79,6 +81,7 @@ func (l Layout) Ends() string        { return l.in("State", "ends") }
 func (l Layout) Lock() string        { return l.in("State", "service.lock") }
 func (l Layout) JobHistory() string  { return l.in("State", "jobs.db") }
 func (l Layout) Factors() string     { return l.in("State", "factors.db") }
+func (l Layout) Tries() string       { return l.in("State", "tries.json") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Grants() string      { return l.in("State", "grants.json") }
 func (l Layout) FileAccess() string  { return l.in("State", "fileaccess.json") }
@@ -90,6 +93,9 @@ func (l Layout) Aside() string { return l.in("State", "aside") }
 // Approvals says what is to be approved when the service starts next: on each line
 // a plugin's id, a folder below the root with "/" at its end, or "*".
 func (l Layout) Approvals() string { return l.in("State", "approve") }
+
+// ApprovalKey is the key for codes of approvals, sealed under the machine key.
+func (l Layout) ApprovalKey() string { return l.in("State", "approval-key.json") }
 
 // ApprovalRecords is what approvers were asked, and what they have said.
 func (l Layout) ApprovalRecords() string { return l.in("State", "approvals.db") }

@@ -61,7 +61,7 @@ func readPolicies(f admincli.PolicyFiles) admincli.PolicySet {
 func jobChecker(layout settings.Layout) (admincli.JobChecker, error) {
 	host := platform.Tools(layout.Root())
 	commands := map[string]core.Control{}
-	for _, c := range control.Bundled(nil, nil) {
+	for _, c := range control.Bundled(nil, nil, nil) {
 		commands[c.Command()] = c.Name()
 	}
 	return jobs.NewChecker(jobs.CheckerConfig{

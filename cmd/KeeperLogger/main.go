@@ -41,7 +41,7 @@ func main() {
 	debug.SetMemoryLimit(48 << 20)
 	reserve.Threads(8) // the log goes on when the machine takes no more processes
 	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID}, func(ctx context.Context, a *sdk.Agent) error {
-		return keeperlogger.Run(ctx, a, keeperlogger.Config{Root: root, Owned: owner.Check, System: systemLog, Stderr: os.Stderr})
+		return keeperlogger.Run(ctx, a, keeperlogger.Config{Root: root, Folder: owner.Folder, System: systemLog, Stderr: os.Stderr})
 	}))
 }
 

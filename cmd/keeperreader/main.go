@@ -1,8 +1,9 @@
-//go:build linux
+//go:build linux || windows
 
 // Command keeperreader is started by the service to read the signatures of
 // files that users chose, in a process without any privilege. It has no use of
-// its own: without the service at descriptor 3 it ends at once.
+// its own: without the service at the other end of its connection it ends at
+// once.
 package main
 
 import (
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"kpm/core/port"
-	"kpm/platform/linux/confined"
 	"kpm/trust/reader"
 	"kpm/trust/reader/judge"
 )
@@ -29,9 +29,11 @@ func main() {
 		os.Stdout.WriteString(help)
 		return
 	}
-	confined.Main(func(service port.Confinement) error {
-		return reader.Serve(service, func(b *reader.Bundle, now func() time.Time) (reader.Judge, error) {
-			return judge.New(b, now)
-		})
+	confine(serve)
+}
+
+func serve(service port.Confinement) error {
+	return reader.Serve(service, func(b *reader.Bundle, now func() time.Time) (reader.Judge, error) {
+		return judge.New(b, now)
 	})
 }

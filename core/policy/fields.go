@@ -85,7 +85,7 @@ func (r *reader) collect(list []strictjson.Member, path string, known []string) 
 			f.known = append(f.known, strictjson.Member{Key: k, Value: m.Value})
 			continue
 		}
-		if k := find(known, m.Key, oneSlip); k != "" {
+		if k := find(known, m.Key, fault.OneSlip); k != "" {
 			r.doubt(m.Value, fault.Key(path, m.Key), "an unknown key", k, "correct the spelling, or rename the key")
 			f.slips = append(f.slips, strictjson.Member{Key: k, Value: m.Value})
 			continue

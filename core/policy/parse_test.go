@@ -282,25 +282,6 @@ func TestServerKeysAreKnown(t *testing.T) {
 	}
 }
 
-func TestOneSlip(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want bool
-	}{
-		{"Rules", "Rule", true}, {"Rules", "Ruless", true}, {"Rules", "rulez", true}, {"Rules", "uRles", true},
-		{"Rules", "Rulse", true}, {"Rules", "xRules", true}, {"Rules", "ules", true}, {"a", "", true},
-		{"Rules", "Rules", false}, {"Rules", "RULES", false}, {"Rules", "Rluse", false}, {"Rules", "Ru", false},
-		{"Rules", "Rulesss", false}, {"DateCheck", "TimeCheck", false}, {"", "", false},
-	} {
-		if got := oneSlip(tc.a, tc.b); got != tc.want {
-			t.Errorf("oneSlip(%q, %q) = %v", tc.a, tc.b, got)
-		}
-		if got := oneSlip(tc.b, tc.a); got != tc.want {
-			t.Errorf("oneSlip(%q, %q) = %v", tc.b, tc.a, got)
-		}
-	}
-}
-
 func TestParseCollections(t *testing.T) {
 	got, findings := ParseCollections("collections.json", []byte(`{
 		"AAAAAAAAAAAAAAAAAAAAAQ": {"Type": "User", "Values": ["alice", "#1000"]},

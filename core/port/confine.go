@@ -11,9 +11,9 @@ import (
 
 // Confiner starts the program that reads what users chose, in a process that
 // can do nothing but compute and answer. What a system offers for that is its
-// own; the least is: a user that no other process has, no capability and no way
-// to get one, no file but those that it is handed, no network, no other
-// process, and bounds on memory and processor time.
+// own; the least is: an identity that nothing is granted to and no other process
+// passes for, no capability and no way to get one, no file but those that it is
+// handed, no network, no other process, and bounds on memory and processor time.
 type Confiner interface {
 	// Start returns a process that is confined already, before it has been
 	// handed anything. A system that cannot confine answers

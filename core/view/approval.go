@@ -1,6 +1,10 @@
 package view
 
-import "kpm/core"
+import (
+	"time"
+
+	"kpm/core"
+)
 
 // ApprovalTypeElevation is the published number of PrivilegeElevation.
 const ApprovalTypeElevation = 1
@@ -39,6 +43,9 @@ type Approval struct {
 	// Own is true if whoever asks has requested it, MayDecide if they are an approver.
 	Own       bool `json:"own"`
 	MayDecide bool `json:"mayDecide"`
+	// Challenge is what its requester reads to the help desk, for a code; empty if no
+	// code can approve it, and to everybody else.
+	Challenge string `json:"challenge,omitempty"`
 }
 
 // ApprovalDecision is what one person has said.
@@ -56,4 +63,18 @@ type ApprovalAnswer struct {
 	Comment  string `json:"comment,omitempty"`
 	ExpireIn int    `json:"expireIn,omitempty"`
 	Approver string `json:"approver,omitempty"`
+}
+
+// ApprovalCode is a one-time code of the help desk's for an approval.
+type ApprovalCode struct {
+	Code string `json:"code"`
+}
+
+// ApprovalKey is the key by which this machine's help desk makes codes. Key is shown
+// once, when it is made.
+type ApprovalKey struct {
+	Machine string    `json:"machine"`
+	Key     string    `json:"key,omitempty"`
+	At      time.Time `json:"at,omitzero"`
+	By      string    `json:"by"`
 }

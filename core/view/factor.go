@@ -41,3 +41,22 @@ type Ticket struct {
 	// Until is when it is worth nothing any more, by the wall clock.
 	Until time.Time `json:"until"`
 }
+
+// Login is one step of somebody who logs in again: a question, or the ticket that they
+// are given when everything was right.
+type Login struct {
+	// ID is what the answer has to name.
+	ID string `json:"id"`
+	// Told is what the machine's own check has said since the last question. It and
+	// Question are as they come: whoever shows them makes them safe to show.
+	Told     []string `json:"told,omitempty"`
+	Question string   `json:"question,omitempty"`
+	Secret   bool     `json:"secret"` // what is typed is not to be shown
+	Ticket   *Ticket  `json:"ticket,omitempty"`
+}
+
+// LoginAnswer is an answer to Login. Without an ID somebody begins.
+type LoginAnswer struct {
+	ID     string `json:"id,omitempty"`
+	Answer string `json:"answer,omitempty"`
+}

@@ -59,7 +59,8 @@ type JobRemoved struct {
 type JobValidated struct {
 	ID    string `json:"id"`
 	Valid bool   `json:"valid"`
-	// Warnings say what it needs and is not installed.
+	// Warnings say what it needs and is not installed, and which names in it look like
+	// those of fields and are none.
 	Warnings []string `json:"warnings,omitempty"`
 }
 

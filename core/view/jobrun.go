@@ -32,10 +32,19 @@ type JobRun struct {
 	Tasks []TaskRun `json:"tasks,omitempty"`
 }
 
+// JobRunStates are the states of a run (docs/jobs.md, "Runs").
+func JobRunStates() []string {
+	return []string{"queued", "running", "succeeded", "failed", "skipped", "cancelled", "interrupted"}
+}
+
+// JobTriggerKinds are what may have started a run.
+func JobTriggerKinds() []string {
+	return []string{"event", "schedule", "manual", "evaluate", "alternate", "rerun"}
+}
+
 // JobTrigger is what started a run.
 type JobTrigger struct {
-	// Kind is event, schedule, manual, evaluate, alternate or rerun.
-	Kind  string `json:"kind"`
+	Kind  string `json:"kind"` // one of JobTriggerKinds
 	Event string `json:"eventName,omitempty"`
 	// By is who: a principal; empty for the clock.
 	By string `json:"by,omitempty"`

@@ -22,15 +22,15 @@ func (s *Store) LastDue(job, text string) (time.Time, bool) {
 // Due implements schedule.Memory. What cannot be written is in the log: a job may then
 // run again, or a missed time be forgotten, after a restart.
 func (s *Store) Due(times ...schedule.Due) {
-	_ = s.tell(func(tx *sql.Tx) error { return remember(tx, times) }, false, once(times)) // commit logs it
+	_ = s.tell(func(tx *sql.Tx) error { return s.remember(tx, times) }, false, once(times)) // commit logs it
 }
 
-func remember(tx *sql.Tx, times []schedule.Due) error {
+func (s *Store) remember(tx *sql.Tx, times []schedule.Due) error {
 	for _, d := range times {
-		if _, err := tx.Exec(`DELETE FROM due WHERE job = ? AND schedule <> ?`, d.Job, d.Schedule); err != nil {
+		if _, err := tx.Stmt(s.dropDue).Exec(d.Job, d.Schedule); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`INSERT OR REPLACE INTO due (job, schedule, at) VALUES (?, ?, ?)`, d.Job, d.Schedule, d.At.UnixMilli()); err != nil {
+		if _, err := tx.Stmt(s.putDue).Exec(d.Job, d.Schedule, d.At.UnixMilli(), schedule.Correction.Milliseconds()); err != nil {
 			return err
 		}
 	}

@@ -38,14 +38,16 @@ func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
 	if err != nil {
 		return err
 	}
-	return s.tell(func(tx *sql.Tx) error {
+	change := func(tx *sql.Tx) error {
 		_, err := tx.Stmt(s.putRun).Exec(
 			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
 		if err == nil && run.Trigger.Kind == rerun {
 			err = settle(tx, run.ParentID)
 		}
-		return errors.Join(err, remember(tx, due))
-	}, wait, once(due))
+		return errors.Join(err, s.remember(tx, due))
+	}
+	// Of runs that wait there are so many and no more.
+	return s.put(operation{change: change, durable: once(due), bounded: run.State == string(state.Queued)}, wait)
 }
 
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save

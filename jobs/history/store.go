@@ -22,15 +22,16 @@ type Limits struct {
 
 // Store is the history. Its methods are safe for concurrent use.
 type Store struct {
-	limits          Limits
-	log             *slog.Logger
-	write           *sql.DB // one connection, the writer's
-	read            *sql.DB
-	sync            *sql.DB       // one connection, by which what is written gets to the disk
-	synced          chan struct{} // holds one element while that is to be done
-	putRun, putTask *sql.Stmt     // of write: to take a statement apart costs more than to run it
+	limits Limits
+	log    *slog.Logger
+	write  *sql.DB // one connection, the writer's
+	read   *sql.DB
+	sync   *sql.DB       // one connection, by which what is written gets to the disk
+	synced chan struct{} // holds one element while that is to be done
+	// Statements of write: to take one apart costs more than to run it.
+	putRun, putTask, putDue, dropDue *sql.Stmt
 
-	ops    chan operation
+	queue  *queue
 	done   chan struct{}
 	cancel context.CancelFunc
 }
@@ -39,14 +40,15 @@ type Store struct {
 type operation struct {
 	change  func(*sql.Tx) error
 	durable bool // also over a loss of power, soon
+	bounded bool // what it belongs to is, so that it need not wait for room
 	done    chan error
 }
 
 const (
-	maxBatch = 256
-	maxWait  = 1024 // operations that wait to be written
-	// trimEvery is how often what is too old or too much goes.
-	trimEvery = time.Minute
+	// trimAfter is how long after something was written what is too much goes, and
+	// trimAnyway how often what has become too old does.
+	trimAfter  = time.Minute
+	trimAnyway = time.Hour
 )
 
 const schema = `
@@ -84,7 +86,7 @@ func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store
 }
 
 func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, []view.JobRun, error) {
-	s := &Store{limits: limits, log: log, ops: make(chan operation, maxWait), done: make(chan struct{}), synced: make(chan struct{}, 1)}
+	s := &Store{limits: limits, log: log, queue: newQueue(), done: make(chan struct{}), synced: make(chan struct{}, 1)}
 	for _, db := range []**sql.DB{&s.write, &s.read, &s.sync} {
 		// WAL with synchronous=NORMAL: a commit survives the process at once, and a
 		// loss of power may undo the last ones but breaks nothing.
@@ -99,8 +101,18 @@ func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, 
 		s.putRun, err = s.write.Prepare(`INSERT INTO runs (id, job, state, kind, event, created, body) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body WHERE excluded.state <> 'queued'`)
 	}
-	if err == nil {
-		s.putTask, err = s.write.Prepare(`INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`)
+	for _, statement := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&s.putTask, `INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`},
+		{&s.dropDue, `DELETE FROM due WHERE job = ? AND schedule <> ?`},
+		{&s.putDue, `INSERT INTO due (job, schedule, at) VALUES (?, ?, ?)
+			ON CONFLICT (job, schedule) DO UPDATE SET at = excluded.at WHERE excluded.at > at OR excluded.at < at - ?`},
+	} {
+		if err == nil {
+			*statement.into, err = s.write.Prepare(statement.text)
+		}
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, s.write.Close(), s.read.Close(), s.sync.Close())
@@ -142,31 +154,29 @@ func (s *Store) run(ctx context.Context) {
 	syncing.Go(s.flush)
 	defer syncing.Wait()
 	defer close(s.synced)
-	trim := time.NewTicker(trimEvery)
+	trim, written := time.NewTimer(trimAfter), true
 	defer trim.Stop()
 	for {
 		select {
-		case op := <-s.ops:
-			s.commit(s.batch(op))
+		case <-s.queue.filled:
+			s.commit(s.queue.batch())
+			if !written { // nothing wakes a machine on which no job runs
+				written = true
+				trim.Reset(trimAfter)
+			}
 		case <-trim.C:
 			if err := s.trim(time.Now()); err != nil {
 				s.log.Warn("the history of jobs cannot be shortened", "error", err)
 			}
+			written = false
+			trim.Reset(trimAnyway)
 		case <-ctx.Done():
-			for len(s.ops) > 0 {
-				s.commit(s.batch(<-s.ops))
+			for rest := s.queue.close(); len(rest) > 0; rest = rest[min(len(rest), maxBatch):] {
+				s.commit(rest[:min(len(rest), maxBatch)])
 			}
 			return
 		}
 	}
-}
-
-func (s *Store) batch(first operation) []operation {
-	list := []operation{first}
-	for len(s.ops) > 0 && len(list) < maxBatch {
-		list = append(list, <-s.ops)
-	}
-	return list
 }
 
 func (s *Store) commit(list []operation) {
@@ -216,29 +226,20 @@ func (s *Store) flush() {
 
 // tell has a change written. It waits for that if wait is set.
 func (s *Store) tell(change func(*sql.Tx) error, wait, durable bool) error {
-	op := operation{change: change, durable: durable}
+	return s.put(operation{change: change, durable: durable}, wait)
+}
+
+func (s *Store) put(op operation, wait bool) error {
 	if wait {
 		op.done = make(chan error, 1)
 	}
-	select {
-	case s.ops <- op:
-	case <-s.done:
+	if !s.queue.put(op) {
 		return errClosed
 	}
 	if !wait {
 		return nil
 	}
-	select {
-	case err := <-op.done:
-		return err
-	case <-s.done:
-		select {
-		case err := <-op.done:
-			return err
-		default:
-			return errClosed
-		}
-	}
+	return <-op.done // what was taken in is written, or said to be lost
 }
 
 var errClosed = errors.New("history: closed")

@@ -257,6 +257,14 @@ func TestDue(t *testing.T) {
 	if _, known := s.LastDue("scan", "a"); known {
 		t.Error("an earlier schedule is remembered")
 	}
+	// Runs may be written down in another order than they were due in: a time that has
+	// been would come again. A clock that was wrong by more is another matter.
+	for _, at := range []struct{ due, want time.Duration }{{2 * time.Hour, 2 * time.Hour}, {time.Hour, 2 * time.Hour}, {-time.Hour, 2 * time.Hour}, {-2 * time.Hour, -2 * time.Hour}} {
+		must(t, s.Save(run(0, "scan", "running"), schedule.Due{Job: "scan", Schedule: "b", At: epoch.Add(at.due)}))
+		if got, known := s.LastDue("scan", "b"); !known || !got.Equal(epoch.Add(at.want)) {
+			t.Errorf("after %v: %v %v", at.due, got, known)
+		}
+	}
 }
 
 // write saves runs, one after another, and says so, until it is killed.

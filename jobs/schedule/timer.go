@@ -3,20 +3,21 @@ package schedule
 import (
 	"container/heap"
 	"context"
+	"math"
 	"sync"
 	"time"
 )
 
 const (
-	// lookAgain is how often the timer looks at the wall clock: somebody may have
-	// set it, or the machine may have slept.
+	// lookAgain is how often the timer looks at the wall clock, if anything goes by
+	// it: somebody may have set it, or the machine may have slept.
 	lookAgain = 30 * time.Second
 	// grace is how late a time may be noticed without counting as missed.
 	grace = time.Minute
-	// correction is how far the clock may be put back for the times between to
+	// Correction is how far the clock may be put back for the times between to
 	// count as the same ones, which do not come again (3 hours, as ISC cron has
 	// it). By more, it was wrong before.
-	correction = 3 * time.Hour
+	Correction = 3 * time.Hour
 	// jump is what differs between wall clock and elapsed time when somebody has
 	// set the clock; less is slewing.
 	jump = time.Second
@@ -41,7 +42,9 @@ func SystemClock() Clock {
 type Memory interface {
 	// LastDue returns the time; false if there is none for that schedule.
 	LastDue(job, schedule string) (time.Time, bool)
-	// Due remembers all of these, without waiting for that.
+	// Due remembers all of these, without waiting for that. One that is up to
+	// Correction before what is remembered changes nothing: of two runs of a job the
+	// one that was due first may be the last to be written down.
 	Due(times ...Due)
 }
 
@@ -70,6 +73,7 @@ type Timer struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	queue   queue
+	walls   int           // how many of queue go by the wall clock
 	wall    time.Time     // when the clock was last looked at
 	elapsed time.Duration // the same
 	wake    chan struct{}
@@ -104,6 +108,12 @@ func (t *Timer) Set(schedules map[string]*Schedule) {
 			list = append(list, e)
 		}
 	}
+	t.walls = 0
+	for _, e := range list {
+		if e.schedule.every == 0 {
+			t.walls++
+		}
+	}
 	if len(seen) > 0 {
 		t.memory.Due(seen...)
 	}
@@ -126,14 +136,19 @@ func (t *Timer) begin(job string, s *Schedule, now time.Time) (e *entry, seen []
 		e.due = now.Add(s.every)
 	case s.once:
 		var later bool
-		if e.due, later = s.Next(now); later {
+		e.due, later = s.Next(now)
+		switch {
+		case known && !last.Before(e.due):
+			e.over = true // it has been, and the clock was put back since
+		case later:
 			return e, []Due{{Job: job, Schedule: s.text, At: now}} // it was there before its time
+		default:
+			// Missed, if it was there before its time. One that was already past
+			// when it was written never is.
+			e.over = !known || s.skip
 		}
-		// Missed, if it was there before its time and has not been since. One that
-		// was already past when it was written never is.
-		e.over = !known || !last.Before(e.due) || s.skip
 	default:
-		if !known || last.After(now.Add(correction)) {
+		if !known || last.After(now.Add(Correction)) {
 			last = now
 			seen = []Due{{Job: job, Schedule: s.text, At: now}}
 		}
@@ -149,6 +164,7 @@ func (t *Timer) begin(job string, s *Schedule, now time.Time) (e *entry, seen []
 func (t *Timer) Next(job string) (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.look() // nothing may have for long, and times of intervals move with the clock
 	if e := t.entries[job]; e != nil && !e.over {
 		return e.due, true
 	}
@@ -166,12 +182,13 @@ func (t *Timer) Run(ctx context.Context) {
 		case <-t.wake:
 		case <-timer.C:
 		}
-		timer.Reset(t.work())
+		timer.Reset(t.Tick())
 	}
 }
 
-// work fires what is due and returns how long there is nothing to do.
-func (t *Timer) work() time.Duration {
+// Tick fires what is due and returns how long there is nothing to do. Run is what calls
+// it, but for a test that owns the clock.
+func (t *Timer) Tick() time.Duration {
 	t.mu.Lock()
 	now := t.look()
 	var fires []Fired
@@ -183,8 +200,9 @@ func (t *Timer) work() time.Duration {
 		} else {
 			skipped = append(skipped, f.Remember...)
 		}
-		if e.over {
+		if e.over { // an interval never is
 			heap.Pop(&t.queue)
+			t.walls--
 		} else {
 			heap.Fix(&t.queue, 0)
 		}
@@ -198,10 +216,14 @@ func (t *Timer) work() time.Duration {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.queue) == 0 {
-		return lookAgain
+	wait := time.Duration(math.MaxInt64) // Set wakes it
+	if len(t.queue) > 0 {
+		wait = t.queue[0].due.Sub(t.clock.Now())
 	}
-	return min(t.queue[0].due.Sub(t.clock.Now()), lookAgain)
+	if t.walls > 0 {
+		wait = min(wait, lookAgain)
+	}
+	return wait
 }
 
 // come deals with an entry whose time has come, and finds its next one. However many
@@ -236,7 +258,7 @@ func (t *Timer) look() time.Time {
 		switch {
 		case e.schedule.every > 0:
 			e.due = e.due.Add(set)
-		case set < -correction && !e.schedule.once:
+		case set < -Correction && !e.schedule.once:
 			if due, ok := e.schedule.Next(now); ok {
 				e.due = due
 			}

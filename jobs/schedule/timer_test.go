@@ -195,6 +195,13 @@ func TestTheServiceDidNotRun(t *testing.T) {
 		p.sleep(10 * time.Minute)
 		p.stop()
 		p.expect(t)
+
+		p = &player{memory: p.memory}
+		p.shift.Store(int64(-2 * time.Hour)) // to before what ran once, at 02:00
+		p.start(t, schedules)
+		p.sleep(50 * time.Minute)
+		p.stop()
+		p.expect(t, "notonce 01T02:00") // which has not run yet
 	})
 }
 
@@ -211,7 +218,7 @@ func BenchmarkTenThousandJobs(b *testing.B) {
 	for b.Loop() {
 		p.begun = p.begun.Add(-time.Second) // a second passes
 		p.shift.Add(int64(time.Second))
-		timer.work()
+		timer.Tick()
 	}
 	b.ReportMetric(float64(fired)/float64(b.N), "fired/op")
 }

@@ -5,8 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"kpm/core/view"
 )
 
 // tasksInModel is how many tasks the model's jobs have: enough for a route back, one
@@ -150,6 +153,11 @@ func TestTheTablesAreWhole(t *testing.T) {
 	for _, s := range all {
 		if _, leaves := After(s, Crash); leaves == s.Final() {
 			t.Errorf("%s and a crash", s)
+		}
+	}
+	for _, s := range all {
+		if !slices.Contains(view.JobRunStates(), string(s)) || len(all) != len(view.JobRunStates()) {
+			t.Errorf("%s is not among those that are shown", s)
 		}
 	}
 }

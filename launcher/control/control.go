@@ -100,8 +100,8 @@ func (r *Refused) Error() string { return r.Message }
 
 // Bundled returns the controls that this service can verify, with what they verify
 // answers by.
-func Bundled(factors Factors, approvals Approvals) []Control {
-	return []Control{Justify{}, MFA{factors}, Approve{approvals}}
+func Bundled(factors []mfa.Factor, memory Memory, approvals Approvals) []Control {
+	return []Control{Justify{}, MFA{factors, memory}, Approve{approvals}}
 }
 
 // doing and toDo say what q is about, before What.

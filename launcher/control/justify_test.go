@@ -117,7 +117,7 @@ func TestTheQuestionIsPrintable(t *testing.T) {
 // The table of core/controls and the files here say the same.
 func TestBundledControlsAreThoseThatTheTableVerifies(t *testing.T) {
 	commands := map[string]bool{}
-	for _, c := range Bundled(nil, nil) {
+	for _, c := range Bundled(nil, nil, nil) {
 		if commands[c.Command()] {
 			t.Errorf("two controls are collected by %s", c.Command())
 		}
@@ -125,7 +125,7 @@ func TestBundledControlsAreThoseThatTheTableVerifies(t *testing.T) {
 	}
 	for _, row := range controls.Standard() {
 		found := false
-		for _, c := range Bundled(nil, nil) {
+		for _, c := range Bundled(nil, nil, nil) {
 			found = found || c.Name() == row.Name
 		}
 		if found != (row.Verified != "") {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/launcher/mfa"
 )
 
@@ -22,7 +23,17 @@ type factors struct {
 	fails      error
 }
 
-func (f *factors) Ready(core.UserID) error { return f.ready }
+func (f *factors) Kind() string { return mfa.KindCodes }
+
+func (f *factors) Ready(core.Account) error { return f.ready }
+
+func (f *factors) Verify(ctx context.Context, person core.Account, request core.RequestID, c port.Conversation) (string, error) {
+	answer, err := c.Ask(ctx, "enter your code: ", true)
+	if err != nil {
+		return "", err
+	}
+	return f.Check(ctx, mfa.Try{User: person.User, Request: request, Answer: string(answer)})
+}
 
 func (f *factors) Check(_ context.Context, t mfa.Try) (string, error) {
 	f.checked = append(f.checked, t)
@@ -82,7 +93,7 @@ func TestACodeIsAskedFor(t *testing.T) {
 		"an answer without a use": {[]string{"", "", ""}, nil, 3, "the code is wrong", false},
 	} {
 		a, f := &answering{answers: tc.answers, err: tc.err}, &factors{}
-		record, err := MFA{f}.Collect(t.Context(), coded(a))
+		record, err := MFA{[]mfa.Factor{f}, f}.Collect(t.Context(), coded(a))
 		var refused *Refused
 		switch {
 		case tc.refused == "" && (err != nil || record != "code" || len(f.kept) != 1):
@@ -130,7 +141,7 @@ func TestWhoIsNotAskedForACode(t *testing.T) {
 		a := &answering{answers: []string{"123456"}}
 		q := coded(a)
 		q.NonInteractive, q.Anew = tc.nonInteractive, tc.anew
-		_, err := MFA{&tc.factors}.Collect(t.Context(), q)
+		_, err := MFA{[]mfa.Factor{&tc.factors}, &tc.factors}.Collect(t.Context(), q)
 		var refused *Refused
 		switch {
 		case tc.is != nil && (!errors.Is(err, tc.is) || errors.As(err, &refused)),
@@ -147,7 +158,7 @@ func TestWhoIsNotAskedForACode(t *testing.T) {
 // The person is told what was wrong before they try again.
 func TestTheSecondQuestionSaysWhy(t *testing.T) {
 	a := &answering{answers: []string{"1", "123456"}}
-	if _, err := (MFA{&factors{}}).Collect(t.Context(), coded(a)); err != nil {
+	if _, err := (MFA{[]mfa.Factor{&factors{}}, &factors{}}).Collect(t.Context(), coded(a)); err != nil {
 		t.Fatal(err)
 	}
 	texts := slices.Collect(func(yield func(string) bool) {

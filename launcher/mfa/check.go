@@ -19,6 +19,8 @@ type Wrong struct {
 	// Locked is for how long no code of this person is looked at; 0 if they may
 	// try another.
 	Locked time.Duration
+	// Final is true if trying another would be of no use.
+	Final bool
 }
 
 // Error implements error.

@@ -190,6 +190,8 @@ func (f *Factors) List() ([]view.Factor, error) {
 	return list, err
 }
 
+func notEnrolled(err error) bool { return errors.Is(err, ErrNotEnrolled) }
+
 // seconds rounds up: who is locked out for a moment is locked out.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -23,20 +22,16 @@ import (
 // mayOpen reports whether the kernel lets a user open path so.
 func mayOpen(t *testing.T, uid, gid int, path string, flags int) bool {
 	t.Helper()
-	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with its identity
-		if err := errors.Join(unix.Setfsgid(gid), unix.Setfsuid(uid)); err != nil {
-			result <- err
+	var err error
+	onThreadThatEnds(func() { // with its identity
+		if err = errors.Join(unix.Setfsgid(gid), unix.Setfsuid(uid)); err != nil {
 			return
 		}
-		fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
-		if err == nil {
+		var fd int
+		if fd, err = unix.Open(path, flags|unix.O_CLOEXEC, 0); err == nil {
 			unix.Close(fd)
 		}
-		result <- err
-	}()
-	err := <-result
+	})
 	if err != nil && err != unix.EACCES {
 		t.Fatalf("open %s as %d: %v", path, uid, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 
 	"kpm/core"
+	"kpm/platform/windows/confined"
 )
 
 // oneUser has this process pass for an administrator's, in a build for tests under
@@ -19,4 +20,14 @@ func serviceAccount() core.UserID {
 		return localSystem
 	}
 	return user
+}
+
+// seen has a process pass for confined, in a build for tests under Wine, where it
+// is one like any other: tokens keep their rights, and jobs no limits. That its
+// first token was taken from it must be so.
+func seen(f confinedFacts) confinedFacts {
+	return confinedFacts{
+		restrictedTo: []string{nobody}, impersonates: f.impersonates,
+		jobLimits: jobLimits, jobProcesses: 1, jobMemory: confined.MaxMemory, jobTime: confined.MaxTime * 1e7,
+	}
 }

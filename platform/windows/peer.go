@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -178,13 +177,6 @@ func tcpRows(table []byte, v4 bool) ([]tcpRow, error) {
 		rows[i] = tcpRow{end(row, localAt), end(row, remoteAt), binary.LittleEndian.Uint32(row[pidAt:])}
 	}
 	return rows, nil
-}
-
-// Program implements port.Peers. The system names a process's program by a path,
-// and what lies there may be another file by now; nobody in user mode can ask for
-// the file itself.
-func (Peers) Program(id core.ProcessID) (*os.File, error) {
-	return nil, fmt.Errorf("program of process %s: %w", id, errors.ErrUnsupported)
 }
 
 // Listener implements port.Peers.

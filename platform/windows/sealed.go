@@ -83,15 +83,13 @@ func hold(f *os.File, access, share, flags uint32) (sealed, error) {
 	return s, nil
 }
 
-// imageOf returns the identity of the file that a process was created from
-// (learn.microsoft.com, "QueryFullProcessImageNameW").
+// imageOf returns the identity of the file that a process was created from.
 func imageOf(process windows.Handle) (file.ID, error) {
-	buffer := make([]uint16, 32768)
-	n := uint32(len(buffer))
-	if err := windows.QueryFullProcessImageName(process, 0, &buffer[0], &n); err != nil {
-		return file.ID{}, fmt.Errorf("image of the program: %w", err)
+	name, err := imagePath(process)
+	if err != nil {
+		return file.ID{}, err
 	}
-	path, err := windows.UTF16PtrFromString(file.Long(windows.UTF16ToString(buffer[:n])))
+	path, err := windows.UTF16PtrFromString(file.Long(name))
 	if err != nil {
 		return file.ID{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"sync"
 	"time"
 
@@ -21,9 +20,9 @@ const flushAfter = 5 * time.Second
 // Config is what the plugin needs of the system it runs on.
 type Config struct {
 	Root string // of the agent
-	// Owned reports whether a folder belongs to an administrator; nil checks
-	// the mode bits only.
-	Owned func(fs.FileInfo) error
+	// Folder makes the log's folder if there is none and returns it without links,
+	// or says who else than administrators could put something in the log's place.
+	Folder func(dir string) (string, error)
 	// System opens the system's own log; nil if there is none.
 	System func() (SystemLog, error)
 	// Stderr hears of what cannot be written.
@@ -34,7 +33,7 @@ type Config struct {
 func Run(ctx context.Context, a *sdk.Agent, host Config) error {
 	values, unset := a.Settings(ctx)
 	cfg, faults := configure(host.Root, values)
-	file, err := cfg.open(host.Owned)
+	file, err := cfg.open(host.Folder)
 	if err != nil {
 		return err
 	}

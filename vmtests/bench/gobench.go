@@ -107,7 +107,7 @@ func (m *meter) goBenchmarks(ctx context.Context, benchmarks []goBenchmark, dir 
 }
 
 // besides are what begins the name of a benchmark that a row is measured beside.
-var besides = []string{"mosquitto", "forkexec", "systemdrun"}
+var besides = []string{"mosquitto", "forkexec", "systemdrun", "sleep"}
 
 // ofTheirOwn are units of benchmarks whose time means nothing, and what rows call them.
 var ofTheirOwn = []struct{ metric, unit, suffix string }{

@@ -66,7 +66,7 @@ func history(t *testing.T, a *agent.Agent) map[string]view.JobRun {
 }
 
 // Killed at random moments of five hundred runs, the service loses none of those that it
-// has begun: each has its end, or is marked; and only what says so runs again.
+// has taken in: each has its end, or is marked; and only what says so runs again.
 func TestTheServiceIsKilledWhileJobsRun(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -138,15 +138,14 @@ func TestTheServiceIsKilledWhileJobsRun(t *testing.T) {
 			lost++
 		}
 	}
-	t.Logf("%d runs, %d kills: %v; again %v; %d were accepted and never begun", len(accepted), kills, counts, again, lost)
+	t.Logf("%d runs, %d kills: %v; again %v", len(accepted), kills, counts, again)
 	for what := range counts {
 		if state := strings.Fields(what)[1]; state != "succeeded" && state != "interrupted" && !strings.HasPrefix(what, "log-version-info") {
 			t.Errorf("%d are %s", counts[what], what)
 		}
 	}
-	// Accepted and not begun: at most those that were asked for at the moment of a kill.
-	if lost > 3*kills {
-		t.Errorf("%d runs are lost in %d kills", lost, kills)
+	if lost > 0 {
+		t.Errorf("%d runs that somebody was told of are lost", lost)
 	}
 	if counts["two interrupted"]+counts["safe interrupted"] == 0 || again["two"] > 0 || again["safe"] != counts["safe interrupted"] {
 		t.Errorf("again %v of %v", again, counts)

@@ -94,7 +94,7 @@ func (g *cgroup) remove(scratch string) error {
 	if g.unified || g.path == "" {
 		return errors.Join(errs...)
 	}
-	if err := os.Mkdir(scratch, 0o700); err != nil {
+	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return errors.Join(append(errs, err)...)
 	}
 	if err := syscall.Mount("cgroup2", scratch, "cgroup2", 0, ""); err != nil {

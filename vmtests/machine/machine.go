@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package machine boots disposable Debian machines for tests and benchmarks:
-// systemd-nspawn on an overlay of a tree that is built once and cached outside
-// the checkout by its package list.
+// Package machine boots disposable machines of Debian and Ubuntu for tests and
+// benchmarks: systemd-nspawn on an overlay of a tree that is built once and cached
+// outside the checkout by its package list.
 //
 // It is for what must not touch the host (accounts, PAM, sudo, services,
 // cgroup v2) and holds no test of its own.
@@ -11,11 +11,8 @@ package machine
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,15 +22,6 @@ import (
 	"time"
 )
 
-// Packages are what the machine has beyond Debian's minimal base.
-var packages = []string{
-	"dbus", "less", "libpam-systemd", "login", "mosquitto", "passwd", "pkexec", "polkitd", "procps",
-	"python3", "python3-paho-mqtt", "rpm", "runit", "sudo", "systemd", "systemd-sysv", "vim-tiny",
-}
-
-// suite is the Debian release of the machine.
-const suite = "bookworm"
-
 // Machine is one running machine. Root is its file system as the host sees it.
 type Machine struct {
 	Root   string
@@ -42,43 +30,7 @@ type Machine struct {
 	nspawn *exec.Cmd
 	exited chan error
 	leader int
-}
-
-// Tree returns the cached base tree, building it first if need be (about a
-// minute and the Debian mirror). cache is a directory owned by root.
-func Tree(ctx context.Context, cache string, progress io.Writer) (string, error) {
-	key := sha256.Sum256([]byte(suite + "\n" + strings.Join(packages, "\n")))
-	tree := filepath.Join(cache, "debian-"+hex.EncodeToString(key[:6]))
-	if _, err := os.Stat(filepath.Join(tree, "etc/debian_version")); err == nil {
-		return tree, nil
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("machine: cache: %w", err)
-	}
-	fmt.Fprintf(progress, "building the Debian test tree in %s (once, about a minute)\n", tree)
-	partial, err := os.MkdirTemp(cache, "partial-")
-	if err != nil {
-		return "", fmt.Errorf("machine: cache: %w", err)
-	}
-	defer os.RemoveAll(partial)
-	cmd := exec.CommandContext(ctx, "mmdebstrap", "--quiet", "--variant=minbase", "--mode=root",
-		"--aptopt=APT::Install-Recommends false",
-		"--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
-		"--include="+strings.Join(packages, ","),
-		"--customize-hook=chroot \"$1\" systemctl disable mosquitto",
-		"--customize-hook=chroot \"$1\" useradd -m -s /bin/bash alice",
-		"--customize-hook=chroot \"$1\" useradd -m -s /bin/bash bob",
-		suite, partial)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("machine: mmdebstrap: %w\n%s", err, out)
-	}
-	if err := os.Chmod(partial, 0o755); err != nil {
-		return "", fmt.Errorf("machine: cache: %w", err)
-	}
-	if err := os.Rename(partial, tree); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
-		return "", fmt.Errorf("machine: cache: %w", err)
-	}
-	return tree, nil
+	binds  []Bind
 }
 
 // Bind is a directory of the host that the machine sees at Inside.
@@ -119,6 +71,12 @@ func (m *Machine) boot(ctx context.Context, tree string, prepare func(string) er
 			return err
 		}
 	}
+	m.binds = binds
+	return m.start(ctx)
+}
+
+// start boots what lies in Root.
+func (m *Machine) start(ctx context.Context) error {
 	name := filepath.Base(m.dir)
 	var err error
 	if m.cgroup, err = newCgroup(name); err != nil {
@@ -126,7 +84,7 @@ func (m *Machine) boot(ctx context.Context, tree string, prepare func(string) er
 	}
 	args := []string{"systemd-nspawn", "--quiet", "--directory=" + m.Root, "--boot", "--machine=" + name,
 		"--register=no", "--keep-unit", "--private-network", "--console=passive"}
-	for _, b := range binds {
+	for _, b := range m.binds {
 		args = append(args, "--bind="+b.Host+":"+b.Inside)
 	}
 	m.nspawn = m.cgroup.command(args...)
@@ -185,6 +143,28 @@ func findLeader(nspawn int) int {
 		}
 	}
 	return 0
+}
+
+// Reboot restarts the machine as its own systemd does when it is told to, and waits
+// until it has booted again. What runs there ends; what lies in Root stays, but for
+// what each boot makes anew.
+func (m *Machine) Reboot(ctx context.Context) error {
+	const reboot = syscall.Signal(34 + 5) // SIGRTMIN+5, systemd(1)
+	if err := syscall.Kill(m.leader, reboot); err != nil {
+		return fmt.Errorf("machine: reboot: %w", err)
+	}
+	// Where nspawn manages no unit it leaves it to others to start it again.
+	select {
+	case <-m.exited:
+	case <-ctx.Done():
+		return fmt.Errorf("machine: reboot: it goes on: %w", ctx.Err())
+	}
+	m.nspawn, m.leader = nil, 0
+	if err := m.cgroup.remove(filepath.Join(m.dir, "cgroup")); err != nil {
+		return fmt.Errorf("machine: reboot: remove cgroup: %w", err)
+	}
+	m.cgroup = nil
+	return m.start(ctx)
 }
 
 // Leader is the machine's process 1, by the host's number.

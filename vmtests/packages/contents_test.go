@@ -76,6 +76,39 @@ func TestSchemasAreInstalled(t *testing.T) {
 	}
 }
 
+// Every program that is installed has a manual page, and those on the PATH have their
+// words completed.
+func TestEveryProgramHasAManualPage(t *testing.T) {
+	dir := t.TempDir()
+	host(t, "dpkg-deb", "-x", file(t, ".deb"), dir)
+	found := 0
+	err := filepath.WalkDir(filepath.Join(dir, root), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil || info.Mode()&0o111 == 0 {
+			return err
+		}
+		found++
+		pages, err := filepath.Glob(filepath.Join(dir, "usr/share/man/man[18]", d.Name()+".[18].gz"))
+		if len(pages) != 1 {
+			t.Errorf("%s has the pages %q", path, pages)
+		}
+		return err
+	})
+	if err != nil || found < 10 {
+		t.Errorf("%d programs, %v", found, err)
+	}
+	for _, name := range []string{"keepersudo", "KeeperAdminCLI", "keeperAgent"} {
+		for _, path := range []string{"bash-completion/completions/" + name, "zsh/vendor-completions/_" + name, "fish/vendor_completions.d/" + name + ".fish"} {
+			if text, err := os.ReadFile(filepath.Join(dir, "usr/share", path)); err != nil || !bytes.Contains(text, []byte(name)) {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	}
+}
+
 func TestBillOfMaterials(t *testing.T) {
 	dir := t.TempDir()
 	host(t, "dpkg-deb", "-x", file(t, ".deb"), dir)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +44,7 @@ func TestInstallUseRemovePurge(t *testing.T) {
 	}
 	b.run("KeeperAdminCLI", "audit", "verify")
 	b.logged()
+	b.bundled()
 	b.controlled()
 
 	// Whoever removes the agent has the system's own sudo back.
@@ -69,21 +69,8 @@ func TestInstallUseRemovePurge(t *testing.T) {
 		t.Error("PAM still has the package's file:", err)
 	}
 	b.run("rm", "/etc/pam.d/kpm")
-	if out, err := b.Run(t.Context(), "pgrep", "-f", root); err == nil {
-		t.Error("still running:", out)
-	}
 	b.run("dpkg", "--purge", name)
-	after := b.files()
-	for _, path := range after {
-		if !slices.Contains(before, path) {
-			t.Error("left behind:", path)
-		}
-	}
-	for _, path := range before {
-		if path != "/opt" && !slices.Contains(after, path) { // empty, dpkg takes it away
-			t.Error("gone:", path)
-		}
-	}
+	b.nothingLeft(before, "/opt") // empty, dpkg takes it away
 }
 
 // An upgrade: what an administrator changed stays, a running command goes on, the
@@ -101,17 +88,7 @@ func TestUpgrade(t *testing.T) {
 	if err := os.WriteFile(settings, theirs, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	runs := b.as("alice", "keepersudo", "sh", "-c", "echo begun; while [ ! -e /stop ]; do sleep 0.05; done; exit 7")
-	stdout, err := runs.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := runs.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stdout.Read(make([]byte, 6)); err != nil {
-		t.Fatal(err)
-	}
+	runs := b.begin("alice")
 	b.install(another(t, "1.1.0", func(dir string) {
 		path := filepath.Join(dir, root, "Plugins/KeeperLogger.json")
 		ours, err := os.ReadFile(path)
@@ -128,13 +105,10 @@ func TestUpgrade(t *testing.T) {
 	if out := b.run("dpkg-query", "-W", "-f", "${Status} ${Version}", name); out != "install ok installed 1.1.0" {
 		t.Errorf("dpkg says %s", out)
 	}
-	if out := b.run("pgrep", "-fc", "while .*/stop"); out == "0\n" {
-		t.Error("the command that ran was ended")
+	b.finish()
+	if err := runs.Wait(); runs.ProcessState.ExitCode() != 7 {
+		t.Errorf("who waited was told %v, expected exit status 7", err)
 	}
-	if err := os.WriteFile(filepath.Join(b.Root, "stop"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	_ = runs.Wait()
 	if out, err := b.as("alice", "keepersudo", "true").CombinedOutput(); err != nil {
 		t.Errorf("after the upgrade: %v, %s", err, out)
 	}
@@ -202,6 +176,28 @@ func (b box) logged() {
 	})
 }
 
+// bundled looks through what is handed to whoever helps, on a machine where people
+// have done things: it names none of them, nor what they typed.
+func (b box) bundled() {
+	b.t.Helper()
+	_, _ = b.as("alice", "keepersudo", "--reason", "pl4nted reason", "echo", "--password=pl4nted").CombinedOutput()
+	const bundle = "/root/bundle.tar.gz"
+	b.run("KeeperAdminCLI", "support", "bundle", "--output", bundle)
+	b.run("mkdir", "/root/bundle")
+	b.run("tar", "-xzf", bundle, "-C", "/root/bundle")
+	if list := b.run("find", "/root/bundle", "-type", "f"); strings.Count(list, "\n") < 10 {
+		b.t.Errorf("the bundle has %s", list)
+	}
+	for _, name := range []string{"alice", "bob", "pl4nted", "administers", "whoami", strings.TrimSpace(b.run("hostname"))} {
+		if out, err := b.Run(b.t.Context(), "grep", "-riw", "--", name, "/root/bundle"); err == nil {
+			b.t.Errorf("the bundle says %q: %s", name, out)
+		}
+		if list := b.run("find", "/root/bundle"); strings.Contains(list, name) {
+			b.t.Errorf("a file of the bundle is called %q: %s", name, list)
+		}
+	}
+}
+
 // controlled goes through what KeeperAdminCLI does with systemd.
 func (b box) controlled() {
 	b.t.Helper()
@@ -224,57 +220,24 @@ func (b box) controlled() {
 	}
 }
 
-// The package goes, and is purged, while somebody's command runs: the command goes
-// on to its end, and nothing of the agent is left.
+// The package goes while somebody's command runs: the command goes on to its end, and
+// nothing of the agent is left. TestLife purges it then.
 func TestRemovalWhileACommandRuns(t *testing.T) {
-	for _, how := range []string{"--remove", "--purge"} {
-		t.Run(how, func(t *testing.T) {
-			b := boot(t)
-			before := b.files()
-			b.install(file(t, ".deb"))
-			b.allow()
-			runs := b.as("alice", "keepersudo", "sh", "-c", "echo begun; while [ ! -e /stop ]; do sleep 0.05; done; echo done > /ended")
-			stdout, err := runs.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := runs.Start(); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := stdout.Read(make([]byte, 6)); err != nil {
-				t.Fatal(err)
-			}
-			b.run("dpkg", how, name)
-			if out := b.run("pgrep", "-fc", "while .*/stop"); out == "0\n" {
-				t.Error("the command was ended")
-			}
-			if err := os.WriteFile(filepath.Join(b.Root, "stop"), nil, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			b.eventually("the command has ended", func() bool {
-				text, err := os.ReadFile(filepath.Join(b.Root, "ended"))
-				return err == nil && string(text) == "done\n"
-			})
-			// It may wait for a service that does not come.
-			_, _ = b.Run(t.Context(), "pkill", "-KILL", "-x", "keepersudo")
-			_ = runs.Wait()
-			if out, err := b.as("alice", "sh", "-c", "command -v keepersudo").CombinedOutput(); err == nil {
-				t.Errorf("left on the PATH: %s", out)
-			}
-			b.eventually("no process of the agent is left", func() bool {
-				_, err := b.Run(t.Context(), "pgrep", "-f", root)
-				return err != nil
-			})
-			if how == "--remove" {
-				b.run("dpkg", "--purge", name)
-			}
-			for _, path := range b.files() {
-				if !slices.Contains(before, path) && path != "/stop" && path != "/ended" {
-					t.Error("left behind:", path)
-				}
-			}
-		})
+	b := boot(t)
+	before := b.files()
+	b.install(file(t, ".deb"))
+	b.allow()
+	runs := b.begin("alice")
+	b.run("dpkg", "--remove", name)
+	b.finish()
+	// It may wait for a service that does not come.
+	_, _ = b.Run(t.Context(), "pkill", "-KILL", "-x", "keepersudo")
+	_ = runs.Wait()
+	if out, err := b.as("alice", "sh", "-c", "command -v keepersudo").CombinedOutput(); err == nil {
+		t.Errorf("left on the PATH: %s", out)
 	}
+	b.run("dpkg", "--purge", name)
+	b.nothingLeft(before, "/stop", "/ended", "/opt")
 }
 
 // A version that does not start is undone, and says so.

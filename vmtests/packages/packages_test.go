@@ -4,13 +4,17 @@ package packages
 
 import (
 	"context"
+	"crypto/sha256"
+	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -24,10 +28,16 @@ const (
 	name    = "keeper-privilege-manager"
 )
 
-// built is where the packages of version 1.0.0 lie.
+// built is where the packages of version 1.0.0 lie. Those of a folder that -built
+// names are tested as they are, and none are built.
 var built string
 
 func TestMain(m *testing.M) {
+	flag.StringVar(&built, "built", "", "test the packages in this folder (make packages VERSION=1.0.0), in place of new ones")
+	flag.Parse()
+	if built != "" {
+		os.Exit(m.Run())
+	}
 	status, err := build(m.Run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -103,7 +113,12 @@ type box struct {
 
 func boot(t *testing.T) box {
 	t.Helper()
-	tree, err := machine.Tree(t.Context(), cache, os.Stderr)
+	return bootOf(t, machine.Debian12)
+}
+
+func bootOf(t *testing.T, release machine.Release) box {
+	t.Helper()
+	tree, err := release.Tree(t.Context(), cache, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,9 +172,9 @@ func (b box) install(path string) string {
 
 // as returns a command that user runs in the machine, in their home.
 func (b box) as(user string, argv ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Minute)
 	b.t.Cleanup(cancel)
-	return b.Command(ctx, append([]string{"env", "-C", "/home/" + user, "PATH=/usr/bin:/bin", "HOME=/home/" + user,
+	return b.Command(ctx, append([]string{"env", "-C", "/home/" + user, "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/home/" + user,
 		"setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups", "--"}, argv...)...)
 }
 
@@ -178,32 +193,75 @@ func (b box) allow() {
 
 func (b box) eventually(what string, holds func() bool) {
 	b.t.Helper()
-	for until := time.Now().Add(30 * time.Second); !holds(); {
+	for until := time.Now().Add(time.Minute); !holds(); {
 		if time.Now().After(until) {
 			log, _ := b.Run(context.Background(), "journalctl", "--no-pager", "-n", "50", "-u", service)
-			b.t.Fatalf("not within 30 s: %s\n%s", what, log)
+			b.t.Fatalf("not within a minute: %s\n%s", what, log)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// files lists every file of the machine but those that Debian's own tools write.
-func (b box) files() []string {
+// elsewhere are folders that the system's own programs write to all the time.
+var elsewhere = []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/dpkg", "/var/lib/systemd", "/var/cache/ldconfig", "/var/tmp", "/root"}
+
+// files are the files of the machine, with what each is: kind, mode, owner and a
+// digest of what it holds.
+func (b box) files() map[string]string {
 	b.t.Helper()
-	var list []string
+	found := map[string]string{}
 	err := filepath.WalkDir(b.Root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		inside := strings.TrimPrefix(path, b.Root)
-		if d.IsDir() && slices.Contains([]string{"/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/lib/dpkg", "/var/lib/systemd", "/var/tmp", "/root"}, inside) {
+		if d.IsDir() && slices.Contains(elsewhere, inside) {
 			return fs.SkipDir
 		}
-		list = append(list, inside)
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		what := fmt.Sprint(info.Mode(), owner.Uid, ":", owner.Gid)
+		if info.Mode().IsRegular() {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			what += fmt.Sprintf(" %x", sha256.Sum256(text))
+		}
+		found[inside] = what
 		return nil
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return list
+	return found
+}
+
+// nothingLeft holds the machine to what it was before: each file is there and as it
+// was, and no other is, except those.
+func (b box) nothingLeft(before map[string]string, except ...string) {
+	b.t.Helper()
+	b.eventually("no process of the agent is left", func() bool {
+		_, err := b.Run(b.t.Context(), "pgrep", "-f", root)
+		return err != nil
+	})
+	after := b.files()
+	for _, path := range slices.Sorted(maps.Keys(after)) {
+		if slices.Contains(except, path) {
+			continue
+		}
+		if was, is := before[path]; !is {
+			b.t.Error("left behind:", path)
+		} else if was != after[path] {
+			b.t.Errorf("%s is %s, and was %s", path, after[path], was)
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(before)) {
+		if _, is := after[path]; !is && !slices.Contains(except, path) {
+			b.t.Error("gone:", path)
+		}
+	}
 }

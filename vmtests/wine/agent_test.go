@@ -24,8 +24,9 @@ func install(t *testing.T) *agent {
 	drive := filepath.Join(m.root, prefix, "drive_c")
 	a := &agent{m, t, ctx, filepath.Join(drive, "KPM")}
 	for dir, packages := range map[string][]string{
-		".":                          {"kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch", "kpm/cmd/keepersudo", "kpm/cmd/KeeperRunAs"},
+		".":                          {"kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch", "kpm/cmd/keeperreader", "kpm/cmd/keepersudo", "kpm/cmd/KeeperRunAs", "kpm/cmd/keeperAgent"},
 		"Plugins/bin/KeeperPolicy":   {"kpm/cmd/KeeperPolicy"},
+		"Plugins/bin/KeeperLogger":   {"kpm/cmd/KeeperLogger"},
 		"Jobs/bin/RedirectEvaluator": {"kpm/cmd/RedirectEvaluator"},
 		"Jobs/bin/KeeperInventory":   {"kpm/cmd/KeeperInventory"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // agent is an agent root on drive C of a machine.
@@ -148,6 +149,18 @@ link.Save
 		records, types := a.last()
 		if !strings.EqualFold(records[0].Program.Path, tool) {
 			t.Errorf("recorded: %s, %+v", types, records[0])
+		}
+	})
+	t.Run("KeeperLogger writes what the others say", func(t *testing.T) {
+		log := filepath.Join(a.root, "Plugins", "bin", "KeeperLogger", "Log", "KeeperLogger.log")
+		for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+			data, err := os.ReadFile(log)
+			if bytes.Contains(data, []byte("KeeperPolicy")) {
+				return
+			}
+			if time.Now().After(until) {
+				t.Fatalf("%q, %v", data, err)
+			}
 		}
 	})
 	t.Run("API", func(t *testing.T) {

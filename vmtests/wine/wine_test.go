@@ -83,14 +83,14 @@ func verdicts(t *testing.T, dir string, names ...string) []line {
 	return lines
 }
 
-// run runs tests of a package that match a pattern, with keeperlaunch.exe beside
-// them, and returns what they printed.
+// run runs tests of a package that match a pattern, with keeperlaunch.exe and
+// keeperreader.exe beside them, and returns what they printed.
 func run(t *testing.T, pkg, pattern string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	dir := t.TempDir()
-	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "keeperlaunch.exe"), "kpm/cmd/keeperlaunch")
+	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "kpm/cmd/keeperlaunch", "kpm/cmd/keeperreader")
 	build(t, "test", "-c", "-o", filepath.Join(dir, "tests.exe"), pkg)
 	out, err := windows(t, dir).Command(ctx, `Z:\here\tests.exe`, "-test.v", "-test.run", pattern).CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("PASS")) {
@@ -132,11 +132,11 @@ func passed(out string) (names []string) {
 // Windows.
 func TestHeldChildOnWindows(t *testing.T) { run(t, "../../platform/windows/held", ".") }
 
-// Named pipes and files, which plugins and keepersudo link, and keepersudo's own
-// ports.
+// Named pipes, files and folders, which plugins and keepersudo link, keepersudo's
+// own ports, and what a reader of signatures is sent.
 func TestPartsOnWindows(t *testing.T) {
-	for _, pkg := range []string{"pipe", "file", "caller"} {
-		t.Run(pkg, func(t *testing.T) { run(t, "../../platform/windows/"+pkg, ".") })
+	for _, pkg := range []string{"windows/pipe", "windows/file", "windows/caller", "windows/confined", "owner"} {
+		t.Run(pkg, func(t *testing.T) { run(t, "../../platform/"+pkg, ".") })
 	}
 }
 

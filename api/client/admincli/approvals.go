@@ -22,7 +22,8 @@ administrators see all and may decide on all but their own.`},
 		listApprovalsCommand(e), showApprovalCommand(e),
 		decideCommand(e, "approve", "Agree to a request", "Where a policy wants several approvers, the last one lets it run: once, and exactly what was shown.", true),
 		deny,
-		decideCommand(e, "extend", "Let a request wait, or be run, for longer", "It is never shortened, and ends in any case (docs/approvals.md).", true))
+		decideCommand(e, "extend", "Let a request wait, or be run, for longer", "It is never shortened, and ends in any case (docs/approvals.md).", true),
+		approvalKeyCommand(e), approvalCodeCommand())
 }
 
 func listApprovalsCommand(e *endpoint) *cobra.Command {

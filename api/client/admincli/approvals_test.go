@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -53,6 +54,10 @@ func (l approvalList) Extend(_ core.Principal, _ core.Peer, id string, a view.Ap
 }
 
 func (l approvalList) Withdraw(_ core.Principal, _ core.Peer, id string) (view.Approval, error) {
+	return l.one(id)
+}
+
+func (l approvalList) Code(_ context.Context, _ core.Principal, _ core.Peer, id, _ string) (view.Approval, error) {
 	return l.one(id)
 }
 

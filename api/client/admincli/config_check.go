@@ -87,21 +87,32 @@ func (e *endpoint) reviewRunning(ctx context.Context, layout settings.Layout, r 
 		return err
 	}
 	for _, p := range plugins {
-		if p.Status == view.Stopped { // somebody wants it so
-			continue
-		}
 		var items []view.Check
 		if err := e.get(ctx, "/api/plugins/"+url.PathEscape(p.ID)+"/check", &items); err != nil {
 			return err
 		}
 		file := filepath.Join(layout.Plugins(), p.ID+".json")
 		for _, c := range items {
-			if c.Outcome == view.Fail {
+			switch {
+			case c.Outcome != view.Fail:
+			case wanted(p, c): // no remedy: it may well stay so
+				r.notes[file] = append(r.notes[file], c.Title+": "+c.Found)
+			default:
 				r.faults[file] = append(r.faults[file], strings.TrimSuffix(c.Title+": "+c.Found+": "+c.Remedy, ": "))
 			}
 		}
 	}
 	return nil
+}
+
+// staysUp is the item of the published checklist that a stopped plugin fails whatever
+// its file says.
+const staysUp = 10
+
+// wanted reports whether a check says no more than that a plugin is stopped. Somebody
+// has stopped it, or its file has: what else is wrong with it is wrong all the same.
+func wanted(p view.Plugin, c view.Check) bool {
+	return p.Status == view.Stopped && (c.Item == staysUp || c.Found == p.Detail)
 }
 
 // reviewFolders reads plugin and job files as far as that goes without the service.

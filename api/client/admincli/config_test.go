@@ -109,3 +109,28 @@ func TestConfigCheckOfJobs(t *testing.T) {
 		t.Errorf("%d %q", code, out)
 	}
 }
+
+// A plugin that is stopped on purpose is no fault; what else is wrong with its file is
+// one before it is started, too.
+func TestConfigCheckOfStoppedPlugins(t *testing.T) {
+	const off = "its file says enabled: false"
+	r := newRunning(t, func(r *running) {
+		r.jobs = []view.Job{}
+		r.plugins = []view.Plugin{{ID: "KeeperPolicy", Status: view.Stopped, Detail: off}}
+		r.checks = []view.Check{
+			{Item: 1, Title: "the program is there", Outcome: view.Fail, Found: off, Remedy: "change that"},
+			{Item: 4, Title: "it subscribes", Outcome: view.Unknown, Found: "it does not run"},
+			{Item: 10, Title: "it stays up", Outcome: view.Fail, Found: "and it does not run", Remedy: "start it"},
+		}
+	})
+	r.write(t, "Policies/good.json", policyText("a", "ALLOW", "nobody", "/usr/bin/id"))
+	code, out, diag := r.do(t, "config", "check")
+	file := filepath.Join(r.root, "Plugins", "KeeperPolicy.json")
+	if code != exitOK || diag != "" || out != "note: "+file+": the program is there: "+off+"\nnote: "+file+": it stays up: and it does not run\nevery file is as it should be\n" {
+		t.Errorf("%d %q %q", code, out, diag)
+	}
+	r.checks = append(r.checks, view.Check{Item: 11, Title: "no job runs the same program", Outcome: view.Fail, Found: "so does nightly", Remedy: "make two"})
+	if code, out, _ := r.do(t, "config", "check"); code != exitFault || !strings.Contains(out, "fault: "+file+": no job runs the same program: so does nightly: make two\n") {
+		t.Errorf("%d %q", code, out)
+	}
+}

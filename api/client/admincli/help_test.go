@@ -11,21 +11,22 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":             {"approvals", "audit", "completion", "config", "doctor", "filegrants", "grants", "help", "interception", "jobs", "mfa", "plugins", "policy", "service", "settings", "status", "support", "topics", "trust"},
-		"approvals":    {"approve", "deny", "extend", "list", "show"},
-		"audit":        {"list", "tail", "verify"},
-		"config":       {"check", "show"},
-		"filegrants":   {"files", "give", "list", "revoke"},
-		"service":      {"install", "start", "status", "stop", "uninstall"},
-		"support":      {"bundle"},
-		"completion":   {"bash", "fish", "powershell", "zsh"},
-		"jobs":         {"cancel", "explain", "graph", "list", "new", "reload", "run", "runs", "show", "tail", "trigger", "validate"},
-		"mfa":          {"enroll", "list", "remove", "ticket"},
-		"plugins":      {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
-		"policy":       {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
-		"settings":     {"app", "get", "put", "revert", "revert-all"},
-		"trust":        {"enroll", "inspect", "rotate", "status"},
-		"interception": {"disable", "enable"},
+		"":              {"approvals", "audit", "completion", "config", "doctor", "filegrants", "grants", "help", "interception", "jobs", "mfa", "plugins", "policy", "service", "settings", "status", "support", "topics", "trust"},
+		"approvals":     {"approve", "code", "deny", "extend", "key", "list", "show"},
+		"audit":         {"list", "tail", "verify"},
+		"config":        {"check", "show"},
+		"filegrants":    {"files", "give", "list", "revoke"},
+		"service":       {"install", "start", "status", "stop", "uninstall"},
+		"support":       {"bundle"},
+		"approvals key": {"new", "remove", "show"},
+		"completion":    {"bash", "fish", "powershell", "zsh"},
+		"jobs":          {"cancel", "explain", "graph", "list", "new", "reload", "run", "runs", "show", "tail", "trigger", "validate"},
+		"mfa":           {"enroll", "list", "remove", "ticket"},
+		"plugins":       {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
+		"policy":        {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
+		"settings":      {"app", "get", "put", "revert", "revert-all"},
+		"trust":         {"enroll", "inspect", "rotate", "status"},
+		"interception":  {"disable", "enable"},
 	} {
 		out := tell(t, exitOK, strings.Fields(line)...)
 		_, list, _ := strings.Cut(out, "Available Commands:\n")

@@ -58,6 +58,10 @@ func (r factorAnswers) Redeem(context.Context, core.Principal, string) (view.Enr
 	return view.Enrollment{}, nil
 }
 
+func (r factorAnswers) Login(context.Context, core.Principal, view.LoginAnswer) (view.Login, error) {
+	return view.Login{}, nil
+}
+
 func TestTickets(t *testing.T) {
 	r := newRunning(t)
 	if code, out, diag := r.do(t, "mfa", "ticket", "ben"); code != exitOK || !strings.Contains(out, "aaaa-bbbb-cccc-dddd") || !strings.Contains(out, "keeperAgent --enroll") {

@@ -51,6 +51,48 @@ func TestWhichRootIsAskedAbout(t *testing.T) {
 	}
 }
 
+// The tool is about the agent that it lies in, whoever calls it and by whatever link,
+// unless another is named.
+func TestTheAgentThatTheToolLiesIn(t *testing.T) {
+	own, other := journalled(t), t.TempDir()
+	host := machine().Host("")
+	service := filepath.Join(own, "KeeperPrivilegeManager"+host.Facts.Platform.ProgramSuffix())
+	if err := os.WriteFile(service, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	inAgent := func(cfg Config) Config {
+		cfg.Program = filepath.Join(own, "KeeperAdminCLI")
+		return cfg
+	}
+	for _, c := range []struct {
+		name, root, variable string
+		cfg                  Config
+		found                bool
+	}{
+		{"root", "", "", inAgent(machine()), true},
+		{"root, with somebody's variable", "", other, inAgent(machine()), true},
+		{"a user", "", "", inAgent(byUser()), true},
+		{"a user who names another by variable", "", other, inAgent(byUser()), false},
+		{"another is named", other, "", inAgent(machine()), false},
+	} {
+		t.Setenv("KEEPER_AGENT_ROOT", c.variable)
+		args := []string{"audit", "tail", "-n", "1"}
+		if c.root != "" {
+			args = append(args, "--root", c.root)
+		}
+		if code, out, diag := doOn(c.cfg, args...); (code == exitOK && strings.Contains(out, "stop")) != c.found {
+			t.Errorf("%s: %d %q %q", c.name, code, out, diag)
+		}
+	}
+	// A folder without the service's program is no agent.
+	if err := os.Remove(service); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, diag := doOn(inAgent(machine()), "audit", "tail"); code != exitUsage || !strings.Contains(diag, host.Facts.Platform.DefaultRoot()) {
+		t.Errorf("%d %q", code, diag)
+	}
+}
+
 // Attack: a user has the tool believe what lies in a root that somebody else can
 // exchange. Every command is told so, before it reads anything there.
 func TestNoCommandTrustsARootThatOthersCanChange(t *testing.T) {

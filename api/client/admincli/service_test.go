@@ -50,6 +50,7 @@ type answers struct {
 	ran      []string
 
 	diagnoses []view.Diagnosis
+	checks    []view.Check // of KeeperPolicy
 	filters   []view.JobRunFilter
 }
 
@@ -104,8 +105,14 @@ func (r *answers) Approve(_ core.Principal, id string) (view.Approved, error) {
 }
 
 func (r *answers) Check(_ context.Context, id string) ([]view.Check, error) {
+	if _, err := (pluginList{r}).Health(id); err != nil {
+		return nil, err
+	}
 	if id != "KeeperPolicy" {
-		return nil, core.NewError(core.NotFound, "no such plugin")
+		return []view.Check{{Item: 1, Title: "the program is there", Outcome: view.Pass, Found: "/y"}}, nil
+	}
+	if r.checks != nil {
+		return r.checks, nil
 	}
 	return []view.Check{
 		{Item: 1, Title: "the program is there", Outcome: view.Pass, Found: "/x"},
@@ -216,7 +223,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, LastKnownGood: r.answers, Observed: r.answers, Factors: factorAnswers{r.answers}, Approvals: approvalList{r.answers}, Jobs: r.answers, Settings: settingAnswers{r.answers}, Requests: r.answers, Grants: grantAnswers{r.answers}, FileGrants: fileGrantAnswers{r.answers}, Elevator: r.answers, Health: r.answers,
+		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, LastKnownGood: r.answers, Observed: r.answers, Factors: factorAnswers{r.answers}, Approvals: approvalList{r.answers}, ApprovalKeys: approvalKeyAnswers{r.answers}, Jobs: r.answers, Settings: settingAnswers{r.answers}, Requests: r.answers, Grants: grantAnswers{r.answers}, FileGrants: fileGrantAnswers{r.answers}, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

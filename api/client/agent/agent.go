@@ -6,6 +6,7 @@
 package agent
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,8 +42,10 @@ type Config struct {
 	// Run runs keepersudo with args in dir, on this process's own descriptors, and
 	// returns how it ended.
 	Run func(program, dir string, args []string) (int, error)
-	// Interactive says that somebody sits at Stdin.
+	// Interactive says that somebody sits at Stdin. Secret asks them, and does not show
+	// what they type.
 	Interactive    bool
+	Secret         func(ctx context.Context, question string) (string, error)
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 }
@@ -54,6 +57,7 @@ type agent struct {
 	layout settings.Layout
 	to     approvals.Caller
 	status int
+	typed  *bufio.Reader // of Stdin, once something was read
 }
 
 type options struct {
@@ -61,6 +65,7 @@ type options struct {
 	approval, refresh, json, enroll       bool
 	png                                   string
 	approve, deny, withdraw, run, comment string
+	approveCode                           string
 }
 
 // Run runs the command line args and returns the exit status.
@@ -120,16 +125,20 @@ asks: a number runs that request, p shows what waits, r asks the service again, 
 ends. Where p shows requests that you may decide on, "a 1" agrees to the first and
 "d 1 TEXT" refuses it. Without a terminal, or with --json, it is a list.
 
+--approve-code asks for a code that the help desk has told you, or reads it from
+standard input: --approval, p shows what to read to them.
+
 --enroll asks for the ticket that an administrator has given you
-(KeeperAdminCLI mfa ticket), or reads it from standard input, and shows what an
-authenticator program needs. With --json it is an object.
+(KeeperAdminCLI mfa ticket), or has you log in again if you have none, and shows
+what an authenticator program needs. With --json it is an object. Without a
+terminal, the ticket, or an empty line and the answers, are lines of standard input.
 
 The agent is found by --root, then by KEEPER_AGENT_ROOT, then in its default
 directory.
 
 Exit status: that of the command that was run; otherwise 0; 1, refused; 2, the
 command line is wrong or the service does not answer.`,
-		Example:       "  keeperAgent --approval\n  keeperAgent --approval --json\n  keeperAgent --run K7QP-3M2X\n  keeperAgent --approve K7QP-3M2X --comment \"ticket 7\"\n  keeperAgent --refresh\n  keeperAgent --enroll",
+		Example:       "  keeperAgent --approval\n  keeperAgent --approval --json\n  keeperAgent --run K7QP-3M2X\n  keeperAgent --approve K7QP-3M2X --comment \"ticket 7\"\n  keeperAgent --approve-code K7QP-3M2X\n  keeperAgent --refresh\n  keeperAgent --enroll",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -149,12 +158,13 @@ command line is wrong or the service does not answer.`,
 	f.StringVar(&a.run, "run", "", "run the approved request with this `ID`")
 	f.StringVar(&a.approve, "approve", "", "agree to the request with this `ID`")
 	f.StringVar(&a.deny, "deny", "", "refuse the request with this `ID`")
+	f.StringVar(&a.approveCode, "approve-code", "", "enter the help desk's code for your own request with this `ID`")
 	f.StringVar(&a.withdraw, "withdraw", "", "take back your own request with this `ID`")
-	f.BoolVar(&a.enroll, "enroll", false, "enrol yourself for a second factor, with a ticket of an administrator's")
+	f.BoolVar(&a.enroll, "enroll", false, "enrol yourself for a second factor, with a ticket of an administrator's or by logging in again")
 	f.StringVar(&a.png, "png", "", "with --enroll: write the QR code to this new `FILE` as well, which only you can read")
 	f.StringVar(&a.comment, "comment", "", "with --approve or --deny: what whoever asked is told")
-	cmd.MarkFlagsMutuallyExclusive("approval", "refresh", "run", "approve", "deny", "withdraw", "enroll")
-	cmd.MarkFlagsOneRequired("approval", "refresh", "run", "approve", "deny", "withdraw", "enroll")
+	cmd.MarkFlagsMutuallyExclusive("approval", "refresh", "run", "approve", "deny", "withdraw", "approve-code", "enroll")
+	cmd.MarkFlagsOneRequired("approval", "refresh", "run", "approve", "deny", "withdraw", "approve-code", "enroll")
 	return cmd
 }
 
@@ -173,6 +183,8 @@ func (a *agent) serve(cmd *cobra.Command) error {
 		return a.decide(ctx, a.approve, "approve", a.comment)
 	case a.deny != "":
 		return a.decide(ctx, a.deny, "deny", a.comment)
+	case a.approveCode != "":
+		return a.entersCode(ctx)
 	case a.withdraw != "":
 		return a.decide(ctx, a.withdraw, "withdraw", "")
 	}
@@ -232,11 +244,33 @@ func (a *agent) decide(ctx context.Context, id, verb, comment string) error {
 	if err != nil {
 		return err
 	}
+	return a.printDecided(text)
+}
+
+// printDecided says where an approval stands that the service has answered with.
+func (a *agent) printDecided(text []byte) error {
 	var one view.Approval
 	if err := json.Unmarshal(text, &one); err != nil {
 		return err
 	}
 	return a.print("%s is %s\n", wire.Printable(one.ID), approvals.State(&one))
+}
+
+// entersCode asks for a code of the help desk's and hands it to the service.
+func (a *agent) entersCode(ctx context.Context) error {
+	code, err := a.asks(ctx, "Code: ", false)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(view.ApprovalCode{Code: code})
+	if err != nil {
+		return err
+	}
+	text, err := a.to.Call(ctx, "POST", approvals.One(a.approveCode)+"/code", body)
+	if err != nil {
+		return err
+	}
+	return a.printDecided(text)
 }
 
 // news says how much there is for this person.

@@ -24,6 +24,8 @@ type service struct {
 	refuses string
 	// enrolled is what a ticket is answered with.
 	enrolled *view.Enrollment
+	// steps are answered one after the other to whoever logs in again.
+	steps []view.Login
 }
 
 func (s *service) Call(_ context.Context, method, path string, body []byte) (json.RawMessage, error) {
@@ -33,6 +35,11 @@ func (s *service) Call(_ context.Context, method, path string, body []byte) (jso
 	}
 	if s.refuses != "" {
 		return nil, &client.Refusal{Code: "conflict", Detail: s.refuses}
+	}
+	if path == "/api/Mfa/login" && len(s.steps) > 0 {
+		step := s.steps[0]
+		s.steps = s.steps[1:]
+		return json.Marshal(step)
 	}
 	if s.enrolled != nil {
 		return json.Marshal(s.enrolled)
@@ -195,7 +202,7 @@ func TestEnrolling(t *testing.T) {
 	}{
 		"typed":   {"aaaa-bbbb-cccc-dddd\n", false, "  secret  GEZDGNBV\n", 1},
 		"as JSON": {"aaaa-bbbb-cccc-dddd", true, `"secret":"GEZDGNBV"`, 1},
-		"nothing": {"\n", false, "", 0},
+		"nothing": {"", false, "", 0},
 	} {
 		p := newPerson(tc.typed)
 		p.json, p.enrolled = tc.json, &view.Enrollment{User: "ada", URI: "otpauth://totp/x", Secret: "GEZDGNBV", RecoveryCodes: []string{"eeee-ffff"}}
@@ -206,6 +213,23 @@ func TestEnrolling(t *testing.T) {
 		if tc.asked == 1 && p.asked[0] != `POST /api/Mfa {"ticket":"aaaa-bbbb-cccc-dddd"}` {
 			t.Errorf("%s: asked %q", name, p.asked)
 		}
+	}
+	// Without a ticket they log in again: what is secret is read without being shown.
+	logs := newPerson("\n7\n")
+	logs.enrolled = &view.Enrollment{User: "ada", URI: "otpauth://totp/x", Secret: "GEZDGNBV"}
+	logs.steps = []view.Login{
+		{ID: "Z", Question: "Password: ", Secret: true, Told: []string{"it \x1b[2J is late"}}, {ID: "Z", Question: "Token: "}, {ID: "Z", Ticket: &view.Ticket{Ticket: "cccc"}},
+	}
+	logs.Secret = func(_ context.Context, question string) (string, error) { return "what " + question + "asks", nil }
+	if err := logs.enrolls(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`POST /api/Mfa/login {}`, `POST /api/Mfa/login {"id":"Z","answer":"what Password: asks"}`,
+		`POST /api/Mfa/login {"id":"Z","answer":"7"}`, `POST /api/Mfa {"ticket":"cccc"}`,
+	}
+	if out := logs.out.String(); !slices.Equal(logs.asked, want) || strings.Contains(out, "\x1b") || !strings.Contains(out, "Token: ") {
+		t.Errorf("asked %q\n%q", logs.asked, out)
 	}
 	p := newPerson("aaaa\n")
 	p.refuses = "this ticket is not yours"

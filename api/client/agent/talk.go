@@ -80,6 +80,9 @@ func (a *agent) showWaiting(list []view.Approval) error {
 	var b strings.Builder
 	for _, one := range pending(list) {
 		fmt.Fprintf(&b, "%s %s: %s\n", wire.Printable(one.ID), approvals.State(&one), a.line(&one))
+		if one.Challenge != "" {
+			fmt.Fprintf(&b, "  by telephone: read %s to the help desk, and type their code: keeperAgent --approve-code %s\n", wire.Printable(one.Challenge), wire.Printable(one.ID))
+		}
 	}
 	if b.Len() == 0 {
 		b.WriteString("Nothing of yours waits.\n")

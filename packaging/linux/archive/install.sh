@@ -32,15 +32,20 @@ put() {
 	esac
 }
 
-# take removes a file, and the folder if nothing else is in it.
+# take removes a file, and the folders that put has made for it if nothing else is
+# there.
 take() {
 	rm -f "$2"
-	rmdir "$(dirname "$2")" 2>/dev/null || true
+	case "$2" in
+	*/man/*) rmdir "${2%/*}" 2>/dev/null || true ;;
+	/usr/local/share/*) (cd /usr/local/share && rmdir -p "$(dirname "${2#/usr/local/share/}")" 2>/dev/null) || true ;;
+	esac
 }
 
 case "${1-}" in
 --remove | --purge)
-	sh "$here/scripts/preremove.sh" remove
+	# Unless it was removed already, and is purged now.
+	if [ -e "/etc/systemd/system/$unit" ]; then sh "$here/scripts/preremove.sh" remove; fi
 	rm -f "/etc/systemd/system/$unit" /usr/lib/pam.d/kpm
 	rmdir /usr/lib/pam.d 2>/dev/null || true
 	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi

@@ -19,9 +19,14 @@ import (
 // user by default, who then writes code into it.
 const Administrators = "O:BAG:BAD:P(A;;GA;;;SY)(A;;GA;;;BA)"
 
-// attributeJobList is PROC_THREAD_ATTRIBUTE_JOB_LIST, which x/sys lacks
-// (learn.microsoft.com, UpdateProcThreadAttribute).
-const attributeJobList = 0x0002000d
+// Attributes of a new process that x/sys lacks (learn.microsoft.com,
+// "UpdateProcThreadAttribute"): PROC_THREAD_ATTRIBUTE_JOB_LIST, _CHILD_PROCESS_POLICY
+// with its PROCESS_CREATION_CHILD_PROCESS_RESTRICTED.
+const (
+	attributeJobList     = 0x0002000d
+	attributeChildPolicy = 0x0002000e
+	childrenForbidden    = 1
+)
 
 // Start is one process to create. There is no other place in the launcher that
 // creates one.
@@ -40,6 +45,10 @@ type Start struct {
 	// Security is a descriptor for process and main thread; empty for the
 	// token's default.
 	Security string
+	// Mitigations are PROCESS_CREATION_MITIGATION_POLICY bits. A Childless process
+	// can create no other.
+	Mitigations uint64
+	Childless   bool
 }
 
 // Create creates the process suspended: not one instruction of it has run. In
@@ -87,7 +96,7 @@ func (s Start) Create() (windows.ProcessInformation, error) {
 // startup is STARTUPINFOEXW and whether handles are inherited at all
 // (learn.microsoft.com, "STARTUPINFOW", "UpdateProcThreadAttribute").
 func (s Start) startup() (*windows.StartupInfoEx, *windows.ProcThreadAttributeListContainer, bool, error) {
-	list, err := windows.NewProcThreadAttributeList(3)
+	list, err := windows.NewProcThreadAttributeList(5)
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -121,6 +130,18 @@ func (s Start) startup() (*windows.StartupInfoEx, *windows.ProcThreadAttributeLi
 		console := *(*unsafe.Pointer)(unsafe.Pointer(&s.Console))
 		if err := list.Update(windows.PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, console, unsafe.Sizeof(s.Console)); err != nil {
 			return fail("pseudo console", err)
+		}
+	}
+	if s.Mitigations != 0 {
+		if err := list.Update(windows.PROC_THREAD_ATTRIBUTE_MITIGATION_POLICY, unsafe.Pointer(&s.Mitigations), unsafe.Sizeof(s.Mitigations)); err != nil {
+			return fail("mitigations", err)
+		}
+	}
+	if s.Childless {
+		policy := new(uint32)
+		*policy = childrenForbidden
+		if err := list.Update(attributeChildPolicy, unsafe.Pointer(policy), unsafe.Sizeof(*policy)); err != nil {
+			return fail("child processes", err)
 		}
 	}
 	startup := &windows.StartupInfoEx{ProcThreadAttributeList: list.List()}

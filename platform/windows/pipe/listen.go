@@ -93,7 +93,7 @@ func (l *Listener) wait() (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	security, err := attributes()
+	security, err := attributes(Security)
 	if err != nil {
 		return nil, err
 	}

@@ -26,9 +26,9 @@ const clientAccess = 0x12019b
 // Security and Access Rights").
 const createInstance = 0x4
 
-// attributes are Security's.
-func attributes() (*windows.SecurityAttributes, error) {
-	descriptor, err := windows.SecurityDescriptorFromString(Security)
+// attributes are a descriptor's, for handles that nobody inherits.
+func attributes(sddl string) (*windows.SecurityAttributes, error) {
+	descriptor, err := windows.SecurityDescriptorFromString(sddl)
 	if err != nil {
 		return nil, fmt.Errorf("descriptor: %w", err)
 	}

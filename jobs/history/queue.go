@@ -1,0 +1,77 @@
+package history
+
+import (
+	"slices"
+	"sync"
+)
+
+const (
+	maxBatch = 256
+	maxWait  = 1024 // operations that wait to be written, but for bounded ones
+)
+
+// queue is what waits to be written, in order.
+type queue struct {
+	filled chan struct{} // holds one element while there is something
+
+	mu     sync.Mutex
+	room   *sync.Cond // of mu
+	list   []operation
+	closed bool
+}
+
+func newQueue() *queue {
+	q := &queue{filled: make(chan struct{}, 1)}
+	q.room = sync.NewCond(&q.mu)
+	return q
+}
+
+// put takes op in. It waits while too many wait: who writes much is to be no faster than
+// the disk. A bounded one does not: its caller is the clock of other jobs. It returns
+// false once the queue is closed.
+func (q *queue) put(op operation) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for !q.closed && !op.bounded && len(q.list) >= maxWait {
+		q.room.Wait()
+	}
+	if q.closed {
+		return false
+	}
+	q.list = append(q.list, op)
+	q.signal()
+	return true
+}
+
+// batch takes the next operations out.
+func (q *queue) batch() []operation {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.list), maxBatch)
+	batch := slices.Clone(q.list[:n])
+	clear(q.list[:n]) // what was written is not to be held until the list grows
+	if q.list = q.list[n:]; len(q.list) > 0 {
+		q.signal()
+	}
+	q.room.Broadcast()
+	return batch
+}
+
+// signal is called with the lock held.
+func (q *queue) signal() {
+	select {
+	case q.filled <- struct{}{}:
+	default:
+	}
+}
+
+// close takes nothing more in, and returns what is left.
+func (q *queue) close() []operation {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.room.Broadcast()
+	left := q.list
+	q.list = nil
+	return left
+}
