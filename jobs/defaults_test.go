@@ -33,7 +33,9 @@ func newDefaults(t testing.TB, ask func(core.Principal, core.RequestID) error) *
 		texts[strings.TrimSuffix(file, ".json")] = string(data)
 	}
 	h := newHarness(t, texts)
-	writeFile(t, h.cfg.Layout.JobBin("KeeperInventory", ""), "")
+	for _, name := range []string{"KeeperInventory", "KeeperMFA", "KeeperJustification", "KeeperApproval"} {
+		writeFile(t, h.cfg.Layout.JobBin(name, ""), "")
+	}
 	satisfy := func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
 		return ask(run, id)
 	}
@@ -57,7 +59,7 @@ func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 	begins := map[string]string{
 		"log-version-info": startup, "registration": startup, "3A124C4D-2D41-4174-9A13-998D1683DADC": clock,
 		"68112CE4-A2A8-4243-83C9-90BF8D2188A0": clock, "ExecutionGrantStartupCleanup": startup, "FileAccessStartupCleanup": startup,
-		"file-access-policy-controls-macos": alternate, "file-access-policy-controls-headless": alternate,
+		"privilege-elevation-policy-controls-macos": alternate, "file-access-policy-controls-macos": alternate, "file-access-policy-controls-headless": alternate,
 	}
 	for _, job := range h.List() {
 		off := job.ID == "68112CE4-A2A8-4243-83C9-90BF8D2188A0" // the published default

@@ -73,6 +73,9 @@ type Config struct {
 	TerminalOf func(core.ProcessID) (core.Terminal, error)
 	// Files gives access to files; nil where nobody does.
 	Files FileAccess
+	// Desktop returns the session in which a user sees windows: the one that is named,
+	// if it is such, or another one of theirs. nil where nobody knows.
+	Desktop func(user core.UserID, session core.SessionID) (core.SessionID, bool)
 	// Memory is who was verified a short time ago.
 	Memory Memory
 	Limits request.Limits
@@ -118,6 +121,7 @@ type Launcher struct {
 	mentions      *fair.Mentions
 	listings      *listings
 	stats         *stats
+	desks         desks
 
 	mu      sync.Mutex
 	active  map[core.RequestID]*elevation

@@ -39,6 +39,9 @@ type Request struct {
 	NonInteractive bool
 	// Anew has the person asked, whatever is remembered (keepersudo -k).
 	Anew bool
+	// Desktop has the person asked on their desktop, if they have one, though they have
+	// a terminal (keepersudo --desktop).
+	Desktop bool
 	// FileAccess asks for access to a file, which Command names and which takes the
 	// program's place, for the time of For; nothing runs.
 	FileAccess bool
@@ -106,6 +109,8 @@ type Refused struct {
 type List struct {
 	// JSON asks for the answer as JSON.
 	JSON bool
+	// User, if not empty, is somebody else, of whom an administrator asks.
+	User string
 }
 
 // Listing is the answer to List: printable text, or JSON.
@@ -126,16 +131,30 @@ func DecodeNotice(body []byte) (Notice, error) {
 }
 
 // Encode returns the body of a List frame.
-func (m List) Encode() []byte { return []byte{Version, flag(m.JSON)} }
+func (m List) Encode() []byte {
+	flags := flag(m.JSON)
+	if m.User == "" {
+		return []byte{Version, flags}
+	}
+	return appendString([]byte{Version, flags | listsUser}, m.User)
+}
+
+// listsUser is set in the flags of a List frame that names a user.
+const listsUser = 2
 
 // DecodeList reads the body of a List frame.
 func DecodeList(body []byte) (List, error) {
 	d := decoder{rest: body}
 	version, flags := d.byte(), d.byte()
-	if version != Version || flags > 1 {
+	if version != Version || flags > 1|listsUser {
 		d.failed = true
 	}
-	return List{JSON: flags == 1}, d.end()
+	m := List{JSON: flags&1 != 0}
+	if flags&listsUser != 0 {
+		m.User = d.string()
+		d.failed = d.failed || m.User == ""
+	}
+	return m, d.end()
 }
 
 // Encode returns the body of a Listing frame.
@@ -152,7 +171,7 @@ func DecodeListing(body []byte) (Listing, error) {
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}
 	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5 |
-		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew) | flag(m.FileAccess)<<2}
+		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew) | flag(m.Desktop)<<1 | flag(m.FileAccess)<<2}
 	if keyed {
 		b = append(b, m.Key[:]...)
 	}
@@ -188,6 +207,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		HasExecutable:  flags&1 != 0,
 		NonInteractive: flags&2 != 0,
 		Anew:           more&1 != 0,
+		Desktop:        more&2 != 0,
 		FileAccess:     more&4 != 0,
 		Terminal:       flags&4 != 0,
 		Background:     flags&8 != 0,
@@ -207,7 +227,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		m.For = d.uint32()
 		d.failed = d.failed || m.For == 0
 	}
-	if version != Version || more&^5 != 0 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
+	if version != Version || more > 7 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
 		d.failed = true
 	}
 	return m, d.end()

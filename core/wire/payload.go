@@ -98,6 +98,9 @@ type PolicyResponse struct {
 	Controls   []core.Control   `json:"ControlList,omitempty"`
 	Policies   []core.PolicyRef `json:"Policies,omitempty"`
 	Message    string           `json:"Message,omitempty"`
+	// Uncovered is true of a DENY that no policy has caused: none grants it, none denies
+	// it, and none asks for anything.
+	Uncovered bool `json:"Uncovered,omitempty"`
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"Paths,omitempty"`
 	// Demands say which policy asks for which controls, and under what terms that
@@ -133,15 +136,16 @@ const (
 	EventLaunch                  = "LaunchPrivilegeElevation"
 	// Those of approvals and grants: what they start acts with rights that somebody
 	// has given (decision 12).
-	EventLaunchApproved   = "LaunchApprovedRequest"
-	EventGrantFileAccess  = "GrantFileAccess"
-	EventLaunchFileAccess = "LaunchFileAccess"
+	EventApprovalRequested = "ApprovalRequested"
+	EventLaunchApproved    = "LaunchApprovedRequest"
+	EventGrantFileAccess   = "GrantFileAccess"
+	EventLaunchFileAccess  = "LaunchFileAccess"
 )
 
 // GrantEvent reports whether name, in any letter case, is an event of approvals and
 // grants.
 func GrantEvent(name string) bool {
-	return strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess)
+	return strings.EqualFold(name, EventApprovalRequested) || strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess)
 }
 
 // JobCompleted tells on topic JobService how a run ended.

@@ -15,7 +15,7 @@ func usage(root string) string {
        keepersudo -e [-n] [-u USER] [--root DIR] [--] FILE...
        keepersudo --file-access FILE [-n] [--for TIME] [--wait | --no-wait]
                   [--reason TEXT] [--root DIR]
-       keepersudo -l [--json] [--root DIR]
+       keepersudo -l [-U USER] [--json] [--root DIR]
        keepersudo [-n] -v | -k | -K [--root DIR]
        keepersudo -h | -V
 
@@ -35,7 +35,10 @@ PATH.
       --reason TEXT       the reason, if policy asks for one
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
                           ` + root + `
-  -A, -B, -H, -N, -S, -p TEXT
+  -A, --askpass, --desktop
+                          ask on your desktop, if you are logged in to one; so
+                          it is without a terminal
+  -B, -H, -N, -S, -p TEXT
                           as for sudo, where they change nothing here: HOME is
                           USER's, and no password is asked
   -e, --edit              edit FILEs, which are there, with your own editor
@@ -44,6 +47,8 @@ PATH.
                           for the time of --for, or 4h; nothing is run
   -l, --list              show what you may run, and what it will ask of you
       --json              with -l: as JSON
+  -U, --other-user USER   with -l: what USER may run, a name or #UID; for
+                          administrators
   -v, --validate          ask now for the code that commands would ask you for
   -k, --reset-timestamp   forget at this terminal that you have entered one; with
                           COMMAND, ask for it anew
@@ -81,9 +86,11 @@ type options struct {
 	memory         door.MemoryAction // what becomes of what is remembered; 0 for nothing
 	root           string
 	user           string
+	other          string // whom -l is about
 	nonInteractive bool
 	remember       uint32 // for how many seconds
 	fileAccess     bool   // the command is a file
+	desktop        bool   // ask there
 	wait, noWait   bool   // for approvers; neither: if there is a terminal
 	reason         string
 	command        []string
@@ -112,6 +119,8 @@ var all = [...]option{
 	{short: 'e', long: "--edit", set: func(o *options, _ string) { o.edit = true }},
 	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
 	{long: "--json", set: func(o *options, _ string) { o.json = true }},
+	{short: 'A', long: "--askpass", set: func(o *options, _ string) { o.desktop = true }},
+	{long: "--desktop", set: func(o *options, _ string) { o.desktop = true }},
 	{long: "--wait", set: func(o *options, _ string) { o.wait = true }},
 	{long: "--no-wait", set: func(o *options, _ string) { o.noWait = true }},
 	{long: "--reason", value: true, set: func(o *options, reason string) { o.reason = reason }},
@@ -119,12 +128,12 @@ var all = [...]option{
 	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.memory = door.Forget }},
 	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.memory = door.Validate }},
 
-	{short: 'A', long: "--askpass"},
 	{short: 'B', long: "--bell"},
 	{short: 'H', long: "--set-home"},
 	{short: 'N', long: "--no-update"},
 	{short: 'S', long: "--stdin"},
 	{short: 'p', long: "--prompt", value: true},
+	{short: 'U', long: "--other-user", value: true, set: func(o *options, user string) { o.other = user }},
 
 	{short: 'b', long: "--background", instead: "let your shell do it: keepersudo COMMAND &"},
 	{short: 'C', long: "--close-from", value: true, instead: "leave it out: no descriptor but 0, 1 and 2 reaches the command"},
@@ -139,8 +148,6 @@ var all = [...]option{
 	{short: 's', long: "--shell", instead: "name the shell: keepersudo bash"},
 	{short: 'T', long: "--command-timeout", value: true, instead: "use timeout: keepersudo timeout SECONDS COMMAND"},
 	{short: 't', long: "--type", value: true, instead: "use runcon: keepersudo runcon -t TYPE COMMAND"},
-
-	{short: 'U', long: "--other-user", value: true, instead: "it is not built yet"},
 }
 
 // parse reads the command line as getopt_long(3) does for sudo. The first word
@@ -194,6 +201,8 @@ func parse(args []string) (*options, *failure) {
 	case o.edit:
 		o.command = args
 		return o, nil
+	case o.other != "" && !o.list:
+		return nil, misuse("-U is for -l")
 	case o.json && !o.list:
 		return nil, misuse("--json is for -l")
 	case o.wait && o.noWait:
