@@ -91,6 +91,7 @@ func operations(cfg Config) []group {
 		requestOperations(cfg.Requests),
 		grantOperations(cfg.Grants),
 		fileGrantOperations(cfg.FileGrants),
+		rightsOperations(cfg.Rights),
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
 		approvalKeyOperations(cfg.ApprovalKeys),

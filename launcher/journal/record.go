@@ -56,6 +56,11 @@ const (
 	// be, or what a policy that only watches would change (Cause).
 	FileAccess Type = "file-access"
 
+	// Rights says that somebody is taken out of a group of administrators, or put in
+	// for a time, or why not (Cause); RightsBack that this is over.
+	Rights     Type = "rights"
+	RightsBack Type = "rights-back"
+
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
 	Allowed    Type = "allowed"
@@ -76,7 +81,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, FileAccess:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack, FileAccess:
 		return true
 	}
 	return false
@@ -136,6 +141,8 @@ type Record struct {
 	// file-access: whose entries its list has.
 	File  string        `json:"file,omitempty"`
 	Users []core.UserID `json:"users,omitempty"`
+	// rights and rights-back: in which group.
+	Group string `json:"group,omitempty"`
 
 	// launched and left; ended, where no exit means that the service stopped
 	// and the command went on; failed, after a restart.
