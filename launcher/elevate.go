@@ -53,6 +53,8 @@ type elevation struct {
 	longest     time.Duration  // that policy lets access to a file last; 0 if it does not say
 	access      string         // that was given to a file, in words
 	approval    string         // that it waits for; empty if it waits for none
+	children    string         // rule for what it starts, as policy has it
+	satisfied   []core.Control // that policy has asked for
 	unseen      string         // why nobody was asked on the desktop; empty if somebody could be
 }
 
@@ -296,6 +298,20 @@ func (l *Launcher) ask(e *elevation) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.limits().Evaluate)
 	defer cancel()
+	err := l.cfg.Bus.Ask(ctx, l.policyQuestion(e))
+	switch {
+	case core.KindOf(err) == core.Unavailable:
+		// Its connection is cut, since it does not keep up. When it is back it is
+		// asked again.
+		l.cfg.Log.Warn("the policy plugin missed a question", "request", e.id, "error", err)
+	case err != nil:
+		l.cfg.Log.Error("policy cannot be asked", "request", e.id, "error", err)
+		l.apply(e, because(request.Evaluating, "the policy plugin cannot be asked", err))
+	}
+}
+
+// policyQuestion is what KeeperPolicy is asked about e.
+func (l *Launcher) policyQuestion(e *elevation) wire.PolicyRequest {
 	s := e.sealed.Subject
 	q := wire.PolicyRequest{
 		RequestID: e.id, SealDigest: e.sealed.Digest, EventType: e.eventType(),
@@ -312,16 +328,7 @@ func (l *Launcher) ask(e *elevation) {
 	if e.file { // nobody is to run anything
 		q.TargetUser, q.TargetUserID, q.TargetIsAdministrator = "", "", false
 	}
-	err := l.cfg.Bus.Ask(ctx, q)
-	switch {
-	case core.KindOf(err) == core.Unavailable:
-		// Its connection is cut, since it does not keep up. When it is back it is
-		// asked again.
-		l.cfg.Log.Warn("the policy plugin missed a question", "request", e.id, "error", err)
-	case err != nil:
-		l.cfg.Log.Error("policy cannot be asked", "request", e.id, "error", err)
-		l.apply(e, because(request.Evaluating, "the policy plugin cannot be asked", err))
-	}
+	return q
 }
 
 // because is a fault in a state, with what only the journal says of it.
