@@ -40,6 +40,9 @@ type Decision struct {
 	Controls []Control
 	// Policies are those that produced the outcome, in id order.
 	Policies []PolicyRef
+	// Uncovered is true of a DENY that no policy has caused: none grants it, none denies
+	// it, and none asks for anything.
+	Uncovered bool
 	// Message is what the person may be told; it never explains why another
 	// policy did not match (CVE-2025-46718).
 	Message string

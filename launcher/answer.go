@@ -61,6 +61,9 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if f.Cause != request.Deny {
 		f.Paths = a.Paths
 	}
+	if e.insteadOf != nil {
+		f = e.insteadOf.decides(f, a)
+	}
 	if f.Cause == request.Pend || f.Cause == request.Allow {
 		l.useGrants(e, a.Demands, &f)
 	}

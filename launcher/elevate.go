@@ -35,6 +35,8 @@ type elevation struct {
 	started   chan started  // from Launch, at most one
 	again     chan struct{} // the policy plugin is back, or will not be: ask
 
+	insteadOf *redirection // what a rule has launched in its place; nil for what somebody asks for
+
 	unreleased bool // an earlier service ended before it let the command run
 
 	origin core.Origin // who is behind it
@@ -135,7 +137,7 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 		return Result{Refused: refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)}
 	}
 	defer asked.Release()
-	if e, err = l.open(submitted, s, c, ""); err != nil {
+	if e, err = l.open(submitted, s, c, nil); err != nil {
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
 	}
@@ -146,14 +148,18 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 	return l.follow(ctx, e, signals)
 }
 
-// open journals the request and makes it known. insteadOf is set if a rule has it launched
-// in place of another one.
-func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller, insteadOf core.RequestID) (*elevation, error) {
+// open journals the request and makes it known. of is set if a rule has it launched in
+// place of that one.
+func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller, of *elevation) (*elevation, error) {
 	e := &elevation{
 		id: core.NewRequestID(), submitted: submitted, sealed: s, caller: c, called: s.Subject.Called(), person: l.cfg.People.Of(s.Subject.Caller.User),
 		started: make(chan started, 1), again: make(chan struct{}, 1),
 	}
 	e.origin = l.behind(submitted)
+	insteadOf := core.RequestID("")
+	if of != nil {
+		e.insteadOf, insteadOf = &redirection{of: of}, of.id
+	}
 	err := l.cfg.Journal.Append(journal.Record{
 		Type: journal.Opened, Request: e.id, Origin: known(e.origin),
 		UserID: s.Subject.Caller.User, User: s.Subject.Caller.Name, TargetID: s.Subject.Target.User, Target: s.Subject.Target.Name,
@@ -162,7 +168,7 @@ func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller, instead
 	if err != nil {
 		return nil, err
 	}
-	if insteadOf == "" {
+	if of == nil {
 		e.req = l.store.Open(e.id)
 	} else {
 		e.req = l.store.OpenSubstitute(e.id)

@@ -43,8 +43,8 @@ func newListings() *listings {
 	}
 }
 
-// list tells the caller what they may run: the caller alone, whom the kernel has
-// named. It opens no request, and moves none.
+// list tells the caller what they may run, whom the kernel has named; or an
+// administrator what somebody else may. It opens no request, and moves none.
 func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
 	who, permitted, refused := l.permissions(ctx, submitted)
 	if refused != nil {
@@ -66,11 +66,10 @@ func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.
 		return core.Subject{}, core.Listing{}, refusal.New(door.CodeUnavailable, "others are being told what they may run: try again in a moment")
 	}
 	defer slot.Release()
-	who, err := l.cfg.Sealer.Who(submitted.Peer)
+	who, behind, err := l.listed(&submitted)
 	if err != nil {
 		return who, core.Listing{}, refusal.Of(err)
 	}
-	behind := l.behind(&submitted)
 	q := wire.PolicyRequest{
 		EventType: wire.EventList, RequestedBy: behind.By, Agent: behind.Agent,
 		UserID: who.Caller.User, UserName: who.Caller.Name, OtherNames: who.Caller.OtherNames, Administrator: who.Administrator,
@@ -94,6 +93,24 @@ func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.
 	case <-ctx.Done():
 		return who, core.Listing{}, unlisted("")
 	}
+}
+
+// listed is who a listing is of, and who is behind them. Of whoever has not asked nobody
+// knows that: they are taken to sit at a terminal.
+//
+// Attack: a user asks what others may run, to find whom to attack (CVE-2025-46718 of
+// sudo-rs), or who there is. Whoever is no administrator is told the same whomever they
+// name.
+func (l *Launcher) listed(submitted *Submission) (core.Subject, core.Origin, error) {
+	who, err := l.cfg.Sealer.Who(submitted.Peer)
+	if err != nil || submitted.ListFor == "" {
+		return who, l.behind(submitted), err
+	}
+	if !who.Administrator {
+		return who, core.Origin{}, refusal.New(door.CodeDenied, "what others may run is told to administrators: keepersudo -l shows what you may")
+	}
+	who, err = l.cfg.Sealer.Named(submitted.ListFor)
+	return who, core.Origin{By: core.ByTerminal}, err
 }
 
 func unlisted(why string) *refusal.Refusal {

@@ -150,3 +150,37 @@ func TestAListingThatIsNotAnswered(t *testing.T) {
 		w.Close(ctx)
 	})
 }
+
+// An administrator asks for somebody else. Attack: a user does, to find whom to attack
+// (CVE-2025-46718 of sudo-rs), and is told the same whether there is such a user.
+func TestAListingOfSomebodyElse(t *testing.T) {
+	w := newWorld(t)
+	k := asking(false)
+	said := map[string]bool{}
+	for _, name := range []string{"ada", "nobody-of-that-name", "#1000", "root"} {
+		k.ListFor = name
+		got := w.Elevate(t.Context(), k, nil, nil)
+		if got.Refused == nil || got.Refused.Code != door.CodeDenied || got.Listing != "" {
+			t.Fatalf("%s: %+v", name, got)
+		}
+		said[got.Refused.Message] = true
+	}
+	if len(said) != 1 {
+		t.Errorf("it is said who there is: %v", said)
+	}
+	k.Peer = core.Peer{User: "0", Processes: []core.ProcessID{client}, SameIdentity: true, Administrator: true}
+	k.ListFor = "ada"
+	got := listed(t, w, k, func(q wire.PolicyRequest) {
+		if q.UserName != "ada" || q.UserID != "1000" || q.Administrator || q.RequestedBy != core.ByTerminal {
+			t.Errorf("asked %+v", q)
+		}
+		answered(t, w, policy, q, wire.PolicyResponse{Decision: core.Deny, Listing: &core.Listing{}})
+	})
+	if !strings.HasPrefix(got.Listing, "No policy allows ada anything") {
+		t.Errorf("%+v", got)
+	}
+	k.ListFor = "nobody-of-that-name"
+	if got := w.Elevate(t.Context(), k, nil, nil); got.Refused == nil || got.Refused.Code != door.CodeNotFound {
+		t.Errorf("who is not there: %+v", got)
+	}
+}

@@ -42,6 +42,8 @@ type Submission struct {
 	// List asks only what the caller may run, as JSON if JSON is set; nothing else
 	// but Peer counts then.
 	List, JSON bool
+	// ListFor, if not empty, is somebody else of whom an administrator asks that.
+	ListFor string
 	// NoWait does not wait for approvers. Reason is one that the caller offers before
 	// they are asked; empty if they offer none.
 	NoWait bool

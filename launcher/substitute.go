@@ -1,10 +1,12 @@
 package launcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"kpm/core"
 	"kpm/core/port"
@@ -46,7 +48,7 @@ func (l *Launcher) redirected(e *elevation) (redirect.Launch, bool, error) {
 // Substitute starts what a redirect rule names in place of what request id is about, on
 // behalf of the job run that was started for it. That request is denied, and its caller
 // told so. What starts is another request: of the same person, for the same target user,
-// decided by the rule alone, sealed and journalled like every other. Nothing of what the
+// sealed and journalled like every other, which policy may deny. Nothing of what the
 // caller handed over reaches it but the language and terminal variables. It returns when
 // the program has been executed. Errors wrap request.ErrUnknown, request.ErrConflict,
 // ErrNotPermitted, ErrNotRedirected, or say why it could not be started; then nothing runs.
@@ -69,7 +71,8 @@ func (l *Launcher) Substitute(ctx context.Context, from core.Principal, id core.
 	}
 	l.elevations.Add(1)
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, l.limits().Launch)
+	limits := l.limits()
+	ctx, cancel := context.WithTimeout(ctx, limits.Evaluate+limits.Launch)
 	defer cancel()
 	if err := l.substitute(ctx, e, from, instead); err != nil {
 		l.cfg.Log.Error("substitute", "request", id, "program", wire.Printable(instead.Path), "error", err)
@@ -78,10 +81,10 @@ func (l *Launcher) Substitute(ctx context.Context, from core.Principal, id core.
 	return nil
 }
 
-// kindOf is what an error of a launch is to who asked for it: a request that has moved on
-// is a conflict, and what was not found or permitted here is not the request.
+// kindOf is what an error of a launch is to who asked for it: a request that has moved on,
+// or that policy has denied, is a conflict, and what was not found here is not the request.
 func kindOf(err error) core.ErrorKind {
-	if errors.Is(err, request.ErrConflict) {
+	if errors.Is(err, request.ErrConflict) || errors.Is(err, ErrNotPermitted) {
 		return core.Conflict
 	}
 	return core.Internal
@@ -121,18 +124,21 @@ func (l *Launcher) substitute(ctx context.Context, e *elevation, from core.Princ
 		return err
 	}
 
-	// The one request ends before the other begins: at no time does the caller have both.
-	err = e.req.Apply(request.Fact{Cause: request.Redirected, By: from, Message: fmt.Sprintf("policy has %s launched in its place", wire.Printable(instead.Path))})
-	if err != nil {
+	if other, err = l.open(submitted, sealed, nil, e); err != nil {
 		return err
 	}
-	if other, err = l.open(submitted, sealed, nil, e.id); err != nil {
-		return err
-	}
-	other.share = mine
+	other.insteadOf.rule, other.share = instead.Rule, mine
 	undo = append(undo, func() { l.forget(other) })
-	begun := fact(request.Substitute, fmt.Sprintf("rule %d of %s", instead.Rule, redirect.Setting))
-	if err := other.req.Apply(begun); err != nil {
+	denied := l.asksAboutSubstitute(ctx, other)
+	// The one request ends before the other is launched: at no time does the caller have
+	// both. Until here the rule keeps the one from being launched.
+	message := fmt.Sprintf("policy has %s launched in its place", wire.Printable(instead.Path))
+	if denied != nil {
+		message = fmt.Sprintf("%s was to be launched in its place: %s", wire.Printable(instead.Path), denied)
+	}
+	err = errors.Join(denied, e.req.Apply(request.Fact{Cause: request.Redirected, By: from, Message: message}))
+	if err != nil {
+		l.apply(other, fact(request.Fault, "it is not launched: "+err.Error()))
 		return err
 	}
 	if err := l.cfg.Sealer.Recheck(sealed); err != nil {
@@ -152,6 +158,56 @@ func (l *Launcher) substitute(ctx context.Context, e *elevation, from core.Princ
 		l.attend(context.Background(), other, p, nil)
 	}()
 	return nil
+}
+
+// redirection is what a rule has launched, and in place of what.
+type redirection struct {
+	of   *elevation
+	rule int
+}
+
+// decides is what policy's answer about the other program means, of which f is what it
+// would mean for a request of the person's own. The rule is an administrator's, and enough
+// where policy says nothing. Attack: a rule launches what somebody else has denied since
+// it was written, or without the code that everybody is asked for.
+func (r *redirection) decides(f request.Fact, a wire.PolicyResponse) request.Fact {
+	satisfied := r.of.req.Satisfied()
+	lacking := slices.DeleteFunc(slices.Clone(f.Controls), func(c core.Control) bool { return slices.Contains(satisfied, c) })
+	by := fmt.Sprintf("rule %d of %s", r.rule, redirect.Setting)
+	switch {
+	case f.Cause == request.Allow,
+		f.Cause == request.Pend && len(lacking) == 0,
+		f.Cause == request.Deny && a.Decision == core.Deny && a.Uncovered && len(a.Policies) == 0:
+		f.Cause, f.Message = request.Substitute, by
+	case f.Cause == request.Pend:
+		f.Cause, f.Message = request.Deny, demanded(lacking, a.Policies)+", which was not asked for before it was redirected"
+	}
+	f.Controls, f.Approvals, f.Paths = nil, nil, nil
+	return f
+}
+
+// asksAboutSubstitute has policy decide on a request of a rule's, and says why it is not to
+// be launched, if so. It ends with the request's deadline.
+func (l *Launcher) asksAboutSubstitute(ctx context.Context, other *elevation) error {
+	l.apply(other, fact(request.Asked, ""))
+	l.ask(other)
+	for {
+		state, last, changed := other.req.View()
+		if state != request.Evaluating {
+			if state == request.Launching {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", cmp.Or(last.Message, string(state)), ErrNotPermitted)
+		}
+		select {
+		case <-changed:
+		case <-other.again:
+			l.ask(other)
+		case <-ctx.Done():
+			l.apply(other, fact(request.Fault, "the job has gone"))
+			return ctx.Err()
+		}
+	}
 }
 
 // sealSubstitute fixes the other program, which only administrators can change, as it and

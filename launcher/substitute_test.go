@@ -47,8 +47,12 @@ func TestARuleHasAnotherProgramLaunched(t *testing.T) {
 	if err := w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); !errors.Is(err, ErrRedirected) {
 		t.Errorf("the program itself: %v", err)
 	}
-	if err := w.Substitute(context.Background(), v.job(wire.EventLaunch), v.id); err != nil {
+	asked, err := w.substituted(v, wire.PolicyResponse{Decision: core.Deny, Uncovered: true})
+	if err != nil {
 		t.Fatal(err)
+	}
+	if asked.FilePath != w.path("safe/other") || !slices.Equal(asked.Arguments[1:], []string{"-R", "a b"}) || asked.UserName != "ada" || asked.TargetUser != "root" || asked.SealDigest == v.asked.SealDigest {
+		t.Errorf("policy was asked %+v", asked)
 	}
 	if refused := v.refused(); refused.Code != "denied" || !strings.Contains(refused.Message, "policy has "+w.path("safe/other")+" launched in its place") {
 		t.Errorf("told %+v", refused)
@@ -61,7 +65,7 @@ func TestARuleHasAnotherProgramLaunched(t *testing.T) {
 	if env := strings.Join(held.spec.Env, " "); !strings.Contains(env, "SUDO_USER=ada") || strings.Contains(env, "LD_PRELOAD") || strings.Contains(env, string(v.id)) {
 		t.Errorf("environment %q", held.spec.Env)
 	}
-	if want := "opened evaluating allowed denied opened launching launched"; held.recorded != want {
+	if want := "opened evaluating allowed opened evaluating launching denied launched"; held.recorded != want {
 		t.Errorf("recorded %q at release, expected %q", held.recorded, want)
 	}
 	if err := w.Substitute(context.Background(), v.job(wire.EventLaunch), v.id); !errors.Is(err, request.ErrConflict) {
@@ -78,6 +82,77 @@ func TestARuleHasAnotherProgramLaunched(t *testing.T) {
 			r.Type == journal.Ended && r.Exit.Code != 3, r.Type == journal.Denied && r.Cause != "redirected":
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// substituted has a rule's program launched in place of what v is about, of which policy
+// says a, and returns what it was asked.
+func (w *world) substituted(v *visit, a wire.PolicyResponse) (wire.PolicyRequest, error) {
+	w.t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- w.Substitute(context.Background(), v.job(wire.EventLaunch), v.id) }()
+	asked := <-w.bus.asks
+	a.RequestID, a.SealDigest = asked.RequestID, asked.SealDigest
+	if err := w.Answer(policy, a); err != nil {
+		w.t.Error(err)
+	}
+	return asked, <-done
+}
+
+// What a rule names is no way around policy: a DENY denies it, and a control that is
+// required of it has to be satisfied for what was redirected. The rule is enough where
+// policy says nothing.
+func TestPolicyDecidesOnWhatARuleNames(t *testing.T) {
+	denies := []core.PolicyRef{{ID: "d", Name: "No shells"}}
+	badges := []core.Control{badgeName}
+	for name, tc := range map[string]struct {
+		satisfied bool // the badge was, for what is redirected
+		answer    wire.PolicyResponse
+		refusal   string // "" if it is launched
+	}{
+		"allowed":                         {false, wire.PolicyResponse{Decision: core.Allow}, ""},
+		"nothing is said of it":           {false, wire.PolicyResponse{Decision: core.Deny, Uncovered: true}, ""},
+		"denied":                          {false, wire.PolicyResponse{Decision: core.Deny, Policies: denies, Message: `Policy "No shells" refuses this command.`}, `Policy "No shells" refuses`},
+		"denied by nobody in particular":  {false, wire.PolicyResponse{Decision: core.Deny, Message: "No policy can be read."}, "No policy can be read."},
+		"denied, and said to be nobody's": {false, wire.PolicyResponse{Decision: core.Deny, Uncovered: true, Policies: denies}, "was to be launched in its place"},
+		"a control that was satisfied":    {true, wire.PolicyResponse{Decision: core.Pending, Controls: badges, Policies: denies}, ""},
+		"a control that was not":          {false, wire.PolicyResponse{Decision: core.Pending, Controls: badges, Policies: denies}, `policy "No shells" asks for BADGE, which was not asked for`},
+		"no word that anybody knows":      {false, wire.PolicyResponse{Decision: "PERHAPS"}, "could not be understood"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &rules{}
+			w := newWorld(t, withBadge(true), func(w *world, cfg *Config) { cfg.Redirects = r })
+			w.program("safe/other", "\x7fELF other", true)
+			w.files.protected[w.path("safe")] = true
+			r.from, r.to = w.path("bin/tool"), redirect.Launch{Rule: 3, Path: w.path("safe/other")}
+			v := w.elevate(w.submission(w.path("bin/tool")))
+			v.caller.answers = []any{"4711"}
+			if tc.satisfied {
+				v.answer(core.Pending, badgeName)
+				v.event(wire.EventPolicyEvaluationPending)
+				if err := w.Satisfy(t.Context(), v.job("privilege-elevation-policy-controls"), v.id, badgeName); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				v.answer(core.Allow)
+			}
+			v.event(wire.EventLaunch)
+			_, err := w.substituted(v, tc.answer)
+			refused := v.refused()
+			if tc.refusal == "" {
+				if err != nil || len(w.launch.held) != 1 {
+					t.Fatalf("%v, %d children", err, len(w.launch.held))
+				}
+				w.launch.last().process.exit(core.ExitStatus{})
+				return
+			}
+			if core.KindOf(err) != core.Conflict || !strings.Contains(refused.Message, tc.refusal) || len(w.launch.held) > 0 {
+				t.Errorf("%v, told %q, %d children", err, refused.Message, len(w.launch.held))
+			}
+			if got := w.recorded(); !strings.HasSuffix(got, "opened evaluating denied denied") {
+				t.Errorf("recorded %q", got)
+			}
+		})
 	}
 }
 
@@ -162,11 +237,11 @@ func TestASubstituteThatCannotBeStarted(t *testing.T) {
 	v := w.elevate(w.submission(w.path("bin/tool")))
 	v.answer(core.Allow)
 	v.event(wire.EventLaunch)
-	if err := w.Substitute(context.Background(), v.job(wire.EventLaunch), v.id); err == nil || !strings.Contains(err.Error(), "no room") {
+	if _, err := w.substituted(v, wire.PolicyResponse{Decision: core.Allow}); err == nil || !strings.Contains(err.Error(), "no room") {
 		t.Error(err)
 	}
 	v.refused()
-	if got := w.recorded(); got != "opened evaluating allowed denied opened launching failed" {
+	if got := w.recorded(); got != "opened evaluating allowed opened evaluating launching denied failed" {
 		t.Errorf("recorded %q", got)
 	}
 }

@@ -19,13 +19,13 @@ func TestAListingIsAskedFor(t *testing.T) {
 		return launcher.Result{Listing: "you may\n"}
 	})
 	c := q.connect(t, somebody("1000"), nil)
-	c.send(t, door.TypeList, door.List{JSON: true}.Encode())
+	c.send(t, door.TypeList, door.List{JSON: true, User: "anna"}.Encode())
 	kind, body, _ := c.receive(t)
 	listing, err := door.DecodeListing(body)
 	if kind != door.TypeListing || err != nil || listing.Text != "you may\n" {
 		t.Errorf("%d %q %v", kind, listing.Text, err)
 	}
-	if !got.List || !got.JSON || got.Peer.User != "1000" || got.Dir != nil || got.Command != "" {
+	if !got.List || !got.JSON || got.ListFor != "anna" || got.Peer.User != "1000" || got.Dir != nil || got.Command != "" {
 		t.Errorf("%+v", got)
 	}
 }

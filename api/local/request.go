@@ -103,7 +103,7 @@ func question(kind door.Type, body []byte) (launcher.Submission, error) {
 		return launcher.Submission{Memory: &m}, err
 	}
 	m, err := door.DecodeList(body)
-	return launcher.Submission{List: true, JSON: m.JSON}, err
+	return launcher.Submission{List: true, JSON: m.JSON, ListFor: m.User}, err
 }
 
 // requestFault words a malformed first frame for the person who sent it; false

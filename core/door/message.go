@@ -103,6 +103,8 @@ type Refused struct {
 type List struct {
 	// JSON asks for the answer as JSON.
 	JSON bool
+	// User, if not empty, is somebody else, of whom an administrator asks.
+	User string
 }
 
 // Listing is the answer to List: printable text, or JSON.
@@ -123,16 +125,30 @@ func DecodeNotice(body []byte) (Notice, error) {
 }
 
 // Encode returns the body of a List frame.
-func (m List) Encode() []byte { return []byte{Version, flag(m.JSON)} }
+func (m List) Encode() []byte {
+	flags := flag(m.JSON)
+	if m.User == "" {
+		return []byte{Version, flags}
+	}
+	return appendString([]byte{Version, flags | listsUser}, m.User)
+}
+
+// listsUser is set in the flags of a List frame that names a user.
+const listsUser = 2
 
 // DecodeList reads the body of a List frame.
 func DecodeList(body []byte) (List, error) {
 	d := decoder{rest: body}
 	version, flags := d.byte(), d.byte()
-	if version != Version || flags > 1 {
+	if version != Version || flags > 1|listsUser {
 		d.failed = true
 	}
-	return List{JSON: flags == 1}, d.end()
+	m := List{JSON: flags&1 != 0}
+	if flags&listsUser != 0 {
+		m.User = d.string()
+		d.failed = d.failed || m.User == ""
+	}
+	return m, d.end()
 }
 
 // Encode returns the body of a Listing frame.

@@ -111,7 +111,7 @@ func (x *index) decide(a *asked, found hits) core.Decision {
 		}
 		return core.Decision{Outcome: core.Deny, Policies: by, Message: x.refusalOf(found)}
 	case !t.granted:
-		return core.Decision{Outcome: core.Deny, Message: notCovered}
+		return core.Decision{Outcome: core.Deny, Uncovered: t.demands == 0, Message: notCovered}
 	}
 	paths, still := x.opened(a, found)
 	if !still {

@@ -98,6 +98,9 @@ type PolicyResponse struct {
 	Controls   []core.Control   `json:"ControlList,omitempty"`
 	Policies   []core.PolicyRef `json:"Policies,omitempty"`
 	Message    string           `json:"Message,omitempty"`
+	// Uncovered is true of a DENY that no policy has caused: none grants it, none denies
+	// it, and none asks for anything.
+	Uncovered bool `json:"Uncovered,omitempty"`
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"Paths,omitempty"`
 	// Demands say which policy asks for which controls, and under what terms that

@@ -2,13 +2,11 @@ package state
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"kpm/core/spintest"
 	"kpm/core/view"
 )
 
@@ -93,38 +91,9 @@ func states() string {
 // Every claim holds in every run of the model. Debian's spin goes through all of them.
 func TestTheModel(t *testing.T) {
 	text := model()
-	check := checker(t, text)
-	for _, claim := range []string{"oneEnd", "comesToAnEnd", "nothingAfterTheEnd", "aSkipTakesNoRoute", "aCrashRerunsWhatIsSafe"} {
-		if out := check(claim); !strings.Contains(out, "errors: 0") {
-			t.Errorf("%s does not hold:\n%s", claim, out)
-		}
-	}
+	spintest.Holds(t, text, "oneEnd", "comesToAnEnd", "nothingAfterTheEnd", "aSkipTakesNoRoute", "aCrashRerunsWhatIsSafe")
 	// It can tell: of a run that ends twice, one claim does not hold.
-	wrong := strings.Replace(text, "(st == st_running) -> become(st_succeeded)", "(st == st_running) -> ends++; become(st_succeeded)", 1)
-	if out := checker(t, wrong)("oneEnd"); wrong == text || strings.Contains(out, "errors: 0") {
-		t.Error("the model finds no fault in a run that ends twice")
-	}
-}
-
-// checker makes what goes through a model for one claim, and returns what it says.
-func checker(t *testing.T, text string) func(claim string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "run.pml"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	run := func(program string, args ...string) string {
-		cmd := exec.Command(program, args...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %q: %v\n%s", program, args, err, out)
-		}
-		return string(out)
-	}
-	run("spin", "-a", "run.pml")
-	run("gcc", "-O1", "-w", "-o", "pan", "pan.c")
-	return func(claim string) string { return run("./pan", "-a", "-N", claim) }
+	spintest.Finds(t, text, "oneEnd", "(st == st_running) -> become(st_succeeded)", "(st == st_running) -> ends++; become(st_succeeded)")
 }
 
 // Every case has its row, and no state but the final ones is an end.

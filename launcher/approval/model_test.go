@@ -2,11 +2,10 @@ package approval
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"kpm/core/spintest"
 )
 
 // model is an approval as Promela: the table of this package, driven by approvers, the
@@ -67,45 +66,9 @@ func model() string {
 // Every claim holds in every order of events. Debian's spin goes through all of them.
 func TestTheModel(t *testing.T) {
 	text := model()
-	check := checker(t, text)
-	for _, claim := range []string{"once", "usedOnce", "enoughApprovers", "nothingAfterNo", "oneEnd"} {
-		if out := check(claim); !strings.Contains(out, "errors: 0") {
-			t.Errorf("%s does not hold:\n%s", claim, out)
-		}
-	}
+	spintest.Holds(t, text, "once", "usedOnce", "enoughApprovers", "nothingAfterNo", "oneEnd")
 	// It can tell: what runs before it is approved, and what is said before it is
 	// written, is found.
-	for claim, change := range map[string][2]string{
-		"enoughApprovers": {"(up && st == st_approved) -> atomic { uses++;", "(up && st == st_pending) -> atomic { uses++;"},
-		"once":            {"uses++; ends++; disk = st_used", "uses++; ends++; skip"},
-	} {
-		wrong := strings.Replace(text, change[0], change[1], 1)
-		if wrong == text {
-			t.Fatalf("the model has no %q:\n%s", change[0], text)
-		}
-		if out := checker(t, wrong)(claim); strings.Contains(out, "errors: 0") {
-			t.Errorf("the model finds nothing wrong: %s", claim)
-		}
-	}
-}
-
-// checker makes what goes through a model for one claim, and returns what it says.
-func checker(t *testing.T, text string) func(claim string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "approval.pml"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	run := func(program string, args ...string) string {
-		cmd := exec.Command(program, args...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %q: %v\n%s", program, args, err, out)
-		}
-		return string(out)
-	}
-	run("spin", "-a", "approval.pml")
-	run("gcc", "-O1", "-w", "-o", "pan", "pan.c")
-	return func(claim string) string { return run("./pan", "-a", "-N", claim) }
+	spintest.Finds(t, text, "enoughApprovers", "(up && st == st_approved) -> atomic { uses++;", "(up && st == st_pending) -> atomic { uses++;")
+	spintest.Finds(t, text, "once", "uses++; ends++; disk = st_used", "uses++; ends++; skip")
 }

@@ -118,6 +118,13 @@ func (r *Request) Missing() []core.Control {
 	return r.missing()
 }
 
+// Satisfied are the controls that were recorded.
+func (r *Request) Satisfied() []core.Control {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.satisfied)
+}
+
 func (r *Request) missing() []core.Control {
 	return slices.DeleteFunc(slices.Clone(r.required), func(c core.Control) bool {
 		return slices.Contains(r.satisfied, c)
@@ -184,9 +191,9 @@ func (r *Request) permitted(f Fact) (Transition, error) {
 	if !ok || f.In != "" && f.In != r.state {
 		return t, fmt.Errorf("request: %s in state %s: %w", f.Cause, r.state, ErrConflict)
 	}
-	// Attack: a request that policy was never asked about is launched as if a rule had
-	// decided it; or one that a rule has decided is asked about, and launched twice.
-	if f.Cause == Substitute && !r.substitute || f.Cause == Asked && r.substitute {
+	// Attack: what nobody has allowed is launched as if a rule had named it; or what a
+	// rule names becomes a request that a job launches, a second time.
+	if f.Cause == Substitute && !r.substitute || (f.Cause == Allow || f.Cause == Pend) && r.substitute {
 		return t, fmt.Errorf("request: %s: that is not what it was opened for: %w", f.Cause, ErrConflict)
 	}
 	if !t.By.Is(f.By, r.id) {

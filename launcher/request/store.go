@@ -84,8 +84,8 @@ func (s *Store) Open(id core.RequestID) *Request {
 	return r
 }
 
-// OpenSubstitute is Open for a request that a redirect rule has launched: Substitute, and
-// never Asked, begins it.
+// OpenSubstitute is Open for a request of what a redirect rule names: Substitute, and
+// never Allow, has it launched.
 func (s *Store) OpenSubstitute(id core.RequestID) *Request {
 	r := s.Open(id)
 	r.substitute = true // before anybody knows of it

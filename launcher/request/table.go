@@ -50,8 +50,8 @@ const (
 	Refused    Cause = "refused"
 	Timeout    Cause = "timeout"
 	Launch     Cause = "launch"
-	// Redirected: a rule has something else launched, in a request of its own,
-	// which Substitute begins.
+	// Redirected: a rule has something else launched, in a request of its own, which
+	// Substitute lets go on when policy has nothing against it.
 	Redirected Cause = "redirected"
 	Substitute Cause = "substitute"
 	Held       Cause = "held"
@@ -106,7 +106,7 @@ var transitions = [...]Transition{
 	{Pending, Timeout, Expired, Service, "expired"},
 	{Allowed, Launch, Launching, Job, "launching"},
 	{Allowed, Redirected, Denied, Job, "denied"},
-	{Opened, Substitute, Launching, Service, "launching"},
+	{Evaluating, Substitute, Launching, Policy, "launching"},
 	{Launching, Held, Running, Service, "launched"},
 	{Running, Exited, Ended, Service, "ended"},
 	{Opened, CallerGone, Denied, Service, "denied"},

@@ -65,3 +65,24 @@ func (s *Sealer) unanswered(err error) error {
 	s.Log.Warn("user database", "error", err)
 	return refusal.New(door.CodeUnavailable, "the machine's user database does not answer: try again")
 }
+
+// Named says who somebody is who has not asked: an account of this machine by its name,
+// or by # and a number, with the groups that its user database has for it now. The error
+// is a refusal for whoever has named them.
+func (s *Sealer) Named(name string) (core.Subject, error) {
+	account, err := s.Accounts.ByName(name)
+	switch {
+	case errors.Is(err, core.ErrNoAccount):
+		return core.Subject{}, refusal.New(door.CodeNotFound, "there is no such user on this machine")
+	case err != nil:
+		return core.Subject{}, s.unanswered(err)
+	}
+	names, err := s.Accounts.GroupNames(account.Groups)
+	unnamed := errors.Is(err, core.ErrNoAnswer)
+	if err != nil && !unnamed && !errors.Is(err, errors.ErrUnsupported) {
+		return core.Subject{}, s.unanswered(err)
+	}
+	membership := core.NewMembership(nil, account, names)
+	membership.Unknown = membership.Unknown || unnamed
+	return core.Subject{Caller: account, Membership: membership, Administrator: account.User == s.Facts.Administrator}, nil
+}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"kpm/vmtests/apart"
 )
 
 // TestWhatMayIRun: keepersudo -l tells each user what they may run, and nobody
@@ -30,5 +32,15 @@ func TestWhatMayIRun(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 0 || len(got.Policies) != 1 || got.Policies[0].PolicyID != "mine" {
 		t.Errorf("%d, %v: %s", status, err, out)
+	}
+	// An administrator sees what somebody else may; a user does not.
+	asRoot := a.Sudo(t.Context(), 0, "--root", a.Root, "-U", apart.Name(4242), "-l")
+	if out, err := asRoot.CombinedOutput(); err != nil || !strings.Contains(string(out), apart.Name(4242)+" may run") || !strings.Contains(string(out), "restart nginx") || strings.Contains(string(out), "cups") {
+		t.Errorf("-U as root: %v, %s", err, out)
+	}
+	for _, name := range []string{"nobody", "no-such-user"} {
+		if out, status := sudoed(t, a, "-l", "-U", name); status != 1 || !strings.Contains(out, "is told to administrators") || strings.Contains(out, "cups") {
+			t.Errorf("-U %s: %d: %s", name, status, out)
+		}
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"kpm/core/port/caller"
 )
 
-// list shows what the caller may run, in the service's own words.
+// list shows what the caller, or somebody else, may run, in the service's own words.
 func list(opts *options, host caller.Host) (int, *failure) {
 	root := agentRoot(opts.root, host.DefaultRoot, host.Administrator, os.Getenv)
 	if err := host.Service.Connect(root); err != nil {
 		return 0, &failure{exitRefused, err.Error()}
 	}
-	_ = host.Service.Send(door.Append(nil, door.TypeList, door.List{JSON: opts.json}.Encode())) // as with requests
+	question := door.List{JSON: opts.json, User: opts.other}
+	_ = host.Service.Send(door.Append(nil, door.TypeList, question.Encode())) // as with requests
 	kind, body, err := door.Read(host.Service)
 	if err != nil {
 		return 0, &failure{exitRefused, "the service has closed the connection"}

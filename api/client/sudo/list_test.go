@@ -2,6 +2,7 @@ package sudo
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,7 @@ func TestList(t *testing.T) {
 		{"refused", []string{"-l", "--json"}, frame(door.TypeRefused, door.Refused{Code: door.CodeNotFound, Message: "no account"}.Encode()), exitNotFound, "", "no account"},
 		{"another frame", []string{"-l"}, frame(door.TypeExit, door.Exit{}.Encode()), exitRefused, "", "of the same version"},
 		{"cut short", []string{"-l"}, frame(door.TypeListing, []byte{1}), exitRefused, "", "of the same version"},
+		{"somebody else's", []string{"-l", "-U", "anna"}, frame(door.TypeListing, door.Listing{Text: "anna may run\n"}.Encode()), 0, "anna may run\n", ""},
 		{"nothing", []string{"-l"}, nil, exitRefused, "", "closed the connection"},
 	} {
 		s := &system{says: [][]byte{tc.says}}
@@ -34,7 +36,7 @@ func TestList(t *testing.T) {
 		}
 		kind, body, _ := door.Read(bytes.NewReader(s.frames[0]))
 		list, err := door.DecodeList(body)
-		if kind != door.TypeList || err != nil || list.JSON != (len(tc.args) == 2) || len(s.handles) != 0 {
+		if kind != door.TypeList || err != nil || list.JSON != slices.Contains(tc.args, "--json") || (list.User == "anna") != slices.Contains(tc.args, "-U") || len(s.handles) != 0 {
 			t.Errorf("%s: sent %v %v %v", tc.name, kind, list, s.handles)
 		}
 	}

@@ -13,7 +13,7 @@ func usage(root string) string {
 	return `Usage: keepersudo [-n] [-u USER] [--for TIME] [--wait | --no-wait]
                   [--reason TEXT] [--root DIR] [--] COMMAND [ARGUMENT...]
        keepersudo -e [-n] [-u USER] [--root DIR] [--] FILE...
-       keepersudo -l [--json] [--root DIR]
+       keepersudo -l [-U USER] [--json] [--root DIR]
        keepersudo [-n] -v | -k | -K [--root DIR]
        keepersudo -h | -V
 
@@ -40,6 +40,8 @@ PATH.
                           (SUDO_EDITOR, VISUAL, EDITOR), which runs as you
   -l, --list              show what you may run, and what it will ask of you
       --json              with -l: as JSON
+  -U, --other-user USER   with -l: what USER may run, a name or #UID; for
+                          administrators
   -v, --validate          ask now for the code that commands would ask you for
   -k, --reset-timestamp   forget at this terminal that you have entered one; with
                           COMMAND, ask for it anew
@@ -76,6 +78,7 @@ type options struct {
 	memory         door.MemoryAction // what becomes of what is remembered; 0 for nothing
 	root           string
 	user           string
+	other          string // whom -l is about
 	nonInteractive bool
 	remember       uint32 // for how many seconds
 	wait, noWait   bool   // for approvers; neither: if there is a terminal
@@ -118,6 +121,7 @@ var all = [...]option{
 	{short: 'N', long: "--no-update"},
 	{short: 'S', long: "--stdin"},
 	{short: 'p', long: "--prompt", value: true},
+	{short: 'U', long: "--other-user", value: true, set: func(o *options, user string) { o.other = user }},
 
 	{short: 'b', long: "--background", instead: "let your shell do it: keepersudo COMMAND &"},
 	{short: 'C', long: "--close-from", value: true, instead: "leave it out: no descriptor but 0, 1 and 2 reaches the command"},
@@ -132,8 +136,6 @@ var all = [...]option{
 	{short: 's', long: "--shell", instead: "name the shell: keepersudo bash"},
 	{short: 'T', long: "--command-timeout", value: true, instead: "use timeout: keepersudo timeout SECONDS COMMAND"},
 	{short: 't', long: "--type", value: true, instead: "use runcon: keepersudo runcon -t TYPE COMMAND"},
-
-	{short: 'U', long: "--other-user", value: true, instead: "it is not built yet"},
 }
 
 // parse reads the command line as getopt_long(3) does for sudo. The first word
@@ -177,6 +179,8 @@ func parse(args []string) (*options, *failure) {
 	case o.edit:
 		o.command = args
 		return o, nil
+	case o.other != "" && !o.list:
+		return nil, misuse("-U is for -l")
 	case o.json && !o.list:
 		return nil, misuse("--json is for -l")
 	case o.wait && o.noWait:
