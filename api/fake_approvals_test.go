@@ -85,3 +85,14 @@ func (keysOf) New(_ context.Context, by core.Principal, replace bool) (view.Appr
 }
 
 func (keysOf) Remove(core.Principal) error { return nil }
+
+// noticesOf says one thing to anna.
+type noticesOf struct{ *world }
+
+func (noticesOf) Listen(user core.UserID) (<-chan view.Notice, func(), error) {
+	said := make(chan view.Notice, 1)
+	if user == "1000" {
+		said <- view.Notice{Kind: view.NoticeDenied, ID: oneApproval, Text: "it is refused"}
+	}
+	return said, func() {}, nil
+}

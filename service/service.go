@@ -84,6 +84,7 @@ type service struct {
 	approvals *approval.Book
 	codes     *approval.Codes
 	news      *approvalNews
+	notices   *notices
 	broker    *broker.Broker
 	jobs      *jobs.Service
 	cutOff    []view.JobRun // runs that an earlier service did not bring to an end
