@@ -8,7 +8,8 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 da
 TEST_PACKAGES := gcc libc6-dev faketime lintian shellcheck mmdebstrap systemd-container mosquitto mosquitto-clients \
 	python3-paho-mqtt default-jdk-headless libmqtt-client-java curl less vim-tiny fuse3 bindfs iproute2 util-linux \
 	openssl osslsigncode sbsigntool wixl msitools gcab gnupg rpm sqlite3 binutils dpkg-dev ima-evm-utils fsverity attr keyutils \
-	dbus-daemon libnss-systemd uidmap swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio spin
+	dbus-daemon libnss-systemd uidmap swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio spin \
+	xvfb xauth openbox xdotool zenity yad fonts-dejavu-core
 
 .PHONY: help
 help: ## list the targets
@@ -89,6 +90,11 @@ soak: stage ## hold the policy engine against its second evaluator on a million 
 .PHONY: bench
 bench: test-packages stage ## measure beside sudo, pkexec, mosquitto, and what one hostile user costs the others; BASE=REVISION beside that too; ROWS=REGEXP SAMPLES=300
 	@go run ./vmtests/bench --agent $(AGENT) --base "$(BASE)" --rows '$(or $(ROWS),.)' --samples $(or $(SAMPLES),300)
+
+.PHONY: bench-compare
+bench-compare: ## build BASE=REVISION beside this tree and measure both in turn; the last line names what is more than 5 % slower
+	@test -n "$(BASE)" || { echo 'bench-compare: say which revision: make bench-compare BASE=main' >&2; exit 2; }
+	@$(MAKE) --no-print-directory bench BASE="$(BASE)"
 
 .PHONY: fails-on
 fails-on: test-packages ## succeed if tests fail on the agent of BASE=REVISION; PKG=./vmtests/e2e RUN=REGEXP

@@ -2,6 +2,13 @@ module kpm
 
 go 1.26.0
 
+// No process looks for a quota of processors when it starts, and again each second
+// while it works: it costs each elevation five files, and each process a timer.
+godebug (
+	containermaxprocs=0
+	updatemaxprocs=0
+)
+
 require (
 	github.com/DeRuina/timberjack v1.4.9
 	github.com/ProtonMail/go-crypto v1.5.2

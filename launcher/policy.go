@@ -23,13 +23,14 @@ const (
 // decider is what is known about the policy plugin. Launcher.mu guards it.
 type decider struct {
 	standing standing
-	since    time.Time // of standing
-	listens  bool      // it has subscribed, and has not ended since
-	how      string    // absent: how that came about, for callers
-	fault    string    // what keeps it from allowing anything, in its own words
-	heard    time.Time // when it last answered anything
-	probe    string    // the probe on its way; empty if none is
-	probed   time.Time // when that was sent, or something else was heard since
+	since    time.Time     // of standing
+	listens  bool          // it has subscribed, and has not ended since
+	how      string        // absent: how that came about, for callers
+	fault    string        // what keeps it from allowing anything, in its own words
+	heard    time.Time     // when it last answered anything
+	probe    string        // the probe on its way; empty if none is
+	probed   time.Time     // when that was sent, or something else was heard since
+	settled  chan struct{} // closed when that is answered, or will not be; nil if nobody waits
 	timer    *time.Timer
 	next     time.Time // when timer fires
 }
@@ -66,6 +67,7 @@ func (l *Launcher) PolicyLost() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.decider.listens, l.decider.probe = false, ""
+	l.settle()
 	l.lose()
 }
 
@@ -92,9 +94,10 @@ func (l *Launcher) PolicyProbed(from core.Principal, id, fault string) error {
 	if id == d.probe && d.listens {
 		news = d.standing != deciding || d.fault != wire.Printable(fault)
 		d.probe, d.fault = "", wire.Printable(fault)
+		l.settle()
 		l.stand(deciding)
 		l.wake()
-		l.lookBy(d.heard.Add(l.cfg.ProbeEvery))
+		l.lookAt(l.due())
 	}
 	l.mu.Unlock()
 	if news {

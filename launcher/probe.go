@@ -39,6 +39,47 @@ func (l *Launcher) send(id string) {
 	}
 }
 
+// confirmAfter is how old the policy plugin's last word may be for whoever asks
+// whether it decides.
+const confirmAfter = 2 * time.Second
+
+// Confirm probes a policy plugin that has not been heard for a while, and returns
+// when it has answered or will not: what Obstacles then says is true now, although
+// an idle machine asks the plugin nothing.
+func (l *Launcher) Confirm() {
+	l.mu.Lock()
+	d, probe := &l.decider, ""
+	if l.closed || !d.listens || time.Since(d.heard) < confirmAfter {
+		l.mu.Unlock()
+		return
+	}
+	if d.probe == "" {
+		probe = l.newProbe()
+	}
+	if d.settled == nil {
+		d.settled = make(chan struct{})
+	}
+	settled := d.settled
+	l.mu.Unlock()
+	if probe != "" {
+		l.send(probe)
+	}
+	late := time.NewTimer(2 * l.probeTime()) // look has seen by then that it is silent
+	defer late.Stop()
+	select {
+	case <-settled:
+	case <-late.C:
+	}
+}
+
+// settle lets go of those who wait for the answer to a probe. The caller holds mu.
+func (l *Launcher) settle() {
+	if d := &l.decider; d.settled != nil {
+		close(d.settled)
+		d.settled = nil
+	}
+}
+
 // lookBy has look called at t at the latest. The caller holds mu.
 func (l *Launcher) lookBy(t time.Time) {
 	d := &l.decider
@@ -48,6 +89,14 @@ func (l *Launcher) lookBy(t time.Time) {
 		d.timer = time.AfterFunc(time.Until(t), l.look)
 		d.next = t
 	case !d.next.After(time.Now()) || t.Before(d.next):
+		d.timer.Reset(time.Until(t))
+		d.next = t
+	}
+}
+
+// lookAt has look called at t and not before. The caller holds mu.
+func (l *Launcher) lookAt(t time.Time) {
+	if d := &l.decider; d.timer != nil && !l.closed {
 		d.timer.Reset(time.Until(t))
 		d.next = t
 	}
@@ -75,6 +124,7 @@ func (l *Launcher) look() {
 	case now.Sub(d.probed) >= l.probeTime():
 		// It stays on the list: if nobody replaces it, it may come to.
 		silent, d.probe, d.probed = true, "", now
+		l.settle()
 		l.lose()
 		l.lookBy(l.due())
 	default:

@@ -10,6 +10,10 @@ import (
 // none: where its caller is asked something. It is looked up when it is needed, and
 // whoever starts something there asks again whose it is.
 func (l *Launcher) session(e *elevation) core.SessionID {
+	switch e.origin.By {
+	case core.ByDesktop, core.ByService, core.ByAgent:
+		return e.origin.Session // looked up for the same process, when the request was opened
+	}
 	processes := e.submitted.Peer.Processes
 	if l.cfg.SessionOf == nil || len(processes) == 0 {
 		return ""

@@ -29,6 +29,7 @@ func tools(confiner *windows.Confiner) port.Host {
 	host.Certificates = windows.CertificateStore{}
 	host.Control = windows.ServiceControl{}
 	host.Files = windows.Files{}
+	host.Interception = windows.Interception{}
 	host.Keys = windows.KeyStore{}
 	host.Sessions = windows.Sessions{}
 	host.Signatures = windows.Signatures{}

@@ -23,9 +23,18 @@ const sessionsWithin = 5 * time.Second
 func (o *Orchestrator) Monitor(ctx context.Context) {
 	sessions := time.NewTicker(sessionsWithin)
 	defer sessions.Stop()
+	ticks := true
 	for {
 		check := time.NewTimer(o.monitoring().Interval)
 		for again := true; again; {
+			// Where no plugin runs in sessions there is nobody to wake up for.
+			if follows := len(o.followers()) > 0; follows && !ticks {
+				sessions.Reset(sessionsWithin)
+				ticks = true
+			} else if !follows && ticks {
+				sessions.Stop()
+				ticks = false
+			}
 			select {
 			case <-sessions.C:
 				o.follow()

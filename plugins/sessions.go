@@ -78,15 +78,20 @@ func sortedSessions[T any](by map[core.SessionID]T) []core.SessionID {
 
 // follow is followSessions for every plugin that runs in sessions and is to run.
 func (o *Orchestrator) follow() {
+	for _, p := range o.followers() {
+		o.followSessions(p)
+	}
+}
+
+// followers are the plugins that run in users' sessions, or did.
+func (o *Orchestrator) followers() []*plugin {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	var list []*plugin
 	for _, p := range o.sorted() {
 		if p.runnable() && p.instances != nil && (p.wanted || len(p.instances) > 0) {
 			list = append(list, p)
 		}
 	}
-	o.mu.Unlock()
-	for _, p := range list {
-		o.followSessions(p)
-	}
+	return list
 }

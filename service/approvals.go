@@ -19,7 +19,7 @@ const maxApprovalKey = 64 << 10
 // startApprovals opens what approvers were asked before.
 func (s *service) startApprovals(context.Context, Options) error {
 	log := s.log.With("component", "approvals")
-	s.news, s.notices = newApprovalNews(), newNotices()
+	s.news, s.notices, s.desktops = newApprovalNews(), newNotices(), newApproverDesktops()
 	a := s.app.Approvals
 	var err error
 	s.approvals, err = approval.Open(s.layout.ApprovalRecords(), approval.Limits{
@@ -91,6 +91,11 @@ func (n *approvalNews) add(r approval.Record) {
 	if n.list = append(n.list, r); len(n.list) > maxNews {
 		n.list = n.list[1:]
 	}
+	n.poke()
+}
+
+// poke has what waits looked at again.
+func (n *approvalNews) poke() {
 	select {
 	case n.some <- struct{}{}:
 	default:
@@ -122,6 +127,7 @@ func (s *service) tellApprovals(ctx context.Context) {
 				s.tellRequester(ctx, &r)
 			}
 		}
+		s.askApprovers(ctx)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 const (
 	// healthEvery is how often the service looks, unasked, whether elevations
 	// could succeed: what becomes of a disk nobody tells it.
-	healthEvery = 10 * time.Second
+	healthEvery = time.Minute
 	// healthFresh is how long an answer holds for whoever asks. Anybody may.
 	healthFresh = 200 * time.Millisecond
 )
@@ -26,6 +26,7 @@ const controlJob = "privilege-elevation-policy-controls"
 
 // obstacles says why an elevation could not succeed now.
 func (s *service) obstacles() []string {
+	s.launcher.Confirm()
 	all := s.launcher.Obstacles()
 	if why, _ := s.jobs.Unhandled(wire.EventLaunch, wire.EventLaunch); why != "" {
 		all = append(all, "nothing can be launched: "+why)

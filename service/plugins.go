@@ -64,6 +64,27 @@ func (s *service) startPlugins(ctx context.Context, _ Options) error {
 	return nil
 }
 
+// confirmedPlugins are the plugins as they are when somebody asks: on an idle machine
+// nobody knows of a policy plugin that hangs before it is asked something.
+type confirmedPlugins struct {
+	*plugins.Orchestrator
+	confirm func()
+}
+
+var _ api.Plugins = confirmedPlugins{}
+
+// List implements api.Plugins.
+func (p confirmedPlugins) List() []view.Plugin {
+	p.confirm()
+	return p.Orchestrator.List()
+}
+
+// Health implements api.Plugins.
+func (p confirmedPlugins) Health(id string) (view.PluginHealth, error) {
+	p.confirm()
+	return p.Orchestrator.Health(id)
+}
+
 // pluginControl is the orchestrator, and tells the bus what it reads.
 type pluginControl struct {
 	*plugins.Orchestrator

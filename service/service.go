@@ -85,6 +85,7 @@ type service struct {
 	codes     *approval.Codes
 	news      *approvalNews
 	notices   *notices
+	desktops  *approverDesktops
 	broker    *broker.Broker
 	jobs      *jobs.Service
 	cutOff    []view.JobRun // runs that an earlier service did not bring to an end

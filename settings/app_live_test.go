@@ -23,7 +23,7 @@ func parsed(t *testing.T, text string) App {
 // What can change live does, and what cannot waits, however often it is read.
 func TestReloadedSettings(t *testing.T) {
 	a := parsed(t, `{"Settings": {"KestrelHttpPort": 7000}, "PluginMonitoring": {"BreakerLimit": 3}, "Requests": {"MaxOpen": 10}}`)
-	b := parsed(t, `{"Settings": {"KestrelHttpPort": 7001, "system.logging.level": "Debug"}, "PluginMonitoring": {"MaxBackoffSeconds": 7, "PolicyProbeSeconds": 60},
+	b := parsed(t, `{"Settings": {"KestrelHttpPort": 7001, "system.logging.level": "Debug"}, "PluginMonitoring": {"MaxBackoffSeconds": 7, "PolicyProbeSeconds": 70},
 		"Requests": {"EvaluateSeconds": 9, "PromptSeconds": 8, "LaunchSeconds": 7, "MaxOpen": 10}}`)
 	now, changed, waiting := a.Reload(b)
 	wantChanged := []string{
@@ -34,7 +34,7 @@ func TestReloadedSettings(t *testing.T) {
 	if !slices.Equal(changed, wantChanged) || !slices.Equal(waiting, wantWaiting) {
 		t.Errorf("changed %q\nwaiting %q", changed, waiting)
 	}
-	if now.LogLevel != slog.LevelDebug || now.HTTPPort != 7000 || now.Monitoring != (Monitoring{10 * time.Second, 5, 10 * time.Second, 7 * time.Second, 5 * time.Second}) ||
+	if now.LogLevel != slog.LevelDebug || now.HTTPPort != 7000 || now.Monitoring != (Monitoring{10 * time.Second, 5, 10 * time.Second, 7 * time.Second, time.Minute}) ||
 		now.Requests != (Requests{9 * time.Second, 8 * time.Second, 7 * time.Second, 10, 32, false, 4096, 1024}) {
 		t.Errorf("in force: %+v", now)
 	}

@@ -136,15 +136,16 @@ const (
 	EventLaunch                  = "LaunchPrivilegeElevation"
 	// Those of approvals and grants: what they start acts with rights that somebody
 	// has given (decision 12).
-	EventLaunchApproved   = "LaunchApprovedRequest"
-	EventGrantFileAccess  = "GrantFileAccess"
-	EventLaunchFileAccess = "LaunchFileAccess"
+	EventApprovalRequested = "ApprovalRequested"
+	EventLaunchApproved    = "LaunchApprovedRequest"
+	EventGrantFileAccess   = "GrantFileAccess"
+	EventLaunchFileAccess  = "LaunchFileAccess"
 )
 
 // GrantEvent reports whether name, in any letter case, is an event of approvals and
 // grants.
 func GrantEvent(name string) bool {
-	return strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess)
+	return strings.EqualFold(name, EventApprovalRequested) || strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess)
 }
 
 // JobCompleted tells on topic JobService how a run ended.

@@ -3,11 +3,16 @@ package history
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 const (
 	maxBatch = 256
 	maxWait  = 1024 // operations that wait to be written, but for bounded ones
+	// gather is how long what may be written later waits for more: of the run for one
+	// elevation there are five changes, and each transaction takes processor time from
+	// the next elevation.
+	gather = 10 * time.Millisecond
 )
 
 // queue is what waits to be written, in order.
@@ -17,6 +22,7 @@ type queue struct {
 	mu     sync.Mutex
 	room   *sync.Cond // of mu
 	list   []operation
+	soon   *time.Timer // signals for what may be written later; nil if there is none
 	closed bool
 }
 
@@ -39,8 +45,22 @@ func (q *queue) put(op operation) bool {
 		return false
 	}
 	q.list = append(q.list, op)
-	q.signal()
+	switch {
+	case !op.later:
+		q.signal()
+	case q.soon == nil:
+		q.soon = time.AfterFunc(gather, q.gathered)
+	}
 	return true
+}
+
+func (q *queue) gathered() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.soon = nil
+	if len(q.list) > 0 {
+		q.signal()
+	}
 }
 
 // batch takes the next operations out.
@@ -70,6 +90,9 @@ func (q *queue) close() []operation {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+	if q.soon != nil {
+		q.soon.Stop()
+	}
 	q.room.Broadcast()
 	left := q.list
 	q.list = nil

@@ -30,7 +30,8 @@ const MaxPage = 1000
 // then.
 func (s *Store) Save(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, true) }
 
-// Note keeps run as it is now, without waiting until it is written.
+// Note keeps run as it is now, without waiting until it is written, some milliseconds
+// later: for runs that another record tells of.
 func (s *Store) Note(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, false) }
 
 func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
@@ -47,7 +48,9 @@ func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
 		return errors.Join(err, s.remember(tx, due))
 	}
 	// Of runs that wait there are so many and no more.
-	return s.put(operation{change: change, durable: once(due), bounded: run.State == string(state.Queued)}, wait)
+	bounded := run.State == string(state.Queued)
+	later := !wait && len(due) == 0 // that a schedule was due is not known from elsewhere
+	return s.put(operation{change: change, durable: once(due), bounded: bounded, later: later}, wait)
 }
 
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save
@@ -163,6 +166,7 @@ func scan(rows *sql.Rows, err error) ([]row, error) {
 
 // Run returns one run with its tasks. The error may be ErrUnknown.
 func (s *Store) Run(id string) (view.JobRun, error) {
+	s.caughtUp()
 	found, err := scan(s.read.Query(`SELECT seq, body FROM runs WHERE id = ?`, id))
 	if err == nil && len(found) == 0 {
 		err = ErrUnknown
@@ -212,6 +216,7 @@ func (s *Store) Runs(f view.JobRunFilter) (view.JobRuns, error) {
 	if f.Limit < 1 || f.Limit > MaxPage {
 		return view.JobRuns{}, fmt.Errorf("%w: limit is %d, expected 1 to %d", ErrFilter, f.Limit, MaxPage)
 	}
+	s.caughtUp()
 	list, err := scan(s.read.Query(`SELECT seq, body FROM runs WHERE `+strings.Join(where, " AND ")+` ORDER BY seq DESC LIMIT ?`, append(args, f.Limit+1)...))
 	if err != nil {
 		return view.JobRuns{}, fmt.Errorf("history: %w", err)

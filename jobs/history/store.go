@@ -40,6 +40,7 @@ type Store struct {
 type operation struct {
 	change  func(*sql.Tx) error
 	durable bool // also over a loss of power, soon
+	later   bool // with others that come soon
 	bounded bool // what it belongs to is, so that it need not wait for room
 	done    chan error
 }
@@ -222,6 +223,12 @@ func (s *Store) flush() {
 			s.log.Error("the history of jobs cannot be made durable", "error", err)
 		}
 	}
+}
+
+// caughtUp returns when what was told before is written, so that who reads finds it.
+// What could not be written is in the log.
+func (s *Store) caughtUp() {
+	_ = s.tell(func(*sql.Tx) error { return nil }, true, false)
 }
 
 // tell has a change written. It waits for that if wait is set.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -346,4 +347,46 @@ func BenchmarkSave(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// Whoever reads finds what was told before, also what may be written later; and what
+// may be written later is written together.
+func TestWhatMayBeWrittenLaterIsWrittenTogether(t *testing.T) {
+	s, _ := opened(t, filepath.Join(t.TempDir(), "jobs.db"), plenty())
+	for i := range 20 {
+		r := run(i, "launch", "running")
+		must(t, s.Note(r))
+		must(t, s.SaveTask(r.ID, view.TaskRun{Number: 1, TaskID: "a", State: "succeeded"}))
+		r.State = "succeeded"
+		must(t, s.Note(r))
+		got, err := s.Run(r.ID)
+		if err != nil || got.State != "succeeded" || len(got.Tasks) != 1 {
+			t.Fatalf("%v %+v", err, got)
+		}
+		if page, err := s.Runs(view.JobRunFilter{Limit: 1}); err != nil || page.Runs[0].ID != r.ID {
+			t.Fatalf("%v %+v", err, page)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		begun := time.Now()
+		for range 3 {
+			q.put(operation{later: true})
+		}
+		<-q.filled
+		if batch, waited := q.batch(), time.Since(begun); len(batch) != 3 || waited != gather {
+			t.Errorf("%d changes after %s, want all three, gathered", len(batch), waited)
+		}
+		q.put(operation{later: true})
+		begun = time.Now()
+		q.put(operation{}) // somebody waits for this one
+		<-q.filled
+		if batch, waited := q.batch(), time.Since(begun); len(batch) != 2 || waited != 0 {
+			t.Errorf("%d changes after %s, want both at once", len(batch), waited)
+		}
+		q.put(operation{later: true})
+		if left := q.close(); len(left) != 1 {
+			t.Errorf("%d changes are left, want what waited", len(left))
+		}
+	})
 }

@@ -3,7 +3,6 @@
 package linux
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -15,20 +14,38 @@ import (
 	"kpm/core/port"
 )
 
-// Accounts looks accounts and groups up: in /etc/passwd and /etc/group, which
-// are read anew for each question, and then in what else nsswitch.conf(5) names,
-// such as SSSD, LDAP or systemd-homed (see directory). What is in the files
-// counts first, and nothing that a directory says changes what it means.
+// Accounts looks accounts and groups up: in /etc/passwd and /etc/group, as they
+// are at each question, and then in what else nsswitch.conf(5) names, such as
+// SSSD, LDAP or systemd-homed (see directory). What is in the files counts
+// first, and nothing that a directory says changes what it means.
 type Accounts struct {
-	passwd, group, subuid string     // files; empty means those in /etc
-	directory             *directory // nil: the files alone
+	passwd    *table[core.Account] // without groups
+	group     *table[groupEntry]
+	subuid    *table[subordinate]
+	directory *directory // nil: the files alone
 }
 
 var _ port.Accounts = Accounts{}
 
 // NewAccounts returns Accounts that also ask directories, for a service: root
 // alone can start what asks them.
-func NewAccounts() Accounts { return Accounts{directory: newDirectory()} }
+func NewAccounts() Accounts {
+	a := LocalAccounts()
+	a.directory = newDirectory()
+	return a
+}
+
+// LocalAccounts returns Accounts that know what is in the files alone.
+func LocalAccounts() Accounts { return accountsIn("/etc") }
+
+// accountsIn returns Accounts of the files in a folder.
+func accountsIn(dir string) Accounts {
+	return Accounts{
+		passwd: newTable(dir+"/passwd", parsePasswd),
+		group:  newTable(dir+"/group", parseGroupEntry),
+		subuid: newTable(dir+"/subuid", parseSubordinate),
+	}
+}
 
 // Administrator implements port.Accounts.
 func (Accounts) Administrator() bool { return os.Geteuid() == 0 }
@@ -129,22 +146,14 @@ func (a Accounts) localByID(id core.UserID) (core.Account, error) {
 
 // local finds the first entry of /etc/passwd that matches, as getpwent(3) would.
 func (a Accounts) local(matches func(core.Account) bool) (core.Account, error) {
-	var found core.Account
-	err := eachLine(cmp.Or(a.passwd, "/etc/passwd"), func(line string) bool {
-		account, ok := parsePasswd(line)
-		if ok && matches(account) {
-			found = account
-			return false
-		}
-		return true
-	})
+	people, err := a.passwd.all()
 	if err != nil {
 		return core.Account{}, err
 	}
-	if found.Name == "" {
-		return core.Account{}, core.ErrNoAccount
+	if i := slices.IndexFunc(people, matches); i >= 0 {
+		return people[i], nil
 	}
-	return found, nil
+	return core.Account{}, core.ErrNoAccount
 }
 
 // fromDirectory asks the directories whose a uid is, unless it cannot be an
@@ -169,13 +178,14 @@ func (a Accounts) addGroups(account *core.Account, remote bool) error {
 			account.Groups = append(account.Groups, gid)
 		}
 	}
-	err := a.eachGroup(func(_, gid string, members []string) {
-		if slices.Contains(members, account.Name) {
-			add(gid)
-		}
-	})
+	groups, err := a.group.all()
 	if err != nil {
 		return err
+	}
+	for _, g := range groups {
+		if slices.Contains(g.members, account.Name) {
+			add(g.gid)
+		}
 	}
 	gids, err := a.directory.groupsOf(account.Name, remote)
 	if err != nil {
@@ -190,14 +200,15 @@ func (a Accounts) addGroups(account *core.Account, remote bool) error {
 // GroupNames implements port.Accounts.
 func (a Accounts) GroupNames(ids []string) (map[string][]string, error) {
 	names, taken := map[string][]string{}, map[string]bool{}
-	err := a.eachGroup(func(name, gid string, _ []string) {
-		if slices.Contains(ids, gid) && !taken[name] {
-			names[gid] = append(names[gid], name)
-		}
-		taken[name] = true // the first entry of a name is the group (getgrnam(3))
-	})
+	groups, err := a.group.all()
 	if err != nil {
 		return nil, fmt.Errorf("groups: %w", err)
+	}
+	for _, g := range groups {
+		if slices.Contains(ids, g.gid) && !taken[g.name] {
+			names[g.gid] = append(names[g.gid], g.name)
+		}
+		taken[g.name] = true // the first entry of a name is the group (getgrnam(3))
 	}
 	var missing []string
 	for _, id := range ids {
@@ -220,13 +231,4 @@ func (a Accounts) Share(id core.UserID) core.UserID {
 		return id
 	}
 	return core.Unknown
-}
-
-func (a Accounts) eachGroup(use func(name, gid string, members []string)) error {
-	return eachLine(cmp.Or(a.group, "/etc/group"), func(line string) bool {
-		if name, gid, members, ok := parseMembers(line); ok {
-			use(name, gid, members)
-		}
-		return true
-	})
 }

@@ -3,12 +3,10 @@
 package linux
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
@@ -19,26 +17,6 @@ const (
 	noHome       = "/"       // of an entry without a home directory
 	defaultShell = "/bin/sh" // of one without a shell (passwd(5))
 )
-
-// eachLine calls use with the lines of a file until it returns false.
-func eachLine(path string, use func(line string) bool) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20) // groups with thousands of members
-	for lines.Scan() {
-		if !use(lines.Text()) {
-			return nil
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
-}
 
 // parsePasswd reads a line of passwd(5). Lines that name nobody in particular,
 // such as "+" of NIS, are not entries.
@@ -61,14 +39,37 @@ func parsePasswd(line string) (core.Account, bool) {
 	}, true
 }
 
-// parseMembers reads a line of group(5).
-func parseMembers(line string) (name, gid string, members []string, ok bool) {
+// groupEntry is a group of /etc/group or of a directory.
+type groupEntry struct {
+	name, gid string
+	members   []string // by name
+}
+
+// parseGroupEntry reads a line of group(5).
+func parseGroupEntry(line string) (groupEntry, bool) {
 	f := strings.Split(line, ":")
 	if len(f) != 4 || f[0] == "" || strings.ContainsAny(f[0][:1], "+-#") {
-		return "", "", nil, false
+		return groupEntry{}, false
 	}
-	gid, ok = entryID(f[2])
-	return f[0], gid, strings.Split(f[3], ","), ok
+	gid, ok := entryID(f[2])
+	return groupEntry{f[0], gid, strings.Split(f[3], ",")}, ok
+}
+
+// subordinate is a range of uids that a user may use in user namespaces.
+type subordinate struct {
+	owner        string
+	first, count uint64
+}
+
+// parseSubordinate reads a line of subuid(5).
+func parseSubordinate(line string) (subordinate, bool) {
+	f := strings.Split(line, ":")
+	if len(f) != 3 {
+		return subordinate{}, false
+	}
+	first, err1 := strconv.ParseUint(f[1], 10, 32)
+	count, err2 := strconv.ParseUint(f[2], 10, 33)
+	return subordinate{f[0], first, count}, err1 == nil && err2 == nil
 }
 
 // entryID returns an id in a database in its one spelling. Leading zeros are
@@ -92,24 +93,13 @@ func (a Accounts) transient(uid uint32) error {
 	if uid >= firstDynamic && uid <= lastDynamic || uid >= firstConfined && uid < firstConfined+confinedIDs {
 		return fmt.Errorf("it is one of those that exist only while something runs: %w", core.ErrNoAccount)
 	}
-	owner := ""
-	err := eachLine(cmp.Or(a.subuid, "/etc/subuid"), func(line string) bool {
-		f := strings.Split(line, ":")
-		if len(f) != 3 {
-			return true
+	ranges, err := a.subuid.all()
+	for _, r := range ranges {
+		if uint64(uid) >= r.first && uint64(uid)-r.first < r.count {
+			return fmt.Errorf("it is a subordinate id of %q: %w", r.owner, core.ErrNoAccount)
 		}
-		first, err1 := strconv.ParseUint(f[1], 10, 32)
-		count, err2 := strconv.ParseUint(f[2], 10, 33)
-		if err1 == nil && err2 == nil && uint64(uid) >= first && uint64(uid)-first < count {
-			owner = f[0]
-			return false
-		}
-		return true
-	})
-	switch {
-	case owner != "":
-		return fmt.Errorf("it is a subordinate id of %q: %w", owner, core.ErrNoAccount)
-	case errors.Is(err, fs.ErrNotExist):
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err

@@ -18,10 +18,9 @@ import (
 func accounts(t *testing.T, passwd, group string) Accounts {
 	t.Helper()
 	dir := t.TempDir()
-	a := Accounts{passwd: filepath.Join(dir, "passwd"), group: filepath.Join(dir, "group")}
-	must(t, os.WriteFile(a.passwd, []byte(passwd), 0o644))
-	must(t, os.WriteFile(a.group, []byte(group), 0o644))
-	return a
+	must(t, os.WriteFile(filepath.Join(dir, "passwd"), []byte(passwd), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "group"), []byte(group), 0o644))
+	return accountsIn(dir)
 }
 
 const passwdFile = `root:x:0:0:root:/root:/bin/bash
@@ -113,9 +112,9 @@ func TestAccountsThatAreNone(t *testing.T) {
 // slip past a policy that denies a group.
 func TestAccountsFailClosed(t *testing.T) {
 	a := accounts(t, passwdFile, groupFile)
-	none := filepath.Join(t.TempDir(), "none")
+	none := accountsIn(t.TempDir())
 	for name, broken := range map[string]Accounts{
-		"no passwd": {passwd: none, group: a.group}, "no group": {passwd: a.passwd, group: none},
+		"no passwd": {passwd: none.passwd, group: a.group}, "no group": {passwd: a.passwd, group: none.group},
 	} {
 		if got, err := broken.ByName("alice"); !errors.Is(err, fs.ErrNotExist) || got.Name != "" {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -132,7 +131,7 @@ func TestAccountsFailClosed(t *testing.T) {
 
 func TestAccountsOfThisMachine(t *testing.T) {
 	for _, name := range []string{"root", "#0"} {
-		got, err := Accounts{}.ByName(name)
+		got, err := LocalAccounts().ByName(name)
 		if err != nil || got.User != "0" || got.Group != "0" || got.Home != "/root" {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
@@ -160,8 +159,9 @@ func FuzzParsePasswd(f *testing.F) {
 }
 
 func BenchmarkAccountsByID(b *testing.B) {
+	a := LocalAccounts()
 	for b.Loop() {
-		if _, err := (Accounts{}).ByID("0"); err != nil {
+		if _, err := a.ByID("0"); err != nil {
 			b.Fatal(err)
 		}
 	}

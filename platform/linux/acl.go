@@ -22,8 +22,7 @@ import (
 // AccessLists implements port.AccessLists by POSIX access control lists.
 type AccessLists struct {
 	file.Files
-	// passwd and group are the user database's files; empty for the machine's.
-	passwd, group string
+	Accounts Accounts // whose the machine's people are; of directories none
 }
 
 var _ port.AccessLists = AccessLists{}
@@ -256,33 +255,27 @@ const (
 
 // People implements port.AccessLists.
 func (s AccessLists) People() (list []core.Account, err error) {
-	passwd, group := s.passwd, s.group
-	if passwd == "" {
-		passwd, group = "/etc/passwd", "/etc/group"
+	people, err := s.Accounts.passwd.all()
+	if err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
 	}
-	err = eachLine(passwd, func(line string) bool {
-		account, ok := parsePasswd(line)
+	for _, account := range people {
 		uid, _ := strconv.ParseUint(string(account.User), 10, 32)
-		if ok && uid >= firstPerson && uid < nobody {
+		if uid >= firstPerson && uid < nobody {
 			account.Groups = []string{account.Group}
 			list = append(list, account)
 		}
-		return true
-	})
+	}
+	groups, err := s.Accounts.group.all()
 	if err != nil {
 		return nil, fmt.Errorf("accounts: %w", err)
 	}
-	err = eachLine(group, func(line string) bool {
-		_, gid, members, ok := parseMembers(line)
+	for _, g := range groups {
 		for i := range list {
-			if ok && slices.Contains(members, list[i].Name) && !slices.Contains(list[i].Groups, gid) {
-				list[i].Groups = append(list[i].Groups, gid)
+			if slices.Contains(g.members, list[i].Name) && !slices.Contains(list[i].Groups, g.gid) {
+				list[i].Groups = append(list[i].Groups, g.gid)
 			}
 		}
-		return true
-	})
-	if err != nil {
-		return nil, fmt.Errorf("accounts: %w", err)
 	}
 	return list, nil
 }

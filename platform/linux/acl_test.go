@@ -264,7 +264,7 @@ func TestPeople(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := AccessLists{passwd: passwd, group: group}.People()
+	list, err := AccessLists{Accounts: accountsIn(dir)}.People()
 	if err != nil || len(list) != 2 || list[0].Name != "ann" || !slices.Equal(list[0].Groups, []string{"100", "50"}) || !slices.Equal(list[1].Groups, []string{"101", "50"}) {
 		t.Errorf("%+v %v", list, err)
 	}

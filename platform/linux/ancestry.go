@@ -82,6 +82,9 @@ func (a *Ancestry) ancestor(pid int, leaders map[int]core.ProcessID) (one core.A
 		return one, 0, fmt.Errorf("process %d: unreadable stat", pid)
 	}
 	one = core.Ancestor{ID: core.ProcessID{PID: pid, Start: stat.start}, Terminal: terminalName(terminalNumber(text))}
+	if from, to := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')'); from >= 0 && from < to {
+		one.Names = append(one.Names, string(text[from+1:to])) // what /proc/PID/comm says
+	}
 	// A leader of the same number that is another process has a session of its own.
 	leader, known := leaders[stat.session]
 	if !known {
@@ -95,9 +98,6 @@ func (a *Ancestry) ancestor(pid int, leaders map[int]core.ProcessID) (one core.A
 	}
 	if n, err := unix.Readlinkat(p.dir, "exe", buf[:]); err == nil {
 		one.Program = strings.TrimSuffix(string(buf[:n]), " (deleted)")
-	}
-	if text, err := p.read("comm", buf[:]); err == nil {
-		one.Names = append(one.Names, strings.TrimSuffix(string(text), "\n"))
 	}
 	if interprets(one.Program) {
 		names, err := a.names(p)

@@ -272,5 +272,5 @@ func reportError(b []byte) error {
 	case report.Errno == 0:
 		return errors.New(report.Step.String())
 	}
-	return fmt.Errorf("%s: %w", report.Step, report.Errno)
+	return explain(fmt.Errorf("%s: %w", report.Step, report.Errno))
 }

@@ -19,7 +19,7 @@ import (
 // this service does not; getent(1) does, as a user of its own and without
 // privilege (getent.go). A nil directory knows nobody.
 type directory struct {
-	conf string // nsswitch.conf; empty means that in /etc
+	conf *table[source] // nsswitch.conf
 	ask  func(arguments ...string) (answer []byte, found bool, err error)
 	now  func() time.Time
 
@@ -52,7 +52,7 @@ const (
 )
 
 func newDirectory() *directory {
-	return &directory{ask: getent, now: time.Now, running: make(chan struct{}, maxAsking), answers: map[string]*reply{}, people: map[core.UserID]bool{}}
+	return &directory{conf: newTable("/etc/nsswitch.conf", parseSource), ask: getent, now: time.Now, running: make(chan struct{}, maxAsking), answers: map[string]*reply{}, people: map[core.UserID]bool{}}
 }
 
 // question returns the lines that getent prints for its arguments; none if
@@ -187,8 +187,8 @@ func (d *directory) groupNames(gids []string) (map[string]string, error) {
 	}
 	names := map[string]string{}
 	for _, line := range lines {
-		if name, gid, _, ok := parseMembers(line); ok && slices.Contains(gids, gid) && names[gid] == "" {
-			names[gid] = name
+		if g, ok := parseGroupEntry(line); ok && slices.Contains(gids, g.gid) && names[g.gid] == "" {
+			names[g.gid] = g.name
 		}
 	}
 	if len(names) < len(gids) && d.has("group", "systemd") {
@@ -210,21 +210,31 @@ func (d *directory) known(id core.UserID) bool {
 // has reports whether a database of nsswitch.conf names a source that is no
 // file, apart from some. Without the file there are only files.
 func (d *directory) has(database string, apart ...string) bool {
-	found := false
 	// A file that cannot be read names no source to the C library either.
-	_ = eachLine(cmp.Or(d.conf, "/etc/nsswitch.conf"), func(line string) bool {
-		line, _, _ = strings.Cut(line, "#")
-		name, sources, ok := strings.Cut(line, ":")
-		if !ok || strings.TrimSpace(name) != database {
-			return true
+	lines, _ := d.conf.all()
+	for _, line := range lines {
+		if line.database == database {
+			return slices.ContainsFunc(line.names, func(name string) bool {
+				return !slices.Contains(fileSources, name) && !slices.Contains(apart, name)
+			})
 		}
-		for _, source := range strings.Fields(sources) {
-			action := strings.ContainsAny(source, "[]=") // "[NOTFOUND=return]"
-			found = found || !action && !slices.Contains(fileSources, source) && !slices.Contains(apart, source)
-		}
-		return false
+	}
+	return false
+}
+
+// source is a line of nsswitch.conf(5): a database and where it is looked up.
+type source struct {
+	database string
+	names    []string
+}
+
+func parseSource(line string) (source, bool) {
+	line, _, _ = strings.Cut(line, "#")
+	database, rest, ok := strings.Cut(line, ":")
+	names := slices.DeleteFunc(strings.Fields(rest), func(name string) bool {
+		return strings.ContainsAny(name, "[]=") // an action: "[NOTFOUND=return]"
 	})
-	return found
+	return source{strings.TrimSpace(database), names}, ok
 }
 
 // fileSources are those that say nothing but what is in /etc/passwd and

@@ -41,12 +41,10 @@ func joined(t *testing.T, sources string, d *answers) Accounts {
 	t.Helper()
 	a := accounts(t, "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n",
 		"root:x:0:\nalice:x:1000:\nops:x:500:carol\n")
-	dir := filepath.Dir(a.passwd)
-	a.subuid = filepath.Join(dir, "subuid")
-	must(t, os.WriteFile(a.subuid, []byte("alice:100000:65536\nbroken\n"), 0o644))
+	must(t, os.WriteFile(a.subuid.path, []byte("alice:100000:65536\nbroken\n"), 0o644))
 	a.directory = newDirectory()
-	a.directory.conf, a.directory.ask = filepath.Join(dir, "nsswitch.conf"), d.ask
-	must(t, os.WriteFile(a.directory.conf, []byte("passwd: "+sources+" # a comment: x\ngroup: "+sources+"\nhosts: dns\n"), 0o644))
+	a.directory.conf, a.directory.ask = newTable(filepath.Join(t.TempDir(), "nsswitch.conf"), parseSource), d.ask
+	must(t, os.WriteFile(a.directory.conf.path, []byte("passwd: "+sources+" # a comment: x\ngroup: "+sources+"\nhosts: dns\n"), 0o644))
 	return a
 }
 
@@ -181,8 +179,8 @@ func TestADirectorysAnswersAge(t *testing.T) {
 func TestADirectoryIsAskedByFewAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDirectory()
-		d.conf = filepath.Join(t.TempDir(), "nsswitch.conf")
-		must(t, os.WriteFile(d.conf, []byte("passwd: sss\n"), 0o644))
+		d.conf = newTable(filepath.Join(t.TempDir(), "nsswitch.conf"), parseSource)
+		must(t, os.WriteFile(d.conf.path, []byte("passwd: sss\n"), 0o644))
 		running, most := 0, 0
 		d.ask = func(arguments ...string) ([]byte, bool, error) {
 			d.mu.Lock()

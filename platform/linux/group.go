@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,13 +78,21 @@ func parseGroup(name string) (group, bool) {
 	return group{}, false
 }
 
+// thisBoot is what bootID found: it does not change while a process lives.
+var thisBoot atomic.Pointer[string]
+
 // bootID is the kernel's name for the time since this boot.
 func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if id := thisBoot.Load(); id != nil {
+		return *id
+	}
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(id))
+	id := strings.TrimSpace(string(text))
+	thisBoot.Store(&id)
+	return id
 }
 
 // SinceBoot reads CLOCK_BOOTTIME, which counts sleep (port.Facts).

@@ -19,6 +19,10 @@ func (l *Launcher) removeCgroups() <-chan time.Time {
 	var again <-chan time.Time
 	keep := l.lingering[:0]
 	for _, dir := range l.lingering {
+		// The kernel removes no cgroup that has a process or another cgroup in it.
+		if err := unix.Rmdir(dir); err == nil || errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		if !emptyCgroup(dir) {
 			keep = append(keep, dir)
 		} else if err := removeCgroup(dir); err != nil && !errors.Is(err, os.ErrNotExist) {

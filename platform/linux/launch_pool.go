@@ -39,7 +39,7 @@ func (l *Launcher) spawn() (*child, error) {
 		c, err = l.fork()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("start a helper: %w", err)
+		return nil, fmt.Errorf("start a helper: %w", explain(err))
 	}
 	return c, nil
 }

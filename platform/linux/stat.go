@@ -66,12 +66,25 @@ func statOf(pid int) (procStat, error) {
 	return s, nil
 }
 
+// statFields are the first fields of /proc/PID/stat after the name of the program, which
+// may have anything in it (proc_pid_stat(5)), and how many of them there are.
+func statFields(stat []byte) (fields [20][]byte, n int) {
+	for field := range bytes.FieldsSeq(stat[bytes.LastIndexByte(stat, ')')+1:]) {
+		if n == len(fields) {
+			break
+		}
+		fields[n] = field
+		n++
+	}
+	return fields, n
+}
+
 // parseStat reads fields 3, 4, 6, 7 and 22. The second field is a name that the
 // process chose: it may hold spaces and parentheses, so fields are counted
 // from the last one.
 func parseStat(pid int, stat []byte) (procStat, bool) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 {
+	fields, n := statFields(stat)
+	if n < len(fields) {
 		return procStat{}, false
 	}
 	parent, err1 := strconv.Atoi(string(fields[1]))
@@ -135,8 +148,8 @@ func allPids() []int {
 // terminalNumber is field 7 of /proc/PID/stat: the controlling terminal's device,
 // or 0.
 func terminalNumber(stat []byte) uint32 {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 5 {
+	fields, n := statFields(stat)
+	if n < 5 {
 		return 0
 	}
 	number, err := strconv.ParseInt(string(fields[4]), 10, 32)

@@ -25,7 +25,7 @@ var (
 	ErrNoArgv      = core.NewError(core.Invalid, "no argv: programs count on argv[0] (CVE-2021-4034)")
 	ErrNotText     = core.NewError(core.Invalid, "not Unicode text without NUL: what was approved and what would arrive could differ")
 	ErrProgramName = core.NewError(core.Invalid, `programs disagree about an argv[0] with a quote in it, or that ends in \`)
-	ErrTooLong     = core.NewError(core.TooLarge, "longer than Windows passes to a program")
+	ErrTooLong     = core.NewError(core.TooLarge, "longer than Windows passes to a program; write it into a file that the program reads")
 	ErrVariable    = core.NewError(core.Invalid, "not of the form NAME=value")
 )
 

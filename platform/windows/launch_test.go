@@ -159,7 +159,14 @@ func TestSessionsThatAreNotTheUsers(t *testing.T) {
 		{"none", func(as *core.Identity) { as.Session = "" }, errors.ErrUnsupported},
 		{"another account without a session", func(as *core.Identity) {
 			*as = core.Identity{Account: core.Account{User: "S-1-5-21-1-2-3-500"}}
-		}, errors.ErrUnsupported},
+		}, core.ErrNoAccount},
+		{"elevated as another account that is none", func(as *core.Identity) {
+			as.RunAs, as.Login, as.Account.User = core.AsUserElevated, as.Account.User, "S-1-5-21-1-2-3-500"
+		}, core.ErrNoAccount},
+		{"a group", func(as *core.Identity) {
+			*as = core.Identity{Account: core.Account{User: "S-1-5-32-545"}}
+		}, core.ErrNoAccount},
+		{"no SID", func(as *core.Identity) { *as = core.Identity{Account: core.Account{User: "bob"}} }, core.ErrNoAccount},
 	} {
 		as := right
 		c.change(&as)
@@ -364,5 +371,21 @@ func TestIsTerminal(t *testing.T) {
 		if (Terminals{}).IsTerminal(f) {
 			t.Errorf("%v is a terminal", f)
 		}
+	}
+}
+
+// Somebody who is not logged in: only LocalSystem can have them logged on, and Wine
+// has nobody who does. The error names the call.
+func TestALogonThatIsRefused(t *testing.T) {
+	as := own()
+	as.RunAs, as.Login, as.Session = core.AsUserElevated, "S-1-5-21-1-2-3-500", "1"
+	made, err := newLauncher(t).tokenFor(as)
+	if err == nil { // this is LocalSystem
+		defer made.close()
+		if user, err := tokenUser(made.primary); err != nil || user != as.Account.User {
+			t.Errorf("the token is %s's, %v", user, err)
+		}
+	} else if !strings.Contains(err.Error(), "Lsa") {
+		t.Errorf("%v", err)
 	}
 }

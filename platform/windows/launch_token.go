@@ -40,13 +40,17 @@ func (t *token) close() {
 func (l *Launcher) tokenFor(as core.Identity) (*token, error) {
 	if as.RunAs == core.AsService {
 		if as.Account.User != l.self {
-			return nil, fmt.Errorf("run as %s: the service runs as %s, and can become nobody else without a session: %w", as.Account.User, l.self, errors.ErrUnsupported)
+			return loggedOn(as)
 		}
 		return nil, nil
 	}
 	as, err := asWhom(as)
 	if err != nil {
 		return nil, err
+	}
+	// Somebody else's account, for a command of the person whose session it is.
+	if as.RunAs == core.AsUserElevated && as.Login != "" && as.Account.User != as.Login {
+		return loggedOn(as)
 	}
 	primary, err := sessionToken(as)
 	if err != nil {

@@ -200,9 +200,13 @@ func settle(s *mgr.Service) error {
 	return nil
 }
 
-// Uninstall stops the service, waits for it, and removes it. It is not an error if
-// there is none.
+// Uninstall stops the service, waits for it, and removes it, and with it what was
+// intercepted for it. It is not an error if there is none.
 func Uninstall(ctx context.Context) error {
+	return errors.Join(Interception{}.Disable(ctx, wayUAC), uninstall(ctx))
+}
+
+func uninstall(ctx context.Context) error {
 	m, err := mgr.Connect()
 	if err != nil {
 		return fmt.Errorf("service control manager: %w", explain(err))

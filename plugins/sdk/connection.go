@@ -17,9 +17,9 @@ import (
 // Times of one connection. The broker accepts a keep-alive of up to 60 s.
 const (
 	callTimeout  = 5 * time.Second // connecting, subscribing, one write
-	keepAlive    = 30 * time.Second
-	pingInterval = 20 * time.Second
-	silenceLimit = 50 * time.Second // the broker answers pings
+	keepAlive    = 60 * time.Second
+	pingInterval = 50 * time.Second
+	silenceLimit = 110 * time.Second // the broker answers pings
 )
 
 // Errors of a connection.
@@ -176,6 +176,9 @@ func (c *connection) write(p packets.ControlPacket) error {
 	err := c.conn.SetWriteDeadline(time.Now().Add(callTimeout))
 	if err == nil {
 		err = p.Write(c.conn)
+	}
+	if err == nil {
+		err = c.conn.SetWriteDeadline(time.Time{}) // or its timer wakes an idle process
 	}
 	if err != nil {
 		c.conn.Close()

@@ -29,6 +29,7 @@ const (
 	groupDecision  = "decision"
 	groupBus       = "bus"
 	groupJobs      = "jobs"
+	groupCrowd     = "crowd" // many callers at once, on every processor and on one
 	groupVerdict   = "verdict"
 	groupKey       = "key"
 	groupHostile   = "hostile" // what one user costs another
@@ -128,6 +129,11 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 	}
 	if m.plan.wants(groupDurable) {
 		if err := running(ctx, disk, func() error { return m.durable(ctx, alice, disk) }); err != nil {
+			return err
+		}
+	}
+	if m.plan.wants(groupCrowd) {
+		if err := m.crowded(ctx, alice, memory); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,10 @@ const (
  "PluginMonitoring": {"BreakerWindowSeconds": 1}}`
 )
 
+// crowdSettings let everybody of a crowd wait at the same time, as sudo does.
+const crowdSettings = `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0},
+ "Requests": {"MaxOpen": 1024, "MaxOpenPerUser": 512}}`
+
 var policies = map[string]string{"bench.json": `{
   "PolicyId": "bench", "PolicyName": "Everything", "PolicyType": "PrivilegeElevation", "Status": "enforce",
   "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
@@ -49,7 +53,7 @@ func onDisk(side string) string   { return "/srv/disk/kpm-" + side + "/agent" }
 func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
-	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, verdict, key, hostile")
+	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, crowd, verdict, key, hostile")
 	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
 	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
@@ -104,7 +108,7 @@ func outside(ctx context.Context, p plan, staged, base string) (err error) {
 		rows = append(rows, more...)
 		return err
 	}
-	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupHostile) {
+	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupCrowd, groupHostile) {
 		err = show(func(w io.Writer) error { return inMachine(ctx, p, w, agents, sources, sides) })
 	}
 	err = errors.Join(err, show(func(w io.Writer) error { return onHost(ctx, p, w, agents, sources, sides) }))
@@ -174,6 +178,11 @@ func inMachine(ctx context.Context, p plan, w io.Writer, agents, sources map[str
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	cmd := m.Command(ctx, driver, "--inside", strings.Join(sides, ","), "--rows", p.rows.String(), "--samples", strconv.Itoa(p.samples))
+	cmd.Stdout, cmd.Stderr = w, os.Stderr
+	if err := cmd.Run(); err != nil || !p.wants(groupCrowd) {
+		return err
+	}
+	cmd = m.Command(ctx, "/usr/bin/taskset", "--cpu-list", "0", driver, "--inside", strings.Join(sides, ","), "--rows", "^crowd$", "--samples", strconv.Itoa(p.samples))
 	cmd.Stdout, cmd.Stderr = w, os.Stderr
 	return cmd.Run()
 }

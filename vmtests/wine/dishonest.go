@@ -23,5 +23,7 @@ var Dishonest = []struct{ What, How string }{
 	{"event log", "what is written is not kept"},
 	{"standard handles in a pseudo console", "they are not set: programs must open CONIN$ and CONOUT$"},
 	{"Ctrl-Break", "it does not arrive when another process generates it"},
+	{"Ctrl-C in a pseudo console", "typed there, it does not arrive at the program as an event"},
+	{"programs of another system", "a file that is called like a program and holds a script of Linux is run, by Linux; of headers that it cannot read Wine says that the file is not there"},
 	{"speed", "a process takes a tenth of a second; no duration means anything"},
 }

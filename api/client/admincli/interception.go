@@ -27,14 +27,18 @@ sudo: plain "sudo" leads to keepersudo from now on, by a link in /usr/local/bin.
 The system's own sudo stays as it is: /usr/bin/sudo is the way out, for whom
 sudoers allows it, and so is root's own shell.
 
-Run this as root.`, true, port.Interception.Enable)
+uac, on Windows: people who are no administrators are refused by User Account
+Control instead of being asked for an administrator's password, by Windows' own
+policy for that. Administrators are asked as before, and are the way out.
+
+Run this as root or, on Windows, as an administrator.`, true, port.Interception.Enable)
 }
 
 func disableCommand(a *agent) *cobra.Command {
 	return a.switchCommand("disable", "Undo what enable did", `Undo what enable did. This needs no running service, and removes
 nothing that enable has not made.
 
-Run this as root.`, false, port.Interception.Disable)
+Run this as root or, on Windows, as an administrator.`, false, port.Interception.Disable)
 }
 
 func (a *agent) switchCommand(name, short, long string, enabled bool, do func(port.Interception, context.Context, string) error) *cobra.Command {
@@ -54,14 +58,21 @@ func (a *agent) switchCommand(name, short, long string, enabled bool, do func(po
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), switched{args[0], enabled})
 			}
-			state := "keepersudo: shells that were open before may need \"hash -r\""
-			if !enabled {
-				state = "the system's own"
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is %s\n", args[0], state)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), state(args[0], enabled))
 			return err
 		},
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// state says what a way leads to from now on.
+func state(way string, enabled bool) string {
+	switch {
+	case !enabled:
+		return way + " is the system's own"
+	case way == "uac":
+		return "uac is refused to people who are no administrators: they have \"Run with Keeper\" and keepersudo"
+	}
+	return way + " is keepersudo: shells that were open before may need \"hash -r\""
 }

@@ -1,0 +1,85 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// crowds are how many callers ask at once.
+var crowds = []int{50, 300}
+
+// crowd measures callers who ask at once, each for one elevation after the other,
+// in turn with as many of sudo's.
+func (m *meter) crowd(ctx context.Context, alice person, vs versions) error {
+	for _, callers := range crowds {
+		each := max(1, 4*m.plan.samples/3/callers) // as many elevations in a small crowd as in a big one
+		name := fmt.Sprintf("crowd of %d on %d processors", callers, runtime.NumCPU())
+		perElevation := row{Name: name + ", time for each elevation", Unit: "ms", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
+		median := row{Name: name + ", median of waiting", Unit: "ms", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
+		worst := row{Name: name + ", 99 of 100 within", Unit: "ms", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
+		sides := map[string]command{"sudo": {argv: []string{"/usr/bin/sudo", program}}}
+		order := []string{"sudo"}
+		for _, v := range vs {
+			sides[v.side] = keepersudo(v.agent, program)
+			order = append(order, v.side)
+		}
+		for range m.plan.share(60) {
+			for _, side := range order {
+				took, whole, err := alice.many(ctx, sides[side], callers, each)
+				if err != nil {
+					return fmt.Errorf("%s: %s: %w", name, side, err)
+				}
+				perElevation.Samples[side] = append(perElevation.Samples[side], whole/float64(len(took)))
+				median.Samples[side] = append(median.Samples[side], percentile(took, 50))
+				worst.Samples[side] = append(worst.Samples[side], percentile(took, 99))
+			}
+		}
+		for _, r := range []row{perElevation, median, worst} {
+			if err := m.out.Encode(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// many runs c for many callers, several times for each, and returns how long each
+// time took and how long all did, in milliseconds.
+func (p person) many(ctx context.Context, c command, callers, each int) (took []float64, whole float64, err error) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	began := time.Now()
+	for range callers {
+		all.Go(func() {
+			for range each {
+				one, failed := p.time(ctx, c)
+				mu.Lock()
+				if failed != nil {
+					err = failed
+				}
+				took = append(took, one)
+				mu.Unlock()
+				if failed != nil {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return took, milliseconds(time.Since(began)), err
+}
+
+// crowded is a crowd beside agents that run for it alone.
+func (m *meter) crowded(ctx context.Context, alice person, vs versions) error {
+	for _, v := range vs {
+		if err := v.agent.Write("appsettings.json", crowdSettings); err != nil {
+			return err
+		}
+	}
+	return running(ctx, vs, func() error { return m.crowd(ctx, alice, vs) })
+}
