@@ -54,10 +54,8 @@ func TestNotices(t *testing.T) {
 	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%d %v", response.StatusCode, response.Header)
 	}
-	if err := p.server.Close(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if _, err := io.ReadAll(response.Body); err != nil {
-		t.Errorf("the stream does not end with the server: %v", err)
+	text, err := io.ReadAll(response.Body)
+	if want := "event: approval-denied\ndata: {\"kind\":\"approval-denied\",\"id\":\"ABCD-2345\",\"text\":\"it is refused\",\"secondsLeft\":0}\n\n"; err != nil || !strings.HasSuffix(string(text), want) {
+		t.Errorf("%v, %q", err, text)
 	}
 }

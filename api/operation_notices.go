@@ -10,8 +10,8 @@ import (
 
 // Notices are what people are to hear about what they have asked for.
 type Notices interface {
-	// Listen returns those of one user from now on, until stop is called. The error is of
-	// kind TooMany.
+	// Listen returns those of one user from now on, until stop is called or there are no
+	// more. The error is of kind TooMany.
 	Listen(user core.UserID) (said <-chan view.Notice, stop func(), err error)
 }
 
@@ -45,7 +45,10 @@ func (h noticeHandlers) listen(c *call) (any, error) {
 		}
 		for {
 			select {
-			case one := <-said:
+			case one, more := <-said:
+				if !more {
+					return nil
+				}
 				if err := send(one.Kind, one); err != nil {
 					return err
 				}
