@@ -65,6 +65,9 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	}
 	var answer wire.PolicyResponse
 	err := m.Read(wire.TypePolicyResponse, &answer)
+	if err == nil && isPolicy(from) {
+		s.execution.Policies(answer.Generation, answer.Executions)
+	}
 	switch {
 	case err != nil:
 	case topic == wire.TopicProbed: // whatever it says, it is about no request
@@ -72,6 +75,7 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 		var listed bool
 		if listed, err = s.launcher.PolicyListed(from, m.CorrelationID, answer); !listed {
 			err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)
+			s.rights.policy(answer.Revision)
 		}
 	default:
 		err = s.launcher.Answer(from, answer)

@@ -11,6 +11,7 @@ type Host struct {
 	Ancestry      Ancestry
 	Clock         Clock
 	Confiner      Confiner
+	Executions    ExecutionControl
 	Files         Files
 	Interception  Interception
 	Keys          KeyStore
@@ -26,6 +27,9 @@ type Host struct {
 	Tree          ProcessTree
 	Authenticator Authenticator
 	Control       ServiceControl
+	Membership    Membership
+	Transient     TransientAccounts
+	Alarms        Alarms
 
 	// Close ends what the ports keep running. It is called once, last.
 	Close func() error

@@ -12,6 +12,7 @@ func Host(facts port.Facts) port.Host {
 		Clock:         Clock{},
 		Confiner:      Confiner{},
 		Files:         Files{},
+		Executions:    ExecutionControl{},
 		Interception:  Interception{},
 		Keys:          KeyStore{},
 		Certificates:  CertificateStore{},
@@ -27,5 +28,8 @@ func Host(facts port.Facts) port.Host {
 		Close:         func() error { return nil },
 		Authenticator: Authenticator{},
 		Control:       ServiceControl{},
+		Membership:    Membership{},
+		Transient:     TransientAccounts{},
+		Alarms:        Alarms{},
 	}
 }

@@ -2,6 +2,7 @@ package keeperpolicy
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +43,8 @@ type engine struct {
 	now   func() time.Time
 	force atomic.Pointer[inForce] // nil while no set could be read
 	fault atomic.Pointer[string]  // why there is none
+	// revision counts the sets that were in force.
+	revision atomic.Uint64
 	// around is what is looked at for each question.
 	around *surroundings
 	// filters runs filter jobs; nil where there are none, as in a tool.
@@ -53,7 +56,11 @@ type inForce struct {
 	set    *policy.Set
 	groups []string // names of groups that the set uses
 	links  *linked
-	files  map[string][]byte // that it was read from, by path
+	// name tells the set from others, executions whether it restricts any.
+	name       string
+	executions bool
+	children   bool              // it says what allowed programs may start
+	files      map[string][]byte // that it was read from, by path
 }
 
 // load reads the policies and puts them in force. A file that cannot be read
@@ -88,11 +95,12 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	default:
 		e.log.Error("a policy file cannot be used: its last good version, if there was one, stays in force beside the others; after a restart everything is denied until it is corrected")
 	}
-	next := &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good}
+	next := &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good, name: rand.Text(), executions: set.RestrictsExecutions(), children: set.RulesChildren()}
 	if n := next.links.unfollowed; n > 0 {
 		e.log.Warn("policies name programs in too many places to follow links for every decision: of these names they are followed when policies are read", "names", n, "directories", maxFollowed, "where users can make links", maxVolatile)
 	}
 	e.force.Store(next)
+	e.revision.Add(1)
 	enforcing, monitoring := set.Size()
 	e.log.Info("policies in force", "files", r.files, "enforcing", enforcing, "monitoring", monitoring)
 	return !faulty
@@ -166,8 +174,12 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 	}
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	force := e.force.Load()
+	if force != nil {
+		response.Generation, response.Executions = force.name, force.executions
+	}
 	switch {
 	case err == nil && q.EventType == wire.EventProbe && q.RequestID == "":
+		response.Revision = e.revision.Load()
 		if fault := e.fault.Load(); force == nil && fault != nil {
 			response.Fault = *fault
 		}
@@ -194,6 +206,10 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 			response.Message = malformed
 			break
 		}
+		if q.EventType == wire.EventExecution || q.Parent != nil { // nobody can wait for filter jobs
+			e.execution(&response, q, asked, force)
+			break
+		}
 		if jobs := force.set.FilterJobs(asked); len(jobs) > 0 {
 			return q, response, &undecided{asked, jobs}
 		}
@@ -211,6 +227,17 @@ func decide(response *wire.PolicyResponse, asked policy.Question, force *inForce
 	response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	if len(d.Demands) <= maxNamed { // else nothing is remembered
 		response.Demands = d.Demands
+	}
+	if force.children && d.Outcome != core.Deny {
+		if rule := force.set.Children(asked); rule != policy.ChildrenInherit {
+			response.Children = rule.String()
+		}
+	}
+	if asked.Kind == wire.EventLeastPrivilege {
+		removal := force.set.Removal(asked)
+		removal.Policies, removal.Monitored = removal.Policies[:min(len(removal.Policies), maxNamed)], removal.Monitored[:min(len(removal.Monitored), maxNamed)]
+		removal.Notices = bounded(removal.Notices)
+		response.Removal = &removal
 	}
 	if w := force.set.Watching(asked); len(w.Policies) > 0 {
 		w.Policies, w.Notices, w.FilterJobs = w.Policies[:min(len(w.Policies), maxNamed)], bounded(w.Notices), w.FilterJobs[:min(len(w.FilterJobs), maxNamed)]

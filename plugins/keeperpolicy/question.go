@@ -34,7 +34,7 @@ func readQuestion(m wire.RequestMessage, people people, resolve resolver) (wire.
 	if err := m.Read(wire.TypePolicyRequest, &q); err != nil {
 		return q, err
 	}
-	if q.RequestID != "" || q.SealDigest != "" || ofTheService(q.EventType) || q.EventType == wire.EventList {
+	if q.RequestID != "" || q.SealDigest != "" || ofTheService(q.EventType) || q.EventType == wire.EventList || q.Parent != nil {
 		return q, nil
 	}
 	var s short
@@ -57,6 +57,9 @@ func complete(q wire.PolicyRequest, s short, people people, resolve resolver) (w
 	}
 	if q.MachineName == "" {
 		q.MachineName, _ = os.Hostname() // without a name, filters of machines restrict
+	}
+	if q.EventType == wire.EventLeastPrivilege { // it is about no program
+		q.FilePath, q.Arguments = "/", []string{"/"}
 	}
 	if err := completeProgram(&q, s.Application, resolve); err != nil {
 		return q, err
