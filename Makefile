@@ -8,7 +8,8 @@ PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 da
 TEST_PACKAGES := gcc libc6-dev faketime lintian shellcheck mmdebstrap systemd-container mosquitto mosquitto-clients \
 	python3-paho-mqtt default-jdk-headless libmqtt-client-java curl less vim-tiny fuse3 bindfs iproute2 util-linux \
 	openssl osslsigncode sbsigntool wixl msitools gcab gnupg rpm sqlite3 binutils dpkg-dev ima-evm-utils fsverity attr keyutils \
-	dbus-daemon libnss-systemd uidmap swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio spin
+	dbus-daemon libnss-systemd uidmap swtpm swtpm-tools tpm2-tools qemu-system-x86 qemu-utils e2fsprogs cpio spin \
+	xvfb xauth openbox xdotool zenity yad fonts-dejavu-core
 
 .PHONY: help
 help: ## list the targets

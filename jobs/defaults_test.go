@@ -33,7 +33,9 @@ func newDefaults(t testing.TB, ask func(core.Principal, core.RequestID) error) *
 		texts[strings.TrimSuffix(file, ".json")] = string(data)
 	}
 	h := newHarness(t, texts)
-	writeFile(t, h.cfg.Layout.JobBin("KeeperInventory", ""), "")
+	for _, name := range []string{"KeeperInventory", "KeeperMFA", "KeeperJustification", "KeeperApproval"} {
+		writeFile(t, h.cfg.Layout.JobBin(name, ""), "")
+	}
 	satisfy := func(_ context.Context, run core.Principal, id core.RequestID, _ core.Control) error {
 		return ask(run, id)
 	}
@@ -53,10 +55,10 @@ func newDefaults(t testing.TB, ask func(core.Principal, core.RequestID) error) *
 
 func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 	h := newDefaults(t, nil)
-	const startup, request, clock = "Startup", "its own events", "its schedule"
+	const startup, request, clock, alternate = "Startup", "its own events", "its schedule", "another job's condition"
 	begins := map[string]string{
 		"log-version-info": startup, "registration": startup, "3A124C4D-2D41-4174-9A13-998D1683DADC": clock,
-		"68112CE4-A2A8-4243-83C9-90BF8D2188A0": clock,
+		"68112CE4-A2A8-4243-83C9-90BF8D2188A0": clock, "privilege-elevation-policy-controls-macos": alternate,
 	}
 	for _, job := range h.List() {
 		off := job.ID == "68112CE4-A2A8-4243-83C9-90BF8D2188A0" // the published default
@@ -67,6 +69,8 @@ func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 		switch begins[job.ID] {
 		case startup:
 			ok = slices.Equal(job.Events, []string{"Startup"})
+		case alternate:
+			ok = len(job.Events) == 0 && !job.AllowPluginTrigger
 		case clock:
 			ok = off || !job.NextRunAt.IsZero() && len(job.Events) == 0
 		default:

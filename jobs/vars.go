@@ -33,7 +33,7 @@ type vars struct {
 
 // serviceKeys are what the service alone says (decision 24).
 func serviceKeys() []string {
-	return []string{"RequestId", "ControlList", "UserName", "TargetUser", "FilePath", "CommandLine", "Arguments", "SessionId", "RespondToTopic", "RequestedBy", "Agent"}
+	return []string{"RequestId", "ControlList", "UserName", "TargetUser", "FilePath", "CommandLine", "Arguments", "SessionId", "RespondToTopic", "RequestedBy", "Agent", "AskOn"}
 }
 
 // ownKey reports whether the service alone says name.

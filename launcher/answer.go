@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/dialog"
 	"kpm/core/wire"
 	"kpm/launcher/control"
 	"kpm/launcher/request"
@@ -126,13 +127,20 @@ func (l *Launcher) Refuse(from core.Principal, id core.RequestID, message string
 // for the request. Errors wrap request.ErrUnknown, request.ErrConflict or
 // ErrNotPermitted, or say why the control was not satisfied.
 func (l *Launcher) Satisfy(ctx context.Context, run core.Principal, id core.RequestID, name core.Control) error {
-	if err := l.satisfy(ctx, run, id, name); err != nil {
+	return l.SatisfyBy(ctx, run, id, name, nil)
+}
+
+// SatisfyBy is Satisfy, with whoever made the request asked by dialogs that show shows
+// on their desktop. An answer is verified like one that was typed at a terminal. Where
+// nobody can be asked in this way, the request is as it was.
+func (l *Launcher) SatisfyBy(ctx context.Context, run core.Principal, id core.RequestID, name core.Control, show dialog.Show) error {
+	if err := l.satisfy(ctx, run, id, name, show); err != nil {
 		return fmt.Errorf("launcher: control %s: %w", name, err)
 	}
 	return nil
 }
 
-func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.RequestID, name core.Control) error {
+func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.RequestID, name core.Control, show dialog.Show) error {
 	e, err := l.find(id)
 	if err != nil {
 		return err
@@ -155,17 +163,22 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 	if !slices.Contains(e.req.Missing(), name) {
 		return nil
 	}
-	record, err := verifier.Collect(ctx, l.question(e, last))
+	q := l.question(e, last)
+	if show != nil {
+		q.Ask, q.Dialog = l.onDesktop(e, name, show), true
+	}
+	record, err := verifier.Collect(ctx, q)
 	var refused *control.Refused
 	switch {
 	case errors.As(err, &refused) && refused.Late:
-		late := fact(request.Timeout, refused.Message)
+		late := fact(request.Timeout, refused.Message+l.unseen(e))
 		late.In = request.Pending
 		return errors.Join(err, e.req.Apply(late))
 	case errors.As(err, &refused):
 		l.note(e, func() { e.approval = refused.Approval })
-		return errors.Join(err, e.req.Apply(request.Fact{Cause: request.Refused, By: run, Message: refused.Message}))
-	case err != nil: // the caller is gone: Elevate knows
+		return errors.Join(err, e.req.Apply(request.Fact{Cause: request.Refused, By: run, Message: refused.Message + l.unseen(e)}))
+	case err != nil: // the caller is gone: Elevate knows; or can be asked elsewhere
+		l.noteUnseen(e, err)
 		return err
 	}
 	if name == core.ControlJustify {

@@ -50,6 +50,7 @@ type elevation struct {
 	stuck       core.ProcessID // a child that has run nothing and does not end
 	reason      string         // that the person has given, once it is recorded
 	approval    string         // that it waits for; empty if it waits for none
+	unseen      string         // why nobody was asked on the desktop; empty if somebody could be
 }
 
 // fact is a Fact by the service.
@@ -345,6 +346,7 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	if state == request.Pending {
 		event.Name = wire.EventPolicyEvaluationPending
 		event.Context["ControlList"] = e.req.Missing()
+		event.Context["AskOn"] = l.askOn(e)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.limits().Launch)
 	defer cancel()

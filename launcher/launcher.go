@@ -71,6 +71,9 @@ type Config struct {
 	// TerminalOf returns the controlling terminal of a process, as port.Sessions
 	// does; nil where nobody knows: then nothing is remembered.
 	TerminalOf func(core.ProcessID) (core.Terminal, error)
+	// Desktop returns the session in which a user sees windows: the one that is named,
+	// if it is such, or another one of theirs. nil where nobody knows.
+	Desktop func(user core.UserID, session core.SessionID) (core.SessionID, bool)
 	// Memory is who was verified a short time ago.
 	Memory Memory
 	Limits request.Limits
@@ -116,6 +119,7 @@ type Launcher struct {
 	mentions      *fair.Mentions
 	listings      *listings
 	stats         *stats
+	desks         desks
 
 	mu      sync.Mutex
 	active  map[core.RequestID]*elevation

@@ -28,8 +28,9 @@ type Submission struct {
 	// For is how long what policy asks for is to be remembered; 0 if that was not
 	// asked.
 	For time.Duration
-	// Anew has the person asked, whatever is remembered.
-	Anew          bool
+	// Anew has the person asked, whatever is remembered. Desktop has them asked on their
+	// desktop though they have a terminal.
+	Anew, Desktop bool
 	Rows, Columns uint16
 	Streams       port.Streams
 	// Terminal gives the command a terminal even if no stream is one.

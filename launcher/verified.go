@@ -68,6 +68,13 @@ const maxShown = 400
 // Attack: the arguments that matter stand behind so many others that nobody sees
 // them. What is left out is said.
 func (l *Launcher) what(e *elevation) string {
+	program, line := l.programAndLine(e)
+	return fmt.Sprintf("%s as %s (request %s: %s)", program, wire.Escaped(e.sealed.Subject.Target.Name), e.id.Code(), line)
+}
+
+// programAndLine are the sealed program, with what it is called if that is something
+// else, and the command line, each as prompts have it.
+func (l *Launcher) programAndLine(e *elevation) (program, line string) {
 	s := e.sealed.Subject
 	quoted := func(words ...string) string {
 		for i, word := range words {
@@ -75,16 +82,20 @@ func (l *Launcher) what(e *elevation) string {
 		}
 		return wire.Quoted(l.cfg.Facts.Platform, words)
 	}
-	program := quoted(s.Executable.Path)
+	program = quoted(s.Executable.Path)
 	if s.Called() != s.Executable.Path {
 		program = quoted(s.Argv[0]) + " (" + program + ")"
 	}
-	line := quoted(slices.Clone(s.Argv)...)
-	if len(line) > maxShown {
-		shown := strings.ToValidUTF8(line[:maxShown], "")
-		line = fmt.Sprintf("%s ... and %d more bytes that are not shown", shown, len(line)-len(shown))
+	return program, atMost(quoted(slices.Clone(s.Argv)...))
+}
+
+// atMost is text, or its beginning and how much more there is.
+func atMost(text string) string {
+	if len(text) <= maxShown {
+		return text
 	}
-	return fmt.Sprintf("%s as %s (request %s: %s)", program, wire.Escaped(s.Target.Name), e.id.Code(), line)
+	shown := strings.ToValidUTF8(text[:maxShown], "")
+	return fmt.Sprintf("%s ... and %d more bytes that are not shown", shown, len(text)-len(shown))
 }
 
 // forgetVerified forgets what is remembered of a caller: theirs alone, whom the kernel

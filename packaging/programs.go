@@ -44,6 +44,9 @@ var programs = []program{
 	{name: "KeeperPolicy", folder: "Plugins/bin/KeeperPolicy", onPath: true, manual: "1", about: "decide requests by policies, and check policy files"},
 	{name: "KeeperLogger", folder: "Plugins/bin/KeeperLogger", manual: "8", about: "write the log of plugins and jobs"},
 	{name: "RedirectEvaluator", folder: "Jobs/bin/RedirectEvaluator", manual: "8", about: "say whether a launch is redirected"},
+	{name: "KeeperMFA", folder: "Jobs/bin/KeeperMFA", windowed: true, manual: "8", about: "ask for a code on the desktop"},
+	{name: "KeeperJustification", folder: "Jobs/bin/KeeperJustification", windowed: true, manual: "8", about: "ask for a reason on the desktop"},
+	{name: "KeeperApproval", folder: "Jobs/bin/KeeperApproval", windowed: true, manual: "8", about: "ask for an approval on the desktop"},
 	{name: "KeeperInventory", folder: "Jobs/bin/KeeperInventory", manual: "8", about: "write down what is on a machine"},
 }
 

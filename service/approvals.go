@@ -18,7 +18,7 @@ const maxApprovalKey = 64 << 10
 // startApprovals opens what approvers were asked before.
 func (s *service) startApprovals(context.Context, Options) error {
 	log := s.log.With("component", "approvals")
-	s.news = newApprovalNews()
+	s.news, s.desktops = newApprovalNews(), newApproverDesktops()
 	a := s.app.Approvals
 	var err error
 	s.approvals, err = approval.Open(s.layout.ApprovalRecords(), approval.Limits{
@@ -81,6 +81,11 @@ func (n *approvalNews) add(r approval.Record) {
 	if n.list = append(n.list, r); len(n.list) > maxNews {
 		n.list = n.list[1:]
 	}
+	n.poke()
+}
+
+// poke has what waits looked at again.
+func (n *approvalNews) poke() {
 	select {
 	case n.some <- struct{}{}:
 	default:
@@ -112,6 +117,7 @@ func (s *service) tellApprovals(ctx context.Context) {
 				s.tellRequester(ctx, &r)
 			}
 		}
+		s.askApprovers(ctx)
 	}
 }
 

@@ -32,13 +32,16 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openRights(); err != nil {
+		return err
+	}
 	s.startGrants(ctx)
 	finder := origin.Finder{Ancestry: s.host.Ancestry, Sessions: s.host.Sessions, Agents: origin.NewAgents(s.app.CodingAgents)}
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: s.sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
 		Table: controls.Standard(), Controls: control.Bundled(s.inForceFactors(), s.factors, s.approvals), Approvals: s.approvals, Challenge: s.codes.Challenge, Machine: machineName,
-		SessionOf: s.host.Sessions.Of, TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
+		SessionOf: s.host.Sessions.Of, Desktop: s.desktop, TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
 		Behind: finder.Of, Grants: s.grants,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,

@@ -77,6 +77,7 @@ type Config struct {
 	Platform core.Platform
 	Starter  Starter
 	Commands Commands
+	Dialogs  Dialogs
 }
 
 // Bundled returns the table of the kinds that are part of the service.

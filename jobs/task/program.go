@@ -31,7 +31,10 @@ func Program(cfg Config) Kind { return newPrograms(cfg).kind(core.AsService) }
 // Sessions are the kinds of task that run an executable in a user's session.
 func Sessions(cfg Config) Kinds {
 	host := newPrograms(cfg)
-	return Kinds{host.kind(core.AsUser), host.kind(core.AsUserDesktop), host.kind(core.AsUserElevated)}
+	return Kinds{
+		host.kind(core.AsUser), Dialog(cfg), // before other programs: a dialog's name is its own
+		host.kind(core.AsUserDesktop), host.kind(core.AsUserElevated),
+	}
 }
 
 func newPrograms(cfg Config) *programs {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/wire"
 	"kpm/launcher/approval"
 )
 
@@ -23,7 +24,8 @@ type Approvals interface {
 
 // Approve is APPROVAL: approvers whom the policy names agree. Nobody waits here: a
 // request without an approval is refused, and a later one that is the same uses the
-// approval up (decision 31).
+// approval up (decision 31). On a desktop the person who made it is asked first whether
+// to ask them.
 type Approve struct{ Approvals Approvals }
 
 var _ Control = Approve{}
@@ -36,7 +38,7 @@ func (Approve) Name() core.Control { return core.ControlApproval }
 func (Approve) Command() string { return "await-approval" }
 
 // Collect implements Control.
-func (a Approve) Collect(_ context.Context, q Question) (string, error) {
+func (a Approve) Collect(ctx context.Context, q Question) (string, error) {
 	w := q.Want()
 	if n := w.Bytes(); n > approval.MaxCommand {
 		return "", &Refused{Message: fmt.Sprintf("its command line has %d bytes, more than an approver can look at (%d)", n, approval.MaxCommand)}
@@ -51,6 +53,17 @@ func (a Approve) Collect(_ context.Context, q Question) (string, error) {
 	reason := cmp.Or(q.Reason, q.Given)
 	if reason == "" {
 		return "", &Refused{Message: "nobody approves without a reason, and none was asked for: tell whoever writes the jobs"}
+	}
+	if q.Dialog && q.Given == "" {
+		_, err := q.Ask(ctx, Prompt{Short: wire.Printable("Ask for the approval of " + w.Approvers() + "?")})
+		switch {
+		case errors.Is(err, core.ErrCancelled):
+			return "", &Refused{Message: "you asked for no approval"}
+		case errors.Is(err, context.DeadlineExceeded):
+			return "", &Refused{Message: "you asked for no approval", Late: true}
+		case err != nil:
+			return "", err
+		}
 	}
 	r, err = a.Approvals.Ask(w, reason)
 	switch {

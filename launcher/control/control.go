@@ -62,12 +62,16 @@ type Question struct {
 	// they took too long, or say that they are gone. The answer proves nothing but
 	// what was typed: a program of the same user can type as well (decision 27).
 	Ask func(ctx context.Context, p Prompt) (string, error)
+	// Dialog says that Ask shows dialogs on the person's desktop.
+	Dialog bool
 }
 
 // Prompt is one question. Its text is printable; if Secret is set, the answer is not
-// shown while it is typed.
+// shown while it is typed. Short is what is asked where the request is shown as well;
+// Text if it is empty.
 type Prompt struct {
 	Text   string
+	Short  string
 	Secret bool
 }
 
@@ -92,6 +96,12 @@ type Refused struct {
 
 // Error implements error.
 func (r *Refused) Error() string { return r.Message }
+
+// Dialogs are the programs that ask for a control on a person's desktop, by their
+// published names (decision 36).
+func Dialogs() map[string]core.Control {
+	return map[string]core.Control{"KeeperMFA": core.ControlMFA, "KeeperJustification": core.ControlJustify, "KeeperApproval": core.ControlApproval}
+}
 
 // Bundled returns the controls that this service can verify, with what they verify
 // answers by.

@@ -98,18 +98,28 @@ var _ port.Conversation = (*conversation)(nil)
 // Ask implements port.Conversation. What the factor asks stands behind what it is
 // asked for, at least once in each try.
 func (c *conversation) Ask(ctx context.Context, text string, secret bool) ([]byte, error) {
+	short := c.told + sentence(text)
 	if !c.asked {
+		short = strings.TrimPrefix(c.before, "keepersudo: ") + short
 		text = c.before + "keepersudo: to run " + c.q.What + c.q.Behind() + ", " + c.told + text
 	} else {
 		text = "keepersudo: " + c.told + text
 	}
 	c.asked, c.told = true, ""
-	answer, err := c.q.Ask(ctx, Prompt{Text: wire.Printable(text), Secret: secret})
+	answer, err := c.q.Ask(ctx, Prompt{Text: wire.Printable(text), Short: wire.Printable(strings.TrimSpace(short)), Secret: secret})
 	if err != nil {
 		c.err = err
 		return nil, err
 	}
 	return []byte(answer), nil
+}
+
+// sentence is text as it stands alone.
+func sentence(text string) string {
+	if text != "" && text[0] >= 'a' && text[0] <= 'z' {
+		return strings.ToUpper(text[:1]) + text[1:]
+	}
+	return text
 }
 
 // Tell implements port.Conversation: it is shown with what comes next.

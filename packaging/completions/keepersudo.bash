@@ -14,7 +14,7 @@ _keepersudo() {
 	--root) mapfile -t COMPREPLY < <(compgen -d -- "${COMP_WORDS[COMP_CWORD]}"); return ;;
 	esac
 	case "${COMP_WORDS[COMP_CWORD]}" in
-	-*) mapfile -t COMPREPLY < <(compgen -W "-u --user -n --non-interactive --wait --no-wait --reason --for -v --validate -k --reset-timestamp -K --remove-timestamp --root -h --help -V --version" -- "${COMP_WORDS[COMP_CWORD]}") ;;
+	-*) mapfile -t COMPREPLY < <(compgen -W "-u --user -n --non-interactive --desktop --wait --no-wait --reason --for -v --validate -k --reset-timestamp -K --remove-timestamp --root -h --help -V --version" -- "${COMP_WORDS[COMP_CWORD]}") ;;
 	*) mapfile -t COMPREPLY < <(PATH=/usr/sbin:/usr/bin:/sbin:/bin compgen -c -- "${COMP_WORDS[COMP_CWORD]}") ;;
 	esac
 }

@@ -3,6 +3,7 @@ complete -c keepersudo -s u -l user -x -a '(__fish_complete_users)' -d 'Run as t
 complete -c keepersudo -s n -l non-interactive -d 'Fail instead of asking a question'
 complete -c keepersudo -l for -x -d 'Remember what policy asks for, such as 30m'
 complete -c keepersudo -l wait -d 'Wait for approvers'
+complete -c keepersudo -l desktop -d 'Ask on the desktop'
 complete -c keepersudo -l no-wait -d 'Do not wait for approvers'
 complete -c keepersudo -l reason -x -d 'The reason, if policy asks for one'
 complete -c keepersudo -s v -l validate -d 'Enter your code now'

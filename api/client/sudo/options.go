@@ -33,7 +33,10 @@ PATH.
       --reason TEXT       the reason, if policy asks for one
       --root DIR          the agent to ask; before KEEPER_AGENT_ROOT and
                           ` + root + `
-  -A, -B, -H, -N, -S, -p TEXT
+  -A, --askpass, --desktop
+                          ask on your desktop, if you are logged in to one; so
+                          it is without a terminal
+  -B, -H, -N, -S, -p TEXT
                           as for sudo, where they change nothing here: HOME is
                           USER's, and no password is asked
   -e, --edit              edit FILEs, which are there, with your own editor
@@ -81,6 +84,7 @@ type options struct {
 	other          string // whom -l is about
 	nonInteractive bool
 	remember       uint32 // for how many seconds
+	desktop        bool   // ask there
 	wait, noWait   bool   // for approvers; neither: if there is a terminal
 	reason         string
 	command        []string
@@ -108,6 +112,8 @@ var all = [...]option{
 	{short: 'e', long: "--edit", set: func(o *options, _ string) { o.edit = true }},
 	{short: 'l', long: "--list", set: func(o *options, _ string) { o.list = true }},
 	{long: "--json", set: func(o *options, _ string) { o.json = true }},
+	{short: 'A', long: "--askpass", set: func(o *options, _ string) { o.desktop = true }},
+	{long: "--desktop", set: func(o *options, _ string) { o.desktop = true }},
 	{long: "--wait", set: func(o *options, _ string) { o.wait = true }},
 	{long: "--no-wait", set: func(o *options, _ string) { o.noWait = true }},
 	{long: "--reason", value: true, set: func(o *options, reason string) { o.reason = reason }},
@@ -115,7 +121,6 @@ var all = [...]option{
 	{short: 'k', long: "--reset-timestamp", set: func(o *options, _ string) { o.memory = door.Forget }},
 	{short: 'v', long: "--validate", set: func(o *options, _ string) { o.memory = door.Validate }},
 
-	{short: 'A', long: "--askpass"},
 	{short: 'B', long: "--bell"},
 	{short: 'H', long: "--set-home"},
 	{short: 'N', long: "--no-update"},

@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 		{[]string{"./a=b", "c"}, options{command: []string{"./a=b", "c"}}},
 		{[]string{"-nu", "root", "id"}, options{nonInteractive: true, user: "root", command: []string{"id"}}},
 		{[]string{"-nuroot", "id"}, options{nonInteractive: true, user: "root", command: []string{"id"}}},
-		{[]string{"-HSnA", "-p", "", "-BN", "id", "-u"}, options{nonInteractive: true, command: []string{"id", "-u"}}},
+		{[]string{"-HSnA", "-p", "", "-BN", "id", "-u"}, options{nonInteractive: true, desktop: true, command: []string{"id", "-u"}}},
 		{[]string{"-H", "-S", "-n", "-u", "root", "/bin/sh", "-c", "echo x ; y"}, // as Ansible has it
 			options{nonInteractive: true, user: "root", command: []string{"/bin/sh", "-c", "echo x ; y"}}},
 		{[]string{"-H", "-S", "-p", "[sudo via ansible, key=x] password:", "-u", "x", "id"}, options{user: "x", command: []string{"id"}}},
