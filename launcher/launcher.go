@@ -89,6 +89,9 @@ type Config struct {
 	// Grace is how long a command has to end after its caller has gone, 2 s
 	// if 0.
 	Grace time.Duration
+	// Crowd is told how many requests are open whenever that changes; it does not
+	// block. Optional.
+	Crowd func(open int)
 	// ProbeEvery is how often a policy plugin that is asked nothing is probed,
 	// 5 s if 0. Silent, if not nil, is told when it does not answer: whoever
 	// keeps it running starts another one.
@@ -117,6 +120,7 @@ type Launcher struct {
 	running, work *fair.Slots[core.UserID] // requests
 	closing       *fair.Slots[core.UserID] // requests whose descriptors are being closed
 	mentions      *fair.Mentions
+	crowd         crowd
 	listings      *listings
 	stats         *stats
 	desks         desks
@@ -155,7 +159,7 @@ func New(cfg Config) *Launcher {
 		asked:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
 		active: map[core.RequestID]*elevation{},
 		stuck:  map[core.ProcessID]func(){}, listings: newListings(), present: map[journal.Caller]bool{}, resumed: map[journal.Caller]*resumed{},
-		detach: make(chan struct{}), mentions: fair.NewMentions(),
+		detach: make(chan struct{}), mentions: fair.NewMentions(), crowd: crowd{tell: cfg.Crowd},
 	}
 	l.decider.since = time.Now()
 	l.leftovers = leftovers{launcher: l, left: map[core.RequestID]leftover{}, stop: make(chan struct{})}

@@ -64,6 +64,10 @@ func (l *Launcher) Substitute(ctx context.Context, from core.Principal, id core.
 	case !ok:
 		return fmt.Errorf("launcher: substitute: %w", ErrNotRedirected)
 	}
+	// Policy is asked about the other program only once it has allowed this one.
+	if state, _, _ := e.req.View(); state != request.Allowed {
+		return fmt.Errorf("launcher: substitute: request %s is %s: %w", id, state, request.ErrConflict)
+	}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
