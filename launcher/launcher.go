@@ -82,6 +82,8 @@ type Config struct {
 	// Redirects are the rules by which something else is launched; nil if there
 	// are none.
 	Redirects Redirects
+	// Children decides about what commands start; nil where nothing does.
+	Children Children
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending
 	// request; "privilege-elevation-policy-controls" if empty.
@@ -187,7 +189,7 @@ func (l *Launcher) State(id core.RequestID) (request.State, bool) { return l.sto
 func (l *Launcher) record(id core.RequestID, record string, f request.Fact) error {
 	r := journal.Record{
 		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: withDetail(f),
-		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(), Grants: f.Grants,
+		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(), Grants: f.Grants, Children: f.Children,
 	}
 	if f.Monitored != nil {
 		if err := l.cfg.Journal.Append(monitored(id, f)); err != nil {
