@@ -90,6 +90,7 @@ func operations(cfg Config) []group {
 		jobOperations(cfg.Jobs),
 		requestOperations(cfg.Requests),
 		grantOperations(cfg.Grants),
+		rightsOperations(cfg.Rights),
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
 		approvalKeyOperations(cfg.ApprovalKeys),

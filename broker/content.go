@@ -21,7 +21,7 @@ const (
 	eventPending    kind = "`CustomEvent` `PolicyEvaluationPending`"
 	eventLaunch     kind = "`CustomEvent` `LaunchPrivilegeElevation`"
 	eventStartup    kind = "`CustomEvent` `Startup`"
-	eventGrant      kind = "`CustomEvent` `ApprovalRequested`, `LaunchApprovedRequest`, `GrantFileAccess` or `LaunchFileAccess`"
+	eventGrant      kind = "`CustomEvent` `ApprovalRequested`, `LaunchApprovedRequest`, `GrantFileAccess`, `LaunchFileAccess` or `LeastPrivilegeNotice`"
 	eventOther      kind = "`CustomEvent` with another name"
 	jobCompleted    kind = "`JobCompleted`"
 	triggerJob      kind = "`TriggerJob`"

@@ -34,6 +34,8 @@ var (
 	ErrNotRegular   = NewError(Invalid, "not a regular file")
 	ErrTooLarge     = NewError(TooLarge, "the file is too large") // for whoever reads it
 	ErrNoAccount    = NewError(NotFound, "no such account")
+	ErrNoGroup      = NewError(NotFound, "no such group on this machine")
+	ErrUndecided    = NewError(Unavailable, "nobody decides at this moment")
 	ErrNoAnswer     = NewError(Unavailable, "the machine's user database does not answer")
 	ErrMayNotRun    = NewError(NotPermitted, "it may not be executed by whom it is to run as")
 	ErrMayNotRead   = NewError(NotPermitted, "it may be executed and not read by whom it is to run as")

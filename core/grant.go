@@ -21,6 +21,9 @@ type GrantTerms struct {
 	// Everything is true if a grant serves every command that the policy is about,
 	// and not only the one that it was given for.
 	Everything bool `json:"Everything,omitempty"`
+	// Administrator is true if the person is also in the machine's groups of
+	// administrators as long as the grant lasts.
+	Administrator bool `json:"Administrator,omitempty"`
 	// Automatic is true if a grant is given whenever the controls are satisfied,
 	// and not only to who asks for one (keepersudo --for).
 	Automatic bool `json:"Automatic,omitempty"`

@@ -77,21 +77,31 @@ func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.
 		DoubtfulGroups: who.Membership.DoubtfulIDs, DoubtfulGroupNames: who.Membership.DoubtfulNames, GroupsUnknown: who.Membership.Unknown,
 		MachineName: l.cfg.Machine(), Arguments: []string{}, FilePath: "/",
 	}
+	switch a, err := l.consult(ctx, q); {
+	case err != nil:
+		l.cfg.Log.Warn("the policy plugin cannot be asked for a listing", "error", err)
+		return who, core.Listing{}, unlisted("")
+	case a.Listing == nil:
+		return who, core.Listing{}, unlisted(wire.Printable(a.Message))
+	default:
+		return who, *a.Listing, nil
+	}
+}
+
+// consult asks KeeperPolicy a question of the service's own, which is about no
+// request.
+func (l *Launcher) consult(ctx context.Context, q wire.PolicyRequest) (wire.PolicyResponse, error) {
 	id := rand.Text()
 	answer := l.listings.expect(id)
 	defer l.listings.forget(id)
 	if err := l.cfg.Bus.List(ctx, id, q); err != nil {
-		l.cfg.Log.Warn("the policy plugin cannot be asked for a listing", "error", err)
-		return who, core.Listing{}, unlisted("")
+		return wire.PolicyResponse{}, err
 	}
 	select {
 	case a := <-answer:
-		if a.Listing == nil {
-			return who, core.Listing{}, unlisted(wire.Printable(a.Message))
-		}
-		return who, *a.Listing, nil
+		return a, nil
 	case <-ctx.Done():
-		return who, core.Listing{}, unlisted("")
+		return wire.PolicyResponse{}, ctx.Err()
 	}
 }
 

@@ -25,6 +25,8 @@ func Tools(agentRoot string) port.Host {
 	host.Control = darwin.ServiceControl{}
 	host.Files = darwin.Files{Files: files}
 	host.Interception = darwin.Interception{}
+	host.Membership = darwin.Membership{}
+	host.Transient = darwin.TransientAccounts{Homes: filepath.Join(files.AgentRoot, "run", "homes")}
 	host.Keys = darwin.KeyStore{}
 	host.Service = darwin.ServiceManager{}
 	host.Sessions = darwin.Sessions{}
@@ -51,6 +53,8 @@ func New(o Options) (port.Host, error) {
 	}
 	host := Tools(o.AgentRoot)
 	host.Accounts = accounts
+	host.Membership = darwin.Membership{Accounts: accounts}
+	host.Transient = darwin.TransientAccounts{Homes: filepath.Join(o.AgentRoot, "run", "homes"), Accounts: accounts}
 	host.Transport = darwin.Transport{Accounts: accounts}
 	host.Peers = peers
 	host.Launcher = launcher

@@ -38,6 +38,9 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Files = files
 	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}
 	host.Keys = linux.KeyStore{}
+	host.Membership = linux.Membership{Accounts: linux.LocalAccounts()}
+	host.Transient = linux.TransientAccounts{Homes: filepath.Join(files.AgentRoot, "run", "homes"), Accounts: linux.LocalAccounts()}
+	host.Alarms = linux.Alarms{}
 	host.Service = linux.ServiceManager{}
 	host.Sessions = linux.NewSessions(accounts)
 	host.Signatures = linux.Signatures{}
@@ -70,6 +73,7 @@ func New(o Options) (port.Host, error) {
 	confiner := linux.NewConfiner(o.Reader)
 	host := tools(o.AgentRoot, confiner)
 	host.Accounts = accounts
+	host.Membership = linux.Membership{Accounts: accounts}
 	pam := linux.NewPAM(filepath.Join(o.AgentRoot, "keeperpam"))
 	if err := pam.Missing(); err != nil {
 		host.Facts.Notes = append(host.Facts.Notes, "programs in people's sessions have no PAM session, and nobody is asked again who they are: "+err.Error())

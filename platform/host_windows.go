@@ -31,6 +31,8 @@ func tools(confiner *windows.Confiner) port.Host {
 	host.Files = windows.Files{}
 	host.Interception = windows.Interception{}
 	host.Keys = windows.KeyStore{}
+	host.Membership = windows.Membership{}
+	host.Transient = windows.TransientAccounts{}
 	host.Sessions = windows.Sessions{}
 	host.Signatures = windows.Signatures{}
 	host.Terminals = windows.Terminals{}

@@ -72,6 +72,7 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 		var listed bool
 		if listed, err = s.launcher.PolicyListed(from, m.CorrelationID, answer); !listed {
 			err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)
+			s.rights.policy(answer.Revision)
 		}
 	default:
 		err = s.launcher.Answer(from, answer)

@@ -15,7 +15,12 @@ const maxGrants = 64 << 20
 
 // startGrants reads what need not be asked again, and ends it on time from now on.
 func (s *service) startGrants(ctx context.Context) {
+	var lent grant.Rights
+	if s.rights.Book != nil {
+		lent = s.rights
+	}
 	s.grants = grant.Open(grant.Config{
+		Rights:      lent,
 		Path:        s.layout.Grants(),
 		Read:        func(path string) ([]byte, error) { return s.host.Files.ReadProtected(path, maxGrants) },
 		WriteAtomic: s.host.Files.WriteAtomic, Clock: s.host.Clock, Alive: s.host.Tree.Alive,

@@ -32,6 +32,9 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openRights(); err != nil {
+		return err
+	}
 	s.startGrants(ctx)
 	finder := origin.Finder{Ancestry: s.host.Ancestry, Sessions: s.host.Sessions, Agents: origin.NewAgents(s.app.CodingAgents)}
 	s.launcher = launcher.New(launcher.Config{

@@ -39,6 +39,7 @@ type App struct {
 	Journal             Journal
 	Jobs                Jobs
 	MFA                 MFA
+	Rights              Rights
 	Trust               Trust
 	// RequireSignedAdmin asks of Admin callers a program that carries a trusted
 	// signature; ClientCA, if set, a client certificate as well (decision 10).
@@ -227,6 +228,16 @@ func entries() []entry {
 		number("Mfa:RememberMinutes", 5, 0, 60, func(a *App, n int) { a.MFA.Remember = time.Duration(n) * time.Minute }),
 		number("Mfa:LockOutMinutes", 15, 1, 1440, func(a *App, n int) { a.MFA.LockOut = time.Duration(n) * time.Minute }),
 		{"Mfa:Factors", `["totp"]`, "totp, pam", setFactors},
+		{"Rights:Groups", "[]", "names of groups; none are the system's own", func(a *App, raw json.RawMessage) error {
+			return setNames(raw, &a.Rights.Groups)
+		}},
+		{"Rights:Protected", "[]", "names of users", func(a *App, raw json.RawMessage) error {
+			return setNames(raw, &a.Rights.Protected)
+		}},
+		{"Rights:TakeLast", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Rights.TakeLast)
+		}},
+		number("Rights:CheckSeconds", 60, 5, 3600, seconds(func(a *App) *time.Duration { return &a.Rights.Every })),
 		{"LastKnownGood:Mode", `"report"`, "off, report, restore", func(a *App, raw json.RawMessage) error {
 			return choose(raw, &a.LastKnownGood, GoodOff, GoodReport, GoodRestore)
 		}},

@@ -41,6 +41,11 @@ func (l Layout) Helper() string {
 	return l.in("keeperlaunch" + core.PlatformOf(runtime.GOOS).ProgramSuffix())
 }
 
+// Manager is the service's own program.
+func (l Layout) Manager() string {
+	return l.in("KeeperPrivilegeManager" + core.PlatformOf(runtime.GOOS).ProgramSuffix())
+}
+
 // Reader is the program that reads signatures without any privilege.
 func (l Layout) Reader() string {
 	return l.in("keeperreader" + core.PlatformOf(runtime.GOOS).ProgramSuffix())
@@ -84,6 +89,7 @@ func (l Layout) Factors() string     { return l.in("State", "factors.db") }
 func (l Layout) Tries() string       { return l.in("State", "tries.json") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Grants() string      { return l.in("State", "grants.json") }
+func (l Layout) Rights() string      { return l.in("State", "rights.json") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 
 // Aside holds files that Last Known Good has taken away or replaced.

@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -30,6 +32,7 @@ func main() {
 		Host:     platform.Tools,
 		Policies: readPolicies,
 		Jobs:     jobChecker,
+		GiveBack: giveBack,
 	})
 	stop()
 	os.Exit(code)
@@ -45,6 +48,20 @@ func program() string {
 		return "" // the default root is looked at instead
 	}
 	return path
+}
+
+// giveBack has the service's own program do it: it alone writes to State.
+func giveBack(ctx context.Context, layout settings.Layout) error {
+	path := layout.Manager()
+	if err := platform.Tools(layout.Root()).Files.ProtectedRoot(layout.Root()); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, path, "rights", "give-back", "--root", layout.Root())
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s rights give-back: %w", path, err)
+	}
+	return nil
 }
 
 // readPolicies reads policies as KeeperPolicy does.

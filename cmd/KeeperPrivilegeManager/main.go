@@ -85,6 +85,7 @@ policies again; the log says what changed and what waits for a restart.`,
 			return err
 		},
 	})
+	root.AddCommand(rightsCommand(&dir))
 	root.AddCommand(systemCommands(&dir)...)
 	return root
 }

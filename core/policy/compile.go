@@ -43,6 +43,7 @@ func (s *Set) of(policyType string) *compiledKind {
 type rule struct {
 	ref     core.PolicyRef
 	denies  bool
+	certain bool         // nothing in it is in doubt
 	grants  bool         // when it is met fully
 	demands controls.Set // what must be satisfied before it grants
 	who     who
@@ -243,6 +244,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 		approval.Policy = r.ref
 		r.approval = &approval
 	}
+	r.certain = !p.Doubtful && c.doubts == 0
 	r.grants = (r.grants || r.demands != 0) && !c.kept
 	if r.grants && !p.Doubtful && c.doubts == 0 {
 		c.vain(&r)

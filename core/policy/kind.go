@@ -55,7 +55,7 @@ func (unknownKind) own(any) (any, bool)               { return nil, false }
 func Kinds() []Kind {
 	return []Kind{
 		{types: []string{TypePrivilegeElevation, TypeCommandLine}, answer: elevation{}},
-		{types: []string{"LeastPrivilege"}, answer: kept{}},
+		{types: []string{TypeLeastPrivilege}, answer: leastPrivilege{}},
 		{types: []string{TypeFileAccess}, answer: fileAccess{}},
 		{types: []string{"HttpAccess"}, answer: kept{}},
 		{types: []string{"SettingsUpdate", "UpdateSettings"}, answer: kept{}},

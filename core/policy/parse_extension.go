@@ -9,6 +9,7 @@ import (
 	"kpm/core"
 	"kpm/core/fault"
 	"kpm/core/span"
+	"kpm/core/strictjson"
 )
 
 // Keys of Extension that every kind has which answers questions.
@@ -74,7 +75,9 @@ func (r *reader) extension(p *Policy, f fields, kind answerer) {
 		return
 	}
 	if r.kept { // it is for others, who know its keys
-		r.members(v, "$.Extension")
+		if list, ok := r.members(v, "$.Extension"); ok {
+			kind.read(r, p, theirs(list, kind.extension()))
+		}
 		return
 	}
 	list, ok := r.members(v, "$.Extension")
@@ -87,6 +90,22 @@ func (r *reader) extension(p *Policy, f fields, kind answerer) {
 	r.grant(p, e)
 	r.children(p, e)
 	kind.read(r, p, e)
+}
+
+// theirs sorts the members that a kind knows, and leaves all others alone.
+func theirs(list []strictjson.Member, known []string) fields {
+	f := fields{path: "$.Extension"}
+	for _, m := range list {
+		if k := find(known, m.Key, foldEqual); k != "" {
+			if slices.ContainsFunc(f.known, func(other strictjson.Member) bool { return other.Key == k }) {
+				f.slips = append(f.slips, strictjson.Member{Key: k, Value: m.Value})
+			}
+			f.known = append(f.known, strictjson.Member{Key: k, Value: m.Value})
+		} else if k := find(known, m.Key, fault.OneSlip); k != "" {
+			f.slips = append(f.slips, strictjson.Member{Key: k, Value: m.Value})
+		}
+	}
+	return f
 }
 
 // filterJob reads CustomFilterJobId.
@@ -144,8 +163,10 @@ func (r *reader) grant(p *Policy, e fields) {
 	case text == "", foldEqual(text, "command"):
 	case foldEqual(text, "policy"):
 		terms.Everything = true
+	case foldEqual(text, "administrator"):
+		terms.Everything, terms.Administrator = true, true
 	default:
-		r.doubt(g.get("Covers"), path+".Covers", fault.Text(text), `"command" or "policy"`, "")
+		r.doubt(g.get("Covers"), path+".Covers", fault.Text(text), `"command", "policy" or "administrator"`, "")
 	}
 	if !g.get("For").Given() {
 		r.doubt(v, path+".For", "none", `for how long, such as "30m"`, "what is given for a time has to end")

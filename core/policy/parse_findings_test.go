@@ -68,7 +68,7 @@ func TestWhatReadingSays(t *testing.T) {
 		{`"Extension": {}`, `"Extension": {"Grant": {"For": "1h", "Renewals": 0}}`,
 			`grants nothing: r.json:14: policy "p1", $.Extension.Grant.Renewals: found 0, expected a whole number from 1 to 1000; leave it out to mean none`},
 		{`"Extension": {}`, `"Extension": {"Grant": {"For": "1h", "Covers": "all"}}`,
-			`grants nothing: r.json:14: policy "p1", $.Extension.Grant.Covers: found "all", expected "command" or "policy"`},
+			`grants nothing: r.json:14: policy "p1", $.Extension.Grant.Covers: found "all", expected "command", "policy" or "administrator"`},
 		{`"Extension": {}`, `"Extension": {"Grant": {"For": "1h", "Automatic": 1}}`,
 			`grants nothing: r.json:14: policy "p1", $.Extension.Grant.Automatic: found 1, expected true or false`},
 		{`"Extension": {}`, `"Extension": {"CustomFilterJobId": 1}`,

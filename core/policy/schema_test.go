@@ -85,10 +85,11 @@ func TestSchema(t *testing.T) {
 		{"Uses", count}, {"Renewals", count},
 		{"PerDay", duration("For how long within any 24 hours.")},
 		{"CoolDown", duration("How long after the end of one the next may be given.")},
-		{"Covers", text("The same command alone, which is so if omitted, or all that the policy is about.", "command", "policy")},
+		{"Covers", text("The same command alone, which is so if omitted; all that the policy is about; or that, and membership in the machine's groups of administrators.", "command", "policy", "administrator")},
 		{"Automatic", &schematest.Schema{Type: "boolean", Description: "true: also for those who did not ask for it by --for."}},
 	})
-	extension := objectOf(t, "What policies of this type have of their own.", slices.Concat(elevation{}.extension(), fileAccess{}.extension(), sharedKeys), []field{
+	extension := objectOf(t, "What policies of this type have of their own.", slices.Concat(elevation{}.extension(), fileAccess{}.extension(), []string{"Exclusions"}, sharedKeys), []field{
+		{"Exclusions", entries("Of LeastPrivilege: whom the policy leaves alone, written as in UserCheck.")},
 		{"AllowCommands", entries("Of CommandLine: the commands that the policy is about, each a program with its arguments.")},
 		{"Folders", entries("Of FileAccess: the folders that the files lie in, at whatever depth; * stands for itself.")},
 		{"CustomFilterJobId", text("A job that decides whether the policy applies: it does if the job succeeds.")},

@@ -18,6 +18,12 @@ type Facts struct {
 	BaseEnvironment []string
 	// Administrator is the account that a request means which names no target.
 	Administrator core.UserID
+	// AdministratorGroups are the groups whose members can become the administrator,
+	// as Membership calls them; those that there are not do not matter.
+	AdministratorGroups []string
+	// SystemAccount reports whether an account is one of the system's own, and no
+	// person's; nil: none is.
+	SystemAccount func(core.Account) bool
 	// ServiceAccount is the account that plugins and job tasks run as.
 	ServiceAccount core.UserID
 	// Resumes says that commands outlive the service, and that the next one is

@@ -26,6 +26,9 @@ type Host struct {
 	Tree          ProcessTree
 	Authenticator Authenticator
 	Control       ServiceControl
+	Membership    Membership
+	Transient     TransientAccounts
+	Alarms        Alarms
 
 	// Close ends what the ports keep running. It is called once, last.
 	Close func() error

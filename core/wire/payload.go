@@ -32,6 +32,11 @@ func FileRules() PolicyRequest {
 // program, is answered DENY, and Listing has what was asked.
 const EventList = "List"
 
+// EventLeastPrivilege is the EventType of the question whether somebody who is in a
+// group of administrators is to stay there. It names no program, and Removal has
+// what was asked.
+const EventLeastPrivilege = "LeastPrivilege"
+
 // EventProbe is the EventType of the question by which the service learns that
 // KeeperPolicy decides. It is about nobody, and is answered DENY.
 const EventProbe = "Probe"
@@ -112,6 +117,11 @@ type PolicyResponse struct {
 	Approvals []core.ApprovalRule `json:"Approvals,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
+	// Removal is the answer to EventLeastPrivilege.
+	Removal *core.Removal `json:"Removal,omitempty"`
+	// Revision, in the answer to a probe, is another one after policies were read
+	// again.
+	Revision uint64 `json:"Revision,omitempty"`
 	// FileRules is the answer to EventFileRules.
 	FileRules *core.FileRules `json:"FileRules,omitempty"`
 	// FileRulesDigest, in the answer to a probe, changes when the answer to
@@ -140,12 +150,15 @@ const (
 	EventLaunchApproved    = "LaunchApprovedRequest"
 	EventGrantFileAccess   = "GrantFileAccess"
 	EventLaunchFileAccess  = "LaunchFileAccess"
+	// EventRights has somebody told what became of their place in a group of
+	// administrators.
+	EventRights = "LeastPrivilegeNotice"
 )
 
 // GrantEvent reports whether name, in any letter case, is an event of approvals and
 // grants.
 func GrantEvent(name string) bool {
-	return strings.EqualFold(name, EventApprovalRequested) || strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess)
+	return strings.EqualFold(name, EventApprovalRequested) || strings.EqualFold(name, EventLaunchApproved) || strings.EqualFold(name, EventGrantFileAccess) || strings.EqualFold(name, EventLaunchFileAccess) || strings.EqualFold(name, EventRights)
 }
 
 // JobCompleted tells on topic JobService how a run ended.

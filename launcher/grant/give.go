@@ -151,6 +151,9 @@ func (s *Store) renew(r *Request, by []*Grant, length, now time.Duration) bool {
 		s.cfg.Log.Error("a grant was not prolonged, since that cannot be kept", "error", err)
 		return s.undo(by, before, past)
 	}
+	for _, g := range by {
+		s.lend(g, g.left(now))
+	}
 	s.stir()
 	return true
 }
@@ -291,6 +294,7 @@ func (s *Store) give(r *Request, d *core.Demand, controls []core.Control, length
 	if !d.Grant.Everything {
 		g.Seal, g.Command = r.Seal, r.Command
 	}
+	g.Administrator = d.Grant.Administrator && s.cfg.Rights != nil
 	if d.Grant.Uses > 0 {
 		g.Uses = &[]int{d.Grant.Uses}[0]
 	}
@@ -299,9 +303,11 @@ func (s *Store) give(r *Request, d *core.Demand, controls []core.Control, length
 		return nil
 	}
 	grants, was := slices.Clone(s.grants), slices.Clone(s.past)
+	var replaced *Grant
 	// A new one takes the place of the one before it, which has no pause after it.
 	if old := s.current(r, d); old != nil {
 		s.grants = slices.DeleteFunc(s.grants, func(other *Grant) bool { return other == old })
+		replaced = old
 		for i := range s.past {
 			if s.past[i].ID == old.ID {
 				s.past[i].Ends, s.past[i].Followed = min(s.past[i].Ends, now), true
@@ -315,8 +321,25 @@ func (s *Store) give(r *Request, d *core.Demand, controls []core.Control, length
 		s.cfg.Log.Error("no grant was given, since it cannot be kept", "user", r.UserName, "policy", d.ID, "error", err)
 		return nil
 	}
+	s.lend(g, ends)
+	if replaced != nil && replaced.Administrator {
+		if err := s.cfg.Rights.End(replaced.ID, "another grant took its place"); err != nil {
+			s.cfg.Log.Error("an administrator for a time stays one until the time is over", "user", g.UserName, "error", err)
+		}
+	}
 	s.stir()
 	return g
+}
+
+// lend makes whom g is for an administrator, for so long. Without that g is one for
+// all that the policy is about.
+func (s *Store) lend(g *Grant, left time.Duration) {
+	if !g.Administrator {
+		return
+	}
+	if err := s.cfg.Rights.Give(g.ID, g.User, g.UserName, g.Policy, left); err != nil {
+		s.cfg.Log.Error("somebody is no administrator for the time of a grant", "user", g.UserName, "grant", g.ID, "error", err)
+	}
 }
 
 func idsOf(list []*Grant) (ids []string) {

@@ -36,6 +36,8 @@ type Grant struct {
 	// for all that the policy is about.
 	Seal    string `json:"seal,omitempty"`
 	Command string `json:"command,omitempty"`
+	// Administrator is true if the person is an administrator as long as it lasts.
+	Administrator bool `json:"administrator,omitempty"`
 	// Given, Renewed and Ends are ages of the store; At and Until are what the wall
 	// clock said, for people.
 	Given   time.Duration `json:"given"`

@@ -52,7 +52,22 @@ type Config struct {
 	// Record writes an event to the journal, before a grant counts and after it has
 	// ended.
 	Record func(Event) error
+	// Rights makes people administrators for as long as a grant of that kind lasts;
+	// nil where that cannot be: then such a grant is one for all that the policy is
+	// about.
+	Rights Rights
 	Log    *slog.Logger
+}
+
+// Rights is told of grants that make somebody an administrator. It keeps them by
+// itself, so that they end whatever becomes of this store.
+type Rights interface {
+	// Give begins it, for so long from now, or changes how long.
+	Give(id string, user core.UserID, name string, policy core.PolicyRef, left time.Duration) error
+	// End ends it. There need not be one.
+	End(id, why string) error
+	// Only ends those that belong to no grant among these.
+	Only(ids []string) error
 }
 
 // Store keeps grants. Its methods may be called concurrently.
@@ -85,6 +100,11 @@ func Open(cfg Config) *Store {
 	}
 	if rebooted {
 		s.end(func(*Grant) string { return "the machine was restarted" }, core.ServicePrincipal())
+	}
+	if cfg.Rights != nil {
+		if err := cfg.Rights.Only(idsOf(s.grants)); err != nil {
+			cfg.Log.Error("administrators for a time whose grants have ended are not told so", "error", err)
+		}
 	}
 	return s
 }
@@ -165,6 +185,11 @@ func (s *Store) end(why func(*Grant) string, by core.Principal) int {
 		s.cfg.Log.Error("the end of grants cannot be kept", "error", err)
 	}
 	for _, e := range ended {
+		if s.cfg.Rights != nil && e.Grant.Administrator {
+			if err := s.cfg.Rights.End(e.Grant.ID, e.Why); err != nil {
+				s.cfg.Log.Error("an administrator for a time stays one until the time is over", "user", e.Grant.UserName, "error", err)
+			}
+		}
 		s.cfg.Log.Info("a grant has ended", "grant", e.Grant.ID, "user", e.Grant.UserName, "policy", e.Grant.Policy.ID, "why", e.Why)
 		if err := s.cfg.Record(e); err != nil {
 			s.cfg.Log.Error("the end of a grant is not in the journal", "grant", e.Grant.ID, "error", err)

@@ -53,6 +53,11 @@ const (
 	Granted    Type = "granted"
 	GrantEnded Type = "grant-ended"
 
+	// Rights says that somebody is taken out of a group of administrators, or put in
+	// for a time, or why not (Cause); RightsBack that this is over.
+	Rights     Type = "rights"
+	RightsBack Type = "rights-back"
+
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
 	Allowed    Type = "allowed"
@@ -73,7 +78,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack:
 		return true
 	}
 	return false
@@ -128,6 +133,9 @@ type Record struct {
 	// grant-ended: the one that it is about.
 	Grants []string `json:"grants,omitempty"`
 	Grant  *Grant   `json:"grant,omitempty"`
+
+	// rights and rights-back: in which group.
+	Group string `json:"group,omitempty"`
 
 	// launched and left; ended, where no exit means that the service stopped
 	// and the command went on; failed, after a restart.

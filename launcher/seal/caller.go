@@ -40,6 +40,19 @@ func (s *Sealer) caller(peer core.Peer) (core.Account, core.Membership, error) {
 	return account, membership, nil
 }
 
+// Member is in which groups an account is, by the user database alone: no process of
+// its asks.
+func (s *Sealer) Member(account core.Account) (core.Membership, error) {
+	names, err := s.Accounts.GroupNames(account.Groups)
+	unnamed := errors.Is(err, core.ErrNoAnswer)
+	if err != nil && !unnamed && !errors.Is(err, errors.ErrUnsupported) {
+		return core.Membership{}, err
+	}
+	membership := core.NewMembership(nil, account, names)
+	membership.Unknown = membership.Unknown || unnamed
+	return membership, nil
+}
+
 // Who says who a peer is, as the subject of a request would: Caller, Membership
 // and Administrator are set. Errors are those of Seal about callers.
 func (s *Sealer) Who(peer core.Peer) (core.Subject, error) {

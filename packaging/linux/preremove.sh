@@ -12,3 +12,6 @@ fi
 if [ -d /run/systemd/system ]; then
 	systemctl disable --quiet --now keeper-privilege-manager.service
 fi
+# Nobody is left with more or fewer rights than they had without the agent. What this
+# says is for the person who removes the package; the files are removed all the same.
+/opt/KeeperPrivilegeManager/KeeperPrivilegeManager rights give-back --root /opt/KeeperPrivilegeManager || :

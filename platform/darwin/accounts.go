@@ -18,8 +18,6 @@ import (
 // Accounts looks accounts and groups up in the directories that the machine
 // searches (Open Directory), by id(1) and dscl(1). They are processes of their own:
 // what hangs there is ended, and plug-ins of directories are not in this one.
-//
-// Changing accounts (sysadminctl, dseditgroup) is no port yet.
 type Accounts struct{ remembered *remembered }
 
 var _ port.Accounts = Accounts{}

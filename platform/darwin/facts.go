@@ -6,6 +6,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/platform/darwin/tool"
 )
 
 // Facts are those of macOS.
@@ -15,8 +16,10 @@ func Facts() port.Facts {
 		BaseEnvironment: []string{
 			"PATH=" + core.MacOS.PathVariable(),
 		},
-		Administrator:  "0",
-		ServiceAccount: "0",
-		PortTaken:      func(err error) bool { return errors.Is(err, syscall.EADDRINUSE) },
+		Administrator:       "0",
+		ServiceAccount:      "0",
+		AdministratorGroups: []string{"admin"},
+		SystemAccount:       func(a core.Account) bool { return tool.SystemAccount(string(a.User)) },
+		PortTaken:           func(err error) bool { return errors.Is(err, syscall.EADDRINUSE) },
 	}
 }

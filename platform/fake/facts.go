@@ -16,6 +16,9 @@ func Facts() port.Facts {
 		BaseEnvironment: []string{"PATH=" + platform.PathVariable()},
 		Administrator:   Administrator,
 		ServiceAccount:  Administrator,
-		PortTaken:       func(error) bool { return false },
+
+		AdministratorGroups: []string{"admin"},
+		SystemAccount:       func(a core.Account) bool { return a.User == Administrator },
+		PortTaken:           func(error) bool { return false },
 	}
 }

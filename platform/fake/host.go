@@ -14,6 +14,7 @@ type System struct {
 	Accounts  Accounts
 	Files     *Files
 	Launcher  *Launcher
+	Members   *Membership
 	Peers     Peers
 	Service   *ServiceManager
 	Transport *Transport
@@ -26,7 +27,7 @@ func New(dir string, accounts ...core.Account) *System {
 	tree := NewTree(core.ProcessID{PID: os.Getpid(), Start: 1})
 	transport := NewTransport()
 	return &System{
-		Accounts: accounts, Files: NewFiles(dir), Launcher: NewLauncher(tree, transport),
+		Accounts: accounts, Members: &Membership{}, Files: NewFiles(dir), Launcher: NewLauncher(tree, transport),
 		Service: NewServiceManager(), Transport: transport, Tree: tree,
 	}
 }
@@ -37,6 +38,7 @@ func (s *System) Host() port.Host {
 	host.Accounts = s.Accounts
 	host.Files = s.Files
 	host.Launcher = s.Launcher
+	host.Membership = s.Members
 	host.Peers = s.Peers
 	host.Service = s.Service
 	host.Transport = s.Transport

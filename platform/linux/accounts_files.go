@@ -90,7 +90,7 @@ const firstDynamic, lastDynamic = 61184, 65519
 // Attack: a user with subordinate ids makes setuid files of each of them in a
 // user namespace, runs them outside, and is 65 536 other users.
 func (a Accounts) transient(uid uint32) error {
-	if uid >= firstDynamic && uid <= lastDynamic || uid >= firstConfined && uid < firstConfined+confinedIDs {
+	if uid >= firstDynamic && uid <= lastDynamic || uid >= firstConfined && uid < firstTransient+transientIDs {
 		return fmt.Errorf("it is one of those that exist only while something runs: %w", core.ErrNoAccount)
 	}
 	ranges, err := a.subuid.all()

@@ -246,13 +246,6 @@ func parse(list []byte, user core.UserID) (posixacl.List, uint32, error) {
 	return l, uint32(uid), err
 }
 
-// firstPerson is the least uid that people have (login.defs(5), UID_MIN), nobody the
-// first one of those that belong to nobody (systemd's UIDS-GIDS.md).
-const (
-	firstPerson = 1000
-	nobody      = 65534
-)
-
 // People implements port.AccessLists.
 func (s AccessLists) People() (list []core.Account, err error) {
 	people, err := s.Accounts.passwd.all()

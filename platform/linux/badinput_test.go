@@ -101,7 +101,7 @@ func TestAnAccountThatIsRemovedMeanwhile(t *testing.T) {
 	spec := shell(t, "exec sleep 1000")
 	spec.As = core.Identity{Account: leaver}
 	p, h := start(t, l, spec)
-	must(t, os.WriteFile(a.passwd, []byte("root:x:0:0::/:/bin/sh\n"), 0o644))
+	must(t, os.WriteFile(a.passwd.path, []byte("root:x:0:0::/:/bin/sh\n"), 0o644))
 	for _, find := range []func() (core.Account, error){
 		func() (core.Account, error) { return a.ByName("leaver") }, func() (core.Account, error) { return a.ByID(leaver.User) },
 	} {

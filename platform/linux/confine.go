@@ -44,7 +44,7 @@ const confineTime = 5 * time.Second
 // which leaves 1879048192 to 2147352575 free, nor by sssd, whose default range
 // ends below 2000200000.
 const (
-	firstConfined = 0x7f000000
+	firstConfined = reserved
 	confinedIDs   = 1 << 22
 )
 

@@ -27,5 +27,8 @@ func Host(facts port.Facts) port.Host {
 		Close:         func() error { return nil },
 		Authenticator: Authenticator{},
 		Control:       ServiceControl{},
+		Membership:    Membership{},
+		Transient:     TransientAccounts{},
+		Alarms:        Alarms{},
 	}
 }

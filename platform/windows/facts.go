@@ -25,8 +25,10 @@ func Facts() port.Facts {
 			`ComSpec=C:\Windows\System32\cmd.exe`,
 			"PATHEXT=.COM;.EXE;.BAT;.CMD",
 		},
-		Administrator:  administrators,
-		ServiceAccount: serviceAccount(),
+		Administrator:       administrators,
+		ServiceAccount:      serviceAccount(),
+		AdministratorGroups: []string{string(administrators)},
+		SystemAccount:       func(a core.Account) bool { return systemAccount(string(a.User)) },
 		// WSAEADDRINUSE; package syscall's own EADDRINUSE is none of Windows's numbers.
 		PortTaken: func(err error) bool { return errors.Is(err, syscall.Errno(10048)) },
 	}

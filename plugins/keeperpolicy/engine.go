@@ -42,6 +42,8 @@ type engine struct {
 	now   func() time.Time
 	force atomic.Pointer[inForce] // nil while no set could be read
 	fault atomic.Pointer[string]  // why there is none
+	// revision counts the sets that were in force.
+	revision atomic.Uint64
 	// around is what is looked at for each question.
 	around *surroundings
 	// filters runs filter jobs; nil where there are none, as in a tool.
@@ -93,6 +95,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 		e.log.Warn("policies name programs in too many places to follow links for every decision: of these names they are followed when policies are read", "names", n, "directories", maxFollowed, "where users can make links", maxVolatile)
 	}
 	e.force.Store(next)
+	e.revision.Add(1)
 	enforcing, monitoring := set.Size()
 	e.log.Info("policies in force", "files", r.files, "enforcing", enforcing, "monitoring", monitoring)
 	return !faulty
@@ -168,6 +171,7 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 	force := e.force.Load()
 	switch {
 	case err == nil && q.EventType == wire.EventProbe && q.RequestID == "":
+		response.Revision = e.revision.Load()
 		if fault := e.fault.Load(); force == nil && fault != nil {
 			response.Fault = *fault
 		}
@@ -211,6 +215,12 @@ func decide(response *wire.PolicyResponse, asked policy.Question, force *inForce
 	response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	if len(d.Demands) <= maxNamed { // else nothing is remembered
 		response.Demands = d.Demands
+	}
+	if asked.Kind == wire.EventLeastPrivilege {
+		removal := force.set.Removal(asked)
+		removal.Policies, removal.Monitored = removal.Policies[:min(len(removal.Policies), maxNamed)], removal.Monitored[:min(len(removal.Monitored), maxNamed)]
+		removal.Notices = bounded(removal.Notices)
+		response.Removal = &removal
 	}
 	if w := force.set.Watching(asked); len(w.Policies) > 0 {
 		w.Policies, w.Notices, w.FilterJobs = w.Policies[:min(len(w.Policies), maxNamed)], bounded(w.Notices), w.FilterJobs[:min(len(w.FilterJobs), maxNamed)]

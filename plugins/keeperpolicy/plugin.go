@@ -90,7 +90,7 @@ func (e *engine) reply(to replier, envelope wire.RequestMessage, q wire.PolicyRe
 		e.log.Warn("an answer could not be sent", "request", string(q.RequestID), "error", err)
 		return
 	}
-	if ofTheService(q.EventType) || q.EventType == wire.EventList && response.Listing != nil {
+	if ofTheService(q.EventType) || q.EventType == wire.EventList && response.Listing != nil || response.Removal != nil {
 		return
 	}
 	if strings.HasPrefix(response.Message, malformed) {

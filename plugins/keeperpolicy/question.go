@@ -58,6 +58,9 @@ func complete(q wire.PolicyRequest, s short, people people, resolve resolver) (w
 	if q.MachineName == "" {
 		q.MachineName, _ = os.Hostname() // without a name, filters of machines restrict
 	}
+	if q.EventType == wire.EventLeastPrivilege { // it is about no program
+		q.FilePath, q.Arguments = "/", []string{"/"}
+	}
 	if err := completeProgram(&q, s.Application, resolve); err != nil {
 		return q, err
 	}

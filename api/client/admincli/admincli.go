@@ -47,6 +47,9 @@ type Config struct {
 	// Jobs returns what checks job files as the service of this agent would. The
 	// error is that of a folder that cannot be read.
 	Jobs func(settings.Layout) (JobChecker, error)
+	// GiveBack gives back the rights that the service of an agent has taken, after it
+	// was stopped; nil where that is not this program's to do.
+	GiveBack func(context.Context, settings.Layout) error
 }
 
 // JobChecker checks one job as its file {fileID}.json would be; jobs.Checker is one.
@@ -136,7 +139,7 @@ or the answer could not be had.`,
 	e := endpoint{agent: &a}
 	e.flags(cmd)
 	cmd.AddCommand(auditCommand(&a), policyCommand(&a), trustCommand(&a), statusCommand(&e), doctorCommand(&e), topicsCommand(&e), pluginsCommand(&e),
-		jobsCommand(&e), approvalsCommand(&e), grantsCommand(&e), mfaCommand(&e),
+		jobsCommand(&e), approvalsCommand(&e), grantsCommand(&e), rightsCommand(&e), mfaCommand(&e),
 		group(&cobra.Command{Use: "settings", Short: "Show and change settings"}, getSettingsCommand(&e),
 			putSettingCommand(&e), revertSettingsCommand(&e), revertAllSettingsCommand(&e), applicationSettingsCommand(&e)))
 	cmd.AddCommand(interceptionCommand(&a), configCommand(&e), serviceCommand(&a), supportCommand(&e))

@@ -11,7 +11,7 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":              {"approvals", "audit", "completion", "config", "doctor", "grants", "help", "interception", "jobs", "mfa", "plugins", "policy", "service", "settings", "status", "support", "topics", "trust"},
+		"":              {"approvals", "audit", "completion", "config", "doctor", "grants", "help", "interception", "jobs", "mfa", "plugins", "policy", "rights", "service", "settings", "status", "support", "topics", "trust"},
 		"approvals":     {"approve", "code", "deny", "extend", "key", "list", "show"},
 		"audit":         {"list", "tail", "verify"},
 		"config":        {"check", "show"},
@@ -23,6 +23,7 @@ func TestACommandOfCommandsIsHelp(t *testing.T) {
 		"mfa":           {"enroll", "list", "remove", "ticket"},
 		"plugins":       {"approve", "check", "health", "install", "list", "logs", "new", "reload", "remove", "restart", "start", "stop"},
 		"policy":        {"apply", "explain", "lint", "list", "new", "replay", "show", "test"},
+		"rights":        {"check", "list", "resume", "return"},
 		"settings":      {"app", "get", "put", "revert", "revert-all"},
 		"trust":         {"enroll", "inspect", "rotate", "status"},
 		"interception":  {"disable", "enable"},

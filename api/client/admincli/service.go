@@ -40,8 +40,18 @@ takes them over.`,
 			}
 			return c.Install(ctx, layout.Root())
 		}),
-		a.controlCommand("uninstall", "Stop the service, and have it started no more", "Its files stay; a package is removed with the package manager.", func(ctx context.Context, c port.ServiceControl) error {
-			return c.Uninstall(ctx)
+		a.controlCommand("uninstall", "Stop the service, and have it started no more", "Whom policy has taken out of the groups of administrators is put in again. Its\nfiles stay; a package is removed with the package manager.", func(ctx context.Context, c port.ServiceControl) error {
+			if err := c.Uninstall(ctx); err != nil {
+				return err
+			}
+			if a.GiveBack == nil {
+				return nil
+			}
+			layout, err := a.layout()
+			if err != nil {
+				return err
+			}
+			return a.GiveBack(ctx, layout)
 		}),
 		a.controlCommand("start", "Start the service", "It returns when people can ask.", func(ctx context.Context, c port.ServiceControl) error { return c.Start(ctx) }),
 		a.controlCommand("stop", "Stop the service", "Nobody can ask until it is started again; commands that run go on.", func(ctx context.Context, c port.ServiceControl) error { return c.Stop(ctx) }),

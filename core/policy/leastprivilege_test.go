@@ -1,0 +1,91 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// member is ada, who is in sudo, in the question whether she is to stay there.
+func member() Question {
+	q := ask("/", "/", "/")
+	q.Kind, q.User, q.UserName = TypeLeastPrivilege, "1000", "ada"
+	q.Groups, q.GroupNames = []string{"1000", "27"}, []string{"ada", "sudo"}
+	return q
+}
+
+// removalBy says which policies want ada out, with this text beside the usual.
+func removalBy(t *testing.T, q Question, users, more string) (enforced, monitored []string) {
+	t.Helper()
+	text := fmt.Sprintf(`[{"PolicyId": "p", "PolicyType": "LeastPrivilege", "UserCheck": %s, "MachineCheck": ["*"], "ApplicationCheck": []%s},
+		{"PolicyId": "other", "PolicyType": "CommandLine", "UserCheck": ["*"], "MachineCheck": ["*"], "Actions": {"OnSuccess": {"Controls": ["DENY"]}}}]`, users, more)
+	policies, findings := engine.Parse("l.json", []byte(text))
+	if Faulty(findings) {
+		t.Fatal(findings)
+	}
+	set, _ := engine.Compile(policies, linux())
+	r := set.Removal(q)
+	return ids(r.Policies), ids(r.Monitored)
+}
+
+func TestLeastPrivilege(t *testing.T) {
+	for name, tc := range map[string]struct {
+		users, more string
+		enforced    bool
+		monitored   bool
+	}{
+		"everybody":                    {`["*"]`, ``, true, false},
+		"by name":                      {`["ada"]`, ``, true, false},
+		"by id":                        {`["#1000"]`, ``, true, false},
+		"by the group":                 {`["%sudo"]`, ``, true, false},
+		"somebody else":                {`["bob"]`, ``, false, false},
+		"excluded":                     {`["*"]`, `, "Extension": {"Exclusions": ["ada"]}`, false, false},
+		"excluded by id":               {`["*"]`, `, "Extension": {"Exclusions": ["bob", "#1000"]}`, false, false},
+		"excluded by group":            {`["*"]`, `, "Extension": {"Exclusions": ["%sudo"]}`, false, false},
+		"excluded, in another case":    {`["*"]`, `, "extension": {"exclusions": ["ada"]}`, false, false},
+		"another is excluded":          {`["*"]`, `, "Extension": {"Exclusions": ["bob"]}`, true, false},
+		"monitored":                    {`["*"]`, `, "Status": "monitor"`, false, true},
+		"off":                          {`["*"]`, `, "Status": "off"`, false, false},
+		"on another day":               {`["*"]`, `, "Operator": "And", "DateCheck": [{"StartDate": "2000-01-01", "EndDate": "2000-01-02"}]`, false, false},
+		"with what others know":        {`["*"]`, `, "Extension": {"Anything": {"at": ["all"]}}`, true, false},
+		"with a control, as tools do":  {`["*"]`, `, "Actions": {"OnSuccess": {"Controls": ["DENY"]}}`, true, false},
+		"a group that the user is not": {`["%wheel"]`, ``, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			enforced, monitored := removalBy(t, member(), tc.users, tc.more)
+			if (len(enforced) > 0) != tc.enforced || (len(monitored) > 0) != tc.monitored {
+				t.Errorf("enforced %q, monitored %q", enforced, monitored)
+			}
+			if len(enforced) > 0 && !cmp.Equal(enforced, []string{"p"}) {
+				t.Errorf("by %q", enforced)
+			}
+		})
+	}
+}
+
+// To take rights by mistake is worse than to leave them.
+func TestLeastPrivilegeActsOnlyWhenCertain(t *testing.T) {
+	doubtful := member()
+	doubtful.Groups, doubtful.GroupNames = []string{"1000"}, []string{"ada"}
+	doubtful.DoubtfulGroups, doubtful.DoubtfulGroupNames = []string{"27"}, []string{"sudo"}
+	for name, tc := range map[string]struct {
+		q           Question
+		users, more string
+	}{
+		"nobody is named":                      {member(), `[]`, ``},
+		"a collection that there is not":       {member(), `["Zt2kQbP0T1u8sY4mXw6vAg"]`, ``},
+		"an exclusion that cannot be read":     {member(), `["*"]`, `, "Extension": {"Exclusions": ["bob", 7]}`},
+		"an exclusion of nobody in particular": {member(), `["*"]`, `, "Extension": {"Exclusions": ["b*"]}`},
+		"a key that is nearly Exclusions":      {member(), `["*"]`, `, "Extension": {"Exclusion": ["ada"]}`},
+		"Exclusions twice":                     {member(), `["*"]`, `, "Extension": {"Exclusions": ["bob"], "exclusions": ["ada"]}`},
+		"a filter job":                         {member(), `["*"]`, `, "Extension": {"CustomFilterJobId": "office-hours"}`},
+		"an unknown key":                       {member(), `["*"]`, `, "OnlyOnSundays": true`},
+		"a status that nobody knows":           {member(), `["*"]`, `, "Status": "enforced"`},
+		"a group of which one side knows":      {doubtful, `["%sudo"]`, ``},
+	} {
+		if enforced, monitored := removalBy(t, tc.q, tc.users, tc.more); len(enforced)+len(monitored) > 0 {
+			t.Errorf("%s: enforced %q, monitored %q", name, enforced, monitored)
+		}
+	}
+}
