@@ -36,7 +36,7 @@ var programs = []program{
 	{name: "KeeperAdminCLI", onPath: true},
 	{name: "keeperAgent", onPath: true},
 	{name: "keepersudo", onPath: true},
-	{name: "KeeperClient", manual: "1", about: "show on the desktop what becomes of your requests"},
+	{name: "KeeperClient", windowed: true, manual: "1", about: "show on the desktop what becomes of your requests"},
 	{name: "keeperlaunch", manual: "8", about: "becomes the programs that the agent launches"},
 	{name: "keeperreader", only: []string{"linux", "windows"}, manual: "8", about: "reads signatures for the agent"},
 	{name: "keeperpam", only: []string{"linux"}, pie: true, manual: "8", about: "asks PAM for the agent"},
