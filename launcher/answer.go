@@ -59,8 +59,13 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 		// a word that we do not know: it cannot have meant yes.
 		f.Cause, f.Message = request.Deny, "the decision could not be understood"
 	}
+	if err := l.unruly(a.Children); err != nil && f.Cause != request.Deny {
+		f.Cause, f.Controls = request.Deny, nil
+		f.Message = fmt.Sprintf("policy has a rule for what it may start (%s), and this machine cannot keep it: %s. Ask the person who manages this machine to switch that on, or for another policy", wire.Printable(a.Children), wire.PrintableLine(err.Error()))
+	}
 	if f.Cause != request.Deny {
 		f.Paths = a.Paths
+		l.note(e, func() { e.children, e.satisfied = stricter(e.children, a.Children), required })
 	}
 	if e.insteadOf != nil {
 		f = e.insteadOf.decides(f, a)

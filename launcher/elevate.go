@@ -50,6 +50,8 @@ type elevation struct {
 	stuck       core.ProcessID // a child that has run nothing and does not end
 	reason      string         // that the person has given, once it is recorded
 	approval    string         // that it waits for; empty if it waits for none
+	children    string         // rule for what it starts, as policy has it
+	satisfied   []core.Control // that policy has asked for
 	unseen      string         // why nobody was asked on the desktop; empty if somebody could be
 }
 
@@ -290,8 +292,22 @@ func (l *Launcher) ask(e *elevation) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.limits().Evaluate)
 	defer cancel()
+	err := l.cfg.Bus.Ask(ctx, l.policyQuestion(e))
+	switch {
+	case core.KindOf(err) == core.Unavailable:
+		// Its connection is cut, since it does not keep up. When it is back it is
+		// asked again.
+		l.cfg.Log.Warn("the policy plugin missed a question", "request", e.id, "error", err)
+	case err != nil:
+		l.cfg.Log.Error("policy cannot be asked", "request", e.id, "error", err)
+		l.apply(e, because(request.Evaluating, "the policy plugin cannot be asked", err))
+	}
+}
+
+// policyQuestion is what KeeperPolicy is asked about e.
+func (l *Launcher) policyQuestion(e *elevation) wire.PolicyRequest {
 	s := e.sealed.Subject
-	err := l.cfg.Bus.Ask(ctx, wire.PolicyRequest{
+	return wire.PolicyRequest{
 		RequestID: e.id, SealDigest: e.sealed.Digest, EventType: wire.EventPrivilegeElevation,
 		UserID: s.Caller.User, UserName: s.Caller.Name, OtherNames: s.Caller.OtherNames, Administrator: s.Administrator,
 		Groups: s.Membership.IDs, GroupNames: s.Membership.Names,
@@ -302,15 +318,6 @@ func (l *Launcher) ask(e *elevation) {
 		Arguments: wire.Shown(s.Argv), ArgumentBytes: wire.Bytes(s.Argv), WorkingDirectory: s.Dir,
 		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
 		RequestedBy: e.origin.By, Agent: e.origin.Agent,
-	})
-	switch {
-	case core.KindOf(err) == core.Unavailable:
-		// Its connection is cut, since it does not keep up. When it is back it is
-		// asked again.
-		l.cfg.Log.Warn("the policy plugin missed a question", "request", e.id, "error", err)
-	case err != nil:
-		l.cfg.Log.Error("policy cannot be asked", "request", e.id, "error", err)
-		l.apply(e, because(request.Evaluating, "the policy plugin cannot be asked", err))
 	}
 }
 

@@ -65,6 +65,9 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	}
 	var answer wire.PolicyResponse
 	err := m.Read(wire.TypePolicyResponse, &answer)
+	if err == nil && isPolicy(from) {
+		s.execution.Policies(answer.Generation, answer.Executions)
+	}
 	switch {
 	case err != nil:
 	case topic == wire.TopicProbed: // whatever it says, it is about no request

@@ -261,10 +261,10 @@ func TestAskingTheService(t *testing.T) {
 		{"status --json", `{"status":"running","version":"1.2.3","healthy":true,"plugins":2,"jobs":{"total":3,"enabled":2}}` + "\n"},
 		{"plugins list", "ID            STATUS   PROCESS  STARTED              DETAIL\n" +
 			"KeeperLogger  Stopped\nKeeperPolicy  Healthy  77       2026-01-02 03:04:05\n"},
-		{"jobs list", "ID                        ENABLED  STARTED BY               NAME         DETAIL\n" +
-			"LaunchPrivilegeElevation  true     its events               Launch\n" +
-			"cleanup                   true     administrators, plugins  Clean\uFFFD[2Jup\n" +
-			"broken                    false    administrators                        tasks: found nothing; expected a list\n"},
+		{"jobs list", "ID                        ENABLED  EVENTS          NEXT RUN             BY NAME                  NAME         DETAIL\n" +
+			"LaunchPrivilegeElevation  true                                          nobody                   Launch\n" +
+			"cleanup                   true     Found, Startup  2026-01-02 03:04:05  administrators, plugins  Clean\uFFFD[2Jup\n" +
+			"broken                    false                                         administrators                        tasks: found nothing; expected a list\n"},
 		{"jobs run --id cleanup", `{"runId":"r1"}` + "\n"},
 		{"jobs run cleanup", `{"runId":"r1"}` + "\n"},
 		{`jobs trigger --id cleanup --context {"days":30}`, `{"runId":"r1"}` + "\n"},
