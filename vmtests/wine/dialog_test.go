@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -44,7 +46,9 @@ func TestDialogs(t *testing.T) {
 		}, `{"outcome":"given","text":"123456"}`},
 		{"KeeperMFA", "code", func(string, *exec.Cmd, io.Closer) { xdotool("key", "Escape") }, `{"outcome":"declined"}`},
 		{"KeeperMFA", "code", func(string, *exec.Cmd, io.Closer) { xdotool("key", "alt+F4") }, `{"outcome":"declined"}`},
-		{"KeeperMFA", "code", func(_ string, d *exec.Cmd, _ io.Closer) { _ = d.Process.Kill() }, ""},
+		{"KeeperMFA", "code", func(_ string, d *exec.Cmd, _ io.Closer) {
+			kills(d.Args[len(d.Args)-1])
+		}, ""},
 		{"KeeperMFA", "code", func(_ string, _ *exec.Cmd, in io.Closer) { in.Close() }, ""},
 		{"KeeperApproval", "decision", func(string, *exec.Cmd, io.Closer) { xdotool("key", "Return") }, `{"outcome":"declined"}`}, // Later
 		{"KeeperApproval", "decision", func(string, *exec.Cmd, io.Closer) { xdotool("key", "Tab", "space") }, `{"outcome":"denied"}`},
@@ -62,7 +66,7 @@ func TestDialogs(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		d.Stdout = &out
+		d.Stdout, d.WaitDelay = &out, 2*time.Second // Windows' own services hold the pipe as well
 		if err := d.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -113,4 +117,18 @@ func screen(t *testing.T) string {
 	manager.Env = append(os.Environ(), "DISPLAY=:"+strings.TrimSpace(number), "HOME="+t.TempDir())
 	start(manager)
 	return ":" + strings.TrimSpace(number)
+}
+
+// kills ends what Linux knows the program by that was started with an argument.
+func kills(argument string) {
+	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, entry := range entries {
+		line, err := os.ReadFile(entry)
+		if err != nil || !bytes.Contains(line, []byte("KeeperMFA.exe")) || !bytes.Contains(line, []byte(argument)) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(entry))); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
