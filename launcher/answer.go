@@ -73,6 +73,7 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if f.Cause == request.Pend || f.Cause == request.Allow {
 		l.useGrants(e, a.Demands, &f)
 	}
+	l.noteLongest(e, a.Demands)
 	l.watched(e, a.Monitored)
 	if err := e.req.Apply(f); err != nil {
 		return fmt.Errorf("launcher: answer: %w", err)
@@ -197,7 +198,7 @@ func (l *Launcher) question(e *elevation, last request.Fact) control.Question {
 	q := control.Question{
 		Request: e.id, Subject: e.sealed.Subject, Origin: e.origin, Seal: e.sealed.Digest, Login: e.submitted.Peer.Login, Session: l.session(e),
 		What: l.what(e), Policies: last.Policies, Place: l.place(e.submitted), Anew: e.submitted.Anew,
-		Approvers: e.req.Approvals(), NonInteractive: e.submitted.NonInteractive, Offered: e.submitted.Reason,
+		Approvers: e.req.Approvals(), NonInteractive: e.submitted.NonInteractive, Offered: e.submitted.Reason, FileAccess: e.file, Length: e.submitted.For,
 		Ask: func(ctx context.Context, p control.Prompt) (string, error) {
 			return e.caller.Prompt(ctx, p, l.limits().Prompt)
 		},
@@ -241,7 +242,8 @@ func (l *Launcher) EventUnhandled(event string, id core.RequestID) {
 func (l *Launcher) JobEnded(run core.Principal, event string, err error) {
 	switch {
 	case event == wire.EventLaunch && run.Name == l.cfg.LaunchJob:
-	case event == wire.EventPolicyEvaluationPending && run.Name == l.cfg.ControlJob:
+	case event == wire.EventLaunchFileAccess && run.Name == fileLaunchJob:
+	case event == wire.EventPolicyEvaluationPending && run.Name == l.controlJob(run.Request):
 	default:
 		return
 	}
@@ -255,7 +257,7 @@ func (l *Launcher) JobEnded(run core.Principal, event string, err error) {
 func (l *Launcher) undone(event string, id core.RequestID, message string, why error) {
 	f := because(request.Allowed, message, why)
 	switch event {
-	case wire.EventLaunch:
+	case wire.EventLaunch, wire.EventLaunchFileAccess:
 	case wire.EventPolicyEvaluationPending:
 		f.In = request.Pending
 	default:

@@ -62,7 +62,7 @@ func (l *Launcher) launchable(from core.Principal, id core.RequestID) (*elevatio
 	if err != nil {
 		return nil, err
 	}
-	if from.Kind != core.JobRun || from.Request != id || from.Name != l.cfg.LaunchJob {
+	if from.Kind != core.JobRun || from.Request != id || from.Name != l.cfg.LaunchJob || e.file {
 		return nil, fmt.Errorf("by %s, only %s of this request may: %w", from, l.cfg.LaunchJob, ErrNotPermitted)
 	}
 	return e, nil

@@ -71,6 +71,8 @@ type Config struct {
 	// TerminalOf returns the controlling terminal of a process, as port.Sessions
 	// does; nil where nobody knows: then nothing is remembered.
 	TerminalOf func(core.ProcessID) (core.Terminal, error)
+	// Files gives access to files; nil where nobody does.
+	Files FileAccess
 	// Desktop returns the session in which a user sees windows: the one that is named,
 	// if it is such, or another one of theirs. nil where nobody knows.
 	Desktop func(user core.UserID, session core.SessionID) (core.SessionID, bool)

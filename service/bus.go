@@ -72,6 +72,10 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	case err != nil:
 	case topic == wire.TopicProbed: // whatever it says, it is about no request
 		s.plugins.Responds(wire.PolicyPlugin)
+		s.rules.digest(answer.FileRulesDigest)
+		if s.rules.answered(from, m.CorrelationID, answer) {
+			return
+		}
 		var listed bool
 		if listed, err = s.launcher.PolicyListed(from, m.CorrelationID, answer); !listed {
 			err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)

@@ -19,6 +19,7 @@ import (
 	"kpm/launcher"
 	"kpm/launcher/approval"
 	"kpm/launcher/execution"
+	"kpm/launcher/fileaccess"
 	"kpm/launcher/grant"
 	"kpm/launcher/journal"
 	"kpm/launcher/mfa"
@@ -80,6 +81,8 @@ type service struct {
 	logins    *mfa.Steps
 	launcher  *launcher.Launcher
 	grants    *grant.Store
+	files     *fileaccess.Keeper
+	rules     *fileRules
 	execution *execution.Server
 	rights    rightsBook
 	told      func(launcher.Told) // nil if nobody is to be told

@@ -56,6 +56,9 @@ const (
 	// for longer; GrantEnded that this is over.
 	Granted    Type = "granted"
 	GrantEnded Type = "grant-ended"
+	// FileAccess says what was changed in a file's access control list, or could not
+	// be, or what a policy that only watches would change (Cause).
+	FileAccess Type = "file-access"
 
 	// Rights says that somebody is taken out of a group of administrators, or put in
 	// for a time, or why not (Cause); RightsBack that this is over.
@@ -82,7 +85,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack, Execution:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack, Execution, FileAccess:
 		return true
 	}
 	return false
@@ -141,6 +144,10 @@ type Record struct {
 	Grants []string `json:"grants,omitempty"`
 	Grant  *Grant   `json:"grant,omitempty"`
 
+	// file-access, and granted and grant-ended of access to a file: which one.
+	// file-access: whose entries its list has.
+	File  string        `json:"file,omitempty"`
+	Users []core.UserID `json:"users,omitempty"`
 	// rights and rights-back: in which group.
 	Group string `json:"group,omitempty"`
 
