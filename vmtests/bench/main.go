@@ -171,6 +171,7 @@ func inMachine(ctx context.Context, p plan, w io.Writer, agents, sources map[str
 				return err
 			}
 		}
+		compilePeers(ctx, p, insideBenchmarks, filepath.Join(root, testsIn, sideNew))
 		return peers(root)
 	}, machine.Bind{Host: disk, Inside: "/srv/disk"})
 	if err != nil {
