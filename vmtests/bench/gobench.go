@@ -31,6 +31,7 @@ var (
 		{groupBus, "broker", "RoundTrip|Echo|Flood|FanOut|Connect|Idle", 0, ""},
 		{groupJobs, "jobs", "EventToFirstTask|Runs|LaunchJob", 0, ""},
 		{groupJobs, "jobs", "TenThousand", 100, ""},
+		{groupJournal, "launcher/journal", "Open|Verify|GroupCommit|Sync", 100, ""},
 	}
 	// The keys lie in swtpm, which runs on the host: a real TPM takes ten to
 	// two hundred milliseconds for a signature.
