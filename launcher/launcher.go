@@ -71,6 +71,8 @@ type Config struct {
 	// TerminalOf returns the controlling terminal of a process, as port.Sessions
 	// does; nil where nobody knows: then nothing is remembered.
 	TerminalOf func(core.ProcessID) (core.Terminal, error)
+	// Files gives access to files; nil where nobody does.
+	Files FileAccess
 	// Desktop returns the session in which a user sees windows: the one that is named,
 	// if it is such, or another one of theirs. nil where nobody knows.
 	Desktop func(user core.UserID, session core.SessionID) (core.SessionID, bool)
@@ -82,6 +84,8 @@ type Config struct {
 	// Redirects are the rules by which something else is launched; nil if there
 	// are none.
 	Redirects Redirects
+	// Children decides about what commands start; nil where nothing does.
+	Children Children
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending
 	// request; "privilege-elevation-policy-controls" if empty.
@@ -187,7 +191,7 @@ func (l *Launcher) State(id core.RequestID) (request.State, bool) { return l.sto
 func (l *Launcher) record(id core.RequestID, record string, f request.Fact) error {
 	r := journal.Record{
 		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: withDetail(f),
-		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(), Grants: f.Grants,
+		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(), Grants: f.Grants, Children: f.Children,
 	}
 	if f.Monitored != nil {
 		if err := l.cfg.Journal.Append(monitored(id, f)); err != nil {

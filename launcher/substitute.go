@@ -132,6 +132,7 @@ func (l *Launcher) substitute(ctx context.Context, e *elevation, from core.Princ
 		return err
 	}
 	other.insteadOf.rule, other.share = instead.Rule, mine
+	l.note(e, func() { other.children = e.children }) // what policy has said of what it allowed
 	undo = append(undo, func() { l.forget(other) })
 	denied := l.asksAboutSubstitute(ctx, other)
 	// The one request ends before the other is launched: at no time does the caller have
