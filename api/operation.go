@@ -95,6 +95,7 @@ func operations(cfg Config) []group {
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
 		approvalKeyOperations(cfg.ApprovalKeys),
+		noticeOperations(cfg.Notices),
 	}
 }
 
