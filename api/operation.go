@@ -91,6 +91,7 @@ func operations(cfg Config) []group {
 		requestOperations(cfg.Requests),
 		grantOperations(cfg.Grants),
 		rightsOperations(cfg.Rights),
+		accountOperations(cfg.Accounts),
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
 		approvalKeyOperations(cfg.ApprovalKeys),

@@ -68,6 +68,9 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if f.Cause == request.Pend || f.Cause == request.Allow {
 		l.useGrants(e, a.Demands, &f)
 	}
+	l.mu.Lock()
+	e.account = a.Account
+	l.mu.Unlock()
 	l.watched(e, a.Monitored)
 	if err := e.req.Apply(f); err != nil {
 		return fmt.Errorf("launcher: answer: %w", err)

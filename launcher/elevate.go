@@ -31,6 +31,7 @@ type elevation struct {
 
 	share     *share        // of what is bounded
 	answered  func()        // says that policy has decided, or will not
+	lodging   sync.Mutex    // one account at a time
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one
 	again     chan struct{} // the policy plugin is back, or will not be: ask
@@ -42,15 +43,18 @@ type elevation struct {
 	origin core.Origin // who is behind it
 
 	// Under Launcher.mu.
-	remembering *remembering   // what may be remembered of what policy asks for
-	notes       []core.Notice  // that the person is to be told
-	unheard     bool           // the question waits, or may have been lost, and is to be asked again
-	asked       time.Time      // when it was asked last; zero if it was not
-	exhausted   bool           // it was not launched because the machine is out of something
-	stuck       core.ProcessID // a child that has run nothing and does not end
-	reason      string         // that the person has given, once it is recorded
-	approval    string         // that it waits for; empty if it waits for none
-	unseen      string         // why nobody was asked on the desktop; empty if somebody could be
+	remembering *remembering         // what may be remembered of what policy asks for
+	notes       []core.Notice        // that the person is to be told
+	unheard     bool                 // the question waits, or may have been lost, and is to be asked again
+	asked       time.Time            // when it was asked last; zero if it was not
+	exhausted   bool                 // it was not launched because the machine is out of something
+	stuck       core.ProcessID       // a child that has run nothing and does not end
+	reason      string               // that the person has given, once it is recorded
+	approval    string               // that it waits for; empty if it waits for none
+	account     *core.TransientTerms // policy has it run as an account that is made for it
+	as          core.Account         // that account, once there is one
+	leaveAs     func()               // removes it
+	unseen      string               // why nobody was asked on the desktop; empty if somebody could be
 }
 
 // fact is a Fact by the service.
@@ -189,6 +193,7 @@ func (l *Launcher) forget(e *elevation) {
 	} else if err := e.req.Apply(fact(request.Fault, "abandoned")); err == nil {
 		l.cfg.Log.Error("request abandoned", "request", e.id)
 	}
+	l.moveOut(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.active, e.id)
