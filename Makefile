@@ -100,6 +100,12 @@ bench-compare: ## build BASE=REVISION beside this tree and measure both in turn;
 fails-on: test-packages ## succeed if tests fail on the agent of BASE=REVISION; PKG=./vmtests/e2e RUN=REGEXP
 	@go run ./vmtests/failson --base "$(BASE)" --package $(or $(PKG),./vmtests/e2e) --run '$(or $(RUN),.)'
 
+.PHONY: upgrade
+upgrade: test-packages ## upgrade packages that are built of BASE=REVISION to these, on three releases, while a command runs
+	@there="$$(mktemp -d)"; trap 'rm -rf "$$there"' EXIT; git archive '$(BASE)' | tar -x -C "$$there" && \
+		SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct '$(BASE)')" $(MAKE) --no-print-directory -C "$$there" packages VERSION=1.0.0 ONLY=linux-amd64 PACKAGES="$$there/out" && \
+		go test -count=1 -timeout 30m -v -run 'TestLife$$' ./vmtests/packages -previous "$$there/out"
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 20s) each
 	@go run ./vmtests/fuzz --time $(or $(FUZZTIME),20s)

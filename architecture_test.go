@@ -55,6 +55,7 @@ var exceptions = map[string][]string{
 	"platform/unix/caller":       {"core/port/caller", "core/signal", "platform/linux/held", "platform/darwin/held"},    // what its helper is asked
 	"platform/windows/caller":    {"core/port/caller", "core/signal", "platform/windows/pipe", "platform/windows/held"}, // sizes of a console
 	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
+	"cmd/keeperexec":             {"launcher/execution", "platform/linux/execution"},
 	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "platform/windows/confined", "trust/reader"},
 	"cmd/keeperpam":              {"platform/linux/pam/libpam"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "core", "platform", "settings", "plugins/keeperpolicy", "jobs", "launcher/control"}, // policies and jobs are read as the plugin and the service do

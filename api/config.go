@@ -43,6 +43,7 @@ type Config struct {
 	// ApprovalKeys is the key by which a help desk approves.
 	ApprovalKeys ApprovalKeys
 	Grants       Grants
+	FileGrants   FileGrants
 	Rights       Rights
 	Accounts     Accounts
 	Elevator     local.Elevator
@@ -55,7 +56,7 @@ type Config struct {
 func (c Config) complete() error {
 	switch {
 	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Health == nil, c.Plugins == nil, c.Jobs == nil,
-		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Observed == nil, c.Factors == nil, c.Approvals == nil, c.Requests == nil, c.Grants == nil, c.Rights == nil, c.Accounts == nil, c.Elevator == nil, c.Log == nil:
+		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Observed == nil, c.Factors == nil, c.Approvals == nil, c.Requests == nil, c.Grants == nil, c.FileGrants == nil, c.Rights == nil, c.Accounts == nil, c.Elevator == nil, c.Log == nil:
 		return errors.New("api: incomplete configuration")
 	}
 	return nil

@@ -90,6 +90,7 @@ func operations(cfg Config) []group {
 		jobOperations(cfg.Jobs),
 		requestOperations(cfg.Requests),
 		grantOperations(cfg.Grants),
+		fileGrantOperations(cfg.FileGrants),
 		rightsOperations(cfg.Rights),
 		accountOperations(cfg.Accounts),
 		observeOperations(cfg.Observed),

@@ -72,3 +72,14 @@ type PathArgument struct {
 	// Path is where it leads, with every link resolved.
 	Path string `json:"Path"`
 }
+
+// ChildTerms are what an elevated command may start, and by whose right: enough to
+// decide about its children when nothing else is known of it any more.
+type ChildTerms struct {
+	// Rule is a rule for child processes as policies write it, "inherit" included.
+	Rule     string `json:"rule"`
+	UserID   UserID `json:"userId"`
+	User     string `json:"user"`
+	TargetID UserID `json:"targetId"`
+	Target   string `json:"target"`
+}

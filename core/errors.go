@@ -39,6 +39,7 @@ var (
 	ErrNoAnswer     = NewError(Unavailable, "the machine's user database does not answer")
 	ErrMayNotRun    = NewError(NotPermitted, "it may not be executed by whom it is to run as")
 	ErrMayNotRead   = NewError(NotPermitted, "it may be executed and not read by whom it is to run as")
+	ErrSwitchedOff  = NewError(Unavailable, "an administrator has switched it off")
 	ErrForeign      = NewError(Invalid, "the caller lives in another namespace")
 	ErrCancelled    = NewError(NotPermitted, "cancelled") // the person who was asked declined
 )

@@ -227,7 +227,7 @@ func (c *compiler) identity(f jobFile, fileID string) {
 // requestEvents are published by the service for one request, and a run that
 // they start acts for that request.
 func requestEvent(name string) bool {
-	return name == wire.EventPolicyEvaluationPending || name == wire.EventLaunch
+	return name == wire.EventPolicyEvaluationPending || name == wire.EventLaunch || name == wire.EventLaunchFileAccess
 }
 
 // ownEvent is one that the service alone publishes for requests, approvals and grants:

@@ -41,11 +41,7 @@ func (r *run) end(cause state.Cause, why error) error {
 		reason = wire.PrintableLine(r.mask.text(why.Error()))
 	}
 	r.move(cause, reason)
-	save := r.save()
-	if cause == state.Skip {
-		save = r.service.cfg.History.Note
-	}
-	if err := r.keep(save); err != nil {
+	if err := r.keep(r.save()); err != nil {
 		r.log.Error("the end of a run is not in the history", "error", err)
 	}
 	r.mu.Lock()

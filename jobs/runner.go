@@ -92,9 +92,12 @@ func (r *run) execute(ctx context.Context) error {
 }
 
 // save is how r is kept. A run for a request does not wait for that: somebody waits for
-// the request, and the journal is what has it in any case.
+// the request, and the journal is what has it in any case. Nor does one that ends before
+// its beginning: the clock may be what has ended it, and others wait for that.
 func (r *run) save() func(view.JobRun, ...schedule.Due) error {
-	if r.principal.Request != "" {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.principal.Request != "" || r.record.StartedAt.IsZero() {
 		return r.service.cfg.History.Note
 	}
 	return r.service.cfg.History.Save

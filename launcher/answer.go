@@ -59,8 +59,13 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 		// a word that we do not know: it cannot have meant yes.
 		f.Cause, f.Message = request.Deny, "the decision could not be understood"
 	}
+	if err := l.unruly(a.Children); err != nil && f.Cause != request.Deny {
+		f.Cause, f.Controls = request.Deny, nil
+		f.Message = fmt.Sprintf("policy has a rule for what it may start (%s), and this machine cannot keep it: %s. Ask the person who manages this machine to switch that on, or for another policy", wire.Printable(a.Children), wire.PrintableLine(err.Error()))
+	}
 	if f.Cause != request.Deny {
 		f.Paths = a.Paths
+		l.note(e, func() { e.children, e.satisfied = stricter(e.children, a.Children), required })
 	}
 	if e.insteadOf != nil {
 		f = e.insteadOf.decides(f, a)
@@ -71,6 +76,7 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	l.mu.Lock()
 	e.account = a.Account
 	l.mu.Unlock()
+	l.noteLongest(e, a.Demands)
 	l.watched(e, a.Monitored)
 	if err := e.req.Apply(f); err != nil {
 		return fmt.Errorf("launcher: answer: %w", err)
@@ -195,7 +201,7 @@ func (l *Launcher) question(e *elevation, last request.Fact) control.Question {
 	q := control.Question{
 		Request: e.id, Subject: e.sealed.Subject, Origin: e.origin, Seal: e.sealed.Digest, Login: e.submitted.Peer.Login, Session: l.session(e),
 		What: l.what(e), Policies: last.Policies, Place: l.place(e.submitted), Anew: e.submitted.Anew,
-		Approvers: e.req.Approvals(), NonInteractive: e.submitted.NonInteractive, Offered: e.submitted.Reason,
+		Approvers: e.req.Approvals(), NonInteractive: e.submitted.NonInteractive, Offered: e.submitted.Reason, FileAccess: e.file, Length: e.submitted.For,
 		Ask: func(ctx context.Context, p control.Prompt) (string, error) {
 			return e.caller.Prompt(ctx, p, l.limits().Prompt)
 		},
@@ -239,7 +245,8 @@ func (l *Launcher) EventUnhandled(event string, id core.RequestID) {
 func (l *Launcher) JobEnded(run core.Principal, event string, err error) {
 	switch {
 	case event == wire.EventLaunch && run.Name == l.cfg.LaunchJob:
-	case event == wire.EventPolicyEvaluationPending && run.Name == l.cfg.ControlJob:
+	case event == wire.EventLaunchFileAccess && run.Name == fileLaunchJob:
+	case event == wire.EventPolicyEvaluationPending && run.Name == l.controlJob(run.Request):
 	default:
 		return
 	}
@@ -253,7 +260,7 @@ func (l *Launcher) JobEnded(run core.Principal, event string, err error) {
 func (l *Launcher) undone(event string, id core.RequestID, message string, why error) {
 	f := because(request.Allowed, message, why)
 	switch event {
-	case wire.EventLaunch:
+	case wire.EventLaunch, wire.EventLaunchFileAccess:
 	case wire.EventPolicyEvaluationPending:
 		f.In = request.Pending
 	default:

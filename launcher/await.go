@@ -109,6 +109,9 @@ func (l *Launcher) decided(r approval.Record, c Caller) Result {
 		}
 		return Result{Again: true}
 	case approval.Used: // by another request that was the same
+		if r.Want.Kind == approval.FileAccess { // or by the job that gives what was approved
+			return Result{Again: true}
+		}
 		return Result{Refused: refusal.New(door.CodeDenied, "approval %s has been used by another request of yours: ask again", r.ID)}
 	}
 	return Result{Refused: refusal.New(door.CodeDenied, "approval %s is %s%s", r.ID, r.State, by)}

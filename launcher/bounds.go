@@ -42,6 +42,7 @@ type share struct {
 	running *fair.Slot[core.UserID] // to its end
 	open    *fair.Slot[core.UserID] // until the command runs
 	work    *fair.Slot[core.UserID] // while the service has something to do for it
+	leave   func()                  // counts it off the crowd; nil if it is not counted
 }
 
 // decided gives back what a request needs no longer while a person is asked.
@@ -51,6 +52,9 @@ func (s *share) decided() { s.work.Release() }
 func (s *share) runs() {
 	s.work.Release()
 	s.open.Release()
+	if s.leave != nil {
+		s.leave()
+	}
 }
 
 // hand gives the slot of an ended command to whoever looks after what it has
@@ -103,7 +107,7 @@ func (l *Launcher) admit(ctx context.Context, user core.UserID) (*share, error) 
 			fmt.Sprintf("%d commands of yours run, the most that one user may have (Requests:MaxRunningPerUser): try again when one has ended", l.cfg.Limits.MaxRunningPerUser),
 			fmt.Sprintf("%d commands run on this machine, the most that may (Requests:MaxRunning): try again when one has ended", l.cfg.Limits.MaxRunning))
 	}
-	s := &share{running: running}
+	s := &share{running: running, leave: l.crowd.enter()}
 	ctx, cancel := context.WithTimeout(ctx, l.patience())
 	defer cancel()
 	if s.open, err = l.store.Reserve(ctx, who); err == nil {

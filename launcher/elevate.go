@@ -41,6 +41,7 @@ type elevation struct {
 	unreleased bool // an earlier service ended before it let the command run
 
 	origin core.Origin // who is behind it
+	file   bool        // access to a file is asked for, and nothing would run
 
 	// Under Launcher.mu.
 	remembering *remembering         // what may be remembered of what policy asks for
@@ -50,11 +51,15 @@ type elevation struct {
 	exhausted   bool                 // it was not launched because the machine is out of something
 	stuck       core.ProcessID       // a child that has run nothing and does not end
 	reason      string               // that the person has given, once it is recorded
+	longest     time.Duration        // that policy lets access to a file last; 0 if it does not say
+	access      string               // that was given to a file, in words
 	approval    string               // that it waits for; empty if it waits for none
+	children    string               // rule for what it starts, as policy has it
+	satisfied   []core.Control       // that policy has asked for
+	unseen      string               // why nobody was asked on the desktop; empty if somebody could be
 	account     *core.TransientTerms // policy has it run as an account that is made for it
 	as          core.Account         // that account, once there is one
 	leaveAs     func()               // removes it
-	unseen      string               // why nobody was asked on the desktop; empty if somebody could be
 }
 
 // fact is a Fact by the service.
@@ -123,7 +128,7 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 	case submitted.Memory != nil:
 		return l.validate(ctx, *submitted, c)
 	}
-	s, err := l.cfg.Sealer.Seal(ctx, &submitted.Request)
+	s, err := l.seal(ctx, submitted)
 	if err != nil {
 		l.cfg.Log.Info("not sealed", "user", submitted.Peer.User, "command", wire.Printable(submitted.Command), "error", err)
 		return Result{Refused: refusal.Of(err)}
@@ -142,6 +147,9 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 		return Result{Refused: refusal.New(door.CodeUnavailable, "%s: try again in a moment", text)}
 	}
 	defer asked.Release()
+	if there, held := l.held(submitted, s); held {
+		return Result{Listing: there}
+	}
 	if e, err = l.open(submitted, s, c, nil); err != nil {
 		l.cfg.Log.Error("request refused", "user", submitted.Peer.User, "error", err)
 		return Result{Refused: refusal.New(door.CodeUnavailable, "the service cannot take requests now: tell whoever runs the machine")}
@@ -158,7 +166,7 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 func (l *Launcher) open(submitted *Submission, s *seal.Sealed, c Caller, of *elevation) (*elevation, error) {
 	e := &elevation{
 		id: core.NewRequestID(), submitted: submitted, sealed: s, caller: c, called: s.Subject.Called(), person: l.cfg.People.Of(s.Subject.Caller.User),
-		started: make(chan started, 1), again: make(chan struct{}, 1),
+		started: make(chan started, 1), again: make(chan struct{}, 1), file: submitted.FileAccess,
 	}
 	e.origin = l.behind(submitted)
 	insteadOf := core.RequestID("")
@@ -295,19 +303,7 @@ func (l *Launcher) ask(e *elevation) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.limits().Evaluate)
 	defer cancel()
-	s := e.sealed.Subject
-	err := l.cfg.Bus.Ask(ctx, wire.PolicyRequest{
-		RequestID: e.id, SealDigest: e.sealed.Digest, EventType: wire.EventPrivilegeElevation,
-		UserID: s.Caller.User, UserName: s.Caller.Name, OtherNames: s.Caller.OtherNames, Administrator: s.Administrator,
-		Groups: s.Membership.IDs, GroupNames: s.Membership.Names,
-		DoubtfulGroups: s.Membership.DoubtfulIDs, DoubtfulGroupNames: s.Membership.DoubtfulNames, GroupsUnknown: s.Membership.Unknown,
-		TargetUser: s.Target.Name, TargetUserID: s.Target.User, TargetIsAdministrator: s.Target.User == l.cfg.Facts.Administrator,
-		MachineName: l.cfg.Machine(),
-		FilePath:    s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
-		Arguments: wire.Shown(s.Argv), ArgumentBytes: wire.Bytes(s.Argv), WorkingDirectory: s.Dir,
-		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
-		RequestedBy: e.origin.By, Agent: e.origin.Agent,
-	})
+	err := l.cfg.Bus.Ask(ctx, l.policyQuestion(e))
 	switch {
 	case core.KindOf(err) == core.Unavailable:
 		// Its connection is cut, since it does not keep up. When it is back it is
@@ -317,6 +313,27 @@ func (l *Launcher) ask(e *elevation) {
 		l.cfg.Log.Error("policy cannot be asked", "request", e.id, "error", err)
 		l.apply(e, because(request.Evaluating, "the policy plugin cannot be asked", err))
 	}
+}
+
+// policyQuestion is what KeeperPolicy is asked about e.
+func (l *Launcher) policyQuestion(e *elevation) wire.PolicyRequest {
+	s := e.sealed.Subject
+	q := wire.PolicyRequest{
+		RequestID: e.id, SealDigest: e.sealed.Digest, EventType: e.eventType(),
+		UserID: s.Caller.User, UserName: s.Caller.Name, OtherNames: s.Caller.OtherNames, Administrator: s.Administrator,
+		Groups: s.Membership.IDs, GroupNames: s.Membership.Names,
+		DoubtfulGroups: s.Membership.DoubtfulIDs, DoubtfulGroupNames: s.Membership.DoubtfulNames, GroupsUnknown: s.Membership.Unknown,
+		TargetUser: s.Target.Name, TargetUserID: s.Target.User, TargetIsAdministrator: s.Target.User == l.cfg.Facts.Administrator,
+		MachineName: l.cfg.Machine(),
+		FilePath:    s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
+		Arguments: wire.Shown(s.Argv), ArgumentBytes: wire.Bytes(s.Argv), WorkingDirectory: s.Dir,
+		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
+		RequestedBy: e.origin.By, Agent: e.origin.Agent,
+	}
+	if e.file { // nobody is to run anything
+		q.TargetUser, q.TargetUserID, q.TargetIsAdministrator = "", "", false
+	}
+	return q
 }
 
 // because is a fault in a state, with what only the journal says of it.
@@ -337,8 +354,8 @@ const maxCommandLine = 32 << 10
 // the job's steps are checked against the state (decision 25).
 func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	s := e.sealed.Subject
-	event := wire.Event{Name: wire.EventLaunch, Context: map[string]any{
-		"RequestId": string(e.id), "EventType": wire.EventPrivilegeElevation, "UserName": s.Caller.Name,
+	event := wire.Event{Name: e.launchEvent(), Context: map[string]any{
+		"RequestId": string(e.id), "EventType": e.eventType(), "UserName": s.Caller.Name,
 		"FilePath": s.Executable.Path, "Arguments": wire.Shown(s.Argv),
 		"TargetUser": s.Target.Name, "SessionId": string(l.session(e)),
 		"RequestedBy": string(e.origin.By), "Agent": e.origin.Agent,
@@ -363,6 +380,9 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 
 // final is what a caller whose request ran nothing is told.
 func (l *Launcher) final(e *elevation, state request.State, last request.Fact) Result {
+	if last.Cause == request.Granted {
+		return l.accessGiven(e)
+	}
 	result := Result{Refused: l.explain(e, state, last)}
 	if state == request.Denied && last.Cause == request.Refused {
 		l.note(e, func() { result.Approval = e.approval })
@@ -407,12 +427,12 @@ func (l *Launcher) words(e *elevation, state request.State, last request.Fact) *
 	exhausted := e.exhausted
 	l.mu.Unlock()
 	if exhausted {
-		return refusal.New(door.CodeUnavailable, "%s was not run%s", path, said(last))
+		return refusal.New(door.CodeUnavailable, "%s %s%s", path, e.undone(), said(last))
 	}
 	if last.Detail == "" {
-		return refusal.New(door.CodeFailed, "%s was not run%s (request %s)", path, said(last), e.id)
+		return refusal.New(door.CodeFailed, "%s %s%s (request %s)", path, e.undone(), said(last), e.id)
 	}
-	return refusal.New(door.CodeFailed, "%s was not run%s. The journal has more under request %s", path, said(last), e.id)
+	return refusal.New(door.CodeFailed, "%s %s%s. The journal has more under request %s", path, e.undone(), said(last), e.id)
 }
 
 func deniedBy(last request.Fact, path string) string {

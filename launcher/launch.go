@@ -62,7 +62,7 @@ func (l *Launcher) launchable(from core.Principal, id core.RequestID) (*elevatio
 	if err != nil {
 		return nil, err
 	}
-	if from.Kind != core.JobRun || from.Request != id || from.Name != l.cfg.LaunchJob {
+	if from.Kind != core.JobRun || from.Request != id || from.Name != l.cfg.LaunchJob || e.file {
 		return nil, fmt.Errorf("by %s, only %s of this request may: %w", from, l.cfg.LaunchJob, ErrNotPermitted)
 	}
 	return e, nil
@@ -200,7 +200,10 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec,
 	}
 	// Before its first instruction: what it connects to must know it.
 	l.cfg.Registry.RegisterElevated(held.ID(), held.Group())
-	err = e.req.Apply(request.Fact{Cause: request.Held, By: core.ServicePrincipal(), Child: held.ID(), Group: held.Group()})
+	children, err := l.rule(ctx, e, held)
+	if err == nil {
+		err = e.req.Apply(request.Fact{Cause: request.Held, By: core.ServicePrincipal(), Child: held.ID(), Group: held.Group(), Children: children})
+	}
 	if err == nil {
 		l.surrender(e, terminals)
 		err = l.cfg.Journal.Sync(ctx)
@@ -215,6 +218,9 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec,
 		l.abandon(e, held)
 		return started{}, fmt.Errorf("execute: %w", err)
 	}
+	if children != nil {
+		l.cfg.Children.Started(held.ID())
+	}
 	return started{process: process, group: held.Group()}, nil
 }
 
@@ -222,7 +228,7 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec,
 // since the kernel waits for a file system of the caller's; with each request
 // one more of them would be there. So it keeps the slot of its request.
 func (l *Launcher) abandon(e *elevation, held port.Held) {
-	l.cfg.Registry.Remove(held.ID())
+	l.unregister(held.ID())
 	if l.cfg.Tree.Alive(held.ID()) {
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -73,6 +73,8 @@ type Config struct {
 	// TerminalOf returns the controlling terminal of a process, as port.Sessions
 	// does; nil where nobody knows: then nothing is remembered.
 	TerminalOf func(core.ProcessID) (core.Terminal, error)
+	// Files gives access to files; nil where nobody does.
+	Files FileAccess
 	// Desktop returns the session in which a user sees windows: the one that is named,
 	// if it is such, or another one of theirs. nil where nobody knows.
 	Desktop func(user core.UserID, session core.SessionID) (core.SessionID, bool)
@@ -84,6 +86,8 @@ type Config struct {
 	// Redirects are the rules by which something else is launched; nil if there
 	// are none.
 	Redirects Redirects
+	// Children decides about what commands start; nil where nothing does.
+	Children Children
 	// LaunchJob is the only job that may launch; "LaunchPrivilegeElevation" if
 	// empty. ControlJob is the one whose end without result fails a pending
 	// request; "privilege-elevation-policy-controls" if empty.
@@ -91,6 +95,9 @@ type Config struct {
 	// Grace is how long a command has to end after its caller has gone, 2 s
 	// if 0.
 	Grace time.Duration
+	// Crowd is told how many requests are open whenever that changes; it does not
+	// block. Optional.
+	Crowd func(open int)
 	// ProbeEvery is how often a policy plugin that is asked nothing is probed,
 	// 5 s if 0. Silent, if not nil, is told when it does not answer: whoever
 	// keeps it running starts another one.
@@ -119,6 +126,7 @@ type Launcher struct {
 	running, work *fair.Slots[core.UserID] // requests
 	closing       *fair.Slots[core.UserID] // requests whose descriptors are being closed
 	mentions      *fair.Mentions
+	crowd         crowd
 	listings      *listings
 	stats         *stats
 	desks         desks
@@ -157,7 +165,7 @@ func New(cfg Config) *Launcher {
 		asked:  fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
 		active: map[core.RequestID]*elevation{},
 		stuck:  map[core.ProcessID]func(){}, listings: newListings(), present: map[journal.Caller]bool{}, resumed: map[journal.Caller]*resumed{},
-		detach: make(chan struct{}), mentions: fair.NewMentions(),
+		detach: make(chan struct{}), mentions: fair.NewMentions(), crowd: crowd{tell: cfg.Crowd},
 	}
 	l.decider.since = time.Now()
 	l.leftovers = leftovers{launcher: l, left: map[core.RequestID]leftover{}, stop: make(chan struct{})}
@@ -185,7 +193,7 @@ func (l *Launcher) State(id core.RequestID) (request.State, bool) { return l.sto
 func (l *Launcher) record(id core.RequestID, record string, f request.Fact) error {
 	r := journal.Record{
 		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: withDetail(f),
-		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(), Grants: f.Grants,
+		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(), Grants: f.Grants, Children: f.Children,
 	}
 	if f.Monitored != nil {
 		if err := l.cfg.Journal.Append(monitored(id, f)); err != nil {

@@ -142,7 +142,7 @@ func (ls *leftovers) forget(id core.RequestID) {
 	delete(ls.left, id)
 	ls.mu.Unlock()
 	if ok {
-		ls.launcher.cfg.Registry.Remove(left.ID())
+		ls.launcher.unregister(left.ID())
 		ls.launcher.append(journal.Record{Type: journal.Gone, Request: id})
 	}
 }
@@ -151,13 +151,13 @@ func (ls *leftovers) forget(id core.RequestID) {
 func (ls *leftovers) settle(e ended, occupied bool) {
 	ls.launcher.cfg.Launcher.Forget(e.ID()) // how it ended is on record
 	if !occupied {
-		ls.launcher.cfg.Registry.Remove(e.ID())
+		ls.launcher.unregister(e.ID())
 		return
 	}
 	if ls.full(e.who) && !ls.stopping() {
 		e.kill()
 		if still, err := ls.launcher.cfg.Tree.Occupied([]port.Group{e.group()}); err == nil && !still[0] {
-			ls.launcher.cfg.Registry.Remove(e.ID())
+			ls.launcher.unregister(e.ID())
 			return
 		}
 	}

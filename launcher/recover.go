@@ -52,6 +52,7 @@ func (l *Launcher) recover(open journal.Unfinished) error {
 			return l.cfg.Journal.Append(journal.Record{Type: journal.Gone, Request: open.Request})
 		}
 		l.cfg.Registry.RegisterElevated(child.ID(), child.Group)
+		l.ruleAgain(open)
 		l.leftovers.keep(open.Request, leftover{Child: child})
 		return nil
 	}

@@ -51,6 +51,9 @@ func (l *Launcher) useGrants(e *elevation, demands []core.Demand, f *request.Fac
 	if state, _, _ := e.req.View(); state != request.Evaluating {
 		return // a second answer, which changes nothing
 	}
+	if e.file {
+		return // its length is that of the access
+	}
 	if f.Cause == request.Allow {
 		if length > 0 {
 			l.inform(e, "Policy asks for nothing here, so there is nothing to remember.")

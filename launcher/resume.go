@@ -161,6 +161,7 @@ func (l *Launcher) resume(open journal.Unfinished) error {
 	}
 	p := started{process: process, group: open.Child.Group}
 	l.cfg.Registry.RegisterElevated(process.ID(), p.group)
+	l.ruleAgain(open)
 	payer := open.Caller.User
 	if open.Caller.Payer != "" {
 		payer = open.Caller.Payer

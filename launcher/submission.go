@@ -43,6 +43,9 @@ type Submission struct {
 	// List asks only what the caller may run, as JSON if JSON is set; nothing else
 	// but Peer counts then.
 	List, JSON bool
+	// FileAccess asks for access to a file, which takes the program's place, for the
+	// time of For, and runs nothing.
+	FileAccess bool
 	// ListFor, if not empty, is somebody else of whom an administrator asks that.
 	ListFor string
 	// NoWait does not wait for approvers. Reason is one that the caller offers before

@@ -64,6 +64,10 @@ func (l *Launcher) Substitute(ctx context.Context, from core.Principal, id core.
 	case !ok:
 		return fmt.Errorf("launcher: substitute: %w", ErrNotRedirected)
 	}
+	// Policy is asked about the other program only once it has allowed this one.
+	if state, _, _ := e.req.View(); state != request.Allowed {
+		return fmt.Errorf("launcher: substitute: request %s is %s: %w", id, state, request.ErrConflict)
+	}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -128,6 +132,7 @@ func (l *Launcher) substitute(ctx context.Context, e *elevation, from core.Princ
 		return err
 	}
 	other.insteadOf.rule, other.share = instead.Rule, mine
+	l.note(e, func() { other.children = e.children }) // what policy has said of what it allowed
 	undo = append(undo, func() { l.forget(other) })
 	denied := l.asksAboutSubstitute(ctx, other)
 	// The one request ends before the other is launched: at no time does the caller have

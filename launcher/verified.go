@@ -68,6 +68,9 @@ const maxShown = 400
 // Attack: the arguments that matter stand behind so many others that nobody sees
 // them. What is left out is said.
 func (l *Launcher) what(e *elevation) string {
+	if e.file {
+		return l.whatFile(e)
+	}
 	program, line := l.programAndLine(e)
 	return fmt.Sprintf("%s as %s (request %s: %s)", program, wire.Escaped(e.sealed.Subject.Target.Name), e.id.Code(), line)
 }

@@ -39,7 +39,7 @@ func (r *release) msi(ctx context.Context, root string) error {
 	if err := r.command(ctx, nil, append(still, "wixl", "--arch", "x64", "--output", made, path)...); err != nil {
 		return err
 	}
-	for _, query := range pathQueries {
+	for _, query := range slices.Concat(pathQueries, rightsQueries) {
 		if err := r.command(ctx, nil, append(still, "msibuild", made, "-q", query)...); err != nil {
 			return err
 		}
@@ -54,6 +54,16 @@ var pathQueries = []string{
 	"INSERT INTO `Environment` (`Environment`, `Name`, `Value`, `Component_`) VALUES ('Path', '=-*PATH', '[~];[INSTALLDIR]', '" + key("C", "KeeperAdminCLI.exe") + "')",
 	"INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('WriteEnvironmentStrings', 5200)",
 	"INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('RemoveEnvironmentStrings', 3300)",
+}
+
+// rightsQueries have the agent give back what it has taken of people's rights, and end
+// what it has given, when it is removed and not replaced: after its service has stopped
+// and before its files go. 3154 is a program that is installed (18), run by the
+// installer's service as the system (1024, 2048), whose exit status stops nothing (64):
+// "Custom Action Type 18", "Custom Action In-Script Execution Options".
+var rightsQueries = []string{
+	"INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('GiveRightsBack', 3154, '" + key("F", "KeeperPrivilegeManager.exe") + "', 'rights give-back')",
+	"INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('GiveRightsBack', 'REMOVE=\"ALL\" AND NOT UPGRADINGPRODUCTCODE', 1950)",
 }
 
 // wix describes the package: one component for each file, as the installer

@@ -37,6 +37,7 @@ var programs = []program{
 	{name: "keeperAgent", onPath: true},
 	{name: "keepersudo", onPath: true},
 	{name: "keeperlaunch", manual: "8", about: "becomes the programs that the agent launches"},
+	{name: "keeperexec", only: []string{"linux"}, manual: "8", about: "stops programs before they run, where that is switched on"},
 	{name: "keeperreader", only: []string{"linux", "windows"}, manual: "8", about: "reads signatures for the agent"},
 	{name: "keeperpam", only: []string{"linux"}, pie: true, manual: "8", about: "asks PAM for the agent"},
 	{name: "keeperedit", only: []string{"linux", "darwin"}, manual: "8", about: "edits files for keepersudo -e"},

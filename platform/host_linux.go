@@ -36,6 +36,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Ancestry = linux.NewAncestry()
 	host.Clock = linux.Clock{}
 	host.Files = files
+	host.Executions = linux.ExecutionControl{AgentRoot: files.AgentRoot}
 	host.Interception = linux.Interception{AgentRoot: files.AgentRoot}
 	host.Keys = linux.KeyStore{}
 	host.Membership = linux.Membership{Accounts: linux.LocalAccounts()}

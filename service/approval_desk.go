@@ -223,6 +223,9 @@ func (s *service) approvalView(r *approval.Record, p *approval.Person) view.Appr
 		Justification: r.Justification, Created: r.Created.UnixMilli(), Modified: r.Modified.UnixMilli(),
 		Approvers: append([]core.ApprovalRule{}, w.Rules...), Decisions: []view.ApprovalDecision{}, RequestID: r.Request,
 	}
+	if w.Kind == approval.FileAccess {
+		v.ApprovalType = view.ApprovalTypeFileAccess
+	}
 	if !r.State.Final() {
 		v.ExpireIn = int((s.approvals.Remaining(r) + time.Minute - 1) / time.Minute)
 	}

@@ -125,8 +125,12 @@ func (s *service) tellApprovals(ctx context.Context) {
 // is no evidence of anything: the record is.
 func (s *service) tellRequester(ctx context.Context, r *approval.Record) {
 	shown := s.approvalView(r, nil)
-	err := s.publish(ctx, wire.TopicEvents, wire.TypeEvent, wire.Event{Name: wire.EventLaunchApproved, Context: map[string]any{
-		"ApprovalUid": r.ID, "EventType": wire.EventPrivilegeElevation, "UserName": r.Want.Name, "TargetUser": r.Want.TargetName,
+	name, eventType := wire.EventLaunchApproved, wire.EventPrivilegeElevation
+	if r.Want.Kind == approval.FileAccess {
+		name, eventType = wire.EventGrantFileAccess, wire.EventFileAccess
+	}
+	err := s.publish(ctx, wire.TopicEvents, wire.TypeEvent, wire.Event{Name: name, Context: map[string]any{
+		"ApprovalUid": r.ID, "EventType": eventType, "UserName": r.Want.Name, "TargetUser": r.Want.TargetName,
 		"FilePath": r.Want.Path, "CommandLine": shown.CommandLine, "Arguments": shown.Arguments, "SessionId": string(r.Want.Session),
 	}}, "")
 	if err != nil && ctx.Err() == nil {

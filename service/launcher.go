@@ -36,14 +36,16 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		return err
 	}
 	s.startGrants(ctx)
-	finder := origin.Finder{Ancestry: s.host.Ancestry, Sessions: s.host.Sessions, Agents: origin.NewAgents(s.app.CodingAgents)}
+	s.startFileAccess(ctx)
+	finder := origin.NewFinder(s.host.Ancestry, s.host.Sessions, origin.NewAgents(s.app.CodingAgents))
+	s.execution = s.newExecution()
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: s.sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
 		Table: controls.Standard(), Controls: control.Bundled(s.inForceFactors(), s.factors, s.approvals), Approvals: s.approvals, Challenge: s.codes.Challenge, Machine: machineName,
 		Transient: s.openTransient(),
 		SessionOf: s.host.Sessions.Of, Desktop: s.desktop, TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
-		Behind: finder.Of, Grants: s.grants,
+		Behind: finder.Of, Grants: s.grants, Files: s.files, Children: s.execution,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,
 			MaxOpen: s.app.Requests.MaxOpen, MaxOpenPerUser: s.app.Requests.MaxOpenPerUser,
@@ -51,7 +53,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
 		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
-		People: s.people(), Told: s.told,
+		People: s.people(), Told: s.told, Crowd: newProcessors().crowd,
 		Redirects: settings.Redirects{Layout: s.layout, Platform: s.host.Facts.Platform, Read: s.host.Files.ReadProtected, Setting: s.effective.Get},
 		Log:       launcherLog,
 	})

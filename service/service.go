@@ -18,6 +18,8 @@ import (
 	"kpm/jobs"
 	"kpm/launcher"
 	"kpm/launcher/approval"
+	"kpm/launcher/execution"
+	"kpm/launcher/fileaccess"
 	"kpm/launcher/grant"
 	"kpm/launcher/journal"
 	"kpm/launcher/mfa"
@@ -80,6 +82,9 @@ type service struct {
 	logins    *mfa.Steps
 	launcher  *launcher.Launcher
 	grants    *grant.Store
+	files     *fileaccess.Keeper
+	rules     *fileRules
+	execution *execution.Server
 	rights    rightsBook
 	transient *transient.Pool     // nil where no accounts can be made
 	told      func(launcher.Told) // nil if nobody is to be told
@@ -166,7 +171,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 
 	for _, room := range []func(context.Context, Options) error{
 		s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveRights, s.serveJobs, s.serveApprovals, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

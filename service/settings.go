@@ -120,6 +120,7 @@ func (s *service) applyStored() (changed, waiting []string) {
 	s.level.Set(s.inForce.LogLevel)
 	s.plugins.SetMonitoring(s.inForce.Monitoring)
 	s.launcher.SetTimes(s.inForce.Requests.Evaluate, s.inForce.Requests.Prompt, s.inForce.Requests.Launch)
+	s.switchExecutions()
 	return changed, waiting
 }
 

@@ -39,6 +39,7 @@ type App struct {
 	Journal             Journal
 	Jobs                Jobs
 	MFA                 MFA
+	Interception        Interception
 	Rights              Rights
 	Trust               Trust
 	// RequireSignedAdmin asks of Admin callers a program that carries a trusted
@@ -135,6 +136,14 @@ type MFA struct {
 	Factors []string
 }
 
+// Interception says what is stopped before it happens.
+type Interception struct {
+	// Executions has programs decided about right before they run; of Mounts, if there
+	// are any, only the file systems at these.
+	Executions bool
+	Mounts     []string
+}
+
 // Mode is what happens when a program does not have the rank that it needs.
 type Mode string
 
@@ -228,6 +237,12 @@ func entries() []entry {
 		number("Mfa:RememberMinutes", 5, 0, 60, func(a *App, n int) { a.MFA.Remember = time.Duration(n) * time.Minute }),
 		number("Mfa:LockOutMinutes", 15, 1, 1440, func(a *App, n int) { a.MFA.LockOut = time.Duration(n) * time.Minute }),
 		{"Mfa:Factors", `["totp"]`, "totp, pam", setFactors},
+		{"Interception:Executions", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Interception.Executions)
+		}},
+		{"Interception:Mounts", "[]", "absolute paths", func(a *App, raw json.RawMessage) error {
+			return setMounts(raw, &a.Interception.Mounts)
+		}},
 		{"Rights:Groups", "[]", "names of groups; none are the system's own", func(a *App, raw json.RawMessage) error {
 			return setNames(raw, &a.Rights.Groups)
 		}},

@@ -15,6 +15,7 @@ var live = []string{
 	"Settings:system.logging.level",
 	"PluginMonitoring:IntervalSeconds", "PluginMonitoring:BreakerLimit", "PluginMonitoring:BreakerWindowSeconds", "PluginMonitoring:MaxBackoffSeconds",
 	"Requests:EvaluateSeconds", "Requests:PromptSeconds", "Requests:LaunchSeconds",
+	"Interception:Executions",
 }
 
 // Reload returns what is in force after the file that gave a was read again as
@@ -26,6 +27,7 @@ func (a App) Reload(b App) (now App, changed, waiting []string) {
 	now.Monitoring = b.Monitoring
 	now.Monitoring.Probe = a.Monitoring.Probe
 	now.Requests.Evaluate, now.Requests.Prompt, now.Requests.Launch = b.Requests.Evaluate, b.Requests.Prompt, b.Requests.Launch
+	now.Interception.Executions = b.Interception.Executions
 	now.given = map[string]string{}
 	for _, e := range entries() {
 		isLive := slices.Contains(live, e.key)

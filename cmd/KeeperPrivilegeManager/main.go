@@ -125,9 +125,7 @@ func run(ctx context.Context, dir string, in setting) error {
 	// An endpoint's memory belongs to its user. The heap here is a few
 	// megabytes; collecting it more often costs less than holding twice.
 	debug.SetGCPercent(100)
-	// Nor more than one of its processors. An elevation is a relay of
-	// goroutines that never run at once; with a second processor each
-	// hand-over wakes a thread there, a twentieth of the whole.
+	// Nor more than one of its processors, but for a crowd (service, processors).
 	runtime.GOMAXPROCS(1)
 	reserve.Threads(spareThreads)
 	root, err := service.ResolveRoot(dir)

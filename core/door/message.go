@@ -42,6 +42,9 @@ type Request struct {
 	// Desktop has the person asked on their desktop, if they have one, though they have
 	// a terminal (keepersudo --desktop).
 	Desktop bool
+	// FileAccess asks for access to a file, which Command names and which takes the
+	// program's place, for the time of For; nothing runs.
+	FileAccess bool
 	// Terminal says that the caller has a terminal, whatever 0 to 2 are: the
 	// command gets one too.
 	Terminal bool
@@ -168,7 +171,7 @@ func DecodeListing(body []byte) (Listing, error) {
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}
 	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5 |
-		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew) | flag(m.Desktop)<<1}
+		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew) | flag(m.Desktop)<<1 | flag(m.FileAccess)<<2}
 	if keyed {
 		b = append(b, m.Key[:]...)
 	}
@@ -205,6 +208,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		NonInteractive: flags&2 != 0,
 		Anew:           more&1 != 0,
 		Desktop:        more&2 != 0,
+		FileAccess:     more&4 != 0,
 		Terminal:       flags&4 != 0,
 		Background:     flags&8 != 0,
 		Apart:          [3]uint8{apart & 3, apart >> 2 & 3, apart >> 4 & 3},
@@ -223,7 +227,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		m.For = d.uint32()
 		d.failed = d.failed || m.For == 0
 	}
-	if version != Version || more > 3 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
+	if version != Version || more > 7 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
 		d.failed = true
 	}
 	return m, d.end()

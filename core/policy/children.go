@@ -60,6 +60,28 @@ func (s *Set) DecideChild(parent, child Question, satisfied []core.Control) core
 	return core.Decision{Outcome: core.Allow, Policies: by}
 }
 
+// Children says what may be started by a program that is allowed by q: the
+// strictest rule of the policies that grant it.
+func (s *Set) Children(q Question) ChildRule {
+	kind := s.of(q.Kind)
+	var a asked
+	if kind == nil || !s.ask(kind, q, &a) {
+		return ChildrenDenied
+	}
+	if q.Administrator && !s.env.EnforceForAdministrators {
+		return ChildrenInherit
+	}
+	return kind.enforcing.children(kind.enforcing.find(&a, nil))
+}
+
+// RulesChildren reports whether an enforced policy has another rule for children
+// than ChildrenInherit.
+func (s *Set) RulesChildren() bool {
+	return slices.ContainsFunc(s.kinds, func(k compiledKind) bool {
+		return slices.ContainsFunc(k.enforcing.rules, func(r rule) bool { return r.children != ChildrenInherit })
+	})
+}
+
 // children is the strictest rule of the policies that grant.
 func (x *index) children(found hits) (strictest ChildRule) {
 	for _, h := range found {

@@ -32,6 +32,11 @@ func FileRules() PolicyRequest {
 // program, is answered DENY, and Listing has what was asked.
 const EventList = "List"
 
+// EventExecution is the EventType of the question whether a program may be executed
+// by whoever does so already, without anybody having asked for an elevation. The
+// service alone asks it; what no policy restricts is answered ALLOW.
+const EventExecution = "Execution"
+
 // EventLeastPrivilege is the EventType of the question whether somebody who is in a
 // group of administrators is to stay there. It names no program, and Removal has
 // what was asked.
@@ -93,7 +98,19 @@ type PolicyRequest struct {
 	// one.
 	RequestedBy core.Requester `json:"RequestedBy,omitempty"`
 	Agent       string         `json:"Agent,omitempty"`
+	// Parent makes it the question whether the program may be started by one that
+	// was allowed by this earlier question, for which Satisfied controls were
+	// satisfied.
+	Parent    *PolicyRequest `json:"Parent,omitempty"`
+	Satisfied []core.Control `json:"Satisfied,omitempty"`
 }
+
+// Children are rules about what an allowed program may start, as policies write
+// them (docs/policies.md, "Child processes").
+const (
+	ChildrenOwnRule = "own-rule"
+	ChildrenDenied  = "deny"
+)
 
 // PolicyResponse is the answer on the question's reply topic.
 type PolicyResponse struct {
@@ -119,6 +136,17 @@ type PolicyResponse struct {
 	Account *core.TransientTerms `json:"Account,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
+	// Children is what an allowed program may start; empty is anything that no
+	// policy denies.
+	Children string `json:"Children,omitempty"`
+	// Unrestricted, in the answer to EventExecution, says that policies in force
+	// never restrict who executes that file.
+	Unrestricted bool `json:"Unrestricted,omitempty"`
+	// Generation names the policies that the answer is from: another one means
+	// that they have changed. Executions says whether any of them restricts
+	// executions.
+	Generation string `json:"Generation,omitempty"`
+	Executions bool   `json:"Executions,omitempty"`
 	// Removal is the answer to EventLeastPrivilege.
 	Removal *core.Removal `json:"Removal,omitempty"`
 	// Revision, in the answer to a probe, is another one after policies were read

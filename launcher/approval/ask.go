@@ -98,6 +98,27 @@ func (b *Book) Use(w *Want, request core.RequestID) (Record, error) {
 	return e.clone(), nil
 }
 
+// UseFile uses up an approval of access to a file, which is given by that. Errors wrap
+// ErrUnknown, also for an approval of anything else, or ErrConflict.
+func (b *Book) UseFile(id string) (Record, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e, err := b.find(id)
+	switch {
+	case err != nil:
+	case e.Want.Kind != FileAccess:
+		err = ErrUnknown
+	case e.State != Approved:
+		err = fmt.Errorf("it is %s: %w", e.State, ErrConflict)
+	default:
+		err = b.change(e, Launch, Service, read(b.clock), nil)
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("approval: use %s: %w", ID(id), err)
+	}
+	return e.clone(), nil
+}
+
 // Withdraw takes back what its requester does not want any more. Errors wrap
 // ErrUnknown, also for somebody else's, or ErrConflict.
 func (b *Book) Withdraw(id string, user core.UserID) (Record, error) {

@@ -16,8 +16,16 @@ const (
 	maxReason  = 4000 // of at most 1,000 characters
 )
 
-// Want is what somebody wants to run, as it was sealed, and whom that takes.
+// Kind is what sort of thing somebody wants.
+type Kind string
+
+// FileAccess is access to a file; the kind of everything else is empty.
+const FileAccess Kind = "FileAccess"
+
+// Want is what somebody wants to run, or the file that they want to open, as it was
+// sealed, and whom that takes.
 type Want struct {
+	Kind   Kind        `json:"kind,omitempty"`
 	User   core.UserID `json:"user"`
 	Name   string      `json:"name"`
 	Login  core.UserID `json:"login,omitempty"` // whose login they come from
@@ -31,6 +39,8 @@ type Want struct {
 	Seal       string              `json:"seal"`
 	Session    core.SessionID      `json:"session,omitempty"`
 	Rules      []core.ApprovalRule `json:"rules"`
+	// Length is for how long access to a file is wanted; 0 if that was not said.
+	Length time.Duration `json:"length,omitempty"`
 }
 
 // MaxCommand bounds the command line that approvers are asked about, in bytes: they
@@ -71,7 +81,7 @@ func (w *Want) Approvers() string {
 // so that nothing hangs on one digest. Rules are compared too: an approval is for
 // the policies that asked for it.
 func (w *Want) same(other *Want) bool {
-	return w.User == other.User && w.Target == other.Target && w.Seal == other.Seal && w.Path == other.Path &&
+	return w.Kind == other.Kind && w.User == other.User && w.Target == other.Target && w.Seal == other.Seal && w.Path == other.Path &&
 		slices.EqualFunc(w.Argv, other.Argv, func(a, b []byte) bool { return string(a) == string(b) }) &&
 		slices.EqualFunc(w.Rules, other.Rules, sameRule)
 }

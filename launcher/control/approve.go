@@ -82,6 +82,9 @@ func (q *Question) Want() approval.Want {
 		User: s.Caller.User, Name: s.Caller.Name, Login: q.Login, Target: s.Target.User, TargetName: s.Target.Name,
 		Path: s.Executable.Path, Requested: s.Executable.Requested, Dir: s.Dir, Seal: q.Seal, Session: q.Session, Rules: q.Approvers,
 	}
+	if q.FileAccess {
+		w.Kind, w.Length = approval.FileAccess, q.Length
+	}
 	for _, arg := range s.Argv {
 		w.Argv = append(w.Argv, []byte(arg))
 	}

@@ -8,6 +8,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"kpm/core"
 	"kpm/launcher/mfa"
@@ -51,6 +52,10 @@ type Question struct {
 	// What is what would run and as whom, with the request's code, so that two
 	// prompts at once can be told apart. It is printable.
 	What string
+	// FileAccess is true if What is a file to be opened.
+	FileAccess bool
+	// Length is for how long that is asked for; 0 if that was not said.
+	Length time.Duration
 	// Policies are those that ask for it.
 	Policies []core.PolicyRef
 	// Place is where the person is; Anew has them asked, whatever is remembered
@@ -107,4 +112,19 @@ func Dialogs() map[string]core.Control {
 // answers by.
 func Bundled(factors []mfa.Factor, memory Memory, approvals Approvals) []Control {
 	return []Control{Justify{}, MFA{factors, memory}, Approve{approvals}}
+}
+
+// doing and toDo say what q is about, before What.
+func (q *Question) doing() string {
+	if q.FileAccess {
+		return "opening "
+	}
+	return "running "
+}
+
+func (q *Question) toDo() string {
+	if q.FileAccess {
+		return "to open "
+	}
+	return "to run "
 }

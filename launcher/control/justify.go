@@ -64,5 +64,5 @@ func (q *Question) reason(ctx context.Context) (string, error) {
 	case q.NonInteractive:
 		return "", errUnasked
 	}
-	return q.Ask(ctx, Prompt{Text: wire.Printable("Reason for running " + q.What + q.Behind() + ": "), Short: "Why do you need it?"})
+	return q.Ask(ctx, Prompt{Text: wire.Printable("Reason for " + q.doing() + q.What + q.Behind() + ": "), Short: "Why do you need it?"})
 }

@@ -101,7 +101,7 @@ func (c *conversation) Ask(ctx context.Context, text string, secret bool) ([]byt
 	short := c.told + sentence(text)
 	if !c.asked {
 		short = strings.TrimPrefix(c.before, "keepersudo: ") + short
-		text = c.before + "keepersudo: to run " + c.q.What + c.q.Behind() + ", " + c.told + text
+		text = c.before + "keepersudo: " + c.q.toDo() + c.q.What + c.q.Behind() + ", " + c.told + text
 	} else {
 		text = "keepersudo: " + c.told + text
 	}

@@ -44,6 +44,10 @@ const (
 	// (docs/approvals.md).
 	Approval Type = "approval"
 
+	// Execution says what was decided about a program right before it ran, or that it
+	// ran without a decision (Cause, Outcome; docs/interception.md).
+	Execution Type = "execution"
+
 	// Monitored says what policies that only watch would have done to a request,
 	// and Acknowledged that the person has read what they were told of that.
 	Monitored    Type = "monitored"
@@ -52,6 +56,9 @@ const (
 	// for longer; GrantEnded that this is over.
 	Granted    Type = "granted"
 	GrantEnded Type = "grant-ended"
+	// FileAccess says what was changed in a file's access control list, or could not
+	// be, or what a policy that only watches would change (Cause).
+	FileAccess Type = "file-access"
 
 	// Rights says that somebody is taken out of a group of administrators, or put in
 	// for a time, or why not (Cause); RightsBack that this is over.
@@ -83,7 +90,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack, AccountRemoved:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack, AccountRemoved, Execution, FileAccess:
 		return true
 	}
 	return false
@@ -130,6 +137,9 @@ type Record struct {
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"paths,omitempty"`
 
+	// launching: what the command may start, if somebody decides about that.
+	Children *core.ChildTerms `json:"children,omitempty"`
+
 	// monitored: the outcome that there would have been, by Policies and with
 	// Controls, and filter jobs that were not run and are taken to pass.
 	Outcome    core.Outcome `json:"outcome,omitempty"`
@@ -139,6 +149,10 @@ type Record struct {
 	Grants []string `json:"grants,omitempty"`
 	Grant  *Grant   `json:"grant,omitempty"`
 
+	// file-access, and granted and grant-ended of access to a file: which one.
+	// file-access: whose entries its list has.
+	File  string        `json:"file,omitempty"`
+	Users []core.UserID `json:"users,omitempty"`
 	// rights and rights-back: in which group.
 	Group string `json:"group,omitempty"`
 
@@ -249,6 +263,8 @@ type Unfinished struct {
 	Caller  *Caller        `json:"caller,omitempty"`
 	// Exit is how the command ended, if Last is Ended or Left and that is known.
 	Exit *core.ExitStatus `json:"exit,omitempty"`
+	// Children are what the command may start, if somebody decides about that.
+	Children *core.ChildTerms `json:"children,omitempty"`
 }
 
 // maxUnheard is how many ended commands are remembered, the last ones: their
@@ -270,7 +286,7 @@ func (s openSet) apply(r Record) {
 		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Opened, Caller: r.Caller}
 	case Left:
 		ended := s[r.Request]
-		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Left, Child: r.Child, Caller: ended.Caller, Exit: ended.Exit}
+		s[r.Request] = Unfinished{Request: r.Request, Since: r.Seq, Last: Left, Child: r.Child, Caller: ended.Caller, Exit: ended.Exit, Children: ended.Children}
 	case Ended, Failed:
 		s.end(r)
 	case Denied, Expired, Gone:
@@ -288,6 +304,9 @@ func (s openSet) update(r Record) {
 	o.Last = r.Type
 	if r.Child != nil {
 		o.Child = r.Child
+	}
+	if r.Children != nil {
+		o.Children = r.Children
 	}
 	s[r.Request] = o
 }

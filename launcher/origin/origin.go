@@ -12,17 +12,40 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"kpm/core"
 	"kpm/core/port"
 )
 
-// Finder finds out who is behind a request.
+// Finder finds out who is behind a request. Its methods may be called concurrently.
 type Finder struct {
-	Ancestry port.Ancestry
-	Sessions port.Sessions
-	Agents   *Agents
+	ancestry port.Ancestry
+	sessions port.Sessions
+	agents   *Agents
+
+	mu   sync.Mutex
+	seen map[core.SessionID]looked
+}
+
+// looked is whether a session could show windows, and when that was asked.
+type looked struct {
+	graphical bool
+	at        time.Time
+}
+
+// seenAge is how long it is believed of a session that it can show windows, or cannot:
+// every elevation of a script that has no terminal would ask the login manager anew.
+// maxSeen bounds the sessions of which it is known.
+const (
+	seenAge = 10 * time.Second
+	maxSeen = 256
+)
+
+// NewFinder returns a Finder that takes agents for coding agents.
+func NewFinder(ancestry port.Ancestry, sessions port.Sessions, agents *Agents) *Finder {
+	return &Finder{ancestry: ancestry, sessions: sessions, agents: agents, seen: map[core.SessionID]looked{}}
 }
 
 // sessionsTime bounds the question whether a session can show windows.
@@ -30,16 +53,16 @@ const sessionsTime = 250 * time.Millisecond
 
 // Of says who is behind a process. After an error it is ByUnknown, by which nothing
 // is granted that depends on it.
-func (f Finder) Of(id core.ProcessID) (core.Origin, error) {
-	ancestors, err := f.Ancestry.Ancestors(id)
+func (f *Finder) Of(id core.ProcessID) (core.Origin, error) {
+	ancestors, err := f.ancestry.Ancestors(id)
 	if err != nil {
 		return core.Origin{}, fmt.Errorf("origin: %w", err)
 	}
-	o := classify(ancestors, f.Agents)
+	o := classify(ancestors, f.agents)
 	if o.By == core.ByTerminal || o.By == core.ByUnknown {
 		return o, nil
 	}
-	session, err := f.Sessions.Of(id)
+	session, err := f.sessions.Of(id)
 	if err != nil || session == "" {
 		return o, nil // where nobody knows sessions, nothing comes from one
 	}
@@ -50,11 +73,28 @@ func (f Finder) Of(id core.ProcessID) (core.Origin, error) {
 	return o, nil
 }
 
-func (f Finder) graphical(id core.SessionID) bool {
+// graphical reports whether a session can show windows.
+func (f *Finder) graphical(id core.SessionID) bool {
+	f.mu.Lock()
+	known, ok := f.seen[id]
+	f.mu.Unlock()
+	if ok && time.Since(known.at) < seenAge {
+		return known.graphical
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), sessionsTime)
 	defer cancel()
-	sessions, err := f.Sessions.List(ctx)
-	return err == nil && slices.ContainsFunc(sessions, func(s core.Session) bool { return s.ID == id && s.Graphical })
+	sessions, err := f.sessions.List(ctx)
+	if err != nil {
+		return false
+	}
+	can := slices.ContainsFunc(sessions, func(s core.Session) bool { return s.ID == id && s.Graphical })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.seen) >= maxSeen {
+		clear(f.seen)
+	}
+	f.seen[id] = looked{can, time.Now()}
+	return can
 }
 
 // classify looks at a process, which comes first, and its ancestors.

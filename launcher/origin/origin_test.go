@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"kpm/core"
 )
@@ -76,14 +78,59 @@ func TestWhoIsBehindARequest(t *testing.T) {
 		{"one that has left its parent", left, desktop, core.ByUnknown, ""},
 		{"one that has left an agent, of which the way up shows nothing", chain("", node("x"))[:2], desktop, core.ByUnknown, ""},
 	} {
-		f := Finder{Ancestry: ancestry{list: tc.list}, Sessions: tc.sessions, Agents: NewAgents([]string{"/opt/corp/robot/"})}
+		f := NewFinder(ancestry{list: tc.list}, tc.sessions, NewAgents([]string{"/opt/corp/robot/"}))
 		o, err := f.Of(askingID)
 		if err != nil || o.By != tc.by || o.Agent != tc.agent || o.Leader != shellID {
 			t.Errorf("%s: got %+v, %v, expected %q %q", tc.name, o, err, tc.by, tc.agent)
 		}
 	}
 	gone := errors.New("it has ended")
-	if o, err := (Finder{Ancestry: ancestry{err: gone}, Agents: NewAgents(nil)}).Of(askingID); !errors.Is(err, gone) || o != (core.Origin{}) {
+	if o, err := NewFinder(ancestry{err: gone}, nil, NewAgents(nil)).Of(askingID); !errors.Is(err, gone) || o != (core.Origin{}) {
 		t.Errorf("of what cannot be seen: %+v, %v", o, err)
 	}
+}
+
+// A script that elevates again and again does not make the login manager answer each
+// time; a session that is made graphical, or whose number another one has, is seen soon.
+func TestTheLoginManagerIsAskedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := &counting{sessions: sessions{of: "3", all: []core.Session{{ID: "3"}}}}
+		f := NewFinder(ancestry{list: chain("")}, asked, NewAgents(nil))
+		by := func() core.Requester {
+			o, err := f.Of(askingID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return o.By
+		}
+		for range 5 {
+			if got := by(); got != core.ByService {
+				t.Errorf("by %q", got)
+			}
+		}
+		asked.all[0].Graphical = true
+		time.Sleep(seenAge)
+		if got := by(); got != core.ByDesktop || asked.lists != 2 {
+			t.Errorf("by %q, after %d questions; want the desktop after 2", got, asked.lists)
+		}
+		asked.err = errors.New("no answer") // nothing is remembered of that
+		time.Sleep(seenAge)
+		by()
+		asked.err = nil
+		if got := by(); got != core.ByDesktop {
+			t.Errorf("by %q, want the desktop once there is an answer", got)
+		}
+	})
+}
+
+type counting struct {
+	sessions
+	lists int
+}
+
+func (c *counting) Of(core.ProcessID) (core.SessionID, error) { return c.of, nil }
+
+func (c *counting) List(context.Context) ([]core.Session, error) {
+	c.lists++
+	return c.all, c.err
 }

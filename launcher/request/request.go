@@ -44,6 +44,9 @@ type Fact struct {
 	// Child and Group name what Held holds.
 	Child core.ProcessID
 	Group string
+	// Children are what the command of Held may start; nil where nobody decides about
+	// that.
+	Children *core.ChildTerms
 	// Exit is how the child of Exited ended, after running for Elapsed; nil if
 	// the service stops and the command goes on.
 	Exit    *core.ExitStatus

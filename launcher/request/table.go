@@ -55,6 +55,8 @@ const (
 	Redirected Cause = "redirected"
 	Substitute Cause = "substitute"
 	Held       Cause = "held"
+	// Granted: access was given to a file, which is all that was asked for.
+	Granted    Cause = "granted"
 	Exited     Cause = "exited"
 	CallerGone Cause = "caller-gone"
 	Fault      Cause = "fault"
@@ -108,6 +110,7 @@ var transitions = [...]Transition{
 	{Allowed, Redirected, Denied, Job, "denied"},
 	{Evaluating, Substitute, Launching, Policy, "launching"},
 	{Launching, Held, Running, Service, "launched"},
+	{Launching, Granted, Ended, Service, "ended"},
 	{Running, Exited, Ended, Service, "ended"},
 	{Opened, CallerGone, Denied, Service, "denied"},
 	{Evaluating, CallerGone, Denied, Service, "denied"},

@@ -18,6 +18,9 @@ import (
 	"kpm/platform/linux/file"
 )
 
+// wayExec is the way that ExecutionControl stops: any program, before it runs.
+const wayExec = "exec"
+
 // Interception has plain "sudo" lead to keepersudo: a link in a directory that
 // shells search before the one of the system's own sudo. sudo and sudo-rs stay
 // as they are, at their own paths, and that is the way out when policy or the
@@ -28,6 +31,9 @@ import (
 // are shared libraries that the system's own program loads as root, which Go makes
 // only with cgo and brings its runtime into, and sudo-rs takes no plug-ins. A
 // program that pam_exec(8) starts is told the user and not the command.
+//
+// For "exec", Disable ends what ExecutionControl has started and keeps every service from
+// starting it, until Enable.
 type Interception struct {
 	// AgentRoot is where keepersudo is.
 	AgentRoot string
@@ -46,6 +52,12 @@ var ErrNotOurs = core.NewError(core.Conflict, "it is not this agent's")
 
 // Enable implements port.Interception.
 func (i Interception) Enable(_ context.Context, way string) error {
+	if way == wayExec {
+		if err := (ExecutionControl{AgentRoot: i.AgentRoot}).enable(); err != nil {
+			return fmt.Errorf("interception of executions: %w", err)
+		}
+		return nil
+	}
 	target, link, err := i.places(way)
 	if err != nil {
 		return err
@@ -65,7 +77,13 @@ func (i Interception) Enable(_ context.Context, way string) error {
 
 // Disable implements port.Interception. It asks nobody and needs nothing but the
 // link itself; one that leads to a program that has gone is removed as well.
-func (i Interception) Disable(_ context.Context, way string) error {
+func (i Interception) Disable(ctx context.Context, way string) error {
+	if way == wayExec {
+		if err := (ExecutionControl{AgentRoot: i.AgentRoot}).disable(ctx); err != nil {
+			return fmt.Errorf("interception of executions: %w", err)
+		}
+		return nil
+	}
 	target, link, err := i.places(way)
 	if err != nil {
 		return err
@@ -82,7 +100,7 @@ func (i Interception) Disable(_ context.Context, way string) error {
 
 func (i Interception) places(way string) (target, link string, err error) {
 	if way != "sudo" {
-		return "", "", fmt.Errorf("interception of %q: Linux has \"sudo\": %w", way, errors.ErrUnsupported)
+		return "", "", fmt.Errorf("interception of %q: Linux has \"sudo\" and \"exec\": %w", way, errors.ErrUnsupported)
 	}
 	return filepath.Join(i.AgentRoot, "keepersudo"), filepath.Join(cmp.Or(i.dir, sudoDir), "sudo"), nil
 }

@@ -12,6 +12,7 @@ func Host(facts port.Facts) port.Host {
 		Clock:         Clock{},
 		Confiner:      Confiner{},
 		Files:         Files{},
+		Executions:    ExecutionControl{},
 		Interception:  Interception{},
 		Keys:          KeyStore{},
 		Certificates:  CertificateStore{},

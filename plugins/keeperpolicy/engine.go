@@ -2,6 +2,7 @@ package keeperpolicy
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +56,11 @@ type inForce struct {
 	set    *policy.Set
 	groups []string // names of groups that the set uses
 	links  *linked
-	files  map[string][]byte // that it was read from, by path
+	// name tells the set from others, executions whether it restricts any.
+	name       string
+	executions bool
+	children   bool              // it says what allowed programs may start
+	files      map[string][]byte // that it was read from, by path
 }
 
 // load reads the policies and puts them in force. A file that cannot be read
@@ -90,7 +95,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	default:
 		e.log.Error("a policy file cannot be used: its last good version, if there was one, stays in force beside the others; after a restart everything is denied until it is corrected")
 	}
-	next := &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good}
+	next := &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good, name: rand.Text(), executions: set.RestrictsExecutions(), children: set.RulesChildren()}
 	if n := next.links.unfollowed; n > 0 {
 		e.log.Warn("policies name programs in too many places to follow links for every decision: of these names they are followed when policies are read", "names", n, "directories", maxFollowed, "where users can make links", maxVolatile)
 	}
@@ -169,6 +174,9 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 	}
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	force := e.force.Load()
+	if force != nil {
+		response.Generation, response.Executions = force.name, force.executions
+	}
 	switch {
 	case err == nil && q.EventType == wire.EventProbe && q.RequestID == "":
 		response.Revision = e.revision.Load()
@@ -198,6 +206,10 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 			response.Message = malformed
 			break
 		}
+		if q.EventType == wire.EventExecution || q.Parent != nil { // nobody can wait for filter jobs
+			e.execution(&response, q, asked, force)
+			break
+		}
 		if jobs := force.set.FilterJobs(asked); len(jobs) > 0 {
 			return q, response, &undecided{asked, jobs}
 		}
@@ -215,6 +227,11 @@ func decide(response *wire.PolicyResponse, asked policy.Question, force *inForce
 	response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	if len(d.Demands) <= maxNamed { // else nothing is remembered
 		response.Demands = d.Demands
+	}
+	if force.children && d.Outcome != core.Deny {
+		if rule := force.set.Children(asked); rule != policy.ChildrenInherit {
+			response.Children = rule.String()
+		}
 	}
 	if asked.Kind == wire.EventLeastPrivilege {
 		removal := force.set.Removal(asked)

@@ -151,7 +151,7 @@ func TestAnswersEchoTheQuestion(t *testing.T) {
 	e.load(false)
 	_, got := e.answer(ask(t, "/usr/bin/id"))
 	want := wire.PolicyResponse{RequestID: "REQ", SealDigest: "SEAL", Decision: core.Pending,
-		Controls: []core.Control{core.ControlJustify}, Policies: []core.PolicyRef{{ID: "a", Name: "Name of a"}}}
+		Controls: []core.Control{core.ControlJustify}, Policies: []core.PolicyRef{{ID: "a", Name: "Name of a"}}, Generation: e.force.Load().name}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

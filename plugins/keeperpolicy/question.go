@@ -34,7 +34,7 @@ func readQuestion(m wire.RequestMessage, people people, resolve resolver) (wire.
 	if err := m.Read(wire.TypePolicyRequest, &q); err != nil {
 		return q, err
 	}
-	if q.RequestID != "" || q.SealDigest != "" || ofTheService(q.EventType) || q.EventType == wire.EventList {
+	if q.RequestID != "" || q.SealDigest != "" || ofTheService(q.EventType) || q.EventType == wire.EventList || q.Parent != nil {
 		return q, nil
 	}
 	var s short

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -32,6 +33,7 @@ func TestInstallUseRemovePurge(t *testing.T) {
 			t.Errorf("%s: %v, %v, expected %v", path, info, err, mode)
 		}
 	}
+	b.roots()
 	if out, err := b.as("alice", "keepersudo", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "refused") && !strings.Contains(string(out), "policy") {
 		t.Errorf("without a policy: %v, %s", err, out)
 	}
@@ -153,6 +155,31 @@ func TestUpgrade(t *testing.T) {
 	}
 	b.run("KeeperAdminCLI", "service", "start")
 	b.run("KeeperAdminCLI", "audit", "verify")
+}
+
+// roots: everything of the agent is root's, and nobody else writes to it.
+func (b box) roots() {
+	b.t.Helper()
+	err := filepath.WalkDir(filepath.Join(b.Root, root), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it was of a moment
+		}
+		if err != nil || d.Type() == fs.ModeSocket || d.Type() == fs.ModeSymlink { // sockets are spoken to
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		if owner.Uid != 0 || info.Mode().Perm()&0o022 != 0 {
+			b.t.Errorf("%s: %v of %d, expected root's and nobody else's to write", path, info.Mode(), owner.Uid)
+		}
+		return nil
+	})
+	if err != nil {
+		b.t.Error(err)
+	}
 }
 
 // logged looks where a package has things logged: each elevation as sudo would, the

@@ -25,7 +25,11 @@ func TestLife(t *testing.T) {
 		t.Run(release.Name, func(t *testing.T) {
 			b := bootOf(t, release)
 			before := b.files()
-			b.install(file(t, ".deb"))
+			first := built
+			if previous != "" {
+				first = previous
+			}
+			b.install(fileIn(t, first, ".deb"))
 			b.allow()
 			if out, err := b.as("bob", "keepersudo", "id", "-u").CombinedOutput(); err == nil {
 				t.Errorf("bob, whom no policy names: %s", out)
@@ -52,13 +56,15 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// idNeedsAReason is a policy for grants that cover something.
+const idNeedsAReason = `{"PolicyId": "reason", "PolicyName": "id needs a reason", "PolicyType": "PrivilegeElevation", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["JUSTIFY"]}}, "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["{usr}/bin/id"],
+  "Extension": {"Grant": {"For": "30m", "Covers": %q}}}`
+
 // askForAReason has `id` ask alice for a reason, which is remembered for a time.
 func (b box) askForAReason() {
 	b.t.Helper()
-	const policy = `{"PolicyId": "reason", "PolicyName": "id needs a reason", "PolicyType": "PrivilegeElevation", "Status": "enforce",
-  "Actions": {"OnSuccess": {"Controls": ["JUSTIFY"]}}, "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["{usr}/bin/id"],
-  "Extension": {"Grant": {"For": "30m", "Covers": "policy", "Automatic": true}}}`
-	if err := os.WriteFile(filepath.Join(b.Root, root, "Policies/reason.json"), []byte(policy), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(b.Root, root, "Policies/reason.json"), fmt.Appendf(nil, idNeedsAReason, "policy"), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 	b.run("systemctl", "reload", service)
@@ -214,7 +220,7 @@ func (at *terminal) types(command string) (out, status string) {
 // grant has what policy asks for remembered at this terminal.
 func (at *terminal) grant() {
 	at.b.t.Helper()
-	if out, status := at.types("keepersudo --reason test id -u"); status != "0" {
+	if out, status := at.types("keepersudo --for 30m --reason test id -u"); status != "0" {
 		at.b.t.Fatalf("with a reason: %s, %s", status, out)
 	}
 	if out, status := at.types("keepersudo -n id -u"); status != "0" {

@@ -32,8 +32,13 @@ const (
 // names are tested as they are, and none are built.
 var built string
 
+// previous is where packages of version 1.0.0 of an earlier build lie, from which
+// TestLife upgrades. Without them it upgrades from these, as another version.
+var previous string
+
 func TestMain(m *testing.M) {
 	flag.StringVar(&built, "built", "", "test the packages in this folder (make packages VERSION=1.0.0), in place of new ones")
+	flag.StringVar(&previous, "previous", "", "upgrade from the packages in this folder (make packages VERSION=1.0.0 of an earlier commit)")
 	flag.Parse()
 	if built != "" {
 		os.Exit(m.Run())
@@ -63,7 +68,12 @@ func build(run func() int) (int, error) {
 // file is the built package with that end.
 func file(t *testing.T, end string) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(built, "*"+end))
+	return fileIn(t, built, end)
+}
+
+func fileIn(t *testing.T, folder, end string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(folder, "*"+end))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%s: %v, %v", end, found, err)
 	}

@@ -91,7 +91,7 @@ func TestMSIUnderWine(t *testing.T) {
 	installs := func(version string) {
 		t.Helper()
 		a.must(system+"msiexec.exe", "/i", `Z:\here\`+version+".msi", "/qn")
-		for _, path := range []string{"KeeperPrivilegeManager.exe", "KeeperAdminCLI.exe", "keepersudo.exe", "keeperlaunch.exe", "keeperreader.exe", "sbom.cdx.json",
+		for _, path := range []string{"KeeperPrivilegeManager.exe", "KeeperAdminCLI.exe", "keepersudo.exe", "keeperlaunch.exe", "keeperreader.exe", "sbom.cdx.json", "share/schemas/job.schema.json",
 			"Plugins/bin/KeeperPolicy/KeeperPolicy.exe", "Plugins/bin/KeeperLogger/KeeperLogger.exe", "Jobs/bin/RedirectEvaluator/RedirectEvaluator.exe"} {
 			if info, err := os.Stat(filepath.Join(a.root, path)); err != nil || info.Size() == 0 {
 				t.Errorf("%s: %v", path, err)

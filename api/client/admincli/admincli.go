@@ -139,7 +139,7 @@ or the answer could not be had.`,
 	e := endpoint{agent: &a}
 	e.flags(cmd)
 	cmd.AddCommand(auditCommand(&a), policyCommand(&a), trustCommand(&a), statusCommand(&e), doctorCommand(&e), topicsCommand(&e), pluginsCommand(&e),
-		jobsCommand(&e), approvalsCommand(&e), grantsCommand(&e), rightsCommand(&e), mfaCommand(&e),
+		jobsCommand(&e), approvalsCommand(&e), grantsCommand(&e), fileGrantsCommand(&e), rightsCommand(&e), mfaCommand(&e),
 		group(&cobra.Command{Use: "settings", Short: "Show and change settings"}, getSettingsCommand(&e),
 			putSettingCommand(&e), revertSettingsCommand(&e), revertAllSettingsCommand(&e), applicationSettingsCommand(&e)))
 	cmd.AddCommand(interceptionCommand(&a), configCommand(&e), serviceCommand(&a), supportCommand(&e))

@@ -27,6 +27,9 @@ sudo: plain "sudo" leads to keepersudo from now on, by a link in /usr/local/bin.
 The system's own sudo stays as it is: /usr/bin/sudo is the way out, for whom
 sudoers allows it, and so is root's own shell.
 
+exec: undoes disable. Programs are stopped before they run if the setting
+Interception:Executions is true, from the service's next reload on.
+
 uac, on Windows: people who are no administrators are refused by User Account
 Control instead of being asked for an administrator's password, by Windows' own
 policy for that. Administrators are asked as before, and are the way out.
@@ -37,6 +40,9 @@ Run this as root or, on Windows, as an administrator.`, true, port.Interception.
 func disableCommand(a *agent) *cobra.Command {
 	return a.switchCommand("disable", "Undo what enable did", `Undo what enable did. This needs no running service, and removes
 nothing that enable has not made.
+
+exec: programs are not stopped before they run any more, at once and whatever
+the settings say, until enable.
 
 Run this as root or, on Windows, as an administrator.`, false, port.Interception.Disable)
 }
@@ -69,6 +75,10 @@ func (a *agent) switchCommand(name, short, long string, enabled bool, do func(po
 // state says what a way leads to from now on.
 func state(way string, enabled bool) string {
 	switch {
+	case way == "exec" && enabled:
+		return "programs are decided about before they run if Interception:Executions is true, from the service's next reload on"
+	case way == "exec":
+		return "programs are not stopped before they run until this is enabled"
 	case !enabled:
 		return way + " is the system's own"
 	case way == "uac":

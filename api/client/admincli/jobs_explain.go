@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +49,7 @@ keeps it from running; and how its last runs ended. Nothing is started.`,
 			if err := json.Unmarshal(answer, &explained); err != nil {
 				return err
 			}
-			return e.printExplained(cmd, explained)
+			return e.printExplained(cmd, explained, event)
 		},
 	}
 	idFlag(cmd, &id)
@@ -59,7 +60,7 @@ keeps it from running; and how its last runs ended. Nothing is started.`,
 	return cmd
 }
 
-func (e *endpoint) printExplained(cmd *cobra.Command, x view.JobExplained) error {
+func (e *endpoint) printExplained(cmd *cobra.Command, x view.JobExplained, event string) error {
 	verdict := "would run"
 	if !x.Runs {
 		verdict = "would not run"
@@ -68,14 +69,20 @@ func (e *endpoint) printExplained(cmd *cobra.Command, x view.JobExplained) error
 	for _, reason := range x.Reasons {
 		fmt.Fprintf(cmd.OutOrStdout(), "  %s\n", wire.PrintableLine(reason))
 	}
+	query, none, some := url.Values{"limit": {"3"}}, "It has not run, as far as the history goes.", "Its last runs:"
+	if event != "" {
+		query.Set("event", event)
+		none = "That event has not started it, as far as the history goes: it was not published, or the job was not there or switched off then."
+		some = "Its last runs for that event:"
+	}
 	var page view.JobRuns
-	if err := e.get(cmd.Context(), jobPath(x.ID)+"/runs?limit=3", &page); err != nil {
+	if err := e.get(cmd.Context(), jobPath(x.ID)+"/runs?"+query.Encode(), &page); err != nil {
 		return err
 	}
 	if len(page.Runs) == 0 {
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), "It has not run, as far as the history goes.")
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), none)
 		return err
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), "Its last runs:")
+	fmt.Fprintln(cmd.OutOrStdout(), some)
 	return printRuns(cmd, view.JobRuns{Runs: page.Runs})
 }

@@ -2,6 +2,7 @@ package admincli
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,14 +11,14 @@ import (
 )
 
 func listJobsCommand(e *endpoint) *cobra.Command {
-	return listCommand(e, "jobs", "/api/Jobs", "ID\tENABLED\tSTARTED BY\tNAME\tDETAIL", func(j view.Job) []string {
+	return listCommand(e, "jobs", "/api/Jobs", "ID\tENABLED\tEVENTS\tNEXT RUN\tBY NAME\tNAME\tDETAIL", func(j view.Job) []string {
 		by := "administrators"
 		switch {
 		case j.OwnEventsOnly:
-			by = "its events"
+			by = "nobody"
 		case j.AllowPluginTrigger:
 			by = "administrators, plugins"
 		}
-		return []string{j.ID, strconv.FormatBool(j.Enabled), by, j.Name, wire.PrintableLine(j.Detail)}
+		return []string{j.ID, strconv.FormatBool(j.Enabled), wire.PrintableLine(strings.Join(j.Events, ", ")), local(j.NextRunAt), by, j.Name, wire.PrintableLine(j.Detail)}
 	})
 }

@@ -92,7 +92,7 @@ func TestLists(t *testing.T) {
 	quiet := map[string]string{"GET /api/Jobs": "[]", "GET /api/plugins": "[]", "GET /api/PluginSettings/P": "{}", "GET /api/PluginSettings/P/k": `"\u001b[2J\nx"`}
 	silent := answering(t, quiet)
 	for _, c := range []struct{ root, line, want string }{
-		{silent, "jobs list", "ID  ENABLED  STARTED BY  NAME  DETAIL\n"},
+		{silent, "jobs list", "ID  ENABLED  EVENTS  NEXT RUN  BY NAME  NAME  DETAIL\n"},
 		{silent, "plugins list", "ID  STATUS  PROCESS  STARTED  DETAIL\n"},
 		{silent, "settings get P", "KEY  VALUE\n"},
 		{silent, "jobs list --json", "[]\n"},

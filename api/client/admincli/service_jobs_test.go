@@ -16,7 +16,7 @@ func (r *answers) List() []view.Job {
 	}
 	return []view.Job{
 		{ID: "LaunchPrivilegeElevation", Name: "Launch", Enabled: true, OwnEventsOnly: true},
-		{ID: "cleanup", Name: "Clean\x1b[2Jup", Enabled: true, AllowPluginTrigger: true},
+		{ID: "cleanup", Name: "Clean\x1b[2Jup", Enabled: true, NextRunAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local), Events: []string{"Found", "Startup"}, AllowPluginTrigger: true},
 		{ID: "broken", Detail: "tasks: found nothing\nexpected a list"},
 	}
 }

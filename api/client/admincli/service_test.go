@@ -223,7 +223,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, LastKnownGood: r.answers, Observed: r.answers, Factors: factorAnswers{r.answers}, Approvals: approvalList{r.answers}, ApprovalKeys: approvalKeyAnswers{r.answers}, Jobs: r.answers, Settings: settingAnswers{r.answers}, Requests: r.answers, Grants: grantAnswers{r.answers}, Rights: rightAnswers{r.answers}, Accounts: accountAnswers{}, Elevator: r.answers, Health: r.answers,
+		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, LastKnownGood: r.answers, Observed: r.answers, Factors: factorAnswers{r.answers}, Approvals: approvalList{r.answers}, ApprovalKeys: approvalKeyAnswers{r.answers}, Jobs: r.answers, Settings: settingAnswers{r.answers}, Requests: r.answers, Grants: grantAnswers{r.answers}, FileGrants: fileGrantAnswers{r.answers}, Rights: rightAnswers{r.answers}, Accounts: accountAnswers{}, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
@@ -261,10 +261,10 @@ func TestAskingTheService(t *testing.T) {
 		{"status --json", `{"status":"running","version":"1.2.3","healthy":true,"plugins":2,"jobs":{"total":3,"enabled":2}}` + "\n"},
 		{"plugins list", "ID            STATUS   PROCESS  STARTED              DETAIL\n" +
 			"KeeperLogger  Stopped\nKeeperPolicy  Healthy  77       2026-01-02 03:04:05\n"},
-		{"jobs list", "ID                        ENABLED  STARTED BY               NAME         DETAIL\n" +
-			"LaunchPrivilegeElevation  true     its events               Launch\n" +
-			"cleanup                   true     administrators, plugins  Clean\uFFFD[2Jup\n" +
-			"broken                    false    administrators                        tasks: found nothing; expected a list\n"},
+		{"jobs list", "ID                        ENABLED  EVENTS          NEXT RUN             BY NAME                  NAME         DETAIL\n" +
+			"LaunchPrivilegeElevation  true                                          nobody                   Launch\n" +
+			"cleanup                   true     Found, Startup  2026-01-02 03:04:05  administrators, plugins  Clean\uFFFD[2Jup\n" +
+			"broken                    false                                         administrators                        tasks: found nothing; expected a list\n"},
 		{"jobs run --id cleanup", `{"runId":"r1"}` + "\n"},
 		{"jobs run cleanup", `{"runId":"r1"}` + "\n"},
 		{`jobs trigger --id cleanup --context {"days":30}`, `{"runId":"r1"}` + "\n"},

@@ -13,6 +13,8 @@ func usage(root string) string {
 	return `Usage: keepersudo [-n] [-u USER] [--for TIME] [--wait | --no-wait]
                   [--reason TEXT] [--root DIR] [--] COMMAND [ARGUMENT...]
        keepersudo -e [-n] [-u USER] [--root DIR] [--] FILE...
+       keepersudo --file-access FILE [-n] [--for TIME] [--wait | --no-wait]
+                  [--reason TEXT] [--root DIR]
        keepersudo -l [-U USER] [--json] [--root DIR]
        keepersudo [-n] -v | -k | -K [--root DIR]
        keepersudo -h | -V
@@ -41,6 +43,8 @@ PATH.
                           USER's, and no password is asked
   -e, --edit              edit FILEs, which are there, with your own editor
                           (SUDO_EDITOR, VISUAL, EDITOR), which runs as you
+      --file-access FILE  ask for access to FILE, which policy keeps you from,
+                          for the time of --for, or 4h; nothing is run
   -l, --list              show what you may run, and what it will ask of you
       --json              with -l: as JSON
   -U, --other-user USER   with -l: what USER may run, a name or #UID; for
@@ -62,6 +66,7 @@ Examples:
   keepersudo journalctl -b | less
   keepersudo --no-wait --reason "ticket 7" systemctl stop cups
   keepersudo -e /etc/hosts
+  keepersudo --file-access /srv/payroll/list --for 30m
 
 A script that others than root can change runs from a copy, which is then $0;
 where it lies is in KEEPER_SCRIPT.
@@ -84,6 +89,7 @@ type options struct {
 	other          string // whom -l is about
 	nonInteractive bool
 	remember       uint32 // for how many seconds
+	fileAccess     bool   // the command is a file
 	desktop        bool   // ask there
 	wait, noWait   bool   // for approvers; neither: if there is a terminal
 	reason         string
@@ -106,6 +112,7 @@ var all = [...]option{
 	{short: 'n', long: "--non-interactive", set: func(o *options, _ string) { o.nonInteractive = true }},
 	{short: 'u', long: "--user", value: true, set: func(o *options, user string) { o.user = user }},
 	{long: "--for", value: true, check: setFor},
+	{long: "--file-access", value: true, check: setFile},
 	{long: "--root", value: true, set: func(o *options, root string) { o.root = root }},
 	{short: 'V', long: "--version", set: func(o *options, _ string) { o.version = true }},
 	{short: 'h', long: "--help", set: func(o *options, _ string) { o.help = true }},
@@ -175,6 +182,16 @@ func parse(args []string) (*options, *failure) {
 		}
 	}
 	switch {
+	case o.fileAccess && (o.edit || o.list || o.user != "" || o.memory != 0 && o.memory != door.Forget):
+		return nil, misuse("--file-access does not go with -e, -l, -u, -v or -K")
+	case o.fileAccess && len(args) > 0:
+		return nil, misuse("--file-access FILE runs nothing: leave " + args[0] + " out")
+	case o.fileAccess && o.json:
+		return nil, misuse("--json is for -l")
+	case o.fileAccess && o.wait && o.noWait:
+		return nil, misuse("--wait and --no-wait exclude each other")
+	case o.fileAccess:
+		return o, nil
 	case o.edit && o.list:
 		return nil, misuse("-e and -l do not go together")
 	case o.edit && (len(args) == 0 || args[0] == ""):

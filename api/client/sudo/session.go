@@ -97,7 +97,7 @@ func (s *session) attend() (int, *failure) {
 			return int(exit.Code), nil
 		case door.TypeListing:
 			listing, err := door.DecodeListing(body)
-			if err != nil || !s.alone {
+			if err != nil || !s.alone && !s.request.FileAccess {
 				return 0, garbled
 			}
 			say(s.host.Stdout, printable(listing.Text))

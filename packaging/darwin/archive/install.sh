@@ -15,6 +15,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 case "${1-}" in
 --remove | --purge)
 	launchctl bootout "system/$label" 2>/dev/null || true
+	# Nobody is left with more or fewer rights than they had without the agent.
+	"$root/KeeperPrivilegeManager" rights give-back --root "$root" || true
 	rm -f "$daemon"
 	for name in @ONPATH@; do rm -f "/usr/local/bin/${name##*/}"; done
 	(cd "$here/man" && find . -type f) | while read -r page; do

@@ -1,0 +1,306 @@
+package execution
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"kpm/core"
+	"kpm/core/fair"
+	"kpm/core/port"
+	"kpm/core/wire"
+	"kpm/launcher/journal"
+)
+
+// Config is what a Server works with. Every field without a default is required.
+type Config struct {
+	Control port.ExecutionControl
+	// Consult asks KeeperPolicy.
+	Consult func(context.Context, wire.PolicyRequest) (wire.PolicyResponse, error)
+	// Granted reports whether somebody was given the right to execute a file that
+	// policies hold up; nil gives nothing.
+	Granted func(user core.UserID, path, hash string) bool
+	// Append writes to the journal.
+	Append func(journal.Record) error
+	// Name returns what a user is called; empty if nobody knows.
+	Name    func(core.UserID) string
+	Machine func() string
+	Log     *slog.Logger
+}
+
+// Times of the Server. An order takes a moment; a Holder that ends is started again
+// after first, and after twice as long each time, up to longest.
+const (
+	callTime = 2 * Deadline
+	first    = time.Second
+	longest  = time.Minute
+)
+
+// Bounds of the questions that KeeperPolicy is asked at once, of one user's and of
+// all.
+const (
+	maxUserAsked = 4
+	maxAsked     = 32
+)
+
+// ErrOff is why nothing is stopped where nobody has switched that on.
+var ErrOff = core.NewError(core.Unavailable, "nothing stops programs before they run: Interception:Executions is off")
+
+var errStarting = core.NewError(core.Unavailable, "what stops programs before they run is being started")
+
+// Server keeps a Holder running while it is switched on, and decides what that asks.
+// Its methods may be called concurrently.
+type Server struct {
+	cfg     Config
+	asked   *fair.Slots[core.UserID]
+	records *records
+	wake    chan struct{} // Run is to look again
+
+	mu         sync.Mutex
+	on         bool
+	mounts     []string
+	files      bool   // policies restrict executions
+	generation string // of policies
+	link       *link  // nil if no Holder runs
+	fault      error  // why not
+	commands   map[string]*command
+	groups     map[core.ProcessID]string
+}
+
+// New returns a Server that is switched off.
+func New(cfg Config) *Server {
+	return &Server{
+		cfg: cfg, asked: fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
+		records: newRecords(cfg), wake: make(chan struct{}, 1),
+		commands: map[string]*command{}, groups: map[core.ProcessID]string{},
+	}
+}
+
+// Switch turns it on or off. Of mounts, if there are any, only the file systems at
+// these are watched.
+func (s *Server) Switch(on bool, mounts []string) {
+	s.mu.Lock()
+	changed := s.on != on || !slices.Equal(s.mounts, mounts)
+	s.on, s.mounts = on, mounts
+	l := s.link
+	s.mu.Unlock()
+	if changed && l != nil {
+		l.conn.Close() // and started again, if it is on
+	}
+	s.look()
+}
+
+func (s *Server) look() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it will
+	}
+}
+
+// Policies is told with each answer of KeeperPolicy which policies it is from, and
+// whether any of them restricts executions.
+func (s *Server) Policies(generation string, executions bool) {
+	s.mu.Lock()
+	if generation == "" || generation == s.generation {
+		s.mu.Unlock()
+		return
+	}
+	s.generation, s.files = generation, executions
+	l, w := s.link, s.watch()
+	s.mu.Unlock()
+	if l != nil {
+		l.tell(order{Watch: w, Forget: true})
+	}
+}
+
+// watch is what the Holder is to watch. The caller holds mu.
+func (s *Server) watch() *watch { return &watch{Files: s.files, Mounts: s.mounts} }
+
+// Ready returns nil if what commands start is stopped; otherwise the error says why
+// it is not, and what to do.
+func (s *Server) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready()
+}
+
+func (s *Server) ready() error {
+	switch {
+	case !s.on:
+		return ErrOff
+	case s.link != nil:
+		return nil
+	case s.fault != nil:
+		return s.fault
+	}
+	return errStarting
+}
+
+// Run keeps a Holder running until ctx is done.
+func (s *Server) Run(ctx context.Context) {
+	wait := first
+	for {
+		select {
+		case <-s.wake: // this is the look
+		default:
+		}
+		var again <-chan time.Time
+		if s.isOn() {
+			begun := time.Now()
+			err := s.hold(ctx)
+			if time.Since(begun) > longest {
+				wait = first
+			}
+			if err != nil && ctx.Err() == nil && s.isOn() {
+				if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, core.ErrSwitchedOff) {
+					s.cfg.Log.Error("programs are not stopped before they run, until settings are read again", "error", err)
+				} else {
+					s.cfg.Log.Error("programs are not stopped before they run", "error", err, "again_in", wait.String())
+					again = time.After(wait)
+					wait = min(2*wait, longest)
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+		case <-s.wake:
+		}
+	}
+}
+
+func (s *Server) isOn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.on
+}
+
+// hold runs one Holder to its end.
+func (s *Server) hold(ctx context.Context) (err error) {
+	defer func() {
+		s.mu.Lock()
+		s.link, s.fault = nil, err
+		s.mu.Unlock()
+	}()
+	conn, err := s.cfg.Control.Start()
+	if err != nil {
+		return err
+	}
+	l := newLink(conn)
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	defer l.end()
+	ended := make(chan error, 1)
+	go func() { ended <- l.read(func(r report) { s.heard(ctx, l, r) }) }()
+	begin, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	// Under the lock: a command that enters meanwhile enters after these.
+	s.mu.Lock()
+	l.tell(order{Watch: s.watch()})
+	for group := range s.commands {
+		l.tell(order{Enter: group})
+	}
+	s.link, s.fault = l, nil
+	s.mu.Unlock()
+	if err := l.call(begin, order{Forget: true}); err != nil {
+		conn.Close()
+		<-ended
+		return fmt.Errorf("watch executions: %w", err)
+	}
+	s.cfg.Log.Info("programs are stopped before they run")
+	err = <-ended
+	l.work.Wait()
+	if ctx.Err() == nil && s.isOn() {
+		s.records.lifted(err)
+		return errors.Join(errEnded, err)
+	}
+	return nil
+}
+
+var errEnded = errors.New("keeperexec has ended, and executions go on without a decision until there is another one")
+
+// heard takes a report.
+func (s *Server) heard(ctx context.Context, l *link, r report) {
+	switch {
+	case r.Done != 0:
+		l.done(r)
+	case r.Unanswered != nil:
+		s.records.unanswered(*r.Unanswered, r.Count, s.requestOf(r.Unanswered.Group))
+	case r.Question != nil:
+		q := *r.Question
+		l.work.Go(func() { s.answer(ctx, l, q) })
+	}
+}
+
+func (s *Server) requestOf(group string) core.RequestID {
+	c, _ := s.command(group)
+	return c.Request
+}
+
+// ruling is what was decided, and why.
+type ruling struct {
+	allow, everybody, once bool
+	// answer is what KeeperPolicy said; about is empty if it was not asked.
+	answer  wire.PolicyResponse
+	request core.RequestID // of the elevated command
+	cause   string         // empty if there is nothing to record
+	user    string
+}
+
+// answer decides, and tells the Holder. What cannot be decided in time has no answer.
+func (s *Server) answer(ctx context.Context, l *link, q question) {
+	ctx, cancel := context.WithTimeout(ctx, Deadline)
+	defer cancel()
+	slot, err := s.asked.Take(ctx, q.User, 1)
+	if err != nil {
+		return
+	}
+	defer slot.Release()
+	var r ruling
+	if q.Group != "" {
+		r, err = s.child(ctx, q)
+	} else {
+		r, err = s.file(ctx, q)
+	}
+	if err != nil {
+		s.cfg.Log.Warn("an execution is not decided about", "program", wire.Printable(q.Path), "user", q.User, "error", err)
+		return
+	}
+	l.tell(order{Answer: &answer{ID: q.ID, Allow: r.allow, Everybody: r.everybody, Once: r.once}})
+	s.records.decided(q, r)
+}
+
+// file decides by policies of type FileAccess.
+func (s *Server) file(ctx context.Context, q question) (ruling, error) {
+	asked := about(q, wire.PolicyRequest{EventType: wire.EventExecution, UserID: q.User, UserName: s.name(q.User), MachineName: s.cfg.Machine()})
+	a, err := s.cfg.Consult(ctx, asked)
+	if err != nil {
+		return ruling{}, err
+	}
+	r := ruling{allow: a.Decision == core.Allow, everybody: a.Unrestricted && !q.Elsewhere, answer: a, user: asked.UserName}
+	if a.Decision == core.Pending && s.cfg.Granted != nil {
+		r.allow = s.cfg.Granted(q.User, q.Path, q.Hash)
+		r.once = true // it may be over the next time, or be given
+	}
+	if !r.allow {
+		r.cause = causeFile
+	}
+	return r, nil
+}
+
+// name is never empty: KeeperPolicy takes nobody without one.
+func (s *Server) name(user core.UserID) string {
+	if name := s.cfg.Name(user); name != "" {
+		return name
+	}
+	return "#" + string(user)
+}
+
+// base is what a program is called without its folder.
+func base(q question) string { return path.Base(q.Path) }

@@ -1,0 +1,32 @@
+package service
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestACrowdHasEveryProcessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var set []int
+		p := &processors{all: 8, set: func(n int) int { set = append(set, n); return 0 }}
+		ask := func(name string, want []int, open ...int) {
+			t.Helper()
+			set = nil
+			for _, n := range open {
+				p.crowd(n)
+			}
+			if !slices.Equal(set, want) {
+				t.Errorf("%s: set to %v, want %v", name, set, want)
+			}
+		}
+		ask("few", nil, 1, 2, 3, 4, 5, 4, 3, 2, 1, 0)
+		ask("a crowd", []int{8}, 5, 6, 7, 50, 7, 6, 5)
+		ask("it has gone at once", nil, 2, 1, 0)
+		time.Sleep(crowdLasts)
+		ask("the next one asks", []int{1}, 1, 0)
+		p.all = 1
+		ask("where there is one processor", nil, 50, 0)
+	})
+}
