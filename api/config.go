@@ -42,11 +42,13 @@ type Config struct {
 	Approvals Approvals
 	// ApprovalKeys is the key by which a help desk approves.
 	ApprovalKeys ApprovalKeys
-	Grants       Grants
-	FileGrants   FileGrants
-	Rights       Rights
-	Accounts     Accounts
-	Elevator     local.Elevator
+	// Notices are what people are to hear.
+	Notices    Notices
+	Grants     Grants
+	FileGrants FileGrants
+	Rights     Rights
+	Accounts   Accounts
+	Elevator   local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
 	Limits Limits

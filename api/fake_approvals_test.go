@@ -85,3 +85,13 @@ func (keysOf) New(_ context.Context, by core.Principal, replace bool) (view.Appr
 }
 
 func (keysOf) Remove(core.Principal) error { return nil }
+
+// noticesOf says one thing to everybody.
+type noticesOf struct{ *world }
+
+func (noticesOf) Listen(core.UserID) (<-chan view.Notice, func(), error) {
+	said := make(chan view.Notice, 1)
+	said <- view.Notice{Kind: view.NoticeDenied, ID: oneApproval, Text: "it is refused"}
+	close(said)
+	return said, func() {}, nil
+}

@@ -96,6 +96,7 @@ func operations(cfg Config) []group {
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
 		approvalKeyOperations(cfg.ApprovalKeys),
+		noticeOperations(cfg.Notices),
 	}
 }
 

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -39,5 +40,22 @@ func TestGrantsAreShownToWhoseTheyAre(t *testing.T) {
 			t.Errorf("%s ends %s: %d %s", tc.who, tc.cannot, r.status, r.body)
 		}
 		way.CloseIdleConnections()
+	}
+}
+
+// Notices come as they happen, to whose they are.
+func TestNotices(t *testing.T) {
+	p := newPlace(t)
+	response, err := (&http.Client{Transport: p.overSocket()}).Do(newRequest(t, http.MethodGet, "http://keeper/api/notices", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("%d %v", response.StatusCode, response.Header)
+	}
+	text, err := io.ReadAll(response.Body)
+	if want := "event: approval-denied\ndata: {\"kind\":\"approval-denied\",\"id\":\"ABCD-2345\",\"text\":\"it is refused\",\"secondsLeft\":0}\n\n"; err != nil || !strings.HasSuffix(string(text), want) {
+		t.Errorf("%v, %q", err, text)
 	}
 }

@@ -274,7 +274,7 @@ func (s *simulation) live(h *harness) (alive bool) {
 		}
 	}()
 	if s.ops = 0; s.deaths < 3 && s.random.IntN(2) == 0 {
-		s.ops = 1 + s.random.IntN(100)
+		s.ops = 1 + s.random.IntN(40)
 	}
 	s.boot(h)
 	for range 5 + s.random.IntN(40) {
@@ -296,7 +296,7 @@ func (s *simulation) live(h *harness) (alive bool) {
 // or met twice, nothing lost that somebody was told of, and after a death nothing runs
 // again that was not marked as safe.
 func TestSimulatedLives(t *testing.T) {
-	const lives = 900
+	const lives = 1100
 	first := uint64(time.Now().UnixNano())
 	t.Logf("seeds from %d", first)
 	h := newHarness(t, nil)

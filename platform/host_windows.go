@@ -3,6 +3,7 @@
 package platform
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -60,6 +61,9 @@ func New(o Options) (port.Host, error) {
 	launcher, err := windows.NewLauncher(o.Helper, o.Spare)
 	if err != nil {
 		return port.Host{}, err
+	}
+	if err := launcher.UseAccounts(context.Background(), host.Transient); err != nil {
+		host.Facts.Notes = append(host.Facts.Notes, "people for whom Windows has no elevated token are not elevated: "+err.Error())
 	}
 	host.Peers = windows.Peers{}
 	host.Launcher = launcher

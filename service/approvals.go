@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/launcher/approval"
 	"kpm/launcher/journal"
@@ -18,7 +19,7 @@ const maxApprovalKey = 64 << 10
 // startApprovals opens what approvers were asked before.
 func (s *service) startApprovals(context.Context, Options) error {
 	log := s.log.With("component", "approvals")
-	s.news, s.desktops = newApprovalNews(), newApproverDesktops()
+	s.news, s.notices, s.desktops = newApprovalNews(), newNotices(), newApproverDesktops()
 	a := s.app.Approvals
 	var err error
 	s.approvals, err = approval.Open(s.layout.ApprovalRecords(), approval.Limits{
@@ -37,7 +38,8 @@ func (s *service) startApprovals(context.Context, Options) error {
 
 // serveApprovals keeps deadlines and tells what has changed, from now on.
 func (s *service) serveApprovals(ctx context.Context, _ Options) error {
-	s.background(ctx, s.approvals.Serve)
+	s.background(ctx, func(ctx context.Context) { s.approvals.Serve(ctx, s.approvalEnds) })
+	s.background(ctx, s.showNotices)
 	s.background(ctx, s.tellApprovals)
 	return nil
 }
@@ -60,6 +62,14 @@ func (s *service) approvalChanged(r approval.Record) {
 		s.log.Error("an approval is not in the journal", "approval", r.ID, "state", r.State, "error", err)
 	}
 	s.news.add(r)
+	left := s.approvals.Remaining(&r)
+	switch one, is := approvalNotice(&r, left); {
+	case !is:
+	case one.Kind == view.NoticeApproved: // a default job shows that
+		s.notices.say(r.Want.User, one)
+	default:
+		s.notify(r.Want.User, r.Want.Name, string(r.Want.Session), one)
+	}
 }
 
 // maxNews bounds what waits to be told. Beyond, the oldest is not told: whoever

@@ -16,7 +16,8 @@ func (s *service) newExecution() *execution.Server {
 		Consult: func(ctx context.Context, q wire.PolicyRequest) (wire.PolicyResponse, error) {
 			return s.launcher.Consult(ctx, q)
 		},
-		Append: s.journal.Append, Name: s.nameOf, Machine: machineName,
+		Granted: func(user core.UserID, path, _ string) bool { return s.files.HoldsAt(user, path) },
+		Append:  s.journal.Append, Name: s.nameOf, Machine: machineName,
 		Log: s.log.With("component", "execution"),
 	})
 }

@@ -3,18 +3,23 @@ package service
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"kpm/api"
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/launcher"
 	"kpm/launcher/approval"
 	"kpm/launcher/fileaccess"
+	"kpm/settings"
 )
 
 // maxFileAccess bounds the file that changed access control lists are kept in, in
@@ -22,19 +27,41 @@ import (
 const maxFileAccess = 64 << 20
 
 // newKeeper returns what keeps people from files.
-func newKeeper(s *service, record func(fileaccess.Event) error) *fileaccess.Keeper {
+func newKeeper(host port.Host, layout settings.Layout, record func(fileaccess.Event) error, log *slog.Logger) *fileaccess.Keeper {
 	return fileaccess.Open(fileaccess.Config{
-		Path:        s.layout.FileAccess(),
-		Read:        func(path string) ([]byte, error) { return s.host.Files.ReadProtected(path, maxFileAccess) },
-		WriteAtomic: s.host.Files.WriteAtomic, Lists: s.host.AccessLists, Accounts: s.host.Accounts, Clock: s.host.Clock,
-		Administrator: s.host.Facts.Administrator, Platform: s.host.Facts.Platform,
-		Record: record, Log: s.log.With("component", "fileaccess"),
+		Path:        layout.FileAccess(),
+		Read:        func(path string) ([]byte, error) { return host.Files.ReadProtected(path, maxFileAccess) },
+		WriteAtomic: host.Files.WriteAtomic, Lists: host.AccessLists, Accounts: host.Accounts, Clock: host.Clock,
+		Administrator: host.Facts.Administrator, Platform: host.Facts.Platform,
+		Record: record, Log: log,
 	})
+}
+
+// giveFilesBack gives every file back whose access control list was changed, while no
+// service of the agent root runs. What it does is in the log: the journal is the
+// service's, and goes with the agent.
+func giveFilesBack(host port.Host, root string, log *slog.Logger) error {
+	layout := settings.At(root, "")
+	if _, err := os.Lstat(layout.FileAccess()); errors.Is(err, os.ErrNotExist) {
+		return nil // nothing was ever changed
+	}
+	if err := host.Files.ProtectedRoot(root); err != nil {
+		return err
+	}
+	lock, err := host.Files.Lock(layout.Lock())
+	if err != nil {
+		return fmt.Errorf("%s: %w", root, ErrRuns)
+	}
+	tell := func(e fileaccess.Event) error {
+		log.Info(e.Message, "file", wire.PrintableLine(e.File), "what", string(e.What))
+		return nil
+	}
+	return errors.Join(newKeeper(host, layout, tell, log).GiveBack(), lock.Close())
 }
 
 // startFileAccess keeps people from the files that policy denies to them, from now on.
 func (s *service) startFileAccess(ctx context.Context) {
-	s.files = newKeeper(s, launcher.RecordFileAccess(s.journal))
+	s.files = newKeeper(s.host, s.layout, launcher.RecordFileAccess(s.journal), s.log.With("component", "fileaccess"))
 	s.rules = &fileRules{changed: make(chan struct{}, 1)}
 	s.background(ctx, s.files.Serve)
 	s.background(ctx, s.followRules)

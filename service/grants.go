@@ -24,7 +24,7 @@ func (s *service) startGrants(ctx context.Context) {
 		Path:        s.layout.Grants(),
 		Read:        func(path string) ([]byte, error) { return s.host.Files.ReadProtected(path, maxGrants) },
 		WriteAtomic: s.host.Files.WriteAtomic, Clock: s.host.Clock, Alive: s.host.Tree.Alive,
-		Record: launcher.RecordGrant(s.journal), Log: s.log.With("component", "grants"),
+		Record: launcher.RecordGrant(s.journal), Soon: s.grantEnds, Log: s.log.With("component", "grants"),
 	})
 	s.background(ctx, s.grants.Serve)
 }

@@ -183,9 +183,11 @@ func EndOverdue(ctx context.Context, host port.Host, root string, log *slog.Logg
 }
 
 // GiveBack undoes what was done to people's rights: what policy has taken is theirs
-// again, and what was given for a time has ended. Errors wrap ErrRuns.
+// again, and what was given for a time has ended; and to files' access control lists,
+// which are as they were. Errors wrap ErrRuns.
 func GiveBack(ctx context.Context, host port.Host, root string, log *slog.Logger) error {
-	return withoutService(host, root, log, func(b *rights.Book) error { return b.Everything(ctx, "the agent is removed") })
+	err := withoutService(host, root, log, func(b *rights.Book) error { return b.Everything(ctx, "the agent is removed") })
+	return errors.Join(err, giveFilesBack(host, root, log))
 }
 
 // withoutService holds the agent root as a service does.

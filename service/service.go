@@ -92,6 +92,7 @@ type service struct {
 	approvals *approval.Book
 	codes     *approval.Codes
 	news      *approvalNews
+	notices   *notices
 	desktops  *approverDesktops
 	broker    *broker.Broker
 	jobs      *jobs.Service

@@ -38,7 +38,7 @@ func (b *Book) Ask(w Want, justification string) (Record, error) {
 	for _, id := range drop {
 		delete(b.records, id)
 	}
-	b.records[r.ID] = &entry{r, make(chan struct{})}
+	b.records[r.ID] = &entry{Record: r, changed: make(chan struct{})}
 	b.told(r.clone())
 	select {
 	case b.wake <- struct{}{}:

@@ -49,6 +49,7 @@ const (
 type entry struct {
 	Record
 	changed chan struct{} // closed when the record is another one
+	warned  Deadline      // that its requester was told of
 }
 
 // Book holds the approvals. Its methods may be called concurrently.
@@ -78,7 +79,7 @@ func Open(path string, limits Limits, clock Clock, people fair.People, told func
 		rate: fair.NewRate[core.UserID](1/askEvery.Seconds(), askBurst), wake: make(chan struct{}, 1),
 	}
 	for _, r := range list {
-		b.records[r.ID] = &entry{r, make(chan struct{})}
+		b.records[r.ID] = &entry{Record: r, changed: make(chan struct{})}
 	}
 	return b, nil
 }

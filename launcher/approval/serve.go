@@ -8,11 +8,16 @@ import (
 // lookAgain is how often the clocks are looked at: somebody may have set one.
 const lookAgain = 10 * time.Second
 
+// warnBefore is how long before its end a requester is told that an approval expires, or
+// half of what it was given if that is less.
+const warnBefore = 10 * time.Minute
+
 // Serve escalates and expires approvals when their time has come, also where nobody
-// looks at them, until ctx is done.
-func (b *Book) Serve(ctx context.Context) {
+// looks at them, until ctx is done. soon, if not nil, hears once of each that is about
+// to expire, and for how long it is still there; it must not block or call back.
+func (b *Book) Serve(ctx context.Context, soon func(Record, time.Duration)) {
 	for {
-		timer := time.NewTimer(b.due())
+		timer := time.NewTimer(b.due(soon))
 		select {
 		case <-timer.C:
 		case <-b.wake:
@@ -24,8 +29,9 @@ func (b *Book) Serve(ctx context.Context) {
 	}
 }
 
-// due applies the deadlines that have come, and returns when to look again.
-func (b *Book) due() time.Duration {
+// due applies the deadlines that have come, warns of those that will, and returns when to
+// look again.
+func (b *Book) due(soon func(Record, time.Duration)) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := read(b.clock)
@@ -35,7 +41,16 @@ func (b *Book) due() time.Duration {
 		if e.State.Final() {
 			continue
 		}
-		wait = min(wait, e.Until.left(now), e.Last.left(now))
+		left := min(e.Until.left(now), e.Last.left(now))
+		wait = min(wait, left)
+		if soon != nil && e.warned != e.Until {
+			if ahead := left - min(warnBefore, e.Until.Wall.Sub(e.Until.Set)/2); ahead > 0 {
+				wait = min(wait, ahead)
+			} else {
+				e.warned = e.Until
+				soon(e.clone(), left)
+			}
+		}
 		if e.Escalates != nil {
 			wait = min(wait, e.Escalates.left(now))
 		}

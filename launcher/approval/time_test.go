@@ -228,7 +228,7 @@ func TestServeTellsWhenTimeIsOver(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.Serve(ctx)
+		d.Serve(ctx, nil)
 	}()
 	d.pass(time.Hour)
 	d.wake <- struct{}{} // in place of the timer
@@ -303,5 +303,37 @@ func TestAFileThatIsInUse(t *testing.T) {
 	d.restart(t)
 	if _, err := d.Use(&w, "R"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whoever asked is told before it ends, once, and again when it was extended.
+func TestARequesterIsToldThatItEndsSoon(t *testing.T) {
+	d := newDesk(t)
+	var told []time.Duration
+	soon := func(_ Record, left time.Duration) { told = append(told, left) }
+	r := d.ask(t, want("1000"))
+	look := func(after time.Duration, n int) {
+		t.Helper()
+		d.pass(after)
+		d.due(soon)
+		if d.due(soon); len(told) != n {
+			t.Errorf("%s later: told %v", after, told)
+		}
+	}
+	look(19*time.Minute, 0)
+	look(time.Minute, 1) // of the thirty that it waits
+	if _, err := d.Approve(r.ID, ada, "", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	look(29*time.Second, 1)
+	look(time.Second, 2) // half of a minute that it may be used
+	if _, err := d.Extend(r.ID, ada, "", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	look(49*time.Minute, 2)
+	look(time.Minute, 3)
+	look(10*time.Minute, 3)
+	if d.state(t, r.ID) != Expired || told[0] != 10*time.Minute || told[1] != 30*time.Second || told[2] != 10*time.Minute {
+		t.Errorf("%s, told %v", d.state(t, r.ID), told)
 	}
 }

@@ -344,6 +344,23 @@ func (k *Keeper) Holds(user core.UserID, device, inode uint64) bool {
 	return false
 }
 
+// HoldsAt is Holds for the file that lies at path now.
+func (k *Keeper) HoldsAt(user core.UserID, path string) bool {
+	for _, g := range *k.executions.Load() {
+		if g.User != user || g.Ref.Path != path {
+			continue
+		}
+		f, err := k.cfg.Lists.Open(path)
+		if err != nil {
+			return false
+		}
+		defer f.Close()
+		// Attack: another program has taken the place of the one that it is for.
+		return f.Ref().Same(g.Ref) && k.Holds(user, g.Ref.Device, g.Ref.Inode)
+	}
+	return false
+}
+
 // InWords is how long a grant lasts, for people.
 func (s Shown) InWords() string {
 	return fmt.Sprintf("access for %s, until %s", span.Text(s.Left.Round(time.Second)), s.Until.Local().Format("15:04"))

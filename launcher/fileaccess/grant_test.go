@@ -180,6 +180,15 @@ func TestExecutionGrants(t *testing.T) {
 		if !b.Holds("1000", 1, inode) || b.Holds("1001", 1, inode) || b.Holds("1000", 1, inode+1) || b.Holds("1000", 2, inode) {
 			t.Error("it is held by whom it is not for, or not by whom it is")
 		}
+		if !b.HoldsAt("1000", "/srv/tool") || b.HoldsAt("1001", "/srv/tool") || b.HoldsAt("1000", "/srv/other") {
+			t.Error("by path: it is held by whom it is not for, or not by whom it is")
+		}
+		there := b.disk.files["/srv/tool"]
+		b.disk.put("/srv/tool", &node{exec: true})
+		if b.HoldsAt("1000", "/srv/tool") {
+			t.Error("another program has taken its place")
+		}
+		b.disk.files["/srv/tool"] = there
 		if err := b.Revoke(File, g.ID, "", core.Principal{}); !errors.Is(err, ErrUnknown) {
 			t.Errorf("as a file's: %v", err)
 		}

@@ -54,10 +54,10 @@ func TestOnARealFileSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files := linux.Files{Files: file.Files{AgentRoot: root}}
+	files, accounts := linux.Files{Files: file.Files{AgentRoot: root}}, linux.LocalAccounts()
 	k := fileaccess.Open(fileaccess.Config{
 		Path: state, Read: func(path string) ([]byte, error) { return files.ReadProtected(path, 1<<20) }, WriteAtomic: files.WriteAtomic,
-		Lists: linux.AccessLists{Files: files.Files}, Accounts: linux.Accounts{}, Clock: linux.Clock{}, Administrator: "0", Platform: core.Linux,
+		Lists: linux.AccessLists{Files: files.Files, Accounts: accounts}, Accounts: accounts, Clock: linux.Clock{}, Administrator: "0", Platform: core.Linux,
 		Record: func(fileaccess.Event) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	rule := core.FileRule{PolicyRef: core.PolicyRef{ID: "p"}, Users: []string{"nobody"}, Files: []string{filepath.Join(root, "data") + "/*"}}

@@ -37,7 +37,22 @@ func (s *Store) Use(r *Request) Standing {
 	if !s.take(by) {
 		return Standing{}
 	}
-	return Standing{Controls: controls, Grants: idsOf(by)}
+	return Standing{Controls: controls, Grants: idsOf(by), Notes: ending(by, now)}
+}
+
+// ending says that what stands for something now does so for little longer: whoever uses
+// it in a terminal need not look elsewhere.
+func ending(by []*Grant, now time.Duration) []string {
+	left := time.Duration(-1)
+	for _, g := range by {
+		if rest := g.left(now); rest <= g.warnsAt() && (left < 0 || rest < left) {
+			left = rest
+		}
+	}
+	if left < 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("It is asked about again in %s.", span.Text(left))}
 }
 
 // covering finds the grants that stand for controls of r.

@@ -38,7 +38,7 @@ type Event struct {
 	By  core.Principal
 }
 
-// Config is what a Store works with. Every field is required.
+// Config is what a Store works with. Every field but Soon is required.
 type Config struct {
 	// Path is the file in State that grants are kept in.
 	Path string
@@ -52,6 +52,9 @@ type Config struct {
 	// Record writes an event to the journal, before a grant counts and after it has
 	// ended.
 	Record func(Event) error
+	// Soon, which may be nil, hears once of each grant that is about to end by its time,
+	// and for how long it is still there. It must not block or call back.
+	Soon func(g Grant, left time.Duration)
 	// Rights makes people administrators for as long as a grant of that kind lasts;
 	// nil where that cannot be: then such a grant is one for all that the policy is
 	// about.
@@ -80,6 +83,8 @@ type Store struct {
 	past   []past
 	broken error // why nothing can be granted; nil if it can
 
+	warned map[string]time.Duration // the ends that were told, by the grant's id
+
 	changed chan struct{}
 }
 
@@ -87,7 +92,7 @@ type Store struct {
 // cannot be read, nothing is granted, and Err says why. Grants of an earlier boot
 // end.
 func Open(cfg Config) *Store {
-	s := &Store{cfg: cfg, changed: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, warned: map[string]time.Duration{}, changed: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rebooted, err := s.load()
@@ -155,9 +160,35 @@ func (s *Store) sweep() time.Duration {
 	}, core.ServicePrincipal())
 	next := lookEvery
 	for _, g := range s.grants {
-		next = min(next, g.left(now))
+		next = min(next, g.left(now), s.warn(g, now))
+	}
+	for id := range s.warned {
+		if !slices.ContainsFunc(s.grants, func(g *Grant) bool { return g.ID == id }) {
+			delete(s.warned, id)
+		}
 	}
 	return max(next, time.Millisecond)
+}
+
+// warnBefore is how long before its end a grant's owner is told, or half of what it was
+// given if that is less.
+const warnBefore = 5 * time.Minute
+
+func (g *Grant) warnsAt() time.Duration { return min(warnBefore, (g.Ends-g.Renewed)/2) }
+
+// warn tells of a grant that is about to end, once for each end, and returns when to look
+// again. s.mu is held.
+func (s *Store) warn(g *Grant, now time.Duration) time.Duration {
+	if s.cfg.Soon == nil || s.warned[g.ID] == g.Ends {
+		return lookEvery
+	}
+	left := g.left(now)
+	if ahead := left - g.warnsAt(); ahead > 0 {
+		return ahead
+	}
+	s.warned[g.ID] = g.Ends
+	s.cfg.Soon(*g, left)
+	return lookEvery
 }
 
 // end ends the grants for which why says something. s.mu is held.

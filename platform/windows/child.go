@@ -28,9 +28,10 @@ type child struct {
 	group    string
 	job      windows.Handle
 	process  windows.Handle
-	orders   *os.File // the helper's standard input
-	reports  *os.File // its standard output
-	told     *told    // what it is to create; nil before and after
+	orders   *os.File     // the helper's standard input
+	reports  *os.File     // its standard output
+	told     *told        // what it is to create; nil before and after
+	remove   func() error // the account that was made for it; nil if none was
 
 	mu      sync.Mutex
 	running bool // the program was let run
@@ -258,6 +259,12 @@ func (c *child) watch() {
 	close(c.done)
 	if running {
 		c.orders.Close()
+	}
+	// What it left running in the background would be an administrator's whom nobody
+	// knows any more.
+	if c.remove != nil && c.err == nil {
+		windows.TerminateJobObject(c.job, exitKilled)
+		c.remove() // what fails is left for the next service (UseAccounts)
 	}
 	c.launcher.ended(c)
 }

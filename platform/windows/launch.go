@@ -27,6 +27,9 @@ type Launcher struct {
 	self   core.UserID
 	null   *os.File
 	tree   *Tree
+	// accounts are made for elevations that Windows has no token for; nil for none.
+	accounts administratorAccounts
+	logOn    func(core.Account, core.Identity) (*token, error) // loggedOnOnce, but for tests
 
 	ready    chan *child    // helpers that wait
 	refill   chan struct{}  // one was taken
@@ -99,7 +102,7 @@ func (l *Launcher) open(helper string) error {
 // Prepare implements port.Launcher. It does not wait for the helper to have
 // created the program; Release does.
 func (l *Launcher) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held, error) {
-	t, err := l.tokenFor(spec.As)
+	t, err := l.tokenFor(ctx, spec.As)
 	if err != nil {
 		return nil, fmt.Errorf("launch: %w", err)
 	}
@@ -153,6 +156,9 @@ func (l *Launcher) spawn(t *token) (*child, error) {
 	c, err := l.newChild(t)
 	if err != nil {
 		return nil, fmt.Errorf("start a helper: %w", err)
+	}
+	if t != nil {
+		c.remove, t.remove = t.remove, nil
 	}
 	l.children[c] = true
 	l.watchers.Add(1)

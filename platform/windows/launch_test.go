@@ -106,7 +106,7 @@ func TestUserPrograms(t *testing.T) {
 func TestElevatedToken(t *testing.T) {
 	l := newLauncher(t)
 	as := in(t, core.AsUserElevated)
-	elevated, err := l.tokenFor(as)
+	elevated, err := l.tokenFor(t.Context(), as)
 	must(t, err)
 	defer elevated.close()
 	user, err := tokenUser(elevated.primary)
@@ -379,7 +379,7 @@ func TestIsTerminal(t *testing.T) {
 func TestALogonThatIsRefused(t *testing.T) {
 	as := own()
 	as.RunAs, as.Login, as.Session = core.AsUserElevated, "S-1-5-21-1-2-3-500", "1"
-	made, err := newLauncher(t).tokenFor(as)
+	made, err := newLauncher(t).tokenFor(t.Context(), as)
 	if err == nil { // this is LocalSystem
 		defer made.close()
 		if user, err := tokenUser(made.primary); err != nil || user != as.Account.User {

@@ -3,6 +3,7 @@
 package windows
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,25 +20,32 @@ import (
 var ErrNoSession = core.NewError(core.Unavailable, "the session is not there any more")
 
 // ErrNoElevation is wrapped when a session has no token that is the same user's
-// with more rights. It is errors.ErrUnsupported as well: the way that remains is
-// an administrator account of the service's own, which this version lacks.
+// with more rights, and there is no administrator's account for the command either
+// (Launcher.UseAccounts). It is errors.ErrUnsupported as well.
 var ErrNoElevation = fmt.Errorf("this session has no elevated token of the same user: %w", errors.ErrUnsupported)
 
 // token is a user's in a session, as a program of the user's is created with it.
 type token struct {
 	primary windows.Token
 	desktop string
-	environ []string // the user's own
+	environ []string     // the user's own
+	remove  func() error // the account that was made for this command; nil if none was
 }
 
+// close closes the token, and removes the account that was made for it unless a
+// child has taken that over.
 func (t *token) close() {
-	if t != nil {
-		t.primary.Close()
+	if t == nil {
+		return
+	}
+	t.primary.Close()
+	if t.remove != nil {
+		t.remove() // what fails is left for the next service (UseAccounts)
 	}
 }
 
 // tokenFor returns the token that an identity means, nil for the service's own.
-func (l *Launcher) tokenFor(as core.Identity) (*token, error) {
+func (l *Launcher) tokenFor(ctx context.Context, as core.Identity) (*token, error) {
 	if as.RunAs == core.AsService {
 		if as.Account.User != l.self {
 			return loggedOn(as)
@@ -52,22 +60,38 @@ func (l *Launcher) tokenFor(as core.Identity) (*token, error) {
 	if as.RunAs == core.AsUserElevated && as.Login != "" && as.Account.User != as.Login {
 		return loggedOn(as)
 	}
+	if as.RunAs == core.AsUserElevated {
+		return l.elevated(ctx, as)
+	}
 	primary, err := sessionToken(as)
 	if err != nil {
 		return nil, err
 	}
-	if as.RunAs == core.AsUserElevated {
-		elevated, err := elevate(primary, as.Account.User)
-		primary.Close()
-		if err != nil {
-			return nil, err
-		}
-		primary = elevated
+	return inOwnSession(primary, as)
+}
+
+// sessionElevated returns the elevated token of the person whose session it is.
+func sessionElevated(as core.Identity) (*token, error) {
+	everyday, err := sessionToken(as)
+	if err != nil {
+		return nil, err
 	}
+	defer everyday.Close()
+	primary, err := elevate(everyday, as.Account.User)
+	if err != nil {
+		return nil, err
+	}
+	return inOwnSession(primary, as)
+}
+
+// inOwnSession completes a token that comes from its own session, and closes it if
+// that fails.
+func inOwnSession(primary windows.Token, as core.Identity) (*token, error) {
 	t := &token{primary: primary}
 	if as.RunAs != core.AsUser {
 		t.desktop = `winsta0\default` // of the token's own session
 	}
+	var err error
 	// learn.microsoft.com, "CreateEnvironmentBlock". Attack: with inheritance, the
 	// user's program has what is in LocalSystem's environment.
 	if t.environ, err = primary.Environ(false); err != nil {

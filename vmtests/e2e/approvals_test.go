@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -237,4 +238,65 @@ func TestApprovalsOutliveTheService(t *testing.T) {
 	if other := pends(t, a, "id", "-g"); other == id {
 		t.Error("it has run twice")
 	}
+}
+
+// TestARequesterHears: who does not wait hears what has become of their request from
+// keeperAgent, and nobody else does (W16).
+func TestARequesterHears(t *testing.T) {
+	a := newAgent(t, approvals, nil)
+	watch := func(uid uint32) *screen {
+		cmd := a.Sudo(t.Context(), uid)
+		cmd.Path = filepath.Join(a.Root, "keeperAgent")
+		cmd.Args = []string{cmd.Path, "--watch", "--json"}
+		out := &screen{}
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		return out
+	}
+	requester, other := watch(4242), watch(4244)
+	var id string
+	eventually(t, "it is heard that a request was refused", func() bool { // once the watch has begun
+		id = pends(t, a, "id", "-u")
+		decided(t, a, "deny", id, "--comment", "not today")
+		for range 20 {
+			if strings.Contains(requester.String(), id) {
+				return true
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		return false
+	})
+	if out := requester.String(); !strings.Contains(out, `"kind":"approval-denied"`) || !strings.Contains(out, "is refused by root: not today") {
+		t.Errorf("heard %s", out)
+	}
+	id = pends(t, a, "uname", "-s")
+	decided(t, a, "approve", id)
+	eventually(t, "it is heard that a request was approved", func() bool { return strings.Contains(requester.String(), id) })
+	if out := requester.String(); !strings.Contains(out, `"kind":"approval-approved"`) || !strings.Contains(out, "keeperAgent --run "+id) {
+		t.Errorf("heard %s", out)
+	}
+	if out := other.String(); out != "" {
+		t.Errorf("somebody else heard %s", out)
+	}
+}
+
+// screen is what a program has written so far.
+type screen struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }

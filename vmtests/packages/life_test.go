@@ -24,6 +24,8 @@ func TestLife(t *testing.T) {
 	for _, release := range []machine.Release{machine.Debian12, machine.Debian13, machine.Ubuntu2404} {
 		t.Run(release.Name, func(t *testing.T) {
 			b := bootOf(t, release)
+			b.run("gpasswd", "--add", "bob", "sudo")
+			b.run("sh", "-c", "echo root:secret | chpasswd") // or bob is the last administrator, and stays
 			before := b.files()
 			first := built
 			if previous != "" {
@@ -39,10 +41,15 @@ func TestLife(t *testing.T) {
 			b.upgraded()
 			b.run("KeeperAdminCLI", "audit", "verify")
 
+			b.exchanged()
 			at := b.terminal("alice")
 			at.grant()
+			b.eventually("alice is an administrator for a time, and bob none", func() bool { return b.administrators() == "alice" })
 			runs := b.begin("alice")
 			b.run("dpkg", "--purge", name)
+			if members := b.administrators(); members != "bob" {
+				t.Errorf("after the agent has gone administrators are %q, and were bob", members)
+			}
 			if out, status := at.types("keepersudo -n id -u"); status == "0" {
 				t.Errorf("alice is still granted something: %s", out)
 			}
@@ -51,9 +58,36 @@ func TestLife(t *testing.T) {
 			_, _ = b.Run(t.Context(), "pkill", "-KILL", "-x", "keepersudo")
 			_ = runs.Wait()
 			at.close()
-			b.nothingLeft(before, "/stop", "/ended", "/opt")
+			b.nothingLeft(before, append(backups, "/stop", "/ended", "/opt")...)
 		})
 	}
+}
+
+// backups are what the system's own tools have kept of files that they have changed.
+var backups = []string{"/etc/group-", "/etc/gshadow-"}
+
+// exchanged has policy take bob out of the administrators, and put alice in for the
+// time of a grant.
+func (b box) exchanged() {
+	b.t.Helper()
+	for file, policy := range map[string]string{
+		"least.json": `{"PolicyId": "least", "PolicyName": "Bob is no administrator", "PolicyType": "LeastPrivilege", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": []}}, "UserCheck": ["bob"], "MachineCheck": ["*"], "ApplicationCheck": []}`,
+		"reason.json": fmt.Sprintf(idNeedsAReason, "administrator"),
+	} {
+		if err := os.WriteFile(filepath.Join(b.Root, root, "Policies", file), []byte(policy), 0o644); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	b.run("systemctl", "reload", service)
+	b.eventually("bob is no administrator", func() bool { return b.administrators() == "" })
+}
+
+// administrators are the members of the group, as the system's database has them.
+func (b box) administrators() string {
+	b.t.Helper()
+	line := strings.TrimSpace(b.run("getent", "group", "sudo"))
+	return line[strings.LastIndexByte(line, ':')+1:]
 }
 
 // idNeedsAReason is a policy for grants that cover something.

@@ -25,6 +25,11 @@ var installed = []promise{
 		powershell: `(Get-Service KeeperPrivilegeManager).StartType`},
 	{name: "without a policy nobody may do anything", as: "alice", sh: "keepersudo true", powershell: sudo + `whoami.exe; exit $LASTEXITCODE`, status: 1, says: "keepersudo"},
 	{name: "PAM has a file for it", sh: "if [ -d /etc/pam.d ] && [ -d /run/systemd ]; then test -s /usr/lib/pam.d/kpm; fi"},
+	// Whether a reader is confined, Windows alone can say: it would not start.
+	{name: "signatures are read by a process that can open nothing", powershell: `& 'C:\Program Files\KeeperPrivilegeManager\KeeperAdminCLI.exe' trust inspect C:\Windows\System32\cmd.exe; exit $LASTEXITCODE`, says: "format"},
+	{name: "uac can be refused to people, and given back", powershell: `$cli = 'C:\Program Files\KeeperPrivilegeManager\KeeperAdminCLI.exe'; $key = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Policies\System'
+$before = (Get-ItemProperty $key).ConsentPromptBehaviorUser; & $cli interception enable uac; $on = (Get-ItemProperty $key).ConsentPromptBehaviorUser
+& $cli interception disable uac; if ($on -ne 0 -or (Get-ItemProperty $key).ConsentPromptBehaviorUser -ne $before) { exit 1 }`, says: "uac is the system's own"},
 	{name: "the tools explain themselves", sh: "KeeperAdminCLI --help && keepersudo --help", powershell: sudo + `--help; exit $LASTEXITCODE`, says: "Usage"},
 }
 
@@ -43,7 +48,7 @@ var allowed = []promise{
 	{name: "it runs in the caller's directory", as: "alice", sh: "cd /usr && keepersudo pwd", powershell: `Set-Location C:\Windows; ` + sudo + `cmd.exe /c cd; exit $LASTEXITCODE`},
 	{name: "it is told who asked", as: "alice", sh: `keepersudo sh -c 'echo $SUDO_USER.'`, says: "alice."},
 	{name: "nobody's environment steers it", as: "alice", sh: `LD_PRELOAD=/tmp/none.so keepersudo sh -c 'echo "preload=$LD_PRELOAD."'`, says: "preload=."},
-	{name: "another user can be the target", as: "alice", sh: "cd / && keepersudo -u bob id -un", says: "bob"},
+	{name: "another user can be the target", as: "alice", sh: "cd / && keepersudo -u bob id -un", powershell: sudo + `-u bob whoami.exe; exit $LASTEXITCODE`, says: "bob"},
 	{name: "it has a terminal of its own", as: "alice", sh: "command -v script >/dev/null && script -qec 'keepersudo tty' /dev/null", says: "/dev/"},
 	{name: "a program that does not exist is said to", as: "alice", sh: "keepersudo /no/such/program", powershell: sudo + `C:\no\such\program.exe; exit $LASTEXITCODE`, status: 127, says: "program"},
 	{name: "a command outlives an orderly restart", as: "", sh: outlives("systemctl restart keeper-privilege-manager"), says: "ended 9"},

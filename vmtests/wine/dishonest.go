@@ -7,7 +7,7 @@ package wine
 var Dishonest = []struct{ What, How string }{
 	{"accounts", "there is one user, who may do everything: access lists keep nobody out"},
 	{"LogonUser", "any password is right"},
-	{"local groups", "members are not kept, and every group has the current user"},
+	{"local groups", "members are not kept, and every group has the current user; NetUserSetInfo does not exist, and no account is logged on without a password"},
 	{"integrity levels", "they are stored and never compared"},
 	{"UAC", "tokens have a limited and an elevated side, and no access check knows"},
 	{"sessions", "there is one, number 1, and services run in it"},

@@ -85,3 +85,8 @@ func TestApprovalCodes(t *testing.T) {
 		}
 	}
 }
+
+// noNotices says nothing.
+type noNotices struct{}
+
+func (noNotices) Listen(core.UserID) (<-chan view.Notice, func(), error) { return nil, func() {}, nil }

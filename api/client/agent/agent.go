@@ -66,6 +66,7 @@ type options struct {
 	png                                   string
 	approve, deny, withdraw, run, comment string
 	approveCode                           string
+	watch                                 bool
 }
 
 // Run runs the command line args and returns the exit status.
@@ -125,6 +126,9 @@ asks: a number runs that request, p shows what waits, r asks the service again, 
 ends. Where p shows requests that you may decide on, "a 1" agrees to the first and
 "d 1 TEXT" refuses it. Without a terminal, or with --json, it is a list.
 
+--watch shows what becomes of your requests, and that an approval or a grant is
+about to end, as it happens; beside it, keepersudo --no-wait need not wait.
+
 --approve-code asks for a code that the help desk has told you, or reads it from
 standard input: --approval, p shows what to read to them.
 
@@ -138,7 +142,7 @@ directory.
 
 Exit status: that of the command that was run; otherwise 0; 1, refused; 2, the
 command line is wrong or the service does not answer.`,
-		Example:       "  keeperAgent --approval\n  keeperAgent --approval --json\n  keeperAgent --run K7QP-3M2X\n  keeperAgent --approve K7QP-3M2X --comment \"ticket 7\"\n  keeperAgent --approve-code K7QP-3M2X\n  keeperAgent --refresh\n  keeperAgent --enroll",
+		Example:       "  keeperAgent --approval\n  keeperAgent --approval --json\n  keeperAgent --run K7QP-3M2X\n  keeperAgent --approve K7QP-3M2X --comment \"ticket 7\"\n  keeperAgent --approve-code K7QP-3M2X\n  keeperAgent --watch\n  keeperAgent --refresh\n  keeperAgent --enroll",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -154,7 +158,8 @@ command line is wrong or the service does not answer.`,
 	f.StringVar(&a.root, "root", "", "agent root")
 	f.BoolVar(&a.approval, "approval", false, "show what may be run, and run it")
 	f.BoolVar(&a.refresh, "refresh", false, "ask the service for news, and say how much there is")
-	f.BoolVar(&a.json, "json", false, "with --approval or --refresh: all approvals as JSON")
+	f.BoolVar(&a.json, "json", false, "with --approval or --refresh: all approvals as JSON; with --watch: each notice as JSON on a line")
+	f.BoolVar(&a.watch, "watch", false, "show what happens to your requests and grants, as it happens, until it is interrupted")
 	f.StringVar(&a.run, "run", "", "run the approved request with this `ID`")
 	f.StringVar(&a.approve, "approve", "", "agree to the request with this `ID`")
 	f.StringVar(&a.deny, "deny", "", "refuse the request with this `ID`")
@@ -163,8 +168,8 @@ command line is wrong or the service does not answer.`,
 	f.BoolVar(&a.enroll, "enroll", false, "enrol yourself for a second factor, with a ticket of an administrator's or by logging in again")
 	f.StringVar(&a.png, "png", "", "with --enroll: write the QR code to this new `FILE` as well, which only you can read")
 	f.StringVar(&a.comment, "comment", "", "with --approve or --deny: what whoever asked is told")
-	cmd.MarkFlagsMutuallyExclusive("approval", "refresh", "run", "approve", "deny", "withdraw", "approve-code", "enroll")
-	cmd.MarkFlagsOneRequired("approval", "refresh", "run", "approve", "deny", "withdraw", "approve-code", "enroll")
+	cmd.MarkFlagsMutuallyExclusive("approval", "refresh", "run", "approve", "deny", "withdraw", "approve-code", "watch", "enroll")
+	cmd.MarkFlagsOneRequired("approval", "refresh", "run", "approve", "deny", "withdraw", "approve-code", "watch", "enroll")
 	return cmd
 }
 
@@ -183,6 +188,8 @@ func (a *agent) serve(cmd *cobra.Command) error {
 		return a.decide(ctx, a.approve, "approve", a.comment)
 	case a.deny != "":
 		return a.decide(ctx, a.deny, "deny", a.comment)
+	case a.watch:
+		return a.watches(ctx, c)
 	case a.approveCode != "":
 		return a.entersCode(ctx)
 	case a.withdraw != "":
