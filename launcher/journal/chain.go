@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -117,41 +116,42 @@ func (c *chain) segment(dir string, first uint64) (*Fault, error) {
 		c.at.Seq = first - 1
 	}
 	c.at.Segment, c.at.Offset = first, 0
-	reader := bufio.NewReaderSize(file, 64<<10)
-	var line []byte
-	for n := 1; ; n++ {
-		line, err = readLine(reader, line)
-		if errors.Is(err, io.EOF) {
-			if n == 1 {
-				return &Fault{File: name, Line: 1, Seq: first, Found: "an empty file", Expected: "a segment record"}, nil
-			}
-			return nil, nil
+	n, fault := 0, (*Fault)(nil)
+	eachParsed(bufio.NewReaderSize(file, 64<<10), func(line parsed) bool {
+		n++
+		if line.unread != nil && !errors.Is(line.unread, errPartial) && !errors.Is(line.unread, errLong) {
+			err = line.unread
+			return false
 		}
-		if err != nil && !errors.Is(err, errPartial) && !errors.Is(err, errLong) {
+		if fault = c.record(line); fault != nil {
+			fault.File, fault.Line, fault.Seq = name, n, c.at.Seq+1
+			c.partial = errors.Is(line.unread, errPartial)
+		}
+		return fault == nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case n == 0:
+		return &Fault{File: name, Line: 1, Seq: first, Found: "an empty file", Expected: "a segment record"}, nil
+	case fault != nil:
+		info, err := file.Stat()
+		if err != nil {
 			return nil, err
 		}
-		fault := c.record(line, err)
-		if fault != nil {
-			info, statErr := file.Stat()
-			if statErr != nil {
-				return nil, statErr
-			}
-			fault.File, fault.Line, fault.Seq = name, n, c.at.Seq+1
-			c.tail, c.partial = info.Size()-c.at.Offset, errors.Is(err, errPartial)
-			return fault, nil
-		}
+		c.tail = info.Size() - c.at.Offset
 	}
+	return fault, nil
 }
 
 // record checks one line against the chain and moves past it.
-func (c *chain) record(line []byte, readErr error) *Fault {
-	if readErr != nil {
-		return &Fault{Found: readErr.Error(), Expected: "a whole record"}
-	}
-	r, err := parseLine(line)
+func (c *chain) record(line parsed) *Fault {
+	r, hash := line.record, line.hash
 	switch {
-	case err != nil:
-		return &Fault{Found: fmt.Sprintf("no record (%v)", err), Expected: "a whole record"}
+	case line.unread != nil:
+		return &Fault{Found: line.unread.Error(), Expected: "a whole record"}
+	case line.bad != nil:
+		return &Fault{Found: fmt.Sprintf("no record (%v)", line.bad), Expected: "a whole record"}
 	case r.Seq != c.at.Seq+1:
 		return &Fault{Found: fmt.Sprintf("record %d", r.Seq), Expected: fmt.Sprintf("record %d", c.at.Seq+1)}
 	case c.begun && r.Prev != c.at.Hash:
@@ -161,7 +161,6 @@ func (c *chain) record(line []byte, readErr error) *Fault {
 	case (c.at.Offset == 0) != (r.Type == Segment):
 		return &Fault{Found: "a record of type " + string(r.Type), Expected: "a segment record at the start of a segment and nowhere else"}
 	}
-	hash := hashLine(line)
 	if r.Seq == c.head.Seq && hash != c.head.Hash {
 		return &Fault{Found: "a record with hash " + hash, Expected: "hash " + c.head.Hash + ", which the head names"}
 	}
@@ -171,7 +170,7 @@ func (c *chain) record(line []byte, readErr error) *Fault {
 		}
 	}
 	c.at.Seq, c.at.Hash, c.begun = r.Seq, hash, true
-	c.at.Offset += int64(len(line)) + 1
+	c.at.Offset += int64(line.length) + 1
 	c.lines++
 	if c.visit != nil {
 		c.visit(r)

@@ -21,22 +21,25 @@ import (
 // goBenchmark are Go benchmarks of one package.
 type goBenchmark struct {
 	group, pkg, pattern string
-	part                int // of the samples that it takes; 0 is the 30th
+	part                int    // of the samples that it takes; 0 is the 30th
+	peers               string // folder of a module with the same benchmarks of others; empty for none
 }
 
 var (
 	insideBenchmarks = []goBenchmark{
-		{groupDecision, "core/policy", "Decide/", 0},
-		{groupBus, "broker", "RoundTrip|Echo|Flood|FanOut|Connect|Idle", 0},
-		{groupJobs, "jobs", "EventToFirstTask|Runs|LaunchJob", 0},
-		{groupJobs, "jobs", "TenThousand", 100},
+		{groupDecision, "core/policy", "Decide/", 0, "vmtests/bench/peers"},
+		{groupBus, "broker", "RoundTrip|Echo|Flood|FanOut|Connect|Idle", 0, ""},
+		{groupJobs, "jobs", "EventToFirstTask|Runs|LaunchJob", 0, ""},
+		{groupJobs, "jobs", "TenThousand", 100, ""},
+		{groupJournal, "launcher/journal", "Open|Verify|GroupCommit|Sync", 100, ""},
 	}
 	// The keys lie in swtpm, which runs on the host: a real TPM takes ten to
 	// two hundred milliseconds for a signature.
 	hostBenchmarks = []goBenchmark{
-		{groupVerdict, "trust/provenance", "Warm", 0},
-		{groupKey, "trust/tpm", "DeviceSign|DeviceSeal|DeviceUnseal|DeviceQuote", 0},
-		{groupKey, "trust/identity", "Handshake|Sign", 0},
+		{groupExecution, "platform/linux/execution", "Execution", 0, ""}, // on file systems of its own
+		{groupVerdict, "trust/provenance", "Warm", 0, ""},
+		{groupKey, "trust/tpm", "DeviceSign|DeviceSeal|DeviceUnseal|DeviceQuote", 0, ""},
+		{groupKey, "trust/identity", "Handshake|Sign", 0, ""},
 	}
 )
 
@@ -46,6 +49,26 @@ const benchTime = "100ms"
 // compiled is where a benchmark's executable lies below a directory of them.
 func (b goBenchmark) compiled(dir string) string {
 	return filepath.Join(dir, strings.ReplaceAll(b.pkg, "/", "-")+".test")
+}
+
+// others is the same for its peers' executable.
+func (b goBenchmark) others(dir string) string {
+	return filepath.Join(dir, "peers-of-"+strings.ReplaceAll(b.pkg, "/", "-")+".test")
+}
+
+// compilePeers builds the benchmarks of others into dir. Where their modules cannot be
+// had they are left out.
+func compilePeers(ctx context.Context, p plan, benchmarks []goBenchmark, dir string) {
+	for _, b := range benchmarks {
+		if b.peers == "" || !p.wants(b.group) {
+			continue
+		}
+		build := exec.CommandContext(ctx, "go", "test", "-c", "-o", b.others(dir), ".")
+		build.Dir, build.Env = b.peers, append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: no peers of %s: %v\n%s", b.pkg, err, out)
+		}
+	}
 }
 
 // compile builds the benchmarks of the tree at source into dir. A package that
@@ -81,20 +104,25 @@ func (m *meter) goBenchmarks(ctx context.Context, benchmarks []goBenchmark, dir 
 		order := slices.Clone(sides)
 		for range m.plan.share(cmp.Or(b.part, 30)) {
 			for _, side := range order {
-				if err := b.sample(ctx, filepath.Join(dir, side), side, rows); err != nil {
+				if err := b.sample(ctx, b.compiled(filepath.Join(dir, side)), side, rows); err != nil {
+					return err
+				}
+			}
+			if b.peers != "" {
+				if err := b.sample(ctx, b.others(filepath.Join(dir, sideNew)), sideNew, rows); err != nil {
 					return err
 				}
 			}
 			slices.Reverse(order)
 		}
 		for _, name := range slices.Sorted(maps.Keys(rows)) {
-			group, of, _ := strings.Cut(name, "/")
+			group, of, _ := strings.Cut(strings.TrimPrefix(name, b.pkg), "/")
 			if slices.ContainsFunc(besides, func(peer string) bool { return strings.HasPrefix(of, peer+"-") }) {
 				continue
 			}
 			r := rows[name]
 			for _, peer := range besides {
-				if measured, ok := rows[group+"/"+peer+"-"+of]; ok {
+				if measured, ok := rows[b.pkg+group+"/"+peer+"-"+of]; ok {
 					r.Peers, r.Samples[peer] = append(r.Peers, peer), measured.Samples[sideNew]
 				}
 			}
@@ -107,19 +135,18 @@ func (m *meter) goBenchmarks(ctx context.Context, benchmarks []goBenchmark, dir 
 }
 
 // besides are what begins the name of a benchmark that a row is measured beside.
-var besides = []string{"mosquitto", "forkexec", "systemdrun", "sleep"}
+var besides = []string{"mosquitto", "forkexec", "systemdrun", "sleep", "cedar", "opa"}
 
 // ofTheirOwn are units of benchmarks whose time means nothing, and what rows call them.
 var ofTheirOwn = []struct{ metric, unit, suffix string }{
-	{"B/connection", "B", ""}, {"B/job", "B", ", memory of a job"}, {"p99-us", "us", ", 99 of 100 within"},
+	{"B/connection", "B", ""}, {"B/job", "B", ", memory of a job"}, {"p99-us", "us", ", 99 of 100 within"}, {"ns-over-bare", "ns", ", over a bare one"},
 }
 
 // processors is what the testing package adds to a benchmark's name.
 var processors = regexp.MustCompile(`-\d+$`)
 
-// sample runs all benchmarks of one side once and adds what they say to rows.
-func (b goBenchmark) sample(ctx context.Context, dir, side string, rows map[string]row) error {
-	path := b.compiled(dir)
+// sample runs all benchmarks of the executable at path once, if there is one, and adds what they say to rows.
+func (b goBenchmark) sample(ctx context.Context, path, side string, rows map[string]row) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -29,7 +29,9 @@ const (
 	groupDecision  = "decision"
 	groupBus       = "bus"
 	groupJobs      = "jobs"
-	groupCrowd     = "crowd" // many callers at once, on every processor and on one
+	groupCrowd     = "crowd"   // many callers at once, on every processor and on one
+	groupJournal   = "journal" // opened and verified, and made durable
+	groupExecution = "execution"
 	groupVerdict   = "verdict"
 	groupKey       = "key"
 	groupHostile   = "hostile" // what one user costs another

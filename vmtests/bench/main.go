@@ -53,7 +53,7 @@ func onDisk(side string) string   { return "/srv/disk/kpm-" + side + "/agent" }
 func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
-	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, crowd, verdict, key, hostile")
+	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, verdict, key, hostile")
 	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
 	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
@@ -108,7 +108,7 @@ func outside(ctx context.Context, p plan, staged, base string) (err error) {
 		rows = append(rows, more...)
 		return err
 	}
-	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupCrowd, groupHostile) {
+	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupJournal, groupCrowd, groupHostile) {
 		err = show(func(w io.Writer) error { return inMachine(ctx, p, w, agents, sources, sides) })
 	}
 	err = errors.Join(err, show(func(w io.Writer) error { return onHost(ctx, p, w, agents, sources, sides) }))
@@ -171,6 +171,7 @@ func inMachine(ctx context.Context, p plan, w io.Writer, agents, sources map[str
 				return err
 			}
 		}
+		compilePeers(ctx, p, insideBenchmarks, filepath.Join(root, testsIn, sideNew))
 		return peers(root)
 	}, machine.Bind{Host: disk, Inside: "/srv/disk"})
 	if err != nil {
@@ -207,7 +208,7 @@ func peers(root string) error {
 // onHost measures verdicts and the machine key here: osslsigncode and swtpm are
 // not in the machine.
 func onHost(ctx context.Context, p plan, w io.Writer, agents, sources map[string]string, sides []string) error {
-	if !p.wantsAny(groupVerdict, groupKey) {
+	if !p.wantsAny(groupExecution, groupVerdict, groupKey) {
 		return nil
 	}
 	m := newMeter(p, w)
