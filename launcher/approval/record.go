@@ -79,7 +79,7 @@ func (w *Want) Approvers() string {
 // same reports whether w is the request that other was. The seal covers user,
 // target, program, directory and arguments; each is compared for itself as well,
 // so that nothing hangs on one digest. Rules are compared too: an approval is for
-// the policies that asked for it.
+// the policies that asked for it, whether or not their schedules are open.
 func (w *Want) same(other *Want) bool {
 	return w.Kind == other.Kind && w.User == other.User && w.Target == other.Target && w.Seal == other.Seal && w.Path == other.Path &&
 		slices.EqualFunc(w.Argv, other.Argv, func(a, b []byte) bool { return string(a) == string(b) }) &&
@@ -91,7 +91,8 @@ func sameRule(a, b core.ApprovalRule) bool {
 		slices.Equal(a.EscalatedUsers, b.EscalatedUsers) && slices.Equal(a.EscalatedGroups, b.EscalatedGroups)
 }
 
-// Decision is one thing that one person has said about an approval.
+// Decision is one thing that one person, or for Schedule nobody, has said about an
+// approval.
 type Decision struct {
 	By      core.UserID `json:"by"`
 	Name    string      `json:"name"`
