@@ -1,13 +1,10 @@
 package approval
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"kpm/core"
-	"kpm/core/wire"
 )
 
 // Bounds of texts, in bytes.
@@ -54,26 +51,6 @@ func (w *Want) Bytes() int {
 		n += len(arg) + 1
 	}
 	return n
-}
-
-// maxTold bounds how many approvers of one policy people are told.
-const maxTold = 8
-
-// Approvers says in words whom the policies name: whom to ask.
-func (w *Want) Approvers() string {
-	var rules []string
-	for _, rule := range w.Rules {
-		named := slices.Clone(rule.Users)
-		for _, group := range rule.Groups {
-			named = append(named, "group "+group)
-		}
-		more := ""
-		if len(named) > maxTold {
-			named, more = named[:maxTold], ", others"
-		}
-		rules = append(rules, fmt.Sprintf("%d of %s%s", max(1, rule.Number), strings.Join(append(named, "the administrators"), ", "), more))
-	}
-	return wire.Printable(strings.Join(rules, ", and "))
 }
 
 // same reports whether w is the request that other was. The seal covers user,

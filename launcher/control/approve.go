@@ -21,6 +21,8 @@ type Approvals interface {
 	// if the schedules of policies say so; the error wraps core.TooMany if there is no
 	// room.
 	Ask(w approval.Want, justification string) (approval.Record, error)
+	// Whom says who can decide on w.
+	Whom(w *approval.Want) string
 }
 
 // Approve is APPROVAL: approvers whom the policy names agree. Nobody waits here: a
@@ -56,7 +58,7 @@ func (a Approve) Collect(ctx context.Context, q Question) (string, error) {
 		return "", &Refused{Message: "nobody approves without a reason, and none was asked for: tell whoever writes the jobs"}
 	}
 	if q.Dialog && q.Given == "" && !w.Automatic() {
-		_, err := q.Ask(ctx, Prompt{Short: wire.Printable("Ask for the approval of " + w.Approvers() + "?")})
+		_, err := q.Ask(ctx, Prompt{Short: wire.Printable("Ask for the approval of " + a.Approvals.Whom(&w) + "?")})
 		switch {
 		case errors.Is(err, core.ErrCancelled):
 			return "", &Refused{Message: "you asked for no approval"}
@@ -82,7 +84,7 @@ func (a Approve) Collect(ctx context.Context, q Question) (string, error) {
 		}
 		return "", &Refused{Message: "its approval has been used by another request of yours: ask again"}
 	}
-	return "", &Refused{Approval: r.ID, Message: fmt.Sprintf("it waits for approval %s by %s", r.ID, r.Want.Approvers())}
+	return "", &Refused{Approval: r.ID, Message: fmt.Sprintf("it waits for approval %s by %s", r.ID, a.Approvals.Whom(&r.Want))}
 }
 
 // Want is what q is about, for approvers.
