@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/dialog"
+	"kpm/core/wire"
 	"kpm/jobs/defaults"
 	"kpm/jobs/task"
 )
@@ -176,6 +178,97 @@ func TestTheControlJobAsksForWhatIsRequired(t *testing.T) {
 				t.Errorf("ended with %v, asked %d times", e.err, asked)
 			}
 		})
+	}
+}
+
+// The control jobs of the published table: which one takes a request, by system and by
+// what it is about, and whether it asks on the desktop or at the terminal.
+func TestWhichControlJobAsksWhere(t *testing.T) {
+	const standard, mac, others = "privilege-elevation-policy-controls", "privilege-elevation-policy-controls-macos", "default-policy-controls"
+	for _, tc := range []struct {
+		name     string
+		platform core.Platform
+		event    string
+		askOn    string
+		dialogs  error // what becomes of each
+		by       string
+		want     string
+	}{
+		{"at a terminal", core.Linux, "PrivilegeElevation", "terminal", nil, standard, "MFA JUSTIFY APPROVAL"},
+		{"headless", core.Linux, "PrivilegeElevation", "", nil, standard, "MFA JUSTIFY APPROVAL"},
+		{"on the desktop", core.Linux, "PrivilegeElevation", "desktop", nil, standard, "dialog:MFA dialog:JUSTIFY dialog:APPROVAL"},
+		{"on a desktop that cannot show it", core.Windows, "PrivilegeElevation", "desktop", errors.New("no zenity"), standard, "dialog:MFA MFA dialog:JUSTIFY JUSTIFY dialog:APPROVAL APPROVAL"},
+		{"on macOS", core.MacOS, "PrivilegeElevation", "desktop", nil, mac, "dialog:MFA dialog:JUSTIFY dialog:APPROVAL"},
+		{"on macOS at a terminal", core.MacOS, "PrivilegeElevation", "terminal", nil, mac, "MFA JUSTIFY APPROVAL"},
+		{"for something else", core.Linux, "Custom", "desktop", nil, others, "dialog:MFA dialog:JUSTIFY dialog:APPROVAL"},
+		{"for an address", core.Linux, "HttpAccess", "desktop", nil, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var asked []string
+			done := map[core.Control]bool{}
+			h := newDefaults(t, nil)
+			h.cfg.Platform = tc.platform
+			collect := func(control core.Control) task.Command {
+				return task.CollectControl(control, func(_ context.Context, run core.Principal, _ core.RequestID, control core.Control) error {
+					if run.Name != tc.by {
+						t.Errorf("asked by %s", run.Name)
+					}
+					if !done[control] { // else the request needs it no more
+						asked = append(asked, string(control))
+					}
+					return nil
+				})
+			}
+			h.commands["prompt-mfa"], h.commands["prompt-justification"], h.commands["await-approval"] = collect(core.ControlMFA), collect(core.ControlJustify), collect(core.ControlApproval)
+			h.dialogs = task.Dialogs{
+				Programs: map[string]core.Control{"KeeperMFA": core.ControlMFA, "KeeperJustification": core.ControlJustify, "KeeperApproval": core.ControlApproval},
+				Satisfy: func(_ context.Context, run core.Principal, id core.RequestID, control core.Control, _ dialog.Show) error {
+					if run.Name != tc.by || id != "R1" {
+						t.Errorf("asked for %s by %s", id, run.Name)
+					}
+					asked = append(asked, "dialog:"+string(control))
+					done[control] = tc.dialogs == nil
+					return tc.dialogs
+				},
+			}
+			h.reload()
+			context := pending("MFA", "JUSTIFY", "APPROVAL")
+			context["EventType"] = tc.event
+			if tc.askOn != "" {
+				context["AskOn"] = tc.askOn
+			}
+			h.Trigger(event("PolicyEvaluationPending", context))
+			begun := []string{standard, others} // of which one is passed over, or both are
+			if tc.platform == core.MacOS || tc.event != "PrivilegeElevation" {
+				begun = append(begun, mac) // as the alternate
+			}
+			h.await(func() bool {
+				return !slices.ContainsFunc(begun, func(id string) bool {
+					return !slices.ContainsFunc(h.completed, func(c wire.JobCompleted) bool { return c.JobID == id })
+				})
+			})
+			if got := strings.Join(asked, " "); got != tc.want {
+				t.Errorf("asked %q, expected %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// An approver is asked by the job of the service's own event.
+func TestTheApproverIsAskedByAJob(t *testing.T) {
+	var asked []string
+	h := newDefaults(t, nil)
+	h.dialogs = task.Dialogs{
+		Programs: map[string]core.Control{"KeeperApproval": core.ControlApproval},
+		Decide: func(_ context.Context, on dialog.Desktop, approval string, _ dialog.Show) error {
+			asked = append(asked, fmt.Sprint(on.User, " in ", on.Session, " about ", approval))
+			return nil
+		},
+	}
+	h.reload()
+	h.Trigger(event("ApprovalRequested", map[string]any{"ApprovalUid": "K7QP-3M2X", "UserName": "bob", "SessionId": "c3"}))
+	if e := h.end(0); e.err != nil || !slices.Equal(asked, []string{"bob in c3 about K7QP-3M2X"}) {
+		t.Errorf("%v, %q", e.err, asked)
 	}
 }
 

@@ -42,6 +42,7 @@ type harness struct {
 
 	settings map[string]string // "plugin:key"
 	commands task.Commands
+	dialogs  task.Dialogs
 	starter  *fakeStarter
 	programs task.Starter     // starter, unless a test starts real ones
 	more     task.Kinds       // beside the bundled ones
@@ -185,14 +186,21 @@ func (h *harness) note(f func()) {
 // end waits for the n-th run to end and returns how.
 func (h *harness) end(n int) ending {
 	h.t.Helper()
+	h.await(func() bool { return min(len(h.completed), len(h.ended)) > n }) // runs that were skipped have no end here
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ended[n]
+}
+
+// await waits until what the harness has noted is so.
+func (h *harness) await(is func() bool) {
+	h.t.Helper()
 	for {
 		h.mu.Lock()
-		count, changed := min(len(h.completed), len(h.ended)), h.changed
+		so, changed := is(), h.changed
 		h.mu.Unlock()
-		if count > n { // runs that were skipped have no end here
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			return h.ended[n]
+		if so {
+			return
 		}
 		<-changed
 	}
@@ -342,7 +350,7 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 // reload makes the service anew after the test changed cfg.
 func (h *harness) reload() {
 	h.t.Helper()
-	h.cfg.Kinds = append(task.Bundled(task.Config{Layout: h.cfg.Layout, Platform: core.Linux, Starter: h.programs, Commands: h.commands}), h.more...)
+	h.cfg.Kinds = append(task.Bundled(task.Config{Layout: h.cfg.Layout, Platform: core.Linux, Starter: h.programs, Commands: h.commands, Dialogs: h.dialogs}), h.more...)
 	s, err := New(h.cfg)
 	if err != nil {
 		h.t.Fatal(err)

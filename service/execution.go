@@ -16,10 +16,16 @@ func (s *service) newExecution() *execution.Server {
 		Consult: func(ctx context.Context, q wire.PolicyRequest) (wire.PolicyResponse, error) {
 			return s.launcher.Consult(ctx, q)
 		},
-		Granted: func(user core.UserID, path, _ string) bool { return s.files.HoldsAt(user, path) },
-		Append:  s.journal.Append, Name: s.nameOf, Machine: machineName,
+		Granted: s.mayExecute, Append: s.journal.Append, Name: s.nameOf, Machine: machineName,
 		Log: s.log.With("component", "execution"),
 	})
+}
+
+// mayExecute reports whether a user holds an execution grant for the file at path: by
+// its numbers, which are those of the file that is executed, and by the file system's
+// own word that they have not been given to another file since.
+func (s *service) mayExecute(user core.UserID, path string, device, inode uint64) bool {
+	return s.files.Holds(user, device, inode) && s.files.HoldsAt(user, path)
 }
 
 // nameOf returns what a user is called, empty if nobody knows.

@@ -31,6 +31,9 @@ const (
 	// KindDecision is whether somebody else's request is approved, by an approver
 	// (KeeperApproval).
 	KindDecision Kind = "decision"
+	// KindNotice asks nothing: Text is shown until it is closed, or for a while
+	// (KeeperClient).
+	KindNotice Kind = "notice"
 )
 
 // Question is what a dialog shows. Every text is printable, and one line.
@@ -117,7 +120,7 @@ func ReadQuestion(r io.Reader) (Question, error) {
 		*text = wire.Printable(*text)
 	}
 	switch q.Kind {
-	case KindCode, KindReason, KindRequest, KindDecision:
+	case KindCode, KindReason, KindRequest, KindDecision, KindNotice:
 		return q, nil
 	}
 	return Question{}, fmt.Errorf("dialog: kind %q: %w", q.Kind, ErrLine)

@@ -15,6 +15,8 @@ func (q *Question) Title() string { return "Keeper Privilege Manager - " + q.Cod
 func (q *Question) Lines() []string {
 	lines := []string{"A program asks to run with other rights."}
 	switch q.Kind {
+	case KindNotice:
+		return []string{"Keeper Privilege Manager:", q.Text}
 	case KindRequest:
 		lines[0] = "A program asks to run with other rights, which needs an approval."
 	case KindDecision:

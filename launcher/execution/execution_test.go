@@ -64,8 +64,8 @@ func TestFiles(t *testing.T) {
 func TestGranted(t *testing.T) {
 	within(t, func(t *testing.T, m *machine) {
 		var granted bool
-		m.server.cfg.Granted = func(user core.UserID, path, hash string) bool {
-			return granted && user == "1000" && path == "/usr/bin/held" && hash == "held"
+		m.server.cfg.Granted = func(user core.UserID, path string, _, inode uint64) bool {
+			return granted && user == "1000" && inode == held && path == "/usr/bin/held"
 		}
 		for _, given := range []bool{false, true, false} {
 			granted = given

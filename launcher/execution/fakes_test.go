@@ -268,7 +268,7 @@ func within(t *testing.T, test func(t *testing.T, m *machine)) {
 		m.server = New(Config{
 			Control: m, Consult: m.consult, Append: m.record, Machine: func() string { return "web1" },
 			Name: func(id core.UserID) string { return map[core.UserID]string{"1000": "alice"}[id] }, Log: slog.New(slog.DiscardHandler),
-			Granted: func(user core.UserID, path, hash string) bool { return false },
+			Granted: func(core.UserID, string, uint64, uint64) bool { return false },
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		m.server.Policies("first", true)

@@ -196,7 +196,7 @@ func (h *holder) ask(e port.Execution, s subject, now time.Time) error {
 	h.last++
 	w := &waiting{
 		subject: s, executions: []port.Execution{e}, until: now.Add(Deadline),
-		question: question{ID: h.last, PID: e.Process, User: s.user, Group: s.group, Script: s.script},
+		question: question{ID: h.last, PID: e.Process, User: s.user, Group: s.group, Script: s.script, Device: e.File.Device, Inode: e.File.Inode},
 	}
 	h.waiting[h.last], h.asked[s] = w, w
 	h.undecided[s.user]++

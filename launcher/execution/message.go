@@ -67,10 +67,12 @@ type question struct {
 	// Group is the launch group of an elevated command; empty for everybody else.
 	Group string `json:",omitempty"`
 	// Script is true for the interpreter of a script that is executed.
-	Script    bool `json:",omitempty"`
-	Path      string
-	Elsewhere bool   `json:",omitempty"`
-	Hash      string `json:",omitempty"`
+	Script bool `json:",omitempty"`
+	// Device and Inode are the numbers of the file.
+	Device, Inode uint64
+	Path          string
+	Elsewhere     bool   `json:",omitempty"`
+	Hash          string `json:",omitempty"`
 }
 
 // lines reads messages.

@@ -132,7 +132,7 @@ type Record struct {
 	// Paths are the arguments that were decided on as files.
 	Paths []core.PathArgument `json:"paths,omitempty"`
 
-	// launching: what the command may start, if somebody decides about that.
+	// launched: what the command may start, if somebody decides about that.
 	Children *core.ChildTerms `json:"children,omitempty"`
 
 	// monitored: the outcome that there would have been, by Policies and with

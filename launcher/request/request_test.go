@@ -108,7 +108,7 @@ func TestOnlyTheTableMovesARequest(t *testing.T) {
 			"the request's job, as the user": {Kind: core.JobRun, Name: "job", Request: id, InUserSession: true},
 		}
 		states := []State{Opened, Evaluating, Pending, Allowed, Launching, Running, Ended, Denied, Expired, Failed}
-		causes := []Cause{Asked, Substitute, Redirected, Allow, Pend, Deny, NoAnswer, Satisfied, Refused, Timeout, Launch, Held, Exited, CallerGone, Fault}
+		causes := []Cause{Asked, Substitute, Redirected, Allow, Pend, Deny, NoAnswer, Satisfied, Refused, Timeout, Launch, Held, Granted, Exited, CallerGone, Fault}
 		for _, from := range states {
 			for _, cause := range causes {
 				for name, by := range somebody {
@@ -275,7 +275,7 @@ func TestWhatCannotBeRecordedDoesNotHappen(t *testing.T) {
 // allow by KeeperPolicy or every control by the request's job, nothing leaves a
 // final state, and exactly one is reached.
 func TestNoSequenceOfFactsBreaksTheRules(t *testing.T) {
-	causes := []Cause{Asked, Substitute, Allow, Pend, Deny, NoAnswer, Satisfied, Remembered, Refused, Timeout, Launch, Held, Exited, CallerGone, Fault}
+	causes := []Cause{Asked, Substitute, Allow, Pend, Deny, NoAnswer, Satisfied, Remembered, Refused, Timeout, Launch, Held, Granted, Exited, CallerGone, Fault}
 	people := []core.Principal{service, policy, job, {}, {Kind: core.Admin, User: "0"},
 		{Kind: core.JobRun, Name: "job", Request: "R2"}, {Kind: core.Plugin, Name: "KeeperPolicy", InUserSession: true}}
 	controls := []core.Control{core.ControlJustify, core.ControlMFA, core.ControlApproval, core.ControlNotify}

@@ -36,6 +36,7 @@ var (
 	// The keys lie in swtpm, which runs on the host: a real TPM takes ten to
 	// two hundred milliseconds for a signature.
 	hostBenchmarks = []goBenchmark{
+		{groupExecution, "platform/linux/execution", "Execution", 0, ""}, // on file systems of its own
 		{groupVerdict, "trust/provenance", "Warm", 0, ""},
 		{groupKey, "trust/tpm", "DeviceSign|DeviceSeal|DeviceUnseal|DeviceQuote", 0, ""},
 		{groupKey, "trust/identity", "Handshake|Sign", 0, ""},
@@ -138,7 +139,7 @@ var besides = []string{"mosquitto", "forkexec", "systemdrun", "sleep", "cedar", 
 
 // ofTheirOwn are units of benchmarks whose time means nothing, and what rows call them.
 var ofTheirOwn = []struct{ metric, unit, suffix string }{
-	{"B/connection", "B", ""}, {"B/job", "B", ", memory of a job"}, {"p99-us", "us", ", 99 of 100 within"},
+	{"B/connection", "B", ""}, {"B/job", "B", ", memory of a job"}, {"p99-us", "us", ", 99 of 100 within"}, {"ns-over-bare", "ns", ", over a bare one"},
 }
 
 // processors is what the testing package adds to a benchmark's name.

@@ -31,6 +31,7 @@ const (
 	groupJobs      = "jobs"
 	groupCrowd     = "crowd"   // many callers at once, on every processor and on one
 	groupJournal   = "journal" // opened and verified, and made durable
+	groupExecution = "execution"
 	groupVerdict   = "verdict"
 	groupKey       = "key"
 	groupHostile   = "hostile" // what one user costs another

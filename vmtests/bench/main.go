@@ -208,7 +208,7 @@ func peers(root string) error {
 // onHost measures verdicts and the machine key here: osslsigncode and swtpm are
 // not in the machine.
 func onHost(ctx context.Context, p plan, w io.Writer, agents, sources map[string]string, sides []string) error {
-	if !p.wantsAny(groupVerdict, groupKey) {
+	if !p.wantsAny(groupExecution, groupVerdict, groupKey) {
 		return nil
 	}
 	m := newMeter(p, w)

@@ -29,7 +29,7 @@ const (
 const systemBus = "/run/dbus/system_bus_socket"
 
 // patience is how long anything may take that is waited for here.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	apart.Main(func() {

@@ -14,6 +14,8 @@ const (
 func ShowDialog(q *dialog.Question) (argv []string, script string) {
 	begin := `display dialog ` + Literal(q.Body()) + ` with title ` + Literal(q.Title())
 	switch q.Kind {
+	case dialog.KindNotice:
+		script = `display notification ` + Literal(q.Text) + ` with title "Keeper Privilege Manager"`
 	case dialog.KindDecision:
 		script = `button returned of (` + begin + ` buttons {"` + deny + `", "` + approve + `", "Later"} default button "Later" cancel button "Later")`
 	case dialog.KindRequest:

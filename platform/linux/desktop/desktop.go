@@ -55,6 +55,9 @@ func entered(output string) dialog.Answer {
 	return dialog.Answer{Outcome: dialog.Given, Text: strings.TrimSuffix(output, "\n")}
 }
 
+// noticeSeconds is for how long a notice is shown.
+const noticeSeconds = "30"
+
 var declined = dialog.Answer{Outcome: dialog.Declined}
 
 // NoDisplay reports whether what a program has said on its standard error is that there

@@ -10,6 +10,8 @@ import (
 func zenity(q *dialog.Question) (args []string, input string) {
 	args = []string{"--title=" + q.Title(), "--width=560"}
 	switch q.Kind {
+	case dialog.KindNotice:
+		return append(args, "--info", "--no-markup", "--timeout="+noticeSeconds, "--text="+doubled(q.Body())), ""
 	case dialog.KindDecision:
 		return append(args, "--text-info", "--height=420", "--ok-label="+approve, "--cancel-label="+later, "--extra-button="+deny), q.Body() + "\n"
 	case dialog.KindRequest:
@@ -43,6 +45,8 @@ func kdialog(q *dialog.Question) (args []string, input string) {
 	args = []string{"--title", q.Title()}
 	body := doubled(q.Body())
 	switch {
+	case q.Kind == dialog.KindNotice:
+		args = append(args, "--passivepopup", body, noticeSeconds)
 	case q.Kind == dialog.KindDecision:
 		args = append(args, "--yes-label", approve, "--no-label", deny, "--cancel-label", later, "--warningyesnocancel", body)
 	case q.Kind == dialog.KindRequest:
@@ -79,6 +83,8 @@ const (
 func yad(q *dialog.Question) (args []string, input string) {
 	args = []string{"--title=" + q.Title(), "--width=560", "--center", "--on-top", "--no-markup"}
 	switch q.Kind {
+	case dialog.KindNotice:
+		return append(args, "--timeout="+noticeSeconds, "--button=OK:0", "--text="+doubled(q.Body())), ""
 	case dialog.KindDecision:
 		return append(args, "--text-info", "--wrap", "--height=420", "--button="+later+":1", "--button="+deny+":"+yadDeny, "--button="+approve+":"+yadApprove), q.Body() + "\n"
 	case dialog.KindRequest:

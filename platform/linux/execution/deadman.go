@@ -43,6 +43,20 @@ func (g *Group) Alive(within time.Duration) error {
 		}
 		t.made = true
 	}
+	return t.set(within)
+}
+
+// stop has the timer end nothing.
+func (t *timer) stop() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.made {
+		return nil
+	}
+	return t.set(0)
+}
+
+func (t *timer) set(within time.Duration) error {
 	setting := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(within))}
 	if _, _, errno := unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(t.id), 0, uintptr(unsafe.Pointer(&setting)), 0, 0, 0); errno != 0 {
 		return fmt.Errorf("timer_settime: %w", errno)

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -121,20 +120,36 @@ func (g *Group) Drop(kept port.Execution) { unix.Close(kept.Token) }
 // number is its own; if somebody has killed it, nobody hears the answer.
 func (g *Group) Executor(e port.Execution, group bool) (port.Executor, error) {
 	proc := "/proc/" + strconv.Itoa(e.Process)
-	status, err := os.ReadFile(proc + "/status")
+	status, err := readProc(proc + "/status")
 	if err != nil {
 		return port.Executor{}, err
 	}
-	who, err := executor(string(status))
+	who, err := executor(status)
 	if err != nil || !group {
 		return who, err
 	}
-	table, err := os.ReadFile(proc + "/cgroup")
+	table, err := readProc(proc + "/cgroup")
 	if err != nil {
 		return port.Executor{}, err
 	}
-	who.Group = g.groupOf(string(table))
+	who.Group = g.groupOf(table)
 	return who, nil
+}
+
+// readProc is os.ReadFile for the beginning of a file that the kernel makes up, of which
+// nobody is asked to wait: programs wait for this.
+func readProc(path string) (string, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("open %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var buffer [4096]byte
+	n, err := unix.Read(fd, buffer[:])
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return string(buffer[:n]), nil
 }
 
 // executor reads the users in the text of /proc/PID/status (proc_pid_status(5)). They

@@ -67,8 +67,9 @@ func Ready() error {
 	return g.mark(unix.FAN_MARK_ADD, unix.FAN_OPEN_EXEC_PERM, unix.AT_FDCWD, "/")
 }
 
-// Close has the kernel allow everything that waits.
-func (g *Group) Close() error { return g.file.Close() }
+// Close has the kernel allow everything that waits. Then nobody needs this process to
+// be ended any more.
+func (g *Group) Close() error { return errors.Join(g.file.Close(), g.dead.stop()) }
 
 // fd calls f with the group's descriptor.
 func (g *Group) fd(f func(fd int) error) error {

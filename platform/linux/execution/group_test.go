@@ -52,6 +52,21 @@ func install(t testing.TB, from, to string) string {
 	return to
 }
 
+// execute has a shell become the program, and returns unix.EPERM if it may not.
+//
+// Not this process: a fork of the Go runtime's holds up a part of the runtime until its
+// execve is over, and so those who are to answer it.
+func execute(program string, files ...*os.File) error {
+	c := exec.Command("/bin/sh", "-c", `exec "$0" 2>/dev/null`, program)
+	c.ExtraFiles = files
+	err := c.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 126 {
+		return unix.EPERM
+	}
+	return err
+}
+
 // decide answers executions by what they are, until the group is closed.
 func decide(t *testing.T, g *Group, by func(port.Execution) bool) {
 	t.Helper()
@@ -109,15 +124,15 @@ func TestStopsOnlyWhatIsWatched(t *testing.T) {
 		seen = append(seen, filepath.Base(p.Path))
 		return p.Path != no
 	})
-	must(t, exec.Command(no).Run())
+	must(t, execute(no))
 	must(t, g.Watch(true, []string{dir}))
 	must(t, g.Watch(true, []string{dir}))
-	must(t, exec.Command(yes).Run())
-	if err := exec.Command(no).Run(); !errors.Is(err, unix.EPERM) {
+	must(t, execute(yes))
+	if err := execute(no); !errors.Is(err, unix.EPERM) {
 		t.Errorf("refused: %v", err)
 	}
 	must(t, g.Watch(false, nil))
-	must(t, exec.Command(no).Run())
+	must(t, execute(no))
 	g.Close()
 	if got := strings.Join(seen, " "); got != "yes no" {
 		t.Errorf("stopped: %s", got)
@@ -143,7 +158,7 @@ func TestIgnored(t *testing.T) {
 	must(t, g.Watch(true, []string{dir}))
 	run := func(want int, what string) {
 		t.Helper()
-		must(t, exec.Command(script).Run())
+		must(t, execute(script))
 		if stopped != want {
 			t.Errorf("%s: stopped %d times, expected %d", what, stopped, want)
 		}
@@ -179,29 +194,25 @@ func TestProgramsThatAreElsewhere(t *testing.T) {
 		return true
 	})
 	must(t, g.Watch(true, []string{dir}))
-	open := func() *exec.Cmd { // whatever its name means by now
-		c := exec.Command("/proc/self/fd/3")
-		c.ExtraFiles = []*os.File{file}
-		return c
-	}
-	must(t, exec.Command(path).Run())
+	open := func() error { return execute("/proc/self/fd/3", file) } // whatever its name means by now
+	must(t, execute(path))
 	if last.Path != path || last.Elsewhere {
 		t.Errorf("as it is: %+v", last)
 	}
 	must(t, unix.Mount("tmpfs", filepath.Join(dir, "sub"), "tmpfs", 0, "size=1m"))
-	must(t, open().Run())
+	must(t, open())
 	if last.Path != path || !last.Elsewhere {
 		t.Errorf("mounted over: %+v", last)
 	}
 	must(t, unix.Unmount(filepath.Join(dir, "sub"), 0))
 	must(t, os.Rename(path, path+"2"))
 	must(t, os.WriteFile(path, nil, 0o755))
-	must(t, open().Run())
+	must(t, open())
 	if last.Path != path+"2" || last.Elsewhere {
 		t.Errorf("renamed: %+v", last)
 	}
 	must(t, os.Remove(path+"2"))
-	must(t, open().Run())
+	must(t, open())
 	if last.Path != path+"2" || !last.Elsewhere {
 		t.Errorf("removed: %+v", last)
 	}
@@ -224,9 +235,7 @@ func TestMemoryFilesAreNotSeen(t *testing.T) {
 	must(t, err)
 	defer file.Close()
 	must(t, writes.Close())
-	c := exec.Command("/proc/self/fd/3")
-	c.ExtraFiles = []*os.File{file}
-	must(t, c.Run())
+	must(t, execute("/proc/self/fd/3", file))
 }
 
 // helper is a process that watches a file system and answers nothing: it stands for a
@@ -280,14 +289,13 @@ func TestNothingHangs(t *testing.T) {
 			dir := mountTmpfs(t)
 			program := install(t, "/bin/true", filepath.Join(dir, "program"))
 			c := startHelper(t, dir, tc.alive)
-			waits := exec.Command(program)
 			ended := make(chan error, 1)
 			if name == "killed" { // with an event before it
-				go func() { ended <- waits.Run() }()
+				go func() { ended <- execute(program) }()
 				must(t, tc.meet(c))
 			} else {
 				must(t, tc.meet(c))
-				go func() { ended <- waits.Run() }()
+				go func() { ended <- execute(program) }()
 			}
 			select {
 			case err := <-ended:

@@ -89,6 +89,8 @@ func template(q *dialog.Question) []byte {
 	case dialog.KindRequest:
 		item(wsTabStop|bsDefault, 8, bottom, button, cy, idCancel, classButton, "Cancel")
 		item(wsTabStop, width-8-button, bottom, button, cy, idYes, classButton, "Ask")
+	case dialog.KindNotice:
+		item(wsTabStop|bsDefault, width-8-button, bottom, button, cy, idCancel, classButton, "OK")
 	default:
 		item(wsTabStop, 8, bottom, button, cy, idCancel, classButton, "Cancel")
 		item(wsTabStop|bsDefault, width-8-button, bottom, button, cy, idOK, classButton, "OK")
