@@ -45,6 +45,8 @@ var exceptions = map[string][]string{
 	"cmd/KeeperJustification":    {"api/client/dialog", "core/dialog", "platform/dialog"},
 	"cmd/KeeperApproval":         {"api/client/dialog", "core/dialog", "platform/dialog"},
 	"api/client/dialog":          {"core/dialog"},
+	"cmd/KeeperClient":           {"api/client/notices", "core/dialog", "platform"},
+	"api/client/notices":         {"api/client", "core", "settings"},
 	"cmd/keepersudo":             {"api/client/sudo", "platform/caller"},
 	"cmd/keeperedit":             {"api/client/edit", "platform/files"},
 	"api/client/edit":            {},

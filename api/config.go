@@ -47,6 +47,7 @@ type Config struct {
 	Grants     Grants
 	FileGrants FileGrants
 	Rights     Rights
+	Accounts   Accounts
 	Elevator   local.Elevator
 	// People are who the limits are counted for.
 	People fair.People
@@ -57,7 +58,7 @@ type Config struct {
 func (c Config) complete() error {
 	switch {
 	case c.Peers == nil, c.Identify == nil, c.Self.PID == 0, c.Health == nil, c.Plugins == nil, c.Jobs == nil,
-		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Observed == nil, c.Factors == nil, c.Approvals == nil, c.Requests == nil, c.Grants == nil, c.FileGrants == nil, c.Rights == nil, c.Elevator == nil, c.Log == nil:
+		c.Settings == nil, c.PluginControl == nil, c.Application == nil, c.Doctor == nil, c.LastKnownGood == nil, c.Observed == nil, c.Factors == nil, c.Approvals == nil, c.Requests == nil, c.Grants == nil, c.FileGrants == nil, c.Rights == nil, c.Accounts == nil, c.Elevator == nil, c.Log == nil:
 		return errors.New("api: incomplete configuration")
 	}
 	return nil

@@ -92,6 +92,7 @@ func operations(cfg Config) []group {
 		grantOperations(cfg.Grants),
 		fileGrantOperations(cfg.FileGrants),
 		rightsOperations(cfg.Rights),
+		accountOperations(cfg.Accounts),
 		observeOperations(cfg.Observed),
 		approvalOperations(cfg.Approvals),
 		approvalKeyOperations(cfg.ApprovalKeys),

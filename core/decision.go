@@ -52,6 +52,8 @@ type Decision struct {
 	// Demands say which policy asks for which controls of a Pending outcome, in id
 	// order; nil if no policy lets that be remembered.
 	Demands []Demand
+	// Account is set if the command runs as an account that is made for it.
+	Account *TransientTerms
 	// Approvals say for each policy that requires APPROVAL whom that takes.
 	Approvals []ApprovalRule
 }

@@ -73,6 +73,9 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if f.Cause == request.Pend || f.Cause == request.Allow {
 		l.useGrants(e, a.Demands, &f)
 	}
+	l.mu.Lock()
+	e.account = a.Account
+	l.mu.Unlock()
 	l.noteLongest(e, a.Demands)
 	l.watched(e, a.Monitored)
 	if err := e.req.Apply(f); err != nil {

@@ -31,6 +31,7 @@ type elevation struct {
 
 	share     *share        // of what is bounded
 	answered  func()        // says that policy has decided, or will not
+	lodging   sync.Mutex    // one account at a time
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one
 	again     chan struct{} // the policy plugin is back, or will not be: ask
@@ -43,19 +44,22 @@ type elevation struct {
 	file   bool        // access to a file is asked for, and nothing would run
 
 	// Under Launcher.mu.
-	remembering *remembering   // what may be remembered of what policy asks for
-	notes       []core.Notice  // that the person is to be told
-	unheard     bool           // the question waits, or may have been lost, and is to be asked again
-	asked       time.Time      // when it was asked last; zero if it was not
-	exhausted   bool           // it was not launched because the machine is out of something
-	stuck       core.ProcessID // a child that has run nothing and does not end
-	reason      string         // that the person has given, once it is recorded
-	longest     time.Duration  // that policy lets access to a file last; 0 if it does not say
-	access      string         // that was given to a file, in words
-	approval    string         // that it waits for; empty if it waits for none
-	children    string         // rule for what it starts, as policy has it
-	satisfied   []core.Control // that policy has asked for
-	unseen      string         // why nobody was asked on the desktop; empty if somebody could be
+	remembering *remembering         // what may be remembered of what policy asks for
+	notes       []core.Notice        // that the person is to be told
+	unheard     bool                 // the question waits, or may have been lost, and is to be asked again
+	asked       time.Time            // when it was asked last; zero if it was not
+	exhausted   bool                 // it was not launched because the machine is out of something
+	stuck       core.ProcessID       // a child that has run nothing and does not end
+	reason      string               // that the person has given, once it is recorded
+	longest     time.Duration        // that policy lets access to a file last; 0 if it does not say
+	access      string               // that was given to a file, in words
+	approval    string               // that it waits for; empty if it waits for none
+	children    string               // rule for what it starts, as policy has it
+	satisfied   []core.Control       // that policy has asked for
+	unseen      string               // why nobody was asked on the desktop; empty if somebody could be
+	account     *core.TransientTerms // policy has it run as an account that is made for it
+	as          core.Account         // that account, once there is one
+	leaveAs     func()               // removes it
 }
 
 // fact is a Fact by the service.
@@ -197,6 +201,7 @@ func (l *Launcher) forget(e *elevation) {
 	} else if err := e.req.Apply(fact(request.Fault, "abandoned")); err == nil {
 		l.cfg.Log.Error("request abandoned", "request", e.id)
 	}
+	l.moveOut(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.active, e.id)

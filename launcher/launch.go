@@ -88,6 +88,9 @@ func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
 	if err := l.cfg.Sealer.Recheck(e.sealed); err != nil {
 		return started{}, err
 	}
+	if err := l.lodge(ctx, e); err != nil {
+		return started{}, err
+	}
 	argv, opened, err := l.arguments(e)
 	if err != nil {
 		return started{}, err
@@ -176,7 +179,7 @@ func (l *Launcher) openTerminal(e *elevation) (port.Terminal, error) {
 // identity is as whom and where the command of e runs.
 func (l *Launcher) identity(e *elevation) core.Identity {
 	return core.Identity{
-		RunAs: core.AsUserElevated, Account: e.sealed.Subject.Target, Login: e.submitted.Peer.Login, Session: e.submitted.Peer.Session,
+		RunAs: core.AsUserElevated, Account: l.subject(e).Target, Login: e.submitted.Peer.Login, Session: e.submitted.Peer.Session,
 	}
 }
 
@@ -190,7 +193,7 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec,
 	s := e.sealed
 	spec.Outlives = e.submitted.journalled() != nil // or nobody could come back
 	spec.Executable, spec.Script, spec.Dir, spec.As = s.Handle, s.Script, e.submitted.Dir, l.identity(e)
-	spec.Env = environment(l.cfg.Facts.BaseEnvironment, e.submitted.Env, s.Subject, e.id)
+	spec.Env = environment(l.cfg.Facts.BaseEnvironment, e.submitted.Env, l.subject(e), e.id)
 	held, err := l.cfg.Launcher.Prepare(ctx, spec)
 	if err != nil {
 		return started{}, fmt.Errorf("prepare: %w", err)

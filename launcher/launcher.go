@@ -65,6 +65,8 @@ type Config struct {
 	Behind func(core.ProcessID) (core.Origin, error)
 	// Grants keeps what need not be asked again; nil keeps nothing.
 	Grants *grant.Store
+	// Transient makes accounts for one command each; nil where that cannot be.
+	Transient Transient
 	// SessionOf returns the login session of a process, as port.Sessions does;
 	// nil where nobody knows.
 	SessionOf func(core.ProcessID) (core.SessionID, error)

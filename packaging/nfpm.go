@@ -129,6 +129,7 @@ func (r *release) contents(root string) ([]entry, error) {
 	add("packaging/linux/copyright", "/usr/share/doc/keeper-privilege-manager/copyright", "", 0o644)
 	add("packaging/linux/lintian-overrides", "/usr/share/lintian/overrides/keeper-privilege-manager", "", 0o644)
 	add("packaging/linux/keeper-privilege-manager.service", "/usr/lib/systemd/system/keeper-privilege-manager.service", "", 0o644)
+	add("packaging/linux/KeeperClient.desktop", "/etc/xdg/autostart/KeeperClient.desktop", "config", 0o644)
 	// Distributions name their common files differently.
 	for _, packager := range []string{"deb", "rpm"} {
 		add("packaging/linux/pam."+packager, "/usr/lib/pam.d/kpm", "", 0o644)

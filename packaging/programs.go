@@ -36,6 +36,7 @@ var programs = []program{
 	{name: "KeeperAdminCLI", onPath: true},
 	{name: "keeperAgent", onPath: true},
 	{name: "keepersudo", onPath: true},
+	{name: "KeeperClient", windowed: true, manual: "1", about: "show on the desktop what becomes of your requests"},
 	{name: "keeperlaunch", manual: "8", about: "becomes the programs that the agent launches"},
 	{name: "keeperexec", only: []string{"linux"}, manual: "8", about: "stops programs before they run, where that is switched on"},
 	{name: "keeperreader", only: []string{"linux", "windows"}, manual: "8", about: "reads signatures for the agent"},

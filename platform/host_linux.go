@@ -25,7 +25,6 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 		files.AgentRoot = filepath.Clean(agentRoot)
 	}
 	facts := linux.Facts()
-	facts.SinceBoot = linux.SinceBoot
 	host := none.Host(facts)
 	host.Confiner = confiner
 	host.Close = confiner.Close

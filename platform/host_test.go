@@ -76,6 +76,7 @@ func TestPortsThatAreNotThere(t *testing.T) {
 	_, answers["Spare"] = h.Membership.Spare()
 	_, answers["Transient.Create"] = h.Transient.Create(ctx, 1, nil)
 	answers["Transient.Remove"] = h.Transient.Remove(ctx, 1)
+	_, answers["Transient.Used"] = h.Transient.Used(1)
 	_, answers["Transient.Numbers"] = h.Transient.Numbers()
 	answers["Alarms.Set"], answers["Alarms.Clear"] = h.Alarms.Set(ctx, "a", 1, nil), h.Alarms.Clear(ctx, "a")
 	for name, err := range answers {

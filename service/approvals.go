@@ -24,7 +24,7 @@ func (s *service) startApprovals(context.Context, Options) error {
 	var err error
 	s.approvals, err = approval.Open(s.layout.ApprovalRecords(), approval.Limits{
 		Pending: a.Pending, Escalated: a.Escalated, Expiration: a.Expiration, Usable: a.Usable, MaxPerUser: a.MaxPerUser, Max: a.Max,
-	}, approval.SystemClock(s.host.Facts.SinceBoot), s.people(), s.approvalChanged, log)
+	}, approval.SystemClock(s.host.Clock), s.people(), s.approvalChanged, log)
 	if err != nil {
 		return err
 	}

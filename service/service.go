@@ -25,6 +25,7 @@ import (
 	"kpm/launcher/mfa"
 	"kpm/launcher/seal"
 	"kpm/launcher/start"
+	"kpm/launcher/transient"
 	"kpm/launcher/tries"
 	"kpm/plugins"
 	"kpm/plugins/store"
@@ -85,6 +86,7 @@ type service struct {
 	rules     *fileRules
 	execution *execution.Server
 	rights    rightsBook
+	transient *transient.Pool     // nil where no accounts can be made
 	told      func(launcher.Told) // nil if nobody is to be told
 	sealer    *seal.Sealer
 	approvals *approval.Book

@@ -90,6 +90,7 @@ func (l Layout) Tries() string       { return l.in("State", "tries.json") }
 func (l Layout) Identity() string    { return l.in("State", "identity") }
 func (l Layout) Grants() string      { return l.in("State", "grants.json") }
 func (l Layout) FileAccess() string  { return l.in("State", "fileaccess.json") }
+func (l Layout) Transient() string   { return l.in("State", "accounts.json") }
 func (l Layout) Rights() string      { return l.in("State", "rights.json") }
 func (l Layout) Audit() string       { return l.in("Audit") }
 

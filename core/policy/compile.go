@@ -64,6 +64,7 @@ type rule struct {
 	job        string // that decides whether the policy applies
 	terms      *core.GrantTerms
 	children   ChildRule
+	transient  *core.TransientTerms
 	// riskLevel is nil without one.
 	riskLevel *uint8
 	// foreign is true if nobody knows the type of the policy.
@@ -217,7 +218,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 		who:  c.compileWho(p),
 		when: compileWhen(p),
 
-		requesters: p.RequestedBy, job: p.FilterJob, children: p.Children,
+		requesters: p.RequestedBy, job: p.FilterJob, children: p.Children, transient: p.Transient,
 		riskLevel: p.RiskLevel,
 		place:     int32(place),
 	}

@@ -64,6 +64,8 @@ type Policy struct {
 	// Grant is under what terms what the policy asks for may be remembered; nil if
 	// it may not.
 	Grant *core.GrantTerms
+	// Transient is set if commands run as an account that is made for each.
+	Transient *core.TransientTerms
 	// Children is what programs may be started by one that the policy has allowed.
 	Children ChildRule
 	// Certificates are the entries of CertificationCheck.

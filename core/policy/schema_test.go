@@ -92,6 +92,7 @@ func TestSchema(t *testing.T) {
 		{"Exclusions", entries("Of LeastPrivilege: whom the policy leaves alone, written as in UserCheck.")},
 		{"AllowCommands", entries("Of CommandLine: the commands that the policy is about, each a program with its arguments.")},
 		{"Folders", entries("Of FileAccess: the folders that the files lie in, at whatever depth; * stands for itself.")},
+		{"EphemeralAccount", &schematest.Schema{Description: "Of PrivilegeElevation and CommandLine: true, or an object with Groups: the command runs as an account that is made for it and removed after it."}},
 		{"CustomFilterJobId", text("A job that decides whether the policy applies: it does if the job succeeds.")},
 		{"RequestedBy", listOf("Who may be behind a request.", text("", requesters(15).names()...))},
 		{"ChildProcesses", text("What programs may be started by one that the policy has allowed; inherit if omitted.", childRules[:]...)},

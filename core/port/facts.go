@@ -1,10 +1,6 @@
 package port
 
-import (
-	"time"
-
-	"kpm/core"
-)
+import "kpm/core"
 
 // Facts are what is so on one operating system and needs no call, for whoever
 // must decide something portably. How a person makes a file safe is part of
@@ -32,10 +28,6 @@ type Facts struct {
 	// Notes say, one sentence each, what this machine lacks that an administrator
 	// can give it. They are for the log.
 	Notes []string
-	// SinceBoot returns a name of the time since the machine was started, and how long
-	// that is, sleep included: no clock that somebody sets changes it. nil where
-	// nobody knows.
-	SinceBoot func() (boot string, since time.Duration)
 	// PortTaken reports whether an error of listening means that somebody else
 	// has the port.
 	PortTaken func(err error) bool

@@ -20,6 +20,8 @@ type TransientAccounts interface {
 	// Remove ends every process of an account, and removes its home, its group and
 	// the account. What there is not is no error.
 	Remove(ctx context.Context, number uint32) error
+	// Used reports whether a process runs as an account.
+	Used(number uint32) (bool, error)
 	// Numbers returns those of the accounts that this agent has made, and of homes that
 	// are left of one, sorted.
 	Numbers() ([]uint32, error)

@@ -132,6 +132,8 @@ type PolicyResponse struct {
 	Monitored *core.Monitored `json:"Monitored,omitempty"`
 	// Approvals say for each policy that asks for APPROVAL whom that takes.
 	Approvals []core.ApprovalRule `json:"Approvals,omitempty"`
+	// Account is set if the command runs as an account that is made for it.
+	Account *core.TransientTerms `json:"Account,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
 	// Children is what an allowed program may start; empty is anything that no

@@ -3,6 +3,8 @@ package approval
 import (
 	"crypto/rand"
 	"time"
+
+	"kpm/core/port"
 )
 
 // Clock tells two times: the wall clock, which somebody may set, and how long the
@@ -14,24 +16,33 @@ type Clock interface {
 
 // systemClock is the clock of this machine.
 type systemClock struct {
-	running func() (string, time.Duration)
+	running func() (string, time.Duration, error)
 }
 
-// SystemClock returns the clock of this machine. running is port.Facts.SinceBoot;
-// without it, each run of the service counts as one of the machine.
-func SystemClock(running func() (string, time.Duration)) Clock {
-	if running == nil {
-		boot, begun := rand.Text(), time.Now()
-		running = func() (string, time.Duration) { return boot, time.Since(begun) }
+// SystemClock returns the clock of this machine. Where it has none that nobody can set, or
+// running is nil, each run of the service counts as one of the machine.
+func SystemClock(running port.Clock) Clock {
+	if running != nil {
+		if _, _, err := running.Now(); err == nil {
+			return systemClock{running.Now}
+		}
 	}
-	return systemClock{running}
+	boot, begun := rand.Text(), time.Now()
+	return systemClock{func() (string, time.Duration, error) { return boot, time.Since(begun), nil }}
 }
 
 // Now implements Clock.
 func (systemClock) Now() time.Time { return time.Now() }
 
-// Running implements Clock.
-func (c systemClock) Running() (string, time.Duration) { return c.running() }
+// Running implements Clock. One that cannot be read any more is that of no boot: then the
+// wall clock alone is left.
+func (c systemClock) Running() (string, time.Duration) {
+	boot, since, err := c.running()
+	if err != nil {
+		return "", 0
+	}
+	return boot, since
+}
 
 // instant is one reading of both.
 type instant struct {

@@ -65,6 +65,11 @@ const (
 	Rights     Type = "rights"
 	RightsBack Type = "rights-back"
 
+	// AccountMade says that an account was made for the command of a request, and
+	// AccountRemoved that it is not there any more.
+	AccountMade    Type = "account-made"
+	AccountRemoved Type = "account-removed"
+
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
 	Allowed    Type = "allowed"
@@ -85,7 +90,7 @@ const (
 // without it.
 func (t Type) happened() bool {
 	switch t {
-	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack, Execution, FileAccess:
+	case Denied, Expired, Failed, Ended, Left, Gone, Disputed, Unapproved, Approval, GrantEnded, RightsBack, AccountRemoved, Execution, FileAccess:
 		return true
 	}
 	return false

@@ -104,6 +104,15 @@ func (t TransientAccounts) Remove(ctx context.Context, number uint32) error {
 	return nil
 }
 
+// Used implements port.TransientAccounts.
+func (TransientAccounts) Used(number uint32) (bool, error) {
+	answer, err := ask(context.Background(), askTime, tool.AskProcesses(tool.TransientUID(number)), "")
+	if err == nil && answer.status > 1 {
+		err = fmt.Errorf("pgrep ended with %d: %s", answer.status, strings.TrimSpace(answer.errors))
+	}
+	return answer.status == 0, err
+}
+
 // Numbers implements port.TransientAccounts.
 func (t TransientAccounts) Numbers() ([]uint32, error) {
 	answer, err := ask(context.Background(), askTime, tool.AskAccounts(), "")

@@ -8,9 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"kpm/core"
 )
@@ -93,13 +90,4 @@ func bootID() string {
 	id := strings.TrimSpace(string(text))
 	thisBoot.Store(&id)
 	return id
-}
-
-// SinceBoot reads CLOCK_BOOTTIME, which counts sleep (port.Facts).
-func SinceBoot() (string, time.Duration) {
-	var now unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
-		return "", 0 // every kernel that this runs on has it
-	}
-	return bootID(), time.Duration(now.Nano())
 }

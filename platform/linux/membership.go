@@ -38,6 +38,9 @@ func (m Membership) Members(_ context.Context, group string) ([]port.Member, err
 	var list []port.Member
 	add := func(name, fixed string) error {
 		account, err := m.Accounts.ByName(name)
+		if err == nil { // with its other names
+			account, err = m.Accounts.ByID(account.User)
+		}
 		switch {
 		case errors.Is(err, core.ErrNoAccount):
 			return nil
@@ -102,6 +105,10 @@ func (m Membership) Set(ctx context.Context, group string, account core.Account,
 		return fmt.Errorf("group %q: %w", group, err)
 	}
 	of := append([]string{account.Name}, account.OtherNames...)
+	// Attack: another name of the same uid stays in the group.
+	if all, err := m.Accounts.localByID(account.User); err == nil {
+		of = append(append(of, all.Name), all.OtherNames...)
+	}
 	listed := func(name string) bool { return slices.Contains(names, name) }
 	switch {
 	case member && slices.ContainsFunc(of, listed):
@@ -109,7 +116,8 @@ func (m Membership) Set(ctx context.Context, group string, account core.Account,
 	case member:
 		of = of[:1]
 	default:
-		of = slices.DeleteFunc(of, func(name string) bool { return !listed(name) })
+		slices.Sort(of)
+		of = slices.DeleteFunc(slices.Compact(of), func(name string) bool { return !listed(name) })
 	}
 	for _, name := range of {
 		argv, err := membershipCommand(group, name, member)

@@ -186,6 +186,9 @@ func runsAs(uid uint32) bool {
 	return false
 }
 
+// Used implements port.TransientAccounts.
+func (TransientAccounts) Used(number uint32) (bool, error) { return runsAs(transientUID(number)), nil }
+
 // Numbers implements port.TransientAccounts: of accounts and folders of this agent's.
 func (t TransientAccounts) Numbers() ([]uint32, error) {
 	found := map[uint32]bool{}

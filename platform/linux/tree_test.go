@@ -327,12 +327,3 @@ func TestCgroupPaths(t *testing.T) {
 		}
 	}
 }
-
-// The time since the boot does not go back, and is of one boot.
-func TestSinceBoot(t *testing.T) {
-	boot, since := SinceBoot()
-	again, later := SinceBoot()
-	if boot == "" || boot != again || boot != bootID() || since <= 0 || later < since {
-		t.Errorf("%s %v, then %s %v", boot, since, again, later)
-	}
-}

@@ -21,5 +21,8 @@ func (TransientAccounts) Create(context.Context, uint32, []string) (core.Account
 // Remove implements port.TransientAccounts.
 func (TransientAccounts) Remove(context.Context, uint32) error { return errors.ErrUnsupported }
 
+// Used implements port.TransientAccounts.
+func (TransientAccounts) Used(uint32) (bool, error) { return false, errors.ErrUnsupported }
+
 // Numbers implements port.TransientAccounts.
 func (TransientAccounts) Numbers() ([]uint32, error) { return nil, errors.ErrUnsupported }

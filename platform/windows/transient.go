@@ -148,6 +148,10 @@ func deleteProfile(sid string) error {
 	return nil
 }
 
+// Used implements port.TransientAccounts: nothing runs as an account that nobody can
+// log in to.
+func (TransientAccounts) Used(uint32) (bool, error) { return false, nil }
+
 // Numbers implements port.TransientAccounts (learn.microsoft.com, "NetUserEnum").
 func (t TransientAccounts) Numbers() ([]uint32, error) {
 	var numbers []uint32

@@ -66,3 +66,12 @@ func TestRights(t *testing.T) {
 		t.Errorf("%d %q", code, diag)
 	}
 }
+
+// accountAnswers makes no account.
+type accountAnswers struct{}
+
+func (accountAnswers) Prepare(context.Context, core.Principal, core.RequestID) (string, error) {
+	return "", core.NewError(core.Unsupported, "no accounts")
+}
+
+func (accountAnswers) Clean(context.Context) (int, error) { return 0, nil }

@@ -40,5 +40,8 @@ func DeleteAccount(name string) []string { return []string{Dscl, ".", "-delete",
 // EndProcesses ends all of a user's (pkill(1)). Its exit status is 1 if there are none.
 func EndProcesses(uid string) []string { return []string{"/usr/bin/pkill", "-KILL", "-U", uid} }
 
+// AskProcesses returns what asks for all of a user's (pgrep(1)), with the same status.
+func AskProcesses(uid string) []string { return []string{"/usr/bin/pgrep", "-U", uid} }
+
 // AskAccounts returns what asks for the names of all accounts of the machine's own.
 func AskAccounts() []string { return []string{Dscl, ".", "-list", "/Users"} }
