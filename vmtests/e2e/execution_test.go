@@ -115,7 +115,10 @@ func TestExecutionsAreStopped(t *testing.T) {
 	if err := a.Write("Policies/policy.json", strings.Replace(deny, no, yes, 1)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "other policies are in force", func() bool { return executed(t, 4242, no) && !executed(t, 4242, yes) })
+	eventually(t, "other policies are in force", func() bool {
+		sudoed(t, a, "true") // any answer says which policies it is from
+		return executed(t, 4242, no) && !executed(t, 4242, yes)
+	})
 
 	// Stopped, killed, switched off: nobody waits for ever.
 	freeze(t, a.PID())
