@@ -98,9 +98,6 @@ func (w *window) openAgain(from time.Time, also *when) bool {
 	return false
 }
 
-// String says when the window is open.
-func (w *window) String() string { return w.text }
-
 // describeWindow is p, of which only dates, times and days are looked at, in words.
 func describeWindow(p *Policy, zone string) string {
 	var parts []string
