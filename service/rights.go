@@ -82,13 +82,14 @@ func (s *service) serveRights(ctx context.Context, _ Options) error {
 	return nil
 }
 
-// tellRights starts the job that tells the person. The event is no evidence of
-// anything: journal and file are.
+// tellRights tells the person, if they listen, and starts the job that tells those who
+// look at a plugin's notices. The event is no evidence of anything: journal and file are.
 func (s *service) tellRights(c rights.Change) {
 	text, worth := rightsNotice(c)
 	if !worth {
 		return
 	}
+	s.notices.say(c.Place.User, view.Notice{Kind: view.NoticeRights, ID: c.Place.Group, Text: wire.Printable(text)})
 	err := s.publish(context.Background(), wire.TopicEvents, wire.TypeEvent, wire.Event{Name: wire.EventRights, Context: map[string]any{
 		"UserName": c.Place.Name, "GroupName": c.Place.Group, "Change": c.What, "Message": text,
 	}}, "")
