@@ -16,7 +16,7 @@ type call struct {
 	// run then acts with the tier that it takes (decision 16).
 	granted bool
 	// document is openapi.json.
-	document json.RawMessage
+	document func() (json.RawMessage, error)
 }
 
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request, who caller, o operation, values map[string]string) *call {

@@ -12,7 +12,7 @@ import (
 func documentOperations() group {
 	return group{operations: []operation{{
 		method: http.MethodGet, path: "/openapi.json", access: anyone,
-		handle: func(c *call) (any, error) { return c.document, nil },
+		handle: func(c *call) (any, error) { return c.document() },
 		id:     "document", summary: "This document",
 		answer: answer{status: http.StatusOK, description: "This document", schema: `{"type": "object"}`},
 	}}}

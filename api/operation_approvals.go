@@ -154,7 +154,7 @@ const approvalSchema schema = `{
 			"properties": {
 				"approver": {"type": "string"},
 				"approverId": {"type": "string"},
-				"decision": {"enum": ["approve", "deny", "extend"]},
+				"decision": {"enum": ["approve", "deny", "extend", "schedule"]},
 				"comment": {"type": "string"},
 				"at": {"type": "integer"}
 			},

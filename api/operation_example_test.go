@@ -56,5 +56,5 @@ func noteOperations(notes Notes) group {
 
 // NewWithNotes is New of an API that has notes.
 func NewWithNotes(cfg Config, notes Notes) (*Server, error) {
-	return newServer(cfg, append(operations(cfg), noteOperations(notes)))
+	return newServer(cfg, append(operations(cfg), noteOperations(notes))), nil
 }

@@ -21,7 +21,7 @@ import (
 type Server struct {
 	cfg        Config
 	operations []operation
-	document   json.RawMessage // openapi.json
+	document   func() (json.RawMessage, error) // openapi.json, made when somebody asks for it
 	rate       *fair.Rate[core.UserID]
 	connLimits *connLimits
 	bound      *boundListener
@@ -41,20 +41,16 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	return newServer(cfg, operations(cfg))
+	return newServer(cfg, operations(cfg)), nil
 }
 
 // newServer serves groups.
-func newServer(cfg Config, groups []group) (*Server, error) {
-	document, err := openAPI(groups)
-	if err != nil {
-		return nil, fmt.Errorf("api: openapi.json: %w", err)
-	}
+func newServer(cfg Config, groups []group) *Server {
 	cfg.Limits = cfg.Limits.withDefaults()
 	l := cfg.Limits
 	s := &Server{
 		cfg:      cfg,
-		document: document,
+		document: sync.OnceValues(func() (json.RawMessage, error) { return openAPI(groups) }),
 		closing:  make(chan struct{}),
 		rate:     fair.NewRate[core.UserID](cfg.Limits.RequestsPerSecond, int(cfg.Limits.Burst)),
 		bound:    newBoundListener(),
@@ -72,7 +68,7 @@ func newServer(cfg Config, groups []group) (*Server, error) {
 	s.plain = s.newHTTP(s.servePlain)
 	s.full = s.newHTTP(s.serveFull)
 	s.serve(s.full, s.bound)
-	return s, nil
+	return s
 }
 
 // ServePlain adds a loopback TCP listener for plain HTTP (decision 9). It does

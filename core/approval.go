@@ -33,6 +33,16 @@ type ApprovalRule struct {
 	EscalatedGroups []string `json:"EscalatedGroups,omitempty"`
 	// Number of approvers who have to agree, at least 1.
 	Number int `json:"NumberRequiredApprovers"`
+	// Automatic is set while a schedule of the policy stands for all approvers.
+	Automatic *AutomaticApproval `json:"Automatic,omitempty"`
+}
+
+// AutomaticApproval is the schedule of a policy that approves instead of people, while
+// it is open.
+type AutomaticApproval struct {
+	Schedule string `json:"Schedule"` // in words
+	// Until is when it closes, in milliseconds since 1970.
+	Until int64 `json:"Until"`
 }
 
 // Escalates reports whether there is anybody to escalate to.

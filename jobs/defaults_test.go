@@ -61,6 +61,7 @@ func TestTheDefaultJobsAreEnabledAndStartFromTheirOwnEvents(t *testing.T) {
 	begins := map[string]string{
 		"log-version-info": startup, "registration": startup, "3A124C4D-2D41-4174-9A13-998D1683DADC": clock,
 		"68112CE4-A2A8-4243-83C9-90BF8D2188A0": clock, "ExecutionGrantStartupCleanup": startup, "FileAccessStartupCleanup": startup,
+		"ephemeral-account-cleanup-if-unused": startup, "ephemeral-orphan-profile-folders-cleanup": startup,
 		"privilege-elevation-policy-controls-macos": alternate, "file-access-policy-controls-macos": alternate, "file-access-policy-controls-headless": alternate,
 	}
 	for _, job := range h.List() {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,10 +22,14 @@ type seen struct {
 	header                     http.Header
 }
 
+// recorder answers, and keeps what it was asked, also by several at once.
 func recorder(into *[]seen, status int, answer string) http.HandlerFunc {
+	var mu sync.Mutex
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
 		*into = append(*into, seen{r.Method, r.RequestURI, r.Host, string(body), r.Header})
+		mu.Unlock()
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, answer)
 	}

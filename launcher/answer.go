@@ -84,6 +84,9 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	return nil
 }
 
+// maxScheduleText bounds a schedule in words, in bytes.
+const maxScheduleText = 1024
+
 // approvalRules checks whom a decision wants to approve. One that does not say means
 // administrators.
 func approvalRules(rules []core.ApprovalRule) ([]core.ApprovalRule, bool) {
@@ -91,7 +94,8 @@ func approvalRules(rules []core.ApprovalRule) ([]core.ApprovalRule, bool) {
 		return []core.ApprovalRule{{Number: 1}}, true
 	}
 	return rules, len(rules) <= core.MaxApprovalRules && !slices.ContainsFunc(rules, func(r core.ApprovalRule) bool {
-		return r.Number < 1 || max(r.Number, len(r.Users), len(r.EscalatedUsers)) > core.MaxApprovers || max(len(r.Groups), len(r.EscalatedGroups)) > 2*core.MaxApprovers
+		return r.Number < 1 || max(r.Number, len(r.Users), len(r.EscalatedUsers)) > core.MaxApprovers || max(len(r.Groups), len(r.EscalatedGroups)) > 2*core.MaxApprovers ||
+			r.Automatic != nil && (r.Automatic.Until <= 0 || len(r.Automatic.Schedule) > maxScheduleText)
 	})
 }
 

@@ -27,7 +27,7 @@ func withApprovals(t *testing.T) (*world, *approval.Book) {
 		var err error
 		book, err = approval.Open(w.path("approvals.db"), approval.Limits{
 			Pending: 30 * time.Minute, Escalated: time.Hour, Expiration: 72 * time.Hour, Usable: 24 * time.Hour, MaxPerUser: 16, Max: 64,
-		}, approval.SystemClock(nil), fair.People{}, func(approval.Record) {}, slog.New(slog.DiscardHandler))
+		}, approval.SystemClock(nil), fair.People{}, nil, func(approval.Record) {}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,12 +209,51 @@ func TestWhomAnAnswerNames(t *testing.T) {
 	for name, rules := range map[string][]core.ApprovalRule{
 		"nobody needed": {{Number: 0}}, "less than nobody": {{Number: -1}}, "too many": {{Number: core.MaxApprovers + 1}},
 		"too long a list": {{Number: 1, Users: make([]string, core.MaxApprovers+1)}}, "too many policies": make([]core.ApprovalRule, core.MaxApprovalRules+1),
+		"a schedule without an end": {{Number: 1, Automatic: &core.AutomaticApproval{Schedule: "always"}}},
 	} {
 		v := w.elevate(noWait(w))
 		err := w.Answer(policy, wire.PolicyResponse{RequestID: v.id, SealDigest: v.asked.SealDigest, Decision: core.Pending, Controls: []core.Control{core.ControlApproval}, Approvals: rules})
 		if r := v.refused(); err != nil || r.Code != door.CodeDenied || !strings.Contains(r.Message, "could not be understood") {
 			t.Errorf("%s: %v, %+v", name, err, r)
 		}
+	}
+}
+
+// A schedule of the policy's approves at once: the request that asked runs, and the
+// journal says by what (W17).
+func TestAScheduleApprovesInsteadOfPeople(t *testing.T) {
+	for name, tc := range map[string]struct {
+		until time.Time
+		runs  bool
+	}{"open": {time.Now().Add(time.Hour), true}, "closed by now": {time.Now().Add(-time.Second), false}} {
+		w, book := withApprovals(t)
+		v := w.elevate(noWait(w))
+		v.caller.answers = []any{"the disk is full"}
+		rule := core.ApprovalRule{Policy: core.PolicyRef{ID: "office"}, Number: 1, Automatic: &core.AutomaticApproval{Schedule: "9 to 17 in UTC", Until: tc.until.UnixMilli()}}
+		if err := w.Answer(policy, wire.PolicyResponse{RequestID: v.id, SealDigest: v.asked.SealDigest, Decision: core.Pending, Controls: []core.Control{core.ControlApproval}, Approvals: []core.ApprovalRule{rule}}); err != nil {
+			t.Fatal(err)
+		}
+		v.event(wire.EventPolicyEvaluationPending)
+		if err := w.Satisfy(t.Context(), v.job(controlJob), v.id, core.ControlJustify); err != nil {
+			t.Fatal(err)
+		}
+		err := w.Satisfy(t.Context(), v.job(controlJob), v.id, core.ControlApproval)
+		list := book.List()
+		if len(list) != 1 {
+			t.Fatalf("%s: %+v", name, list)
+		}
+		if tc.runs {
+			v.event(wire.EventLaunch)
+			if r := list[0]; err != nil || r.State != approval.Used || r.Request != v.id || r.Decisions[0].Name != "the schedule of policy office" {
+				t.Errorf("%s: %v, %+v", name, err, r)
+			}
+			continue
+		}
+		var refused *control.Refused
+		if !errors.As(err, &refused) || refused.Approval != list[0].ID || list[0].State != approval.Pending {
+			t.Errorf("%s: %v, %+v", name, err, list[0])
+		}
+		v.refused()
 	}
 }
 

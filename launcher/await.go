@@ -21,6 +21,8 @@ type Approvals interface {
 	// Wait returns an approval once nobody has to decide on it any more, or ctx's
 	// error.
 	Wait(ctx context.Context, id string) (approval.Record, error)
+	// Whom says who can decide on w.
+	Whom(w *approval.Want) string
 	// Withdraw takes back what its requester does not want any more.
 	Withdraw(id string, user core.UserID) (approval.Record, error)
 }
@@ -34,7 +36,7 @@ type Approvals interface {
 func (l *Launcher) await(ctx context.Context, submitted *Submission, id string, c Caller, signals <-chan signal.Sent) Result {
 	by, call := "", ""
 	if r, err := l.cfg.Approvals.Get(id); err == nil {
-		by, call = " by "+r.Want.Approvers(), l.byTelephone(&r)
+		by, call = " by "+l.cfg.Approvals.Whom(&r.Want), l.byTelephone(&r)
 	}
 	if err := c.Tell(fmt.Sprintf("waiting for approval %s%s; Ctrl-C withdraws the request%s", id, by, call)); err != nil {
 		l.cfg.Log.Debug("a caller who waits for approval", "approval", id, "error", err)

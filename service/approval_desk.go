@@ -237,6 +237,9 @@ func (s *service) approvalView(r *approval.Record, p *approval.Person) view.Appr
 		v.Decisions = append(v.Decisions, view.ApprovalDecision{Approver: said.Name, ApproverID: said.By, Decision: decision, Comment: said.Comment, At: said.At.UnixMilli()})
 	}
 	if p != nil && w.User == p.User {
+		if r.State.Open() { // whom to ask
+			v.Approvers = s.approvals.Eligible(w)
+		}
 		v.Challenge = s.codes.Challenge(r)
 	}
 	if p != nil {

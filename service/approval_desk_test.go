@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"kpm/core"
@@ -12,16 +14,17 @@ import (
 	"kpm/core/port"
 	"kpm/core/view"
 	"kpm/launcher/approval"
+	"kpm/platform/fake"
 )
 
 // atDesk is a desk with one approval, which person "bob" waits for.
 func atDesk(t *testing.T, remote bool) (approvalDesk, string) {
 	t.Helper()
-	s := &service{host: port.Host{Facts: port.Facts{Platform: core.Linux}}}
+	s := &service{host: port.Host{Facts: port.Facts{Platform: core.Linux}, Accounts: fake.Accounts{{User: "1000", Name: "bob"}, {User: "1001", Name: "ada"}}}}
 	s.app.Approvals.Remote = remote
 	var err error
 	s.approvals, err = approval.Open(filepath.Join(t.TempDir(), "approvals.db"), approval.Limits{Pending: 1 << 40, Expiration: 1 << 40, Usable: 1 << 40, MaxPerUser: 4, Max: 4},
-		approval.SystemClock(nil), fair.People{}, func(approval.Record) {}, slog.New(slog.DiscardHandler))
+		approval.SystemClock(nil), fair.People{}, s.knownUser, func(approval.Record) {}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +33,7 @@ func atDesk(t *testing.T, remote bool) (approvalDesk, string) {
 			t.Error(err)
 		}
 	})
-	r, err := s.approvals.Ask(approval.Want{User: "1000", Name: "bob", Path: "/usr/bin/id", Argv: [][]byte{[]byte("id")}, Rules: []core.ApprovalRule{{Users: []string{"ada"}, Number: 1}}}, "why")
+	r, err := s.approvals.Ask(approval.Want{User: "1000", Name: "bob", Path: "/usr/bin/id", Argv: [][]byte{[]byte("id")}, Rules: []core.ApprovalRule{{Users: []string{"ada", "bob", "#1000", "nosuch"}, Number: 1}}}, "why")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,5 +78,37 @@ func TestWhoComesToTheDesk(t *testing.T) {
 		if list, err := d.List(tc.who, core.Peer{}); (err == nil) != (tc.remote && tc.who.Kind == core.Plugin && tc.who.Name != "Chat" && !tc.who.InUserSession) || err == nil && len(list) != 1 {
 			t.Errorf("%s: lists %d, %v", name, len(list), err)
 		}
+	}
+}
+
+// A requester is told whom to ask who can decide (W16); whoever decides sees what the
+// policy says.
+func TestARequesterIsToldWhoCanDecide(t *testing.T) {
+	d, id := atDesk(t, false)
+	r, err := d.approvals.Get(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.codes = approval.NewCodes(approval.CodesConfig{Book: d.approvals, Read: func(string) ([]byte, error) { return nil, os.ErrNotExist }, Log: slog.New(slog.DiscardHandler)})
+	for name, tc := range map[string]struct {
+		person *approval.Person
+		want   []string
+	}{
+		"the requester": {&approval.Person{User: "1000", Name: "bob"}, []string{"ada"}},
+		"an approver":   {&approval.Person{User: "1001", Name: "ada"}, []string{"ada", "bob", "#1000", "nosuch"}},
+		"the bus":       {nil, []string{"ada", "bob", "#1000", "nosuch"}},
+	} {
+		if got := d.approvalView(&r, tc.person).Approvers; len(got) != 1 || !slices.Equal(got[0].Users, tc.want) {
+			t.Errorf("%s: %v, expected %q", name, got, tc.want)
+		}
+	}
+	for user, known := range map[string]bool{"ada": true, "#1001": true, "nosuch": false, "#4000": false} {
+		if _, got := d.knownUser(user); got != known {
+			t.Errorf("%s is known: %v", user, got)
+		}
+	}
+	d.host.Accounts = unanswered{fake.Accounts{}}
+	if _, known := d.knownUser("#1001"); !known {
+		t.Error("somebody whom a directory may have is not known")
 	}
 }

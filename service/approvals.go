@@ -2,8 +2,10 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"kpm/core"
@@ -24,7 +26,7 @@ func (s *service) startApprovals(context.Context, Options) error {
 	var err error
 	s.approvals, err = approval.Open(s.layout.ApprovalRecords(), approval.Limits{
 		Pending: a.Pending, Escalated: a.Escalated, Expiration: a.Expiration, Usable: a.Usable, MaxPerUser: a.MaxPerUser, Max: a.Max,
-	}, approval.SystemClock(s.host.Clock), s.people(), s.approvalChanged, log)
+	}, approval.SystemClock(s.host.Clock), s.people(), s.knownUser, s.approvalChanged, log)
 	if err != nil {
 		return err
 	}
@@ -34,6 +36,17 @@ func (s *service) startApprovals(context.Context, Options) error {
 		WriteAtomic: s.host.Files.WriteAtomic, Remove: os.Remove, Sealer: sealer{s}, Tries: s.tries, Journal: s.journal, Log: log,
 	})
 	return nil
+}
+
+// knownUser finds a user for whoever is told whom to ask. Somebody whom a directory that
+// does not answer may have is known.
+func (s *service) knownUser(user string) (core.UserID, bool) {
+	find := s.host.Accounts.ByName
+	if id, isID := strings.CutPrefix(user, "#"); isID {
+		find = func(string) (core.Account, error) { return s.host.Accounts.ByID(core.UserID(id)) }
+	}
+	account, err := find(user)
+	return account.User, err == nil || !errors.Is(err, core.ErrNoAccount)
 }
 
 // serveApprovals keeps deadlines and tells what has changed, from now on.

@@ -46,7 +46,7 @@ func (s *service) goodFiles() (files, programs []string) {
 }
 
 // startLastGood compares the agent's files with what was accepted, before
-// anything is made of them, and from then on.
+// anything is made of them where unapproved changes are undone, and from then on.
 func (s *service) startLastGood(ctx context.Context, _ Options) error {
 	if s.kept == nil {
 		return nil // startSettings has said why
@@ -64,6 +64,11 @@ func (s *service) startLastGood(ctx context.Context, _ Options) error {
 	}
 	if err := s.approveAtStart(); err != nil {
 		s.log.Error("what was to be approved at the start is not", "error", err)
+	}
+	if !s.restores() {
+		// Nothing is undone, so nothing waits for it: a program is read to its end.
+		s.background(ctx, func(context.Context) { s.guard() })
+		return nil
 	}
 	if s.guard() {
 		// What was read is not what was approved.
@@ -83,9 +88,12 @@ func (s *service) approveAtStart() error {
 	for _, path := range s.written {
 		written[path] = true
 	}
-	_, err := s.lastGood.Approve(core.ServicePrincipal(), func(name string) bool {
-		return written[filepath.Join(s.layout.Root(), filepath.FromSlash(name))]
-	})
+	var err error
+	if len(written) > 0 {
+		_, err = s.lastGood.Approve(core.ServicePrincipal(), func(name string) bool {
+			return written[filepath.Join(s.layout.Root(), filepath.FromSlash(name))]
+		})
+	}
 	text, read := s.host.Files.ReadProtected(s.layout.Approvals(), settings.MaxAppSettings)
 	if errors.Is(read, fs.ErrNotExist) {
 		return err

@@ -56,6 +56,7 @@ type rule struct {
 	open     bool
 	own      filter             // what the kind adds; nil means nothing
 	approval *core.ApprovalRule // whom APPROVAL takes
+	window   *window            // when it takes nobody; nil is never
 	refusal  string             // what the person is told if this alone denies
 	// notice is what a person is told of it while it only watches; nil is nothing.
 	notice *core.Notice
@@ -252,7 +253,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 	}
 	r.grants = r.grants && !r.denies && !p.Doubtful && c.doubts == 0
 	if r.grants {
-		r.terms = p.Grant
+		r.terms, r.window = p.Grant, p.Automatic
 	}
 	if p.Status == MonitorAndNotify && p.Notification != "" {
 		r.notice = &core.Notice{Text: wire.Printable(p.Notification), Acknowledge: p.Acknowledge}

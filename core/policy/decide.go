@@ -119,7 +119,7 @@ func (x *index) decide(a *asked, found hits) core.Decision {
 	}
 	if t.outcome() == core.Pending {
 		by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 })
-		approvals, ok := x.approvals(found)
+		approvals, ok := x.approvals(a, found)
 		if !ok {
 			return core.Decision{Outcome: core.Deny, Policies: by, Message: tooManyApprovals}
 		}
@@ -134,11 +134,18 @@ var tooManyApprovals = fmt.Sprintf("More than %d policies ask for approval of th
 
 // approvals returns whom the policies that were met want to approve, in id order;
 // false if there are more than an answer can say. found is sorted.
-func (x *index) approvals(found hits) (list []core.ApprovalRule, ok bool) {
+func (x *index) approvals(a *asked, found hits) (list []core.ApprovalRule, ok bool) {
 	last := int32(-1)
 	for _, h := range found {
-		if r := &x.rules[h.rule]; h.rule != last && r.approval != nil {
+		r := &x.rules[h.rule]
+		if r.approval == nil {
+			continue
+		}
+		if h.rule != last {
 			list, last = append(list, *r.approval), h.rule
+		}
+		if h.by == full { // who is only restricted by it is approved by people
+			list[len(list)-1].Automatic = r.window.automatic(a.q.Time)
 		}
 	}
 	return list, len(list) <= core.MaxApprovalRules

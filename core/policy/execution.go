@@ -36,8 +36,8 @@ func (s *Set) DecideExecution(q Question) core.Decision {
 	if t.denied {
 		return x.decide(&a, found)
 	}
-	approvals, ok := x.approvals(found)
-	by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 })
+	by := x.refs(found, func(r *rule, _ strength) bool { return r.demands != 0 }) // which sorts them
+	approvals, ok := x.approvals(&a, found)
 	if !ok {
 		return core.Decision{Outcome: core.Deny, Policies: by, Message: tooManyApprovals}
 	}

@@ -102,6 +102,9 @@ func (r *rule) explain(a *asked, p *Policy, to *PolicyResult, x *index) {
 		}
 	}
 	to.Result, to.Effect = resultOf(by), r.effect(by, x)
+	if r.window != nil && by != nothing {
+		to.Effect += "; " + r.window.explain(a.q.Time, by)
+	}
 	if p.Status != Enforce && by != nothing {
 		to.Effect = "none, it only watches; enforced: " + to.Effect
 	}

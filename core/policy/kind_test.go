@@ -209,7 +209,7 @@ func TestFindingsOfANewKind(t *testing.T) {
 		got = append(got, f.Severity.String()+": "+f.Error())
 	}
 	want := []string{
-		`grants nothing: kinds.json:4: policy "p1", $.Extension.AllowCommands: found a key of unknown effect, expected Folders, CustomFilterJobId, RequestedBy, Grant, ChildProcesses`,
+		`grants nothing: kinds.json:4: policy "p1", $.Extension.AllowCommands: found a key of unknown effect, expected Folders, CustomFilterJobId, RequestedBy, Grant, ChildProcesses, AutomaticApproval`,
 		`grants nothing: kinds.json: policy "p2", $.ApplicationCheck: found no applications, expected applications, or "*"; as it stands the policy restricts every program and grants nothing`,
 		`note: kinds.json:7: policy "p3", $.PolicyType: found HttpAccess, expected PrivilegeElevation or CommandLine or FileAccess; policies of this type are kept and shown, and say nothing about elevations; nothing is granted by them, and their DENY holds for questions of this type`,
 		`grants nothing: kinds.json:2: policy "p0", $.Extension.Folders[1]: found "etc", expected an absolute folder`,

@@ -73,6 +73,8 @@ type Policy struct {
 	// Approval is whom APPROVAL takes, without the policy's name; nil if the policy
 	// does not ask for it.
 	Approval *core.ApprovalRule
+	// Automatic is when APPROVAL is given without anybody; nil is never.
+	Automatic *window
 	// Own is what the policy's kind has read for itself; nil means nothing.
 	Own any
 	// Doubtful is true when something in the file cannot be read with

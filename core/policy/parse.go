@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"kpm/core/controls"
 	"kpm/core/fault"
@@ -53,6 +54,7 @@ type reader struct {
 	doubtful bool
 	kept     bool // by the current policy nothing is granted, whatever it says
 	findings []Finding
+	zones    map[string]*time.Location // by their names
 }
 
 // root reads a whole file. Keys given twice are found where objects are read: a

@@ -14,7 +14,7 @@ import (
 
 // Keys of Extension that every kind has which answers questions.
 var (
-	sharedKeys = []string{"CustomFilterJobId", "RequestedBy", "Grant", "ChildProcesses"}
+	sharedKeys = []string{"CustomFilterJobId", "RequestedBy", "Grant", "ChildProcesses", windowKey}
 	grantKeys  = []string{"For", "Uses", "PerDay", "CoolDown", "Renewals", "Covers", "Automatic"}
 )
 
@@ -89,6 +89,7 @@ func (r *reader) extension(p *Policy, f fields, kind answerer) {
 	r.requestedBy(p, e)
 	r.grant(p, e)
 	r.children(p, e)
+	r.window(p, e)
 	kind.read(r, p, e)
 }
 

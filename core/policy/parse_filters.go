@@ -93,7 +93,7 @@ func (r *reader) spans(f fields, key string) (items []strictjson.Value, ok bool)
 	if !list.Given() {
 		return nil, true
 	}
-	items, ok = r.items(list, "$."+key)
+	items, ok = r.items(list, f.path+"."+key)
 	if len(items) == 1 && items[0].IsString() && strings.TrimSpace(items[0].Text()) == "*" {
 		return nil, true
 	}
@@ -110,7 +110,7 @@ func open(end strictjson.Value) bool {
 func (r *reader) dates(p *Policy, f fields) {
 	items, whole := r.spans(f, "DateCheck")
 	for i, item := range items {
-		path := fault.Item("$.DateCheck", i)
+		path := fault.Item(f.path+".DateCheck", i)
 		d := r.object(item, path, []string{"StartDate", "EndDate"})
 		if !item.IsObject() {
 			whole = false
@@ -171,7 +171,7 @@ const allDay = 24 * 60 * 60
 func (r *reader) times(p *Policy, f fields) {
 	items, whole := r.spans(f, "TimeCheck")
 	for i, item := range items {
-		path := fault.Item("$.TimeCheck", i)
+		path := fault.Item(f.path+".TimeCheck", i)
 		t := r.object(item, path, []string{"StartTime", "EndTime"})
 		if !item.IsObject() {
 			whole = false
@@ -231,7 +231,7 @@ func (r *reader) days(p *Policy, f fields) {
 	for i, item := range items {
 		day, err := strconv.Atoi(item.Text())
 		if !item.IsNumber() || err != nil || day < 0 || day > 6 {
-			r.doubt(item, fault.Item("$.DayCheck", i), describe(item), "a number from 0 (Sunday) to 6 (Saturday)", "")
+			r.doubt(item, fault.Item(f.path+".DayCheck", i), describe(item), "a number from 0 (Sunday) to 6 (Saturday)", "")
 			whole = false
 			continue
 		}

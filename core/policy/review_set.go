@@ -91,6 +91,11 @@ func (v *review) never(p *Policy, r *rule) {
 		v.path = "$.DayCheck"
 		v.say(v.cost(r), "none of these days lies in DateCheck", "a day that does", "the policy is never met")
 	}
+	if r.window != nil && !now.IsZero() && !r.window.openAgain(now, &r.when) {
+		v.path = "$.Extension." + windowKey
+		v.say(Note, "a window that is not open at any time of the next year at which the policy applies", "times, days and dates that the policy has as well",
+			"nothing is approved automatically; what it asks for people have to approve")
+	}
 	for _, list := range []struct {
 		name    string
 		entries []string

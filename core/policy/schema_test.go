@@ -97,6 +97,12 @@ func TestSchema(t *testing.T) {
 		{"RequestedBy", listOf("Who may be behind a request.", text("", requesters(15).names()...))},
 		{"ChildProcesses", text("What programs may be started by one that the policy has allowed; inherit if omitted.", childRules[:]...)},
 		{"Grant", grant},
+		{windowKey, objectOf(t, "When what APPROVAL asks for is given without anybody: times, days and dates as in the filters of a policy, on the clock of a zone.", windowKeys, []field{
+			{"TimeZone", text("By its IANA name, such as Europe/Berlin; it must be there.")},
+			{"TimeCheck", listOf("It must be there, and leave some time of the day out.", pairOf(when, "StartTime", "EndTime"))},
+			{"DayCheck", listOf("Days of the week, 0 is Sunday.", number)},
+			{"DateCheck", listOf("Days, both included.", pairOf(when, "StartDate", "EndDate"))},
+		})},
 	})
 	policy := objectOf(t, "", policyKeys, []field{
 		{"PolicyId", text("What refusals and the journal cite.")},

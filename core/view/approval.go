@@ -48,11 +48,12 @@ type Approval struct {
 	Challenge string `json:"challenge,omitempty"`
 }
 
-// ApprovalDecision is what one person has said.
+// ApprovalDecision is what one person has said, or a schedule of policies: then there
+// is no ApproverID, and Comment is when the schedule is open.
 type ApprovalDecision struct {
 	Approver   string      `json:"approver"`
 	ApproverID core.UserID `json:"approverId"`
-	Decision   string      `json:"decision"` // approve, deny or extend
+	Decision   string      `json:"decision"` // approve, deny, extend or schedule
 	Comment    string      `json:"comment,omitempty"`
 	At         int64       `json:"at"`
 }

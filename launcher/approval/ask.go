@@ -9,15 +9,23 @@ import (
 	"kpm/core"
 )
 
-// Ask returns the approval that is there for w, or puts it before the approvers.
-// Errors wrap ErrTooMany.
+// Ask returns the approval that is there for w, or puts it before the approvers. It is
+// approved at once while the schedules of all policies that want it say so. Errors wrap
+// ErrTooMany.
 func (b *Book) Ask(w Want, justification string) (Record, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := read(b.clock)
+	given, automatic := w.scheduled(now)
 	if e := b.match(&w, now); e != nil {
+		if automatic && e.State.Open() {
+			if err := b.change(e, Schedule, Service, now, given); err != nil {
+				return Record{}, err
+			}
+		}
 		return e.clone(), nil
 	}
+	w.Rules = withoutSchedules(w.Rules)
 	drop, err := b.room(w.User)
 	if err != nil {
 		return Record{}, fmt.Errorf("approval: ask: %w", err)
@@ -31,6 +39,10 @@ func (b *Book) Ask(w Want, justification string) (Record, error) {
 	if slices.ContainsFunc(w.Rules, core.ApprovalRule.Escalates) && l.Pending < l.Expiration {
 		escalates := r.Until
 		r.Escalates, r.Until = &escalates, now.after(min(l.Pending+l.Escalated, l.Expiration))
+	}
+	if t, ok := next(r.State, Schedule); automatic && ok && t.By == Service {
+		r.State = t.To
+		given(&r)
 	}
 	if err := b.store.put(&r, drop...); err != nil {
 		return Record{}, fmt.Errorf("approval: ask: %w", err)

@@ -58,6 +58,7 @@ type Book struct {
 	clock  Clock
 	store  *store
 	people fair.People
+	known  Known
 	log    *slog.Logger
 	rate   *fair.Rate[core.UserID]
 	wake   chan struct{} // a deadline may come sooner than Serve thinks
@@ -69,13 +70,14 @@ type Book struct {
 
 // Open reads the approvals at path, which is made if it is not there. told hears of
 // every change after it is durable, in their order; it must not block or call back.
-func Open(path string, limits Limits, clock Clock, people fair.People, told func(Record), log *slog.Logger) (*Book, error) {
+// Without known, everybody is taken to be known.
+func Open(path string, limits Limits, clock Clock, people fair.People, known Known, told func(Record), log *slog.Logger) (*Book, error) {
 	s, list, err := openStore(path, clock.Now(), log)
 	if err != nil {
 		return nil, fmt.Errorf("approval: open %s: %w", path, err)
 	}
 	b := &Book{
-		limits: limits, clock: clock, store: s, people: people, told: told, log: log, records: map[string]*entry{},
+		limits: limits, clock: clock, store: s, people: people, known: known, told: told, log: log, records: map[string]*entry{},
 		rate: fair.NewRate[core.UserID](1/askEvery.Seconds(), askBurst), wake: make(chan struct{}, 1),
 	}
 	for _, r := range list {

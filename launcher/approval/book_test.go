@@ -79,7 +79,7 @@ func newDesk(t *testing.T) *desk {
 
 func (d *desk) open(t *testing.T) {
 	t.Helper()
-	b, err := Open(d.path, published, d.clocks, fair.People{}, func(r Record) {
+	b, err := Open(d.path, published, d.clocks, fair.People{}, nil, func(r Record) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.said = append(d.said, r.State)

@@ -39,6 +39,8 @@ func model() string {
 			guard, effect = " && agreed + 1 >= need", "agreed++; "
 		case Deny:
 			effect = "refused = 1; "
+		case Schedule: // which stands for all approvers
+			effect = "agreed = need; "
 		case Launch:
 			effect, says = "uses++; ", "ran++; "
 		case Extend: // which changes a time alone

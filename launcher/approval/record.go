@@ -1,13 +1,10 @@
 package approval
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"kpm/core"
-	"kpm/core/wire"
 )
 
 // Bounds of texts, in bytes.
@@ -56,30 +53,10 @@ func (w *Want) Bytes() int {
 	return n
 }
 
-// maxTold bounds how many approvers of one policy people are told.
-const maxTold = 8
-
-// Approvers says in words whom the policies name: whom to ask.
-func (w *Want) Approvers() string {
-	var rules []string
-	for _, rule := range w.Rules {
-		named := slices.Clone(rule.Users)
-		for _, group := range rule.Groups {
-			named = append(named, "group "+group)
-		}
-		more := ""
-		if len(named) > maxTold {
-			named, more = named[:maxTold], ", others"
-		}
-		rules = append(rules, fmt.Sprintf("%d of %s%s", max(1, rule.Number), strings.Join(append(named, "the administrators"), ", "), more))
-	}
-	return wire.Printable(strings.Join(rules, ", and "))
-}
-
 // same reports whether w is the request that other was. The seal covers user,
 // target, program, directory and arguments; each is compared for itself as well,
 // so that nothing hangs on one digest. Rules are compared too: an approval is for
-// the policies that asked for it.
+// the policies that asked for it, whether or not their schedules are open.
 func (w *Want) same(other *Want) bool {
 	return w.Kind == other.Kind && w.User == other.User && w.Target == other.Target && w.Seal == other.Seal && w.Path == other.Path &&
 		slices.EqualFunc(w.Argv, other.Argv, func(a, b []byte) bool { return string(a) == string(b) }) &&
@@ -91,7 +68,8 @@ func sameRule(a, b core.ApprovalRule) bool {
 		slices.Equal(a.EscalatedUsers, b.EscalatedUsers) && slices.Equal(a.EscalatedGroups, b.EscalatedGroups)
 }
 
-// Decision is one thing that one person has said about an approval.
+// Decision is one thing that one person, or for Schedule nobody, has said about an
+// approval.
 type Decision struct {
 	By      core.UserID `json:"by"`
 	Name    string      `json:"name"`

@@ -5,8 +5,12 @@ import (
 	"time"
 )
 
-// lookAgain is how often the clocks are looked at: somebody may have set one.
-const lookAgain = 10 * time.Second
+// lookAgain is how often the clocks are looked at while something is open: somebody may
+// have set one. Where nothing is, a change wakes Serve.
+const (
+	lookAgain = 10 * time.Second
+	whenIdle  = time.Hour
+)
 
 // warnBefore is how long before its end a requester is told that an approval expires, or
 // half of what it was given if that is less.
@@ -35,14 +39,14 @@ func (b *Book) due(soon func(Record, time.Duration)) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := read(b.clock)
-	wait := lookAgain
+	wait := whenIdle
 	for _, e := range b.records {
 		b.settle(e, now)
 		if e.State.Final() {
 			continue
 		}
 		left := min(e.Until.left(now), e.Last.left(now))
-		wait = min(wait, left)
+		wait = min(wait, left, lookAgain)
 		if soon != nil && e.warned != e.Until {
 			if ahead := left - min(warnBefore, e.Until.Wall.Sub(e.Until.Set)/2); ahead > 0 {
 				wait = min(wait, ahead)

@@ -42,6 +42,7 @@ const (
 	Agree    Cause = "agree"    // one of several approvers that are needed
 	Approve  Cause = "approve"  // the last of them
 	Deny     Cause = "deny"     // any one of them
+	Schedule Cause = "schedule" // the schedules of all policies that ask, instead of them
 	Extend   Cause = "extend"   // it may wait, or be used, for longer
 	Escalate Cause = "escalate" // nobody has decided in time
 	Lapse    Cause = "lapse"    // its time is over
@@ -73,6 +74,7 @@ func Transitions() []Transition {
 		{Pending, Agree, Pending, Approver},
 		{Pending, Approve, Approved, Approver},
 		{Pending, Deny, Denied, Approver},
+		{Pending, Schedule, Approved, Service},
 		{Pending, Extend, Pending, Approver},
 		{Pending, Escalate, Escalated, Service},
 		{Pending, Lapse, Expired, Service},
@@ -80,6 +82,7 @@ func Transitions() []Transition {
 		{Escalated, Agree, Escalated, Approver},
 		{Escalated, Approve, Approved, Approver},
 		{Escalated, Deny, Denied, Approver},
+		{Escalated, Schedule, Approved, Service},
 		{Escalated, Extend, Escalated, Approver},
 		{Escalated, Lapse, Expired, Service},
 		{Escalated, Withdraw, Withdrawn, Requester},

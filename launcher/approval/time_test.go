@@ -257,7 +257,7 @@ func TestAFileThatCannotBeRead(t *testing.T) {
 	if err := os.WriteFile(d.path, []byte("not a database, and longer than nothing"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b, err := Open(d.path, published, d.clocks, fair.People{}, func(Record) {}, slog.New(slog.DiscardHandler))
+	b, err := Open(d.path, published, d.clocks, fair.People{}, nil, func(Record) {}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestWhomToAsk(t *testing.T) {
 		many.Users = append(many.Users, fmt.Sprint("u", i))
 	}
 	w := want("1000", core.ApprovalRule{Users: []string{"a\x1b"}, Groups: []string{"ops"}, Number: 1}, many, core.ApprovalRule{Number: 1})
-	if got, want := w.Approvers(), "1 of a\ufffd, group ops, the administrators, and 2 of u0, u1, u2, u3, u4, u5, u6, u7, the administrators, others, and 1 of the administrators"; got != want {
+	if got, want := new(Book).Whom(&w), "1 of a\ufffd, group ops, the administrators, and 2 of u0, u1, u2, u3, u4, u5, u6, u7, the administrators, others, and 1 of the administrators"; got != want {
 		t.Errorf("%s, expected %s", got, want)
 	}
 }
@@ -296,7 +296,7 @@ func TestAFileThatIsInUse(t *testing.T) {
 	if _, err := d.Approve(d.ask(t, w).ID, ada, "", 0); err != nil {
 		t.Fatal(err)
 	}
-	if other, err := Open(d.path, published, d.clocks, fair.People{}, func(Record) {}, slog.New(slog.DiscardHandler)); err == nil {
+	if other, err := Open(d.path, published, d.clocks, fair.People{}, nil, func(Record) {}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("two services have it open")
 		_ = other.Close(t.Context())
 	}

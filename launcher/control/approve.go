@@ -17,9 +17,12 @@ type Approvals interface {
 	// Use uses up the approval of w; the error wraps approval.ErrNone if there is
 	// none.
 	Use(w *approval.Want, request core.RequestID) (approval.Record, error)
-	// Ask puts w before its approvers, unless it waits there already; the error wraps
-	// core.TooMany if there is no room.
+	// Ask puts w before its approvers, unless it waits there already, or has it approved
+	// if the schedules of policies say so; the error wraps core.TooMany if there is no
+	// room.
 	Ask(w approval.Want, justification string) (approval.Record, error)
+	// Whom says who can decide on w.
+	Whom(w *approval.Want) string
 }
 
 // Approve is APPROVAL: approvers whom the policy names agree. Nobody waits here: a
@@ -54,8 +57,8 @@ func (a Approve) Collect(ctx context.Context, q Question) (string, error) {
 	if reason == "" {
 		return "", &Refused{Message: "nobody approves without a reason, and none was asked for: tell whoever writes the jobs"}
 	}
-	if q.Dialog && q.Given == "" {
-		_, err := q.Ask(ctx, Prompt{Short: wire.Printable("Ask for the approval of " + w.Approvers() + "?")})
+	if q.Dialog && q.Given == "" && !w.Automatic() {
+		_, err := q.Ask(ctx, Prompt{Short: wire.Printable("Ask for the approval of " + a.Approvals.Whom(&w) + "?")})
 		switch {
 		case errors.Is(err, core.ErrCancelled):
 			return "", &Refused{Message: "you asked for no approval"}
@@ -72,7 +75,16 @@ func (a Approve) Collect(ctx context.Context, q Question) (string, error) {
 	case err != nil:
 		return "", err
 	}
-	return "", &Refused{Approval: r.ID, Message: fmt.Sprintf("it waits for approval %s by %s", r.ID, r.Want.Approvers())}
+	if r.State == approval.Approved { // by a schedule
+		if r, err = a.Approvals.Use(&w, q.Request); err == nil {
+			return describe(r), nil
+		}
+		if !errors.Is(err, approval.ErrNone) {
+			return "", err
+		}
+		return "", &Refused{Message: "its approval has been used by another request of yours: ask again"}
+	}
+	return "", &Refused{Approval: r.ID, Message: fmt.Sprintf("it waits for approval %s by %s", r.ID, a.Approvals.Whom(&r.Want))}
 }
 
 // Want is what q is about, for approvers.
@@ -95,7 +107,7 @@ func (q *Question) Want() approval.Want {
 func describe(r approval.Record) string {
 	var by []string
 	for _, d := range r.Decisions {
-		if d.Cause == approval.Agree || d.Cause == approval.Approve {
+		if d.Cause == approval.Agree || d.Cause == approval.Approve || d.Cause == approval.Schedule {
 			by = append(by, d.Name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type disk struct {
 
 type node struct {
 	inode uint64
+	mu    sync.Mutex // of list
 	list  map[string]string
 	exec  bool
 	owner core.UserID
@@ -116,6 +118,12 @@ func encoded(m map[string]string) []byte {
 	return list
 }
 
+func (n *node) shown() []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return encoded(n.list)
+}
+
 type openNode struct {
 	disk *disk
 	node *node
@@ -128,7 +136,7 @@ func (f *openNode) Ref() core.FileRef {
 func (f *openNode) Info() port.FileInfo {
 	return port.FileInfo{Path: f.at, Device: 1, Inode: f.node.inode, Regular: true, Exec: f.node.exec, Owner: f.node.owner}
 }
-func (f *openNode) Read() ([]byte, error) { return encoded(f.node.list), nil }
+func (f *openNode) Read() ([]byte, error) { return f.node.shown(), nil }
 func (f *openNode) Close() error          { return nil }
 func (f *openNode) Write(list []byte) error {
 	if f.disk.fails != nil {
@@ -137,7 +145,9 @@ func (f *openNode) Write(list []byte) error {
 	if f.disk.killed != nil {
 		f.disk.killed("before")
 	}
+	f.node.mu.Lock()
 	f.node.list = decoded(list)
+	f.node.mu.Unlock()
 	if f.disk.killed != nil {
 		f.disk.killed("after")
 	}
@@ -221,7 +231,7 @@ func (b *bench) keep(rules ...core.FileRule) {
 	b.Look()
 }
 
-func (b *bench) list(at string) string { return string(encoded(b.disk.files[at].list)) }
+func (b *bench) list(at string) string { return string(b.disk.files[at].shown()) }
 
 // is holds the list of a file against what it should be.
 func (b *bench) is(at, want string) {

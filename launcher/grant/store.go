@@ -158,9 +158,9 @@ func (s *Store) sweep() time.Duration {
 		}
 		return ""
 	}, core.ServicePrincipal())
-	next := lookEvery
+	next := time.Hour // a change wakes Serve
 	for _, g := range s.grants {
-		next = min(next, g.left(now), s.warn(g, now))
+		next = min(next, lookEvery, g.left(now), s.warn(g, now))
 	}
 	for id := range s.warned {
 		if !slices.ContainsFunc(s.grants, func(g *Grant) bool { return g.ID == id }) {

@@ -35,7 +35,14 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	if err := a.SubscribeDirect(ctx, wire.TopicPolicy, func(m sdk.Message) { e.serve(a, m) }); err != nil {
 		return err
 	}
-	w.run(ctx, cfg.Reload, reload)
+	w.run(ctx, cfg.Reload, func() {
+		reload()
+		// The service asks what is in force when it is told of a subscription, and
+		// acts on what has changed: rights, files and executions.
+		if err := a.Resubscribe(ctx, wire.TopicPolicy); err != nil {
+			a.Logger().Warn("the service hears of the policies with its next question", "error", err)
+		}
+	})
 	return nil
 }
 

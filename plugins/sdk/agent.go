@@ -262,6 +262,26 @@ func (a *Agent) subscribe(ctx context.Context, s *subscription) error {
 	return err
 }
 
+// Resubscribe sends the broker a subscription that there is already, once more: whoever
+// is told of a plugin's subscriptions hears that it has something new to say. It changes
+// nothing of what is delivered. After ErrDisconnected the next connection does it.
+func (a *Agent) Resubscribe(ctx context.Context, filter string) error {
+	a.mu.Lock()
+	c := a.conn
+	there := slices.ContainsFunc(a.subscriptions, func(s *subscription) bool { return s.filter == filter })
+	a.mu.Unlock()
+	switch {
+	case !there:
+		return fmt.Errorf("sdk: subscribe again to %q: it was not subscribed to", filter)
+	case c == nil:
+		return nil
+	}
+	if err := c.subscribe(ctx, filter); err != nil && !errors.Is(err, ErrDisconnected) {
+		return err
+	}
+	return nil
+}
+
 // dismiss ends the workers of subscriptions that deliver cannot find any more.
 func (a *Agent) dismiss(all ...*subscription) {
 	// A delivery that began before they were taken off the list may be

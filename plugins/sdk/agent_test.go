@@ -139,6 +139,29 @@ func TestARefusedSubscriptionIsAnError(t *testing.T) {
 	bus.Next(seen)
 }
 
+// A plugin that has something new to say subscribes again: the broker hears of it, and
+// what is delivered comes once, as before.
+func TestSubscribingAgain(t *testing.T) {
+	bus := sdktest.New(t)
+	a := start(t, bus)
+	defer a.Close()
+	seen := collect(t, a, "Mine", true)
+	bus.Subscribed("Mine")
+	if err := a.Resubscribe(t.Context(), "Mine"); err != nil {
+		t.Fatal(err)
+	}
+	bus.Subscribed("Mine")
+	if err := a.Resubscribe(t.Context(), "Others"); err == nil {
+		t.Error("what was never subscribed to was subscribed to again")
+	}
+	for _, payload := range []string{"1", "2"} {
+		bus.Publish("Mine", []byte(payload))
+		if got := bus.Next(seen); string(got.Payload) != payload {
+			t.Errorf("got %q, want %q", got.Payload, payload)
+		}
+	}
+}
+
 func TestSubscriptionsOutliveConnections(t *testing.T) {
 	bus := sdktest.New(t)
 	a := start(t, bus)

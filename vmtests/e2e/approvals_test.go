@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -299,4 +300,62 @@ func (s *screen) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.String()
+}
+
+// TestAutomaticApproval: what one policy's schedule approves runs at once, is a record as
+// any other, and runs once; another policy's schedule is closed, and a DENY holds in an
+// open one (W17).
+func TestAutomaticApproval(t *testing.T) {
+	now := time.Now().UTC()
+	window := func(from, to time.Time) string {
+		return fmt.Sprintf(`"Extension": {"AutomaticApproval": {"TimeZone": "UTC", "TimeCheck": [{"StartTime": %q, "EndTime": %q}]}}`, from.Format(time.TimeOnly), to.Format(time.TimeOnly))
+	}
+	policy := func(id, controls, program, more string) string {
+		return fmt.Sprintf(`{"PolicyId": %q, "PolicyType": "PrivilegeElevation", "Actions": {"OnSuccess": {"Controls": [%s]}},
+			"UserCheck": ["*", "#4242"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/%s"]%s}`, id, controls, program, more)
+	}
+	open, closed := window(now.Add(-2*time.Hour), now.Add(6*time.Hour)), window(now.Add(8*time.Hour), now.Add(20*time.Hour))
+	a := newAgent(t, "["+strings.Join([]string{
+		policy("open", `"APPROVAL"`, "id", ", "+open), policy("closed", `"APPROVAL"`, "uname", `, "approvers": {"users": ["#4242", "nosuch", "#4243"]}, `+closed),
+		policy("denied", `"APPROVAL"`, "true", ", "+open), policy("deny", `"DENY"`, "true", ""),
+	}, ",\n")+"]", nil)
+	if out, status := sudoed(t, a, "--no-wait", "--reason", "ticket 7", "id", "-u"); status != 0 || out != "0\n" {
+		t.Errorf("in the window: %d %s", status, out)
+	}
+	if out, status := sudoed(t, a, "--no-wait", "--reason", "ticket 7", "true"); status != 1 {
+		t.Errorf("what another policy denies: %d %s", status, out)
+	}
+	// Whom to ask is told, and nobody who cannot decide (W16).
+	out, status := sudoed(t, a, "--no-wait", "--reason", "ticket 7", "uname")
+	if status != 75 || !strings.Contains(out, "by 1 of ") || strings.Contains(out, "4242") || strings.Contains(out, "nosuch") {
+		t.Errorf("out of the window: %d %s", status, out)
+	}
+	out, err := a.Admin(t.Context(), "approvals", "list", "--json")
+	var list []view.Approval
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &list)
+	}
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, one := range list {
+		switch one.FilePath {
+		case "/usr/bin/id":
+			if one.Status != "approved" || !one.Used || len(one.Decisions) != 1 || one.Decisions[0].Decision != "schedule" || one.Decisions[0].Approver != "the schedule of policy open" {
+				t.Errorf("%+v", one)
+			}
+			if text, err := a.Admin(t.Context(), "approvals", "show", one.ID); err != nil || !strings.Contains(text, "schedule by the schedule of policy open at ") || !strings.Contains(text, "in UTC") {
+				t.Errorf("%v: %s", err, text)
+			}
+		case "/usr/bin/uname":
+			if one.Status != "pending" || len(one.Decisions) != 0 {
+				t.Errorf("%+v", one)
+			}
+		default:
+			t.Errorf("%+v", one)
+		}
+	}
+	if journal := opened(t, a); !strings.Contains(journal, `"cause":"schedule"`) || !strings.Contains(journal, "the schedule of policy open") {
+		t.Errorf("the journal does not say by what it was approved:\n%s", journal)
+	}
 }

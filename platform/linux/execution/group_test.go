@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -146,9 +147,9 @@ func TestIgnored(t *testing.T) {
 	dir := mountTmpfs(t)
 	script := filepath.Join(dir, "script")
 	must(t, os.WriteFile(script, []byte("#!/bin/true\n"), 0o755))
-	stopped := 0
+	var stopped atomic.Int32
 	decide(t, g, func(e port.Execution) bool {
-		if stopped++; stopped == 1 {
+		if stopped.Add(1) == 1 {
 			if err := g.Ignore(e); err != nil {
 				t.Error(err)
 			}
@@ -156,11 +157,11 @@ func TestIgnored(t *testing.T) {
 		return true
 	})
 	must(t, g.Watch(true, []string{dir}))
-	run := func(want int, what string) {
+	run := func(want int32, what string) {
 		t.Helper()
 		must(t, execute(script))
-		if stopped != want {
-			t.Errorf("%s: stopped %d times, expected %d", what, stopped, want)
+		if got := stopped.Load(); got != want {
+			t.Errorf("%s: stopped %d times, expected %d", what, got, want)
 		}
 	}
 	run(1, "at first")
@@ -181,11 +182,13 @@ func TestProgramsThatAreElsewhere(t *testing.T) {
 	file, err := os.Open(path)
 	must(t, err)
 	defer file.Close()
-	var last port.Program
+	var seen atomic.Pointer[port.Program]
 	decide(t, g, func(e port.Execution) bool {
 		kept, err := g.Keep(e)
 		if err == nil {
-			last, err = g.Program(kept, false)
+			var program port.Program
+			program, err = g.Program(kept, false)
+			seen.Store(&program)
 			g.Drop(kept)
 		}
 		if err != nil {
@@ -196,24 +199,24 @@ func TestProgramsThatAreElsewhere(t *testing.T) {
 	must(t, g.Watch(true, []string{dir}))
 	open := func() error { return execute("/proc/self/fd/3", file) } // whatever its name means by now
 	must(t, execute(path))
-	if last.Path != path || last.Elsewhere {
+	if last := seen.Load(); last.Path != path || last.Elsewhere {
 		t.Errorf("as it is: %+v", last)
 	}
 	must(t, unix.Mount("tmpfs", filepath.Join(dir, "sub"), "tmpfs", 0, "size=1m"))
 	must(t, open())
-	if last.Path != path || !last.Elsewhere {
+	if last := seen.Load(); last.Path != path || !last.Elsewhere {
 		t.Errorf("mounted over: %+v", last)
 	}
 	must(t, unix.Unmount(filepath.Join(dir, "sub"), 0))
 	must(t, os.Rename(path, path+"2"))
 	must(t, os.WriteFile(path, nil, 0o755))
 	must(t, open())
-	if last.Path != path+"2" || last.Elsewhere {
+	if last := seen.Load(); last.Path != path+"2" || last.Elsewhere {
 		t.Errorf("renamed: %+v", last)
 	}
 	must(t, os.Remove(path+"2"))
 	must(t, open())
-	if last.Path != path+"2" || !last.Elsewhere {
+	if last := seen.Load(); last.Path != path+"2" || !last.Elsewhere {
 		t.Errorf("removed: %+v", last)
 	}
 }
