@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"kpm/core"
@@ -112,7 +114,19 @@ func different(set *Set, policies []string, q Question) string {
 	for i := range got.Demands {
 		got.Demands[i].Name = ""
 	}
-	return cmp.Diff(want, core.Decision{Outcome: got.Outcome, Controls: got.Controls, Policies: got.Policies, Demands: got.Demands})
+	for i := range got.Approvals {
+		got.Approvals[i].Policy.Name = ""
+		if auto := got.Approvals[i].Automatic; auto != nil {
+			got.Approvals[i].Automatic = &core.AutomaticApproval{Until: auto.Until}
+		}
+	}
+	if diff := cmp.Diff(want, core.Decision{Outcome: got.Outcome, Controls: got.Controls, Policies: got.Policies, Demands: got.Demands, Approvals: got.Approvals, Account: got.Account}, cmpopts.EquateEmpty()); diff != "" {
+		return diff
+	}
+	if rule := set.Children(q).String(); got.Outcome != core.Deny && rule != n.children(policies, q) {
+		return fmt.Sprintf("children: %s, expected %s", rule, n.children(policies, q))
+	}
+	return ""
 }
 
 // drawWide draws a policy that everybody meets: else few questions end in anything
@@ -120,11 +134,16 @@ func different(set *Set, policies []string, q Question) string {
 func drawWide(t *rapid.T) string {
 	p := map[string]any{
 		"PolicyId": "everyone", "PolicyType": "PrivilegeElevation", "UserCheck": []string{"*"}, "ApplicationCheck": []string{"*"}, "TargetUserCheck": []string{"*"},
-		"Actions": map[string]any{"OnSuccess": map[string]any{"Controls": rapid.SampledFrom([][]string{{"JUSTIFY"}, {"MFA", "JUSTIFY"}, {"ALLOW"}}).Draw(t, "of everyone")}},
+		"Actions": map[string]any{"OnSuccess": map[string]any{"Controls": rapid.SampledFrom([][]string{{"JUSTIFY"}, {"MFA", "JUSTIFY"}, {"ALLOW"}, {"APPROVAL"}}).Draw(t, "of everyone")}},
 	}
+	extension := map[string]any{}
 	if rapid.Bool().Draw(t, "which may be remembered") {
-		p["Extension"] = map[string]any{"Grant": map[string]any{"For": "20m"}}
+		extension["Grant"] = map[string]any{"For": "20m"}
 	}
+	if rapid.Bool().Draw(t, "which may be approved automatically") {
+		extension["AutomaticApproval"] = rapid.SampledFrom(naiveWindows).Draw(t, "window")
+	}
+	p["Extension"] = extension
 	data, err := json.Marshal(p)
 	if err != nil {
 		panic(err)

@@ -10,8 +10,13 @@ import (
 type Explanation struct {
 	Decision core.Decision
 	// Watch is what monitoring policies would have done.
-	Watch    core.Monitored
-	Policies []PolicyResult
+	Watch core.Monitored
+	// Children is what the program may start, if the decision is no DENY.
+	Children ChildRule
+	// Execution is what is decided when the same program is started by itself, where
+	// programs are stopped before they run.
+	Execution core.Decision
+	Policies  []PolicyResult
 }
 
 // PolicyResult is what one policy had to say about a question.
@@ -57,7 +62,7 @@ func resultOf(s strength) Result { return [...]Result{NotMet, Restricts, Met}[s]
 // was compiled from, in that order. Filters are asked by the code that decides,
 // each of them, where a decision stops at the first that is not met.
 func (s *Set) Explain(q Question, policies []Policy) Explanation {
-	e := Explanation{Decision: s.Decide(q), Watch: s.Watching(q), Policies: make([]PolicyResult, len(policies))}
+	e := Explanation{Decision: s.Decide(q), Watch: s.Watching(q), Children: s.Children(q), Execution: s.DecideExecution(q), Policies: make([]PolicyResult, len(policies))}
 	for i := range policies {
 		p := &policies[i]
 		e.Policies[i] = PolicyResult{

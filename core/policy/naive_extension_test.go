@@ -23,8 +23,10 @@ func drawExtension(t *rapid.T) map[string]any {
 	draw("RequestedBy", 8, []any{"terminal"}, []any{"terminal"}, []any{"terminal", "desktop", "agent"}, []any{"terminal", "desktop"}, []any{"agent", "terminal"}, []any{"Service"}, []any{"people"}, []any{}, "terminal")
 	draw("CustomFilterJobId", 10, "office", "ticket", "ticket", "nobody-runs-it", "../escape")
 	draw("ChildProcesses", 10, "inherit", "inherit", "own-rule", "deny", "perhaps")
-	draw("Grant", 3, map[string]any{"For": "30m"}, map[string]any{"For": "30m"}, map[string]any{"For": "2h", "Uses": 1}, map[string]any{"For": "45s"}, map[string]any{"For": "1h", "Uses": 3, "PerDay": "2h", "CoolDown": "90s", "Renewals": 2, "Covers": "policy", "Automatic": true},
+	draw("Grant", 3, map[string]any{"For": "30m"}, map[string]any{"For": "30m"}, map[string]any{"For": "2h", "Uses": 1}, map[string]any{"For": "45s"}, map[string]any{"For": "1h", "Uses": 3, "PerDay": "2h", "CoolDown": "90s", "Renewals": 2, "Covers": "policy", "Automatic": true}, map[string]any{"For": "1h", "Covers": "administrator"},
 		map[string]any{"For": "30"}, map[string]any{"For": 0}, map[string]any{"For": "0m"}, map[string]any{"Uses": 3}, map[string]any{"For": "30m", "Uses": 0}, map[string]any{"For": "30m", "Covers": "all"})
+	draw("EphemeralAccount", 6, true, false, map[string]any{"Groups": []any{"adm", "ops"}}, map[string]any{"Groups": []any{"ops"}}, map[string]any{"Groups": "adm"}, "yes", 1)
+	draw("AutomaticApproval", 4, naiveWindows...)
 	return e
 }
 
@@ -70,6 +72,8 @@ func naiveGrant(v any) (*core.GrantTerms, bool) {
 	case nil, "command":
 	case "policy":
 		terms.Everything = true
+	case "administrator":
+		terms.Everything, terms.Administrator = true, true
 	default:
 		ok[0] = false
 	}
@@ -92,6 +96,12 @@ func naiveExtension(v any, q Question) heard {
 	e, _ := v.(map[string]any)
 	met := all
 	if _, ok := naiveGrant(e["Grant"]); !ok {
+		met = half
+	}
+	if _, ok := naiveGroups(e["EphemeralAccount"]); !ok {
+		met = half
+	}
+	if _, ok := naiveWindow(e["AutomaticApproval"]); !ok {
 		met = half
 	}
 	switch e["ChildProcesses"] {

@@ -50,7 +50,9 @@ func (n *naive) decide(policies []string, q Question) core.Decision {
 	}
 	var denying, demanding, granting []string
 	demands, remembered := map[string]core.Demand{}, false
+	approvals := map[string]core.ApprovalRule{}
 	var controls []core.Control
+	var grants []map[string]any
 	for _, text := range policies {
 		var p map[string]any
 		if json.Unmarshal([]byte(text), &p) != nil {
@@ -79,13 +81,20 @@ func (n *naive) decide(policies []string, q Question) core.Decision {
 			demand.Controls = slices.Compact(demand.Controls)
 		}
 		if met.grants && !slices.Contains(list, "DENY") && (asked || slices.Contains(list, "ALLOW")) {
-			granting = append(granting, id)
+			granting, grants = append(granting, id), append(grants, p)
 			if asked {
 				demand.Grant = naiveTerms(p)
 				remembered = remembered || demand.Grant != nil
 			}
 		}
 		demands[id] = demand
+		if slices.Contains(list, "APPROVAL") {
+			rule := core.ApprovalRule{Policy: core.PolicyRef{ID: id}, Number: 1}
+			if met.grants && !slices.Contains(list, "DENY") {
+				rule.Automatic = naiveAutomatic(p, q.Time)
+			}
+			approvals[id] = rule
+		}
 	}
 	refs := func(ids []string) (list []core.PolicyRef) {
 		sort.Strings(ids)
@@ -101,15 +110,18 @@ func (n *naive) decide(policies []string, q Question) core.Decision {
 		return core.Decision{Outcome: core.Deny}
 	case len(controls) > 0:
 		slices.Sort(controls)
-		d := core.Decision{Outcome: core.Pending, Controls: slices.Compact(controls), Policies: refs(demanding)}
+		d := core.Decision{Outcome: core.Pending, Controls: slices.Compact(controls), Policies: refs(demanding), Account: naiveAccount(grants)}
 		for _, ref := range d.Policies {
 			if remembered {
 				d.Demands = append(d.Demands, demands[ref.ID])
 			}
+			if rule, asks := approvals[ref.ID]; asks {
+				d.Approvals = append(d.Approvals, rule)
+			}
 		}
 		return d
 	}
-	return core.Decision{Outcome: core.Allow, Policies: refs(granting)}
+	return core.Decision{Outcome: core.Allow, Policies: refs(granting), Account: naiveAccount(grants)}
 }
 
 // policy says how much of it is met, and its controls.

@@ -140,6 +140,9 @@ func (v *review) programs(p *Policy) {
 				continue // said by Compile
 			}
 			v.whether(p, text, &prog)
+			if p.Type != TypeFileAccess && v.wantsToGrant(p) {
+				v.place(text, &prog)
+			}
 			if !narrowed && v.wantsToGrant(p) {
 				v.power(&prog, "")
 			}

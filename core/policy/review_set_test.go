@@ -87,6 +87,23 @@ func TestReviewComparesPolicies(t *testing.T) {
 }
 
 // A grant that is called shadowed is denied whenever it is met.
+// Paths by which a grant means more than it looks like.
+func TestReviewOfPaths(t *testing.T) {
+	const users, folders = "in a folder that users can write to", `a "*" before the end of a path`
+	for entry, says := range map[string]string{
+		"/home/*": users, "/home/alice/bin/tool": users, "/tmp/x*": users, "/var/tmp/setup": users, "/opt/*/bin/x": folders, "/opt/a*/b/*": folders,
+		"/opt/tools/*": "", "/usr/bin/id": "", "/homes/x": "", "/opt/tool-*": "", "*/x": "",
+	} {
+		got := reviewed(t, linux(), sketch{id: "p", controls: "ALLOW", users: []string{"alice"}, apps: []string{entry}})
+		if says == "" && (strings.Contains(got, users) || strings.Contains(got, folders)) || !strings.Contains(got, says) {
+			t.Errorf("%s: %s", entry, got)
+		}
+		if denied := reviewed(t, linux(), sketch{id: "p", controls: "DENY", users: []string{"alice"}, apps: []string{entry}}); strings.Contains(denied, users) || strings.Contains(denied, folders) {
+			t.Errorf("a DENY of %s: %s", entry, denied)
+		}
+	}
+}
+
 func TestWhatIsShadowedNeverGrants(t *testing.T) {
 	covered := 0
 	rapid.Check(t, func(t *rapid.T) {

@@ -3,12 +3,14 @@ package admincli
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,10 @@ type planned struct {
 	Action   string   `json:"action"`
 	Policies []listed `json:"policies"`
 	Before   []listed `json:"before"` // those of the file that it replaces
-	data     []byte   // to write
+	// Changes are lines: "+" and a policy that is new, "-" one that goes, "~" one that
+	// changes with the keys that do, "=" one that stays.
+	Changes []string `json:"changes"`
+	data    []byte   // to write
 }
 
 // applied is what "policy apply --json" prints.
@@ -127,6 +132,7 @@ func (p *policies) plan(folder string, names []string) (applied, error) {
 		}
 		set := p.Policies(files)
 		f.Policies = listAll(set)
+		f.Changes = append([]string{}, difference(f.Before, f.Policies)...)
 		for _, found := range set.Review(time.Now()) {
 			// What is wrong with the owner of the file here is not wrong with what is written.
 			if found.Index >= 0 || found.Severity == policy.Fault {
@@ -230,7 +236,7 @@ func printPlan(w io.Writer, out applied, refused, asJSON bool) error {
 		if f.Action == "keep" {
 			continue
 		}
-		for _, d := range difference(f.Before, f.Policies) {
+		for _, d := range f.Changes {
 			if err := line(w, "  %s", d); err != nil {
 				return err
 			}
@@ -242,27 +248,64 @@ func printPlan(w io.Writer, out applied, refused, asJSON bool) error {
 	return nil
 }
 
-// difference says which policies of a file come, go or stay.
+// difference says which policies of a file come, go, change or stay, and which keys
+// of those that change are others.
 func difference(before, after []listed) (list []string) {
-	has := func(all []listed, id string) bool {
-		for _, l := range all {
-			if l.ID == id {
-				return true
+	find := func(all []listed, id string) *listed {
+		for i := range all {
+			if all[i].ID == id {
+				return &all[i]
 			}
 		}
-		return false
+		return nil
 	}
-	for _, l := range before {
-		if !has(after, l.ID) {
-			list = append(list, "- "+l.ID+" ("+string(l.Status)+", "+join(l.Controls)+")")
+	text := func(l *listed) string { return fmt.Sprintf("%s (%s, %s)", l.ID, l.Status, join(l.Controls)) }
+	for i := range before {
+		if find(after, before[i].ID) == nil {
+			list = append(list, "- "+text(&before[i]))
 		}
 	}
-	for _, l := range after {
-		sign := "+ "
-		if has(before, l.ID) {
-			sign = "= "
+	for i := range after {
+		l := &after[i]
+		switch old := find(before, l.ID); {
+		case old == nil:
+			list = append(list, "+ "+text(l))
+		default:
+			if keys := otherKeys(old.written, l.written); len(keys) > 0 {
+				list = append(list, fmt.Sprintf("~ %s, before %s, %s; other in %s", text(l), old.Status, join(old.Controls), strings.Join(keys, ", ")))
+			} else {
+				list = append(list, "= "+text(l))
+			}
 		}
-		list = append(list, sign+l.ID+" ("+string(l.Status)+", "+join(l.Controls)+")")
 	}
 	return list
+}
+
+// otherKeys are the keys of a policy that have another value, or that one of the two
+// does not have.
+func otherKeys(before, after []byte) []string {
+	var old, now map[string]json.RawMessage
+	if json.Unmarshal(before, &old) != nil || json.Unmarshal(after, &now) != nil {
+		return []string{"all of it"}
+	}
+	compact := func(v json.RawMessage) string {
+		var b bytes.Buffer
+		if json.Compact(&b, v) != nil {
+			return string(v)
+		}
+		return b.String()
+	}
+	var keys []string
+	for key, v := range now {
+		if was, is := old[key]; !is || compact(was) != compact(v) {
+			keys = append(keys, key)
+		}
+	}
+	for key := range old {
+		if _, is := now[key]; !is {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/api/client/approvals"
 	"kpm/core"
 	"kpm/core/policy"
 	"kpm/core/wire"
@@ -19,11 +20,14 @@ import (
 
 // explained is what "policy explain --json" prints.
 type explained struct {
-	Question wire.PolicyRequest    `json:"question"`
-	At       time.Time             `json:"at"`
-	Decision decided               `json:"decision"`
-	Watching *decided              `json:"monitoring,omitempty"`
-	Policies []policy.PolicyResult `json:"policies"`
+	Question wire.PolicyRequest `json:"question"`
+	At       time.Time          `json:"at"`
+	Decision decided            `json:"decision"`
+	// Execution is what is decided when the program is started without keepersudo, where
+	// programs are stopped before they run.
+	Execution decided               `json:"execution"`
+	Watching  *decided              `json:"monitoring,omitempty"`
+	Policies  []policy.PolicyResult `json:"policies"`
 	// Findings are those about policies that have something to say here.
 	Findings []policy.Finding `json:"findings"`
 }
@@ -34,6 +38,12 @@ type decided struct {
 	Controls []core.Control   `json:"controls"`
 	Policies []core.PolicyRef `json:"policies"`
 	Message  string           `json:"message,omitempty"`
+	// Approvals say whom APPROVAL takes, and whether a schedule gives it at that time.
+	Approvals []core.ApprovalRule `json:"approvals,omitempty"`
+	// Children is what the command may start, Account as what account that is made for
+	// it the command runs; both only if it is not denied.
+	Children string               `json:"children,omitempty"`
+	Account  *core.TransientTerms `json:"account,omitempty"`
 }
 
 func explainCommand(p *policies) *cobra.Command {
@@ -134,10 +144,13 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 func explanationOf(q wire.PolicyRequest, at time.Time, e policy.Explanation, findings []policy.Finding) explained {
 	x := explained{
 		Question: q, At: at, Policies: e.Policies, Findings: []policy.Finding{},
-		Decision: decided{e.Decision.Outcome, append([]core.Control{}, e.Decision.Controls...), append([]core.PolicyRef{}, e.Decision.Policies...), e.Decision.Message},
+		Decision: decidedOf(e.Decision), Execution: decidedOf(e.Execution),
+	}
+	if e.Decision.Outcome != core.Deny {
+		x.Decision.Children = e.Children.String()
 	}
 	if len(e.Watch.Policies) > 0 {
-		x.Watching = &decided{e.Watch.Outcome, append([]core.Control{}, e.Watch.Controls...), e.Watch.Policies, noticesOf(e.Watch)}
+		x.Watching = &decided{Outcome: e.Watch.Outcome, Controls: append([]core.Control{}, e.Watch.Controls...), Policies: e.Watch.Policies, Message: noticesOf(e.Watch)}
 	}
 	for _, f := range findings {
 		for _, r := range e.Policies {
@@ -147,6 +160,13 @@ func explanationOf(q wire.PolicyRequest, at time.Time, e policy.Explanation, fin
 		}
 	}
 	return x
+}
+
+func decidedOf(d core.Decision) decided {
+	return decided{
+		Outcome: d.Outcome, Controls: append([]core.Control{}, d.Controls...), Policies: append([]core.PolicyRef{}, d.Policies...), Message: d.Message,
+		Approvals: d.Approvals, Account: d.Account,
+	}
 }
 
 // noticesOf are what a person would be told.
@@ -178,6 +198,18 @@ func printExplanation(w io.Writer, x explained) error {
 	if x.Decision.Message != "" {
 		say("  told: %s", x.Decision.Message)
 	}
+	for _, rule := range x.Decision.Approvals {
+		say("  approved by: %s", approvals.Whom(rule))
+	}
+	if text := childrenText[x.Decision.Children]; text != "" {
+		say("  %s", text)
+	}
+	if x.Decision.Account != nil {
+		say("  runs as an account that is made for it, and not as %s", x.Question.TargetUser)
+	}
+	if x.Execution.Outcome != core.Allow {
+		say("started without keepersudo, where programs are stopped before they run: %s", summary(x.Execution))
+	}
 	if x.Watching != nil {
 		say("with what is monitoring: %s", summary(*x.Watching))
 		if x.Watching.Message != "" {
@@ -200,6 +232,12 @@ func printExplanation(w io.Writer, x explained) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// childrenText says what a command may start, unless that is anything.
+var childrenText = map[string]string{
+	policy.ChildrenOwnRule.String(): "may start only what policies allow by themselves (own-rule); refused where nothing stops programs before they run",
+	policy.ChildrenDenied.String():  "may start no other programs (deny); refused where nothing stops programs before they run",
 }
 
 func summary(d decided) string {

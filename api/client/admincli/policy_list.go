@@ -24,6 +24,7 @@ type listed struct {
 	Programs []string       `json:"applications"`
 	File     string         `json:"file"`
 	Index    int            `json:"index"`
+	written  []byte
 }
 
 func listPoliciesCommand(p *policies) *cobra.Command {
@@ -59,7 +60,7 @@ func listPoliciesCommand(p *policies) *cobra.Command {
 func listedOf(p policy.Policy) listed {
 	l := listed{
 		ID: p.ID, Name: p.Name, Type: p.Type, Known: p.Type != "", Status: p.Status, Controls: p.Controls,
-		Users: append([]string{}, p.Users...), Programs: append([]string{}, p.Applications...), File: p.File, Index: p.Index,
+		Users: append([]string{}, p.Users...), Programs: append([]string{}, p.Applications...), File: p.File, Index: p.Index, written: p.Written(),
 	}
 	if l.Controls == nil {
 		l.Controls = []core.Control{}

@@ -145,7 +145,7 @@ func (r *replayer) take(record journal.Record) {
 	if outcome == "" || outcome == core.Deny && record.By != wire.PolicyPlugin || asked.Time.Before(r.since) {
 		return
 	}
-	r.decide(asked, decided{Outcome: outcome, Controls: record.Controls, Policies: record.Policies, Message: record.Message})
+	r.decide(asked, decidedOf(core.Decision{Outcome: outcome, Controls: record.Controls, Policies: record.Policies, Message: record.Message}))
 }
 
 func (r *replayer) decide(asked journal.Record, was decided) {
@@ -185,7 +185,7 @@ func (r *replayer) decide(asked journal.Record, was decided) {
 		}
 		r.out.Monitored[ref.ID] = w
 	}
-	would := decided{Outcome: e.Decision.Outcome, Controls: e.Decision.Controls, Policies: e.Decision.Policies, Message: e.Decision.Message}
+	would := decidedOf(e.Decision)
 	if would.Outcome == was.Outcome && sameWords(would.Controls, was.Controls) {
 		return
 	}

@@ -147,6 +147,31 @@ func TestPolicyExplain(t *testing.T) {
 	}
 }
 
+// What policies say of children, of the account and of approvers is explained as well.
+func TestPolicyExplainsWhatFollows(t *testing.T) {
+	text := strings.TrimSuffix(policyText("p", "APPROVAL", "nobody", "/usr/bin/id"), "}") + `, "approvers": {"users": ["ada"]}, "Extension": {"ChildProcesses": "own-rule", "EphemeralAccount": true,
+		"AutomaticApproval": {"TimeZone": "UTC", "TimeCheck": [{"StartTime": "9", "EndTime": "17"}]}}}`
+	files := policyFile(t, "p.json", text, strings.ReplaceAll(policyText("f", "JUSTIFY", "*", "/usr/bin/id"), "PrivilegeElevation", "FileAccess"))
+	explain := func(args ...string) string {
+		return tell(t, exitOK, append([]string{"policy", "explain", "--policies", files, "--user", "nobody"}, args...)...)
+	}
+	out := explain("--at", "2026-03-30T10:00:00Z", "/usr/bin/id")
+	for _, want := range []string{"approved by: 1 of ada, administrators; until 2026-03-30", "by schedule: 09:00:00 to 17:00:00 in UTC (policy p)", "may start only what policies allow by themselves (own-rule)", "runs as an account that is made for it"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s\nlacks %q", out, want)
+		}
+	}
+	closed := decode[explained](t, explain("--at", "2026-03-30T08:59:00Z", "--json", "/usr/bin/id"))
+	if d := closed.Decision; d.Children != "own-rule" || d.Account == nil || len(d.Approvals) != 1 || d.Approvals[0].Automatic != nil || closed.Execution.Outcome != "ALLOW" {
+		t.Errorf("%+v", closed)
+	}
+	// Who has no policy about elevation is asked by the one about execution alone.
+	other := tell(t, exitOK, "policy", "explain", "--policies", files, "--user", "daemon", "/usr/bin/id")
+	if !strings.Contains(other, "\nDENY\n") || !strings.Contains(other, "started without keepersudo, where programs are stopped before they run: PENDING: asks for JUSTIFY, by f") || strings.Contains(other, "may start") {
+		t.Error(other)
+	}
+}
+
 func TestPolicyTest(t *testing.T) {
 	file := policyFile(t, "p.json", policyText("a", "ALLOW", "alice", "/usr/bin/id"))
 	cases := filepath.Join(filepath.Dir(file), "c.json")
@@ -252,6 +277,15 @@ func TestPolicyApply(t *testing.T) {
 		t.Errorf("%+v", plan)
 	}
 	if out := apply(exitOK, second); !strings.Contains(out, ": replaced\n  - a (enforce, ALLOW)\n  + b (enforce, DENY)\n") {
+		t.Error(out)
+	}
+	// What changes is told from what stays, however it is written.
+	third := policyFile(t, "p.json", strings.Replace(policyText("b", "DENY", "*", "/usr/bin/id"), ":", ":  ", 1), policyText("c", "ALLOW", "*", "/usr/bin/id"))
+	if out := apply(exitOK, "--force", third); !strings.Contains(out, ": replaced\n  = b (enforce, DENY)\n  + c (enforce, ALLOW)\n") {
+		t.Error(out)
+	}
+	fourth := policyFile(t, "p.json", policyText("b", "ALLOW", "#0", "/usr/bin/id"))
+	if out := apply(exitOK, "--dry-run", fourth); !strings.Contains(out, "  - c (enforce, ALLOW)\n  ~ b (enforce, ALLOW), before enforce, DENY; other in Actions, UserCheck\n") {
 		t.Error(out)
 	}
 	// One that is wrong keeps all of them out.

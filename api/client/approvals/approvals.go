@@ -109,7 +109,7 @@ func Details(platform core.Platform, a *view.Approval) [][]string {
 		lines = append(lines, []string{"expires in", left})
 	}
 	for _, rule := range a.Approvers {
-		lines = append(lines, []string{"approvers", whom(rule)})
+		lines = append(lines, []string{"approvers", Whom(rule)})
 	}
 	for _, d := range a.Decisions {
 		text := fmt.Sprintf("%s by %s at %s", d.Decision, d.Approver, time.UnixMilli(d.At).Local().Format(time.DateTime))
@@ -121,8 +121,8 @@ func Details(platform core.Platform, a *view.Approval) [][]string {
 	return lines
 }
 
-// whom says whom a policy names.
-func whom(rule core.ApprovalRule) string {
+// Whom says whom a policy names, and when its schedule approves instead.
+func Whom(rule core.ApprovalRule) string {
 	named := append([]string{}, rule.Users...)
 	for _, group := range rule.Groups {
 		named = append(named, "group "+group)
@@ -135,6 +135,9 @@ func whom(rule core.ApprovalRule) string {
 			later = append(later, "group "+group)
 		}
 		text += "; later also " + strings.Join(later, ", ")
+	}
+	if rule.Automatic != nil {
+		text += "; until " + time.UnixMilli(rule.Automatic.Until).Local().Format(time.DateTime) + " by schedule: " + rule.Automatic.Schedule
 	}
 	if rule.Policy.ID != "" {
 		text += fmt.Sprintf(" (policy %s)", rule.Policy.ID)
