@@ -289,6 +289,10 @@ func (s slowRequests) Launch(ctx context.Context, _ core.Principal, _ core.Reque
 	return ctx.Err()
 }
 
+func (s slowRequests) LaunchInSession(context.Context, core.Principal, core.RequestID, core.RunAs) error {
+	return nil
+}
+
 func (s slowRequests) Substitute(context.Context, core.Principal, core.RequestID) error { return nil }
 
 func (s slowRequests) Refuse(core.Principal, core.RequestID, string) error { return nil }

@@ -143,6 +143,10 @@ func (w *world) Launch(_ context.Context, from core.Principal, id core.RequestID
 	return w.move(fmt.Sprintf("launch %s by %s", id, from.Run))
 }
 
+func (w *world) LaunchInSession(_ context.Context, from core.Principal, id core.RequestID, as core.RunAs) error {
+	return w.move(fmt.Sprintf("launch %s by %s as %s", id, from.Run, as))
+}
+
 func (w *world) Substitute(_ context.Context, from core.Principal, id core.RequestID) error {
 	return w.move(fmt.Sprintf("substitute %s by %s", id, from.Run))
 }

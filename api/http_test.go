@@ -127,6 +127,7 @@ func TestLaunchAndRefuse(t *testing.T) {
 	for path, want := range map[string]string{
 		"/api/launch":            fmt.Sprintf("launch %s by r1", request1),
 		"/api/launch-substitute": fmt.Sprintf("substitute %s by r1", request1),
+		"/api/usersession":       fmt.Sprintf("launch %s by r1 as User", request1),
 		"/api/refuse":            fmt.Sprintf("refuse %s by r1: no\uFFFD[2Jthanks", request1),
 	} {
 		p.moves = nil
@@ -189,6 +190,9 @@ func faults() []fault {
 		{"POST", "/api/launch", launch, moveFails(errMoves["unknown"]), 404, `"code":"unknown-request"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["conflict"]), 409, `"code":"conflict"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["denied"]), 403, `"code":"not-permitted"`},
+		{"POST", "/api/usersession", `{}`, nil, 400, `"pointer":"/RequestId"`},
+		{"POST", "/api/usersession", fmt.Sprintf(`{"RequestId":%q,"ExecutionType":"UserElevated"}`, request1), nil, 400, `"pointer":"/ExecutionType"`},
+		{"POST", "/api/usersession", fmt.Sprintf(`{"RequestId":%q,"ExecutionType":"UserDesktop"}`, request1), moveFails(errMoves["conflict"]), 409, `"code":"conflict"`},
 		{"POST", "/api/launch-substitute", `{}`, nil, 400, `"pointer":"/RequestId"`},
 		{"POST", "/api/launch-substitute", launch, moveFails(errMoves["conflict"]), 409, `"code":"conflict"`},
 		{"POST", "/api/launch", launch, moveFails(errMoves["broken"]), 500, `AAAAAA: disk on fire","code":"internal"`},
@@ -228,7 +232,7 @@ func everyProblem(t *testing.T, visit func(reply)) {
 			c.cause(p.world)
 		}
 		way := p.overSocket()
-		if strings.HasPrefix(c.path, "/api/launch") || c.path == "/api/refuse" {
+		if strings.HasPrefix(c.path, "/api/launch") || c.path == "/api/refuse" || c.path == "/api/usersession" {
 			way = p.overBound(run1)
 		}
 		visit(send(t, way, newRequest(t, c.method, "http://keeper"+c.path, c.body)))

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kpm/core"
+	"kpm/core/fault"
 	"kpm/core/view"
 	"kpm/core/wire"
 )
@@ -17,6 +18,9 @@ import (
 type Requests interface {
 	// Launch starts what an allowed request is about.
 	Launch(ctx context.Context, from core.Principal, id core.RequestID) error
+	// LaunchInSession starts it as whoever asked, in a login session of theirs: AsUser
+	// in the one they ask from, AsUserDesktop in the one that shows them windows.
+	LaunchInSession(ctx context.Context, from core.Principal, id core.RequestID, as core.RunAs) error
 	// Substitute starts what a redirect rule names in its place, and denies it.
 	Substitute(ctx context.Context, from core.Principal, id core.RequestID) error
 	// Refuse denies a pending request with a message for the person.
@@ -55,6 +59,25 @@ func requestOperations(requests Requests) group {
 			answer:   answer{status: http.StatusOK, description: "The other program runs", schema: ref("RequestDone")},
 			notFound: codeUnknownRequest, problems: problems, explains: true,
 		}, {
+			method: http.MethodPost, path: "/api/usersession", access: runOfRequest, handle: h.inSession,
+			id: "launchInSession", summary: "Start what an allowed request is about as whoever asked, in their own login session",
+			description: "It has the rights of that person and no others. It consumes the request as a launch does; where there is no such session, or another user than an administrator or that person was asked for, that is 409 and the request has failed.",
+			body: &body{required: true, schema: `{
+				"type": "object",
+				"required": ["RequestId"],
+				"properties": {
+					"RequestId": {"type": "string"},
+					"ExecutionType": {
+						"type": "string",
+						"description": "User: the session that was asked from. UserDesktop: the one that shows windows.",
+						"enum": ["User", "UserDesktop"],
+						"default": "User"
+					}
+				}
+			}`},
+			answer:   answer{status: http.StatusOK, description: "It runs", schema: ref("RequestDone")},
+			notFound: codeUnknownRequest, problems: problems, explains: true,
+		}, {
 			method: http.MethodPost, path: "/api/refuse", access: runOfRequest, handle: h.refuse,
 			id: "refuse", summary: "Deny a pending request",
 			body: &body{required: true, schema: `{
@@ -83,10 +106,12 @@ func requestOperations(requests Requests) group {
 
 type requestHandlers struct{ requests Requests }
 
-// requestBody names a request; Message goes with a refusal.
+// requestBody names a request; Message goes with a refusal, ExecutionType with a launch
+// in a session.
 type requestBody struct {
-	RequestID core.RequestID `json:"RequestId"`
-	Message   string         `json:"Message"`
+	RequestID     core.RequestID `json:"RequestId"`
+	Message       string         `json:"Message"`
+	ExecutionType string         `json:"ExecutionType"`
 }
 
 func (h requestHandlers) launch(c *call) (any, error) {
@@ -97,6 +122,24 @@ func (h requestHandlers) launch(c *call) (any, error) {
 	// The launch goes on if the task's connection breaks: it is the request's
 	// own deadline that ends it, and its outcome goes to the person.
 	err = h.requests.Launch(context.WithoutCancel(c.Context()), c.who.Principal, body.RequestID)
+	return moved(body.RequestID, err)
+}
+
+func (h requestHandlers) inSession(c *call) (any, error) {
+	body, err := readRequest(c)
+	if err != nil {
+		return nil, err
+	}
+	as := core.AsUser
+	switch body.ExecutionType {
+	case "", core.AsUser.String():
+	case core.AsUserDesktop.String():
+		as = core.AsUserDesktop
+	default:
+		return nil, badBody("/ExecutionType", "found %s, expected User or UserDesktop", fault.Quote(body.ExecutionType))
+	}
+	// As with launch, it goes on if the task's connection breaks.
+	err = h.requests.LaunchInSession(context.WithoutCancel(c.Context()), c.who.Principal, body.RequestID, as)
 	return moved(body.RequestID, err)
 }
 

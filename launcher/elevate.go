@@ -60,6 +60,7 @@ type elevation struct {
 	account     *core.TransientTerms // policy has it run as an account that is made for it
 	as          core.Account         // that account, once there is one
 	leaveAs     func()               // removes it
+	where       *inSession           // it runs in a session of whoever asked, as them
 }
 
 // fact is a Fact by the service.

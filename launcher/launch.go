@@ -25,6 +25,12 @@ type started struct {
 // Errors wrap request.ErrUnknown, request.ErrConflict, ErrNotPermitted,
 // ErrRedirected, or say why the program could not be started.
 func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.RequestID) error {
+	return l.launch(ctx, from, id, nil)
+}
+
+// launch is Launch. place, if not nil, says where the command runs, once the request is
+// consumed.
+func (l *Launcher) launch(ctx context.Context, from core.Principal, id core.RequestID, place func(*elevation) error) error {
 	e, err := l.launchable(from, id)
 	if err != nil {
 		return fmt.Errorf("launcher: launch: %w", err)
@@ -40,7 +46,7 @@ func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.Requ
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.limits().Launch)
 	defer cancel()
-	p, err := l.start(ctx, e)
+	p, err := l.start(ctx, e, place)
 	if err != nil {
 		l.cfg.Log.Error("launch", "request", id, "error", err)
 		if core.OutOfResources(err) {
@@ -50,7 +56,7 @@ func (l *Launcher) Launch(ctx context.Context, from core.Principal, id core.Requ
 		}
 		l.apply(e, notStarted(err))
 		// What was not found or permitted here is not the request.
-		return fmt.Errorf("launcher: launch: %w", core.WithKind(core.Internal, err))
+		return fmt.Errorf("launcher: launch: %w", core.WithKind(placeKind(err), err))
 	}
 	e.started <- p // has room, and Elevate waits for it or will
 	return nil
@@ -84,9 +90,14 @@ func notStarted(err error) request.Fact {
 
 // start launches in two phases (decision 32): the child is held until the
 // journal names it durably. It prepares itself while the journal is synced.
-func (l *Launcher) start(ctx context.Context, e *elevation) (started, error) {
+func (l *Launcher) start(ctx context.Context, e *elevation, place func(*elevation) error) (started, error) {
 	if err := l.cfg.Sealer.Recheck(e.sealed); err != nil {
 		return started{}, err
+	}
+	if place != nil {
+		if err := place(e); err != nil {
+			return started{}, err
+		}
 	}
 	if err := l.lodge(ctx, e); err != nil {
 		return started{}, err
@@ -178,6 +189,9 @@ func (l *Launcher) openTerminal(e *elevation) (port.Terminal, error) {
 
 // identity is as whom and where the command of e runs.
 func (l *Launcher) identity(e *elevation) core.Identity {
+	if where := l.where(e); where != nil {
+		return core.Identity{RunAs: where.as, Account: e.sealed.Subject.Caller, Login: e.submitted.Peer.Login, Session: where.session}
+	}
 	return core.Identity{
 		RunAs: core.AsUserElevated, Account: l.subject(e).Target, Login: e.submitted.Peer.Login, Session: e.submitted.Peer.Session,
 	}

@@ -3,10 +3,8 @@ package service
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -42,21 +40,11 @@ func newKeeper(host port.Host, layout settings.Layout, record func(fileaccess.Ev
 // service's, and goes with the agent.
 func giveFilesBack(host port.Host, root string, log *slog.Logger) error {
 	layout := settings.At(root, "")
-	if _, err := os.Lstat(layout.FileAccess()); errors.Is(err, os.ErrNotExist) {
-		return nil // nothing was ever changed
-	}
-	if err := host.Files.ProtectedRoot(root); err != nil {
-		return err
-	}
-	lock, err := host.Files.Lock(layout.Lock())
-	if err != nil {
-		return fmt.Errorf("%s: %w", root, ErrRuns)
-	}
 	tell := func(e fileaccess.Event) error {
 		log.Info(e.Message, "file", wire.PrintableLine(e.File), "what", string(e.What))
 		return nil
 	}
-	return errors.Join(newKeeper(host, layout, tell, log).GiveBack(), lock.Close())
+	return whileStopped(host, root, layout.FileAccess(), func() error { return newKeeper(host, layout, tell, log).GiveBack() })
 }
 
 // startFileAccess keeps people from the files that policy denies to them, from now on.

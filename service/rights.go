@@ -82,13 +82,14 @@ func (s *service) serveRights(ctx context.Context, _ Options) error {
 	return nil
 }
 
-// tellRights starts the job that tells the person. The event is no evidence of
-// anything: journal and file are.
+// tellRights tells the person, if they listen, and starts the job that tells those who
+// look at a plugin's notices. The event is no evidence of anything: journal and file are.
 func (s *service) tellRights(c rights.Change) {
 	text, worth := rightsNotice(c)
 	if !worth {
 		return
 	}
+	s.notices.say(c.Place.User, view.Notice{Kind: view.NoticeRights, ID: c.Place.Group, Text: wire.Printable(text)})
 	err := s.publish(context.Background(), wire.TopicEvents, wire.TypeEvent, wire.Event{Name: wire.EventRights, Context: map[string]any{
 		"UserName": c.Place.Name, "GroupName": c.Place.Group, "Change": c.What, "Message": text,
 	}}, "")
@@ -183,33 +184,42 @@ func EndOverdue(ctx context.Context, host port.Host, root string, log *slog.Logg
 }
 
 // GiveBack undoes what was done to people's rights: what policy has taken is theirs
-// again, and what was given for a time has ended; and to files' access control lists,
-// which are as they were. Errors wrap ErrRuns.
+// again, and what was given for a time has ended; to files' access control lists, which
+// are as they were; and removes accounts that were made for commands, with what still
+// runs as them. Errors wrap ErrRuns.
 func GiveBack(ctx context.Context, host port.Host, root string, log *slog.Logger) error {
 	err := withoutService(host, root, log, func(b *rights.Book) error { return b.Everything(ctx, "the agent is removed") })
-	return errors.Join(err, giveFilesBack(host, root, log))
+	return errors.Join(err, giveFilesBack(host, root, log), removeAccounts(ctx, host, root, log))
 }
 
-// withoutService holds the agent root as a service does.
+// withoutService does something to the book of an agent root whose service does not run.
 func withoutService(host port.Host, root string, log *slog.Logger, do func(*rights.Book) error) error {
 	layout := settings.At(root, "")
-	if _, err := os.Lstat(layout.Rights()); errors.Is(err, os.ErrNotExist) {
-		return nil // nothing was ever taken or given
+	return whileStopped(host, root, layout.Rights(), func() error {
+		app, err := settings.LoadApp(layout.AppSettings(), host.Files.ReadProtected)
+		if err != nil { // what was taken goes back whatever the settings say
+			app = settings.Default()
+		}
+		book, err := rights.Open(rightsConfig(host, layout, app.Rights, log))
+		if err != nil {
+			return err
+		}
+		return do(book)
+	})
+}
+
+// whileStopped holds the agent root as a service does, if there is the file that says
+// that there is something to undo.
+func whileStopped(host port.Host, root, file string, do func() error) error {
+	if _, err := os.Lstat(file); errors.Is(err, os.ErrNotExist) {
+		return nil // nothing was ever done
 	}
 	if err := host.Files.ProtectedRoot(root); err != nil {
 		return err
 	}
-	lock, err := host.Files.Lock(layout.Lock())
+	lock, err := host.Files.Lock(settings.At(root, "").Lock())
 	if err != nil {
 		return fmt.Errorf("%s: %w", root, ErrRuns)
 	}
-	app, err := settings.LoadApp(layout.AppSettings(), host.Files.ReadProtected)
-	if err != nil { // what was taken goes back whatever the settings say
-		app = settings.Default()
-	}
-	book, err := rights.Open(rightsConfig(host, layout, app.Rights, log))
-	if err == nil {
-		err = do(book)
-	}
-	return errors.Join(err, lock.Close())
+	return errors.Join(do(), lock.Close())
 }

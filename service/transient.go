@@ -3,10 +3,13 @@ package service
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/launcher"
 	"kpm/launcher/transient"
+	"kpm/settings"
 )
 
 // maxTransient bounds the file that numbers of accounts are counted in, in bytes.
@@ -51,4 +54,21 @@ func (a accounts) Clean(ctx context.Context) (int, error) {
 // Prepare implements api.Accounts.
 func (a accounts) Prepare(ctx context.Context, from core.Principal, id core.RequestID) (string, error) {
 	return a.launcher.Lodge(ctx, from, id)
+}
+
+// removeAccounts removes every account that was made for a command of an agent root whose
+// service does not run, with what still runs as it.
+func removeAccounts(ctx context.Context, host port.Host, root string, log *slog.Logger) error {
+	return whileStopped(host, root, settings.At(root, "").Transient(), func() error {
+		numbers, err := host.Transient.Numbers()
+		errs := []error{err}
+		for _, number := range numbers {
+			err := host.Transient.Remove(ctx, number)
+			if err == nil {
+				log.Info("an account that was made for a command is removed", "number", number)
+			}
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	})
 }

@@ -42,8 +42,9 @@ it runs again.`,
 		Use:   "give-back",
 		Short: "Put everybody in again whom policy has taken out of the groups of administrators",
 		Long: `Put everybody in again whom policy has taken out of the groups of administrators,
-end what was given for a time, and remove accounts that were made for one command.
-The access control lists of files that policy kept people from are as they were.
+end what was given for a time, and remove accounts that were made for one command:
+what still runs as them is ended. The access control lists of files that policy kept
+people from are as they were.
 
 It is for the time after the service was stopped for good; packages do it when they
 are removed.`,

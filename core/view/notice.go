@@ -7,12 +7,14 @@ const (
 	NoticeExpired        = "approval-expired"
 	NoticeApprovalEnding = "approval-ending"
 	NoticeGrantEnding    = "grant-ending"
+	NoticeRights         = "rights"
 )
 
-// Notice is something that a person is to hear about what they have asked for.
+// Notice is something that a person is to hear about what they have asked for, or about
+// their rights.
 type Notice struct {
 	Kind string `json:"kind"`
-	// ID is the approval's or the grant's.
+	// ID is the approval's or the grant's; of NoticeRights, the group's name.
 	ID string `json:"id"`
 	// Text is a sentence for the person, printable.
 	Text string `json:"text"`

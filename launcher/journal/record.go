@@ -70,6 +70,10 @@ const (
 	AccountMade    Type = "account-made"
 	AccountRemoved Type = "account-removed"
 
+	// InSession says that the command of a request runs as whoever asked, in a login
+	// session of theirs.
+	InSession Type = "in-session"
+
 	Opened     Type = "opened"
 	Evaluating Type = "evaluating"
 	Allowed    Type = "allowed"

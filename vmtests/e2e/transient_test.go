@@ -3,15 +3,20 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"kpm/core"
 	"kpm/platform/linux"
+	"kpm/vmtests/apart"
 )
 
 // TestACommandAsAnAccountOfItsOwn: policy has a command run as an account that is made
@@ -87,6 +92,67 @@ func TestACommandAsAnAccountOfItsOwn(t *testing.T) {
 	if out, code := sudoed(t, a, own); code == 0 || !strings.Contains(out, "administrators alone can change") {
 		t.Errorf("a program of a user's: %q", out)
 	}
+}
+
+// TestAccountsOfCommandsGoWithTheAgent: what a service that was killed has left is
+// removed with the agent, also while its command runs.
+func TestAccountsOfCommandsGoWithTheAgent(t *testing.T) {
+	administrate(t)
+	a := newAgent(t, policyOf("own", "ALLOW", `, "ApplicationCheck": ["*"], "Extension": {"EphemeralAccount": true}`), nil)
+	if err := apart.Person(4242); err != nil {
+		t.Fatal(err)
+	}
+	databases := func() (all string) {
+		t.Helper()
+		for _, file := range []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"} {
+			data, err := os.ReadFile(file)
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			all += string(data)
+		}
+		return all
+	}
+	before := databases()
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := a.Sudo(ctx, 4242, "sleep", "987651")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { // it waits for a service that does not come back
+		cancel()
+		_ = cmd.Wait()
+	}()
+	eventually(t, "it runs", func() bool { return slices.ContainsFunc(running(t, "987651"), runsAsTransient) })
+	giveBack := func() (string, error) {
+		out, err := exec.Command(filepath.Join(a.Root, "KeeperPrivilegeManager"), "rights", "give-back", "--root", a.Root).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := giveBack(); err == nil || !strings.Contains(out, "the service runs") || databases() == before {
+		t.Errorf("while the service runs: %v %s", err, out)
+	}
+	if err := a.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := giveBack(); err != nil {
+		t.Fatal(out, err)
+	}
+	if now := databases(); now != before {
+		t.Errorf("left is\n%s\nand there was\n%s", now, before)
+	}
+	if entries, err := os.ReadDir(filepath.Join(a.Root, "run/homes")); err != nil || len(entries) != 0 {
+		t.Errorf("homes: %v, %v", entries, err)
+	}
+	eventually(t, "its command has ended", func() bool { return !slices.ContainsFunc(running(t, "987651"), runsAsTransient) })
+	if out, err := giveBack(); err != nil {
+		t.Error("once more:", out, err)
+	}
+}
+
+// runsAsTransient reports whether a process has the uid of an account for one command.
+func runsAsTransient(pid int) bool {
+	info, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid)))
+	return err == nil && info.Sys().(*syscall.Stat_t).Uid >= 0x7f400000
 }
 
 // ignoreExit is for a command whose status does not matter.

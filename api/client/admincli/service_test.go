@@ -175,6 +175,10 @@ func (r *answers) RevertAll(core.Principal) (map[string][]string, error) {
 func (r *answers) Launch(context.Context, core.Principal, core.RequestID) error     { return nil }
 func (r *answers) Substitute(context.Context, core.Principal, core.RequestID) error { return nil }
 
+func (r *answers) LaunchInSession(context.Context, core.Principal, core.RequestID, core.RunAs) error {
+	return nil
+}
+
 func (r *answers) Refuse(core.Principal, core.RequestID, string) error { return nil }
 
 func (r *answers) Elevate(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
