@@ -4,11 +4,13 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"kpm/vmtests/agent"
 )
@@ -28,7 +30,10 @@ type talking struct {
 // talk runs a shell script with keepersudo as "$0" and traps as "$1".
 func talk(t *testing.T, a *agent.Agent, script string) *talking {
 	t.Helper()
-	cmd := a.Sudo(t.Context(), 4242)
+	// A command that hears no signal would go on for ever.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := a.Sudo(ctx, 4242)
 	sudo := cmd.Path
 	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", script, sudo, traps}
 	out, err := cmd.StdoutPipe()

@@ -16,12 +16,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"kpm/vmtests/agent"
 	"kpm/vmtests/apart"
+	"kpm/vmtests/terminal"
 )
 
 // agentKey finds the script's agent among its values.
 type agentKey struct{}
 
 func TestMain(m *testing.M) {
+	terminal.DefaultSignals()
 	apart.Main(func() { testscript.Main(m, map[string]func(){"as": as, "person": person, "crowd": crowd}) })
 }
 

@@ -46,6 +46,7 @@ func TestHelpExamplesRun(t *testing.T) {
 		"/usr/share/postgresql-common/pg_wrapper": "#!/bin/sh\ntest \"${0##*/}\" = psql && test \"$(id -un)\" = bob\n",
 		"/home/alice/install.sh":                  "#!/bin/sh\ncd \"$(dirname \"$KEEPER_SCRIPT\")\" && test \"$1\" = --prefix=/usr/local && cat beside\n",
 		"/home/alice/beside":                      "it is here\n",
+		"/srv/payroll/list":                       "names\n",
 	} {
 		if err := os.MkdirAll(box.Root+name[:strings.LastIndex(name, "/")], 0o755); err != nil {
 			t.Fatal(err)
@@ -71,7 +72,7 @@ func TestHelpExamplesRun(t *testing.T) {
 			t.Errorf("%s: %+v", example, got)
 		}
 	}
-	if ran != 7 {
+	if ran != 8 {
 		t.Errorf("%d examples in %s", ran, help)
 	}
 }

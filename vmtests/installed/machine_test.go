@@ -37,7 +37,9 @@ const policies = `[
   "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/whoami"]},
  {"PolicyId": "ops", "PolicyName": "Operators", "PolicyType": "PrivilegeElevation", "Status": "enforce",
   "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
-  "UserCheck": ["%ops"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/whoami"], "TargetUserCheck": ["*"]}
+  "UserCheck": ["%ops"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/whoami"], "TargetUserCheck": ["*"]},
+  {"PolicyId": "payroll", "PolicyType": "FileAccess", "Status": "enforce", "Actions": {"OnSuccess": {"Controls": ["ALLOW"]}},
+   "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["/srv/payroll/list"]}
 ]`
 
 // box is the machine that the tests of this package share.
