@@ -145,7 +145,7 @@ func TestAFileIsReplaced(t *testing.T) {
 	}
 }
 
-var killed = errors.New("killed")
+var errKilled = errors.New("killed")
 
 // The service is killed at any moment of a change: the next one gives back exactly
 // what was there, whatever it finds.
@@ -159,13 +159,13 @@ func TestKilledInTheMiddle(t *testing.T) {
 				b.disk.killed = func(at string) {
 					if at == when {
 						if seen++; seen > writes {
-							panic(killed)
+							panic(errKilled)
 						}
 					}
 				}
 				func() {
 					defer func() {
-						if r := recover(); r != nil && r != error(killed) {
+						if r := recover(); r != nil && r != error(errKilled) {
 							panic(r)
 						}
 					}()

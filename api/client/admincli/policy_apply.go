@@ -267,15 +267,15 @@ func difference(before, after []listed) (list []string) {
 	}
 	for i := range after {
 		l := &after[i]
-		switch old := find(before, l.ID); {
-		case old == nil:
+		old := find(before, l.ID)
+		if old == nil {
 			list = append(list, "+ "+text(l))
-		default:
-			if keys := otherKeys(old.written, l.written); len(keys) > 0 {
-				list = append(list, fmt.Sprintf("~ %s, before %s, %s; other in %s", text(l), old.Status, join(old.Controls), strings.Join(keys, ", ")))
-			} else {
-				list = append(list, "= "+text(l))
-			}
+			continue
+		}
+		if keys := otherKeys(old.written, l.written); len(keys) > 0 {
+			list = append(list, fmt.Sprintf("~ %s, before %s, %s; other in %s", text(l), old.Status, join(old.Controls), strings.Join(keys, ", ")))
+		} else {
+			list = append(list, "= "+text(l))
 		}
 	}
 	return list

@@ -12,6 +12,9 @@ import (
 	"kpm/core/dialog"
 )
 
+// maxEntry bounds what can be entered, in characters.
+const maxEntry = 4096
+
 // Messages (learn.microsoft.com, "Window Notifications", "WM_COMMAND message").
 const (
 	wmInitDialog = 0x0110

@@ -38,9 +38,6 @@ const (
 	classEdit   = 0x0081
 )
 
-// maxEntry bounds what can be entered, in characters.
-const maxEntry = 4096
-
 // template returns the dialog of q as DialogBoxIndirectParamW takes it
 // (learn.microsoft.com, "DLGTEMPLATE structure"). The text is in an edit control that
 // cannot be edited: a static one would take "&" for something else, and cut off what is
