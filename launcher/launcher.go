@@ -203,7 +203,11 @@ func (l *Launcher) record(id core.RequestID, record string, f request.Fact) erro
 	if f.Group != "" {
 		r.Child = &journal.Child{PID: f.Child.PID, Start: f.Child.Start, Group: f.Group}
 	}
-	return l.cfg.Journal.Append(r)
+	err := l.cfg.Journal.Append(r)
+	if err != nil {
+		l.changed()
+	}
+	return err
 }
 
 // maxDetail bounds what a record says beyond what the caller is told, in bytes.

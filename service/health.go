@@ -77,20 +77,36 @@ func newHealth(look func() []string, manager port.ServiceManager, log *slog.Logg
 // changed says that there may be news. It never blocks.
 func (h *health) changed() {
 	h.stale.Store(true)
+	h.news()
+}
+
+func (h *health) news() {
 	select {
 	case h.poke <- struct{}{}:
 	default:
 	}
 }
 
-// Obstacles returns why an elevation could not succeed; nothing if one could.
+// Obstacles returns why an elevation could not succeed; nothing if one could. If that
+// is other than before, whoever has asked is not the only one to hear of it.
 func (h *health) Obstacles() []string {
+	found, other := h.now()
+	if other {
+		h.news()
+	}
+	return found
+}
+
+// now returns the obstacles, and whether they are other than at the last look.
+func (h *health) now() (found []string, other bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if now := time.Now(); h.stale.Swap(false) || now.Sub(h.at) >= healthFresh {
+		before := h.found
 		h.found, h.at = h.look(), now
+		other = !slices.Equal(before, h.found)
 	}
-	return slices.Clone(h.found)
+	return slices.Clone(h.found), other
 }
 
 // watch looks at intervals, and when there may be news, until ctx is done. The
@@ -107,7 +123,8 @@ func (h *health) watch(ctx context.Context) {
 	defer ticker.Stop()
 	last := "unknown"
 	for {
-		if now := wire.PrintableLine(strings.Join(h.Obstacles(), "; ")); now != last {
+		found, _ := h.now()
+		if now := wire.PrintableLine(strings.Join(found, "; ")); now != last {
 			h.say(now, last)
 			last = now
 		}

@@ -67,13 +67,15 @@ func TestKeeperPolicyIsKilledWhileManyAsk(t *testing.T) {
 			}
 		})
 	}
+	killed := 0
 	for range 10 {
 		var p agent.Plugin
 		eventually(t, "KeeperPolicy is healthy", func() bool {
 			var err error
 			p, err = a.Plugin(t.Context(), "KeeperPolicy")
-			return err == nil && p.Status == "Healthy" && p.ProcessID != 0
+			return err == nil && p.Status == "Healthy" && p.ProcessID != 0 && p.ProcessID != killed
 		})
+		killed = p.ProcessID
 		before := asked.Load()
 		eventually(t, "people ask", func() bool { return asked.Load() > before+6 })
 		if err := syscall.Kill(p.ProcessID, syscall.SIGKILL); err != nil {

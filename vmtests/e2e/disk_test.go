@@ -22,7 +22,7 @@ import (
 func agentOnSmallDisk(t *testing.T) *agent.Agent {
 	t.Helper()
 	disk := reachable(t)
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "mode=0755,size=96m"); err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "mode=0755,size=192m"); err != nil {
 		t.Fatalf("mount: %v", err)
 	}
 	t.Cleanup(func() {

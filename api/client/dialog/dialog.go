@@ -50,7 +50,7 @@ somebody else goes nowhere.
 Exit status: 0, an answer was printed; 1, nothing could be asked; 2, the command line
 or the question is wrong.
 
-Example:
+Examples:
   echo '{"kind":"%[3]s","code":"ABCDEF","program":"/usr/bin/id","target":"root","commandLine":"id","text":"Try it"}' |
     %[1]s --request=ABCDEF
 `, p.Name, p.About, p.Kinds[0])
