@@ -102,7 +102,7 @@ func (t TransientAccounts) Create(ctx context.Context, number uint32, groups []s
 		return fail(err)
 	}
 	for _, group := range groups {
-		if err := (Membership{t.Accounts}).Set(ctx, group, account, true); err != nil {
+		if err := Membership(t).Set(ctx, group, account, true); err != nil {
 			return fail(err)
 		}
 	}
