@@ -227,24 +227,6 @@ func (h jobRunHandlers) events(c *call) (any, error) {
 				return err
 			}
 		}
-		for {
-			select {
-			case e, more := <-events:
-				if !more {
-					return nil
-				}
-				if err := send(e.Kind, e); err != nil {
-					return err
-				}
-			case <-alive:
-				if err := send("", nil); err != nil {
-					return err
-				}
-			case <-c.Context().Done():
-				return nil
-			case <-closing:
-				return nil
-			}
-		}
+		return relay(c, events, func(e view.JobRunEvent) string { return e.Kind }, send, alive, closing)
 	}), nil
 }

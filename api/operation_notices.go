@@ -43,24 +43,6 @@ func (h noticeHandlers) listen(c *call) (any, error) {
 		if err := send("", nil); err != nil { // whoever reads it knows that nothing is missed
 			return err
 		}
-		for {
-			select {
-			case one, more := <-said:
-				if !more {
-					return nil
-				}
-				if err := send(one.Kind, one); err != nil {
-					return err
-				}
-			case <-alive:
-				if err := send("", nil); err != nil {
-					return err
-				}
-			case <-c.Context().Done():
-				return nil
-			case <-closing:
-				return nil
-			}
-		}
+		return relay(c, said, func(e view.Notice) string { return e.Kind }, send, alive, closing)
 	}), nil
 }

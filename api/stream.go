@@ -47,3 +47,27 @@ func (s *Server) pour(c *call, events stream) {
 		s.cfg.Log.Debug("a stream ended early", "path", c.URL.Path, "error", err)
 	}
 }
+
+// relay sends what events has, each by its kind, until there are no more, whoever asked
+// has gone, or the server ends.
+func relay[T any](c *call, events <-chan T, kind func(T) string, send func(name string, data any) error, alive <-chan time.Time, closing <-chan struct{}) error {
+	for {
+		select {
+		case e, more := <-events:
+			if !more {
+				return nil
+			}
+			if err := send(kind(e), e); err != nil {
+				return err
+			}
+		case <-alive:
+			if err := send("", nil); err != nil {
+				return err
+			}
+		case <-c.Context().Done():
+			return nil
+		case <-closing:
+			return nil
+		}
+	}
+}

@@ -40,28 +40,7 @@ func (leastPrivilege) compile(c *compiler, p *Policy) filter {
 	if !given {
 		return nil
 	}
-	var w who
-	for i, entry := range list {
-		c.at("$.Extension.Exclusions", i)
-		if entry == "*" {
-			w.any = true
-			continue
-		}
-		values, isCollection := c.collection(entry, OfUsers, OfGroups)
-		if !isCollection {
-			c.addUser(&w, entry)
-			continue
-		}
-		for _, v := range values.Values {
-			if values.Type == OfGroups {
-				v = "%" + v
-			}
-			c.addUser(&w, v)
-		}
-	}
-	for _, names := range []*[]string{&w.names, &w.ids, &w.groups, &w.groupNames} {
-		slices.Sort(*names)
-	}
+	w := c.people("$.Extension.Exclusions", list)
 	return excluded{&w}
 }
 

@@ -105,13 +105,21 @@ func (s *Set) GroupNames() []string {
 // compileWho reads entries: "*", a user name, DOMAIN\name, "#id" (uid or SID),
 // "%group", "%#gid", or the UID of a collection of users or groups.
 func (c *compiler) compileWho(p *Policy) who {
-	var w who
 	if len(p.Users) == 0 {
 		return who{open: true}
 	}
 	before := c.doubts
-	for i, entry := range p.Users {
-		c.at("$.UserCheck", i)
+	w := c.people("$.UserCheck", p.Users)
+	if c.doubts > before {
+		return who{open: true}
+	}
+	return w
+}
+
+// people reads the entries of the list at path.
+func (c *compiler) people(path string, entries []string) (w who) {
+	for i, entry := range entries {
+		c.at(path, i)
 		if entry == "*" {
 			w.any = true
 			continue
@@ -127,9 +135,6 @@ func (c *compiler) compileWho(p *Policy) who {
 			}
 			c.addUser(&w, v)
 		}
-	}
-	if c.doubts > before {
-		return who{open: true}
 	}
 	for _, list := range []*[]string{&w.names, &w.ids, &w.groups, &w.groupNames} {
 		slices.Sort(*list)
