@@ -19,7 +19,7 @@ const (
 	maxFolders = 256
 )
 
-// Watch calls changed after changes of files in folders, and in those that lie
+// Watch calls changed once at first, and after changes of files in folders, and in those that lie
 // directly in bin, until ctx is done. It returns when it follows them, or with the
 // error of a system that watches nothing: then a reload has to be asked for.
 func Watch(ctx context.Context, folders []string, bin string, changed func()) (wait func(), err error) {
@@ -48,6 +48,7 @@ func Watch(ctx context.Context, folders []string, bin string, changed func()) (w
 			}
 			timer.Reset(max(0, min(quiet, first.Add(quietLimit).Sub(now))))
 		}
+		soon() // a file may have changed since it was read, and before it was followed
 		for {
 			select {
 			case <-ctx.Done():

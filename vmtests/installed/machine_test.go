@@ -193,6 +193,10 @@ func ready(ctx context.Context) error {
 // systemctl runs systemctl in the machine and waits until the service is ready.
 func systemctl(t *testing.T, verb string) {
 	t.Helper()
+	// Tests start it more often than systemd takes for healthy.
+	if _, err := box.Run(t.Context(), "systemctl", "reset-failed", service); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := box.Run(t.Context(), "systemctl", verb, service); err != nil {
 		t.Fatal(err)
 	}
