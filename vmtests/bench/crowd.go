@@ -22,6 +22,7 @@ func (m *meter) crowd(ctx context.Context, alice person, vs versions) error {
 		perElevation := row{Name: name + ", time for each elevation", Unit: "ms", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
 		median := row{Name: name + ", median of waiting", Unit: "ms", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
 		worst := row{Name: name + ", 99 of 100 within", Unit: "ms", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
+		denied := row{Name: fmt.Sprintf("%s, refused of %d", name, callers*each), Samples: map[string][]float64{}, Peers: []string{"sudo"}}
 		sides := map[string]command{"sudo": {argv: []string{"/usr/bin/sudo", program}}}
 		order := []string{"sudo"}
 		for _, v := range vs {
@@ -30,16 +31,17 @@ func (m *meter) crowd(ctx context.Context, alice person, vs versions) error {
 		}
 		for range m.plan.share(60) {
 			for _, side := range order {
-				took, whole, err := alice.many(ctx, sides[side], callers, each)
+				took, refused, whole, err := alice.many(ctx, sides[side], callers, each)
 				if err != nil {
 					return fmt.Errorf("%s: %s: %w", name, side, err)
 				}
+				denied.Samples[side] = append(denied.Samples[side], float64(refused))
 				perElevation.Samples[side] = append(perElevation.Samples[side], whole/float64(len(took)))
 				median.Samples[side] = append(median.Samples[side], percentile(took, 50))
 				worst.Samples[side] = append(worst.Samples[side], percentile(took, 99))
 			}
 		}
-		for _, r := range []row{perElevation, median, worst} {
+		for _, r := range []row{perElevation, median, worst, denied} {
 			if err := m.out.Encode(r); err != nil {
 				return err
 			}
@@ -48,9 +50,9 @@ func (m *meter) crowd(ctx context.Context, alice person, vs versions) error {
 	return nil
 }
 
-// many runs c for many callers, several times for each, and returns how long each
-// time took and how long all did, in milliseconds.
-func (p person) many(ctx context.Context, c command, callers, each int) (took []float64, whole float64, err error) {
+// many runs c for many callers, several times for each, and returns how long each time
+// took that was not refused, how many were, and how long all did, in milliseconds.
+func (p person) many(ctx context.Context, c command, callers, each int) (took []float64, refused int, whole float64, err error) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	began := time.Now()
@@ -60,18 +62,19 @@ func (p person) many(ctx context.Context, c command, callers, each int) (took []
 				one, failed := p.time(ctx, c)
 				mu.Lock()
 				if failed != nil {
-					err = failed
+					refused++
+				} else {
+					took = append(took, one)
 				}
-				took = append(took, one)
 				mu.Unlock()
-				if failed != nil {
-					return
-				}
 			}
 		})
 	}
 	all.Wait()
-	return took, milliseconds(time.Since(began)), err
+	if len(took) == 0 {
+		return nil, refused, 0, fmt.Errorf("every one of %d was refused", refused)
+	}
+	return took, refused, milliseconds(time.Since(began)), ctx.Err()
 }
 
 // crowded is a crowd beside agents that run for it alone.
