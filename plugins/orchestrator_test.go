@@ -278,6 +278,9 @@ func TestManualControl(t *testing.T) {
 			if s := status(t, o, "A"); s.Status != tc.then {
 				t.Errorf("%s: then %+v, want %s", tc.name, s, tc.then)
 			}
+			if h, err := o.Health("A"); tc.name == "stop" && (err != nil || h.LastExit != "it was stopped") {
+				t.Errorf("%s: it ended because %q, %v", tc.name, h.LastExit, err)
+			}
 		}
 		if got := len(f.starts()); got != 3 {
 			t.Errorf("%d processes were started, want 3", got)
