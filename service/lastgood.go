@@ -137,11 +137,32 @@ func (s *service) guard() bool {
 	if s.lastGood == nil || s.app.LastKnownGood == settings.GoodOff {
 		return false
 	}
+	s.guarding.Lock()
+	defer s.guarding.Unlock()
 	restored, err := s.lastGood.Guard()
 	if err != nil {
 		s.log.Error("Last Known Good cannot be compared", "error", err)
 	}
 	return restored
+}
+
+// approving accepts what write makes of the file of the job that it names, before
+// anybody can find that file unapproved. What write returns is returned.
+func (s *service) approving(write func() (job string, err error)) error {
+	s.guarding.Lock()
+	defer s.guarding.Unlock()
+	job, err := write()
+	if err != nil || s.lastGood == nil {
+		return err
+	}
+	_, err = s.lastGood.Approve(core.ServicePrincipal(), func(name string) bool {
+		path := filepath.Join(s.layout.Root(), filepath.FromSlash(name))
+		return strings.EqualFold(path, filepath.Join(s.layout.Jobs(), job+".json"))
+	})
+	if err != nil {
+		s.log.Error("a job's file was written and is not approved; KeeperAdminCLI plugins approve accepts it", "job", job, "error", err)
+	}
+	return nil
 }
 
 // unapproved reports one change that nobody has approved.
