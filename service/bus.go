@@ -73,7 +73,8 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	case topic == wire.TopicProbed: // whatever it says, it is about no request
 		s.plugins.Responds(wire.PolicyPlugin)
 		s.rules.digest(answer.FileRulesDigest)
-		if s.rules.answered(from, m.CorrelationID, answer) {
+		s.changes.digest(answer.FileChangesDigest)
+		if s.rules.answered(from, m.CorrelationID, answer) || s.changes.answered(from, m.CorrelationID, answer) {
 			return
 		}
 		var listed bool

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"kpm/api"
@@ -130,25 +131,29 @@ type approvedJobs struct {
 	service *service
 }
 
+func (a approvedJobs) file(id string) string {
+	return filepath.Join(a.service.layout.Jobs(), id+".json")
+}
+
 // Create implements api.Jobs.
 func (a approvedJobs) Create(body []byte) (detail view.JobDetail, err error) {
-	err = a.service.approving(func() (name string, err error) {
+	err = a.service.approving(func() (path string, err error) {
 		detail, err = a.Jobs.Create(body)
-		return detail.ID, err
+		return a.file(detail.ID), err
 	})
 	return detail, err
 }
 
 // Update implements api.Jobs.
 func (a approvedJobs) Update(id string, body []byte) (detail view.JobDetail, err error) {
-	err = a.service.approving(func() (name string, err error) {
+	err = a.service.approving(func() (path string, err error) {
 		detail, err = a.Jobs.Update(id, body)
-		return id, err
+		return a.file(id), err
 	})
 	return detail, err
 }
 
 // Delete implements api.Jobs.
 func (a approvedJobs) Delete(id string) error {
-	return a.service.approving(func() (name string, err error) { return id, a.Jobs.Delete(id) })
+	return a.service.approving(func() (path string, err error) { return a.file(id), a.Jobs.Delete(id) })
 }

@@ -146,21 +146,20 @@ func (s *service) guard() bool {
 	return restored
 }
 
-// approving accepts what write makes of the file of the job that it names, before
-// anybody can find that file unapproved. What write returns is returned.
-func (s *service) approving(write func() (job string, err error)) error {
+// approving accepts what write makes of a file, whose path it returns, before anybody
+// can find that file unapproved. What write fails with is returned.
+func (s *service) approving(write func() (path string, err error)) error {
 	s.guarding.Lock()
 	defer s.guarding.Unlock()
-	job, err := write()
+	path, err := write()
 	if err != nil || s.lastGood == nil {
 		return err
 	}
 	_, err = s.lastGood.Approve(core.ServicePrincipal(), func(name string) bool {
-		path := filepath.Join(s.layout.Root(), filepath.FromSlash(name))
-		return strings.EqualFold(path, filepath.Join(s.layout.Jobs(), job+".json"))
+		return strings.EqualFold(filepath.Join(s.layout.Root(), filepath.FromSlash(name)), path)
 	})
 	if err != nil {
-		s.log.Error("a job's file was written and is not approved; KeeperAdminCLI plugins approve accepts it", "job", job, "error", err)
+		s.log.Error("a file was written and is not approved; KeeperAdminCLI plugins approve accepts it", "file", path, "error", err)
 	}
 	return nil
 }

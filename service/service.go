@@ -84,7 +84,8 @@ type service struct {
 	launcher  *launcher.Launcher
 	grants    *grant.Store
 	files     *fileaccess.Keeper
-	rules     *fileRules
+	rules     *said[core.FileRules]
+	changes   *said[core.FileChanges]
 	execution *execution.Server
 	rights    rightsBook
 	transient *transient.Pool     // nil where no accounts can be made
