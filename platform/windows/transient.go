@@ -152,31 +152,18 @@ func deleteProfile(sid string) error {
 // log in to.
 func (TransientAccounts) Used(uint32) (bool, error) { return false, nil }
 
-// Numbers implements port.TransientAccounts (learn.microsoft.com, "NetUserEnum").
+// Numbers implements port.TransientAccounts.
 func (t TransientAccounts) Numbers() ([]uint32, error) {
-	var numbers []uint32
-	var resume uint32
-	for {
-		var buffer *byte
-		var read, total uint32
-		err := netapi("NetUserEnum", 0, 0, filterNormal, uintptr(unsafe.Pointer(&buffer)), maxPreferred,
-			uintptr(unsafe.Pointer(&read)), uintptr(unsafe.Pointer(&total)), uintptr(unsafe.Pointer(&resume)))
-		if buffer != nil {
-			// USER_INFO_0 is a pointer to a name.
-			for _, name := range unsafe.Slice((**uint16)(unsafe.Pointer(buffer)), read) {
-				if number, is := transientNumber(windows.UTF16PtrToString(name)); is {
-					numbers = append(numbers, number)
-				}
-			}
-			windows.NetApiBufferFree(buffer)
-		}
-		if errors.Is(err, moreData) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("transient accounts: %w", err)
-		}
-		slices.Sort(numbers)
-		return numbers, nil
+	names, err := userNames()
+	if err != nil {
+		return nil, fmt.Errorf("transient accounts: %w", err)
 	}
+	var numbers []uint32
+	for _, name := range names {
+		if number, is := transientNumber(name); is {
+			numbers = append(numbers, number)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
 }
