@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/windows"
 
@@ -187,29 +186,13 @@ func (f *accessFile) Info() port.FileInfo { return f.info }
 // Close implements port.AccessFile.
 func (f *accessFile) Close() error { return f.file.Close() }
 
-// Read implements port.AccessFile (learn.microsoft.com, "GetKernelObjectSecurity").
-// GetSecurityInfo would guess which entries of an old list are inherited.
+// Read implements port.AccessFile.
 func (f *accessFile) Read() (list []byte, err error) {
 	err = file.OnHandle(f.file, func(handle windows.Handle) error {
-		proc := windows.NewLazySystemDLL("advapi32.dll").NewProc("GetKernelObjectSecurity")
-		data := make([]byte, 4096)
-		for {
-			var size uint32
-			ok, _, err := proc.Call(uintptr(handle), windows.DACL_SECURITY_INFORMATION, uintptr(unsafe.Pointer(&data[0])), uintptr(len(data)), uintptr(unsafe.Pointer(&size)))
-			if ok != 0 {
-				data = data[:min(int(size), len(data))]
-				break
-			}
-			if err != windows.ERROR_INSUFFICIENT_BUFFER || int(size) <= len(data) {
-				return err
-			}
-			data = make([]byte, size)
+		l, err := dacl.Of(handle)
+		if err == nil {
+			list, err = l.Encode()
 		}
-		l, err := dacl.Decode(data)
-		if err != nil {
-			return err
-		}
-		list, err = l.Encode()
 		return err
 	})
 	if err != nil {
@@ -218,9 +201,8 @@ func (f *accessFile) Read() (list []byte, err error) {
 	return list, nil
 }
 
-// Write implements port.AccessFile (learn.microsoft.com, "SetKernelObjectSecurity").
-// SetSecurityInfo would bring in what the folder has by now, and what is given back
-// would not be what was taken.
+// Write implements port.AccessFile. A list that is not kept as it is written would look
+// like one that somebody else has changed, again and again.
 func (f *accessFile) Write(list []byte) error {
 	before, err := f.Read()
 	if err != nil {
@@ -247,11 +229,5 @@ func (f *accessFile) set(list []byte) error {
 	if err != nil {
 		return err
 	}
-	told, err := l.ToSet()
-	if err != nil {
-		return err
-	}
-	return file.OnHandle(f.file, func(handle windows.Handle) error {
-		return windows.SetKernelObjectSecurity(handle, windows.DACL_SECURITY_INFORMATION, (*windows.SECURITY_DESCRIPTOR)(unsafe.Pointer(&told[0])))
-	})
+	return file.OnHandle(f.file, l.Set)
 }

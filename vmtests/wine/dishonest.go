@@ -7,7 +7,7 @@ package wine
 var Dishonest = []struct{ What, How string }{
 	{"accounts", "there is one user, who may do everything: access lists keep nobody out"},
 	{"access lists", "of a list that is set, what a mode of Linux has room for is kept, and nothing else; OpenFileById takes no identity of 128 bits"},
-	{"LogonUser", "any password is right"},
+	{"LogonUser", "any password is right, and the token is none; LoadUserProfile loads nothing"},
 	{"local groups", "members are not kept, and every group has the current user; NetUserSetInfo does not exist, and no account is logged on without a password"},
 	{"integrity levels", "they are stored and never compared"},
 	{"UAC", "tokens have a limited and an elevated side, and no access check knows"},

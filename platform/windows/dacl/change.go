@@ -81,3 +81,19 @@ func (l List) with(entries []Entry) List {
 	l.Entries = entries
 	return l
 }
+
+// Give returns l with mask for sid, by one more entry. Take returns it without one that
+// Give has made: what else there is for sid stays.
+func (l List) Give(sid SID, mask uint32) List {
+	entries := slices.Clone(l.Entries)
+	return l.with(slices.Insert(entries, denials(entries), entry(allowed, mask, sid)))
+}
+
+// Take undoes Give.
+func (l List) Take(sid SID, mask uint32) List {
+	entries, made := slices.Clone(l.Entries), entry(allowed, mask, sid)
+	if at := slices.IndexFunc(entries, func(e Entry) bool { return bytes.Equal(e, made) }); at >= 0 {
+		entries = slices.Delete(entries, at, at+1)
+	}
+	return l.with(entries)
+}

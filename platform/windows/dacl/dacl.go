@@ -45,7 +45,7 @@ type List struct {
 	Protected, AutoInherited bool
 	Entries                  []Entry
 
-	revision byte
+	revision byte // 2 if 0
 }
 
 // Sizes and offsets.
@@ -137,7 +137,7 @@ func (l List) encode(control uint16) ([]byte, error) {
 	binary.LittleEndian.PutUint16(data[2:], control)
 	binary.LittleEndian.PutUint32(data[16:], descriptorSize)
 	head := data[descriptorSize:]
-	head[0] = l.revision
+	head[0] = max(l.revision, 2)
 	binary.LittleEndian.PutUint16(head[2:], uint16(listSize+len(body)))
 	binary.LittleEndian.PutUint16(head[4:], uint16(len(l.Entries)))
 	return append(data, body...), nil

@@ -39,6 +39,16 @@ func TestSID(t *testing.T) {
 	}
 }
 
+func TestSIDsOfLogons(t *testing.T) {
+	for text, want := range map[string]bool{
+		"S-1-5-5-0-1000": true, "S-1-5-5-0": false, "S-1-5-5-0-1-2": false, "S-1-5-21-0-1000": false, "S-1-16-5-0-1000": false, "S-1-5-18": false, "S-1-1-0": false,
+	} {
+		if got := sid(t, text).Logon(); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 const (
 	alice = "S-1-5-21-1-2-3-1001"
 	bob   = "S-1-5-21-1-2-3-1002"
@@ -314,4 +324,19 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// One entry is given and taken, and others for the same one stay.
+func TestGiveAndTake(t *testing.T) {
+	before := named(t, bob+" out", alice+" in", users+" reads inherited")
+	after := before.Give(sid(t, alice), readData)
+	if want := []string{bob + " out", alice + " reads", alice + " in", users + " reads inherited"}; !slices.Equal(words(after), want) {
+		t.Errorf("%q, expected %q", words(after), want)
+	}
+	for range 2 { // the second time there is nothing to take
+		after = after.Take(sid(t, alice), readData)
+		if !slices.Equal(words(after), words(before)) {
+			t.Errorf("%q, expected %q", words(after), words(before))
+		}
+	}
 }

@@ -10,6 +10,12 @@ import (
 // SID names somebody, as entries of lists have it ([MS-DTYP], section 2.4.2.2).
 type SID []byte
 
+// Logon reports whether it is that of one logon (S-1-5-5-X-Y), which nobody else has and
+// nobody gets again before the machine is started anew.
+func (s SID) Logon() bool {
+	return len(s) == shortestSID+12 && binary.BigEndian.Uint64(s)&0xffff_ffff_ffff == 5 && binary.LittleEndian.Uint32(s[8:]) == 5
+}
+
 // ParseSID reads the form S-1-5-21-1-2-3-1001.
 func ParseSID(text string) (SID, error) {
 	parts := strings.Split(text, "-")
