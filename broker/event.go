@@ -22,7 +22,7 @@ var bare = map[string]struct {
 
 // enveloped returns what goes on when from publishes payload on topic. An event, a
 // question or the wish for a run may come flat, without an envelope, and without a
-// Source (decision 24a); those who hear it get one envelope all the same. Whatever
+// Source or MessageId (decision 24a); those who hear it get one envelope all the same. Whatever
 // else is missing is left to check.
 func enveloped(from core.Principal, topic string, payload []byte) []byte {
 	form, may := bare[topic]
@@ -31,7 +31,7 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 	}
 	var m wire.RequestMessage
 	// Of two keys that differ in letter case, one would be lost here unseen.
-	if json.Unmarshal(payload, &m) != nil || m.Type != "" && m.Source != "" || unambiguous(payload) != nil {
+	if json.Unmarshal(payload, &m) != nil || m.Type != "" && m.Source != "" && m.MessageID != "" || unambiguous(payload) != nil {
 		return payload
 	}
 	var content any = m.Payload

@@ -77,6 +77,7 @@ func TestRunsAndQuestionsComeInOneEnvelope(t *testing.T) {
 		{"a run of none", "JobService", `{"Context":{}}`, ""},
 		{"an end without a Source", "JobService", `{"MessageType":"JobCompleted","Payload":{"JobId":"cleanup"}}`, ""},
 		{"a question without a Source", "KeeperPolicy", `{"MessageType":"PolicyRequest",` + reply + `,"Payload":{"EventType":"PrivilegeElevation","User":"alice"}}`, `{"EventType":"PrivilegeElevation","User":"alice"}`},
+		{"a question without a MessageId", "KeeperPolicy", `{"MessageType":"PolicyRequest","Source":"MyBridge",` + reply + `,"Payload":{"EventType":"PrivilegeElevation"}}`, `{"EventType":"PrivilegeElevation"}`},
 		{"a question, flat", "KeeperPolicy", `{` + reply + `,"EventType":"PrivilegeElevation","User":"alice"}`, `{"EventType":"PrivilegeElevation","RespondToTopic":"Replies/MyBridge/1","User":"alice"}`},
 		// Attack: being flat makes no request of it.
 		{"a question about a request", "KeeperPolicy", `{` + reply + `,"EventType":"PrivilegeElevation","RequestId":"EVALUATING"}`, ""},
@@ -92,7 +93,7 @@ func TestRunsAndQuestionsComeInOneEnvelope(t *testing.T) {
 				return
 			}
 			var got wire.RequestMessage
-			if err := json.Unmarshal(enveloped(bridge.Principal, tc.topic, []byte(tc.payload)), &got); err != nil || got.Source != "MyBridge" || string(got.Payload) != tc.want {
+			if err := json.Unmarshal(enveloped(bridge.Principal, tc.topic, []byte(tc.payload)), &got); err != nil || got.Source != "MyBridge" || got.MessageID == "" || string(got.Payload) != tc.want {
 				t.Errorf("goes on as %+v, %v\nwant %s", got, err, tc.want)
 			}
 		})

@@ -64,7 +64,11 @@ func (s *service) changeFile(ctx context.Context, c core.FileChange) (changed bo
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if there && string(before) == c.Text || !there && c.Text == "" {
+	if !there && c.Text == "" {
+		return false, nil
+	}
+	// The files of jobs are written with a line end.
+	if there && strings.TrimSpace(string(before)) == strings.TrimSpace(c.Text) {
 		return false, nil
 	}
 	folder, name := path.Split(c.File)
