@@ -51,9 +51,12 @@ func TestADenyListOfEscapes(t *testing.T) {
 	}
 	tried := 0
 	for name, args := range names {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			continue
+		path := name
+		if !strings.Contains(name, "/") {
+			path = "/usr/bin/" + name
+		}
+		if _, err := os.Stat(path); err != nil {
+			continue // this machine has none
 		}
 		link := filepath.Join(own, "ls") // a name that nobody denies
 		_ = os.Remove(link)
