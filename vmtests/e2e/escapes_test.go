@@ -80,3 +80,32 @@ func TestADenyListOfEscapes(t *testing.T) {
 		t.Errorf("what is not on the list: %d: %s", status, out)
 	}
 }
+
+// TestANamedAction: one step that takes an administrator is a program of root's, which
+// policy lets people run by its name, as it is: with its own arguments, for who is named,
+// and whoever has asked is known to it.
+// https://github.com/fleetdm/fleet/issues/46494
+func TestANamedAction(t *testing.T) {
+	dir, err := os.MkdirTemp("/opt", "kpm-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	action := filepath.Join(dir, "set-pin")
+	script := "#!/bin/sh\necho \"$1 of the disk was set by $KEEPER_REQUESTING_USER as $(id -un)\"\n"
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(action, []byte(script), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	a := newAgent(t, strings.Replace(policyOf("pin", "ALLOW", `, "ApplicationCheck": ["`+action+`"], "Extension": {"AllowCommands": ["`+action+` PIN"]}`),
+		`"UserCheck": ["*"]`, `"UserCheck": ["#4242"]`, 1), nil)
+	if out, status := sudoed(t, a, action, "PIN"); status != 0 || out != "PIN of the disk was set by person4242 as root\n" {
+		t.Errorf("%d: %q", status, out)
+	}
+	if out, status := sudoed(t, a, action, "PIN; id"); status != 1 || !strings.Contains(out, "No policy allows this command for you") {
+		t.Errorf("other arguments: %d: %q", status, out)
+	}
+	refuses(t, "somebody else", a.Sudo(t.Context(), 4243, action, "PIN"), "No policy allows this command for you")
+	if out, status := sudoed(t, a, "-l"); status != 0 || !strings.Contains(out, action+" PIN") {
+		t.Errorf("it is not listed: %d: %s", status, out)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -114,4 +115,37 @@ func TestAGrantIsProlongedSoOften(t *testing.T) {
 	if out := fmt.Sprint(grantsOf(t, a)); strings.Contains(out, "uname") {
 		t.Errorf("what was refused is granted: %s", out)
 	}
+}
+
+// TestAPauseIsNotOverSooner: how long one has to wait for the next grant goes by a clock
+// that nobody can set, over a service that was killed too: what it keeps of a pause names
+// no time of the clock on the wall.
+// https://github.com/Jigsaw24/Elevate24/releases/tag/v2.6.1
+func TestAPauseIsNotOverSooner(t *testing.T) {
+	a := newAgent(t, justified("paused", "id", `{"For": "1s", "CoolDown": "2h"}`), nil)
+	s := newShell(t, a)
+	s.reasoned("keepersudo --for 1s id -u")
+	eventually(t, "it is over", func() bool { return ended(t, a, "its time is over") })
+	in := regexp.MustCompile(`lets the next be remembered in (1h59m|2h)`)
+	waits := func(when string) {
+		t.Helper()
+		if out := s.reasoned("keepersudo --for 1s id -u"); !in.MatchString(strings.Join(strings.Fields(out), " ")) {
+			t.Errorf("%s: %q", when, out)
+		}
+	}
+	waits("in the pause")
+	if err := a.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := os.ReadFile(filepath.Join(a.Root, "State/grants.json"))
+	if err != nil || !strings.Contains(string(kept), `"policy": "paused"`) {
+		t.Fatalf("%v: the pause is not kept: %s", err, kept)
+	}
+	if year := regexp.MustCompile(`\b20\d\d-`).FindString(string(kept)); year != "" {
+		t.Errorf("a pause is kept by the clock on the wall, as %s: %s", year, kept)
+	}
+	if _, err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waits("after the service was killed")
 }
