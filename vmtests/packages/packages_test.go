@@ -198,7 +198,9 @@ func (b box) allow() {
 		b.t.Fatal(err)
 	}
 	b.run("systemctl", "reload", service)
-	b.eventually("the policy is in force", func() bool { return b.as("alice", "keepersudo", "true").Run() == nil })
+	if out, err := b.as("alice", "keepersudo", "true").CombinedOutput(); err != nil {
+		b.t.Errorf("the policy is not in force when systemctl reload has returned: %v: %s", err, out)
+	}
 }
 
 func (b box) eventually(what string, holds func() bool) {
