@@ -253,12 +253,12 @@ func TestFilterJobs(t *testing.T) {
 		filtered("slow", "ALLOW", "uname", "slow"),
 		policyOf("tty", "ALLOW", `, "ApplicationCheck": ["/usr/bin/tty", "/usr/bin/groups"]`), filtered("deny-not", "DENY", "tty", "is-bob"), filtered("deny-missing", "DENY", "groups", "no-job"),
 	}, ",")+"]", func(a *agent.Agent) {
-		for _, write := range []func(*agent.Agent) error{job("is-ada", "test", "{UserName} = person4242"), job("is-bob", "test", "{UserName} = bob"), job("slow", "sleep", "2")} {
+		for _, write := range []func(*agent.Agent) error{job("is-ada", "test", "{UserName} = person4242"), job("is-bob", "test", "{UserName} = bob"), job("slow", "sleep", "6")} {
 			if err := write(a); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := a.Write("appsettings.json", `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0}, "Requests": {"EvaluateSeconds": 1}}`); err != nil {
+		if err := a.Write("appsettings.json", `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0}, "Requests": {"EvaluateSeconds": 5}}`); err != nil {
 			t.Fatal(err)
 		}
 	})
