@@ -127,11 +127,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // eventually waits for what another goroutine is about to do.
 func eventually(t testing.TB, done func() bool) {
 	t.Helper()
-	for range 10000 {
-		if done() {
-			return
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it never happened")
 		}
-		time.Sleep(time.Millisecond)
 	}
-	t.Fatal("it never happened")
 }

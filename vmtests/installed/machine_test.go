@@ -237,7 +237,7 @@ func says(t *testing.T, user string, argv ...string) outcome {
 // eventually waits for a condition that nothing announces.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			log, _ := box.Run(context.Background(), "journalctl", "--no-pager", "-u", service, "-n", "50")
 			t.Fatalf("never: %s\n%s", what, log)
