@@ -66,7 +66,12 @@ func newAgent(t *testing.T, policy string, change func(a *agent.Agent)) *agent.A
 	if change != nil {
 		change(a)
 	}
-	t.Cleanup(func() { _ = a.Kill() })
+	t.Cleanup(func() {
+		_ = a.Kill()
+		if log := a.Log(); t.Failed() {
+			t.Logf("the service said, at last:\n%s", log[max(0, len(log)-16<<10):])
+		}
+	})
 	if _, err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -283,6 +288,12 @@ func TestKilledAtEachState(t *testing.T) {
 			if err := caller.Start(); err != nil {
 				t.Fatal(err)
 			}
+			defer func() {
+				if t.Failed() {
+					_ = caller.Process.Kill()
+					t.Logf("the caller ended with %v and was told %q\n%v", caller.Wait(), &said, journal(t, a))
+				}
+			}()
 			eventually(t, tc.state, func() bool { return tc.reached(a, marker) })
 			if err := a.Kill(); err != nil {
 				t.Fatal(err)

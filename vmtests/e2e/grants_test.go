@@ -265,8 +265,8 @@ func TestFilterJobs(t *testing.T) {
 	for program, want := range map[string]string{
 		"id": "uid=0", "whoami": "No policy allows", "arch": "No policy allows", "uname": "Linux", "tty": "not a tty", "groups": "Policy deny-missing",
 	} {
-		if out, _ := sudoed(t, a, program); !strings.Contains(out, want) {
-			t.Errorf("%s: %q, expected %q", program, out, want)
+		if out, status := sudoed(t, a, program); !strings.Contains(out, want) {
+			t.Errorf("%s: exit status %d, %q, expected %q\n%s", program, status, out, want, a.Log())
 		}
 	}
 	if out, status := linted(t, a, filepath.Join(a.Root, "Policies")); status != 1 || !strings.Contains(out, `found "no-job", a job that this machine does not have`) || strings.Contains(out, `"is-ada"`) {

@@ -186,7 +186,7 @@ func TestCommandsThatRunAreNotOpenRequests(t *testing.T) {
 func TestManyCallersOfOneUser(t *testing.T) {
 	const callers, each = 50, 6
 	a := newAgent(t, allowAll, func(a *agent.Agent) {
-		if err := a.Write("appsettings.json", fmt.Sprintf(smallSettings, `"Journal":{"SegmentBytes":65536,"KeepSegments":2},"Requests":{"EvaluateSeconds":5,"LaunchSeconds":5}`)); err != nil {
+		if err := a.Write("appsettings.json", fmt.Sprintf(smallSettings, `"Journal":{"SegmentBytes":65536,"KeepSegments":2},"Requests":{"EvaluateSeconds":2,"LaunchSeconds":2}`)); err != nil {
 			t.Fatal(err)
 		}
 	})
