@@ -78,6 +78,8 @@ type Limits struct {
 	// with, up to the moment when the command runs.
 	Silent, SilentPerUser   int
 	Callers, CallersPerUser int
+	// Turn is how long a user's callers beyond CallersPerUser wait for the others.
+	Turn time.Duration
 	// Request is the time for the first frame of a caller, descriptors
 	// included; Write is the time a caller may take to accept a frame.
 	Request, Write time.Duration
@@ -88,8 +90,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		Connections: 256, ConnectionsPerUser: 32,
 		RequestsPerSecond: 100, Burst: 200,
-		Silent: 256, SilentPerUser: 128,
-		Callers: 1024, CallersPerUser: 128,
+		Silent: 2048, SilentPerUser: 1024,
+		Callers: 1024, CallersPerUser: 128, Turn: time.Minute,
 		Request: 3 * time.Second, Write: 2 * time.Second,
 	}
 }
@@ -104,6 +106,7 @@ func (l Limits) withDefaults() Limits {
 	l.SilentPerUser = positive(l.SilentPerUser, d.SilentPerUser)
 	l.Callers = positive(l.Callers, d.Callers)
 	l.CallersPerUser = positive(l.CallersPerUser, d.CallersPerUser)
+	l.Turn = positive(l.Turn, d.Turn)
 	l.Request = positive(l.Request, d.Request)
 	l.Write = positive(l.Write, d.Write)
 	return l

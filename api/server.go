@@ -58,7 +58,7 @@ func newServer(cfg Config, groups []group) *Server {
 			Elevator: cfg.Elevator, People: cfg.People,
 			Silent:  fair.Bounds{Each: int64(l.SilentPerUser), All: int64(l.Silent), Aside: int64(l.Silent / asidePart)},
 			Callers: fair.Bounds{Each: int64(l.CallersPerUser), All: int64(l.Callers), Aside: int64(l.Callers / asidePart)},
-			Request: l.Request, Write: l.Write, Log: cfg.Log,
+			Turn:    l.Turn, Request: l.Request, Write: l.Write, Log: cfg.Log,
 		}),
 	}
 	s.connLimits = newConnLimits(cfg)

@@ -45,8 +45,8 @@ func (s *service) goodFiles() (files, programs []string) {
 	return files, slices.Compact(programs)
 }
 
-// startLastGood compares the agent's files with what was accepted, before
-// anything is made of them where unapproved changes are undone, and from then on.
+// startLastGood knows what was accepted. Where unapproved changes are undone, the
+// agent's files are compared with it before anything is made of them.
 func (s *service) startLastGood(ctx context.Context, _ Options) error {
 	if s.kept == nil {
 		return nil // startSettings has said why
@@ -65,17 +65,21 @@ func (s *service) startLastGood(ctx context.Context, _ Options) error {
 	if err := s.approveAtStart(); err != nil {
 		s.log.Error("what was to be approved at the start is not", "error", err)
 	}
-	if !s.restores() {
-		// Nothing is undone, so nothing waits for it: a program is read to its end.
-		s.background(ctx, func(context.Context) { s.guard() })
-		return nil
-	}
-	if s.guard() {
+	if s.restores() && s.guard() {
 		// What was read is not what was approved.
 		if _, err := s.jobs.Reload(); err != nil {
 			return err
 		}
 		s.reloadPlugins(pluginControl{s.plugins, s}.Refresh(ctx))
+	}
+	return nil
+}
+
+// compareGood compares the agent's files with what was accepted where nothing is
+// undone: nobody waits for that, and programs are read to their ends.
+func (s *service) compareGood(ctx context.Context, _ Options) error {
+	if s.lastGood != nil && !s.restores() {
+		s.background(ctx, func(context.Context) { s.guard() })
 	}
 	return nil
 }

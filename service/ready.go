@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"kpm/core/reserve"
 	"kpm/core/wire"
 	"kpm/settings"
 )
@@ -24,6 +25,15 @@ func (s *service) ready(ctx context.Context, o Options) error {
 	if err := (&bus{s}).Raise(ctx, wire.Event{Name: wire.EventStartup}); err != nil {
 		s.log.Error("the startup event was not published", "error", err)
 	}
+	return nil
+}
+
+// spareThreads are made for the time when no more can be had.
+const spareThreads = 24
+
+// reserveThreads makes them once people are served, who would wait for it.
+func (s *service) reserveThreads(context.Context, Options) error {
+	reserve.Threads(spareThreads)
 	return nil
 }
 

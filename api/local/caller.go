@@ -34,6 +34,10 @@ type caller struct {
 	// running gives back what is the caller's until the command runs.
 	running func()
 
+	// waiting ends when the caller's request is not waited for any more.
+	waiting     context.Context
+	stopWaiting context.CancelCauseFunc
+
 	deadline sync.Mutex
 	given    bool // it is to end, for somebody else's sake
 
@@ -42,8 +46,10 @@ type caller struct {
 
 var _ launcher.Caller = (*caller)(nil)
 
-func newCaller(conn port.DoorConn, write time.Duration) *caller {
-	return &caller{conn: conn, write: write, answers: make(chan door.Answer, 1), running: func() {}}
+func newCaller(ctx context.Context, conn port.DoorConn, write time.Duration) *caller {
+	c := &caller{conn: conn, write: write, answers: make(chan door.Answer, 1), running: func() {}}
+	c.waiting, c.stopWaiting = context.WithCancelCause(ctx)
+	return c
 }
 
 // longAgo is a deadline that has passed.
@@ -54,6 +60,7 @@ func (c *caller) giveUp() {
 	c.deadline.Lock()
 	defer c.deadline.Unlock()
 	c.given = true
+	c.stopWaiting(errGivenUp)
 	c.conn.SetReadDeadline(longAgo)
 }
 
@@ -67,7 +74,12 @@ func (c *caller) readUntil(t time.Time) error {
 	return c.conn.SetReadDeadline(t)
 }
 
-func (c *caller) close() { c.once.Do(func() { c.conn.Close() }) }
+func (c *caller) close() {
+	c.once.Do(func() {
+		c.stopWaiting(nil)
+		c.conn.Close()
+	})
+}
 
 // listen turns the caller's further frames into signals and answers until the
 // stream ends or breaks the rules, and returns why.

@@ -30,7 +30,7 @@ func (s *Server) screen(user core.UserID) []byte {
 	who := s.cfg.People.Of(user)
 	refusal := s.tooOften
 	switch {
-	case s.silent.Full(who):
+	case s.silent.Full(who): // one crowd of theirs waits, and another one comes
 		refusal = s.tooMany
 	case s.cfg.People.First(who) || s.connects.Take(who, 1) == 0:
 		return nil
@@ -50,13 +50,17 @@ func compose(text string) composed {
 	return composed{text, door.Append(nil, door.TypeRefused, door.Refused{Code: door.CodeUnavailable, Message: wire.Printable(text)}.Encode())}
 }
 
-const silentCallers = "callers who have not made a request"
+// What is counted, for whoever is told that it is too much.
+const (
+	silentCallers   = "callers who have not made a request"
+	waitingRequests = "requests that wait or are being decided on"
+)
 
 // admit counts a caller. In whose name somebody calls is known before
 // anything is done for them; those of whom that cannot be said, because they
 // have gone, count as one person.
 func (s *Server) admit(conn port.DoorConn) {
-	c := newCaller(conn, s.cfg.Write)
+	c := newCaller(s.ctx, conn, s.cfg.Write)
 	user, err := conn.User()
 	if err != nil {
 		user = ""
@@ -69,7 +73,7 @@ func (s *Server) admit(conn port.DoorConn) {
 	}
 	s.callers.Go(func() {
 		defer hold.Release()
-		s.receive(c, who, hold)
+		s.receive(c, who, user, hold)
 	})
 }
 
@@ -102,11 +106,43 @@ func (s *Server) words(err error, b fair.Bounds, of string) string {
 	return fmt.Sprintf("this machine has %d %s, the most that all users together may have: try again in a few seconds", b.All-b.Aside, of)
 }
 
-// receive finds out who calls, takes their request, and has it carried out.
-func (s *Server) receive(c *caller, who core.UserID, hold *fair.Hold[core.UserID]) {
-	done, err := s.identifying.Take(s.ctx, who)
-	if err != nil {
+// turn waits until the request of one more of a person's callers may be read.
+// Until then it lies with the kernel, and the caller may be given up for somebody
+// else's sake: a crowd of honest callers costs no more memory than one of silent
+// ones, and is served in the order in which it came.
+func (s *Server) turn(c *caller, who core.UserID) (*fair.Slot[core.UserID], error) {
+	ctx, cancel := context.WithTimeout(c.waiting, s.cfg.Turn)
+	defer cancel()
+	return s.turns.Take(ctx, who, 1)
+}
+
+// unserved tells a caller whose turn did not come.
+func (s *Server) unserved(c *caller, who, user core.UserID) {
+	switch cause := context.Cause(c.waiting); {
+	case errors.Is(cause, errGivenUp):
+		code, text, _ := requestFault(cause)
+		c.refuse(code, text)
+	case cause != nil: // the service stops
 		c.close()
+	default:
+		text := s.words(fair.ErrPersonFull, s.cfg.Callers, waitingRequests)
+		s.mention(who, user, text)
+		c.refuse(door.CodeUnavailable, text)
+	}
+}
+
+// receive waits for the caller's turn, finds out who calls, takes their request,
+// and has it carried out.
+func (s *Server) receive(c *caller, who, user core.UserID, hold *fair.Hold[core.UserID]) {
+	turn, err := s.turn(c, who)
+	if err != nil {
+		s.unserved(c, who, user)
+		return
+	}
+	defer turn.Release()
+	done, err := s.identifying.Take(c.waiting, who)
+	if err != nil {
+		s.unserved(c, who, user)
 		return
 	}
 	peer, err := c.conn.Peer()
@@ -125,10 +161,10 @@ func (s *Server) receive(c *caller, who core.UserID, hold *fair.Hold[core.UserID
 		c.refuse(door.CodeFailed, "the service could not find out who is calling")
 		return
 	}
-	s.serve(c, who, peer, hold)
+	s.serve(c, who, peer, hold, turn)
 }
 
-func (s *Server) serve(c *caller, who core.UserID, peer core.Peer, hold *fair.Hold[core.UserID]) {
+func (s *Server) serve(c *caller, who core.UserID, peer core.Peer, hold *fair.Hold[core.UserID], turn *fair.Slot[core.UserID]) {
 	defer c.close()
 	request, err := c.readRequest(s.cfg.Request)
 	if err != nil {
@@ -143,13 +179,16 @@ func (s *Server) serve(c *caller, who core.UserID, peer core.Peer, hold *fair.Ho
 	slot, err := s.open.TryTake(who, 1)
 	if err != nil {
 		request.Close()
-		text := s.words(err, s.cfg.Callers, "requests that wait or are being decided on")
+		text := s.words(err, s.cfg.Callers, waitingRequests)
 		s.mention(who, peer.User, text)
 		c.refuse(door.CodeUnavailable, text)
 		return
 	}
 	defer slot.Release()
-	c.running = slot.Release
+	c.running = func() {
+		slot.Release()
+		turn.Release()
+	}
 	hold.Release()
 
 	ctx, gone := context.WithCancelCause(s.ctx)

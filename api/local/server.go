@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -38,8 +39,10 @@ type Config struct {
 	People fair.People
 	// Silent bounds callers who have not made their request: nobody can keep
 	// others out by connecting and waiting. Callers bounds those whose request
-	// is being dealt with, until its command runs.
+	// is being dealt with, until its command runs; one person's others wait for
+	// them, unread, for Turn at most.
 	Silent, Callers fair.Bounds
+	Turn            time.Duration
 	// Request is the time for the first frame, descriptors included; Write is
 	// the time a caller may take to accept a frame.
 	Request, Write time.Duration
@@ -50,6 +53,7 @@ type Config struct {
 type Server struct {
 	cfg               Config
 	silent            *fair.Revocable[core.UserID]
+	turns             *fair.Slots[core.UserID] // whose requests are read, of each person
 	open              *fair.Slots[core.UserID]
 	refused           *fair.Slots[core.UserID] // callers who are being told that there is no room
 	identifying       *fair.Queue[core.UserID]
@@ -73,6 +77,7 @@ func New(cfg Config) *Server {
 		cfg: cfg, done: make(chan struct{}), mentions: fair.NewMentions(),
 		connects:    fair.NewRate[core.UserID](maxConnects, maxConnectsBurst),
 		silent:      fair.NewRevocable[core.UserID](cfg.Silent, cfg.People.First),
+		turns:       fair.NewSlots[core.UserID](fair.Bounds{Each: cfg.Callers.Each, All: math.MaxInt64}),
 		open:        fair.NewSlotsFor[core.UserID](cfg.Callers, cfg.People.First),
 		refused:     fair.NewSlots[core.UserID](fair.Bounds{Each: maxRefused, All: cfg.Silent.All}),
 		identifying: fair.NewQueue[core.UserID](fair.NewYielder()),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestOneUserCannotTakeAllSlots(t *testing.T) {
 		case <-leave:
 		}
 		return launcher.Result{}
-	}, func(c *local.Config) { c.Callers = fair.Bounds{Each: 2, All: 3} })
+	}, func(c *local.Config) { c.Callers, c.Turn = fair.Bounds{Each: 2, All: 3}, time.Millisecond })
 	files := belongings(t)[:4]
 	open := sync.OnceFunc(func() { close(leave) })
 	var callers sync.WaitGroup
@@ -96,6 +97,73 @@ func TestASilentCrowdAtTheDoor(t *testing.T) {
 	// Somebody had to make room, and was told why.
 	if got, _ := silent[0].final(t).(door.Refused); got.Code != door.CodeUnavailable || !strings.Contains(got.Message, "try again") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Honest callers of one user, many more at once than may be dealt with, wait for
+// each other, unread, and are all served.
+func TestACrowdOfOneUserWaits(t *testing.T) {
+	const crowd, each = 60, 3
+	var inside, most atomic.Int32
+	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
+		defer inside.Add(-1)
+		for now, before := inside.Add(1), most.Load(); now > before && !most.CompareAndSwap(before, now); before = most.Load() {
+		}
+		return launcher.Result{Exit: core.ExitStatus{Code: 3}}
+	}, func(c *local.Config) {
+		c.Silent, c.Callers = fair.Bounds{Each: crowd, All: 2 * crowd}, fair.Bounds{Each: each, All: 2 * each}
+	})
+	files := belongings(t)[:4]
+	var all sync.WaitGroup
+	for range crowd {
+		c := q.connect(t, somebody("1000"), nil)
+		c.send(t, door.TypeRequest, plainRequest.Encode(), files...)
+		all.Go(func() {
+			if exit := c.final(t); exit != (door.Exit{Code: 3}) {
+				t.Errorf("%+v", exit)
+			}
+		})
+	}
+	all.Wait()
+	if n := most.Load(); n > each {
+		t.Errorf("%d of one user's requests were dealt with at once, expected %d at most", n, each)
+	}
+}
+
+// Attack: a user's crowd waits for its turn, which does not come. It gives way to
+// whoever has fewer callers, and is told.
+func TestACrowdThatWaitsGivesWay(t *testing.T) {
+	inside, leave := make(chan bool), make(chan bool)
+	defer close(leave)
+	q := newDoor(t, func(_ context.Context, k launcher.Submission, _ launcher.Caller, _ <-chan signal.Sent) launcher.Result {
+		if k.Peer.User == "1000" {
+			select {
+			case inside <- true:
+				<-leave
+			case <-leave:
+			}
+		}
+		return launcher.Result{Exit: core.ExitStatus{Code: 3}}
+	}, func(c *local.Config) {
+		c.Silent, c.Callers = fair.Bounds{Each: 4, All: 4}, fair.Bounds{Each: 1, All: 4}
+	})
+	files := belongings(t)[:4]
+	var crowd []*doorPipe
+	for range 5 { // one of them has its turn, and the others wait
+		c := q.connect(t, somebody("1000"), nil)
+		c.send(t, door.TypeRequest, plainRequest.Encode(), files...)
+		crowd = append(crowd, c)
+		if len(crowd) == 1 {
+			<-inside
+		}
+	}
+	c := q.connect(t, somebody("1001"), nil)
+	c.send(t, door.TypeRequest, plainRequest.Encode(), files...)
+	if exit := c.final(t); exit != (door.Exit{Code: 3}) {
+		t.Errorf("somebody else: %+v", exit)
+	}
+	if got, _ := crowd[1].final(t).(door.Refused); got.Code != door.CodeUnavailable || !strings.Contains(got.Message, "try again in a second") {
+		t.Errorf("whoever waited longest: %+v", got)
 	}
 }
 

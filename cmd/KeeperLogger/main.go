@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime/debug"
 
-	"kpm/core/reserve"
 	"kpm/platform/owner"
 	"kpm/platform/systemlog"
 	"kpm/plugins/keeperlogger"
@@ -39,7 +38,6 @@ func main() {
 	}
 	debug.SetGCPercent(25) // memory on every machine matters more than the time of a log line
 	debug.SetMemoryLimit(48 << 20)
-	reserve.Threads(8) // the log goes on when the machine takes no more processes
 	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperlogger.Run(ctx, a, keeperlogger.Config{Root: root, Folder: owner.Folder, System: systemLog, Stderr: os.Stderr})
 	}))

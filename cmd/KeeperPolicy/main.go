@@ -11,7 +11,6 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"kpm/core/reserve"
 	"kpm/core/wire"
 	"kpm/platform/files"
 	"kpm/plugins/keeperpolicy"
@@ -53,8 +52,6 @@ func main() {
 	// of goroutines, and a second one only wakes threads.
 	debug.SetGCPercent(25)
 	runtime.GOMAXPROCS(1)
-	// Decisions go on when the machine takes no more processes.
-	reserve.Threads(8)
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/core/port"
-	"kpm/core/reserve"
 	"kpm/platform"
 	"kpm/platform/systemlog"
 	"kpm/service"
@@ -29,9 +28,6 @@ var version = "0.1.0-dev"
 // spareChildren are held ready, so that two people who ask at once, and a
 // plugin that is restarted meanwhile, wait for no fork.
 const spareChildren = 2
-
-// spareThreads are made at the start, for the time when no more can be had.
-const spareThreads = 24
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
@@ -127,7 +123,6 @@ func run(ctx context.Context, dir string, in setting) error {
 	debug.SetGCPercent(100)
 	// Nor more than one of its processors, but for a crowd (service, processors).
 	runtime.GOMAXPROCS(1)
-	reserve.Threads(spareThreads)
 	root, err := service.ResolveRoot(dir)
 	if err != nil {
 		return err

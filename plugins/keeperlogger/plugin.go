@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"kpm/core/reserve"
 	"kpm/core/wire"
 	"kpm/plugins/sdk"
 )
@@ -16,6 +17,10 @@ const ID = "KeeperLogger"
 
 // flushAfter is how long a line may wait for the disk.
 const flushAfter = 5 * time.Second
+
+// spareThreads are made, once lines are taken, so that the log goes on when the
+// machine takes no more processes.
+const spareThreads = 8
 
 // Config is what the plugin needs of the system it runs on.
 type Config struct {
@@ -65,6 +70,7 @@ func Run(ctx context.Context, a *sdk.Agent, host Config) error {
 	if err := a.SubscribeDirect(ctx, wire.TopicLogger, func(m sdk.Message) { q.take(m.Payload) }); err != nil {
 		return err
 	}
+	reserve.Threads(spareThreads)
 	<-ctx.Done()
 	a.Drain() // into the queue, before it is closed
 	return nil

@@ -7,12 +7,17 @@ import (
 	"time"
 
 	"kpm/core/policy"
+	"kpm/core/reserve"
 	"kpm/core/wire"
 	"kpm/plugins/sdk"
 )
 
 // enforceSetting decides whether administrators are subject to policy.
 const enforceSetting = "policy.enforceForAdministrators"
+
+// spareThreads are made, once questions are answered, so that decisions go on when
+// the machine takes no more processes.
+const spareThreads = 8
 
 // Run answers questions until ctx is done. It subscribes, which makes it
 // healthy, only after policies have been read.
@@ -35,6 +40,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	if err := a.SubscribeDirect(ctx, wire.TopicPolicy, func(m sdk.Message) { e.serve(a, m) }); err != nil {
 		return err
 	}
+	reserve.Threads(spareThreads)
 	w.run(ctx, cfg.Reload, func() {
 		reload()
 		// The service asks what is in force when it is told of a subscription, and

@@ -30,6 +30,14 @@ type attack struct {
 
 // attacks are what `make bench ROWS=hostile` does to a machine.
 var attacks = []attack{
+	// The first two attack nothing of ours: what they cost is the system's own way of
+	// sharing processors, below which no attack of that size can be.
+	{"a crowd of 4 that only computes", true, func(ctx context.Context, _ string) error {
+		return crowdOf(ctx, 4, "/bin/sh", "-c", "while :; do :; done")
+	}},
+	{"a crowd of 50 that only starts programs", true, func(ctx context.Context, _ string) error {
+		return crowdOf(ctx, 50, "/usr/bin/setsid", "--wait", program)
+	}},
 	{"connect and close at the door", false, func(ctx context.Context, target string) error {
 		return connectAndClose(ctx, "unix", filepath.Join(target, "run/door.sock"))
 	}},
@@ -152,8 +160,13 @@ func callers(ctx context.Context, target string, n int, argv ...string) error {
 	if target != "sudo" {
 		front = []string{filepath.Join(target, "keepersudo"), "--root", target}
 	}
+	return crowdOf(ctx, n, append(front, argv...)...)
+}
+
+// crowdOf runs argv again and again, n at once. What becomes of it does not matter.
+func crowdOf(ctx context.Context, n int, argv ...string) error {
 	return together(ctx, n, func() error {
-		cmd := exec.CommandContext(ctx, front[0], append(front[1:len(front):len(front)], argv...)...)
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 		if err := cmd.Start(); err != nil {
 			time.Sleep(10 * time.Millisecond) // out of something: others have it
 			return nil

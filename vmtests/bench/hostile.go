@@ -41,6 +41,9 @@ func (m *meter) hostile(ctx context.Context, alice person, vs versions) error {
 		return err
 	}
 	for _, attack := range attacks {
+		if !m.plan.attacks.MatchString(attack.name) {
+			continue
+		}
 		median, worst := ratios("median", attack), ratios("worst", attack)
 		refusals := row{Name: "hostile: " + attack.name + ", refused of " + strconv.Itoa(n), Unit: "", Samples: map[string][]float64{}}
 		measure := func(side string, a *agent.Agent, c command) error {

@@ -15,6 +15,7 @@ import (
 // plan is what to measure, and how often.
 type plan struct {
 	rows    *regexp.Regexp // of groups
+	attacks *regexp.Regexp // of the group hostile
 	samples int            // elevations of each kind; the rest takes fewer
 }
 

@@ -55,6 +55,7 @@ func main() {
 	base := flag.String("base", "", "git revision to compare with")
 	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, verdict, key, hostile")
 	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
+	attacks := flag.String("attacks", ".", "which attacks of the group hostile, by name")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
 	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
 	against := flag.String("against", "", "agent root, or sudo, that is attacked")
@@ -68,19 +69,23 @@ func main() {
 		}
 		return
 	}
-	err := run(ctx, *staged, *base, *rows, *samples, *sides)
+	err := run(ctx, *staged, *base, *rows, *attacks, *samples, *sides)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, staged, base, rows string, samples int, sides string) error {
+func run(ctx context.Context, staged, base, rows, attacks string, samples int, sides string) error {
 	pattern, err := regexp.Compile(rows)
 	if err != nil {
 		return err
 	}
-	p := plan{rows: pattern, samples: max(1, samples)}
+	against, err := regexp.Compile(attacks)
+	if err != nil {
+		return err
+	}
+	p := plan{rows: pattern, attacks: against, samples: max(1, samples)}
 	if sides != "" {
 		return newMeter(p, os.Stdout).inside(ctx, strings.Split(sides, ","))
 	}
@@ -178,7 +183,7 @@ func inMachine(ctx context.Context, p plan, w io.Writer, agents, sources map[str
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	cmd := m.Command(ctx, driver, "--inside", strings.Join(sides, ","), "--rows", p.rows.String(), "--samples", strconv.Itoa(p.samples))
+	cmd := m.Command(ctx, driver, "--inside", strings.Join(sides, ","), "--rows", p.rows.String(), "--attacks", p.attacks.String(), "--samples", strconv.Itoa(p.samples))
 	cmd.Stdout, cmd.Stderr = w, os.Stderr
 	if err := cmd.Run(); err != nil || !p.wants(groupCrowd) {
 		return err

@@ -220,6 +220,29 @@ func TestManyCallersOfOneUser(t *testing.T) {
 	}
 }
 
+// TestACrowdOfOneUser: three hundred callers at once, which is more than may be
+// dealt with, wait for each other. Nobody is refused.
+func TestACrowdOfOneUser(t *testing.T) {
+	const crowd = 300
+	a := newAgent(t, allowAll, func(a *agent.Agent) {
+		// However long this machine takes for those who are dealt with.
+		if err := a.Write("appsettings.json", fmt.Sprintf(smallSettings, `"Requests":{"EvaluateSeconds":30,"LaunchSeconds":30}`)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	var all sync.WaitGroup
+	for range crowd {
+		cmd := a.Sudo(t.Context(), 4242, "id", "-u")
+		all.Go(func() {
+			if out, err := cmd.CombinedOutput(); err != nil || string(out) != "0\n" {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	all.Wait()
+	recorded(t, a, crowd, "ended")
+}
+
 // TestBigProgramsBeforeADecision: what one user has copied and hashed, which
 // policy denies, is bounded, and another user's requests pass by it.
 func TestBigProgramsBeforeADecision(t *testing.T) {
