@@ -45,7 +45,7 @@ func newServer(t testing.TB, q *doorQueue, f elevate, change ...func(*local.Conf
 	t.Helper()
 	cfg := local.Config{
 		Elevator: f, Silent: fair.Bounds{Each: 16, All: 256}, Callers: fair.Bounds{Each: 16, All: 256},
-		Turn: time.Minute, Request: 3 * time.Second, Write: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Turn: time.Minute, Request: 10 * time.Second, Write: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
 		c(&cfg)

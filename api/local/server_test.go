@@ -3,6 +3,7 @@ package local_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,9 +95,13 @@ func TestASilentCrowdAtTheDoor(t *testing.T) {
 			t.Errorf("user %s: %+v", uid, exit)
 		}
 	}
-	// Somebody had to make room, and was told why.
-	if got, _ := silent[0].final(t).(door.Refused); got.Code != door.CodeUnavailable || !strings.Contains(got.Message, "try again") {
-		t.Errorf("%+v", got)
+	// Somebody had to make room, and was told why. Who came first is not known: each is
+	// taken in by a goroutine of its own.
+	if !slices.ContainsFunc(silent, func(c *doorPipe) bool {
+		got, _ := c.final(t).(door.Refused)
+		return got.Code == door.CodeUnavailable && strings.Contains(got.Message, "try again")
+	}) {
+		t.Error("nobody had to make room")
 	}
 }
 
