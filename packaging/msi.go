@@ -39,7 +39,7 @@ func (r *release) msi(ctx context.Context, root string) error {
 	if err := r.command(ctx, nil, append(still, "wixl", "--arch", "x64", "--output", made, path)...); err != nil {
 		return err
 	}
-	for _, query := range slices.Concat(pathQueries, rightsQueries) {
+	for _, query := range slices.Concat(pathQueries, rightsQueries, uacQueries) {
 		if err := r.command(ctx, nil, append(still, "msibuild", made, "-q", query)...); err != nil {
 			return err
 		}
@@ -64,6 +64,14 @@ var pathQueries = []string{
 var rightsQueries = []string{
 	"INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('GiveRightsBack', 3154, '" + key("F", "KeeperPrivilegeManager.exe") + "', 'rights give-back')",
 	"INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('GiveRightsBack', 'REMOVE=\"ALL\" AND NOT UPGRADINGPRODUCTCODE', 1950)",
+}
+
+// uacQueries have User Account Control ask people again as it did before
+// "KeeperAdminCLI interception enable uac": without the agent nobody else would. It is
+// done as and when rights are given back, and needs nothing of what that needs.
+var uacQueries = []string{
+	"INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('GiveUACBack', 3154, '" + key("F", "KeeperAdminCLI.exe") + "', 'interception disable uac')",
+	"INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('GiveUACBack', 'REMOVE=\"ALL\" AND NOT UPGRADINGPRODUCTCODE', 1951)",
 }
 
 // wix describes the package: one component for each file, as the installer

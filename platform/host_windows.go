@@ -26,6 +26,7 @@ func tools(confiner *windows.Confiner) port.Host {
 	host := none.Host(windows.Facts())
 	host.Confiner = confiner
 	host.Close = confiner.Close
+	host.AccessLists = windows.AccessLists{}
 	host.Accounts = windows.Accounts{}
 	host.Certificates = windows.CertificateStore{}
 	host.Control = windows.ServiceControl{}

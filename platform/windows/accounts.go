@@ -101,7 +101,7 @@ func account(sid *windows.SID, name, domain string, kind uint32) (core.Account, 
 // (learn.microsoft.com, "User Profiles": ProfileList). administrators alone can
 // write there.
 func home(id core.UserID) string {
-	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList\`+string(id), registry.QUERY_VALUE)
+	key, err := registry.OpenKey(registry.LOCAL_MACHINE, profileList+`\`+string(id), registry.QUERY_VALUE)
 	if err != nil {
 		return ""
 	}

@@ -28,10 +28,11 @@ type child struct {
 	group    string
 	job      windows.Handle
 	process  windows.Handle
-	orders   *os.File     // the helper's standard input
-	reports  *os.File     // its standard output
-	told     *told        // what it is to create; nil before and after
-	remove   func() error // the account that was made for it; nil if none was
+	orders   *os.File // the helper's standard input
+	reports  *os.File // its standard output
+	told     *told    // what it is to create; nil before and after
+	ends     bool     // what it leaves running ends with it
+	after    after
 
 	mu      sync.Mutex
 	running bool // the program was let run
@@ -256,15 +257,16 @@ func (c *child) watch() {
 	windows.CloseHandle(c.process)
 	running := c.running
 	c.mu.Unlock()
+	// What it left running in the background would be somebody's whom nobody knows any
+	// more. It has ended when others hear that the command has, who remove the account.
+	if c.ends && c.err == nil {
+		c.launcher.tree.KillGroup(c.id, c.group) // what cannot be ended is left to the account's removal
+		c.after.do()
+		c.after = after{}
+	}
 	close(c.done)
 	if running {
 		c.orders.Close()
-	}
-	// What it left running in the background would be an administrator's whom nobody
-	// knows any more.
-	if c.remove != nil && c.err == nil {
-		windows.TerminateJobObject(c.job, exitKilled)
-		c.remove() // what fails is left for the next service (UseAccounts)
 	}
 	c.launcher.ended(c)
 }

@@ -38,7 +38,8 @@ const (
 	uacOn       = "EnableLUA"
 	uacDeny     = 0
 	uacUnset    = 0xffffffff // what we keep where there was no value
-	keptKey     = `SOFTWARE\KeeperPrivilegeManager\Interception`
+	ownKey      = `SOFTWARE\KeeperPrivilegeManager`
+	keptKey     = ownKey + `\Interception`
 	wayUAC      = "uac"
 	remedyAdmin = "run this as an administrator, elevated"
 )
@@ -90,9 +91,12 @@ func (i Interception) Disable(_ context.Context, way string) error {
 	if way != wayUAC {
 		return noSuchWay(way)
 	}
-	kept, err := i.open(keptKey)
+	kept, err := registry.OpenKey(i.hive(), keptKey, registry.QUERY_VALUE|registry.SET_VALUE)
+	if errors.Is(err, registry.ErrNotExist) {
+		return nil // it was never on
+	}
 	if err != nil {
-		return err
+		return inaccessible(keptKey, err)
 	}
 	defer kept.Close()
 	before, _, err := kept.GetIntegerValue(uacUsers)
@@ -120,23 +124,34 @@ func (i Interception) Disable(_ context.Context, way string) error {
 	if err := kept.DeleteValue(uacUsers); err != nil {
 		return fmt.Errorf("interception of uac: forget what the policy was: %w", explain(err))
 	}
+	// A key that has something else below it stays.
+	if registry.DeleteKey(i.hive(), keptKey) == nil {
+		registry.DeleteKey(i.hive(), ownKey)
+	}
 	return nil
+}
+
+func (i Interception) hive() registry.Key {
+	if i.root == 0 {
+		return registry.LOCAL_MACHINE
+	}
+	return i.root
 }
 
 // open opens a key, and makes it if there is none.
 func (i Interception) open(path string) (registry.Key, error) {
-	root := i.root
-	if root == 0 {
-		root = registry.LOCAL_MACHINE
-	}
-	key, _, err := registry.CreateKey(root, path, registry.QUERY_VALUE|registry.SET_VALUE)
-	if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
-		return 0, fmt.Errorf("interception of uac: %s: %w; %s", path, err, remedyAdmin)
-	}
+	key, _, err := registry.CreateKey(i.hive(), path, registry.QUERY_VALUE|registry.SET_VALUE)
 	if err != nil {
-		return 0, fmt.Errorf("interception of uac: %s: %w", path, err)
+		return 0, inaccessible(path, err)
 	}
 	return key, nil
+}
+
+func inaccessible(path string, err error) error {
+	if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+		return fmt.Errorf("interception of uac: %s: %w; %s", path, err, remedyAdmin)
+	}
+	return fmt.Errorf("interception of uac: %s: %w", path, err)
 }
 
 // noSuchWay says of other ways what there is instead.

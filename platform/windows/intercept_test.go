@@ -18,7 +18,7 @@ func scratch(t *testing.T) registry.Key {
 	must(t, err)
 	t.Cleanup(func() {
 		for _, below := range []string{
-			keptKey, `SOFTWARE\KeeperPrivilegeManager`, uacKey, `SOFTWARE\Microsoft\Windows\CurrentVersion\Policies`,
+			keptKey, ownKey, uacKey, `SOFTWARE\Microsoft\Windows\CurrentVersion\Policies`,
 			`SOFTWARE\Microsoft\Windows\CurrentVersion`, `SOFTWARE\Microsoft\Windows`, `SOFTWARE\Microsoft`, `SOFTWARE`,
 		} {
 			if err := registry.DeleteKey(key, below); err != nil && !errors.Is(err, registry.ErrNotExist) {
@@ -66,6 +66,10 @@ func TestInterceptionOfUAC(t *testing.T) {
 				if is() != before {
 					t.Fatalf("off: it is %d, expected %d", is(), before)
 				}
+			}
+			if k, err := registry.OpenKey(i.root, ownKey, registry.QUERY_VALUE); err == nil {
+				k.Close()
+				t.Error("there is something left of it in the registry")
 			}
 			// An administrator has changed it meanwhile.
 			must(t, i.Enable(t.Context(), "uac"))

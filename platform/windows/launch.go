@@ -41,7 +41,7 @@ type Launcher struct {
 	mu        sync.Mutex
 	closed    bool
 	children  map[*child]bool
-	lingering []windows.Handle // jobs whose leader has ended
+	lingering []lingering // jobs whose leader has ended
 }
 
 var _ port.Launcher = (*Launcher)(nil)
@@ -57,7 +57,7 @@ func NewLauncher(helper string, spare int) (*Launcher, error) {
 	}
 	l := &Launcher{
 		tree: NewTree(), ready: make(chan *child, spare), refill: make(chan struct{}, 1), stop: make(chan struct{}),
-		tended: make(chan struct{}), children: map[*child]bool{},
+		tended: make(chan struct{}), children: map[*child]bool{}, logOn: loggedOnOnce,
 	}
 	if err := l.open(helper); err != nil {
 		l.release()
@@ -158,7 +158,8 @@ func (l *Launcher) spawn(t *token) (*child, error) {
 		return nil, fmt.Errorf("start a helper: %w", err)
 	}
 	if t != nil {
-		c.remove, t.remove = t.remove, nil
+		c.ends, c.after = t.ends, t.after
+		t.after = after{}
 	}
 	l.children[c] = true
 	l.watchers.Add(1)
@@ -225,16 +226,27 @@ func (l *Launcher) ended(c *child) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.children, c)
-	l.lingering = append(l.lingering, c.job)
+	l.lingering = append(l.lingering, lingering{c.job, c.after})
 	keep := l.lingering[:0]
-	for _, job := range l.lingering {
-		if n, err := activeIn(job); err == nil && n > 0 {
-			keep = append(keep, job)
+	for _, left := range l.lingering {
+		if n, err := activeIn(left.job); err == nil && n > 0 {
+			keep = append(keep, left)
 		} else {
-			windows.CloseHandle(job)
+			left.end()
 		}
 	}
 	l.lingering = keep
+}
+
+// lingering is the job of a helper that has ended, and what is done when it is empty.
+type lingering struct {
+	job   windows.Handle
+	after after
+}
+
+func (l lingering) end() {
+	windows.CloseHandle(l.job)
+	l.after.do()
 }
 
 // tend refills the pool, off every launch's path.
@@ -288,8 +300,8 @@ func (l *Launcher) end() {
 	}
 	windows.SetEvent(l.stopped)
 	l.watchers.Wait()
-	for _, job := range l.lingering {
-		windows.CloseHandle(job)
+	for _, left := range l.lingering {
+		left.end()
 	}
 	l.release()
 }

@@ -59,6 +59,12 @@ func loggedOn(as core.Identity) (*token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run as %s: %w", name, explain(err))
 	}
+	return completed(primary, as, name)
+}
+
+// completed makes the token of a logon into what a launch needs, and closes it if that
+// fails. The account's profile is loaded: nobody else has logged it on.
+func completed(primary windows.Token, as core.Identity, name string) (*token, error) {
 	t := &token{primary: primary}
 	// Attack: the account was renamed between the two questions, and another one has
 	// its name.
@@ -69,12 +75,15 @@ func loggedOn(as core.Identity) (*token, error) {
 	// An administrator's is the everyday one at first.
 	if as.RunAs == core.AsUserElevated && err == nil && !primary.IsElevated() {
 		if full, elevateErr := elevate(primary, as.Account.User); elevateErr == nil {
-			t.close()
+			primary.Close()
 			t.primary, primary = full, full
 		}
 	}
 	if err == nil && as.Session != "" {
 		err = inSession(primary, as.Session)
+	}
+	if err == nil {
+		t.unload, err = loadProfile(primary, name)
 	}
 	if err == nil {
 		// learn.microsoft.com, "CreateEnvironmentBlock"
@@ -127,10 +136,8 @@ func s4u(name, domain string) (windows.Token, error) {
 		return 0, err
 	}
 	defer logon.Close()
-	// learn.microsoft.com, "DuplicateTokenEx": it is one to impersonate with.
-	var primary windows.Token
-	const access = windows.TOKEN_QUERY | windows.TOKEN_DUPLICATE | windows.TOKEN_ASSIGN_PRIMARY | windows.TOKEN_ADJUST_DEFAULT | windows.TOKEN_ADJUST_SESSIONID
-	if err := windows.DuplicateTokenEx(logon, access, nil, windows.SecurityImpersonation, windows.TokenPrimary, &primary); err != nil {
+	primary, err := primaryOf(logon) // it is one to impersonate with
+	if err != nil {
 		return 0, fmt.Errorf("token of the logon: %w", err)
 	}
 	return primary, nil

@@ -28,24 +28,67 @@ var ErrNoElevation = fmt.Errorf("this session has no elevated token of the same 
 type token struct {
 	primary windows.Token
 	desktop string
-	environ []string     // the user's own
-	remove  func() error // the account that was made for this command; nil if none was
+	environ []string // the user's own
+	// ends is true for an account that exists for this command: what that leaves
+	// running ends with it.
+	ends bool
+	after
 }
 
-// close closes the token, and removes the account that was made for it unless a
-// child has taken that over.
+// after is what is done when nothing runs with a token any more, nil for nothing: who
+// was logged on for it leaves the session's desktop, the profile is unloaded, and then
+// the account that was made for it removed.
+type after struct{ leave, unload, remove func() error }
+
+func (a after) do() {
+	if a.leave != nil {
+		a.leave() // what fails is left to the end of the session
+	}
+	if a.unload != nil {
+		a.unload() // Windows keeps what is still in use, and unloads it when that ends
+	}
+	if a.remove != nil {
+		a.remove() // what fails is left for the next service (UseAccounts)
+	}
+}
+
+// close closes the token. What comes after it is done too, unless a child has taken
+// that over.
 func (t *token) close() {
 	if t == nil {
 		return
 	}
 	t.primary.Close()
-	if t.remove != nil {
-		t.remove() // what fails is left for the next service (UseAccounts)
-	}
+	t.do()
 }
 
-// tokenFor returns the token that an identity means, nil for the service's own.
+// elevated reports whether it has an administrator's rights.
+func (t *token) elevated() bool { return t.primary.IsElevated() }
+
+// sessionDesktop is the desktop of the session that a token is for.
+const sessionDesktop = `winsta0\default`
+
+// tokenFor returns the token that an identity means, nil for the service's own. Who was
+// logged on for it is admitted to the desktop of the session. If that cannot be, the
+// program has none, as where there is no session: one without windows needs none.
 func (l *Launcher) tokenFor(ctx context.Context, as core.Identity) (*token, error) {
+	t, err := l.tokenOf(ctx, as)
+	if err == nil && t != nil && t.unload != nil && as.Session != "" {
+		ctx, cancel := context.WithTimeout(ctx, accountTime)
+		defer cancel()
+		if deskErr := l.openDesktop(ctx, t, as.Session); deskErr != nil && ctx.Err() != nil {
+			t.close()
+			return nil, deskErr
+		}
+	}
+	return t, err
+}
+
+func (l *Launcher) tokenOf(ctx context.Context, as core.Identity) (*token, error) {
+	// What policy wants run as an account that is made for it.
+	if _, is := transientNumber(as.Account.Name); is {
+		return l.logOn(as.Account, as)
+	}
 	if as.RunAs == core.AsService {
 		if as.Account.User != l.self {
 			return loggedOn(as)
@@ -89,7 +132,7 @@ func sessionElevated(as core.Identity) (*token, error) {
 func inOwnSession(primary windows.Token, as core.Identity) (*token, error) {
 	t := &token{primary: primary}
 	if as.RunAs != core.AsUser {
-		t.desktop = `winsta0\default` // of the token's own session
+		t.desktop = sessionDesktop
 	}
 	var err error
 	// learn.microsoft.com, "CreateEnvironmentBlock". Attack: with inheritance, the
@@ -163,13 +206,20 @@ func elevate(everyday windows.Token, user core.UserID) (windows.Token, error) {
 	if owner, err := tokenUser(from); err != nil || owner != user || !from.IsElevated() {
 		return 0, errors.Join(fmt.Errorf("linked token of %s is %s's: %w", user, owner, ErrNoElevation), err)
 	}
-	// learn.microsoft.com, "DuplicateTokenEx"
-	var primary windows.Token
-	const access = windows.TOKEN_QUERY | windows.TOKEN_DUPLICATE | windows.TOKEN_ASSIGN_PRIMARY | windows.TOKEN_ADJUST_DEFAULT | windows.TOKEN_ADJUST_SESSIONID
-	if err := windows.DuplicateTokenEx(from, access, nil, windows.SecurityImpersonation, windows.TokenPrimary, &primary); err != nil {
+	primary, err := primaryOf(from)
+	if err != nil {
 		return 0, fmt.Errorf("elevated token of %s: %w", user, err)
 	}
 	return primary, nil
+}
+
+// primaryOf copies a token into one that processes can be created with
+// (learn.microsoft.com, "DuplicateTokenEx").
+func primaryOf(t windows.Token) (primary windows.Token, err error) {
+	const access = windows.TOKEN_QUERY | windows.TOKEN_DUPLICATE | windows.TOKEN_ASSIGN_PRIMARY | windows.TOKEN_ADJUST_DEFAULT |
+		windows.TOKEN_ADJUST_SESSIONID | windows.TOKEN_IMPERSONATE
+	err = windows.DuplicateTokenEx(t, access, nil, windows.SecurityImpersonation, windows.TokenPrimary, &primary)
+	return primary, err
 }
 
 // administratorProtection reports whether elevation means another account

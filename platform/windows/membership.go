@@ -32,6 +32,8 @@ const (
 )
 
 // netapi calls a function of netapi32 whose status is its result.
+//
+//go:uintptrescapes
 func netapi(name string, arguments ...uintptr) error {
 	result, _, _ := windows.NewLazySystemDLL("netapi32.dll").NewProc(name).Call(arguments...)
 	if result != 0 {

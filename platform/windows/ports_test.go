@@ -330,3 +330,16 @@ func TestEvents(t *testing.T) {
 	}
 	must(t, log.Close())
 }
+
+// Who runs something is told from who runs nothing.
+func TestWhoRunsSomething(t *testing.T) {
+	if used, err := runsAs(own().Account.User); err != nil || !used {
+		t.Errorf("this process's user: %v, %v", used, err)
+	}
+	if used, err := runsAs(stranger); err != nil || used {
+		t.Errorf("a stranger: %v, %v", used, err)
+	}
+	if used, err := (TransientAccounts{}).Used(1); err != nil || used {
+		t.Errorf("an account that there is not: %v, %v", used, err)
+	}
+}

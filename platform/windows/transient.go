@@ -4,7 +4,6 @@ package windows
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime"
@@ -20,8 +19,8 @@ import (
 )
 
 // TransientAccounts makes local accounts by netapi32. They are disabled, and their
-// password is random and forgotten at once: nobody can log in to them, this service
-// included. What runs as one needs a token that takes no password.
+// password is random and forgotten at once: nobody can log in to them. The launcher
+// logs one on by a password that is there for that one call (logOnOnce).
 type TransientAccounts struct{ Accounts Accounts }
 
 var _ port.TransientAccounts = TransientAccounts{}
@@ -75,12 +74,7 @@ func (t TransientAccounts) Create(ctx context.Context, number uint32, groups []s
 	if err != nil {
 		return fail(err)
 	}
-	// Two, and what every policy of passwords wants.
-	password := []uint16{}
-	for _, r := range rand.Text() + rand.Text() + "aA1!" {
-		password = append(password, uint16(r))
-	}
-	password = append(password, 0)
+	password := newPassword()
 	defer clear(password)
 	comment, err := windows.UTF16PtrFromString("KeeperPrivilegeManager, for one command")
 	if err != nil {
@@ -148,35 +142,71 @@ func deleteProfile(sid string) error {
 	return nil
 }
 
-// Used implements port.TransientAccounts: nothing runs as an account that nobody can
-// log in to.
-func (TransientAccounts) Used(uint32) (bool, error) { return false, nil }
+// Used implements port.TransientAccounts (learn.microsoft.com, "EnumProcesses"). A
+// process that LocalSystem may not look at is none of a person's.
+func (t TransientAccounts) Used(number uint32) (bool, error) {
+	account, err := t.Accounts.ByName(transientName(number))
+	if errors.Is(err, core.ErrNoAccount) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("account %s: %w", transientName(number), err)
+	}
+	return runsAs(account.User)
+}
 
-// Numbers implements port.TransientAccounts (learn.microsoft.com, "NetUserEnum").
-func (t TransientAccounts) Numbers() ([]uint32, error) {
-	var numbers []uint32
-	var resume uint32
+// maxProcesses bounds how many processes are looked at; Windows has fewer.
+const maxProcesses = 1 << 20
+
+// runsAs reports whether a process is a user's.
+func runsAs(user core.UserID) (bool, error) {
+	pids := make([]uint32, 1024)
 	for {
-		var buffer *byte
-		var read, total uint32
-		err := netapi("NetUserEnum", 0, 0, filterNormal, uintptr(unsafe.Pointer(&buffer)), maxPreferred,
-			uintptr(unsafe.Pointer(&read)), uintptr(unsafe.Pointer(&total)), uintptr(unsafe.Pointer(&resume)))
-		if buffer != nil {
-			// USER_INFO_0 is a pointer to a name.
-			for _, name := range unsafe.Slice((**uint16)(unsafe.Pointer(buffer)), read) {
-				if number, is := transientNumber(windows.UTF16PtrToString(name)); is {
-					numbers = append(numbers, number)
-				}
-			}
-			windows.NetApiBufferFree(buffer)
+		var size uint32 // in bytes
+		if err := windows.EnumProcesses(pids, &size); err != nil {
+			return false, fmt.Errorf("processes of %s: %w", user, err)
 		}
-		if errors.Is(err, moreData) {
+		if n := int(size / 4); n < len(pids) {
+			pids = pids[:n]
+			break
+		}
+		if len(pids) >= maxProcesses {
+			return false, fmt.Errorf("processes of %s: there are more than %d", user, maxProcesses)
+		}
+		pids = make([]uint32, 2*len(pids))
+	}
+	for _, pid := range pids {
+		process, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, pid)
+		if err != nil {
 			continue
 		}
+		var of windows.Token
+		err = windows.OpenProcessToken(process, windows.TOKEN_QUERY, &of)
+		windows.CloseHandle(process)
 		if err != nil {
-			return nil, fmt.Errorf("transient accounts: %w", err)
+			continue
 		}
-		slices.Sort(numbers)
-		return numbers, nil
+		runs, err := tokenUser(of)
+		of.Close()
+		if err == nil && runs == user {
+			return true, nil
+		}
 	}
+	return false, nil
+}
+
+// Numbers implements port.TransientAccounts.
+func (t TransientAccounts) Numbers() ([]uint32, error) {
+	names, err := userNames()
+	if err != nil {
+		return nil, fmt.Errorf("transient accounts: %w", err)
+	}
+	var numbers []uint32
+	for _, name := range names {
+		if number, is := transientNumber(name); is {
+			numbers = append(numbers, number)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
 }

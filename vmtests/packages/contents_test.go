@@ -136,12 +136,15 @@ func TestBillOfMaterials(t *testing.T) {
 
 func TestMSI(t *testing.T) {
 	msi := file(t, ".msi")
-	for table, want := range map[string]string{
-		"ServiceInstall": "KeeperPrivilegeManager\tKeeper Privilege Manager", "File": "job.schema.json", "CustomAction": "rights give-back",
-		"InstallExecuteSequence": "GiveRightsBack\tREMOVE=\"ALL\" AND NOT UPGRADINGPRODUCTCODE\t1950",
-		"ServiceControl":         "KeeperPrivilegeManager", "Environment": "=-*PATH", "Upgrade": "{5B1D7B0E",
-		"Registry": `Software\Classes\lnkfile\shell\RunWithKeeper\command` + "\t\t" + `"[INSTALLDIR]KeeperRunAs.exe" "%1" %*`,
+	const removed = "\tREMOVE=\"ALL\" AND NOT UPGRADINGPRODUCTCODE\t"
+	for _, c := range [][2]string{
+		{"ServiceInstall", "KeeperPrivilegeManager\tKeeper Privilege Manager"}, {"File", "job.schema.json"},
+		{"CustomAction", "rights give-back"}, {"InstallExecuteSequence", "GiveRightsBack" + removed + "1950"},
+		{"CustomAction", "interception disable uac"}, {"InstallExecuteSequence", "GiveUACBack" + removed + "1951"},
+		{"ServiceControl", "KeeperPrivilegeManager"}, {"Environment", "=-*PATH"}, {"Upgrade", "{5B1D7B0E"},
+		{"Registry", `Software\Classes\lnkfile\shell\RunWithKeeper\command` + "\t\t" + `"[INSTALLDIR]KeeperRunAs.exe" "%1" %*`},
 	} {
+		table, want := c[0], c[1]
 		if out := host(t, "msiinfo", "export", msi, table); !strings.Contains(out, want) {
 			t.Errorf("%s lacks %q: %s", table, want, out)
 		}

@@ -6,7 +6,8 @@ package wine
 // rests on these counts as having run on Windows: it belongs to a real machine.
 var Dishonest = []struct{ What, How string }{
 	{"accounts", "there is one user, who may do everything: access lists keep nobody out"},
-	{"LogonUser", "any password is right"},
+	{"access lists", "of a list that is set, what a mode of Linux has room for is kept, and nothing else; OpenFileById takes no identity of 128 bits"},
+	{"LogonUser", "any password is right, and the token is none; LoadUserProfile loads nothing"},
 	{"local groups", "members are not kept, and every group has the current user; NetUserSetInfo does not exist, and no account is logged on without a password"},
 	{"integrity levels", "they are stored and never compared"},
 	{"UAC", "tokens have a limited and an elevated side, and no access check knows"},
@@ -20,6 +21,7 @@ var Dishonest = []struct{ What, How string }{
 	{"recovery actions", "they are accepted, cannot be read, and a killed service stays RUNNING"},
 	{"CNG", "no persisted key, and no ECDSA key through NCrypt"},
 	{"WinVerifyTrust", "every root, purpose and date is trusted, and SHA-1 is believed"},
+	{"upgrades of packages", "the removal of the version before passes for one of the product: UPGRADINGPRODUCTCODE is not set"},
 	{"event log", "what is written is not kept"},
 	{"standard handles in a pseudo console", "they are not set: programs must open CONIN$ and CONOUT$"},
 	{"Ctrl-Break", "it does not arrive when another process generates it"},

@@ -18,6 +18,9 @@ const (
 	uninstall    = `HKLM\Software\Microsoft\Windows\CurrentVersion\Uninstall`
 	registered   = `HKLM\System\CurrentControlSet\Services\KeeperPrivilegeManager`
 	environ      = `HKLM\System\CurrentControlSet\Control\Session Manager\Environment`
+	uac          = `HKLM\Software\Microsoft\Windows\CurrentVersion\Policies\System`
+	uacUsers     = "ConsentPromptBehaviorUser"
+	kept         = `HKLM\Software\KeeperPrivilegeManager`
 )
 
 // msi builds the package into dir.
@@ -113,8 +116,8 @@ func TestMSIUnderWine(t *testing.T) {
 	}
 	installs("1.0.0")
 	// What an administrator and the service have written is theirs.
-	kept := map[string]string{"Policies/mine.json": "[]", "appsettings.json": "{}", "Audit/journal-00000000000000000001.jsonl": "x", "State/format": "y"}
-	for path, text := range kept {
+	written := map[string]string{"Policies/mine.json": "[]", "appsettings.json": "{}", "Audit/journal-00000000000000000001.jsonl": "x", "State/format": "y"}
+	for path, text := range written {
 		a.folder(filepath.Dir(filepath.Join(a.root, path)), 0o755)
 		if err := os.WriteFile(filepath.Join(a.root, path), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -127,6 +130,11 @@ func TestMSIUnderWine(t *testing.T) {
 	if got := a.versions(); !slices.Equal(got, []string{"1.1.0"}) {
 		t.Errorf("after that installed are %q", got)
 	}
+	// What KeeperAdminCLI interception enable uac leaves, which a build that is not for
+	// Wine refuses there. That an upgrade leaves it alone Wine cannot show.
+	for key, value := range map[string]string{uac: "0", kept + `\Interception`: "1"} {
+		a.must(system+"reg.exe", "add", key, "/v", uacUsers, "/t", "REG_DWORD", "/d", value, "/f")
+	}
 	a.must(system+"msiexec.exe", "/x", `Z:\here\1.1.0.msi`, "/qn")
 	if status, out := a.run(system+"sc.exe", "query", "KeeperPrivilegeManager"); status == 0 {
 		t.Errorf("the service is still there: %s", out)
@@ -134,13 +142,19 @@ func TestMSIUnderWine(t *testing.T) {
 	if out := a.must(system+"reg.exe", "query", environ, "/v", "PATH"); strings.Contains(out, "KeeperPrivilegeManager") {
 		t.Errorf("still on the PATH: %s", out)
 	}
-	for path, text := range kept {
+	if out := a.must(system+"reg.exe", "query", uac, "/v", uacUsers); !strings.Contains(out, "0x1") {
+		t.Errorf("the policy of User Account Control is not what it was: %s", out)
+	}
+	if status, out := a.run(system+"reg.exe", "query", kept); status == 0 {
+		t.Errorf("left behind in the registry: %s", out)
+	}
+	for path, text := range written {
 		if data, err := os.ReadFile(filepath.Join(a.root, path)); err != nil || string(data) != text {
 			t.Errorf("%s: %q, %v", path, data, err)
 		}
 	}
 	err := filepath.WalkDir(a.root, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && kept[filepath.ToSlash(strings.TrimPrefix(path, a.root+"/"))] == "" {
+		if err == nil && !d.IsDir() && written[filepath.ToSlash(strings.TrimPrefix(path, a.root+"/"))] == "" {
 			t.Error("left behind:", path)
 		}
 		return err

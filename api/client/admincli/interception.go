@@ -55,7 +55,9 @@ func (a *agent) switchCommand(name, short, long string, enabled bool, do func(po
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			layout, err := a.layout()
-			if err != nil {
+			// Nothing in the agent root has a part in uac, and what is wrong with it
+			// must not keep anybody from undoing that: not who removes the agent either.
+			if err != nil && (enabled || args[0] != "uac") {
 				return err
 			}
 			if err := do(a.Host(layout.Root()).Interception, cmd.Context(), args[0]); err != nil {

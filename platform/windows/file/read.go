@@ -126,9 +126,12 @@ func (Files) OpenFolder(path string) (*Folder, error) {
 	return &Folder{held, path}, nil
 }
 
+// Entries returns what lies in the folder, in order of the names.
+func (f *Folder) Entries() ([]os.DirEntry, error) { return os.ReadDir(Long(f.path)) }
+
 // Names returns what lies in the folder, directories left out, in no order.
 func (f *Folder) Names() ([]string, error) {
-	entries, err := os.ReadDir(Long(f.path))
+	entries, err := f.Entries()
 	names := make([]string, 0, len(entries))
 	for _, e := range entries {
 		if !e.IsDir() {

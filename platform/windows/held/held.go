@@ -27,6 +27,9 @@ const flushTime = 5 * time.Second
 // Main is the helper. The service talks to it by its standard input and hears
 // from it by its standard output. It does not return.
 func Main() {
+	if len(os.Args) == 3 && os.Args[1] == DesktopArgument {
+		windows.ExitProcess(admit(os.Args[2]))
+	}
 	spec, err := ReadSpec(os.Stdin)
 	if err != nil {
 		if !errors.Is(err, io.EOF) {

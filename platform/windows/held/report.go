@@ -14,7 +14,8 @@ const (
 type Step uint32
 
 // The steps, in order. StepCreated and StepRunning say that all went well so
-// far; the others come with an error number and are the helper's last word.
+// far; the others come with an error number and are the helper's last word. StepDesktop is
+// what one says that admits somebody to a desktop, without an error number if it has.
 const (
 	StepCreated Step = iota + 1
 	StepRunning
@@ -22,10 +23,12 @@ const (
 	StepConsole
 	StepCreate
 	StepResume
+	StepDesktop
 )
 
 var stepNames = [...]string{
 	"unknown step", "created", "running", "read what to start", "make a pseudo console", "create the process", "let it run",
+	"admit it to the desktop",
 }
 
 // String says what was being done.
