@@ -66,7 +66,7 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	var answer wire.PolicyResponse
 	err := m.Read(wire.TypePolicyResponse, &answer)
 	if err == nil && isPolicy(from) {
-		s.execution.Policies(answer.Generation, answer.Executions)
+		s.execution.Policies(answer.Generation, answer.Executions, answer.ChildRules)
 	}
 	switch {
 	case err != nil:

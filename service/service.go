@@ -160,7 +160,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.inForce, s.fromFile = s.app, s.app
 	s.level.Set(s.app.LogLevel)
 	s.log = newLog(o.Log, &s.level, s.ship.handler(&s.level))
-	s.health = newHealth(s.obstacles, s.host.Service, s.log.With("component", "health"))
+	s.health = newHealth(s.obstacles, s.lapses, s.host.Service, s.log.With("component", "health"))
 	s.warnUnknown(s.app.Unknown)
 	for _, note := range s.host.Facts.Notes {
 		s.log.Info("this machine lacks something", "what", note)

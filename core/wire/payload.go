@@ -144,9 +144,10 @@ type PolicyResponse struct {
 	Unrestricted bool `json:"Unrestricted,omitempty"`
 	// Generation names the policies that the answer is from: another one means
 	// that they have changed. Executions says whether any of them restricts
-	// executions.
+	// executions, ChildRules whether any has a rule for what commands start.
 	Generation string `json:"Generation,omitempty"`
 	Executions bool   `json:"Executions,omitempty"`
+	ChildRules bool   `json:"ChildRules,omitempty"`
 	// Removal is the answer to EventLeastPrivilege.
 	Removal *core.Removal `json:"Removal,omitempty"`
 	// Revision, in the answer to a probe, is another one after policies were read

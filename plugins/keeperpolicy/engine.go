@@ -175,7 +175,7 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	force := e.force.Load()
 	if force != nil {
-		response.Generation, response.Executions = force.name, force.executions
+		response.Generation, response.Executions, response.ChildRules = force.name, force.executions, force.children
 	}
 	switch {
 	case err == nil && q.EventType == wire.EventProbe && q.RequestID == "":

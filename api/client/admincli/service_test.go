@@ -44,6 +44,7 @@ func (p *peer) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
 // answers are what the API asks.
 type answers struct {
 	problems []string
+	lapses   []string
 	plugins  []view.Plugin
 	jobs     []view.Job // nil: three
 	stored   map[string]view.Setting
@@ -56,6 +57,9 @@ type answers struct {
 
 // Obstacles implements api.Health.
 func (r *answers) Obstacles() []string { return r.problems }
+
+// Lapses implements api.Health.
+func (r *answers) Lapses() []string { return r.lapses }
 
 type pluginList struct{ *answers }
 
