@@ -134,5 +134,6 @@ func (s *service) changeSettings(text []byte) error {
 	if err := s.host.Files.WriteAtomic(s.layout.AppSettings(), text, 0o644); err != nil {
 		return err
 	}
-	return s.reloadSettings()
+	_, _, err = s.reloadSettings()
+	return err
 }

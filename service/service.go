@@ -86,6 +86,8 @@ type service struct {
 	files     *fileaccess.Keeper
 	rules     *said[core.FileRules]
 	changes   *said[core.FileChanges]
+	policies  policyReloads
+	reloading sync.Mutex // held while files are read again
 	execution *execution.Server
 	rights    rightsBook
 	transient *transient.Pool     // nil where no accounts can be made

@@ -13,7 +13,11 @@ import (
 // ofTheService reports whether questions of that type are the service's own: about
 // nobody, with nothing to look up, and answered without a decision.
 func ofTheService(eventType string) bool {
-	return eventType == wire.EventProbe || eventType == wire.EventFileRules || eventType == wire.EventFileChanges
+	switch eventType {
+	case wire.EventProbe, wire.EventFileRules, wire.EventFileChanges, wire.EventReload:
+		return true
+	}
+	return false
 }
 
 // fileRules are what policies about files keep people from at this moment.
