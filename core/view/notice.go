@@ -8,13 +8,15 @@ const (
 	NoticeApprovalEnding = "approval-ending"
 	NoticeGrantEnding    = "grant-ending"
 	NoticeRights         = "rights"
+	NoticeExecution      = "execution-refused"
 )
 
-// Notice is something that a person is to hear about what they have asked for, or about
-// their rights.
+// Notice is something that a person is to hear about what they have asked for, about
+// their rights, or about a program that they were kept from.
 type Notice struct {
 	Kind string `json:"kind"`
-	// ID is the approval's or the grant's; of NoticeRights, the group's name.
+	// ID is the approval's or the grant's; of NoticeRights, the group's name, and of
+	// NoticeExecution the program.
 	ID string `json:"id"`
 	// Text is a sentence for the person, printable.
 	Text string `json:"text"`
