@@ -179,7 +179,7 @@ func TestAnAdministratorForATime(t *testing.T) {
 		return ended == 2 && members(t) == bob
 	})
 
-	s.reasoned("keepersudo --for 3s id -u")
+	s.reasoned("keepersudo --for 10s id -u")
 	eventually(t, "a member", func() bool { return members(t) == bob+","+person })
 	if err := a.Kill(); err != nil {
 		t.Fatal(err)
