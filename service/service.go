@@ -84,6 +84,8 @@ type service struct {
 	grants    *grant.Store
 	files     *fileaccess.Keeper
 	rules     *fileRules
+	policies  policyReloads
+	reloading sync.Mutex // held while files are read again
 	execution *execution.Server
 	rights    rightsBook
 	transient *transient.Pool     // nil where no accounts can be made
