@@ -20,7 +20,9 @@ import (
 )
 
 const (
-	allowAll   = `{"PolicyId":"all","PolicyName":"Everything","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["ALLOW"]}},"UserCheck":["*"],"TargetUserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
+	// allowAll says only what every revision understands: `make fails-on` is to have a
+	// test fail for what it is about. It grants root, and nobody else's rights.
+	allowAll   = `{"PolicyId":"all","PolicyName":"Everything","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["ALLOW"]}},"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
 	justifyAll = `{"PolicyId":"why","PolicyName":"Say why","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["JUSTIFY"]}},"UserCheck":["*"],"MachineCheck":["*"],"ApplicationCheck":["*"]}`
 
 	// helpers are those that the service holds ready, and the one that they are

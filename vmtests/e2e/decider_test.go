@@ -52,10 +52,11 @@ func TestTheFirstElevation(t *testing.T) {
 // runs twice.
 func TestKeeperPolicyIsKilledWhileManyAsk(t *testing.T) {
 	a := newAgent(t, allowAll, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	var asked, refused atomic.Int64
 	var callers sync.WaitGroup
+	defer callers.Wait() // nobody reports to a test that is over
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	for i := range uint32(6) {
 		callers.Go(func() {
 			for ctx.Err() == nil {

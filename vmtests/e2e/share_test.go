@@ -73,6 +73,7 @@ func connectingAndClosing(t *testing.T, everywhere ...string) {
 			}
 			stop := startCrowd(t, 4242, "close", 64, network, address)
 			othersAreServed(t, a)
+			anotherLogger(t, a)
 			stop()
 			for _, id := range []string{"KeeperPolicy", "KeeperLogger"} {
 				eventually(t, id+" is as healthy as before", func() bool {
@@ -96,19 +97,26 @@ func TestASilentCrowd(t *testing.T) {
 			}
 			eventually(t, "the crowd is there", func() bool { return connections(t, path) >= 800 })
 			othersAreServed(t, a)
-			p, err := a.Plugin(t.Context(), "KeeperLogger")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := syscall.Kill(p.ProcessID, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "another KeeperLogger is healthy", func() bool {
-				now, err := a.Plugin(t.Context(), "KeeperLogger")
-				return err == nil && now.Status == "Healthy" && now.ProcessID != p.ProcessID
-			})
+			anotherLogger(t, a)
 		})
 	}
+}
+
+// anotherLogger kills KeeperLogger and waits until one that was started anew has
+// connected.
+func anotherLogger(t *testing.T, a *agent.Agent) {
+	t.Helper()
+	p, err := a.Plugin(t.Context(), "KeeperLogger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(p.ProcessID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another KeeperLogger is healthy", func() bool {
+		now, err := a.Plugin(t.Context(), "KeeperLogger")
+		return err == nil && now.Status == "Healthy" && now.ProcessID != p.ProcessID
+	})
 }
 
 // connections counts who has connected to a local socket, or waits to.
