@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -169,6 +170,15 @@ func TestLastKnownGood(t *testing.T) {
 		return err == nil && string(data) == good
 	})
 	eventually(t, "the approved plugin runs", func() bool { return stateOf(t, a, "A").Status == view.Healthy })
+	// A job that an administrator has made through the API is approved by that.
+	answer, err := a.Client().Post("http://localhost/api/Jobs", "application/json", strings.NewReader(`{"id": "made", "tasks": [{"id": "t", "command": "echo"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if out := mustCLI(t, a, "plugins", "approve", "--list"); answer.StatusCode != http.StatusCreated || strings.Contains(out, "Jobs/made.json") {
+		t.Errorf("made with %s; left to approve:\n%s", answer.Status, out)
+	}
 	// Another program does not run, until somebody approves it.
 	if err := os.WriteFile(filepath.Join(a.Root, "Plugins/bin/A/new"), []byte(script+"# another\n"), 0o755); err != nil {
 		t.Fatal(err)
