@@ -8,13 +8,15 @@ const (
 	NoticeApprovalEnding = "approval-ending"
 	NoticeGrantEnding    = "grant-ending"
 	NoticeRights         = "rights"
+	NoticeElevation      = "elevation"
 )
 
 // Notice is something that a person is to hear about what they have asked for, or about
 // their rights.
 type Notice struct {
 	Kind string `json:"kind"`
-	// ID is the approval's or the grant's; of NoticeRights, the group's name.
+	// ID is the approval's or the grant's; of NoticeRights, the group's name; of
+	// NoticeElevation, the program's path.
 	ID string `json:"id"`
 	// Text is a sentence for the person, printable.
 	Text string `json:"text"`
