@@ -37,7 +37,7 @@ var exceptions = map[string][]string{
 	"plugins/keeperlogger":       {"core", "plugins/sdk"},
 	"jobs/redirectevaluator":     {"core", "plugins/sdk"},
 	"jobs/inventory":             {"core"},
-	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy", "platform/files"},
+	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy", "platform/files", "platform/turns"},
 	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/KeeperInventory":        {"jobs/inventory"},

@@ -95,6 +95,10 @@ func (t *connLimits) enter(user core.UserID, c *conn, screened bool) (err error)
 func (t *connLimits) refuse(user core.UserID, c *conn, reason error, beside *sync.WaitGroup) {
 	who := t.people.Of(user)
 	t.mention(user, reason)
+	if c.entry.scheme == "https" {
+		c.Conn.Close()
+		return
+	}
 	slot, err := t.refused.TryTake(who, 1)
 	if err != nil {
 		c.Conn.Close()
@@ -103,9 +107,6 @@ func (t *connLimits) refuse(user core.UserID, c *conn, reason error, beside *syn
 	beside.Go(func() {
 		defer slot.Release()
 		defer c.Conn.Close()
-		if c.entry.scheme == "https" {
-			return
-		}
 		c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = c.Conn.Write(unasked(t.words(reason)))
 	})

@@ -130,6 +130,15 @@ func (applicationOf) Sections() map[string]map[string]json.RawMessage {
 	return map[string]map[string]json.RawMessage{"Settings": {"KestrelHttpPort": json.RawMessage("6888")}}
 }
 
+func (a applicationOf) Reload(context.Context) view.Reloaded {
+	none := []string{}
+	done := view.Reloaded{Settings: none, RestartRequired: none, Jobs: none, Problems: none, Plugins: view.PluginsReloaded{Added: none, Removed: none, Restarted: none, Settings: none, Broken: map[string]string{}}}
+	if err := a.move("reload"); err != nil {
+		done.Problems = []string{err.Error()}
+	}
+	return done
+}
+
 func (a applicationOf) Change(_ context.Context, _ core.Principal, body []byte) (view.ApplicationSettingsPut, error) {
 	if strings.Contains(string(body), "wrong") {
 		return view.ApplicationSettingsPut{}, corefault.List{

@@ -48,6 +48,7 @@ type world struct {
 	peerErr error
 	dead    map[core.ProcessID]bool
 
+	lapses   []string
 	problems []string
 	plugins  []view.Plugin
 	jobs     []view.Job
@@ -126,6 +127,13 @@ func (w *world) Obstacles() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.problems
+}
+
+// Lapses implements api.Health.
+func (w *world) Lapses() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lapses
 }
 
 type jobsOf struct{ *world }

@@ -73,6 +73,32 @@ func TestHealthIsTheTruth(t *testing.T) {
 	}
 }
 
+// Policies that are not kept are no better, and as little for everyone to know.
+func TestHealthSaysThatPoliciesAreNotKept(t *testing.T) {
+	p := newPlace(t)
+	p.world.lapses = []string{"keeperexec has ended"}
+	contract := newContract(t, string(readFile(t, "openapi.json")))
+	for _, c := range []struct {
+		who  being
+		path string
+		code int
+		want string
+	}{
+		{user, "/health", 503, `{"status":"unhealthy",`},
+		{user, "/api/system/status", 200, `{"status":"running","healthy":false,"plugins":2,"jobs":{"total":4,"enabled":3},"policiesNotKept":true}`},
+		{root, "/api/system/status", 200, `{"status":"running","healthy":false,"plugins":2,"jobs":{"total":4,"enabled":3},"policiesNotKept":true,"lapses":["keeperexec has ended"]}`},
+	} {
+		p.connectAs(c.who)
+		got := send(t, p.overSocket(), newRequest(t, "GET", "http://localhost"+c.path, ""))
+		if got.status != c.code || !strings.HasPrefix(got.body, c.want) {
+			t.Errorf("%s: %d %s, want %s", c.who.name, got.status, got.body, c.want)
+		}
+		if err := contract.check(got); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAnswers(t *testing.T) {
 	p := newPlace(t)
 	for _, c := range []struct{ path, want string }{

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"sync"
@@ -71,6 +72,10 @@ func (l *identifyingListener) Close() error {
 // be said, because they have gone, count as one person.
 func (l *identifyingListener) admit(raw net.Conn) {
 	user, err := l.peers.User(raw)
+	if errors.Is(err, core.ErrGone) {
+		raw.Close()
+		return
+	}
 	if err != nil {
 		user = ""
 	}

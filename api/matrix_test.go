@@ -92,6 +92,7 @@ func requests() []struct{ method, path, body string } {
 		{"POST", "/api/PluginSettings/revert-all", ""},
 		{"GET", "/api/Settings", ""},
 		{"PUT", "/api/Settings", `{"Settings":{}}`},
+		{"POST", "/api/system/reload", ""},
 		{"GET", "/api/plugins/KeeperPolicy/check", ""},
 		{"POST", "/api/plugins/New/check", `{}`},
 		{"GET", "/api/doctor", ""},

@@ -17,6 +17,8 @@ type Application interface {
 	// the whole is valid then. The error is a fault.List or *fault.Fault about
 	// body, or of kind Conflict.
 	Change(ctx context.Context, by core.Principal, body []byte) (view.ApplicationSettingsPut, error)
+	// Reload reads all files again, and returns when what they say is in force.
+	Reload(ctx context.Context) view.Reloaded
 }
 
 // applicationOperations read and change application settings.
@@ -47,6 +49,12 @@ func applicationOperations(app Application) group {
 			body:        &body{required: true, schema: sections},
 			answer:      answer{status: http.StatusOK, description: "What is in force now, and what when the service starts again", schema: ref("ApplicationSettingsPut")},
 			problems:    []int{http.StatusConflict},
+		}, {
+			method: http.MethodPost, path: "/api/system/reload", access: adminTier,
+			handle: func(c *call) (any, error) { return app.Reload(c.Context()), nil },
+			id:     "reload", summary: "Read settings, jobs, plugins and policies again",
+			description: "As SIGHUP does. It is answered when all that can be used is in force: whoever asks for an elevation afterwards is decided on by the policies as they lie there. A file that cannot be used leaves in force what was, and is a problem.",
+			answer:      answer{status: http.StatusOK, description: "What has changed", schema: ref("Reloaded")},
 		}},
 		schemas: map[string]schema{"ApplicationSettingsPut": `{
 			"type": "object",
@@ -54,6 +62,17 @@ func applicationOperations(app Application) group {
 			"properties": {
 				"changed": {"type": "array", "items": {"type": "string"}},
 				"restartRequired": {"type": "array", "items": {"type": "string"}}
+			},
+			"additionalProperties": false
+		}`, "Reloaded": `{
+			"type": "object",
+			"required": ["settings", "restartRequired", "jobs", "plugins", "problems"],
+			"properties": {
+				"settings": {"type": "array", "items": {"type": "string"}, "description": "in force now"},
+				"restartRequired": {"type": "array", "items": {"type": "string"}, "description": "settings that wait for the service to start again"},
+				"jobs": {"type": "array", "items": {"type": "string"}, "description": "changed, came or went"},
+				"plugins": {"$ref": "#/components/schemas/PluginsReloaded"},
+				"problems": {"type": "array", "items": {"type": "string"}, "description": "what could not be used"}
 			},
 			"additionalProperties": false
 		}`},

@@ -21,7 +21,7 @@ func noticeOperations(notices Notices) group {
 		operations: []operation{{
 			method: http.MethodGet, path: "/api/notices", access: userTier, handle: h.listen,
 			id: "notices", summary: "What the caller is to hear, as it happens",
-			description: "Server-sent events, from now on; each is a Notice, and its name the notice's kind: what has become of an approval that the caller has asked for, that one, or a grant, is about to end, and that they are an administrator of the machine no longer, again, or for a time. Where nothing happens a comment is sent every 15 seconds.",
+			description: "Server-sent events, from now on; each is a Notice, and its name the notice's kind: what has become of an approval that the caller has asked for, that one, or a grant, is about to end, that they are an administrator of the machine no longer, again, or for a time, and which program they were kept from starting, by which policy, and what to do about it. Where nothing happens a comment is sent every 15 seconds.",
 			answer:      answer{status: http.StatusOK, description: "Events until the caller goes", schema: `{"type": "string"}`, contentType: eventStream},
 			problems:    []int{http.StatusTooManyRequests},
 		}},

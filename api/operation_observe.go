@@ -132,7 +132,7 @@ func auditQuery(asked url.Values) (journal.Query, error) {
 
 const overviewSchema = `{
 	"type": "object",
-	"required": ["version", "root", "processId", "startedAt", "uptimeSeconds", "httpPort", "httpsPort", "mqttPort", "openRequests", "journal"],
+	"required": ["version", "root", "processId", "startedAt", "uptimeSeconds", "httpPort", "httpsPort", "mqttPort", "openRequests", "journal", "executions"],
 	"properties": {
 		"version": {"type": "string"},
 		"root": {"type": "string"},
@@ -143,6 +143,18 @@ const overviewSchema = `{
 		"httpsPort": {"type": "integer", "description": "0 while another process has it"},
 		"mqttPort": {"type": "integer", "description": "0 while another process has it"},
 		"openRequests": {"type": "integer", "minimum": 0},
+		"executions": {
+			"type": "object",
+			"required": ["on", "needed", "running"],
+			"description": "whether programs are stopped before they run",
+			"properties": {
+				"on": {"type": "boolean", "description": "Interception:Executions"},
+				"needed": {"type": "boolean", "description": "policies in force say which programs may run, or what commands may start"},
+				"running": {"type": "boolean"},
+				"fault": {"type": "string", "description": "why it is on and does not run"}
+			},
+			"additionalProperties": false
+		},
 		"certificate": {
 			"type": "object",
 			"required": ["subject", "issuer", "notBefore", "notAfter", "sha256"],

@@ -11,11 +11,14 @@ import (
 // serviceName is the name that the published pages give.
 const serviceName = "KeeperPrivilegeManager"
 
-// Health knows whether elevations could succeed.
+// Health knows whether elevations could succeed, and policies are kept.
 type Health interface {
 	// Obstacles says why one could not succeed now, each in a sentence; nothing
 	// if one could.
 	Obstacles() []string
+	// Lapses says which policies are not kept now, and why, each in a sentence; nothing
+	// if all are.
+	Lapses() []string
 }
 
 // publicOperations are the pages that anyone on the machine may read.
@@ -32,14 +35,14 @@ func publicOperations(version string, health Health, plugins Plugins, jobs Jobs)
 		}, {
 			method: http.MethodGet, path: "/health", access: anyone, plain: true,
 			handle: h.health,
-			id:     "health", summary: "Whether elevations could succeed",
-			answer:  answer{status: http.StatusOK, description: "They could", schema: ref("Health")},
-			instead: &answer{status: http.StatusServiceUnavailable, description: "None could now; /api/system/status says why", schema: ref("Unhealthy")},
+			id:     "health", summary: "Whether elevations could succeed, and policies are kept",
+			answer:  answer{status: http.StatusOK, description: "They could, and are", schema: ref("Health")},
+			instead: &answer{status: http.StatusServiceUnavailable, description: "None could now, or a policy is not kept; /api/system/status says why", schema: ref("Unhealthy")},
 		}, {
 			method: http.MethodGet, path: "/api/system/status", access: anyone, plain: true,
 			handle: h.status,
-			id:     "status", summary: "Whether elevations could succeed, and counts of plugins and jobs",
-			description: "Why none could is told to tier Plugin and above.",
+			id:     "status", summary: "Whether elevations could succeed, policies are kept, and counts of plugins and jobs",
+			description: "Why not is told to tier Plugin and above.",
 			answer:      answer{status: http.StatusOK, description: "That, and the counts", schema: ref("Status")},
 		}},
 		schemas: map[string]schema{
@@ -78,7 +81,9 @@ func publicOperations(version string, health Health, plugins Plugins, jobs Jobs)
 				"required": ["status", "healthy", "plugins", "jobs"],
 				"properties": {
 					"status": {"const": "running"},
-					"healthy": {"type": "boolean", "description": "an elevation could succeed now"},
+					"healthy": {"type": "boolean", "description": "an elevation could succeed now, and policies are kept"},
+					"policiesNotKept": {"type": "boolean", "description": "true: keeperexec is switched on, policies in force say which programs may run, and it does not run"},
+					"lapses": {"type": "array", "items": {"type": "string"}, "description": "which policies are not kept, and why"},
 					"problems": {"type": "array", "items": {"type": "string"}, "description": "why none could"},
 					"plugins": {"type": "integer", "minimum": 0},
 					"jobs": {
@@ -103,7 +108,7 @@ type publicHandlers struct {
 
 func (h publicHandlers) health(*call) (any, error) {
 	said := view.Health{Status: "healthy", Timestamp: time.Now().UTC().Format(time.RFC3339), Version: h.version}
-	if len(h.known.Obstacles()) == 0 {
+	if len(h.known.Obstacles())+len(h.known.Lapses()) == 0 {
 		return said, nil
 	}
 	said.Status = "unhealthy"
@@ -111,11 +116,11 @@ func (h publicHandlers) health(*call) (any, error) {
 }
 
 func (h publicHandlers) status(c *call) (any, error) {
-	problems := h.known.Obstacles()
-	said := view.SystemStatus{Status: "running", Healthy: len(problems) == 0, Plugins: len(h.plugins.List())}
+	problems, lapses := h.known.Obstacles(), h.known.Lapses()
+	said := view.SystemStatus{Status: "running", Healthy: len(problems)+len(lapses) == 0, NotKept: len(lapses) > 0, Plugins: len(h.plugins.List())}
 	// They name files and what is in them.
 	if c.who.Tier() >= core.TierPlugin {
-		said.Problems = problems
+		said.Problems, said.Lapses = problems, lapses
 	}
 	for _, job := range h.jobs.List() {
 		said.Jobs.Total++

@@ -73,6 +73,9 @@ func (b *Broker) screen(user core.UserID) []byte {
 // said, because they have gone, count as one person.
 func (b *Broker) track(c *conn) bool {
 	user, err := b.cfg.Peers.User(c.socket)
+	if errors.Is(err, core.ErrGone) {
+		return false
+	}
 	if err != nil {
 		user = ""
 	}

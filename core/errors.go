@@ -41,6 +41,7 @@ var (
 	ErrMayNotRead   = NewError(NotPermitted, "it may be executed and not read by whom it is to run as")
 	ErrSwitchedOff  = NewError(Unavailable, "an administrator has switched it off")
 	ErrForeign      = NewError(Invalid, "the caller lives in another namespace")
+	ErrGone         = NewError(Unavailable, "the other end has closed and has sent nothing")
 	ErrCancelled    = NewError(NotPermitted, "cancelled") // the person who was asked declined
 )
 

@@ -29,6 +29,8 @@ type Permission struct {
 	// For is how long what it asks for may be remembered, as policies write it;
 	// empty if it may not.
 	For string `json:"for,omitempty"`
+	// Approval is whom the policy names to approve, if it asks for APPROVAL.
+	Approval *ApprovalRule `json:"approval,omitempty"`
 	// Signed is true if it is about programs of certain signers alone.
 	Signed bool `json:"signed,omitempty"`
 }

@@ -43,13 +43,19 @@ func newDefaults(t testing.TB, ask func(core.Principal, core.RequestID) error) *
 	}
 	h.commands = task.Commands{
 		"log-message": task.Echo, "publish-mqtt": func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
-			h.published = append(h.published, fmt.Sprint(params["Topic"], " ", params["Payload"].(map[string]any)["Result"]))
+			payload := params["Payload"].(map[string]any)
+			if params["Topic"] == wire.TopicLogger {
+				h.logged = append(h.logged, fmt.Sprint(payload["Message"]))
+				return nil, nil
+			}
+			h.published = append(h.published, fmt.Sprint(params["Topic"], " ", payload["Result"]))
 			return nil, nil
 		},
 		"prompt-justification": task.CollectControl(core.ControlJustify, satisfy),
 		"prompt-mfa":           task.CollectControl(core.ControlMFA, satisfy),
 		"await-approval":       task.CollectControl(core.ControlApproval, func(context.Context, core.Principal, core.RequestID, core.Control) error { return nil }),
-		"show-toast":           task.Echo,
+		"show-toast":           task.Echo, "display-message": task.Echo, "echo": task.Echo,
+		"check-approval-provider": task.Echo,
 	}
 	h.reload()
 	return h
@@ -250,6 +256,70 @@ func TestWhichControlJobAsksWhere(t *testing.T) {
 			})
 			if got := strings.Join(asked, " "); got != tc.want {
 				t.Errorf("asked %q, expected %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// The control jobs have the published tasks, and go through those that are for the answer
+// that was given.
+func TestThePublishedTasksOfTheControlJobs(t *testing.T) {
+	const elevation, file = "privilege-elevation-policy-controls", "file-access-policy-controls"
+	all := []string{"KeeperMFA", "KeeperJustification", "KeeperApproval", "display-message", "publish-mqtt", "show-toast"}
+	for id, want := range map[string][]string{
+		elevation: append([]string{"check-approval-provider", "echo", "Http"}, all...), file: append([]string{"check-approval-provider", "echo", "Http"}, all...),
+		elevation + "-macos": all, file + "-macos": all, file + "-headless": {"log-message", "publish-mqtt"}, "default-policy-controls": all[:3],
+	} {
+		data, err := defaults.Files.ReadFile(id + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range want {
+			if !strings.Contains(string(data), fmt.Sprintf(`"command": %q`, command)) && !strings.Contains(string(data), fmt.Sprintf(`"ExecutionType": %q`, command)) {
+				t.Errorf("%s has no task %s", id, command)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		name, askOn string
+		platform    core.Platform
+		answer      error
+		tasks, says string
+	}{
+		{"at a terminal", "terminal", core.Linux, nil, "check-approval-provider second-factor justification approval audit", "was given"},
+		{"on the desktop", "desktop", core.Linux, nil, "check-approval-provider second-factor justification approval audit tell-allowed", "was given"},
+		{"refused", "desktop", core.Linux, errors.New("cancelled"), "check-approval-provider second-factor refused error-handler tell-refused answer-deny audit-refused", "was not given"},
+		{"refused on macOS", "terminal", core.MacOS, errors.New("cancelled"), "second-factor answer-deny audit-refused", "was not given"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h := newDefaults(t, func(core.Principal, core.RequestID) error { return tc.answer })
+			h.cfg.Platform = tc.platform
+			h.reload()
+			var asked []seen
+			h.api = recorder(&asked, 200, `{"status": "healthy"}`)
+			context := pending("MFA", "JUSTIFY", "APPROVAL")
+			context["AskOn"] = tc.askOn
+			h.Trigger(event("PolicyEvaluationPending", context))
+			e := h.end(0)
+			if (e.err != nil) != (tc.answer != nil) || e.err != nil && e.err.Error() != "task second-factor: cancelled" {
+				t.Errorf("ended with %v", e.err)
+			}
+			var ran []string
+			for _, run := range h.history.all() {
+				for _, task := range run.Tasks {
+					if task.State != "skipped" && !strings.HasPrefix(task.TaskID, "Keeper") {
+						ran = append(ran, task.TaskID)
+					}
+				}
+			}
+			if got := strings.Join(ran, " "); got != tc.tasks {
+				t.Errorf("ran %q, expected %q", got, tc.tasks)
+			}
+			if len(h.logged) != 1 || h.logged[0] != `Request R1 of ann: ["MFA","JUSTIFY","APPROVAL"] `+tc.says {
+				t.Errorf("logged %q", h.logged)
+			}
+			if handled := strings.Contains(tc.tasks, "error-handler"); handled != (len(asked) == 1 && asked[0].target == "/health") {
+				t.Errorf("asked %+v", asked)
 			}
 		})
 	}

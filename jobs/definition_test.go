@@ -213,7 +213,7 @@ func FuzzJob(f *testing.F) {
 			t.Fatalf("%s passed as %+v", data, j)
 		}
 		for _, step := range j.tasks {
-			if step.task == nil || max(step.onSuccess, step.onFailure) >= len(j.tasks) || min(step.onSuccess, step.onFailure) < routeStop || step.timeout <= 0 {
+			if step.task == nil || max(step.onSuccess, step.onFailure) >= len(j.tasks) || min(step.onSuccess, step.onFailure) < routeFail || step.timeout <= 0 {
 				t.Fatalf("%s passed with task %+v", data, step)
 			}
 		}

@@ -51,6 +51,7 @@ type harness struct {
 	history  *fakeHistory
 
 	published []string // by newDefaults' publish-mqtt: a topic and a result
+	logged    []string // by the same, on topic KeeperLogger
 }
 
 // Trigger is an event that the service itself has raised.

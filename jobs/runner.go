@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,6 +150,7 @@ func (r *run) passOver(why string) error {
 // level)"). What follows a task is package state's table.
 func (r *run) tasks(ctx context.Context) error {
 	i := 0
+	var handled error // why tasks run that a failure has led to
 	for number := 1; i >= 0 && i < len(r.job.tasks); number++ {
 		if number > maxSteps {
 			return errSteps
@@ -161,7 +163,9 @@ func (r *run) tasks(ctx context.Context) error {
 		to := t.onSuccess
 		if outcome == state.TaskFailed {
 			err = fmt.Errorf("task %s: %w", t.id, err)
-			to = t.onFailure
+			if to = t.onFailure; to >= 0 {
+				handled = err
+			}
 		}
 		switch state.Follows(outcome, route(to), t.continueOnFailure) {
 		case state.Next:
@@ -171,6 +175,9 @@ func (r *run) tasks(ctx context.Context) error {
 		case state.EndWell:
 			return nil
 		case state.EndBadly:
+			if to == routeFail {
+				return cmp.Or(handled, err, fmt.Errorf("task %s leads to fail", t.id))
+			}
 			return err
 		}
 		if err != nil {
@@ -187,6 +194,8 @@ func route(to int) state.Route {
 		return state.NoRoute
 	case routeStop:
 		return state.ToStop
+	case routeFail:
+		return state.ToFail
 	}
 	return state.ToTask
 }

@@ -55,6 +55,10 @@ func TestRoutes(t *testing.T) {
 		{"OnSuccess", []string{stepJSON("a", "echo", `"OnSuccess": "c"`), stepJSON("b", "echo"), stepJSON("c", "echo")}, []string{"a", "c"}, ""},
 		{"OnSuccess stop", []string{stepJSON("a", "echo", `"OnSuccess": "STOP"`), stepJSON("b", "echo")}, []string{"a"}, ""},
 		{"backwards once", []string{stepJSON("a", "fail", `"OnFailure": "c"`), stepJSON("b", "echo", `"OnSuccess": "stop"`), stepJSON("c", "echo", `"OnSuccess": "b"`)}, []string{"a", "c", "b"}, ""},
+		{"OnFailure fail", []string{stepJSON("a", "fail", `"OnFailure": "fail"`), stepJSON("b", "echo")}, []string{"a"}, "task a: as asked"},
+		{"OnSuccess fail", []string{stepJSON("a", "echo", `"OnSuccess": "fail"`), stepJSON("b", "echo")}, []string{"a"}, "task a leads to fail"},
+		{"fail after a failure was dealt with", []string{stepJSON("a", "fail", `"OnFailure": "c"`), stepJSON("b", "echo"), stepJSON("c", "echo", `"OnSuccess": "FAIL"`)}, []string{"a", "c"}, "task a: as asked"},
+		{"a task that is called fail", []string{stepJSON("a", "echo", `"OnSuccess": "fail"`), stepJSON("b", "echo"), stepJSON("fail", "echo")}, []string{"a", "fail"}, ""},
 		{"a failure in the failure route", []string{stepJSON("a", "fail", `"OnFailure": "b"`), stepJSON("b", "fail")}, []string{"a", "b"}, "task b: as asked"},
 		{"skipped goes to the next in the list", []string{
 			stepJSON("a", "echo", `"SkipWhenPluginSettingFalse": "P:off", "OnSuccess": "c", "OnFailure": "c"`), stepJSON("b", "echo"), stepJSON("c", "echo")}, []string{"b", "c"}, ""},

@@ -39,9 +39,13 @@ func simulatedJob(random *rand.Rand, n int, now time.Time) simulated {
 	j := simulated{id: fmt.Sprintf("job%d", n), rerun: random.IntN(2) == 0, skip: random.IntN(3) == 0}
 	size := 1 + random.IntN(4)
 	route := func(from int) (int, string) {
-		switch random.IntN(4) {
+		switch random.IntN(5) {
 		case 0:
 			return routeStop, "stop"
+		case 2:
+			if random.IntN(2) == 0 {
+				return routeFail, "fail"
+			}
 		case 1:
 			to := random.IntN(size)
 			if to <= from && random.IntN(8) > 0 {
@@ -118,6 +122,8 @@ func (j simulated) follows(ran []acted) (so, over, succeeded bool) {
 		switch {
 		case to == routeStop:
 			over, succeeded = true, !did.failed
+		case to == routeFail:
+			over = true
 		case to != routeNext:
 			at = to
 		case did.failed && !t.goesOn:

@@ -16,6 +16,7 @@ import (
 const (
 	routeNext = -1
 	routeStop = -2
+	routeFail = -3
 )
 
 const (
@@ -46,8 +47,8 @@ type taskFile struct {
 	ExecutionType              string          `json:"ExecutionType" jsonschema_description:"How the task runs."`
 	TimeoutSeconds             *int            `json:"timeoutSeconds" jsonschema:"minimum=1,maximum=86400" jsonschema_description:"Then the task's processes are killed. An hour if omitted."`
 	ContinueOnFailure          bool            `json:"continueOnFailure" jsonschema:"default=false" jsonschema_description:"true: go on with the next task after a failure without OnFailure."`
-	OnSuccess                  string          `json:"OnSuccess" jsonschema_description:"The id of the task to go on with after success, or stop."`
-	OnFailure                  string          `json:"OnFailure" jsonschema_description:"The id of the task to go on with after a failure, or stop."`
+	OnSuccess                  string          `json:"OnSuccess" jsonschema_description:"The id of the task to go on with after success, or stop, or fail."`
+	OnFailure                  string          `json:"OnFailure" jsonschema_description:"The id of the task to go on with after a failure, or stop, or fail."`
 	MergeStdoutJSONIntoContext bool            `json:"MergeStdoutJsonIntoContext" jsonschema:"default=false" jsonschema_description:"true: the task prints one JSON object of at most 1 MiB, which becomes context of the run."`
 	SkipWhenPluginSettingFalse string          `json:"SkipWhenPluginSettingFalse" jsonschema_description:"{plugin}:{setting}; the task is skipped when that is false or absent."`
 	ContextWhenSkipped         map[string]any  `json:"ContextWhenSkipped" jsonschema_description:"What becomes context when the task is skipped."`
@@ -168,6 +169,9 @@ func (c *compiler) route(field, to string, index map[string]int) int {
 		return routeStop
 	}
 	i, ok := index[to]
-	c.expect(ok, field, fault.Quote(to), `the id of a task of this job, or "stop"`)
+	if !ok && strings.EqualFold(to, "fail") { // a task may be called that
+		return routeFail
+	}
+	c.expect(ok, field, fault.Quote(to), `the id of a task of this job, or "stop", or "fail"`)
 	return i
 }

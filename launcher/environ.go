@@ -83,6 +83,8 @@ func environment(base, offered []string, s core.Subject, id core.RequestID) []st
 		"SUDO_GID="+s.Caller.Group,
 		"SUDO_COMMAND="+sudoCommand(s),
 		"KEEPER_REQUEST_ID="+string(id),
+		"KEEPER_REQUESTING_USER="+s.Caller.Name,
+		"KEEPER_REQUESTING_USER_ID="+string(s.Caller.User),
 	)
 	if s.Executable.Interpreter != "" && !s.Executable.Protected {
 		env = append(env, "KEEPER_SCRIPT="+s.Executable.Requested)

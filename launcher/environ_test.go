@@ -88,7 +88,7 @@ func TestOnlyCheckedVariablesAreKept(t *testing.T) {
 		{"PATH=/tmp", false}, {"LD_PRELOAD=/tmp/x.so", false}, {"LD_LIBRARY_PATH=/tmp", false}, {"BASH_ENV=/tmp/x", false},
 		{"ENV=/tmp/x", false}, {"IFS=x", false}, {"PYTHONPATH=/tmp", false}, {"PERL5OPT=-Mx", false}, {"HOME=/tmp", false},
 		{"BASH_FUNC_ls%%=() { id; }", false}, {"term=xterm", false}, {"TERMINFO=/tmp", false}, {"TERM", false}, {"=x", false}, {"", false},
-		{"KEEPER_REQUEST_ID=forged", false}, {"SUDO_USER=root", false},
+		{"KEEPER_REQUEST_ID=forged", false}, {"KEEPER_REQUESTING_USER=root", false}, {"SUDO_USER=root", false},
 	}
 	base := len(environment(linux.Facts().BaseEnvironment, nil, subject(), "R"))
 	for _, c := range cases {
@@ -108,6 +108,7 @@ func TestWhatTheServiceSets(t *testing.T) {
 	want := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "SHELL=/bin/bash", "USER=root", "LOGNAME=root",
 		"SUDO_USER=ada", "SUDO_UID=1000", "SUDO_GID=1000", "SUDO_COMMAND=/usr/bin/id -u x y", "KEEPER_REQUEST_ID=R",
+		"KEEPER_REQUESTING_USER=ada", "KEEPER_REQUESTING_USER_ID=1000",
 	}
 	if diff := cmp.Diff(want, environment(linux.Facts().BaseEnvironment, nil, s, "R")); diff != "" {
 		t.Error(diff)

@@ -55,6 +55,9 @@ type Config struct {
 	Controls []control.Control
 	// Approvals are those that callers wait for; nil where there are none.
 	Approvals Approvals
+	// Contacts are whom somebody asks for what no policy allows them, as people are told;
+	// nil for nobody in particular.
+	Contacts func(ctx context.Context, user core.Account) []string
 	// Challenge is what the requester of an approval reads to the help desk for a code,
 	// empty if there are no codes; nil for that.
 	Challenge func(*approval.Record) string

@@ -14,6 +14,7 @@ import (
 	"kpm/core/fair"
 	"kpm/core/view"
 	"kpm/core/wire"
+	"kpm/launcher/approval"
 	"kpm/launcher/refusal"
 	"kpm/launcher/request"
 )
@@ -50,7 +51,11 @@ func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
 	if refused != nil {
 		return Result{Refused: refused}
 	}
-	text, err := l.listing(who.Caller, l.cfg.Machine(), permitted, submitted.JSON)
+	login := submitted.Peer.Login
+	if submitted.ListFor != "" {
+		login = "" // whoever asks is not who would run it
+	}
+	text, err := l.listing(ctx, who.Caller, login, permitted, submitted.JSON)
 	if err != nil || len(text) > maxListing {
 		return Result{Refused: unlisted("There is more than can be shown.")}
 	}
@@ -170,14 +175,33 @@ type permitted struct {
 	// Satisfiable is false if it asks for what nothing here verifies: what it meets
 	// is refused.
 	Satisfiable bool `json:"satisfiable"`
+	// Whom says in words who can approve; empty if nobody has to.
+	Whom string `json:"whom,omitempty"`
+}
+
+// permitted completes p for caller, who has come by a login of login's.
+func (l *Launcher) permitted(p core.Permission, caller core.Account, login core.UserID) permitted {
+	is := permitted{Permission: p, Satisfiable: len(l.unverified(p.Controls)) == 0}
+	if p.Approval != nil && l.cfg.Approvals != nil {
+		is.Whom = l.cfg.Approvals.Whom(&approval.Want{User: caller.User, Name: caller.Name, Login: login, Rules: []core.ApprovalRule{*p.Approval}})
+	}
+	return is
+}
+
+// contacts are whom caller asks for what no policy allows.
+func (l *Launcher) contacts(ctx context.Context, caller core.Account) []string {
+	if l.cfg.Contacts == nil {
+		return []string{}
+	}
+	return append([]string{}, l.cfg.Contacts(ctx, caller)...) // never null
 }
 
 // listing words what somebody may run.
-func (l *Launcher) listing(caller core.Account, machine string, list core.Listing, asJSON bool) (string, error) {
-	user, grants := caller.Name, l.grantsOf(caller.User)
+func (l *Launcher) listing(ctx context.Context, caller core.Account, login core.UserID, list core.Listing, asJSON bool) (string, error) {
+	user, machine, grants := caller.Name, l.cfg.Machine(), l.grantsOf(caller.User)
 	all := make([]permitted, len(list.Permissions))
 	for i, p := range list.Permissions {
-		all[i] = permitted{p, len(l.unverified(p.Controls)) == 0}
+		all[i] = l.permitted(p, caller, login)
 	}
 	if asJSON {
 		text, err := json.Marshal(struct {
@@ -186,9 +210,11 @@ func (l *Launcher) listing(caller core.Account, machine string, list core.Listin
 			Everything bool        `json:"everything"`
 			Policies   []permitted `json:"policies"`
 			More       int         `json:"more,omitempty"`
+			// Ask are whom to ask for what no policy allows.
+			Ask []string `json:"ask"`
 			// Grants are what need not be asked again for a time.
 			Grants []view.Grant `json:"grants"`
-		}{user, machine, list.Everything, all, list.More, grants})
+		}{user, machine, list.Everything, all, list.More, l.contacts(ctx, caller), grants})
 		return string(text) + "\n", err
 	}
 	if list.Everything {
@@ -199,7 +225,7 @@ func (l *Launcher) listing(caller core.Account, machine string, list core.Listin
 	if slices.ContainsFunc(all, func(p permitted) bool { return p.Grants }) {
 		say("%s may run on %s, at this moment:", user, machine)
 	} else {
-		say("No policy allows %s anything on %s at this moment. If you need something, ask the person who manages this machine's policies.", user, machine)
+		say("No policy allows %s anything on %s at this moment. If you need something, ask %s.", user, machine, named(l.contacts(ctx, caller)))
 	}
 	for _, p := range all {
 		if p.Grants {
@@ -218,6 +244,14 @@ func (l *Launcher) listing(caller core.Account, machine string, list core.Listin
 		say("  %s", inWords(g))
 	}
 	return b.String(), nil
+}
+
+// named is whom to ask, in words.
+func named(contacts []string) string {
+	if len(contacts) == 0 {
+		return "the person who manages this machine's policies"
+	}
+	return strings.Join(contacts, ", or ")
 }
 
 // others words those of all that are chosen, below a line of their own.
@@ -256,6 +290,9 @@ func (l *Launcher) say(say func(string, ...any), p permitted) {
 	say("  as %s: %s", target, text)
 	if len(p.Controls) > 0 && !p.Denies {
 		say("    asks for: %s", l.asks(p.Controls))
+		if p.Whom != "" {
+			say("    approved by: %s", p.Whom)
+		}
 		if p.For != "" && l.cfg.Grants != nil && l.cfg.Grants.Err() == nil {
 			say("    which may be remembered for %s (keepersudo --for)", p.For)
 		}

@@ -11,6 +11,7 @@ import (
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/wire"
+	"kpm/launcher/approval"
 )
 
 // listed asks what ada may run; answer is the policy plugin.
@@ -100,6 +101,38 @@ and 2 more policies
 	list = core.Listing{Everything: true}
 	if got := listed(t, w, asking(false), answer); !strings.HasPrefix(got.Listing, "ada may run everything on host") {
 		t.Error(got.Listing)
+	}
+}
+
+// A listing says who can approve what, and whom to ask for what is not allowed at all.
+func TestAListingSaysWhomToAsk(t *testing.T) {
+	list := core.Listing{Permissions: []core.Permission{
+		{PolicyRef: core.PolicyRef{ID: "a"}, Grants: true, Controls: []core.Control{core.ControlApproval}, Programs: []string{"*"}, Approval: &core.ApprovalRule{Users: []string{"ada", "bob"}, Groups: []string{"ops"}, Number: 1}},
+		{PolicyRef: core.PolicyRef{ID: "b"}, Grants: true, Programs: []string{"id"}},
+	}}
+	w := newWorld(t, func(_ *world, cfg *Config) {
+		cfg.Approvals = new(approval.Book)
+		cfg.Contacts = func(_ context.Context, user core.Account) []string {
+			return []string{"the desk, for " + user.Name, "\x1bbob"}
+		}
+	})
+	answer := func(q wire.PolicyRequest) {
+		answered(t, w, policy, q, wire.PolicyResponse{Decision: core.Deny, Listing: &list})
+	}
+	if got := listed(t, w, asking(false), answer).Listing; strings.Count(got, "approved by") != 1 || !strings.Contains(got, "    approved by: 1 of bob, group ops, the administrators\n") || strings.Contains(got, "the desk") {
+		t.Error(got)
+	}
+	var got struct {
+		Ask      []string
+		Policies []struct{ Whom string }
+	}
+	text := listed(t, w, asking(true), answer).Listing
+	if err := json.Unmarshal([]byte(text), &got); err != nil || len(got.Ask) != 2 || got.Ask[0] != "the desk, for ada" || len(got.Policies) != 2 || got.Policies[0].Whom != "1 of bob, group ops, the administrators" || got.Policies[1].Whom != "" {
+		t.Errorf("%v: %s", err, text)
+	}
+	list = core.Listing{}
+	if got, want := listed(t, w, asking(false), answer).Listing, "No policy allows ada anything on host at this moment. If you need something, ask the desk, for ada, or \uFFFDbob.\n"; got != want {
+		t.Errorf("%q, expected %q", got, want)
 	}
 }
 

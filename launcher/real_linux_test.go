@@ -332,7 +332,7 @@ func TestRealCommands(t *testing.T) {
 		"their script, as one": {call{command: theirScript, argv: []string{"a b"}, target: "#65534"}, core.ExitStatus{}, "a b|65534\n"},
 		"environment": {call{command: "env", env: []string{"TERM=vt100", "LD_PRELOAD=/x", "PATH=/tmp"}, target: "#65534"}, core.ExitStatus{},
 			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/nonexistent\nSHELL=/usr/sbin/nologin\nUSER=nobody\nLOGNAME=nobody\n" +
-				"SUDO_USER=nobody\nSUDO_UID=65534\nSUDO_GID=65534\nSUDO_COMMAND=/usr/bin/env\nKEEPER_REQUEST_ID=*\nTERM=vt100\n"},
+				"SUDO_USER=nobody\nSUDO_UID=65534\nSUDO_GID=65534\nSUDO_COMMAND=/usr/bin/env\nKEEPER_REQUEST_ID=*\nKEEPER_REQUESTING_USER=nobody\nKEEPER_REQUESTING_USER_ID=65534\nTERM=vt100\n"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

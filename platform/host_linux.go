@@ -60,8 +60,9 @@ func New(o Options) (port.Host, error) {
 	if err != nil {
 		return port.Host{}, err
 	}
+	var noCgroup error
 	if o.CgroupParent == "" {
-		o.CgroupParent = linux.DetectCgroup()
+		o.CgroupParent, noCgroup = linux.DetectCgroup()
 	}
 	launcher, err := linux.NewLauncher(o.Helper, o.Spare, o.CgroupParent, o.Ends)
 	if err != nil {
@@ -74,6 +75,9 @@ func New(o Options) (port.Host, error) {
 	host := tools(o.AgentRoot, confiner)
 	host.Accounts = accounts
 	host.Membership = linux.Membership{Accounts: accounts}
+	if noCgroup != nil {
+		host.Facts.Notes = append(host.Facts.Notes, "what a command leaves running in a session and with an environment of its own is not ended with it: "+noCgroup.Error())
+	}
 	pam := linux.NewPAM(filepath.Join(o.AgentRoot, "keeperpam"))
 	if err := pam.Missing(); err != nil {
 		host.Facts.Notes = append(host.Facts.Notes, "programs in people's sessions have no PAM session, and nobody is asked again who they are: "+err.Error())

@@ -66,20 +66,24 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	var answer wire.PolicyResponse
 	err := m.Read(wire.TypePolicyResponse, &answer)
 	if err == nil && isPolicy(from) {
-		s.execution.Policies(answer.Generation, answer.Executions)
+		s.execution.Policies(answer.Generation, answer.Executions, answer.ChildRules)
 	}
 	switch {
 	case err != nil:
 	case topic == wire.TopicProbed: // whatever it says, it is about no request
 		s.plugins.Responds(wire.PolicyPlugin)
 		s.rules.digest(answer.FileRulesDigest)
+		if s.policies.answered(from, m.CorrelationID, answer) {
+			s.rights.policy(answer.Generation)
+			return
+		}
 		if s.rules.answered(from, m.CorrelationID, answer) {
 			return
 		}
 		var listed bool
 		if listed, err = s.launcher.PolicyListed(from, m.CorrelationID, answer); !listed {
 			err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)
-			s.rights.policy(answer.Revision)
+			s.rights.policy(answer.Generation)
 		}
 	default:
 		err = s.launcher.Answer(from, answer)

@@ -1,9 +1,15 @@
 package service
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/launcher/execution"
 )
@@ -17,8 +23,54 @@ func (s *service) newExecution() *execution.Server {
 			return s.launcher.Consult(ctx, q)
 		},
 		Granted: s.mayExecute, Append: s.journal.Append, Name: s.nameOf, Machine: machineName,
+		Refused: s.executionRefused, Changed: s.health.changed,
 		Log: s.log.With("component", "execution"),
 	})
+}
+
+// contactsWithin bounds how long the user database is asked who the administrators are.
+const contactsWithin = time.Second
+
+// executionRefused tells a person which program they were kept from, by which policy, and
+// what they can do.
+func (s *service) executionRefused(r execution.Refusal) {
+	ctx, cancel := context.WithTimeout(context.Background(), contactsWithin)
+	defer cancel()
+	whom := cmp.Or(strings.Join(s.contacts(ctx, core.Account{User: r.User, Name: r.Name}), ", or "), "whoever writes the policies")
+	s.notify(r.User, r.Name, "", executionNotice(s.host.Facts.Platform, r, whom))
+}
+
+// executionNotice words a refusal for whoever asks whom for more.
+func executionNotice(platform core.Platform, r execution.Refusal, whom string) view.Notice {
+	program := wire.Quoted(platform, []string{wire.Escaped(r.Path)})
+	var names []string
+	for _, policy := range r.Policies {
+		names = append(names, strconv.Quote(cmp.Or(policy.Name, policy.ID)))
+	}
+	by := "policy " + strings.Join(names, ", ")
+	text := ""
+	switch {
+	case r.Request != "" && len(names) == 0:
+		text = fmt.Sprintf("%s was not started by the command of request %s: no policy lets that start it. If you need it, ask %s", program, r.Request.Code(), whom)
+	case r.Request != "":
+		text = fmt.Sprintf("%s was not started by the command of request %s: %s does not let that start it. If you need it, ask %s", program, r.Request.Code(), by, whom)
+	case len(r.Controls) > 0:
+		text = fmt.Sprintf("%s was not started: %s asks for %s first. keepersudo --file-access %s asks you for that", program, by, join(r.Controls), program)
+	case len(names) == 0:
+		text = fmt.Sprintf("%s was not started: %s. If you need it, ask %s", program, cmp.Or(strings.TrimSuffix(r.Message, "."), "policy denies it"), whom)
+	default:
+		text = fmt.Sprintf("%s was not started: %s denies it. If you need it, ask %s", program, by, whom)
+	}
+	return view.Notice{Kind: view.NoticeExecution, ID: wire.PrintableLine(program), Text: wire.Printable(text)}
+}
+
+// join writes controls for people.
+func join(list []core.Control) string {
+	names := make([]string, len(list))
+	for i, control := range list {
+		names[i] = string(control)
+	}
+	return strings.Join(names, " and ")
 }
 
 // mayExecute reports whether a user holds an execution grant for the file at path: by

@@ -12,6 +12,7 @@ import (
 	"kpm/api"
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/statefile"
 	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/launcher"
@@ -24,12 +25,19 @@ import (
 // bytes.
 const maxFileAccess = 64 << 20
 
+// stateFile is a file in State of at most so many bytes.
+func stateFile(host port.Host, path string, most int64) statefile.File {
+	return statefile.File{
+		Path: path, WriteAtomic: host.Files.WriteAtomic,
+		Read: func(path string) ([]byte, error) { return host.Files.ReadProtected(path, most) },
+	}
+}
+
 // newKeeper returns what keeps people from files.
 func newKeeper(host port.Host, layout settings.Layout, record func(fileaccess.Event) error, log *slog.Logger) *fileaccess.Keeper {
 	return fileaccess.Open(fileaccess.Config{
-		Path:        layout.FileAccess(),
-		Read:        func(path string) ([]byte, error) { return host.Files.ReadProtected(path, maxFileAccess) },
-		WriteAtomic: host.Files.WriteAtomic, Lists: host.AccessLists, Accounts: host.Accounts, Clock: host.Clock,
+		File:  stateFile(host, layout.FileAccess(), maxFileAccess),
+		Lists: host.AccessLists, Accounts: host.Accounts, Clock: host.Clock,
 		Administrator: host.Facts.Administrator, Platform: host.Facts.Platform,
 		Record: record, Log: log,
 	})

@@ -24,6 +24,14 @@ const (
 // controlJob collects what policies ask for.
 const controlJob = "privilege-elevation-policy-controls"
 
+// lapses says which policies are not kept now, and why.
+func (s *service) lapses() (all []string) {
+	if why := s.execution.Down(); why != "" {
+		all = append(all, why)
+	}
+	return all
+}
+
 // obstacles says why an elevation could not succeed now.
 func (s *service) obstacles() []string {
 	s.launcher.Confirm()
@@ -56,22 +64,31 @@ func (s *service) startHealth(ctx context.Context, _ Options) error {
 	return nil
 }
 
-// health says whether elevations could succeed, to whoever asks and, when that
-// changes, unasked.
+// health says whether elevations could succeed and policies are kept, to whoever asks
+// and, when that changes, unasked.
 type health struct {
-	look    func() []string
+	look    func() []string // why none could
+	lapses  func() []string // which are not, and why
 	manager port.ServiceManager
 	log     *slog.Logger
 	poke    chan struct{} // there may be news; has room for one
 	stale   atomic.Bool   // so there may
 
 	mu    sync.Mutex
-	found []string
+	found findings
 	at    time.Time
 }
 
-func newHealth(look func() []string, manager port.ServiceManager, log *slog.Logger) *health {
-	return &health{look: look, manager: manager, log: log, poke: make(chan struct{}, 1)}
+// findings are what was found at one look.
+type findings struct{ obstacles, lapses []string }
+
+// words are f as log and service manager have it: one text for each.
+func (f findings) words() (obstacles, lapses string) {
+	return wire.PrintableLine(strings.Join(f.obstacles, "; ")), wire.PrintableLine(strings.Join(f.lapses, "; "))
+}
+
+func newHealth(look, lapses func() []string, manager port.ServiceManager, log *slog.Logger) *health {
+	return &health{look: look, lapses: lapses, manager: manager, log: log, poke: make(chan struct{}, 1)}
 }
 
 // changed says that there may be news. It never blocks.
@@ -89,7 +106,12 @@ func (h *health) news() {
 
 // Obstacles returns why an elevation could not succeed; nothing if one could. If that
 // is other than before, whoever has asked is not the only one to hear of it.
-func (h *health) Obstacles() []string {
+func (h *health) Obstacles() []string { return h.asked().obstacles }
+
+// Lapses returns which policies are not kept, and why; nothing if all are.
+func (h *health) Lapses() []string { return h.asked().lapses }
+
+func (h *health) asked() findings {
 	found, other := h.now()
 	if other {
 		h.news()
@@ -97,16 +119,16 @@ func (h *health) Obstacles() []string {
 	return found
 }
 
-// now returns the obstacles, and whether they are other than at the last look.
-func (h *health) now() (found []string, other bool) {
+// now returns what is so, and whether it is other than at the last look.
+func (h *health) now() (found findings, other bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if now := time.Now(); h.stale.Swap(false) || now.Sub(h.at) >= healthFresh {
 		before := h.found
-		h.found, h.at = h.look(), now
-		other = !slices.Equal(before, h.found)
+		h.found, h.at = findings{h.look(), h.lapses()}, now
+		other = !slices.Equal(before.obstacles, h.found.obstacles) || !slices.Equal(before.lapses, h.found.lapses)
 	}
-	return slices.Clone(h.found), other
+	return findings{slices.Clone(h.found.obstacles), slices.Clone(h.found.lapses)}, other
 }
 
 // watch looks at intervals, and when there may be news, until ctx is done. The
@@ -121,13 +143,20 @@ func (h *health) watch(ctx context.Context) {
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	last := "unknown"
+	last, lastLapses := "unknown", ""
 	for {
 		found, _ := h.now()
-		if now := wire.PrintableLine(strings.Join(found, "; ")); now != last {
+		now, lapses := found.words()
+		if now != last {
 			h.say(now, last)
-			last = now
 		}
+		if lapses != lastLapses {
+			h.sayLapses(lapses)
+		}
+		if now != last || lapses != lastLapses {
+			h.tellManager(now, lapses)
+		}
+		last, lastLapses = now, lapses
 		if watchdog > 0 {
 			if err := h.manager.Alive(); err != nil {
 				h.log.Error("the service manager was not told", "state", "alive", "error", err)
@@ -143,13 +172,29 @@ func (h *health) watch(ctx context.Context) {
 }
 
 func (h *health) say(now, last string) {
-	status := "Elevations can succeed"
 	switch {
 	case now != "":
-		status = "Elevations cannot succeed: " + now
 		h.log.Error("elevations cannot succeed", "reason", now)
 	case last != "unknown":
 		h.log.Warn("elevations can succeed again", "reason", "no longer so: "+last)
+	}
+}
+
+func (h *health) sayLapses(now string) {
+	if now != "" {
+		h.log.Error("policies are not kept", "reason", now)
+		return
+	}
+	h.log.Warn("policies are kept again")
+}
+
+func (h *health) tellManager(obstacles, lapses string) {
+	status := "Elevations can succeed"
+	if obstacles != "" {
+		status = "Elevations cannot succeed: " + obstacles
+	}
+	if lapses != "" {
+		status += "; " + lapses
 	}
 	if err := h.manager.Status(status); err != nil {
 		h.log.Error("the service manager was not told", "state", "status", "error", err)

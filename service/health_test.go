@@ -37,13 +37,48 @@ func (f *fallible) set(found ...string) {
 	f.found = found
 }
 
+// keeps is where every policy is kept.
+func keeps() []string { return nil }
+
+// Policies that are not kept are told beside what is in the way of elevations.
+func TestPoliciesThatAreNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var obstacles, lapses fallible
+		var text strings.Builder
+		manager := fake.NewServiceManager()
+		h := newHealth(obstacles.look, lapses.look, manager, slog.New(slog.NewTextHandler(&text, nil)))
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); h.watch(ctx) }()
+		for _, step := range []struct {
+			obstacles, lapses []string
+			manager, log      string
+		}{
+			{nil, []string{"keeperexec has ended"}, "Elevations can succeed; keeperexec has ended", `msg="policies are not kept" reason="keeperexec has ended"`},
+			{[]string{"no room"}, []string{"keeperexec has ended"}, "Elevations cannot succeed: no room; keeperexec has ended", `msg="elevations cannot succeed" reason="no room"`},
+			{nil, nil, "Elevations can succeed", `msg="policies are kept again"`},
+		} {
+			obstacles.set(step.obstacles...)
+			lapses.set(step.lapses...)
+			h.changed()
+			synctest.Wait()
+			if told, _ := manager.Heard(); told != step.manager || strings.Count(text.String(), step.log) != 1 || len(h.Lapses()) != len(step.lapses) {
+				t.Errorf("the manager was told %q, found %q, log:\n%s", told, h.Lapses(), text.String())
+			}
+			time.Sleep(healthFresh)
+		}
+		cancel()
+		<-done
+	})
+}
+
 // The log and the service manager hear of each change once, whoever notices it.
 func TestChangesOfHealthAreToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f fallible
 		var text strings.Builder
 		manager := fake.NewServiceManager()
-		h := newHealth(f.look, manager, slog.New(slog.NewTextHandler(&text, nil)))
+		h := newHealth(f.look, keeps, manager, slog.New(slog.NewTextHandler(&text, nil)))
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() { defer close(done); h.watch(ctx) }()
@@ -85,7 +120,7 @@ func TestTheWatchdog(t *testing.T) {
 		f.set("no room")
 		manager := fake.NewServiceManager()
 		manager.Wants = 3 * time.Second
-		h := newHealth(f.look, manager, slog.New(slog.DiscardHandler))
+		h := newHealth(f.look, keeps, manager, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() { defer close(done); h.watch(ctx) }()
@@ -111,7 +146,7 @@ func TestTheWatchdog(t *testing.T) {
 func TestHealthIsLookedAtOnceInAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f fallible
-		h := newHealth(f.look, fake.NewServiceManager(), slog.New(slog.DiscardHandler))
+		h := newHealth(f.look, keeps, fake.NewServiceManager(), slog.New(slog.DiscardHandler))
 		for range 1000 {
 			h.Obstacles()
 		}

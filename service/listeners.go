@@ -31,7 +31,10 @@ func (s *service) listen(ctx context.Context, _ Options) error {
 
 	retrying, stop := context.WithCancel(context.WithoutCancel(ctx))
 	new := func(name, key string, want int, serve func(net.Listener) error) *tcpPort {
-		return &tcpPort{name: name, key: key, want: want, taken: s.host.Facts.PortTaken, owner: s.host.Peers.Listener, log: s.log, retry: retryPort, serve: serve, changed: s.acquired}
+		// Both ends are on this machine: what keeping alive would find out, the
+		// kernel says at once.
+		quiet := net.ListenConfig{KeepAlive: -1}
+		return &tcpPort{name: name, key: key, want: want, listen: quiet, taken: s.host.Facts.PortTaken, owner: s.host.Peers.Listener, log: s.log, retry: retryPort, serve: serve, changed: s.acquired}
 	}
 	s.http = new("HTTP", "Settings:KestrelHttpPort", s.app.HTTPPort, s.api.ServePlain)
 	s.https = new("HTTPS", "Settings:KestrelHttpsPort", s.app.HTTPSPort, s.api.ServeTLS)

@@ -30,6 +30,7 @@ type machine struct {
 	*fake.System
 	t      *testing.T
 	layout settings.Layout
+	reload chan os.Signal
 	stop   func()
 }
 
@@ -46,7 +47,7 @@ func install(t *testing.T) *machine {
 	t.Helper()
 	dir := folder(t)
 	m := &machine{
-		t: t, layout: settings.At(filepath.Join(dir, "agent"), ""),
+		t: t, layout: settings.At(filepath.Join(dir, "agent"), ""), reload: make(chan os.Signal, 1),
 		System: fake.New(dir,
 			core.Account{User: fake.Administrator, Name: "root", Group: "0", Groups: []string{"0"}, Home: "/root", Shell: "/bin/sh"},
 			core.Account{User: "1000", Name: "ada", Group: "1000", Groups: []string{"1000"}, Home: "/home/ada", Shell: "/bin/sh"}),
@@ -56,7 +57,7 @@ func install(t *testing.T) *machine {
 		"MqttBrokerSettings": {"Port": 0}, "Trust": {"Plugins": "off"}}`)
 	m.write(filepath.Join(m.layout.Plugins(), "KeeperLogger.json"), strings.Replace(plugin("KeeperLogger"), `"enabled": true`, `"enabled": false`, 1))
 	m.write(filepath.Join(m.layout.Plugins(), "KeeperPolicy.json"), plugin("KeeperPolicy"))
-	m.install(filepath.Join(m.layout.Plugins(), "bin", "KeeperPolicy"), keeperPolicy)
+	m.install(m.policyProgram(), keeperPolicy)
 	return m
 }
 
@@ -112,7 +113,7 @@ func (m *machine) start(change ...func(*port.Host)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- service.Run(ctx, host, service.Options{Root: m.layout.Root(), Version: "test", Log: log})
+		ended <- service.Run(ctx, host, service.Options{Root: m.layout.Root(), Version: "test", Log: log, Reload: m.reload})
 	}()
 	m.stop = sync.OnceFunc(func() {
 		cancel()
@@ -172,6 +173,11 @@ func (m *machine) install(path string, program fake.Program) {
 	if err := m.Launcher.Install(path, program); err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+// policyProgram is where the policy plugin's program lies.
+func (m *machine) policyProgram() string {
+	return filepath.Join(m.layout.Plugins(), "bin", "KeeperPolicy")
 }
 
 // keeperPolicy is a policy plugin: it decides by the program's name alone.

@@ -12,7 +12,10 @@ func (o observed) Metrics() []byte {
 	var p metrics.Page
 	p.Gauges("kpm_build_info", "1, with the version as a label", "version", map[string]float64{o.version: 1})
 	p.Gauge("process_start_time_seconds", "When the service started, in seconds since 1970", float64(o.started.UnixMilli())/1000)
-	p.Gauge("kpm_healthy", "1 if an elevation could succeed now", one(len(o.health.Obstacles()) == 0))
+	p.Gauge("kpm_healthy", "1 if an elevation could succeed now, and policies are kept", one(len(o.health.Obstacles())+len(o.health.Lapses()) == 0))
+	programs := o.execution.State()
+	p.Gauge("kpm_executions_wanted", "1 if policies in force say which programs may run, or what commands may start", one(programs.Needed))
+	p.Gauge("kpm_executions_stopped", "1 if programs are stopped before they run", one(programs.Running))
 	o.measureRequests(&p)
 	o.measureJournal(&p)
 	o.measurePlugins(&p)

@@ -32,6 +32,8 @@ func (o observed) Overview() view.Overview {
 			First: kept.First, Last: kept.Last, Segments: kept.Segments, Writable: true, Signed: kept.Signed, SignedAt: kept.SignedAt.UTC(),
 		},
 	}
+	programs := o.execution.State()
+	shown.Executions = view.Executions{On: programs.On, Needed: programs.Needed, Running: programs.Running, Fault: programs.Why}
 	if err := o.journal.Room(); err != nil {
 		shown.Journal.Writable, shown.Journal.Fault = false, err.Error()
 	}

@@ -3,9 +3,9 @@ package service
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 
-	"kpm/core/signal"
 	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/settings"
@@ -34,37 +34,57 @@ func (s *service) reloadWhenAsked(ctx context.Context, asked <-chan os.Signal) {
 	for {
 		select {
 		case <-asked:
-			s.tellManager("reloading", s.host.Service.Reloading)
-			s.reload()
-			s.tellManager("ready", s.host.Service.Ready)
-			s.health.changed()
+			s.reload(ctx) // it has said what is wrong
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// reload reads again what can change while requests are served. A file that
-// cannot be used leaves in force what was, and nothing that runs is ended. At
-// Warning, so that whoever asked finds it in the log.
-func (s *service) reload() {
-	_ = s.reloadSettings() // it has said what is wrong
-	s.guard()
-	switch changed, err := s.jobs.Reload(); {
-	case err != nil:
-		s.log.Error("reload: jobs are as before", "error", err)
-	default:
-		s.log.Warn("reloaded jobs", "changed", names(changed))
+// reload reads again what can change while requests are served, and returns when all
+// of it is in force. A file that cannot be used leaves in force what was, and nothing
+// that runs is ended. At Warning, so that whoever asked finds it in the log.
+func (s *service) reload(ctx context.Context) view.Reloaded {
+	s.reloading.Lock() // one after the other, and the manager hears of each
+	defer s.reloading.Unlock()
+	s.tellManager("reloading", s.host.Service.Reloading)
+	defer func() {
+		s.tellManager("ready", s.host.Service.Ready)
+		s.health.changed()
+	}()
+	done := view.Reloaded{Problems: []string{}}
+	problem := func(what string, err error) {
+		s.log.Error("reload: "+what, "error", err)
+		done.Problems = append(done.Problems, what+": "+wire.PrintableLine(err.Error()))
 	}
-	s.reloadPlugins(pluginControl{s.plugins, s}.Reload(context.Background()))
+	var err error
+	if done.Settings, done.RestartRequired, err = s.reloadSettings(); err != nil {
+		problem("settings are as before", err)
+	}
+	s.guard()
+	if done.Jobs, err = s.jobs.Reload(); err != nil {
+		problem("jobs are as before", err)
+	} else {
+		s.log.Warn("reloaded jobs", "changed", names(done.Jobs))
+	}
+	// It goes on if whoever asked has gone: plugins are not left half restarted.
+	done.Plugins, err = pluginControl{s.plugins, s}.Reload(context.WithoutCancel(ctx))
+	s.reloadPlugins(done.Plugins, err)
+	if err != nil {
+		done.Problems = append(done.Problems, "plugins: "+wire.PrintableLine(err.Error()))
+	}
 	s.warnTwice()
-	// It reads policies by itself when they change, and its settings when told.
-	if err := s.plugins.Signal(wire.PolicyPlugin, signal.Hangup); err != nil {
-		s.log.Error("reload: policies are as before", "error", err)
+	if err := s.reloadPolicies(ctx); err != nil {
+		problem("policies are not in force as they lie there", err)
 	} else {
 		s.log.Warn("reloaded policies", "by", wire.PolicyPlugin)
 	}
+	done.Settings, done.RestartRequired, done.Jobs = inOrder(done.Settings), inOrder(done.RestartRequired), inOrder(done.Jobs)
+	return done
 }
+
+// inOrder is never nil, which JSON would show as null.
+func inOrder(of []string) []string { return append([]string{}, slices.Sorted(slices.Values(of))...) }
 
 // warnTwice names programs that are a plugin's and a job's: two processes of one
 // program take each other's place.
@@ -90,21 +110,21 @@ func (s *service) reloadPlugins(done view.PluginsReloaded, err error) {
 		"settings_changed", names(done.Settings))
 }
 
-// reloadSettings puts in force what of appsettings.json can change live.
-func (s *service) reloadSettings() error {
+// reloadSettings puts in force what of appsettings.json can change live, and returns
+// what has changed and what waits for a restart.
+func (s *service) reloadSettings() (changed, waiting []string, err error) {
 	s.settings.Lock()
 	defer s.settings.Unlock()
 	read, err := settings.LoadApp(s.layout.AppSettings(), s.host.Files.ReadProtected)
 	if err != nil {
-		s.log.Error("reload: settings are as before", "error", err)
-		return err
+		return nil, nil, err
 	}
 	s.fromFile = read
 	s.effective.SetService(read, s.layout.AppSettings())
-	changed, waiting := s.applyStored()
+	changed, waiting = s.applyStored()
 	s.log.Warn("reloaded settings", "changed", names(changed), "after_a_restart", names(waiting))
 	s.warnUnknown(read.Unknown)
-	return nil
+	return changed, waiting, nil
 }
 
 // names lists what somebody looks for in the log.

@@ -24,12 +24,12 @@ const maxRights = 16 << 20
 // where that cannot be read or changed.
 type rightsBook struct {
 	*rights.Book
-	revision *atomic.Uint64 // of the policies, as last heard
+	generation *atomic.Value // of the policies, as last heard: a string
 }
 
-// policy is told of the revision of the policies in force, often.
-func (r rightsBook) policy(revision uint64) {
-	if r.Book != nil && (r.revision.Swap(revision) != revision || r.Failed()) {
+// policy is told of the generation of the policies in force, often.
+func (r rightsBook) policy(generation string) {
+	if r.Book != nil && (r.generation.Swap(generation) != generation || r.Failed()) {
 		r.Stir()
 	}
 }
@@ -51,7 +51,7 @@ func (s *service) openRights() error {
 		s.log.Error("nobody is taken out of the groups of administrators, or put in for a time", "error", err)
 		return nil
 	}
-	s.rights = rightsBook{book, &atomic.Uint64{}}
+	s.rights = rightsBook{book, &atomic.Value{}}
 	return nil
 }
 
@@ -66,10 +66,8 @@ func rightsConfig(host port.Host, layout settings.Layout, app settings.Rights, l
 		system = func(core.Account) bool { return false }
 	}
 	return rights.Config{
-		Path:        layout.Rights(),
-		Read:        func(path string) ([]byte, error) { return host.Files.ReadProtected(path, maxRights) },
-		WriteAtomic: host.Files.WriteAtomic,
-		Membership:  host.Membership, Accounts: host.Accounts, Clock: host.Clock, Alarms: host.Alarms,
+		File:       stateFile(host, layout.Rights(), maxRights),
+		Membership: host.Membership, Accounts: host.Accounts, Clock: host.Clock, Alarms: host.Alarms,
 		Groups: groups, Protected: app.Protected, System: system, TakeLast: app.TakeLast, Every: app.Every, Log: log,
 	}
 }

@@ -84,6 +84,8 @@ type service struct {
 	grants    *grant.Store
 	files     *fileaccess.Keeper
 	rules     *fileRules
+	policies  policyReloads
+	reloading sync.Mutex // held while files are read again
 	execution *execution.Server
 	rights    rightsBook
 	transient *transient.Pool     // nil where no accounts can be made
@@ -160,7 +162,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.inForce, s.fromFile = s.app, s.app
 	s.level.Set(s.app.LogLevel)
 	s.log = newLog(o.Log, &s.level, s.ship.handler(&s.level))
-	s.health = newHealth(s.obstacles, s.host.Service, s.log.With("component", "health"))
+	s.health = newHealth(s.obstacles, s.lapses, s.host.Service, s.log.With("component", "health"))
 	s.warnUnknown(s.app.Unknown)
 	for _, note := range s.host.Facts.Notes {
 		s.log.Info("this machine lacks something", "what", note)

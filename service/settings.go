@@ -67,7 +67,11 @@ func isAgentWide(plugin string) bool { return core.ReservedName(plugin) }
 // service's own settings.
 func (s *service) rereadSettings(plugin string) error {
 	if isAgentWide(plugin) {
-		return s.reloadSettings()
+		_, _, err := s.reloadSettings()
+		if err != nil {
+			s.log.Error("reload: settings are as before", "error", err)
+		}
+		return err
 	}
 	path := filepath.Join(s.layout.Plugins(), s.plugins.FileID(plugin)+".json")
 	doc, err := settings.ReadDocument(path, settings.MaxPluginFile, s.host.Files.ReadProtected)
@@ -157,6 +161,9 @@ func (a application) Sections() map[string]map[string]json.RawMessage {
 	defer a.settings.Unlock()
 	return a.fromFile.Sections()
 }
+
+// Reload implements api.Application.
+func (a application) Reload(ctx context.Context) view.Reloaded { return a.reload(ctx) }
 
 // errSettingsFile means that the file that is there cannot be used.
 var errSettingsFile = core.NewError(core.Conflict, "appsettings.json cannot be used as it is; correct it first")

@@ -57,6 +57,9 @@ type App struct {
 	// CodingAgents are programs that are taken for coding agents beside those that
 	// are known: names, and parts of paths.
 	CodingAgents []string
+	// Contacts are whom people ask for what policy does not allow; none are the members
+	// of the groups of administrators.
+	Contacts []string
 	// Unknown are the keys that nothing reads, as written: a hint at a
 	// misspelt one.
 	Unknown []string
@@ -214,6 +217,9 @@ func entries() []entry {
 			return decode(raw, &a.Requests.AllowUnknownUsers)
 		}},
 		{"Requests:CodingAgents", "[]", "names of programs, or parts of paths with a slash", setAgents},
+		{"Requests:Contacts", "[]", "names and addresses as text", func(a *App, raw json.RawMessage) error {
+			return setContacts(raw, &a.Contacts)
+		}},
 		number("Requests:MaxRunning", 4096, 1, 4096, func(a *App, n int) { a.Requests.MaxRunning = n }),
 		number("Requests:MaxRunningPerUser", 1024, 1, 4096, func(a *App, n int) { a.Requests.MaxRunningPerUser = n }),
 		number("Approvals:PendingMinutes", 30, 1, 4320, func(a *App, n int) { a.Approvals.Pending = time.Duration(n) * time.Minute }),

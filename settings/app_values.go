@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // setPluginPath keeps plugins below the agent root, whose protection is
@@ -84,6 +85,30 @@ func setAgents(a *App, raw json.RawMessage) error {
 		}
 	}
 	a.CodingAgents = list
+	return nil
+}
+
+// Bounds of the people whom others are told to ask.
+const (
+	maxContacts = 16
+	maxContact  = 256 // bytes
+)
+
+// setContacts accepts lines of text, of which people are told as they are.
+func setContacts(raw json.RawMessage, into *[]string) error {
+	var list []string
+	if err := decode(raw, &list); err != nil {
+		return err
+	}
+	if len(list) > maxContacts {
+		return fmt.Errorf("at most %d", maxContacts)
+	}
+	for _, line := range list {
+		if strings.TrimSpace(line) == "" || len(line) > maxContact || strings.ContainsFunc(line, unicode.IsControl) {
+			return errNotAllowed
+		}
+	}
+	*into = list
 	return nil
 }
 

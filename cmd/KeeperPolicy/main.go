@@ -13,6 +13,7 @@ import (
 
 	"kpm/core/wire"
 	"kpm/platform/files"
+	"kpm/platform/turns"
 	"kpm/plugins/keeperpolicy"
 	"kpm/plugins/sdk"
 )
@@ -52,6 +53,7 @@ func main() {
 	// of goroutines, and a second one only wakes threads.
 	debug.SetGCPercent(25)
 	runtime.GOMAXPROCS(1)
+	turns.Short()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {

@@ -18,6 +18,7 @@ import (
 	"kpm/core/port"
 	"kpm/platform"
 	"kpm/platform/systemlog"
+	"kpm/platform/turns"
 	"kpm/service"
 	"kpm/settings"
 )
@@ -123,6 +124,7 @@ func run(ctx context.Context, dir string, in setting) error {
 	debug.SetGCPercent(100)
 	// Nor more than one of its processors, but for a crowd (service, processors).
 	runtime.GOMAXPROCS(1)
+	turns.Short()
 	root, err := service.ResolveRoot(dir)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func (l *allowList) opened(a asked) (first []core.PathArgument, met bool) {
 // command is one compiled entry of AllowCommands, read as in sudoers: the
 // program, then its arguments word for word. Without arguments any are
 // allowed; "*" inside a word stays inside it; "*" as the last word is any
-// number of arguments.
+// number of arguments, and stands nowhere else.
 type command struct {
 	program program
 	words   []word
@@ -168,6 +168,12 @@ func (c *compiler) command(entry string) (command, bool) {
 		if text == "*" && j == len(fields)-2 {
 			cmd.rest, cmd.star = true, true
 			break
+		}
+		// Attack: "systemctl * cups" is meant for a few verbs, and "edit" opens an
+		// editor as root. An option may stand there too.
+		if strings.Trim(text, "*") == "" && j < len(fields)-2 {
+			c.doubt(fault.Text(entry), `"*" as the last word alone`, "write the words that are meant, each in an entry of its own")
+			return command{}, false
 		}
 		w, ok := c.word(text)
 		if !ok {

@@ -176,7 +176,7 @@ func drawWritten(t *rapid.T) string {
 	drawTimes(t, p)
 	extension := drawExtension(t)
 	if rapid.IntRange(0, 3).Draw(t, "commands are there") == 0 {
-		extension["AllowCommands"] = rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "vi /etc/hosts", "/usr/bin/vi *", "vim.basic /etc/*", "vim.basic * b",
+		extension["AllowCommands"] = rapid.SliceOfN(rapid.SampledFrom([]string{"vi", "vi /etc/hosts", "/usr/bin/vi *", "vim.basic /etc/*", "vim.basic * b", "vim.basic a* b",
 			"vi $x", "/usr/bin/vim.basic a b", "*"}), 0, 3).Draw(t, "commands")
 	}
 	if len(extension) > 0 {

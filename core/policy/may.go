@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"kpm/core"
@@ -48,6 +49,9 @@ func (s *Set) May(q Question) (list core.Listing, ok bool) {
 // permission writes a rule as policies do.
 func (r *rule) permission(x *index) core.Permission {
 	p := core.Permission{PolicyRef: r.ref, Denies: r.denies, Controls: x.controls[r.demands], Signed: len(r.signed.entries) > 0}
+	if slices.Contains(p.Controls, core.ControlApproval) {
+		p.Approval = r.approval
+	}
 	if r.terms != nil {
 		p.For = r.terms.For.String()
 	}
@@ -77,7 +81,12 @@ func (r *rule) permission(x *index) core.Permission {
 // sizeOf is about how many bytes a permission takes in a message.
 func sizeOf(p core.Permission) int {
 	size := len(p.ID) + len(p.Name) + 100
-	for _, list := range [][]string{p.Programs, p.Commands, p.Targets} {
+	lists := [][]string{p.Programs, p.Commands, p.Targets}
+	if a := p.Approval; a != nil {
+		size += len(a.Policy.ID) + len(a.Policy.Name) + 100
+		lists = append(lists, a.Users, a.Groups, a.EscalatedUsers, a.EscalatedGroups)
+	}
+	for _, list := range lists {
 		for _, text := range list {
 			size += len(text) + 3
 		}

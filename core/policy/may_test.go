@@ -27,7 +27,8 @@ func TestMay(t *testing.T) {
 		sketch{id: "i", kind: "HttpAccess", controls: "DENY"},
 		sketch{id: "j", controls: "ALLOW", apps: []string{"/usr/bin/id"}, extra: `, "CertificationCheck": ["*"]`},
 		sketch{id: "k", kind: "AgenticAccess", controls: "ALLOW"},
-		sketch{id: "l", controls: "DENY", apps: []string{"{nosuch}"}})
+		sketch{id: "l", controls: "DENY", apps: []string{"{nosuch}"}},
+		sketch{id: "m", controls: "APPROVAL", extra: `, "approvers": {"users": ["ada"], "teams": ["ops"]}, "numberRequiredApprovers": 2`})
 	got, ok := set.May(ask("", ""))
 	ref := func(id string) core.PolicyRef { return core.PolicyRef{ID: id, Name: "Name of " + id} }
 	want := core.Listing{Permissions: []core.Permission{
@@ -37,6 +38,8 @@ func TestMay(t *testing.T) {
 		{PolicyRef: ref("c"), Grants: true, Controls: []core.Control{core.ControlMFA}, Programs: []string{"*"}},
 		{PolicyRef: ref("j"), Grants: true, Programs: []string{"/usr/bin/id"}, Signed: true},
 		{PolicyRef: ref("l"), Denies: true, Programs: []string{"*"}},
+		{PolicyRef: ref("m"), Grants: true, Controls: []core.Control{core.ControlApproval}, Programs: []string{"*"},
+			Approval: &core.ApprovalRule{Policy: ref("m"), Users: []string{"ada"}, Groups: []string{"ops"}, Number: 2}},
 	}}
 	if diff := cmp.Diff(want, got); !ok || diff != "" {
 		t.Error(ok, diff)

@@ -158,7 +158,7 @@ func (n *naive) commandList(written any, given, commandLine, denies bool, q Ques
 		}
 		words := strings.Fields(entry)
 		program, ok := n.program(words[0], q)
-		if !ok {
+		if !ok || slices.ContainsFunc(words[1:max(1, len(words)-1)], func(word string) bool { return strings.Trim(word, "*") == "" }) {
 			return half
 		}
 		if n.fits(words[1:], q) {

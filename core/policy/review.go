@@ -17,6 +17,9 @@ type Facts struct {
 	// Program follows a path with every link. It reports false if there is
 	// nothing, and whether what is there is a folder.
 	Program func(path string) (to string, folder, exists bool)
+	// Own reports whether a file is for this machine alone, so that a name that the
+	// machine does not know is nobody's; nil if that cannot be told.
+	Own func(file string) bool
 	// Job reports whether there is a job of that id; nil if that cannot be told.
 	Job func(id string) bool
 	// Now is the time on the machine's clock; zero if it does not matter.
@@ -63,17 +66,24 @@ func (v *review) say(s Severity, found, expected, remedy string) {
 
 // people looks at names in a filter of users.
 func (v *review) people(filter string, entries []string) {
+	unknown := Note
+	if v.facts.Own != nil && v.facts.Own(v.policy.File) {
+		unknown = Doubt
+	}
 	for i, entry := range entries {
 		v.at(filter, i)
+		if group, is := strings.CutPrefix(entry, "%"); is && unknown == Doubt && v.env.MissingGroup != nil && v.env.MissingGroup(group) {
+			v.say(Doubt, fault.Text(entry)+", whom this machine does not know", "a group of this machine", "correct the name: as long as there is none, the policy restricts everyone and grants nobody")
+		}
 		if _, isCollection := v.env.Collections[entry]; isCollection || entry == "*" || strings.ContainsAny(entry, `#%\@*?`) || looksLikeUID(entry) {
 			continue
 		}
 		switch {
 		case v.facts.User(entry):
 		case v.facts.Group(entry):
-			v.say(Note, fault.Text(entry)+", a group of this machine and no user", fmt.Sprintf("%q", "%"+entry), "a group is written with %")
+			v.say(unknown, fault.Text(entry)+", a group of this machine and no user", fmt.Sprintf("%q", "%"+entry), "a group is written with %")
 		default:
-			v.say(Note, fault.Text(entry)+", whom this machine does not know", "a user", "correct the name, unless the policy is for another machine")
+			v.say(unknown, fault.Text(entry)+", whom this machine does not know", "a user", "correct the name, unless the policy is for another machine")
 		}
 	}
 }

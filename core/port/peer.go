@@ -12,8 +12,9 @@ import (
 type Peers interface {
 	// User says in whose name the client connected, of the same connections as
 	// Peer, and nothing about its processes: what can be had at once, before
-	// anything is done for whoever it is. It may be known of a client that has
-	// gone; errors.ErrUnsupported is as for Peer.
+	// anything is done for whoever it is. Of a client that has gone it may be
+	// known, or be core.ErrGone: then nobody waits for anything.
+	// errors.ErrUnsupported is as for Peer.
 	User(conn net.Conn) (core.UserID, error)
 	// Peer identifies the client of an accepted loopback TCP or local socket
 	// connection. Errors wrap core.ErrForeign for a client in another

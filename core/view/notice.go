@@ -8,15 +8,16 @@ const (
 	NoticeApprovalEnding = "approval-ending"
 	NoticeGrantEnding    = "grant-ending"
 	NoticeRights         = "rights"
+	NoticeExecution      = "execution-refused"
 	NoticeElevation      = "elevation"
 )
 
-// Notice is something that a person is to hear about what they have asked for, or about
-// their rights.
+// Notice is something that a person is to hear about what they have asked for, about
+// their rights, or about a program that they were kept from.
 type Notice struct {
 	Kind string `json:"kind"`
-	// ID is the approval's or the grant's; of NoticeRights, the group's name; of
-	// NoticeElevation, the program's path.
+	// ID is the approval's or the grant's; of NoticeRights, the group's name, and of
+	// NoticeExecution and NoticeElevation the program.
 	ID string `json:"id"`
 	// Text is a sentence for the person, printable.
 	Text string `json:"text"`

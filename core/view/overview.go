@@ -19,6 +19,17 @@ type Overview struct {
 	Open        int                `json:"openRequests"`
 	Certificate *ServedCertificate `json:"certificate,omitempty"` // of HTTPS and MQTT; left out while there is none
 	Journal     JournalState       `json:"journal"`
+	Executions  Executions         `json:"executions"`
+}
+
+// Executions is whether programs are stopped before they run.
+type Executions struct {
+	// On: an administrator has switched it on. Needed: policies in force say which
+	// programs may run, or what commands may start.
+	On      bool   `json:"on"`
+	Needed  bool   `json:"needed"`
+	Running bool   `json:"running"`
+	Fault   string `json:"fault,omitempty"` // why it is on and does not run
 }
 
 // ServedCertificate is the certificate that clients are shown.

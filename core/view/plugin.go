@@ -77,6 +77,18 @@ type Monitoring struct {
 	Plugins              []PluginHealth `json:"plugins"`
 }
 
+// Reloaded says what reading all files again has changed (POST /api/system/reload).
+// When it is answered, that is in force.
+type Reloaded struct {
+	Settings        []string        `json:"settings"` // of appsettings.json, in force
+	RestartRequired []string        `json:"restartRequired"`
+	Jobs            []string        `json:"jobs"`
+	Plugins         PluginsReloaded `json:"plugins"`
+	// Problems say, a sentence each, what could not be used: there what was before
+	// stays in force.
+	Problems []string `json:"problems"`
+}
+
 // PluginsReloaded says what reading the plugin files again has changed (POST
 // /api/plugins/reload): ids, and for those whose file cannot be used why.
 type PluginsReloaded struct {

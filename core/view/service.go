@@ -21,12 +21,15 @@ type Health struct {
 // /api/system/status).
 type SystemStatus struct {
 	Status string `json:"status"`
-	// Healthy: an elevation could succeed now. Problems says why none could, and
-	// is empty for callers who are not told.
+	// Healthy: an elevation could succeed now, and policies are kept. Problems says why
+	// none could, Lapses which policies are not kept; both are empty for callers who are
+	// not told.
 	Healthy  bool      `json:"healthy"`
 	Problems []string  `json:"problems,omitempty"`
 	Plugins  int       `json:"plugins"`
 	Jobs     JobCounts `json:"jobs"`
+	NotKept  bool      `json:"policiesNotKept,omitempty"` // some are not
+	Lapses   []string  `json:"lapses,omitempty"`
 }
 
 // JobCounts are of registered jobs, broken ones included.

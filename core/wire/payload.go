@@ -51,6 +51,16 @@ func Probe() PolicyRequest {
 	return PolicyRequest{EventType: EventProbe, UserID: "0", FilePath: "/", Arguments: []string{"/"}}
 }
 
+// EventReload is the EventType of the service's own question that is answered, like
+// a probe, once policies have been read again after it was asked. Fault then says
+// what of them cannot be used.
+const EventReload = "Reload"
+
+// Reload returns that question.
+func Reload() PolicyRequest {
+	return PolicyRequest{EventType: EventReload, UserID: "0", FilePath: "/", Arguments: []string{"/"}}
+}
+
 // PolicyRequest is the question on topic KeeperPolicy.
 type PolicyRequest struct {
 	// RequestID and SealDigest are set by the service only. A question
@@ -144,21 +154,20 @@ type PolicyResponse struct {
 	Unrestricted bool `json:"Unrestricted,omitempty"`
 	// Generation names the policies that the answer is from: another one means
 	// that they have changed. Executions says whether any of them restricts
-	// executions.
+	// executions, ChildRules whether any has a rule for what commands start.
 	Generation string `json:"Generation,omitempty"`
 	Executions bool   `json:"Executions,omitempty"`
+	ChildRules bool   `json:"ChildRules,omitempty"`
 	// Removal is the answer to EventLeastPrivilege.
 	Removal *core.Removal `json:"Removal,omitempty"`
-	// Revision, in the answer to a probe, is another one after policies were read
-	// again.
-	Revision uint64 `json:"Revision,omitempty"`
 	// FileRules is the answer to EventFileRules.
 	FileRules *core.FileRules `json:"FileRules,omitempty"`
 	// FileRulesDigest, in the answer to a probe, changes when the answer to
 	// EventFileRules would be another one; empty if there is nothing to answer.
 	FileRulesDigest string `json:"FileRulesDigest,omitempty"`
 	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing
-	// anything; empty if nothing does.
+	// anything; empty if nothing does. In the answer to EventReload it is also why a
+	// file is not in force as it lies there.
 	Fault string `json:"Fault,omitempty"`
 }
 

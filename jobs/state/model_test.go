@@ -99,13 +99,13 @@ func TestTheModel(t *testing.T) {
 // Every case has its row, and no state but the final ones is an end.
 func TestTheTablesAreWhole(t *testing.T) {
 	for _, outcome := range []Outcome{TaskSucceeded, TaskFailed, TaskSkipped} {
-		for _, route := range []Route{NoRoute, ToTask, ToStop} {
+		for _, route := range []Route{NoRoute, ToTask, ToStop, ToFail} {
 			for _, goes := range []bool{false, true} {
 				move := Follows(outcome, route, goes)
 				if outcome == TaskSkipped && move != Next {
 					t.Errorf("a skip with route %s: %s", route, move)
 				}
-				if outcome == TaskSucceeded && move == EndBadly {
+				if outcome == TaskSucceeded && (move == EndBadly) != (route == ToFail) {
 					t.Errorf("success with route %s: %s", route, move)
 				}
 			}

@@ -83,6 +83,9 @@ const (
 	NoRoute Route = "none"
 	ToTask  Route = "task"
 	ToStop  Route = "stop"
+	// ToFail ends the run as failed, also after a success: so do those that have dealt
+	// with a failure.
+	ToFail Route = "fail"
 )
 
 // Move is what follows a task.
@@ -112,12 +115,15 @@ var steps = [...]Step{
 	{TaskSucceeded, NoRoute, true, Next},
 	{TaskSucceeded, ToTask, true, Follow},
 	{TaskSucceeded, ToStop, true, EndWell},
+	{TaskSucceeded, ToFail, true, EndBadly},
 	{TaskFailed, NoRoute, true, Next},
 	{TaskFailed, NoRoute, false, EndBadly},
 	{TaskFailed, ToTask, true, Follow},
 	{TaskFailed, ToTask, false, Follow},
 	{TaskFailed, ToStop, true, EndBadly},
 	{TaskFailed, ToStop, false, EndBadly},
+	{TaskFailed, ToFail, true, EndBadly},
+	{TaskFailed, ToFail, false, EndBadly},
 }
 
 // Follows returns what follows a task: route is that of its outcome, goesOn its

@@ -115,7 +115,7 @@ func (s *Server) child(ctx context.Context, q question) (ruling, error) {
 	if err != nil {
 		return ruling{}, err
 	}
-	r := ruling{allow: a.Decision == core.Allow, answer: a, request: c.Request, cause: causeChild, user: c.Question.UserName}
+	r := ruling{allow: a.Decision == core.Allow, answer: a, request: c.Request, cause: causeChild, user: c.Question.UserName, person: c.Question.UserID}
 	if plain {
 		// A DENY that meets it holds. That no policy allows it by itself does not matter
 		// for what runs a script that was allowed, nor where children inherit.

@@ -40,10 +40,10 @@ func TestFiles(t *testing.T) {
 		}
 		time.Sleep(fresh)
 		m.execute(alice, denied)()
-		m.server.Policies("second", true)
+		m.server.Policies("second", true, false)
 		synctest.Wait()
 		m.execute(alice, denied)()
-		m.server.Policies("second", true)
+		m.server.Policies("second", true, false)
 		m.execute(alice, denied)()
 		if m.questions() != 6 || len(m.ignored) != 0 {
 			t.Errorf("%d questions, expected 6; ignored: %v", m.questions(), m.ignored)
@@ -52,7 +52,7 @@ func TestFiles(t *testing.T) {
 		if r := m.records[0]; r.UserID != "1000" || r.User != "alice" || r.Program.Path != "/usr/bin/denied" || r.Program.SHA256 != "denied" || r.Child.PID != alice || r.Policies[0].ID != "p" {
 			t.Errorf("%+v", r)
 		}
-		m.server.Policies("third", false)
+		m.server.Policies("third", false, false)
 		synctest.Wait()
 		if m.execute(alice, denied)() != true || m.watched {
 			t.Error("executions are stopped although no policy is about them")
@@ -96,7 +96,7 @@ func enter(t *testing.T, m *machine, rule string) core.ProcessID {
 // was allowed by. Itself, its interpreter and its loader are no children.
 func TestChildren(t *testing.T) {
 	within(t, func(t *testing.T, m *machine) {
-		m.server.Policies("none about files", false)
+		m.server.Policies("none about files", false, false)
 		id := enter(t, m, wire.ChildrenOwnRule)
 		for _, inode := range []uint64{script, python, loader} {
 			if !m.execute(elevated, inode)() {

@@ -178,6 +178,7 @@ type machine struct {
 
 	mu      sync.Mutex
 	asked   []wire.PolicyRequest
+	told    []Refusal
 	records []journal.Record
 	holders []error // how each ended
 	broken  error   // none can be started
@@ -226,6 +227,24 @@ func (m *machine) record(r journal.Record) error {
 	return nil
 }
 
+// hear keeps what people are told.
+func (m *machine) hear(r Refusal) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = append(m.told, r)
+}
+
+// heard are the people and programs that people were told of.
+func (m *machine) heard() (list []string) {
+	synctest.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.told {
+		list = append(list, r.Name+" "+r.Path)
+	}
+	return list
+}
+
 // recorded are the causes and outcomes on record.
 func (m *machine) recorded() (list []string) {
 	m.mu.Lock()
@@ -269,9 +288,10 @@ func within(t *testing.T, test func(t *testing.T, m *machine)) {
 			Control: m, Consult: m.consult, Append: m.record, Machine: func() string { return "web1" },
 			Name: func(id core.UserID) string { return map[core.UserID]string{"1000": "alice"}[id] }, Log: slog.New(slog.DiscardHandler),
 			Granted: func(core.UserID, string, uint64, uint64) bool { return false },
+			Refused: m.hear,
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		m.server.Policies("first", true)
+		m.server.Policies("first", true, false)
 		m.server.Switch(true, nil)
 		done := make(chan struct{})
 		go func() {

@@ -30,6 +30,11 @@ type Config struct {
 	// Name returns what a user is called; empty if nobody knows.
 	Name    func(core.UserID) string
 	Machine func() string
+	// Refused hears that a person was kept from starting a program, as often as they are
+	// to be told; the program does not wait for it. Optional.
+	Refused func(Refusal)
+	// Changed hears that Down may have other news. It must not block. Optional.
+	Changed func()
 	Log     *slog.Logger
 }
 
@@ -59,12 +64,14 @@ type Server struct {
 	cfg     Config
 	asked   *fair.Slots[core.UserID]
 	records *records
+	tell    *teller
 	wake    chan struct{} // Run is to look again
 
 	mu         sync.Mutex
 	on         bool
 	mounts     []string
 	files      bool   // policies restrict executions
+	children   bool   // policies say what commands may start
 	generation string // of policies
 	link       *link  // nil if no Holder runs
 	fault      error  // why not
@@ -76,7 +83,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	return &Server{
 		cfg: cfg, asked: fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserAsked, All: maxAsked}),
-		records: newRecords(cfg), wake: make(chan struct{}, 1),
+		records: newRecords(cfg), tell: newTeller(cfg), wake: make(chan struct{}, 1),
 		commands: map[string]*command{}, groups: map[core.ProcessID]string{},
 	}
 }
@@ -102,17 +109,18 @@ func (s *Server) look() {
 	}
 }
 
-// Policies is told with each answer of KeeperPolicy which policies it is from, and
-// whether any of them restricts executions.
-func (s *Server) Policies(generation string, executions bool) {
+// Policies is told with each answer of KeeperPolicy which policies it is from, whether
+// any of them restricts executions, and whether any says what commands may start.
+func (s *Server) Policies(generation string, executions, children bool) {
 	s.mu.Lock()
 	if generation == "" || generation == s.generation {
 		s.mu.Unlock()
 		return
 	}
-	s.generation, s.files = generation, executions
+	s.generation, s.files, s.children = generation, executions, children
 	l, w := s.link, s.watch()
 	s.mu.Unlock()
+	s.changed()
 	if l != nil {
 		l.tell(order{Watch: w, Forget: true})
 	}
@@ -187,6 +195,7 @@ func (s *Server) hold(ctx context.Context) (err error) {
 		s.mu.Lock()
 		s.link, s.fault = nil, err
 		s.mu.Unlock()
+		s.changed()
 	}()
 	conn, err := s.cfg.Control.Start()
 	if err != nil {
@@ -214,6 +223,7 @@ func (s *Server) hold(ctx context.Context) (err error) {
 		return fmt.Errorf("watch executions: %w", err)
 	}
 	s.cfg.Log.Info("programs are stopped before they run")
+	s.changed()
 	err = <-ended
 	l.work.Wait()
 	if ctx.Err() == nil && s.isOn() {
@@ -251,6 +261,7 @@ type ruling struct {
 	request core.RequestID // of the elevated command
 	cause   string         // empty if there is nothing to record
 	user    string
+	person  core.UserID // whose command or program it is
 }
 
 // answer decides, and tells the Holder. What cannot be decided in time has no answer.
@@ -274,6 +285,7 @@ func (s *Server) answer(ctx context.Context, l *link, q question) {
 	}
 	l.tell(order{Answer: &answer{ID: q.ID, Allow: r.allow, Everybody: r.everybody, Once: r.once}})
 	s.records.decided(q, r)
+	s.tell.decided(q, r)
 }
 
 // file decides by policies of type FileAccess.
@@ -283,7 +295,7 @@ func (s *Server) file(ctx context.Context, q question) (ruling, error) {
 	if err != nil {
 		return ruling{}, err
 	}
-	r := ruling{allow: a.Decision == core.Allow, everybody: a.Unrestricted && !q.Elsewhere, answer: a, user: asked.UserName}
+	r := ruling{allow: a.Decision == core.Allow, everybody: a.Unrestricted && !q.Elsewhere, answer: a, user: asked.UserName, person: q.User}
 	if a.Decision == core.Pending && s.cfg.Granted != nil {
 		// Attack: in a namespace of one's own another file has the name of the granted one.
 		r.allow = !q.Elsewhere && s.cfg.Granted(q.User, q.Path, q.Device, q.Inode)

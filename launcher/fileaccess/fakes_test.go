@@ -17,6 +17,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/statefile"
 )
 
 // disk is a file system with access control lists, in memory. A list is a map from
@@ -201,18 +202,21 @@ func newBench(t *testing.T) *bench {
 // open starts the next service on what is there.
 func (b *bench) open() {
 	b.Keeper = Open(Config{
-		Path: "/state", Lists: b.disk, Accounts: b.people, Clock: b, Administrator: "0", Platform: core.Linux, Log: slog.New(slog.DiscardHandler),
-		Read: func(string) ([]byte, error) {
-			if b.saved == nil {
-				return nil, fs.ErrNotExist
-			}
-			return b.saved, nil
-		},
-		WriteAtomic: func(_ string, data []byte, _ os.FileMode) error {
-			if b.full == nil {
-				b.saved = data
-			}
-			return b.full
+		Lists: b.disk, Accounts: b.people, Clock: b, Administrator: "0", Platform: core.Linux, Log: slog.New(slog.DiscardHandler),
+		File: statefile.File{
+			Path: "/state",
+			Read: func(string) ([]byte, error) {
+				if b.saved == nil {
+					return nil, fs.ErrNotExist
+				}
+				return b.saved, nil
+			},
+			WriteAtomic: func(_ string, data []byte, _ os.FileMode) error {
+				if b.full == nil {
+					b.saved = data
+				}
+				return b.full
+			},
 		},
 		Record: func(e Event) error {
 			if b.deaf == nil {

@@ -18,7 +18,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +25,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/statefile"
 	"kpm/core/view"
 	"kpm/core/wire"
 )
@@ -53,13 +53,11 @@ var (
 
 // Config is what a Keeper works with. Every field is required.
 type Config struct {
-	// Path is the file that all is written down in.
-	Path        string
-	Read        func(path string) ([]byte, error)
-	WriteAtomic func(path string, data []byte, perm os.FileMode) error
-	Lists       port.AccessLists
-	Accounts    port.Accounts
-	Clock       port.Clock
+	// File is what all is written down in.
+	File     statefile.File
+	Lists    port.AccessLists
+	Accounts port.Accounts
+	Clock    port.Clock
 	// Administrator is whom nothing is denied to.
 	Administrator core.UserID
 	Platform      core.Platform

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
+	"kpm/core/statefile"
 	"kpm/launcher/fileaccess"
 	"kpm/platform/linux"
 	"kpm/platform/linux/file"
@@ -56,7 +57,7 @@ func TestOnARealFileSystem(t *testing.T) {
 	}
 	files, accounts := linux.Files{Files: file.Files{AgentRoot: root}}, linux.LocalAccounts()
 	k := fileaccess.Open(fileaccess.Config{
-		Path: state, Read: func(path string) ([]byte, error) { return files.ReadProtected(path, 1<<20) }, WriteAtomic: files.WriteAtomic,
+		File:  statefile.File{Path: state, Read: func(path string) ([]byte, error) { return files.ReadProtected(path, 1<<20) }, WriteAtomic: files.WriteAtomic},
 		Lists: linux.AccessLists{Files: files.Files, Accounts: accounts}, Accounts: accounts, Clock: linux.Clock{}, Administrator: "0", Platform: core.Linux,
 		Record: func(fileaccess.Event) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})

@@ -1,10 +1,7 @@
 package fileaccess
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"kpm/core"
@@ -37,29 +34,16 @@ type entry struct {
 }
 
 func (k *Keeper) load() error {
-	data, err := k.cfg.Read(k.cfg.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", k.cfg.Path, err)
-	}
-	if err := json.Unmarshal(data, &k.state); err != nil {
-		return fmt.Errorf("%s cannot be read: %w; remove it, and access control lists of files stay as they are", k.cfg.Path, err)
-	}
+	err := k.cfg.File.Load(&k.state, "remove it, and access control lists of files stay as they are")
 	k.state.Entries = slices.DeleteFunc(k.state.Entries, func(e *entry) bool { return e == nil })
 	k.state.Grants = slices.DeleteFunc(k.state.Grants, func(g *Grant) bool { return g == nil })
-	return nil
+	return err
 }
 
 // save writes everything down durably. k.mu is held.
 func (k *Keeper) save() error {
-	data, err := json.MarshalIndent(k.state, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := k.cfg.WriteAtomic(k.cfg.Path, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("fileaccess: write %s: %w", k.cfg.Path, err)
+	if err := k.cfg.File.Save(k.state); err != nil {
+		return fmt.Errorf("fileaccess: %w", err)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/statefile"
 )
 
 // What a Change says has happened.
@@ -40,15 +40,11 @@ type Change struct {
 
 // Config is what a Book works with. Every field without a default is required.
 type Config struct {
-	// Path is the file in State that places are kept in.
-	Path string
-	// Read and WriteAtomic are those of port.Files. Errors of Read wrap
-	// fs.ErrNotExist.
-	Read        func(path string) ([]byte, error)
-	WriteAtomic func(path string, data []byte, perm os.FileMode) error
-	Membership  port.Membership
-	Accounts    port.Accounts
-	Clock       port.Clock
+	// File is the one in State that places are kept in.
+	File       statefile.File
+	Membership port.Membership
+	Accounts   port.Accounts
+	Clock      port.Clock
 	// Alarms end what is given also when this service does not run by then, by
 	// running EndOverdue; nil where there are none.
 	Alarms     port.Alarms

@@ -1,10 +1,7 @@
 package rights
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -67,27 +64,16 @@ type kept struct {
 
 // load reads the file. What is not there has nothing in it.
 func (b *Book) load() error {
-	data, err := b.cfg.Read(b.cfg.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("rights: read %s: %w", b.cfg.Path, err)
-	}
-	if err := json.Unmarshal(data, &b.kept); err != nil {
-		return fmt.Errorf("rights: %s cannot be read: %w; it says whose rights were taken and given: correct it, or compare the groups with the journal and remove it", b.cfg.Path, err)
+	if err := b.cfg.File.Load(&b.kept, "it says whose rights were taken and given: correct it, or compare the groups with the journal and remove it"); err != nil {
+		return fmt.Errorf("rights: %w", err)
 	}
 	return nil
 }
 
 // save writes the file durably. b.mu is held.
 func (b *Book) save() error {
-	data, err := json.MarshalIndent(b.kept, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := b.cfg.WriteAtomic(b.cfg.Path, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("rights: write %s: %w", b.cfg.Path, err)
+	if err := b.cfg.File.Save(b.kept); err != nil {
+		return fmt.Errorf("rights: %w", err)
 	}
 	return nil
 }

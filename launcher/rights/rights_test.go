@@ -16,6 +16,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/statefile"
 	"kpm/platform/fake"
 )
 
@@ -76,13 +77,12 @@ func newMachine(t *testing.T, members ...core.Account) *machine {
 func (m *machine) open() {
 	m.t.Helper()
 	cfg := Config{
-		Path: m.path, Read: os.ReadFile,
-		WriteAtomic: func(path string, data []byte, perm os.FileMode) error {
+		File: statefile.File{Path: m.path, Read: os.ReadFile, WriteAtomic: func(path string, data []byte, perm os.FileMode) error {
 			if m.full != nil {
 				return m.full
 			}
 			return os.WriteFile(path, data, perm)
-		},
+		}},
 		Membership: m.members, Accounts: m.known, Clock: m, Alarms: m, EndOverdue: []string{"/end"},
 		Groups: []string{sudo, "wheel"}, Protected: m.protected, TakeLast: m.last,
 		System: func(a core.Account) bool { return len(a.User) < 4 },

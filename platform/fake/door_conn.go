@@ -3,7 +3,6 @@ package fake
 import (
 	"net"
 	"os"
-	"sync"
 	"time"
 
 	"kpm/core"
@@ -16,9 +15,6 @@ type DoorConn struct {
 	peer     core.Peer
 	peerErr  error
 	in, out  *stream
-
-	mu                      sync.Mutex
-	readUntil, writtenUntil time.Time
 }
 
 var _ port.DoorConn = (*DoorConn)(nil)
@@ -39,30 +35,19 @@ func (p *DoorConn) Peer() (core.Peer, error) { return p.peer, p.peerErr }
 
 // SetReadDeadline implements net.Conn.
 func (p *DoorConn) SetReadDeadline(t time.Time) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.readUntil = t
+	p.in.set(&p.in.readUntil, t)
 	return nil
 }
 
 // SetWriteDeadline implements net.Conn.
 func (p *DoorConn) SetWriteDeadline(t time.Time) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.writtenUntil = t
+	p.out.set(&p.out.writtenUntil, t)
 	return nil
-}
-
-func (p *DoorConn) deadlines() (read, write time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.readUntil, p.writtenUntil
 }
 
 // ReadWithFiles implements port.DoorConn.
 func (p *DoorConn) ReadWithFiles(b []byte) (int, []*os.File, error) {
-	deadline, _ := p.deadlines()
-	return p.in.read(b, deadline)
+	return p.in.read(b)
 }
 
 // Read drops descriptors, as read(2) does.
@@ -82,8 +67,7 @@ func (p *DoorConn) WriteWithFiles(b []byte, files ...*os.File) error {
 		}
 		copies = append(copies, copied)
 	}
-	_, deadline := p.deadlines()
-	err := p.out.write(b, copies, deadline)
+	err := p.out.write(b, copies)
 	if err != nil {
 		closeAll(copies)
 	}

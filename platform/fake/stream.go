@@ -24,6 +24,8 @@ type stream struct {
 	ended   bool          // the writer has closed
 	deaf    bool          // the reader has closed
 	changed chan struct{} // closed at the next change
+
+	readUntil, writtenUntil time.Time // a new one counts for who waits already
 }
 
 type part struct {
@@ -33,34 +35,59 @@ type part struct {
 
 func newStream() *stream { return &stream{room: streamRoom, changed: make(chan struct{})} }
 
-// wait calls try, with s locked, until it is done or the deadline has passed.
-func (s *stream) wait(deadline time.Time, try func() bool) error {
+// wait calls try, with s locked, until it is done or the deadline at until has
+// passed; nil is none.
+func (s *stream) wait(until *time.Time, try func() bool) error {
+	for {
+		s.mu.Lock()
+		if try() {
+			s.change()
+			s.mu.Unlock()
+			return nil
+		}
+		changed, deadline := s.changed, time.Time{}
+		if until != nil {
+			deadline = *until
+		}
+		s.mu.Unlock()
+		if !before(deadline, changed) {
+			return os.ErrDeadlineExceeded
+		}
+	}
+}
+
+// change tells who waits that something has changed. s is locked.
+func (s *stream) change() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// before reports whether changed was closed before deadline; zero is none.
+func before(deadline time.Time, changed <-chan struct{}) bool {
 	var late <-chan time.Time
 	if !deadline.IsZero() {
 		timer := time.NewTimer(time.Until(deadline))
 		defer timer.Stop()
 		late = timer.C
 	}
-	for {
-		s.mu.Lock()
-		if try() {
-			close(s.changed)
-			s.changed = make(chan struct{})
-			s.mu.Unlock()
-			return nil
-		}
-		changed := s.changed
-		s.mu.Unlock()
-		select {
-		case <-changed:
-		case <-late:
-			return os.ErrDeadlineExceeded
-		}
+	select {
+	case <-changed:
+		return true
+	case <-late:
+		return false
 	}
 }
 
-func (s *stream) read(b []byte, deadline time.Time) (n int, files []*os.File, err error) {
-	waited := s.wait(deadline, func() bool {
+// set changes a deadline of s.
+func (s *stream) set(until *time.Time, to time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*until = to
+	s.change()
+}
+
+func (s *stream) read(b []byte) (n int, files []*os.File, err error) {
+	waited := s.wait(&s.readUntil, func() bool {
 		switch {
 		case s.deaf:
 			err = net.ErrClosed
@@ -86,8 +113,8 @@ func (s *stream) read(b []byte, deadline time.Time) (n int, files []*os.File, er
 	return n, files, err // io.EOF is compared, not searched for
 }
 
-func (s *stream) write(b []byte, files []*os.File, deadline time.Time) (err error) {
-	waited := s.wait(deadline, func() bool {
+func (s *stream) write(b []byte, files []*os.File) (err error) {
+	waited := s.wait(&s.writtenUntil, func() bool {
 		switch {
 		case s.deaf || s.ended:
 			err = io.ErrClosedPipe
@@ -104,7 +131,7 @@ func (s *stream) write(b []byte, files []*os.File, deadline time.Time) (err erro
 
 // shut ends the stream for its writer or its reader.
 func (s *stream) shut(reader bool) {
-	s.wait(time.Time{}, func() bool {
+	s.wait(nil, func() bool {
 		if !reader {
 			s.ended = true
 			return true

@@ -90,6 +90,38 @@ func TestWhatCanBeDoneAboutAFullMachine(t *testing.T) {
 	}
 }
 
+// A machine without cgroups of version 2, and one where they may not be written to:
+// commands run, and an administrator reads what is missing and what to do.
+func TestNoCgroups(t *testing.T) {
+	for name, c := range map[string]cgroups{"none": {}, "not to be written to": {point: "/proc", root: "/"}, "elsewhere": {point: "/proc", root: "/../elsewhere"}} {
+		home, err := detectCgroup(c)
+		if home != "" || !errors.Is(err, errNoCgroup) || !strings.Contains(err.Error(), "/proc") {
+			t.Errorf("%s: %q, %v", name, home, err)
+		}
+	}
+	out, status := output(t, newLauncher(t, 1, ""), shell(t, "echo runs"))
+	if out != "runs\n" || status != (core.ExitStatus{}) {
+		t.Errorf("%q, %+v", out, status)
+	}
+}
+
+// A machine where PAM has no file for us: nobody is asked again who they are, which
+// says what to do; programs in people's sessions run without a PAM session.
+func TestNoPAMFile(t *testing.T) {
+	p := NewPAM("/none/keeperpam")
+	p.files = []string{filepath.Join(t.TempDir(), "pam.d")}
+	err := NewAuthenticator(p).Authenticate(t.Context(), otherAccount, nil)
+	if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "authenticate: PAM has no file") || !strings.Contains(err.Error(), "install the package's, or write one") {
+		t.Errorf("%v", err)
+	}
+	spec := shell(t, "id -u")
+	spec.As = core.Identity{RunAs: core.AsUser, Account: otherAccount}
+	out, status := output(t, NewSessionLauncher(newLauncher(t, 1, ""), Sessions{}, p), spec)
+	if out != "4242\n" || status != (core.ExitStatus{}) {
+		t.Errorf("%q, %+v", out, status)
+	}
+}
+
 // An account is removed while its program runs: the program is known by its
 // number, goes on, is signalled and waited for; nobody of that name is found any
 // more.

@@ -72,28 +72,39 @@ func (c cgroups) dir(path string) string {
 	return filepath.Join(c.point, rel)
 }
 
-// DetectCgroup makes a directory for launch groups and returns it, or "" where
-// there is no cgroup version 2 that we may write to. Launcher.Close removes it
-// again, unless programs still run there.
+// errNoCgroup is why launch groups are no cgroups, and what an administrator can do.
+var errNoCgroup = errors.New("start the machine with cgroups of version 2 (systemd.unified_cgroup_hierarchy=1), mounted so that root may write to them")
+
+// DetectCgroup makes a directory for launch groups and returns it, or says why there
+// is no cgroup version 2 that we may write to: then launch groups are sessions and
+// what descends from them. Launcher.Close removes it again, unless programs still run
+// there.
 //
 // It lies at the top of what is mounted, and not in this process's own cgroup: a
 // service manager ends everything in that when the service stops, and people's
 // commands go on. Where the top may not be written to, the own must do.
-func DetectCgroup() string {
-	c := findCgroups()
+func DetectCgroup() (home string, err error) { return detectCgroup(findCgroups()) }
+
+func detectCgroup(c cgroups) (home string, err error) {
 	own, err := c.of(os.Getpid())
-	if err != nil || own == "" {
-		return ""
+	if err == nil && own == "" {
+		err = fmt.Errorf("/proc/self/mountinfo and cgroup: this process is in none of version 2: %w", errNoCgroup)
 	}
+	if err != nil {
+		return "", err
+	}
+	var errs []error
 	for _, dir := range []string{c.point, own} {
 		home := filepath.Join(dir, cgroupHome)
-		if trial, err := makeCgroup(home); err == nil {
+		trial, err := makeCgroup(home)
+		if err == nil {
 			unix.Rmdir(trial)
-			return home
+			return home, nil
 		}
 		unix.Rmdir(home)
+		errs = append(errs, err)
 	}
-	return ""
+	return "", fmt.Errorf("%w: %w", errors.Join(errs...), errNoCgroup)
 }
 
 // makeCgroup makes a cgroup with a random name in home.

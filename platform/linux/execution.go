@@ -55,29 +55,10 @@ func (g ExecutionControl) Start() (io.ReadWriteCloser, error) {
 	if err := g.Ready(); err != nil {
 		return nil, err
 	}
-	program, err := openHelper(g.program())
-	if err != nil {
-		return nil, err
-	}
-	defer program.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close()
-	ours, theirs, err := connection()
-	if err != nil {
-		return nil, err
-	}
-	defer theirs.Close()
 	// Its errors are in the log of the service's own standard error.
-	pid, err := syscall.ForkExec(procFd(int(program.Fd())), []string{"keeperexec"}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{"GOMAXPROCS=2"}, Files: []uintptr{null.Fd(), null.Fd(), os.Stderr.Fd(), theirs.Fd()},
-		Sys: &syscall.SysProcAttr{Setpgid: true},
-	})
+	pid, ours, err := startHelper(g.program(), []string{"GOMAXPROCS=2"}, os.Stderr)
 	if err != nil {
-		ours.Close()
-		return nil, fmt.Errorf("start %s: %w", g.program(), err)
+		return nil, err
 	}
 	p := &executionProcess{File: ours, pid: pid}
 	p.ended.Go(p.reap)

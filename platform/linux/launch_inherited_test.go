@@ -46,6 +46,23 @@ func TestMemoryIsSharedOnlyWhereNobodyReachesIt(t *testing.T) {
 	}
 }
 
+// A service that has short turns at a processor starts programs that do not.
+func TestTurnsAreNotTheServicesOwn(t *testing.T) {
+	runtime.LockOSThread() // which ends with the test: it is of one thread
+	ours, err := unix.SchedGetAttr(0, 0)
+	must(t, err)
+	usual := ours.Runtime
+	ours.Runtime = 300_000
+	must(t, unix.SchedSetAttr(0, ours, 0))
+	p, _ := start(t, newLauncher(t, 1, ""), command(t, "/bin/sleep", "1000"))
+	t.Cleanup(func() { must(t, p.Kill()) })
+	theirs, err := unix.SchedGetAttr(p.ID().PID, 0)
+	must(t, err)
+	if theirs.Runtime != usual || theirs.Nice != 0 {
+		t.Errorf("a program has turns of %d ns, others of %d", theirs.Runtime, usual)
+	}
+}
+
 // A service that gives way to others, or comes before them, starts programs that do
 // neither.
 func TestPriorityIsNotTheServicesOwn(t *testing.T) {

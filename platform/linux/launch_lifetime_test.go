@@ -123,7 +123,8 @@ func TestManyLaunchesLeaveNothingBehind(t *testing.T) {
 }
 
 func TestDetectCgroup(t *testing.T) {
-	home := DetectCgroup()
+	home, err := DetectCgroup()
+	must(t, err)
 	if filepath.Dir(home) != ownCgroup(t) {
 		t.Fatalf("got %q", home)
 	}

@@ -48,7 +48,32 @@ func (l SessionLauncher) Prepare(ctx context.Context, spec port.LaunchSpec) (por
 	if spec.As.RunAs != core.AsUser && spec.As.RunAs != core.AsUserDesktop {
 		return l.Launcher.Prepare(ctx, spec)
 	}
-	return l.prepareInPAM(ctx, spec)
+	held, err := l.prepareInPAM(ctx, spec)
+	if err != nil || spec.As.Session == "" {
+		return held, err
+	}
+	return heldInSession{held, func(ctx context.Context) error {
+		_, err := l.sessions.find(ctx, spec.As)
+		return err
+	}}, nil
+}
+
+// heldInSession is a program that waits to be one of a session.
+type heldInSession struct {
+	port.Held
+	there func(context.Context) error // the session
+}
+
+// Release implements port.Held.
+//
+// Attack, or accident: the session ends while the program waits, its number becomes
+// another user's, and the program acts on that one's desktop.
+func (h heldInSession) Release(ctx context.Context) (port.Process, error) {
+	if err := h.there(ctx); err != nil {
+		h.Discard()
+		return nil, fmt.Errorf("launch: %w", err)
+	}
+	return h.Held.Release(ctx)
 }
 
 // prepareInPAM is Prepare, in a PAM session if there is to be one. A session that

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,7 +58,7 @@ func (p *PAM) Missing() error {
 func (p *PAM) start(q pam.Question) (*pamProcess, error) {
 	process, err := p.fork()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", pam.Name, err)
+		return nil, err
 	}
 	if err := pam.Send(process.conn, q); err != nil {
 		process.Close()
@@ -68,36 +67,15 @@ func (p *PAM) start(q pam.Question) (*pamProcess, error) {
 	return process, nil
 }
 
-// fork starts a process in our session, where the launcher leaves it to whoever
-// started it.
+// fork starts a process.
 func (p *PAM) fork() (*pamProcess, error) {
-	program, err := openHelper(p.path)
-	if err != nil {
-		return nil, err
-	}
-	defer program.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close()
-	ours, theirs, err := connection()
-	if err != nil {
-		return nil, err
-	}
-	defer theirs.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		ours.Close()
 		return nil, errClosed
 	}
-	pid, err := syscall.ForkExec(procFd(int(program.Fd())), []string{pam.Name}, &syscall.ProcAttr{
-		Dir: "/", Env: pam.Environ, Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), theirs.Fd()},
-		Sys: &syscall.SysProcAttr{Setpgid: true},
-	})
+	pid, ours, err := startHelper(p.path, pam.Environ, nil)
 	if err != nil {
-		ours.Close()
 		return nil, err
 	}
 	process := &pamProcess{pam: p, pid: pid, conn: ours, done: make(chan struct{})}

@@ -86,6 +86,10 @@ func ask[T any](conn net.Conn, about func(fd int) (T, error)) (T, error) {
 
 func (p *Peers) user(fd int) (core.UserID, error) {
 	return byFamily(fd, unixUser, func(fd int) (core.UserID, error) {
+		// Attack: connect and close, as fast as possible.
+		if gone(fd) {
+			return "", core.ErrGone
+		}
 		_, _, socket, err := p.tcpSocket(fd)
 		return userID(socket.uid), err
 	})
@@ -219,6 +223,16 @@ func ended(pidfd int) bool {
 
 // hungUp reports whether nobody is at the other end of a local socket.
 func hungUp(fd int) bool { return polled(fd, 0)&unix.POLLHUP != 0 }
+
+// gone reports whether nobody will say anything at the other end of a TCP socket, and
+// nobody has. Whoever has closed only their half may have sent a question before.
+func gone(fd int) bool {
+	if polled(fd, unix.POLLRDHUP)&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) == 0 {
+		return false
+	}
+	unread, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	return err == nil && unread == 0
+}
 
 // polled is what poll(2) says of fd at this moment, POLLERR if it cannot.
 func polled(fd int, events int16) int16 {

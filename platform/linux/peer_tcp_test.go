@@ -313,3 +313,41 @@ func FuzzParseDiag(f *testing.F) {
 		}
 	})
 }
+
+// Whoever has closed and said nothing is not asked about; whoever has closed their
+// half after a question is.
+func TestWhoHasGoneIsAskedNothing(t *testing.T) {
+	p := peers(t)
+	for _, c := range []struct {
+		name, sent string
+		close      func(*net.TCPConn) error
+		gone       bool
+	}{
+		{"closed", "", (*net.TCPConn).Close, true},
+		{"half closed", "", (*net.TCPConn).CloseWrite, true},
+		{"half closed after a question", "GET", (*net.TCPConn).CloseWrite, false},
+		{"open", "", func(*net.TCPConn) error { return nil }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := serve(t, "tcp", "127.0.0.1:0")
+			client, err := net.Dial("tcp", l.Addr().String())
+			must(t, err)
+			defer client.Close()
+			_, err = client.Write([]byte(c.sent))
+			must(t, err)
+			must(t, c.close(client.(*net.TCPConn)))
+			conn := acceptFrom(t, l)
+			asked := func() error {
+				_, err := p.User(conn)
+				return err
+			}
+			if !c.gone {
+				if err := asked(); errors.Is(err, core.ErrGone) {
+					t.Error(err)
+				}
+				return
+			}
+			eventually(t, "it is known that nobody is there", func() bool { return errors.Is(asked(), core.ErrGone) })
+		})
+	}
+}

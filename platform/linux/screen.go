@@ -15,7 +15,7 @@ import (
 const (
 	// screenedAtOnce is how many connections are dropped before everything else
 	// that the service does goes on.
-	screenedAtOnce = 64
+	screenedAtOnce = 8
 	// maxDropped is how many connections of one user that may be slow to close
 	// are closed at once, beside the loop that accepts.
 	maxDropped = 16

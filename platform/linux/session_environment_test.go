@@ -138,6 +138,31 @@ func TestSessionsThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// A session ends between Prepare and Release: nothing runs.
+func TestASessionThatEndsMeanwhile(t *testing.T) {
+	bus := filepath.Join(t.TempDir(), "bus")
+	must(t, os.Symlink(newBus(t).with(t, desk("1", 4242, "tty")), bus))
+	launcher := NewSessionLauncher(newLauncher(t, 1, ""), Sessions{bus: bus, runtime: t.TempDir()}, nil)
+	dir := public(t)
+	must(t, os.Chmod(dir, 0o777))
+	ran := filepath.Join(dir, "ran")
+	spec := shell(t, "touch "+ran)
+	spec.As = core.Identity{RunAs: core.AsUser, Account: otherAccount, Session: "1", Login: "4242"}
+	held, err := launcher.Prepare(t.Context(), spec)
+	must(t, err)
+	must(t, os.Remove(bus))
+	must(t, os.Symlink(newBus(t).with(t, desk("2", 4243, "tty")), bus))
+	process, err := held.Release(t.Context())
+	if process != nil || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "session 1 has ended: log in again") {
+		t.Errorf("%v, %v", process, err)
+	}
+	tree := NewTree()
+	eventually(t, "the program that waited has ended", func() bool { return !tree.Alive(held.ID()) })
+	if _, err := os.Stat(ran); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it ran: %v", err)
+	}
+}
+
 // What a caller says about a session does not come through.
 func TestProgramInASession(t *testing.T) {
 	s := Sessions{bus: newBus(t).with(t, desk("1", 4242, "tty")), runtime: t.TempDir()}

@@ -95,8 +95,20 @@ func (c *Candidate) Review(at time.Time) []policy.Finding {
 	known := facts(c.resolve, c.around.zone.of(at))
 	if !c.invented {
 		known.Job = jobsOf(c.linter.at)
+		if localNames() {
+			known.Own = c.linter.ownPolicies
+		}
 	}
-	return append(slices.Clone(c.findings), c.linter.engine.Review(c.Policies(), c.env, known)...)
+	findings := slices.Clone(c.findings)
+	for _, f := range c.linter.engine.Review(c.Policies(), c.env, known) {
+		if f.Severity > policy.Note { // of two about one place the graver says it all
+			findings = slices.DeleteFunc(findings, func(other policy.Finding) bool {
+				return other.Severity == policy.Note && other.File == f.File && other.Policy == f.Policy && other.Field == f.Field
+			})
+		}
+		findings = append(findings, f)
+	}
+	return findings
 }
 
 // Excerpt returns the line that a finding is about, with a mark under the place.

@@ -43,8 +43,11 @@ type engine struct {
 	now   func() time.Time
 	force atomic.Pointer[inForce] // nil while no set could be read
 	fault atomic.Pointer[string]  // why there is none
-	// revision counts the sets that were in force.
-	revision atomic.Uint64
+	// unread is why a file that was read last is not in force as it lies there; nil if
+	// every one is.
+	unread atomic.Pointer[string]
+	// reloads are questions that are answered when everything has been read again.
+	reloads chan wire.RequestMessage
 	// around is what is looked at for each question.
 	around *surroundings
 	// filters runs filter jobs; nil where there are none, as in a tool.
@@ -83,6 +86,10 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	// What reading left behind is many times what stays.
 	defer debug.FreeOSMemory()
 	faulty := policy.Faulty(findings)
+	e.unread.Store(nil)
+	if faulty {
+		e.unread.Store(firstFault(findings))
+	}
 	switch {
 	case !faulty:
 	case before == nil:
@@ -100,7 +107,6 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 		e.log.Warn("policies name programs in too many places to follow links for every decision: of these names they are followed when policies are read", "names", n, "directories", maxFollowed, "where users can make links", maxVolatile)
 	}
 	e.force.Store(next)
-	e.revision.Add(1)
 	enforcing, monitoring := set.Size()
 	e.log.Info("policies in force", "files", r.files, "enforcing", enforcing, "monitoring", monitoring)
 	return !faulty
@@ -175,12 +181,14 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	force := e.force.Load()
 	if force != nil {
-		response.Generation, response.Executions = force.name, force.executions
+		response.Generation, response.Executions, response.ChildRules = force.name, force.executions, force.children
 	}
 	switch {
-	case err == nil && q.EventType == wire.EventProbe && q.RequestID == "":
-		response.Revision = e.revision.Load()
+	case err == nil && (q.EventType == wire.EventProbe || q.EventType == wire.EventReload) && q.RequestID == "":
 		if fault := e.fault.Load(); force == nil && fault != nil {
+			response.Fault = *fault
+		}
+		if fault := e.unread.Load(); q.EventType == wire.EventReload && fault != nil {
 			response.Fault = *fault
 		}
 		if force != nil {

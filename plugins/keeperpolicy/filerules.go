@@ -13,7 +13,7 @@ import (
 // ofTheService reports whether questions of that type are the service's own: about
 // nobody, with nothing to look up, and answered without a decision.
 func ofTheService(eventType string) bool {
-	return eventType == wire.EventProbe || eventType == wire.EventFileRules
+	return eventType == wire.EventProbe || eventType == wire.EventFileRules || eventType == wire.EventReload
 }
 
 // fileRules are what policies about files keep people from at this moment.

@@ -43,7 +43,7 @@ func (g *groups) missingOf(names []string) []string {
 		switch {
 		case !linux:
 			g.missing = without(names, func(name string) bool { _, err := user.LookupGroup(name); return err == nil })
-		case !namesDirectory(g.sources.path):
+		case !namesDirectory(g.sources.path, "group"):
 			there := groupNames(g.file.path)
 			g.missing = without(names, func(name string) bool { return there[name] })
 		}
@@ -76,9 +76,9 @@ func groupNames(path string) map[string]bool {
 	return names
 }
 
-// namesDirectory reports whether nsswitch.conf(5) names a source of groups that is no
-// file. What systemd makes of its own accounts is none.
-func namesDirectory(path string) bool {
+// namesDirectory reports whether nsswitch.conf(5) names a source for a database that is
+// no file. What systemd makes of its own accounts is none.
+func namesDirectory(path, of string) bool {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return false
@@ -86,7 +86,7 @@ func namesDirectory(path string) bool {
 	for line := range strings.Lines(string(data)) {
 		line, _, _ = strings.Cut(line, "#")
 		database, sources, ok := strings.Cut(line, ":")
-		if !ok || strings.TrimSpace(database) != "group" {
+		if !ok || strings.TrimSpace(database) != of {
 			continue
 		}
 		return slices.ContainsFunc(strings.Fields(sources), func(source string) bool {

@@ -266,6 +266,56 @@ func TestPluginAnswersAndFollowsItsFiles(t *testing.T) {
 	until("a file in the exchanged folder", core.Deny)
 }
 
+// The service's question after files have changed is answered when they are in force,
+// and whoever asks next is decided on by them.
+func TestReloadIsAnsweredWhenPoliciesAreInForce(t *testing.T) {
+	bus := sdktest.New(t)
+	bus.Set(wire.PolicyPlugin, map[string]string{enforceSetting: "false"})
+	root := t.TempDir()
+	answers, read := bus.Listen("Replies/KeeperPrivilegeManager/REQ"), bus.Listen(wire.TopicProbed)
+	runPlugin(t, bus, root)
+	reload := func() (response wire.PolicyResponse) {
+		t.Helper()
+		q, err := wire.New(wire.TypePolicyRequest, "KeeperPrivilegeManager", wire.Reload())
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.ReplyTopic = wire.TopicProbed
+		bus.Send(wire.TopicPolicy, q)
+		answer, err := bus.Next(read).Decode()
+		if err == nil {
+			err = answer.Read(wire.TypePolicyResponse, &response)
+		}
+		if err != nil || answer.CorrelationID != q.MessageID || response.Decision != core.Deny {
+			t.Fatalf("%+v, %v", response, err)
+		}
+		return response
+	}
+	var generation string
+	for i, want := range []core.Outcome{core.Allow, core.Deny, core.Allow, core.Deny} {
+		write(t, root, "a.json", policyJSON("a", string(want), "/usr/bin/id"))
+		got := reload()
+		if got.Fault != "" || got.Generation == "" || got.Generation == generation {
+			t.Errorf("reload %d: %+v after generation %q", i, got, generation)
+		}
+		generation = got.Generation
+		if d := decided(t, bus, answers, ask(t, "/usr/bin/id")).Decision; d != want {
+			t.Errorf("reload %d: %s right afterwards, expected %s", i, d, want)
+		}
+	}
+	write(t, root, "a.json", "{")
+	if got := reload(); !strings.Contains(got.Fault, "a.json") {
+		t.Errorf("a broken file: %+v", got)
+	}
+	if d := decided(t, bus, answers, ask(t, "/usr/bin/id")).Decision; d != core.Deny {
+		t.Errorf("a broken file: its last good version is not in force: %s", d)
+	}
+	write(t, root, "a.json", policyJSON("a", "ALLOW", "/usr/bin/id"))
+	if got := reload(); got.Fault != "" {
+		t.Errorf("corrected: %+v", got)
+	}
+}
+
 func TestPluginSurvivesGarbage(t *testing.T) {
 	bus := sdktest.New(t)
 	bus.Set(wire.PolicyPlugin, map[string]string{})

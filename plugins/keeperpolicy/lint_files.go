@@ -132,6 +132,26 @@ func (l *linter) modes(path string) {
 	}})
 }
 
+// ownPolicies reports whether a file lies where policies for this machine alone do.
+// What is synchronised may be for many, and name people of others.
+func (l *linter) ownPolicies(path string) bool {
+	folder, err := filepath.Abs(folders(l.at)[0])
+	full, errFull := filepath.Abs(path)
+	return err == nil && errFull == nil && filepath.Dir(full) == folder
+}
+
+// localNames reports whether this machine's own files and database say who there is.
+func localNames() bool {
+	switch platform() {
+	case core.Linux:
+		return !namesDirectory("/etc/nsswitch.conf", "passwd")
+	case core.Windows:
+		return true
+	default: // without cgo nothing asks macOS's directory
+		return false
+	}
+}
+
 // jobsOf says which jobs an agent root has; nil if it cannot be seen.
 func jobsOf(root string) func(id string) bool {
 	entries, err := os.ReadDir(filepath.Join(root, "Jobs"))

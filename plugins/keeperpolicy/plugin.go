@@ -22,7 +22,7 @@ const spareThreads = 8
 // Run answers questions until ctx is done. It subscribes, which makes it
 // healthy, only after policies have been read.
 func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
-	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob)}
+	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob), reloads: make(chan wire.RequestMessage, maxReloads)}
 	defer e.filters.close()
 	w, err := newWatcher(cfg.Root)
 	if err != nil {
@@ -41,8 +41,12 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 		return err
 	}
 	reserve.Threads(spareThreads)
-	w.run(ctx, cfg.Reload, func() {
+	w.run(ctx, cfg.Reload, e.reloads, func(asked []wire.RequestMessage) {
 		reload()
+		for _, envelope := range asked {
+			q, response, _ := e.begin(envelope)
+			e.reply(a, envelope, q, response)
+		}
 		// The service asks what is in force when it is told of a subscription, and
 		// acts on what has changed: rights, files and executions.
 		if err := a.Resubscribe(ctx, wire.TopicPolicy); err != nil {
@@ -51,6 +55,10 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	})
 	return nil
 }
+
+// maxReloads bounds the questions that wait for the next reading of the policies. One
+// more is not answered, and is asked again.
+const maxReloads = 16
 
 // settle asks for the settings, and returns whether administrators are subject to
 // policy. Without an answer what was last holds.
@@ -88,6 +96,14 @@ func (e *engine) serve(to replier, m sdk.Message) {
 		return
 	}
 	q, response, open := e.begin(envelope)
+	// Attack: a plugin has policies read all the time. Nobody else may be answered there.
+	if q.EventType == wire.EventReload && envelope.ReplyTopic == wire.TopicProbed {
+		select {
+		case e.reloads <- envelope:
+		default:
+		}
+		return
+	}
 	if open == nil {
 		e.reply(to, envelope, q, response)
 		return

@@ -136,7 +136,7 @@ type people struct {
 func localPeople() people {
 	return people{
 		byName: user.Lookup, byID: user.LookupId, groups: (*user.User).GroupIds, groupName: user.LookupGroupId,
-		directory: func() bool { return namesDirectory("/etc/nsswitch.conf") },
+		directory: func() bool { return namesDirectory("/etc/nsswitch.conf", "group") },
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"kpm/core/wire"
 )
 
 // Policies are read when the folders have been quiet for a while, and at the
@@ -52,8 +54,10 @@ func (w *watcher) concerns(path string) bool {
 	return path == policies || strings.HasPrefix(path, policies+string(filepath.Separator))
 }
 
-// run calls changed after changes, and when told, until ctx is done.
-func (w *watcher) run(ctx context.Context, told <-chan os.Signal, changed func()) {
+// run calls changed after changes, and when told, until ctx is done. What is asked is
+// not kept waiting for the folders to be quiet: changed gets all that was asked before
+// it is called.
+func (w *watcher) run(ctx context.Context, told <-chan os.Signal, asked <-chan wire.RequestMessage, changed func([]wire.RequestMessage)) {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
@@ -65,10 +69,18 @@ func (w *watcher) run(ctx context.Context, told <-chan os.Signal, changed func()
 		}
 		timer.Reset(max(0, min(quiet, first.Add(quietLimit).Sub(now))))
 	}
+	read := func(asked []wire.RequestMessage) {
+		timer.Stop()
+		first = time.Time{}
+		w.follow()
+		changed(asked)
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case question := <-asked:
+			read(append(waiting(asked), question))
 		case event := <-w.notify.Events:
 			if w.concerns(event.Name) {
 				soon()
@@ -78,9 +90,19 @@ func (w *watcher) run(ctx context.Context, told <-chan os.Signal, changed func()
 		case <-told:
 			soon()
 		case <-timer.C:
-			first = time.Time{}
-			w.follow()
-			changed()
+			read(nil)
+		}
+	}
+}
+
+// waiting takes what has been asked meanwhile.
+func waiting(asked <-chan wire.RequestMessage) (list []wire.RequestMessage) {
+	for {
+		select {
+		case question := <-asked:
+			list = append(list, question)
+		default:
+			return list
 		}
 	}
 }

@@ -36,6 +36,8 @@ const (
 	groupVerdict   = "verdict"
 	groupKey       = "key"
 	groupHostile   = "hostile" // what one user costs another
+	groupRemember  = "remembered"
+	groupApproval  = "approval"
 )
 
 func (p plan) wants(group string) bool { return p.rows.MatchString(group) }
@@ -120,7 +122,7 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 			return err
 		}
 	}
-	if m.plan.wantsAny(groupElevation, groupRestart, groupMemory, groupJobs) {
+	if m.plan.wantsAny(groupElevation, groupRestart, groupMemory, groupJobs, groupRemember, groupApproval) {
 		if err := running(ctx, memory, func() error { return m.whileRunning(ctx, alice, memory) }); err != nil {
 			return err
 		}
@@ -173,9 +175,24 @@ func (m *meter) whileRunning(ctx context.Context, alice person, vs versions) err
 		}
 	}
 	if m.plan.wants(groupJobs) {
-		return m.idle(ctx, vs)
+		if err := m.idle(ctx, vs); err != nil {
+			return err
+		}
 	}
-	return nil
+	if !m.plan.wantsAny(groupRemember, groupApproval) {
+		return nil
+	}
+	return askedFor(ctx, alice, vs, func() error {
+		if m.plan.wants(groupRemember) {
+			if err := m.remembered(ctx, alice, vs); err != nil {
+				return err
+			}
+		}
+		if m.plan.wants(groupApproval) {
+			return m.approvals(ctx, alice, vs)
+		}
+		return nil
+	})
 }
 
 // elevations of one program: without elevation, by sudo, by pkexec, by ours.

@@ -5,6 +5,9 @@ package desktop
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"kpm/vmtests/terminal"
 )
 
 // quick is an agent's settings: who is asked has five seconds.
@@ -60,6 +63,36 @@ func TestTwoRequestsAtOnce(t *testing.T) {
 	shows(t, "zenity", next.code, "Command: id -un\n")
 	next.types("two", "Return")
 	second.ends(0, "root\n")
+}
+
+// TestAskpassAtATerminal: with sudo's -A the question is on the desktop, though there is a
+// terminal, which shows the request's code and nothing to answer.
+// https://github.com/sudo-project/sudo/issues/477
+func TestAskpassAtATerminal(t *testing.T) {
+	desk := newSeat(t, ann)
+	logsIn(t, map[string]*seat{annsSession: desk})
+	a := newAgent(t, demands(`"JUSTIFY"`), "")
+	term, err := terminal.Open(ann, 24, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = term.Close() }()
+	cmd := a.Sudo(t.Context(), ann, "-A", "id", "-u")
+	term.Attach(cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w := desk.dialog()
+	if err := term.Expect("request "+w.code+": answer the question on your desktop", 30*time.Second); err != nil {
+		t.Error(err)
+	}
+	w.types("a printer", "Return")
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if out := term.Output(); !strings.Contains(out, "\n0\r") || strings.Contains(out, "Reason for running") {
+		t.Errorf("the terminal has %q", out)
+	}
 }
 
 // TestWhereThereIsNoDialog: nothing that shows one is installed, the person is logged in

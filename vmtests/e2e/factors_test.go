@@ -172,7 +172,7 @@ func TestEnrollingAfterLoggingIn(t *testing.T) {
 func TestApprovalByACode(t *testing.T) {
 	a := newAgent(t, approvals, nil)
 	id := pends(t, a, "id", "-u")
-	challenge := func() string {
+	challengeOf := func(id string) string {
 		t.Helper()
 		out, _ := agentAs(t, a, 4242, "--refresh", "--json")
 		var list []struct{ ID, Challenge string }
@@ -186,6 +186,7 @@ func TestApprovalByACode(t *testing.T) {
 		}
 		return ""
 	}
+	challenge := func() string { t.Helper(); return challengeOf(id) }
 	enters := func(uid uint32, code string) (string, int) {
 		t.Helper()
 		cmd := a.Sudo(t.Context(), uid)
@@ -212,9 +213,9 @@ func TestApprovalByACode(t *testing.T) {
 	if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code := func() string {
+	codeOf := func(challenge string) string {
 		t.Helper()
-		out, err := a.Admin(t.Context(), "approvals", "code", challenge(), "--key", file, "--json")
+		out, err := a.Admin(t.Context(), "approvals", "code", challenge, "--key", file, "--json")
 		var made struct{ Code string }
 		if err == nil {
 			err = json.Unmarshal([]byte(out), &made)
@@ -224,6 +225,7 @@ func TestApprovalByACode(t *testing.T) {
 		}
 		return made.Code
 	}
+	code := func() string { t.Helper(); return codeOf(challenge()) }
 	right := code()
 	// Attack: by somebody else; of another request; used twice.
 	if out, status := enters(4244, right); status != 1 || !strings.Contains(out, "no such approval") {
@@ -231,6 +233,9 @@ func TestApprovalByACode(t *testing.T) {
 	}
 	if out, status := enters(4242, "00000-00000"); status != 1 || !strings.Contains(out, "the code is wrong") {
 		t.Errorf("a wrong code: status %d, %s", status, out)
+	}
+	if out, status := enters(4242, codeOf(challengeOf(pends(t, a, "id", "-g")))); status != 1 || !strings.Contains(out, "the code is wrong") {
+		t.Errorf("another request's code: status %d, %s", status, out)
 	}
 	if out, status := enters(4242, right); status != 0 || !strings.Contains(out, id+" is approved") {
 		t.Fatalf("the right code: status %d, %s", status, out)

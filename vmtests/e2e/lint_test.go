@@ -85,6 +85,11 @@ func TestLintWarnsAuthors(t *testing.T) {
 		{"a command of another program", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"], "Extension": {"AllowCommands": ["/usr/bin/whoami x"]}`), 1, "the entry is never met"},
 		{"nobody", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["*"]`, `[]`, 1), 1, "grants nothing: "},
 		{"a wildcard over paths", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/chown"], "Extension": {"AllowCommands": ["chown web /srv/web/*"]}`), 0, "expected {path:/srv/web/*}"},
+		{"a wildcard that is not the last argument", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/systemctl"], "Extension": {"AllowCommands": ["systemctl * cups"]}`), 1, `expected "*" as the last word alone`},
+		{"a time without a unit", justified("p", "id", `{"For": 30}`), 1, `expected a duration with a unit, such as "30m"`},
+		{"no time", justified("p", "id", `{"For": "0"}`), 1, `it is a number without a unit: write "30m"`},
+		{"no time, with a unit", justified("p", "id", `{"For": "0m"}`), 1, "it is no time at all: to allow nothing for a time, leave it out"},
+		{"an approval that no hour ends", policyOf("p", "APPROVAL", `, "ApplicationCheck": ["/usr/bin/id"], "Extension": {"AutomaticApproval": {"TimeZone": "Europe/Berlin", "TimeCheck": ["*"]}}`), 1, "$.Extension.AutomaticApproval"},
 		{"nothing at all", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), 0, "-"},
 		{"the README's example", readmePolicy(t), 0, `"alice", whom this machine does not know`},
 	} {
@@ -95,6 +100,24 @@ func TestLintWarnsAuthors(t *testing.T) {
 		out, status := linted(t, a, path)
 		if status != tc.status || tc.says == "-" && out != "" || tc.says != "-" && !strings.Contains(out, tc.says) {
 			t.Errorf("%s: exit status %d, expected %d with %q:\n%s", tc.what, status, tc.status, tc.says, out)
+		}
+	}
+	// Whom a policy of this machine's own names there has to be: where it lies, and not
+	// where it was written.
+	for name, says := range map[string]string{"nosuchuser": `"nosuchuser", whom this machine does not know`, "%nosuchgroup": `"%nosuchgroup", whom this machine does not know`} {
+		text := strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["*"]`, `["root", "`+name+`"]`, 1)
+		own := filepath.Join(a.Root, "Policies", "named.json")
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, "p.json"), []byte(text), 0o644), os.WriteFile(own, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if out, status := linted(t, a, filepath.Join(dir, "p.json")); status != 0 || !strings.Contains(out, `note: `) {
+			t.Errorf("%s, in a file for any machine: exit status %d:\n%s", name, status, out)
+		}
+		if out, status := linted(t, a, own); status != 1 || strings.Count(out, says) != 1 || strings.Contains(out, "note: ") {
+			t.Errorf("%s, in a file for this machine: exit status %d:\n%s", name, status, out)
+		}
+		if err := os.Remove(own); err != nil {
+			t.Fatal(err)
 		}
 	}
 	// What the service will refuse.

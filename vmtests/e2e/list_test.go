@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"kpm/vmtests/agent"
 	"kpm/vmtests/apart"
 )
 
@@ -32,6 +33,24 @@ func TestWhatMayIRun(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil || status != 0 || len(got.Policies) != 1 || got.Policies[0].PolicyID != "mine" {
 		t.Errorf("%d, %v: %s", status, err, out)
+	}
+	// Whom to ask: approvers of what is allowed, and administrators where nothing is.
+	b := newAgent(t, `[{"PolicyId":"asked","PolicyType":"PrivilegeElevation","Status":"enforce","Actions":{"OnSuccess":{"Controls":["APPROVAL"]}},
+		"UserCheck":["#4242"],"MachineCheck":["*"],"ApplicationCheck":["/usr/bin/id"],"approvers":{"users":["root"]}}]`, func(a *agent.Agent) {
+		if err := a.Write("appsettings.json", `{"Requests": {"Contacts": ["the help desk, 555-0100"]}}`); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if out, status := sudoed(t, b, "-l"); status != 0 || !strings.Contains(out, "approved by: 1 of root, the administrators\n") {
+		t.Errorf("%d: %s", status, out)
+	}
+	asNobody := b.Sudo(t.Context(), 65534, "--root", b.Root, "-l", "--json")
+	var nothing struct {
+		Policies []any
+		Ask      []string
+	}
+	if out, err := asNobody.Output(); err != nil || json.Unmarshal(out, &nothing) != nil || len(nothing.Policies) != 0 || len(nothing.Ask) != 1 || nothing.Ask[0] != "the help desk, 555-0100" {
+		t.Errorf("%v: %s", err, out)
 	}
 	// An administrator sees what somebody else may; a user does not.
 	asRoot := a.Sudo(t.Context(), 0, "--root", a.Root, "-U", apart.Name(4242), "-l")

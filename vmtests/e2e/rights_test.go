@@ -192,3 +192,53 @@ func TestAnAdministratorForATime(t *testing.T) {
 		return members(t) == bob
 	})
 }
+
+// TestAnAdministratorByApproval: a person asks to be an administrator for a time, somebody
+// else agrees in the console, and the rights end when the time is over, also if the agent
+// does not run by then.
+// https://github.com/fleetdm/fleet/issues/39888
+func TestAnAdministratorByApproval(t *testing.T) {
+	person, bob := apart.Name(4242), apart.Name(7002)
+	administrate(t, 7002)
+	a := newAgent(t, policyOf("admin", "APPROVAL", `, "ApplicationCheck": ["*"], "Extension": {"Grant": {"For": "30m", "Covers": "administrator"}}`), setRights(t, bob))
+	s := newShell(t, a)
+	approved := func(length string) {
+		t.Helper()
+		s.types("keepersudo --reason 'a printer' --for " + length + " id -u\n")
+		said := s.until("approval ")
+		id := s.until(" ")
+		if members(t) != bob {
+			t.Errorf("nobody has agreed yet, and administrators are %s: %q", members(t), said)
+		}
+		decided(t, a, "approve", strings.Trim(id, "(),.:\r\n"))
+		if out := s.until(ready); !strings.Contains(out, "\n0\r") {
+			t.Errorf("approved: %q", out)
+		}
+		eventually(t, "a member", func() bool { return members(t) == bob+","+person })
+	}
+	approved("1h")
+	list := grantsOf(t, a)
+	if len(list) != 1 || list[0].User != person || list[0].SecondsLeft > 1800 {
+		t.Fatalf("%+v", list)
+	}
+	if out, err := a.Admin(t.Context(), "grants", "revoke", list[0].ID); err != nil {
+		t.Fatal(out, err)
+	}
+	eventually(t, "revoked", func() bool { return members(t) == bob })
+	approved("5s")
+	if err := a.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "ended while the agent does not run", func() bool {
+		if out, err := exec.Command(filepath.Join(a.Root, "KeeperPrivilegeManager"), "rights", "end-overdue", "--root", a.Root).CombinedOutput(); err != nil {
+			t.Fatal(string(out), err)
+		}
+		return members(t) == bob
+	})
+	if _, err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if list := grantsOf(t, a); len(list) != 0 || members(t) != bob {
+		t.Errorf("the next service has %+v, administrators are %s", list, members(t))
+	}
+}

@@ -105,7 +105,7 @@ func TestAsSudo(t *testing.T) {
 		{script: `TERM=xterm LC_ALL=C TZ=Europe/Vienna $E sh -c 'echo $TERM $LC_ALL; date +%Z'`},
 		{script: `LD_PRELOAD=/x BASH_ENV=/x ENV=/x IFS=x PYTHONPATH=/x TZ=/etc/shadow $E sh -c 'echo "$LD_PRELOAD$BASH_ENV$ENV$PYTHONPATH$TZ"'`},
 		{script: `$E env | cut -d= -f1 | sort | tr '\n' ' '`, because: variables,
-			ours: outcome{"HOME KEEPER_REQUEST_ID LANG LOGNAME PATH SHELL SUDO_COMMAND SUDO_GID SUDO_UID SUDO_USER TERM USER ", "", 0}},
+			ours: outcome{"HOME KEEPER_REQUESTING_USER KEEPER_REQUESTING_USER_ID KEEPER_REQUEST_ID LANG LOGNAME PATH SHELL SUDO_COMMAND SUDO_GID SUDO_UID SUDO_USER TERM USER ", "", 0}},
 
 		// Programs.
 		{script: `cp /usr/bin/id ~/myid; $E ~/myid -u; $E ./myid -u; rm ~/myid`},

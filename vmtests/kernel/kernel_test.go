@@ -27,6 +27,7 @@ var hooks = []struct {
 	env []string
 }{
 	{"./platform/linux", "^(TestAttribute|TestAttributeIsThatOfTheHandle|TestNode|TestVerity)$", []string{"TMPDIR=/disk/tmp", "KPM_FS_VERITY=required"}},
+	{"./platform/linux/execution", "^TestHolder$", []string{"TMPDIR=/disk/tmp"}},
 	{"./trust/tpm", "^TestDevice", []string{"KPM_TPM=/dev/tpmrm0"}},
 	{"./trust/identity", "^TestDevice", []string{"KPM_TPM=/dev/tpmrm0"}},
 }

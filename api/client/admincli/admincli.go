@@ -142,7 +142,7 @@ or the answer could not be had.`,
 		jobsCommand(&e), approvalsCommand(&e), grantsCommand(&e), fileGrantsCommand(&e), rightsCommand(&e), mfaCommand(&e),
 		group(&cobra.Command{Use: "settings", Short: "Show and change settings"}, getSettingsCommand(&e),
 			putSettingCommand(&e), revertSettingsCommand(&e), revertAllSettingsCommand(&e), applicationSettingsCommand(&e)))
-	cmd.AddCommand(interceptionCommand(&a), configCommand(&e), serviceCommand(&a), supportCommand(&e))
+	cmd.AddCommand(reloadCommand(&e), interceptionCommand(&a), configCommand(&e), serviceCommand(&a), supportCommand(&e))
 	takeJSON(cmd)
 	return cmd
 }

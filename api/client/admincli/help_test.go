@@ -11,7 +11,7 @@ import (
 // A command of commands says which there are. Nobody asked it for a fault.
 func TestACommandOfCommandsIsHelp(t *testing.T) {
 	for line, commands := range map[string][]string{
-		"":              {"approvals", "audit", "completion", "config", "doctor", "filegrants", "grants", "help", "interception", "jobs", "mfa", "plugins", "policy", "rights", "service", "settings", "status", "support", "topics", "trust"},
+		"":              {"approvals", "audit", "completion", "config", "doctor", "filegrants", "grants", "help", "interception", "jobs", "mfa", "plugins", "policy", "reload", "rights", "service", "settings", "status", "support", "topics", "trust"},
 		"approvals":     {"approve", "code", "deny", "extend", "key", "list", "show"},
 		"audit":         {"list", "tail", "verify"},
 		"config":        {"check", "show"},

@@ -55,6 +55,13 @@ func node(kind, name string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(wire.Printable(kind+" "+name)) + `"`
 }
 
+// taskOfGraph is what a graph shows of a task.
+type taskOfGraph struct {
+	ID, Command, OnSuccess, OnFailure string
+	ContinueOnFailure                 bool
+	Parameters                        json.RawMessage
+}
+
 func (g graph) add(job view.JobDetail) error {
 	self := node("job", job.ID)
 	style := "box"
@@ -71,11 +78,7 @@ func (g graph) add(job view.JobDetail) error {
 	var file struct {
 		Schedule       json.RawMessage
 		AlternateJobID string
-		Tasks          []struct {
-			ID, Command, OnSuccess, OnFailure string
-			ContinueOnFailure                 bool
-			Parameters                        json.RawMessage
-		}
+		Tasks          []taskOfGraph
 	}
 	if err := json.Unmarshal(job.Definition, &file); err != nil {
 		return fmt.Errorf("job %s: %w", job.ID, err)
@@ -87,6 +90,10 @@ func (g graph) add(job view.JobDetail) error {
 		g.line("%s -> %s [label=\"condition not met\", style=dashed];", self, node("job", file.AlternateJobID))
 	}
 	task := func(id string) string { return node("task", job.ID+"/"+id) }
+	ends := func(to string) bool { // a task may be called fail
+		named := slices.ContainsFunc(file.Tasks, func(t taskOfGraph) bool { return t.ID == to })
+		return !named && (strings.EqualFold(to, "stop") || strings.EqualFold(to, "fail"))
+	}
 	for i, t := range file.Tasks {
 		g.line("%s [label=%s];", task(t.ID), node(t.ID, "("+t.Command+")"))
 		if i == 0 {
@@ -103,10 +110,10 @@ func (g graph) add(job view.JobDetail) error {
 		if failure == "" && t.ContinueOnFailure {
 			failure = next
 		}
-		if success != "" && !strings.EqualFold(success, "stop") {
+		if success != "" && !ends(success) {
 			g.line("%s -> %s;", task(t.ID), task(success))
 		}
-		if failure != "" && !strings.EqualFold(failure, "stop") && failure != success {
+		if failure != "" && !ends(failure) && failure != success {
 			g.line("%s -> %s [label=\"failed\", style=dotted];", task(t.ID), task(failure))
 		}
 		if event := raised(t.Parameters); event != "" {

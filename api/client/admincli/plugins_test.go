@@ -27,6 +27,7 @@ func TestPluginsAndSettings(t *testing.T) {
 		{"plugins health KeeperPolicy", 0, "status    Healthy\nprocess   77\nup        0s\nrestarts  0\n"},
 		{"plugins health KeeperLogger", 1, "status    Stopped\nrestarts  0\n"},
 		{"plugins reload", 1, "added   MyBridge\nbroken  Bad: not JSON\n"},
+		{"reload", 1, "settings changed  Settings:system.logging.level\njobs changed      cleanup\nplugins added     MyBridge\nplugin broken     Bad: not JSON\n"},
 		{"plugins check KeeperPolicy", 1, "1  pass  the program is there  /x\n2  fail  a topic               none\n                               -> add one\n"},
 		{"plugins check " + body, 0, "1  pass  New  {\"id\":\"New\"}\n"},
 		{"plugins approve --list", 0, "FILE            CHANGE   FOUND  APPROVED\nPlugins/A.json  changed  aa     bb\n"},

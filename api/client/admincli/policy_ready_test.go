@@ -60,7 +60,7 @@ func TestReadyPolicies(t *testing.T) {
 				jobs++
 			}
 		}
-		if attacks < 4 || jobs < 1 {
+		if attacks < 8 || jobs < 1 {
 			t.Errorf("%s: %d attacks, %d jobs", name, attacks, jobs)
 		}
 		if out := tell(t, exitOK, "policy", "test", file); !strings.HasSuffix(out, ", 0 failed\n") {

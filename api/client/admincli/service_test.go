@@ -44,6 +44,7 @@ func (p *peer) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
 // answers are what the API asks.
 type answers struct {
 	problems []string
+	lapses   []string
 	plugins  []view.Plugin
 	jobs     []view.Job // nil: three
 	stored   map[string]view.Setting
@@ -56,6 +57,9 @@ type answers struct {
 
 // Obstacles implements api.Health.
 func (r *answers) Obstacles() []string { return r.problems }
+
+// Lapses implements api.Health.
+func (r *answers) Lapses() []string { return r.lapses }
 
 type pluginList struct{ *answers }
 
@@ -136,6 +140,15 @@ func (r *answers) Topics() view.Topics {
 
 func (r *answers) Sections() map[string]map[string]json.RawMessage {
 	return map[string]map[string]json.RawMessage{"Settings": {"KestrelHttpPort": json.RawMessage("6888")}}
+}
+
+// applicationAnswers are the answers about the whole service.
+type applicationAnswers struct{ *answers }
+
+func (a applicationAnswers) Reload(context.Context) view.Reloaded {
+	done := view.Reloaded{Settings: []string{"Settings:system.logging.level"}, RestartRequired: []string{}, Jobs: []string{"cleanup"}, Problems: a.problems}
+	done.Plugins, _ = pluginList(a).Reload(context.Background())
+	return done
 }
 
 func (r *answers) Change(_ context.Context, _ core.Principal, body []byte) (view.ApplicationSettingsPut, error) {
@@ -227,7 +240,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: r.answers, Doctor: r.answers, LastKnownGood: r.answers, Observed: r.answers, Factors: factorAnswers{r.answers}, Approvals: approvalList{r.answers}, ApprovalKeys: approvalKeyAnswers{r.answers}, Notices: noNotices{}, Jobs: r.answers, Settings: settingAnswers{r.answers}, Requests: r.answers, Grants: grantAnswers{r.answers}, FileGrants: fileGrantAnswers{r.answers}, Rights: rightAnswers{r.answers}, Accounts: accountAnswers{}, Elevator: r.answers, Health: r.answers,
+		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: applicationAnswers{r.answers}, Doctor: r.answers, LastKnownGood: r.answers, Observed: r.answers, Factors: factorAnswers{r.answers}, Approvals: approvalList{r.answers}, ApprovalKeys: approvalKeyAnswers{r.answers}, Notices: noNotices{}, Jobs: r.answers, Settings: settingAnswers{r.answers}, Requests: r.answers, Grants: grantAnswers{r.answers}, FileGrants: fileGrantAnswers{r.answers}, Rights: rightAnswers{r.answers}, Accounts: accountAnswers{}, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

@@ -22,13 +22,15 @@ func statusCommand(e *endpoint) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say on one screen how the service is",
-		Long: `Say on one screen whether the service runs, elevations can succeed now, and its
-plugins are healthy; and for root what is in force and what was refused last:
-ports, certificate, journal, machine key, plugins, policies.
+		Long: `Say on one screen whether the service runs, elevations can succeed now, policies are
+kept, and its plugins are healthy; and for root what is in force and what was refused
+last: ports, certificate, journal, machine key, plugins, policies, and whether programs
+are stopped before they run.
 
 All but the first line is shown to root only. Exit status 1 means that
-the service does not answer, that no elevation could succeed, or that a plugin is
-not as its file says.`,
+the service does not answer, that no elevation could succeed, that policies about which
+programs may run are not kept although Interception:Executions is on, or that a plugin
+is not as its file says.`,
 		Example: "  KeeperAdminCLI status\n  KeeperAdminCLI status --json --root /srv/agent",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,11 +56,14 @@ type status struct {
 	Status  string `json:"status"`
 	Detail  string `json:"detail,omitempty"`
 	Version string `json:"version,omitempty"`
-	// Healthy: an elevation could succeed now. Problems says why none could.
+	// Healthy: an elevation could succeed now, and policies are kept. Problems says why
+	// none could, Lapses which policies are not kept.
 	Healthy  bool           `json:"healthy"`
 	Problems []string       `json:"problems,omitempty"`
 	Plugins  int            `json:"plugins"`
 	Jobs     view.JobCounts `json:"jobs"`
+	NotKept  bool           `json:"policiesNotKept,omitempty"` // some are not
+	Lapses   []string       `json:"lapses,omitempty"`
 	// Unhealthy are plugins that do not run as they should.
 	Unhealthy []string `json:"unhealthy,omitempty"`
 	// States are those of the plugins, by id.
@@ -80,7 +85,7 @@ func (e *endpoint) status(ctx context.Context) (status, error) {
 		return status{}, err
 	}
 	answer := status{
-		Status: counts.Status, Version: service.Version, Healthy: counts.Healthy, Problems: counts.Problems, Plugins: counts.Plugins, Jobs: counts.Jobs,
+		Status: counts.Status, Version: service.Version, Healthy: counts.Healthy, NotKept: counts.NotKept, Problems: counts.Problems, Lapses: counts.Lapses, Plugins: counts.Plugins, Jobs: counts.Jobs,
 	}
 	var plugins []view.Plugin
 	err = e.get(ctx, "/api/plugins", &plugins)
@@ -114,10 +119,12 @@ func (s status) print(w io.Writer, asJSON bool) error {
 	}
 	switch {
 	case s.Healthy || s.Detail != "":
-	case len(s.Problems) == 0:
-		lines = append(lines, "no elevation can succeed now; run this as root to learn why")
-	default:
+	case len(s.Problems) > 0:
 		lines = append(lines, "no elevation can succeed now:")
+	case s.NotKept && len(s.Lapses) == 0:
+		lines = append(lines, "not all policies are kept now; run this as root to learn which")
+	case !s.NotKept:
+		lines = append(lines, "no elevation can succeed now; run this as root to learn why")
 	}
 	var states []string
 	for _, id := range slices.Sorted(maps.Keys(s.States)) {
@@ -128,7 +135,7 @@ func (s status) print(w io.Writer, asJSON bool) error {
 		details = append(details, fmt.Sprintf("%-*s %s", statusNameSize, "plugins", strings.Join(states, ", ")))
 	}
 	var b strings.Builder
-	for _, line := range slices.Concat(lines, s.Problems, s.Unhealthy, details) {
+	for _, line := range slices.Concat(lines, s.Problems, s.Lapses, s.Unhealthy, details) {
 		fmt.Fprintln(&b, wire.PrintableLine(line))
 	}
 	_, err := io.WriteString(w, b.String())

@@ -136,6 +136,7 @@ func (m more) lines(now time.Time) (lines []string) {
 			add("certificate", "none: HTTPS and MQTT over TLS do not serve")
 		}
 		add("journal", "%s", journalLine(s.Journal, now))
+		add("programs", "%s", programsLine(s.Executions))
 	}
 	if i := m.Identity; i != nil {
 		text := i.State
@@ -176,6 +177,21 @@ func held(port int) string {
 		return "not held"
 	}
 	return fmt.Sprint(port)
+}
+
+// programsLine says whether programs are stopped before they run.
+func programsLine(x view.Executions) string {
+	switch {
+	case x.Running:
+		return "stopped before they run where policies say which may"
+	case x.On && x.Fault != "":
+		return "NOT STOPPED before they run: " + x.Fault
+	case x.On:
+		return "what stops them before they run is being started"
+	case x.Needed:
+		return "not stopped before they run, though policies say which may: Interception:Executions is off"
+	}
+	return "not stopped before they run: Interception:Executions is off"
 }
 
 func journalLine(j view.JournalState, now time.Time) string {

@@ -159,6 +159,31 @@ func TestStatusSaysWhatIsInTheWay(t *testing.T) {
 	}
 }
 
+// Policies that are not kept are a fault, and no reason to say that nobody is elevated.
+func TestStatusSaysWhichPoliciesAreNotKept(t *testing.T) {
+	const lapse = "policies that say which programs may run are not kept: keeperexec has ended"
+	const counts = "running, version 1.2.3, 2 plugins, 3 jobs (2 enabled)\n"
+	r := newRunning(t, func(r *running) { r.lapses = []string{lapse} })
+	if code, out, diag := r.do(t, "status"); code != exitFault || firstPart(out) != counts+lapse+"\n" || diag != "" {
+		t.Errorf("%d %q %q", code, out, diag)
+	}
+	r = newRunning(t, func(r *running) { r.lapses, r.peer.is.User, r.peer.is.Administrator = []string{lapse}, "1000", false })
+	if code, out, _ := r.do(t, "status"); code != exitFault || out != counts+"not all policies are kept now; run this as root to learn which\n" {
+		t.Errorf("a user: %d %q", code, out)
+	}
+	for want, is := range map[string]view.Executions{
+		"stopped before they run where policies say which may":                                       {On: true, Needed: true, Running: true},
+		"NOT STOPPED before they run: keeperexec has ended":                                          {On: true, Needed: true, Fault: "keeperexec has ended"},
+		"what stops them before they run is being started":                                           {On: true},
+		"not stopped before they run, though policies say which may: Interception:Executions is off": {Needed: true},
+		"not stopped before they run: Interception:Executions is off":                                {},
+	} {
+		if got := programsLine(is); got != want {
+			t.Errorf("%+v: %q", is, got)
+		}
+	}
+}
+
 // firstPart is what "status" prints without what root is shown besides; of JSON,
 // without its fields.
 func firstPart(out string) string {

@@ -94,6 +94,7 @@ func decide(t *testing.T, g *Group, by func(port.Execution) bool) {
 }
 
 func TestMain(m *testing.M) {
+	somethingElse()
 	if os.Getenv("GATE_TEST") != "" {
 		helper()
 	}

@@ -40,6 +40,7 @@ type helper struct {
 	}
 	stat   unix.Stat_t
 	pause  unix.Timespec
+	turns  unix.SchedAttr // those of a program: as long as anybody's
 	watch  watch
 	stack  [16 << 10]byte // the child's (watch.go)
 	report [ReportSize]byte
@@ -57,6 +58,7 @@ func newHelper(conn int) *helper {
 	copy(h.dumpFile[:], "/proc/sys/fs/suid_dumpable")
 	h.vector.Base = (*byte)(unsafe.Pointer(&h.head))
 	h.header.Iov, h.header.Iovlen = &h.vector, 1
+	h.turns.Size, h.turns.Policy = unix.SizeofSchedAttr, unix.SCHED_NORMAL
 	h.header.Control = (*byte)(unsafe.Pointer(&h.control))
 	return h
 }
@@ -282,6 +284,9 @@ func (h *helper) become() (Step, syscall.Errno) {
 		}
 	}
 	h.awaitRelease()
+	// The service's own short turns (platform/turns) end here: what has been on
+	// everybody's way is somebody's program from now on.
+	unix.RawSyscall(unix.SYS_SCHED_SETATTR, 0, uintptr(unsafe.Pointer(&h.turns)), 0)
 	if step, errno := h.assume(); errno != 0 {
 		return step, errno
 	}
