@@ -3,40 +3,49 @@ package broker
 import (
 	"cmp"
 	"encoding/json"
+	"strings"
 
 	"kpm/core"
 	"kpm/core/wire"
 )
 
-// enveloped returns what goes on when from publishes payload on topic. An event
-// may come flat, as EventName and Context, and without a Source (decision 24a);
-// those who hear it get one envelope all the same. Whatever else is missing is
-// left to check.
+// bare are the messages that scripts send without an envelope, by topic: the key by
+// which such a message is known, and what of it is the payload; nil is all of it.
+var bare = map[string]struct {
+	messageType, key string
+	keep             []string
+}{
+	wire.TopicEvents:     {wire.TypeEvent, "EventName", []string{"EventName", "Context"}},
+	wire.TopicJobService: {wire.TypeTriggerJob, "JobId", []string{"JobId", "Context"}},
+	wire.TopicPolicy:     {wire.TypePolicyRequest, "EventType", nil},
+}
+
+// enveloped returns what goes on when from publishes payload on topic. An event, a
+// question or the wish for a run may come flat, without an envelope, and without a
+// Source or MessageId (decision 24a); those who hear it get one envelope all the same. Whatever
+// else is missing is left to check.
 func enveloped(from core.Principal, topic string, payload []byte) []byte {
-	if topic != wire.TopicEvents {
+	form, may := bare[topic]
+	if !may || from.Kind == core.Service {
 		return payload
 	}
-	var m struct {
-		wire.RequestMessage
-		Name    string          `json:"EventName"`
-		Context json.RawMessage `json:"Context"`
-	}
+	var m wire.RequestMessage
 	// Of two keys that differ in letter case, one would be lost here unseen.
-	if json.Unmarshal(payload, &m) != nil || unambiguous(payload) != nil {
+	if json.Unmarshal(payload, &m) != nil || m.Type != "" && m.Source != "" && m.MessageID != "" || unambiguous(payload) != nil {
 		return payload
 	}
-	flat := m.Type == "" && len(m.Payload) == 0 && m.Name != ""
-	if !flat && (m.Type != wire.TypeEvent || m.Source != "") {
+	var content any = m.Payload
+	switch flat := m.Type == "" && len(m.Payload) == 0; {
+	case flat:
+		fields := flatten(payload, form.key, form.keep)
+		if fields == nil {
+			return payload
+		}
+		content = fields
+	case m.Type != form.messageType || len(m.Payload) == 0:
 		return payload
 	}
-	var event any = m.Payload
-	if flat {
-		event = struct {
-			Name    string          `json:"EventName"`
-			Context json.RawMessage `json:"Context,omitempty"`
-		}{m.Name, m.Context}
-	}
-	whole, err := wire.New(wire.TypeEvent, cmp.Or(m.Source, from.String()), event)
+	whole, err := wire.New(form.messageType, cmp.Or(m.Source, from.String()), content)
 	if err != nil {
 		return payload
 	}
@@ -50,6 +59,32 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 		return payload
 	}
 	return data
+}
+
+// flatten returns the fields of a flat message that are its payload, with the names
+// of keep as they are written there; nil if it has no text under key.
+func flatten(payload []byte, key string, keep []string) map[string]json.RawMessage {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(payload, &fields) != nil {
+		return nil
+	}
+	kept, known := map[string]json.RawMessage{}, false
+	for name, value := range fields {
+		var text string
+		known = known || strings.EqualFold(name, key) && json.Unmarshal(value, &text) == nil && text != ""
+		if keep == nil {
+			kept[name] = value
+		}
+		for _, wanted := range keep {
+			if strings.EqualFold(name, wanted) {
+				kept[wanted] = value
+			}
+		}
+	}
+	if !known {
+		return nil
+	}
+	return kept
 }
 
 // logged returns what goes on when from publishes payload on topic, if that is

@@ -12,13 +12,13 @@ import (
 // Events of scripts come without an envelope, or without their Source (decision
 // 24a); who hears them is spared that.
 func TestEventsComeInOneEnvelope(t *testing.T) {
-	const flat = `{"EventName":"Custom","Context":{"N":12345678901234567890}}`
+	const flat = `{"Context":{"N":12345678901234567890},"EventName":"Custom"}`
 	for _, tc := range []struct {
 		name, payload string
 		want          string // the payload of what is delivered; empty if it is refused
 	}{
 		{"flat", flat, flat},
-		{"flat, in other letters", `{"eventname":"Custom","CONTEXT":{"A":1}}`, `{"EventName":"Custom","Context":{"A":1}}`},
+		{"flat, in other letters", `{"eventname":"Custom","CONTEXT":{"A":1}}`, `{"Context":{"A":1},"EventName":"Custom"}`},
 		{"flat, without a context", `{"EventName":"Custom"}`, `{"EventName":"Custom"}`},
 		{"flat, with a Source that is true", `{"Source":"MyBridge","EventName":"Custom"}`, `{"EventName":"Custom"}`},
 		{"without a Source", `{"MessageType":"CustomEvent","Payload":` + flat + `}`, flat},
@@ -56,6 +56,45 @@ func TestEventsComeInOneEnvelope(t *testing.T) {
 				if err := json.Unmarshal(payload, &got); err != nil || got.Type != wire.TypeEvent || got.Source != "MyBridge" || string(got.Payload) != want {
 					t.Errorf("delivered %s, %v\nwant %s", payload, err, want)
 				}
+			}
+		})
+	}
+}
+
+// So do the wish for a run and a question, as scripts write them: what is missing is
+// who says it, which the broker knows.
+func TestRunsAndQuestionsComeInOneEnvelope(t *testing.T) {
+	const reply = `"RespondToTopic":"Replies/MyBridge/1"`
+	for _, tc := range []struct {
+		name, topic, payload string
+		want                 string // the payload of what goes on; empty if it is refused
+	}{
+		{"a run without a Source", "JobService", `{"MessageType":"TriggerJob","Payload":{"JobId":"cleanup"}}`, `{"JobId":"cleanup"}`},
+		{"a run, flat", "JobService", `{"jobid":"cleanup","Context":{"Days":30},"Extra":1}`, `{"Context":{"Days":30},"JobId":"cleanup"}`},
+		{"a run in the service's name", "JobService", `{"Source":"KeeperPrivilegeManager","MessageType":"TriggerJob","Payload":{"JobId":"cleanup"}}`, ""},
+		{"flat in the service's name", "JobService", `{"Source":"KeeperPrivilegeManager","JobId":"cleanup"}`, ""},
+		{"a run of two jobs", "JobService", `{"JobId":"cleanup","jobid":"other"}`, ""},
+		{"a run of none", "JobService", `{"Context":{}}`, ""},
+		{"an end without a Source", "JobService", `{"MessageType":"JobCompleted","Payload":{"JobId":"cleanup"}}`, ""},
+		{"a question without a Source", "KeeperPolicy", `{"MessageType":"PolicyRequest",` + reply + `,"Payload":{"EventType":"PrivilegeElevation","User":"alice"}}`, `{"EventType":"PrivilegeElevation","User":"alice"}`},
+		{"a question without a MessageId", "KeeperPolicy", `{"MessageType":"PolicyRequest","Source":"MyBridge",` + reply + `,"Payload":{"EventType":"PrivilegeElevation"}}`, `{"EventType":"PrivilegeElevation"}`},
+		{"a question, flat", "KeeperPolicy", `{` + reply + `,"EventType":"PrivilegeElevation","User":"alice"}`, `{"EventType":"PrivilegeElevation","RespondToTopic":"Replies/MyBridge/1","User":"alice"}`},
+		// Attack: being flat makes no request of it.
+		{"a question about a request", "KeeperPolicy", `{` + reply + `,"EventType":"PrivilegeElevation","RequestId":"EVALUATING"}`, ""},
+		{"with another's reply topic", "KeeperPolicy", `{"RespondToTopic":"Replies/KeeperPrivilegeManager/1","EventType":"PrivilegeElevation"}`, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBus(t)
+			b.withRequests()
+			if err := b.PublishAs(t.Context(), bridge.Principal, tc.topic, []byte(tc.payload)); (err == nil) != (tc.want != "") {
+				t.Errorf("got %v", err)
+			}
+			if tc.want == "" {
+				return
+			}
+			var got wire.RequestMessage
+			if err := json.Unmarshal(enveloped(bridge.Principal, tc.topic, []byte(tc.payload)), &got); err != nil || got.Source != "MyBridge" || got.MessageID == "" || string(got.Payload) != tc.want {
+				t.Errorf("goes on as %+v, %v\nwant %s", got, err, tc.want)
 			}
 		})
 	}

@@ -169,7 +169,7 @@ func startMachine(t testing.TB) *machine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := m.stop(ctx); err != nil {
 			t.Error(err)

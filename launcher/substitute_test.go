@@ -159,7 +159,7 @@ func TestPolicyDecidesOnWhatARuleNames(t *testing.T) {
 // ended closes the launcher and returns the journal, when everything has its end.
 func (w *world) ended(t *testing.T) []journal.Record {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !strings.HasSuffix(w.recorded(), "ended"); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.HasSuffix(w.recorded(), "ended"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the end was never noticed: %s", w.recorded())
 		}

@@ -202,7 +202,7 @@ func (w *world) elevate(k Submission) *visit {
 // elevateSoon is elevate once the end of an earlier command has been noticed.
 func (w *world) elevateSoon(k Submission) *visit {
 	w.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); w.running.Taken() >= int64(w.cfg.Limits.MaxRunningPerUser); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); w.running.Taken() >= int64(w.cfg.Limits.MaxRunningPerUser); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.t.Fatal("the end of a command was never noticed")
 		}

@@ -18,7 +18,8 @@ type Inspection struct {
 	Fault    string
 	Manifest *Manifest
 	// Program is the file that runs, or ProgramFault says why there is none; both
-	// are empty for a part of the agent's own program.
+	// are empty for a part of the agent's own program, and for a plugin of other
+	// systems.
 	Program, ProgramFault string
 	Health                view.PluginHealth
 	Connections           int
@@ -43,7 +44,7 @@ func (o *Orchestrator) Inspect(id string) (Inspection, bool) {
 		i.Fault = p.lastError
 	}
 	o.mu.Unlock()
-	if i.Manifest != nil && !i.Manifest.InProcess {
+	if i.Manifest != nil && !i.Manifest.InProcess && !i.Manifest.Foreign {
 		path, err := resolve(o.cfg.Layout, o.cfg.Platform.ProgramSuffix(), i.Manifest.Executable)
 		if i.Program = path; err != nil {
 			i.ProgramFault = err.Error()
@@ -80,7 +81,7 @@ func (o *Orchestrator) InspectFile(id string, doc settings.Document) Inspection 
 		}
 	}
 	separateTopics(list)
-	if i.Manifest, i.Fault = list[0].manifest, list[0].fault; i.Manifest == nil || m.InProcess {
+	if i.Manifest, i.Fault = list[0].manifest, list[0].fault; i.Manifest == nil || m.InProcess || m.Foreign {
 		return i
 	}
 	path, err := resolve(o.cfg.Layout, o.cfg.Platform.ProgramSuffix(), m.Executable)

@@ -51,8 +51,9 @@ type Manifest struct {
 	// Secrets are settings whose stored values are sealed.
 	Secrets []string
 	// Disabled says why the plugin is registered and never runs; empty when
-	// it can run.
+	// it can run. Foreign is true of one that is for other systems.
 	Disabled string
+	Foreign  bool
 }
 
 // Context is where a plugin runs, by the published executionContext.
@@ -94,7 +95,7 @@ func ParseManifest(fileID string, doc settings.Document, platform core.Platform)
 	c.expect(!f.StartOnMessage || m.Topic != "", "startOnMessage", "true without Subscription", "a Subscription whose topic starts the plugin")
 	c.expect(!f.LivenessPing || m.Topic != "", "livenessPing", "true without Subscription", "a Subscription on whose topic the plugin is asked")
 	c.expect(!f.StartOnMessage || !m.perSession(), "startOnMessage", "true in users' sessions", "executionContext Service")
-	m.Disabled = c.disabled(f, platform)
+	m.Disabled, m.Foreign = c.disabled(f, platform)
 	if err := c.faults.Err(); err != nil {
 		return nil, err
 	}
@@ -199,8 +200,9 @@ func (c *checker) context(f manifestFile) Context {
 	return InService
 }
 
-// disabled says why a sound plugin does not run here.
-func (c *checker) disabled(f manifestFile, platform core.Platform) string {
+// disabled says why a sound plugin does not run here, and whether it is for other
+// systems.
+func (c *checker) disabled(f manifestFile, platform core.Platform) (why string, foreign bool) {
 	c.expect(len(f.SupportedPlatforms) > 0, "supportedPlatforms", "missing or empty", "some of "+core.PlatformNames())
 	here := false
 	for i, name := range f.SupportedPlatforms {
@@ -210,9 +212,9 @@ func (c *checker) disabled(f manifestFile, platform core.Platform) string {
 	}
 	switch {
 	case f.Enabled != nil && !*f.Enabled:
-		return "its file says enabled: false"
+		return "its file says enabled: false", !here
 	case !here:
-		return "its supportedPlatforms do not name " + string(platform)
+		return "its supportedPlatforms do not name " + string(platform), true
 	}
-	return ""
+	return "", false
 }

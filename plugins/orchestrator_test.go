@@ -116,6 +116,25 @@ func TestTheProgramUnderTheRootComesBeforeTheOneUnderPlugins(t *testing.T) {
 	}
 }
 
+// A plugin of another system lacks nothing here: its program is not looked for.
+func TestAPluginOfAnotherSystemLacksNoProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, _ := newTest(t, map[string]string{
+			"Here":  `{"id": "Here", "pluginType": "Executable", "executablePath": "bin/none", "supportedPlatforms": ["Linux"], "metadata": {"mqttTopics": {"publish": [], "subscribe": []}}}`,
+			"There": `{"id": "There", "pluginType": "Executable", "executablePath": "bin/none.exe", "supportedPlatforms": ["Windows"], "metadata": {"mqttTopics": {"publish": [], "subscribe": []}}}`,
+		})
+		if err := o.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for id, lacks := range map[string]bool{"Here": true, "There": false} {
+			if i, ok := o.Inspect(id); !ok || i.Fault != "" || (i.ProgramFault != "") != lacks {
+				t.Errorf("%s: %+v", id, i)
+			}
+		}
+		stopAll(t, o)
+	})
+}
+
 func TestBrokenFilesDisableOnlyThemselves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, f := newTest(t, map[string]string{
@@ -277,6 +296,9 @@ func TestManualControl(t *testing.T) {
 			}
 			if s := status(t, o, "A"); s.Status != tc.then {
 				t.Errorf("%s: then %+v, want %s", tc.name, s, tc.then)
+			}
+			if h, err := o.Health("A"); tc.name == "stop" && (err != nil || h.LastExit != "it was stopped") {
+				t.Errorf("%s: it ended because %q, %v", tc.name, h.LastExit, err)
 			}
 		}
 		if got := len(f.starts()); got != 3 {

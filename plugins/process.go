@@ -73,7 +73,11 @@ func (o *Orchestrator) runOnce(ctx context.Context, p *plugin) (ran bool, err er
 		o.cfg.Exited(p.principal())
 	}
 	text, stderr := output.finish(tailWait)
-	o.change(func() { p.lastExit, p.lastStderr = err.Error(), stderr })
+	exit := err.Error()
+	if errors.Is(err, context.Canceled) {
+		exit = "it was stopped"
+	}
+	o.change(func() { p.lastExit, p.lastStderr = exit, stderr })
 	if text != "" {
 		err = &ending{err, text}
 	}

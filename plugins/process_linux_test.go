@@ -111,9 +111,9 @@ func newReal(t testing.TB, script string) (*Orchestrator, *execStarter, settings
 // until waits for a fact about real processes.
 func until(t *testing.T, what string, fact func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !fact(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !fact(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }

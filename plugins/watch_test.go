@@ -28,16 +28,20 @@ func TestWatch(t *testing.T) {
 		t.Helper()
 		select {
 		case <-changed:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("not noticed: %s", what)
 		}
 	}
-	for range 20 {
+	noticed("the beginning")
+	for range 200 {
 		writeFile(t, filepath.Join(dir, "A.json"), "{}")
 	}
 	noticed("a file that came")
-	if len(changed) != 0 {
-		t.Error("twenty writes were more than one change")
+	if n := len(changed); n > 10 { // a writer that is held up makes a few of it
+		t.Errorf("200 writes were %d changes", 1+n)
+	}
+	for len(changed) > 0 {
+		<-changed
 	}
 	writeFile(t, filepath.Join(bin, "A", "A"), "x")
 	noticed("a program that came")

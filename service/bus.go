@@ -73,11 +73,12 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	case topic == wire.TopicProbed: // whatever it says, it is about no request
 		s.plugins.Responds(wire.PolicyPlugin)
 		s.rules.digest(answer.FileRulesDigest)
+		s.changes.digest(answer.FileChangesDigest)
 		if s.policies.answered(from, m.CorrelationID, answer) {
 			s.rights.policy(answer.Generation)
 			return
 		}
-		if s.rules.answered(from, m.CorrelationID, answer) {
+		if s.rules.answered(from, m.CorrelationID, answer) || s.changes.answered(from, m.CorrelationID, answer) {
 			return
 		}
 		var listed bool

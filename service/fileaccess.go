@@ -2,11 +2,9 @@ package service
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"kpm/api"
@@ -58,87 +56,12 @@ func giveFilesBack(host port.Host, root string, log *slog.Logger) error {
 // startFileAccess keeps people from the files that policy denies to them, from now on.
 func (s *service) startFileAccess(ctx context.Context) {
 	s.files = newKeeper(s.host, s.layout, launcher.RecordFileAccess(s.journal), s.log.With("component", "fileaccess"))
-	s.rules = &fileRules{changed: make(chan struct{}, 1)}
+	s.rules = &said[core.FileRules]{
+		what: "which files people are kept from", question: wire.FileRules(), take: s.files.SetRules, changed: make(chan struct{}, 1),
+		pick: func(a wire.PolicyResponse) (*core.FileRules, string) { return a.FileRules, a.FileRulesDigest },
+	}
 	s.background(ctx, s.files.Serve)
-	s.background(ctx, s.followRules)
-}
-
-// fileRules are those that KeeperPolicy has said last.
-type fileRules struct {
-	changed chan struct{}
-
-	mu      sync.Mutex
-	told    bool   // KeeperPolicy has said something
-	inForce string // digest
-	news    string // of what is to be asked for
-	waiting string // id of the question on its way
-	answer  chan core.FileRules
-}
-
-// digest is told with each answer to a probe what the rules are called now.
-func (r *fileRules) digest(now string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.told && now == r.inForce {
-		return
-	}
-	r.news = now
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
-}
-
-// answered takes the answer to the question, and reports whether it was that.
-func (r *fileRules) answered(from core.Principal, id string, a wire.PolicyResponse) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.waiting == "" || id != r.waiting {
-		return false
-	}
-	// The broker lets nobody else answer; it is asked again if somebody does.
-	if isPolicy(from) && !from.InUserSession && a.FileRules != nil {
-		r.waiting, r.inForce, r.told = "", a.FileRulesDigest, true
-		r.answer <- *a.FileRules
-	}
-	return true
-}
-
-// rulesWithin is how long KeeperPolicy has to say what it keeps people from.
-const rulesWithin = 5 * time.Second
-
-// followRules asks for the rules when they are others. A machine without policies about
-// files is not asked for any.
-func (s *service) followRules(ctx context.Context) {
-	for {
-		select {
-		case <-s.rules.changed:
-		case <-ctx.Done():
-			return
-		}
-		s.rules.mu.Lock()
-		if s.rules.news == "" {
-			s.rules.told, s.rules.inForce = true, ""
-			s.rules.mu.Unlock()
-			s.files.SetRules(core.FileRules{})
-			continue
-		}
-		id, answer := rand.Text(), make(chan core.FileRules, 1)
-		s.rules.waiting, s.rules.answer = id, answer
-		s.rules.mu.Unlock()
-		if err := (&bus{s}).List(ctx, id, wire.FileRules()); err != nil {
-			s.log.Debug("policies about files cannot be asked for", "error", err)
-			continue // the next probe has the digest again
-		}
-		select {
-		case rules := <-answer:
-			s.files.SetRules(rules)
-		case <-time.After(rulesWithin):
-			s.log.Warn("KeeperPolicy has not said which files it keeps people from; it is asked again")
-		case <-ctx.Done():
-			return
-		}
-	}
+	s.background(ctx, func(ctx context.Context) { s.rules.follow(ctx, s) })
 }
 
 // fileGrants serves grants to the API.

@@ -2,9 +2,12 @@ package service
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
+	"kpm/api"
 	"kpm/core"
+	"kpm/core/view"
 	"kpm/core/wire"
 	"kpm/jobs"
 	"kpm/jobs/history"
@@ -119,4 +122,38 @@ func commandsOf(list []control.Control) map[string]core.Control {
 		commands[c.Command()] = c.Name()
 	}
 	return commands
+}
+
+// approvedJobs are the jobs, of which files are accepted that an administrator has
+// written or removed through the API: else Last Known Good would undo it.
+type approvedJobs struct {
+	api.Jobs
+	service *service
+}
+
+func (a approvedJobs) file(id string) string {
+	return filepath.Join(a.service.layout.Jobs(), id+".json")
+}
+
+// Create implements api.Jobs.
+func (a approvedJobs) Create(body []byte) (detail view.JobDetail, err error) {
+	err = a.service.approving(func() (path string, err error) {
+		detail, err = a.Jobs.Create(body)
+		return a.file(detail.ID), err
+	})
+	return detail, err
+}
+
+// Update implements api.Jobs.
+func (a approvedJobs) Update(id string, body []byte) (detail view.JobDetail, err error) {
+	err = a.service.approving(func() (path string, err error) {
+		detail, err = a.Jobs.Update(id, body)
+		return a.file(id), err
+	})
+	return detail, err
+}
+
+// Delete implements api.Jobs.
+func (a approvedJobs) Delete(id string) error {
+	return a.service.approving(func() (path string, err error) { return a.file(id), a.Jobs.Delete(id) })
 }

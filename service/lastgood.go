@@ -137,11 +137,31 @@ func (s *service) guard() bool {
 	if s.lastGood == nil || s.app.LastKnownGood == settings.GoodOff {
 		return false
 	}
+	s.guarding.Lock()
+	defer s.guarding.Unlock()
 	restored, err := s.lastGood.Guard()
 	if err != nil {
 		s.log.Error("Last Known Good cannot be compared", "error", err)
 	}
 	return restored
+}
+
+// approving accepts what write makes of a file, whose path it returns, before anybody
+// can find that file unapproved. What write fails with is returned.
+func (s *service) approving(write func() (path string, err error)) error {
+	s.guarding.Lock()
+	defer s.guarding.Unlock()
+	path, err := write()
+	if err != nil || s.lastGood == nil {
+		return err
+	}
+	_, err = s.lastGood.Approve(core.ServicePrincipal(), func(name string) bool {
+		return strings.EqualFold(filepath.Join(s.layout.Root(), filepath.FromSlash(name)), path)
+	})
+	if err != nil {
+		s.log.Error("a file was written and is not approved; KeeperAdminCLI plugins approve accepts it", "file", path, "error", err)
+	}
+	return nil
 }
 
 // unapproved reports one change that nobody has approved.

@@ -37,6 +37,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	}
 	s.startGrants(ctx)
 	s.startFileAccess(ctx)
+	s.startFileChanges(ctx)
 	finder := origin.NewFinder(s.host.Ancestry, s.host.Sessions, origin.NewAgents(s.app.CodingAgents))
 	s.execution = s.newExecution()
 	s.launcher = launcher.New(launcher.Config{

@@ -71,6 +71,7 @@ type service struct {
 	kept      *store.Store // nil if it cannot be opened
 	values    *store.Values
 	lastGood  *store.LastGood // nil if it is not kept
+	guarding  sync.Mutex      // held while it is compared, and while the API writes what it accepts
 	written   []string        // default files, at this start
 	refusals  refusals        // of the API
 	journal   *journal.Journal
@@ -83,7 +84,8 @@ type service struct {
 	launcher  *launcher.Launcher
 	grants    *grant.Store
 	files     *fileaccess.Keeper
-	rules     *fileRules
+	rules     *said[core.FileRules]
+	changes   *said[core.FileChanges]
 	policies  policyReloads
 	reloading sync.Mutex // held while files are read again
 	execution *execution.Server

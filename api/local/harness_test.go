@@ -45,7 +45,7 @@ func newServer(t testing.TB, q *doorQueue, f elevate, change ...func(*local.Conf
 	t.Helper()
 	cfg := local.Config{
 		Elevator: f, Silent: fair.Bounds{Each: 16, All: 256}, Callers: fair.Bounds{Each: 16, All: 256},
-		Turn: time.Minute, Request: 3 * time.Second, Write: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Turn: time.Minute, Request: 10 * time.Second, Write: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -127,11 +127,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // eventually waits for what another goroutine is about to do.
 func eventually(t testing.TB, done func() bool) {
 	t.Helper()
-	for range 10000 {
-		if done() {
-			return
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it never happened")
 		}
-		time.Sleep(time.Millisecond)
 	}
-	t.Fatal("it never happened")
 }

@@ -68,10 +68,13 @@ func TestARefusalReachesTheCaller(t *testing.T) {
 // Whatever is wrong with a request, nobody is asked to elevate, the caller is
 // told, and no descriptor that came along stays open.
 func TestBadRequests(t *testing.T) {
-	q := newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
-		t.Error("a bad request was passed on")
-		return launcher.Result{}
-	}, func(c *local.Config) { c.Request = 50 * time.Millisecond })
+	within := func(limit time.Duration) *doorQueue {
+		return newDoor(t, func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
+			t.Error("a bad request was passed on")
+			return launcher.Result{}
+		}, func(c *local.Config) { c.Request = limit })
+	}
+	q, impatient := within(time.Minute), within(50*time.Millisecond)
 	files := belongings(t)
 	with := func(change func(*door.Request)) []byte {
 		m := plainRequest
@@ -104,7 +107,11 @@ func TestBadRequests(t *testing.T) {
 		{"a command that is not UTF-8", with(func(m *door.Request) { m.Command = "\xff" }), files[:4], "UTF-8"},
 		{"a target that is not UTF-8", with(func(m *door.Request) { m.TargetUser = "\xff" }), files[:4], "UTF-8"},
 	} {
-		conn := q.connect(t, somebody("1000"), nil)
+		at := q
+		if strings.HasPrefix(c.name, "half") {
+			at = impatient
+		}
+		conn := at.connect(t, somebody("1000"), nil)
 		if err := conn.WriteWithFiles(c.bytes, c.files...); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}

@@ -52,7 +52,7 @@ func compose(text string) composed {
 
 // What is counted, for whoever is told that it is too much.
 const (
-	silentCallers   = "callers who have not made a request"
+	silentCallers   = "callers who wait for their turn or have not made a request"
 	waitingRequests = "requests that wait or are being decided on"
 )
 

@@ -15,12 +15,18 @@ type Queue[K comparable] struct {
 
 	mu      sync.Mutex
 	busy    bool
+	served  K   // while busy, and before
+	pieces  int // since the rest of the process could go on
 	people  []K // who wait, in the order in which they come next
 	waiting map[K][]chan struct{}
 }
 
-// NewQueue returns a Queue in which nobody is. Between two pieces y lets the rest
-// of the process go on.
+// atOnce is how many people may be served before the rest of the process goes on.
+const atOnce = 4
+
+// NewQueue returns a Queue in which nobody is. Between two pieces of one person's,
+// and after atOnce of any, y lets the rest of the process go on: that takes as long
+// as the rest has to do, and whoever has a single piece is not to wait for it.
 func NewQueue[K comparable](y *Yielder) *Queue[K] {
 	return &Queue[K]{yielder: y, waiting: map[K][]chan struct{}{}}
 }
@@ -48,7 +54,7 @@ func (q *Queue[K]) enqueue(who K) chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.busy {
-		q.busy = true
+		q.busy, q.served = true, who
 		return nil
 	}
 	ready := make(chan struct{})
@@ -78,13 +84,22 @@ func (q *Queue[K]) withdraw(who K, ready chan struct{}) bool {
 // done serves the next. It yields only if somebody waits: whoever is alone has
 // nobody to let pass.
 func (q *Queue[K]) done() {
-	q.mu.Lock()
-	contended := len(q.people) > 0
-	q.mu.Unlock()
-	if contended {
+	if q.pauses() {
 		q.yielder.Yield()
 	}
 	q.next()
+}
+
+// pauses reports whether the rest of the process goes on before the next is served.
+func (q *Queue[K]) pauses() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pieces++
+	if len(q.people) == 0 || q.people[0] != q.served && q.pieces < atOnce {
+		return false
+	}
+	q.pieces = 0
+	return true
 }
 
 func (q *Queue[K]) next() {
@@ -96,6 +111,7 @@ func (q *Queue[K]) next() {
 	}
 	who := q.people[0]
 	q.people = q.people[1:]
+	q.served = who
 	ready := q.waiting[who][0]
 	if rest := q.waiting[who][1:]; len(rest) > 0 {
 		q.waiting[who] = rest

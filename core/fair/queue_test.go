@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -45,6 +46,36 @@ func TestTurnsGoFromPersonToPerson(t *testing.T) {
 	})
 }
 
+// Whoever has one piece waits for one of another's, and not for all that the rest of
+// the process has to do; a chain of many people's pieces is broken all the same.
+func TestWhenTheRestGoesOn(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		waiting []string
+		pauses  []bool // after each of "a" and those who wait
+	}{
+		{"nobody waits", nil, []bool{false}},
+		{"another person", []string{"b"}, []bool{false, false}},
+		{"the same person", []string{"a"}, []bool{true, false}},
+		{"another person first", []string{"b", "a"}, []bool{false, false, false}},
+		{"many people", []string{"b", "c", "d", "e", "f", "g"}, []bool{false, false, false, true, false, false, false}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			q := NewQueue[string](nil)
+			q.enqueue("a")
+			for _, who := range c.waiting {
+				q.enqueue(who)
+			}
+			for i, want := range c.pauses {
+				if got := q.pauses(); got != want {
+					t.Errorf("after piece %d: %t", i+1, got)
+				}
+				q.next()
+			}
+		})
+	}
+}
+
 func TestWhoGivesUpHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := NewQueue[int](nil)
@@ -83,6 +114,8 @@ func TestWhoGivesUpHoldsNobodyUp(t *testing.T) {
 
 // What has arrived on a connection is noticed while others work without pause.
 func TestABreathLetsOthersGoOn(t *testing.T) {
+	// With another processor the system decides when whoever heard goes on.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	yielder := NewYielder()
 	if yielder == nil {
 		t.Fatal("this system has no yielder")

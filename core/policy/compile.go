@@ -229,6 +229,9 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 	r.signed = c.compileSigned(p)
 	r.programs, r.open = c.compileWhat(p, kind)
 	r.own = kind.compile(c, p)
+	if folders, given := r.own.(*folderList); given && !folders.open {
+		r.programs = append(r.programs, folders.inFolders(r.programs)...)
+	}
 	r.denies = c.denies(p)
 	for i, control := range p.Controls {
 		switch bit := c.table.Bit(control); {

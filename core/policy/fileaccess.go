@@ -96,3 +96,27 @@ func (w *folderList) holds(path string) bool {
 	}
 	return false
 }
+
+// inFolders returns where the files lie that are named alone, if folders of the policy
+// say so. Without that a name grants in the system's own directories only, and a data
+// file is in none.
+func (w *folderList) inFolders(named []program) (list []program) {
+	plain := &folderList{}
+	for _, folder := range w.folders {
+		if !strings.Contains(folder, "*") { // there it is a character
+			plain.folders = append(plain.folders, folder)
+		}
+	}
+	for i := range named {
+		if p := &named[i]; p.kind == byName || p.kind == byNamePattern {
+			for _, text := range p.placed(plain) {
+				if g := parseGlob(text); g.literal {
+					list = append(list, program{kind: byPath, text: text})
+				} else {
+					list = append(list, program{kind: byPattern, glob: g})
+				}
+			}
+		}
+	}
+	return list
+}

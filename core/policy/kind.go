@@ -58,11 +58,14 @@ func Kinds() []Kind {
 		{types: []string{TypeLeastPrivilege}, answer: leastPrivilege{}},
 		{types: []string{TypeFileAccess}, answer: fileAccess{}},
 		{types: []string{"HttpAccess"}, answer: kept{}},
-		{types: []string{"SettingsUpdate", "UpdateSettings"}, answer: kept{}},
-		{types: []string{"JobUpdate"}, answer: kept{}},
+		{types: []string{TypeSettingsUpdate, TypeJobUpdate}, answer: configuration{}},
+		{types: []string{"UpdateSettings"}, answer: kept{}},
 		{types: []string{"Custom"}, answer: kept{}},
 	}
 }
+
+// actingTypes are those of kept policies that others act on.
+var actingTypes = [...]string{TypeLeastPrivilege, TypeSettingsUpdate, TypeJobUpdate}
 
 // answeredTypes are the policy types by which something can be granted.
 func answeredTypes(kinds []Kind) []string {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,7 +84,7 @@ func (r *reader) kindOf(p *Policy, f fields) answerer {
 			continue
 		}
 		p.Type = name
-		if keeps(r.kinds[i].answer) && name != TypeLeastPrivilege { // that one acts
+		if keeps(r.kinds[i].answer) && !slices.Contains(actingTypes[:], name) {
 			r.note(f.get("PolicyType"), "$.PolicyType", name, strings.Join(answeredTypes(r.kinds), " or "),
 				"policies of this type are kept and shown, and say nothing about elevations; nothing is granted by them, and their DENY holds for questions of this type")
 		}

@@ -219,9 +219,17 @@ func (v *review) exists(prog *program) bool {
 	})
 }
 
-// commands looks at AllowCommands.
+// commands looks at AllowCommands. Lists that other types have of their own are of
+// people and of folders.
 func (v *review) commands(p *Policy) {
 	entries, _ := p.Own.([]string)
+	switch p.Type {
+	case TypeLeastPrivilege:
+		v.people("$.Extension.Exclusions", entries)
+		return
+	case TypeFileAccess:
+		return
+	}
 	for i, entry := range entries {
 		v.at("$.Extension.AllowCommands", i)
 		cmd, ok := v.command(entry)

@@ -13,7 +13,7 @@ import (
 // machineFacts has everybody and every program.
 func machineFacts(now time.Time) Facts {
 	return Facts{
-		User: func(string) bool { return true }, Group: func(string) bool { return true },
+		User: func(name string) bool { return name != "nobody-here" }, Group: func(name string) bool { return name != "nobody-here" },
 		Program: func(path string) (string, bool, bool) { return path, false, true }, Now: now,
 	}
 }
@@ -86,7 +86,6 @@ func TestReviewComparesPolicies(t *testing.T) {
 	}
 }
 
-// A grant that is called shadowed is denied whenever it is met.
 // Paths by which a grant means more than it looks like.
 func TestReviewOfPaths(t *testing.T) {
 	const users, folders = "in a folder that users can write to", `a "*" before the end of a path`
@@ -104,6 +103,25 @@ func TestReviewOfPaths(t *testing.T) {
 	}
 }
 
+// Folders and people are not commands, whatever they are called.
+func TestReviewKnowsWhatListsAreOf(t *testing.T) {
+	for name, tc := range map[string]struct {
+		sketch
+		says string
+	}{
+		"folders":               {sketch{kind: "FileAccess", controls: "DENY", users: []string{"alice"}, apps: []string{"*.txt"}, extra: `, "Extension": {"Folders": ["/srv/pay"]}`}, ""},
+		"people":                {sketch{kind: "LeastPrivilege", extra: `, "Extension": {"Exclusions": ["alice"]}`}, ""},
+		"people who are not":    {sketch{kind: "LeastPrivilege", extra: `, "Extension": {"Exclusions": ["nobody-here"]}`}, "$.Extension.Exclusions[0]"},
+		"commands out of reach": {sketch{kind: "CommandLine", controls: "ALLOW", users: []string{"alice"}, apps: []string{"/usr/bin/id"}, extra: `, "Extension": {"AllowCommands": ["/usr/bin/env"]}`}, "leaves out"},
+	} {
+		tc.sketch.id = "p"
+		if got := reviewed(t, linux(), tc.sketch); strings.Contains(got, "AllowCommands") != (tc.says == "leaves out") || !strings.Contains(got, tc.says) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// A grant that is called shadowed is denied whenever it is met.
 func TestWhatIsShadowedNeverGrants(t *testing.T) {
 	covered := 0
 	rapid.Check(t, func(t *rapid.T) {

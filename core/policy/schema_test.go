@@ -88,8 +88,14 @@ func TestSchema(t *testing.T) {
 		{"Covers", text("The same command alone, which is so if omitted; all that the policy is about; or that, and membership in the machine's groups of administrators.", "command", "policy", "administrator")},
 		{"Automatic", &schematest.Schema{Type: "boolean", Description: "true: also for those who did not ask for it by --for."}},
 	})
-	extension := objectOf(t, "What policies of this type have of their own.", slices.Concat(elevation{}.extension(), fileAccess{}.extension(), []string{"Exclusions"}, sharedKeys), []field{
+	extension := objectOf(t, "What policies of this type have of their own.", slices.Concat(elevation{}.extension(), fileAccess{}.extension(), configuration{}.extension(), []string{"Exclusions"}, sharedKeys), []field{
 		{"Exclusions", entries("Of LeastPrivilege: whom the policy leaves alone, written as in UserCheck.")},
+		{"PluginName", text("Of SettingsUpdate: the plugin whose file the policy writes.")},
+		{"TargetFile", text("Of SettingsUpdate, in place of PluginName: appsettings.json, Plugins/ID.json or Jobs/ID.json.")},
+		{"SettingsJson", &schematest.Schema{Description: "Of SettingsUpdate: the whole file, as one string or as an object."}},
+		{"JobId", text("Of JobUpdate: the job whose file the policy writes.")},
+		{"JobJson", &schematest.Schema{Description: "Of JobUpdate: the whole file, as one string or as an object; not with Delete."}},
+		{"Action", text("Of JobUpdate, Add, Update or Delete; of SettingsUpdate, Update.", "Add", "Update", "Delete")},
 		{"AllowCommands", entries("Of CommandLine: the commands that the policy is about, each a program with its arguments.")},
 		{"Folders", entries("Of FileAccess: the folders that the files lie in, at whatever depth; * stands for itself.")},
 		{"EphemeralAccount", &schematest.Schema{Description: "Of PrivilegeElevation and CommandLine: true, or an object with Groups: the command runs as an account that is made for it and removed after it."}},

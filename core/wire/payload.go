@@ -23,6 +23,15 @@ const EventFileAccess = "FileAccess"
 // files keep people from. It is about nobody, and is answered DENY with FileRules.
 const EventFileRules = "FileRules"
 
+// EventFileChanges is the EventType of the service's own question what policies make of
+// the agent's own files. It is about nobody, and is answered DENY with FileChanges.
+const EventFileChanges = "FileChanges"
+
+// FileChanges returns that question.
+func FileChanges() PolicyRequest {
+	return PolicyRequest{EventType: EventFileChanges, UserID: "0", FilePath: "/", Arguments: []string{"/"}}
+}
+
 // FileRules returns that question.
 func FileRules() PolicyRequest {
 	return PolicyRequest{EventType: EventFileRules, UserID: "0", FilePath: "/", Arguments: []string{"/"}}
@@ -165,6 +174,10 @@ type PolicyResponse struct {
 	// FileRulesDigest, in the answer to a probe, changes when the answer to
 	// EventFileRules would be another one; empty if there is nothing to answer.
 	FileRulesDigest string `json:"FileRulesDigest,omitempty"`
+	// FileChanges is the answer to EventFileChanges, and FileChangesDigest is of it
+	// what FileRulesDigest is of FileRules.
+	FileChanges       *core.FileChanges `json:"FileChanges,omitempty"`
+	FileChangesDigest string            `json:"FileChangesDigest,omitempty"`
 	// Fault, in the answer to a probe, is what keeps KeeperPolicy from allowing
 	// anything; empty if nothing does. In the answer to EventReload it is also why a
 	// file is not in force as it lies there.

@@ -229,7 +229,7 @@ func parseID(t *testing.T, text string) (id core.ProcessID) {
 }
 
 // patience is how long a case waits for what must come to pass.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // eventually waits until what is true. Nobody is told when it is.
 func eventually(t *testing.T, what string, is func() bool) {

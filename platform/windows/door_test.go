@@ -279,7 +279,7 @@ func TestAPeerThatHasGone(t *testing.T) {
 	defer conn.Close()
 	client.(*net.TCPConn).SetLinger(0)
 	must(t, client.Close())
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	conn.Read(make([]byte, 1))
 	if peer, err := (Peers{}).Peer(conn); err == nil {
 		t.Errorf("%+v", peer)

@@ -10,8 +10,8 @@ import (
 	"github.com/DeRuina/timberjack"
 )
 
-// open prepares the file. It rotates at its size and at midnight, and rotated
-// files go when they are old; the active one never goes.
+// open prepares the file. It rotates at its size and at midnight; what was rotated is
+// total's.
 //
 // folder is Config's.
 func (c config) open(folder func(string) (string, error)) (*timberjack.Logger, error) {
@@ -25,7 +25,7 @@ func (c config) open(folder func(string) (string, error)) (*timberjack.Logger, e
 	}
 	return &timberjack.Logger{
 		Filename: c.path, FileMode: 0o640,
-		MaxSize: c.sizeMB, MaxAge: c.days, RotateAt: []string{"00:00"},
-		LocalTime: true, BackupTimeFormat: "20060102_150405", Compression: "none",
+		MaxSize: c.sizeMB, RotateAt: []string{"00:00"},
+		LocalTime: true, BackupTimeFormat: stampLayout, Compression: "none",
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -183,6 +184,9 @@ func TestAFolderThatOthersCanWriteToIsRefused(t *testing.T) {
 	}
 }
 
+// published is what the names of rotated files are like.
+var published = regexp.MustCompile(`^KeeperLogger_\d{8}_\d{6}\.log$`)
+
 func TestFileModeAndRotation(t *testing.T) {
 	c := config{path: filepath.Join(t.TempDir(), "Log", "KeeperLogger.log"), sizeMB: 1, days: 1}
 	old := filepath.Join(filepath.Dir(c.path), "KeeperLogger-20200101_000000-time.log")
@@ -198,7 +202,7 @@ func TestFileModeAndRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &writer{file: file, stderr: t.Output(), now: time.Now}
+	w := &writer{file: file, stderr: t.Output(), now: time.Now, total: total{path: c.path, most: 1 << 30, days: c.days}}
 	for range 200 { // 200 lines of 8 KiB are more than 1 MiB
 		say(w, "Information", strings.Repeat("x", maxMessage))
 	}
@@ -224,7 +228,7 @@ func TestFileModeAndRotation(t *testing.T) {
 		lines += bytes.Count(data, []byte("\n"))
 		names = append(names, entry.Name())
 	}
-	if len(names) != 2 || !strings.HasSuffix(names[0], "-size.log") || names[1] != "KeeperLogger.log" {
+	if len(names) != 2 || names[0] != "KeeperLogger.log" || !published.MatchString(names[1]) {
 		t.Errorf("files: %v", names)
 	}
 	if lines != 201 {
@@ -381,14 +385,14 @@ func TestRotationAtMidnightAndRetention(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &writer{file: file, stderr: t.Output(), now: time.Now}
-		defer w.close()
+		w := &writer{file: file, stderr: t.Output(), now: time.Now, total: total{path: file.Filename, most: 1 << 30, days: 2}}
 		for day := range 5 {
 			say(w, "Information", fmt.Sprint("day ", day))
 			time.Sleep(24 * time.Hour)
 			synctest.Wait()
 		}
-		rotated, err := filepath.Glob(filepath.Join(dir, "KeeperLogger-*_000000-time.log"))
+		w.close()
+		rotated, err := filepath.Glob(filepath.Join(dir, "KeeperLogger_*_000000.log"))
 		if err != nil || len(rotated) < 2 || len(rotated) > 3 {
 			t.Errorf("after five days there are %v, %v", rotated, err)
 		}

@@ -43,7 +43,7 @@ func Run(ctx context.Context, a *sdk.Agent, host Config) error {
 		return err
 	}
 	w := &writer{file: file, stderr: host.Stderr, now: time.Now, json: cfg.json, every: int64(cfg.sizeMB) << 20,
-		total: total{path: file.Filename, most: int64(cfg.totalMB-cfg.sizeMB) << 20}}
+		total: total{path: file.Filename, most: int64(cfg.totalMB-cfg.sizeMB) << 20, days: cfg.days}}
 	w.tidy()
 	sinks := []sink{w}
 	if cfg.system != "off" {
@@ -145,10 +145,10 @@ func (w *writer) render(r record) []byte {
 	return r.line()
 }
 
-// tidy keeps the log within its total.
+// tidy looks after rotated files.
 func (w *writer) tidy() {
-	if err := w.total.trim(); err != nil {
-		fmt.Fprintf(w.stderr, "KeeperLogger: old logs cannot be removed: %v\n", err)
+	if err := w.total.trim(w.now()); err != nil {
+		fmt.Fprintf(w.stderr, "KeeperLogger: rotated logs cannot be renamed or removed: %v\n", err)
 	}
 }
 
@@ -172,6 +172,9 @@ func (w *writer) sync() {
 	if err := w.file.Sync(); err != nil {
 		fmt.Fprintf(w.stderr, "KeeperLogger: the log cannot be flushed: %v\n", err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tidy() // the file may have rotated at midnight
 }
 
 // close flushes and ends; later lines are dropped.
@@ -188,4 +191,5 @@ func (w *writer) close() {
 	if err := w.file.Close(); err != nil {
 		fmt.Fprintf(w.stderr, "KeeperLogger: the log cannot be closed: %v\n", err)
 	}
+	w.tidy()
 }

@@ -151,10 +151,10 @@ func TestTheTotalIsBounded(t *testing.T) {
 	for day := range 5 {
 		put(fmt.Sprintf("KeeperLogger-2026010%d_000000-time.log", day+1), 100)
 	}
-	if err := (total{path: path, most: 250}).trim(); err != nil {
+	if err := (total{path: path, most: 250}).trim(time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	left, err := filepath.Glob(filepath.Join(dir, "*-time.log"))
+	left, err := filepath.Glob(filepath.Join(dir, "KeeperLogger_2026010*_000000.log"))
 	if err != nil || len(left) != 2 || !strings.Contains(left[0], "20260104") {
 		t.Errorf("%v, %v", left, err)
 	}
@@ -163,7 +163,14 @@ func TestTheTotalIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := (total{path: filepath.Join(dir, "none", "x.log")}).trim(); !errors.Is(err, os.ErrNotExist) {
+	at := time.Date(2026, 1, 6, 12, 0, 0, 0, time.Local) // the younger one is a day and a half old
+	if err := (total{path: path, most: 1 << 20, days: 2}).trim(at); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "KeeperLogger_2026010*")); err != nil || len(left) != 1 {
+		t.Errorf("of an age there are %v, %v", left, err)
+	}
+	if err := (total{path: filepath.Join(dir, "none", "x.log")}).trim(time.Now()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 }

@@ -50,6 +50,9 @@ type Candidate struct {
 // ReadCandidate reads files. What is wrong with them is in Findings.
 func ReadCandidate(in Reading, tools Tools) *Candidate {
 	in.Root = cmp.Or(in.Root, platform().DefaultRoot())
+	if root, err := filepath.Abs(in.Root); err == nil {
+		in.Root = root // {approot} is a whole path
+	}
 	around := newSurroundings()
 	if in.Files != nil {
 		tools.Resolve, around.groups.all = resolveIn(in.Files), true

@@ -192,7 +192,8 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 			response.Fault = *fault
 		}
 		if force != nil {
-			response.FileRulesDigest = digestOf(e.fileRules(force))
+			rules, changes := e.fileRules(force), e.fileChanges(force)
+			response.FileRulesDigest, response.FileChangesDigest = digestOf(len(rules.Rules), rules), digestOf(len(changes.Changes), changes)
 		}
 	case err != nil:
 		response.Message = malformed + whichField(err)
@@ -200,7 +201,10 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 		response.Message = unreadable
 	case q.EventType == wire.EventFileRules:
 		rules := e.fileRules(force)
-		response.FileRules, response.FileRulesDigest = &rules, digestOf(rules)
+		response.FileRules, response.FileRulesDigest = &rules, digestOf(len(rules.Rules), rules)
+	case q.EventType == wire.EventFileChanges && m.Source == core.ServicePrincipal().String(): // files hold secrets
+		changes := e.fileChanges(force)
+		response.FileChanges, response.FileChangesDigest = &changes, digestOf(len(changes.Changes), changes)
 	case q.EventType == wire.EventList:
 		q.EventType = wire.EventPrivilegeElevation
 		asked, _ := e.question(q, force)

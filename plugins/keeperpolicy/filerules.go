@@ -13,7 +13,11 @@ import (
 // ofTheService reports whether questions of that type are the service's own: about
 // nobody, with nothing to look up, and answered without a decision.
 func ofTheService(eventType string) bool {
-	return eventType == wire.EventProbe || eventType == wire.EventFileRules || eventType == wire.EventReload
+	switch eventType {
+	case wire.EventProbe, wire.EventFileRules, wire.EventFileChanges, wire.EventReload:
+		return true
+	}
+	return false
 }
 
 // fileRules are what policies about files keep people from at this moment.
@@ -22,12 +26,18 @@ func (e *engine) fileRules(force *inForce) core.FileRules {
 	return force.set.FileRules(machine, e.around.zone.of(e.now()))
 }
 
-// digestOf changes with rules; it is empty if there are none.
-func digestOf(rules core.FileRules) string {
-	if len(rules.Rules) == 0 {
+// fileChanges are what policies make of the agent's own files at this moment.
+func (e *engine) fileChanges(force *inForce) core.FileChanges {
+	machine, _ := os.Hostname()
+	return force.set.FileChanges(machine, e.around.zone.of(e.now()))
+}
+
+// digestOf changes with an answer, of n entries; it is empty if there are none.
+func digestOf(n int, answer any) string {
+	if n == 0 {
 		return ""
 	}
-	text, err := json.Marshal(rules)
+	text, err := json.Marshal(answer)
 	if err != nil { // texts and numbers
 		return ""
 	}

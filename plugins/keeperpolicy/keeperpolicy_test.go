@@ -483,15 +483,15 @@ func TestExamplesInTheManual(t *testing.T) {
 			blocks = append(blocks, text)
 		}
 	}
-	if len(blocks) != 6 {
-		t.Fatalf("%d examples, want four policies, a collections file and a file of cases", len(blocks))
+	if len(blocks) != 7 {
+		t.Fatalf("%d examples, want five policies, a collections file and a file of cases", len(blocks))
 	}
-	for _, block := range blocks[:4] {
+	for _, block := range blocks[:5] {
 		if policies, findings := policy.New(policy.Kinds(), controls.Standard()).Parse("policies.md", []byte(block)); len(policies) != 1 || len(findings) != 0 {
 			t.Errorf("the policy: %v", findings)
 		}
 	}
-	if collections, findings := policy.ParseCollections("policies.md", []byte(blocks[4])); len(collections) != 1 || len(findings) != 0 {
+	if collections, findings := policy.ParseCollections("policies.md", []byte(blocks[5])); len(collections) != 1 || len(findings) != 0 {
 		t.Errorf("the collections: %v", findings)
 	}
 }

@@ -54,6 +54,9 @@ func (c *Catalog) read(der []byte) (check string, err error) {
 	if err != nil {
 		return "signature", err
 	}
+	if data.Padding > 0 {
+		return "signature", malformed("something was appended to the catalog")
+	}
 	if !data.ContentType.Equal(oidTrustList) {
 		return "signature", malformed("the signature is about something other than a catalog")
 	}

@@ -292,6 +292,7 @@ func TestACatalogIsAFileThatIsSigned(t *testing.T) {
 		"cut":              file[:len(file)-1],
 		"longer than read": append(slices.Clone(file), make([]byte, maxTable)...),
 		"data after it":    append(slices.Clone(file), "data"...),
+		"zeros after it":   append(slices.Clone(file), make([]byte, 8)...),
 	} {
 		format, evidence := verify(t, pki.Anchors(), x)
 		if format != "catalog" || standing(evidence) != core.Broken {

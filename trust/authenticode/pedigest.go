@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"math/bits"
 
 	"kpm/core"
 )
@@ -157,32 +156,34 @@ func (d digests) sums() map[crypto.Hash][]byte {
 
 // checksum is the one's complement sum of a file's 16-bit words, of which
 // CheckSum is made (CheckSumMappedFile of imagehlp). All chunks but the last
-// are of a multiple of 8 bytes. One's complement addition may be done in words
-// of 64 bits and folded at the end (RFC 1071, section 2).
+// are of a multiple of 8 bytes. Words of 32 bits have the same sum once it is
+// folded (RFC 1071, section 2).
 type checksum struct{ sum uint64 }
 
 func (c *checksum) write(b []byte) {
-	sum, carry := c.sum, uint64(0)
+	const low = 1<<32 - 1
+	// Two sums, which do not wait for each other.
+	even, odd := c.sum, uint64(0)
 	for ; len(b) >= 32; b = b[32:] {
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[8:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[16:]), carry)
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b[24:]), carry)
+		v, w := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		x, y := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		even += v&low + w&low + x&low + y&low
+		odd += v>>32 + w>>32 + x>>32 + y>>32
 	}
 	var tail [32]byte
 	copy(tail[:], b)
 	for b := tail[:]; len(b) > 0; b = b[8:] {
-		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(b), carry)
+		v := binary.LittleEndian.Uint64(b)
+		even, odd = even+v&low, odd+v>>32
 	}
-	sum, carry = bits.Add64(sum, 0, carry)
-	c.sum = sum + carry
+	sum := even + odd
+	c.sum = sum&low + sum>>32 // folded, so that no size of file overflows it
 }
 
 // of is the checksum of a file of that size whose CheckSum field, which counts
 // as zero, holds field.
 func (c *checksum) of(field uint32, size int64) uint32 {
-	sum, carry := bits.Add64(c.sum, uint64(^field), 0) // takes field away
-	sum += carry
+	sum := c.sum + uint64(^field) // takes field away
 	for sum > 0xffff {
 		sum = sum&0xffff + sum>>16
 	}

@@ -2,6 +2,8 @@ package authenticode
 
 import (
 	"bytes"
+	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +37,22 @@ func inBlock(change func(line string) string) func([]byte) []byte {
 		line, rest, _ := strings.Cut(after, "\r\n")
 		return []byte(before + beginLine + change(line) + "\r\n" + rest)
 	}
+}
+
+// zerosBehind puts eight zero bytes behind the signature in the block, as they may
+// stand behind one in an image.
+func zerosBehind(b []byte) []byte {
+	before, block, _ := strings.Cut(string(b), beginLine)
+	encoded := strings.NewReplacer("# ", "", "\r\n", "").Replace(strings.TrimSuffix(block, endLine))
+	der, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		panic(err)
+	}
+	after := beginLine
+	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(append(der, make([]byte, 8)...))), 64) {
+		after += "# " + string(line) + "\r\n"
+	}
+	return []byte(before + after + endLine)
 }
 
 func scriptTamperings(other []byte) []tampering {
@@ -128,6 +146,7 @@ func scriptTamperings(other []byte) []tampering {
 		{name: "lines of another length", want: harmless, change: inBlock(func(s string) string { return s[:10] + "\r\n# " + s[10:] })},
 		{name: "a payload behind the signature", want: broken, foreign: follows,
 			change: replaced("\r\n"+endLine, "\r\n# AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"+endLine)},
+		{name: "zeros behind the signature", want: broken, foreign: follows, change: zerosBehind},
 
 		{name: "empty", want: none, change: func([]byte) []byte { return nil }},
 		{name: "cut in the text", want: none, change: func(b []byte) []byte { return b[:10] }},

@@ -160,6 +160,11 @@ func (m *message) read(blob []byte, s *subject) {
 		refuse(&m.evidence, "signature", err)
 		return
 	}
+	// Nothing aligns a script, and no signer writes more than the signature.
+	if data.Padding > 0 && s.format == formatScript {
+		refuse(&m.evidence, "signature", malformed("something was appended to the signature"))
+		return
+	}
 	// A message over other content, signed as validly, says nothing about a
 	// file: not a time-stamp, and not signed attributes that are taken for
 	// content.

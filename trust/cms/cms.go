@@ -52,6 +52,8 @@ type SignedData struct {
 	ContentDER []byte
 	// Certificates are those that came along, in the order of appearance.
 	Certificates []*x509.Certificate
+	// Padding is how many zero bytes follow.
+	Padding int
 
 	digests []algorithm
 	signer  signerInfo
@@ -96,7 +98,12 @@ func parse(in []byte) (*SignedData, error) {
 	if err := wrapped.end(); err != nil {
 		return nil, err
 	}
-	return parseSignedData(data.body)
+	d, err := parseSignedData(data.body)
+	if err != nil {
+		return nil, err
+	}
+	d.Padding = len(padding)
+	return d, nil
 }
 
 // parseSignedData reads what RFC 5652, section 5.1, defines.

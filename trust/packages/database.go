@@ -32,6 +32,9 @@ type Config struct {
 	// refuse files that anyone but root could have written: what they say is
 	// evidence.
 	Open func(path string) (*os.File, error)
+	// Read returns the contents of such a file, at most limit bytes, as Open and
+	// io.ReadAll do if it is nil. It is for small files, of which there are many.
+	Read func(path string, limit int64) ([]byte, error)
 	// Now is time.Now if nil.
 	Now func() time.Time
 }
@@ -59,6 +62,9 @@ func Open(cfg Config) *Database {
 	}
 	if cfg.Open == nil {
 		cfg.Open = os.Open
+	}
+	if cfg.Read == nil {
+		cfg.Read = cfg.readAll
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -111,15 +117,17 @@ func (c *Config) stamped() []string {
 func (c *Config) path(name string) string { return filepath.Join(c.Root, filepath.FromSlash(name)) }
 
 // read reads a file of at most limit bytes.
-func (c *Config) read(name string, limit int64) ([]byte, error) {
-	file, err := c.Open(c.path(name))
+func (c *Config) read(name string, limit int64) ([]byte, error) { return c.Read(c.path(name), limit) }
+
+func (c Config) readAll(path string, limit int64) ([]byte, error) {
+	file, err := c.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s: more than %d bytes", name, limit)
+		err = fmt.Errorf("%s: more than %d bytes", path, limit)
 	}
 	return data, err
 }

@@ -51,7 +51,7 @@ type dpkg struct {
 // list is the index of one package's list.
 type list struct {
 	info   os.FileInfo
-	hashes []uint64 // of paths, sorted
+	hashes []uint64 // of paths
 }
 
 func newDpkg(cfg Config) *dpkg { return &dpkg{cfg: cfg, seed: maphash.MakeSeed()} }
@@ -131,7 +131,6 @@ func (d *dpkg) readLists() error {
 func (d *dpkg) hashes(data []byte) []uint64 {
 	all := make([]uint64, 0, bytes.Count(data, []byte("\n")))
 	eachPath(data, func(path []byte) { all = append(all, maphash.Bytes(d.seed, path)) })
-	slices.Sort(all)
 	return all
 }
 
@@ -181,7 +180,9 @@ func (d *dpkg) owners(names []string) (found []record, err error) {
 			if only != "" && bare != only || bare == not {
 				continue
 			}
-			if _, ok := slices.BinarySearch(list.hashes, hash); ok {
+			// Looking through all of them costs less than sorting them does, until
+			// some hundred files have been asked about.
+			if slices.Contains(list.hashes, hash) {
 				found = append(found, record{d.packages[named], named, asked})
 			}
 		}

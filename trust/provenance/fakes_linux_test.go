@@ -55,6 +55,13 @@ func (f *files) LocateProtected(path string) (*os.File, error) {
 	return h, err
 }
 
+func (f *files) ReadProtected(path string, _ int64) ([]byte, error) {
+	if f.writable[path] {
+		return nil, core.ErrNotProtected
+	}
+	return os.ReadFile(path)
+}
+
 func (f *files) Locate(path string) (*os.File, error) { return os.Open(path) }
 
 func (f *files) Open(h *os.File) (*os.File, error) {

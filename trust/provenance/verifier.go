@@ -98,7 +98,7 @@ func NewVerifier(cfg Config, t *Trusted) *Verifier {
 	if cfg.PackageRoot != "" {
 		v.packages = packages.Open(packages.Config{
 			Root: cfg.PackageRoot, Keys: func() *openpgp.Keyring { return v.state.Load().trusted.OpenPGP }, Now: cfg.Now,
-			Open: v.record,
+			Open: v.record, Read: cfg.Files.ReadProtected,
 		})
 	}
 	return v

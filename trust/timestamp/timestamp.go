@@ -36,6 +36,9 @@ const (
 	kindLegacy = "legacy"
 )
 
+// checkProof is the check that says why a stamp that is intact proves nothing.
+const checkProof = "proof"
+
 // maxStamps bounds how many time-stamps one signature is believed to carry:
 // each costs a verification, and anyone can add some.
 const maxStamps = 4
@@ -118,7 +121,7 @@ func countersignature(der []byte, s *cms.Signer, others []*x509.Certificate, a *
 func (s *Stamp) Checks() []core.Check {
 	var checks []core.Check
 	for _, c := range s.Verdict.Checks {
-		if c.Name == "time-stamp" && c.Detail == s.Verdict.Reason {
+		if c.Name == checkProof && c.Detail == s.Verdict.Reason {
 			continue
 		}
 		c.Name = "time-stamp: " + c.Name
@@ -135,7 +138,7 @@ func (s *Stamp) Checks() []core.Check {
 
 // doubt makes a stamp that is intact one that proves nothing.
 func (s *Stamp) doubt(reason string) {
-	s.Verdict.Checks = append(s.Verdict.Checks, core.Check{Name: "time-stamp", Outcome: core.Failed, Detail: reason})
+	s.Verdict.Checks = append(s.Verdict.Checks, core.Check{Name: checkProof, Outcome: core.Failed, Detail: reason})
 	if s.Verdict.Standing == core.Trusted {
 		s.Verdict.Standing, s.Verdict.Reason = core.Untrusted, reason
 	}

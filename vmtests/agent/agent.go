@@ -24,6 +24,10 @@ import (
 	"kpm/vmtests/apart"
 )
 
+// patience is how long a service may take to be ready, or to stop, on a machine that
+// is busy with other things.
+const patience = 2 * time.Minute
+
 // Agent is an agent root and, while it runs, its service.
 type Agent struct {
 	Root string
@@ -127,7 +131,7 @@ func (a *Agent) Launch() error {
 
 // Ready waits until run/ports.json names the running service.
 func (a *Agent) Ready(ctx context.Context) (Ports, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		if ports, err := a.Ports(); err == nil && ports.PID == a.service.Process.Pid {
@@ -180,10 +184,10 @@ func (a *Agent) end(signal syscall.Signal) error {
 	}
 	select {
 	case <-a.exited:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		_ = a.service.Process.Kill()
 		<-a.exited
-		return fmt.Errorf("agent: did not stop within 30 s\n%s", a.Log())
+		return fmt.Errorf("agent: did not stop within %s\n%s", patience, a.Log())
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ const leftoverMark = "98765.4321"
 // they lack.
 type attack struct {
 	name string
-	sudo bool // sudo can be attacked in this way
+	sudo bool // sudo can be attacked in this way, or nobody is
 	run  func(ctx context.Context, target string) error
 }
 

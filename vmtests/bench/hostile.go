@@ -23,7 +23,9 @@ const attackTime = 3 * time.Second
 
 // hostile measures what one user costs another: elevations of alice's on a
 // quiet machine, and then while bob does each attack. sudo's figures stand
-// beside ours where there is something of sudo's to attack.
+// beside ours: while sudo is attacked in the same way, or, where there is nothing
+// of sudo's to attack, while we are. The latter is what the attack costs whoever
+// needs a processor.
 func (m *meter) hostile(ctx context.Context, alice person, vs versions) error {
 	bob, err := lookUp("bob")
 	if err != nil {
@@ -45,6 +47,7 @@ func (m *meter) hostile(ctx context.Context, alice person, vs versions) error {
 			continue
 		}
 		median, worst := ratios("median", attack), ratios("worst", attack)
+		whole := row{Name: "hostile: " + attack.name + ", elevation", Unit: "ms", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
 		refusals := row{Name: "hostile: " + attack.name + ", refused of " + strconv.Itoa(n), Unit: "", Samples: map[string][]float64{}}
 		measure := func(side string, a *agent.Agent, c command) error {
 			took, refused, err := m.attacked(ctx, alice, bob, attack, a, c, n)
@@ -53,6 +56,7 @@ func (m *meter) hostile(ctx context.Context, alice person, vs versions) error {
 			}
 			refusals.Samples[side] = []float64{float64(refused)}
 			if len(took) > 0 {
+				whole.Samples[side] = took
 				median.Samples[side] = []float64{percentile(took, 50) / percentile(quiet[side], 50)}
 				worst.Samples[side] = []float64{percentile(took, 100) / percentile(quiet[side], 50)}
 			}
@@ -63,14 +67,15 @@ func (m *meter) hostile(ctx context.Context, alice person, vs versions) error {
 				return err
 			}
 		}
+		attacked := vs[len(vs)-1].agent
 		if attack.sudo {
-			median.Peers, worst.Peers = []string{"sudo"}, []string{"sudo"}
-			if err := measure("sudo", nil, sudo); err != nil {
-				return err
-			}
-			delete(refusals.Samples, "sudo")
+			attacked = nil
 		}
-		for _, r := range []row{median, worst, refusals} {
+		if err := measure("sudo", attacked, sudo); err != nil {
+			return err
+		}
+		delete(refusals.Samples, "sudo")
+		for _, r := range []row{whole, median, worst, refusals} {
 			if err := m.out.Encode(r); err != nil {
 				return err
 			}
@@ -80,7 +85,7 @@ func (m *meter) hostile(ctx context.Context, alice person, vs versions) error {
 }
 
 func ratios(which string, a attack) row {
-	return row{Name: "hostile: " + a.name + ", " + which + " over the quiet median", Unit: "x", Samples: map[string][]float64{}}
+	return row{Name: "hostile: " + a.name + ", " + which + " over the quiet median", Unit: "x", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
 }
 
 func lookUp(name string) (person, error) {

@@ -110,6 +110,9 @@ func (r row) print(w io.Writer) {
 	}
 	for _, peer := range r.Peers {
 		took := r.Samples[peer]
+		if len(took) == 0 {
+			continue
+		}
 		fmt.Fprintf(w, "  %s %s", peer, spread(took, r.Unit))
 		if ours := r.Samples[sideNew]; len(ours) > 0 {
 			fmt.Fprintf(w, " new/%s %.2f", peer, percentile(ours, 50)/percentile(took, 50))

@@ -123,10 +123,14 @@ func relic(t *testing.T, tool, roots, path string, f file, v verdict) (same bool
 		t.Fatal(err)
 	}
 	same = true
-	for _, image := range images(content) {
-		alone := filepath.Join(t.TempDir(), "image")
-		if err := os.WriteFile(alone, image, 0o644); err != nil {
-			t.Fatal(err)
+	slices := images(content)
+	for _, image := range slices {
+		alone := path
+		if len(slices) > 1 {
+			alone = filepath.Join(t.TempDir(), "image")
+			if err := os.WriteFile(alone, image, 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 		out, err := exec.CommandContext(t.Context(), tool, "verify", "-roots", roots, alone).Output()
 		if err != nil {

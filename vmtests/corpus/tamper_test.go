@@ -36,30 +36,36 @@ func real(t *testing.T, of Package, end string) []byte {
 // family is a real file of one kind and its parts.
 type family struct {
 	content []byte
-	code    int    // where the signature begins
+	code    int    // where the signature begins, -1 if it is not one part of the file
 	other   []byte // a file of the same kind with a signature of its own
 	otherAt int    // where that begins
 	// untouched is what becomes of it as it is.
 	untouched string
+	// stripped is the file without its signature, where that is not one part.
+	stripped func(t *testing.T, content []byte) []byte
 }
 
-// families: programs, boot programs, images, scripts of two styles, and packages
-// for Windows. The image is the last of a fat file.
+// families: programs, boot programs, images alone and in a fat file, scripts of two
+// styles, catalogs, and packages for Windows.
 func families(t *testing.T) map[string]family {
 	pe, boot := real(t, edge, "x64/vcruntime140.dll"), real(t, fwupd, ".signed")
 	otherPE, otherBoot := real(t, edge, "arm64/vcruntime140.dll"), real(t, grub, "grubx64.efi.signed")
-	slices := images(real(t, sentry, "sentry-cli"))
+	fat := real(t, sentry, "sentry-cli")
+	slices := images(fat)
 	script, otherScript := real(t, editor, "Start-EditorServices.ps1"), real(t, editor, "PSReadLine.psm1")
 	formats := real(t, editor, "PSReadLine.format.ps1xml")
 	block := func(text []byte) int { return bytes.Index(text, []byte("# SIG # Begin")) }
 	return map[string]family{
-		"pe":     {pe, table(pe), otherPE, table(otherPE), trusted},
-		"efi":    {boot, table(boot), otherBoot, table(otherBoot), trusted},
-		"mach-o": {slices[1], superBlob(slices[1]), slices[0], superBlob(slices[0]), trusted},
-		"script": {script, block(script), otherScript, block(otherScript), trusted},
-		"ps1xml": {formats, bytes.Index(formats, []byte("<!-- SIG # Begin")), otherScript, block(otherScript), trusted},
+		"pe":     {pe, table(pe), otherPE, table(otherPE), trusted, nil},
+		"efi":    {boot, table(boot), otherBoot, table(otherBoot), trusted, nil},
+		"mach-o": {slices[1], superBlob(slices[1]), slices[0], superBlob(slices[0]), trusted, nil},
+		"fat":    {fat, superBlob(fat), slices[0], superBlob(slices[0]), trusted, nil},
+		"script": {script, block(script), otherScript, block(otherScript), trusted, nil},
+		"ps1xml": {formats, bytes.Index(formats, []byte("<!-- SIG # Begin")), otherScript, block(otherScript), trusted, nil},
 		// Its signature is by way of SHA-1: it is never trusted, and broken once it is changed.
-		"msi": {real(t, twain, ".msi"), -1, nil, -1, untrusted},
+		"msi": {real(t, twain, ".msi"), -1, nil, -1, untrusted, unsigned},
+		// It is nothing but a signature.
+		"catalog": {real(t, editor, "PSReadLine.cat"), -1, nil, -1, trusted, nil},
 	}
 }
 
@@ -107,9 +113,10 @@ func TestNoTamperedFileIsTrusted(t *testing.T) {
 				put("cut short", f.content[:len(f.content)-1])
 			}
 			put("half of it", f.content[:len(f.content)/2])
-			if f.code < 0 {
-				put("without the signature", unsigned(t, f.content))
-			} else {
+			if f.stripped != nil {
+				put("without the signature", f.stripped(t, f.content))
+			}
+			if f.code >= 0 {
 				code, signature := f.content[:f.code], f.content[f.code:]
 				put("cut in the signature", code, signature[:len(signature)/2])
 				put("without the signature", code)
@@ -156,6 +163,55 @@ func unsigned(t *testing.T, content []byte) []byte {
 		t.Fatal(err)
 	}
 	return changed
+}
+
+// A real file with its signature beside it: whatever becomes of either, the file is
+// not trusted for it.
+func TestNoTamperedFileBesideItsSignatureIsTrusted(t *testing.T) {
+	const dir = "/github.com/hashicorp/hc-install@v0.9.2/releases/testdata/"
+	read := func(name string) []byte {
+		content, err := os.ReadFile(fetch(t, sums) + dir + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
+	const listed, otherListed = "mock_terraform_builds/0.14.11/terraform_0.14.11_SHA256SUMS", "mock_terraform_builds/0.15.0-rc2/terraform_0.15.0-rc2_SHA256SUMS"
+	content, signature, other := read(listed), read(listed+".sig"), read(otherListed+".sig")
+	inspector := newInspector(t)
+	for name, text := range map[string]string{"keys.asc": string(read("2FCA0A85.pub")), "appsettings.json": `{"Trust": {"OpenPgpKeys": ["keys.asc"]}}`} {
+		if err := inspector.agent.Write(name, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := t.TempDir()
+	var paths []string
+	put := func(what string, content, signature []byte) {
+		path := filepath.Join(in, what)
+		err := os.WriteFile(path, content, 0o600)
+		if err == nil && signature != nil {
+			err = os.WriteFile(path+".sig", signature, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	put("untouched", content, signature)
+	put("appended", slices.Concat(content, []byte("\n")), signature)
+	put("prepended", slices.Concat([]byte("\n"), content), signature)
+	put("cut short", content[:len(content)-1], signature)
+	put("nothing", nil, signature)
+	put("without the signature", content, nil)
+	put("with another's signature", content, other)
+	put("another's file", read(otherListed), signature)
+	put("cut in the signature", content, signature[:len(signature)-1])
+	put("something behind the signature", content, slices.Concat(signature, []byte{0}))
+	for i, v := range inspector.inspect(t, paths...) {
+		if want := filepath.Base(paths[i]) == "untouched"; (v.Rank == "signed") != want {
+			t.Errorf("%s: rank %s, %+v", filepath.Base(paths[i]), v.Rank, v.Evidence)
+		}
+	}
 }
 
 // checksum reports whether a byte is of a PE image's CheckSum or the place of its

@@ -156,7 +156,7 @@ func waiting(t *testing.T, a *agent.Agent, args ...string) (cmd *exec.Cmd, said 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(time.Minute); id == ""; {
+	for until := time.Now().Add(patience); id == ""; {
 		if time.Now().After(until) {
 			t.Fatal("nothing waits for an approval")
 		}

@@ -55,7 +55,7 @@ func TestOneUserOfMany(t *testing.T) {
 	}
 	recorded(t, a, most, "launched")
 
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for range 3 {
 		out, err := a.Sudo(ctx, 4242, "id").CombinedOutput()
@@ -119,7 +119,7 @@ func TestCallerKilled(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			if err := term.Expect(tc.shown, 10*time.Second); err != nil {
+			if err := term.Expect(tc.shown, patience); err != nil {
 				t.Fatal(err)
 			}
 			if err := cmd.Process.Kill(); err != nil {
@@ -193,6 +193,7 @@ mv "$3.next" "$3"; sleep "$4" & exit 6`, "sh", fifo, filepath.Join(a.Root, "run/
 		}
 		return false
 	})
+	eventually(t, "what it left runs", func() bool { return len(started(t, "sleep", marker)) == 1 })
 	for _, pid := range started(t, "sleep", marker) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"kpm/vmtests/agent"
 )
@@ -31,7 +30,7 @@ type talking struct {
 func talk(t *testing.T, a *agent.Agent, script string) *talking {
 	t.Helper()
 	// A command that hears no signal would go on for ever.
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	cmd := a.Sudo(ctx, 4242)
 	sudo := cmd.Path
@@ -105,7 +104,8 @@ func TestIgnoredSignals(t *testing.T) {
 // -u $USER" does, does not get the signal back; what others send, it gets.
 func TestTheCommandsOwnSignals(t *testing.T) {
 	a := newAgent(t, allowAll, nil)
-	for name, sender := range map[string]string{"itself": `kill -TERM $0`, "its child": `sh -c "kill -TERM $0; sleep 0.1"`} {
+	// The child is there until keepersudo has looked whose it is.
+	for name, sender := range map[string]string{"itself": `kill -TERM $0`, "its child": `sh -c "kill -TERM $0; sleep 3"`} {
 		t.Run(name, func(t *testing.T) {
 			k := talk(t, a, `exec "$0" sh -c '`+sender+`; echo sent; '"$1" $$`)
 			k.until("sent")

@@ -89,9 +89,7 @@ func refusedForWantOfRoom(t *testing.T, a *agent.Agent) {
 			}
 		}
 	}
-	if !strings.Contains(a.Log(), "no space left on device") {
-		t.Errorf("the service does not say what is wrong:\n%s", a.Log())
-	}
+	eventually(t, "the service says what is wrong", func() bool { return strings.Contains(a.Log(), "no space left on device") })
 }
 
 // works asserts that requests are carried out, that each one of the journal has
@@ -103,11 +101,7 @@ func works(t *testing.T, a *agent.Agent) {
 			t.Errorf("request %d: %v: %s\n%s", i, err, out, a.Log())
 		}
 	}
-	for id, types := range journal(t, a) {
-		if !final(types) {
-			t.Errorf("request %s has records %v: not exactly one final", id, types)
-		}
-	}
+	allFinal(t, a)
 	if out, err := a.Admin(t.Context(), "audit", "verify"); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
@@ -194,9 +188,7 @@ func TestStoppedOnFullDisk(t *testing.T) {
 			if _, err := a.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if !has(a, `"exit":{"code":10`) {
-				t.Error("how it ended is not on record")
-			}
+			eventually(t, "how it ended is on record", func() bool { return has(a, `"exit":{"code":10`) })
 			works(t, a)
 		})
 	}

@@ -19,6 +19,10 @@ import (
 	"kpm/vmtests/terminal"
 )
 
+// patience is how long a test waits for what must come to pass, also on a machine
+// that is busy with other things. It is spent only by tests that fail.
+const patience = 2 * time.Minute
+
 // agentKey finds the script's agent among its values.
 type agentKey struct{}
 
@@ -119,7 +123,7 @@ func agentCommand(ts *testscript.TestScript, neg bool, args []string) {
 		setPorts(ts, ports)
 	case len(args) == 1 && args[0] == "ports":
 		ports, err := a.Ports()
-		for deadline := time.Now().Add(10 * time.Second); err == nil && (ports.HTTP == 0 || ports.HTTPS == 0 || ports.MQTT == 0); ports, err = a.Ports() {
+		for deadline := time.Now().Add(patience); err == nil && (ports.HTTP == 0 || ports.HTTPS == 0 || ports.MQTT == 0); ports, err = a.Ports() {
 			if time.Now().After(deadline) {
 				ts.Fatalf("held are %+v\n%s", ports, a.Log())
 			}
@@ -132,7 +136,7 @@ func agentCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case len(args) == 1 && args[0] == "kill":
 		ts.Check(a.Kill())
 	case len(args) == 2 && args[0] == "log":
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(patience)
 		for !strings.Contains(a.Log(), args[1]) {
 			if time.Now().After(deadline) {
 				ts.Fatalf("the service never printed %q:\n%s", args[1], a.Log())
@@ -166,7 +170,7 @@ func pluginCommand(ts *testscript.TestScript, neg bool, args []string) {
 // settle is `settle ID`: wait until a plugin is healthy.
 func settle(ts *testscript.TestScript, neg bool, args []string) {
 	a := ts.Value(agentKey{}).(*agent.Agent)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		p, err := a.Plugin(context.Background(), args[0])
 		if err == nil && p.Status == "Healthy" {
@@ -184,7 +188,7 @@ func settle(ts *testscript.TestScript, neg bool, args []string) {
 func gone(ts *testscript.TestScript, neg bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
-	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("pid %d still runs", pid)
 		}
@@ -197,7 +201,7 @@ func untilAllowed(ts *testscript.TestScript, neg bool, args []string) {
 	a := ts.Value(agentKey{}).(*agent.Agent)
 	uid, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		out, err := a.Sudo(context.Background(), uint32(uid), args[1:]...).CombinedOutput()
 		if err == nil {
 			return
@@ -213,7 +217,7 @@ func untilAllowed(ts *testscript.TestScript, neg bool, args []string) {
 func untilLogged(ts *testscript.TestScript, neg bool, args []string) {
 	a := ts.Value(agentKey{}).(*agent.Agent)
 	path := filepath.Join(a.Root, "Plugins/bin/KeeperLogger/Log/KeeperLogger.log")
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		data, _ := os.ReadFile(path)
 		if strings.Contains(string(data), args[0]) {
 			return
@@ -227,7 +231,7 @@ func untilLogged(ts *testscript.TestScript, neg bool, args []string) {
 // untilSaid is `until-said ID TEXT`: wait for a line in the diary that a plugin
 // of the story keeps, ID.said in the agent root.
 func untilSaid(ts *testscript.TestScript, neg bool, args []string) {
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(diary(ts, args[0]), args[1]); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !strings.Contains(diary(ts, args[0]), args[1]); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("%s never said %q:\n%s\n%s", args[0], args[1], diary(ts, args[0]), ts.Value(agentKey{}).(*agent.Agent).Log())
 		}

@@ -42,7 +42,7 @@ func filePolicy(id, control, user, path string) string {
 func (s *shell) eventually(line, text string) {
 	s.t.Helper()
 	said := ""
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if said = s.run(line); strings.Contains(said, text) {
 			return
 		}
@@ -125,7 +125,7 @@ func TestFileAccess(t *testing.T) {
 	}
 	s.eventually("cat "+path, "contents")
 	for _, path := range []string{path, closed} {
-		for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 			if _, err := unix.Getxattr(path, "system.posix_acl_access", nil); err == unix.ENODATA {
 				break
 			}
@@ -137,13 +137,13 @@ func TestFileAccess(t *testing.T) {
 			t.Errorf("%s: %v %v", path, st.Mode(), err)
 		}
 	}
-	seen := map[any]bool{}
-	for _, r := range records(t, a) {
-		if r["type"] == "file-access" {
-			seen[r["cause"]] = true
+	eventually(t, "the journal has all of it", func() bool {
+		seen := map[any]bool{}
+		for _, r := range records(t, a) {
+			if r["type"] == "file-access" {
+				seen[r["cause"]] = true
+			}
 		}
-	}
-	if !seen["denied"] || !seen["restored"] || !ended(t, a, "it was revoked") {
-		t.Errorf("the journal has %v", seen)
-	}
+		return seen["denied"] && seen["restored"] && ended(t, a, "it was revoked")
+	})
 }

@@ -253,20 +253,20 @@ func TestFilterJobs(t *testing.T) {
 		filtered("slow", "ALLOW", "uname", "slow"),
 		policyOf("tty", "ALLOW", `, "ApplicationCheck": ["/usr/bin/tty", "/usr/bin/groups"]`), filtered("deny-not", "DENY", "tty", "is-bob"), filtered("deny-missing", "DENY", "groups", "no-job"),
 	}, ",")+"]", func(a *agent.Agent) {
-		for _, write := range []func(*agent.Agent) error{job("is-ada", "test", "{UserName} = person4242"), job("is-bob", "test", "{UserName} = bob"), job("slow", "sleep", "2")} {
+		for _, write := range []func(*agent.Agent) error{job("is-ada", "test", "{UserName} = person4242"), job("is-bob", "test", "{UserName} = bob"), job("slow", "sleep", "6")} {
 			if err := write(a); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := a.Write("appsettings.json", `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0}, "Requests": {"EvaluateSeconds": 1}}`); err != nil {
+		if err := a.Write("appsettings.json", `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0}, "Requests": {"EvaluateSeconds": 5}}`); err != nil {
 			t.Fatal(err)
 		}
 	})
 	for program, want := range map[string]string{
 		"id": "uid=0", "whoami": "No policy allows", "arch": "No policy allows", "uname": "Linux", "tty": "not a tty", "groups": "Policy deny-missing",
 	} {
-		if out, _ := sudoed(t, a, program); !strings.Contains(out, want) {
-			t.Errorf("%s: %q, expected %q", program, out, want)
+		if out, status := sudoed(t, a, program); !strings.Contains(out, want) {
+			t.Errorf("%s: exit status %d, %q, expected %q\n%s", program, status, out, want, a.Log())
 		}
 	}
 	if out, status := linted(t, a, filepath.Join(a.Root, "Policies")); status != 1 || !strings.Contains(out, `found "no-job", a job that this machine does not have`) || strings.Contains(out, `"is-ada"`) {

@@ -105,20 +105,16 @@ func TestStatusTellsTheTruth(t *testing.T) {
 			tc.spoil(t, a)
 			eventually(t, "an elevation fails", func() bool { return a.Sudo(t.Context(), 4242, "id", "-u").Run() != nil })
 			eventually(t, "/health says so", func() bool { return !healthy(t, a) })
-			out, err := a.Admin(t.Context(), "status")
-			if err == nil || !strings.Contains(out, tc.says) {
-				t.Errorf("status: %v: %s\nlacks %q", err, out, tc.says)
-			}
+			eventually(t, "status says "+tc.says, func() bool {
+				out, err := a.Admin(t.Context(), "status")
+				return err != nil && strings.Contains(out, tc.says)
+			})
 			if tc.small {
 				t.Cleanup(func() { _ = os.Remove(filepath.Join(a.Root, "ballast")) })
 			}
-			var logged bool
-			for deadline := time.Now().Add(15 * time.Second); !logged && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-				logged = strings.Contains(a.Log(), `msg="elevations cannot succeed"`) && strings.Contains(a.Log(), tc.says[:20])
-			}
-			if !logged {
-				t.Errorf("the log does not say why:\n%s", a.Log())
-			}
+			eventually(t, "the log says why", func() bool {
+				return strings.Contains(a.Log(), `msg="elevations cannot succeed"`) && strings.Contains(a.Log(), tc.says[:20])
+			})
 		})
 	}
 }
@@ -195,7 +191,7 @@ func TestTheServiceManagerHears(t *testing.T) {
 	}()
 	hears := func(begins string) {
 		t.Helper()
-		for timeout := time.After(20 * time.Second); ; {
+		for timeout := time.After(patience); ; {
 			select {
 			case text := <-told:
 				if strings.HasPrefix(text, begins) {

@@ -118,7 +118,7 @@ func TestTheServiceIsKilledWhileJobsRun(t *testing.T) {
 		}
 	}
 	all := history(t, a)
-	for wait := 0; underWay(all) && wait < 600; wait++ { // those that run again
+	for wait := 0; underWay(all) && wait < 2400; wait++ { // those that run again
 		time.Sleep(50 * time.Millisecond)
 		all = history(t, a)
 	}

@@ -50,7 +50,7 @@ func TestUnrulyTasks(t *testing.T) {
 	for _, tc := range unruly {
 		t.Run(tc.name, func(t *testing.T) {
 			var run view.JobRun
-			for deadline := time.Now().Add(2 * time.Minute); run.EndedAt.IsZero(); time.Sleep(50 * time.Millisecond) {
+			for deadline := time.Now().Add(patience); run.EndedAt.IsZero(); time.Sleep(50 * time.Millisecond) {
 				if err := ask(t, a, "GET", "/api/Jobs/runs/"+runs[tc.name], &run); err != nil {
 					t.Fatal(err)
 				}

@@ -102,9 +102,7 @@ func TestTheOldestSegmentIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	verifies(t, a, false, oldest)
-	if !strings.Contains(a.Log(), "the journal was changed") {
-		t.Errorf("the service does not say so:\n%s", a.Log())
-	}
+	eventually(t, "the service says so", func() bool { return strings.Contains(a.Log(), "the journal was changed") })
 	newest := segmentsOf(t, a)[len(segmentsOf(t, a))-1]
 	elevateUntil(t, a, func() bool { return segmentsOf(t, a)[len(segmentsOf(t, a))-1] != newest })
 	verifies(t, a, false, oldest)
@@ -259,9 +257,9 @@ func forged(t *testing.T, a *agent.Agent, key *ecdsa.PrivateKey, segments ...[]m
 	}
 }
 
-// made is a record of so long ago.
-func made(kind string, ago time.Duration, more ...any) map[string]any {
-	r := map[string]any{"type": kind, "time": time.Now().Add(-ago).UTC().Format(time.RFC3339Nano)}
+// made is a record of that time.
+func made(kind string, at time.Time, more ...any) map[string]any {
+	r := map[string]any{"type": kind, "time": at.UTC().Format(time.RFC3339Nano)}
 	for i := 0; i < len(more); i += 2 {
 		r[more[i].(string)] = more[i+1]
 	}
@@ -283,11 +281,12 @@ func TestAClockThatWasSet(t *testing.T) {
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	now := time.Now()
 	t.Run("forward, between two signatures", func(t *testing.T) {
 		a := laidOut(t, allowAll)
 		forged(t, a, key, []map[string]any{
-			made("segment", 4*time.Hour), made("start", 4*time.Hour), made("checkpoint", 4*time.Hour), made("control", 4*time.Hour),
-			made("clock", time.Second, "shift", (4 * time.Hour).Milliseconds()), made("control", time.Second),
+			made("segment", now.Add(-4*time.Hour)), made("start", now.Add(-4*time.Hour)), made("checkpoint", now.Add(-4*time.Hour)), made("control", now.Add(-4*time.Hour)),
+			made("clock", now.Add(-time.Second), "shift", (4 * time.Hour).Milliseconds()), made("control", now.Add(-time.Second)),
 		})
 		out, err := a.Admin(t.Context(), "audit", "verify", "--key", file)
 		if err != nil || !strings.Contains(out, "clock: record 5") || !strings.Contains(out, "the clock was set forward by 4h0m0s") {
@@ -298,7 +297,7 @@ func TestAClockThatWasSet(t *testing.T) {
 		a := laidOut(t, allowAll)
 		t.Cleanup(func() { _ = a.Kill() })
 		ahead := -24 * time.Hour
-		forged(t, a, key, []map[string]any{made("segment", ahead), made("start", ahead), made("checkpoint", ahead), made("stop", ahead)})
+		forged(t, a, key, []map[string]any{made("segment", now.Add(-ahead)), made("start", now.Add(-ahead)), made("checkpoint", now.Add(-ahead)), made("stop", now.Add(-ahead))})
 		if _, err := a.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +305,7 @@ func TestAClockThatWasSet(t *testing.T) {
 	})
 	t.Run("back, and nobody says so", func(t *testing.T) {
 		a := laidOut(t, allowAll)
-		forged(t, a, key, []map[string]any{made("segment", time.Hour), made("start", time.Hour), made("control", 3*time.Hour)})
+		forged(t, a, key, []map[string]any{made("segment", now.Add(-time.Hour)), made("start", now.Add(-time.Hour)), made("control", now.Add(-3*time.Hour))})
 		verifies(t, a, true, "clock: record 3", "2h0m0", "earlier than the record before it", "unbroken")
 	})
 }
@@ -321,15 +320,14 @@ func TestSegmentsGoByAge(t *testing.T) {
 	t.Cleanup(func() { _ = a.Kill() })
 	smallSegments(`,"KeepDays":7`)(a)
 	const day = 24 * time.Hour
-	forged(t, a, key, []map[string]any{made("segment", 20*day), made("start", 20*day)}, []map[string]any{made("segment", 10*day), made("stop", 9*day)},
-		[]map[string]any{made("segment", 3*day), made("stop", time.Minute)})
+	now := time.Now()
+	forged(t, a, key, []map[string]any{made("segment", now.Add(-20*day)), made("start", now.Add(-20*day))}, []map[string]any{made("segment", now.Add(-10*day)), made("stop", now.Add(-9*day))},
+		[]map[string]any{made("segment", now.Add(-3*day)), made("stop", now.Add(-time.Minute))})
 	oldest := segmentsOf(t, a)[0]
 	if _, err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the oldest has gone", func() bool { return !slices.Contains(segmentsOf(t, a), oldest) })
-	if !has(a, `"cause":"age"`) {
-		t.Error("its removal is not on record")
-	}
-	verifies(t, a, true, "unbroken: records 3 to ", "it reaches back to "+time.Now().Add(-10*day).Local().Format("2006-01-02"))
+	eventually(t, "its removal is on record", func() bool { return has(a, `"cause":"age"`) })
+	verifies(t, a, true, "unbroken: records 3 to ", "it reaches back to "+now.Add(-10*day).Local().Format("2006-01-02"))
 }

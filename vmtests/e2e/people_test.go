@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"kpm/vmtests/apart"
 	"kpm/vmtests/terminal"
@@ -98,7 +97,7 @@ func act(t *terminal.Terminal, cmd *exec.Cmd, step string) error {
 	}
 	switch verb {
 	case "expect":
-		return t.Expect(text, 10*time.Second)
+		return t.Expect(text, patience)
 	case "type":
 		return t.Type(text)
 	case "resize":

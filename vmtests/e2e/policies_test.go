@@ -168,7 +168,7 @@ func TestManyPolicyFiles(t *testing.T) {
 			}
 		}
 	})
-	for deadline := time.Now().Add(60 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		out, status := sudoed(t, a, "id")
 		if status == 0 {
 			return

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"kpm/vmtests/apart"
 )
@@ -207,7 +206,7 @@ func TestHungFUSE(t *testing.T) {
 	if got := <-said; got != "sent" {
 		t.Fatalf("the caller said %q", got)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for i := range 10 {
 		if out, err := a.Sudo(ctx, 4343, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {

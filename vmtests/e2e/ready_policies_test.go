@@ -81,6 +81,9 @@ func TestReadyPoliciesInForce(t *testing.T) {
 			for path, to := range cases.Files {
 				furnish(t, atRoot(a, path), atRoot(a, to))
 			}
+			if out, err := a.Admin(t.Context(), "policy", "lint", filepath.Join(filepath.Dir(file), name+".json")); err != nil {
+				t.Error(out, err)
+			}
 			attacks := 0
 			for _, c := range cases.Cases {
 				c.User, c.Target, c.Expect = cmp.Or(c.User, cases.Defaults.User), cmp.Or(c.Target, cases.Defaults.Target, "root"), cmp.Or(c.Expect, cases.Defaults.Expect)
@@ -101,6 +104,61 @@ func TestReadyPoliciesInForce(t *testing.T) {
 				t.Errorf("%d attacks", attacks)
 			}
 		})
+	}
+}
+
+// TestATimeForAdministrators: the ready policy for that, with its dates moved: while they
+// last a person at a terminal is asked for a reason, once for an hour, and neither a
+// coding agent nor a service is; before and after them nobody is.
+func TestATimeForAdministrators(t *testing.T) {
+	data, err := os.ReadFile("../../docs/policies/time-boxed-admin.json")
+	var policy map[string]any
+	if err == nil {
+		err = json.Unmarshal(data, &policy)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lasting := func(from, to string) string {
+		t.Helper()
+		policy["UserCheck"] = []string{"#4242"}
+		policy["DateCheck"] = []map[string]string{{"StartDate": from, "EndDate": to}}
+		delete(policy, "TimeCheck")
+		delete(policy, "DayCheck")
+		text, err := json.Marshal(policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	a := newAgent(t, lasting("2020-01-01", "2999-12-31"), nil)
+	s := newShell(t, a)
+	coding := codingAgent(t, "keepersudo -n id -u")
+	none := "No policy allows this command for you"
+	if out := s.run("keepersudo -n id -u"); !strings.Contains(out, forbids) {
+		t.Errorf("nothing is asked: %q", out)
+	}
+	if out := s.reasoned("keepersudo --for 1h id -u"); !strings.Contains(out, "It is remembered for 1h.") {
+		t.Errorf("for an hour: %q", out)
+	}
+	if out := s.run("keepersudo -n whoami"); !strings.Contains(out, "\nroot\r") {
+		t.Errorf("within the hour: %q", out)
+	}
+	for who, line := range map[string]string{"a coding agent": coding, "a service": "setsid -w keepersudo -n id -u", "as somebody else": "keepersudo -n -u daemon id -u"} {
+		if out := s.run(line); !strings.Contains(strings.Join(strings.Fields(out), " "), none) {
+			t.Errorf("%s: %q", who, out)
+		}
+	}
+	refuses(t, "somebody else", a.Sudo(t.Context(), 4243, "id"), none)
+	for when, text := range map[string]string{"it is over": lasting("2020-01-01", "2020-01-02"), "it has not begun": lasting("2999-01-01", "2999-12-31")} {
+		if err := a.Write("Policies/policy.json", text); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, when, func() bool { return strings.Contains(s.run("keepersudo -n whoami"), none) })
+		if err := a.Write("Policies/policy.json", lasting("2020-01-01", "2999-12-31")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it goes on", func() bool { return !strings.Contains(s.run("keepersudo -n whoami"), none) })
 	}
 }
 

@@ -26,7 +26,7 @@ import (
 // the API, again and again.
 func othersAreServed(t *testing.T, a *agent.Agent) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	client := a.Client()
 	client.Transport.(*http.Transport).DisableKeepAlives = true
@@ -73,6 +73,7 @@ func connectingAndClosing(t *testing.T, everywhere ...string) {
 			}
 			stop := startCrowd(t, 4242, "close", 64, network, address)
 			othersAreServed(t, a)
+			anotherLogger(t, a)
 			stop()
 			for _, id := range []string{"KeeperPolicy", "KeeperLogger"} {
 				eventually(t, id+" is as healthy as before", func() bool {
@@ -96,19 +97,26 @@ func TestASilentCrowd(t *testing.T) {
 			}
 			eventually(t, "the crowd is there", func() bool { return connections(t, path) >= 800 })
 			othersAreServed(t, a)
-			p, err := a.Plugin(t.Context(), "KeeperLogger")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := syscall.Kill(p.ProcessID, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "another KeeperLogger is healthy", func() bool {
-				now, err := a.Plugin(t.Context(), "KeeperLogger")
-				return err == nil && now.Status == "Healthy" && now.ProcessID != p.ProcessID
-			})
+			anotherLogger(t, a)
 		})
 	}
+}
+
+// anotherLogger kills KeeperLogger and waits until one that was started anew has
+// connected.
+func anotherLogger(t *testing.T, a *agent.Agent) {
+	t.Helper()
+	p, err := a.Plugin(t.Context(), "KeeperLogger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(p.ProcessID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another KeeperLogger is healthy", func() bool {
+		now, err := a.Plugin(t.Context(), "KeeperLogger")
+		return err == nil && now.Status == "Healthy" && now.ProcessID != p.ProcessID
+	})
 }
 
 // connections counts who has connected to a local socket, or waits to.
@@ -182,16 +190,17 @@ func TestCommandsThatRunAreNotOpenRequests(t *testing.T) {
 
 // TestManyCallersOfOneUser: fifty at once, which is more than may be open, wait
 // for each other and are all served. Those who ask for more than the journal
-// can keep are refused, told how long, and mentioned in the log once.
+// can keep are refused, told how long, and mentioned in the log once a minute.
 func TestManyCallersOfOneUser(t *testing.T) {
 	const callers, each = 50, 6
 	a := newAgent(t, allowAll, func(a *agent.Agent) {
-		if err := a.Write("appsettings.json", fmt.Sprintf(smallSettings, `"Journal":{"SegmentBytes":65536,"KeepSegments":2},"Requests":{"EvaluateSeconds":1,"LaunchSeconds":1}`)); err != nil {
+		if err := a.Write("appsettings.json", fmt.Sprintf(smallSettings, `"Journal":{"SegmentBytes":65536,"KeepSegments":2},"Requests":{"EvaluateSeconds":2,"LaunchSeconds":2}`)); err != nil {
 			t.Fatal(err)
 		}
 	})
 	var served, refused atomic.Int32
 	var all sync.WaitGroup
+	begun := time.Now()
 	for range callers {
 		all.Go(func() {
 			for range each {
@@ -211,8 +220,8 @@ func TestManyCallersOfOneUser(t *testing.T) {
 	if served.Load() < 80 || refused.Load() == 0 {
 		t.Errorf("%d were served and %d refused", served.Load(), refused.Load())
 	}
-	if n := strings.Count(a.Log(), "refused for load"); n != 1 {
-		t.Errorf("the refusals are in the log %d times, expected once:\n%s", n, a.Log())
+	if n := strings.Count(a.Log(), "refused for load"); n < 1 || n > 1+int(time.Since(begun).Minutes()) {
+		t.Errorf("the refusals are in the log %d times, expected one a minute:\n%s", n, a.Log())
 	}
 	if out, err := a.Sudo(t.Context(), 4300, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
 		t.Errorf("another user: %v: %s", err, out)

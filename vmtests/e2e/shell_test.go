@@ -112,7 +112,7 @@ func (s *shell) ends() int {
 	go func() { _ = s.cmd.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatalf("it did not end; shown: %q", s.term.Output())
 	}
 	return s.cmd.ProcessState.ExitCode()

@@ -58,7 +58,7 @@ func TestSignalsThatPeopleSend(t *testing.T) {
 	}
 	select {
 	case <-a.Exited():
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("SIGQUIT stops nothing")
 	}
 	if _, err := a.Ports(); !errors.Is(err, fs.ErrNotExist) || strings.Contains(a.Log(), "goroutine ") {
@@ -180,7 +180,7 @@ func TestReadyOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = service.Process.Kill(); _ = service.Wait() }()
-	if err := term.Expect("KeeperPrivilegeManager is ready", 20*time.Second); err != nil {
+	if err := term.Expect("KeeperPrivilegeManager is ready", patience); err != nil {
 		t.Error(err)
 	}
 }

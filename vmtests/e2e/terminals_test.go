@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"kpm/vmtests/terminal"
 )
@@ -64,13 +63,13 @@ func TestTwoTerminals(t *testing.T) {
 		"keepersudo", "sh", "-c", `test -t 1 && test -t 2 && test "$(tty)" != "$(tty <&2)" || echo "not two terminals"
 echo here; echo there >&2; read x; echo "got $x"; stty size; stty size <&2 >&2`)
 	s.until("here")
-	if err := other.Expect("there", 10*time.Second); err != nil {
+	if err := other.Expect("there", patience); err != nil {
 		t.Error(err)
 	}
 	s.types("this\r")
 	s.until("got this")
 	s.until("24 80")
-	if err := other.Expect("33 111", 10*time.Second); err != nil {
+	if err := other.Expect("33 111", patience); err != nil {
 		t.Error(err)
 	}
 	if status := s.ends(); status != 0 {

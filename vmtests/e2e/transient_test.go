@@ -29,14 +29,14 @@ func TestACommandAsAnAccountOfItsOwn(t *testing.T) {
 		t.Errorf("%d %q", code, out)
 	}
 	// It leaves a file in its home, and a process that leaves everything.
-	out, code = sudoed(t, a, "sh", "-c", "echo kept >$HOME/file; (setsid sh -c 'exec sleep 987654' >/dev/null 2>&1 </dev/null &); echo $USER $HOME $KEEPER_REQUESTING_USER $KEEPER_REQUESTING_USER_ID")
+	out, code = sudoed(t, a, "sh", "-c", "echo kept >$HOME/file; (setsid sh -c 'exec sleep 987650' >/dev/null 2>&1 </dev/null &); echo $USER $HOME $KEEPER_REQUESTING_USER $KEEPER_REQUESTING_USER_ID")
 	if code != 0 || out != "keeperusersession-2 "+filepath.Join(a.Root, "run/homes/keeperusersession-2")+" "+apart.Name(4242)+" 4242\n" {
 		t.Errorf("%d %q", code, out)
 	}
 	accounts := linux.TransientAccounts{Homes: filepath.Join(a.Root, "run/homes"), Accounts: linux.LocalAccounts()}
 	eventually(t, "nothing is left", func() bool {
 		numbers, err := accounts.Numbers()
-		return err == nil && len(numbers) == 0 && len(running(t, "987654")) == 0
+		return err == nil && len(numbers) == 0 && len(running(t, "987650")) == 0
 	})
 	eventually(t, "it is journalled", func() bool {
 		made := map[any]int{}

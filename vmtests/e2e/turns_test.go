@@ -4,7 +4,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -124,8 +127,24 @@ func TestStoppedAtTheQuestion(t *testing.T) {
 // TestContinuedAtTheQuestion: SIGCONT is no answer either.
 func TestContinuedAtTheQuestion(t *testing.T) {
 	s := newShell(t, newAgent(t, justifyAll, nil))
-	s.types("sh -c '(sleep 0.2; kill -CONT $$) & exec keepersudo id -u'\n")
+	number := filepath.Join(reachable(t), "number")
+	if err := errors.Join(os.WriteFile(number, nil, 0o666), os.Chmod(number, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	s.types("sh -c 'echo $$ >" + number + "; exec keepersudo id -u'\n")
 	s.until("Reason for running")
+	s.until(": ")
+	text, err := os.ReadFile(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.until("Reason for running") // again
 	s.until(": ")
 	s.types("a reason\r")

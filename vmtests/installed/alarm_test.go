@@ -36,7 +36,7 @@ func TestTimeIsOverWithoutTheService(t *testing.T) {
 		t.Fatalf("administrators before are %q", list)
 	}
 	eventually(t, "the policy is in force, and bob has a grant", func() bool {
-		r := says(t, "bob", "script", "--quiet", "--return", "--command", "keepersudo --reason 'a test' --for 20s tty", "/dev/null")
+		r := says(t, "bob", "script", "--quiet", "--return", "--command", "keepersudo --reason 'a test' --for 40s tty", "/dev/null")
 		return r.Status == 0
 	})
 	eventually(t, "bob is an administrator", func() bool { return administrators() == "bob" })
@@ -51,7 +51,7 @@ func TestTimeIsOverWithoutTheService(t *testing.T) {
 		t.Errorf("it runs %s", shown)
 	}
 	run(t, "systemctl", "stop", service)
-	for deadline := time.Now().Add(90 * time.Second); administrators() != "" || timers() != ""; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * patience); administrators() != "" || timers() != ""; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("administrators are %q, timers %s", administrators(), timers())
 		}

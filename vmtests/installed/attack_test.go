@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 //go:embed attack.py
@@ -53,7 +52,7 @@ func assault(t *testing.T, argv []string) string {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := as(ctx, "alice", argv...)
 	stdin, err := cmd.StdinPipe()

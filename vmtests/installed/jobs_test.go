@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 //go:embed jobs.py
@@ -23,7 +22,7 @@ func TestJobControlAsSudo(t *testing.T) {
 		t.Fatal(err)
 	}
 	play := func(command string) string {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 		defer cancel()
 		out, err := as(ctx, "alice", "python3", script, command).CombinedOutput()
 		if err != nil {

@@ -20,6 +20,10 @@ import (
 	"kpm/vmtests/terminal"
 )
 
+// patience is how long a test waits for what must come to pass, also on a machine
+// that is busy with other things.
+const patience = 2 * time.Minute
+
 const (
 	cache   = "/var/cache/kpm-vmtests"
 	root    = "/opt/KeeperPrivilegeManager"
@@ -56,7 +60,7 @@ func TestMain(m *testing.M) {
 }
 
 func inMachine(run func() int) (status int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute) // it may have to make the machine first
 	defer cancel()
 	tree, err := machine.Tree(ctx, cache, os.Stderr)
 	if err != nil {
@@ -169,7 +173,7 @@ func install(machine string) error {
 
 // ready waits until the unit's process is the one that run/ports.json names.
 func ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		out, err := box.Run(ctx, "systemctl", "show", "-P", "MainPID", service)
@@ -221,10 +225,10 @@ type outcome struct {
 // says runs argv as user to its end.
 func says(t *testing.T, user string, argv ...string) outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := as(ctx, user, argv...)
-	cmd.WaitDelay = time.Second // what was left in the background has the pipes
+	cmd.WaitDelay = patience // what was left in the background has the pipes
 	var out, err bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &err
 	var exit *exec.ExitError
@@ -237,7 +241,7 @@ func says(t *testing.T, user string, argv ...string) outcome {
 // eventually waits for a condition that nothing announces.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			log, _ := box.Run(context.Background(), "journalctl", "--no-pager", "-u", service, "-n", "50")
 			t.Fatalf("never: %s\n%s", what, log)

@@ -22,10 +22,7 @@ const (
 // TestPluginInSessions: a plugin whose executionContext is User has one instance in
 // each session, as its user, which ends with the session.
 func TestPluginInSessions(t *testing.T) {
-	eventually(t, "nobody is logged in", func() bool {
-		out, err := box.Run(t.Context(), "loginctl", "list-users", "--no-legend")
-		return err == nil && !strings.Contains(out, "alice") && !strings.Contains(out, "bob")
-	})
+	loggedOut(t)
 	for path, text := range map[string]string{"/Plugins/Sitter.json": sitter, "/Plugins/bin/Sitter/Sitter": sitterProgram} {
 		if err := os.MkdirAll(box.Root+root+path[:strings.LastIndex(path, "/")], 0o755); err != nil {
 			t.Fatal(err)
@@ -63,6 +60,16 @@ func TestPluginInSessions(t *testing.T) {
 	}
 	run(t, "systemctl", "stop", "in-alice.service")
 	eventually(t, "alice's instance has ended, and bob's has not", func() bool { return instances() == "1001 " })
+}
+
+// loggedOut waits until nobody is logged in any more: that takes its time after the last
+// program of a session has ended.
+func loggedOut(t *testing.T) {
+	t.Helper()
+	eventually(t, "nobody is logged in", func() bool {
+		out, err := box.Run(t.Context(), "loginctl", "list-users", "--no-legend")
+		return err == nil && !strings.Contains(out, "alice") && !strings.Contains(out, "bob")
+	})
 }
 
 // logInAsService has a command of a user's run in a session of its own, by PAM.

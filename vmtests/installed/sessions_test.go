@@ -21,6 +21,7 @@ func TestSessions(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	loggedOut(t)
 	before := lookAtSessions(t)
 	for _, user := range []string{"1000", "1001"} {
 		if strings.Contains(before, " of "+user+" ") {

@@ -25,6 +25,7 @@ func TestUserTask(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	loggedOut(t)
 	write("/usr/local/bin/told", "#!/bin/sh\necho \"$(id -u) $HOME $XDG_SESSION_ID $XDG_RUNTIME_DIR $(ulimit -Hn) $KPM_OF_PAM\" >\"$HOME/told\"\n", 0o755)
 	write(root+"/Jobs/told.json", told, 0o644)
 	systemctl(t, "restart")

@@ -100,7 +100,7 @@ func (m *Machine) start(ctx context.Context) error {
 
 // await polls, because nothing outside the machine is told when it has booted.
 func (m *Machine) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	for {
 		if m.leader == 0 {
@@ -199,7 +199,7 @@ func (m *Machine) Close() error {
 		}
 		select {
 		case <-m.exited:
-		case <-time.After(15 * time.Second):
+		case <-time.After(time.Minute):
 			errs = append(errs, syscall.Kill(-m.nspawn.Process.Pid, syscall.SIGKILL))
 			<-m.exited
 		}

@@ -86,7 +86,7 @@ func (b box) follow(t *testing.T, console string) (commands int) {
 		commands++
 		var out string
 		// What was saved a moment ago may not be in force yet.
-		for until := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		for until := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 			cmd := b.shell(command)
 			seen, err := cmd.CombinedOutput()
 			out = string(seen)

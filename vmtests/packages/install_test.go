@@ -194,7 +194,11 @@ func (b box) logged() {
 	if out := b.run("journalctl", "-t", "keepersudo", "-o", "json", "-n", "1", "--no-pager"); !strings.Contains(out, `"SYSLOG_FACILITY":"10"`) {
 		b.t.Errorf("not where sudo's lines go: %s", out)
 	}
-	if out := b.run("journalctl", "-u", service, "-p", "warning", "-o", "cat", "--no-pager"); !strings.Contains(out, "level=WARN msg=\"reloaded settings\"") || strings.Contains(out, "<4>") {
+	warnings := func() string {
+		return b.run("journalctl", "-u", service, "-p", "warning", "-o", "cat", "--no-pager")
+	}
+	b.eventually("levels are understood", func() bool { return strings.Contains(warnings(), "level=WARN msg=\"reloaded settings\"") })
+	if out := warnings(); strings.Contains(out, "<4>") {
 		b.t.Errorf("levels are not understood: %s", out)
 	}
 	b.eventually("KeeperLogger writes to /var/log", func() bool {

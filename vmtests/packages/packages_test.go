@@ -182,7 +182,7 @@ func (b box) install(path string) string {
 
 // as returns a command that user runs in the machine, in their home.
 func (b box) as(user string, argv ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Minute)
 	b.t.Cleanup(cancel)
 	return b.Command(ctx, append([]string{"env", "-C", "/home/" + user, "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/home/" + user,
 		"setpriv", "--reuid=" + user, "--regid=" + user, "--init-groups", "--"}, argv...)...)
@@ -203,10 +203,10 @@ func (b box) allow() {
 
 func (b box) eventually(what string, holds func() bool) {
 	b.t.Helper()
-	for until := time.Now().Add(time.Minute); !holds(); {
+	for until := time.Now().Add(2 * time.Minute); !holds(); {
 		if time.Now().After(until) {
 			log, _ := b.Run(context.Background(), "journalctl", "--no-pager", "-n", "50", "-u", service)
-			b.t.Fatalf("not within a minute: %s\n%s", what, log)
+			b.t.Fatalf("not within two minutes: %s\n%s", what, log)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

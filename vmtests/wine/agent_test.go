@@ -118,7 +118,7 @@ func (a *agent) sudo(input []byte, argv ...string) (status int, out, said []byte
 }
 
 // patience is how long the service may take to start or to stop.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // ready waits until the service has written run/ports.json, and returns its pid.
 func (a *agent) ready() int {

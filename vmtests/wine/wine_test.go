@@ -19,7 +19,7 @@ import (
 const cache = "/var/cache/kpm-vmtests"
 
 // deadline is what one machine may take, its tree apart.
-const deadline = 5 * time.Minute
+const deadline = 8 * time.Minute
 
 // windows boots a machine that ends with the test and sees dir as Z:\here.
 func windows(t *testing.T, dir string) *Machine {

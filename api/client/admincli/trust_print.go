@@ -3,6 +3,7 @@ package admincli
 import (
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -74,32 +75,38 @@ func explain(b *strings.Builder, e core.Evidence) {
 // printChecks prints what was looked at, a fat file's by its slices. A detail that
 // stands above, in the reason or at another check, is not repeated.
 func printChecks(line func(name, value string), e core.Evidence) {
+	whole, images := bySlice(e)
 	said := map[string]bool{e.Reason: true}
-	slice := ""
-	for _, c := range e.Checks {
-		name := c.Name
-		if e.Kind == core.KindMachO {
-			if of, ok := strings.CutSuffix(name, ": identifier"); ok {
-				slice, said = of, map[string]bool{e.Reason: true}
-				line("slice", of)
-				line("  named", c.Detail)
-				continue
-			}
-			name = strings.TrimPrefix(name, slice+": ")
-		}
-		text := name + ": " + c.Outcome
-		if c.Detail != "" && (c.Outcome != core.Failed || !said[c.Detail] && !strings.Contains(e.Reason, c.Detail)) {
-			text += " (" + c.Detail + ")"
-		}
-		if c.Outcome == core.Failed {
-			said[c.Detail] = true
-		}
-		if slice != "" {
-			line("  check", text)
-			continue
-		}
-		line("check", text)
+	for _, c := range whole {
+		line("check", outcome(c, e.Reason, said))
 	}
+	names, shared := alike(images)
+	if len(shared) > 0 {
+		line("slice", names)
+		for _, c := range shared {
+			line("  check", outcome(c, e.Reason, said))
+		}
+	}
+	for _, s := range images {
+		line("slice", s.name)
+		line("  named", s.identifier)
+		said := maps.Clone(said)
+		for _, c := range s.checks {
+			line("  check", outcome(c, e.Reason, said))
+		}
+	}
+}
+
+// outcome says what came of a check, and adds what is wrong to said.
+func outcome(c core.Check, reason string, said map[string]bool) string {
+	text := c.Name + ": " + c.Outcome
+	if c.Detail != "" && (c.Outcome != core.Failed || !said[c.Detail] && !strings.Contains(reason, c.Detail)) {
+		text += " (" + c.Detail + ")"
+	}
+	if c.Outcome == core.Failed {
+		said[c.Detail] = true
+	}
+	return text
 }
 
 func prefixed(prefix, value string) string {

@@ -40,6 +40,37 @@ func TestAFatFileIsShownBySlice(t *testing.T) {
 	}
 }
 
+// What is alike in all slices is said once.
+func TestWhatSlicesShareIsSaidOnce(t *testing.T) {
+	stamp := core.Check{Name: "time-stamp", Outcome: core.Passed, Detail: "it leads to a root"}
+	in := func(slice string, c core.Check) core.Check { c.Name = slice + ": " + c.Name; return c }
+	var b strings.Builder
+	explain(&b, core.Evidence{Kind: core.KindMachO, Rank: core.RankSigned, Standing: core.Trusted, Reason: "it verifies", Checks: []core.Check{
+		{Name: "x86_64: identifier", Outcome: core.Passed, Detail: "tool-intel"},
+		{Name: "x86_64: file digest", Outcome: core.Passed, Detail: "01"},
+		in("x86_64", stamp),
+		{Name: "arm64: identifier", Outcome: core.Passed, Detail: "tool-arm"},
+		{Name: "arm64: file digest", Outcome: core.Passed, Detail: "02"},
+		in("arm64", stamp),
+	}})
+	const want = `
+  mach-o: TRUSTED
+    it verifies
+    worth       signed
+    slice       x86_64, arm64
+      check     time-stamp: passed (it leads to a root)
+    slice       x86_64
+      named     tool-intel
+      check     file digest: passed (01)
+    slice       arm64
+      named     tool-arm
+      check     file digest: passed (02)
+`
+	if b.String() != want {
+		t.Errorf("%s\nwant%s", b.String(), want)
+	}
+}
+
 // The reason of the one piece of evidence is that of the rank.
 func TestAReasonIsSaidOnce(t *testing.T) {
 	const reason = "the signer's certificate has expired, on 2017-01-28; its time-stamp of 2016-05-19 is not believed: it is of nobody"

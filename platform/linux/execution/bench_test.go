@@ -74,7 +74,7 @@ func BenchmarkExecution(b *testing.B) {
 				s.Run(ctx)
 			}()
 			b.Cleanup(func() { cancel(); <-done })
-			s.Policies("policies", true)
+			s.Policies("policies", true, false)
 			s.Switch(true, []string{filepath.Dir(watched)})
 			for asked := false; !asked; {
 				run(b, watched)

@@ -155,7 +155,7 @@ func TestHolder(t *testing.T) {
 		<-done
 		h.all.Wait()
 	})
-	s.Policies("policies", true)
+	s.Policies("policies", true, false)
 	s.Switch(true, []string{dir})
 
 	questions := func(path string) int64 {

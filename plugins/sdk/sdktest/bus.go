@@ -28,7 +28,7 @@ import (
 )
 
 // Patience is how long a test waits for what must come.
-const Patience = 10 * time.Second
+const Patience = time.Minute
 
 // Bus is a broker and a settings API that end with the test.
 type Bus struct {
