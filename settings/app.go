@@ -147,6 +147,9 @@ type Interception struct {
 	// are any, only the file systems at these.
 	Executions bool
 	Mounts     []string
+	// Elevations has people who ask the system itself for an administrator's rights told
+	// what they can ask instead.
+	Elevations bool
 }
 
 // Mode is what happens when a program does not have the rank that it needs.
@@ -249,6 +252,9 @@ func entries() []entry {
 		{"Mfa:Factors", `["totp"]`, "totp, pam", setFactors},
 		{"Interception:Executions", "false", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.Interception.Executions)
+		}},
+		{"Interception:Elevations", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Interception.Elevations)
 		}},
 		{"Interception:Mounts", "[]", "absolute paths", func(a *App, raw json.RawMessage) error {
 			return setMounts(raw, &a.Interception.Mounts)
