@@ -54,6 +54,9 @@ type Decision struct {
 	Demands []Demand
 	// Account is set if the command runs as an account that is made for it.
 	Account *TransientTerms
+	// Session is SessionAny or SessionDesktop if the command runs as whoever asks, in
+	// a login session of theirs; empty if it does not.
+	Session string
 	// Approvals say for each policy that requires APPROVAL whom that takes.
 	Approvals []ApprovalRule
 }

@@ -399,6 +399,22 @@ func TestTheLaunchJobLaunches(t *testing.T) {
 	}
 }
 
+// Where policy has it run as whoever asked, the launch job asks for that.
+func TestTheLaunchJobLaunchesInASession(t *testing.T) {
+	for _, as := range []string{"User", "UserDesktop"} {
+		h := newDefaults(t, nil)
+		var asked []seen
+		h.api = recorder(&asked, 200, "")
+		context := pending()
+		delete(context, "ControlList")
+		context["LaunchAs"] = as
+		h.Trigger(event("LaunchPrivilegeElevation", context))
+		if e := h.end(0); e.err != nil || len(asked) != 1 || asked[0].target != "/api/usersession" || asked[0].body != fmt.Sprintf(`{"RequestId":"R1","ExecutionType":%q}`, as) {
+			t.Errorf("%v: asked %+v", e.err, asked)
+		}
+	}
+}
+
 // BenchmarkLaunchJob is the launch job's own share of an elevation: from the
 // event to the end of the run, with an API that answers at once.
 func BenchmarkLaunchJob(b *testing.B) {

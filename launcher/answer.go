@@ -74,7 +74,7 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 		l.useGrants(e, a.Demands, &f)
 	}
 	l.mu.Lock()
-	e.account = a.Account
+	e.account, e.session = a.Account, a.Session
 	l.mu.Unlock()
 	l.noteLongest(e, a.Demands)
 	l.watched(e, a.Monitored)

@@ -36,7 +36,7 @@ func withApprovals(t *testing.T) (*world, *approval.Book) {
 				t.Error(err)
 			}
 		})
-		cfg.Controls, cfg.Approvals = control.Bundled(nil, nil, book), book
+		cfg.Controls, cfg.Approvals = control.Bundled(nil, nil, book, control.Justify{}), book
 	})
 	return w, book
 }

@@ -38,7 +38,7 @@ func withBadge(verified bool) func(*world, *Config) {
 	return func(_ *world, cfg *Config) {
 		cfg.Table = append(controls.Standard(), controls.Row{Name: badgeName, Effect: controls.Required, Asked: "The person shows a card."})
 		if verified {
-			cfg.Controls = append(control.Bundled(nil, nil, nil), badge{})
+			cfg.Controls = append(control.Bundled(nil, nil, nil, control.Justify{}), badge{})
 		}
 	}
 }

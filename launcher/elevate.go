@@ -59,6 +59,7 @@ type elevation struct {
 	unseen      string               // why nobody was asked on the desktop; empty if somebody could be
 	account     *core.TransientTerms // policy has it run as an account that is made for it
 	as          core.Account         // that account, once there is one
+	session     string               // policy has it run as whoever asks, there
 	leaveAs     func()               // removes it
 	where       *inSession           // it runs in a session of whoever asked, as them
 }
@@ -345,6 +346,11 @@ func (l *Launcher) raise(e *elevation, state request.State, last request.Fact) {
 	if line := wire.Quoted(l.cfg.Facts.Platform, wire.Shown(s.Argv)); len(line) <= maxCommandLine {
 		event.Context["CommandLine"] = line
 	}
+	l.note(e, func() {
+		if e.session != "" && state != request.Pending {
+			event.Context["LaunchAs"] = e.session
+		}
+	})
 	if state == request.Pending {
 		event.Name = wire.EventPolicyEvaluationPending
 		event.Context["ControlList"] = e.req.Missing()

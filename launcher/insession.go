@@ -15,6 +15,8 @@ var (
 	errNoSession = core.NewError(core.Conflict, "it is to run in your login session, and you ask from none: log in, at the console, by ssh or on a desktop, and ask there")
 	errNoDesktop = core.NewError(core.Conflict, "it is to run on your desktop, and you are logged in on none: log in graphically, and ask again")
 	errNotYours  = core.NewError(core.Conflict, "it is to run in your login session, which has your rights and nobody else's")
+	// errWhatSession is of a KeeperPolicy that is newer than this service.
+	errWhatSession = core.NewError(core.Conflict, "policy has it run in a session that this service does not know")
 )
 
 // inSession is where the command of a request runs, if it is in a session of whoever
@@ -32,22 +34,46 @@ func (l *Launcher) LaunchInSession(ctx context.Context, from core.Principal, id 
 	if as != core.AsUser && as != core.AsUserDesktop {
 		return fmt.Errorf("launcher: launch in a session as %s: %w", as, ErrNotPermitted)
 	}
-	return l.launch(ctx, from, id, func(e *elevation) error {
-		where, err := l.ownSession(e, as)
-		if err != nil {
-			return err
-		}
-		caller := e.sealed.Subject.Caller
-		err = l.cfg.Journal.Append(journal.Record{
-			Type: journal.InSession, Request: e.id, UserID: caller.User, User: caller.Name, TargetID: caller.User, Target: caller.Name,
-			By: from.String(), Cause: as.String(), Message: "login session " + string(where.session),
-		})
-		if err != nil {
-			return err
-		}
-		l.note(e, func() { e.where, e.as = &where, caller })
-		return nil
+	return l.launch(ctx, from, id, func(e *elevation) error { return l.putInSession(e, from, as) })
+}
+
+// putInSession has the command of e run as whoever asked.
+func (l *Launcher) putInSession(e *elevation, from core.Principal, as core.RunAs) error {
+	where, err := l.ownSession(e, as)
+	if err != nil {
+		return err
+	}
+	caller := e.sealed.Subject.Caller
+	err = l.cfg.Journal.Append(journal.Record{
+		Type: journal.InSession, Request: e.id, UserID: caller.User, User: caller.Name, TargetID: caller.User, Target: caller.Name,
+		By: from.String(), Cause: as.String(), Message: "login session " + string(where.session),
 	})
+	if err != nil {
+		return err
+	}
+	l.note(e, func() { e.where, e.as = &where, caller })
+	return nil
+}
+
+// placing is where the command of e runs, by policy and by the endpoint that a job has
+// asked: nil is wherever the target user's commands do.
+//
+// Attack: a launch job that knows nothing of UserSession would run as root what policy has
+// allowed with the person's own rights alone. So policy's word holds, whatever is asked.
+func (l *Launcher) placing(e *elevation, from core.Principal, asked func(*elevation) error) func(*elevation) error {
+	session := ""
+	l.note(e, func() { session = e.session })
+	as := core.AsUser
+	switch session {
+	case "":
+		return asked
+	case core.SessionAny:
+	case core.SessionDesktop:
+		as = core.AsUserDesktop
+	default:
+		return func(*elevation) error { return errWhatSession }
+	}
+	return func(e *elevation) error { return l.putInSession(e, from, as) }
 }
 
 // ownSession is where the command of e is to run. The session comes from the kernel's
@@ -93,7 +119,7 @@ func (l *Launcher) where(e *elevation) *inSession {
 
 // placeKind is what an error of a launch is to the job that asked for it.
 func placeKind(err error) core.ErrorKind {
-	if errors.Is(err, errNoSession) || errors.Is(err, errNoDesktop) || errors.Is(err, errNotYours) {
+	if errors.Is(err, errNoSession) || errors.Is(err, errNoDesktop) || errors.Is(err, errNotYours) || errors.Is(err, errWhatSession) {
 		return core.Conflict
 	}
 	return core.Internal

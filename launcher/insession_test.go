@@ -129,6 +129,44 @@ func TestACommandOfAnAccountOfItsOwnRunsInNoSession(t *testing.T) {
 	}
 }
 
+// Where policy has it run as whoever asked, it does whatever the launch job asks for, and
+// nothing is launched in its place.
+func TestPolicyHasACommandRunInTheSessionOfWhoAsked(t *testing.T) {
+	for word, tc := range map[string]struct {
+		session core.SessionID
+		as      core.RunAs
+	}{core.SessionAny: {"5", core.AsUser}, core.SessionDesktop: {"7", core.AsUserDesktop}, "Elsewhere": {}} {
+		t.Run(word, func(t *testing.T) {
+			w := newWorld(t, in("5"), atDesk)
+			v := w.elevate(w.submission(w.path("bin/tool")))
+			err := w.Answer(policy, wire.PolicyResponse{RequestID: v.id, SealDigest: v.asked.SealDigest, Decision: core.Allow, Session: word})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := v.event(wire.EventLaunch); e.Context["LaunchAs"] != word {
+				t.Errorf("the job is told %v", e.Context)
+			}
+			err = w.Launch(context.Background(), v.job(wire.EventLaunch), v.id)
+			if tc.session == "" {
+				if core.KindOf(err) != core.Conflict || len(w.launch.held) != 0 {
+					t.Errorf("%v, %d started", err, len(w.launch.held))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-v.caller.started
+			held := w.launch.last()
+			if got := held.spec.As; got.RunAs != tc.as || got.Session != tc.session || got.Account.Name != "ada" {
+				t.Errorf("it runs as %+v", got)
+			}
+			held.process.exit(core.ExitStatus{})
+			<-v.result
+		})
+	}
+}
+
 // Only the job run that was started to launch a request may, and only in a session.
 func TestWhoLaunchesInASession(t *testing.T) {
 	w := newWorld(t, in("5"))

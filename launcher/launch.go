@@ -46,7 +46,7 @@ func (l *Launcher) launch(ctx context.Context, from core.Principal, id core.Requ
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.limits().Launch)
 	defer cancel()
-	p, err := l.start(ctx, e, place)
+	p, err := l.start(ctx, e, l.placing(e, from, place))
 	if err != nil {
 		l.cfg.Log.Error("launch", "request", id, "error", err)
 		if core.OutOfResources(err) {

@@ -109,7 +109,7 @@ func newMachine(root string) (*machine, error) {
 	m.Launcher = New(Config{
 		Facts: m.host.Facts, Launcher: m.host.Launcher, Tree: m.host.Tree, Terminals: m.host.Terminals,
 		Sealer: sealer, Registry: m.registry, Journal: m.journal, Bus: m,
-		Table: controls.Standard(), Controls: control.Bundled(nil, nil, nil), Machine: func() string { return "host" }, Limits: testLimits(), Log: log,
+		Table: controls.Standard(), Controls: control.Bundled(nil, nil, nil, control.Justify{}), Machine: func() string { return "host" }, Limits: testLimits(), Log: log,
 	})
 	m.starter.Recover()
 	m.PolicyListens()

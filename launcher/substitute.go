@@ -64,6 +64,13 @@ func (l *Launcher) Substitute(ctx context.Context, from core.Principal, id core.
 	case !ok:
 		return fmt.Errorf("launcher: substitute: %w", ErrNotRedirected)
 	}
+	// Attack: what policy lets run with the person's own rights alone brings a program into
+	// being that has others.
+	own := false
+	l.note(e, func() { own = e.session != "" })
+	if own {
+		return fmt.Errorf("launcher: substitute: policy has request %s run in the session of whoever asked: %w", id, request.ErrConflict)
+	}
 	// Policy is asked about the other program only once it has allowed this one.
 	if state, _, _ := e.req.View(); state != request.Allowed {
 		return fmt.Errorf("launcher: substitute: request %s is %s: %w", id, state, request.ErrConflict)

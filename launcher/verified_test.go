@@ -51,7 +51,7 @@ func (c *coded) Check(_ context.Context, t mfa.Try) (string, error) {
 func atTerminals(where map[int]core.Terminal) (*coded, func(*world, *Config)) {
 	c := &coded{Memory: mfa.NewMemory(5 * time.Minute)}
 	return c, func(_ *world, cfg *Config) {
-		cfg.Controls, cfg.Memory = control.Bundled([]mfa.Factor{c}, c, nil), c
+		cfg.Controls, cfg.Memory = control.Bundled([]mfa.Factor{c}, c, nil, control.Justify{}), c
 		cfg.TerminalOf = func(id core.ProcessID) (core.Terminal, error) {
 			terminal, known := where[id.PID]
 			if !known {

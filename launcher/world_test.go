@@ -81,7 +81,7 @@ func newWorld(t *testing.T, configure ...func(*world, *Config)) *world {
 	}
 	w.cfg = Config{
 		Facts: linux.Facts(), Launcher: w.launch, Tree: w.tree, Terminals: w.terminals, Registry: w.registry, Journal: w.journal, Bus: w.bus,
-		Table: controls.Standard(), Controls: control.Bundled(nil, nil, nil), Machine: func() string { return "host" }, Limits: testLimits(), Log: log,
+		Table: controls.Standard(), Controls: control.Bundled(nil, nil, nil, control.Justify{}), Machine: func() string { return "host" }, Limits: testLimits(), Log: log,
 	}
 	for _, f := range configure {
 		f(w, &w.cfg)

@@ -21,6 +21,7 @@ func Tools(agentRoot string) port.Host {
 		files.AgentRoot = filepath.Clean(agentRoot)
 	}
 	host := none.Host(darwin.Facts())
+	host.AccessLists = darwin.AccessLists{Files: files}
 	host.Accounts = darwin.Accounts{}
 	host.Control = darwin.ServiceControl{}
 	host.Files = darwin.Files{Files: files}
@@ -52,6 +53,7 @@ func New(o Options) (port.Host, error) {
 		return port.Host{}, err
 	}
 	host := Tools(o.AgentRoot)
+	host.AccessLists = darwin.AccessLists{Files: file.Files{AgentRoot: filepath.Clean(o.AgentRoot)}, Accounts: accounts}
 	host.Accounts = accounts
 	host.Membership = darwin.Membership{Accounts: accounts}
 	host.Transient = darwin.TransientAccounts{Homes: filepath.Join(o.AgentRoot, "run", "homes"), Accounts: accounts}

@@ -30,6 +30,7 @@ func tools(confiner *windows.Confiner) port.Host {
 	host.Accounts = windows.Accounts{}
 	host.Certificates = windows.CertificateStore{}
 	host.Control = windows.ServiceControl{}
+	host.Elevations = windows.Elevations{}
 	host.Files = windows.Files{}
 	host.Interception = windows.Interception{}
 	host.Keys = windows.KeyStore{}

@@ -26,14 +26,14 @@ func TestEveryControlIsCollected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commands := commandsOf(control.Bundled(nil, nil, nil))
+	commands := commandsOf(control.Bundled(nil, nil, nil, control.Justify{}))
 	for _, task := range job.Tasks {
 		delete(commands, task.Command)
 	}
 	if len(commands) != 0 {
 		t.Errorf("no task of the default job collects %v", commands)
 	}
-	for command, name := range commandsOf(control.Bundled(nil, nil, nil)) {
+	for command, name := range commandsOf(control.Bundled(nil, nil, nil, control.Justify{})) {
 		if !strings.Contains(string(page), "| `"+command+"` |") || !strings.Contains(string(page), "`"+string(name)+"`") {
 			t.Errorf("docs/jobs.md does not say that %s collects %s", command, name)
 		}

@@ -43,7 +43,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: s.sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
-		Table: controls.Standard(), Controls: control.Bundled(s.inForceFactors(), s.factors, s.approvals), Approvals: s.approvals, Challenge: s.codes.Challenge, Machine: machineName, Contacts: s.contacts,
+		Table: controls.Standard(), Controls: control.Bundled(s.inForceFactors(), s.factors, s.approvals, control.Justify{Minimum: s.app.ReasonMinimum, Reasons: s.app.Reasons}), Approvals: s.approvals, Challenge: s.codes.Challenge, Machine: machineName, Contacts: s.contacts,
 		Transient: s.openTransient(),
 		SessionOf: s.host.Sessions.Of, Desktop: s.desktop, TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
 		Behind: finder.Of, Grants: s.grants, Files: s.files, Children: s.execution,

@@ -138,7 +138,7 @@ func (s *service) notify(user core.UserID, name, session string, one view.Notice
 // titles are what notices are called where they are shown.
 var titles = map[string]string{
 	view.NoticeDenied: "Refused", view.NoticeExpired: "Expired", view.NoticeApprovalEnding: "Expires soon",
-	view.NoticeGrantEnding: "Ends soon", view.NoticeExecution: "Not started",
+	view.NoticeGrantEnding: "Ends soon", view.NoticeExecution: "Not started", view.NoticeElevation: "Run with Keeper instead",
 }
 
 // show has the bus told of a notice. Beyond maxNews the oldest is lost.

@@ -57,6 +57,10 @@ type App struct {
 	// CodingAgents are programs that are taken for coding agents beside those that
 	// are known: names, and parts of paths.
 	CodingAgents []string
+	// ReasonMinimum is how many characters a reason has at least, and Reasons are those
+	// that people are offered.
+	ReasonMinimum int
+	Reasons       []string
 	// Contacts are whom people ask for what policy does not allow; none are the members
 	// of the groups of administrators.
 	Contacts []string
@@ -143,6 +147,9 @@ type Interception struct {
 	// are any, only the file systems at these.
 	Executions bool
 	Mounts     []string
+	// Elevations has people who ask the system itself for an administrator's rights told
+	// what they can ask instead.
+	Elevations bool
 }
 
 // Mode is what happens when a program does not have the rank that it needs.
@@ -214,8 +221,10 @@ func entries() []entry {
 			return decode(raw, &a.Requests.AllowUnknownUsers)
 		}},
 		{"Requests:CodingAgents", "[]", "names of programs, or parts of paths with a slash", setAgents},
+		number("Requests:ReasonMinimum", 1, 1, 200, func(a *App, n int) { a.ReasonMinimum = n }),
+		{"Requests:Reasons", "[]", "texts", func(a *App, raw json.RawMessage) error { return setLines(raw, &a.Reasons) }},
 		{"Requests:Contacts", "[]", "names and addresses as text", func(a *App, raw json.RawMessage) error {
-			return setContacts(raw, &a.Contacts)
+			return setLines(raw, &a.Contacts)
 		}},
 		number("Requests:MaxRunning", 4096, 1, 4096, func(a *App, n int) { a.Requests.MaxRunning = n }),
 		number("Requests:MaxRunningPerUser", 1024, 1, 4096, func(a *App, n int) { a.Requests.MaxRunningPerUser = n }),
@@ -243,6 +252,9 @@ func entries() []entry {
 		{"Mfa:Factors", `["totp"]`, "totp, pam", setFactors},
 		{"Interception:Executions", "false", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.Interception.Executions)
+		}},
+		{"Interception:Elevations", "false", "true, false", func(a *App, raw json.RawMessage) error {
+			return decode(raw, &a.Interception.Elevations)
 		}},
 		{"Interception:Mounts", "[]", "absolute paths", func(a *App, raw json.RawMessage) error {
 			return setMounts(raw, &a.Interception.Mounts)

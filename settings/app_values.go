@@ -88,23 +88,23 @@ func setAgents(a *App, raw json.RawMessage) error {
 	return nil
 }
 
-// Bounds of the people whom others are told to ask.
+// Bounds of lines that people are shown.
 const (
-	maxContacts = 16
-	maxContact  = 256 // bytes
+	maxLines = 16
+	maxLine  = 256 // bytes
 )
 
-// setContacts accepts lines of text, of which people are told as they are.
-func setContacts(raw json.RawMessage, into *[]string) error {
+// setLines accepts lines of text, of which people are told as they are.
+func setLines(raw json.RawMessage, into *[]string) error {
 	var list []string
 	if err := decode(raw, &list); err != nil {
 		return err
 	}
-	if len(list) > maxContacts {
-		return fmt.Errorf("at most %d", maxContacts)
+	if len(list) > maxLines {
+		return fmt.Errorf("at most %d", maxLines)
 	}
 	for _, line := range list {
-		if strings.TrimSpace(line) == "" || len(line) > maxContact || strings.ContainsFunc(line, unicode.IsControl) {
+		if strings.TrimSpace(line) == "" || len(line) > maxLine || strings.ContainsFunc(line, unicode.IsControl) {
 			return errNotAllowed
 		}
 	}

@@ -78,7 +78,7 @@ func readPolicies(f admincli.PolicyFiles) admincli.PolicySet {
 func jobChecker(layout settings.Layout) (admincli.JobChecker, error) {
 	host := platform.Tools(layout.Root())
 	commands := map[string]core.Control{}
-	for _, c := range control.Bundled(nil, nil, nil) {
+	for _, c := range control.Bundled(nil, nil, nil, control.Justify{}) {
 		commands[c.Command()] = c.Name()
 	}
 	return jobs.NewChecker(jobs.CheckerConfig{

@@ -55,7 +55,7 @@ func Standard() Table {
 			Verified: "It is the code of this half minute or of a neighbouring one (RFC 6238) and was not used, or a recovery code; a right one is remembered for a few minutes ([mfa.md](mfa.md))."},
 		{Name: core.ControlJustify, Effect: Required,
 			Asked:    "The person gives a reason in the terminal that the request came from.",
-			Verified: "It has a letter or a digit and at most 1,000 characters."},
+			Verified: "It has a letter or a digit, at least as many characters as `Requests:ReasonMinimum` says and at most 1,000; or it is the number of one of `Requests:Reasons`, which is recorded."},
 		{Name: core.ControlApproval, Effect: Required,
 			Asked:    "The person gives a reason, and an approver whom the policy names, or an administrator, decides; never the person themself.",
 			Verified: "As many approvers as each policy wants have agreed to exactly this, by their own accounts, and nothing else has run by it."},

@@ -66,6 +66,7 @@ type rule struct {
 	terms      *core.GrantTerms
 	children   ChildRule
 	transient  *core.TransientTerms
+	session    string // where it runs as whoever asks; empty if it does not
 	// riskLevel is nil without one.
 	riskLevel *uint8
 	// foreign is true if nobody knows the type of the policy.
@@ -219,7 +220,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 		who:  c.compileWho(p),
 		when: compileWhen(p),
 
-		requesters: p.RequestedBy, job: p.FilterJob, children: p.Children, transient: p.Transient,
+		requesters: p.RequestedBy, job: p.FilterJob, children: p.Children, transient: p.Transient, session: p.Session,
 		riskLevel: p.RiskLevel,
 		place:     int32(place),
 	}

@@ -123,10 +123,10 @@ func (x *index) decide(a *asked, found hits) core.Decision {
 		if !ok {
 			return core.Decision{Outcome: core.Deny, Policies: by, Message: tooManyApprovals}
 		}
-		return core.Decision{Outcome: core.Pending, Controls: x.controls[t.demands], Policies: by, Paths: paths, Approvals: approvals, Demands: x.demands(found), Account: x.transient(found)}
+		return core.Decision{Outcome: core.Pending, Controls: x.controls[t.demands], Policies: by, Paths: paths, Approvals: approvals, Demands: x.demands(found), Account: x.transient(found), Session: x.session(found)}
 	}
 	by := x.refs(found, func(r *rule, by strength) bool { return r.grants && by == full })
-	return core.Decision{Outcome: core.Allow, Policies: by, Paths: paths, Account: x.transient(found)}
+	return core.Decision{Outcome: core.Allow, Policies: by, Paths: paths, Account: x.transient(found), Session: x.session(found)}
 }
 
 // tooManyApprovals is said where no answer has room for all approvers.

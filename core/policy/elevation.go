@@ -11,12 +11,13 @@ const (
 // CommandLine may narrow themselves to an allow list of commands.
 type elevation struct{}
 
-func (elevation) extension() []string { return []string{"AllowCommands", transientKey} }
+func (elevation) extension() []string { return []string{"AllowCommands", transientKey, sessionKey} }
 
-// read sets Transient, and Own to AllowCommands, a []string. A list that is unset, or that cannot
+// read sets Transient, Session, and Own to AllowCommands, a []string. A list that is unset, or that cannot
 // be read, leaves it nil: it narrows nothing.
 func (elevation) read(r *reader, p *Policy, extension fields) {
 	r.transient(p, extension)
+	r.session(p, extension)
 	v, given := extension.filled("AllowCommands")
 	if !given {
 		return

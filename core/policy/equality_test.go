@@ -120,7 +120,7 @@ func different(set *Set, policies []string, q Question) string {
 			got.Approvals[i].Automatic = &core.AutomaticApproval{Until: auto.Until}
 		}
 	}
-	if diff := cmp.Diff(want, core.Decision{Outcome: got.Outcome, Controls: got.Controls, Policies: got.Policies, Demands: got.Demands, Approvals: got.Approvals, Account: got.Account}, cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, core.Decision{Outcome: got.Outcome, Controls: got.Controls, Policies: got.Policies, Demands: got.Demands, Approvals: got.Approvals, Account: got.Account, Session: got.Session}, cmpopts.EquateEmpty()); diff != "" {
 		return diff
 	}
 	if rule := set.Children(q).String(); got.Outcome != core.Deny && rule != n.children(policies, q) {

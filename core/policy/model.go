@@ -66,6 +66,8 @@ type Policy struct {
 	Grant *core.GrantTerms
 	// Transient is set if commands run as an account that is made for each.
 	Transient *core.TransientTerms
+	// Session is set if commands run as whoever asks, in a login session of theirs.
+	Session string
 	// Children is what programs may be started by one that the policy has allowed.
 	Children ChildRule
 	// Certificates are the entries of CertificationCheck.

@@ -26,6 +26,7 @@ func drawExtension(t *rapid.T) map[string]any {
 	draw("Grant", 3, map[string]any{"For": "30m"}, map[string]any{"For": "30m"}, map[string]any{"For": "2h", "Uses": 1}, map[string]any{"For": "45s"}, map[string]any{"For": "1h", "Uses": 3, "PerDay": "2h", "CoolDown": "90s", "Renewals": 2, "Covers": "policy", "Automatic": true}, map[string]any{"For": "1h", "Covers": "administrator"},
 		map[string]any{"For": "30"}, map[string]any{"For": 0}, map[string]any{"For": "0m"}, map[string]any{"Uses": 3}, map[string]any{"For": "30m", "Uses": 0}, map[string]any{"For": "30m", "Covers": "all"})
 	draw("EphemeralAccount", 6, true, false, map[string]any{"Groups": []any{"adm", "ops"}}, map[string]any{"Groups": []any{"ops"}}, map[string]any{"Groups": "adm"}, "yes", 1)
+	draw("UserSession", 8, "User", "UserDesktop", "User", "Desktop", true)
 	draw("AutomaticApproval", 4, naiveWindows...)
 	return e
 }
@@ -99,6 +100,11 @@ func naiveExtension(v any, q Question) heard {
 		met = half
 	}
 	if _, ok := naiveGroups(e["EphemeralAccount"]); !ok {
+		met = half
+	}
+	switch e["UserSession"] {
+	case nil, "User", "UserDesktop":
+	default:
 		met = half
 	}
 	if _, ok := naiveWindow(e["AutomaticApproval"]); !ok {

@@ -136,7 +136,7 @@ func (n *naive) commands(v any, commandLine, denies bool, q Question) heard {
 	}
 	written, given := extension["AllowCommands"]
 	for key := range extension {
-		if !slices.Contains([]string{"AllowCommands", "RequestedBy", "CustomFilterJobId", "Grant", "ChildProcesses", "EphemeralAccount", "AutomaticApproval"}, key) {
+		if !slices.Contains([]string{"AllowCommands", "RequestedBy", "CustomFilterJobId", "Grant", "ChildProcesses", "EphemeralAccount", "UserSession", "AutomaticApproval"}, key) {
 			return half.and(n.commandList(written, given, commandLine, denies, q))
 		}
 	}

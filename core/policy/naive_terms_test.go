@@ -118,6 +118,20 @@ func naiveAccount(grants []map[string]any) (account *core.TransientTerms) {
 	return account
 }
 
+// naiveSession is where policies that all allow a command have it run as whoever asks.
+func naiveSession(grants []map[string]any) (where string) {
+	for _, p := range grants {
+		e, _ := p["Extension"].(map[string]any)
+		switch e["UserSession"] {
+		case "UserDesktop":
+			return "UserDesktop"
+		case "User":
+			where = "User"
+		}
+	}
+	return where
+}
+
 // children is the strictest rule of the policies that allow q.
 func (n *naive) children(policies []string, q Question) string {
 	if q.Administrator && !n.enforce {

@@ -110,7 +110,7 @@ func (n *naive) decide(policies []string, q Question) core.Decision {
 		return core.Decision{Outcome: core.Deny}
 	case len(controls) > 0:
 		slices.Sort(controls)
-		d := core.Decision{Outcome: core.Pending, Controls: slices.Compact(controls), Policies: refs(demanding), Account: naiveAccount(grants)}
+		d := core.Decision{Outcome: core.Pending, Controls: slices.Compact(controls), Policies: refs(demanding), Account: naiveAccount(grants), Session: naiveSession(grants)}
 		for _, ref := range d.Policies {
 			if remembered {
 				d.Demands = append(d.Demands, demands[ref.ID])
@@ -121,7 +121,7 @@ func (n *naive) decide(policies []string, q Question) core.Decision {
 		}
 		return d
 	}
-	return core.Decision{Outcome: core.Allow, Policies: refs(granting), Account: naiveAccount(grants)}
+	return core.Decision{Outcome: core.Allow, Policies: refs(granting), Account: naiveAccount(grants), Session: naiveSession(grants)}
 }
 
 // policy says how much of it is met, and its controls.

@@ -77,7 +77,7 @@ func TestWhatReadingSays(t *testing.T) {
 			`grants nothing: r.json:14: policy "p1", $.Extension.AllowCommands[0]: found 7, expected a string of at most 4096 bytes, without zero bytes`},
 		{`"Extension": {}`, `"Extension": {` + strings.Repeat(`"x": 1, `, maxMembers) + `"x": 1}`, `fault: r.json:14: policy "p1", $.Extension: found more keys, expected at most 256`},
 		{`"UserCheck": ["*"]`, `"UserCheck": [` + strings.Repeat(`"*", `, maxEntries) + `"*"]`, `grants nothing: r.json:11: policy "p1", $.UserCheck: found more entries, expected at most 20000`},
-		{`"Extension": {}`, `"Extension": {"Else": 1}`, `grants nothing: r.json:14: policy "p1", $.Extension.Else: found a key of unknown effect, expected AllowCommands, EphemeralAccount, CustomFilterJobId, RequestedBy, Grant, ChildProcesses, AutomaticApproval`},
+		{`"Extension": {}`, `"Extension": {"Else": 1}`, `grants nothing: r.json:14: policy "p1", $.Extension.Else: found a key of unknown effect, expected AllowCommands, EphemeralAccount, UserSession, CustomFilterJobId, RequestedBy, Grant, ChildProcesses, AutomaticApproval`},
 	} {
 		_, findings := engine.Parse("r.json", edit(t, tc.old, tc.new))
 		if got := lines(findings); len(got) == 0 || got[0] != tc.want {

@@ -99,6 +99,7 @@ func TestSchema(t *testing.T) {
 		{"AllowCommands", entries("Of CommandLine: the commands that the policy is about, each a program with its arguments.")},
 		{"Folders", entries("Of FileAccess: the folders that the files lie in, at whatever depth; * stands for itself.")},
 		{"EphemeralAccount", &schematest.Schema{Description: "Of PrivilegeElevation and CommandLine: true, or an object with Groups: the command runs as an account that is made for it and removed after it."}},
+		{"UserSession", text("Of PrivilegeElevation and CommandLine: the command runs as whoever asks, in the login session that they ask from, or in the one that shows them windows.", "User", "UserDesktop")},
 		{"CustomFilterJobId", text("A job that decides whether the policy applies: it does if the job succeeds.")},
 		{"RequestedBy", listOf("Who may be behind a request.", text("", requesters(15).names()...))},
 		{"ChildProcesses", text("What programs may be started by one that the policy has allowed; inherit if omitted.", childRules[:]...)},

@@ -11,6 +11,7 @@ type Host struct {
 	Ancestry      Ancestry
 	Clock         Clock
 	Confiner      Confiner
+	Elevations    Elevations
 	Executions    ExecutionControl
 	Files         Files
 	Interception  Interception

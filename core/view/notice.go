@@ -9,6 +9,7 @@ const (
 	NoticeGrantEnding    = "grant-ending"
 	NoticeRights         = "rights"
 	NoticeExecution      = "execution-refused"
+	NoticeElevation      = "elevation"
 )
 
 // Notice is something that a person is to hear about what they have asked for, about
@@ -16,7 +17,7 @@ const (
 type Notice struct {
 	Kind string `json:"kind"`
 	// ID is the approval's or the grant's; of NoticeRights, the group's name, and of
-	// NoticeExecution the program.
+	// NoticeExecution and NoticeElevation the program.
 	ID string `json:"id"`
 	// Text is a sentence for the person, printable.
 	Text string `json:"text"`

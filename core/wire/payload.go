@@ -153,6 +153,9 @@ type PolicyResponse struct {
 	Approvals []core.ApprovalRule `json:"Approvals,omitempty"`
 	// Account is set if the command runs as an account that is made for it.
 	Account *core.TransientTerms `json:"Account,omitempty"`
+	// Session is set if the command runs as whoever asks: User in the login session that
+	// they ask from, UserDesktop in the one that shows them windows.
+	Session string `json:"Session,omitempty"`
 	// Listing is the answer to EventList.
 	Listing *core.Listing `json:"Listing,omitempty"`
 	// Children is what an allowed program may start; empty is anything that no

@@ -109,9 +109,9 @@ func Dialogs() map[string]core.Control {
 }
 
 // Bundled returns the controls that this service can verify, with what they verify
-// answers by.
-func Bundled(factors []mfa.Factor, memory Memory, approvals Approvals) []Control {
-	return []Control{Justify{}, MFA{factors, memory}, Approve{approvals}}
+// answers by; reasons says what counts as a reason.
+func Bundled(factors []mfa.Factor, memory Memory, approvals Approvals, reasons Justify) []Control {
+	return []Control{reasons, MFA{factors, memory}, Approve{approvals}}
 }
 
 // doing and toDo say what q is about, before What.

@@ -53,6 +53,33 @@ func TestWhatCountsAsAReason(t *testing.T) {
 	}
 }
 
+// The settings say how long a reason is, and offer some: who is asked sees both.
+func TestReasonsAreOfferedAndHaveALength(t *testing.T) {
+	j := Justify{Minimum: 10, Reasons: []string{"install", "repair\x1b"}}
+	for answer, want := range map[string]string{
+		"1": "install", " 2 ": "repair\uFFFD", "the disk is full": "the disk is full", "0123456789": "0123456789",
+		"3": "", "0": "", "-1": "", "too short": "", "1 2": "",
+	} {
+		a := &asking{answer: answer}
+		record, err := j.Collect(t.Context(), question(a))
+		var refused *Refused
+		if record != want || (err == nil) != (want != "") || err != nil && (!errors.As(err, &refused) || refused.Message != "your reason is shorter than 10 characters") {
+			t.Errorf("%q: %q, %v", answer, record, err)
+		}
+		if want := `Reason for running /usr/bin/vi as root (request ABCDEF: vi) (1 for "install"; 2 for "repair\x1b"; your own words, at least 10 characters): `; a.asked[0] != want {
+			t.Errorf("asked %q, expected %q", a.asked[0], want)
+		}
+	}
+	q := question(&asking{})
+	q.NonInteractive, q.Offered = true, "1"
+	if record, err := j.Collect(t.Context(), q); err != nil || record != "install" {
+		t.Errorf("--reason 1: %q, %v", record, err)
+	}
+	if hint := (Justify{Reasons: []string{"a"}}).hint(); hint != ` (1 for "a"; your own words)` {
+		t.Error(hint)
+	}
+}
+
 func TestWhatIsNoReason(t *testing.T) {
 	late := fmt.Errorf("prompt: %w", context.DeadlineExceeded)
 	for name, tc := range map[string]struct {
@@ -117,7 +144,7 @@ func TestTheQuestionIsPrintable(t *testing.T) {
 // The table of core/controls and the files here say the same.
 func TestBundledControlsAreThoseThatTheTableVerifies(t *testing.T) {
 	commands := map[string]bool{}
-	for _, c := range Bundled(nil, nil, nil) {
+	for _, c := range Bundled(nil, nil, nil, Justify{}) {
 		if commands[c.Command()] {
 			t.Errorf("two controls are collected by %s", c.Command())
 		}
@@ -125,7 +152,7 @@ func TestBundledControlsAreThoseThatTheTableVerifies(t *testing.T) {
 	}
 	for _, row := range controls.Standard() {
 		found := false
-		for _, c := range Bundled(nil, nil, nil) {
+		for _, c := range Bundled(nil, nil, nil, Justify{}) {
 			found = found || c.Name() == row.Name
 		}
 		if found != (row.Verified != "") {

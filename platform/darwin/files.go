@@ -60,11 +60,15 @@ func (Files) Inspect(f *os.File) (port.FileInfo, error) {
 		if err != nil {
 			return err
 		}
-		info = port.FileInfo{
-			Path: at.Path, Device: at.Dev, Inode: at.Inode, Size: at.Size, Change: at.Change, Regular: at.Regular(), Dir: at.Dir(),
-			Links: int(at.Links), Exec: at.Mode&0o111 != 0, Owner: userID(at.UID),
-		}
+		info = infoOf(at)
 		return nil
 	})
 	return info, err
+}
+
+func infoOf(at file.Place) port.FileInfo {
+	return port.FileInfo{
+		Path: at.Path, Device: at.Dev, Inode: at.Inode, Size: at.Size, Change: at.Change, Regular: at.Regular(), Dir: at.Dir(),
+		Links: int(at.Links), Exec: at.Mode&0o111 != 0, Owner: userID(at.UID),
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"kpm/core/port"
 	"kpm/platform/linux/file"
 	"kpm/platform/linux/posixacl"
+	"kpm/platform/unix/below"
 )
 
 // AccessLists implements port.AccessLists by POSIX access control lists.
@@ -161,55 +162,17 @@ func handleOf(text []byte) (unix.FileHandle, bool) {
 	return unix.NewFileHandle(int32(kind), text[colon+1:]), err == nil
 }
 
-// maxDepth bounds how deep below a folder files are looked for.
-const maxDepth = 16
-
 // Below implements port.AccessLists. Folders that others can change are left out: a
 // file in one could be exchanged for another.
 func (s AccessLists) Below(folder string, limit int) ([]string, error) {
-	var paths []string
-	var errs []error
-	s.below(filepath.Clean(folder), limit, maxDepth, &paths, &errs)
-	return paths, errors.Join(errs...)
-}
-
-func (s AccessLists) below(folder string, limit, depth int, paths *[]string, errs *[]error) {
-	if depth == 0 || len(*errs) == maxDepth {
-		return
-	}
-	f, err := s.OpenFolder(folder)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			*errs = append(*errs, err)
+	return below.Files(folder, limit, func(folder string) ([]fs.DirEntry, error) {
+		f, err := s.OpenFolder(folder)
+		if err != nil {
+			return nil, err
 		}
-		return
-	}
-	entries, err := f.Entries()
-	if err = errors.Join(err, f.Close()); err != nil {
-		*errs = append(*errs, err)
-		return
-	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int {
-		if a.Name() < b.Name() {
-			return -1
-		}
-		return 1
+		entries, err := f.Entries()
+		return entries, errors.Join(err, f.Close())
 	})
-	for _, e := range entries {
-		path := filepath.Join(folder, e.Name())
-		switch {
-		case len(*paths) == limit:
-			*errs = append(*errs, fmt.Errorf("files: more than %d files below %s", limit, folder))
-			return
-		case e.IsDir():
-			s.below(path, limit, depth-1, paths, errs)
-			if len(*paths) == limit {
-				return
-			}
-		case e.Type().IsRegular():
-			*paths = append(*paths, path)
-		}
-	}
 }
 
 // With implements port.AccessLists.

@@ -216,7 +216,7 @@ func desk(id string, uid uint32, kind string) session {
 // bus is a bus daemon of the test's own.
 type bus struct{ path string }
 
-func newBus(t *testing.T) bus {
+func newBus(t testing.TB) bus {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bus")
 	config := filepath.Join(t.TempDir(), "conf")
@@ -237,7 +237,7 @@ func newBus(t *testing.T) bus {
 }
 
 // with starts a logind with these sessions; one without properties has ended.
-func (b bus) with(t *testing.T, sessions ...session) (path string) {
+func (b bus) with(t testing.TB, sessions ...session) (path string) {
 	t.Helper()
 	conn, err := dbus.Connect("unix:path="+b.path, dbus.WithAuth(dbus.AuthExternal(strconv.Itoa(os.Getuid()))))
 	must(t, err)
@@ -298,4 +298,25 @@ func (p fakeProperties) GetAll(string) (map[string]dbus.Variant, *dbus.Error) {
 
 func (p fakeProperties) Get(_, name string) (dbus.Variant, *dbus.Error) {
 	return dbus.MakeVariant(p.values[name]), nil
+}
+
+// BenchmarkSessions asks logind who is logged in, and looks up which session a process
+// is in, which asks nobody where its cgroup says it.
+func BenchmarkSessions(b *testing.B) {
+	s := Sessions{bus: newBus(b).with(b, desk("1", 4242, "tty"), desk("2", 4243, "x11"))}
+	b.Run("list", func(b *testing.B) {
+		for b.Loop() {
+			if all, err := s.List(b.Context()); err != nil || len(all) != 2 {
+				b.Fatalf("%+v, %v", all, err)
+			}
+		}
+	})
+	b.Run("of-a-process", func(b *testing.B) {
+		self := NewTree().Self()
+		for b.Loop() {
+			if _, err := s.Of(self); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -7,6 +7,7 @@ func Host(facts port.Facts) port.Host {
 	return port.Host{
 		Facts:         facts,
 		AccessLists:   AccessLists{},
+		Elevations:    Elevations{},
 		Accounts:      Accounts{},
 		Ancestry:      Ancestry{},
 		Clock:         Clock{},

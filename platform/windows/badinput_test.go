@@ -125,6 +125,7 @@ func TestProgramsForOtherMachines(t *testing.T) {
 		"cut.exe":       native[:header+8],
 		"itanium.exe":   patched(header+4, 0x00, 0x02),
 		"powerpc.exe":   patched(header+4, 0xf0, 0x01),
+		"i386.exe":      patched(header+4, 0x4c, 0x01), // with the rest of 64 bits
 		"no header.exe": patched(header, 'X', 'X'),
 	} {
 		path := filepath.Join(dir, name)

@@ -223,6 +223,14 @@ func (l *Launcher) newChild(t *token) (c *child, err error) {
 // now. One that is not keeps its processes: what a command left running in the
 // background stays for as long as this service does.
 func (l *Launcher) ended(c *child) {
+	for _, left := range l.emptied(c) {
+		windows.CloseHandle(left.job)
+		left.after.do() // which may take a moment: nobody waits for the lock meanwhile
+	}
+}
+
+// emptied notes the job of a helper that has ended, and takes out those that are empty.
+func (l *Launcher) emptied(c *child) (empty []lingering) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.children, c)
@@ -232,21 +240,17 @@ func (l *Launcher) ended(c *child) {
 		if n, err := activeIn(left.job); err == nil && n > 0 {
 			keep = append(keep, left)
 		} else {
-			left.end()
+			empty = append(empty, left)
 		}
 	}
 	l.lingering = keep
+	return empty
 }
 
 // lingering is the job of a helper that has ended, and what is done when it is empty.
 type lingering struct {
 	job   windows.Handle
 	after after
-}
-
-func (l lingering) end() {
-	windows.CloseHandle(l.job)
-	l.after.do()
 }
 
 // tend refills the pool, off every launch's path.
@@ -300,8 +304,9 @@ func (l *Launcher) end() {
 	}
 	windows.SetEvent(l.stopped)
 	l.watchers.Wait()
+	// What comes after running programs, which go on, the next service does.
 	for _, left := range l.lingering {
-		left.end()
+		windows.CloseHandle(left.job)
 	}
 	l.release()
 }

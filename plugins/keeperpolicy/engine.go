@@ -235,7 +235,7 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 func decide(response *wire.PolicyResponse, asked policy.Question, force *inForce) {
 	d := force.set.Decide(asked)
 	response.Decision, response.Controls, response.Message, response.Paths = d.Outcome, d.Controls, d.Message, d.Paths
-	response.Approvals, response.Uncovered, response.Account = d.Approvals, d.Uncovered, d.Account
+	response.Approvals, response.Uncovered, response.Account, response.Session = d.Approvals, d.Uncovered, d.Account, d.Session
 	response.Policies = d.Policies[:min(len(d.Policies), maxNamed)]
 	if len(d.Demands) <= maxNamed { // else nothing is remembered
 		response.Demands = d.Demands

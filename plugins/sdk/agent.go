@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -130,7 +131,10 @@ func (a *Agent) reach(ctx context.Context) (*connection, error) {
 		if errors.Is(err, ErrNoSocket) {
 			return nil, err
 		}
-		if ctx.Err() == nil || last == nil {
+		// That the time ran out says less than what was wrong before. A connection's own
+		// deadline may pass a moment before the context is done.
+		var timeout net.Error
+		if last == nil || ctx.Err() == nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
 			last = err
 		}
 		timer := time.NewTimer(pause)

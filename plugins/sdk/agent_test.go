@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -192,7 +193,7 @@ func TestSubscriptionsOutliveConnections(t *testing.T) {
 // A plugin whose agent has gone ends; it does not haunt the machine.
 func TestABrokerThatIsGoneEndsTheAgent(t *testing.T) {
 	bus := sdktest.New(t)
-	a, err := sdk.Start(t.Context(), sdk.Config{ID: "MyBridge", Network: bus.Network(), GiveUp: 50 * time.Millisecond})
+	a, err := sdk.Start(t.Context(), sdk.Config{ID: "MyBridge", Network: bus.Network(), GiveUp: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,6 +227,20 @@ func TestARefusalAfterReconnectingEndsTheAgent(t *testing.T) {
 	a.Close()
 }
 
+// failing is a network whose broker is reached with each of errs, and then not in time.
+type failing struct{ errs []error }
+
+func (f *failing) DialBroker(context.Context) (net.Conn, error) {
+	if len(f.errs) == 0 {
+		return nil, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+	}
+	err := f.errs[0]
+	f.errs = f.errs[1:]
+	return nil, err
+}
+
+func (f *failing) DialAPI(ctx context.Context) (net.Conn, error) { return f.DialBroker(ctx) }
+
 func TestStartFails(t *testing.T) {
 	t.Setenv("KEEPER_MQTT_SOCKET", "")
 	if _, err := sdk.Start(t.Context(), sdk.Config{ID: "x"}); !errors.Is(err, sdk.ErrNoSocket) {
@@ -234,6 +249,10 @@ func TestStartFails(t *testing.T) {
 	t.Setenv("KEEPER_MQTT_SOCKET", t.TempDir()+"/nobody")
 	if _, err := sdk.Start(t.Context(), sdk.Config{ID: "x", GiveUp: 30 * time.Millisecond}); !errors.Is(err, sdk.ErrGone) || !strings.Contains(err.Error(), "nobody") {
 		t.Errorf("nobody listens: %v", err)
+	}
+	refused := errors.New("somebody refuses")
+	if _, err := sdk.Start(t.Context(), sdk.Config{ID: "x", Network: &failing{errs: []error{refused}}, GiveUp: 200 * time.Millisecond}); !errors.Is(err, refused) || !errors.Is(err, sdk.ErrGone) {
+		t.Errorf("refused, and then no answer: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -16,6 +16,27 @@ var unread = []struct{ begins, kind string }{
 	{"!<arch>\ndebian-binary", "a Debian package"},
 	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a compound document (Office)"},
 	{"-----BEGIN PGP SIGNED MESSAGE-----", "a clear-signed text (OpenPGP)"},
+	{"-----BEGIN PGP MESSAGE-----", "an OpenPGP message"},
+	{"-----BEGIN PGP SIGNATURE-----", "a signature over another file (OpenPGP)"},
+	{"-----BEGIN SSH SIGNATURE-----", "a signature over another file (SSH)"},
+	{"untrusted comment: ", "a signature or key (signify, minisign)"},
+	{"-----BEGIN PKCS7-----", cmsMessage},
+	{"-----BEGIN CMS-----", cmsMessage},
+	{"Cr24", "a browser extension (CRX)"},
+	{"ANDROID!", "a boot image for Android"},
+	{"\xd0\x0d\xfe\xed", "a boot image (FIT) or device tree"},
+}
+
+const cmsMessage = "a CMS message (PKCS #7: mail, profiles, certificates, signatures over other files)"
+
+// Marks within the first bytes: from where they may begin, and before where they
+// end.
+var unreadWithin = []struct {
+	begins, mark, kind string
+	from, to           int
+}{
+	{"\x7fELF", "AI\x02", "an AppImage", 8, 11},
+	{"0", "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", cmsMessage, 2, 40}, // a SEQUENCE with the type SignedData
 }
 
 // And by how they end: the mark, and where it begins, counted from the end.
@@ -37,6 +58,11 @@ func Unread(content io.ReaderAt, size int64) (string, error) {
 	}
 	for _, u := range unread {
 		if bytes.HasPrefix(head, []byte(u.begins)) {
+			return u.kind, nil
+		}
+	}
+	for _, u := range unreadWithin {
+		if bytes.HasPrefix(head, []byte(u.begins)) && len(head) >= u.from && bytes.Contains(head[u.from:min(u.to, len(head))], []byte(u.mark)) {
 			return u.kind, nil
 		}
 	}

@@ -37,6 +37,8 @@ var (
 	// two hundred milliseconds for a signature.
 	hostBenchmarks = []goBenchmark{
 		{groupExecution, "platform/linux/execution", "Execution", 0, ""}, // on file systems of its own
+		{groupLaunch, "platform/linux", "Launch/", 100, ""},              // each builds keeperlaunch
+		{groupPeer, "platform/linux", "PeerLocal|PeerTCP|Program|Sessions|AccountsByID", 0, ""},
 		{groupVerdict, "trust/provenance", "Warm", 0, ""},
 		{groupKey, "trust/tpm", "DeviceSign|DeviceSeal|DeviceUnseal|DeviceQuote", 0, ""},
 		{groupKey, "trust/identity", "Handshake|Sign", 0, ""},
@@ -94,8 +96,9 @@ func compile(ctx context.Context, p plan, benchmarks []goBenchmark, source, dir 
 }
 
 // goBenchmarks runs the compiled benchmarks of all sides in turn.
-// Those of a side lie in dir below its name.
-func (m *meter) goBenchmarks(ctx context.Context, benchmarks []goBenchmark, dir string, sides []string) error {
+// Those of a side lie in dir below its name. They run in their package's folder where
+// a side has sources here.
+func (m *meter) goBenchmarks(ctx context.Context, benchmarks []goBenchmark, dir string, sides []string, sources map[string]string) error {
 	for _, b := range benchmarks {
 		if !m.plan.wants(b.group) {
 			continue
@@ -104,12 +107,17 @@ func (m *meter) goBenchmarks(ctx context.Context, benchmarks []goBenchmark, dir 
 		order := slices.Clone(sides)
 		for range m.plan.share(cmp.Or(b.part, 30)) {
 			for _, side := range order {
-				if err := b.sample(ctx, b.compiled(filepath.Join(dir, side)), side, rows); err != nil {
+				path := b.compiled(filepath.Join(dir, side))
+				in := filepath.Dir(path)
+				if sources[side] != "" {
+					in = filepath.Join(sources[side], b.pkg)
+				}
+				if err := b.sample(ctx, path, in, side, rows); err != nil {
 					return err
 				}
 			}
 			if b.peers != "" {
-				if err := b.sample(ctx, b.others(filepath.Join(dir, sideNew)), sideNew, rows); err != nil {
+				if err := b.sample(ctx, b.others(filepath.Join(dir, sideNew)), dir, sideNew, rows); err != nil {
 					return err
 				}
 			}
@@ -145,13 +153,14 @@ var ofTheirOwn = []struct{ metric, unit, suffix string }{
 // processors is what the testing package adds to a benchmark's name.
 var processors = regexp.MustCompile(`-\d+$`)
 
-// sample runs all benchmarks of the executable at path once, if there is one, and adds what they say to rows.
-func (b goBenchmark) sample(ctx context.Context, path, side string, rows map[string]row) error {
+// sample runs all benchmarks of the executable at path once, in a folder, if there is
+// one, and adds what they say to rows.
+func (b goBenchmark) sample(ctx context.Context, path, in, side string, rows map[string]row) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	cmd := exec.CommandContext(ctx, path, "-test.run=^$", "-test.bench="+b.pattern, "-test.benchtime="+benchTime)
-	cmd.Dir = filepath.Dir(path)
+	cmd.Dir = in
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w\n%s", b.pkg, err, out)

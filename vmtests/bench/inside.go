@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"regexp"
 
 	"kpm/vmtests/agent"
@@ -33,6 +34,8 @@ const (
 	groupCrowd     = "crowd"   // many callers at once, on every processor and on one
 	groupJournal   = "journal" // opened and verified, and made durable
 	groupExecution = "execution"
+	groupLaunch    = "launch" // what of an elevation is starting the command, beside a bare fork and exec
+	groupPeer      = "peer"   // who is at the other end, in which session, and what they are called
 	groupVerdict   = "verdict"
 	groupKey       = "key"
 	groupHostile   = "hostile" // what one user costs another
@@ -147,7 +150,7 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 			return err
 		}
 	}
-	return m.goBenchmarks(ctx, insideBenchmarks, testsIn, sides)
+	return m.goBenchmarks(ctx, insideBenchmarks, testsIn, sides, nil)
 }
 
 // running does something while every agent runs.
@@ -200,6 +203,15 @@ func (m *meter) elevations(ctx context.Context, alice person, vs versions) error
 	bare := alice.sampler(ctx, "no elevation", command{argv: []string{program}})
 	sudo := command{argv: []string{"/usr/bin/sudo", program}}
 	pkexec := command{argv: []string{"/usr/bin/pkexec", program}}
+	// Root's, for alice may start no unit: what systemd takes without deciding anything.
+	var units []sampler
+	for name, argv := range map[string][]string{
+		"systemd-run": {"/usr/bin/systemd-run", "--quiet", "--wait", "--pipe", "--collect", program}, "run0": {"/usr/bin/run0", "--pipe", program},
+	} {
+		if _, err := os.Stat(argv[0]); err == nil {
+			units = append(units, person{home: "/root"}.sampler(ctx, name, command{argv: argv}))
+		}
+	}
 	plain := vs.each(func(a *agent.Agent) func() (float64, error) {
 		return alice.sampler(ctx, "", keepersudo(a, program)).run
 	})
@@ -214,6 +226,7 @@ func (m *meter) elevations(ctx context.Context, alice person, vs versions) error
 			append([]sampler{alice.sampler(ctx, "sudo", sudo.onTerminal())}, onTerminal...)),
 		m.measure(ctx, "elevation beside pkexec, no terminal", "ms", n, warm,
 			append([]sampler{alice.sampler(ctx, "pkexec", pkexec)}, plain...)),
+		m.measure(ctx, "elevation beside systemd's units, no terminal", "ms", n, warm, append(units, plain...)),
 		m.hops(ctx, "in memory", vs),
 	)
 }

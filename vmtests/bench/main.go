@@ -53,7 +53,7 @@ func onDisk(side string) string   { return "/srv/disk/kpm-" + side + "/agent" }
 func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
-	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, verdict, key, hostile, remembered, approval")
+	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, execution, launch, peer, verdict, key, hostile, remembered, approval")
 	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
 	attacks := flag.String("attacks", ".", "which attacks of the group hostile, by name")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
@@ -221,7 +221,7 @@ func peers(root string) error {
 // onHost measures verdicts and the machine key here: osslsigncode and swtpm are
 // not in the machine.
 func onHost(ctx context.Context, p plan, w io.Writer, agents, sources map[string]string, sides []string) error {
-	if !p.wantsAny(groupExecution, groupVerdict, groupKey) {
+	if !p.wantsAny(groupExecution, groupLaunch, groupPeer, groupVerdict, groupKey) {
 		return nil
 	}
 	m := newMeter(p, w)
@@ -239,5 +239,5 @@ func onHost(ctx context.Context, p plan, w io.Writer, agents, sources map[string
 			return errors.Join(err, os.RemoveAll(dir))
 		}
 	}
-	return errors.Join(m.goBenchmarks(ctx, hostBenchmarks, dir, sides), os.RemoveAll(dir))
+	return errors.Join(m.goBenchmarks(ctx, hostBenchmarks, dir, sides, sources), os.RemoveAll(dir))
 }

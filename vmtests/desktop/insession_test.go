@@ -37,6 +37,21 @@ func TestACommandOnThePersonsDesktop(t *testing.T) {
 	asks(t, a, "id").ends(1, "you ask from none: log in")
 }
 
+// TestAPolicyPutsACommandOnThePersonsDesktop: where a policy says so, with the default
+// jobs; its controls are asked for as ever.
+func TestAPolicyPutsACommandOnThePersonsDesktop(t *testing.T) {
+	desk := newSeat(t, ann)
+	a := newAgent(t, strings.Replace(demands(`"JUSTIFY"`), `"UserCheck"`, `"Extension": {"UserSession": "UserDesktop"}, "UserCheck"`, 1), "")
+	asks(t, a, "--reason", "a test", "id", "-un").ends(1, "you are logged in on none: log in graphically")
+	logsIn(t, map[string]*seat{annsSession: desk})
+	asks(t, a, "--reason", "a test", "env").ends(0, "DISPLAY="+desk.display+"\n")
+	asks(t, a, "--reason", "a test", "id", "-u").ends(0, "4242\n")
+	log, err := a.Admin(t.Context(), "audit", "list", "--json")
+	if err != nil || strings.Count(log, `"type":"in-session"`) != 2 {
+		t.Errorf("%v %s", err, log)
+	}
+}
+
 // launchBy has the launch job ask for a launch in a session, with a body.
 func launchBy(t *testing.T, a *agent.Agent, body string) {
 	t.Helper()

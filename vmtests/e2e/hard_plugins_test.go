@@ -55,6 +55,13 @@ func descriptors(t *testing.T, pid int) int {
 	return len(entries)
 }
 
+// helpersWait waits until helpers are in the place of those that have been used: the
+// service holds descriptors of each.
+func helpersWait(t *testing.T, a *agent.Agent) {
+	t.Helper()
+	until(t, "all helpers wait", func() bool { return len(children(t, a, "keeperlaunch")) == helpers })
+}
+
 // until is eventually for what takes a slow machine longer.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -91,6 +98,7 @@ func TestAHundredPlugins(t *testing.T) {
 		return n
 	}
 	until(t, "all are healthy", func() bool { return healthy() == many+2 })
+	helpersWait(t, a)
 	before := descriptors(t, a.PID())
 	for i := range 10 { // a tenth of them is killed, and comes back
 		if err := syscall.Kill(stateOf(t, a, fmt.Sprintf("Bus%03d", i)).ProcessID, syscall.SIGKILL); err != nil {
@@ -133,6 +141,7 @@ func TestPluginsThatMisbehave(t *testing.T) {
 	until(t, "nothing is left of it", func() bool { return len(running(t, "sleep 4321")) == 0 })
 	// Given up, and started again by hand, fifty crashes and more.
 	until(t, "it is given up", func() bool { return stateOf(t, a, "Crashes").Status == view.Failed })
+	helpersWait(t, a)
 	before := descriptors(t, a.PID())
 	for range 9 {
 		until(t, "it is given up", func() bool { return stateOf(t, a, "Crashes").Status == view.Failed })

@@ -206,7 +206,11 @@ func (r *trial) behaves(program string, greets bool) {
 	mustCLI(t, a, "plugins", "stop", "Bridge")
 	r.say("Bridge/Commands/meanwhile three")
 	r.say("Bridge/Commands/meanwhile four")
-	mustCLI(t, a, "plugins", "start", "Bridge")
+	_, _ = cli(a, "plugins", "start", "Bridge") // which may be asked how it is before it has subscribed
+	eventually(t, "it is healthy again", func() bool {
+		now, err := a.Plugin(context.Background(), "Bridge")
+		return err == nil && now.Status == "Healthy"
+	})
 	r.hears("meanwhile", "hello three")
 	r.hears("meanwhile", "hello four")
 	mustCLI(t, a, "plugins", "remove", "Bridge")

@@ -87,7 +87,7 @@ func TestAsSudo(t *testing.T) {
 		// Limits.
 		{script: `ulimit -c 0; $E sh -c 'ulimit -c'`},
 		{script: `ulimit -n 100; $E sh -c 'ulimit -n'`, because: isolation, ours: outcome{"1024\n", "", 0}},
-		{script: `nice -n 5 $E nice`, because: isolation, ours: outcome{"0\n", "", 0}},
+		{script: `nice -n 15 $E nice`, because: isolation, ours: outcome{"0\n", "", 0}},
 
 		// Who, and in which environment.
 		{script: `$E id`},

@@ -22,6 +22,7 @@ var Dishonest = []struct{ What, How string }{
 	{"CNG", "no persisted key, and no ECDSA key through NCrypt"},
 	{"WinVerifyTrust", "every root, purpose and date is trusted, and SHA-1 is believed"},
 	{"upgrades of packages", "the removal of the version before passes for one of the product: UPGRADINGPRODUCTCODE is not set"},
+	{"event tracing", "a trace is started and none can be opened"},
 	{"event log", "what is written is not kept"},
 	{"standard handles in a pseudo console", "they are not set: programs must open CONIN$ and CONOUT$"},
 	{"Ctrl-Break", "it does not arrive when another process generates it"},

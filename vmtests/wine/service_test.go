@@ -37,6 +37,13 @@ const policies = `{
   "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["C:\\Tools\\*", "C:\\Shared\\*", "C:\\windows\\system32\\cmd.exe"]
 }`
 
+// filePolicy keeps everybody from what lies in a folder.
+const filePolicy = `{
+  "PolicyId": "payroll", "PolicyName": "Nobody reads the payroll", "PolicyType": "FileAccess", "Status": "enforce",
+  "Actions": {"OnSuccess": {"Controls": ["DENY"]}},
+  "UserCheck": ["*"], "MachineCheck": ["*"], "ApplicationCheck": ["*"], "Extension": {"Folders": ["C:\\Payroll"]}
+}`
+
 // toolSource is a program that says who it is to standard error, copies its input to
 // its output, and ends with the status that it is told.
 const toolSource = `package main
@@ -62,6 +69,9 @@ func main() {
 // launch job, API and journal, on Windows' own ports.
 func TestElevationsOnWindows(t *testing.T) {
 	a := install(t)
+	a.write("KPM/Policies/files.json", filePolicy, 0o644)
+	a.folder(filepath.Join(filepath.Dir(a.root), "Payroll", "2026"), 0o755)
+	a.write("Payroll/2026/May.txt", "secret", 0o644)
 	a.must(inside+`\KeeperPrivilegeManager.exe`, "install", "--root", inside)
 	a.boot()
 
@@ -149,6 +159,24 @@ link.Save
 		records, types := a.last()
 		if !strings.EqualFold(records[0].Program.Path, tool) {
 			t.Errorf("recorded: %s, %+v", types, records[0])
+		}
+	})
+	t.Run("files that policy keeps people from", func(t *testing.T) {
+		// All files are the one user's that Wine has, and no list keeps anybody from
+		// their own: that is what is said of the file that was found.
+		want := []string{`c:\\payroll\\2026\\May.txt`, "it belongs to user S-1-5-21-"} // folders as policies are compared
+		for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+			segments, err := filepath.Glob(filepath.Join(a.root, "Audit", "*.jsonl"))
+			if err != nil || len(segments) == 0 {
+				t.Fatalf("no journal: %v", err)
+			}
+			data, err := os.ReadFile(segments[len(segments)-1])
+			if strings.Contains(string(data), want[0]) && strings.Contains(string(data), want[1]) {
+				return
+			}
+			if time.Now().After(until) {
+				t.Fatalf("expected %q in %s, %v", want, data, err)
+			}
 		}
 	})
 	t.Run("KeeperLogger writes what the others say", func(t *testing.T) {

@@ -44,6 +44,8 @@ type decided struct {
 	// it the command runs; both only if it is not denied.
 	Children string               `json:"children,omitempty"`
 	Account  *core.TransientTerms `json:"account,omitempty"`
+	// Session is where it runs as whoever asks: User or UserDesktop; empty if it does not.
+	Session string `json:"session,omitempty"`
 }
 
 func explainCommand(p *policies) *cobra.Command {
@@ -165,7 +167,7 @@ func explanationOf(q wire.PolicyRequest, at time.Time, e policy.Explanation, fin
 func decidedOf(d core.Decision) decided {
 	return decided{
 		Outcome: d.Outcome, Controls: append([]core.Control{}, d.Controls...), Policies: append([]core.PolicyRef{}, d.Policies...), Message: d.Message,
-		Approvals: d.Approvals, Account: d.Account,
+		Approvals: d.Approvals, Account: d.Account, Session: d.Session,
 	}
 }
 
@@ -206,6 +208,12 @@ func printExplanation(w io.Writer, x explained) error {
 	}
 	if x.Decision.Account != nil {
 		say("  runs as an account that is made for it, and not as %s", x.Question.TargetUser)
+	}
+	switch x.Decision.Session {
+	case core.SessionAny:
+		say("  runs as %s, in the login session that they ask from", x.Question.UserName)
+	case core.SessionDesktop:
+		say("  runs as %s, on their desktop", x.Question.UserName)
 	}
 	if x.Execution.Outcome != core.Allow {
 		say("started without keepersudo, where programs are stopped before they run: %s", summary(x.Execution))

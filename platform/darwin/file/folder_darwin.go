@@ -31,6 +31,21 @@ func (s Files) OpenFolder(path string) (*Folder, error) {
 	return &Folder{fd: fd, at: at, check: check}, nil
 }
 
+// OpenIn opens the regular file at path, which may be anybody's, in a folder that is
+// protected like everything above it. path itself is no link.
+func (s Files) OpenIn(path string) (*os.File, Place, error) {
+	parent, above, err := s.locate(filepath.Dir(path))
+	if err != nil {
+		return nil, Place{}, err
+	}
+	defer unix.Close(parent)
+	fd, at, err := stepInto(parent, above, filepath.Base(path), kindFile, Anywhere)
+	if err != nil {
+		return nil, at, err
+	}
+	return os.NewFile(uintptr(fd), at.Path), at, nil
+}
+
 // stepInto opens what name is in a directory: of one kind, and protected.
 func stepInto(dir int, above Place, name string, kind uint16, check func(Place) error) (int, Place, error) {
 	w, err := here()
@@ -51,15 +66,20 @@ func stepInto(dir int, above Place, name string, kind uint16, check func(Place) 
 	return fd, at, nil
 }
 
-// Names returns what lies in the folder, directories left out, in no order.
-func (f *Folder) Names() ([]string, error) {
+// Entries returns what lies in the folder, in no order.
+func (f *Folder) Entries() ([]os.DirEntry, error) {
 	fd, err := OpenAt(f.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, pathError(f.at.Path, err)
 	}
 	dir := os.NewFile(uintptr(fd), f.at.Path)
 	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
+	return dir.ReadDir(-1)
+}
+
+// Names returns what lies in the folder, directories left out, in no order.
+func (f *Folder) Names() ([]string, error) {
+	entries, err := f.Entries()
 	names := make([]string, 0, len(entries))
 	for _, e := range entries {
 		if !e.IsDir() {

@@ -50,3 +50,13 @@ func (c *Calls) SetAccessList(fd int, text string) error {
 	_, err := c.checked("acl_set_fd", func() int32 { return c.ACLSetFd(int32(fd), list) })
 	return err
 }
+
+// UUID is that of a user, by which access control lists name them. The directory is
+// asked; a user whom it does not know has one that is made of the id.
+func (c *Calls) UUID(uid uint32) (string, error) {
+	var b [16]byte
+	if failed := c.MbrUIDToUUID(uid, unsafe.Pointer(&b)); failed != 0 {
+		return "", fmt.Errorf("mbr_uid_to_uuid: %w", unix.Errno(failed))
+	}
+	return fmt.Sprintf("%X-%X-%X-%X-%X", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
+}

@@ -28,6 +28,7 @@ type Calls struct {
 	Errno         func() *int32
 	Getsockopt    func(fd, level, name int32, value unsafe.Pointer, length *uint32) int32
 	Initgroups    func(name string, group int32) int32
+	MbrUIDToUUID  func(uid uint32, uuid unsafe.Pointer) int32
 	ProcPidfdinfo func(pid, fd, flavor int32, buffer unsafe.Pointer, size int32) int32
 	ProcPidinfo   func(pid, flavor int32, arg uint64, buffer unsafe.Pointer, size int32) int32
 	ProcPidpath   func(pid int32, buffer unsafe.Pointer, size uint32) int32
@@ -72,6 +73,7 @@ func (c *Calls) Functions() []Function {
 		{Prototype: "int *__error(void)", Header: "sys/errno.h", Field: &c.Errno},
 		{Prototype: "int getsockopt(int socket, int level, int option, void *value, socklen_t *length)", Header: "sys/socket.h", Field: &c.Getsockopt},
 		{Prototype: "int initgroups(const char *name, int basegid)", Header: "unistd.h", Field: &c.Initgroups},
+		{Prototype: "int mbr_uid_to_uuid(uid_t id, uuid_t uu)", Header: "membership.h", Field: &c.MbrUIDToUUID},
 		{Prototype: "int proc_pidfdinfo(int pid, int fd, int flavor, void *buffer, int buffersize)", Header: "libproc.h", Field: &c.ProcPidfdinfo},
 		{Prototype: "int proc_pidinfo(int pid, int flavor, uint64_t arg, void *buffer, int buffersize)", Header: "libproc.h", Field: &c.ProcPidinfo},
 		{Prototype: "int proc_pidpath(int pid, void *buffer, uint32_t buffersize)", Header: "libproc.h", Field: &c.ProcPidpath},

@@ -12,9 +12,7 @@ import (
 // settle does, ahead of need, everything that does not depend on what the
 // helper becomes: no program inherits a habit of the service.
 func settle(conn int) {
-	name := [16]byte{}
-	copy(name[:], Name)
-	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name)), 0, 0, 0)
+	takeName()
 	// Attack: between taking the target's ids and exec, the target user traces
 	// this process, or reads a root process's memory through /proc. The kernel
 	// forbids it after a change of ids; this holds without one as well. Exec
@@ -29,6 +27,21 @@ func settle(conn int) {
 	dropInherited()
 	asFirstProcess("oom_score_adj")
 	asFirstProcess("coredump_filter")
+}
+
+// takeName makes Name what this process and what it forks are called. Of this thread
+// the helpers are born, and the first one is who the process is: on a busy machine
+// the runtime may have moved this to another thread already.
+func takeName() {
+	name := [16]byte{}
+	copy(name[:], Name)
+	unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name)), 0, 0, 0)
+	first, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(first)
+	unix.Write(first, name[:len(Name)])
 }
 
 // asFirstProcess gives this process, and what descends from it, what the machine's

@@ -104,3 +104,26 @@ func TestACancelledQuestion(t *testing.T) {
 		t.Errorf("%q, %v", answer, outcome)
 	}
 }
+
+// Keys that are two units come whole, however they were read; half a pair that nothing
+// completes is no character.
+func TestWhatIsTyped(t *testing.T) {
+	for _, c := range []struct {
+		units []uint16
+		text  string
+		half  uint16
+	}{
+		{[]uint16{'a', 'b'}, "ab", 0},
+		{[]uint16{3}, "\x03", 0}, // Ctrl-C
+		{[]uint16{0x1b, '[', 'A'}, "\x1b[A", 0},
+		{[]uint16{'a', 0xd83d}, "a", 0xd83d},
+		{[]uint16{0xd83d}, "", 0xd83d},
+		{[]uint16{0xd83d, 0xde00, 'b'}, "\U0001f600b", 0},
+		{[]uint16{0xd83d, 'b'}, "\ufffdb", 0},
+		{[]uint16{0xde00}, "\ufffd", 0},
+	} {
+		if text, half := whole(c.units); text != c.text || half != c.half {
+			t.Errorf("%x: %q and %x, expected %q and %x", c.units, text, half, c.text, c.half)
+		}
+	}
+}

@@ -186,14 +186,21 @@ func (c *console) typing(typed *os.File) {
 		if windows.ReadConsole(c.in, &buffer[from], uint32(len(buffer)-from), &n, nil) != nil || n == 0 {
 			return
 		}
-		units := buffer[:from+int(n)]
-		if last := units[len(units)-1]; last >= 0xd800 && last < 0xdc00 {
-			half, units = last, units[:len(units)-1]
-		}
-		if _, err := typed.Write([]byte(string(utf16.Decode(units)))); err != nil {
+		var text string
+		text, half = whole(buffer[:from+int(n)])
+		if _, err := typed.Write([]byte(text)); err != nil {
 			return
 		}
 	}
+}
+
+// whole returns what was typed, and the first half of a surrogate pair that the other
+// has not come to yet, or 0.
+func whole(units []uint16) (text string, half uint16) {
+	if last := units[len(units)-1]; last >= 0xd800 && last < 0xdc00 {
+		half, units = last, units[:len(units)-1]
+	}
+	return string(utf16.Decode(units)), half
 }
 
 // sizePause is how often the window is looked at. A console tells of a new size

@@ -15,7 +15,7 @@ import (
 // Attack: its host reads what the program and the person write. It is started by
 // this process, so that it has the target's rights and not the service's.
 func (h *helper) openConsole(spec Spec) error {
-	size := windows.Coord{X: int16(spec.Columns), Y: int16(spec.Rows)}
+	size := coord(spec.Rows, spec.Columns)
 	in, out := windows.Handle(spec.TerminalIn), windows.Handle(spec.TerminalOut)
 	err := windows.CreatePseudoConsole(size, in, out, 0, &h.console)
 	// The host has its own.
@@ -30,6 +30,11 @@ func (h *helper) openConsole(spec Spec) error {
 	return nil
 }
 
+func coord(rows, columns uint16) windows.Coord {
+	y, x := extent(rows, columns)
+	return windows.Coord{X: x, Y: y}
+}
+
 // resize sets the sizes that come in, until nobody sends any more or this
 // process ends (learn.microsoft.com, "ResizePseudoConsole").
 func (h *helper) resize(sizes *os.File) {
@@ -42,7 +47,7 @@ func (h *helper) resize(sizes *os.File) {
 		rows, columns := DecodeSize(b[:])
 		h.mu.Lock()
 		if h.console != 0 {
-			windows.ResizePseudoConsole(h.console, windows.Coord{X: int16(columns), Y: int16(rows)})
+			windows.ResizePseudoConsole(h.console, coord(rows, columns))
 		}
 		h.mu.Unlock()
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 )
 
 // Console says what a program that writes text gets to write it in.
@@ -133,4 +134,10 @@ func EncodeSize(rows, columns uint16) []byte {
 // DecodeSize reads SizeSize bytes.
 func DecodeSize(b []byte) (rows, columns uint16) {
 	return binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:])
+}
+
+// extent is a size as a pseudo console takes it, 1 to 32,767 each: whoever sends one is
+// not trusted with more.
+func extent(rows, columns uint16) (y, x int16) {
+	return int16(min(max(rows, 1), math.MaxInt16)), int16(min(max(columns, 1), math.MaxInt16))
 }

@@ -75,3 +75,18 @@ func TestReport(t *testing.T) {
 		t.Errorf("%d by %d", rows, columns)
 	}
 }
+
+// A size that no console has becomes one that it can have.
+func TestSizesOfConsoles(t *testing.T) {
+	for _, c := range []struct {
+		rows, columns uint16
+		y, x          int16
+	}{
+		{30, 100, 30, 100}, {0, 0, 1, 1}, {1, 32767, 1, 32767}, {32768, 65535, 32767, 32767},
+	} {
+		rows, columns := DecodeSize(EncodeSize(c.rows, c.columns))
+		if y, x := extent(rows, columns); y != c.y || x != c.x {
+			t.Errorf("%d, %d: %d, %d; expected %d, %d", c.rows, c.columns, y, x, c.y, c.x)
+		}
+	}
+}
