@@ -66,18 +66,18 @@ type logFile struct {
 
 // eventRecord is EVENT_RECORD with its EVENT_HEADER.
 type eventRecord struct {
-	_               [4]uint16
-	thread, process uint32
-	timestamp       int64
-	provider        windows.GUID
-	id              uint16
-	_               [14]byte // the rest of EVENT_DESCRIPTOR
-	_               uint64
-	activity        windows.GUID
-	_               uint32 // ETW_BUFFER_CONTEXT
-	_               uint16
-	userDataLength  uint16
-	extended        *byte
-	userData        *byte
-	context         uintptr
+	_              [4]uint16
+	_, process     uint32 // of a thread
+	_              int64
+	provider       windows.GUID
+	id             uint16
+	_              [14]byte // the rest of EVENT_DESCRIPTOR
+	_              uint64
+	_              windows.GUID
+	_              uint32 // ETW_BUFFER_CONTEXT
+	_              uint16
+	userDataLength uint16
+	_              uintptr
+	userData       *byte
+	_              uintptr
 }

@@ -220,7 +220,9 @@ func (s *logonScript) logOn(_ string, password []uint16) (windows.Token, error) 
 	if err := s.do("log on"); err != nil {
 		return 0, err
 	}
-	return windows.OpenCurrentProcessToken()
+	var token windows.Token
+	err := windows.OpenProcessToken(windows.CurrentProcess(), windows.TOKEN_QUERY, &token)
+	return token, err
 }
 
 // The account is enabled for its logon alone, whatever fails, and its password is

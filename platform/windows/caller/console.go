@@ -181,7 +181,7 @@ func (c *console) typing(typed *os.File) {
 		var n uint32
 		from := 0
 		if half != 0 {
-			buffer[0], from, half = half, 1, 0
+			buffer[0], from = half, 1
 		}
 		if windows.ReadConsole(c.in, &buffer[from], uint32(len(buffer)-from), &n, nil) != nil || n == 0 {
 			return
