@@ -78,10 +78,10 @@ func (s *service) changeFile(ctx context.Context, c core.FileChange) (changed bo
 			return false, err
 		}
 	}
-	switch folder {
-	case "Jobs/":
+	switch written := c.Text != ""; {
+	case folder == "Jobs/" && core.ValidName(id):
 		return true, s.changeJob(id, c.Text)
-	case "Plugins/":
+	case folder == "Plugins/" && core.ValidName(id) && written:
 		err := s.approving(func() (string, error) {
 			return filepath.Join(s.layout.Plugins(), name), s.host.Files.WriteAtomic(filepath.Join(s.layout.Plugins(), name), []byte(c.Text), 0o644)
 		})
@@ -90,8 +90,11 @@ func (s *service) changeFile(ctx context.Context, c core.FileChange) (changed bo
 		}
 		s.reloadPlugins(pluginControl{s.plugins, s}.Refresh(ctx))
 		return true, nil
+	case c.File == "appsettings.json" && written:
+		return true, s.changeSettings([]byte(c.Text))
 	}
-	return true, s.changeSettings([]byte(c.Text))
+	// Whoever reads policies refuses it before; this process is the one that writes.
+	return false, errors.New("it is none of the files that a policy may write")
 }
 
 // named says what is wrong if the file of a job or plugin has another id than its name.
