@@ -5,7 +5,9 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,4 +78,57 @@ func TestLeftoversDoNotHoldUpAStop(t *testing.T) {
 	if out, err := a.Admin(t.Context(), "audit", "verify"); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
+}
+
+// What an ended command has left is looked for among all processes once for many
+// commands, not once for each.
+func TestLeftoversAreLookedForTogether(t *testing.T) {
+	const others, commands = 300, 40
+	withoutCgroups(t)
+	a := newAgent(t, allowAll, nil)
+	for range others {
+		cmd := exec.CommandContext(t.Context(), "sleep", "1d")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	}
+	before := readCalls(t, a.PID())
+	var callers []*exec.Cmd
+	for range commands {
+		cmd := a.Sudo(t.Context(), 4242, "sh", "-c", "sleep 5 >/dev/null 2>&1 </dev/null &")
+		if err := cmd.Start(); err != nil { // on this thread, in whose namespace the service is
+			t.Fatal(err)
+		}
+		callers = append(callers, cmd)
+	}
+	for _, cmd := range callers {
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	// A look for each would be as many reads as there are processes, twice over.
+	if calls := readCalls(t, a.PID()) - before; calls >= commands*others*3/2 {
+		t.Errorf("the service has read %d times for %d commands beside %d processes", calls, commands, others)
+	}
+}
+
+// readCalls is how often a process has read (proc(5), /proc/PID/io).
+func readCalls(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if count, ok := strings.CutPrefix(line, "syscr: "); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(count))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("no syscr in %s", text)
+	return 0
 }

@@ -298,3 +298,25 @@ func TestBigProgramsBeforeADecision(t *testing.T) {
 	cancel()
 	all.Wait()
 }
+
+// An administrator lets many requests be open at once: that many wait, where the
+// local socket lets them in as well.
+func TestManyOpenRequests(t *testing.T) {
+	const most = 280
+	a := newAgent(t, approvals, func(a *agent.Agent) {
+		if err := a.Write("appsettings.json", fmt.Sprintf(smallSettings, fmt.Sprintf(`"Requests":{"MaxOpen":%d,"MaxOpenPerUser":%d}`, 2*most, most))); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for range most {
+		cmd := a.Sudo(t.Context(), 4242, "id")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	}
+	recorded(t, a, most, "pending")
+	if out, err := a.Sudo(t.Context(), 4300, filepath.Join(a.Root, "KeeperAdminCLI"), "--help").CombinedOutput(); err != nil {
+		t.Errorf("another user: %v: %s", err, out)
+	}
+}
