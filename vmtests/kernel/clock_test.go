@@ -60,7 +60,7 @@ func systemDisk(t *testing.T, dir string) string {
 	if err := os.CopyFS(filepath.Join(ours, "agent"), os.DirFS(staged)); err != nil {
 		t.Fatal(err)
 	}
-	build(t, "test", "-c", "-o", filepath.Join(ours, "e2e.test"), "./vmtests/e2e")
+	build(t, "test", "-c", "-tags", "setsclock", "-o", filepath.Join(ours, "e2e.test"), "./vmtests/e2e")
 	// This /etc is the tests' own already.
 	if err := os.WriteFile(filepath.Join(ours, apart.Marker), nil, 0o644); err != nil {
 		t.Fatal(err)
