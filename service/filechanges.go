@@ -28,7 +28,7 @@ func (s *service) startFileChanges(ctx context.Context) {
 		pick: func(a wire.PolicyResponse) (*core.FileChanges, string) { return a.FileChanges, a.FileChangesDigest },
 		take: func(all core.FileChanges) { s.changeFiles(ctx, all) },
 	}
-	s.background(ctx, func(ctx context.Context) { s.changes.follow(ctx, s) })
+	s.background(ctx, func(ctx context.Context) { s.changes.follow(ctx, (&bus{s}).List, s.log) })
 }
 
 // changeFiles does all of it. A file that cannot be written costs no other one
