@@ -3,6 +3,7 @@
 package desktop
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -90,9 +91,20 @@ func TestAskpassAtATerminal(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
-	if out := term.Output(); !strings.Contains(out, "\n0\r") || strings.Contains(out, "Reason for running") {
+	if err := term.Expect("\n0\r", 30*time.Second); err != nil {
+		t.Error(err)
+	}
+	if out := term.Output(); strings.Contains(out, "Reason for running") {
 		t.Errorf("the terminal has %q", out)
 	}
+	// Whoever was asked on the desktop is not asked at the terminal as well.
+	eventually(t, "the job that has asked succeeds", func() bool {
+		runs, err := a.Admin(t.Context(), "jobs", "runs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return regexp.MustCompile(`privilege-elevation-policy-controls +succeeded`).MatchString(runs)
+	})
 }
 
 // TestWhereThereIsNoDialog: nothing that shows one is installed, the person is logged in

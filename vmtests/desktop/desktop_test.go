@@ -169,9 +169,9 @@ func TestAPersonIsAskedOnTheirDesktop(t *testing.T) {
 			// Allowed: a wrong code first, then a right one, then a reason.
 			request := asks(t, a, "id", "-u")
 			w := desk.dialog()
-			if said := request.output(); !strings.Contains(said, "request "+w.code+": answer the question on your desktop") {
-				t.Errorf("the title says %s, keepersudo %q", w.code, said)
-			}
+			eventually(t, "keepersudo says the request of the title, "+w.code, func() bool {
+				return strings.Contains(request.output(), "request "+w.code+": answer the question on your desktop")
+			})
 			shows(t, tool, w.code, "Program: /usr/bin/id", "Runs as: root", "Command: id -u", "Enter your code:")
 			w.types("000000", "Return")
 			w = desk.dialog(w)

@@ -127,7 +127,7 @@ func TestPolicyExplain(t *testing.T) {
 	if out := ask("--user", "nobody", "--at", "23:15", "id"); !strings.Contains(out, "DENY, by night\n") {
 		t.Error(out)
 	}
-	if out := ask("--user", "daemon", "--target", "nobody", "id"); !strings.Contains(out, "as nobody on") || !strings.Contains(out, "DENY, by b\n") {
+	if out := ask("--user", "daemon", "--target", "nobody", "--at", "2026-11-18T12:00", "id"); !strings.Contains(out, "as nobody on") || !strings.Contains(out, "DENY, by b\n") {
 		t.Error(out)
 	}
 	if out := ask("--user", "root", "id"); !strings.Contains(out, "ALLOW\n") {
