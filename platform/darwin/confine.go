@@ -73,6 +73,8 @@ func (c *Confiner) Start(ctx context.Context) (port.Confined, error) {
 	if err == nil {
 		err = p.verify()
 	}
+	// Until here nobody has waited for it, so that the number was its own.
+	go c.watch(p)
 	if err != nil {
 		p.Close()
 		return nil, fmt.Errorf("start %s: %s", confined.Name, err.Error())

@@ -202,6 +202,7 @@ func TestEveryReaderIsAUserOfItsOwn(t *testing.T) {
 func TestReadersThatAreNotUsed(t *testing.T) {
 	for name, says := range map[string]string{
 		"lost":        "it could not find the functions of macOS: there is no such function",
+		"endless":     "it could not have an end: signal: invalid argument",
 		"refused":     "it could not enter its sandbox: sandbox_init: no such profile",
 		"unsandboxed": "it could not see that its sandbox holds: /: it can still open files",
 		"liar":        "it is in no sandbox",

@@ -55,8 +55,7 @@ func (c *Confiner) create() (*confinedProcess, error) {
 	}
 	p := &confinedProcess{confiner: c, id: core.ProcessID{PID: process.Pid}, path: path, user: user, conn: conn, process: process}
 	c.alive[p] = true
-	c.watchers.Add(1)
-	go c.watch(p)
+	c.watchers.Add(1) // Start watches it
 	return p, nil
 }
 

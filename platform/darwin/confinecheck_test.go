@@ -45,6 +45,7 @@ func TestWhatIsNotConfined(t *testing.T) {
 		"memory without an end": {func(f *confinedFacts) { f.memory.ActiveFatal = false }, "memory"},
 		"a file":                {func(f *confinedFacts) { f.descriptors[4].Kind = kernel.KindFile }, "descriptor 4"},
 		"another socket":        {func(f *confinedFacts) { f.descriptors[4].Kind = kernel.KindSocket }, "descriptor 4"},
+		"a pipe":                {func(f *confinedFacts) { f.descriptors[4].Kind = 6 }, "descriptor 4"},
 		"a socket for output":   {func(f *confinedFacts) { f.descriptors[1].Kind = kernel.KindSocket }, "descriptor 1"},
 		"a file to answer to":   {func(f *confinedFacts) { f.descriptors[3].Kind = kernel.KindFile }, "descriptor 3"},
 	} {

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 
 	"golang.org/x/sys/unix"
 
@@ -58,6 +57,8 @@ var limits = []struct {
 
 // System is what such a process needs of macOS.
 type System interface {
+	// EndAt has the kernel end this process at a signal, whatever it is doing.
+	EndAt(unix.Signal) error
 	// EnterSandbox puts this process into a sandbox that allows no service of the
 	// operating system, for good.
 	EnterSandbox() error
@@ -69,19 +70,7 @@ var errOpens = errors.New("it can still open files")
 // Main confines this process and lets serve work on its connection until the
 // service closes it. It does not return.
 func Main(serve func(port.Confinement) error, system func() (System, error)) {
-	endWithTime()
 	handover.Main(func() error { return confine(system) }, serve)
-}
-
-// endWithTime ends the process when its processor time is over. macOS says so by a
-// signal, which the Go runtime ignores, and does nothing else.
-func endWithTime() {
-	over := make(chan os.Signal, 1)
-	signal.Notify(over, unix.SIGXCPU)
-	go func() {
-		<-over
-		os.Exit(1)
-	}()
 }
 
 // confine gives up what the process was not born without.
@@ -94,6 +83,10 @@ func confine(system func() (System, error)) error {
 		what string
 		do   func() error
 	}{
+		// macOS tells by a signal that the time is over, and does nothing else; the Go
+		// runtime ignores it. Package os/signal would open a pipe for it, which no such
+		// process may have, and nobody would listen where a parser goes round.
+		{"have an end", func() error { return calls.EndAt(unix.SIGXCPU) }},
 		{"limit itself", setLimits},
 		{"enter its sandbox", calls.EnterSandbox},
 		// Attack: a version whose sandbox does nothing any more, and says so to

@@ -22,6 +22,16 @@ const (
 // prohibited" (sandbox_init(3)).
 const pureComputation = "pure-computation"
 
+// EndAt has the kernel do at a signal what it does by default, and not what the Go
+// runtime does.
+func (c *Calls) EndAt(signal unix.Signal) error {
+	const byDefault, failed = 0, ^uintptr(0) // SIG_DFL and SIG_ERR (sys/signal.h)
+	if c.Signal(int32(signal), byDefault) == failed {
+		return fmt.Errorf("signal %d: it cannot have its default", int(signal))
+	}
+	return nil
+}
+
 // EnterSandbox puts this process into a sandbox in which it may use what it has open,
 // and nothing else, for good.
 func (c *Calls) EnterSandbox() error {

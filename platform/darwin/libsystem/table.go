@@ -36,6 +36,7 @@ type Calls struct {
 	SandboxCheck  func(pid int32, operation unsafe.Pointer, kind int32) int32
 	SandboxInit   func(profile string, flags uint64, fault unsafe.Pointer) int32
 	SetDisclaim   func(attributes unsafe.Pointer, disclaim int32) int32
+	Signal        func(signal int32, action uintptr) uintptr
 	Spawn         func(pid *int32, path string, actions, attributes, argv, env unsafe.Pointer) int32
 	SpawnActions  func(actions unsafe.Pointer) int32
 	SpawnAttr     func(attributes unsafe.Pointer) int32
@@ -84,6 +85,7 @@ func (c *Calls) Functions() []Function {
 		{Prototype: "int sandbox_check(pid_t pid, const char *operation, int type)", Header: "WebKit, Source/WTF/wtf/spi/darwin/SandboxSPI.h", Field: &c.SandboxCheck},
 		{Prototype: "int sandbox_init(const char *profile, uint64_t flags, char **errorbuf)", Header: "sandbox.h", Field: &c.SandboxInit},
 		{Prototype: "int responsibility_spawnattrs_setdisclaim(posix_spawnattr_t *attrs, int disclaim)", Header: "llvm-project, lldb/source/Host/macosx/objcxx/Host.mm", Optional: true, Field: &c.SetDisclaim},
+		{Prototype: "sig_t signal(int sig, sig_t func)", Header: "signal.h", Field: &c.Signal},
 		{Prototype: "int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attrs, char *const *argv, char *const *envp)", Header: "spawn.h", Field: &c.Spawn},
 		{Prototype: "int posix_spawn_file_actions_init(posix_spawn_file_actions_t *actions)", Header: "spawn.h", Field: &c.SpawnActions},
 		{Prototype: "int posix_spawnattr_init(posix_spawnattr_t *attrs)", Header: "spawn.h", Field: &c.SpawnAttr},
