@@ -1,6 +1,7 @@
 package keeperpolicy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -270,9 +272,24 @@ func whichField(err error) string {
 	}
 	var unfit *json.UnmarshalTypeError
 	if errors.As(err, &unfit) {
-		return wire.Printable(fmt.Sprintf(" %s: found %s, expected %s.", unfit.Field, unfit.Value, unfit.Type))
+		return wire.Printable(fmt.Sprintf(" %s: found %s, expected %s.", cmp.Or(unfit.Field, "Payload"), unfit.Value, inJSON(unfit.Type)))
 	}
 	return ""
+}
+
+// inJSON is what JSON calls a value that fits t.
+func inJSON(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Struct, reflect.Map:
+		return "object"
+	case reflect.String:
+		return "string"
+	}
+	return "number"
 }
 
 // understood reports what a question must have to be decided on.
