@@ -14,6 +14,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/approvalcode"
+	"kpm/core/statefile"
 	"kpm/launcher/journal"
 	"kpm/launcher/tries"
 )
@@ -74,7 +75,7 @@ func (p *phone) begin() {
 	p.Codes = NewCodes(CodesConfig{
 		Book: p.Book, Path: "key", Read: read, WriteAtomic: write, Remove: func(path string) error { delete(p.files, path); return nil },
 		Sealer: p.sealer, Journal: p, Log: log,
-		Tries: tries.Open(tries.Config{Path: "tries", Read: read, WriteAtomic: write, LockOut: 15 * time.Minute}),
+		Tries: tries.Open(tries.Config{File: statefile.File{Path: "tries", Read: read, WriteAtomic: write}, LockOut: 15 * time.Minute}),
 	})
 }
 
