@@ -177,6 +177,7 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 		return nil
 	}
 	q := l.question(e, last)
+	q.Ask = l.atTerminal(e, name)
 	if show != nil {
 		q.Ask, q.Dialog = l.onDesktop(e, name, show), true
 	}
@@ -206,9 +207,6 @@ func (l *Launcher) question(e *elevation, last request.Fact) control.Question {
 		Request: e.id, Subject: e.sealed.Subject, Origin: e.origin, Seal: e.sealed.Digest, Login: e.submitted.Peer.Login, Session: l.session(e),
 		What: l.what(e), Policies: last.Policies, Place: l.place(e.submitted), Anew: e.submitted.Anew,
 		Approvers: e.req.Approvals(), NonInteractive: e.submitted.NonInteractive, Offered: e.submitted.Reason, FileAccess: e.file, Length: e.submitted.For,
-		Ask: func(ctx context.Context, p control.Prompt) (string, error) {
-			return e.caller.Prompt(ctx, p, l.limits().Prompt)
-		},
 	}
 	l.note(e, func() { q.Reason = e.reason })
 	if l.cfg.Approvals != nil && slices.Contains(e.req.Missing(), core.ControlApproval) {
