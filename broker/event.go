@@ -35,7 +35,7 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 		return payload
 	}
 	var content any = m.Payload
-	switch flat := m.Type == "" && len(m.Payload) == 0; {
+	switch flat := m.Type == "" && (len(m.Payload) == 0 || form.keep != nil); {
 	case flat:
 		fields := flatten(payload, form.key, form.keep)
 		if fields == nil {
@@ -62,7 +62,8 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 }
 
 // flatten returns the fields of a flat message that are its payload, with the names
-// of keep as they are written there; nil if it has no text under key.
+// of keep as they are written there; nil if it has no text under key. The published text
+// has an event name and a payload: a Payload is the Context if there is no other.
 func flatten(payload []byte, key string, keep []string) map[string]json.RawMessage {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(payload, &fields) != nil {
@@ -83,6 +84,11 @@ func flatten(payload []byte, key string, keep []string) map[string]json.RawMessa
 	}
 	if !known {
 		return nil
+	}
+	for name, value := range fields {
+		if _, given := kept["Context"]; keep != nil && !given && strings.EqualFold(name, "Payload") {
+			kept["Context"] = value
+		}
 	}
 	return kept
 }
