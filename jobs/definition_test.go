@@ -92,6 +92,7 @@ func TestWhatKeepsASoundJobFromRunning(t *testing.T) {
 func TestCompileNamesTheFault(t *testing.T) {
 	for _, tc := range []struct{ name, old, new, want string }{
 		{"id of another file", `"id": "my-tool"`, `"id": "other"`, `id is "other", expected the file's name without .json, "my-tool"`},
+		{"no id", `"id": "my-tool", "name": "My tool",`, ``, `id is missing, expected the file's name without .json, "my-tool"`},
 		{"id with an underscore", `"id": "my-tool"`, `"id": "my_tool"`, `id is "my_tool", expected 1 to 64 letters, digits, dots and hyphens`},
 		{"name of two lines", `"name": "My tool"`, `"name": "a\nb"`, "on one line"},
 		{"name with NUL", `"name": "My tool"`, `"name": "a\u0000b"`, "on one line"},

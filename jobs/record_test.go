@@ -312,6 +312,23 @@ func TestManage(t *testing.T) {
 	if _, err := h.Create([]byte(jobJSON("../x", stepJSON("a", "echo")))); err == nil {
 		t.Error("a job is written elsewhere")
 	}
+	// What is for another system is not looked at, but for its id: that is the file's name.
+	const elsewhere = `{"id": "ID", "osFilter": {"windows": true}, "tasks": []}`
+	if job, err := h.Create([]byte(strings.Replace(elsewhere, "ID", "for-windows", 1))); err != nil || job.Enabled {
+		t.Errorf("%+v %v", job, err)
+	}
+	for _, id := range []string{"", "../appsettings", "a/b", `a\\b`, "a_b", "runs", strings.Repeat("x", 65), "KeeperPrivilegeManager"} {
+		body := []byte(strings.Replace(elsewhere, "ID", id, 1))
+		if v, err := h.Validate("", body); err == nil || !strings.Contains(err.Error(), "id is ") {
+			t.Errorf("%s: %+v %v", id, v, err)
+		}
+		if _, err := h.Create(body); err == nil {
+			t.Errorf("%s is made", id)
+		}
+		if _, err := h.Update("for-windows", body); err == nil {
+			t.Errorf("%s is written", id)
+		}
+	}
 	if _, err := h.Update("made", []byte(jobJSON("other", stepJSON("a", "echo")))); err == nil || !strings.Contains(err.Error(), `expected the file's name without .json, "made"`) {
 		t.Error(err)
 	}
@@ -321,7 +338,7 @@ func TestManage(t *testing.T) {
 	if job, err := h.Update("BROKEN", []byte(jobJSON("broken", stepJSON("a", "echo")))); err != nil || !job.Enabled {
 		t.Errorf("%+v %v", job, err)
 	}
-	for id, want := range map[string]error{"made": nil, "old": nil, "nobody": ErrUnknown} {
+	for id, want := range map[string]error{"made": nil, "old": nil, "for-windows": nil, "nobody": ErrUnknown} {
 		if err := h.Delete(id); !errors.Is(err, want) {
 			t.Errorf("%s: %v", id, err)
 		}

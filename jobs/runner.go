@@ -45,7 +45,11 @@ type run struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when everyone was told of its end
+	// follows is closed when the run that its event has begun before it is under way,
+	// begun when it is itself; nil without an event.
+	follows <-chan struct{}
+	begun   chan struct{}
+	done    chan struct{} // closed when everyone was told of its end
 
 	mu        sync.Mutex
 	record    view.JobRun
@@ -67,6 +71,8 @@ func (r *run) size() int {
 // skipped.
 func (r *run) execute(ctx context.Context) error {
 	defer r.cancel(nil)
+	began := r.began()
+	defer began()
 	if ctx.Err() != nil {
 		return r.end(state.Cancel, context.Cause(ctx))
 	}
@@ -74,9 +80,11 @@ func (r *run) execute(ctx context.Context) error {
 		return r.end(state.Fail, err)
 	}
 	if met, why := r.job.condition.Met(r.lookup); !met {
+		began()
 		return r.passOver(why)
 	}
 	r.move(state.Begin, "")
+	began()
 	if err := r.keep(r.save()); err != nil {
 		// That it runs matters more: an elevation may wait for it.
 		r.log.Error("a run is not in the history", "error", err)
@@ -90,6 +98,27 @@ func (r *run) execute(ctx context.Context) error {
 	}
 	_ = r.end(state.Finish, nil)
 	return nil
+}
+
+// began says, once, that r is under way or will never be.
+func (r *run) began() func() {
+	return sync.OnceFunc(func() {
+		if r.begun != nil {
+			close(r.begun)
+		}
+	})
+}
+
+// wait lets those that its event has begun before it come first: they have a higher
+// priority.
+func (r *run) wait() {
+	if r.follows == nil {
+		return
+	}
+	select {
+	case <-r.follows:
+	case <-r.ctx.Done():
+	}
 }
 
 // save is how r is kept. A run for a request does not wait for that: somebody waits for

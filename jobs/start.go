@@ -46,7 +46,13 @@ func (s *Service) start(j *job, b beginning) (*run, error) {
 		return nil, err
 	}
 	s.runs[r.principal.Run] = r
+	if b.group != nil {
+		r.follows, r.begun = b.group.begun, make(chan struct{})
+	}
 	waits := !slices.Contains(s.dispatch(), r)
+	if b.group != nil && !waits {
+		b.group.begun = r.begun
+	}
 	s.mu.Unlock()
 	for _, other := range replaced {
 		s.stop(other, fmt.Errorf("run %s of the job has taken its place", r.principal.Run))
