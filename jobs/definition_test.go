@@ -121,7 +121,7 @@ func TestCompileNamesTheFault(t *testing.T) {
 		{"command with a path", `"command": "mytool"`, `"command": "../mytool"`, `tasks[0].command is "../mytool"`},
 		{"command that leads upwards", `"command": "mytool"`, `"command": ".."`, `tasks[0].command is ".."`},
 		{"relative executable", `"/opt/KeeperPrivilegeManager/Jobs`, `"Jobs`, "expected an absolute path"},
-		{"executable from the context", `"/opt/KeeperPrivilegeManager/Jobs`, `"/opt/{UserName}/Jobs`, "tasks[0].executablePath is {UserName}, expected one of {approot}"},
+		{"executable from the context", `"/opt/KeeperPrivilegeManager/Jobs`, `"/opt/{UserName}/Jobs`, "tasks[0].executablePath is {UserName}, expected {approot}, {pluginroot}, {jobroot} or another path variable of this system"},
 		{"open quote", `"--keeper-api-base={KeeperApiBaseUrl}"`, `"it's"`, "tasks[0].arguments is a ' without its partner"},
 		{"gate", `"scriptType": "Auto"`, `"SkipWhenPluginSettingFalse": "redirect.enabled"`, `tasks[0].SkipWhenPluginSettingFalse is "redirect.enabled", expected a plugin and its setting`},
 		{"method", `"method": "POST"`, `"method": "CONNECT"`, `tasks[1].method is "CONNECT"`},

@@ -45,8 +45,9 @@ type run struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	// follows is closed when the run that its event has begun before it is under way,
-	// begun when it is itself; nil without an event.
+	// follows is closed when the run that its event has begun before it is under way, or
+	// the run that it stands in for has ended; begun when it is under way itself. nil if
+	// there is none.
 	follows <-chan struct{}
 	begun   chan struct{}
 	done    chan struct{} // closed when everyone was told of its end
@@ -109,8 +110,8 @@ func (r *run) began() func() {
 	})
 }
 
-// wait lets those that its event has begun before it come first: they have a higher
-// priority.
+// wait lets those come first that its event has begun before it, for their higher
+// priority, or that it stands in for.
 func (r *run) wait() {
 	if r.follows == nil {
 		return
@@ -157,8 +158,10 @@ func (r *run) passOver(why string) error {
 	if j == nil || j.disabled != "" {
 		return r.end(state.Skip, fmt.Errorf("%w; its alternate %s does not run either", err, r.job.alternate))
 	}
+	passed := make(chan struct{}) // when the history has what became of r
+	defer close(passed)
 	b := r.beginning
-	b.trigger.Kind, b.parent, b.depth, b.due = kindAlternate, r.principal.Run, b.depth+1, nil
+	b.trigger.Kind, b.parent, b.depth, b.due, b.after = kindAlternate, r.principal.Run, b.depth+1, nil, passed
 	if b.standsFor == "" {
 		b.standsFor = r.job.id
 	}
