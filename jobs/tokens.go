@@ -77,6 +77,16 @@ func (r *run) Value(token string) (string, error) {
 	return s, nil
 }
 
+// Held implements task.Run.
+func (r *run) Held() (held []string) {
+	for _, base := range []string{r.service.cfg.APIBaseURL(), r.service.cfg.HTTPBaseURL()} {
+		if base != "" {
+			held = append(held, base)
+		}
+	}
+	return held
+}
+
 // declares reports whether name is that of one of the job's parameters.
 func (j *job) declares(name string) bool {
 	return slices.ContainsFunc(j.parameters, func(p parameter) bool { return p.name == name })
