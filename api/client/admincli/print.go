@@ -16,8 +16,8 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print the result as JSON")
 }
 
-// alwaysJSON are commands whose answer is the service's own JSON.
-var alwaysJSON = []string{"jobs cancel", "jobs reload", "jobs run", "jobs trigger", "mfa remove", "settings app", "settings put", "settings revert", "settings revert-all"}
+// alwaysJSON are commands whose answer is the service's own JSON, or a file that is JSON.
+var alwaysJSON = []string{"jobs cancel", "jobs new", "jobs reload", "jobs run", "jobs trigger", "mfa remove", "policy new", "settings app", "settings put", "settings revert", "settings revert-all"}
 
 // takeJSON lets those take --json too, so that a script need not know which they are.
 func takeJSON(root *cobra.Command) {
