@@ -212,7 +212,13 @@ func TestAChainOfRunsEnds(t *testing.T) {
 
 // A filter job answers who asked, with the context of the decision.
 func TestEvaluate(t *testing.T) {
-	h := newHarness(t, map[string]string{"filter": jobJSON("filter", `{"id": "a", "command": "judge", "arguments": "{FilePath}"}`), "slow": jobJSON("slow", stepJSON("a", "wait"))})
+	h := newHarness(t, map[string]string{"filter": jobJSON("filter", `{"id": "a", "command": "judge", "arguments": "{FilePath}"}`), "slow": jobJSON("slow", stepJSON("a", "linger"))})
+	asking, giveUp := context.WithCancel(t.Context())
+	h.commands["linger"] = func(ctx context.Context, _ core.Principal, _ map[string]any) (map[string]any, error) {
+		giveUp()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	h.commands["judge"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
 		if args := params["arguments"].([]string); args[0] != "/usr/bin/id" {
 			return nil, errors.New("not this one")
@@ -227,9 +233,7 @@ func TestEvaluate(t *testing.T) {
 			t.Errorf("%s: %+v %v", path, got, err)
 		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := h.Evaluate(ctx, policy, "slow", nil); core.KindOf(err) != core.Unavailable {
+	if _, err := h.Evaluate(asking, policy, "slow", nil); core.KindOf(err) != core.Unavailable {
 		t.Errorf("slow: %v", err)
 	}
 	if e := h.end(2); e.err == nil {
