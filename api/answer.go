@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -61,7 +62,11 @@ func (p text) write(w http.ResponseWriter, contentType string, status int) {
 }
 
 func writeJSON(w http.ResponseWriter, contentType string, status int, body any) {
-	data, err := json.Marshal(body)
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // no browser reads it as HTML, and scripts read addresses in it
+	err := encoder.Encode(body)
+	data := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	if err != nil { // our own types; only a programming error gets here
 		status, contentType = http.StatusInternalServerError, problemType
 		data = []byte(`{"title":"Internal Server Error","status":500,"detail":"the answer could not be encoded","code":"internal"}`)

@@ -43,7 +43,9 @@ type Config struct {
 	// ApprovalKeys is the key by which a help desk approves.
 	ApprovalKeys ApprovalKeys
 	// Notices are what people are to hear.
-	Notices    Notices
+	Notices Notices
+	// Prompts are what people are asked away from their requests.
+	Prompts    Prompts
 	Grants     Grants
 	FileGrants FileGrants
 	Rights     Rights

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/dialog"
 	"kpm/core/view"
 )
 
@@ -94,4 +95,24 @@ func (noticesOf) Listen(core.UserID) (<-chan view.Notice, func(), error) {
 	said <- view.Notice{Kind: view.NoticeDenied, ID: oneApproval, Text: "it is refused"}
 	close(said)
 	return said, func() {}, nil
+}
+
+// promptsOf asks everybody one thing, and lets people answer.
+type promptsOf struct{ *world }
+
+func (promptsOf) Listen(core.Principal, core.Peer) (<-chan view.Prompt, func(), error) {
+	said := make(chan view.Prompt, 1)
+	said <- view.Prompt{Kind: view.PromptQuestion, ID: "Q1", Question: &dialog.Question{Kind: dialog.KindCode, Code: "ABCDEF", Text: "Enter your code:", Secret: true}}
+	close(said)
+	return said, func() {}, nil
+}
+
+func (promptsOf) Answer(who core.Principal, _ core.Peer, id string, _ dialog.Answer) error {
+	switch {
+	case who.Kind != core.User && who.Kind != core.Admin:
+		return core.NewError(core.NotPermitted, "questions are for people")
+	case id != "Q1":
+		return core.NewError(core.NotFound, "there is no such question")
+	}
+	return nil
 }

@@ -215,7 +215,7 @@ func (w *world) config(t testing.TB, secure *tls.Config) api.Config {
 	t.Helper()
 	return api.Config{
 		Version: "1.2.3", TLS: secure,
-		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Doctor: doctorOf{w}, LastKnownGood: goodOf{w}, Observed: observedOf{w}, Factors: factorsOf{w}, Approvals: approvalsOf{w}, ApprovalKeys: keysOf{w}, Notices: noticesOf{w}, Requests: w, Grants: grantsOf{w}, FileGrants: fileGrantsOf{w}, Rights: rightsOf{w}, Accounts: accountsOf{w},
+		Peers: w, Identify: w.registry, Self: self, Health: w, Plugins: pluginsOf{w}, PluginControl: pluginsOf{w}, Jobs: jobsOf{w}, Settings: settingsOf{w}, Application: applicationOf{w}, Doctor: doctorOf{w}, LastKnownGood: goodOf{w}, Observed: observedOf{w}, Factors: factorsOf{w}, Approvals: approvalsOf{w}, ApprovalKeys: keysOf{w}, Notices: noticesOf{w}, Prompts: promptsOf{w}, Requests: w, Grants: grantsOf{w}, FileGrants: fileGrantsOf{w}, Rights: rightsOf{w}, Accounts: accountsOf{w},
 		Elevator: elevator(func(context.Context, launcher.Submission, launcher.Caller, <-chan signal.Sent) launcher.Result {
 			return launcher.Result{}
 		}),

@@ -97,6 +97,7 @@ func operations(cfg Config) []group {
 		approvalOperations(cfg.Approvals),
 		approvalKeyOperations(cfg.ApprovalKeys),
 		noticeOperations(cfg.Notices),
+		promptOperations(cfg.Prompts),
 	}
 }
 

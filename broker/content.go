@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,7 +41,7 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 	switch m.Type {
 	case wire.TypePolicyRequest:
 		var q wire.PolicyRequest
-		if err := m.Read(m.Type, &q); err != nil {
+		if err := m.Read(m.Type, &q); err != nil && !misread(m.Payload, err) {
 			return noKind, "", err
 		}
 		if q.RequestID == "" && q.SealDigest == "" {
@@ -71,6 +72,22 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 		return finalAnswer, "", nil // its payload is the job's own business
 	}
 	return noKind, "", fmt.Errorf("MessageType %q is not one of this topic", brief(m.Type))
+}
+
+// misread reports whether err says no more than that a field of a question has a
+// value of another type than it should. KeeperPolicy names that field to whoever
+// asks. A question that names a request, however it writes that, is refused here:
+// who may ask one is found by what was read of it.
+func misread(payload json.RawMessage, err error) bool {
+	var unfit *json.UnmarshalTypeError
+	if !errors.As(err, &unfit) {
+		return false
+	}
+	var sealed struct {
+		RequestID  json.RawMessage `json:"RequestId"`
+		SealDigest json.RawMessage
+	}
+	return json.Unmarshal(payload, &sealed) != nil || len(sealed.RequestID)+len(sealed.SealDigest) == 0
 }
 
 // classifyEvent ignores letter case: a reader that does too must not take a

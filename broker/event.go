@@ -3,21 +3,23 @@ package broker
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"kpm/core"
 	"kpm/core/wire"
 )
 
-// bare are the messages that scripts send without an envelope, by topic: the key by
-// which such a message is known, and what of it is the payload; nil is all of it.
+// bare are the messages that scripts send without an envelope, by topic: the keys
+// by one of which such a message is known, and what of it is the payload; nil is
+// all of it, since whoever answers says what is wrong with it.
 var bare = map[string]struct {
-	messageType, key string
-	keep             []string
+	messageType string
+	keys, keep  []string
 }{
-	wire.TopicEvents:     {wire.TypeEvent, "EventName", []string{"EventName", "Context"}},
-	wire.TopicJobService: {wire.TypeTriggerJob, "JobId", []string{"JobId", "Context"}},
-	wire.TopicPolicy:     {wire.TypePolicyRequest, "EventType", nil},
+	wire.TopicEvents:     {wire.TypeEvent, []string{"EventName"}, []string{"EventName", "Context"}},
+	wire.TopicJobService: {wire.TypeTriggerJob, []string{"JobId"}, []string{"JobId", "Context"}},
+	wire.TopicPolicy:     {wire.TypePolicyRequest, []string{"EventType", "User", "UserName", "Application", "FilePath", "CommandLine"}, nil},
 }
 
 // enveloped returns what goes on when from publishes payload on topic. An event, a
@@ -37,7 +39,7 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 	var content any = m.Payload
 	switch flat := m.Type == "" && (len(m.Payload) == 0 || form.keep != nil); {
 	case flat:
-		fields := flatten(payload, form.key, form.keep)
+		fields := flatten(payload, form.keys, form.keep)
 		if fields == nil {
 			return payload
 		}
@@ -62,9 +64,10 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 }
 
 // flatten returns the fields of a flat message that are its payload, with the names
-// of keep as they are written there; nil if it has no text under key. The published text
-// has an event name and a payload: a Payload is the Context if there is no other.
-func flatten(payload []byte, key string, keep []string) map[string]json.RawMessage {
+// of keep as they are written there; nil if it has nothing under any of keys, or,
+// where it is not kept whole, no text. The published text has an event name and a
+// payload: a Payload is the Context if there is no other.
+func flatten(payload []byte, keys, keep []string) map[string]json.RawMessage {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(payload, &fields) != nil {
 		return nil
@@ -72,7 +75,8 @@ func flatten(payload []byte, key string, keep []string) map[string]json.RawMessa
 	kept, known := map[string]json.RawMessage{}, false
 	for name, value := range fields {
 		var text string
-		known = known || strings.EqualFold(name, key) && json.Unmarshal(value, &text) == nil && text != ""
+		named := slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(name, key) })
+		known = known || named && (keep == nil || json.Unmarshal(value, &text) == nil && text != "")
 		if keep == nil {
 			kept[name] = value
 		}

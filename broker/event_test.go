@@ -85,6 +85,15 @@ func TestRunsAndQuestionsComeInOneEnvelope(t *testing.T) {
 		{"a question without a Source", "KeeperPolicy", `{"MessageType":"PolicyRequest",` + reply + `,"Payload":{"EventType":"PrivilegeElevation","User":"alice"}}`, `{"EventType":"PrivilegeElevation","User":"alice"}`},
 		{"a question without a MessageId", "KeeperPolicy", `{"MessageType":"PolicyRequest","Source":"MyBridge",` + reply + `,"Payload":{"EventType":"PrivilegeElevation"}}`, `{"EventType":"PrivilegeElevation"}`},
 		{"a question, flat", "KeeperPolicy", `{` + reply + `,"EventType":"PrivilegeElevation","User":"alice"}`, `{"EventType":"PrivilegeElevation","RespondToTopic":"Replies/MyBridge/1","User":"alice"}`},
+		// Whoever answers names the field that is wrong.
+		{"a question of a number", "KeeperPolicy", `{"MessageType":"PolicyRequest",` + reply + `,"Payload":{"EventType":1,"User":"alice"}}`, `{"EventType":1,"User":"alice"}`},
+		{"a question that is text", "KeeperPolicy", `{"MessageType":"PolicyRequest",` + reply + `,"Payload":"may alice?"}`, `"may alice?"`},
+		{"a question of no type, flat", "KeeperPolicy", `{` + reply + `,"User":"alice"}`, `{"RespondToTopic":"Replies/MyBridge/1","User":"alice"}`},
+		{"a question of a number, flat", "KeeperPolicy", `{` + reply + `,"EventType":1}`, `{"EventType":1,"RespondToTopic":"Replies/MyBridge/1"}`},
+		// Attack: a value of a wrong type hides which request a question is about.
+		{"a question about a request that is a number", "KeeperPolicy", `{"MessageType":"PolicyRequest",` + reply + `,"Payload":{"EventType":1,"requestid":7}}`, ""},
+		{"a question about a request, of a number", "KeeperPolicy", `{"MessageType":"PolicyRequest",` + reply + `,"Payload":{"EventType":1,"RequestId":"EVALUATING"}}`, ""},
+		{"a seal beside a number", "KeeperPolicy", `{"MessageType":"PolicyRequest",` + reply + `,"Payload":{"EventType":1,"SealDigest":""}}`, ""},
 		// Attack: being flat makes no request of it.
 		{"a question about a request", "KeeperPolicy", `{` + reply + `,"EventType":"PrivilegeElevation","RequestId":"EVALUATING"}`, ""},
 		{"with another's reply topic", "KeeperPolicy", `{"RespondToTopic":"Replies/KeeperPrivilegeManager/1","EventType":"PrivilegeElevation"}`, ""},

@@ -35,6 +35,8 @@ type History interface {
 	// Settle says that nothing more is to be done about a run that was cut off.
 	Settle(runID string) error
 	SaveTask(runID string, task view.TaskRun) error
+	// NoteTask is SaveTask for what need not be written at once.
+	NoteTask(runID string, task view.TaskRun) error
 	Run(id string) (view.JobRun, error)
 	Runs(view.JobRunFilter) (view.JobRuns, error)
 }

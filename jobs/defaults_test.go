@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -250,5 +251,43 @@ func TestTheVersionIsLogged(t *testing.T) {
 	}
 	if e.err != nil || e.run.Name != "log-version-info" || said["Message"] != "KeeperPrivilegeManager 1.2.3 on Linux" {
 		t.Errorf("%+v %v", e, said)
+	}
+}
+
+// Attack: a password stands in the arguments of a command. The journal masks it, and no
+// default job writes it into the log in another way.
+func TestDefaultJobsLogNoArguments(t *testing.T) {
+	files, err := fs.Glob(defaults.Files, "*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := 0
+	for _, file := range files {
+		data, err := fs.ReadFile(defaults.Files, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var job struct {
+			Tasks []struct {
+				Command    string
+				Parameters json.RawMessage
+			}
+		}
+		if err := json.Unmarshal(data, &job); err != nil {
+			t.Fatal(file, err)
+		}
+		for _, task := range job.Tasks {
+			text := string(task.Parameters)
+			if task.Command != "log-message" && !strings.Contains(text, `"`+wire.TopicLogger+`"`) {
+				continue
+			}
+			logs++
+			if strings.Contains(text, "{CommandLine}") || strings.Contains(text, "{Arguments}") {
+				t.Errorf("%s logs %s", file, text)
+			}
+		}
+	}
+	if logs == 0 {
+		t.Error("no job logs anything")
 	}
 }

@@ -99,6 +99,8 @@ func (f *fakeHistory) Settle(string) error { return nil }
 
 func (f *fakeHistory) Note(run view.JobRun, due ...schedule.Due) error { return f.Save(run, due...) }
 
+func (f *fakeHistory) NoteTask(id string, task view.TaskRun) error { return f.SaveTask(id, task) }
+
 func (f *fakeHistory) SaveTask(id string, task view.TaskRun) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

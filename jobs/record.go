@@ -90,7 +90,11 @@ func (r *run) tell(record view.TaskRun) {
 	}
 	r.send(view.JobRunEvent{Kind: "task", Task: &record})
 	r.mu.Unlock()
-	if err := r.service.cfg.History.SaveTask(r.principal.Run, record); err != nil {
+	save := r.service.cfg.History.SaveTask
+	if r.principal.Request != "" { // as the run itself
+		save = r.service.cfg.History.NoteTask
+	}
+	if err := save(r.principal.Run, record); err != nil {
 		r.log.Error("a task is not in the history", "task", record.TaskID, "error", err)
 	}
 }

@@ -120,6 +120,7 @@ func (s *simulation) Save(run view.JobRun, due ...schedule.Due) error { return s
 func (s *simulation) Note(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, false) }
 func (s *simulation) Settle(string) error                             { return nil }
 func (s *simulation) SaveTask(string, view.TaskRun) error             { return s.write(func() {}, false) }
+func (s *simulation) NoteTask(string, view.TaskRun) error             { return s.write(func() {}, false) }
 func (s *simulation) Run(id string) (view.JobRun, error)              { return s.disk[id], nil }
 func (s *simulation) Runs(view.JobRunFilter) (view.JobRuns, error)    { return view.JobRuns{}, nil }
 func (s *simulation) LastDue(job, _ string) (time.Time, bool) {

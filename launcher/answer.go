@@ -31,6 +31,16 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if a.SealDigest != e.sealed.Digest {
 		return fmt.Errorf("launcher: answer: the seal digest is not that of request %s: %w", e.id, ErrNotPermitted)
 	}
+	if !request.Policy.Is(from, "") {
+		return fmt.Errorf("launcher: answer by %s: %w", from, ErrNotPermitted)
+	}
+	// Attack: KeeperPolicy is asked once more and answers twice, by other policies. What
+	// the second answer says of the account, the session or the children is not decided.
+	e.answering.Lock()
+	defer e.answering.Unlock()
+	if state, _, _ := e.req.View(); state != request.Evaluating {
+		return fmt.Errorf("launcher: answer: request %s is %s: %w", e.id, state, request.ErrConflict)
+	}
 	f := request.Fact{By: from, Policies: a.Policies, Message: wire.Printable(a.Message), Monitored: a.Monitored}
 	required := l.cfg.Table.Required(a.Controls)
 	if slices.Contains(required, core.ControlApproval) {
@@ -177,6 +187,7 @@ func (l *Launcher) satisfy(ctx context.Context, run core.Principal, id core.Requ
 		return nil
 	}
 	q := l.question(e, last)
+	q.Ask = l.atTerminal(e, name)
 	if show != nil {
 		q.Ask, q.Dialog = l.onDesktop(e, name, show), true
 	}
@@ -206,9 +217,6 @@ func (l *Launcher) question(e *elevation, last request.Fact) control.Question {
 		Request: e.id, Subject: e.sealed.Subject, Origin: e.origin, Seal: e.sealed.Digest, Login: e.submitted.Peer.Login, Session: l.session(e),
 		What: l.what(e), Policies: last.Policies, Place: l.place(e.submitted), Anew: e.submitted.Anew,
 		Approvers: e.req.Approvals(), NonInteractive: e.submitted.NonInteractive, Offered: e.submitted.Reason, FileAccess: e.file, Length: e.submitted.For,
-		Ask: func(ctx context.Context, p control.Prompt) (string, error) {
-			return e.caller.Prompt(ctx, p, l.limits().Prompt)
-		},
 	}
 	l.note(e, func() { q.Reason = e.reason })
 	if l.cfg.Approvals != nil && slices.Contains(e.req.Missing(), core.ControlApproval) {

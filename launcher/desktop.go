@@ -52,37 +52,49 @@ var errUnseen = core.NewError(core.Unavailable, "the desktop cannot ask")
 // onDesktop asks whoever made a request by dialogs, one for each question.
 func (l *Launcher) onDesktop(e *elevation, name core.Control, show dialog.Show) func(context.Context, Prompt) (string, error) {
 	return func(ctx context.Context, p Prompt) (string, error) {
-		ctx, cancel := context.WithTimeout(ctx, l.limits().Prompt)
-		var watching sync.WaitGroup
-		defer watching.Wait()
-		defer cancel()
-		watching.Go(func() { whilePending(ctx, e.req, cancel) })
-
 		session, there := l.desktop(e)
 		if !there {
 			return "", fmt.Errorf("%w: you are not logged in on one", errUnseen)
 		}
-		leave, err := l.desks.take(ctx, session)
-		if err != nil {
-			return "", fmt.Errorf("another dialog is on this desktop: %w", err)
-		}
-		defer leave()
-		if err := e.caller.Tell("request " + e.id.Code() + ": answer the question on your desktop"); err != nil {
-			return "", err
-		}
-		answer, err := show(ctx, dialog.Desktop{User: e.sealed.Subject.Caller.Name, Session: session}, l.shown(e, name, p))
-		switch {
-		case ctx.Err() != nil:
-			return "", fmt.Errorf("dialog: %w", ctx.Err())
-		case err != nil:
-			return "", fmt.Errorf("%w: %w", errUnseen, err)
-		case answer.Outcome == dialog.Unavailable:
-			return "", fmt.Errorf("%w: %s", errUnseen, wire.Printable(answer.Text))
-		case answer.Outcome == dialog.Given:
-			return answer.Text, nil
-		}
-		return "", core.ErrCancelled
+		return l.shows(ctx, e, "session/"+string(session), func(ctx context.Context) (dialog.Answer, error) {
+			if err := e.caller.Tell("request " + e.id.Code() + ": answer the question on your desktop"); err != nil {
+				return dialog.Answer{}, err
+			}
+			answer, err := show(ctx, dialog.Desktop{User: e.sealed.Subject.Caller.Name, Session: session}, l.shown(e, name, p))
+			switch {
+			case err != nil:
+				err = fmt.Errorf("%w: %w", errUnseen, err)
+			case answer.Outcome == dialog.Unavailable:
+				err = fmt.Errorf("%w: %s", errUnseen, wire.Printable(answer.Text))
+			}
+			return answer, err
+		})
 	}
+}
+
+// shows asks whoever made a request, for as long as that waits, when place is theirs.
+func (l *Launcher) shows(ctx context.Context, e *elevation, place string, ask func(context.Context) (dialog.Answer, error)) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.limits().Prompt)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() { whilePending(ctx, e.req, cancel) })
+
+	leave, err := l.desks.take(ctx, place)
+	if err != nil {
+		return "", fmt.Errorf("another question is asked there: %w", err)
+	}
+	defer leave()
+	answer, err := ask(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("dialog: %w", ctx.Err())
+	case err != nil:
+		return "", err
+	case answer.Outcome == dialog.Given:
+		return answer.Text, nil
+	}
+	return "", core.ErrCancelled
 }
 
 // whilePending ends what is asked for a request that nobody has to be asked for any
@@ -121,14 +133,18 @@ func (l *Launcher) shown(e *elevation, name core.Control, p Prompt) dialog.Quest
 	return q
 }
 
-// unseen is what a refusal says besides if the person was to be asked on their desktop
-// and could not be.
+// unseen is what a refusal says besides if the person could not be asked on their
+// desktop, or anywhere.
 func (l *Launcher) unseen(e *elevation) (text string) {
-	l.note(e, func() { text = e.unseen })
-	if text == "" {
-		return ""
+	unasked := false
+	l.note(e, func() { text, unasked = e.unseen, e.unasked })
+	if text != "" {
+		text = "; you could not be asked on your desktop: " + text
 	}
-	return "; you could not be asked on your desktop: " + text
+	if unasked {
+		text += "; there is no terminal here: to be asked, run keeperAgent --approval in another terminal, and ask again"
+	}
+	return text
 }
 
 // noteUnseen remembers why nobody was asked on the desktop.
@@ -141,13 +157,14 @@ func (l *Launcher) noteUnseen(e *elevation, err error) {
 	l.cfg.Log.Warn("a person cannot be asked on their desktop", "request", e.id, "user", e.sealed.Subject.Caller.Name, "error", text)
 }
 
-// desks lets one dialog at a time be on each desktop.
+// desks lets one question at a time be in each place: a desktop, or the terminals at
+// which keeperAgent asks a person.
 //
 // Attack: while a person enters a code for one request, another one's dialog takes the
 // keyboard, and has it.
 type desks struct {
 	mu    sync.Mutex
-	turns map[core.SessionID]*desk
+	turns map[string]*desk
 }
 
 type desk struct {
@@ -156,15 +173,15 @@ type desk struct {
 }
 
 // take waits for the turn, or for the end of ctx.
-func (d *desks) take(ctx context.Context, session core.SessionID) (leave func(), err error) {
+func (d *desks) take(ctx context.Context, place string) (leave func(), err error) {
 	d.mu.Lock()
 	if d.turns == nil {
-		d.turns = map[core.SessionID]*desk{}
+		d.turns = map[string]*desk{}
 	}
-	at := d.turns[session]
+	at := d.turns[place]
 	if at == nil {
 		at = &desk{turn: make(chan struct{}, 1)}
-		d.turns[session] = at
+		d.turns[place] = at
 	}
 	at.here++
 	d.mu.Unlock()
@@ -172,7 +189,7 @@ func (d *desks) take(ctx context.Context, session core.SessionID) (leave func(),
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if at.here--; at.here == 0 {
-			delete(d.turns, session)
+			delete(d.turns, place)
 		}
 	}
 	select {

@@ -176,7 +176,7 @@ func TestOneDialogAtATimeIsOnADesktop(t *testing.T) {
 		t.Fatal(code)
 	}
 	go ask(second)
-	for !waits(&w.desks, "7", 2) {
+	for !waits(&w.desks, "session/7", 2) {
 		select {
 		case code := <-onScreen:
 			t.Fatalf("%s is shown as well", code)
@@ -197,10 +197,10 @@ func TestOneDialogAtATimeIsOnADesktop(t *testing.T) {
 }
 
 // waits reports whether so many have or want the turn on a desktop.
-func waits(d *desks, session core.SessionID, n int) bool {
+func waits(d *desks, place string, n int) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.turns[session] != nil && d.turns[session].here == n
+	return d.turns[place] != nil && d.turns[place].here == n
 }
 
 // On a desktop the person says whether approvers are to be asked.

@@ -31,6 +31,7 @@ type elevation struct {
 
 	share     *share        // of what is bounded
 	answered  func()        // says that policy has decided, or will not
+	answering sync.Mutex    // one answer of policy at a time
 	lodging   sync.Mutex    // one account at a time
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one
@@ -57,6 +58,7 @@ type elevation struct {
 	children    string               // rule for what it starts, as policy has it
 	satisfied   []core.Control       // that policy has asked for
 	unseen      string               // why nobody was asked on the desktop; empty if somebody could be
+	unasked     bool                 // nobody could be asked at another terminal either
 	account     *core.TransientTerms // policy has it run as an account that is made for it
 	as          core.Account         // that account, once there is one
 	session     string               // policy has it run as whoever asks, there

@@ -11,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/controls"
+	"kpm/core/dialog"
 	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/core/wire"
@@ -81,6 +82,9 @@ type Config struct {
 	// Desktop returns the session in which a user sees windows: the one that is named,
 	// if it is such, or another one of theirs. nil where nobody knows.
 	Desktop func(user core.UserID, session core.SessionID) (core.SessionID, bool)
+	// Elsewhere returns what asks whoever made a request at another terminal of theirs,
+	// false if nothing does; nil for that.
+	Elsewhere func(asking core.Peer) (dialog.Show, bool)
 	// Memory is who was verified a short time ago.
 	Memory Memory
 	Limits request.Limits

@@ -26,6 +26,10 @@ const (
 // user's commands leaves something and ends, and every end costs a look.
 const lookAgain = 100 * time.Millisecond
 
+// lookKnown is how soon after one look at what earlier commands have left the next
+// may follow: there may be maxUserLeft of these, of which most stay.
+const lookKnown = time.Second
+
 // leftover is what a command has left behind, or may have. Of one that an
 // earlier service started, whose it is is not known any more.
 type leftover struct {
@@ -56,6 +60,8 @@ type leftovers struct {
 	left    map[core.RequestID]leftover
 	ended   []ended
 	looking bool
+	looked  time.Time // at left
+	behind  bool      // something has ended since then
 	looks   sync.WaitGroup
 }
 
@@ -102,7 +108,8 @@ func (ls *leftovers) look() bool {
 	ls.mu.Lock()
 	fresh := ls.ended
 	ls.ended = nil
-	if len(fresh) == 0 {
+	ls.behind = len(ls.left) > 0 && (ls.behind || len(fresh) > 0)
+	if len(fresh) == 0 && (!ls.behind || ls.stopping()) {
 		ls.looking = false
 		ls.mu.Unlock()
 		return false
@@ -112,8 +119,11 @@ func (ls *leftovers) look() bool {
 		groups = append(groups, e.group())
 	}
 	var known []core.RequestID
-	for id, left := range ls.left {
-		known, groups = append(known, id), append(groups, left.group())
+	if ls.behind && time.Since(ls.looked) >= lookKnown {
+		ls.behind, ls.looked = false, time.Now()
+		for id, left := range ls.left {
+			known, groups = append(known, id), append(groups, left.group())
+		}
 	}
 	ls.mu.Unlock()
 

@@ -2,7 +2,6 @@ package launcher
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -46,8 +45,18 @@ func newListings() *listings {
 
 // list tells the caller what they may run, whom the kernel has named; or an
 // administrator what somebody else may. It opens no request, and moves none.
+//
+// Attack: one user asks a hundred times at once. Whom to ask for more is looked up, in
+// a directory too, in the one place that each has.
 func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
-	who, permitted, refused := l.permissions(ctx, submitted)
+	ctx, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
+	defer cancel()
+	slot, refused := l.listingPlace(ctx, &submitted)
+	if refused != nil {
+		return Result{Refused: refused}
+	}
+	defer slot.Release()
+	who, permitted, refused := l.askPermissions(ctx, &submitted)
 	if refused != nil {
 		return Result{Refused: refused}
 	}
@@ -66,12 +75,25 @@ func (l *Launcher) list(ctx context.Context, submitted Submission) Result {
 func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.Subject, core.Listing, *refusal.Refusal) {
 	ctx, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
 	defer cancel()
-	slot, err := l.listings.slots.Take(ctx, l.cfg.People.Of(submitted.Peer.Payer()), 1)
-	if err != nil {
-		return core.Subject{}, core.Listing{}, refusal.New(door.CodeUnavailable, "others are being told what they may run: try again in a moment")
+	slot, refused := l.listingPlace(ctx, &submitted)
+	if refused != nil {
+		return core.Subject{}, core.Listing{}, refused
 	}
 	defer slot.Release()
-	who, behind, err := l.listed(&submitted)
+	return l.askPermissions(ctx, &submitted)
+}
+
+// listingPlace waits for a place among those who are being told.
+func (l *Launcher) listingPlace(ctx context.Context, submitted *Submission) (*fair.Slot[core.UserID], *refusal.Refusal) {
+	slot, err := l.listings.slots.Take(ctx, l.cfg.People.Of(submitted.Peer.Payer()), 1)
+	if err != nil {
+		return nil, refusal.New(door.CodeUnavailable, "others are being told what they may run: try again in a moment")
+	}
+	return slot, nil
+}
+
+func (l *Launcher) askPermissions(ctx context.Context, submitted *Submission) (core.Subject, core.Listing, *refusal.Refusal) {
+	who, behind, err := l.listed(submitted)
 	if err != nil {
 		return who, core.Listing{}, refusal.Of(err)
 	}
@@ -82,7 +104,7 @@ func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.
 		DoubtfulGroups: who.Membership.DoubtfulIDs, DoubtfulGroupNames: who.Membership.DoubtfulNames, GroupsUnknown: who.Membership.Unknown,
 		MachineName: l.cfg.Machine(), Arguments: []string{}, FilePath: "/",
 	}
-	switch a, err := l.consult(ctx, q); {
+	switch a, err := l.Consult(ctx, q); {
 	case err != nil:
 		l.cfg.Log.Warn("the policy plugin cannot be asked for a listing", "error", err)
 		return who, core.Listing{}, unlisted("")
@@ -90,23 +112,6 @@ func (l *Launcher) permissions(ctx context.Context, submitted Submission) (core.
 		return who, core.Listing{}, unlisted(wire.Printable(a.Message))
 	default:
 		return who, *a.Listing, nil
-	}
-}
-
-// consult asks KeeperPolicy a question of the service's own, which is about no
-// request.
-func (l *Launcher) consult(ctx context.Context, q wire.PolicyRequest) (wire.PolicyResponse, error) {
-	id := rand.Text()
-	answer := l.listings.expect(id)
-	defer l.listings.forget(id)
-	if err := l.cfg.Bus.List(ctx, id, q); err != nil {
-		return wire.PolicyResponse{}, err
-	}
-	select {
-	case a := <-answer:
-		return a, nil
-	case <-ctx.Done():
-		return wire.PolicyResponse{}, ctx.Err()
 	}
 }
 

@@ -217,3 +217,40 @@ func TestAListingOfSomebodyElse(t *testing.T) {
 		t.Errorf("who is not there: %+v", got)
 	}
 }
+
+// Attack: one user asks many times at once, and each time a directory is asked who the
+// administrators are.
+func TestWhomToAskIsLookedUpInThePlaceOfAListing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		w := newWorld(t, func(_ *world, cfg *Config) {
+			cfg.Contacts = func(context.Context, core.Account) []string {
+				<-hold
+				return nil
+			}
+		})
+		answer := func(q wire.PolicyRequest) {
+			answered(t, w, policy, q, wire.PolicyResponse{Decision: core.Deny, Listing: &core.Listing{}})
+		}
+		told := make(chan Result, 2)
+		for range 2 {
+			go func() { told <- w.Elevate(t.Context(), asking(true), nil, nil) }()
+		}
+		answer(<-w.bus.asks)
+		synctest.Wait()
+		select {
+		case q := <-w.bus.asks:
+			t.Error("both are told at once")
+			answer(q)
+			close(hold)
+		default:
+			close(hold)
+			answer(<-w.bus.asks)
+		}
+		for range 2 {
+			if r := <-told; r.Refused != nil {
+				t.Error(r.Refused)
+			}
+		}
+	})
+}

@@ -11,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/span"
+	"kpm/core/statefile"
 	"kpm/core/wire"
 	"kpm/launcher/control"
 	"kpm/launcher/grant"
@@ -32,7 +33,7 @@ func rememberingWorld(t *testing.T, origin *core.Origin) *world {
 	return newWorld(t, func(w *world, cfg *Config) {
 		cfg.Behind = func(core.ProcessID) (core.Origin, error) { return *origin, nil }
 		cfg.Grants = grant.Open(grant.Config{
-			Path: w.path("State/grants.json"), Read: os.ReadFile, WriteAtomic: w.files.WriteAtomic, Clock: bootClock{time.Now()},
+			File: statefile.File{Path: w.path("State/grants.json"), Read: os.ReadFile, WriteAtomic: w.files.WriteAtomic}, Clock: bootClock{time.Now()},
 			Alive: func(core.ProcessID) bool { return true }, Record: RecordGrant(w.journal), Log: cfg.Log,
 		})
 	})

@@ -52,7 +52,7 @@ func (l *Launcher) Removal(ctx context.Context, account core.Account, groups []s
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.limits().Evaluate)
 	defer cancel()
-	a, err := l.consult(ctx, wire.PolicyRequest{
+	a, err := l.Consult(ctx, wire.PolicyRequest{
 		EventType: wire.EventLeastPrivilege, UserID: account.User, UserName: account.Name, OtherNames: account.OtherNames,
 		Groups: member.IDs, GroupNames: member.Names, DoubtfulGroups: member.DoubtfulIDs, DoubtfulGroupNames: member.DoubtfulNames, GroupsUnknown: member.Unknown,
 		MachineName: l.cfg.Machine(), Arguments: []string{"/"}, FilePath: "/",

@@ -56,6 +56,42 @@ func TestWhatACommandLeavesBehindStaysRegistered(t *testing.T) {
 	}
 }
 
+// What earlier commands have left is looked at once a second, however many commands end
+// meanwhile, and once more after the last one.
+func TestWhatIsLeftIsLookedAtSeldom(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		const left, commands = 100, 50
+		for i := range left {
+			other := core.ProcessID{PID: 5000 + i, Start: 1}
+			w.tree.Set(other, true)
+			w.leftovers.keep(core.RequestID(fmt.Sprint(i)), leftover{Child: journal.Child{PID: other.PID, Start: other.Start, Group: "g"}, who: "0"})
+		}
+		command := func() {
+			v := w.elevate(w.submission("tool"))
+			v.run().exit(core.ExitStatus{})
+			<-v.result
+			time.Sleep(2 * lookAgain)
+		}
+		begun := time.Now()
+		for range commands {
+			command()
+		}
+		for i := range left {
+			w.tree.Set(core.ProcessID{PID: 5000 + i, Start: 1}, false)
+		}
+		command()
+		w.leftovers.looks.Wait()
+		looks := int(time.Since(begun)/time.Second) + 2
+		if w.tree.Groups > commands+1+looks*left {
+			t.Errorf("%d groups were looked at, want each command's and %d times what was left", w.tree.Groups, looks)
+		}
+		if n := strings.Count(w.recorded(), "gone"); n != left {
+			t.Errorf("%d of %d groups are on record as gone", n, left)
+		}
+	})
+}
+
 // The groups that are left are carried through the journal. There are never so
 // many of them that one record could not hold them.
 func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {

@@ -28,7 +28,7 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 		Peers: s.host.Peers, Identify: people{s.registry, s.host.Accounts, s.app.Requests.AllowUnknownUsers}, Self: s.host.Tree.Self(),
 		Plugins: confirmedPlugins{s.plugins, s.launcher.Confirm}, PluginControl: pluginControl{s.plugins, s}, Jobs: filterJobs{approvedJobs{s.jobs, s}, s.launcher}, Settings: s.values, Application: application{s}, Health: s.health,
 		Doctor: surgery{s}, LastKnownGood: good{s}, Observed: observed{s}, Factors: factors{s}, Refused: s.refusals.note,
-		Requests: s.launcher, Approvals: approvalDesk{s}, ApprovalKeys: approvalKeys{s}, Notices: s.notices, Grants: grants{s.grants}, FileGrants: fileGrants{s}, Rights: places{s.rights}, Accounts: accounts{s}, Elevator: s.launcher,
+		Requests: s.launcher, Approvals: approvalDesk{s}, ApprovalKeys: approvalKeys{s}, Notices: s.notices, Prompts: promptDesk{s}, Grants: grants{s.grants}, FileGrants: fileGrants{s}, Rights: places{s.rights}, Accounts: accounts{s}, Elevator: s.launcher,
 		People: s.people(),
 		Limits: api.Limits{
 			// Those who wait for their turn besides those whose turn it is.

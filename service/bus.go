@@ -72,8 +72,10 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	case err != nil:
 	case topic == wire.TopicProbed: // whatever it says, it is about no request
 		s.plugins.Responds(wire.PolicyPlugin)
-		s.rules.digest(answer.FileRulesDigest)
-		s.changes.digest(answer.FileChangesDigest)
+		if isPolicy(from) && !from.InUserSession {
+			s.rules.digest(answer.FileRulesDigest)
+			s.changes.digest(answer.FileChangesDigest)
+		}
 		if s.policies.answered(from, m.CorrelationID, answer) {
 			s.rights.policy(answer.Generation)
 			return

@@ -4,34 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
 	"kpm/core/view"
 	"kpm/core/wire"
 )
 
-// Bounds of what people are told of the system's own elevations: how many may wait, how
-// often one person hears of one program, and how many of those are remembered.
+// Bounds of what people are told of the system's own elevations: how many may wait, and
+// how many one person hears of, at once and one every so many seconds; of the same
+// program once a minute.
 const (
 	maxElevationsSeen = 64
-	elevationAgain    = time.Minute
-	maxElevationsTold = 1024
+	elevationsAtOnce  = 5
+	elevationsEvery   = 20  // seconds
 	maxElevationShown = 260 // characters of a path
 )
 
 // elevations tells people who ask the system itself to run something as an administrator
 // what they can ask instead. It stops nothing, and decides nothing by what it hears.
+//
+// Attack: Windows lets everybody write events in its own provider's name. Somebody
+// writes them all day, each about another program, to fill the log, or so that others
+// are not told of theirs.
 type elevations struct {
-	host   port.Host
-	notify func(user core.UserID, name, session string, one view.Notice)
-	told   map[toldElevation]time.Time
+	host     port.Host
+	notify   func(user core.UserID, name, session string, one view.Notice)
+	mentions *fair.Mentions
+	rate     *fair.Rate[core.UserID]
 }
 
-type toldElevation struct {
-	user core.UserID
-	path string
+func newElevations(host port.Host, notify func(user core.UserID, name, session string, one view.Notice)) *elevations {
+	return &elevations{host: host, notify: notify, mentions: fair.NewMentions(), rate: fair.NewRate[core.UserID](1.0/elevationsEvery, elevationsAtOnce)}
 }
 
 // serveElevations watches the system's own elevations from now on, if that is switched on.
@@ -52,14 +57,16 @@ func (s *service) serveElevations(ctx context.Context, _ Options) error {
 		}
 	})
 	s.background(ctx, func(ctx context.Context) {
-		e := elevations{host: s.host, notify: s.notify, told: map[toldElevation]time.Time{}}
+		e := newElevations(s.host, s.notify)
 		for {
 			select {
 			case one := <-seen:
-				user, err := e.offer(ctx, one)
-				s.log.Info("the system was asked to elevate a program", "program", wire.PrintableLine(one.Path), "user", string(user), "session", string(one.Session))
+				user, told, err := e.offer(ctx, one)
+				if told {
+					s.log.Info("the system was asked to elevate a program", "program", wire.PrintableLine(one.Path), "user", string(user), "session", string(one.Session))
+				}
 				if err != nil && ctx.Err() == nil {
-					s.log.Debug("whom that was is not known", "error", err)
+					s.log.Debug("whom the system was asked to elevate a program for is not known", "error", err)
 				}
 			case <-ctx.Done():
 				return
@@ -71,30 +78,26 @@ func (s *service) serveElevations(ctx context.Context, _ Options) error {
 
 var errNobodyThere = errors.New("nobody is logged in to the session")
 
-// offer tells whoever is in the session of one, and returns who that is.
-func (e *elevations) offer(ctx context.Context, one port.Elevation) (core.UserID, error) {
-	user, err := e.whose(ctx, one.Session)
-	if err != nil {
-		return "", err
+// offer tells whoever is in the session of one, and returns who that is, and whether
+// they were told.
+func (e *elevations) offer(ctx context.Context, one port.Elevation) (user core.UserID, told bool, err error) {
+	if user, err = e.whose(ctx, one.Session); err != nil {
+		return "", false, err
 	}
-	key, now := toldElevation{user, e.host.Facts.Platform.PathKey(one.Path)}, time.Now()
-	if last, told := e.told[key]; told && now.Sub(last) < elevationAgain {
-		return user, nil
+	worth, _ := e.mentions.Worth(user, e.host.Facts.Platform.PathKey(one.Path))
+	if !worth || e.rate.Take(user, 1) > 0 {
+		return user, false, nil
 	}
-	if len(e.told) >= maxElevationsTold {
-		clear(e.told)
-	}
-	e.told[key] = now
 	account, err := e.host.Accounts.ByID(user)
 	if err != nil {
-		return user, err
+		return user, false, err
 	}
 	path := fmt.Sprintf("%.*s", maxElevationShown, wire.PrintableLine(one.Path))
 	e.notify(user, account.Name, string(one.Session), view.Notice{
 		Kind: view.NoticeElevation, ID: path,
 		Text: fmt.Sprintf("Windows asks for an administrator for %s: \"Run with Keeper\", in its menu, asks your organization's policy instead", path),
 	})
-	return user, nil
+	return user, true, nil
 }
 
 // whose is who is logged in to a session.

@@ -22,7 +22,7 @@ func (s *service) newExecution() *execution.Server {
 		Consult: func(ctx context.Context, q wire.PolicyRequest) (wire.PolicyResponse, error) {
 			return s.launcher.Consult(ctx, q)
 		},
-		Granted: s.mayExecute, Append: s.journal.Append, Name: s.nameOf, Machine: machineName,
+		Granted: s.mayExecute, Append: s.journal.Append, Name: s.nameOf, Machine: machineName, People: s.people(),
 		Refused: s.executionRefused, Changed: s.health.changed,
 		Log: s.log.With("component", "execution"),
 	})

@@ -16,8 +16,7 @@ const maxTries = 16 << 20
 // startFactors opens the second factors of people.
 func (s *service) startFactors(context.Context, Options) error {
 	s.tries = tries.Open(tries.Config{
-		Path: s.layout.Tries(), Read: func(path string) ([]byte, error) { return s.host.Files.ReadProtected(path, maxTries) },
-		WriteAtomic: s.host.Files.WriteAtomic, LockOut: s.app.MFA.LockOut,
+		File: stateFile(s.host, s.layout.Tries(), maxTries), LockOut: s.app.MFA.LockOut,
 	})
 	if err := s.tries.Err(); err != nil {
 		s.log.Error("logins and codes of approvals are not looked at", "error", err)

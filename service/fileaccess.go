@@ -61,7 +61,7 @@ func (s *service) startFileAccess(ctx context.Context) {
 		pick: func(a wire.PolicyResponse) (*core.FileRules, string) { return a.FileRules, a.FileRulesDigest },
 	}
 	s.background(ctx, s.files.Serve)
-	s.background(ctx, func(ctx context.Context) { s.rules.follow(ctx, s) })
+	s.background(ctx, func(ctx context.Context) { s.rules.follow(ctx, (&bus{s}).List, s.log) })
 }
 
 // fileGrants serves grants to the API.

@@ -28,7 +28,7 @@ func (s *service) startFileChanges(ctx context.Context) {
 		pick: func(a wire.PolicyResponse) (*core.FileChanges, string) { return a.FileChanges, a.FileChangesDigest },
 		take: func(all core.FileChanges) { s.changeFiles(ctx, all) },
 	}
-	s.background(ctx, func(ctx context.Context) { s.changes.follow(ctx, s) })
+	s.background(ctx, func(ctx context.Context) { s.changes.follow(ctx, (&bus{s}).List, s.log) })
 }
 
 // changeFiles does all of it. A file that cannot be written costs no other one
@@ -134,9 +134,17 @@ func (s *service) changeSettings(text []byte) error {
 	if _, err := settings.ParseApp(doc); err != nil {
 		return err
 	}
-	if err := s.host.Files.WriteAtomic(s.layout.AppSettings(), text, 0o644); err != nil {
+	if err := s.writeSettings(text); err != nil {
 		return err
 	}
 	_, _, err = s.reloadSettings()
 	return err
+}
+
+// writeSettings replaces appsettings.json while nobody changes it through the API, who
+// would write back what was there before.
+func (s *service) writeSettings(text []byte) error {
+	s.settings.Lock()
+	defer s.settings.Unlock()
+	return s.host.Files.WriteAtomic(s.layout.AppSettings(), text, 0o644)
 }

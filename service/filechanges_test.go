@@ -42,3 +42,27 @@ func (u unwritten) WriteAtomic(path string, _ []byte, _ os.FileMode) error {
 	u.t.Errorf("%s is written", path)
 	return errors.New("not written")
 }
+
+// Settings that somebody changes through the API at the same moment are not lost.
+func TestSettingsAreWrittenByOneAtATime(t *testing.T) {
+	s := &service{layout: settings.At(t.TempDir(), "")}
+	s.host.Files = locked{s: s, t: t}
+	if err := s.changeSettings([]byte("{}")); err == nil || err.Error() != "written" {
+		t.Error(err)
+	}
+}
+
+// locked is files that nobody writes unless the settings are theirs.
+type locked struct {
+	port.Files
+	s *service
+	t *testing.T
+}
+
+func (l locked) WriteAtomic(string, []byte, os.FileMode) error {
+	if l.s.settings.TryLock() {
+		l.t.Error("somebody else may change them as well")
+		l.s.settings.Unlock()
+	}
+	return errors.New("written")
+}

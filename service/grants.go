@@ -20,10 +20,9 @@ func (s *service) startGrants(ctx context.Context) {
 		lent = s.rights
 	}
 	s.grants = grant.Open(grant.Config{
-		Rights:      lent,
-		Path:        s.layout.Grants(),
-		Read:        func(path string) ([]byte, error) { return s.host.Files.ReadProtected(path, maxGrants) },
-		WriteAtomic: s.host.Files.WriteAtomic, Clock: s.host.Clock, Alive: s.host.Tree.Alive,
+		Rights: lent,
+		File:   stateFile(s.host, s.layout.Grants(), maxGrants),
+		Clock:  s.host.Clock, Alive: s.host.Tree.Alive,
 		Record: launcher.RecordGrant(s.journal), Soon: s.grantEnds, Log: s.log.With("component", "grants"),
 	})
 	s.background(ctx, s.grants.Serve)

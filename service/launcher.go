@@ -39,13 +39,14 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 	s.startFileAccess(ctx)
 	s.startFileChanges(ctx)
 	finder := origin.NewFinder(s.host.Ancestry, s.host.Sessions, origin.NewAgents(s.app.CodingAgents))
+	s.prompts = s.newPrompts(finder)
 	s.execution = s.newExecution()
 	s.launcher = launcher.New(launcher.Config{
 		Facts: s.host.Facts, Launcher: s.host.Launcher, Tree: s.host.Tree, Terminals: s.host.Terminals,
 		Sealer: s.sealer, Registry: s.registry, Journal: s.journal, Bus: &bus{s},
 		Table: controls.Standard(), Controls: control.Bundled(s.inForceFactors(), s.factors, s.approvals, control.Justify{Minimum: s.app.ReasonMinimum, Reasons: s.app.Reasons}), Approvals: s.approvals, Challenge: s.codes.Challenge, Machine: machineName, Contacts: s.contacts,
 		Transient: s.openTransient(),
-		SessionOf: s.host.Sessions.Of, Desktop: s.desktop, TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
+		SessionOf: s.host.Sessions.Of, Desktop: s.desktop, Elsewhere: s.elsewhere(), TerminalOf: s.host.Sessions.Terminal, Memory: s.factors,
 		Behind: finder.Of, Grants: s.grants, Files: s.files, Children: s.execution,
 		Limits: request.Limits{
 			Evaluate: s.app.Requests.Evaluate, Prompt: s.app.Requests.Prompt, Launch: s.app.Requests.Launch,

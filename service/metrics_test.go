@@ -90,7 +90,7 @@ func TestMetrics(t *testing.T) {
 	if samples["kpm_broker_deliveries_total"] == "0" || samples[`kpm_job_runs_total{state="succeeded"}`] == "" {
 		t.Errorf("deliveries %q, runs %q", samples["kpm_broker_deliveries_total"], samples[`kpm_job_runs_total{state="succeeded"}`])
 	}
-	for _, private := range []string{"ada", "1000", "s3cret", m.Files.Dir, "needed"} {
+	for _, private := range []string{"ada", `"1000"`, "s3cret", m.Files.Dir, "needed"} { // a time may have 1000 in it
 		if strings.Contains(page, private) {
 			t.Errorf("the page says %q:\n%s", private, page)
 		}

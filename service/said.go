@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 // said is one thing that KeeperPolicy says of all its policies together. Its answers to
 // probes have a digest of it; when that changes, it is asked for the whole, which is
 // handed to take. A machine without such policies is not asked for any.
+//
+// Attack: somebody asks for a listing, or KeeperPolicy starts and cannot read policies,
+// and what an answer does not speak of counts as nothing, so that what people were kept
+// from is theirs. So only wire.Nothing means that there is nothing.
 type said[T any] struct {
 	what     string // for the log
 	question wire.PolicyRequest
@@ -23,21 +28,25 @@ type said[T any] struct {
 	changed chan struct{}
 
 	mu      sync.Mutex
-	told    bool   // KeeperPolicy has said something
-	inForce string // digest
+	inForce string // digest of what was taken last; empty before that
 	news    string // of what is to be asked for
 	waiting string // id of the question on its way
 	answer  chan T
 }
 
-// digest is told with each answer to a probe what there is to say is called now.
+// digest is told with each answer what there is to say is called now; empty if the
+// answer does not speak of it.
 func (r *said[T]) digest(now string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.told && now == r.inForce {
+	if now == "" || now == r.inForce {
 		return
 	}
 	r.news = now
+	r.stir()
+}
+
+func (r *said[T]) stir() {
 	select {
 	case r.changed <- struct{}{}:
 	default:
@@ -53,7 +62,7 @@ func (r *said[T]) answered(from core.Principal, id string, a wire.PolicyResponse
 	}
 	// The broker lets nobody else answer; it is asked again if somebody does.
 	if all, digest := r.pick(a); isPolicy(from) && !from.InUserSession && all != nil {
-		r.waiting, r.inForce, r.told = "", digest, true
+		r.waiting, r.inForce = "", digest
 		r.answer <- *all
 	}
 	return true
@@ -63,35 +72,66 @@ func (r *said[T]) answered(from core.Principal, id string, a wire.PolicyResponse
 const saidWithin = 5 * time.Second
 
 // follow asks for the whole when it is another one.
-func (r *said[T]) follow(ctx context.Context, s *service) {
+func (r *said[T]) follow(ctx context.Context, ask func(ctx context.Context, id string, q wire.PolicyRequest) error, log *slog.Logger) {
+	silent := false
 	for {
 		select {
 		case <-r.changed:
 		case <-ctx.Done():
 			return
 		}
-		r.mu.Lock()
-		if r.news == "" {
-			r.told, r.inForce = true, ""
-			r.mu.Unlock()
+		id, answer := r.expect()
+		if id == "" {
 			var none T
 			r.take(none)
 			continue
 		}
-		id, answer := rand.Text(), make(chan T, 1)
-		r.waiting, r.answer = id, answer
-		r.mu.Unlock()
-		if err := (&bus{s}).List(ctx, id, r.question); err != nil {
-			s.log.Debug("policies cannot be asked for", "what", r.what, "error", err)
+		if err := ask(ctx, id, r.question); err != nil {
+			log.Debug("policies cannot be asked for", "what", r.what, "error", err)
+			r.giveUp(id)
 			continue // the next probe has the digest again
 		}
 		select {
 		case all := <-answer:
+			silent = false
 			r.take(all)
 		case <-time.After(saidWithin):
-			s.log.Warn("KeeperPolicy has not said what its policies are; it is asked again", "what", r.what)
+			if !r.giveUp(id) {
+				r.take(<-answer) // it came at the same moment
+				continue
+			}
+			if !silent {
+				log.Warn("KeeperPolicy has not said what its policies are; it is asked until it does", "what", r.what)
+			}
+			silent = true
+			r.stir()
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// expect returns the id of a question and where its answer comes; none if there is
+// nothing to ask for.
+func (r *said[T]) expect() (id string, answer <-chan T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.news == wire.Nothing {
+		r.inForce = wire.Nothing
+		return "", nil
+	}
+	r.waiting, r.answer = rand.Text(), make(chan T, 1)
+	return r.waiting, r.answer
+}
+
+// giveUp takes a question back, and reports false if it has been answered. What comes
+// later is not in force, and must not count as if it were.
+func (r *said[T]) giveUp(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting != id {
+		return false
+	}
+	r.waiting = ""
+	return true
 }

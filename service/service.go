@@ -23,6 +23,7 @@ import (
 	"kpm/launcher/grant"
 	"kpm/launcher/journal"
 	"kpm/launcher/mfa"
+	"kpm/launcher/prompts"
 	"kpm/launcher/seal"
 	"kpm/launcher/start"
 	"kpm/launcher/transient"
@@ -97,6 +98,7 @@ type service struct {
 	codes     *approval.Codes
 	news      *approvalNews
 	notices   *notices
+	prompts   *prompts.Desk
 	desktops  *approverDesktops
 	broker    *broker.Broker
 	jobs      *jobs.Service

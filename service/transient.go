@@ -22,8 +22,7 @@ func (s *service) openTransient() launcher.Transient {
 		return nil
 	}
 	pool, err := transient.Open(transient.Config{
-		Path: s.layout.Transient(), WriteAtomic: s.host.Files.WriteAtomic,
-		Read:     func(path string) ([]byte, error) { return s.host.Files.ReadProtected(path, maxTransient) },
+		File: stateFile(s.host, s.layout.Transient(), maxTransient), People: s.people(),
 		Accounts: s.host.Transient, Record: launcher.RecordTransient(s.journal), Log: s.log.With("component", "accounts"),
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ var version = "0.1.0-dev"
 func main() {
 	host := platform.Tools("")
 	os.Exit(agent.Run(context.Background(), os.Args[1:], agent.Config{
-		Version: version, Host: host, Run: run, Secret: secret,
+		Version: version, Host: host, Run: run, Secret: secret, Answering: answering,
 		Interactive: host.Terminals.IsTerminal(os.Stdin) && host.Terminals.IsTerminal(os.Stdout),
 		Stdin:       os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}))

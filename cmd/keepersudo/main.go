@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 
 	"kpm/api/client/sudo"
 	"kpm/platform/caller"
@@ -11,4 +12,9 @@ import (
 
 var version = "0.1.0-dev" // the linker sets it
 
-func main() { os.Exit(sudo.Main(os.Args[1:], version, caller.New())) }
+func main() {
+	// With a second processor the runtime would look every 20 us, for as long as the
+	// command runs at first, whether a thread that waits is to give up its own.
+	runtime.GOMAXPROCS(1)
+	os.Exit(sudo.Main(os.Args[1:], version, caller.New()))
+}

@@ -20,16 +20,21 @@ const maxWait = 365 * 24 * time.Hour
 type Rate[K comparable] struct {
 	limit rate.Limit
 	burst int
+	most  int // how many people are remembered
 
 	mu      sync.Mutex
 	buckets map[K]*rate.Limiter
-	rest    *rate.Limiter // shared by whoever comes when maxPeople are remembered
+	rest    *rate.Limiter // shared by whoever comes when there are no more
 }
 
 // NewRate returns a Rate by which each person gets perSecond tokens a second
 // and has at most burst, which is at least 1, and at first.
 func NewRate[K comparable](perSecond float64, burst int) *Rate[K] {
-	r := &Rate[K]{limit: rate.Limit(perSecond), burst: burst, buckets: map[K]*rate.Limiter{}}
+	return newRate[K](perSecond, burst, maxPeople)
+}
+
+func newRate[K comparable](perSecond float64, burst, most int) *Rate[K] {
+	r := &Rate[K]{limit: rate.Limit(perSecond), burst: burst, most: most, buckets: map[K]*rate.Limiter{}}
 	r.rest = rate.NewLimiter(r.limit, burst)
 	return r
 }
@@ -84,15 +89,23 @@ func (r *Rate[K]) bucket(who K, now time.Time) *rate.Limiter {
 	if bucket, ok := r.buckets[who]; ok {
 		return bucket
 	}
-	if len(r.buckets) >= maxPeople {
+	if len(r.buckets) >= r.most {
 		r.forget(now)
 	}
-	if len(r.buckets) >= maxPeople {
+	if len(r.buckets) >= r.most {
 		return r.rest
 	}
 	bucket := rate.NewLimiter(r.limit, r.burst)
 	r.buckets[who] = bucket
 	return bucket
+}
+
+// idle reports whether everybody has all their tokens.
+func (r *Rate[K]) idle(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget(now)
+	return len(r.buckets) == 0
 }
 
 // forget drops full buckets: a new one would be the same.

@@ -57,11 +57,24 @@ func Kinds() []Kind {
 		{types: []string{TypePrivilegeElevation, TypeCommandLine}, answer: elevation{}},
 		{types: []string{TypeLeastPrivilege}, answer: leastPrivilege{}},
 		{types: []string{TypeFileAccess}, answer: fileAccess{}},
-		{types: []string{"HttpAccess"}, answer: kept{}},
+		{types: []string{TypeHTTPAccess}, answer: kept{}},
 		{types: []string{TypeSettingsUpdate, TypeJobUpdate}, answer: configuration{}},
 		{types: []string{"UpdateSettings"}, answer: kept{}},
 		{types: []string{"Custom"}, answer: kept{}},
 	}
+}
+
+// TypeHTTPAccess is the type of policies about addresses, by which nothing is
+// granted.
+const TypeHTTPAccess = "HttpAccess"
+
+// Types returns the policy types that are known, as policies write them.
+func Types() []string {
+	var list []string
+	for _, kind := range Kinds() {
+		list = append(list, kind.types...)
+	}
+	return list
 }
 
 // actingTypes are those of kept policies that others act on.

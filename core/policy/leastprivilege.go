@@ -48,12 +48,23 @@ func (leastPrivilege) compile(c *compiler, p *Policy) filter {
 // rights from somebody by mistake is worse than to leave them.
 type excluded struct{ who *who }
 
-func (e excluded) match(a asked) strength { return fullIf(e.who.match(&a) == nothing) }
+func (e excluded) match(a asked) strength {
+	switch e.who.match(&a) {
+	case nothing:
+		return full
+	case restricts:
+		return restricts // it cannot be told
+	}
+	return nothing
+}
 
 // Removal says which LeastPrivilege policies want the user of a question, who is in
 // a group of administrators, out of it. A policy counts only if it is met wholly and
 // everything in it can be read: it acts, where others refuse. Its programs are of no
 // account.
+//
+// Attack: somebody whose rights were taken has the directory not answer, so that the
+// group by which a policy means them is not known. What may be met gives nothing back.
 func (s *Set) Removal(q Question) core.Removal {
 	var removal core.Removal
 	kind := s.of(TypeLeastPrivilege)
@@ -63,8 +74,11 @@ func (s *Set) Removal(q Question) core.Removal {
 	}
 	met := func(r *rule) bool { return r.certain && r.meets(&a, full) == full }
 	for i := range kind.enforcing.rules {
-		if r := &kind.enforcing.rules[i]; met(r) {
+		r := &kind.enforcing.rules[i]
+		if met(r) {
 			removal.Policies = append(removal.Policies, r.ref)
+		} else if r.meets(&a, full) != nothing {
+			removal.Doubtful = true
 		}
 	}
 	for i := range kind.monitoring.rules {

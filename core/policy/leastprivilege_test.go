@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"kpm/core"
 )
 
 // member is ada, who is in sudo, in the question whether she is to stay there.
@@ -18,6 +20,13 @@ func member() Question {
 // removalBy says which policies want ada out, with this text beside the usual.
 func removalBy(t *testing.T, q Question, users, more string) (enforced, monitored []string) {
 	t.Helper()
+	r := removal(t, q, users, more)
+	return ids(r.Policies), ids(r.Monitored)
+}
+
+// removal is what policies say of ada, with this text beside the usual.
+func removal(t *testing.T, q Question, users, more string) core.Removal {
+	t.Helper()
 	text := fmt.Sprintf(`[{"PolicyId": "p", "PolicyType": "LeastPrivilege", "UserCheck": %s, "MachineCheck": ["*"], "ApplicationCheck": []%s},
 		{"PolicyId": "other", "PolicyType": "CommandLine", "UserCheck": ["*"], "MachineCheck": ["*"], "Actions": {"OnSuccess": {"Controls": ["DENY"]}}}]`, users, more)
 	policies, findings := engine.Parse("l.json", []byte(text))
@@ -25,8 +34,7 @@ func removalBy(t *testing.T, q Question, users, more string) (enforced, monitore
 		t.Fatal(findings)
 	}
 	set, _ := engine.Compile(policies, linux())
-	r := set.Removal(q)
-	return ids(r.Policies), ids(r.Monitored)
+	return set.Removal(q)
 }
 
 func TestLeastPrivilege(t *testing.T) {
@@ -87,5 +95,35 @@ func TestLeastPrivilegeActsOnlyWhenCertain(t *testing.T) {
 		if enforced, monitored := removalBy(t, tc.q, tc.users, tc.more); len(enforced)+len(monitored) > 0 {
 			t.Errorf("%s: enforced %q, monitored %q", name, enforced, monitored)
 		}
+	}
+}
+
+// Attack: somebody whose rights were taken has the directory not answer. What may be met,
+// or cannot be read with certainty, takes nobody's rights and gives nobody theirs back.
+func TestWhatLeastPrivilegeMayMean(t *testing.T) {
+	offline := func() Question {
+		q := member()
+		q.GroupsUnknown = true
+		return q
+	}
+	for name, tc := range map[string]struct {
+		q           Question
+		users, more string
+		doubtful    bool
+	}{
+		"a group that nobody can tell":        {offline(), `["%staff"]`, ``, true},
+		"excluded by one that nobody can":     {offline(), `["*"]`, `, "Extension": {"Exclusions": ["%staff"]}`, true},
+		"a key that is nearly another":        {member(), `["*"]`, `, "Extension": {"Exclusion": ["bob"]}`, true},
+		"a group that the user is not in":     {member(), `["%staff"]`, ``, false},
+		"excluded":                            {offline(), `["*"]`, `, "Extension": {"Exclusions": ["ada"]}`, false},
+		"on another day, whoever that is":     {offline(), `["%staff"]`, `, "DateCheck": [{"StartDate": "2000-01-01", "EndDate": "2000-01-02"}]`, false},
+		"another one, of whom all is certain": {offline(), `["bob"]`, ``, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := removal(t, tc.q, tc.users, tc.more)
+			if len(r.Policies) > 0 || r.Doubtful != tc.doubtful {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }

@@ -10,4 +10,7 @@ type Ancestry interface {
 	// for a process that is not there, and errors.ErrUnsupported; what cannot be
 	// seen within a bounded time is an error.
 	Ancestors(id core.ProcessID) ([]core.Ancestor, error)
+	// Starter returns the real user of a process: whoever has started it, whatever
+	// rights its program has. Errors are as those of Ancestors.
+	Starter(id core.ProcessID) (core.UserID, error)
 }

@@ -60,6 +60,9 @@ func Probe() PolicyRequest {
 	return PolicyRequest{EventType: EventProbe, UserID: "0", FilePath: "/", Arguments: []string{"/"}}
 }
 
+// Nothing is the digest of an answer with nothing in it.
+const Nothing = "none"
+
 // EventReload is the EventType of the service's own question that is answered, like
 // a probe, once policies have been read again after it was asked. Fault then says
 // what of them cannot be used.
@@ -175,7 +178,9 @@ type PolicyResponse struct {
 	// FileRules is the answer to EventFileRules.
 	FileRules *core.FileRules `json:"FileRules,omitempty"`
 	// FileRulesDigest, in the answer to a probe, changes when the answer to
-	// EventFileRules would be another one; empty if there is nothing to answer.
+	// EventFileRules would be another one. It is Nothing if that has nothing in it,
+	// and empty in other answers and while no policies are in force: then what was
+	// said before stays so.
 	FileRulesDigest string `json:"FileRulesDigest,omitempty"`
 	// FileChanges is the answer to EventFileChanges, and FileChangesDigest is of it
 	// what FileRulesDigest is of FileRules.

@@ -10,9 +10,9 @@ const (
 	maxBatch = 256
 	maxWait  = 1024 // operations that wait to be written, but for bounded ones
 	// gather is how long what may be written later waits for more: of the run for one
-	// elevation there are five changes, and each transaction takes processor time from
-	// the next elevation.
-	gather = 10 * time.Millisecond
+	// elevation there are five changes, and a transaction for each would take an eighth
+	// of the processor time that the service spends on it.
+	gather = 50 * time.Millisecond
 )
 
 // queue is what waits to be written, in order.

@@ -56,14 +56,21 @@ func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save
 // returns after it was written.
 func (s *Store) SaveTask(runID string, task view.TaskRun) error {
+	return s.saveTask(runID, task, false)
+}
+
+// NoteTask is SaveTask for a run that is kept by Note: it is written with that.
+func (s *Store) NoteTask(runID string, task view.TaskRun) error { return s.saveTask(runID, task, true) }
+
+func (s *Store) saveTask(runID string, task view.TaskRun, later bool) error {
 	body, err := json.Marshal(task)
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	return s.tell(func(tx *sql.Tx) error {
+	return s.put(operation{later: later, change: func(tx *sql.Tx) error {
 		_, err := tx.Stmt(s.putTask).Exec(runID, task.Number, string(body))
 		return err
-	}, false, false)
+	}}, false)
 }
 
 // maxContext bounds what is kept of one context, in bytes of JSON; of a longer one, the

@@ -356,7 +356,7 @@ func TestWhatMayBeWrittenLaterIsWrittenTogether(t *testing.T) {
 	for i := range 20 {
 		r := run(i, "launch", "running")
 		must(t, s.Note(r))
-		must(t, s.SaveTask(r.ID, view.TaskRun{Number: 1, TaskID: "a", State: "succeeded"}))
+		must(t, s.NoteTask(r.ID, view.TaskRun{Number: 1, TaskID: "a", State: "succeeded"}))
 		r.State = "succeeded"
 		must(t, s.Note(r))
 		got, err := s.Run(r.ID)

@@ -8,13 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"kpm/core"
 	"kpm/core/fair"
 	"kpm/core/port"
 )
 
 // Bounds of the executions that wait for an answer, and of the files that are read at
-// once: of one user's, and of all. Attack: a user has files read that never end, or
+// once: of one share's, which is a user's or an elevated command's, and of all. Attack: a user has files read that never end, or
 // executes thousands of files that nobody has decided about, and others wait.
 const (
 	maxWaiting     = 4096
@@ -29,7 +28,7 @@ type holder struct {
 	executions port.Executions
 	send       func(report) bool // false if there is no room
 	now        func() time.Time
-	reading    *fair.Slots[core.UserID]
+	reading    *fair.Slots[share]
 	work       sync.WaitGroup
 
 	mu        sync.Mutex
@@ -39,8 +38,8 @@ type holder struct {
 	next      interpreters
 	waiting   map[uint64]*waiting
 	asked     map[subject]*waiting
-	undecided map[core.UserID]int // how many of waiting are whose
-	last      uint64              // id
+	undecided map[share]int // how many of waiting are whose
+	last      uint64        // id
 	// silent is true from a question that had no answer in time until there is one:
 	// until then one execution at a time waits.
 	silent     bool
@@ -62,9 +61,9 @@ type waiting struct {
 func newHolder(executions port.Executions, send func(report) bool) *holder {
 	return &holder{
 		executions: executions, send: send, now: time.Now,
-		reading: fair.NewSlots[core.UserID](fair.Bounds{Each: maxUserReading, All: maxReading}),
+		reading: fair.NewSlots[share](fair.Bounds{Each: maxUserReading, All: maxReading}),
 		groups:  map[string]bool{}, verdicts: verdicts{}, next: interpreters{},
-		waiting: map[uint64]*waiting{}, asked: map[subject]*waiting{}, undecided: map[core.UserID]int{},
+		waiting: map[uint64]*waiting{}, asked: map[subject]*waiting{}, undecided: map[share]int{},
 	}
 }
 
@@ -149,7 +148,7 @@ func (h *holder) stopped(e port.Execution) error {
 		return nil
 	}
 	switch {
-	case h.undecided[s.user] >= maxUserWaiting:
+	case h.undecided[s.share()] >= maxUserWaiting:
 		return h.executions.Answer(e, false)
 	case h.silent && len(h.waiting) > 0 || len(h.waiting) >= maxWaiting: // one at a time finds out
 		h.unanswered++
@@ -199,7 +198,7 @@ func (h *holder) ask(e port.Execution, s subject, now time.Time) error {
 		question: question{ID: h.last, PID: e.Process, User: s.user, Group: s.group, Script: s.script, Device: e.File.Device, Inode: e.File.Inode},
 	}
 	h.waiting[h.last], h.asked[s] = w, w
-	h.undecided[s.user]++
+	h.undecided[s.share()]++
 	h.work.Go(func() { h.read(w, kept) })
 	return nil
 }
@@ -210,7 +209,7 @@ func (h *holder) read(w *waiting, kept port.Execution) {
 	defer h.executions.Drop(kept)
 	ctx, cancel := context.WithTimeout(context.Background(), Deadline)
 	defer cancel()
-	slot, err := h.reading.Take(ctx, w.subject.user, 1)
+	slot, err := h.reading.Take(ctx, w.subject.share(), 1)
 	if err != nil {
 		return
 	}
@@ -254,8 +253,8 @@ func (h *holder) answered(a answer) error {
 // settle answers everyone who waits for w. The caller holds mu.
 func (h *holder) settle(w *waiting, v verdict, now time.Time) error {
 	delete(h.waiting, w.question.ID)
-	if h.undecided[w.subject.user]--; h.undecided[w.subject.user] == 0 {
-		delete(h.undecided, w.subject.user)
+	if h.undecided[w.subject.share()]--; h.undecided[w.subject.share()] == 0 {
+		delete(h.undecided, w.subject.share())
 	}
 	if h.asked[w.subject] == w {
 		delete(h.asked, w.subject)

@@ -17,12 +17,12 @@ const (
 	causeLifted     = "lifted"      // nothing is stopped for now
 )
 
-// Bounds of records: each execution of one user's that is like another one is written
+// Bounds of records: each execution of one person's that is like another one is written
 // once a minute, and of all together so many. Attack: who may execute files can do so
 // all day.
 const (
 	maxRecords = 240  // at once
-	recordsDay = 4000 // of one user
+	recordsDay = 4000 // of one person
 )
 
 // records writes decisions to the journal.
@@ -38,7 +38,7 @@ func newRecords(cfg Config) *records {
 
 // decided writes a decision: those about children of elevated commands, and other
 // refusals.
-func (r *records) decided(q question, d ruling) {
+func (r *records) decided(person core.UserID, q question, d ruling) {
 	if d.cause == "" {
 		return
 	}
@@ -46,16 +46,16 @@ func (r *records) decided(q question, d ruling) {
 	if d.allow {
 		outcome = core.Allow
 	}
-	r.append(q, journal.Record{
+	r.append(person, q, journal.Record{
 		Type: journal.Execution, Request: d.request, Cause: d.cause, Outcome: outcome, User: d.user,
 		Policies: d.answer.Policies, Controls: d.answer.Controls, Message: d.answer.Message,
 	})
 }
 
 // unanswered writes that count executions went on; q is one of them.
-func (r *records) unanswered(q question, count int, request core.RequestID) {
+func (r *records) unanswered(person core.UserID, q question, count int, request core.RequestID) {
 	r.cfg.Log.Warn("executions went on without a decision", "count", count, "program", q.Path, "user", q.User)
-	r.append(q, journal.Record{
+	r.append(person, q, journal.Record{
 		Type: journal.Execution, Request: request, Cause: causeUnanswered, Outcome: core.Allow, User: r.cfg.Name(q.User), Count: count,
 		Message: fmt.Sprintf("no decision within %s", Deadline),
 	})
@@ -70,9 +70,9 @@ func (r *records) lifted(why error) {
 	r.write(rec)
 }
 
-func (r *records) append(q question, rec journal.Record) {
-	worth, silent := r.mentions.Worth(q.User, string(rec.Request)+rec.Cause+string(rec.Outcome)+q.Path)
-	if !worth || r.rate.Take(q.User, 1) > 0 {
+func (r *records) append(person core.UserID, q question, rec journal.Record) {
+	worth, silent := r.mentions.Worth(person, string(rec.Request)+rec.Cause+string(rec.Outcome)+q.Path)
+	if !worth || r.rate.Take(person, 1) > 0 {
 		return
 	}
 	rec.UserID, rec.Count = q.User, max(rec.Count, silent+1)

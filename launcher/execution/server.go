@@ -30,6 +30,8 @@ type Config struct {
 	// Name returns what a user is called; empty if nobody knows.
 	Name    func(core.UserID) string
 	Machine func() string
+	// People says who is one person to every bound; the zero value is each user.
+	People fair.People
 	// Refused hears that a person was kept from starting a program, as often as they are
 	// to be told; the program does not wait for it. Optional.
 	Refused func(Refusal)
@@ -241,7 +243,7 @@ func (s *Server) heard(ctx context.Context, l *link, r report) {
 	case r.Done != 0:
 		l.done(r)
 	case r.Unanswered != nil:
-		s.records.unanswered(*r.Unanswered, r.Count, s.requestOf(r.Unanswered.Group))
+		s.records.unanswered(s.person(*r.Unanswered), *r.Unanswered, r.Count, s.requestOf(r.Unanswered.Group))
 	case r.Question != nil:
 		q := *r.Question
 		l.work.Go(func() { s.answer(ctx, l, q) })
@@ -268,24 +270,40 @@ type ruling struct {
 func (s *Server) answer(ctx context.Context, l *link, q question) {
 	ctx, cancel := context.WithTimeout(ctx, Deadline)
 	defer cancel()
-	slot, err := s.asked.Take(ctx, q.User, 1)
-	if err != nil {
-		return
-	}
-	defer slot.Release()
-	var r ruling
-	if q.Group != "" {
-		r, err = s.child(ctx, q)
-	} else {
-		r, err = s.file(ctx, q)
-	}
+	person := s.person(q)
+	r, err := s.decide(ctx, person, q)
 	if err != nil {
 		s.cfg.Log.Warn("an execution is not decided about", "program", wire.Printable(q.Path), "user", q.User, "error", err)
 		return
 	}
 	l.tell(order{Answer: &answer{ID: q.ID, Allow: r.allow, Everybody: r.everybody, Once: r.once}})
-	s.records.decided(q, r)
-	s.tell.decided(q, r)
+	s.records.decided(person, q, r)
+	s.tell.decided(person, q, r)
+}
+
+// decide waits for one of the person's places to ask. It has given that back when it
+// returns. Attack: a refusal that takes long to be told keeps the places, and what is
+// executed next goes on without a decision.
+func (s *Server) decide(ctx context.Context, person core.UserID, q question) (ruling, error) {
+	slot, err := s.asked.Take(ctx, person, 1)
+	if err != nil {
+		return ruling{}, err
+	}
+	defer slot.Release()
+	if q.Group != "" {
+		return s.child(ctx, q)
+	}
+	return s.file(ctx, q)
+}
+
+// person is whose places and records a question uses up: of what an elevated command
+// starts, whoever asked for that. Attack: commands of one person, which all run as
+// root, use up what is root's, and those of another go on without a decision or a record.
+func (s *Server) person(q question) core.UserID {
+	if c, known := s.command(q.Group); known && c.Question.UserID != "" {
+		return s.cfg.People.Of(c.Question.UserID)
+	}
+	return s.cfg.People.Of(q.User)
 }
 
 // file decides by policies of type FileAccess.

@@ -78,11 +78,11 @@ func newTeller(cfg Config) *teller {
 }
 
 // decided tells of a refusal, if it is worth it.
-func (t *teller) decided(q question, d ruling) {
+func (t *teller) decided(person core.UserID, q question, d ruling) {
 	if d.allow || t.refused == nil {
 		return
 	}
-	if worth, _ := t.mentions.Worth(d.person, q.Path); !worth || t.rate.Take(d.person, 1) > 0 {
+	if worth, _ := t.mentions.Worth(person, q.Path); !worth || t.rate.Take(person, 1) > 0 {
 		return
 	}
 	t.refused(Refusal{

@@ -23,6 +23,16 @@ type subject struct {
 	script bool
 }
 
+// share is whose part of every bound a subject uses up. Attack: what one elevated
+// command starts as root uses up what there is for root, and what another one starts
+// goes on without a decision.
+type share struct {
+	user  core.UserID
+	group string
+}
+
+func (s subject) share() share { return share{s.user, s.group} }
+
 // verdict is what was decided, and what the kernel opens next for that file.
 type verdict struct {
 	allow       bool

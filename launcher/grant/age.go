@@ -1,10 +1,7 @@
 package grant
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -59,15 +56,8 @@ func (s *Store) load() (rebooted bool, err error) {
 		return false, fmt.Errorf("grant: %w", err)
 	}
 	var was kept
-	data, err := s.cfg.Read(s.cfg.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return false, fmt.Errorf("grant: read %s: %w", s.cfg.Path, err)
-	default:
-		if err := json.Unmarshal(data, &was); err != nil {
-			return false, fmt.Errorf("grant: %s cannot be read: %w; remove it, and whoever may not be given a grant yet may be", s.cfg.Path, err)
-		}
+	if err := s.cfg.File.Load(&was, "remove it, and whoever may not be given a grant yet may be"); err != nil {
+		return false, fmt.Errorf("grant: %w", err)
 	}
 	s.grants, s.past = was.Grants, was.Past
 	s.age = age{Boot: boot, Since: since, Age: was.Age}
@@ -88,12 +78,8 @@ func (s *Store) save() error {
 	if err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(kept{age{s.age.Boot, since, now}, s.grants, s.past}, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := s.cfg.WriteAtomic(s.cfg.Path, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("grant: write %s: %w", s.cfg.Path, err)
+	if err := s.cfg.File.Save(kept{age{s.age.Boot, since, now}, s.grants, s.past}); err != nil {
+		return fmt.Errorf("grant: %w", err)
 	}
 	return nil
 }

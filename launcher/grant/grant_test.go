@@ -17,6 +17,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/span"
+	"kpm/core/statefile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,13 +46,13 @@ func newBench(t *testing.T) *bench {
 // open is a service that starts.
 func (b *bench) open() {
 	b.Store = Open(Config{
-		Path: b.path, Read: os.ReadFile, Clock: b, Alive: func(id core.ProcessID) bool { return !b.dead[id] },
-		WriteAtomic: func(path string, data []byte, perm os.FileMode) error {
+		Clock: b, Alive: func(id core.ProcessID) bool { return !b.dead[id] },
+		File: statefile.File{Path: b.path, Read: os.ReadFile, WriteAtomic: func(path string, data []byte, perm os.FileMode) error {
 			if b.full != nil {
 				return b.full
 			}
 			return os.WriteFile(path, data, perm)
-		},
+		}},
 		Record: func(e Event) error {
 			if b.refuse == nil {
 				b.events = append(b.events, e)

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/statefile"
 )
 
 // Bounds of one user: grants at a time, and those that are remembered for the sake
@@ -40,13 +40,9 @@ type Event struct {
 
 // Config is what a Store works with. Every field but Soon is required.
 type Config struct {
-	// Path is the file in State that grants are kept in.
-	Path string
-	// Read and WriteAtomic are those of port.Files. Errors of Read wrap
-	// fs.ErrNotExist.
-	Read        func(path string) ([]byte, error)
-	WriteAtomic func(path string, data []byte, perm os.FileMode) error
-	Clock       port.Clock
+	// File is the one in State that grants are kept in.
+	File  statefile.File
+	Clock port.Clock
 	// Alive reports whether a process still exists.
 	Alive func(core.ProcessID) bool
 	// Record writes an event to the journal, before a grant counts and after it has

@@ -14,6 +14,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/port"
+	"kpm/core/statefile"
 	"kpm/core/view"
 	"kpm/launcher/tries"
 )
@@ -81,14 +82,17 @@ func (p *typist) Tell(context.Context, string) error { return nil }
 func counter() *tries.Counter {
 	var kept []byte
 	return tries.Open(tries.Config{
-		Path: "tries.json", LockOut: 15 * time.Minute,
-		Read: func(string) ([]byte, error) {
-			if kept == nil {
-				return nil, fs.ErrNotExist
-			}
-			return kept, nil
+		LockOut: 15 * time.Minute,
+		File: statefile.File{
+			Path: "tries.json",
+			Read: func(string) ([]byte, error) {
+				if kept == nil {
+					return nil, fs.ErrNotExist
+				}
+				return kept, nil
+			},
+			WriteAtomic: func(_ string, data []byte, _ os.FileMode) error { kept = data; return nil },
 		},
-		WriteAtomic: func(_ string, data []byte, _ os.FileMode) error { kept = data; return nil },
 	})
 }
 

@@ -35,6 +35,7 @@ type ancestry struct {
 }
 
 func (a ancestry) Ancestors(core.ProcessID) ([]core.Ancestor, error) { return a.list, a.err }
+func (a ancestry) Starter(core.ProcessID) (core.UserID, error)       { return "", errors.ErrUnsupported }
 
 type sessions struct {
 	of  core.SessionID

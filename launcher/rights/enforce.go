@@ -41,6 +41,8 @@ func (b *Book) enforce(ctx context.Context) error {
 		switch {
 		case len(answer.Policies) > 0 && !s.taken:
 			wanted = append(wanted, s)
+		case len(answer.Policies) == 0 && answer.Doubtful && (s.taken || b.recorded(s.Place)):
+			// It stays as it is until that is known.
 		case len(answer.Policies) == 0 && (s.taken || b.recorded(s.Place)):
 			errs = append(errs, b.giveBack(ctx, s, "no policy takes it any more", ""))
 		case s.taken:

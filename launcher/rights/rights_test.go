@@ -46,6 +46,7 @@ type machine struct {
 	// wanted and watched are what policy says of somebody in these groups.
 	wanted, watched map[core.UserID]bool
 	asked           map[core.UserID][]string
+	doubtful        bool  // of policy, about everybody
 	silent          error // of policy
 	refuse          error // of the journal
 	full            error // of the disk
@@ -91,7 +92,7 @@ func (m *machine) open() {
 	if !m.offline {
 		cfg.Ask = func(_ context.Context, a core.Account, groups []string) (core.Removal, error) {
 			m.asked[a.User] = groups
-			var r core.Removal
+			r := core.Removal{Doubtful: m.doubtful}
 			if m.wanted[a.User] {
 				r.Policies = []core.PolicyRef{{ID: "p"}}
 			}
@@ -210,6 +211,21 @@ func TestWithoutAnAnswerNothingChanges(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	m.are("bob")
+}
+
+// Attack: somebody who was taken out has the directory not answer, so that policy does
+// not know whether they are meant.
+func TestWhileItIsDoubtfulNobodyComesBack(t *testing.T) {
+	m := newMachine(t, ada, bob)
+	m.wanted["1000"] = true
+	m.round()
+	m.are("bob")
+	m.wanted["1000"], m.doubtful = false, true
+	m.round()
+	m.are("bob")
+	m.doubtful = false
+	m.round()
+	m.are("ada", "bob")
 }
 
 func TestWhoIsNeverTaken(t *testing.T) {

@@ -8,32 +8,36 @@ package transient
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/core/port"
+	"kpm/core/statefile"
 )
 
-// maxLive bounds how many accounts there are at a time.
-const maxLive = 64
+// Bounds of how many accounts there are at a time: of one person's commands, and of
+// all. Attack: one person's commands that never end take every account.
+const (
+	maxLive       = 64
+	maxPersonLive = 16
+	livesAside    = 8
+)
 
 // ErrTooMany is wrapped when there are too many accounts at a time.
 var ErrTooMany = core.NewError(core.TooMany, "there are too many accounts of commands at this time")
 
 // Config is what a Pool works with. Every field is required.
 type Config struct {
-	// Path is the file in State that numbers are counted in.
-	Path        string
-	Read        func(path string) ([]byte, error)
-	WriteAtomic func(path string, data []byte, perm os.FileMode) error
-	Accounts    port.TransientAccounts
+	// File is the one in State that numbers are counted in.
+	File     statefile.File
+	Accounts port.TransientAccounts
+	// People says who is one person; the zero value is each user.
+	People fair.People
 	// Record writes to the journal that an account was made for a request, or is
 	// removed.
 	Record func(request core.RequestID, caller, account core.Account, made bool) error
@@ -42,11 +46,12 @@ type Config struct {
 
 // Pool keeps accounts. Its methods may be called concurrently.
 type Pool struct {
-	cfg Config
+	cfg   Config
+	slots *fair.Slots[core.UserID] // one for each that is live
 
 	mu   sync.Mutex
 	next uint32
-	live map[uint32]bool
+	live map[uint32]*fair.Slot[core.UserID]
 
 	removals sync.WaitGroup
 }
@@ -58,26 +63,20 @@ type counted struct {
 
 // Open reads what number comes next.
 func Open(cfg Config) (*Pool, error) {
-	p := &Pool{cfg: cfg, live: map[uint32]bool{}, next: 1}
-	data, err := cfg.Read(cfg.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil
-	}
 	var was counted
-	if err == nil {
-		err = json.Unmarshal(data, &was)
+	if err := cfg.File.Load(&was, "remove it only if no file of an account keeperusersession-N is left"); err != nil {
+		return nil, fmt.Errorf("transient: %w", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("transient: read %s: %w; remove it only if no file of an account keeperusersession-N is left", cfg.Path, err)
-	}
-	p.next = max(was.Next, 1)
-	return p, nil
+	return &Pool{
+		cfg: cfg, live: map[uint32]*fair.Slot[core.UserID]{}, next: max(was.Next, 1),
+		slots: fair.NewSlotsFor[core.UserID](fair.Bounds{Each: maxPersonLive, All: maxLive, Aside: livesAside}, cfg.People.First),
+	}, nil
 }
 
 // Make makes an account for a request of caller's, in groups. leave removes it again:
 // it is called once, and does not wait.
 func (p *Pool) Make(ctx context.Context, request core.RequestID, caller core.Account, groups []string) (account core.Account, leave func(), err error) {
-	number, err := p.number()
+	number, err := p.number(p.cfg.People.Of(caller.User))
 	if err != nil {
 		return core.Account{}, nil, fmt.Errorf("transient: %w", err)
 	}
@@ -92,23 +91,21 @@ func (p *Pool) Make(ctx context.Context, request core.RequestID, caller core.Acc
 	return account, func() { p.leave(request, caller, account, number) }, nil
 }
 
-// number takes the next one, durably.
-func (p *Pool) number() (uint32, error) {
+// number takes the next one, durably, for one more account of a person's commands.
+func (p *Pool) number(person core.UserID) (uint32, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.live) >= maxLive {
-		return 0, ErrTooMany
+	slot, err := p.slots.TryTake(person, 1)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrTooMany, err)
 	}
 	number := p.next
-	data, err := json.Marshal(counted{number + 1})
-	if err == nil {
-		err = p.cfg.WriteAtomic(p.cfg.Path, append(data, '\n'), 0o600)
-	}
-	if err != nil {
+	if err := p.cfg.File.Save(counted{number + 1}); err != nil {
+		slot.Release()
 		return 0, err
 	}
 	p.next++
-	p.live[number] = true
+	p.live[number] = slot
 	return number, nil
 }
 
@@ -133,8 +130,9 @@ func (p *Pool) remove(number uint32) {
 		p.cfg.Log.Error("an account that was made for a command stays; job ephemeral-account-cleanup-if-unused tries again", "error", err)
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live[number].Release()
 	delete(p.live, number)
-	p.mu.Unlock()
 }
 
 // Close waits for removals that have begun.
@@ -148,7 +146,7 @@ func (p *Pool) Clean(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("transient: %w", err)
 	}
 	p.mu.Lock()
-	numbers = slices.DeleteFunc(numbers, func(n uint32) bool { return p.live[n] })
+	numbers = slices.DeleteFunc(numbers, func(n uint32) bool { return p.live[n] != nil })
 	p.mu.Unlock()
 	removed := 0
 	var errs []error

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kpm/core"
+	"kpm/core/statefile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -64,9 +65,8 @@ func (m *machine) Numbers() (list []uint32, err error) {
 func open(t *testing.T, path string, m *machine, record error) *Pool {
 	t.Helper()
 	p, err := Open(Config{
-		Path: path, Read: os.ReadFile, Accounts: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		WriteAtomic: os.WriteFile,
-		Record:      func(core.RequestID, core.Account, core.Account, bool) error { return record },
+		File: statefile.File{Path: path, Read: os.ReadFile, WriteAtomic: os.WriteFile}, Accounts: m, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Record: func(core.RequestID, core.Account, core.Account, bool) error { return record },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -137,5 +137,29 @@ func TestWhatAnEarlierServiceHasLeft(t *testing.T) {
 	m.used = map[uint32]bool{}
 	if n, err := p.Clean(t.Context()); n != 1 || err != nil || len(m.there) != 0 {
 		t.Errorf("%d, %v, left %v", n, err, m.there)
+	}
+}
+
+// Attack: one person's commands that never end take every account.
+func TestOnePersonsAccountsAreNotEverybodys(t *testing.T) {
+	p := open(t, filepath.Join(t.TempDir(), "a.json"), newMachine(), nil)
+	t.Cleanup(p.Close)
+	var leave func()
+	for i := range maxPersonLive + 1 {
+		_, left, err := p.Make(t.Context(), "R", core.Account{User: "1000"}, nil)
+		if last := i == maxPersonLive; last != errors.Is(err, ErrTooMany) || !last && err != nil {
+			t.Fatalf("account %d: %v", i+1, err)
+		}
+		if err == nil {
+			leave = left
+		}
+	}
+	if _, _, err := p.Make(t.Context(), "R", core.Account{User: "1001"}, nil); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+	leave()
+	p.removals.Wait()
+	if _, _, err := p.Make(t.Context(), "R", core.Account{User: "1000"}, nil); err != nil {
+		t.Errorf("after one has gone: %v", err)
 	}
 }

@@ -7,15 +7,12 @@
 package tries
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"sync"
 	"time"
 
 	"kpm/core"
+	"kpm/core/statefile"
 )
 
 // Most is how many wrong answers in a row lock a person out.
@@ -37,12 +34,8 @@ var ErrNotKept = core.NewError(core.Unavailable, "what was tried cannot be count
 
 // Config is what a Counter works with. All fields are required.
 type Config struct {
-	// Path is the file that is counted in, which root alone can read.
-	Path string
-	// Read and WriteAtomic are those of port.Files. Errors of Read wrap
-	// fs.ErrNotExist.
-	Read        func(path string) ([]byte, error)
-	WriteAtomic func(path string, data []byte, perm os.FileMode) error
+	// File is the one that is counted in, which root alone can read.
+	File statefile.File
 	// LockOut is for how long a person is locked out.
 	LockOut time.Duration
 }
@@ -67,15 +60,8 @@ type Counter struct {
 // is looked at, and Err says why.
 func Open(cfg Config) *Counter {
 	c := &Counter{cfg: cfg, of: map[string]counted{}, until: map[string]time.Time{}}
-	data, err := cfg.Read(cfg.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return c
-	case err == nil:
-		err = json.Unmarshal(data, &c.of)
-	}
-	if err != nil {
-		c.broken = fmt.Errorf("tries: read %s: %w; remove the file to begin anew: %w", cfg.Path, ErrNotKept, err)
+	if err := cfg.File.Load(&c.of, "remove the file to begin anew"); err != nil {
+		c.broken = fmt.Errorf("tries: %w: %w", ErrNotKept, err)
 		return c
 	}
 	now := time.Now()
@@ -174,12 +160,8 @@ func (c *Counter) Clear(kind string, user core.UserID) error {
 
 // save writes the file durably. c.mu is held.
 func (c *Counter) save() error {
-	data, err := json.MarshalIndent(c.of, "", " ")
-	if err == nil {
-		err = c.cfg.WriteAtomic(c.cfg.Path, append(data, '\n'), 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("tries: write %s: %w: %w", c.cfg.Path, ErrNotKept, err)
+	if err := c.cfg.File.Save(c.of); err != nil {
+		return fmt.Errorf("tries: %w: %w", ErrNotKept, err)
 	}
 	return nil
 }

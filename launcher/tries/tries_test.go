@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"kpm/core/statefile"
 )
 
 // disk is one file that may be full.
@@ -36,7 +38,7 @@ func (d *disk) write(_ string, data []byte, _ os.FileMode) error {
 }
 
 func (d *disk) open() *Counter {
-	return Open(Config{Path: "tries", Read: d.read, WriteAtomic: d.write, LockOut: 15 * time.Minute})
+	return Open(Config{File: statefile.File{Path: "tries", Read: d.read, WriteAtomic: d.write}, LockOut: 15 * time.Minute})
 }
 
 func locked(err error) bool {

@@ -18,9 +18,10 @@ type Tree struct {
 	Full    map[core.ProcessID]bool
 	Killed  []core.ProcessID
 	KillErr error
-	// Looks counts the calls of Occupied, and LookErr is what it answers.
-	Looks   int
-	LookErr error
+	// Looks counts the calls of Occupied, Groups what it was asked about, and LookErr
+	// is what it answers.
+	Looks, Groups int
+	LookErr       error
 }
 
 // NewTree returns a tree that knows nobody. self is this process.
@@ -59,6 +60,7 @@ func (f *Tree) Occupied(groups []port.Group) ([]bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Looks++
+	f.Groups += len(groups)
 	occupied := make([]bool, len(groups))
 	for i, g := range groups {
 		occupied[i] = f.Full[g.Root]

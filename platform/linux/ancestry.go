@@ -66,6 +66,35 @@ func (a *Ancestry) Ancestors(id core.ProcessID) ([]core.Ancestor, error) {
 	return list, nil
 }
 
+// Starter implements port.Ancestry. It reads status, which tells the ids of a process
+// that nobody may trace as well; the owner of its folder is root then.
+func (a *Ancestry) Starter(id core.ProcessID) (core.UserID, error) {
+	user, err := starter(id)
+	if errors.Is(err, errVanished) {
+		err = fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+	}
+	if err != nil {
+		return "", fmt.Errorf("user of process %s: %w", id, err)
+	}
+	return user, nil
+}
+
+func starter(id core.ProcessID) (core.UserID, error) {
+	p, err := openProcess(id.PID)
+	if err != nil {
+		return "", err
+	}
+	defer p.close()
+	if err := p.is(id); err != nil {
+		return "", err
+	}
+	uids, err := p.uids()
+	if err != nil {
+		return "", err
+	}
+	return core.UserID(strconv.FormatUint(uint64(uids[0]), 10)), nil
+}
+
 func (a *Ancestry) ancestor(pid int, leaders map[int]core.ProcessID) (one core.Ancestor, parent int, err error) {
 	p, err := openProcess(pid)
 	if err != nil {

@@ -67,6 +67,35 @@ func TestAncestors(t *testing.T) {
 	}
 }
 
+// Who has started a process is its real user, and no other process with its number is
+// taken for it.
+func TestStarter(t *testing.T) {
+	cmd := exec.Command("cat")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4242, Gid: 4242}}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	st, ok := readStat(cmd.Process.Pid)
+	id := core.ProcessID{PID: st.pid, Start: st.start}
+	if user, err := NewAncestry().Starter(id); !ok || err != nil || user != "4242" {
+		t.Errorf("%v: %q, %v", ok, user, err)
+	}
+	if user, err := NewAncestry().Starter(core.ProcessID{PID: id.PID, Start: id.Start + 1}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of another process with its number: %q, %v", user, err)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if user, err := NewAncestry().Starter(id); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of one that has ended: %q, %v", user, err)
+	}
+}
+
 func TestTerminalName(t *testing.T) {
 	for number, want := range map[uint32]string{
 		0: "", 136 << 8: "pts/0", 136<<8 | 3: "pts/3", 136<<8 | 255: "pts/255", 136<<8 | 1<<20: "pts/256", 4<<8 | 1: "tty1", 4<<8 | 64: "4:64", 5 << 8: "5:0",

@@ -119,8 +119,8 @@ func makeCgroup(home string) (string, error) {
 // emptyCgroup reports whether no process lives in dir and below. The kernel's
 // own "populated" also counts the last moments of those that were reaped.
 func emptyCgroup(dir string) bool {
-	pids, err := membersOf(dir)
-	return err == nil && len(pids) == 0 // what cannot be looked at is not empty
+	has, err := hasMembers(dir)
+	return err == nil && !has // what cannot be looked at is not empty
 }
 
 // removeCgroup removes an empty cgroup and what the group itself made below.

@@ -43,6 +43,8 @@ type Launcher struct {
 	seed      *child // makes the helpers
 	children  map[int]*child
 	lingering []string // cgroups to remove
+
+	lookPause time.Duration // until the next look at these; tend's
 }
 
 var _ port.Launcher = (*Launcher)(nil)

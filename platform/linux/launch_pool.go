@@ -189,10 +189,10 @@ func (l *Launcher) tend() {
 			again = l.removeCgroups()
 		case <-orphans:
 			l.reapOrphans()
-			again = l.removeCgroups()
+			again = l.lookSoon(again)
 		case <-l.swept:
 			l.reapOrphans()
-			again = l.removeCgroups()
+			again = l.lookSoon(again)
 		}
 	}
 }

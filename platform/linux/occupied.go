@@ -32,11 +32,11 @@ func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
 		case g.cgroup == "":
 			sessions.add(g, i)
 		default:
-			pids, err := membersOf(g.cgroup)
+			has, err := hasMembers(g.cgroup)
 			if err != nil {
 				return nil, fmt.Errorf("launch group %s: %w", g.cgroup, err)
 			}
-			occupied[i] = len(pids) > 0
+			occupied[i] = has
 		}
 		if i%lookPiece == lookPiece-1 {
 			t.yielder.Yield()
@@ -78,6 +78,27 @@ func (t *Tree) processes() (map[int]procStat, error) {
 	return all, nil
 }
 
+// hasMembers reports whether a process lives in a cgroup or below. Most that have any
+// have them in the cgroup itself, and to walk below means to list its forty files.
+func hasMembers(dir string) (bool, error) {
+	data, err := os.ReadFile(dir + "/cgroup.procs")
+	if err == nil && len(pidsIn(data)) > 0 {
+		return true, nil
+	}
+	pids, err := membersOf(dir)
+	return len(pids) > 0, err
+}
+
+// pidsIn are the processes that a cgroup.procs names; 0 is one of elsewhere.
+func pidsIn(data []byte) (pids []int) {
+	for _, field := range strings.Fields(string(data)) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 // membersOf lists the processes in a cgroup and below; of one that is not there
 // any more, none.
 func membersOf(dir string) ([]int, error) {
@@ -87,11 +108,7 @@ func membersOf(dir string) ([]int, error) {
 			return err
 		}
 		data, err := os.ReadFile(dir + "/" + path)
-		for _, field := range strings.Fields(string(data)) {
-			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
-				pids = append(pids, pid)
-			}
-		}
+		pids = append(pids, pidsIn(data)...)
 		return err
 	})
 	// A file that was opened before its cgroup went says that there is no device.

@@ -75,16 +75,22 @@ func (p process) id() (core.ProcessID, error) {
 // user of the process. A setuid program that inherited a socket is not
 // (decision 11).
 func (p process) runsAs(uid uint32) (bool, error) {
+	uids, err := p.uids()
+	return err == nil && uids == [4]uint32{uid, uid, uid, uid}, err
+}
+
+// uids returns the real, effective, saved and file system user of the process.
+func (p process) uids() ([4]uint32, error) {
 	var buf [2048]byte
 	status, err := p.read("status", buf[:])
 	if err != nil {
-		return false, err
+		return [4]uint32{}, err
 	}
 	uids, ok := parseUids(status)
 	if !ok {
-		return false, fmt.Errorf("process %d: no user ids in its status", p.pid)
+		return [4]uint32{}, fmt.Errorf("process %d: no user ids in its status", p.pid)
 	}
-	return uids == [4]uint32{uid, uid, uid, uid}, nil
+	return uids, nil
 }
 
 // foreign reports whether the process lives in another mount, user or pid

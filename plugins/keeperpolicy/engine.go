@@ -1,6 +1,7 @@
 package keeperpolicy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -64,6 +66,11 @@ type inForce struct {
 	executions bool
 	children   bool              // it says what allowed programs may start
 	files      map[string][]byte // that it was read from, by path
+}
+
+// names says which policies an answer is from, and what they are about.
+func (f *inForce) names(response *wire.PolicyResponse) {
+	response.Generation, response.Executions, response.ChildRules = f.name, f.executions, f.children
 }
 
 // load reads the policies and puts them in force. A file that cannot be read
@@ -181,7 +188,7 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	force := e.force.Load()
 	if force != nil {
-		response.Generation, response.Executions, response.ChildRules = force.name, force.executions, force.children
+		force.names(&response)
 	}
 	switch {
 	case err == nil && (q.EventType == wire.EventProbe || q.EventType == wire.EventReload) && q.RequestID == "":
@@ -270,9 +277,24 @@ func whichField(err error) string {
 	}
 	var unfit *json.UnmarshalTypeError
 	if errors.As(err, &unfit) {
-		return wire.Printable(fmt.Sprintf(" %s: found %s, expected %s.", unfit.Field, unfit.Value, unfit.Type))
+		return wire.Printable(fmt.Sprintf(" %s: found %s, expected %s.", cmp.Or(unfit.Field, "Payload"), unfit.Value, inJSON(unfit.Type)))
 	}
 	return ""
+}
+
+// inJSON is what JSON calls a value that fits t.
+func inJSON(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Struct, reflect.Map:
+		return "object"
+	case reflect.String:
+		return "string"
+	}
+	return "number"
 }
 
 // understood reports what a question must have to be decided on.

@@ -32,10 +32,10 @@ func (e *engine) fileChanges(force *inForce) core.FileChanges {
 	return force.set.FileChanges(machine, e.around.zone.of(e.now()))
 }
 
-// digestOf changes with an answer, of n entries; it is empty if there are none.
+// digestOf changes with an answer, of n entries.
 func digestOf(n int, answer any) string {
 	if n == 0 {
-		return ""
+		return wire.Nothing
 	}
 	text, err := json.Marshal(answer)
 	if err != nil { // texts and numbers

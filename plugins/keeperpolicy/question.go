@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kpm/core"
+	"kpm/core/policy"
 	"kpm/core/wire"
 )
 
@@ -46,8 +47,8 @@ func readQuestion(m wire.RequestMessage, people people, resolve resolver) (wire.
 
 // complete adds what a question in the short form leaves out.
 func complete(q wire.PolicyRequest, s short, people people, resolve resolver) (wire.PolicyRequest, error) {
-	if q.EventType == "" {
-		return q, &fieldError{"EventType", "none", "a policy type, such as " + wire.EventPrivilegeElevation}
+	if err := completeType(&q); err != nil {
+		return q, err
 	}
 	if err := people.complete(&q, s.User); err != nil {
 		return q, err
@@ -58,7 +59,8 @@ func complete(q wire.PolicyRequest, s short, people people, resolve resolver) (w
 	if q.MachineName == "" {
 		q.MachineName, _ = os.Hostname() // without a name, filters of machines restrict
 	}
-	if q.EventType == wire.EventLeastPrivilege { // it is about no program
+	address := q.EventType == policy.TypeHTTPAccess && strings.Contains(s.Application, "://")
+	if q.EventType == wire.EventLeastPrivilege || address { // it is about no program
 		q.FilePath, q.Arguments = "/", []string{"/"}
 	}
 	if err := completeProgram(&q, s.Application, resolve); err != nil {
@@ -76,6 +78,25 @@ func complete(q wire.PolicyRequest, s short, people people, resolve resolver) (w
 		q.Arguments = append([]string{filepath.Base(q.FilePath)}, words...)
 	}
 	return q, nil
+}
+
+// completeType writes the type as policies do. The service alone asks about
+// executions, and about what is no policy type.
+func completeType(q *wire.PolicyRequest) error {
+	known := policy.Types()
+	for _, name := range known {
+		if strings.EqualFold(name, q.EventType) {
+			q.EventType = name
+			return nil
+		}
+	}
+	switch q.EventType {
+	case wire.EventExecution:
+		return nil
+	case "":
+		return &fieldError{"EventType", "none", "a policy type, such as " + wire.EventPrivilegeElevation}
+	}
+	return &fieldError{"EventType", fmt.Sprintf("%q", q.EventType), "a policy type: " + strings.Join(known, ", ")}
 }
 
 // names reports whether the first word of a command line is the program, and not

@@ -90,6 +90,10 @@ func TestAQuestionThatCannotBeUnderstoodNamesTheField(t *testing.T) {
 		{`{"EventType": "PrivilegeElevation", "User": "root", "Application": "bin/x"}`, `Application: found "bin/x", expected an absolute path`},
 		{`{"EventType": "PrivilegeElevation", "User": "root", "Application": "nosuchprogram"}`, `Application: found "nosuchprogram", expected a program on the service's secure path.`},
 		{`{"EventType": "PrivilegeElevation", "User": "root", "Application": "systemctl", "CommandLine": "systemctl 'x"}`, "CommandLine: found"},
+		{`{"EventType": "Elevation", "User": "root", "Application": "systemctl"}`, `EventType: found "Elevation", expected a policy type: PrivilegeElevation, CommandLine, `},
+		{`{"EventType": 1, "User": "root", "Application": "systemctl"}`, "EventType: found number, expected string."},
+		{`{"EventType": "PrivilegeElevation", "User": "root", "Application": "systemctl", "Arguments": "x"}`, "Arguments: found string, expected array."},
+		{`"may root?"`, "Payload: found string, expected object."},
 		{`{"EventType": "PrivilegeElevation", "User": 7}`, "User: found number, expected string."},
 		{`{"RequestId": "REQ", "EventType": "PrivilegeElevation", "UserName": "alice", "FilePath": "/usr/bin/id", "Arguments": ["id"]}`, "UserId: found none"},
 		{`{"RequestId": "REQ", "EventType": "PrivilegeElevation", "UserId": "1000", "UserName": "alice", "FilePath": "/usr/bin/id"}`, "Arguments: found none"},
@@ -97,6 +101,29 @@ func TestAQuestionThatCannotBeUnderstoodNamesTheField(t *testing.T) {
 	} {
 		if _, got := e.answer(brief(tc.payload)); got.Decision != core.Deny || !strings.HasPrefix(got.Message, malformed) || !strings.Contains(got.Message, tc.says) {
 			t.Errorf("%s: %s %q, want %q", tc.payload, got.Decision, got.Message, tc.says)
+		}
+	}
+}
+
+// A type is read in any letter case, as policies have it. Of a type by which nothing
+// is granted, a DENY that meets the question is named; an address is no path.
+func TestTypesOfQuestions(t *testing.T) {
+	e, _ := logged(Config{Root: agentRoot(t, map[string]string{
+		"a.json": policyJSON("a", "ALLOW", "*"),
+		"h.json": strings.Replace(policyJSON("h", "DENY", "*"), "PrivilegeElevation", "HttpAccess", 1),
+	}), Open: openAny, Resolve: merged})
+	e.load(false)
+	for _, tc := range []struct {
+		payload string
+		want    core.Outcome
+		by      string
+	}{
+		{`{"EventType": "privilegeelevation", "User": "daemon", "Application": "/usr/bin/systemctl"}`, core.Allow, "a"},
+		{`{"EventType": "HttpAccess", "User": "daemon", "Application": "https://www.example.com/x"}`, core.Deny, "h"},
+		{`{"EventType": "HttpAccess", "User": "daemon", "Application": "/usr/bin/systemctl"}`, core.Deny, "h"},
+	} {
+		if _, got := e.answer(brief(tc.payload)); got.Decision != tc.want || len(got.Policies) != 1 || got.Policies[0].ID != tc.by {
+			t.Errorf("%s: %+v, want %s by %s", tc.payload, got, tc.want, tc.by)
 		}
 	}
 }

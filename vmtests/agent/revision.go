@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// stagedVariable names the staged agent that tests drive instead of this
+// StagedVariable names the staged agent that tests drive instead of this
 // tree's. `make fails-on` sets it.
-const stagedVariable = "KPM_STAGED_AGENT"
+const StagedVariable = "KPM_STAGED_AGENT"
 
 // Staged is where the executables lie that tests drive: what `make stage` of
 // this tree has built, or what `make fails-on` names. Tests ask here and
 // nowhere else. It fails if nothing was staged.
 func Staged() (string, error) {
-	dir := os.Getenv(stagedVariable)
+	dir := os.Getenv(StagedVariable)
 	if dir == "" {
 		out, err := exec.Command("go", "env", "GOMOD").Output()
 		if err != nil {
@@ -61,7 +61,7 @@ func Checkout(ctx context.Context, revision string) (*Revision, error) {
 func (r *Revision) Staged() string { return filepath.Join(r.Dir, "build", "agent") }
 
 // Environ is the environment in which tests drive the revision's agent.
-func (r *Revision) Environ() []string { return append(os.Environ(), stagedVariable+"="+r.Staged()) }
+func (r *Revision) Environ() []string { return append(os.Environ(), StagedVariable+"="+r.Staged()) }
 
 // Close removes the work tree.
 func (r *Revision) Close() error {

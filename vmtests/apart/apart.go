@@ -19,8 +19,8 @@ import (
 	"syscall"
 )
 
-// marker is a file that only an /etc of ours has.
-const marker = "/etc/kpm-apart"
+// Marker is a file that only an /etc of ours has.
+const Marker = "/etc/kpm-apart"
 
 // Main calls run in a place of its own. It is the whole of a TestMain and does
 // not return.
@@ -39,7 +39,7 @@ func Main(run func()) {
 
 // Inside reports whether this process is in such a place.
 func Inside() bool {
-	_, err := os.Stat(marker)
+	_, err := os.Stat(Marker)
 	return err == nil
 }
 
@@ -87,7 +87,7 @@ func furnish(dir string) error {
 	if err := syscall.Mount("overlay", "/etc", "overlay", 0, "lowerdir=/etc,upperdir="+upper+",workdir="+work); err != nil {
 		return fmt.Errorf("mount an overlay on /etc: %w", err)
 	}
-	return os.WriteFile(marker, nil, 0o644)
+	return os.WriteFile(Marker, nil, 0o644)
 }
 
 // Person makes sure that a uid has an account, called "person" and its number,
@@ -97,13 +97,13 @@ func Person(uid uint32) error {
 		return nil
 	}
 	// Other processes of the test add people too.
-	lock, err := os.Open(marker)
+	lock, err := os.Open(Marker)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", marker, err)
+		return fmt.Errorf("lock %s: %w", Marker, err)
 	}
 	name := Name(uid)
 	if err := add("/etc/passwd", fmt.Sprintf("%s:x:%d:%d::/:/bin/sh\n", name, uid, uid), uid); err != nil {

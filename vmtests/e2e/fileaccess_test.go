@@ -147,3 +147,15 @@ func TestFileAccess(t *testing.T) {
 		return seen["denied"] && seen["restored"] && ended(t, a, "it was revoked")
 	})
 }
+
+// TestListedFileStaysDenied: asking what one may run says nothing of files, and gives
+// nobody back what policy keeps them from.
+func TestListedFileStaysDenied(t *testing.T) {
+	path := fileOf(t, "closed")
+	a := newAgent(t, "["+filePolicy("never", "DENY", "#4242", path)+"]", nil)
+	s := newShell(t, a)
+	s.eventually("cat "+path, notAllowed)
+	if said := s.run("for i in 1 2 3 4 5; do keepersudo -l >/dev/null; sleep 0.2; cat " + path + "; done"); strings.Contains(said, "contents") {
+		t.Errorf("after a listing the file is open: %s", said)
+	}
+}

@@ -46,7 +46,8 @@ const policies = `[
    "UserCheck": ["alice"], "MachineCheck": ["*"], "ApplicationCheck": ["/srv/payroll/list"]}
 ]`
 
-// box is the machine that the tests of this package share.
+// box is the machine that the tests of this package share. A test that needs another
+// one has it here until its end; none runs beside another.
 var box *machine.Machine
 
 func TestMain(m *testing.M) {
@@ -62,26 +63,41 @@ func TestMain(m *testing.M) {
 func inMachine(run func() int) (status int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute) // it may have to make the machine first
 	defer cancel()
-	tree, err := machine.Tree(ctx, cache, os.Stderr)
+	down, err := up(ctx, machine.Debian12)
 	if err != nil {
 		return 1, err
 	}
-	box, err = machine.Boot(ctx, tree, install)
+	defer func() { err = errors.Join(err, down()) }()
+	return run(), nil
+}
+
+// up boots a machine with the agent, and has the tests drive it until down.
+func up(ctx context.Context, release machine.Release) (down func() error, err error) {
+	tree, err := release.Tree(ctx, cache, os.Stderr)
 	if err != nil {
-		return 1, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, box.Close()) }()
+	booted, err := machine.Boot(ctx, tree, install)
+	if err != nil {
+		return nil, err
+	}
+	before := box
+	box = booted
+	down = func() error {
+		box = before
+		return booted.Close()
+	}
 	for _, command := range [][]string{
 		{"groupadd", "ops"}, {"usermod", "-aG", "ops", "bob"}, {"systemctl", "enable", "--now", service},
 	} {
 		if _, err := box.Run(ctx, command...); err != nil {
-			return 1, err
+			return nil, errors.Join(err, down())
 		}
 	}
 	if err := ready(ctx); err != nil {
-		return 1, err
+		return nil, errors.Join(err, down())
 	}
-	return run(), nil
+	return down, nil
 }
 
 // TestMachinesLiveApart: two machines that run at once share no cgroup, or the

@@ -20,9 +20,13 @@ import (
 // a quarter of a minute where nothing else runs.
 const deadline = 6 * time.Minute
 
+// ClockMaySet is the option of the kernel by which a test knows that it runs in this
+// machine and in no other, where it may set the clock. The kernel passes it over.
+const ClockMaySet = "kpm.clock=set"
+
 // options of the kernel. IMA refuses what its policy names; there is none
 // before the guest loads one.
-const options = "console=ttyS0 quiet panic=-1 mitigations=off ima_appraise=enforce"
+const options = "console=ttyS0 quiet panic=-1 mitigations=off ima_appraise=enforce " + ClockMaySet
 
 // Run boots the kernel of Kernel in dir, an empty directory of the caller's,
 // with disk, an ext4 image, and lets guest, a static program, do plan. programs

@@ -4,5 +4,5 @@
 //
 // The machine has one process, guest, which does what a Plan says and tells
 // what came of it. What needs services, accounts or a shell is told in package
-// installed.
+// installed, except what needs a clock to set: for that the disk holds a Debian.
 package kernel

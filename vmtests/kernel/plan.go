@@ -29,11 +29,14 @@ type Verity struct {
 	Salt, Signature []byte
 }
 
-// Test is a test binary on the guest's first file system.
+// Test is a test binary on the guest's first file system or, of a System, on the disk.
 type Test struct {
 	Name string
-	Argv []string
-	Env  []string
+	// System says that the disk holds a system, and that the test sees that and
+	// nothing else: the disk's root is its own, with what a system has mounted.
+	System bool
+	Argv   []string
+	Env    []string
 }
 
 // Finding is one line of what a guest tells.

@@ -46,12 +46,21 @@ var Debian12 = Release{
 }
 
 // Debian13 and Ubuntu2404 are what packages are installed on besides.
+// DebianSudoRs is where sudo is sudo-rs, as Ubuntu has it since 25.10: by an alternative
+// of /usr/bin/sudo. It reads the same sudoers.
 var (
 	Debian13   = Release{Name: "Debian 13", suite: "trixie", packages: small, hooks: users}
 	Ubuntu2404 = Release{
 		Name: "Ubuntu 24.04", suite: "noble", packages: small, hooks: users, mirror: "http://archive.ubuntu.com/ubuntu",
 		keyring: "pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb",
 		sum:     "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8",
+	}
+	DebianSudoRs = Release{
+		Name: "Debian 13 with sudo-rs", suite: "trixie", packages: append([]string{"sudo-rs"}, small...),
+		hooks: append([]string{
+			`SUDO_FORCE_REMOVE=yes chroot "$1" dpkg --remove sudo`,
+			`chroot "$1" update-alternatives --install /usr/bin/sudo sudo /usr/lib/cargo/bin/sudo 50`,
+		}, users...),
 	}
 )
 

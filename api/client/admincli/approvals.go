@@ -2,13 +2,12 @@ package admincli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"kpm/api/client/approvals"
+	"kpm/core/span"
 	"kpm/core/view"
 )
 
@@ -57,17 +56,21 @@ func showApprovalCommand(e *endpoint) *cobra.Command {
 func decideCommand(e *endpoint, verb, short, long string, timed bool) *cobra.Command {
 	var asJSON bool
 	var comment string
-	var by time.Duration
+	var length string
 	example := fmt.Sprintf("  KeeperAdminCLI approvals %s K7QP-3M2X --comment \"ticket 7\"", verb)
 	cmd := &cobra.Command{
 		Use: verb + " ID", Short: short, Long: short + ".\n\n" + long, Args: oneApproval,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			minutes, err := approvals.Minutes(by)
-			switch {
-			case err != nil:
-				return fmt.Errorf("--for: %w", err)
-			case verb == "extend" && minutes == 0:
-				return errors.New("by how much? give --for, such as --for 2h")
+			minutes := 0
+			if verb == "extend" {
+				minutes = approvals.Most
+			}
+			if length != "" {
+				by, err := span.Parse(length)
+				if err != nil {
+					return fmt.Errorf("--for %s is %w", length, err)
+				}
+				minutes = approvals.Minutes(by)
 			}
 			c, err := e.client()
 			if err != nil {
@@ -91,7 +94,7 @@ func decideCommand(e *endpoint, verb, short, long string, timed bool) *cobra.Com
 	cmd.Flags().StringVarP(&comment, "comment", "m", "", "what whoever asked is told, and the journal keeps")
 	if timed {
 		example += fmt.Sprintf("\n  KeeperAdminCLI approvals %s K7QP-3M2X --for 2h", verb)
-		cmd.Flags().DurationVar(&by, "for", 0, "for how long from now, such as 2h; the settings may allow less")
+		cmd.Flags().StringVar(&length, "for", "", "for how long from now, such as 2h; as long as the settings allow, if that is less or it is left out")
 	}
 	cmd.Example = example
 	jsonFlag(cmd, &asJSON)

@@ -11,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/approvalcode"
+	"kpm/core/dialog"
 	"kpm/core/view"
 )
 
@@ -90,3 +91,11 @@ func TestApprovalCodes(t *testing.T) {
 type noNotices struct{}
 
 func (noNotices) Listen(core.UserID) (<-chan view.Notice, func(), error) { return nil, func() {}, nil }
+
+// noPrompts asks nothing.
+type noPrompts struct{}
+
+func (noPrompts) Listen(core.Principal, core.Peer) (<-chan view.Prompt, func(), error) {
+	return nil, func() {}, nil
+}
+func (noPrompts) Answer(core.Principal, core.Peer, string, dialog.Answer) error { return nil }

@@ -84,6 +84,8 @@ func TestApprovals(t *testing.T) {
 		"approve ABCD-2345 --for 90m -m ticket": `approve ABCD-2345 "ticket" 90`,
 		"deny ABCD-2345 --comment no --json":    `deny ABCD-2345 "no" 0`,
 		"extend ABCD-2345 --for 2h":             `extend ABCD-2345 "" 120`,
+		"extend ABCD-2345 --for 1d":             `extend ABCD-2345 "" 1440`,
+		"extend ABCD-2345":                      `extend ABCD-2345 "" 43200`, // as long as the settings allow
 	} {
 		a.ran = nil
 		tell(t, exitOK, append(strings.Fields("approvals "+line), "--root", root)...)
@@ -92,14 +94,15 @@ func TestApprovals(t *testing.T) {
 		}
 	}
 	for line, says := range map[string]string{
-		"extend ABCD-2345":             "by how much?",
-		"extend ABCD-2345 --for -1h":   "--for",
+		"extend ABCD-2345 --for -1h":   "--for -1h is no span of time",
+		"extend ABCD-2345 --for 0":     "--for 0 is a number without a unit",
+		"approve ABCD-2345 --for 0m":   "--for 0m is no time at all",
 		"deny ABCD-2345 --for 1h":      "unknown flag: --for",
 		"approve":                      "which approval?",
 		"approve A B":                  "which approval?",
 		"approve XXXX-XXXX":            "there is no such approval",
 		"show ../plugins":              "there is no such approval",
-		"approve ABCD-2345 --for 9999": "missing unit",
+		"approve ABCD-2345 --for 9999": "a number without a unit",
 	} {
 		if code, _, diag := do(t, append(strings.Fields("approvals "+line), "--root", root)...); code != exitUsage || !strings.Contains(diag, says) {
 			t.Errorf("%s: %d %q", line, code, diag)

@@ -95,7 +95,7 @@ func readTime(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := time.ParseDuration(strings.TrimPrefix(text, "-")); err == nil {
+	if ago, err := readLength(strings.TrimPrefix(text, "-")); err == nil {
 		return now.Add(-ago), nil
 	}
 	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {

@@ -63,8 +63,9 @@ it a journal that was rewritten as a whole may look unbroken.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	flags.StringArrayVar(&keyFiles, "key", nil, "PEM file of the machine's public key or certificate")
-	flags.DurationVar(&want.MaxUnsigned, "max-unsigned", time.Hour, "for how long records may have been added after the last signature; 0 is for ever")
-	flags.DurationVar(&want.MaxAge, "max-age", 0, "how old the last signature may be; 0 is any age")
+	want.MaxUnsigned = time.Hour
+	flags.Var(length{&want.MaxUnsigned}, "max-unsigned", "for how long records may have been added after the last signature; 0 is for ever")
+	flags.Var(length{&want.MaxAge}, "max-age", "how old the last signature may be; 0 is any age")
 	return cmd
 }
 

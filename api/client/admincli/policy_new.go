@@ -2,9 +2,7 @@ package admincli
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -61,12 +59,12 @@ A command is written as it is typed; the words of one option are one command.`,
 					d.ApplicationCheck = firstWords(commands)
 				}
 			}
-			data, err := json.MarshalIndent(d, "", "  ")
+			data, err := encode(d, "  ")
 			err = cmp.Or(err, cmd.Context().Err())
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", data); err != nil {
+			if _, err := cmd.OutOrStdout().Write(data); err != nil {
 				return err
 			}
 			return p.remark(cmd.ErrOrStderr(), data)

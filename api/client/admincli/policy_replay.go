@@ -99,7 +99,7 @@ be read by root only. The exit status is 1 if something would change.`,
 		},
 	}
 	jsonFlag(cmd, &asJSON)
-	cmd.Flags().DurationVar(&since, "since", 0, "only requests of this long, such as 24h; 0 is all that the journal has")
+	cmd.Flags().Var(length{&since}, "since", "only requests of this long, such as 24h or 90d; 0 is all that the journal has")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print the result as JSON")
 }
 
-// alwaysJSON are commands whose answer is the service's own JSON, or a file that is JSON.
+// alwaysJSON are commands whose answer is JSON in any case.
 var alwaysJSON = []string{"jobs cancel", "jobs new", "jobs reload", "jobs run", "jobs trigger", "mfa remove", "policy new", "settings app", "settings put", "settings revert", "settings revert-all"}
 
 // takeJSON lets those take --json too, so that a script need not know which they are.
@@ -38,11 +39,22 @@ func (e *endpoint) pass(cmd *cobra.Command, method, path string, body []byte) er
 }
 
 func printJSON(w io.Writer, value any) error {
-	data, err := json.Marshal(value)
+	data, err := encode(value, "")
 	if err == nil {
-		_, err = fmt.Fprintf(w, "%s\n", ascii(data))
+		_, err = w.Write(ascii(data))
 	}
 	return err
+}
+
+// encode writes value as JSON with a line feed behind it, and "&", "<" and ">" as
+// they are: it is no HTML, and an address or a command is read and copied.
+func encode(value any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	err := e.Encode(value)
+	return b.Bytes(), err
 }
 
 // printTable aligns the columns of rows. Names and details come from files and

@@ -20,6 +20,7 @@ func TestJSONIsASCIIAndSaysTheSame(t *testing.T) {
 		"\U00010000":           `"\ud800\udc00"`,
 		"\U0001f600":           `"\ud83d\ude00"`,
 		"\U0010ffff\U000e0041": `"\udbff\udfff\udb40\udc41"`,
+		"<a&b>":                `"<a&b>"`, // otpauth://totp/...?issuer=x&secret=y is copied
 	} {
 		var b strings.Builder
 		if err := printJSON(&b, text); err != nil || b.String() != want+"\n" {

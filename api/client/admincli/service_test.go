@@ -240,7 +240,7 @@ func newRunning(t *testing.T, change ...func(*running)) *running {
 	}
 	r.server, err = api.New(api.Config{
 		Version: "1.2.3", TLS: certificate.TLS(), Peers: r.peer, Identify: r.peer, Self: core.ProcessID{PID: 1},
-		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: applicationAnswers{r.answers}, Doctor: r.answers, LastKnownGood: r.answers, Observed: r.answers, Factors: factorAnswers{r.answers}, Approvals: approvalList{r.answers}, ApprovalKeys: approvalKeyAnswers{r.answers}, Notices: noNotices{}, Jobs: r.answers, Settings: settingAnswers{r.answers}, Requests: r.answers, Grants: grantAnswers{r.answers}, FileGrants: fileGrantAnswers{r.answers}, Rights: rightAnswers{r.answers}, Accounts: accountAnswers{}, Elevator: r.answers, Health: r.answers,
+		Plugins: pluginList{r.answers}, PluginControl: pluginList{r.answers}, Application: applicationAnswers{r.answers}, Doctor: r.answers, LastKnownGood: r.answers, Observed: r.answers, Factors: factorAnswers{r.answers}, Approvals: approvalList{r.answers}, ApprovalKeys: approvalKeyAnswers{r.answers}, Notices: noNotices{}, Prompts: noPrompts{}, Jobs: r.answers, Settings: settingAnswers{r.answers}, Requests: r.answers, Grants: grantAnswers{r.answers}, FileGrants: fileGrantAnswers{r.answers}, Rights: rightAnswers{r.answers}, Accounts: accountAnswers{}, Elevator: r.answers, Health: r.answers,
 		Administrators: r.administrators, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {

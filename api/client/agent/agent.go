@@ -44,8 +44,12 @@ type Config struct {
 	Run func(program, dir string, args []string) (int, error)
 	// Interactive says that somebody sits at Stdin. Secret asks them, and does not show
 	// what they type.
-	Interactive    bool
-	Secret         func(ctx context.Context, question string) (string, error)
+	Interactive bool
+	Secret      func(ctx context.Context, question string) (string, error)
+	// Answering makes the terminal ready for one answer: it forgets what was typed, has
+	// Escape end a line as well and, if secret, shows nothing, until done is called. nil
+	// where that cannot be: then questions of other requests are not asked here.
+	Answering      func(secret bool) (done func(), err error)
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 }
@@ -56,6 +60,7 @@ type agent struct {
 	options
 	layout settings.Layout
 	to     approvals.Caller
+	from   streamer // nil asks nothing
 	status int
 	typed  *bufio.Reader // of Stdin, once something was read
 }
@@ -85,7 +90,7 @@ func Run(ctx context.Context, args []string, cfg Config) int {
 	}
 	var refused *client.Refusal
 	if errors.As(err, &refused) {
-		fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(refused.Detail))
+		fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(refused.Said()))
 		return exitFault
 	}
 	fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(err.Error()))
@@ -125,6 +130,11 @@ func Command(cfg Config) *cobra.Command {
 asks: a number runs that request, p shows what waits, r asks the service again, e
 ends. Where p shows requests that you may decide on, "a 1" agrees to the first and
 "d 1 TEXT" refuses it. Without a terminal, or with --json, it is a list.
+
+While it waits it also asks you what requests of yours need that have neither a
+terminal nor a desktop, such as a coding agent's or a scheduled job's: a reason, or
+a code. Escape refuses. It has to run in another terminal than what made the
+request. (Linux)
 
 --watch shows what becomes of your requests, and that an approval or a grant is
 about to end, as it happens; beside it, keepersudo --no-wait need not wait.
@@ -179,7 +189,7 @@ func (a *agent) serve(cmd *cobra.Command) error {
 	}
 	c := client.Local(func() (net.Conn, error) { return a.Host.Transport.Dial(a.layout.APISocket()) })
 	defer c.Close()
-	a.to = c
+	a.to, a.from = c, c
 	ctx := cmd.Context()
 	switch {
 	case a.enroll:

@@ -1,13 +1,18 @@
 package agent
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
+	"time"
 
 	"kpm/api/client"
 	"kpm/api/client/approvals"
@@ -17,31 +22,42 @@ import (
 
 const keys = "Number to run, p pending, r refresh, e exit: "
 
+// listenTime bounds how long the service may take until it asks here, before somebody is
+// shown what to type.
+const listenTime = 5 * time.Second
+
 // maxLine bounds what is typed, in bytes.
 const maxLine = 4096
 
 // talk shows what may be run, and does what its person says, until they have run
 // something or end it.
 func (a *agent) talk(ctx context.Context, list []view.Approval) error {
-	in := bufio.NewScanner(a.Stdin)
-	in.Buffer(make([]byte, 0, maxLine), maxLine)
+	in, stop := newTyping(a.Stdin)
+	defer stop()
+	ctx, asked, deaf, err := a.hears(ctx)
+	defer deaf()
+	if err != nil {
+		return err
+	}
 	shown := runnable(list)
 	if err := a.show(shown); err != nil {
 		return err
 	}
 	for {
-		if err := a.print(keys); err != nil {
-			return err
+		text, err := a.next(ctx, in, asked, keys)
+		switch {
+		case errors.Is(err, io.EOF):
+			return a.print("\n")
+		case err != nil:
+			return errors.Join(err, a.print("\n"))
 		}
-		if !in.Scan() {
-			return errors.Join(in.Err(), a.print("\n"))
-		}
-		words := strings.Fields(in.Text())
+		words := strings.Fields(text)
 		if len(words) == 0 {
 			continue
 		}
 		switch n, err := strconv.Atoi(words[0]); {
 		case err == nil && n >= 1 && n <= len(shown):
+			deaf() // the terminal is keepersudo's
 			return a.start(&shown[n-1])
 		case words[0] == "e":
 			return nil
@@ -68,6 +84,36 @@ func (a *agent) talk(ctx context.Context, list []view.Approval) error {
 			}
 		}
 	}
+}
+
+// hears listens to what this person is asked, if their terminal can be asked at, until
+// deaf is called. Whoever interrupts ends the context: the terminal is put back then.
+func (a *agent) hears(ctx context.Context) (_ context.Context, asked <-chan heard, deaf func(), err error) {
+	if a.from == nil || a.Answering == nil {
+		return ctx, nil, func() {}, nil
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	said := make(chan heard)
+	var listening sync.WaitGroup
+	listening.Go(func() { listens(ctx, a.from, said) })
+	select { // whoever sees what to type is being listened for
+	case h := <-said:
+		err = a.tellRefused(h)
+	case <-time.After(listenTime):
+	case <-ctx.Done():
+	}
+	return ctx, said, func() {
+		stop()
+		listening.Wait()
+	}, err
+}
+
+// tellRefused says why nothing is asked here, if that is what was heard.
+func (a *agent) tellRefused(h heard) error {
+	if h.refused == "" {
+		return nil
+	}
+	return a.print("What your requests without a terminal need is not asked here: %s\n", wire.PrintableLine(h.refused))
 }
 
 // theirs are the requests of others that this person may decide on.
@@ -111,7 +157,7 @@ func (a *agent) answer(ctx context.Context, list []view.Approval, words []string
 	err := a.decide(ctx, others[n-1].ID, verb, strings.Join(words[2:], " "))
 	var refused *client.Refusal
 	if errors.As(err, &refused) {
-		return a.print("%s\n", wire.PrintableLine(refused.Detail))
+		return a.print("%s\n", wire.PrintableLine(refused.Said()))
 	}
 	return err
 }

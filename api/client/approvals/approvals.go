@@ -43,12 +43,10 @@ func Decide(ctx context.Context, to Caller, id, verb string, answer view.Approva
 func One(id string) string { return Path + "/" + url.PathEscape(id) }
 
 // Minutes is d for the service, rounded up.
-func Minutes(d time.Duration) (int, error) {
-	if d < 0 || d > 366*24*time.Hour {
-		return 0, fmt.Errorf("found %s, expected a time such as 2h or 30m", d)
-	}
-	return int((d + time.Minute - 1) / time.Minute), nil
-}
+func Minutes(d time.Duration) int { return int((d + time.Minute - 1) / time.Minute) }
+
+// Most is more minutes than the settings ever allow: for as long as they do.
+const Most = 30 * 24 * 60
 
 // State says where an approval stands.
 func State(a *view.Approval) string {

@@ -11,9 +11,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -68,13 +70,23 @@ func (g *guest) work() error {
 	if err := json.Unmarshal(text, &g.plan); err != nil {
 		return err
 	}
-	if err := g.loadKeys(); err != nil {
-		return err
+	if len(g.plan.Certificates) > 0 {
+		if err := g.loadKeys(); err != nil {
+			return err
+		}
 	}
 	for _, t := range g.plan.Tests {
+		if t.System {
+			if err := system(); err != nil {
+				return err
+			}
+		}
 		if err := g.tell.Encode(g.test(t)); err != nil {
 			return err
 		}
+	}
+	if len(g.plan.Files) == 0 {
+		return nil
 	}
 	findings := make([]kernel.Finding, len(g.plan.Files))
 	for i, f := range g.plan.Files {
@@ -113,12 +125,15 @@ func (g *guest) execute(findings []kernel.Finding, evm bool) {
 // test runs a test binary.
 func (g *guest) test(t kernel.Test) kernel.Finding {
 	f := kernel.Finding{Name: t.Name}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, t.Argv[0], t.Argv[1:]...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.Env = append([]string{"PATH=/", "HOME=/tmp"}, t.Env...)
+	if t.System {
+		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Chroot: disk}, "/"
+	}
 	if err := cmd.Run(); err != nil {
 		f.Failed = err.Error()
 	}
@@ -141,7 +156,7 @@ func mounts() error {
 			return fmt.Errorf("mount %s: %w", m.at, err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(disk, "tmp"), 0o1777); err != nil {
+	if err := os.Mkdir(filepath.Join(disk, "tmp"), 0o1777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return loadModules()
