@@ -19,6 +19,7 @@ import (
 type playedRun struct {
 	principal core.Principal
 	values    map[string]string
+	held      []string
 	local     http.RoundTripper
 	report    Report
 }
@@ -33,6 +34,7 @@ func (r *playedRun) Value(token string) (string, error) {
 	return "", fmt.Errorf("unknown token {%s}", token)
 }
 func (r *playedRun) Environment() []string    { return []string{"A=b"} }
+func (r *playedRun) Held() []string           { return r.held }
 func (r *playedRun) Local() http.RoundTripper { return r.local }
 func (r *playedRun) Log() *slog.Logger        { return slog.New(slog.DiscardHandler) }
 

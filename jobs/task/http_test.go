@@ -218,10 +218,11 @@ func TestAValueStaysOneSegmentOfThePath(t *testing.T) {
 func TestLiteralLoopbackURLs(t *testing.T) {
 	for url, local := range map[string]bool{
 		"https://127.0.0.1:6889/x": true, "https://localhost:6889/x": true, "https://[::1]:6889/x": true, "https://LOCALHOST:6889/x": true,
+		"http://127.0.0.1:6888/x": true, "http://localhost:6888/x": true, "http://127.0.0.1/x": false, "http://10.0.0.1:6888/x": false,
 		"https://127.0.0.1:6888/x": false, "http://127.0.0.1:6889/x": false, "https://localhost.example.com:6889/x": false, "https://127.0.0.1/x": false,
 	} {
 		got := compile(t, Kinds{HTTP()}, "Http", fmt.Sprintf(`{"url": %q}`, url)).(*exchange)
-		if is := got.meansLocal(&playedRun{values: map[string]string{"KeeperApiBaseUrl": "https://127.0.0.1:6889"}}); is != local {
+		if is := got.meansLocal(&playedRun{held: []string{"https://127.0.0.1:6889", "http://127.0.0.1:6888"}}); is != local {
 			t.Errorf("%s: local %v", url, is)
 		}
 		if got.meansLocal(&playedRun{}) {

@@ -38,6 +38,9 @@ type Run interface {
 	Environment() []string
 	// Report is told what the task did, for the history; the last counts.
 	Report(Report)
+	// Held are the addresses of the local API that the service holds, as
+	// scheme://127.0.0.1:port.
+	Held() []string
 	// Local reaches the local API as the run.
 	Local() http.RoundTripper
 	Log() *slog.Logger

@@ -94,10 +94,12 @@ func TestWhileFilterJobsRun(t *testing.T) {
 		t.Errorf("somebody else: got %+v", got)
 	}
 	write(t, root, "c.json", policyJSON("c", "DENY", "*"))
-	for end := time.Now().Add(sdktest.Patience); decided(t, bus, answers, other).Decision != core.Deny; time.Sleep(5 * time.Millisecond) {
+	var now wire.PolicyResponse
+	for end := time.Now().Add(sdktest.Patience); now.Decision != core.Deny; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the DENY never came into force")
 		}
+		now = decided(t, bus, answers, other)
 	}
 	close(release)
 	for range maxUserWaits {
@@ -108,6 +110,9 @@ func TestWhileFilterJobsRun(t *testing.T) {
 		}
 		if err != nil || got.Decision != core.Deny || len(got.Policies) != 1 || got.Policies[0].ID != "c" {
 			t.Errorf("a DENY came while the job ran: got %+v, %v", got, err)
+		}
+		if got.Generation != now.Generation {
+			t.Errorf("it names the policies %q, and those in force are %q", got.Generation, now.Generation)
 		}
 	}
 }
