@@ -77,6 +77,9 @@ func (r *run) Value(token string) (string, error) {
 	return s, nil
 }
 
+// Masked implements task.Run.
+func (r *run) Masked(text string) string { return r.mask.text(text) }
+
 // Held implements task.Run.
 func (r *run) Held() (held []string) {
 	for _, base := range []string{r.service.cfg.APIBaseURL(), r.service.cfg.HTTPBaseURL()} {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"kpm/core"
+	"kpm/core/wire"
 	"kpm/settings"
 )
 
@@ -106,6 +107,9 @@ func (t *builtin) Run(ctx context.Context, r Run) (map[string]any, error) {
 		if _, given := params[name]; !given {
 			params[name], _ = r.Value(name) // whose is not known is nobody's
 		}
+	}
+	if topic, _ := params["Topic"].(string); t.name == "log-message" || t.name == "publish-mqtt" && topic == wire.TopicLogger {
+		params, _ = masked(r, params).(map[string]any) // both end in the log, which has no secrets
 	}
 	found, err := t.command(ctx, r.Principal(), params)
 	if len(found) > 0 {

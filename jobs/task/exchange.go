@@ -51,6 +51,7 @@ func (t *exchange) Run(ctx context.Context, r Run) (map[string]any, error) {
 	transport := t.external
 	if t.local || t.meansLocal(r) {
 		transport = r.Local()
+		req.Host = localHost // whichever port is written: each listener serves its own alone
 	}
 	// RoundTrip, not a Client: no redirects, no cookies, no proxy from the
 	// environment. A 3xx is an answer like any other.

@@ -228,6 +228,15 @@ func TestLiteralLoopbackURLs(t *testing.T) {
 		if got.meansLocal(&playedRun{}) {
 			t.Errorf("%s is local while no port is held", url)
 		}
+		if !local {
+			continue
+		}
+		// The local API serves no Host but its own listener's.
+		var asked []seen
+		run := &playedRun{held: []string{"https://127.0.0.1:6889", "http://127.0.0.1:6888"}, local: localAPI{recorder(&asked, 200, "")}}
+		if _, err := got.Run(t.Context(), run); err != nil || len(asked) != 1 || asked[0].host != "localhost" || asked[0].target != "/x" {
+			t.Errorf("%s: %v %+v", url, err, asked)
+		}
 	}
 }
 

@@ -36,6 +36,8 @@ type Run interface {
 	Value(token string) (string, error)
 	// Environment is the whole environment of a program, as KEY=value.
 	Environment() []string
+	// Masked is text without the secrets that the run knows.
+	Masked(text string) string
 	// Report is told what the task did, for the history; the last counts.
 	Report(Report)
 	// Held are the addresses of the local API that the service holds, as

@@ -226,3 +226,24 @@ func jsonText(text settings.Template, r Run) (string, error) {
 	}
 	return b.String(), nil
 }
+
+// masked is a copy of value whose texts are without the run's secrets.
+func masked(r Run, value any) any {
+	switch v := value.(type) {
+	case string:
+		return r.Masked(v)
+	case map[string]any:
+		all := make(map[string]any, len(v))
+		for name, inner := range v {
+			all[r.Masked(name)] = masked(r, inner)
+		}
+		return all
+	case []any:
+		list := make([]any, len(v))
+		for i, inner := range v {
+			list[i] = masked(r, inner)
+		}
+		return list
+	}
+	return value
+}

@@ -82,6 +82,27 @@ func TestAValueNeverBecomesParametersOrJSON(t *testing.T) {
 	}
 }
 
+// What a task says for the log has no secret in it; what it says to others is its own.
+func TestSecretsAreNotLogged(t *testing.T) {
+	run := &playedRun{secret: "hunter2", values: map[string]string{"Pw": "hunter2", "Topic": "KeeperLogger"}}
+	for _, tc := range []struct {
+		command, fields string
+		want            map[string]any
+	}{
+		{"log-message", `"arguments": "it is {Pw}"`, map[string]any{"Message": "it is ***"}},
+		{"log-message", `"parameters": {"message": "{Pw}"}`, map[string]any{"Message": "***"}},
+		{"publish-mqtt", `"parameters": {"Topic": "{Topic}", "Payload": {"Message": "it is {Pw}", "Fields": {"a": ["{Pw}", 1]}}}`,
+			map[string]any{"Topic": "KeeperLogger", "Payload": map[string]any{"Message": "it is ***", "Fields": map[string]any{"a": []any{"***", 1.0}}}}},
+		{"publish-mqtt", `"arguments": "KeeperLogger {Pw}"`, map[string]any{"Topic": "KeeperLogger", "Payload": "***"}},
+		{"publish-mqtt", `"arguments": "MyTool/Commands/login {Pw}"`, map[string]any{"Topic": "MyTool/Commands/login", "Payload": "hunter2"}},
+		{"echo", `"parameters": {"Pw": "{Pw}"}`, map[string]any{"Pw": "hunter2"}},
+	} {
+		if got, err := sees(t, tc.command)(tc.fields, run); err != nil || !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%s with %s: %v, %v; want %v", tc.command, tc.fields, got, err, tc.want)
+		}
+	}
+}
+
 func TestEveryBundledCommandHasAForm(t *testing.T) {
 	controls := map[string]core.Control{"prompt-mfa": core.ControlMFA, "prompt-justification": core.ControlJustify, "await-approval": core.ControlApproval}
 	for command := range BundledCommands(slog.New(slog.DiscardHandler), nil, controls, nil) {
