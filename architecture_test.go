@@ -58,7 +58,7 @@ var exceptions = map[string][]string{
 	"platform/windows/caller":    {"core/port/caller", "core/signal", "platform/windows/pipe", "platform/windows/held"}, // sizes of a console
 	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
 	"cmd/keeperexec":             {"launcher/execution", "platform/linux/execution"},
-	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "platform/windows/confined", "trust/reader"},
+	"cmd/keeperreader":           {"core/port", "platform/linux/confined", "platform/windows/confined", "platform/darwin/confined", "platform/darwin/libsystem", "trust/reader"},
 	"cmd/keeperpam":              {"platform/linux/pam/libpam"},
 	"cmd/KeeperAdminCLI":         {"api/client/admincli", "core", "platform", "settings", "plugins/keeperpolicy", "jobs", "launcher/control"}, // policies and jobs are read as the plugin and the service do
 	"cmd/keeperAgent":            {"api/client/agent", "platform"},

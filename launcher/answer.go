@@ -31,6 +31,16 @@ func (l *Launcher) Answer(from core.Principal, a wire.PolicyResponse) error {
 	if a.SealDigest != e.sealed.Digest {
 		return fmt.Errorf("launcher: answer: the seal digest is not that of request %s: %w", e.id, ErrNotPermitted)
 	}
+	if !request.Policy.Is(from, "") {
+		return fmt.Errorf("launcher: answer by %s: %w", from, ErrNotPermitted)
+	}
+	// Attack: KeeperPolicy is asked once more and answers twice, by other policies. What
+	// the second answer says of the account, the session or the children is not decided.
+	e.answering.Lock()
+	defer e.answering.Unlock()
+	if state, _, _ := e.req.View(); state != request.Evaluating {
+		return fmt.Errorf("launcher: answer: request %s is %s: %w", e.id, state, request.ErrConflict)
+	}
 	f := request.Fact{By: from, Policies: a.Policies, Message: wire.Printable(a.Message), Monitored: a.Monitored}
 	required := l.cfg.Table.Required(a.Controls)
 	if slices.Contains(required, core.ControlApproval) {

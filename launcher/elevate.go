@@ -31,6 +31,7 @@ type elevation struct {
 
 	share     *share        // of what is bounded
 	answered  func()        // says that policy has decided, or will not
+	answering sync.Mutex    // one answer of policy at a time
 	lodging   sync.Mutex    // one account at a time
 	prompting sync.Mutex    // one question at a time
 	started   chan started  // from Launch, at most one

@@ -167,6 +167,46 @@ func TestPolicyHasACommandRunInTheSessionOfWhoAsked(t *testing.T) {
 	}
 }
 
+// Attack: KeeperPolicy is asked once more and answers twice, or somebody else answers:
+// what was allowed with the person's own rights alone would run as root.
+func TestASecondAnswerChangesNotWhereItRuns(t *testing.T) {
+	for name, second := range map[string]struct {
+		from core.Principal
+		a    wire.PolicyResponse
+		want error
+	}{
+		"a refusal":              {policy, wire.PolicyResponse{Decision: core.Deny}, request.ErrConflict},
+		"without a session":      {policy, wire.PolicyResponse{Decision: core.Allow}, request.ErrConflict},
+		"pending":                {policy, wire.PolicyResponse{Decision: core.Pending, Controls: []core.Control{core.ControlJustify}}, request.ErrConflict},
+		"as an account, instead": {policy, wire.PolicyResponse{Decision: core.Allow, Account: &core.TransientTerms{}}, request.ErrConflict},
+		"of another plugin":      {core.Principal{Kind: core.Plugin, Name: "KeeperLogger"}, wire.PolicyResponse{Decision: core.Allow}, ErrNotPermitted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, in("5"), atDesk)
+			v := w.elevate(w.submission(w.path("bin/tool")))
+			err := w.Answer(policy, wire.PolicyResponse{RequestID: v.id, SealDigest: v.asked.SealDigest, Decision: core.Allow, Session: core.SessionAny})
+			if err != nil {
+				t.Fatal(err)
+			}
+			second.a.RequestID, second.a.SealDigest = v.id, v.asked.SealDigest
+			if err := w.Answer(second.from, second.a); !errors.Is(err, second.want) {
+				t.Errorf("the second answer: %v", err)
+			}
+			v.event(wire.EventLaunch)
+			if err := w.Launch(context.Background(), v.job(wire.EventLaunch), v.id); err != nil {
+				t.Fatal(err)
+			}
+			<-v.caller.started
+			held := w.launch.last()
+			if got := held.spec.As; got.RunAs != core.AsUser || got.Account.Name != "ada" {
+				t.Errorf("it runs as %+v", got)
+			}
+			held.process.exit(core.ExitStatus{})
+			<-v.result
+		})
+	}
+}
+
 // Only the job run that was started to launch a request may, and only in a session.
 func TestWhoLaunchesInASession(t *testing.T) {
 	w := newWorld(t, in("5"))

@@ -64,12 +64,12 @@ func (l *Launcher) Substitute(ctx context.Context, from core.Principal, id core.
 	case !ok:
 		return fmt.Errorf("launcher: substitute: %w", ErrNotRedirected)
 	}
-	// Attack: what policy lets run with the person's own rights alone brings a program into
-	// being that has others.
-	own := false
-	l.note(e, func() { own = e.session != "" })
-	if own {
-		return fmt.Errorf("launcher: substitute: policy has request %s run in the session of whoever asked: %w", id, request.ErrConflict)
+	// Attack: what policy lets run with the person's own rights alone, or those of an account
+	// that is made for it, brings a program into being that has others.
+	elsewhere := false
+	l.note(e, func() { elsewhere = e.session != "" || e.account != nil })
+	if elsewhere {
+		return fmt.Errorf("launcher: substitute: policy has request %s run as somebody else than a rule launches programs as: %w", id, request.ErrConflict)
 	}
 	// Policy is asked about the other program only once it has allowed this one.
 	if state, _, _ := e.req.View(); state != request.Allowed {
@@ -181,12 +181,15 @@ type redirection struct {
 // decides is what policy's answer about the other program means, of which f is what it
 // would mean for a request of the person's own. The rule is an administrator's, and enough
 // where policy says nothing. Attack: a rule launches what somebody else has denied since
-// it was written, or without the code that everybody is asked for.
+// it was written, or without the code that everybody is asked for, or as root what policy
+// lets run with other rights alone.
 func (r *redirection) decides(f request.Fact, a wire.PolicyResponse) request.Fact {
 	satisfied := r.of.req.Satisfied()
 	lacking := slices.DeleteFunc(slices.Clone(f.Controls), func(c core.Control) bool { return slices.Contains(satisfied, c) })
 	by := fmt.Sprintf("rule %d of %s", r.rule, redirect.Setting)
 	switch {
+	case f.Cause != request.Deny && (a.Session != "" || a.Account != nil):
+		f.Cause, f.Message = request.Deny, "policy has it run as somebody else than a rule launches programs as"
 	case f.Cause == request.Allow,
 		f.Cause == request.Pend && len(lacking) == 0,
 		f.Cause == request.Deny && a.Decision == core.Deny && a.Uncovered && len(a.Policies) == 0:

@@ -117,6 +117,8 @@ func TestPolicyDecidesOnWhatARuleNames(t *testing.T) {
 		"denied, and said to be nobody's": {false, wire.PolicyResponse{Decision: core.Deny, Uncovered: true, Policies: denies}, "was to be launched in its place"},
 		"a control that was satisfied":    {true, wire.PolicyResponse{Decision: core.Pending, Controls: badges, Policies: denies}, ""},
 		"a control that was not":          {false, wire.PolicyResponse{Decision: core.Pending, Controls: badges, Policies: denies}, `policy "No shells" asks for BADGE, which was not asked for`},
+		"in a session of whoever asks":    {false, wire.PolicyResponse{Decision: core.Allow, Session: core.SessionAny}, "as somebody else than a rule launches"},
+		"as an account of its own":        {true, wire.PolicyResponse{Decision: core.Pending, Controls: badges, Account: &core.TransientTerms{}}, "as somebody else than a rule launches"},
 		"no word that anybody knows":      {false, wire.PolicyResponse{Decision: "PERHAPS"}, "could not be understood"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,6 +170,27 @@ func (w *world) ended(t *testing.T) []journal.Record {
 		t.Error(err)
 	}
 	return w.records()
+}
+
+// Attack: what policy lets run with the person's own rights alone, or an account's, brings
+// a program into being that runs as root.
+func TestWhatRunsAsSomebodyElseIsNotRedirected(t *testing.T) {
+	for name, a := range map[string]wire.PolicyResponse{
+		"in a session": {Decision: core.Allow, Session: core.SessionAny}, "as an account": {Decision: core.Allow, Account: &core.TransientTerms{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := redirecting(t)
+			v := w.elevate(w.submission(w.path("bin/tool")))
+			a.RequestID, a.SealDigest = v.id, v.asked.SealDigest
+			if err := w.Answer(policy, a); err != nil {
+				t.Fatal(err)
+			}
+			v.event(wire.EventLaunch)
+			if err := w.Substitute(context.Background(), v.job(wire.EventLaunch), v.id); !errors.Is(err, request.ErrConflict) || len(w.launch.held) > 0 {
+				t.Errorf("%v, %d children", err, len(w.launch.held))
+			}
+		})
+	}
 }
 
 // Without a rule, and by anybody else, nothing is launched in a program's place.

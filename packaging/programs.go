@@ -29,8 +29,7 @@ type program struct {
 	about  string // what that page says in one line
 }
 
-// PAM is asked on Linux alone, signatures in files are not read on macOS, and
-// Explorer is Windows'.
+// PAM is asked on Linux alone, and Explorer is Windows'.
 var programs = []program{
 	{name: "KeeperPrivilegeManager", manual: "8", about: "run single privileged programs for people, as policy allows"},
 	{name: "KeeperAdminCLI", onPath: true},
@@ -39,7 +38,7 @@ var programs = []program{
 	{name: "KeeperClient", windowed: true, manual: "1", about: "show on the desktop what becomes of your requests"},
 	{name: "keeperlaunch", manual: "8", about: "becomes the programs that the agent launches"},
 	{name: "keeperexec", only: []string{"linux"}, manual: "8", about: "stops programs before they run, where that is switched on"},
-	{name: "keeperreader", only: []string{"linux", "windows"}, manual: "8", about: "reads signatures for the agent"},
+	{name: "keeperreader", manual: "8", about: "reads signatures for the agent"},
 	{name: "keeperpam", only: []string{"linux"}, pie: true, manual: "8", about: "asks PAM for the agent"},
 	{name: "keeperedit", only: []string{"linux", "darwin"}, manual: "8", about: "edits files for keepersudo -e"},
 	{name: "KeeperRunAs", only: []string{"windows"}, windowed: true},

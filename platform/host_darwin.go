@@ -3,6 +3,7 @@
 package platform
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,10 @@ import (
 // Tools returns the ports that start nothing by themselves, for programs that an
 // administrator runs. agentRoot may be empty.
 func Tools(agentRoot string) port.Host {
+	return tools(agentRoot, darwin.NewConfiner(filepath.Join(agentRoot, "keeperreader"), agentRoot))
+}
+
+func tools(agentRoot string, confiner *darwin.Confiner) port.Host {
 	files := file.Files{}
 	if agentRoot != "" {
 		files.AgentRoot = filepath.Clean(agentRoot)
@@ -23,6 +28,8 @@ func Tools(agentRoot string) port.Host {
 	host := none.Host(darwin.Facts())
 	host.AccessLists = darwin.AccessLists{Files: files}
 	host.Accounts = darwin.Accounts{}
+	host.Close = confiner.Close
+	host.Confiner = confiner
 	host.Control = darwin.ServiceControl{}
 	host.Files = darwin.Files{Files: files}
 	host.Interception = darwin.Interception{}
@@ -52,7 +59,11 @@ func New(o Options) (port.Host, error) {
 	if err != nil {
 		return port.Host{}, err
 	}
-	host := Tools(o.AgentRoot)
+	if o.Reader == "" {
+		o.Reader = filepath.Join(o.AgentRoot, "keeperreader")
+	}
+	confiner := darwin.NewConfiner(o.Reader, o.AgentRoot)
+	host := tools(o.AgentRoot, confiner)
 	host.AccessLists = darwin.AccessLists{Files: file.Files{AgentRoot: filepath.Clean(o.AgentRoot)}, Accounts: accounts}
 	host.Accounts = accounts
 	host.Membership = darwin.Membership{Accounts: accounts}
@@ -61,6 +72,6 @@ func New(o Options) (port.Host, error) {
 	host.Peers = peers
 	host.Launcher = launcher
 	host.Prompts = darwin.Prompts{Accounts: accounts, Files: host.Files, Launcher: launcher, Sessions: host.Sessions}
-	host.Close = launcher.Close
+	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close()) }
 	return host, nil
 }

@@ -27,6 +27,18 @@ func refused(status int, answer []byte) error {
 	return &r
 }
 
+// Said is what the service said, for people: the fault itself where it names one.
+func (r *Refusal) Said() string {
+	if len(r.Errors) == 1 && r.Errors[0].Pointer == "" {
+		return r.Errors[0].Detail
+	}
+	text := r.Detail
+	for _, fault := range r.Errors {
+		text += fmt.Sprintf("; %s: %s", orBody(fault.Pointer), fault.Detail)
+	}
+	return text
+}
+
 // Error says what the service said, and what to do where that is plain.
 func (r *Refusal) Error() string {
 	var b strings.Builder

@@ -1,4 +1,4 @@
-//go:build linux || windows
+//go:build linux || windows || darwin
 
 // Command keeperreader is started by the service to read the signatures of
 // files that users chose, in a process without any privilege. It has no use of

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -189,7 +190,7 @@ func (c *Codes) Approve(ctx context.Context, id string, user core.UserID, text s
 	if err != nil {
 		return Record{}, err
 	}
-	if _, err := key.Right(challenge(&r), text, time.Now()); err != nil { // no code at all is no try
+	if strings.TrimSpace(text) == "" { // nothing is no try; everything else is one, whatever it looks like
 		return Record{}, ErrNoCode
 	}
 	locks, err := c.cfg.Tries.Take(kindOfTry, user)
@@ -200,7 +201,11 @@ func (c *Codes) Approve(ctx context.Context, id string, user core.UserID, text s
 	case err != nil:
 		return Record{}, err
 	}
-	if right, _ := key.Right(challenge(&r), text, time.Now()); !right {
+	right, shape := key.Right(challenge(&r), text, time.Now())
+	switch {
+	case shape != nil:
+		return Record{}, fmt.Errorf("%w: %w", c.wrong(&r, locks), shape)
+	case !right:
 		return Record{}, c.wrong(&r, locks)
 	}
 	r, err = c.cfg.Book.Approve(r.ID, byCode, "", 0)

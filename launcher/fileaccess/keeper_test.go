@@ -101,6 +101,23 @@ func TestDoubtKeepsWhatIsDenied(t *testing.T) {
 	b.is("/srv/pay/list", plain)
 }
 
+// Attack: somebody takes the machine off the network, and is in none of the groups that
+// policy keeps from a file.
+func TestWhoseGroupsAreNotKnownIsNotLetIn(t *testing.T) {
+	b := newBench(t)
+	b.disk.put("/srv/pay/list", &node{})
+	byGroup := core.FileRule{PolicyRef: core.PolicyRef{ID: "p"}, Groups: []string{"staff"}, Files: []string{"/srv/pay/*"}}
+	both := byGroup
+	both.Users = []string{"ann"}
+	b.keep(both)
+	b.is("/srv/pay/list", `{"1000":"-","1001":"-","group":"r"}`)
+	b.disk.people[1].Groups, b.disk.people[1].GroupsUnknown = nil, true // bob's
+	b.keep(byGroup)
+	b.is("/srv/pay/list", `{"1001":"-","group":"r"}`) // of ann there is no doubt
+	b.keep()                                          // nor of anybody where no group is named
+	b.is("/srv/pay/list", plain)
+}
+
 // An administrator has changed the list meanwhile: that stays, ours alone goes, and
 // the journal says so.
 func TestSomebodyElseChangesAList(t *testing.T) {

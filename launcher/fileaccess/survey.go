@@ -37,14 +37,12 @@ func (k *Keeper) survey() {
 			}
 		}
 		e.Ref.Path = found.ref.Path
-		if s.unknown { // somebody who is named may be missing
-			found.denied, found.absolute = join(found.denied, e.Denied), join(found.absolute, e.Absolute)
-		}
+		found.denied, found.absolute = join(found.denied, s.stays(e.Denied)), join(found.absolute, s.stays(e.Absolute))
 		e.Denied, e.Absolute, e.Policies = found.denied, found.absolute, found.policies
 	}
 	for _, e := range k.state.Entries {
-		if !s.unknown && !s.doubts(e.Ref.Path) && !slices.ContainsFunc(s.files, func(f *kept) bool { return f.ref.Same(e.Ref) }) {
-			e.Denied, e.Absolute = nil, nil
+		if !s.doubts(e.Ref.Path) && !slices.ContainsFunc(s.files, func(f *kept) bool { return f.ref.Same(e.Ref) }) {
+			e.Denied, e.Absolute = s.stays(e.Denied), s.stays(e.Absolute)
 		}
 	}
 	k.watch(s.watched)
@@ -75,11 +73,22 @@ type surveyor struct {
 	files    []*kept
 	problems []Problem
 	watched  []string
-	// unknown is true if it could not be told who somebody is, and doubtful are the
+	// unknown is true if it could not be told who somebody is, unsure are those of whom
+	// it could not be told in which groups they are, and doubtful are the
 	// patterns of files of which something could not be opened: what they are denied
 	// stays denied.
 	unknown  bool
+	unsure   []core.UserID
 	doubtful []string
+}
+
+// stays are those of the users to whom a file was denied to whom it stays denied because
+// somebody who is named may be missing.
+func (s *surveyor) stays(users []core.UserID) []core.UserID {
+	if s.unknown {
+		return users
+	}
+	return slices.DeleteFunc(slices.Clone(users), func(u core.UserID) bool { return !slices.Contains(s.unsure, u) })
 }
 
 // doubts reports whether it is not certain that no rule is about path any more.
@@ -142,8 +151,14 @@ func (s *surveyor) users(r *core.FileRule) (list []core.UserID) {
 		}
 	}
 	for _, a := range s.accounts {
-		if r.Everyone || s.named(r, a) {
+		switch {
+		case r.Everyone || s.named(r, a):
 			add(a.User)
+		case a.GroupsUnknown && len(r.Groups) > 0:
+			// Attack: somebody takes the machine off the network, and is in none of the
+			// groups that are kept from a file.
+			s.unsure = append(s.unsure, a.User)
+			s.problem("", r.PolicyRef, fmt.Sprintf("what groups %q is in cannot be told: what is denied to them stays so", a.Name))
 		}
 	}
 	for _, name := range r.Users {

@@ -9,13 +9,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/platform/conformance"
+	"kpm/platform/darwin/confined"
 	"kpm/platform/none"
+	"kpm/trust/reader"
 )
 
 // conformanceHelper tells the suite's programs where keeperlaunch is.
@@ -88,6 +91,48 @@ func TestConformance(t *testing.T) {
 	}
 	t.Setenv(conformanceHelper, helper)
 	conformance.Run(t, ground(helper))
+}
+
+// A reader is confined as this version of macOS says, reads a file, and opens none.
+func TestAReaderOnThisMac(t *testing.T) {
+	dir, err := os.MkdirTemp("/usr/local", "kpm-reader-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // it is executed as its own user
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, confined.Name)
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "kpm/cmd/keeperreader")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	c := NewConfiner(program, dir)
+	defer c.Close()
+	pool, err := reader.NewPool(c, &reader.Bundle{}, reader.Limits{Most: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	f, err := os.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := reader.Gather(Signatures{}, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &reader.Question{Size: info.Size(), Now: time.Now(), Facts: facts, Protected: true}
+	if v, err := pool.Read(t.Context(), f, q); err != nil || v.Format != "mach-o" {
+		t.Errorf("%+v, %v", v, err)
+	}
 }
 
 // What the tools of this Mac say is read as what others have published.

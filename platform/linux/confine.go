@@ -5,7 +5,6 @@ package linux
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"kpm/core"
 	"kpm/core/port"
 	"kpm/platform/linux/confined"
+	"kpm/platform/unix/handover"
 )
 
 // Confiner starts keeperreader without privileges, has it give up the rest
@@ -34,9 +34,6 @@ type Confiner struct {
 }
 
 var _ port.Confiner = (*Confiner)(nil)
-
-// confineTime is how long a process has to confine itself.
-const confineTime = 5 * time.Second
 
 // Users and groups of confined processes: each has one that no other process
 // has. Attack: processes that share a user ("nobody") may signal and stop each
@@ -65,7 +62,7 @@ func (c *Confiner) Start(ctx context.Context) (port.Confined, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %s", confined.Name, err.Error())
 	}
-	err = p.awaitReady(ctx)
+	err = handover.AwaitReady(ctx, p.conn)
 	if err == nil {
 		err = verifyConfined(p.id.PID, p.user)
 	}
@@ -203,26 +200,6 @@ type confinedProcess struct {
 }
 
 var _ port.Confined = (*confinedProcess)(nil)
-
-// awaitReady waits until the process says that it is confined.
-func (p *confinedProcess) awaitReady(ctx context.Context) error {
-	deadline := time.Now().Add(confineTime)
-	if limit, ok := ctx.Deadline(); ok && limit.Before(deadline) {
-		deadline = limit
-	}
-	if err := p.conn.SetDeadline(deadline); err != nil {
-		return err
-	}
-	var first [1]byte
-	if _, err := io.ReadFull(p.conn, first[:]); err != nil {
-		return fmt.Errorf("it does not say that it is confined: %w", err)
-	}
-	if first[0] != confined.Ready {
-		rest, _ := io.ReadAll(io.LimitReader(p.conn, confined.MaxFault)) // it ends after that
-		return fmt.Errorf("it could not %s%s", first[:], rest)
-	}
-	return p.conn.SetDeadline(time.Time{})
-}
 
 // ID implements port.Confined.
 func (p *confinedProcess) ID() core.ProcessID { return p.id }

@@ -18,6 +18,7 @@ import (
 
 	"kpm/core/port"
 	"kpm/platform/linux/confined"
+	"kpm/platform/unix/handover"
 	"kpm/trust/reader"
 )
 
@@ -249,8 +250,7 @@ func TestAReaderThatCannotConfineItself(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4242, Gid: 4242}}
 	must(t, cmd.Start())
 	theirs.Close()
-	p := &confinedProcess{conn: ours}
-	if err := p.awaitReady(t.Context()); err == nil || !strings.Contains(err.Error(), "it could not install the system call filter: permission denied") {
+	if err := handover.AwaitReady(t.Context(), ours); err == nil || !strings.Contains(err.Error(), "it could not install the system call filter: permission denied") {
 		t.Errorf("got %v", err)
 	}
 	if err := cmd.Wait(); err == nil {

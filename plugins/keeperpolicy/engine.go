@@ -68,6 +68,11 @@ type inForce struct {
 	files      map[string][]byte // that it was read from, by path
 }
 
+// names says which policies an answer is from, and what they are about.
+func (f *inForce) names(response *wire.PolicyResponse) {
+	response.Generation, response.Executions, response.ChildRules = f.name, f.executions, f.children
+}
+
 // load reads the policies and puts them in force. A file that cannot be read
 // costs no other file its force: of that file alone the last good version stays.
 // When the agent starts there is no such version, and what the file denies is not
@@ -183,7 +188,7 @@ func (e *engine) begin(m wire.RequestMessage) (wire.PolicyRequest, wire.PolicyRe
 	response := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Deny}
 	force := e.force.Load()
 	if force != nil {
-		response.Generation, response.Executions, response.ChildRules = force.name, force.executions, force.children
+		force.names(&response)
 	}
 	switch {
 	case err == nil && (q.EventType == wire.EventProbe || q.EventType == wire.EventReload) && q.RequestID == "":

@@ -128,8 +128,12 @@ func evaluation(q wire.PolicyRequest, job string) map[string]any {
 
 // finish decides a question by what its filter jobs have said, and by the policies
 // that are in force then: a DENY that was added meanwhile holds.
+//
+// Attack: a question that waits for a job while policies change names those before, so
+// that the service stops no programs any more.
 func (e *engine) finish(q wire.PolicyRequest, response *wire.PolicyResponse, answers map[string]policy.FilterAnswer) {
 	force := e.force.Load()
+	force.names(response)
 	asked, ok := e.question(q, force)
 	if !ok {
 		response.Message = malformed

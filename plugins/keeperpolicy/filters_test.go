@@ -95,8 +95,9 @@ func TestWhileFilterJobsRun(t *testing.T) {
 	}
 	write(t, root, "c.json", policyJSON("c", "DENY", "*"))
 	reload(t, bus, read)
-	if got := decided(t, bus, answers, other); got.Decision != core.Deny {
-		t.Errorf("a DENY that has come: got %+v", got)
+	now := decided(t, bus, answers, other)
+	if now.Decision != core.Deny {
+		t.Errorf("a DENY that has come: got %+v", now)
 	}
 	close(release)
 	for range maxUserWaits {
@@ -107,6 +108,9 @@ func TestWhileFilterJobsRun(t *testing.T) {
 		}
 		if err != nil || got.Decision != core.Deny || len(got.Policies) != 1 || got.Policies[0].ID != "c" {
 			t.Errorf("a DENY came while the job ran: got %+v, %v", got, err)
+		}
+		if got.Generation != now.Generation {
+			t.Errorf("it names the policies %q, and those in force are %q", got.Generation, now.Generation)
 		}
 	}
 }

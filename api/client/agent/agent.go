@@ -90,7 +90,7 @@ func Run(ctx context.Context, args []string, cfg Config) int {
 	}
 	var refused *client.Refusal
 	if errors.As(err, &refused) {
-		fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(refused.Detail))
+		fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(refused.Said()))
 		return exitFault
 	}
 	fmt.Fprintln(cfg.Stderr, "keeperAgent:", wire.PrintableLine(err.Error()))

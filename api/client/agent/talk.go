@@ -157,7 +157,7 @@ func (a *agent) answer(ctx context.Context, list []view.Approval, words []string
 	err := a.decide(ctx, others[n-1].ID, verb, strings.Join(words[2:], " "))
 	var refused *client.Refusal
 	if errors.As(err, &refused) {
-		return a.print("%s\n", wire.PrintableLine(refused.Detail))
+		return a.print("%s\n", wire.PrintableLine(refused.Said()))
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -73,6 +74,48 @@ func TestProcess(t *testing.T) {
 	}
 	if all, err := ParseProcesses(b[1:]); err == nil {
 		t.Errorf("a part of one is %+v", all)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	b := process(812, 1, 0)
+	if got, err := ParseGroups(b); err != nil || len(got) != 0 {
+		t.Errorf("none are %v, %v", got, err)
+	}
+	put(b, offGroupCount, 2)
+	put(b, offGroups, 20)
+	put(b, offGroups+4, 80)
+	put(b, offGroups+8, 99) // what there was before
+	if got, err := ParseGroups(b); err != nil || !reflect.DeepEqual(got, []uint32{20, 80}) {
+		t.Errorf("two are %v, %v", got, err)
+	}
+	for _, count := range []uint32{maxGroups + 1, 0xffff} {
+		put(b, offGroupCount, count)
+		if got, err := ParseGroups(b); err == nil {
+			t.Errorf("%d are %v", count, got)
+		}
+	}
+	if got, err := ParseGroups(b[1:]); err == nil {
+		t.Errorf("a part of a process has %v", got)
+	}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	b := FatalMemoryLimit(512).Encode()
+	if want := "00020000" + "01000000" + "00020000" + "01000000"; hex.EncodeToString(b) != want {
+		t.Errorf("a limit of 512 MiB is %x, want %s", b, want)
+	}
+	for _, want := range []MemoryLimit{FatalMemoryLimit(512), {Active: -1, Inactive: 3, InactiveFatal: true}, {Active: 7, ActiveFatal: true}} {
+		for _, more := range []int{0, MemoryLimitAnswerSize - MemoryLimitSize} {
+			if got, err := ParseMemoryLimit(append(want.Encode(), make([]byte, more)...)); err != nil || got != want {
+				t.Errorf("%+v is %+v, %v", want, got, err)
+			}
+		}
+	}
+	for _, size := range []int{0, MemoryLimitSize - 1, MemoryLimitSize + 1, MemoryLimitAnswerSize + 1} {
+		if got, err := ParseMemoryLimit(make([]byte, size)); err == nil {
+			t.Errorf("%d bytes are %+v", size, got)
+		}
 	}
 }
 
@@ -155,13 +198,16 @@ func TestSocket(t *testing.T) {
 	}
 	list := make([]byte, 3*DescriptorSize+3)
 	put(list, 0, 4)
-	put(list, 4, descriptorSocket)
+	put(list, 4, KindSocket)
 	put(list, 8, 5)
-	put(list, 12, 1) // a file
+	put(list, 12, KindFile)
 	put(list, 16, 6)
-	put(list, 20, descriptorSocket)
+	put(list, 20, KindSocket)
 	if got := Sockets(list); !reflect.DeepEqual(got, []int32{4, 6}) {
 		t.Errorf("sockets are %v", got)
+	}
+	if got := Descriptors(list); !reflect.DeepEqual(got, []Descriptor{{4, KindSocket}, {5, KindFile}, {6, KindSocket}}) {
+		t.Errorf("descriptors are %v", got)
 	}
 }
 

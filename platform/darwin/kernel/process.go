@@ -18,6 +18,8 @@ const (
 	offRealGroup   = 400 // kp_eproc.e_pcred.p_rgid
 	offSavedGroup  = 404 // kp_eproc.e_pcred.p_svgid
 	offUser        = 420 // kp_eproc.e_ucred.cr_uid
+	offGroupCount  = 424 // kp_eproc.e_ucred.cr_ngroups
+	offGroups      = 428 // kp_eproc.e_ucred.cr_groups
 	offParent      = 560 // kp_eproc.e_ppid
 	offGroup       = 564 // kp_eproc.e_pgid
 	offTerminal    = 572 // kp_eproc.e_tdev
@@ -75,6 +77,26 @@ func ParseProcesses(b []byte) ([]Process, error) {
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// maxGroups is NGROUPS (sys/syslimits.h), the most that the kernel keeps itself.
+const maxGroups = 16
+
+// ParseGroups reads the groups out of one struct kinfo_proc: the effective one is
+// the first.
+func ParseGroups(b []byte) ([]uint32, error) {
+	if len(b) != ProcessSize {
+		return nil, fmt.Errorf("kernel: a kinfo_proc of %d bytes, expected %d", len(b), ProcessSize)
+	}
+	count := int(binary.LittleEndian.Uint16(b[offGroupCount:]))
+	if count > maxGroups {
+		return nil, fmt.Errorf("kernel: a kinfo_proc with %d groups, expected at most %d", count, maxGroups)
+	}
+	groups := make([]uint32, count)
+	for i := range groups {
+		groups[i] = binary.LittleEndian.Uint32(b[offGroups+4*i:])
+	}
+	return groups, nil
 }
 
 // Is reports whether every identity that p has is user.

@@ -20,6 +20,8 @@ var (
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Pcred)+unsafe.Offsetof(info.Eproc.Pcred.P_rgid)-offRealGroup]
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Pcred)+unsafe.Offsetof(info.Eproc.Pcred.P_svgid)-offSavedGroup]
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Ucred)+unsafe.Offsetof(info.Eproc.Ucred.Uid)-offUser]
+	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Ucred)+unsafe.Offsetof(info.Eproc.Ucred.Ngroups)-offGroupCount]
+	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Ucred)+unsafe.Offsetof(info.Eproc.Ucred.Groups)-offGroups]
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Ppid)-offParent]
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Pgid)-offGroup]
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Tdev)-offTerminal]

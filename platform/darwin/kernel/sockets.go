@@ -9,17 +9,34 @@ import (
 // Descriptors of a process (sys/proc_info.h): struct proc_fdinfo is a number and
 // a kind.
 const (
-	DescriptorSize   = 8 // sizeof(struct proc_fdinfo)
-	descriptorSocket = 2 // PROX_FDTYPE_SOCKET
+	DescriptorSize = 8 // sizeof(struct proc_fdinfo)
+
+	KindFile   = 1 // PROX_FDTYPE_VNODE
+	KindSocket = 2 // PROX_FDTYPE_SOCKET
+	KindQueue  = 5 // PROX_FDTYPE_KQUEUE
 )
 
-// Sockets returns which descriptors are sockets, out of what proc_pidinfo answers
-// to PROC_PIDLISTFDS.
+// Descriptor is a number of a process's and what kind of object is behind it.
+type Descriptor struct {
+	Number int32
+	Kind   uint32
+}
+
+// Descriptors reads what proc_pidinfo answers to PROC_PIDLISTFDS.
+func Descriptors(b []byte) []Descriptor {
+	var all []Descriptor
+	for ; len(b) >= DescriptorSize; b = b[DescriptorSize:] {
+		all = append(all, Descriptor{Number: int32(binary.LittleEndian.Uint32(b)), Kind: binary.LittleEndian.Uint32(b[4:])})
+	}
+	return all
+}
+
+// Sockets returns which descriptors are sockets, out of the same answer.
 func Sockets(b []byte) []int32 {
 	var found []int32
-	for ; len(b) >= DescriptorSize; b = b[DescriptorSize:] {
-		if binary.LittleEndian.Uint32(b[4:]) == descriptorSocket {
-			found = append(found, int32(binary.LittleEndian.Uint32(b)))
+	for _, d := range Descriptors(b) {
+		if d.Kind == KindSocket {
+			found = append(found, d.Number)
 		}
 	}
 	return found

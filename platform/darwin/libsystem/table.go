@@ -29,11 +29,14 @@ type Calls struct {
 	Getsockopt    func(fd, level, name int32, value unsafe.Pointer, length *uint32) int32
 	Initgroups    func(name string, group int32) int32
 	MbrUIDToUUID  func(uid uint32, uuid unsafe.Pointer) int32
+	Memorystatus  func(command uint32, pid int32, flags uint32, buffer unsafe.Pointer, size uintptr) int32
 	ProcPidfdinfo func(pid, fd, flavor int32, buffer unsafe.Pointer, size int32) int32
 	ProcPidinfo   func(pid, flavor int32, arg uint64, buffer unsafe.Pointer, size int32) int32
 	ProcPidpath   func(pid int32, buffer unsafe.Pointer, size uint32) int32
 	SandboxCheck  func(pid int32, operation unsafe.Pointer, kind int32) int32
+	SandboxInit   func(profile string, flags uint64, fault unsafe.Pointer) int32
 	SetDisclaim   func(attributes unsafe.Pointer, disclaim int32) int32
+	Signal        func(signal int32, action uintptr) uintptr
 	Spawn         func(pid *int32, path string, actions, attributes, argv, env unsafe.Pointer) int32
 	SpawnActions  func(actions unsafe.Pointer) int32
 	SpawnAttr     func(attributes unsafe.Pointer) int32
@@ -74,12 +77,15 @@ func (c *Calls) Functions() []Function {
 		{Prototype: "int getsockopt(int socket, int level, int option, void *value, socklen_t *length)", Header: "sys/socket.h", Field: &c.Getsockopt},
 		{Prototype: "int initgroups(const char *name, int basegid)", Header: "unistd.h", Field: &c.Initgroups},
 		{Prototype: "int mbr_uid_to_uuid(uid_t id, uuid_t uu)", Header: "membership.h", Field: &c.MbrUIDToUUID},
+		{Prototype: "int memorystatus_control(uint32_t command, int32_t pid, uint32_t flags, void *buffer, size_t buffersize)", Header: "xnu, bsd/sys/kern_memorystatus.h", Field: &c.Memorystatus},
 		{Prototype: "int proc_pidfdinfo(int pid, int fd, int flavor, void *buffer, int buffersize)", Header: "libproc.h", Field: &c.ProcPidfdinfo},
 		{Prototype: "int proc_pidinfo(int pid, int flavor, uint64_t arg, void *buffer, int buffersize)", Header: "libproc.h", Field: &c.ProcPidinfo},
 		{Prototype: "int proc_pidpath(int pid, void *buffer, uint32_t buffersize)", Header: "libproc.h", Field: &c.ProcPidpath},
 		// It takes more for some kinds of filter, none for SANDBOX_FILTER_NONE.
 		{Prototype: "int sandbox_check(pid_t pid, const char *operation, int type)", Header: "WebKit, Source/WTF/wtf/spi/darwin/SandboxSPI.h", Field: &c.SandboxCheck},
+		{Prototype: "int sandbox_init(const char *profile, uint64_t flags, char **errorbuf)", Header: "sandbox.h", Field: &c.SandboxInit},
 		{Prototype: "int responsibility_spawnattrs_setdisclaim(posix_spawnattr_t *attrs, int disclaim)", Header: "llvm-project, lldb/source/Host/macosx/objcxx/Host.mm", Optional: true, Field: &c.SetDisclaim},
+		{Prototype: "sig_t signal(int sig, sig_t func)", Header: "signal.h", Field: &c.Signal},
 		{Prototype: "int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attrs, char *const *argv, char *const *envp)", Header: "spawn.h", Field: &c.Spawn},
 		{Prototype: "int posix_spawn_file_actions_init(posix_spawn_file_actions_t *actions)", Header: "spawn.h", Field: &c.SpawnActions},
 		{Prototype: "int posix_spawnattr_init(posix_spawnattr_t *attrs)", Header: "spawn.h", Field: &c.SpawnAttr},

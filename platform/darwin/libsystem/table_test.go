@@ -15,9 +15,10 @@ import (
 
 // sizes are Go's types for C's on a 64-bit Mac, for what is passed by value.
 var sizes = map[string]reflect.Type{
-	"int": reflect.TypeFor[int32](), "pid_t": reflect.TypeFor[int32](), "acl_type_t": reflect.TypeFor[int32](),
+	"int": reflect.TypeFor[int32](), "int32_t": reflect.TypeFor[int32](), "pid_t": reflect.TypeFor[int32](), "acl_type_t": reflect.TypeFor[int32](),
 	"unsigned int": reflect.TypeFor[uint32](), "uint32_t": reflect.TypeFor[uint32](), "socklen_t": reflect.TypeFor[uint32](), "sigset_t": reflect.TypeFor[uint32](),
 	"uint64_t": reflect.TypeFor[uint64](), "size_t": reflect.TypeFor[uintptr](), "ssize_t": reflect.TypeFor[int64](), "short": reflect.TypeFor[int16](),
+	"sig_t": reflect.TypeFor[uintptr](), // a function's address, or a small number
 	"acl_t": reflect.TypeFor[unsafe.Pointer](), "uid_t": reflect.TypeFor[uint32](),
 	"uuid_t": reflect.TypeFor[unsafe.Pointer](), // an array, which C hands over by its place
 }

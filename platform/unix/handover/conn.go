@@ -1,6 +1,6 @@
-//go:build linux
+//go:build unix
 
-package confined
+package handover
 
 import (
 	"errors"
@@ -24,7 +24,7 @@ var errControl = errors.New("more came along than a file")
 func (c conn) Receive(p []byte) (int, port.HandedFile, error) {
 	var control [64]byte
 	for {
-		n, controlled, _, _, err := unix.Recvmsg(c.fd, p, control[:], unix.MSG_CMSG_CLOEXEC)
+		n, controlled, _, _, err := unix.Recvmsg(c.fd, p, control[:], 0) // nothing is executed here that could inherit it
 		switch {
 		case err == unix.EINTR:
 			continue
