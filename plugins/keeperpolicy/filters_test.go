@@ -78,7 +78,7 @@ func TestWhileFilterJobsRun(t *testing.T) {
 		<-release
 		return true, true
 	})
-	answers, read := bus.Listen("Replies/KeeperPrivilegeManager/+"), bus.Listen(wire.TopicProbed)
+	answers, read := bus.Listen("Replies/KeeperPrivilegeManager/REQ"), bus.Listen(wire.TopicProbed)
 	root := agentRoot(t, map[string]string{"a.json": strings.Replace(filtered("a", "ALLOW"), `["*"]`, `["alice"]`, 1), "b.json": policyJSON("b", "ALLOW", "/usr/bin/env")})
 	runPlugin(t, bus, root)
 	for range maxUserWaits {
