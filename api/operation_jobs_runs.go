@@ -16,6 +16,8 @@ import (
 type JobRuns interface {
 	// Runs returns a page of the history. Errors may be of kind Invalid.
 	Runs(view.JobRunFilter) (view.JobRuns, error)
+	// Get returns a job. Errors may be of kind NotFound.
+	Get(id string) (view.JobDetail, error)
 	// RunDetail returns a run with its tasks. Errors may be of kind NotFound.
 	RunDetail(runID string) (view.JobRun, error)
 	// Cancel ends a run. Errors may be of kind NotFound or Conflict.
@@ -40,6 +42,7 @@ func jobRunOperations(jobs JobRuns) group {
 	all.path, all.id, all.summary = "/api/Jobs/runs", "listRuns", "Runs of all jobs"
 	ofJob.path, ofJob.id, ofJob.summary = "/api/Jobs/{id}/runs", "listRunsOfJob", "Runs of one job"
 	ofJob.description = "A job that there is no more still has its runs, as long as the history keeps them."
+	ofJob.notFound = codeUnknownJob
 	return group{
 		operations: []operation{all, {
 			method: http.MethodGet, path: "/api/Jobs/runs/{runId}", access: adminTier, handle: h.detail,
@@ -186,14 +189,33 @@ func (h jobRunHandlers) page(c *call) (any, error) {
 			return nil, problem(codeBadRequest, "%s is %q, which it cannot be", name, value)
 		}
 	}
-	if id, ok := c.values["id"]; ok {
+	id, ofJob := c.values["id"]
+	if ofJob {
 		f.JobID = id
 	}
 	page, err := h.jobs.Runs(f)
 	if err != nil {
 		return nil, err
 	}
+	if ofJob && len(page.Runs) == 0 {
+		if err := h.known(id); err != nil {
+			return nil, err
+		}
+	}
 	return page, nil
+}
+
+// known reports a job that there neither is nor has been, as far as the history goes.
+func (h jobRunHandlers) known(id string) error {
+	_, unknown := h.jobs.Get(id)
+	if unknown == nil {
+		return nil
+	}
+	page, err := h.jobs.Runs(view.JobRunFilter{JobID: id, Limit: 1})
+	if err != nil || len(page.Runs) > 0 {
+		return err
+	}
+	return unknown
 }
 
 // word is value, if it is one of words. To choose by another would find nothing, in

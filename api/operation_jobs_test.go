@@ -112,6 +112,20 @@ func TestTheQueryOfRuns(t *testing.T) {
 	}
 }
 
+// A name that no job has is an error, as everywhere else; a job that is gone has its runs.
+func TestRunsOfAJobThatThereIsNot(t *testing.T) {
+	p := newPlace(t)
+	for path, want := range map[string]int{
+		"/api/Jobs/nobody/runs": 404, "/api/Jobs/nobody/runs?state=failed": 404, "/api/Jobs/runs?job=nobody": 200,
+		"/api/Jobs/gone/runs": 200, "/api/Jobs/gone/runs?state=succeeded": 200, "/api/Jobs/inventory/runs?state=succeeded": 200,
+	} {
+		r := send(t, p.overSocket(), newRequest(t, "GET", "http://keeper"+path, ""))
+		if r.status != want || want == 404 && !strings.Contains(r.body, `"code":"unknown-job"`) {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
+}
+
 // A run's events come as they happen, and the stream ends with the run.
 func TestEventsOfARun(t *testing.T) {
 	p := newPlace(t)

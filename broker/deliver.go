@@ -55,6 +55,9 @@ func (b *Broker) deliver(m *publication) (o outcome, missing []delivery) {
 		if !d.to.rights.Load().mayRead(m.topic) {
 			continue
 		}
+		if m.only != "" && d.to.principal.InUserSession && d.to.principal.User != m.only {
+			continue
+		}
 		if d.to.ending() {
 			if b.keepFor(d) {
 				o.heard = true

@@ -37,7 +37,7 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 		return payload
 	}
 	var content any = m.Payload
-	switch flat := m.Type == "" && len(m.Payload) == 0; {
+	switch flat := m.Type == "" && (len(m.Payload) == 0 || form.keep != nil); {
 	case flat:
 		fields := flatten(payload, form.keys, form.keep)
 		if fields == nil {
@@ -65,7 +65,8 @@ func enveloped(from core.Principal, topic string, payload []byte) []byte {
 
 // flatten returns the fields of a flat message that are its payload, with the names
 // of keep as they are written there; nil if it has nothing under any of keys, or,
-// where it is not kept whole, no text.
+// where it is not kept whole, no text. The published text has an event name and a
+// payload: a Payload is the Context if there is no other.
 func flatten(payload []byte, keys, keep []string) map[string]json.RawMessage {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(payload, &fields) != nil {
@@ -87,6 +88,11 @@ func flatten(payload []byte, keys, keep []string) map[string]json.RawMessage {
 	}
 	if !known {
 		return nil
+	}
+	for name, value := range fields {
+		if _, given := kept["Context"]; keep != nil && !given && strings.EqualFold(name, "Payload") {
+			kept["Context"] = value
+		}
 	}
 	return kept
 }

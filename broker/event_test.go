@@ -19,6 +19,8 @@ func TestEventsComeInOneEnvelope(t *testing.T) {
 	}{
 		{"flat", flat, flat},
 		{"flat, in other letters", `{"eventname":"Custom","CONTEXT":{"A":1}}`, `{"Context":{"A":1},"EventName":"Custom"}`},
+		{"flat, with a payload", `{"EventName":"Custom","Payload":{"A":1}}`, `{"Context":{"A":1},"EventName":"Custom"}`},
+		{"flat, with a payload and a context", `{"EventName":"Custom","payload":{"B":1},"Context":{"A":1}}`, `{"Context":{"A":1},"EventName":"Custom"}`},
 		{"flat, without a context", `{"EventName":"Custom"}`, `{"EventName":"Custom"}`},
 		{"flat, with a Source that is true", `{"Source":"MyBridge","EventName":"Custom"}`, `{"EventName":"Custom"}`},
 		{"without a Source", `{"MessageType":"CustomEvent","Payload":` + flat + `}`, flat},
@@ -26,6 +28,9 @@ func TestEventsComeInOneEnvelope(t *testing.T) {
 		// Attack: being flat widens nothing.
 		{"flat, in the service's name", `{"Source":"KeeperPrivilegeManager","EventName":"Custom"}`, ""},
 		{"flat, an event of the service's", `{"EventName":"LaunchPrivilegeElevation","Context":{"RequestId":"ALLOWED"}}`, ""},
+		{"flat, with a payload, an event of the service's", `{"EventName":"LaunchPrivilegeElevation","Payload":{"RequestId":"ALLOWED"}}`, ""},
+		{"a payload that says who it is", `{"Payload":{"EventName":"Custom"}}`, ""},
+		{"flat, with a payload that is none", `{"EventName":"Custom","Payload":[1]}`, ""},
 		{"flat, with two names", `{"EventName":"Custom","eventname":"LaunchPrivilegeElevation"}`, ""},
 		{"without a Source, with two names", `{"MessageType":"CustomEvent","Payload":{"EventName":"Custom","eventname":"Startup"}}`, ""},
 		{"flat beside an envelope", `{"MessageType":"CustomEvent","EventName":"Custom"}`, ""},
@@ -71,6 +76,7 @@ func TestRunsAndQuestionsComeInOneEnvelope(t *testing.T) {
 	}{
 		{"a run without a Source", "JobService", `{"MessageType":"TriggerJob","Payload":{"JobId":"cleanup"}}`, `{"JobId":"cleanup"}`},
 		{"a run, flat", "JobService", `{"jobid":"cleanup","Context":{"Days":30},"Extra":1}`, `{"Context":{"Days":30},"JobId":"cleanup"}`},
+		{"a run, flat, with a payload", "JobService", `{"JobId":"cleanup","Payload":{"Days":30}}`, `{"Context":{"Days":30},"JobId":"cleanup"}`},
 		{"a run in the service's name", "JobService", `{"Source":"KeeperPrivilegeManager","MessageType":"TriggerJob","Payload":{"JobId":"cleanup"}}`, ""},
 		{"flat in the service's name", "JobService", `{"Source":"KeeperPrivilegeManager","JobId":"cleanup"}`, ""},
 		{"a run of two jobs", "JobService", `{"JobId":"cleanup","jobid":"other"}`, ""},

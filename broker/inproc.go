@@ -29,7 +29,18 @@ func (b *Broker) Publish(ctx context.Context, topic string, m wire.RequestMessag
 	if err != nil {
 		return b.refusePublish(&s, topic, err)
 	}
-	return b.say(ctx, &publication{from: s.principal, topic: topic, payload: payload, message: &m}, ownAlone(topic))
+	return b.say(ctx, &publication{from: s.principal, topic: topic, payload: payload, message: &m, only: addressee(topic, m)}, ownAlone(topic))
+}
+
+// addressee is whom a message of the service's is for; empty is everybody. Attack: a
+// plugin that shows people what is for them runs in each user's session, as that user,
+// who reads there what others have asked for and were refused.
+func addressee(topic string, m wire.RequestMessage) core.UserID {
+	var n wire.Notice
+	if topic != wire.TopicClient || m.Type != wire.TypeNotice || m.Read(wire.TypeNotice, &n) != nil {
+		return ""
+	}
+	return n.UserID
 }
 
 // ownAlone reports whether a message of the service's on topic has arrived when

@@ -219,3 +219,24 @@ func TestNewNeedsItsPorts(t *testing.T) {
 		t.Errorf("%v, or TLS without a certificate", err)
 	}
 }
+
+// Attack: a plugin that shows notices runs in each user's session, as that user, who
+// reads there what was said to others. One that names nobody is everybody's.
+func TestANoticeReachesNobodyElsesSession(t *testing.T) {
+	b := newBus(t)
+	own, all := b.admitted(desktop, 5), b.admitted(nosy, 5)
+	own.subscribe(wire.TopicClient, 1)
+	all.subscribe("#", 1)
+	for _, n := range []wire.Notice{{Message: "bob's", UserID: "1001"}, {Message: "alice's", UserID: "1000"}, {Message: "anybody's"}} {
+		if err := b.Publish(t.Context(), wire.TopicClient, envelope(t, wire.TypeNotice, service.Principal, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for r, want := range map[*raw][]string{own: {"alice's", "anybody's"}, all: {"bob's", "alice's", "anybody's"}} {
+		for _, text := range want {
+			if _, payload := r.delivered(wire.TopicClient); !strings.Contains(payload, text) {
+				t.Errorf("expected %s, heard %s", text, payload)
+			}
+		}
+	}
+}

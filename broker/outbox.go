@@ -20,6 +20,7 @@ type publication struct {
 	passed   []byte // properties of version 5 that subscribers see
 	expiry   uint32 // seconds; 0 is none
 	message  *wire.RequestMessage
+	only     core.UserID // of subscribers in users' sessions this user's alone; empty is all
 	received time.Time
 	size     int // bytes that it keeps in memory
 }

@@ -23,6 +23,23 @@ func TestPlatformNames(t *testing.T) {
 	}
 }
 
+func TestPlaces(t *testing.T) {
+	for _, tc := range []struct {
+		on         Platform
+		name, want string
+		known      bool
+	}{
+		{Linux, "bin", "/bin", true}, {Linux, "home", "/home", true}, {Linux, "rootdir", "", true},
+		{Linux, "Bin", "", false}, {Linux, "system32", "", false}, {Linux, "userdesktop", "", false},
+		{MacOS, "home", "/Users", true}, {MacOS, "launchdaemons", "/Library/LaunchDaemons", true}, {MacOS, "bin", "/bin", true},
+		{Windows, "ProgramFiles", `c:\program files`, true}, {Windows, "system32", `c:\windows\system32`, true}, {Windows, "bin", "", false},
+	} {
+		if got, known := tc.on.Place(tc.name); got != tc.want || known != tc.known {
+			t.Errorf("%s: {%s} is %q, %v", tc.on, tc.name, got, known)
+		}
+	}
+}
+
 func TestPathsOfPlatforms(t *testing.T) {
 	for _, c := range []struct {
 		on   Platform

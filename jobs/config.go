@@ -69,6 +69,8 @@ type Config struct {
 	// APIBaseURL is "https://127.0.0.1:{port}", or empty while that port is
 	// not held.
 	APIBaseURL func() string
+	// HTTPBaseURL is the same for the port of HTTP.
+	HTTPBaseURL func() string
 	// MaxRunning bounds the runs under way that act for no request.
 	MaxRunning int
 	History    History

@@ -118,7 +118,7 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	// A job for another system is skipped before anything else about it is
 	// checked (decision 40): it may name what only that system has.
 	if doc.Decode(&filter) == nil && c.elsewhere(filter.OSFilter) {
-		return &job{id: fileID, name: fileID, definition: doc.Raw(), disabled: "its osFilter leaves out " + string(c.platform)}, nil
+		return &job{id: fileID, name: fileID, priority: defaultPriority, definition: doc.Raw(), disabled: "its osFilter leaves out " + string(c.platform)}, nil
 	}
 	var f jobFile
 	var raw struct {
@@ -139,7 +139,8 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 		publish: f.MQTTTopics.AllowedPublications, subscribe: f.MQTTTopics.AllowedSubscriptions,
 		alternate: f.AlternateJobID, rerun: f.RerunIfInterrupted,
 	}
-	c.identity(f, fileID)
+	c.identity(f.ID, fileID)
+	c.expect(f.ID == "" || f.Name != "" && len(f.Name) <= 256 && wire.Printable(f.Name) == f.Name, "name", fault.Quote(f.Name), "the name that people see, at most 256 bytes on one line")
 	if f.Priority != nil {
 		j.priority = *f.Priority
 		c.expect(j.priority >= 1 && j.priority <= 10, "priority", fmt.Sprint(j.priority), "1 to 10")
@@ -213,15 +214,20 @@ func (c *compiler) reach(f jobFile, j *job) {
 	j.pluginTrigger = len(j.allowed) == 0 && !inSession && !j.ownEvents()
 }
 
-func (c *compiler) identity(f jobFile, fileID string) {
+// identity checks the id that the job file fileID.json has.
+func (c *compiler) identity(id, fileID string) {
+	if id == "" { // the rest would say no more
+		c.expect(fileID != "", "id", "missing", "1 to 64 letters, digits, dots and hyphens")
+		c.expect(fileID == "", "id", "missing", "the file's name without .json, "+fault.Quote(fileID))
+		return
+	}
 	// Underscores separate the parts of a task's MQTT client id.
-	c.expect(core.ValidName(f.ID) && !strings.Contains(f.ID, "_"), "id", fault.Quote(f.ID), "1 to 64 letters, digits, dots and hyphens")
-	c.expect(f.ID == fileID, "id", fault.Quote(f.ID), "the file's name without .json, "+fault.Quote(fileID))
-	c.expect(!slices.ContainsFunc(reservedIDs(), func(word string) bool { return strings.EqualFold(word, f.ID) }), "id", fault.Quote(f.ID), "a name that is no word of the API's paths: "+strings.Join(reservedIDs(), ", "))
+	c.expect(core.ValidName(id) && !strings.Contains(id, "_"), "id", fault.Quote(id), "1 to 64 letters, digits, dots and hyphens")
+	c.expect(id == fileID, "id", fault.Quote(id), "the file's name without .json, "+fault.Quote(fileID))
+	c.expect(!slices.ContainsFunc(reservedIDs(), func(word string) bool { return strings.EqualFold(word, id) }), "id", fault.Quote(id), "a name that is no word of the API's paths: "+strings.Join(reservedIDs(), ", "))
 	// Attack: a job that is called like the service or a user would have
 	// their name on the bus, and with it their reply topics.
-	c.expect(!core.ReservedName(f.ID), "id", fault.Quote(f.ID), "a name that is not the service's or a user's own")
-	c.expect(f.Name != "" && len(f.Name) <= 256 && wire.Printable(f.Name) == f.Name, "name", fault.Quote(f.Name), "the name that people see, at most 256 bytes on one line")
+	c.expect(!core.ReservedName(id), "id", fault.Quote(id), "a name that is not the service's or a user's own")
 }
 
 // requestEvents are published by the service for one request, and a run that

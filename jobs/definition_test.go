@@ -92,6 +92,7 @@ func TestWhatKeepsASoundJobFromRunning(t *testing.T) {
 func TestCompileNamesTheFault(t *testing.T) {
 	for _, tc := range []struct{ name, old, new, want string }{
 		{"id of another file", `"id": "my-tool"`, `"id": "other"`, `id is "other", expected the file's name without .json, "my-tool"`},
+		{"no id", `"id": "my-tool", "name": "My tool",`, ``, `id is missing, expected the file's name without .json, "my-tool"`},
 		{"id with an underscore", `"id": "my-tool"`, `"id": "my_tool"`, `id is "my_tool", expected 1 to 64 letters, digits, dots and hyphens`},
 		{"name of two lines", `"name": "My tool"`, `"name": "a\nb"`, "on one line"},
 		{"name with NUL", `"name": "My tool"`, `"name": "a\u0000b"`, "on one line"},
@@ -120,7 +121,7 @@ func TestCompileNamesTheFault(t *testing.T) {
 		{"command with a path", `"command": "mytool"`, `"command": "../mytool"`, `tasks[0].command is "../mytool"`},
 		{"command that leads upwards", `"command": "mytool"`, `"command": ".."`, `tasks[0].command is ".."`},
 		{"relative executable", `"/opt/KeeperPrivilegeManager/Jobs`, `"Jobs`, "expected an absolute path"},
-		{"executable from the context", `"/opt/KeeperPrivilegeManager/Jobs`, `"/opt/{UserName}/Jobs`, "tasks[0].executablePath is {UserName}, expected one of {approot}"},
+		{"executable from the context", `"/opt/KeeperPrivilegeManager/Jobs`, `"/opt/{UserName}/Jobs`, "tasks[0].executablePath is {UserName}, expected {approot}, {pluginroot}, {jobroot} or another path variable of this system"},
 		{"open quote", `"--keeper-api-base={KeeperApiBaseUrl}"`, `"it's"`, "tasks[0].arguments is a ' without its partner"},
 		{"gate", `"scriptType": "Auto"`, `"SkipWhenPluginSettingFalse": "redirect.enabled"`, `tasks[0].SkipWhenPluginSettingFalse is "redirect.enabled", expected a plugin and its setting`},
 		{"method", `"method": "POST"`, `"method": "CONNECT"`, `tasks[1].method is "CONNECT"`},

@@ -337,6 +337,7 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 		Setting:        func(plugin, key string) (string, bool) { v, ok := h.settings[plugin+":"+key]; return v, ok },
 		LocalTransport: Transport(h.dial),
 		APIBaseURL:     func() string { return "https://127.0.0.1:6889" },
+		HTTPBaseURL:    func() string { return "http://127.0.0.1:6888" },
 		Facts:          h,
 		Completed:      func(c wire.JobCompleted) { h.note(func() { h.completed = append(h.completed, c) }) },
 		Log:            slog.New(slog.DiscardHandler),

@@ -52,6 +52,12 @@ func (s *Service) validate(fileID string, body []byte) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Attack: what is for another system is not looked at, and a job called
+	// ../appsettings would be written where its id leads.
+	compiler.identity(named.ID, fileID)
+	if err := compiler.faults.Err(); err != nil {
+		return nil, err
+	}
 	if s.cfg.Taken(j.id) {
 		return nil, doc.Fault("id", fault.Quote(j.id), "a name that no plugin has")
 	}

@@ -34,7 +34,7 @@ func TestThePublishedExamples(t *testing.T) {
 		h.reload()
 		for _, job := range h.List() {
 			elsewhere := job.ID == "job-minimal-windows"
-			if job.Enabled == elsewhere || !elsewhere && job.Detail != "" || elsewhere && job.Detail != "its osFilter leaves out Linux" {
+			if job.Enabled == elsewhere || !elsewhere && job.Detail != "" || elsewhere && (job.Detail != "its osFilter leaves out Linux" || job.Priority == 0) { // 0 would say that it is broken
 				t.Errorf("%+v", job)
 			}
 		}

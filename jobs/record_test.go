@@ -212,7 +212,13 @@ func TestAChainOfRunsEnds(t *testing.T) {
 
 // A filter job answers who asked, with the context of the decision.
 func TestEvaluate(t *testing.T) {
-	h := newHarness(t, map[string]string{"filter": jobJSON("filter", `{"id": "a", "command": "judge", "arguments": "{FilePath}"}`), "slow": jobJSON("slow", stepJSON("a", "wait"))})
+	h := newHarness(t, map[string]string{"filter": jobJSON("filter", `{"id": "a", "command": "judge", "arguments": "{FilePath}"}`), "slow": jobJSON("slow", stepJSON("a", "linger"))})
+	asking, giveUp := context.WithCancel(t.Context())
+	h.commands["linger"] = func(ctx context.Context, _ core.Principal, _ map[string]any) (map[string]any, error) {
+		giveUp()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	h.commands["judge"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
 		if args := params["arguments"].([]string); args[0] != "/usr/bin/id" {
 			return nil, errors.New("not this one")
@@ -227,9 +233,7 @@ func TestEvaluate(t *testing.T) {
 			t.Errorf("%s: %+v %v", path, got, err)
 		}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := h.Evaluate(ctx, policy, "slow", nil); core.KindOf(err) != core.Unavailable {
+	if _, err := h.Evaluate(asking, policy, "slow", nil); core.KindOf(err) != core.Unavailable {
 		t.Errorf("slow: %v", err)
 	}
 	if e := h.end(2); e.err == nil {
@@ -312,6 +316,23 @@ func TestManage(t *testing.T) {
 	if _, err := h.Create([]byte(jobJSON("../x", stepJSON("a", "echo")))); err == nil {
 		t.Error("a job is written elsewhere")
 	}
+	// What is for another system is not looked at, but for its id: that is the file's name.
+	const elsewhere = `{"id": "ID", "osFilter": {"windows": true}, "tasks": []}`
+	if job, err := h.Create([]byte(strings.Replace(elsewhere, "ID", "for-windows", 1))); err != nil || job.Enabled {
+		t.Errorf("%+v %v", job, err)
+	}
+	for _, id := range []string{"", "../appsettings", "a/b", `a\\b`, "a_b", "runs", strings.Repeat("x", 65), "KeeperPrivilegeManager"} {
+		body := []byte(strings.Replace(elsewhere, "ID", id, 1))
+		if v, err := h.Validate("", body); err == nil || !strings.Contains(err.Error(), "id is ") {
+			t.Errorf("%s: %+v %v", id, v, err)
+		}
+		if _, err := h.Create(body); err == nil {
+			t.Errorf("%s is made", id)
+		}
+		if _, err := h.Update("for-windows", body); err == nil {
+			t.Errorf("%s is written", id)
+		}
+	}
 	if _, err := h.Update("made", []byte(jobJSON("other", stepJSON("a", "echo")))); err == nil || !strings.Contains(err.Error(), `expected the file's name without .json, "made"`) {
 		t.Error(err)
 	}
@@ -321,7 +342,7 @@ func TestManage(t *testing.T) {
 	if job, err := h.Update("BROKEN", []byte(jobJSON("broken", stepJSON("a", "echo")))); err != nil || !job.Enabled {
 		t.Errorf("%+v %v", job, err)
 	}
-	for id, want := range map[string]error{"made": nil, "old": nil, "nobody": ErrUnknown} {
+	for id, want := range map[string]error{"made": nil, "old": nil, "for-windows": nil, "nobody": ErrUnknown} {
 		if err := h.Delete(id); !errors.Is(err, want) {
 			t.Errorf("%s: %v", id, err)
 		}

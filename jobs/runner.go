@@ -45,7 +45,12 @@ type run struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when everyone was told of its end
+	// follows is closed when the run that its event has begun before it is under way, or
+	// the run that it stands in for has ended; begun when it is under way itself. nil if
+	// there is none.
+	follows <-chan struct{}
+	begun   chan struct{}
+	done    chan struct{} // closed when everyone was told of its end
 
 	mu        sync.Mutex
 	record    view.JobRun
@@ -67,6 +72,8 @@ func (r *run) size() int {
 // skipped.
 func (r *run) execute(ctx context.Context) error {
 	defer r.cancel(nil)
+	began := r.began()
+	defer began()
 	if ctx.Err() != nil {
 		return r.end(state.Cancel, context.Cause(ctx))
 	}
@@ -74,9 +81,11 @@ func (r *run) execute(ctx context.Context) error {
 		return r.end(state.Fail, err)
 	}
 	if met, why := r.job.condition.Met(r.lookup); !met {
+		began()
 		return r.passOver(why)
 	}
 	r.move(state.Begin, "")
+	began()
 	if err := r.keep(r.save()); err != nil {
 		// That it runs matters more: an elevation may wait for it.
 		r.log.Error("a run is not in the history", "error", err)
@@ -90,6 +99,27 @@ func (r *run) execute(ctx context.Context) error {
 	}
 	_ = r.end(state.Finish, nil)
 	return nil
+}
+
+// began says, once, that r is under way or will never be.
+func (r *run) began() func() {
+	return sync.OnceFunc(func() {
+		if r.begun != nil {
+			close(r.begun)
+		}
+	})
+}
+
+// wait lets those come first that its event has begun before it, for their higher
+// priority, or that it stands in for.
+func (r *run) wait() {
+	if r.follows == nil {
+		return
+	}
+	select {
+	case <-r.follows:
+	case <-r.ctx.Done():
+	}
 }
 
 // save is how r is kept. A run for a request does not wait for that: somebody waits for
@@ -128,8 +158,10 @@ func (r *run) passOver(why string) error {
 	if j == nil || j.disabled != "" {
 		return r.end(state.Skip, fmt.Errorf("%w; its alternate %s does not run either", err, r.job.alternate))
 	}
+	passed := make(chan struct{}) // when the history has what became of r
+	defer close(passed)
 	b := r.beginning
-	b.trigger.Kind, b.parent, b.depth, b.due = kindAlternate, r.principal.Run, b.depth+1, nil
+	b.trigger.Kind, b.parent, b.depth, b.due, b.after = kindAlternate, r.principal.Run, b.depth+1, nil, passed
 	if b.standsFor == "" {
 		b.standsFor = r.job.id
 	}

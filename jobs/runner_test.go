@@ -177,6 +177,27 @@ func TestTheContextCannotStandInForTheAgentsTokens(t *testing.T) {
 	}
 }
 
+// The published path variables work in jobs. An event cannot change where {bin}/tool is;
+// a job that calls a parameter so has said itself what it wants.
+func TestPathVariables(t *testing.T) {
+	h := newHarness(t, map[string]string{"j": jobJSON("j", `{"id": "a", "command": "see", "arguments": "{bin}/tool {etc} {tmp}/x {usr} {var} {home} {rootdir}/srv {Bin}"}`,
+		`"parameters": [{"name": "var", "type": "string"}]`, onEvent("E"))})
+	var seen []string
+	h.commands["see"] = func(_ context.Context, _ core.Principal, params map[string]any) (map[string]any, error) {
+		seen, _ = params["arguments"].([]string)
+		return nil, nil
+	}
+	h.reload()
+	h.Trigger(event("E", map[string]any{"bin": "/evil", "var": "own"}))
+	if err := h.end(0).err; err != nil {
+		t.Fatal(err)
+	}
+	// Letter case counts on Linux: {Bin} is the event's.
+	if want := []string{"/bin/tool", "/etc", "/tmp/x", "/usr", "own", "/home", "/srv", "/evil"}; !slices.Equal(seen, want) {
+		t.Errorf("got %q, want %q", seen, want)
+	}
+}
+
 func TestTheContextIsBounded(t *testing.T) {
 	h := newHarness(t, map[string]string{"j": jobJSON("j",
 		`{"id": "a", "command": "grow", "MergeStdoutJsonIntoContext": true, "OnSuccess": "b"}, `+stepJSON("b", "echo", `"OnSuccess": "a"`))})

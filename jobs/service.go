@@ -40,7 +40,12 @@ type Service struct {
 // from running. The error is that of a directory that cannot be read.
 func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, runs: map[string]*run{}, turns: newTurns(cfg.MaxRunning)}
-	s.begin = func(r *run) { go s.complete(r) }
+	s.begin = func(r *run) {
+		go func() {
+			r.wait()
+			s.complete(r)
+		}()
+	}
 	s.timer = schedule.NewTimer(cfg.Clock, cfg.History, s.due)
 	read, err := s.read(&catalog{})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"kpm/core"
 	"kpm/core/wire"
@@ -42,6 +43,38 @@ func TestTriggerStartsEveryJobThatNamesTheEvent(t *testing.T) {
 	}
 	if len(h.unhandled) != 0 {
 		t.Errorf("unhandled: %v", h.unhandled)
+	}
+}
+
+// Goroutines begin in no order of their own: the last that is made is often the first.
+func TestOfOneEventsRunsTheHigherPriorityBeginsFirst(t *testing.T) {
+	files := map[string]string{"skipped": jobJSON("skipped", stepJSON("a", "echo"), onEvent("E"), `"priority": 8`, `"condition": "1 == 2"`)}
+	for _, priority := range []int{3, 9, 1, 10, 5, 7} {
+		id := fmt.Sprintf("p-%d", priority)
+		files[id] = jobJSON(id, stepJSON("a", "echo"), onEvent("E"), fmt.Sprintf(`"priority": %d`, priority))
+	}
+	h := newHarness(t, files)
+	for round := range 50 {
+		h.Trigger(event("E", nil))
+		h.end(6*round + 5)
+		h.skipped(round + 1)
+	}
+	runs := map[string][]time.Time{}
+	for _, run := range h.history.all() {
+		if run.JobID != "skipped" {
+			runs[run.JobID] = append(runs[run.JobID], run.StartedAt)
+		}
+	}
+	for _, started := range runs {
+		slices.SortFunc(started, time.Time.Compare)
+	}
+	order := []string{"p-10", "p-9", "p-7", "p-5", "p-3", "p-1"}
+	for round := range 50 {
+		for i, id := range order[1:] {
+			if before := order[i]; runs[id][round].Before(runs[before][round]) {
+				t.Fatalf("event %d began %s before %s", round, id, before)
+			}
+		}
 	}
 }
 

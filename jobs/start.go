@@ -23,7 +23,8 @@ type beginning struct {
 	parent  string // the run that started it
 	depth   int
 	group   *group
-	due     []schedule.Due // to be remembered with the run's first record
+	after   <-chan struct{} // when it may begin; nil is at once
+	due     []schedule.Due  // to be remembered with the run's first record
 	// standsFor is the job that this one is the alternate of; empty if it is none.
 	standsFor string
 }
@@ -46,7 +47,14 @@ func (s *Service) start(j *job, b beginning) (*run, error) {
 		return nil, err
 	}
 	s.runs[r.principal.Run] = r
+	r.follows = b.after
+	if b.group != nil && b.after == nil {
+		r.follows, r.begun = b.group.begun, make(chan struct{})
+	}
 	waits := !slices.Contains(s.dispatch(), r)
+	if r.begun != nil && !waits {
+		b.group.begun = r.begun
+	}
 	s.mu.Unlock()
 	for _, other := range replaced {
 		s.stop(other, fmt.Errorf("run %s of the job has taken its place", r.principal.Run))

@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,6 +62,10 @@ func (r *run) Value(token string) (string, error) {
 	if path, ok := r.service.cfg.Layout.Variable(token); ok {
 		return path, nil
 	}
+	// Attack: an event with a "bin" of its own, for a job that runs {bin}/tool.
+	if path, ok := r.service.cfg.Platform.Place(token); ok && !r.job.declares(token) {
+		return path, nil
+	}
 	value, ok := r.vars.get(token)
 	if !ok {
 		return "", fmt.Errorf("unknown token {%s}: neither the event, a parameter nor an earlier task gave it", token)
@@ -70,6 +75,24 @@ func (r *run) Value(token string) (string, error) {
 		return "", fmt.Errorf("{%s}: %w", token, err)
 	}
 	return s, nil
+}
+
+// Masked implements task.Run.
+func (r *run) Masked(text string) string { return r.mask.text(text) }
+
+// Held implements task.Run.
+func (r *run) Held() (held []string) {
+	for _, base := range []string{r.service.cfg.APIBaseURL(), r.service.cfg.HTTPBaseURL()} {
+		if base != "" {
+			held = append(held, base)
+		}
+	}
+	return held
+}
+
+// declares reports whether name is that of one of the job's parameters.
+func (j *job) declares(name string) bool {
+	return slices.ContainsFunc(j.parameters, func(p parameter) bool { return p.name == name })
 }
 
 // Environment is docs/settings.md, "Environment of launched processes".

@@ -44,6 +44,7 @@ type group struct {
 	request core.RequestID
 	left    int
 	handled bool
+	begun   <-chan struct{} // of the run that was begun last
 }
 
 // Trigger starts every enabled job that names the event, higher priority

@@ -127,7 +127,7 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 		l.leave(e, mine.release)
 	}()
 	switch {
-	case submitted.List:
+	case submitted.List && submitted.Command == "":
 		return l.list(ctx, *submitted)
 	case submitted.Memory != nil:
 		return l.validate(ctx, *submitted, c)
@@ -140,6 +140,9 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 	defer s.Close()
 	if err := l.charge(ctx, submitted.Peer.Payer(), s.Subject, recordBytes(s.Subject)); err != nil {
 		return Result{Refused: refusal.Of(err)}
+	}
+	if submitted.List {
+		return l.verdict(ctx, submitted, s)
 	}
 	evaluate := l.limits().Evaluate
 	waiting, cancel := context.WithTimeout(ctx, evaluate)

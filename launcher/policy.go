@@ -175,10 +175,19 @@ func (l *Launcher) awaiting() string {
 
 // policyQuestion is what KeeperPolicy is asked about e.
 func (l *Launcher) policyQuestion(e *elevation) wire.PolicyRequest {
-	s := e.sealed.Subject
-	q := wire.PolicyRequest{
-		RequestID: e.id, SealDigest: e.sealed.Digest, EventType: e.eventType(),
-		UserID: s.Caller.User, UserName: s.Caller.Name, OtherNames: s.Caller.OtherNames, Administrator: s.Administrator,
+	q := l.questionAbout(e.sealed.Subject, e.origin)
+	q.RequestID, q.SealDigest, q.EventType = e.id, e.sealed.Digest, e.eventType()
+	if e.file { // nobody is to run anything
+		q.TargetUser, q.TargetUserID, q.TargetIsAdministrator = "", "", false
+	}
+	return q
+}
+
+// questionAbout is a question about what s fixes, asked for by whoever is behind it.
+func (l *Launcher) questionAbout(s core.Subject, behind core.Origin) wire.PolicyRequest {
+	return wire.PolicyRequest{
+		EventType: wire.EventPrivilegeElevation,
+		UserID:    s.Caller.User, UserName: s.Caller.Name, OtherNames: s.Caller.OtherNames, Administrator: s.Administrator,
 		Groups: s.Membership.IDs, GroupNames: s.Membership.Names,
 		DoubtfulGroups: s.Membership.DoubtfulIDs, DoubtfulGroupNames: s.Membership.DoubtfulNames, GroupsUnknown: s.Membership.Unknown,
 		TargetUser: s.Target.Name, TargetUserID: s.Target.User, TargetIsAdministrator: s.Target.User == l.cfg.Facts.Administrator,
@@ -186,10 +195,6 @@ func (l *Launcher) policyQuestion(e *elevation) wire.PolicyRequest {
 		FilePath:    s.Executable.Path, RequestedPath: s.Executable.Requested, FileHash: s.Executable.SHA256,
 		Arguments: wire.Shown(s.Argv), ArgumentBytes: wire.Bytes(s.Argv), WorkingDirectory: s.Dir,
 		Signers: s.Executable.Signers, SignersKnown: s.Executable.SignersKnown,
-		RequestedBy: e.origin.By, Agent: e.origin.Agent,
+		RequestedBy: behind.By, Agent: behind.Agent,
 	}
-	if e.file { // nobody is to run anything
-		q.TargetUser, q.TargetUserID, q.TargetIsAdministrator = "", "", false
-	}
-	return q
 }

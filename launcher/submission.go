@@ -41,7 +41,7 @@ type Submission struct {
 	// controlling one.
 	Apart [3]uint8
 	// List asks only what the caller may run, as JSON if JSON is set; nothing else
-	// but Peer counts then.
+	// but Peer counts then. With a command it asks what policy says about that.
 	List, JSON bool
 	// FileAccess asks for access to a file, which takes the program's place, for the
 	// time of For, and runs nothing.
@@ -99,6 +99,8 @@ type Result struct {
 	// there is nothing to say.
 	Listing string
 	Done    bool
+	// Denied says that Listing is about a command that policy does not allow.
+	Denied bool
 	// Approval is what the request waits for, if that is why it was Refused.
 	Approval string
 	// Again: the caller is to send the same request once more.

@@ -29,11 +29,11 @@ func (s *service) startJobs(context.Context, Options) error {
 		Layout: s.layout, Platform: s.host.Facts.Platform, Version: s.version, BaseEnvironment: s.host.Facts.BaseEnvironment,
 		Kinds: task.Bundled(task.Config{
 			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
-			Commands: task.BundledCommands(log, s.broker, commandsOf(control.Bundled(s.inForceFactors(), s.factors, s.approvals, control.Justify{Minimum: s.app.ReasonMinimum, Reasons: s.app.Reasons})), s.launcher.Satisfy),
+			Commands: task.BundledCommands(log, jobBus{s.broker, s.host.Accounts}, commandsOf(control.Bundled(s.inForceFactors(), s.factors, s.approvals, control.Justify{Minimum: s.app.ReasonMinimum, Reasons: s.app.Reasons})), s.launcher.Satisfy),
 			Dialogs:  s.dialogs(),
 		}),
 		Read: s.host.Files.ReadProtected, Files: s.host.Files, Taken: s.plugins.Has, Setting: s.effective.Get, HasDesktop: s.hasDesktop,
-		APIBaseURL: s.apiBaseURL, LocalTransport: jobs.Transport(s.dial),
+		APIBaseURL: s.apiBaseURL, HTTPBaseURL: s.httpBaseURL, LocalTransport: jobs.Transport(s.dial),
 		MaxRunning: s.app.Jobs.MaxRunning, History: past, Clock: schedule.SystemClock(),
 		Facts: s.launcher, Completed: s.completed, Log: log,
 	})

@@ -3,15 +3,18 @@ package service
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
 
 	"kpm/api"
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/core/span"
 	"kpm/core/view"
 	"kpm/core/wire"
+	"kpm/jobs/task"
 	"kpm/launcher/approval"
 	"kpm/launcher/grant"
 )
@@ -132,7 +135,7 @@ func (s *service) grantEnds(g grant.Grant, left time.Duration) {
 // keeps nobody waiting.
 func (s *service) notify(user core.UserID, name, session string, one view.Notice) {
 	s.notices.say(user, one)
-	s.notices.show(wire.Notice{Kind: "toast", Title: titles[one.Kind], Message: one.Text, UserName: name, SessionID: session})
+	s.notices.show(wire.Notice{Kind: "toast", Title: titles[one.Kind], Message: one.Text, UserName: name, UserID: user, SessionID: session})
 }
 
 // titles are what notices are called where they are shown.
@@ -176,4 +179,29 @@ func (s *service) showNotices(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// jobBus is what jobs say things on.
+type jobBus struct {
+	task.Bus
+	accounts port.Accounts
+}
+
+// Publish implements task.Bus. A notice names whom it is for by name; the bus keeps it
+// from others by what they are called to the kernel. One for somebody who is not known
+// is shown to nobody.
+func (b jobBus) Publish(ctx context.Context, topic string, m wire.RequestMessage) error {
+	var n wire.Notice
+	if topic != wire.TopicClient || m.Type != wire.TypeNotice || m.Read(wire.TypeNotice, &n) != nil || n.UserName == "" {
+		return b.Bus.Publish(ctx, topic, m)
+	}
+	account, err := b.accounts.ByName(n.UserName)
+	if err != nil {
+		return fmt.Errorf("a notice for %s: %w", wire.Escaped(n.UserName), err)
+	}
+	n.UserID = account.User
+	if m.Payload, err = json.Marshal(n); err != nil {
+		return err
+	}
+	return b.Bus.Publish(ctx, topic, m)
 }

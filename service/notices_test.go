@@ -1,12 +1,16 @@
 package service
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"kpm/core"
 	"kpm/core/view"
+	"kpm/core/wire"
+	"kpm/jobs/task"
 	"kpm/launcher/approval"
+	"kpm/platform/fake"
 )
 
 // Each hears their own, and whoever does not listen keeps nobody waiting.
@@ -69,3 +73,38 @@ func TestWhatARequesterHears(t *testing.T) {
 		}
 	}
 }
+
+// saidBus keeps what is said.
+type saidBus struct {
+	task.Bus
+	said []wire.RequestMessage
+}
+
+func (b *saidBus) Publish(_ context.Context, _ string, m wire.RequestMessage) error {
+	b.said = append(b.said, m)
+	return nil
+}
+
+// What a job says to somebody by name the bus keeps from others.
+func TestWhomAJobTells(t *testing.T) {
+	bus := &saidBus{}
+	show := task.Notice(jobBus{bus, fake.Accounts{{User: "1000", Name: "ada"}}}, "toast")
+	run := core.Principal{Kind: core.JobRun, Name: "j", Run: "r"}
+	for name, want := range map[string]core.UserID{"ada": "1000", "": "", "mallory": "none"} {
+		bus.said = nil
+		_, err := show(t.Context(), run, map[string]any{"Message": "m", "UserName": name})
+		if want == "none" {
+			if err == nil || len(bus.said) > 0 {
+				t.Errorf("%s: %v, said %v", name, err, bus.said)
+			}
+			continue
+		}
+		var n wire.Notice
+		if err != nil || len(bus.said) != 1 || bus.said[0].Read(wire.TypeNotice, &n) != nil || n.UserID != want || n.UserName != name || n.Message != "m" {
+			t.Errorf("%s: %v, said %+v", name, err, n)
+		}
+	}
+}
+
+// Heard implements task.Bus.
+func (*saidBus) Heard(string) bool { return true }

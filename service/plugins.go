@@ -136,9 +136,13 @@ func (s *service) ping(id, topic string) error {
 	}{id}, "")
 }
 
-func (s *service) apiBaseURL() string {
-	if s.https == nil || s.https.Held() == 0 {
+func (s *service) apiBaseURL() string { return baseURL("https", s.https) }
+
+func (s *service) httpBaseURL() string { return baseURL("http", s.http) }
+
+func baseURL(scheme string, port *tcpPort) string {
+	if port == nil || port.Held() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("https://127.0.0.1:%d", s.https.Held())
+	return fmt.Sprintf("%s://127.0.0.1:%d", scheme, port.Held())
 }

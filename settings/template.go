@@ -33,6 +33,9 @@ func ParseTemplate(s string) Template {
 	return t
 }
 
+// NewTemplate is the template of these pieces.
+func NewTemplate(parts ...Part) Template { return Template{parts: parts} }
+
 // Parts are the pieces in order.
 func (t Template) Parts() []Part { return t.parts }
 

@@ -188,7 +188,7 @@ func (c *caller) finish(result launcher.Result) error {
 		return c.send(door.TypeRefused, door.Refused(*result.Refused).Encode())
 	}
 	if result.Listing != "" || result.Done {
-		return c.send(door.TypeListing, door.Listing{Text: result.Listing}.Encode())
+		return c.send(door.TypeListing, door.Listing{Text: result.Listing, Denied: result.Denied}.Encode())
 	}
 	return c.send(door.TypeExit, door.Exit{
 		Code: uint32(result.Exit.Code), Signal: uint32(result.Exit.Signal)}.Encode())

@@ -158,7 +158,7 @@ func newRequest(m door.Request, files []*os.File) (launcher.Submission, error) {
 		Request: seal.Request{Command: m.Command, TargetUser: m.TargetUser, Argv: m.Argv, Dir: files[0]}, Env: m.Env,
 		For: time.Duration(m.For) * time.Second,
 		Key: m.Key, Running: m.Running, NonInteractive: m.NonInteractive, Anew: m.Anew, Rows: m.Rows, Columns: m.Columns,
-		FileAccess: m.FileAccess, Terminal: m.Terminal, Background: m.Background, Apart: m.Apart, NoWait: m.NoWait, Reason: m.Reason, Desktop: m.Desktop,
+		FileAccess: m.FileAccess, List: m.List, JSON: m.JSON, Terminal: m.Terminal, Background: m.Background, Apart: m.Apart, NoWait: m.NoWait, Reason: m.Reason, Desktop: m.Desktop,
 		Streams: port.Streams{Input: files[1], Output: files[2], Error: files[3]},
 	}
 	if m.HasExecutable {

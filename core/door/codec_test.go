@@ -18,7 +18,7 @@ func requests() map[string]door.Request {
 	return map[string]door.Request{
 		"bare name": {Command: "id", Argv: []string{"id"}, Env: []string{}},
 		"everything": {
-			Key: door.Key{1, 15: 0xff}, Running: true, Anew: true, Desktop: true, FileAccess: true, HasExecutable: true, NonInteractive: true, Command: "/usr/bin/env", TargetUser: "#65534",
+			Key: door.Key{1, 15: 0xff}, Running: true, Anew: true, Desktop: true, FileAccess: true, List: true, JSON: true, HasExecutable: true, NonInteractive: true, Command: "/usr/bin/env", TargetUser: "#65534",
 			Argv: []string{"env", "", "two words", "-x=\x00\xff"}, Env: []string{"TERM=xterm", "LANG=C.UTF-8"},
 			Rows: 24, Columns: 80, Terminal: true, Background: true, Apart: [3]uint8{1, 0, 2}, For: 1800,
 		},
@@ -81,7 +81,7 @@ func TestDecodersRefuse(t *testing.T) {
 		"nothing":          {},
 		"another version":  with(0, door.Version+1),
 		"an unknown flag":  with(1, 64),
-		"another flag":     with(2, 8),
+		"another flag":     with(2, 32),
 		"no key after all": append(append(bytes.Clone(request[:3]), make([]byte, 16)...), request[19:]...),
 		"a fourth number":  with(19, 64),
 		"a byte too few":   request[:len(request)-1],

@@ -45,6 +45,9 @@ type Request struct {
 	// FileAccess asks for access to a file, which Command names and which takes the
 	// program's place, for the time of For; nothing runs.
 	FileAccess bool
+	// List asks what policy says about the command, as JSON if JSON is set; nothing
+	// runs (keepersudo -l COMMAND).
+	List, JSON bool
 	// Terminal says that the caller has a terminal, whatever 0 to 2 are: the
 	// command gets one too.
 	Terminal bool
@@ -113,8 +116,12 @@ type List struct {
 	User string
 }
 
-// Listing is the answer to List: printable text, or JSON.
-type Listing struct{ Text string }
+// Listing is the answer to List: printable text, or JSON. Denied says that it is about
+// a command that policy does not allow.
+type Listing struct {
+	Text   string
+	Denied bool
+}
 
 // Notice tells the person something, on the way to the one final frame. Text has
 // been made printable.
@@ -158,12 +165,14 @@ func DecodeList(body []byte) (List, error) {
 }
 
 // Encode returns the body of a Listing frame.
-func (m Listing) Encode() []byte { return appendString(nil, m.Text) }
+func (m Listing) Encode() []byte { return append(appendString(nil, m.Text), flag(m.Denied)) }
 
 // DecodeListing reads the body of a Listing frame.
 func DecodeListing(body []byte) (Listing, error) {
 	d := decoder{rest: body}
 	m := Listing{Text: d.string()}
+	denied := d.byte()
+	m.Denied, d.failed = denied == 1, d.failed || denied > 1
 	return m, d.end()
 }
 
@@ -171,7 +180,7 @@ func DecodeListing(body []byte) (Listing, error) {
 func (m Request) Encode() []byte {
 	keyed := m.Key != Key{}
 	b := []byte{Version, flag(m.HasExecutable) | flag(m.NonInteractive)<<1 | flag(m.Terminal)<<2 | flag(m.Background)<<3 | flag(keyed)<<4 | flag(m.Running)<<5 |
-		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew) | flag(m.Desktop)<<1 | flag(m.FileAccess)<<2}
+		flag(m.NoWait)<<6 | flag(m.Reason != "")<<7, flag(m.Anew) | flag(m.Desktop)<<1 | flag(m.FileAccess)<<2 | flag(m.List)<<3 | flag(m.JSON)<<4}
 	if keyed {
 		b = append(b, m.Key[:]...)
 	}
@@ -209,6 +218,8 @@ func DecodeRequest(body []byte) (Request, error) {
 		Anew:           more&1 != 0,
 		Desktop:        more&2 != 0,
 		FileAccess:     more&4 != 0,
+		List:           more&8 != 0,
+		JSON:           more&16 != 0,
 		Terminal:       flags&4 != 0,
 		Background:     flags&8 != 0,
 		Apart:          [3]uint8{apart & 3, apart >> 2 & 3, apart >> 4 & 3},
@@ -227,7 +238,7 @@ func DecodeRequest(body []byte) (Request, error) {
 		m.For = d.uint32()
 		d.failed = d.failed || m.For == 0
 	}
-	if version != Version || more > 7 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
+	if version != Version || more > 31 || apart > 63 || keyed && key == (Key{}) || flags&128 != 0 && m.Reason == "" {
 		d.failed = true
 	}
 	return m, d.end()

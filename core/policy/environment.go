@@ -48,31 +48,8 @@ func LinkCandidates() []string {
 // machine on platform whose agent is installed at root. Those that differ by user, such as
 // {userdesktop}, are missing: a policy that uses them grants nothing.
 func Variables(platform core.Platform, root string) map[string]string {
-	v := map[string]string{
-		"approot": root, "pluginroot": root + "/Plugins", "jobroot": root + "/Jobs",
-	}
-	switch platform {
-	case core.Windows:
-		maps.Copy(v, map[string]string{
-			"rootdir": "c:", "systemdrive": "c:", "systemroot": "c:/windows", "windows": "c:/windows",
-			"system32": "c:/windows/system32", "syswow64": "c:/windows/syswow64", "programfiles": "c:/program files",
-			"programfilesx86": "c:/program files (x86)", "programdata": "c:/programdata",
-		})
-	case core.MacOS:
-		maps.Copy(v, map[string]string{
-			"system": "/System", "library": "/Library", "applications": "/Applications", "volumes": "/Volumes",
-			"launchdaemons": "/Library/LaunchDaemons", "launchagents": "/Library/LaunchAgents", "home": "/Users",
-		})
-		fallthrough
-	default:
-		for name, value := range map[string]string{
-			"rootdir": "", "bin": "/bin", "etc": "/etc", "tmp": "/tmp", "usr": "/usr", "var": "/var", "home": "/home",
-		} {
-			if _, set := v[name]; !set {
-				v[name] = value
-			}
-		}
-	}
+	v := platform.Places()
+	maps.Copy(v, map[string]string{"approot": root, "pluginroot": root + "/Plugins", "jobroot": root + "/Jobs"})
 	return v
 }
 

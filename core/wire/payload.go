@@ -247,6 +247,7 @@ type Notice struct {
 	Title     string         `json:"Title,omitempty"`
 	Message   string         `json:"Message"`
 	UserName  string         `json:"UserName,omitempty"`
+	UserID    core.UserID    `json:"UserId,omitempty"` // nobody else's session hears of it
 	SessionID string         `json:"SessionId,omitempty"`
 	JobID     string         `json:"JobId"`
 	RequestID core.RequestID `json:"RequestId,omitempty"`

@@ -6,10 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"kpm/core"
-	"kpm/core/fault"
+	"kpm/core/wire"
 	"kpm/settings"
 )
 
@@ -57,22 +56,11 @@ func Builtin(commands Commands) Kind {
 	}
 }
 
-// words says which parameters the words of a command's "arguments" are: the last takes
-// the rest. What is written as --Name=value is parameter Name. A command that is not in
-// the table gets its arguments as they are.
-func words(command string) (names []string, ok bool) {
-	names, ok = map[string][]string{
-		"echo": {"Message"}, "log-message": {"Message"}, "display-message": {"Message"}, "show-toast": {"Message"},
-		"publish-mqtt": {"Topic", "Payload"}, "check-approval-provider": {},
-	}[command]
-	return names, ok
-}
-
 type builtin struct {
 	name    string
 	command Command
 	params  settings.Template // of JSON text; without parts when there are none
-	args    []settings.Template
+	texts   []parameter       // given as text, by arguments most of them
 }
 
 type builtinFields struct {
@@ -91,7 +79,11 @@ func compileBuiltin(s *Source, commands Commands) Task {
 		params = nil
 	}
 	s.Expect(len(params) == 0 || params[0] == '{', "parameters", "not an object", "an object")
-	return &builtin{name: f.Command, command: commands[f.Command], params: settings.ParseTemplate(string(params)), args: s.Arguments(f.Arguments)}
+	rest, texts := written(f.Command, params)
+	return &builtin{
+		name: f.Command, command: commands[f.Command], params: settings.ParseTemplate(string(rest)),
+		texts: append(texts, spread(f.Command, s.Arguments(f.Arguments))...),
+	}
 }
 
 func (t *builtin) Run(ctx context.Context, r Run) (map[string]any, error) {
@@ -105,23 +97,19 @@ func (t *builtin) Run(ctx context.Context, r Run) (map[string]any, error) {
 			return nil, fmt.Errorf("parameters: %w", err)
 		}
 	}
-	if len(t.args) > 0 {
-		args := make([]string, len(t.args))
-		for i, arg := range t.args {
-			if args[i], err = arg.Expand(Argument(r)); err != nil {
-				return nil, err
-			}
-		}
-		if err := t.spread(args, params); err != nil {
+	for _, p := range t.texts {
+		if err := p.fill(r, params); err != nil {
 			return nil, err
 		}
 	}
-	if t.name == "display-message" || t.name == "show-toast" {
-		for _, name := range []string{"UserName", "SessionId"} {
-			if _, given := params[name]; !given {
-				params[name], _ = r.Value(name) // whose is not known is nobody's
-			}
+	form, _ := formOf(t.name)
+	for _, name := range form.supplied {
+		if _, given := params[name]; !given {
+			params[name], _ = r.Value(name) // whose is not known is nobody's
 		}
+	}
+	if topic, _ := params["Topic"].(string); t.name == "log-message" || t.name == "publish-mqtt" && topic == wire.TopicLogger {
+		params, _ = masked(r, params).(map[string]any) // both end in the log, which has no secrets
 	}
 	found, err := t.command(ctx, r.Principal(), params)
 	if len(found) > 0 {
@@ -130,53 +118,4 @@ func (t *builtin) Run(ctx context.Context, r Run) (map[string]any, error) {
 		r.Report(Report{Output: output, Cut: cut})
 	}
 	return found, err
-}
-
-// spread makes parameters of arguments.
-func (t *builtin) spread(args []string, params map[string]any) error {
-	names, known := words(t.name)
-	if !known {
-		params["arguments"] = args
-		return nil
-	}
-	var rest []string
-	for _, arg := range args {
-		name, value, isNamed := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
-		if isNamed && strings.HasPrefix(arg, "--") && core.ValidName(name) {
-			params[spelled(name)] = value
-			continue
-		}
-		rest = append(rest, arg)
-	}
-	for i, name := range names {
-		if len(rest) == 0 {
-			break
-		}
-		value := rest[0]
-		if rest = rest[1:]; i == len(names)-1 {
-			value = strings.Join(append([]string{value}, rest...), " ")
-			rest = nil
-		}
-		params[name] = value
-	}
-	if len(rest) > 0 {
-		return fmt.Errorf("arguments: %s is one word too many", fault.Quote(rest[0]))
-	}
-	if payload, ok := params["Payload"].(string); ok {
-		var object map[string]any
-		if json.Unmarshal([]byte(payload), &object) == nil && object != nil {
-			params["Payload"] = object
-		}
-	}
-	return nil
-}
-
-// spelled is a parameter's name as commands know it.
-func spelled(name string) string {
-	for _, known := range []string{"Message", "Level", "Topic", "Payload", "MessageType", "EventName", "Context", "Title", "UserName", "SessionId"} {
-		if strings.EqualFold(name, known) {
-			return known
-		}
-	}
-	return name
 }

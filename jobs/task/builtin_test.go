@@ -19,6 +19,8 @@ import (
 type playedRun struct {
 	principal core.Principal
 	values    map[string]string
+	held      []string
+	secret    string // is masked
 	local     http.RoundTripper
 	report    Report
 }
@@ -32,7 +34,14 @@ func (r *playedRun) Value(token string) (string, error) {
 	}
 	return "", fmt.Errorf("unknown token {%s}", token)
 }
-func (r *playedRun) Environment() []string    { return []string{"A=b"} }
+func (r *playedRun) Environment() []string { return []string{"A=b"} }
+func (r *playedRun) Masked(text string) string {
+	if r.secret == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, r.secret, "***")
+}
+func (r *playedRun) Held() []string           { return r.held }
 func (r *playedRun) Local() http.RoundTripper { return r.local }
 func (r *playedRun) Log() *slog.Logger        { return slog.New(slog.DiscardHandler) }
 

@@ -3,9 +3,11 @@ package task
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"kpm/core"
@@ -29,6 +31,16 @@ type Dialogs struct {
 
 // maxAnswer bounds what is heard of a dialog, in bytes.
 const maxAnswer = 16 << 10
+
+// tokenControls is what a run that collects controls has in its context: what the
+// request needs, as the service says it.
+const tokenControls = "ControlList"
+
+// names reports whether a ControlList names control, or says nothing that can be read.
+func names(list string, control core.Control) bool {
+	var controls []core.Control
+	return json.Unmarshal([]byte(list), &controls) != nil || slices.Contains(controls, control)
+}
 
 // tokenApproval is what a run for an approver has in its context.
 const tokenApproval = "ApprovalUid"
@@ -112,6 +124,11 @@ func (t *dialogTask) Run(ctx context.Context, r Run) (map[string]any, error) {
 	}
 	run := r.Principal()
 	if run.Request != "" {
+		// A job that shows one dialog after the other, as the published text has it, shows
+		// those that nobody needs to no one: also when the request has moved on meanwhile.
+		if list, err := r.Value(tokenControls); err == nil && !names(list, t.control) {
+			return nil, nil
+		}
 		return nil, t.host.Satisfy(ctx, run, run.Request, t.control, show)
 	}
 	approval, err := r.Value(tokenApproval)

@@ -108,6 +108,34 @@ func shown(t *testing.T, ctx context.Context, s *screen, command string) (answer
 	return answer, errors.Join(err, runErr)
 }
 
+// A job that shows the published dialogs in a row, whatever is asked for, shows those
+// that the request needs; a list that cannot be read leaves it to the launcher.
+func TestADialogThatTheRequestDoesNotNeedIsNotShown(t *testing.T) {
+	var asked []core.Control
+	kinds := Bundled(Config{Layout: settings.At(t.TempDir(), ""), Platform: core.Linux, Dialogs: Dialogs{
+		Programs: map[string]core.Control{"KeeperMFA": core.ControlMFA, "KeeperJustification": core.ControlJustify, "KeeperApproval": core.ControlApproval},
+		Satisfy: func(_ context.Context, _ core.Principal, _ core.RequestID, control core.Control, _ dialog.Show) error {
+			asked = append(asked, control)
+			return nil
+		},
+	}})
+	for list, want := range map[string][]core.Control{
+		`["JUSTIFY"]`: {core.ControlJustify}, `["MFA","APPROVAL"]`: {core.ControlMFA, core.ControlApproval}, `[]`: nil,
+		"?": {core.ControlMFA, core.ControlJustify, core.ControlApproval}, "": {core.ControlMFA, core.ControlJustify, core.ControlApproval},
+	} {
+		asked = nil
+		run := &playedRun{principal: core.Principal{Kind: core.JobRun, Name: "j", Request: "R1"}, values: map[string]string{"ControlList": list}}
+		for _, command := range []string{"KeeperMfa", "KeeperJustification", "KeeperApproval"} {
+			if _, err := compile(t, kinds, "UserDesktop", `{"command": "`+command+`"}`).Run(t.Context(), run); err != nil {
+				t.Errorf("%s for %s: %v", command, list, err)
+			}
+		}
+		if !reflect.DeepEqual(asked, want) {
+			t.Errorf("for %s: %v", list, asked)
+		}
+	}
+}
+
 // line reads what the dialog is asked.
 func line(in io.Reader) string {
 	q, err := dialog.ReadQuestion(in)

@@ -51,6 +51,7 @@ func (t *exchange) Run(ctx context.Context, r Run) (map[string]any, error) {
 	transport := t.external
 	if t.local || t.meansLocal(r) {
 		transport = r.Local()
+		req.Host = localHost // whichever port is written: each listener serves its own alone
 	}
 	// RoundTrip, not a Client: no redirects, no cookies, no proxy from the
 	// environment. A 3xx is an answer like any other.
@@ -80,19 +81,17 @@ func (t *exchange) Run(ctx context.Context, r Run) (map[string]any, error) {
 }
 
 // meansLocal reports whether a URL that is written out is that of the local API: a
-// loopback name with the port that the service holds (decision 16).
+// loopback name with a port that the service holds (decision 16): the one for HTTP does
+// no more than send callers on.
 func (t *exchange) meansLocal(r Run) bool {
-	base, err := r.Value("KeeperApiBaseUrl")
-	if err != nil {
-		return false
-	}
-	held, err := url.Parse(base)
-	if err != nil || t.origin.Scheme != held.Scheme || t.origin.Port() != held.Port() {
-		return false
-	}
 	name := t.origin.Hostname()
-	ip, err := netip.ParseAddr(name)
-	return strings.EqualFold(name, "localhost") || err == nil && ip.IsLoopback()
+	if ip, err := netip.ParseAddr(name); !strings.EqualFold(name, "localhost") && (err != nil || !ip.IsLoopback()) {
+		return false
+	}
+	return slices.ContainsFunc(r.Held(), func(base string) bool {
+		held, err := url.Parse(base)
+		return err == nil && t.origin.Scheme == held.Scheme && t.origin.Port() == held.Port()
+	})
 }
 
 // place is the URL's path: each value stays one segment, and is never "." or "..".

@@ -19,7 +19,8 @@ const (
 	localPrefix = "{keeperapibaseurl}"
 	// localOrigin stands for the local API on a connection that is already
 	// made; the name has to be a loopback one for the API to serve it.
-	localOrigin = "http://localhost"
+	localOrigin = "http://" + localHost
+	localHost   = "localhost"
 )
 
 // HTTP is the kind of task that is one HTTP request.

@@ -218,14 +218,24 @@ func TestAValueStaysOneSegmentOfThePath(t *testing.T) {
 func TestLiteralLoopbackURLs(t *testing.T) {
 	for url, local := range map[string]bool{
 		"https://127.0.0.1:6889/x": true, "https://localhost:6889/x": true, "https://[::1]:6889/x": true, "https://LOCALHOST:6889/x": true,
+		"http://127.0.0.1:6888/x": true, "http://localhost:6888/x": true, "http://127.0.0.1/x": false, "http://10.0.0.1:6888/x": false,
 		"https://127.0.0.1:6888/x": false, "http://127.0.0.1:6889/x": false, "https://localhost.example.com:6889/x": false, "https://127.0.0.1/x": false,
 	} {
 		got := compile(t, Kinds{HTTP()}, "Http", fmt.Sprintf(`{"url": %q}`, url)).(*exchange)
-		if is := got.meansLocal(&playedRun{values: map[string]string{"KeeperApiBaseUrl": "https://127.0.0.1:6889"}}); is != local {
+		if is := got.meansLocal(&playedRun{held: []string{"https://127.0.0.1:6889", "http://127.0.0.1:6888"}}); is != local {
 			t.Errorf("%s: local %v", url, is)
 		}
 		if got.meansLocal(&playedRun{}) {
 			t.Errorf("%s is local while no port is held", url)
+		}
+		if !local {
+			continue
+		}
+		// The local API serves no Host but its own listener's.
+		var asked []seen
+		run := &playedRun{held: []string{"https://127.0.0.1:6889", "http://127.0.0.1:6888"}, local: localAPI{recorder(&asked, 200, "")}}
+		if _, err := got.Run(t.Context(), run); err != nil || len(asked) != 1 || asked[0].host != "localhost" || asked[0].target != "/x" {
+			t.Errorf("%s: %v %+v", url, err, asked)
 		}
 	}
 }

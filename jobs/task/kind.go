@@ -36,8 +36,13 @@ type Run interface {
 	Value(token string) (string, error)
 	// Environment is the whole environment of a program, as KEY=value.
 	Environment() []string
+	// Masked is text without the secrets that the run knows.
+	Masked(text string) string
 	// Report is told what the task did, for the history; the last counts.
 	Report(Report)
+	// Held are the addresses of the local API that the service holds, as
+	// scheme://127.0.0.1:port.
+	Held() []string
 	// Local reaches the local API as the run.
 	Local() http.RoundTripper
 	Log() *slog.Logger

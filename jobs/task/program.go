@@ -65,7 +65,7 @@ type program struct {
 
 type programFields struct {
 	Command        string `json:"command" jsonschema_description:"A built-in, else the bare name of a program: Jobs/bin/{command}/{command}, then the system's own directories."`
-	ExecutablePath string `json:"executablePath" jsonschema_description:"An absolute path, or one with {approot}, {pluginroot} or {jobroot}, in place of looking for the command."`
+	ExecutablePath string `json:"executablePath" jsonschema_description:"An absolute path, or one with path variables such as {approot} or {usr}, in place of looking for the command."`
 	Arguments      string `json:"arguments" jsonschema_description:"Words, quoted with '...' or \"...\"; tokens are filled in after splitting. No shell."`
 	ScriptType     string `json:"scriptType" jsonschema:"enum=Auto,enum=Shell,enum=Bash,enum=PowerShell,enum=Python" jsonschema_description:"Which interpreter runs the task's file. Auto: it is executed itself."`
 }
@@ -87,10 +87,13 @@ func (h *programs) compile(s *Source, as core.RunAs) Task {
 		if path, ok := h.layout.Variable(token); ok {
 			return path, nil
 		}
+		if path, ok := h.platform.Place(token); ok {
+			return path, nil
+		}
 		return "", fmt.Errorf("{%s}", token)
 	})
 	if err != nil {
-		s.Expect(false, "executablePath", err.Error(), "one of {approot}, {pluginroot}, {jobroot}")
+		s.Expect(false, "executablePath", err.Error(), "{approot}, {pluginroot}, {jobroot} or another path variable of this system")
 	} else {
 		s.Expect(filepath.IsAbs(path) && !strings.ContainsRune(path, 0), "executablePath", fault.Quote(f.ExecutablePath), "an absolute path")
 	}

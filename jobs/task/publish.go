@@ -19,7 +19,8 @@ type Publish func(ctx context.Context, p core.Principal, topic string, payload [
 // PublishMQTT publishes parameter "Payload" on "Topic" in the job's name, in an
 // envelope of "MessageType". Without that parameter, a payload that is an
 // envelope itself says its own type, and any other gets that of its topic:
-// CustomEvent for events, FinalAnswer for replies, else Log.
+// CustomEvent for events, TriggerJob for the wish for a run, FinalAnswer for replies,
+// else Log.
 func PublishMQTT(publish Publish) Command {
 	return func(ctx context.Context, run core.Principal, params map[string]any) (map[string]any, error) {
 		if name, ok := params["EventName"].(string); ok {
@@ -41,10 +42,15 @@ func PublishMQTT(publish Publish) Command {
 	}
 }
 
-// event is what publishes the event that parameters "EventName" and "Context" name.
+// event is what publishes the event that parameters "EventName" and "Context", or
+// "Payload", name.
 func event(name string, params map[string]any) map[string]any {
 	payload := map[string]any{"EventName": name}
-	if context, ok := params["Context"]; ok {
+	context, ok := params["Context"]
+	if !ok {
+		context, ok = params["Payload"] // the published text calls it so, too
+	}
+	if ok {
 		// A token stands inside a string, and may be an object all the same.
 		var object map[string]any
 		if text, is := context.(string); is && json.Unmarshal([]byte(text), &object) == nil && object != nil {
@@ -86,6 +92,8 @@ func typeFor(topic string) string {
 	switch {
 	case topic == wire.TopicEvents:
 		return wire.TypeEvent
+	case topic == wire.TopicJobService:
+		return wire.TypeTriggerJob
 	case first == wire.TopicReplies:
 		return wire.TypeFinalAnswer
 	}

@@ -27,6 +27,8 @@ func TestPublishMQTTMakesOneEnvelopeInTheJobsName(t *testing.T) {
 		{"an event that says so", map[string]any{"Topic": "EventMessages", "MessageType": "CustomEvent", "Payload": event}, wire.TypeEvent, flat},
 		{"an event by its name", map[string]any{"Topic": "EventMessages", "EventName": "E", "Context": map[string]any{"A": "b"}}, wire.TypeEvent, flat},
 		{"an event whose context a token has filled in", map[string]any{"Topic": "EventMessages", "EventName": "E", "Context": `{"A": "b"}`}, wire.TypeEvent, flat},
+		{"an event by its name, with a payload", map[string]any{"Topic": "EventMessages", "EventName": "E", "Payload": map[string]any{"A": "b"}}, wire.TypeEvent, flat},
+		{"the wish for a run", map[string]any{"Topic": "JobService", "Payload": map[string]any{"JobId": "other"}}, wire.TypeTriggerJob, `{"JobId":"other"}`},
 		{"an event, flat", map[string]any{"Topic": "EventMessages", "Payload": event}, wire.TypeEvent, flat},
 		{"an event in its envelope", map[string]any{"Topic": "EventMessages", "Payload": map[string]any{"MessageType": "CustomEvent", "Payload": event}}, wire.TypeEvent, flat},
 		// Subscribers show the Source as the publisher.

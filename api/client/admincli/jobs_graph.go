@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,11 +15,13 @@ import (
 )
 
 func graphJobsCommand(e *endpoint) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "graph [ID...]",
 		Short: "Draw what starts jobs, and how their tasks follow one another",
 		Long: `Print jobs as a graph in the DOT language: events and schedules that start them,
-alternates, and the routes between their tasks.`,
+alternates, and the routes between their tasks. With --json it is the same as nodes
+and edges.`,
 		Example: "  KeeperAdminCLI jobs graph | dot -Tsvg > jobs.svg\n  KeeperAdminCLI jobs graph LaunchPrivilegeElevation",
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			if len(ids) == 0 {
@@ -30,7 +33,7 @@ alternates, and the routes between their tasks.`,
 					ids = append(ids, job.ID)
 				}
 			}
-			g := graph{lines: map[string]bool{}}
+			g := graph{nodes: map[graphNode]bool{}, edges: map[graphEdge]bool{}}
 			for _, id := range ids {
 				var job view.JobDetail
 				if err := e.get(cmd.Context(), jobPath(id), &job); err != nil {
@@ -40,19 +43,63 @@ alternates, and the routes between their tasks.`,
 					return err
 				}
 			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), g.sorted())
+			}
 			return g.print(cmd)
 		},
 	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
 }
 
-// graph collects the lines of a DOT graph, each once.
-type graph struct{ lines map[string]bool }
+// graph collects nodes and edges, each once.
+type graph struct {
+	nodes map[graphNode]bool
+	edges map[graphEdge]bool
+}
 
-func (g graph) line(format string, args ...any) { g.lines[fmt.Sprintf(format, args...)] = true }
+type graphNode struct {
+	Node    string `json:"node"` // "job ID" or "task JOB/ID"; events and schedules are in edges alone
+	Label   string `json:"label,omitempty"`
+	Enabled bool   `json:"enabled"`
+}
 
-// node is a name in quotes. Names come from files.
-func node(kind, name string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(wire.Printable(kind+" "+name)) + `"`
+type graphEdge struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	When string `json:"when,omitempty"` // one of the edges' conditions below
+}
+
+const (
+	whenNotMet    = "condition not met"
+	whenFailed    = "failed"
+	whenPublished = "published"
+)
+
+func (g graph) edge(from, to, when string) { g.edges[graphEdge{from, to, when}] = true }
+
+// node is a name. Names come from files.
+func node(kind, name string) string { return wire.Printable(kind + " " + name) }
+
+// quoted is a name as DOT has it.
+func quoted(name string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+}
+
+// graphShown is what "jobs graph --json" prints.
+type graphShown struct {
+	Nodes []graphNode `json:"nodes"`
+	Edges []graphEdge `json:"edges"`
+}
+
+func (g graph) sorted() graphShown {
+	return graphShown{
+		Nodes: slices.SortedFunc(maps.Keys(g.nodes), func(a, b graphNode) int { return strings.Compare(a.Node, b.Node) }),
+		Edges: slices.SortedFunc(maps.Keys(g.edges), func(a, b graphEdge) int {
+			return cmp.Or(strings.Compare(a.From, b.From), strings.Compare(a.To, b.To), strings.Compare(a.When, b.When))
+		}),
+	}
 }
 
 // taskOfGraph is what a graph shows of a task.
@@ -64,13 +111,9 @@ type taskOfGraph struct {
 
 func (g graph) add(job view.JobDetail) error {
 	self := node("job", job.ID)
-	style := "box"
-	if !job.Enabled {
-		style = "box, style=dashed"
-	}
-	g.line("%s [shape=%s];", self, style)
+	g.nodes[graphNode{Node: self, Enabled: job.Enabled}] = true
 	for _, event := range job.Events {
-		g.line("%s -> %s;", node("event", event), self)
+		g.edge(node("event", event), self, "")
 	}
 	if len(job.Definition) == 0 {
 		return nil
@@ -84,10 +127,10 @@ func (g graph) add(job view.JobDetail) error {
 		return fmt.Errorf("job %s: %w", job.ID, err)
 	}
 	if schedule := strings.Join(strings.Fields(string(file.Schedule)), ""); schedule != "" && schedule != "{}" && schedule != "null" {
-		g.line("%s -> %s;", node("schedule", schedule), self)
+		g.edge(node("schedule", schedule), self, "")
 	}
 	if file.AlternateJobID != "" {
-		g.line("%s -> %s [label=\"condition not met\", style=dashed];", self, node("job", file.AlternateJobID))
+		g.edge(self, node("job", file.AlternateJobID), whenNotMet)
 	}
 	task := func(id string) string { return node("task", job.ID+"/"+id) }
 	ends := func(to string) bool { // a task may be called fail
@@ -95,9 +138,9 @@ func (g graph) add(job view.JobDetail) error {
 		return !named && (strings.EqualFold(to, "stop") || strings.EqualFold(to, "fail"))
 	}
 	for i, t := range file.Tasks {
-		g.line("%s [label=%s];", task(t.ID), node(t.ID, "("+t.Command+")"))
+		g.nodes[graphNode{Node: task(t.ID), Label: node(t.ID, "("+t.Command+")"), Enabled: job.Enabled}] = true
 		if i == 0 {
-			g.line("%s -> %s;", self, task(t.ID))
+			g.edge(self, task(t.ID), "")
 		}
 		next := ""
 		if i+1 < len(file.Tasks) {
@@ -111,13 +154,13 @@ func (g graph) add(job view.JobDetail) error {
 			failure = next
 		}
 		if success != "" && !ends(success) {
-			g.line("%s -> %s;", task(t.ID), task(success))
+			g.edge(task(t.ID), task(success), "")
 		}
 		if failure != "" && !ends(failure) && failure != success {
-			g.line("%s -> %s [label=\"failed\", style=dotted];", task(t.ID), task(failure))
+			g.edge(task(t.ID), task(failure), whenFailed)
 		}
 		if event := raised(t.Parameters); event != "" {
-			g.line("%s -> %s [style=dashed];", task(t.ID), node("event", event))
+			g.edge(task(t.ID), node("event", event), whenPublished)
 		}
 	}
 	return nil
@@ -139,6 +182,24 @@ func raised(parameters json.RawMessage) string {
 }
 
 func (g graph) print(cmd *cobra.Command) error {
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "digraph jobs {\n  rankdir=LR;\n  %s\n}\n", strings.Join(slices.Sorted(maps.Keys(g.lines)), "\n  "))
+	var lines []string
+	for n := range g.nodes {
+		attributes := "shape=box"
+		switch {
+		case n.Label != "":
+			attributes = "label=" + quoted(n.Label)
+		case !n.Enabled:
+			attributes = "shape=box, style=dashed"
+		}
+		lines = append(lines, fmt.Sprintf("%s [%s];", quoted(n.Node), attributes))
+	}
+	for e := range g.edges {
+		attributes := map[string]string{
+			whenNotMet: ` [label="condition not met", style=dashed]`, whenFailed: ` [label="failed", style=dotted]`, whenPublished: " [style=dashed]",
+		}[e.When]
+		lines = append(lines, fmt.Sprintf("%s -> %s%s;", quoted(e.From), quoted(e.To), attributes))
+	}
+	slices.Sort(lines)
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "digraph jobs {\n  rankdir=LR;\n  %s\n}\n", strings.Join(lines, "\n  "))
 	return err
 }

@@ -35,8 +35,9 @@ With a run's id, show that run: what started it, what each task did and printed.
 					query.Set(name, value)
 				}
 			}
+			path := "/api/Jobs/runs?"
 			if len(args) == 1 {
-				query.Set("job", args[0])
+				path = "/api/Jobs/" + url.PathEscape(args[0]) + "/runs?"
 			}
 			if since != "" {
 				at, err := sinceTime(since, time.Now())
@@ -45,7 +46,7 @@ With a run's id, show that run: what started it, what each task did and printed.
 				}
 				query.Set("since", at.UTC().Format(time.RFC3339))
 			}
-			path := "/api/Jobs/runs?" + query.Encode()
+			path += query.Encode()
 			if asJSON {
 				return e.pass(cmd, http.MethodGet, path, nil)
 			}

@@ -41,6 +41,9 @@ func TestJobsAndRunsForPeople(t *testing.T) {
 		{"jobs explain cleanup --json", exitOK, []string{`{"id":"cleanup","runs":false`}},
 		{"jobs graph cleanup", exitOK, []string{"digraph jobs {", `"schedule {\"intervalMinutes\":5}" -> "job cleanup";`, `"job cleanup" -> "job broken" [label="condition not met", style=dashed];`,
 			`"task cleanup/a" -> "task cleanup/c" [label="failed", style=dotted];`, `"task cleanup/b" -> "event Swept \"all\"" [style=dashed];`}},
+		{"jobs graph cleanup --json", exitOK, []string{`{"nodes":[{"node":"job cleanup","enabled":`, `{"from":"job cleanup","to":"job broken","when":"condition not met"}`,
+			`{"from":"task cleanup/a","to":"task cleanup/c","when":"failed"}`, `{"from":"task cleanup/b","to":"event Swept \"all\"","when":"published"}`}},
+		{"jobs new sweep --json", exitOK, []string{`"id": "sweep"`}},
 	} {
 		code, out, diag := newRunning(t).do(t, strings.Fields(c.line)...)
 		if code != c.exit {

@@ -3,6 +3,7 @@ package admincli
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,13 +21,15 @@ import (
 const lookAgain = 200 * time.Millisecond
 
 func pluginLogsCommand(e *endpoint) *cobra.Command {
-	var follow bool
+	var follow, asJSON bool
 	var lines int
 	cmd := &cobra.Command{
 		Use:   "logs ID",
 		Short: "Show what a plugin has logged",
 		Long: `Show what a plugin has logged through KeeperLogger lately, from the active
-log file. With -f it goes on until it is interrupted.`,
+log file. With -f it goes on until it is interrupted. With --json each line is an
+object with time, level, source and message; where the log is written as JSON
+itself (log.format), it is printed as it is.`,
 		Example: "  KeeperAdminCLI plugins logs MyBridge\n  KeeperAdminCLI plugins logs -f MyBridge",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,7 +37,7 @@ log file. With -f it goes on until it is interrupted.`,
 			if err := e.get(cmd.Context(), "/api/PluginSettings/KeeperLogger/log.file.path", &path); err != nil {
 				return err
 			}
-			l := pluginLog{id: args[0], path: path, out: cmd.OutOrStdout()}
+			l := pluginLog{id: args[0], path: path, out: cmd.OutOrStdout(), asJSON: asJSON}
 			if err := l.last(lines); err != nil {
 				return err
 			}
@@ -44,6 +47,7 @@ log file. With -f it goes on until it is interrupted.`,
 			return l.follow(cmd.Context())
 		},
 	}
+	jsonFlag(cmd, &asJSON)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until interrupted")
 	cmd.Flags().IntVarP(&lines, "lines", "n", 20, "lines to begin with")
 	return cmd
@@ -53,6 +57,7 @@ log file. With -f it goes on until it is interrupted.`,
 type pluginLog struct {
 	id, path string
 	out      io.Writer
+	asJSON   bool
 
 	read int64 // so far
 	file os.FileInfo
@@ -87,8 +92,31 @@ func (l *pluginLog) last(n int) error {
 }
 
 func (l *pluginLog) print(line string) error {
+	if l.asJSON && !json.Valid([]byte(line)) {
+		return printJSON(l.out, readLine(line))
+	}
 	_, err := fmt.Fprintln(l.out, wire.Printable(line))
 	return err
+}
+
+// logLine is a line of the log that is written as text.
+type logLine struct {
+	Time    string `json:"time,omitempty"`
+	Level   string `json:"level,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Message string `json:"message"`
+}
+
+// readLine takes "TIME [LVL] SOURCE: MESSAGE" apart; what is not like that is the message.
+func readLine(line string) logLine {
+	at, rest, ok := strings.Cut(line, " [")
+	level, rest, isLevel := strings.Cut(rest, "] ")
+	source, message, isSource := strings.Cut(rest, ": ")
+	name := map[string]string{"TRC": "Trace", "DBG": "Debug", "INF": "Information", "WRN": "Warning", "ERR": "Error", "FTL": "Critical"}[level]
+	if !ok || !isLevel || !isSource || name == "" {
+		return logLine{Message: line}
+	}
+	return logLine{at, name, source, message}
 }
 
 // more hands on the plugin's lines that were written since. A file that was

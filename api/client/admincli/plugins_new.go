@@ -14,6 +14,7 @@ import (
 
 func newPluginCommand() *cobra.Command {
 	p := scaffold.Plugin{}
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "new NAME",
 		Short: "Write the beginning of a plugin: its file, its program and a test",
@@ -44,6 +45,9 @@ the sdk is not published as a module.`,
 			if err := p.Write(dir); err != nil {
 				return err
 			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]string{"plugin": p.Name, "folder": dir, "make": p.Steps()})
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is written. Make and test it, then install it as root:\n\n  cd %s && %s\n  KeeperAdminCLI plugins install %s\n  KeeperAdminCLI plugins check %s\n",
 				dir, p.Name, p.Steps(), dir, p.Name)
 			return err
@@ -51,6 +55,7 @@ the sdk is not published as a module.`,
 	}
 	cmd.Flags().StringVar(&p.Language, "lang", "", "one of "+strings.Join(scaffold.Languages(), ", "))
 	cmd.Flags().StringVar(&p.SDK, "sdk", ".", "folder of the sdk's source, for go")
+	jsonFlag(cmd, &asJSON)
 	_ = cmd.MarkFlagRequired("lang") // the flag is there
 	return cmd
 }

@@ -2,6 +2,7 @@ package admincli
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,5 +168,36 @@ func TestCopyTree(t *testing.T) {
 		if err := copyTree(from, t.TempDir(), ""); err == nil || !strings.Contains(err.Error(), "leads out of the folder") {
 			t.Errorf("%s: %v", target, err)
 		}
+	}
+}
+
+// A line of the log as KeeperLogger writes text is an object for scripts.
+func TestLinesOfTheLogAsJSON(t *testing.T) {
+	var out strings.Builder
+	l := pluginLog{out: &out, asJSON: true}
+	for _, line := range []string{
+		"2026-11-21T18:00:00.000Z [WRN] MyBridge/tool: not there: [INF] x: y path=\"a b\"",
+		`{"time":"2026-11-21T18:00:00.000Z","message":"as it is"}`, "no line of it \x1b[2J", "2026 [ABC] x: y",
+	} {
+		if err := l.print(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := `{"time":"2026-11-21T18:00:00.000Z","level":"Warning","source":"MyBridge/tool","message":"not there: [INF] x: y path=\"a b\""}
+{"time":"2026-11-21T18:00:00.000Z","message":"as it is"}
+{"message":"no line of it \u001b[2J"}
+{"message":"2026 [ABC] x: y"}
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+func TestANewPluginAsJSON(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, out, diag := newRunning(t).do(t, "plugins", "new", "MyBridge", "--lang", "shell", "--json")
+	var made map[string]string
+	if err := json.Unmarshal([]byte(out), &made); code != exitOK || err != nil || made["plugin"] != "MyBridge" || filepath.Base(made["folder"]) != "MyBridge" || made["make"] == "" {
+		t.Errorf("%d %q %q %v", code, out, diag, err)
 	}
 }

@@ -18,7 +18,7 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 }
 
 // alwaysJSON are commands whose answer is JSON in any case.
-var alwaysJSON = []string{"jobs cancel", "jobs reload", "jobs run", "jobs trigger", "mfa remove", "policy new", "settings app", "settings put", "settings revert", "settings revert-all"}
+var alwaysJSON = []string{"jobs cancel", "jobs new", "jobs reload", "jobs run", "jobs trigger", "mfa remove", "policy new", "settings app", "settings put", "settings revert", "settings revert-all"}
 
 // takeJSON lets those take --json too, so that a script need not know which they are.
 func takeJSON(root *cobra.Command) {

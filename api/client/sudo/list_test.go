@@ -42,6 +42,32 @@ func TestList(t *testing.T) {
 	}
 }
 
+// -l COMMAND asks about one command, with what running it would take along, and runs
+// nothing. The status says whether policy allows it.
+func TestListOfOneCommand(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		args   []string
+		says   []byte
+		status int
+		out    string
+	}{
+		{"allowed", []string{"-l", "id", "-u"}, frame(door.TypeListing, door.Listing{Text: "id as root: allowed\n"}.Encode()), 0, "id as root: allowed\n"},
+		{"refused", []string{"-l", "-u", "bob", "--json", "id", "-u"}, frame(door.TypeListing, door.Listing{Text: "{}\n", Denied: true}.Encode()), exitRefused, "{}\n"},
+		{"no program", []string{"-l", "id", "-u"}, frame(door.TypeRefused, door.Refused{Code: door.CodeNotFound, Message: "no program"}.Encode()), exitNotFound, ""},
+	} {
+		s := &system{says: [][]byte{tc.says}}
+		if status := s.main(tc.args...); status != tc.status || s.stdout.String() != tc.out {
+			t.Errorf("%s: %d %q %q", tc.name, status, s.stdout.String(), s.stderr.String())
+		}
+		kind, body, _ := door.Read(bytes.NewReader(s.frames[0]))
+		m, err := door.DecodeRequest(body)
+		if kind != door.TypeRequest || err != nil || !m.List || m.JSON != slices.Contains(tc.args, "--json") || m.Command != "id" || !slices.Equal(m.Argv, []string{"id", "-u"}) || (m.TargetUser == "bob") != slices.Contains(tc.args, "bob") {
+			t.Errorf("%s: sent %v %+v %v", tc.name, kind, m, err)
+		}
+	}
+}
+
 // -v, -k and -K say to the service what is to become of what it remembers, and show
 // what it answers.
 func TestWhatIsRemembered(t *testing.T) {

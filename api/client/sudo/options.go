@@ -16,6 +16,7 @@ func usage(root string) string {
        keepersudo --file-access FILE [-n] [--for TIME] [--wait | --no-wait]
                   [--reason TEXT] [--root DIR]
        keepersudo -l [-U USER] [--json] [--root DIR]
+       keepersudo -l [-u USER] [--json] [--root DIR] [--] COMMAND [ARGUMENT...]
        keepersudo [-n] -v | -k | -K [--root DIR]
        keepersudo -h | -V
 
@@ -45,7 +46,9 @@ PATH.
                           (SUDO_EDITOR, VISUAL, EDITOR), which runs as you
       --file-access FILE  ask for access to FILE, which policy keeps you from,
                           for the time of --for, or 4h; nothing is run
-  -l, --list              show what you may run, and what it will ask of you
+  -l, --list              show what you may run, and what it will ask of you; with
+                          COMMAND, what policy says about it: nothing runs, and
+                          the status is 1 if it is refused
       --json              with -l: as JSON
   -U, --other-user USER   with -l: what USER may run, a name or #UID; for
                           administrators
@@ -207,13 +210,13 @@ func parse(args []string) (*options, *failure) {
 		return nil, misuse("--json is for -l")
 	case o.wait && o.noWait:
 		return nil, misuse("--wait and --no-wait exclude each other")
-	case o.list && len(args) > 0:
-		return nil, refused("-l COMMAND", "run the command, and you are told whether policy allows it")
+	case o.list && len(args) > 0 && o.other != "":
+		return nil, refused("-U with a COMMAND", "ask policy: KeeperAdminCLI policy explain --user "+o.other+" COMMAND")
 	case o.list && o.remember > 0:
 		return nil, refused("-l with --for", "leave it out: -l shows how long policy lets something be remembered")
-	case o.list && o.user != "":
+	case o.list && o.user != "" && len(args) == 0:
 		return nil, refused("-l with -u", "leave it out: -l shows for whom each command may run")
-	case o.list || o.memory != 0 && len(args) == 0:
+	case o.list && len(args) == 0 || o.memory != 0 && len(args) == 0:
 		return o, nil
 	case o.memory == door.Validate || o.memory == door.ForgetAll:
 		return nil, refused("-v or -K with a COMMAND", "give them alone; with a COMMAND, -k asks anew")

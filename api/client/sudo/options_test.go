@@ -91,7 +91,7 @@ func TestRefusedOptionsSayWhatToUse(t *testing.T) {
 		{[]string{"-nE", "id"}, "keepersudo env"},
 		{[]string{"--preserve-env=PATH", "id"}, "keepersudo env"},
 		{[]string{"A_1=b", "id"}, "keepersudo env A_1=VALUE"},
-		{[]string{"-l", "id"}, "run the command"}, {[]string{"-l", "-u", "x"}, "for whom each command"},
+		{[]string{"-l", "-U", "anna", "id"}, "policy explain --user anna"}, {[]string{"-l", "-u", "x"}, "for whom each command"},
 		{[]string{"-i"}, "bash -l"}, {[]string{"-s"}, "keepersudo bash"}, {[]string{"-D", "/", "id"}, "cd DIR"}, {[]string{"-D/", "id"}, "cd DIR"},
 		{[]string{"-bE", "id"}, "COMMAND &"}, {[]string{"-C4", "id"}, "leave it out"}, {[]string{"-T5", "id"}, "timeout SECONDS"},
 	} {

@@ -23,7 +23,7 @@ type request struct {
 func newRequest(o *options, host caller.Host) (*request, *failure) {
 	command := o.command[0]
 	r := &request{Request: door.Request{
-		HasExecutable: isPath(command), NonInteractive: o.nonInteractive, Anew: o.memory == door.Forget, Desktop: o.desktop, FileAccess: o.fileAccess, For: o.remember,
+		HasExecutable: isPath(command), NonInteractive: o.nonInteractive, Anew: o.memory == door.Forget, Desktop: o.desktop, FileAccess: o.fileAccess, List: o.list, JSON: o.json, For: o.remember,
 		Command: command, TargetUser: o.user, Argv: o.command, Env: offered(os.Environ()), Reason: o.reason,
 	}}
 	screen := host.Console.Screen()

@@ -97,10 +97,13 @@ func (s *session) attend() (int, *failure) {
 			return int(exit.Code), nil
 		case door.TypeListing:
 			listing, err := door.DecodeListing(body)
-			if err != nil || !s.alone && !s.request.FileAccess {
+			if err != nil || !s.alone && !s.request.FileAccess && !s.request.List {
 				return 0, garbled
 			}
 			say(s.host.Stdout, printable(listing.Text))
+			if listing.Denied {
+				return exitRefused, nil
+			}
 			return 0, nil
 		case door.TypeRefused:
 			refused, err := door.DecodeRefused(body)

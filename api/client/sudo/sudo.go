@@ -58,7 +58,7 @@ func run(args []string, version string, host caller.Host) (int, *failure) {
 		return 0, nil
 	case opts.edit:
 		return 0, edit(opts, host)
-	case opts.list:
+	case opts.list && len(opts.command) == 0:
 		return list(opts, host)
 	case len(opts.command) == 0: // -v, -k or -K alone
 		return remembered(opts, host)
