@@ -21,10 +21,11 @@ type power struct {
 func powers() []power {
 	const escapes, list = `sudoers(5), "Preventing shell escapes"`, "gtfobins.github.io"
 	return []power{
-		{"it starts units that anybody can write", "systemctl systemd-run service at crontab", "systemctl(1), crontab(1), at(1)", false},
+		{"it starts units that anybody can write", "systemctl systemd-run service at batch crontab machinectl", "systemctl(1), crontab(1), at(1), machinectl(1)", false},
 		{"it runs whatever it is told", "sh bash dash zsh fish ksh mksh csh tcsh busybox env nice ionice nohup timeout setsid stdbuf time xargs parallel watch script strace ltrace gdb " +
-			"su sudo doas runuser chroot unshare nsenter setpriv pkexec flock expect make cmake ninja find awk gawk mawk nawk sed ed perl python python2 python3 ruby lua node nodejs php tclsh pwsh java git tcpdump ip", list, false},
-		{"it opens a shell from within", "vi vim vim.basic vim.tiny nvim view nano emacs less more most man ftp sftp screen tmux top htop", escapes, true},
+			"su sudo doas runuser chroot unshare nsenter setpriv pkexec flock expect make cmake ninja find awk gawk mawk nawk sed ed perl python python2 python3 ruby lua node nodejs php tclsh pwsh java git tcpdump ip " +
+			"nmap socat nc ncat irb run-parts start-stop-daemon taskset capsh logsave rlwrap valgrind perf gcc cc svn hg ansible-playbook", list, false},
+		{"it opens a shell from within", "vi vim vim.basic vim.tiny nvim view ex rvim rview nano pico joe mc emacs pg info mutt mail debugfs less more most man ftp sftp screen tmux top htop", escapes, true},
 		{"it opens a shell from within", "journalctl mysql psql sqlite3 ssh", list, false},
 		{"it writes any file", "cp mv ln install dd tee tar rsync unzip zip cpio curl wget patch sort uniq split scp truncate chmod chown chgrp chattr setfacl setcap ssh-keygen openssl keeperedit", list, false},
 		{"it installs packages, whose scripts run", "apt apt-get aptitude dpkg rpm dnf yum zypper pacman snap flatpak pip pip3 npm gem cargo go", "deb-postinst(5), rpm-scriptlets(7)", false},
