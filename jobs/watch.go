@@ -7,48 +7,39 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
+	"kpm/core/filewatch"
 	"kpm/core/view"
 	"kpm/jobs/state"
 )
 
-// settle is how long no file may have changed before the files are read again: an editor
-// or a deployment changes several, and each several times.
-const settle = 250 * time.Millisecond
+// No file may have changed for quiet before the files are read again: an editor or a
+// deployment changes several, and each several times. At the latest it is after
+// quietLimit.
+const (
+	quiet      = 250 * time.Millisecond
+	quietLimit = 3 * time.Second
+)
 
 // Watch reads the job files again whenever they change, until ctx is done. Where changes
 // cannot be noticed the log says so, and Reload is what remains.
 func (s *Service) Watch(ctx context.Context) {
-	watcher, err := fsnotify.NewWatcher()
-	if err == nil {
-		defer watcher.Close()
-		err = errors.Join(os.MkdirAll(s.cfg.Layout.Jobs(), 0o755), watcher.Add(s.cfg.Layout.Jobs()))
+	dir := s.cfg.Layout.Jobs()
+	err := os.MkdirAll(dir, 0o755)
+	watch, watchErr := filewatch.New(filewatch.Files{Folders: func() []string { return []string{dir} }, Quiet: quiet, Limit: quietLimit, AtFirst: true})
+	if err = errors.Join(err, watchErr); err != nil {
+		s.cfg.Log.Warn("changes of job files are not noticed: reload them by hand", "directory", dir, "error", err)
 	}
-	if err != nil {
-		s.cfg.Log.Warn("changes of job files are not noticed: reload them by hand", "directory", s.cfg.Layout.Jobs(), "error", err)
+	if watchErr != nil {
 		return
 	}
-	quiet := time.NewTimer(settle) // a file may have changed between New and here
-	defer quiet.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-watcher.Events:
-			quiet.Reset(settle)
-		case err := <-watcher.Errors:
-			s.cfg.Log.Warn("job files: a change may not have been noticed", "error", err)
-			quiet.Reset(settle)
-		case <-quiet.C:
-			switch changed, err := s.Reload(); {
-			case err != nil:
-				s.cfg.Log.Error("job files have changed and are as before", "error", err)
-			case len(changed) > 0:
-				s.cfg.Log.Warn("job files have changed", "jobs", changed)
-			}
+	watch.Run(ctx, func() {
+		switch changed, err := s.Reload(); {
+		case err != nil:
+			s.cfg.Log.Error("job files have changed and are as before", "error", err)
+		case len(changed) > 0:
+			s.cfg.Log.Warn("job files have changed", "jobs", changed)
 		}
-	}
+	})
 }
 
 // Resume deals with the runs that an earlier service did not bring to an end, which the

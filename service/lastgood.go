@@ -246,40 +246,6 @@ func (s *service) admitApproved(f *os.File) error {
 	return s.lastGood.Admit(f.Name(), digest)
 }
 
-// watchFiles reads files again when they change, from now on. Where a system
-// watches nothing, a reload has to be asked for.
-func (s *service) watchFiles(ctx context.Context, _ Options) error {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var waits []func()
-	for _, w := range []struct {
-		folders []string
-		bin     string
-		changed func()
-	}{
-		{[]string{s.layout.Plugins()}, filepath.Join(s.layout.Plugins(), "bin"), func() {
-			s.guardJobs()
-			s.reloadPlugins(pluginControl{s.plugins, s}.Refresh(ctx))
-		}},
-		// KeeperPolicy reads policies by itself.
-		{[]string{s.layout.Jobs(), s.layout.Policies(), s.layout.SyncedPolicies()}, "", s.guardJobs},
-	} {
-		wait, err := plugins.Watch(ctx, w.folders, w.bin, w.changed)
-		if err != nil {
-			s.log.Warn("changed files are noticed on a reload only", "error", err)
-			continue
-		}
-		waits = append(waits, wait)
-	}
-	s.onStop(func(context.Context) error {
-		cancel()
-		for _, wait := range waits {
-			wait()
-		}
-		return nil
-	})
-	return nil
-}
-
 // guardJobs is guard, and has jobs read again that were put back.
 func (s *service) guardJobs() {
 	if !s.guard() {

@@ -178,7 +178,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 
 	for _, room := range []func(context.Context, Options) error{
 		s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.startPlugins, s.watchPlugins, s.ready, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.watchPolicies, s.startPlugins, s.watchPlugins, s.ready, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

@@ -24,11 +24,6 @@ const spareThreads = 8
 func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob), reloads: make(chan wire.RequestMessage, maxReloads)}
 	defer e.filters.close()
-	w, err := newWatcher(cfg.Root)
-	if err != nil {
-		return err
-	}
-	defer w.close()
 	enforce := true // unless the settings say otherwise
 	reload := func() {
 		enforce = settle(ctx, a, e.filters, enforce)
@@ -41,7 +36,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 		return err
 	}
 	reserve.Threads(spareThreads)
-	w.run(ctx, cfg.Reload, e.reloads, func(asked []wire.RequestMessage) {
+	serveReloads(ctx, cfg.Reload, e.reloads, func(asked []wire.RequestMessage) {
 		reload()
 		for _, envelope := range asked {
 			q, response, _ := e.begin(envelope)
