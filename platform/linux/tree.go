@@ -100,6 +100,9 @@ func (t *Tree) Empty(root core.ProcessID, name string) bool {
 	if g.cgroup != "" {
 		return emptyCgroup(g.cgroup)
 	}
+	if t.Alive(root) { // which has just been forked, and may not lead its session yet
+		return false
+	}
 	members, err := t.sessionMembers(g)
 	return err == nil && len(members) == 0
 }
