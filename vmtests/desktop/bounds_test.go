@@ -112,7 +112,7 @@ func TestAskpassAtATerminal(t *testing.T) {
 func TestWhereThereIsNoDialog(t *testing.T) {
 	desk := newSeat(t, ann)
 	a := newAgent(t, demands(`"JUSTIFY"`), "")
-	asks(t, a, "id").ends(1, "you gave no reason (request ")
+	asks(t, a, "id").ends(1, "you gave no reason; there is no terminal here: to be asked, run keeperAgent --approval in another terminal, and ask again (request ")
 	logsIn(t, map[string]*seat{annsSession: desk})
 	asks(t, a, "-n", "id").ends(1, "-n forbids asking you for it")
 	alone(t, "none of them")
