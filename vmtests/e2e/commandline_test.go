@@ -16,7 +16,7 @@ import (
 
 // TestAsPeopleTypeIt: command lines that sudo's users and tools write.
 func TestAsPeopleTypeIt(t *testing.T) {
-	a := newAgent(t, allowAll, nil)
+	a := newAgent(t, asAnybody(allowAll), nil)
 	for _, tc := range []struct {
 		args   []string
 		stdin  string

@@ -35,6 +35,11 @@ const (
  "tasks":[{"id":"wait","ExecutionType":"Service","command":"wait","arguments":"100","timeoutSeconds":100}]}`
 )
 
+// asAnybody has policies grant the rights of every user.
+func asAnybody(policies string) string {
+	return strings.ReplaceAll(policies, `"MachineCheck"`, `"TargetUserCheck":["*"],"MachineCheck"`)
+}
+
 // reachable is a directory of the test's own that other users may pass.
 func reachable(t *testing.T) string {
 	t.Helper()

@@ -22,7 +22,7 @@ import (
 // TestOutOfDescriptors: whatever the service has no descriptor for, it says so,
 // and never that a program, a user or a directory is not there.
 func TestOutOfDescriptors(t *testing.T) {
-	a := newAgent(t, strings.Replace(allowAll, `"MachineCheck"`, `"TargetUserCheck":["*"],"MachineCheck"`, 1), nil)
+	a := newAgent(t, asAnybody(allowAll), nil)
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", a.PID()))
 	if err != nil {
 		t.Fatal(err)

@@ -85,7 +85,7 @@ func TestWhatIsNoProgram(t *testing.T) {
 // a binary, and is told why a script does not run; who may not execute it is
 // told that.
 func TestProgramsThatOneMayNotRead(t *testing.T) {
-	a := newAgent(t, allowAll, nil)
+	a := newAgent(t, asAnybody(allowAll), nil)
 	dir := reachable(t)
 	binary, err := os.ReadFile("/usr/bin/id")
 	if err != nil {

@@ -33,7 +33,7 @@ func (s *shell) asks(line string) (program, target, code, shown string) {
 // line, the target and a code, which the refusal and the journal have too.
 // https://github.com/systemd/systemd/issues/33902
 func TestTwoPromptsAtOnce(t *testing.T) {
-	a := newAgent(t, strings.Replace(justifyAll, `"MachineCheck"`, `"TargetUserCheck":["*"],"MachineCheck"`, 1), nil)
+	a := newAgent(t, asAnybody(justifyAll), nil)
 	s, other := newShell(t, a), newShell(t, a)
 	program, target, first, shown := s.asks(`keepersudo -u daemon printf '%s|' $'\033[2Jid -u' 'x y'`)
 	if program != "/usr/bin/printf" || target != "daemon" || shown != `printf '%s|' '\x1B[2Jid -u' 'x y'` {
