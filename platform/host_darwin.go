@@ -32,7 +32,7 @@ func tools(agentRoot string, confiner *darwin.Confiner) port.Host {
 	host.Confiner = confiner
 	host.Control = darwin.ServiceControl{}
 	host.Files = darwin.Files{Files: files}
-	host.Interception = darwin.Interception{}
+	host.Interception = darwin.Interception{AgentRoot: files.AgentRoot}
 	host.Membership = darwin.Membership{}
 	host.Transient = darwin.TransientAccounts{Homes: filepath.Join(files.AgentRoot, "run", "homes")}
 	host.Keys = darwin.KeyStore{}

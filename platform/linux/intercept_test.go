@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/platform/unix/redirect"
 )
 
 func TestInterceptionOfSudo(t *testing.T) {
@@ -55,10 +56,10 @@ func TestInterceptionLeavesWhatIsNotOurs(t *testing.T) {
 		must(t, put(link))
 		before, err := os.Lstat(link)
 		must(t, err)
-		if err := i.Enable(t.Context(), "sudo"); !errors.Is(err, ErrNotOurs) {
+		if err := i.Enable(t.Context(), "sudo"); !errors.Is(err, redirect.ErrNotOurs) {
 			t.Errorf("%s: enable: %v", name, err)
 		}
-		if err := i.Disable(t.Context(), "sudo"); !errors.Is(err, ErrNotOurs) {
+		if err := i.Disable(t.Context(), "sudo"); !errors.Is(err, redirect.ErrNotOurs) {
 			t.Errorf("%s: disable: %v", name, err)
 		}
 		if after, err := os.Lstat(link); err != nil || !os.SameFile(before, after) {

@@ -14,6 +14,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 case "${1-}" in
 --remove | --purge)
+	# sudo is the system's own again (KeeperAdminCLI interception), whatever works by now.
+	if [ "$(readlink /usr/local/bin/sudo)" = "$root/keepersudo" ]; then rm -f /usr/local/bin/sudo; fi
 	launchctl bootout "system/$label" 2>/dev/null || true
 	# Nobody is left with more or fewer rights than they had without the agent.
 	"$root/KeeperPrivilegeManager" rights give-back --root "$root" || true
