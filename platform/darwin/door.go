@@ -91,8 +91,10 @@ func bindSocket(path string) (*localListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := socketName(at, path)
-	if err := clearStale(dir, at, path, name); err != nil {
+	// It has another name until everybody may connect, as on Linux.
+	made := path + freshSuffix
+	name := socketName(at, made)
+	if err := errors.Join(clearStale(dir, at, path, socketName(at, path)), clearStale(dir, at, made, name)); err != nil {
 		unix.Close(dir)
 		return nil, err
 	}
@@ -106,16 +108,22 @@ func bindSocket(path string) (*localListener, error) {
 	inner.SetUnlinkOnClose(false)
 	l := &localListener{UnixListener: inner, path: path, dir: dir}
 	l.closer = sync.OnceValue(l.close)
-	base := filepath.Base(path)
-	err = unix.Fchmodat(dir, base, 0o666, 0)
+	base, fresh := filepath.Base(path), filepath.Base(made)
+	err = unix.Fchmodat(dir, fresh, 0o666, 0)
 	if err == nil {
-		l.node, err = statIn(dir, base)
+		l.node, err = statIn(dir, fresh)
+	}
+	if err == nil {
+		err = unix.Renameat(dir, fresh, dir, base)
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(err, unix.Unlinkat(dir, fresh, 0), l.Close())
 	}
 	return l, nil
 }
+
+// freshSuffix ends the name of a socket that nobody may connect to yet.
+const freshSuffix = ".new"
 
 // maxSocketPath is what sun_path holds besides its terminator (sys/un.h).
 const maxSocketPath = 103

@@ -131,11 +131,14 @@ func bindSocket(path string, accounts known) (*localListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := clearStale(dir, path); err != nil {
+	// It has another name until everybody may connect: bind(2) makes it root's alone
+	// (umask), and who comes at that moment would be told that they have no access.
+	made := path + freshSuffix
+	if err := errors.Join(clearStale(dir, path), clearStale(dir, made)); err != nil {
 		unix.Close(dir)
 		return nil, err
 	}
-	inner, err := net.ListenUnix("unix", &net.UnixAddr{Name: socketName(dir, path), Net: "unix"})
+	inner, err := net.ListenUnix("unix", &net.UnixAddr{Name: socketName(dir, made), Net: "unix"})
 	if err != nil {
 		unix.Close(dir)
 		return nil, err
@@ -153,16 +156,22 @@ func bindSocket(path string, accounts known) (*localListener, error) {
 		dropped: fair.NewSlots[core.UserID](fair.Bounds{Each: maxDropped, All: math.MaxInt64}),
 	}
 	l.closer = sync.OnceValue(l.close)
-	base := filepath.Base(path)
-	err = unix.Fchmodat(dir, base, 0o666, 0)
+	base, fresh := filepath.Base(path), filepath.Base(made)
+	err = unix.Fchmodat(dir, fresh, 0o666, 0)
 	if err == nil {
-		l.node, err = statIn(dir, base)
+		l.node, err = statIn(dir, fresh)
+	}
+	if err == nil {
+		err = unix.Renameat(dir, fresh, dir, base)
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(err, unix.Unlinkat(dir, fresh, 0), l.Close())
 	}
 	return l, nil
 }
+
+// freshSuffix ends the name of a socket that nobody may connect to yet.
+const freshSuffix = ".new"
 
 // Accept implements net.Listener.
 func (l *localListener) Accept() (net.Conn, error) {

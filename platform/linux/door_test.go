@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -399,5 +400,46 @@ func BenchmarkReadWithFiles(b *testing.B) {
 			b.Fatal(err)
 		}
 		closeAll(files)
+	}
+}
+
+// Whoever comes while the socket is made finds none, or one that they may connect to: a
+// service that is started again must not tell them that they have no access.
+func TestNobodyIsKeptOutWhileTheSocketIsMade(t *testing.T) {
+	dir := public(t)
+	path := filepath.Join(dir, "s")
+	end, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with its identity
+		unix.RawSyscall(unix.SYS_SETFSUID, 4242, 0, 0)
+		for {
+			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+			if err == nil {
+				err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+				unix.Close(fd)
+			}
+			if err != nil && err != unix.ENOENT && err != unix.ECONNREFUSED && err != unix.EAGAIN {
+				ended <- err
+				return
+			}
+			select {
+			case <-end:
+				ended <- nil
+				return
+			default:
+			}
+		}
+	}()
+	for range 300 {
+		l, err := listen(path, nil)
+		must(t, err)
+		must(t, l.Close())
+	}
+	close(end)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v are left, %v", left, err)
 	}
 }
