@@ -147,7 +147,9 @@ func (l *Launcher) unknown(e *elevation, p started, why error) Result {
 		message = "service-restarted: nothing has run"
 	}
 	l.cfg.Log.Warn("the end of a command", "request", e.id, "process", p.process.ID(), "error", why)
-	l.apply(e, because("", message, why))
+	f := because("", message, why)
+	f.NotRun = e.unreleased
+	l.apply(e, f)
 	l.shut(e.submitted)
 	l.tend(e, p)
 	return Result{Refused: refusal.New(door.CodeFailed, "%s has run as process %d, and how it ended is not known. The journal has more under request %s",

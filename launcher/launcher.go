@@ -199,7 +199,7 @@ func (l *Launcher) State(id core.RequestID) (request.State, bool) { return l.sto
 // moves (docs/wire.md, "States of a request").
 func (l *Launcher) record(id core.RequestID, record string, f request.Fact) error {
 	r := journal.Record{
-		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: withDetail(f),
+		Type: journal.Type(record), Request: id, By: f.By.String(), Cause: string(f.Cause), Message: withDetail(f), NotRun: f.NotRun,
 		Controls: f.Controls, Policies: f.Policies, Paths: f.Paths, Exit: f.Exit, Millis: f.Elapsed.Milliseconds(), Grants: f.Grants, Children: f.Children,
 	}
 	if f.Monitored != nil {

@@ -72,6 +72,7 @@ func (l *Launcher) rejoin(ctx context.Context, submitted *Submission, c Caller, 
 			result.Later = closed && (result.Later || r.hasNotRun())
 			return result, true
 		}
+		return Result{}, false // even who was told that it runs is asked about anew
 	}
 	if submitted.Running {
 		l.leaves(k)
@@ -196,6 +197,7 @@ func (l *Launcher) answered(open journal.Unfinished) {
 	} else {
 		r.result.Refused = refusal.New(door.CodeFailed, "the command was launched, and how it ended is not known. The journal has more under request %s", open.Request)
 	}
+	r.unreleased = open.NotRun
 	close(r.done)
 	l.remember(*open.Caller, r)
 }

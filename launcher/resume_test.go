@@ -170,6 +170,36 @@ func TestWhatWasNotReleasedIsAskedAnew(t *testing.T) {
 	}
 }
 
+// It is known to the next service, too, if the one that has found out ends before the
+// caller comes back.
+func TestWhatWasNotReleasedIsAskedAnewByALaterService(t *testing.T) {
+	for _, running := range []bool{false, true} { // whether the caller was told that it runs
+		w := newWorld(t)
+		k := w.submission("tool")
+		for _, r := range []journal.Record{
+			{Type: journal.Opened, Request: "A", Caller: k.journalled()},
+			{Type: journal.Launched, Request: "A", Child: &journal.Child{PID: 999, Start: 9, Group: "g"}},
+		} {
+			if err := w.journal.Append(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.restart()
+		for w.recorded() != "opened launched failed" {
+			time.Sleep(time.Millisecond)
+		}
+		w.restart()
+		again := w.begin(w.resubmission(k.Key, running))
+		<-again.caller.started // of what was not released
+		again.asked = <-w.bus.asks
+		again.id = again.asked.RequestID
+		again.run().exit(core.ExitStatus{Code: 4})
+		if r := <-again.result; r.Refused != nil || r.Exit.Code != 4 {
+			t.Errorf("%+v, %v", r, r.Refused)
+		}
+	}
+}
+
 // Nothing runs twice: a caller who was told that the command runs gets no other.
 func TestACommandThatIsForgottenIsNotStartedAgain(t *testing.T) {
 	w := newWorld(t)

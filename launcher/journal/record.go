@@ -162,10 +162,13 @@ type Record struct {
 
 	// launched and left; ended, where no exit means that the service stopped
 	// and the command went on; failed, after a restart.
-	Child  *Child           `json:"child,omitempty"`
-	Exit   *core.ExitStatus `json:"exit,omitempty"`
-	Millis int64            `json:"millis,omitempty"` // from launched to ended
-	Killed int              `json:"killed,omitempty"` // processes ended
+	Child *Child           `json:"child,omitempty"`
+	Exit  *core.ExitStatus `json:"exit,omitempty"`
+	// NotRun is set where a command was launched and it is known that nothing has run:
+	// the service was killed before it let it go.
+	NotRun bool  `json:"notRun,omitempty"`
+	Millis int64 `json:"millis,omitempty"` // from launched to ended
+	Killed int   `json:"killed,omitempty"` // processes ended
 
 	// segment.
 	Open []Unfinished `json:"open,omitempty"`
@@ -267,6 +270,8 @@ type Unfinished struct {
 	Caller  *Caller        `json:"caller,omitempty"`
 	// Exit is how the command ended, if Last is Ended or Left and that is known.
 	Exit *core.ExitStatus `json:"exit,omitempty"`
+	// NotRun is set if Last is Failed and it is known that nothing has run.
+	NotRun bool `json:"notRun,omitempty"`
 	// Children are what the command may start, if somebody decides about that.
 	Children *core.ChildTerms `json:"children,omitempty"`
 }
@@ -315,15 +320,15 @@ func (s openSet) update(r Record) {
 	s[r.Request] = o
 }
 
-// end forgets a request, unless its command has run and its caller can come back
-// for the answer.
+// end forgets a request, unless its command has run, or was to, and its caller can come
+// back for the answer.
 func (s openSet) end(r Record) {
 	o := s[r.Request]
 	if o.Last != Launched || o.Caller == nil {
 		delete(s, r.Request)
 		return
 	}
-	o.Last, o.Since, o.Exit = r.Type, r.Seq, r.Exit
+	o.Last, o.Since, o.Exit, o.NotRun = r.Type, r.Seq, r.Exit, r.NotRun
 	s[r.Request] = o
 	unheard, oldest := 0, o
 	for _, other := range s {

@@ -51,6 +51,8 @@ type Fact struct {
 	// the service stops and the command goes on.
 	Exit    *core.ExitStatus
 	Elapsed time.Duration
+	// NotRun: of what was launched it is known that nothing has run.
+	NotRun bool
 }
 
 // Recorder writes the journal record of a transition or a control before the
