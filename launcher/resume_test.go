@@ -143,9 +143,10 @@ func TestWhatWasNotLaunchedIsAskedAnew(t *testing.T) {
 	}
 }
 
-// A service that ends between the record and the release has run nothing: that is
-// known, and not guessed.
-func TestWhatWasNotReleasedIsAskedAnew(t *testing.T) {
+// unreleased is a world whose service was killed between the record of a launch and the
+// release, started again, and whose journal says by now what became of it.
+func unreleased(t *testing.T) (*world, Submission) {
+	t.Helper()
 	w := newWorld(t)
 	k := w.submission("tool")
 	for _, r := range []journal.Record{
@@ -157,45 +158,31 @@ func TestWhatWasNotReleasedIsAskedAnew(t *testing.T) {
 		}
 	}
 	w.restart()
-	again := w.begin(w.resubmission(k.Key, false))
-	<-again.caller.started // of what was not released: nobody knew yet
-	again.asked = <-w.bus.asks
-	again.id = again.asked.RequestID
-	again.run().exit(core.ExitStatus{Code: 4})
-	if r := <-again.result; r.Exit.Code != 4 {
-		t.Errorf("%+v", r)
+	for _, r := range w.resumed {
+		<-r.done
 	}
-	if got := w.recorded(); !strings.HasPrefix(got, "opened launched failed opened ") {
-		t.Errorf("recorded: %s", got)
-	}
+	return w, k
 }
 
-// It is known to the next service, too, if the one that has found out ends before the
-// caller comes back.
-func TestWhatWasNotReleasedIsAskedAnewByALaterService(t *testing.T) {
-	for _, running := range []bool{false, true} { // whether the caller was told that it runs
-		w := newWorld(t)
-		k := w.submission("tool")
-		for _, r := range []journal.Record{
-			{Type: journal.Opened, Request: "A", Caller: k.journalled()},
-			{Type: journal.Launched, Request: "A", Child: &journal.Child{PID: 999, Start: 9, Group: "g"}},
-		} {
-			if err := w.journal.Append(r); err != nil {
-				t.Fatal(err)
-			}
+// A service that ends between the record and the release has run nothing: that is known,
+// and not guessed, also to the next one if the one that has found out ends before the
+// caller comes back, and whether or not the caller was told that it runs.
+func TestWhatWasNotReleasedIsAskedAnew(t *testing.T) {
+	for _, tc := range []struct{ later, running bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
+		w, k := unreleased(t)
+		if tc.later {
+			w.restart()
 		}
-		w.restart()
-		for w.recorded() != "opened launched failed" {
-			time.Sleep(time.Millisecond)
-		}
-		w.restart()
-		again := w.begin(w.resubmission(k.Key, running))
+		again := w.begin(w.resubmission(k.Key, tc.running))
 		<-again.caller.started // of what was not released
 		again.asked = <-w.bus.asks
 		again.id = again.asked.RequestID
 		again.run().exit(core.ExitStatus{Code: 4})
 		if r := <-again.result; r.Refused != nil || r.Exit.Code != 4 {
-			t.Errorf("%+v, %v", r, r.Refused)
+			t.Errorf("%+v: %+v, %v", tc, r, r.Refused)
+		}
+		if got := w.recorded(); !strings.HasPrefix(got, "opened launched failed opened ") {
+			t.Errorf("%+v: recorded: %s", tc, got)
 		}
 	}
 }
