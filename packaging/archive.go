@@ -35,6 +35,11 @@ func (r *release) archive(t target, root string) error {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(r.work, "pages"))); err != nil {
 		return err
 	}
+	if t.os == "darwin" {
+		if err := copyFile("packaging/darwin/archive/pam", filepath.Join(dir, "pam"), 0o644); err != nil {
+			return err
+		}
+	}
 	if t.os == "linux" {
 		for _, name := range []string{"keeper-privilege-manager.service", "pam.deb", "pam.rpm"} {
 			if err := copyFile(filepath.Join("packaging/linux", name), filepath.Join(dir, name), 0o644); err != nil {

@@ -29,7 +29,7 @@ type program struct {
 	about  string // what that page says in one line
 }
 
-// PAM is asked on Linux alone, and Explorer is Windows'.
+// PAM is not Windows', and Explorer is nobody else's.
 var programs = []program{
 	{name: "KeeperPrivilegeManager", manual: "8", about: "run single privileged programs for people, as policy allows"},
 	{name: "KeeperAdminCLI", onPath: true},
@@ -39,7 +39,7 @@ var programs = []program{
 	{name: "keeperlaunch", manual: "8", about: "becomes the programs that the agent launches"},
 	{name: "keeperexec", only: []string{"linux"}, manual: "8", about: "stops programs before they run, where that is switched on"},
 	{name: "keeperreader", manual: "8", about: "reads signatures for the agent"},
-	{name: "keeperpam", only: []string{"linux"}, pie: true, manual: "8", about: "asks PAM for the agent"},
+	{name: "keeperpam", only: []string{"linux", "darwin"}, pie: true, manual: "8", about: "asks PAM for the agent"},
 	{name: "keeperedit", only: []string{"linux", "darwin"}, manual: "8", about: "edits files for keepersudo -e"},
 	{name: "KeeperRunAs", only: []string{"windows"}, windowed: true},
 	{name: "KeeperPolicy", folder: "Plugins/bin/KeeperPolicy", onPath: true, manual: "1", about: "decide requests by policies, and check policy files"},

@@ -68,10 +68,15 @@ func New(o Options) (port.Host, error) {
 	host.Accounts = accounts
 	host.Membership = darwin.Membership{Accounts: accounts}
 	host.Transient = darwin.TransientAccounts{Homes: filepath.Join(o.AgentRoot, "run", "homes"), Accounts: accounts}
+	pam := darwin.NewPAM(filepath.Join(o.AgentRoot, "keeperpam"), o.AgentRoot)
+	if err := pam.Missing(); err != nil {
+		host.Facts.Notes = append(host.Facts.Notes, "nobody is asked again who they are: "+err.Error())
+	}
+	host.Authenticator = pam
 	host.Transport = darwin.Transport{Accounts: accounts}
 	host.Peers = peers
 	host.Launcher = launcher
 	host.Prompts = darwin.Prompts{Accounts: accounts, Files: host.Files, Launcher: launcher, Sessions: host.Sessions}
-	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close()) }
+	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), pam.Close()) }
 	return host, nil
 }

@@ -82,7 +82,7 @@ func New(o Options) (port.Host, error) {
 	if err := pam.Missing(); err != nil {
 		host.Facts.Notes = append(host.Facts.Notes, "programs in people's sessions have no PAM session, and nobody is asked again who they are: "+err.Error())
 	}
-	host.Authenticator = linux.NewAuthenticator(pam)
+	host.Authenticator = pam
 	host.Transport = linux.Transport{Accounts: accounts}
 	host.Peers = peers
 	host.Sessions = linux.NewSessions(accounts)

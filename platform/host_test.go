@@ -169,3 +169,42 @@ func TestPlatformsHaveTheFileNamesOfTheirPorts(t *testing.T) {
 		}
 	}
 }
+
+// What each system makes of a port, and why it does not, is in the manual.
+func TestTheManualHasEveryPort(t *testing.T) {
+	page, err := os.ReadFile("../docs/platforms.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]string{}
+	for line := range strings.Lines(string(page)) {
+		if cells := strings.Split(strings.TrimSpace(line), " | "); len(cells) == 4 {
+			name, _, _ := strings.Cut(strings.TrimPrefix(cells[0], "| "), " ")
+			rows[name] = cells
+		}
+	}
+	host, ok := types(t, "../core/port/host.go")["Host"].(*ast.StructType)
+	if !ok {
+		t.Fatal("there is no type Host")
+	}
+	declared := ports(t)
+	for _, f := range host.Fields.List {
+		name, is := f.Type.(*ast.Ident)
+		if !is || name.Name == "Facts" { // Close
+			continue
+		}
+		cells := rows["`"+name.Name+"`"]
+		if cells == nil {
+			t.Errorf("docs/platforms.md: no row for %s", name.Name)
+			continue
+		}
+		if !strings.Contains(cells[0], declared[name.Name]) {
+			t.Errorf("docs/platforms.md: %s is declared in %s", name.Name, declared[name.Name])
+		}
+		for i, cell := range cells[1:] {
+			if strings.Trim(cell, " |") == "unsupported" {
+				t.Errorf("docs/platforms.md: %s: %s: say why it is unsupported", name.Name, []string{"Linux", "Windows", "macOS"}[i])
+			}
+		}
+	}
+}

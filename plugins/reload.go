@@ -34,6 +34,9 @@ func (o *Orchestrator) reload(ctx context.Context, again func(*plugin) bool) (vi
 	o.reloading.Lock()
 	defer o.reloading.Unlock()
 	done := view.PluginsReloaded{Added: []string{}, Removed: []string{}, Restarted: []string{}, Settings: []string{}, Broken: map[string]string{}}
+	if o.sessionless != "" { // what was missing may be there by now; what is away for a moment stops nobody
+		o.sessionless = o.noSessions()
+	}
 	list, err := o.load()
 	if err != nil {
 		return done, err

@@ -18,7 +18,7 @@ func (o *Orchestrator) noSessions() string {
 	}
 	_, err := o.cfg.Sessions.List(context.Background())
 	if errors.Is(err, errors.ErrUnsupported) {
-		return "sessions of users are not known on " + string(o.cfg.Platform) + " yet"
+		return fmt.Sprintf("sessions of users are not known on this %s: %v", o.cfg.Platform, err)
 	}
 	return ""
 }

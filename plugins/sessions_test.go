@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,12 @@ func (f *fakeSessions) List(context.Context) ([]core.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.list), f.err
+}
+
+func (f *fakeSessions) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
 }
 
 func (f *fakeSessions) set(list ...core.Session) {
@@ -89,11 +96,29 @@ func TestOneInstanceInEachSession(t *testing.T) {
 
 func TestWhereThereAreNoSessions(t *testing.T) {
 	o, _ := newTest(t, map[string]string{"Tray": manifest("Tray", supervised, `"executionContext": "Interactive"`)})
-	inSessions(t, o, &fakeSessions{err: errors.ErrUnsupported})
-	if s := status(t, o, "Tray"); s.Status != view.Stopped || s.Detail != "its executionContext is Interactive: sessions of users are not known on Linux yet" {
+	logins := &fakeSessions{err: fmt.Errorf("there is no login daemon; install one: %w", errors.ErrUnsupported)}
+	inSessions(t, o, logins)
+	want := "its executionContext is Interactive: sessions of users are not known on this Linux: there is no login daemon; install one: unsupported operation"
+	if s := status(t, o, "Tray"); s.Status != view.Stopped || s.Detail != want {
 		t.Errorf("%+v", s)
 	}
 	if err := o.StartPlugin(context.Background(), "Tray"); !errors.Is(err, ErrDisabled) {
 		t.Errorf("got %v", err)
+	}
+	// What was missing was installed, and the files are read again.
+	logins.fail(nil)
+	if _, err := o.Reload(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if s := status(t, o, "Tray"); !strings.HasSuffix(s.Detail, "it runs in no session now") {
+		t.Errorf("%+v", s)
+	}
+	// It is away for a moment.
+	logins.fail(errors.ErrUnsupported)
+	if _, err := o.Reload(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if s := status(t, o, "Tray"); !strings.HasSuffix(s.Detail, "it runs in no session now") {
+		t.Errorf("%+v", s)
 	}
 }

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"kpm/platform/darwin/tool"
 )
-
-// toJournal reports whether journald reads f: there is none here.
-func toJournal(*os.File) bool { return false }
 
 // systemCommands are the commands that one system has.
 func systemCommands(dir *string) []*cobra.Command {

@@ -115,7 +115,7 @@ func systemLog() (service.SystemLog, error) {
 
 // foreground is a service that somebody started by hand, or by a manager that
 // takes standard error.
-var foreground = setting{log: levelled(os.Stderr, toJournal(os.Stderr)), notice: terminal(os.Stderr)}
+var foreground = setting{log: levelled(os.Stderr, systemlog.Reads(os.Stderr)), notice: terminal(os.Stderr)}
 
 // run opens this machine's ports and serves on them.
 func run(ctx context.Context, dir string, in setting) error {

@@ -17,9 +17,6 @@ import (
 // uninstallTime is how long a service may take to stop before it is removed.
 const uninstallTime = time.Minute
 
-// toJournal reports whether journald reads f: there is none here.
-func toJournal(*os.File) bool { return false }
-
 // systemCommands are the commands that one system has: those about the service
 // control manager.
 func systemCommands(dir *string) []*cobra.Command {

@@ -12,6 +12,7 @@ import (
 
 	"kpm/api/client/agent"
 	"kpm/platform"
+	"kpm/platform/answer"
 )
 
 // version is set by the build (-ldflags "-X main.version=...").
@@ -20,7 +21,7 @@ var version = "0.1.0-dev"
 func main() {
 	host := platform.Tools("")
 	os.Exit(agent.Run(context.Background(), os.Args[1:], agent.Config{
-		Version: version, Host: host, Run: run, Secret: secret, Answering: answering,
+		Version: version, Host: host, Run: run, Secret: answer.Secret, Answering: answer.Ready(),
 		Interactive: host.Terminals.IsTerminal(os.Stdin) && host.Terminals.IsTerminal(os.Stdout),
 		Stdin:       os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}))

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || darwin
 
 // Command keeperpam is started by the service to ask PAM something, in a process
 // that is not the service. It has no use of its own: without the service at
@@ -8,17 +8,17 @@ package main
 import (
 	"os"
 
-	"kpm/platform/linux/pam/libpam"
+	"kpm/platform/unix/pam/libpam"
 )
 
 const help = `Usage: keeperpam
 
 The agent starts it where PAM (Pluggable Authentication Modules) is to open a
 session or to check who somebody is. It has no use of its own. What PAM does for
-the agent is in /etc/pam.d/kpm or, without that, /usr/lib/pam.d/kpm.
+the agent is in /etc/pam.d/kpm or, on Linux without that, /usr/lib/pam.d/kpm.
 
 Examples:
-  cp /usr/lib/pam.d/kpm /etc/pam.d/kpm     begins a file of your own
+  cp /usr/lib/pam.d/kpm /etc/pam.d/kpm     begins a file of your own, on Linux
 `
 
 func main() {

@@ -9,11 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"kpm/core"
 )
 
 // Bounds of an inventory of files.
@@ -32,12 +33,12 @@ type program struct {
 	SHA256   string    `json:"sha256,omitempty"`
 }
 
-// roots are where programs are installed on this system.
-func roots() []string {
-	switch runtime.GOOS {
-	case "windows":
-		return []string{os.Getenv("ProgramFiles"), os.Getenv("ProgramFiles(x86)"), filepath.Join(os.Getenv("SystemRoot"), "System32")}
-	case "darwin":
+// roots are where programs are installed on a system.
+func roots(system core.Platform, getenv func(string) string) []string {
+	switch system {
+	case core.Windows:
+		return []string{getenv("ProgramFiles"), getenv("ProgramFiles(x86)"), filepath.Join(getenv("SystemRoot"), "System32")}
+	case core.MacOS:
 		return []string{"/Applications", "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local", "/opt"}
 	}
 	return []string{"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local", "/opt", "/usr/games"}
@@ -45,6 +46,7 @@ func roots() []string {
 
 // walk collects executables. It follows no link: what one leads to is found where it lies.
 type walk struct {
+	system core.Platform
 	most   int // files
 	skip   map[string]bool
 	seen   map[string]bool // folders, links resolved
@@ -98,7 +100,7 @@ func (w *walk) visit(path string, entry fs.DirEntry, err error) error {
 		return nil
 	}
 	info, err := entry.Info()
-	if err != nil || !executable(path, info) {
+	if err != nil || !executable(w.system, path, info) {
 		return nil // it has gone, or is no program
 	}
 	if len(w.found) == w.most {
@@ -118,8 +120,8 @@ func (w *walk) cannot(path string) {
 	}
 }
 
-func executable(path string, info fs.FileInfo) bool {
-	if runtime.GOOS == "windows" {
+func executable(system core.Platform, path string, info fs.FileInfo) bool {
+	if system == core.Windows {
 		return slices.Contains([]string{".exe", ".com", ".msi", ".bat", ".cmd", ".ps1"}, strings.ToLower(filepath.Ext(path)))
 	}
 	return info.Mode().Perm()&0o111 != 0

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"kpm/core"
 	"kpm/core/wire"
 )
 
@@ -106,8 +107,9 @@ func take(ctx context.Context, kind, out string) (summary, error) {
 		if err != nil {
 			return said, fmt.Errorf("mounted file systems: %w", err)
 		}
-		w := walk{most: maxFound, skip: remote}
-		if err := w.all(ctx, roots()); err != nil {
+		system := core.PlatformOf(d.Machine.OS)
+		w := walk{system: system, most: maxFound, skip: remote}
+		if err := w.all(ctx, roots(system, os.Getenv)); err != nil {
 			return said, err
 		}
 		d.Files, d.Cut, d.Unread = w.found, w.cut, w.unread

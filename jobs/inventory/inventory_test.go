@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"kpm/core"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -67,7 +69,7 @@ func TestFiles(t *testing.T) {
 	if err := os.Symlink(dir, filepath.Join(t.TempDir(), "again")); err != nil {
 		t.Fatal(err)
 	}
-	w := walk{most: 10, skip: map[string]bool{filepath.Join(dir, "server"): true}}
+	w := walk{system: core.Linux, most: 10, skip: map[string]bool{filepath.Join(dir, "server"): true}}
 	if err := w.all(t.Context(), []string{dir, dir, "", filepath.Join(dir, "nowhere")}); err != nil {
 		t.Fatal(err)
 	}
@@ -81,9 +83,39 @@ func TestFiles(t *testing.T) {
 	if got := strings.Join(names, " "); got != "/a /sub/b" || w.cut || w.unread != nil {
 		t.Errorf("found %q, cut %v, unread %q", got, w.cut, w.unread)
 	}
-	few := walk{most: 1}
+	few := walk{system: core.Linux, most: 1}
 	if err := few.all(t.Context(), []string{dir}); err != nil || !few.cut || len(few.found) != 1 {
 		t.Errorf("%v, %+v", err, few)
+	}
+}
+
+// What a program is, and where programs are, on each system.
+func TestProgramsOfEachSystem(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"a.exe": 0o644, "b.PS1": 0o644, "c": 0o755} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("abc"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for system, want := range map[core.Platform]string{core.Windows: "a.exe b.PS1", core.MacOS: "c", core.Linux: "c"} {
+		w := walk{system: system, most: 10}
+		if err := w.all(t.Context(), []string{dir}); err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, p := range w.found {
+			names = append(names, filepath.Base(p.Path))
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s: %q, expected %q", system, got, want)
+		}
+		folders := roots(system, func(name string) string { return "/" + name })
+		switch {
+		case system == core.Windows && !slices.Contains(folders, "/ProgramFiles(x86)"),
+			system == core.MacOS && !slices.Contains(folders, "/Applications"),
+			system == core.Linux && !slices.Contains(folders, "/usr/games"):
+			t.Errorf("%s: %q", system, folders)
+		}
 	}
 }
 

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
+
 	"kpm/core"
 	"kpm/core/door"
 	"kpm/core/port"
 	"kpm/launcher/refusal"
-	"os"
-	"strings"
 )
 
 // checkInterpreter accepts an interpreter that nobody but root can replace, by
@@ -23,7 +24,7 @@ func (s *Sealer) checkInterpreter(path string) error {
 	}
 	if err != nil {
 		s.Log.Info("interpreter refused", "path", path, "error", err)
-		return refusal.New(door.CodeBadRequest, "its interpreter %s cannot be used: it must be a program that only an administrator can change", path)
+		return refusal.New(door.CodeBadRequest, "its interpreter %s cannot be used: it must be there, be no script itself, and be a program that only an administrator can change", path)
 	}
 	return nil
 }

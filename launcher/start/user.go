@@ -32,7 +32,7 @@ func (s *Starter) StartUser(ctx context.Context, what core.UserSpec) (port.Proce
 func (s *Starter) identity(ctx context.Context, what core.UserSpec) (core.Identity, error) {
 	sessions, err := s.Sessions.List(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
-		return core.Identity{}, fmt.Errorf("users' sessions are not known on this system yet: %w", err)
+		return core.Identity{}, fmt.Errorf("users' sessions are not known on this system: %w", err)
 	}
 	if err != nil {
 		return core.Identity{}, err

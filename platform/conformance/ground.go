@@ -24,6 +24,8 @@ type Ground struct {
 	Self func() core.ProcessID
 	// As is who the programs run as.
 	As core.Identity
+	// People are who programs can run as, As if there are none.
+	People []core.Identity
 	// Handle opens a file or directory as the port Files would.
 	Handle func(path string) (*os.File, error)
 	// Env is what every program is started with besides what a case says.
@@ -52,7 +54,7 @@ type Ground struct {
 	// variable in its environment names it, which is no evidence.
 	Sheds bool
 	// Login is an identity in a session that somebody has, to run as they do;
-	// nil where nobody is logged in.
+	// nil where nobody is logged in: then the cases of sessions are not shown.
 	Login func(as core.RunAs) core.Identity
 	// Foreign is a session of somebody else.
 	Foreign core.SessionID
@@ -64,38 +66,41 @@ type Ground struct {
 
 // cases are the suite.
 var cases = []struct {
-	name string
-	run  func(*testing.T, *bench)
+	name      string
+	run       func(*testing.T, *bench)
+	inSession bool
 }{
-	{"exit status", exitStatus},
-	{"streams byte for byte", streams},
-	{"streams that are missing", missingStreams},
-	{"a closed stream is seen", closedStream},
-	{"arguments", arguments},
-	{"environment", environment},
-	{"working directory", workingDirectory},
-	{"nothing else is inherited", inheritance},
-	{"terminal", terminal},
-	{"terminal that is not handed over", hungUp},
-	{"interrupt", interrupt},
-	{"interrupt without a listener", stops(signal.Interrupt)},
-	{"terminate without a listener", stops(signal.Terminate)},
-	{"kill", kill},
-	{"wait", wait},
-	{"held", heldBack},
-	{"discarded", discarded},
-	{"released too late", releasedLate},
-	{"what was sealed runs", sealed},
-	{"background", background},
-	{"tree that forks twice", twice},
-	{"members", members},
-	{"service dies before the release", diesBefore},
-	{"service restarts with a child running", restarts},
-	{"many", many},
-	{"cannot be started", refused},
-	{"sessions", sessions},
-	{"a program in a session", inSession},
-	{"a closed launcher", closed},
+	{"exit status", exitStatus, false},
+	{"streams byte for byte", streams, false},
+	{"streams that are missing", missingStreams, false},
+	{"a closed stream is seen", closedStream, false},
+	{"arguments", arguments, false},
+	{"environment", environment, false},
+	{"working directory", workingDirectory, false},
+	{"user and groups", userAndGroups, false},
+	{"nothing else is inherited", inheritance, false},
+	{"terminal", terminal, false},
+	{"terminal that is not handed over", hungUp, false},
+	{"interrupt", interrupt, false},
+	{"interrupt without a listener", stops(signal.Interrupt), false},
+	{"terminate without a listener", stops(signal.Terminate), false},
+	{"kill", kill, false},
+	{"wait", wait, false},
+	{"held", heldBack, false},
+	{"discarded", discarded, false},
+	{"released too late", releasedLate, false},
+	{"what was sealed runs", sealed, false},
+	{"background", background, false},
+	{"tree that forks twice", twice, false},
+	{"members", members, false},
+	{"service dies before the release", diesBefore, false},
+	{"service restarts with a child running", restarts, false},
+	{"many", many, false},
+	{"cannot be started", refused, false},
+	{"sessions", sessions, true},
+	{"a program in a session", inSession, true},
+	{"a session that is not there", notInSession, true},
+	{"a closed launcher", closed, false},
 }
 
 // Run runs the suite, and prints what it could not show.
@@ -103,7 +108,11 @@ func Run(t *testing.T, g Ground) {
 	known := map[string]bool{}
 	for _, c := range cases {
 		known[c.name] = true
-		if reason, ok := g.NotShown[c.name]; ok {
+		reason, ok := g.NotShown[c.name]
+		if !ok && c.inSession && g.Login == nil {
+			reason, ok = "nobody is logged in here", true
+		}
+		if ok {
 			t.Logf("not shown here: %s: %s", c.name, reason)
 			continue
 		}

@@ -60,6 +60,11 @@ func (p part) parts() map[string]func([]string) {
 		"arguments":   func(args []string) { say(args) },
 		"environment": func([]string) { say(os.Environ()) },
 		"user":        func([]string) { say(p.User()) },
+		"who": func([]string) {
+			id, err := who()
+			fail(err)
+			say(id)
+		},
 		"directory": func([]string) {
 			dir, err := os.Getwd()
 			fail(err)

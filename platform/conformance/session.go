@@ -10,9 +10,6 @@ import (
 )
 
 func sessions(t *testing.T, b *bench) {
-	if b.Login == nil {
-		t.Skip("this ground has no sessions")
-	}
 	all, err := b.Sessions.List(t.Context())
 	must(t, err)
 	known := map[core.SessionID]bool{"": true}
@@ -33,9 +30,6 @@ func sessions(t *testing.T, b *bench) {
 }
 
 func inSession(t *testing.T, b *bench) {
-	if b.Login == nil {
-		t.Skip("this ground has no sessions")
-	}
 	for _, runAs := range []core.RunAs{core.AsUser, core.AsUserDesktop} {
 		spec := b.spec("user")
 		spec.As = b.Login(runAs)
@@ -45,7 +39,15 @@ func inSession(t *testing.T, b *bench) {
 		if user != spec.As.Account.User || status.Code != 0 {
 			t.Errorf("%s: it runs as user %q, expected %q: %+v", runAs, user, spec.As.Account.User, status)
 		}
+	}
+}
+
+// Sessions end, and their numbers are other people's then.
+func notInSession(t *testing.T, b *bench) {
+	for _, runAs := range []core.RunAs{core.AsUser, core.AsUserDesktop} {
 		for _, session := range []core.SessionID{"0123456789", "../1", b.Foreign} {
+			spec := b.spec("user")
+			spec.As = b.Login(runAs)
 			spec.As.Session = session
 			if held, err := b.Launcher.Prepare(t.Context(), spec); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%s in session %q: %v, expected fs.ErrNotExist", runAs, session, err)

@@ -161,8 +161,14 @@ func restarts(t *testing.T, b *bench) {
 	eventually(t, "all have ended", func() bool { return !b.Tree.Alive(id) && !b.Tree.Alive(child) && b.Tree.Empty(id, group) })
 }
 
+// manyLaunches are many.
+const manyLaunches = 1000
+
 // Launches leave nothing behind, and do not get into each other's way.
 func many(t *testing.T, b *bench) {
+	if b.Launches < manyLaunches {
+		t.Logf("not shown here: many: %d launches and not %d", b.Launches, manyLaunches)
+	}
 	one := func(code int) error {
 		h, err := b.Launcher.Prepare(t.Context(), b.spec("exit", fmt.Sprint(code)))
 		if err != nil {

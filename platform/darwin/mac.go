@@ -10,6 +10,7 @@ import (
 	"kpm/core"
 	"kpm/platform/darwin/file"
 	"kpm/platform/darwin/libsystem"
+	"kpm/platform/unix/pam/askpam"
 )
 
 // NewTree returns the process tree of this machine.
@@ -26,6 +27,13 @@ func NewLauncher(helper, agentRoot string, spare int) (*Launcher, error) {
 		return nil, fmt.Errorf("launcher: %w", err)
 	}
 	return newLauncher(mac{}, path, spare, func() ([]core.Session, error) { return Sessions{}.List(context.Background()) })
+}
+
+// NewPAM returns a PAM that starts program, the absolute path of keeperpam, which must
+// belong to root and be writable by no one else. It is looked at whenever somebody is
+// asked.
+func NewPAM(program, agentRoot string) *askpam.PAM {
+	return newPAM(mac{}, func() (string, error) { return checkHelper(filepath.Clean(program), agentRoot) })
 }
 
 // checkHelper returns the helper's path without links. macOS executes by path

@@ -18,6 +18,8 @@ import (
 	"kpm/core"
 	"kpm/core/signal"
 	"kpm/platform/linux/held"
+	"kpm/platform/unix/pam"
+	"kpm/platform/unix/pam/askpam"
 )
 
 // notReleased holds a launch to failing at a step, with the kernel's answer and
@@ -108,9 +110,8 @@ func TestNoCgroups(t *testing.T) {
 // A machine where PAM has no file for us: nobody is asked again who they are, which
 // says what to do; programs in people's sessions run without a PAM session.
 func TestNoPAMFile(t *testing.T) {
-	p := NewPAM("/none/keeperpam")
-	p.files = []string{filepath.Join(t.TempDir(), "pam.d")}
-	err := NewAuthenticator(p).Authenticate(t.Context(), otherAccount, nil)
+	p := &PAM{askpam.New(nil, []string{filepath.Join(t.TempDir(), "pam.d")}, pam.Check)}
+	err := p.Authenticate(t.Context(), otherAccount, nil)
 	if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "authenticate: PAM has no file") || !strings.Contains(err.Error(), "install the package's, or write one") {
 		t.Errorf("%v", err)
 	}

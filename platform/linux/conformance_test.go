@@ -31,8 +31,14 @@ func ground(helper, home string) conformance.Ground {
 			host.Launcher, host.Close = launcher, launcher.Close
 			return host, nil
 		},
-		Self:   NewTree().Self,
-		As:     core.Identity{Account: rootAccount},
+		Self: NewTree().Self,
+		As:   core.Identity{Account: rootAccount},
+		People: []core.Identity{
+			{Account: rootAccount},
+			{Account: core.Account{User: "0", Name: "root", Group: "0", Groups: []string{"0", "4", "4242"}}},
+			{Account: core.Account{User: "61998", Name: "nobody-here", Group: "61998"}},
+			{Account: core.Account{User: "61998", Name: "nobody-here", Group: "61998", Groups: []string{"61998", "61999", "4242"}}},
+		},
 		Handle: Files{}.Locate,
 		// Without cgroups, what leaves its session is known by this.
 		User:     func() core.UserID { return userID(uint32(os.Getuid())) },

@@ -31,6 +31,13 @@ const (
 	maxDescriptors = 8
 	// maxSocketPath is what sun_path holds besides its terminator (unix(7)).
 	maxSocketPath = 107
+	// doorQueue is how many callers wait to be accepted. Attack: a user who connects
+	// and closes as fast as possible fills the kernel's queue, and everybody stands
+	// behind all that is in it: 4096 of them are 40 ms. Whoever finds it full waits in
+	// connect(2), which keepersudo does, and is let in by turns. Other local sockets
+	// keep the long queue, since what connects there may be a library that takes a
+	// full one for an error.
+	doorQueue = 16
 )
 
 // Transport listens on unix sockets. Everyone may connect to them: who
@@ -52,6 +59,10 @@ func (t Transport) ListenDoor(path string) (port.DoorListener, error) {
 	l, err := listen(path, t.Accounts)
 	if err != nil {
 		return nil, err
+	}
+	// listen(2) may be called again, for another queue.
+	if err := onDescriptor(l, func(fd int) error { return unix.Listen(fd, doorQueue) }); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen %s: %w", path, err), l.Close())
 	}
 	return doorListener{l, from}, nil
 }

@@ -233,11 +233,7 @@ func hungUp(fd int) bool { return polled(fd, 0)&unix.POLLHUP != 0 }
 // gone reports whether nobody will say anything at the other end of a TCP socket, and
 // nobody has. Whoever has closed only their half may have sent a question before.
 func gone(fd int) bool {
-	if polled(fd, unix.POLLRDHUP)&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) == 0 {
-		return false
-	}
-	unread, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
-	return err == nil && unread == 0
+	return polled(fd, unix.POLLRDHUP)&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0 && silent(fd)
 }
 
 // polled is what poll(2) says of fd at this moment, POLLERR if it cannot.

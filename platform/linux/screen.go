@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -29,7 +30,7 @@ func (l *localListener) Screen(refusal func(core.UserID) []byte) { l.screen = re
 //
 // Attack: a user connects and closes as fast as possible. What that costs here
 // has to be less than what it costs them, or the kernel's queue, which everybody
-// is in, is full: three system calls, and nothing that the runtime has to know.
+// is in, is full: four system calls, and nothing that the runtime has to know.
 func (l *localListener) acceptScreened() (*net.UnixConn, error) {
 	raw, err := l.waiting.SyscallConn()
 	if err != nil {
@@ -40,12 +41,12 @@ func (l *localListener) acceptScreened() (*net.UnixConn, error) {
 		var failed error
 		err := raw.Read(func(listener uintptr) bool {
 			for range screenedAtOnce {
-				fd, _, err := unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+				fd, err := acceptNext(listener)
 				switch {
 				case err == unix.EAGAIN:
 					return false
 				case err == unix.EINTR || err == unix.ECONNABORTED:
-				case err != nil:
+				case err != 0:
 					failed = os.NewSyscallError("accept4", err)
 					return true
 				case l.passes(fd):
@@ -65,6 +66,14 @@ func (l *localListener) acceptScreened() (*net.UnixConn, error) {
 		}
 		l.yielder.Yield()
 	}
+}
+
+// acceptNext takes the next connection that waits, or returns EAGAIN. It does not
+// ask for the address, which callers have none of, and does not wait, so that the
+// runtime need not know.
+func acceptNext(listener uintptr) (int, syscall.Errno) {
+	fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, listener, 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	return int(fd), errno
 }
 
 // closedOr words the end of a listener as package net does.
@@ -93,8 +102,13 @@ func unixConn(fd int) (*net.UnixConn, error) {
 
 // passes reports whether a connection is to be served, and drops it otherwise.
 func (l *localListener) passes(fd int) bool {
+	left := hungUp(fd)
+	if left && silent(fd) { // in whose name it was does not matter
+		unix.Close(fd)
+		return false
+	}
 	cred, err := credentials(fd)
-	if err != nil || hungUp(fd) {
+	if err != nil || left {
 		l.drop(fd, cred)
 		return false
 	}
@@ -126,10 +140,9 @@ func (l *localListener) payer(cred *unix.Ucred) core.UserID {
 }
 
 // drop closes a connection. What was sent on it may hold descriptors whose
-// closing takes its time (localConn.Close); without a byte there are none.
+// closing takes its time (localConn.Close).
 func (l *localListener) drop(fd int, cred *unix.Ucred) {
-	waiting, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
-	if err == nil && waiting == 0 {
+	if silent(fd) {
 		unix.Close(fd)
 		return
 	}
@@ -142,4 +155,11 @@ func (l *localListener) drop(fd int, cred *unix.Ucred) {
 		defer slot.Release()
 		hurried(func() { unix.Close(fd) })
 	})
+}
+
+// silent reports whether nothing waits to be read, which means that no descriptors
+// do: they travel with a byte.
+func silent(fd int) bool {
+	waiting, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	return err == nil && waiting == 0
 }

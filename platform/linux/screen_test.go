@@ -53,6 +53,47 @@ func TestScreenedCallers(t *testing.T) {
 	}
 }
 
+// Attack: a user who connects and closes as fast as possible has everybody stand
+// behind what is in the queue. It is short, and whoever finds it full and waits gets
+// in.
+func TestTheQueueOfTheDoorIsShort(t *testing.T) {
+	path := filepath.Join(public(t), "door")
+	l, err := Transport{}.ListenDoor(path)
+	must(t, err)
+	defer l.Close()
+	var waiting []int
+	defer func() {
+		for _, fd := range waiting {
+			unix.Close(fd)
+		}
+	}()
+	for err == nil {
+		if len(waiting) > 2*doorQueue {
+			t.Fatal("the queue takes more than twice what it is for")
+		}
+		var fd int
+		fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		must(t, err)
+		waiting = append(waiting, fd)
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	}
+	if err != unix.EAGAIN {
+		t.Fatalf("the queue is full: %v", err)
+	}
+	patient := make(chan error, 1)
+	go func() {
+		conn, err := Transport{}.Dial(path)
+		if err == nil {
+			err = conn.Close()
+		}
+		patient <- err
+	}()
+	conn, err := l.Accept()
+	must(t, err)
+	defer conn.Close()
+	must(t, <-patient)
+}
+
 // strangers is a machine on which nobody has an account.
 type strangers struct{}
 

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -136,4 +138,16 @@ func journal(name string, facility, priority int, line string) []byte {
 // syslog is a message as RFC 3164 has it on a local socket: without a host.
 func syslog(name string, facility, priority int, line string) []byte {
 	return []byte("<" + strconv.Itoa(facility*8+priority) + ">" + time.Now().Format(time.Stamp) + " " + name + ": " + line)
+}
+
+// Reads reports whether journald reads f: it says in JOURNAL_STREAM which file it reads
+// (systemd.exec(5)), and a program that was started by hand below a unit has the variable
+// too.
+func Reads(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, is := info.Sys().(*syscall.Stat_t)
+	return is && os.Getenv("JOURNAL_STREAM") == fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }

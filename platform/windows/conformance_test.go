@@ -35,12 +35,23 @@ func own() core.Identity {
 	return core.Identity{Account: core.Account{User: user}}
 }
 
+// login is the account that the tests run as, in the session that they run in.
+func login(as core.RunAs) core.Identity {
+	session, err := Sessions{}.Of(NewTree().Self())
+	if err != nil {
+		panic(err)
+	}
+	identity := own()
+	identity.RunAs, identity.Session = as, session
+	return identity
+}
+
 // ground is where the suite of every platform runs here.
 func ground() conformance.Ground {
 	return conformance.Ground{
 		Host: func() (port.Host, error) {
 			host := none.Host(Facts())
-			host.Tree, host.Terminals = NewTree(), Terminals{}
+			host.Tree, host.Terminals, host.Sessions = NewTree(), Terminals{}, Sessions{}
 			launcher, err := NewLauncher(helperPath(), 2)
 			if err != nil {
 				return port.Host{}, err
@@ -83,6 +94,9 @@ func ground() conformance.Ground {
 			window := info.Window
 			return int(window.Bottom-window.Top) + 1, int(window.Right-window.Left) + 1, err
 		},
+		Login:    login,
+		Foreign:  "4242",
+		User:     func() core.UserID { return own().Account.User },
 		NotShown: notShown(),
 	}
 }

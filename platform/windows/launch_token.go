@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 
@@ -16,8 +17,8 @@ import (
 )
 
 // ErrNoSession is wrapped when the session to run in is gone, or is somebody
-// else's by now.
-var ErrNoSession = core.NewError(core.Unavailable, "the session is not there any more")
+// else's by now. It is fs.ErrNotExist as well.
+var ErrNoSession = fmt.Errorf("the session is not there any more; log in again: %w", fs.ErrNotExist)
 
 // ErrNoElevation is wrapped when a session has no token that is the same user's
 // with more rights, and there is no administrator's account for the command either

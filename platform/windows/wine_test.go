@@ -40,5 +40,6 @@ func notShown() map[string]string {
 	}
 	return map[string]string{
 		"terminate without a listener": "a Ctrl-Break that another process generates does not arrive (Ctrl-C does, on the same way)",
+		"a session that is not there":  "WTSQueryUserToken has the one user's token for every number",
 	}
 }

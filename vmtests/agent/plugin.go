@@ -5,10 +5,13 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
+	"syscall"
+	"time"
 )
 
 // Plugin is one row of GET /api/plugins.
@@ -18,11 +21,25 @@ type Plugin struct {
 	ProcessID int    `json:"processId"`
 }
 
-// Client speaks to the API over its local socket, as root.
+// Client speaks to the API over its local socket, as root. While the queue of those
+// who connect is full it tries again: Go does not wait for room in it, as connect(2)
+// would.
 func (a *Agent) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(a.Root, "run", "api.sock"))
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			for {
+				conn, err := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(a.Root, "run", "api.sock"))
+				if !errors.Is(err, syscall.EAGAIN) {
+					return conn, err
+				}
+				select {
+				case <-ctx.Done():
+					return nil, err
+				case <-time.After(time.Millisecond):
+				}
+			}
 		},
 	}}
 }

@@ -297,7 +297,7 @@ func TestPluginsInSessions(t *testing.T) {
 		lay(t, a, "Tray", scriptFile("Tray", kept, `"executionContext": "Interactive"`), "#!/bin/sh\nexec sleep 1000\n")
 	})
 	h := stateOf(t, a, "Tray")
-	if h.Status != view.Stopped || !strings.Contains(h.Detail, "sessions of users are not known on Linux yet") {
+	if h.Status != view.Stopped || !strings.Contains(h.Detail, "sessions of users are not known on this Linux: sessions: neither systemd-logind nor /run/utmp is there; install") {
 		t.Errorf("%+v", h)
 	}
 	if out, err := cli(a, "plugins", "start", "Tray"); err == nil || !strings.Contains(out, "its executionContext is Interactive") {

@@ -12,7 +12,7 @@ var Dishonest = []struct{ What, How string }{
 	{"local groups", "members are not kept, and every group has the current user; NetUserSetInfo does not exist, and no account is logged on without a password"},
 	{"integrity levels", "they are stored and never compared"},
 	{"UAC", "tokens have a limited and an elevated side, and no access check knows"},
-	{"sessions", "there is one, number 1, and services run in it"},
+	{"sessions", "there is one, number 1, and services run in it; any other number has the same user's token"},
 	{"first instance of a pipe", "FILE_FLAG_FIRST_PIPE_INSTANCE is not enforced"},
 	{"names of a file, links", "FindFirstFileNameW and reparse points are missing: files with more than one name are never Protected, and links not met"},
 	{"restricted tokens, app containers", "there are none: every caller is unconfined, and a reader of signatures can do what the service can"},

@@ -20,6 +20,8 @@ case "${1-}" in
 	# Nobody is left with more or fewer rights than they had without the agent.
 	"$root/KeeperPrivilegeManager" rights give-back --root "$root" || true
 	rm -f "$daemon"
+	# What somebody has changed stays.
+	if cmp -s "$here/pam" /etc/pam.d/kpm; then rm -f /etc/pam.d/kpm; fi
 	for name in @ONPATH@; do rm -f "/usr/local/bin/${name##*/}"; done
 	(cd "$here/man" && find . -type f) | while read -r page; do
 		rm -f "/usr/local/share/man/man${page##*.}/${page##*/}"
@@ -50,6 +52,13 @@ for name in @ONPATH@; do ln -sf "$root/$name" "/usr/local/bin/${name##*/}"; done
 	mkdir -p "/usr/local/share/man/man${page##*.}"
 	cp "$here/man/$page" "/usr/local/share/man/man${page##*.}/${page##*/}"
 done
+# By which people are asked again who they are; an administrator's own stays.
+if [ ! -e /etc/pam.d/kpm ]; then
+	cp "$here/pam" /etc/pam.d/kpm.new
+	chown 0:0 /etc/pam.d/kpm.new
+	chmod 0644 /etc/pam.d/kpm.new
+	mv -f /etc/pam.d/kpm.new /etc/pam.d/kpm
+fi
 launchctl bootout "system/$label" 2>/dev/null || true
 # The service knows what launchd is to know about it.
 "$root/KeeperPrivilegeManager" launchd --root "$root" >"$daemon.new"

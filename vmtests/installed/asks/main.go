@@ -37,7 +37,7 @@ func main() {
 		return
 	}
 	p := linux.NewPAM("/opt/KeeperPrivilegeManager/keeperpam")
-	err = linux.NewAuthenticator(p).Authenticate(ctx, account, person{bufio.NewReader(os.Stdin)})
+	err = p.Authenticate(ctx, account, person{bufio.NewReader(os.Stdin)})
 	switch {
 	case err == nil:
 		fmt.Println("it is they")

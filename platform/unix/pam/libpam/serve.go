@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || darwin
 
 package libpam
 
@@ -9,9 +9,7 @@ import (
 	"strings"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
-	"kpm/platform/linux/pam"
+	"kpm/platform/unix/pam"
 )
 
 // Main answers the one question of the service at the connection, and returns the
@@ -38,7 +36,7 @@ func Serve(service io.ReadWriter) error {
 	}
 	l, err := load()
 	if err != nil {
-		return pam.Send(service, pam.Message{Kind: pam.Done, Code: systemError, Text: err.Error()})
+		return pam.Send(service, pam.Message{Kind: pam.Done, Code: pam.Here.SystemErr, Text: err.Error()})
 	}
 	t := &transaction{library: l, service: service}
 	if err := t.begin(q); err != nil {
@@ -105,66 +103,17 @@ func (t *transaction) authenticate() error {
 	return t.call(pam.Account, t.account(t.handle, 0))
 }
 
-// session opens a session, tells what it has set, and closes it when the service
-// closes the connection or is gone.
-func (t *transaction) session() error {
-	before := limits()
-	err := t.call(pam.Account, t.account(t.handle, 0))
-	if err == nil {
-		err = t.call("pam_setcred", t.setCred(t.handle, establishCred))
-	}
-	if err != nil {
-		return t.end(err)
-	}
-	if err := t.call("pam_open_session", t.open(t.handle, 0)); err != nil {
-		t.setCred(t.handle, deleteCred)
-		return t.end(err)
-	}
-	told := pam.Send(t.service, pam.Message{Kind: pam.Done, Environment: t.environment(t.handle), Limits: changed(before, limits())})
-	if told == nil {
-		_, told = io.Copy(io.Discard, t.service)
-	}
-	status := t.close(t.handle, 0)
-	t.setCred(t.handle, deleteCred)
-	t.library.end(t.handle, status)
-	return told
-}
-
 // end says how it came out and ends the transaction.
 func (t *transaction) end(failed error) error {
 	m := pam.Message{Kind: pam.Done}
 	if failed != nil {
 		m.Function, m.Code, m.Text = t.failed, t.status, failed.Error()
 		if m.Code == success {
-			m.Code = systemError
+			m.Code = pam.Here.SystemErr
 		}
 	}
 	if t.handle != 0 {
 		t.library.end(t.handle, m.Code)
 	}
 	return pam.Send(t.service, m)
-}
-
-// limits are this process's resource limits, by number. Modules set those of the
-// process that opens a session, and a session's programs inherit them; ours do not
-// descend from this process, so they are told.
-func limits() []pam.Limit {
-	var all []pam.Limit
-	for resource := 0; ; resource++ {
-		var limit unix.Rlimit
-		if unix.Prlimit(0, resource, nil, &limit) != nil {
-			return all
-		}
-		all = append(all, pam.Limit{Resource: resource, Current: limit.Cur, Maximum: limit.Max})
-	}
-}
-
-// changed are those of after that differ from before.
-func changed(before, after []pam.Limit) (different []pam.Limit) {
-	for i := range after {
-		if after[i] != before[i] {
-			different = append(different, after[i])
-		}
-	}
-	return different
 }

@@ -18,7 +18,7 @@ import (
 	"kpm/core/port"
 	"kpm/platform/conformance"
 	"kpm/platform/linux"
-	"kpm/platform/linux/pam"
+	"kpm/platform/unix/pam"
 	"kpm/vmtests/apart"
 )
 
@@ -122,7 +122,7 @@ func TestAuthentication(t *testing.T) {
 	p := linux.NewPAM(program(t, "keeperpam"))
 	defer func() { must(t, p.Close()) }()
 	conformance.Authentication(t, conformance.Logins{
-		Authenticator: linux.NewAuthenticator(p),
+		Authenticator: p,
 		Account:       account(knows), Expired: account(expired), Locked: account(locked), Secret: secret, Tries: tries,
 		Alone: func() bool { return len(ours(t)) == 0 },
 		// Attack: ps shows everybody everybody's arguments.
@@ -151,7 +151,7 @@ func TestNoFile(t *testing.T) {
 	must(t, os.Remove(pam.Files[0]))
 	p := linux.NewPAM("/no/such/keeperpam")
 	defer func() { must(t, p.Close()) }()
-	err := linux.NewAuthenticator(p).Authenticate(t.Context(), account(knows), nil)
+	err := p.Authenticate(t.Context(), account(knows), nil)
 	if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), pam.Files[0]) {
 		t.Errorf("%v, expected errors.ErrUnsupported with the file's name", err)
 	}
@@ -168,7 +168,7 @@ func TestAHangingModule(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- linux.NewAuthenticator(p).Authenticate(ctx, account(knows), nil) }()
+	go func() { ended <- p.Authenticate(ctx, account(knows), nil) }()
 	var pid string
 	eventually(t, "the module runs", func() bool {
 		text, _ := os.ReadFile("/etc/kpm-hangs")

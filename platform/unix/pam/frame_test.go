@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"kpm/platform/linux/pam"
+	"kpm/platform/unix/pam"
 )
 
 func TestFrames(t *testing.T) {

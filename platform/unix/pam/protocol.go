@@ -1,12 +1,12 @@
-//go:build linux
+//go:build linux || darwin
 
 // Package pam is what the service and keeperpam say to each other. keeperpam is
 // the process that loads libpam, one for each question: modules of PAM run as
 // root, hang, leave things behind, and are what an administrator has chosen. So
 // none of them is ever loaded into the service.
 //
-// It holds the words alone. Package libpam, which binds the library, is linked
-// into keeperpam and nothing else; package linux starts it.
+// It holds the words and PAM's numbers alone. Package libpam, which binds the
+// library, is linked into keeperpam and nothing else; package askpam speaks to it.
 package pam
 
 import (
@@ -24,10 +24,6 @@ const Service = "kpm"
 
 // Account is the function that says whether an account may be used.
 const Account = "pam_acct_mgmt"
-
-// Files are where PAM looks for that file, in order. Without one PAM would take
-// what it has for others, which may allow everything or nothing; so we do not ask.
-var Files = []string{"/etc/pam.d/" + Service, "/usr/lib/pam.d/" + Service}
 
 // Environ is the environment of keeperpam: one thread is enough, and what a module
 // says is in no language but this.
@@ -73,7 +69,7 @@ type Message struct {
 	Text string `json:",omitempty"` // of Done: why it did not succeed
 	// Function is what did not succeed, empty if everything did.
 	Function string `json:",omitempty"`
-	// Code is what that function returned (_pam_types.h), 0 for success.
+	// Code is what that function returned (Numbers), 0 for success.
 	Code int32 `json:",omitempty"`
 	// Environment and Limits are what a session's modules have set.
 	Environment []string `json:",omitempty"`

@@ -1,4 +1,4 @@
-package main
+package answer
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 // errInterrupted is what whoever interrupts a question is told.
 var errInterrupted = errors.New("interrupted")
 
-// secret reads a line at the terminal without showing it. Whoever interrupts it gets
+// Secret reads a line at the terminal without showing it. Whoever interrupts it gets
 // their terminal back as it was, and the program ends.
-func secret(ctx context.Context, question string) (string, error) {
+func Secret(ctx context.Context, question string) (string, error) {
 	fd := int(os.Stdin.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || darwin
 
 package libpam
 
@@ -8,7 +8,7 @@ import (
 
 	"github.com/ebitengine/purego"
 
-	"kpm/platform/linux/pam"
+	"kpm/platform/unix/pam"
 )
 
 // conversation is struct pam_conv.
@@ -39,15 +39,17 @@ func (s *speaker) conversation() *conversation {
 	return &conversation{function: purego.NewCallback(s.converse)}
 }
 
-// converse implements pam_conv(3). Linux-PAM hands over an array of pointers.
+// converse implements pam_conv(3). Both PAMs hand over an array of pointers (OpenPAM,
+// openpam/lib/openpam_ttyconv.c, reads msg[i]->msg); that of Solaris, a pointer to an
+// array, is none of them.
 func (s *speaker) converse(count int32, messages *[maxMessages]*message, answers *unsafe.Pointer, _ uintptr) int32 {
 	if count <= 0 || count > maxMessages || messages == nil || answers == nil {
-		return convError
+		return pam.Here.ConvErr
 	}
 	// PAM frees what is answered, with the C library's own function.
 	made := s.library.calloc(uintptr(count), unsafe.Sizeof(response{}))
 	if made == nil {
-		return bufferError
+		return pam.Here.BufErr
 	}
 	all := unsafe.Slice((*response)(made), count)
 	for i := range count {
@@ -68,33 +70,33 @@ var kinds = map[int32]string{promptEchoOff: pam.Secret, promptEchoOn: pam.Prompt
 // exchange has the service say one message, and takes its answer if there is one.
 func (s *speaker) exchange(m *message, into *response) int32 {
 	if m == nil {
-		return convError
+		return pam.Here.ConvErr
 	}
 	kind, ok := kinds[m.style]
 	if !ok {
-		return convError // PAM_BINARY_PROMPT and PAM_RADIO_TYPE, which nobody here can answer
+		return pam.Here.ConvErr // PAM_BINARY_PROMPT and PAM_RADIO_TYPE, which nobody here can answer
 	}
 	if err := pam.Send(s.service, pam.Message{Kind: kind, Text: goString(m.text, maxText)}); err != nil {
-		return convError
+		return pam.Here.ConvErr
 	}
 	if kind != pam.Secret && kind != pam.Prompt {
 		return success
 	}
 	var answer pam.Answer
 	if err := pam.Receive(s.service, &answer); err != nil {
-		return convError
+		return pam.Here.ConvErr
 	}
 	defer clear(answer.Text)
 	if answer.Cancelled || len(answer.Text) >= maxText {
-		return convError
+		return pam.Here.ConvErr
 	}
 	for _, b := range answer.Text {
 		if b == 0 { // it would be cut short, and the rest not looked at
-			return convError
+			return pam.Here.ConvErr
 		}
 	}
 	if into.text = s.library.cString(answer.Text); into.text == nil {
-		return bufferError
+		return pam.Here.BufErr
 	}
 	return success
 }

@@ -1,4 +1,4 @@
-package main
+package answer
 
 import (
 	"fmt"
@@ -10,13 +10,16 @@ import (
 // escape is what the key of that name types.
 const escape = 0x1b
 
-// answering makes the terminal ready for one answer, whatever state it was left in, as
-// keepersudo does; done gives it back as it was, without what was typed, unless it is
-// somebody else's by now.
+// Ready returns what makes the terminal at standard input ready for one answer, whatever
+// state it was left in, as keepersudo does; done gives it back as it was, without what
+// was typed, unless it is somebody else's by now. It is nil where the service asks nobody
+// at another terminal.
 //
 // Whoever stops this program meanwhile gets a shell, which may show what is typed once
 // it goes on: Ctrl-Z is an ordinary character.
-func answering(secret bool) (done func(), err error) {
+func Ready() func(secret bool) (done func(), err error) { return ready }
+
+func ready(secret bool) (done func(), err error) {
 	fd := int(os.Stdin.Fd())
 	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {

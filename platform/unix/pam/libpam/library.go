@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || darwin
 
 // Package libpam is keeperpam: it loads libpam without cgo, has it do the one
 // thing that the service asks for, and ends.
@@ -14,23 +14,18 @@ import (
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+
+	"kpm/platform/unix/pam"
 )
 
-// The numbers are those of Linux-PAM's security/_pam_types.h.
+// The numbers are those of Linux-PAM (security/_pam_types.h) and of OpenPAM
+// (security/pam_constants.h), which have these in common; pam.Here has the others.
 const (
-	success     = 0
-	bufferError = 5
-	convError   = 19
-	systemError = 4
+	success = 0
 
-	itemTTY  = 3
-	itemUser = 2
-	itemConv = 5
+	itemTTY = 3
 	// itemAsker is PAM_RUSER.
 	itemAsker = 8
-
-	establishCred = 2
-	deleteCred    = 4
 
 	promptEchoOff = 1
 	promptEchoOn  = 2
@@ -65,19 +60,22 @@ type library struct {
 }
 
 // load opens the library. Its name is fixed: it is found where the system's
-// loader finds libraries, and no environment steers that (Environ).
+// loader finds libraries, and no environment steers that (pam.Environ).
 func load() (*library, error) {
+	// Modules may change what belongs to a thread, and are to find it again. Why a
+	// library does not open is told to the thread that has tried.
+	runtime.LockOSThread()
 	l := &library{}
 	for _, from := range []struct {
 		file      string
 		functions map[string]any
 	}{
-		{"libpam.so.0", map[string]any{
+		{pam.Library, map[string]any{
 			"pam_start": &l.start, "pam_end": &l.end, "pam_set_item": &l.setItem, "pam_putenv": &l.putEnv,
 			"pam_getenvlist": &l.envList, "pam_authenticate": &l.authenticate, "pam_acct_mgmt": &l.account,
 			"pam_setcred": &l.setCred, "pam_open_session": &l.open, "pam_close_session": &l.close, "pam_strerror": &l.explain,
 		}},
-		{"libc.so.6", map[string]any{"calloc": &l.calloc, "free": &l.free}},
+		{pam.C, map[string]any{"calloc": &l.calloc, "free": &l.free}},
 	} {
 		opened, err := purego.Dlopen(from.file, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 		if err != nil {
@@ -91,8 +89,6 @@ func load() (*library, error) {
 			purego.RegisterFunc(function, symbol)
 		}
 	}
-	// Modules may change what belongs to a thread, and are to find it again.
-	runtime.LockOSThread()
 	return l, nil
 }
 
