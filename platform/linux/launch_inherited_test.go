@@ -84,11 +84,12 @@ func TestKeysAreNotTheServicesOwn(t *testing.T) {
 	const session = -3 // KEY_SPEC_SESSION_KEYRING of keyctl(2)
 	ours, err := unix.KeyctlGetKeyringID(session, true)
 	must(t, err)
+	l := newLauncher(t, 1, "") // the one that a service has
 	seen := map[string]bool{strconv.Itoa(ours): true}
 	for _, as := range []core.Account{rootAccount, rootAccount, otherAccount} {
 		spec := command(t, "/usr/bin/keyctl", "id", "@s")
 		spec.As.Account = as
-		out, status := output(t, newLauncher(t, 1, ""), spec)
+		out, status := output(t, l, spec)
 		id := strings.TrimSpace(out)
 		if seen[id] || id == "" || status != (core.ExitStatus{}) {
 			t.Errorf("a program of %s has the keyring %q, %+v; others have %v", as.Name, id, status, seen)
