@@ -8,7 +8,8 @@ import (
 )
 
 // Alarms has the system run a program of ours later, also if this service does not
-// run by then. It does not outlive a restart of the machine.
+// run by then. Nobody may count on an alarm after a restart of the machine: some
+// systems forget it, others run it late.
 type Alarms interface {
 	// Set has argv run as the administrator in that time. An alarm of the same name
 	// (AlarmName) is replaced.

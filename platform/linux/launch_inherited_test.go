@@ -5,9 +5,13 @@ package linux
 import (
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"kpm/core"
 )
 
 // A helper and the command that it starts share memory until the exec, one as
@@ -71,5 +75,25 @@ func TestPriorityIsNotTheServicesOwn(t *testing.T) {
 	l := newLauncher(t, 1, "")
 	if out, _ := output(t, l, command(t, "/usr/bin/nice")); out != "0\n" {
 		t.Errorf("its nice value is %s", out)
+	}
+}
+
+// Programs find neither each other's keys nor the service's in their session's keyring,
+// not even one of the same user.
+func TestKeysAreNotTheServicesOwn(t *testing.T) {
+	const session = -3 // KEY_SPEC_SESSION_KEYRING of keyctl(2)
+	ours, err := unix.KeyctlGetKeyringID(session, true)
+	must(t, err)
+	l := newLauncher(t, 1, "") // the one that a service has
+	seen := map[string]bool{strconv.Itoa(ours): true}
+	for _, as := range []core.Account{rootAccount, rootAccount, otherAccount} {
+		spec := command(t, "/usr/bin/keyctl", "id", "@s")
+		spec.As.Account = as
+		out, status := output(t, l, spec)
+		id := strings.TrimSpace(out)
+		if seen[id] || id == "" || status != (core.ExitStatus{}) {
+			t.Errorf("a program of %s has the keyring %q, %+v; others have %v", as.Name, id, status, seen)
+		}
+		seen[id] = true
 	}
 }

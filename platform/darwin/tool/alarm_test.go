@@ -47,7 +47,7 @@ func TestAlarm(t *testing.T) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 	for want, got := range map[string][]string{
-		"/bin/launchctl|bootstrap|system|/a b/run/alarms/G7.plist":         SetAlarm("/a b/run/alarms/G7.plist"),
+		"/bin/launchctl|bootstrap|system|/a b/run/alarms/G7.plist":        SetAlarm("/a b/run/alarms/G7.plist"),
 		"/bin/launchctl|bootout|system/keeper-privilege-manager.alarm.G7": ClearAlarm("G7"),
 	} {
 		if strings.Join(got, "|") != want {
