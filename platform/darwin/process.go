@@ -132,7 +132,7 @@ func (mac) carries(pid int, variable string) bool {
 func (mac) boot() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
-		return "unknown"
+		return unknownBoot
 	}
 	return id
 }
