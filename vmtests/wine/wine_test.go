@@ -140,6 +140,11 @@ func TestPartsOnWindows(t *testing.T) {
 	}
 }
 
+// The launcher on the real ports, killed at each step of a launch.
+func TestKilledAtEachStepOnWindows(t *testing.T) {
+	run(t, "../../launcher", "^TestNothingRunsThatTheJournalDoesNotName$")
+}
+
 // The whole service, on the operating system for tests: what is portable works
 // with Windows' paths, files and TCP ports.
 func TestServiceOnWindows(t *testing.T) {
