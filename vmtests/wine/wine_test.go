@@ -22,7 +22,7 @@ const cache = "/var/cache/kpm-vmtests"
 const deadline = 8 * time.Minute
 
 // windows boots a machine that ends with the test and sees dir as Z:\here.
-func windows(t *testing.T, dir string) *Machine {
+func windows(t testing.TB, dir string) *Machine {
 	t.Helper()
 	tree, err := Tree(context.Background(), cache, os.Stderr)
 	if err != nil {
@@ -43,7 +43,7 @@ func windows(t *testing.T, dir string) *Machine {
 // build builds for Windows, as the go command's arguments say, with the tag that
 // has Wine's one user pass for an administrator where files are looked at: Wine
 // gives that user all of them.
-func build(t *testing.T, args ...string) {
+func build(t testing.TB, args ...string) {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{args[0], "-tags=wine"}, args[1:]...)...)
 	cmd.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
