@@ -29,6 +29,7 @@ func tools(agentRoot string, confiner *darwin.Confiner) port.Host {
 	host.AccessLists = darwin.AccessLists{Files: files}
 	host.Accounts = darwin.Accounts{}
 	host.Alarms = darwin.NewAlarms(filepath.Join(files.AgentRoot, "run", "alarms"))
+	host.Ancestry = darwin.NewAncestry()
 	host.Clock = darwin.Clock{}
 	host.Close = confiner.Close
 	host.Confiner = confiner
