@@ -28,6 +28,9 @@ func tools(agentRoot string, confiner *darwin.Confiner) port.Host {
 	host := none.Host(darwin.Facts())
 	host.AccessLists = darwin.AccessLists{Files: files}
 	host.Accounts = darwin.Accounts{}
+	host.Alarms = darwin.NewAlarms(filepath.Join(files.AgentRoot, "run", "alarms"))
+	host.Ancestry = darwin.NewAncestry()
+	host.Clock = darwin.Clock{}
 	host.Close = confiner.Close
 	host.Confiner = confiner
 	host.Control = darwin.ServiceControl{}

@@ -16,19 +16,21 @@ import (
 // Tools returns the ports that start nothing by themselves, for programs that an
 // administrator runs.
 func Tools(agentRoot string) port.Host {
-	return tools(windows.NewConfiner(filepath.Join(agentRoot, readerName)))
+	return tools(agentRoot, windows.NewConfiner(filepath.Join(agentRoot, readerName)))
 }
 
 // readerName is what reads files that users chose, in the agent root.
 const readerName = "keeperreader.exe"
 
-func tools(confiner *windows.Confiner) port.Host {
+func tools(agentRoot string, confiner *windows.Confiner) port.Host {
 	host := none.Host(windows.Facts())
 	host.Confiner = confiner
 	host.Close = confiner.Close
 	host.AccessLists = windows.AccessLists{}
 	host.Accounts = windows.Accounts{}
+	host.Alarms = windows.Alarms{Folder: filepath.Join(agentRoot, "State")}
 	host.Certificates = windows.CertificateStore{}
+	host.Clock = windows.Clock{}
 	host.Control = windows.ServiceControl{}
 	host.Elevations = windows.Elevations{}
 	host.Files = windows.Files{}
@@ -50,7 +52,7 @@ func New(o Options) (port.Host, error) {
 		o.Reader = filepath.Join(o.AgentRoot, readerName)
 	}
 	confiner := windows.NewConfiner(o.Reader)
-	host := tools(confiner)
+	host := tools(o.AgentRoot, confiner)
 	if !host.Accounts.Administrator() {
 		return port.Host{}, fmt.Errorf("platform: this does not run as an administrator, and only LocalSystem can take other users' identities; let the service control manager start it: KeeperPrivilegeManager install")
 	}
@@ -67,6 +69,7 @@ func New(o Options) (port.Host, error) {
 	if err := launcher.UseAccounts(context.Background(), host.Transient); err != nil {
 		host.Facts.Notes = append(host.Facts.Notes, "people for whom Windows has no elevated token are not elevated: "+err.Error())
 	}
+	host.Authenticator = windows.Authenticator{}
 	host.Peers = windows.Peers{}
 	host.Launcher = launcher
 	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close()) }

@@ -38,6 +38,8 @@ func (o *Orchestrator) Monitor(ctx context.Context) {
 			select {
 			case <-sessions.C:
 				o.follow()
+			case <-o.cfg.SessionsChanged:
+				o.follow()
 			case <-check.C:
 				o.check()
 				again = false

@@ -25,7 +25,7 @@ type Starter interface {
 	StartInSession(ctx context.Context, s core.ServiceSpec, in core.Session) (port.Process, error)
 }
 
-// Config is what New needs; Sessions, InProcess, Exited, Ping, Decider and Absent
+// Config is what New needs; Sessions, SessionsChanged, InProcess, Exited, Ping, Decider and Absent
 // may be left out.
 type Config struct {
 	Layout   settings.Layout
@@ -41,6 +41,9 @@ type Config struct {
 	// Sessions says who is logged in, and UserName what that user is called.
 	Sessions port.Sessions
 	UserName func(core.UserID) (string, error)
+	// SessionsChanged says that somebody may have logged in or out; without it that
+	// is found out in time.
+	SessionsChanged <-chan struct{}
 	// InProcess are the plugins that are a part of this program, by id.
 	InProcess map[string]Service
 	// Ping publishes on a plugin's topic that it is to say something. It must

@@ -94,6 +94,25 @@ func TestOneInstanceInEachSession(t *testing.T) {
 	})
 }
 
+// Where the system says that somebody has logged in, nobody waits for the next look.
+func TestALoginThatTheSystemTellsOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, _ := newTest(t, map[string]string{"Tray": manifest("Tray", supervised, `"executionContext": "Interactive"`)})
+		logins, changed := &fakeSessions{}, make(chan struct{}, 1)
+		o.cfg.SessionsChanged = changed
+		inSessions(t, o, logins)
+		defer monitored(o)()
+		synctest.Wait()
+		logins.set(core.Session{ID: "3", User: "1002", Graphical: true})
+		changed <- struct{}{}
+		synctest.Wait() // no time passes
+		if h, err := o.Health("Tray"); err != nil || len(h.Instances) != 1 || h.Instances[0].Session != "3" {
+			t.Errorf("%+v, %v", h, err)
+		}
+		stopAll(t, o)
+	})
+}
+
 func TestWhereThereAreNoSessions(t *testing.T) {
 	o, _ := newTest(t, map[string]string{"Tray": manifest("Tray", supervised, `"executionContext": "Interactive"`)})
 	logins := &fakeSessions{err: fmt.Errorf("there is no login daemon; install one: %w", errors.ErrUnsupported)}

@@ -17,12 +17,12 @@ import (
 const pluginsWithin = 5 * time.Second
 
 // readPlugins reads the plugins' files.
-func (s *service) readPlugins(context.Context, Options) error {
+func (s *service) readPlugins(_ context.Context, o Options) error {
 	var err error
 	s.plugins, err = plugins.New(plugins.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, BaseEnvironment: s.host.Facts.BaseEnvironment, Monitoring: s.app.Monitoring,
 		Read: s.host.Files.ReadProtected, Effective: s.effective, Starter: s.starter,
-		Sessions: s.host.Sessions, UserName: s.userName, Ping: s.ping,
+		Sessions: s.host.Sessions, SessionsChanged: o.SessionsChanged, UserName: s.userName, Ping: s.ping,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited,
 		Decider: wire.PolicyPlugin, Absent: s.launcher.PolicyAbsent, Log: s.log.With("component", "plugins"),
 	})

@@ -45,6 +45,8 @@ type Options struct {
 	Log     io.Writer // text lines
 	// Reload has files read again; nil never does.
 	Reload <-chan os.Signal
+	// SessionsChanged says that somebody may have logged in or out; nil never does.
+	SessionsChanged <-chan struct{}
 	// Notice, if not nil, is told in one sentence when the service is ready: it
 	// is for a person who started it by hand.
 	Notice io.Writer

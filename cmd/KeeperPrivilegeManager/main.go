@@ -100,6 +100,8 @@ type setting struct {
 	log, notice io.Writer
 	// adapt, if not nil, changes the ports.
 	adapt func(*port.Host)
+	// sessions says that somebody may have logged in or out; nil never does.
+	sessions <-chan struct{}
 }
 
 // sudoName is who the system's log has lines about elevations from.
@@ -140,6 +142,8 @@ func run(ctx context.Context, dir string, in setting) error {
 	}
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
-	err = service.Run(ctx, host, service.Options{Root: root, Version: version, Log: in.log, Reload: reload, Notice: in.notice, SystemLog: systemLog})
+	err = service.Run(ctx, host, service.Options{
+		Root: root, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog,
+	})
 	return errors.Join(err, host.Close())
 }

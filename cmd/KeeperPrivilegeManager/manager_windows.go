@@ -68,7 +68,7 @@ func serve(ctx context.Context, dir string, c *windows.Control) error {
 	if err != nil {
 		return err
 	}
-	in := setting{log: events, adapt: func(host *port.Host) { host.Service = windows.ServiceManager{Control: c} }}
+	in := setting{log: events, sessions: c.Sessions(), adapt: func(host *port.Host) { host.Service = windows.ServiceManager{Control: c} }}
 	// Whoever has registered the service may have left it out.
 	if err := windows.Settle(); err != nil {
 		fmt.Fprintf(events, "level=WARN msg=%q error=%q\n", "the service control manager was not told what to do when the service ends", err)

@@ -65,13 +65,30 @@ func (b *Book) Everything(ctx context.Context, why string) error {
 	b.round.Lock()
 	defer b.round.Unlock()
 	b.mu.Lock()
-	taken := slices.Clone(b.kept.Taken)
+	taken, given := slices.Clone(b.kept.Taken), slices.Clone(b.kept.Given)
 	b.mu.Unlock()
 	errs := []error{b.endAll(ctx, why)}
 	for _, t := range taken {
 		errs = append(errs, b.returnOne(ctx, t, why, ""))
 	}
+	for _, g := range given {
+		errs = append(errs, b.disarm(ctx, g))
+	}
 	return errors.Join(errs...)
+}
+
+// disarm takes a grant's alarm back.
+//
+// Attack: the agent is removed, somebody puts a program of their own where its was,
+// and an alarm that is left runs that as the administrator.
+func (b *Book) disarm(ctx context.Context, g Given) error {
+	if b.cfg.Alarms == nil || !g.Put {
+		return nil
+	}
+	if err := b.cfg.Alarms.Clear(ctx, g.Grant); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("rights: an alarm is left: %w", err)
+	}
+	return nil
 }
 
 // Overdue ends what is over, and does nothing else: it is what an alarm has run.

@@ -132,9 +132,9 @@ func (b *Book) endOne(ctx context.Context, g Given, why string) error {
 		return err
 	}
 	delete(b.armed, g.Grant)
-	if b.cfg.Alarms != nil && b.cfg.Record != nil && g.Put { // an alarm does not clear itself
-		if err := b.cfg.Alarms.Clear(ctx, g.Grant); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			b.cfg.Log.Warn("an alarm for rights that have ended stays; it will find nothing to do", "grant", g.Grant, "error", err)
+	if b.cfg.Record != nil { // an alarm does not clear itself
+		if err := b.disarm(ctx, g); err != nil {
+			b.cfg.Log.Warn("it will find nothing to do", "grant", g.Grant, "error", err)
 		}
 	}
 	if !g.Put {

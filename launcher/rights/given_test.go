@@ -190,6 +190,9 @@ func TestEverythingIsGivenBack(t *testing.T) {
 	if list := m.List(""); len(list.Given)+len(list.Taken) > 0 {
 		t.Errorf("kept: %+v", list)
 	}
+	if len(m.alarms) > 0 {
+		t.Errorf("alarms are left, for a program that is not there any more: %v", m.alarms)
+	}
 }
 
 // One person who cannot be put in is nobody else's loss.

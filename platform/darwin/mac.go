@@ -16,6 +16,9 @@ import (
 // NewTree returns the process tree of this machine.
 func NewTree() *Tree { return newTree(mac{}) }
 
+// NewAncestry returns the Ancestry of this machine.
+func NewAncestry() *Ancestry { return newAncestry(mac{}) }
+
 // NewLauncher returns a Launcher that keeps spare children (0 to 64) waiting.
 // helper is the keeperlaunch executable.
 func NewLauncher(helper, agentRoot string, spare int) (*Launcher, error) {

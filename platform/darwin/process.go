@@ -128,11 +128,29 @@ func (mac) carries(pid int, variable string) bool {
 	return slices.Contains(env, variable)
 }
 
+// programPath implements descent.
+func (mac) programPath(pid int) (string, error) {
+	calls, err := libsystem.Bound()
+	if err != nil {
+		return "", err
+	}
+	return calls.ProcessPath(pid)
+}
+
+// arguments implements descent.
+func (mac) arguments(pid int) ([]byte, error) {
+	raw, err := unix.SysctlRaw("kern.procargs2", pid)
+	if err != nil {
+		return nil, err
+	}
+	return kernel.Arguments(raw)
+}
+
 // boot implements system.
 func (mac) boot() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
-		return "unknown"
+		return unknownBoot
 	}
 	return id
 }

@@ -4,7 +4,6 @@ package darwin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -57,8 +56,5 @@ func (Sessions) Of(id core.ProcessID) (core.SessionID, error) {
 	return core.SessionID(strconv.FormatUint(uint64(session), 10)), nil
 }
 
-// Terminal implements port.Sessions. Nothing is remembered of whoever was verified
-// at a terminal here: they are asked each time.
-func (Sessions) Terminal(core.ProcessID) (core.Terminal, error) {
-	return core.Terminal{}, errors.ErrUnsupported
-}
+// Terminal implements port.Sessions.
+func (Sessions) Terminal(id core.ProcessID) (core.Terminal, error) { return terminalOf(mac{}, id) }

@@ -50,7 +50,12 @@ func (linux) process(pid int) (kernel.Process, bool) {
 	if unix.Stat("/proc/"+strconv.Itoa(pid), &st) != nil {
 		return kernel.Process{}, false
 	}
+	terminal := uint32(number(4))
+	if terminal == 0 {
+		terminal = kernel.NoTerminal
+	}
 	return kernel.Process{
+		Terminal: terminal, Name: string(data[bytes.IndexByte(data, '(')+1 : bytes.LastIndexByte(data, ')')]),
 		PID: pid, Parent: number(1), Group: number(2), Session: number(3), Start: uint64(number(19)),
 		Zombie: fields[0] == "Z" || fields[0] == "X", User: st.Uid, RealUser: st.Uid, SavedUser: st.Uid,
 	}, true

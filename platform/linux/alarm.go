@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"kpm/core/port"
@@ -46,7 +45,7 @@ func (a Alarms) Set(ctx context.Context, name string, in time.Duration, argv []s
 }
 
 func alarmCommand(name string, in time.Duration, now time.Time, argv []string) ([]string, error) {
-	if err := alarmName(name); err != nil {
+	if err := port.AlarmName(name); err != nil {
 		return nil, err
 	}
 	at := now.Add(in).UTC().Add(time.Second - 1).Truncate(time.Second)
@@ -59,18 +58,9 @@ func alarmCommand(name string, in time.Duration, now time.Time, argv []string) (
 	return append(command, argv...), nil
 }
 
-func alarmName(name string) error {
-	if name == "" || len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
-	}) {
-		return fmt.Errorf("alarm %.80q: expected 1 to 64 letters and digits", name)
-	}
-	return nil
-}
-
 // Clear implements port.Alarms.
 func (Alarms) Clear(ctx context.Context, name string) error {
-	if err := alarmName(name); err != nil {
+	if err := port.AlarmName(name); err != nil {
 		return err
 	}
 	if _, err := os.Stat(systemdRuns); err != nil {

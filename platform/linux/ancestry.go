@@ -7,63 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
+	"os"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
 	"kpm/core/port"
-)
-
-// maxAncestors bounds how far up is looked.
-const maxAncestors = 64
-
-// Bounds of reading what processes say they are called: the bytes of one, the time
-// of one, and how many readings of one user's processes may hang.
-const (
-	maxNames     = 512
-	namesTime    = 100 * time.Millisecond
-	maxUserHangs = 2
+	"kpm/platform/unix/ancestry"
 )
 
 // Ancestry reads /proc.
-type Ancestry struct {
-	mu    sync.Mutex
-	hangs map[uint32]int // readings under way, by the user of the process
-}
+type Ancestry struct{ names ancestry.Names }
 
 var _ port.Ancestry = (*Ancestry)(nil)
 
 // NewAncestry returns an Ancestry.
-func NewAncestry() *Ancestry { return &Ancestry{hangs: map[uint32]int{}} }
+func NewAncestry() *Ancestry { return &Ancestry{} }
 
-// Ancestors implements port.Ancestry. A parent that is younger than its child is
-// not the parent, but a later process with that number.
+// Ancestors implements port.Ancestry.
 func (a *Ancestry) Ancestors(id core.ProcessID) ([]core.Ancestor, error) {
-	var list []core.Ancestor
 	leaders := map[int]core.ProcessID{} // most of them are in one session
-	for pid, youngest := id.PID, ^uint64(0); pid > 1 && len(list) < maxAncestors; {
-		one, parent, err := a.ancestor(pid, leaders)
-		switch {
-		case err != nil && len(list) > 0 && errors.Is(err, errVanished), err == nil && one.ID.Start > youngest:
-			return list, nil // it has ended, and so has the way up
-		case err == nil && len(list) == 0 && one.ID != id:
-			err = fmt.Errorf("process %d is another one by now: %w", pid, errVanished)
-		}
-		if errors.Is(err, errVanished) {
-			err = fmt.Errorf("%w: %w", err, fs.ErrNotExist)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ancestors of %s: %w", id, err)
-		}
-		list = append(list, one)
-		pid, youngest = parent, one.ID.Start
-	}
-	return list, nil
+	return ancestry.Walk(id, errVanished, func(pid int) (core.Ancestor, int, error) { return a.ancestor(pid, leaders) })
 }
 
 // Starter implements port.Ancestry. It reads status, which tells the ids of a process
@@ -128,8 +94,8 @@ func (a *Ancestry) ancestor(pid int, leaders map[int]core.ProcessID) (one core.A
 	if n, err := unix.Readlinkat(p.dir, "exe", buf[:]); err == nil {
 		one.Program = strings.TrimSuffix(string(buf[:n]), " (deleted)")
 	}
-	if interprets(one.Program) {
-		names, err := a.names(p)
+	if ancestry.Interprets(one.Program) {
+		names, err := a.said(p)
 		if err != nil {
 			return one, 0, err
 		}
@@ -138,23 +104,8 @@ func (a *Ancestry) ancestor(pid int, leaders map[int]core.ProcessID) (one core.A
 	return one, stat.parent, nil
 }
 
-// interprets reports whether what a program runs is said by its arguments alone.
-func interprets(program string) bool {
-	name := strings.TrimRight(path.Base(program), "0123456789.")
-	switch name {
-	case "node", "nodejs", "bun", "deno", "python", "pypy", "ruby", "perl", "java", "env":
-		return true
-	}
-	return false
-}
-
-// names returns the first arguments of a process.
-//
-// Attack: a process has its arguments in memory that a file system of its own
-// serves. Whoever reads them waits for it, and nothing ends that but the file
-// system. So another goroutine reads, its time is bounded, and so is how many may
-// hang for one user.
-func (a *Ancestry) names(p process) ([]string, error) {
+// said returns the first arguments of a process.
+func (a *Ancestry) said(p process) ([]string, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(p.dir, &st); err != nil {
 		return nil, vanished(p.pid, err)
@@ -163,53 +114,7 @@ func (a *Ancestry) names(p process) ([]string, error) {
 	if err != nil {
 		return nil, vanished(p.pid, err)
 	}
-	a.mu.Lock()
-	full := a.hangs[st.Uid] >= maxUserHangs
-	if !full {
-		a.hangs[st.Uid]++
-	}
-	a.mu.Unlock()
-	if full {
-		unix.Close(fd)
-		return nil, fmt.Errorf("process %d: too many processes of user %d keep their arguments back", p.pid, st.Uid)
-	}
-	read := make(chan []byte, 1)
-	go func() {
-		buf := make([]byte, maxNames)
-		n, err := unix.Read(fd, buf)
-		unix.Close(fd)
-		a.mu.Lock()
-		if a.hangs[st.Uid]--; a.hangs[st.Uid] == 0 {
-			delete(a.hangs, st.Uid)
-		}
-		a.mu.Unlock()
-		if err != nil {
-			n = 0
-		}
-		read <- buf[:n]
-	}()
-	timer := time.NewTimer(namesTime)
-	defer timer.Stop()
-	select {
-	case text := <-read:
-		return firstWords(text), nil
-	case <-timer.C:
-		return nil, fmt.Errorf("process %d keeps its arguments back", p.pid)
-	}
-}
-
-// firstWords are the first four arguments: of an interpreter, its own name, perhaps
-// options, and the script.
-func firstWords(text []byte) (words []string) {
-	for word := range bytes.SplitSeq(text, []byte{0}) {
-		if len(words) == 4 {
-			break
-		}
-		if len(word) > 0 {
-			words = append(words, string(word))
-		}
-	}
-	return words
+	return a.names.Of(p.pid, st.Uid, os.NewFile(uintptr(fd), "cmdline"))
 }
 
 // terminalName is a terminal's device as people know it, for a number as

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -60,7 +61,7 @@ func (p *confinedProcess) create(program string, theirs windows.Handle) error {
 	made, err := held.Start{
 		Token: lasting, Job: p.job, Flags: windows.DETACHED_PROCESS, Security: held.Administrators,
 		Mitigations: mitigations, Childless: true,
-		Application: program, CommandLine: confined.Name, Dir: systemDirectory(), Env: confined.Environ(os.Getenv("SystemRoot")),
+		Application: program, CommandLine: confined.Name, Dir: systemDirectory(), Env: confined.Environ(filepath.Dir(systemDirectory())),
 		Streams: [3]windows.Handle{theirs, 0, 0},
 	}.Create()
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/windows"
+
+	"kpm/core"
 )
 
 // remedies are what the person can do about an answer of CreateProcess.
@@ -24,15 +26,31 @@ var remedies = map[windows.Errno]string{
 	windows.ERROR_NO_SYSTEM_RESOURCES:       "the machine has no room for another process; end some",
 	windows.ERROR_NOT_ENOUGH_MEMORY:         "the machine has no memory for another process; end some",
 	windows.ERROR_COMMITMENT_LIMIT:          "the machine has no memory for another process; end some",
+	windows.ERROR_NOT_ENOUGH_QUOTA:          "the machine has no room for another process; end some",
 }
 
-// explain adds what can be done.
+// vanished are answers about who or what was there when the launch began.
+var vanished = map[windows.Errno]error{
+	windows.ERROR_NO_SUCH_LOGON_SESSION:    ErrNoSession,
+	windows.ERROR_CTX_WINSTATION_NOT_FOUND: ErrNoSession,
+	windows.ERROR_CTX_CLOSE_PENDING:        ErrNoSession,
+	windows.ERROR_NO_TOKEN:                 ErrNoSession,
+	windows.ERROR_NO_SUCH_USER:             core.ErrNoAccount,
+	windows.ERROR_NONE_MAPPED:              core.ErrNoAccount,
+	windows.ERROR_PROFILE_NOT_FOUND:        core.ErrNoAccount,
+}
+
+// explain adds what can be done, and says what has gone meanwhile.
 func explain(err error) error {
 	var errno windows.Errno
-	if errors.As(err, &errno) {
-		if remedy, ok := remedies[errno]; ok {
-			return fmt.Errorf("%w (%s)", err, remedy)
-		}
+	if !errors.As(err, &errno) {
+		return err
+	}
+	if remedy, ok := remedies[errno]; ok {
+		return fmt.Errorf("%w (%s)", err, remedy)
+	}
+	if gone, ok := vanished[errno]; ok {
+		return fmt.Errorf("%w: %w", err, gone)
 	}
 	return err
 }

@@ -105,7 +105,7 @@ func inSession(t windows.Token, session core.SessionID) error {
 	}
 	id := uint32(number)
 	if err := windows.SetTokenInformation(t, windows.TokenSessionId, (*byte)(unsafe.Pointer(&id)), uint32(unsafe.Sizeof(id))); err != nil {
-		return fmt.Errorf("move to session %d: %w", id, err)
+		return fmt.Errorf("move to session %d: %w", id, explain(err))
 	}
 	return nil
 }

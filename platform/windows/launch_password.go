@@ -106,30 +106,8 @@ func setUserInfo(name string, level uintptr, info unsafe.Pointer) error {
 	return nil
 }
 
-// Kind of logon, and who judges it (winbase.h): LOGON32_LOGON_INTERACTIVE,
-// LOGON32_PROVIDER_DEFAULT.
-const (
-	logonInteractive = 2
-	providerDefault  = 0
-)
-
-// logOn has the everyday token of an administrator made, as of anybody
-// (learn.microsoft.com, "LogonUserW"; a dot is this machine).
+// logOn has the everyday token of an administrator made, as of anybody; a dot is this
+// machine.
 func (accountsOfWindows) logOn(name string, password []uint16) (windows.Token, error) {
-	wide, err := windows.UTF16PtrFromString(name)
-	if err != nil {
-		return 0, err
-	}
-	machine, err := windows.UTF16PtrFromString(".")
-	if err != nil {
-		return 0, err
-	}
-	var made windows.Token
-	ok, _, err := windows.NewLazySystemDLL("advapi32.dll").NewProc("LogonUserW").Call(uintptr(unsafe.Pointer(wide)), uintptr(unsafe.Pointer(machine)),
-		uintptr(unsafe.Pointer(&password[0])), logonInteractive, providerDefault, uintptr(unsafe.Pointer(&made)))
-	runtime.KeepAlive(password)
-	if ok == 0 {
-		return 0, fmt.Errorf("LogonUserW of %s: %w", name, err)
-	}
-	return made, nil
+	return logOnWith(name, ".", password)
 }

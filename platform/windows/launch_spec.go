@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/windows"
 
@@ -171,7 +172,7 @@ func connection() (theirs [2]windows.Handle, orders, reports *os.File, err error
 // helperEnvironment is all that a helper has: it loads only what lies in the
 // system directory, and needs to know where that is.
 func helperEnvironment() []string {
-	return []string{"GOGC=off", "GOMAXPROCS=1", "SystemRoot=" + os.Getenv("SystemRoot")}
+	return []string{"GOGC=off", "GOMAXPROCS=1", "SystemRoot=" + filepath.Dir(systemDirectory())}
 }
 
 // systemDirectory is where helpers run (learn.microsoft.com,

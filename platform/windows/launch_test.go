@@ -24,7 +24,7 @@ import (
 // system is a program of Windows itself.
 func system(name string) string { return filepath.Join(systemDirectory(), name) }
 
-func open(t *testing.T, path string) *os.File {
+func open(t testing.TB, path string) *os.File {
 	t.Helper()
 	f, err := os.Open(path)
 	must(t, err)
@@ -32,14 +32,14 @@ func open(t *testing.T, path string) *os.File {
 	return f
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func newLauncher(t *testing.T) *Launcher {
+func newLauncher(t testing.TB) *Launcher {
 	t.Helper()
 	l, err := NewLauncher(helperPath(), 1)
 	must(t, err)
@@ -48,7 +48,7 @@ func newLauncher(t *testing.T) *Launcher {
 }
 
 // command is a spec for cmd.exe. What follows /c is cmd's own business.
-func command(t *testing.T, as core.Identity, words ...string) port.LaunchSpec {
+func command(t testing.TB, as core.Identity, words ...string) port.LaunchSpec {
 	t.Helper()
 	path := system("cmd.exe")
 	return port.LaunchSpec{
@@ -75,7 +75,7 @@ func output(t *testing.T, l *Launcher, spec port.LaunchSpec) string {
 }
 
 // in is an identity in this process's session.
-func in(t *testing.T, as core.RunAs) core.Identity {
+func in(t testing.TB, as core.RunAs) core.Identity {
 	t.Helper()
 	var session uint32
 	must(t, windows.ProcessIdToSessionId(uint32(os.Getpid()), &session))

@@ -57,13 +57,22 @@ func (ServiceManager) Alive() error { return nil }
 
 // accepts is what the manager may tell the service when it runs
 // (learn.microsoft.com, "SERVICE_STATUS").
-const accepts = svc.AcceptStop | svc.AcceptShutdown | svc.AcceptPreShutdown
+const accepts = svc.AcceptStop | svc.AcceptShutdown | svc.AcceptPreShutdown | svc.AcceptSessionChange
 
 // Control is the connection to the service control manager.
 type Control struct {
+	sessions chan struct{} // with room for one
+
 	mu     sync.Mutex
 	status chan<- svc.Status // nil before the manager has called, and after the end
 }
+
+func newControl() *Control { return &Control{sessions: make(chan struct{}, 1)} }
+
+// Sessions says that somebody may have logged in or out. Whoever hears it asks who is
+// there: which session it is about has been freed when Go hears of it
+// (go.dev/issue/65832).
+func (c *Control) Sessions() <-chan struct{} { return c.sessions }
 
 func (c *Control) report(s svc.Status) error {
 	if c == nil {
@@ -82,7 +91,7 @@ func (c *Control) report(s svc.Status) error {
 // returns, with a context that ends when the manager wants the service to stop,
 // or the machine ends. It fails if the manager did not start this process.
 func Serve(run func(ctx context.Context, c *Control) error) error {
-	h := &handler{run: run, control: &Control{}}
+	h := &handler{run: run, control: newControl()}
 	if err := svc.Run(ServiceName, h); err != nil {
 		return fmt.Errorf("service control manager: %w", err)
 	}
@@ -126,6 +135,11 @@ func (h *handler) Execute(_ []string, requests <-chan svc.ChangeRequest, status 
 				status <- request.CurrentStatus
 			case svc.Stop, svc.Shutdown, svc.PreShutdown:
 				stop()
+			case svc.SessionChange:
+				select {
+				case h.control.sessions <- struct{}{}:
+				default: // it is about to be heard already
+				}
 			}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // returns what the service has reported and how it ended.
 func manage(t *testing.T, run func(context.Context, *Control) error, requests ...svc.Cmd) (states []svc.State, failed bool, code uint32) {
 	t.Helper()
-	h := &handler{run: run, control: &Control{}}
+	h := &handler{run: run, control: newControl()}
 	said, status := make(chan svc.ChangeRequest, len(requests)), make(chan svc.Status)
 	ended := make(chan struct{})
 	go func() {
@@ -26,7 +26,7 @@ func manage(t *testing.T, run func(context.Context, *Control) error, requests ..
 		case s := <-status:
 			states = append(states, s.State)
 			if s.State == svc.Running && len(requests) > 0 {
-				said <- svc.ChangeRequest{Cmd: requests[0], CurrentStatus: s}
+				said <- svc.ChangeRequest{Cmd: requests[0], CurrentStatus: s, EventData: 8} // where nothing lies
 				requests = requests[1:]
 			}
 		case <-ended:
@@ -48,6 +48,22 @@ func TestTheManagerStopsTheService(t *testing.T) {
 		if want := []svc.State{svc.StartPending, svc.Running, svc.Running, svc.StopPending}; len(states) != len(want) || states[1] != want[1] || states[3] != want[3] || failed || code != 0 {
 			t.Errorf("%v: %v, %v, %d", cmd, states, failed, code)
 		}
+	}
+}
+
+// Logins and logouts are a reason to look who is there, and nothing is read of what
+// the manager hands on with them. Nobody has to listen.
+func TestTheManagerTellsOfSessions(t *testing.T) {
+	_, failed, _ := manage(t, func(_ context.Context, c *Control) error {
+		m := ServiceManager{Control: c}
+		for range 3 { // each has the manager say one thing
+			must(t, m.Ready())
+		}
+		<-c.Sessions()
+		return nil
+	}, svc.SessionChange, svc.SessionChange, svc.SessionChange)
+	if failed {
+		t.Error("the service has failed")
 	}
 }
 

@@ -8,6 +8,7 @@ var Dishonest = []struct{ What, How string }{
 	{"accounts", "there is one user, who may do everything: access lists keep nobody out"},
 	{"access lists", "of a list that is set, what a mode of Linux has room for is kept, and nothing else; OpenFileById takes no identity of 128 bits"},
 	{"LogonUser", "any password is right, and the token is none; LoadUserProfile loads nothing"},
+	{"tasks", "schtasks knows to create, change and delete; of a definition it keeps neither when, nor as whom, nor what, and nothing is ever run"},
 	{"local groups", "members are not kept, and every group has the current user; NetUserSetInfo does not exist, and no account is logged on without a password"},
 	{"integrity levels", "they are stored and never compared"},
 	{"UAC", "tokens have a limited and an elevated side, and no access check knows"},

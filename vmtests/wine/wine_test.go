@@ -24,7 +24,7 @@ const cache = "/var/cache/kpm-vmtests"
 const deadline = 8 * time.Minute
 
 // windows boots a machine that ends with the test and sees dir as Z:\here.
-func windows(t *testing.T, dir string) *Machine {
+func windows(t testing.TB, dir string) *Machine {
 	t.Helper()
 	tree, err := Tree(context.Background(), cache, os.Stderr)
 	if err != nil {
@@ -45,7 +45,7 @@ func windows(t *testing.T, dir string) *Machine {
 // build builds for Windows, as the go command's arguments say, with the tag that
 // has Wine's one user pass for an administrator where files are looked at: Wine
 // gives that user all of them.
-func build(t *testing.T, args ...string) {
+func build(t testing.TB, args ...string) {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{args[0], "-tags=wine"}, args[1:]...)...)
 	cmd.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
@@ -157,6 +157,11 @@ func TestPartsOnWindows(t *testing.T) {
 	for _, pkg := range []string{"windows/pipe", "windows/file", "windows/caller", "windows/confined", "owner"} {
 		t.Run(pkg, func(t *testing.T) { run(t, "../../platform/"+pkg, ".") })
 	}
+}
+
+// The launcher on the real ports, killed at each step of a launch.
+func TestKilledAtEachStepOnWindows(t *testing.T) {
+	run(t, "../../launcher", "^TestNothingRunsThatTheJournalDoesNotName$")
 }
 
 // The whole service, on the operating system for tests: what is portable works

@@ -53,10 +53,11 @@ func TestProcess(t *testing.T) {
 	put(b, offRealGroup, 20)
 	put(b, offSavedGroup, 0)
 	b[offState] = stateZombie
+	copy(b[offName:], "sleep\x00of another")
 	got, err := ParseProcess(b)
 	want := Process{
 		PID: 812, Parent: 1, Group: 811, Start: 1_700_000_000_123_456,
-		User: 501, RealUser: 501, SavedUser: 0, RealGroup: 20, Terminal: NoTerminal, Zombie: true,
+		User: 501, RealUser: 501, SavedUser: 0, RealGroup: 20, Terminal: NoTerminal, Zombie: true, Name: "sleep",
 	}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
@@ -133,6 +134,23 @@ func TestEnvironment(t *testing.T) {
 	}
 	for _, b := range []string{"", "\x01\x00\x00", "\x01\x00\x00\x00", "\x02\x00\x00\x00/bin/sh\x00sh\x00", "\xff\xff\xff\xff/bin/sh\x00"} {
 		if got, err := Environment([]byte(b)); err == nil {
+			t.Errorf("%q is %q", b, got)
+		}
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for b, want := range map[string]string{
+		"\x02\x00\x00\x00/bin/sh\x00\x00\x00\x00sh\x00-c\x00A=1\x00\x00": "sh\x00-c\x00",
+		"\x01\x00\x00\x00/bin/sh\x00sh\x00":                              "sh\x00",
+		"\x00\x00\x00\x00/bin/sh\x00A=1\x00":                             "",
+	} {
+		if got, err := Arguments([]byte(b)); err != nil || string(got) != want {
+			t.Errorf("%q: %q, %v, want %q", b, got, err, want)
+		}
+	}
+	for _, b := range []string{"", "\x01\x00\x00\x00", "\x02\x00\x00\x00/bin/sh\x00sh\x00", "\xff\xff\xff\xff/bin/sh\x00"} {
+		if got, err := Arguments([]byte(b)); err == nil {
 			t.Errorf("%q is %q", b, got)
 		}
 	}

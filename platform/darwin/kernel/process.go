@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -13,6 +14,7 @@ const (
 	offStartMicros = 8
 	offState       = 36  // kp_proc.p_stat
 	offPID         = 40  // kp_proc.p_pid
+	offName        = 243 // kp_proc.p_comm
 	offRealUser    = 392 // kp_eproc.e_pcred.p_ruid
 	offSavedUser   = 396 // kp_eproc.e_pcred.p_svuid
 	offRealGroup   = 400 // kp_eproc.e_pcred.p_rgid
@@ -25,6 +27,9 @@ const (
 	offTerminal    = 572 // kp_eproc.e_tdev
 )
 
+// nameSize is that of p_comm, MAXCOMLEN and a NUL (sys/param.h).
+const nameSize = 17
+
 // stateZombie is SZOMB (sys/proc.h).
 const stateZombie = 5
 
@@ -35,6 +40,7 @@ type Process struct {
 	User, RealUser, SavedUser uint32
 	RealGroup, SavedGroup     uint32
 	Terminal                  uint32 // device of the controlling terminal; NoTerminal
+	Name                      string // the beginning of its program's name
 	Zombie                    bool
 	// Session is the pid of its session's leader, which kinfo_proc does not
 	// have (getsid(2)); 0 is unknown.
@@ -56,6 +62,7 @@ func ParseProcess(b []byte) (Process, error) {
 		User:  word(offUser), RealUser: word(offRealUser), SavedUser: word(offSavedUser),
 		RealGroup: word(offRealGroup), SavedGroup: word(offSavedGroup),
 		Terminal: word(offTerminal), Zombie: b[offState] == stateZombie,
+		Name: string(bytes.SplitN(b[offName:offName+nameSize], []byte{0}, 2)[0]),
 	}
 	if p.PID < 0 {
 		return Process{}, fmt.Errorf("kernel: a kinfo_proc of process %d", p.PID)

@@ -15,6 +15,8 @@ var (
 	_    = [1]int{}[unsafe.Offsetof(info.Proc.P_starttime.Usec)-offStartMicros]
 	_    = [1]int{}[unsafe.Offsetof(info.Proc.P_stat)-offState]
 	_    = [1]int{}[unsafe.Offsetof(info.Proc.P_pid)-offPID]
+	_    = [1]int{}[unsafe.Offsetof(info.Proc.P_comm)-offName]
+	_    = [1]int{}[unsafe.Sizeof(info.Proc.P_comm)-nameSize]
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Pcred)+unsafe.Offsetof(info.Eproc.Pcred.P_ruid)-offRealUser]
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Pcred)+unsafe.Offsetof(info.Eproc.Pcred.P_svuid)-offSavedUser]
 	_    = [1]int{}[unsafe.Offsetof(info.Eproc)+unsafe.Offsetof(info.Eproc.Pcred)+unsafe.Offsetof(info.Eproc.Pcred.P_rgid)-offRealGroup]

@@ -3,6 +3,7 @@ package tool
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"path"
 	"strconv"
 
@@ -24,40 +25,68 @@ const (
 // everything that it starts. ExitTimeOut is what an orderly stop may take, in
 // seconds. There is no UserName: the service is root.
 func Daemon(root string) []byte {
+	return description([]property{
+		{"Label", Label},
+		{"ProgramArguments", []string{path.Join(root, "KeeperPrivilegeManager"), "run", "--root", root}},
+		{"RunAtLoad", true},
+		{"KeepAlive", true},
+		{"AbandonProcessGroup", true},
+		{"ProcessType", "Interactive"},
+		{"ExitTimeOut", 20},
+		{"Umask", 0o022},
+		{"StandardErrorPath", "/var/log/" + Label + ".log"},
+	})
+}
+
+// property is one of a description: a string, strings, a number, true, or properties.
+type property struct {
+	key   string
+	value any
+}
+
+// description is what launchd reads of a job.
+func description(list []property) []byte {
 	var b bytes.Buffer
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+	b.WriteString(xml.Header + `<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
-<dict>
-	<key>Label</key>
-	<string>` + Label + `</string>
-	<key>ProgramArguments</key>
-	<array>
 `)
-	for _, argument := range []string{path.Join(root, "KeeperPrivilegeManager"), "run", "--root", root} {
-		b.WriteString("\t\t<string>")
-		xml.EscapeText(&b, []byte(argument)) // a bytes.Buffer never fails
-		b.WriteString("</string>\n")
-	}
-	b.WriteString(`	</array>
-	<key>RunAtLoad</key>
-	<true/>
-	<key>KeepAlive</key>
-	<true/>
-	<key>AbandonProcessGroup</key>
-	<true/>
-	<key>ProcessType</key>
-	<string>Interactive</string>
-	<key>ExitTimeOut</key>
-	<integer>20</integer>
-	<key>Umask</key>
-	<integer>18</integer>
-	<key>StandardErrorPath</key>
-	<string>/var/log/` + Label + `.log</string>
-</dict>
-</plist>
-`)
+	describe(&b, "", list)
+	b.WriteString("</plist>\n")
 	return b.Bytes()
+}
+
+func describe(b *bytes.Buffer, indent string, list []property) {
+	text := func(kind, content string) {
+		b.WriteString("<" + kind + ">")
+		xml.EscapeText(b, []byte(content)) // a bytes.Buffer never fails
+		b.WriteString("</" + kind + ">\n")
+	}
+	b.WriteString(indent + "<dict>\n")
+	for _, p := range list {
+		b.WriteString(indent + "\t")
+		text("key", p.key)
+		if value, ok := p.value.([]property); ok {
+			describe(b, indent+"\t", value)
+			continue
+		}
+		b.WriteString(indent + "\t")
+		switch value := p.value.(type) {
+		case string:
+			text("string", value)
+		case int:
+			text("integer", strconv.Itoa(value))
+		case bool:
+			fmt.Fprintf(b, "<%t/>\n", value)
+		case []string:
+			b.WriteString("<array>\n")
+			for _, element := range value {
+				b.WriteString(indent + "\t\t")
+				text("string", element)
+			}
+			b.WriteString(indent + "\t</array>\n")
+		}
+	}
+	b.WriteString(indent + "</dict>\n")
 }
 
 // Service is the daemon as launchctl's subcommands take it.

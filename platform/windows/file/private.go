@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// private is the access list of folders that the service keeps to itself:
-// administrators alone, for all that lies in them too. Nothing is inherited from
-// above, where people may read.
-const private = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+// private is the access list of folders that the service keeps to itself: its own
+// SID and administrators alone, for all that lies in them too. Nothing is inherited
+// from above, where people may read.
+const private = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;" + Service + ")"
 
 // MakePrivate makes the folder at path if there is none, and takes from everybody
 // but administrators what they may do there (learn.microsoft.com,

@@ -5,12 +5,13 @@ package file
 import "golang.org/x/sys/windows"
 
 // Who may change a file that is Protected, and own it ([MS-DTYP], section
-// 2.4.2.4): the system itself, administrators, and what installs Windows'
-// updates (NT SERVICE\TrustedInstaller), which owns what Windows consists of.
+// 2.4.2.4): the system itself, administrators, what installs Windows' updates (NT
+// SERVICE\TrustedInstaller), which owns what Windows consists of, and the service.
 var systemTrustees = []string{
 	"S-1-5-18",
 	"S-1-5-32-544",
 	"S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464",
+	Service,
 }
 
 // Other trustees that a list of access rights names.
