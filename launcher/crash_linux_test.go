@@ -1,15 +1,10 @@
 package launcher
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,237 +12,9 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
-	"kpm/core/port"
-	"kpm/core/wire"
 	"kpm/launcher/journal"
 	window "kpm/vmtests/terminal"
 )
-
-// Where the service of the crash test stops: what has just happened to its last
-// request.
-const (
-	stopEvaluating = "evaluating" // policy was asked
-	stopLaunching  = "launching"  // the launch job has asked, no child is held
-	stopHeld       = "held"       // a child is held, which the journal does not name
-	stopRecorded   = "recorded"   // the journal names the child durably, it is held
-	stopReleased   = "released"   // the program was executed
-)
-
-// serveForever is a service that launches one command after the other, each of
-// which leaves a file by the name of its session, which is the child that the
-// journal names, and stays. Once it has started
-// as many as LAUNCHER_TEST_COMMANDS says, it stops where LAUNCHER_TEST_STOP
-// says, prints the child that the launch has by then, and waits to be killed.
-func serveForever(root string) {
-	m, err := newMachine(root)
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	commands, stop := os.Getenv("LAUNCHER_TEST_COMMANDS"), os.Getenv("LAUNCHER_TEST_STOP")
-	var last atomic.Bool
-	at := func(here string, child core.ProcessID) {
-		if !last.Load() || here != stop {
-			return
-		}
-		fmt.Println("at", child.PID, child.Start)
-		for {
-			unix.Pause()
-		}
-	}
-	m.cfg.Launcher = stopping{m.cfg.Launcher, at}
-	m.decide = func(wire.PolicyRequest) core.Outcome {
-		at(stopEvaluating, core.ProcessID{})
-		return core.Allow
-	}
-	for i := 0; ; i++ {
-		last.Store(fmt.Sprint(i) == commands)
-		started := make(chan struct{})
-		go m.run(call{
-			command: "sh", argv: []string{"-c", fmt.Sprintf("read -r _ _ _ _ _ session _ </proc/$$/stat; : >%s/marks/$session; exec sleep 1000", root)},
-			started: func(*os.File) { close(started) },
-		})
-		<-started
-		fmt.Println(i)
-	}
-}
-
-// stopping is a Launcher that calls at before and after each step of a launch.
-type stopping struct {
-	port.Launcher
-	at func(here string, child core.ProcessID)
-}
-
-func (s stopping) Prepare(ctx context.Context, spec port.LaunchSpec) (port.Held, error) {
-	s.at(stopLaunching, core.ProcessID{})
-	held, err := s.Launcher.Prepare(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	s.at(stopHeld, held.ID())
-	return stoppingHeld{held, s.at}, nil
-}
-
-type stoppingHeld struct {
-	port.Held
-	at func(here string, child core.ProcessID)
-}
-
-func (h stoppingHeld) Release(ctx context.Context) (port.Process, error) {
-	h.at(stopRecorded, h.ID())
-	p, err := h.Held.Release(ctx)
-	h.at(stopReleased, h.ID())
-	return p, err
-}
-
-// Wherever in a launch the service is killed: what ran is in the journal, and
-// the next service ends it and says so. Each round shows from the journal that
-// the kill met the place it is about.
-func TestNothingRunsThatTheJournalDoesNotName(t *testing.T) {
-	root := newRoot(t)
-	if err := os.Mkdir(root+"/marks", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, stop := range []struct {
-		at       string
-		recorded []journal.Type // of the last request when the service is killed
-	}{
-		{stopEvaluating, []journal.Type{journal.Opened, journal.Evaluating}},
-		{stopLaunching, []journal.Type{journal.Opened, journal.Evaluating, journal.Allowed, journal.Launching}},
-		{stopHeld, []journal.Type{journal.Opened, journal.Evaluating, journal.Allowed, journal.Launching}},
-		{stopRecorded, []journal.Type{journal.Opened, journal.Evaluating, journal.Allowed, journal.Launching, journal.Launched}},
-		{stopReleased, []journal.Type{journal.Opened, journal.Evaluating, journal.Allowed, journal.Launching, journal.Launched}},
-	} {
-		for commands := 1; commands <= 2; commands++ {
-			t.Run(fmt.Sprintf("%s after %d", stop.at, commands), func(t *testing.T) {
-				child := killedAt(t, root, stop.at, commands)
-				if types := lastRequest(t, root); !slices.Equal(types, stop.recorded) {
-					t.Fatalf("the kill missed: the last request has records %v", types)
-				}
-				m, err := newMachine(root)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if types := lastRequest(t, root); !slices.Equal(types, append(slices.Clone(stop.recorded), journal.Failed)) {
-					t.Errorf("after the restart the last request has records %v", types)
-				}
-				for range 1000 { // an unreleased child ends by itself
-					if child.PID == 0 || !m.host.Tree.Alive(child) {
-						break
-					}
-					time.Sleep(10 * time.Millisecond)
-				}
-				if child.PID != 0 && m.host.Tree.Alive(child) {
-					t.Errorf("the last request's child %s still runs", child)
-				}
-				whatRan(t, m, commands, stop.at == stopReleased)
-				if err := m.stop(context.Background()); err != nil {
-					t.Error(err)
-				}
-				report, err := journal.Verify(context.Background(), root+"/Audit", root+"/State", journal.Demand{})
-				if err != nil || report.Fault != nil || len(report.Noted) > 0 {
-					t.Errorf("the journal: %v, %v, %v", err, report.Fault, report.Noted)
-				}
-			})
-		}
-	}
-}
-
-// killedAt runs a service, kills it where it stops after some commands, and
-// returns the child that its last launch had by then.
-func killedAt(t *testing.T, root, stop string, commands int) (child core.ProcessID) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "LAUNCHER_TEST_SERVICE="+root, "LAUNCHER_TEST_HELPER="+helper,
-		"LAUNCHER_TEST_STOP="+stop, fmt.Sprint("LAUNCHER_TEST_COMMANDS=", commands))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for i := range commands {
-		if !lines.Scan() || lines.Text() != fmt.Sprint(i) {
-			t.Errorf("the service said %q", lines.Text())
-		}
-	}
-	if lines.Scan(); !t.Failed() {
-		if _, err := fmt.Sscanf(lines.Text(), "at %d %d", &child.PID, &child.Start); err != nil {
-			t.Errorf("the service said %q", lines.Text())
-		}
-	}
-	for range 1000 { // until the commands have left their marks
-		if marks, _ := os.ReadDir(root + "/marks"); t.Failed() || len(marks) >= commands {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	cmd.Process.Kill()
-	cmd.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
-	return child
-}
-
-// lastRequest returns the types of the records of the request opened last.
-func lastRequest(t *testing.T, root string) (types []journal.Type) {
-	t.Helper()
-	var last core.RequestID
-	err := journal.Tail(context.Background(), root+"/Audit", 1<<20, false, func(_ []byte, r journal.Record) error {
-		if r.Type == journal.Opened {
-			last, types = r.Request, nil
-		}
-		if r.Request == last && last != "" {
-			types = append(types, r.Type)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return types
-}
-
-// whatRan holds what the commands left behind against the journal: those before
-// the last one, which has run only if it was released.
-func whatRan(t *testing.T, m *machine, commands int, released bool) {
-	t.Helper()
-	marks, err := os.ReadDir(m.root + "/marks")
-	// Of a command that was just released nobody knows how far it came.
-	if err != nil || len(marks) != commands && !(released && len(marks) == commands+1) {
-		t.Errorf("%d commands ran, %v", len(marks), err)
-	}
-	launched := map[string]bool{}
-	for _, r := range m.records(t, journal.Launched) {
-		launched[fmt.Sprint(r.Child.PID)] = true
-	}
-	for _, mark := range marks {
-		number := mark.Name()
-		if !launched[number] {
-			t.Errorf("process %s ran and is not in the journal", number)
-		}
-		if cmdline, err := os.ReadFile("/proc/" + number + "/cmdline"); err == nil && strings.HasPrefix(string(cmdline), "keeperlaunch") {
-			t.Errorf("process %s still runs", number)
-		}
-		os.Remove(filepath.Join(m.root, "marks", number))
-	}
-	ended := 0
-	failed := m.records(t, journal.Failed)
-	for _, r := range failed[len(failed)-commands-1:] { // of this round
-		if r.Message != "service-restarted" {
-			t.Errorf("recorded %+v", r)
-		}
-		if r.Killed > 0 {
-			ended++
-		}
-	}
-	if ended < commands {
-		t.Errorf("%d of %d commands were ended", ended, commands)
-	}
-}
 
 // sleeper starts a command that has a child in the background and stays, and
 // returns the command's process.
@@ -400,4 +167,19 @@ func TestARealTerminal(t *testing.T) {
 	if said := <-text; strings.TrimSpace(said) != "controls" {
 		t.Errorf("its terminal showed %q", said)
 	}
+}
+
+// mark runs a command that leaves a file by the name of its session, which is the
+// child that the journal names, and stays.
+func (m *machine) mark(started func()) {
+	m.run(call{
+		command: "sh", argv: []string{"-c", fmt.Sprintf("read -r _ _ _ _ _ session _ </proc/$$/stat; : >%s/marks/$session; exec sleep 1000", m.root)},
+		started: func(*os.File) { started() },
+	})
+}
+
+// stillHeld reports whether a process is a held child.
+func stillHeld(number string) bool {
+	cmdline, err := os.ReadFile("/proc/" + number + "/cmdline")
+	return err == nil && strings.HasPrefix(string(cmdline), "keeperlaunch")
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,20 +19,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core"
-	"kpm/core/controls"
 	"kpm/core/door"
-	"kpm/core/port"
 	"kpm/core/signal"
-	"kpm/core/wire"
-	"kpm/launcher/control"
 	"kpm/launcher/journal"
 	"kpm/launcher/seal"
-	"kpm/launcher/start"
-	"kpm/platform"
 )
-
-// helper is keeperlaunch, built once for all tests.
-var helper string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "launcher")
@@ -64,92 +54,6 @@ func build(dir string) (string, error) {
 		return "", fmt.Errorf("build keeperlaunch: %w: %s", err, out)
 	}
 	return path, os.Chmod(dir, 0o755)
-}
-
-// machine is a Launcher on the real ports, with a policy that decides at once
-// and a job that launches at once.
-type machine struct {
-	root     string
-	host     port.Host
-	journal  *journal.Journal
-	registry *start.Registry
-	starter  *start.Starter
-	replay   journal.Replay
-	// decide is the policy; nil allows everything.
-	decide func(q wire.PolicyRequest) core.Outcome
-	// paths are the arguments that it decides on as files.
-	paths []core.PathArgument
-	*Launcher
-	deeds sync.WaitGroup
-}
-
-func newMachine(root string) (*machine, error) {
-	m := &machine{root: root}
-	var err error
-	if m.host, err = platform.New(platform.Options{AgentRoot: root, Helper: helper, Spare: 2, Ends: root + "/State/ends"}); err != nil {
-		return nil, err
-	}
-	m.journal, m.replay, err = journal.Open(journal.Config{AuditDir: root + "/Audit", StateDir: root + "/State", WriteAtomic: m.host.Files.WriteAtomic})
-	if err != nil {
-		return nil, err
-	}
-	m.registry = start.NewRegistry(m.host.Tree, m.host.Tree.Self())
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	m.starter = start.New(start.Config{
-		Facts: m.host.Facts, Files: m.host.Files, Accounts: m.host.Accounts, Launcher: m.host.Launcher, Tree: m.host.Tree,
-		Registry: m.registry, Dir: root + "/State/children", Log: log,
-	})
-	sealer, err := seal.New(seal.Config{
-		Facts: m.host.Facts, Files: m.host.Files, Accounts: m.host.Accounts, Administrator: m.registry.Administrator,
-		Dir: root + "/run/exec", Log: log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	m.Launcher = New(Config{
-		Facts: m.host.Facts, Launcher: m.host.Launcher, Tree: m.host.Tree, Terminals: m.host.Terminals,
-		Sealer: sealer, Registry: m.registry, Journal: m.journal, Bus: m,
-		Table: controls.Standard(), Controls: control.Bundled(nil, nil, nil, control.Justify{}), Machine: func() string { return "host" }, Limits: testLimits(), Log: log,
-	})
-	m.starter.Recover()
-	m.PolicyListens()
-	return m, m.Recover(m.replay)
-}
-
-// Ask implements Bus.
-func (m *machine) Ask(_ context.Context, q wire.PolicyRequest) error {
-	m.deeds.Go(func() {
-		a := wire.PolicyResponse{RequestID: q.RequestID, SealDigest: q.SealDigest, Decision: core.Allow, Paths: m.paths}
-		if m.decide != nil {
-			a.Decision = m.decide(q)
-		}
-		m.Answer(policy, a)
-	})
-	return nil
-}
-
-// List implements Bus.
-func (m *machine) List(_ context.Context, id string, _ wire.PolicyRequest) error {
-	_, err := m.PolicyListed(policy, id, wire.PolicyResponse{Listing: &core.Listing{}})
-	return err
-}
-
-// Probe implements Bus.
-func (m *machine) Probe(_ context.Context, id string) error { return m.PolicyProbed(policy, id, "") }
-
-// Raise implements Bus.
-func (m *machine) Raise(_ context.Context, e wire.Event) error {
-	id := core.RequestID(e.Context["RequestId"].(string))
-	m.deeds.Go(func() {
-		m.Launch(context.Background(), core.Principal{Kind: core.JobRun, Name: e.Name, Run: "1", Request: id}, id)
-	})
-	return nil
-}
-
-func (m *machine) stop(ctx context.Context) error {
-	err := m.Close(ctx)
-	m.deeds.Wait()
-	return errors.Join(err, m.journal.Close(), m.host.Close())
 }
 
 // newRoot makes an agent root that every user can pass.
@@ -271,22 +175,6 @@ func (c *realCaller) Started() error {
 		c.started(c.master)
 	}
 	return nil
-}
-
-// records returns the journal's records of one type.
-func (m *machine) records(t testing.TB, kind journal.Type) []journal.Record {
-	t.Helper()
-	var list []journal.Record
-	err := journal.Tail(context.Background(), m.root+"/Audit", 1<<20, false, func(_ []byte, r journal.Record) error {
-		if r.Type == kind {
-			list = append(list, r)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
 }
 
 func (m *machine) write(t testing.TB, name, content string, mode os.FileMode, owner int) string {
