@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"kpm/launcher/control"
 	"kpm/platform"
 	"kpm/platform/files"
+	"kpm/platform/systemlog"
 	"kpm/plugins/keeperpolicy"
 	"kpm/settings"
 )
@@ -33,6 +35,7 @@ func main() {
 		Policies: readPolicies,
 		Jobs:     jobChecker,
 		GiveBack: giveBack,
+		Record:   record,
 	})
 	stop()
 	os.Exit(code)
@@ -48,6 +51,15 @@ func program() string {
 		return "" // the default root is looked at instead
 	}
 	return path
+}
+
+// record writes a line to the system's log, where lines about elevations are.
+func record(line string) error {
+	log, err := systemlog.OpenAuthorization("KeeperAdminCLI")
+	if err != nil {
+		return err
+	}
+	return errors.Join(log.Write("Warning", line), log.Close())
 }
 
 // giveBack has the service's own program do it: it alone writes to State.

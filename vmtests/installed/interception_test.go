@@ -87,4 +87,8 @@ func plainSudo(t *testing.T, sudoers string) {
 	eventually(t, "the way out is in the system's log", func() bool {
 		return strings.Contains(run(t, "journalctl", "--no-pager", "-t", "sudo"), "COMMAND=/usr/bin/rm /usr/local/bin/sudo")
 	})
+	eventually(t, "and who has switched it", func() bool {
+		log := run(t, "journalctl", "--no-pager", "-t", "KeeperAdminCLI")
+		return strings.Contains(log, "interception enable sudo: sudo is keepersudo") && strings.Contains(log, "interception disable sudo: sudo is the system's own")
+	})
 }

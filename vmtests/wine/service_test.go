@@ -5,11 +5,8 @@ package wine
 import (
 	"bytes"
 	"context"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -236,74 +233,4 @@ link.Save
 			t.Errorf("it is still registered: %s", out)
 		}
 	})
-}
-
-// The service is killed while a command runs. The command's caller hears of it,
-// the next service ends what is left and says so, and the journal is whole.
-func TestAKilledServiceOnWindows(t *testing.T) {
-	a := install(t)
-	begin := func() *exec.Cmd {
-		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer log.Close()
-		service := a.Command(a.ctx, inside+`\KeeperPrivilegeManager.exe`, "run", "--root", inside)
-		service.Stdout, service.Stderr = log, log
-		if err := service.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return service
-	}
-	service := begin()
-	pid := a.ready()
-
-	// A command that waits for input which does not come.
-	caller := a.Command(a.ctx, inside+`\keepersudo.exe`, "--root", inside, tool, "0")
-	input, hold, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer hold.Close()
-	said, says, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	caller.Stdin, caller.Stderr = input, says
-	if err := caller.Start(); err != nil {
-		t.Fatal(err)
-	}
-	input.Close()
-	says.Close()
-	first := make([]byte, 64)
-	if n, err := said.Read(first); err != nil || n == 0 { // it runs
-		t.Fatalf("%q, %v", first[:n], err)
-	}
-
-	a.must(system+"taskkill.exe", "/f", "/pid", strconv.Itoa(pid))
-	service.Wait() // its status is that of a process which was killed
-	if status := a.status(caller.Wait()); status != 1 {
-		t.Errorf("the caller ended with exit code %d", status)
-	}
-	if _, types := a.last(); types != "opened evaluating allowed launching launched" {
-		t.Errorf("recorded: %s", types)
-	}
-	if err := os.Remove(filepath.Join(a.root, "run", "ports.json")); err != nil {
-		t.Fatal(err)
-	}
-	service = begin()
-	pid = a.ready()
-	records, types := a.last()
-	if want := "opened evaluating allowed launching launched failed"; types != want {
-		t.Errorf("recorded: %s, expected %s; %+v", types, want, records[len(records)-1])
-	}
-	if _, err := io.Copy(io.Discard, said); err != nil { // which ends with the command
-		t.Error(err)
-	}
-	if status, _, said := a.sudo(nil, "cmd", "/c", "exit", "5"); status != 5 {
-		t.Errorf("the next command: exit code %d, %s", status, said)
-	}
-	a.verify()
-	a.must(system+"taskkill.exe", "/f", "/pid", strconv.Itoa(pid))
-	service.Wait()
 }

@@ -50,6 +50,9 @@ type Config struct {
 	// GiveBack gives back the rights that the service of an agent has taken, after it
 	// was stopped; nil where that is not this program's to do.
 	GiveBack func(context.Context, settings.Layout) error
+	// Record writes a line to the system's own log, where what was let do to whom is;
+	// nil where nothing is to be written.
+	Record func(line string) error
 }
 
 // JobChecker checks one job as its file {fileID}.json would be; jobs.Checker is one.

@@ -3,6 +3,7 @@ package admincli
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +40,8 @@ Run this as root or, on Windows, as an administrator.`, true, port.Interception.
 
 func disableCommand(a *agent) *cobra.Command {
 	return a.switchCommand("disable", "Undo what enable did", `Undo what enable did. This needs no running service, and removes
-nothing that enable has not made.
+nothing that enable has not made. The system's log has a line about it, as it
+has about enable.
 
 exec: programs are not stopped before they run any more, at once and whatever
 the settings say, until enable.
@@ -55,14 +57,16 @@ func (a *agent) switchCommand(name, short, long string, enabled bool, do func(po
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			layout, err := a.layout()
-			// Nothing in the agent root has a part in uac, and what is wrong with it
-			// must not keep anybody from undoing that: not who removes the agent either.
-			if err != nil && (enabled || args[0] != "uac") {
+			// To undo sudo or uac nothing is read in the agent root and nothing is
+			// written there, and what is wrong with it must not keep anybody from that:
+			// not who removes the agent either.
+			if err != nil && (enabled || args[0] == "exec") {
 				return err
 			}
 			if err := do(a.Host(layout.Root()).Interception, cmd.Context(), args[0]); err != nil {
 				return err
 			}
+			a.record(cmd.ErrOrStderr(), name+" "+args[0]+": "+state(args[0], enabled))
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), switched{args[0], enabled})
 			}
@@ -72,6 +76,18 @@ func (a *agent) switchCommand(name, short, long string, enabled bool, do func(po
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// record has the system's log say what was switched: it is the way out of policy, and
+// the agent's own journal is the service's, which need not run. A log that is away keeps
+// nobody from the way out.
+func (a *agent) record(diagnostics io.Writer, line string) {
+	if a.Record == nil {
+		return
+	}
+	if err := a.Record("interception " + line); err != nil {
+		fmt.Fprintln(diagnostics, "KeeperAdminCLI: the system's log does not have it:", err)
+	}
 }
 
 // state says what a way leads to from now on.

@@ -6,24 +6,9 @@ import "golang.org/x/sys/unix"
 
 // turn is whose turn it is at a terminal, among the keepersudo that a shell
 // takes for one job: settings that two change at once are restored to what the
-// other one set. It is a record lock on the terminal's file, since the kernel
-// gives that back whatever becomes of us. Where no descriptor can be locked, it
-// is always ours.
+// other one set. It is a record lock on a file (newTurn), since the kernel gives
+// that back whatever becomes of us. Where none can be locked, it is always ours.
 type turn struct{ fd int }
-
-// newTurn finds a descriptor of the terminal. One of /dev/tty will not do: that
-// is one file for everybody's terminals, and a stranger could lock it.
-func (s screen) newTurn(devices []uint32) turn {
-	for fd, number := range s.number {
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); number == 0 && err == nil && flags&unix.O_ACCMODE == unix.O_RDWR && !isShared(fd) {
-			return turn{fd}
-		}
-	}
-	if s.own < 0 {
-		return turn{-1}
-	}
-	return turn{openTerminal(devices[0])}
-}
 
 // lock is the part of the file that stands for our job.
 func (turn) lock(kind int16) *unix.Flock_t {
