@@ -38,7 +38,7 @@ var exceptions = map[string][]string{
 	"jobs/redirectevaluator":     {"core", "plugins/sdk"},
 	"jobs/inventory":             {"core"},
 	"cmd/KeeperPolicy":           {"core", "plugins/sdk", "plugins/keeperpolicy", "platform/files", "platform/turns"},
-	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog"},
+	"cmd/KeeperLogger":           {"core", "plugins/sdk", "plugins/keeperlogger", "platform/owner", "platform/systemlog", "platform/turns"},
 	"cmd/RedirectEvaluator":      {"core", "plugins/sdk", "jobs/redirectevaluator"},
 	"cmd/KeeperInventory":        {"jobs/inventory"},
 	"cmd/KeeperMFA":              {"api/client/dialog", "core/dialog", "platform/dialog"},

@@ -54,6 +54,7 @@ func main() {
 	debug.SetGCPercent(25)
 	runtime.GOMAXPROCS(1)
 	turns.Short()
+	turns.WatchLess()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {

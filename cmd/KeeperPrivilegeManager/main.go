@@ -127,6 +127,7 @@ func run(ctx context.Context, dir string, in setting) error {
 	// Nor more than one of its processors, but for a crowd (service, processors).
 	runtime.GOMAXPROCS(1)
 	turns.Short()
+	turns.WatchLess()
 	root, err := service.ResolveRoot(dir)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -64,6 +65,19 @@ func TestTurnsAreNotTheServicesOwn(t *testing.T) {
 	must(t, err)
 	if theirs.Runtime != usual || theirs.Nice != 0 {
 		t.Errorf("a program has turns of %d ns, others of %d", theirs.Runtime, usual)
+	}
+}
+
+// Nor have its programs timers that are late.
+func TestTimersAreNotTheServicesOwn(t *testing.T) {
+	runtime.LockOSThread() // which ends with the test: it is of one thread
+	must(t, unix.Prctl(unix.PR_SET_TIMERSLACK, 1_000_000, 0, 0, 0))
+	p, _ := start(t, newLauncher(t, 1, ""), command(t, "/bin/sleep", "1000"))
+	t.Cleanup(func() { must(t, p.Kill()) })
+	slack, err := os.ReadFile(fmt.Sprintf("/proc/%d/timerslack_ns", p.ID().PID))
+	must(t, err)
+	if string(slack) != "50000\n" {
+		t.Errorf("its timers are %s ns late", slack)
 	}
 }
 

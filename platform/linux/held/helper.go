@@ -19,6 +19,10 @@ import (
 // exitUnused is the status of a helper that ran nothing.
 const exitUnused = 125
 
+// usualSlack is how late timers of a process may be, in nanoseconds, where nobody has
+// said otherwise (PR_SET_TIMERSLACK(2const)).
+const usualSlack = 50_000
+
 // helper is all the memory that a helper uses. Pages that a short spec does
 // not reach are never touched.
 type helper struct {
@@ -284,9 +288,10 @@ func (h *helper) become() (Step, syscall.Errno) {
 		}
 	}
 	h.awaitRelease()
-	// The service's own short turns (platform/turns) end here: what has been on
-	// everybody's way is somebody's program from now on.
+	// The service's own short turns and late timers (platform/turns) end here: what has
+	// been on everybody's way is somebody's program from now on.
 	unix.RawSyscall(unix.SYS_SCHED_SETATTR, 0, uintptr(unsafe.Pointer(&h.turns)), 0)
+	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, usualSlack, 0)
 	if step, errno := h.assume(); errno != 0 {
 		return step, errno
 	}
