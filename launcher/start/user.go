@@ -12,6 +12,9 @@ import (
 // errNobody is why a program in a user's session is not started.
 var errNobody = core.NewError(core.Conflict, "nobody is logged in whose session it could run in")
 
+// errNoDesktop is the same of a program that is to show windows.
+var errNoDesktop = core.NewError(core.Conflict, "nobody is logged in whose desktop it could run on; log in graphically")
+
 // StartUser starts a job task in a user's session: as that user, or for UserElevated as
 // the service account there. It is as Protected, and as registered, as any task, and
 // carries no authority: that user can change what it says (decision 27). Errors wrap
@@ -55,7 +58,10 @@ func (s *Starter) identity(ctx context.Context, what core.UserSpec) (core.Identi
 			found = &session
 		}
 	}
-	if found == nil {
+	switch {
+	case found == nil && what.RunAs == core.AsUserDesktop:
+		return core.Identity{}, errNoDesktop
+	case found == nil:
 		return core.Identity{}, errNobody
 	}
 	// Attack: a session that has become somebody else's.

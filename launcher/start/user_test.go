@@ -66,7 +66,7 @@ func TestStartUser(t *testing.T) {
 		{spec(core.AsUser, "ada", "1"), "User ada 1 1000"},
 		{spec(core.AsUserDesktop, "ada", ""), "UserDesktop ada 2 1000"},
 		{spec(core.AsUserElevated, "ada", "2"), "UserElevated root 2 1000"},
-		{spec(core.AsUserDesktop, "ada", "1"), "nobody is logged in"},
+		{spec(core.AsUserDesktop, "ada", "1"), "nobody is logged in whose desktop it could run on; log in graphically"},
 		{spec(core.AsUser, "ada", "3"), "nobody is logged in"}, // somebody else's session
 		{spec(core.AsUser, "ada", "9"), "nobody is logged in"},
 		{spec(core.AsUser, "eve", ""), "no such account"},
