@@ -30,6 +30,7 @@ func tools(agentRoot string, confiner *darwin.Confiner) port.Host {
 	host.Accounts = darwin.Accounts{}
 	host.Alarms = darwin.NewAlarms(filepath.Join(files.AgentRoot, "run", "alarms"))
 	host.Ancestry = darwin.NewAncestry()
+	host.Certificates = darwin.CertificateStore{}
 	host.Clock = darwin.Clock{}
 	host.Close = confiner.Close
 	host.Confiner = confiner

@@ -69,6 +69,7 @@ func New(o Options) (port.Host, error) {
 	if err := launcher.UseAccounts(context.Background(), host.Transient); err != nil {
 		host.Facts.Notes = append(host.Facts.Notes, "people for whom Windows has no elevated token are not elevated: "+err.Error())
 	}
+	host.Ancestry = windows.NewAncestry()
 	host.Authenticator = windows.Authenticator{}
 	host.Peers = windows.Peers{}
 	host.Launcher = launcher

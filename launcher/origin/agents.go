@@ -33,6 +33,7 @@ func Known() []string {
 func NewAgents(more []string) *Agents {
 	a := &Agents{names: map[string]bool{}}
 	for _, entry := range append(Known(), more...) {
+		entry = slashed(entry)
 		if strings.Contains(entry, "/") {
 			a.parts = append(a.parts, entry)
 		} else {
@@ -41,6 +42,10 @@ func NewAgents(more []string) *Agents {
 	}
 	return a
 }
+
+// slashed is a path as it is compared, also one of Windows'. Whoever has a backslash in
+// a name elsewhere may pass for an agent, and has nothing to gain by that.
+func slashed(path string) string { return strings.ReplaceAll(path, `\`, "/") }
 
 // plain is a name without letter case and without what scripts end in.
 func plain(name string) string {
@@ -56,6 +61,7 @@ func plain(name string) string {
 // gain by passing for one.
 func (a *Agents) Name(p *core.Ancestor) string {
 	for _, text := range append([]string{p.Program}, p.Names...) {
+		text = slashed(text)
 		if base := plain(path.Base(text)); text != "" && a.names[base] {
 			return wire.Printable(base)
 		}

@@ -135,3 +135,28 @@ func (c *counting) List(context.Context) ([]core.Session, error) {
 	c.lists++
 	return c.all, c.err
 }
+
+// On Windows nothing tells who leads a session, and which terminal somebody is at: an
+// agent is known by what it runs, and of everybody else nothing is.
+func TestCodingAgentsOnWindows(t *testing.T) {
+	asking := core.Ancestor{ID: askingID, Program: `C:\Program Files\KeeperPrivilegeManager\keepersudo.exe`}
+	for what, tc := range map[string]struct {
+		by    core.Ancestor
+		agent string
+	}{
+		"its own program":            {core.Ancestor{Program: `C:\Users\ada\.local\bin\Claude.exe`}, "claude"},
+		"a script of node":           {core.Ancestor{Program: `C:\nodejs\node.exe`, Names: []string{"node", `C:\Users\ada\AppData\Roaming\npm\node_modules\@openai\codex\bin\run.js`}}, "@openai/codex"},
+		"one that the machine knows": {core.Ancestor{Program: `D:\corp\robot\run.exe`}, "corp/robot"},
+		"a person":                   {core.Ancestor{Program: `C:\Windows\System32\cmd.exe`}, ""},
+	} {
+		f := NewFinder(ancestry{list: []core.Ancestor{asking, tc.by}}, sessions{of: "1", all: []core.Session{{ID: "1", Graphical: true}}}, NewAgents([]string{`\corp\robot\`}))
+		o, err := f.Of(askingID)
+		want := core.ByUnknown
+		if tc.agent != "" {
+			want = core.ByAgent
+		}
+		if err != nil || o.By != want || o.Agent != tc.agent || o.Key() != "" {
+			t.Errorf("%s: %+v, %v", what, o, err)
+		}
+	}
+}

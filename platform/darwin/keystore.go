@@ -1,6 +1,8 @@
 package darwin
 
 import (
+	"crypto"
+	"crypto/x509"
 	"fmt"
 	"strings"
 
@@ -8,9 +10,9 @@ import (
 	"kpm/trust/tpm"
 )
 
-// KeyStore implements port.KeyStore. A Mac has no TPM, and its Secure Enclave
-// is reached through Security.framework alone, which this program is not linked
-// with: the machine key is then a file, and says so.
+// KeyStore implements port.KeyStore. A Mac has no TPM, and its Secure Enclave keeps
+// keys for programs that are signed with an entitlement: the machine key is then a
+// file, and says so.
 type KeyStore struct{}
 
 var _ port.KeyStore = KeyStore{}
@@ -24,4 +26,19 @@ func (KeyStore) OpenTPM(device string) (port.TPM, error) {
 		return tpm.DialTCP(device)
 	}
 	return nil, fmt.Errorf("keystore: %s, expected nothing or tcp:ADDRESS:PORT", device)
+}
+
+// CertificateStore implements port.CertificateStore, by the machine's own keychain
+// (System.keychain).
+type CertificateStore struct{}
+
+var _ port.CertificateStore = CertificateStore{}
+
+// Certificate implements port.CertificateStore.
+func (CertificateStore) Certificate(thumbprint string) ([]*x509.Certificate, crypto.Signer, error) {
+	chain, key, err := certificate(thumbprint)
+	if err != nil {
+		return nil, nil, fmt.Errorf("keychain: %w", err)
+	}
+	return chain, key, nil
 }

@@ -187,8 +187,9 @@ type record struct {
 		Path      string
 		Protected bool
 	}
-	Exit  *struct{ Code, Signal int }
-	Child *struct{ Group string }
+	Exit   *struct{ Code, Signal int }
+	Origin *struct{ By, Agent string }
+	Child  *struct{ Group string }
 }
 
 // journal returns the records about requests.

@@ -42,17 +42,24 @@ const filePolicy = `{
 }`
 
 // toolSource is a program that says who it is to standard error, copies its input to
-// its output, and ends with the status that it is told.
+// its output, and ends with the status that it is told; or runs another one.
 const toolSource = `package main
 
 import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strconv"
 )
 
 func main() {
+	if os.Args[1] == "run" {
+		cmd := exec.Command(os.Args[2], os.Args[3:]...)
+		cmd.Stderr = os.Stderr
+		cmd.Run()
+		os.Exit(cmd.ProcessState.ExitCode())
+	}
 	path, _ := os.Executable()
 	dir, _ := os.Getwd()
 	fmt.Fprintf(os.Stderr, "%q in %s as %s for %s\n", os.Args[1:], dir, path, os.Getenv("SUDO_USER"))
@@ -115,6 +122,19 @@ func TestElevationsOnWindows(t *testing.T) {
 		}
 		if left, err := os.ReadDir(filepath.Join(a.root, "run", "exec")); err != nil || len(left) != 0 {
 			t.Errorf("its copy is still there: %v, %v", left, err)
+		}
+	})
+	t.Run("a coding agent", func(t *testing.T) {
+		program, err := os.ReadFile(filepath.Join(filepath.Dir(a.root), "Tools", "tool.exe"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.write("Shared/Claude.exe", string(program), 0o777)
+		if status, out := a.run(`C:\Shared\Claude.exe`, "run", inside+`\keepersudo.exe`, "--root", inside, "cmd", "/c", "exit", "4"); status != 4 {
+			t.Errorf("exit code %d, %s", status, out)
+		}
+		if records, types := a.last(); records[0].Origin == nil || records[0].Origin.By != "agent" || records[0].Origin.Agent != "claude" {
+			t.Errorf("recorded: %s, from %+v", types, records[0].Origin)
 		}
 	})
 	t.Run("denied", func(t *testing.T) {

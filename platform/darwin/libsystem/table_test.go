@@ -20,8 +20,12 @@ var sizes = map[string]reflect.Type{
 	"uint64_t": reflect.TypeFor[uint64](), "size_t": reflect.TypeFor[uintptr](), "ssize_t": reflect.TypeFor[int64](), "short": reflect.TypeFor[int16](),
 	"sig_t": reflect.TypeFor[uintptr](), // a function's address, or a small number
 	"acl_t": reflect.TypeFor[unsafe.Pointer](), "uid_t": reflect.TypeFor[uint32](),
-	"uuid_t": reflect.TypeFor[unsafe.Pointer](), // an array, which C hands over by its place
+	"uuid_t":  reflect.TypeFor[unsafe.Pointer](), // an array, which C hands over by its place
+	"CFIndex": reflect.TypeFor[int64](), "OSStatus": reflect.TypeFor[int32](), "Boolean": reflect.TypeFor[uint8](),
 }
+
+// references are names of CFTypeRef, which are pointers in C, and numbers to us.
+var references = regexp.MustCompile(`^(CF|Sec)\w+Ref$|^SecKeyAlgorithm$`)
 
 var prototype = regexp.MustCompile(`^(.*?)(\w+)\((.*)\)$`)
 
@@ -48,45 +52,67 @@ func fits(c string, g reflect.Type) bool {
 	pointee, isPointer := strings.CutSuffix(c, "*")
 	pointee = strings.TrimSpace(strings.ReplaceAll(pointee, "const", ""))
 	switch {
+	case !isPointer && references.MatchString(c):
+		return g == reflect.TypeFor[uintptr]()
 	case !isPointer:
 		return sizes[c] == g
 	case g.Kind() == reflect.UnsafePointer:
 		return true
 	case g.Kind() == reflect.String:
 		return c == "const char *"
+	case g.Kind() == reflect.Pointer && references.MatchString(pointee):
+		return g.Elem() == reflect.TypeFor[uintptr]()
 	case g.Kind() == reflect.Pointer:
 		return sizes[pointee] == g.Elem()
 	}
 	return false
 }
 
+// tables are all functions that are bound, and how many there are.
+func tables() map[int][]Function {
+	return map[int][]Function{
+		reflect.TypeFor[Calls]().NumField():    new(Calls).Functions(),
+		reflect.TypeFor[Keychain]().NumField(): new(Keychain).Functions(),
+	}
+}
+
 // Every function has the type of its prototype, and says where that is from.
 func TestTypesAreThoseOfThePrototypes(t *testing.T) {
-	var calls Calls
-	names, fields := map[string]bool{}, map[any]bool{}
-	for _, f := range calls.Functions() {
-		name, parameters, result := declared(t, f.Prototype)
-		g := reflect.TypeOf(f.Field).Elem()
-		if f.Name() != name {
-			t.Errorf("%s is looked up as %q", name, f.Name())
-		}
-		if names[name] || fields[f.Field] || f.Header == "" {
-			t.Errorf("%s: twice, or without a header", name)
-		}
-		names[name], fields[f.Field] = true, true
-		if g.NumIn() != len(parameters) || g.NumOut() != 1 || !fits(result, g.Out(0)) {
-			t.Errorf("%s is %v, declared as %s", name, g, f.Prototype)
-			continue
-		}
-		for i, parameter := range parameters {
-			if !fits(parameter, g.In(i)) {
-				t.Errorf("%s: parameter %d is %v, declared as %q", name, i, g.In(i), parameter)
+	names := map[string]bool{}
+	for want, functions := range tables() {
+		fields := map[any]bool{}
+		for _, f := range functions {
+			name, parameters, result := declared(t, f.Prototype)
+			g := reflect.TypeOf(f.Field).Elem()
+			if f.Name() != name {
+				t.Errorf("%s is looked up as %q", name, f.Name())
+			}
+			if names[name] || fields[f.Field] || f.Header == "" {
+				t.Errorf("%s: twice, or without a header", name)
+			}
+			names[name], fields[f.Field] = true, true
+			if g.NumIn() != len(parameters) || !returns(result, g) {
+				t.Errorf("%s is %v, declared as %s", name, g, f.Prototype)
+				continue
+			}
+			for i, parameter := range parameters {
+				if !fits(parameter, g.In(i)) {
+					t.Errorf("%s: parameter %d is %v, declared as %q", name, i, g.In(i), parameter)
+				}
 			}
 		}
+		if len(fields) != want {
+			t.Errorf("%d functions have a row, there are %d", len(fields), want)
+		}
 	}
-	if want := reflect.TypeFor[Calls]().NumField(); len(fields) != want {
-		t.Errorf("%d functions have a row, there are %d", len(fields), want)
+}
+
+// returns reports whether a function returns what C says.
+func returns(c string, g reflect.Type) bool {
+	if c == "void" {
+		return g.NumOut() == 0
 	}
+	return g.NumOut() == 1 && fits(c, g.Out(0))
 }
 
 // What the test above must not let pass.
@@ -94,6 +120,7 @@ func TestTypesThatDoNotFit(t *testing.T) {
 	for c, g := range map[string]reflect.Type{
 		"int": reflect.TypeFor[int64](), "uint64_t": reflect.TypeFor[uint32](), "size_t": reflect.TypeFor[uint32](), "char *": reflect.TypeFor[string](),
 		"ssize_t *": reflect.TypeFor[*int32](), "void *": reflect.TypeFor[uint64](), "short": reflect.TypeFor[int32](), "audit_token_t": reflect.TypeFor[[8]uint32](),
+		"CFDataRef": reflect.TypeFor[int32](), "CFDataRef *": reflect.TypeFor[*int32](), "Boolean": reflect.TypeFor[bool](),
 	} {
 		if fits(c, g) {
 			t.Errorf("%v is taken for %s", g, c)
@@ -119,7 +146,7 @@ func TestTypesCanBeBound(t *testing.T) {
 		return nil
 	}
 	var calls Calls
-	for _, f := range calls.Functions() {
+	for _, f := range append(calls.Functions(), new(Keychain).Functions()...) {
 		if fault := binds(f.Field); fault != nil {
 			t.Errorf("%s: %v", f.Prototype, fault)
 		}
