@@ -44,7 +44,15 @@ func run() int {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
 		flag.PrintDefaults()
 	}
+	help := false
+	flag.BoolVar(&help, "help", false, "show this")
+	flag.BoolVar(&help, "h", false, "the same")
 	flag.Parse()
+	if help { // which was asked for, and is no mistake
+		flag.CommandLine.SetOutput(os.Stdout)
+		flag.Usage()
+		return 0
+	}
 	if flag.NArg() == 0 || *serve && flag.NArg() != 1 || !*serve && *root == "" {
 		flag.Usage()
 		return exitUsage

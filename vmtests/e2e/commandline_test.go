@@ -51,8 +51,8 @@ func TestAsPeopleTypeIt(t *testing.T) {
 	}
 }
 
-// TestHelp: every executable says what it is for, with examples, and that is no
-// fault.
+// TestHelp: every executable says what it is for, with examples, on its standard
+// output, and that is no fault.
 func TestHelp(t *testing.T) {
 	staged, err := agent.Staged()
 	if err != nil {
@@ -70,7 +70,7 @@ func TestHelp(t *testing.T) {
 		found++
 		cmd := exec.CommandContext(t.Context(), path, "--help")
 		cmd.Env = []string{}
-		out, err := cmd.CombinedOutput()
+		out, err := cmd.Output()
 		if err != nil || !strings.Contains(string(out), "Usage:") || !strings.Contains(string(out), "Examples:") {
 			t.Errorf("%s: %v: %s", entry.Name(), err, out)
 		}
