@@ -170,6 +170,25 @@ func TestPlatformsHaveTheFileNamesOfTheirPorts(t *testing.T) {
 	}
 }
 
+// A reviewer is told what each file of a folder is for.
+func TestTheManualHasEveryFile(t *testing.T) {
+	const page = "../docs/launcher-linux.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("linux")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasSuffix(name, "_test.go") && name != "doc.go" && name != "testdata" && !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("%s: no row says what linux/%s is for", page, name)
+		}
+	}
+}
+
 // What each system makes of a port, and why it does not, is in the manual.
 func TestTheManualHasEveryPort(t *testing.T) {
 	page, err := os.ReadFile("../docs/platforms.md")
