@@ -107,5 +107,3 @@ func TestMain(m *testing.M) {
 }
 
 func TestConformance(t *testing.T) { conformance.Run(t, ground()) }
-
-func BenchmarkLaunch(b *testing.B) { conformance.Launches(b, ground()) }
