@@ -107,3 +107,5 @@ func TestMain(m *testing.M) {
 }
 
 func TestConformance(t *testing.T) { conformance.Run(t, ground()) }
+
+func BenchmarkLaunch(b *testing.B) { conformance.Launches(b, ground()) }

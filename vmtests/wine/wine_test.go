@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,14 +87,14 @@ func verdicts(t *testing.T, dir string, names ...string) []line {
 
 // run runs tests of a package that match a pattern, with keeperlaunch.exe and
 // keeperreader.exe beside them, and returns what they printed.
-func run(t *testing.T, pkg, pattern string) string {
+func run(t *testing.T, pkg, pattern string, flags ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	dir := t.TempDir()
 	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "kpm/cmd/keeperlaunch", "kpm/cmd/keeperreader")
 	build(t, "test", "-c", "-o", filepath.Join(dir, "tests.exe"), pkg)
-	out, err := windows(t, dir).Command(ctx, `Z:\here\tests.exe`, "-test.v", "-test.run", pattern).CombinedOutput()
+	out, err := windows(t, dir).Command(ctx, `Z:\here\tests.exe`, append(flags, "-test.v", "-test.run", pattern)...).CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("PASS")) {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -115,6 +117,23 @@ func TestPlatformWindows(t *testing.T) {
 		t.Log("not shown under Wine: " + d.What + ": " + d.How)
 	}
 	t.Log("shown: " + strings.Join(passed(out), ", "))
+}
+
+// What a launch takes beside CreateProcess alone: only the ratio means anything here.
+func TestLaunchesBesideCreateProcess(t *testing.T) {
+	out := run(t, "../../platform/windows", "^$", "-test.bench", "^BenchmarkLaunch$", "-test.benchtime", "20x")
+	nanos := map[string]float64{}
+	for _, m := range regexp.MustCompile(`BenchmarkLaunch/(\w+)\S*\s+20\s+(\d+) ns/op`).FindAllStringSubmatch(out, -1) {
+		took, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nanos[m[1]] = took
+	}
+	if nanos["ours"] == 0 || nanos["bare"] == 0 {
+		t.Fatalf("no times:\n%s", out)
+	}
+	t.Logf("a launch takes %.0f ms, CreateProcess alone %.0f ms: %.2f", nanos["ours"]/1e6, nanos["bare"]/1e6, nanos["ours"]/nanos["bare"])
 }
 
 // passed are the cases of the suite that passed, by name.
