@@ -41,6 +41,11 @@ func TestAlarms(t *testing.T) {
 	if left, err := os.ReadDir(alarms.Folder); err != nil || len(left) > 0 {
 		t.Errorf("%v and %v are left", left, err)
 	}
+	for _, name := range []string{`..\x`, "/F", "*"} {
+		if err := alarms.Set(t.Context(), name, time.Hour, argv); err == nil || alarms.Clear(t.Context(), name) == nil {
+			t.Errorf("%q is the name of an alarm", name)
+		}
+	}
 	// What the Scheduler refuses is an error that says which program has said what.
 	if err := runTool(t.Context(), []string{schtasks(), "/Create", "/TN", "x", "/XML", filepath.Join(alarms.Folder, "none"), "/F"}); err == nil || !strings.Contains(err.Error(), "schtasks.exe ended with") {
 		t.Errorf("a definition that is not there: %v", err)
