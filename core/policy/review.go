@@ -14,6 +14,8 @@ import (
 type Facts struct {
 	// User and Group report whether there is one of that name.
 	User, Group func(name string) bool
+	// UserID and GroupID report whether there is one of that id.
+	UserID, GroupID func(id string) bool
 	// Program follows a path with every link. It reports false if there is
 	// nothing, and whether what is there is a folder.
 	Program func(path string) (to string, folder, exists bool)
@@ -74,6 +76,12 @@ func (v *review) people(filter string, entries []string) {
 		v.at(filter, i)
 		if group, is := strings.CutPrefix(entry, "%"); is && unknown == Doubt && v.env.MissingGroup != nil && v.env.MissingGroup(group) {
 			v.say(Doubt, fault.Text(entry)+", whom this machine does not know", "a group of this machine", "correct the name: as long as there is none, the policy restricts everyone and grants nobody")
+		}
+		// Whoever has no account may be let in all the same (Requests:AllowUnknownUsers).
+		if id, is := strings.CutPrefix(entry, "%#"); is && !v.facts.GroupID(id) {
+			v.say(Note, fault.Text(entry)+", whom this machine does not know", "a group", "correct the number, unless the policy is for another machine")
+		} else if id, is := strings.CutPrefix(entry, "#"); is && !v.facts.UserID(id) {
+			v.say(Note, fault.Text(entry)+", whom this machine does not know", "a user", "correct the number, unless the policy is for another machine")
 		}
 		if _, isCollection := v.env.Collections[entry]; isCollection || entry == "*" || strings.ContainsAny(entry, `#%\@*?`) || looksLikeUID(entry) {
 			continue
@@ -142,6 +150,10 @@ func (v *review) wantsToGrant(p *Policy) bool {
 // programs looks at ApplicationCheck.
 func (v *review) programs(p *Policy) {
 	_, narrowed := p.Own.([]string)
+	if p.Type == TypeCommandLine && len(p.Applications) == 0 && !narrowed && v.wantsToGrant(p) {
+		v.path = "$.ApplicationCheck"
+		v.power(&program{kind: byAnything}, "") // all elevated commands
+	}
 	for i, entry := range p.Applications {
 		v.at("$.ApplicationCheck", i)
 		for _, text := range v.values(entry) {
@@ -173,6 +185,9 @@ func (v *review) values(entry string) []string {
 // whether looks whether a program is there, and is what it is called.
 func (v *review) whether(p *Policy, text string, prog *program) {
 	candidates := []string{prog.text}
+	if v.words(text) {
+		return
+	}
 	switch prog.kind {
 	case byPath:
 	case byName:
@@ -199,13 +214,25 @@ func (v *review) whether(p *Policy, text string, prog *program) {
 		}
 		return
 	}
-	if program, _, more := strings.Cut(text, " "); more {
-		if first, ok := v.program(program); ok && v.exists(&first) {
-			v.say(Doubt, fault.Text(text)+", a program with arguments", fmt.Sprintf("%q", program), "arguments go into Extension.AllowCommands of a CommandLine policy; as it stands the entry meets nothing")
-			return
-		}
+	remedy := "correct the path, unless the policy is for another machine"
+	if strings.Contains(text, " ") {
+		remedy += "; arguments go into Extension.AllowCommands of a CommandLine policy"
 	}
-	v.say(Note, fault.Text(text)+", which is not on this machine", "a program", "correct the path, unless the policy is for another machine")
+	v.say(Note, fault.Text(text)+", which is not on this machine", "a program", remedy)
+}
+
+// words warns of an entry that is a whole command, and reports whether it is.
+func (v *review) words(text string) bool {
+	program, _, more := strings.Cut(text, " ")
+	if _, _, whole := v.facts.Program(text); !more || whole {
+		return false
+	}
+	first, ok := v.program(program)
+	if !ok || !v.exists(&first) {
+		return false
+	}
+	v.say(Doubt, fault.Text(text)+", a program with arguments", fmt.Sprintf("%q", program), "arguments go into Extension.AllowCommands of a CommandLine policy; as it stands the entry meets nothing")
+	return true
 }
 
 func (v *review) exists(prog *program) bool {
@@ -270,7 +297,7 @@ func (v *review) reachable(p *Policy, prog *program) bool {
 				return true
 			case prog.kind == byPath && other.is(prog.text):
 				return true
-			case prog.kind == byName && other.kind == byPattern:
+			case prog.kind == byName && other.kind == byPattern && other.meetsName(prog.text, v.directories):
 				return true
 			case prog.kind == byName && other.kind == byPath:
 				if _, otherBase := splitPath(other.text); otherBase == base {

@@ -172,6 +172,8 @@ func facts(resolve resolver, now time.Time) policy.Facts {
 			_, err := user.LookupGroup(name)
 			return err == nil
 		},
+		UserID:  func(id string) bool { _, err := user.LookupId(id); return err == nil },
+		GroupID: func(id string) bool { _, err := user.LookupGroupId(id); return err == nil },
 		Program: func(path string) (string, bool, bool) {
 			if resolve == nil {
 				return path, false, true
