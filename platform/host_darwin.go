@@ -80,7 +80,6 @@ func New(o Options) (port.Host, error) {
 	host.Transport = darwin.Transport{Accounts: accounts}
 	host.Peers = peers
 	host.Launcher = launcher
-	host.Prompts = darwin.Prompts{Accounts: accounts, Files: host.Files, Launcher: launcher, Sessions: host.Sessions}
 	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), pam.Close()) }
 	return host, nil
 }

@@ -19,7 +19,6 @@ type Host struct {
 	Certificates  CertificateStore
 	Launcher      Launcher
 	Peers         Peers
-	Prompts       Prompts
 	Service       ServiceManager
 	Sessions      Sessions
 	Signatures    SystemSignatures

@@ -109,8 +109,8 @@ func (j *Journal) recover() (Replay, error) {
 	}
 	var replay Replay
 	var said uint64 // the oldest record that must be there, as records say
-	walk := chain{head: h, visit: func(r Record) {
-		j.open.apply(r)
+	walk := chain{head: h, visit: func(r *Record) {
+		j.open.apply(*r)
 		replay.Records++
 		replay.last = r.at()
 		said = r.oldest(said)

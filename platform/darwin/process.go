@@ -146,6 +146,9 @@ func (mac) arguments(pid int) ([]byte, error) {
 	return kernel.Arguments(raw)
 }
 
+// unknownBoot is the name of a boot that the kernel does not name.
+const unknownBoot = "unknown"
+
 // boot implements system.
 func (mac) boot() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")

@@ -10,9 +10,6 @@ import (
 	"kpm/platform/darwin/launchgroup"
 )
 
-// unknownBoot is the name of a boot that the kernel does not name.
-const unknownBoot = "unknown"
-
 // system is what the launcher and the process tree ask of macOS (mac). It is an
 // interface so that the launcher itself runs on other systems, in its tests.
 type system interface {
@@ -22,7 +19,7 @@ type system interface {
 	processes() (launchgroup.Table, error)
 	// carries is launchgroup.Carries.
 	carries(pid int, variable string) bool
-	// boot names the time since this start of the machine, or is unknownBoot.
+	// boot names the time since this start of the machine, or is "unknown".
 	boot() string
 	// whereIs is file.WhereIs, and reopen file.Reopen.
 	whereIs(fd int) (file.Place, error)

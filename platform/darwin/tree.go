@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,13 @@ import (
 // killTime is how long KillGroup goes on before it reports that processes
 // remain: a process in an uninterruptible system call cannot be ended.
 const killTime = 5 * time.Second
+
+// Bounds of reading what a process was started with: when it is late, and how many may
+// be.
+const (
+	lateTime = 250 * time.Millisecond
+	maxLate  = 16
+)
 
 var (
 	// errStillThere is wrapped when processes survive SIGKILL for killTime.
@@ -32,6 +40,9 @@ type Tree struct {
 	system system
 	self   core.ProcessID
 	boot   string
+
+	mu   sync.Mutex
+	late map[int]bool // processes whose environment is still waited for
 }
 
 var _ port.ProcessTree = (*Tree)(nil)
@@ -39,7 +50,7 @@ var _ port.ProcessTree = (*Tree)(nil)
 // newTree returns the process tree of a machine.
 func newTree(on system) *Tree {
 	own, _ := on.process(os.Getpid())
-	return &Tree{system: on, self: core.ProcessID{PID: os.Getpid(), Start: own.Start}, boot: on.boot()}
+	return &Tree{late: map[int]bool{}, system: on, self: core.ProcessID{PID: os.Getpid(), Start: own.Start}, boot: on.boot()}
 }
 
 // Self implements port.ProcessTree.
@@ -72,7 +83,7 @@ func (t *Tree) Empty(_ core.ProcessID, name string) bool {
 		return true
 	}
 	all, err := t.system.processes()
-	return err == nil && len(all.Members(g, t.self.PID, t.system.carries)) == 0
+	return err == nil && len(all.Members(g, t.self.PID, t.carries)) == 0
 }
 
 // Occupied implements port.ProcessTree.
@@ -84,7 +95,7 @@ func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
 	occupied := make([]bool, len(groups))
 	for i, group := range groups {
 		g, ok := launchgroup.Parse(group.Name, t.boot)
-		occupied[i] = ok && len(all.Members(g, t.self.PID, t.system.carries)) > 0
+		occupied[i] = ok && len(all.Members(g, t.self.PID, t.carries)) > 0
 	}
 	return occupied, nil
 }
@@ -102,7 +113,7 @@ func (t *Tree) KillGroup(_ core.ProcessID, name string) (int, error) {
 		if err != nil {
 			return len(ended), fmt.Errorf("kill launch group of %s: %w", g.Root, err)
 		}
-		members := all.Members(g, t.self.PID, t.system.carries)
+		members := all.Members(g, t.self.PID, t.carries)
 		if len(members) == 0 {
 			return len(ended), nil
 		}
@@ -113,6 +124,44 @@ func (t *Tree) KillGroup(_ core.ProcessID, name string) (int, error) {
 			ended[id] = true
 			t.killExactly(id)
 		}
+	}
+}
+
+// carries reports whether a process was started with a variable.
+//
+// Attack: a process has its environment in memory that a file system of its own serves.
+// Whoever reads it waits for that, and nobody's group could be ended meanwhile. So
+// another goroutine reads, its time is bounded, and so is how many may be late.
+func (t *Tree) carries(pid int, variable string) bool {
+	t.mu.Lock()
+	refused := t.late[pid] || len(t.late) >= maxLate
+	t.mu.Unlock()
+	if refused {
+		return false
+	}
+	answer := make(chan bool, 1)
+	go func() {
+		found := t.system.carries(pid, variable)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.late, pid)
+		answer <- found
+	}()
+	timer := time.NewTimer(lateTime)
+	defer timer.Stop()
+	select {
+	case found := <-answer:
+		return found
+	case <-timer.C:
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case found := <-answer:
+		return found
+	default:
+		t.late[pid] = true
+		return false
 	}
 }
 

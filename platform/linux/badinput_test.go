@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -65,6 +66,23 @@ func TestProgramsForOtherMachines(t *testing.T) {
 		must(t, os.WriteFile(path, image, 0o755))
 		notReleased(t, l, name, path, held.StepExec, unix.ENOEXEC)
 	}
+}
+
+// A program whose loader this machine does not have, as of another distribution or of
+// another word size: the kernel says only that something is not there.
+func TestProgramWithoutItsLoader(t *testing.T) {
+	image, err := os.ReadFile("/usr/bin/true")
+	must(t, err)
+	program, err := elf.NewFile(bytes.NewReader(image))
+	must(t, err)
+	for _, part := range program.Progs {
+		if part.Type == elf.PT_INTERP {
+			copy(image[part.Off:], "/nix")
+		}
+	}
+	path := filepath.Join(public(t), "program")
+	must(t, os.WriteFile(path, image, 0o755))
+	notReleased(t, newLauncher(t, 1, ""), "no loader", path, held.StepExec, unix.ENOENT)
 }
 
 // A file system from which nothing is executed: what lies there is no program,

@@ -19,7 +19,6 @@ func Host(facts port.Facts) port.Host {
 		Certificates:  CertificateStore{},
 		Launcher:      Launcher{},
 		Peers:         Peers{},
-		Prompts:       Prompts{},
 		Service:       ServiceManager{},
 		Sessions:      Sessions{},
 		Signatures:    Signatures{},

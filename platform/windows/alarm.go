@@ -27,7 +27,7 @@ var _ port.Alarms = Alarms{}
 // Set implements port.Alarms. The program is asked of the system and not looked for
 // (learn.microsoft.com, "GetSystemDirectoryW").
 func (a Alarms) Set(ctx context.Context, name string, in time.Duration, argv []string) (err error) {
-	if err := alarmName(name); err != nil {
+	if err := port.AlarmName(name); err != nil {
 		return err
 	}
 	definition, err := alarmTask(in, time.Now(), argv)
@@ -48,7 +48,7 @@ func (a Alarms) Set(ctx context.Context, name string, in time.Duration, argv []s
 // Clear implements port.Alarms. Whether there is a task says its file, in which the
 // Scheduler keeps it: schtasks says so in the language of the machine alone.
 func (Alarms) Clear(ctx context.Context, name string) error {
-	if err := alarmName(name); err != nil {
+	if err := port.AlarmName(name); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(filepath.Join(systemDirectory(), "Tasks", taskPrefix+name)); errors.Is(err, fs.ErrNotExist) {

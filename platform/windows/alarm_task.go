@@ -136,14 +136,3 @@ func setTask(program, name, definition string) []string {
 func clearTask(program, name string) []string {
 	return []string{program, "/Delete", "/TN", taskPrefix + name, "/F"}
 }
-
-// alarmName refuses what is no name of an alarm. Attack: it becomes another task's,
-// a folder's, or an option.
-func alarmName(name string) error {
-	if name == "" || len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
-	}) {
-		return fmt.Errorf("alarm %.80q: expected 1 to 64 letters and digits", name)
-	}
-	return nil
-}

@@ -13,8 +13,7 @@ import (
 )
 
 // The Scheduler takes what it is told, keeps it, replaces and forgets it, and nothing
-// is left of what it was told by. That it runs it is not shown here: Wine's runs
-// nothing.
+// is left of what it was told by.
 func TestAlarms(t *testing.T) {
 	alarms := Alarms{Folder: folder(t)}
 	kept := filepath.Join(systemDirectory(), "Tasks", taskPrefix+"T1")
@@ -41,8 +40,34 @@ func TestAlarms(t *testing.T) {
 	if left, err := os.ReadDir(alarms.Folder); err != nil || len(left) > 0 {
 		t.Errorf("%v and %v are left", left, err)
 	}
+	for _, name := range []string{`..\x`, "/F", "*"} {
+		if err := alarms.Set(t.Context(), name, time.Hour, argv); err == nil || alarms.Clear(t.Context(), name) == nil {
+			t.Errorf("%q is the name of an alarm", name)
+		}
+	}
 	// What the Scheduler refuses is an error that says which program has said what.
 	if err := runTool(t.Context(), []string{schtasks(), "/Create", "/TN", "x", "/XML", filepath.Join(alarms.Folder, "none"), "/F"}); err == nil || !strings.Contains(err.Error(), "schtasks.exe ended with") {
 		t.Errorf("a definition that is not there: %v", err)
 	}
+}
+
+// It runs what it is told, at its time, also though nobody who set it is there any more.
+func TestAnAlarmGoesOff(t *testing.T) {
+	if wine() {
+		t.Log("not shown here: the Task Scheduler runs nothing")
+		return
+	}
+	alarms := Alarms{Folder: folder(t)}
+	made := filepath.Join(alarms.Folder, "gone off")
+	must(t, alarms.Set(t.Context(), "T2", 2*time.Second, []string{system("cmd.exe"), "/d", "/c", "mkdir", made}))
+	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		if _, err := os.Stat(made); err == nil {
+			break
+		}
+		if time.Now().After(until) {
+			t.Error("it has not gone off")
+			break
+		}
+	}
+	must(t, alarms.Clear(t.Context(), "T2"))
 }

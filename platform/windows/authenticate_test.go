@@ -3,6 +3,7 @@
 package windows
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -59,6 +60,37 @@ func TestAuthenticatorRefuses(t *testing.T) {
 		person := &typist{enters: []byte("x")}
 		if err := (Authenticator{}).Authenticate(t.Context(), core.Account{User: c.user, Name: account.Name}, person); !errors.Is(err, c.want) || person.asked > 0 {
 			t.Errorf("%s: %v, after %d questions", what, err, person.asked)
+		}
+	}
+}
+
+// Whoever knows the password is let in, as soon as the account may be used.
+func TestAuthenticatorLetsIn(t *testing.T) {
+	if wine() {
+		t.Log("not shown here: LogonUserW takes any password, and accounts have none")
+		return
+	}
+	accounts, number := TransientAccounts{}, uint32(ownNumbers+7) // what is left of it the next service removes
+	account, err := accounts.Create(t.Context(), number, []string{"S-1-5-32-545"})
+	must(t, err)
+	defer func() { must(t, accounts.Remove(context.Background(), number)) }()
+	const secret = "kpm-Täst 1 𝄞"
+	wide, ok := wideSecret([]byte(secret))
+	if !ok {
+		t.Fatal("it is no password")
+	}
+	must(t, accountsOfWindows{}.setPassword(account.Name, wide))
+	enter := func(text string) error {
+		return Authenticator{}.Authenticate(t.Context(), account, &typist{enters: []byte(text)})
+	}
+	if err := enter(secret); !errors.Is(err, port.ErrAccountRefused) {
+		t.Errorf("disabled: %v, expected port.ErrAccountRefused", err)
+	}
+	must(t, accountsOfWindows{}.setFlags(account.Name, accountFlags))
+	must(t, enter(secret))
+	for what, text := range map[string]string{"wrong": secret + "x", "in capitals": "KPM-TÄST 1 𝄞", "empty": ""} {
+		if err := enter(text); !errors.Is(err, port.ErrNotAuthentic) {
+			t.Errorf("%s: %v, expected port.ErrNotAuthentic", what, err)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type Clock struct{}
 var _ port.Clock = Clock{}
 
 const (
-	bootKey      = ownKey + `\Boot`
+	bootKey      = `SOFTWARE\KeeperPrivilegeManager-Boot` // by itself: nothing of it stays when the agent is removed
 	bootSecurity = "O:BAG:BAD:P(A;;KA;;;SY)(A;;KA;;;BA)"
 	bootValue    = "Name"
 	bootTries    = 100
@@ -79,12 +79,6 @@ func bootName() (string, error) {
 
 // openBoot opens the key, and says whether it was made for that.
 func openBoot() (key registry.Key, made bool, err error) {
-	// What lies above it is not of this start alone.
-	above, _, err := registry.CreateKey(registry.LOCAL_MACHINE, ownKey, registry.QUERY_VALUE)
-	if err != nil {
-		return 0, false, fmt.Errorf("the key %s: %w", ownKey, err)
-	}
-	above.Close()
 	path, err := windows.UTF16PtrFromString(bootKey)
 	if err != nil {
 		return 0, false, err

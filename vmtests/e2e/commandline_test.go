@@ -51,8 +51,8 @@ func TestAsPeopleTypeIt(t *testing.T) {
 	}
 }
 
-// TestHelp: every executable says what it is for, with examples, on its standard
-// output, and that is no fault.
+// TestHelp: every executable says what it is for, with examples, and that is no
+// fault.
 func TestHelp(t *testing.T) {
 	staged, err := agent.Staged()
 	if err != nil {
@@ -70,7 +70,7 @@ func TestHelp(t *testing.T) {
 		found++
 		cmd := exec.CommandContext(t.Context(), path, "--help")
 		cmd.Env = []string{}
-		out, err := cmd.Output()
+		out, err := cmd.Output() // what is asked for is no error message
 		if err != nil || !strings.Contains(string(out), "Usage:") || !strings.Contains(string(out), "Examples:") {
 			t.Errorf("%s: %v: %s", entry.Name(), err, out)
 		}
@@ -78,6 +78,10 @@ func TestHelp(t *testing.T) {
 	})
 	if err != nil || found < 9 {
 		t.Errorf("%d executables, %v", found, err)
+	}
+	lint, err := exec.CommandContext(t.Context(), filepath.Join(staged, "Plugins/bin/KeeperPolicy/KeeperPolicy"), "lint", "--help").Output()
+	if err != nil || !strings.Contains(string(lint), "Usage:") || !strings.Contains(string(lint), "Examples:") {
+		t.Errorf("KeeperPolicy lint: %v: %s", err, lint)
 	}
 }
 

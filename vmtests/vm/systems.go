@@ -106,7 +106,7 @@ sysadminctl -addUser bob -password kpm-Bob-1`,
 
 var windows = system{
 	goos: "windows", pattern: "*.msi", reach: reachWinRM, upload: `C:\package.msi`, tests: `C:\conformance.exe`,
-	conformance: `& C:\conformance.exe -test.v -test.run '^TestConformance'
+	conformance: `& C:\conformance.exe -test.v -test.run '^Test(Conformance|Alarms|AnAlarm|Authenticator|Clock|Ancestors|WordsOf)'
 exit $LASTEXITCODE`,
 	people: `foreach ($name in 'alice', 'bob') {
   net user $name kpm-Test-1 /add

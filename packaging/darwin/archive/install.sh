@@ -19,6 +19,12 @@ case "${1-}" in
 	launchctl bootout "system/$label" 2>/dev/null || true
 	# Nobody is left with more or fewer rights than they had without the agent.
 	"$root/KeeperPrivilegeManager" rights give-back --root "$root" || true
+	# There is nothing left that an alarm could end.
+	for alarm in "$root"/run/alarms/*.plist; do
+		[ -e "$alarm" ] || continue
+		name=${alarm##*/}
+		launchctl bootout "system/$label.alarm.${name%.plist}" 2>/dev/null || true
+	done
 	rm -f "$daemon"
 	# What somebody has changed stays.
 	if cmp -s "$here/pam" /etc/pam.d/kpm; then rm -f /etc/pam.d/kpm; fi

@@ -2,13 +2,6 @@ package libsystem
 
 import "unsafe"
 
-// Libraries of Keychain, which are part of the dynamic linker's cache too. crypto/x509
-// links them.
-const (
-	foundationPath = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
-	securityPath   = "/System/Library/Frameworks/Security.framework/Security"
-)
-
 // Keychain are the functions of the system's keychain. What they hand out and take is
 // a number to us (CFTypeRef), and not memory; who is given one by a function with Copy
 // or Create in its name releases it.

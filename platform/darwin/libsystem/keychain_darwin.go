@@ -10,6 +10,13 @@ import (
 	"github.com/ebitengine/purego"
 )
 
+// Libraries of Keychain, which are part of the dynamic linker's cache too. crypto/x509
+// links them.
+const (
+	foundationPath = "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation"
+	securityPath   = "/System/Library/Frameworks/Security.framework/Security"
+)
+
 // systemKeychain is the machine's own: root alone can change it.
 const systemKeychain = "/Library/Keychains/System.keychain"
 

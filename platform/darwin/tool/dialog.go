@@ -15,17 +15,6 @@ const Osascript = "/usr/bin/osascript"
 // (userCanceledErr).
 const cancelled = "(-128)"
 
-// AskPerson returns what shows a dialog with text and a line to fill in, and what
-// it is told on its standard input. secret keeps what is typed from being shown.
-func AskPerson(text string, secret bool) (argv []string, script string) {
-	hidden := ""
-	if secret {
-		hidden = " with hidden answer"
-	}
-	return []string{Osascript, "-"}, `text returned of (display dialog ` + Literal(text) + ` with title "Keeper Privilege Manager" default answer ""` +
-		hidden + ` buttons {"Cancel", "OK"} default button "OK" cancel button "Cancel")` + "\n"
-}
-
 // Literal returns text as an AppleScript string. Attack: a justification that
 // somebody has written ends the string and goes on as a program.
 func Literal(text string) string {

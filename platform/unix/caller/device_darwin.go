@@ -31,13 +31,3 @@ func deviceOf(fd int) (uint32, bool) {
 	}
 	return uint32(st.Rdev), true
 }
-
-// openTerminal would open the terminal of that device by its own name; which one
-// that is, macOS says only by a search of /dev.
-func openTerminal(uint32) int { return -1 }
-
-// isShared reports whether fd was opened as /dev/tty.
-func isShared(fd int) bool {
-	var st, shared unix.Stat_t
-	return unix.Fstat(fd, &st) != nil || unix.Stat("/dev/tty", &shared) != nil || st.Rdev == shared.Rdev
-}

@@ -112,24 +112,3 @@ func goString(from unsafe.Pointer, limit int) string {
 	}
 	return string(unsafe.Slice((*byte)(from), n))
 }
-
-// environment is pam_getenvlist, freed.
-func (l *library) environment(h handle) []string {
-	list := l.envList(h)
-	if list == nil {
-		return nil
-	}
-	defer l.free(list)
-	var all []string
-	for at := list; ; at = unsafe.Add(at, unsafe.Sizeof(uintptr(0))) {
-		variable := *(*unsafe.Pointer)(at)
-		if variable == nil {
-			return all
-		}
-		all = append(all, goString(variable, maxVariable))
-		l.free(variable)
-	}
-}
-
-// maxVariable bounds one variable, in bytes.
-const maxVariable = 8 << 10

@@ -2,6 +2,7 @@ package libpam
 
 import (
 	"io"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -56,3 +57,24 @@ func changed(before, after []pam.Limit) (different []pam.Limit) {
 	}
 	return different
 }
+
+// environment is pam_getenvlist, freed.
+func (l *library) environment(h handle) []string {
+	list := l.envList(h)
+	if list == nil {
+		return nil
+	}
+	defer l.free(list)
+	var all []string
+	for at := list; ; at = unsafe.Add(at, unsafe.Sizeof(uintptr(0))) {
+		variable := *(*unsafe.Pointer)(at)
+		if variable == nil {
+			return all
+		}
+		all = append(all, goString(variable, maxVariable))
+		l.free(variable)
+	}
+}
+
+// maxVariable bounds one variable, in bytes.
+const maxVariable = 8 << 10
