@@ -22,6 +22,8 @@ type Facts struct {
 	// Own reports whether a file is for this machine alone, so that a name that the
 	// machine does not know is nobody's; nil if that cannot be told.
 	Own func(file string) bool
+	// TrustsNobody is set where the agent's settings are known to name no signer.
+	TrustsNobody bool
 	// Job reports whether there is a job of that id; nil if that cannot be told.
 	Job func(id string) bool
 	// Now is the time on the machine's clock; zero if it does not matter.
@@ -44,6 +46,7 @@ func (e *Engine) Review(policies []Policy, env Environment, facts Facts) []Findi
 		v.controls(p)
 		v.programs(p)
 		v.commands(p)
+		v.signers(p)
 		v.filterJob(p)
 	}
 	v.together(e, policies)
@@ -94,6 +97,20 @@ func (v *review) people(filter string, entries []string) {
 			v.say(unknown, fault.Text(entry)+", whom this machine does not know", "a user", "correct the name, unless the policy is for another machine")
 		}
 	}
+}
+
+// signers warns of a filter that nothing can meet, since no signer is trusted.
+func (v *review) signers(p *Policy) {
+	if len(p.Certificates) == 0 || !v.facts.TrustsNobody {
+		return
+	}
+	severity := Note
+	if v.facts.Own != nil && v.facts.Own(p.File) {
+		severity = Doubt
+	}
+	v.path = "$.CertificationCheck"
+	v.say(severity, "signers, and this machine trusts none", "somebody to trust in appsettings.json",
+		"name them in Trust or Settings:AlternativeSignatures: until then the policy grants nothing, and its DENY and controls hold for every program")
 }
 
 // filterJob looks for the job by which the policy applies.

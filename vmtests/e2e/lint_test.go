@@ -139,6 +139,20 @@ func TestLintWarnsAuthors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Signers are nobody's as long as the settings trust nobody.
+	signed := policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"], "CertificationCheck": ["*"]`)
+	own := filepath.Join(a.Root, "Policies", "signed.json")
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "p.json"), []byte(signed), 0o644), os.WriteFile(own, []byte(signed), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for file, status := range map[string]int{filepath.Join(dir, "p.json"): 0, own: 1} {
+		if out, got := linted(t, a, file); got != status || !strings.Contains(out, "signers, and this machine trusts none") {
+			t.Errorf("signers, in %s: exit status %d, expected %d:\n%s", file, got, status, out)
+		}
+	}
+	if err := os.Remove(own); err != nil {
+		t.Fatal(err)
+	}
 	// What the service will refuse.
 	path := filepath.Join(dir, "p.json")
 	if err := os.Chmod(path, 0o664); err != nil {
