@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -36,23 +37,29 @@ const exitUsage = 2
 func main() { os.Exit(run()) }
 
 func run() int {
-	serve := flag.Bool("serve", false, "show one file on standard output and write it once, as standard input says; the service launches this")
-	root := flag.String("root", "", "the agent's directory")
-	user := flag.String("user", "", "whose rights are needed; root unless named")
-	quiet := flag.Bool("non-interactive", false, "fail instead of asking a question")
-	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), usage)
-		flag.PrintDefaults()
+	flags := flag.NewFlagSet("keeperedit", flag.ContinueOnError)
+	serve := flags.Bool("serve", false, "show one file on standard output and write it once, as standard input says; the service launches this")
+	root := flags.String("root", "", "the agent's directory")
+	user := flags.String("user", "", "whose rights are needed; root unless named")
+	quiet := flags.Bool("non-interactive", false, "fail instead of asking a question")
+	flags.Usage = func() {} // what is asked for goes to standard output, and what is wrong does not
+	help := func(w *os.File) {
+		fmt.Fprint(w, usage)
+		flags.SetOutput(w)
+		flags.PrintDefaults()
 	}
-	flag.Parse()
-	if flag.NArg() == 0 || *serve && flag.NArg() != 1 || !*serve && *root == "" {
-		flag.Usage()
+	switch err := flags.Parse(os.Args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		help(os.Stdout)
+		return 0
+	case err != nil, flags.NArg() == 0, *serve && flags.NArg() != 1, !*serve && *root == "":
+		help(os.Stderr)
 		return exitUsage
 	}
 	// What is typed at the editor's terminal is meant for the editor.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT)
 	if *serve {
-		if err := edit.Serve(flag.Arg(0), protected, os.Stdin, os.Stdout); err != nil {
+		if err := edit.Serve(flags.Arg(0), protected, os.Stdin, os.Stdout); err != nil {
 			return 1 // the other end has said why
 		}
 		return 0
@@ -70,7 +77,7 @@ func run() int {
 		command = append(command, "--non-interactive")
 	}
 	command = append(command, "--", filepath.Join(*root, "keeperedit"), "--serve")
-	return edit.Edit(context.Background(), edit.Request{Command: command, Files: flag.Args(), Editor: editor})
+	return edit.Edit(context.Background(), edit.Request{Command: command, Files: flags.Args(), Editor: editor})
 }
 
 // protected reports nil if the administrator alone can change what path leads to.

@@ -60,7 +60,11 @@ func TestAWildcardMeetsNoPathThatClimbs(t *testing.T) {
 func TestLintSaysWhatAWildcardOverPathsIs(t *testing.T) {
 	for list, want := range map[string]string{
 		`"chown web /srv/web/*"`:        `note: s.json:2: policy "p", $.Extension.AllowCommands[0]: found "/srv/web/*", a wildcard over paths, expected {path:/srv/web/*}; links in it lead`,
-		`"cat --file=/srv/*"`:           `expected {path:/srv/*}; links`,
+		`"cat --file=/srv/*"`:           `expected --file={path:/srv/*}; links`,
+		`"tar -C/srv/* x"`:              `expected -C{path:/srv/*}; links`,
+		`"cat {var}/log/*"`:             `expected {path:{var}/log/*}; links`,
+		`"cat logs/*"`:                  `expected {path:/folder/*} with an absolute path; links`,
+		`"cat ./*"`:                     `expected {path:/folder/*} with an absolute path; links`,
 		`"cat /srv/../x/*"`:             `grants nothing: s.json:2: policy "p", $.Extension.AllowCommands[0]: found "/srv/../x/*", expected a pattern without ".."`,
 		`"chown web {path:/srv/web/*}"`: ``,
 		`"systemctl restart ng*"`:       ``,

@@ -135,10 +135,17 @@ func (s *Set) Paths() []string {
 			case byPath:
 				named[p.text] = true
 			case byPattern:
-				if at := strings.LastIndexByte(p.glob.prefix, '/'); at >= 0 {
-					named[p.glob.prefix[:at+1]] = true
-				} else {
+				at := strings.LastIndexByte(p.glob.prefix, '/')
+				if at < 0 {
 					bare = true
+					continue
+				}
+				folder := p.glob.prefix[:at+1]
+				named[folder] = true
+				for _, dir := range s.directories { // "*" stands for folders, too
+					if strings.HasPrefix(dir, folder) {
+						named[dir+"/"] = true
+					}
 				}
 			}
 		}

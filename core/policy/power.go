@@ -67,11 +67,14 @@ func (v *review) power(prog *program, entry string) {
 		v.say(Note, "every program with any arguments", "the commands that are meant", "it gives all rights of the target user to whoever the policy is for")
 		return
 	}
-	p, base := powerOf(prog)
+	p, base := powerOf(prog, v.directories)
 	if p == nil {
 		return
 	}
 	found := fault.Text(base) + " with any arguments"
+	if prog.kind == byPattern || prog.kind == byNamePattern {
+		found = "programs such as " + found
+	}
 	if entry != "" {
 		found = fault.Text(entry) + ", with any arguments"
 	}
@@ -80,7 +83,7 @@ func (v *review) power(prog *program, entry string) {
 
 // escape warns of a command that gives more than its fixed words look like.
 func (v *review) escape(prog *program, entry string) {
-	p, base := powerOf(prog)
+	p, base := powerOf(prog, v.directories)
 	if p != nil && p.whatever {
 		v.say(Note, fault.Text(entry), "a program that only does what is meant", p.how+", whatever its arguments, so the grant gives all rights of the target user ("+p.source+")")
 		return
@@ -97,18 +100,51 @@ func (v *review) escape(prog *program, entry string) {
 			}
 		}
 	}
+	v.runs(base, entry)
 }
 
-// powerOf is what a program can do, nil if it is none of the list.
-func powerOf(prog *program) (*power, string) {
-	if prog.kind != byPath && prog.kind != byName {
-		return nil, ""
-	}
-	_, base := splitPath(prog.text)
-	for _, p := range powers() {
-		if slices.Contains(strings.Fields(p.names), base) {
-			return &p, base
+// powerOf is what a program can do, nil if it is none of the list. directories are
+// where programs lie, for patterns that several of the list may meet.
+func powerOf(prog *program, directories []string) (*power, string) {
+	switch prog.kind {
+	case byPath, byName:
+		_, base := splitPath(prog.text)
+		return powerNamed(base), base
+	case byPattern, byNamePattern:
+		for _, p := range powers() {
+			for _, name := range strings.Fields(p.names) {
+				if prog.meetsName(name, directories) {
+					return &p, name
+				}
+			}
+		}
+		// Of python3.* what is before the "*" is a name of the list with a version.
+		if dir, base := splitPath(prog.glob.prefix); prog.kind == byNamePattern || slices.Contains(directories, dir) {
+			return powerNamed(base), base
 		}
 	}
-	return nil, base
+	return nil, ""
+}
+
+// meetsName reports whether a pattern can meet a program of that name on the
+// secure path.
+func (p *program) meetsName(name string, directories []string) bool {
+	if p.kind == byNamePattern {
+		return p.glob.match(name)
+	}
+	return slices.ContainsFunc(directories, func(dir string) bool { return p.glob.match(dir + "/" + name) })
+}
+
+// powerNamed finds a program by its name: python3.11 is python, and vim.nox is vim.
+func powerNamed(base string) *power {
+	family, flavour, _ := strings.Cut(base, ".")
+	if base == "" || !strings.Contains(" basic gtk gtk3 motif nox openbsd tiny traditional ", " "+flavour+" ") {
+		family = strings.TrimRight(base, "0123456789.-")
+	}
+	for _, p := range powers() {
+		if names := strings.Fields(p.names); slices.Contains(names, base) || slices.Contains(names, family) {
+			return &p
+		}
+	}
+	return nil
 }

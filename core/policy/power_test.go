@@ -9,11 +9,11 @@ import (
 // group: the first that names it is what people are told.
 func TestProgramsThatGiveEverything(t *testing.T) {
 	for _, name := range strings.Fields("bash vim ex less man python3 perl find awk tar apt-get git systemctl machinectl batch nmap socat nc irb run-parts capsh valgrind gcc ansible-playbook pico mc mutt debugfs docker ssh-keygen") {
-		if p, _ := powerOf(&program{kind: byPath, text: "/usr/bin/" + name}); p == nil || p.how == "" || p.source == "" {
+		if p, _ := powerOf(&program{kind: byPath, text: "/usr/bin/" + name}, nil); p == nil || p.how == "" || p.source == "" {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
-	if p, _ := powerOf(&program{kind: byPath, text: "/usr/bin/id"}); p != nil {
+	if p, _ := powerOf(&program{kind: byPath, text: "/usr/bin/id"}, nil); p != nil {
 		t.Errorf("id: %+v", p)
 	}
 	seen := map[string]bool{}

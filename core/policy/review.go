@@ -14,12 +14,16 @@ import (
 type Facts struct {
 	// User and Group report whether there is one of that name.
 	User, Group func(name string) bool
+	// UserID and GroupID report whether there is one of that id.
+	UserID, GroupID func(id string) bool
 	// Program follows a path with every link. It reports false if there is
 	// nothing, and whether what is there is a folder.
 	Program func(path string) (to string, folder, exists bool)
 	// Own reports whether a file is for this machine alone, so that a name that the
 	// machine does not know is nobody's; nil if that cannot be told.
 	Own func(file string) bool
+	// TrustsNobody is set where the agent's settings are known to name no signer.
+	TrustsNobody bool
 	// Job reports whether there is a job of that id; nil if that cannot be told.
 	Job func(id string) bool
 	// Now is the time on the machine's clock; zero if it does not matter.
@@ -42,6 +46,7 @@ func (e *Engine) Review(policies []Policy, env Environment, facts Facts) []Findi
 		v.controls(p)
 		v.programs(p)
 		v.commands(p)
+		v.signers(p)
 		v.filterJob(p)
 	}
 	v.together(e, policies)
@@ -75,6 +80,12 @@ func (v *review) people(filter string, entries []string) {
 		if group, is := strings.CutPrefix(entry, "%"); is && unknown == Doubt && v.env.MissingGroup != nil && v.env.MissingGroup(group) {
 			v.say(Doubt, fault.Text(entry)+", whom this machine does not know", "a group of this machine", "correct the name: as long as there is none, the policy restricts everyone and grants nobody")
 		}
+		// Whoever has no account may be let in all the same (Requests:AllowUnknownUsers).
+		if id, is := strings.CutPrefix(entry, "%#"); is && !v.facts.GroupID(id) {
+			v.say(Note, fault.Text(entry)+", whom this machine does not know", "a group", "correct the number, unless the policy is for another machine")
+		} else if id, is := strings.CutPrefix(entry, "#"); is && !v.facts.UserID(id) {
+			v.say(Note, fault.Text(entry)+", whom this machine does not know", "a user", "correct the number, unless the policy is for another machine")
+		}
 		if _, isCollection := v.env.Collections[entry]; isCollection || entry == "*" || strings.ContainsAny(entry, `#%\@*?`) || looksLikeUID(entry) {
 			continue
 		}
@@ -86,6 +97,20 @@ func (v *review) people(filter string, entries []string) {
 			v.say(unknown, fault.Text(entry)+", whom this machine does not know", "a user", "correct the name, unless the policy is for another machine")
 		}
 	}
+}
+
+// signers warns of a filter that nothing can meet, since no signer is trusted.
+func (v *review) signers(p *Policy) {
+	if len(p.Certificates) == 0 || !v.facts.TrustsNobody {
+		return
+	}
+	severity := Note
+	if v.facts.Own != nil && v.facts.Own(p.File) {
+		severity = Doubt
+	}
+	v.path = "$.CertificationCheck"
+	v.say(severity, "signers, and this machine trusts none", "somebody to trust in appsettings.json",
+		"name them in Trust or Settings:AlternativeSignatures: until then the policy grants nothing, and its DENY and controls hold for every program")
 }
 
 // filterJob looks for the job by which the policy applies.
@@ -142,6 +167,10 @@ func (v *review) wantsToGrant(p *Policy) bool {
 // programs looks at ApplicationCheck.
 func (v *review) programs(p *Policy) {
 	_, narrowed := p.Own.([]string)
+	if p.Type == TypeCommandLine && len(p.Applications) == 0 && !narrowed && v.wantsToGrant(p) {
+		v.path = "$.ApplicationCheck"
+		v.power(&program{kind: byAnything}, "") // all elevated commands
+	}
 	for i, entry := range p.Applications {
 		v.at("$.ApplicationCheck", i)
 		for _, text := range v.values(entry) {
@@ -173,6 +202,9 @@ func (v *review) values(entry string) []string {
 // whether looks whether a program is there, and is what it is called.
 func (v *review) whether(p *Policy, text string, prog *program) {
 	candidates := []string{prog.text}
+	if v.words(text) {
+		return
+	}
 	switch prog.kind {
 	case byPath:
 	case byName:
@@ -199,13 +231,25 @@ func (v *review) whether(p *Policy, text string, prog *program) {
 		}
 		return
 	}
-	if program, _, more := strings.Cut(text, " "); more {
-		if first, ok := v.program(program); ok && v.exists(&first) {
-			v.say(Doubt, fault.Text(text)+", a program with arguments", fmt.Sprintf("%q", program), "arguments go into Extension.AllowCommands of a CommandLine policy; as it stands the entry meets nothing")
-			return
-		}
+	remedy := "correct the path, unless the policy is for another machine"
+	if strings.Contains(text, " ") {
+		remedy += "; arguments go into Extension.AllowCommands of a CommandLine policy"
 	}
-	v.say(Note, fault.Text(text)+", which is not on this machine", "a program", "correct the path, unless the policy is for another machine")
+	v.say(Note, fault.Text(text)+", which is not on this machine", "a program", remedy)
+}
+
+// words warns of an entry that is a whole command, and reports whether it is.
+func (v *review) words(text string) bool {
+	program, _, more := strings.Cut(text, " ")
+	if _, _, whole := v.facts.Program(text); !more || whole {
+		return false
+	}
+	first, ok := v.program(program)
+	if !ok || !v.exists(&first) {
+		return false
+	}
+	v.say(Doubt, fault.Text(text)+", a program with arguments", fmt.Sprintf("%q", program), "arguments go into Extension.AllowCommands of a CommandLine policy; as it stands the entry meets nothing")
+	return true
 }
 
 func (v *review) exists(prog *program) bool {
@@ -270,7 +314,7 @@ func (v *review) reachable(p *Policy, prog *program) bool {
 				return true
 			case prog.kind == byPath && other.is(prog.text):
 				return true
-			case prog.kind == byName && other.kind == byPattern:
+			case prog.kind == byName && other.kind == byPattern && other.meetsName(prog.text, v.directories):
 				return true
 			case prog.kind == byName && other.kind == byPath:
 				if _, otherBase := splitPath(other.text); otherBase == base {

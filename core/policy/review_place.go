@@ -17,12 +17,10 @@ func (v *review) place(text string, prog *program) {
 	if prog.kind == byPattern {
 		whole = prog.glob.prefix
 	}
-	for _, folder := range v.env.userFolders() {
-		if strings.HasPrefix(v.env.fold(whole), folder) {
-			v.say(Note, fmt.Sprintf("%s, in a folder that users can write to", fault.Text(text)), "a folder that only administrators can write to",
-				"whoever can put a program there has it granted: name it by its hash, or by its signer in CertificationCheck")
-			return
-		}
+	if v.writable(whole) {
+		v.say(Note, fmt.Sprintf("%s, in a folder that users can write to", fault.Text(text)), "a folder that only administrators can write to",
+			"whoever can put a program there has it granted: name it by its hash, or by its signer in CertificationCheck")
+		return
 	}
 	if g := &prog.glob; prog.kind == byPattern && g.prefix != "" && (strings.Contains(g.suffix, "/") || strings.Contains(strings.Join(g.middle, ""), "/")) {
 		v.say(Note, fault.Text(text)+`, a "*" before the end of a path`, "the paths that are meant", `"*" stands for any number of folders, so the entry meets programs at every depth`)

@@ -66,6 +66,15 @@ func inName(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c >= 0x80
 }
 
+// asPath writes an argument with a wildcard over paths as one that names a file.
+func asPath(text string) string {
+	at := strings.IndexAny(text, `/\{`)
+	if at == 0 || at > 0 && (strings.ContainsRune("=:,", rune(text[at-1])) || text[0] == '-') {
+		return text[:at] + "{path:" + text[at:] + "}"
+	}
+	return "{path:/folder/*} with an absolute path"
+}
+
 // pathWord begins an argument that names a file: {path}, or {path:/folder/*}.
 const pathWord = "{path"
 
@@ -81,7 +90,7 @@ func (c *compiler) word(text string) (word, bool) {
 			c.doubt(fault.Text(text), `a pattern without ".."`, `"*" never meets a path with ".."`)
 			return word{}, false
 		case strings.Contains(c.env.slashes(text), "/"):
-			c.note(c.policy, c.path, fault.Text(text)+", a wildcard over paths", "{path:"+text[strings.IndexAny(text, `/\\`):]+"}",
+			c.note(c.policy, c.path, fault.Text(text)+", a wildcard over paths", asPath(text),
 				"links in it lead anywhere: where users can make one, name the argument as a path, which is then resolved and handed over open")
 		}
 		return w, true

@@ -306,6 +306,25 @@ func TestSwitchedOff(t *testing.T) {
 	})
 }
 
+// An administrator takes the way out while programs are stopped: the journal says so, and
+// nothing starts again.
+func TestSwitchedOffMeanwhile(t *testing.T) {
+	within(t, func(t *testing.T, m *machine) {
+		m.broken = core.ErrSwitchedOff
+		m.kernel.Close()
+		synctest.Wait()
+		if err := m.server.Ready(); !errors.Is(err, core.ErrSwitchedOff) || errors.Is(err, errEnded) {
+			t.Errorf("ready: %v", err)
+		}
+		wantRecords(t, m, "lifted ALLOW")
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if got := m.records[0].Message; got != core.ErrSwitchedOff.Error() {
+			t.Errorf("on record is %q", got)
+		}
+	})
+}
+
 func TestCommandsWithoutAGroup(t *testing.T) {
 	within(t, func(t *testing.T, m *machine) {
 		if err := m.server.Enter(t.Context(), core.ProcessID{PID: 9}, "session:9@1:boot", Command{}); !errors.Is(err, errNoGroup) {

@@ -63,11 +63,7 @@ func (r *records) unanswered(person core.UserID, q question, count int, request 
 
 // lifted writes that nothing is stopped until there is another Holder.
 func (r *records) lifted(why error) {
-	rec := journal.Record{Type: journal.Execution, Cause: causeLifted, Outcome: core.Allow, Message: errEnded.Error()}
-	if why != nil {
-		rec.Message += ": " + why.Error()
-	}
-	r.write(rec)
+	r.write(journal.Record{Type: journal.Execution, Cause: causeLifted, Outcome: core.Allow, Message: why.Error()})
 }
 
 func (r *records) append(person core.UserID, q question, rec journal.Record) {

@@ -229,8 +229,16 @@ func (s *Server) hold(ctx context.Context) (err error) {
 	err = <-ended
 	l.work.Wait()
 	if ctx.Err() == nil && s.isOn() {
-		s.records.lifted(err)
-		return errors.Join(errEnded, err)
+		why := errEnded
+		if err != nil {
+			why = fmt.Errorf("%w: %w", errEnded, err)
+		}
+		// The way out was taken while it ran: that is on record as what it is.
+		if off := s.cfg.Control.Ready(); errors.Is(off, core.ErrSwitchedOff) {
+			why = off
+		}
+		s.records.lifted(why)
+		return why
 	}
 	return nil
 }

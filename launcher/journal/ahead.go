@@ -42,15 +42,14 @@ func nextChunk(r *bufio.Reader, line []byte) (c chunk, buffer []byte) {
 
 // parse takes every line apart.
 func (c *chunk) parse() []parsed {
-	list := make([]parsed, 0, len(c.ends)+1)
+	list := make([]parsed, len(c.ends), len(c.ends)+1)
 	begin := 0
-	for _, end := range c.ends {
-		line := c.text[begin:end]
-		one := parsed{length: len(line)}
-		if one.record, one.bad = parseLine(line); one.bad == nil {
+	for i, end := range c.ends {
+		line, one := c.text[begin:end], &list[i]
+		one.length = len(line)
+		if one.bad = one.record.parse(line); one.bad == nil {
 			one.hash = hashLine(line)
 		}
-		list = append(list, one)
 		begin = end
 	}
 	if c.err != nil && !errors.Is(c.err, io.EOF) {
@@ -62,10 +61,11 @@ func (c *chunk) parse() []parsed {
 // eachParsed hands the lines of r to use, in order, until it returns false. The lines
 // that come are taken apart meanwhile, on as many processors as there are; a short file
 // is not worth that.
-func eachParsed(r *bufio.Reader, use func(parsed) bool) {
+func eachParsed(r *bufio.Reader, use func(*parsed) bool) {
 	first, line := nextChunk(r, nil)
-	for _, one := range first.parse() {
-		if !use(one) {
+	list := first.parse()
+	for i := range list {
+		if !use(&list[i]) {
 			return
 		}
 	}
@@ -95,8 +95,9 @@ func eachParsed(r *bufio.Reader, use func(parsed) bool) {
 		}
 	})
 	for done := range ordered {
-		for _, one := range <-done {
-			if !use(one) {
+		list := <-done
+		for i := range list {
+			if !use(&list[i]) {
 				return
 			}
 		}

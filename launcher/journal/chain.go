@@ -94,8 +94,8 @@ type chain struct {
 	tail  int64 // bytes of the last segment walked that are not part of the chain
 	// partial is true when that tail is nothing but one unfinished line.
 	partial bool
-	visit   func(Record)
-	check   func(Record) *Fault // asked of every record that is right otherwise
+	visit   func(*Record)
+	check   func(*Record) *Fault // asked of every record that is right otherwise
 }
 
 // segment walks the segment that begins with record first. A nil Fault means
@@ -117,7 +117,7 @@ func (c *chain) segment(dir string, first uint64) (*Fault, error) {
 	}
 	c.at.Segment, c.at.Offset = first, 0
 	n, fault := 0, (*Fault)(nil)
-	eachParsed(bufio.NewReaderSize(file, 64<<10), func(line parsed) bool {
+	eachParsed(bufio.NewReaderSize(file, 64<<10), func(line *parsed) bool {
 		n++
 		if line.unread != nil && !errors.Is(line.unread, errPartial) && !errors.Is(line.unread, errLong) {
 			err = line.unread
@@ -145,8 +145,8 @@ func (c *chain) segment(dir string, first uint64) (*Fault, error) {
 }
 
 // record checks one line against the chain and moves past it.
-func (c *chain) record(line parsed) *Fault {
-	r, hash := line.record, line.hash
+func (c *chain) record(line *parsed) *Fault {
+	r, hash := &line.record, line.hash
 	switch {
 	case line.unread != nil:
 		return &Fault{Found: line.unread.Error(), Expected: "a whole record"}

@@ -308,7 +308,7 @@ func checkpointsOfWhatIsNotHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSignatures(demand(key))
-	if fault := s.check(first); fault != nil {
+	if fault := s.check(&first); fault != nil {
 		t.Fatal(fault)
 	}
 	for hash, want := range map[string]bool{first.Prev: true, hashLine(nil): false} {
@@ -317,7 +317,7 @@ func checkpointsOfWhatIsNotHere(t *testing.T) {
 		if signed.Signature, err = key.Sign(rand.Reader, signed.digest(), crypto.SHA256); err != nil {
 			t.Fatal(err)
 		}
-		fault := s.check(Record{Seq: first.Seq + 1, Type: Checkpoint, Signed: signed, Prev: hashLine(data)})
+		fault := s.check(&Record{Seq: first.Seq + 1, Type: Checkpoint, Signed: signed, Prev: hashLine(data)})
 		if (fault == nil) != want {
 			t.Errorf("%v: %v", want, fault)
 		}

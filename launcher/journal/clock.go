@@ -54,7 +54,7 @@ const maxRemarks = 100
 type times struct{ last time.Time }
 
 // remark adds what is to be said of r.
-func (t *times) remark(said []string, r Record) []string {
+func (t *times) remark(said []string, r *Record) []string {
 	last := t.last
 	t.last = r.at()
 	var text string

@@ -143,7 +143,7 @@ func TestRemarksAreBounded(t *testing.T) {
 	var said []string
 	var times times
 	for i := range 10 * maxRemarks {
-		said = times.remark(said, Record{Seq: uint64(i), Time: time.Unix(int64(-2*i), 0)})
+		said = times.remark(said, &Record{Seq: uint64(i), Time: time.Unix(int64(-2*i), 0)})
 	}
 	if len(said) != maxRemarks+1 {
 		t.Errorf("%d remarks", len(said))

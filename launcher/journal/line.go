@@ -28,18 +28,24 @@ func hashLine(line []byte) string {
 // the line belongs where it stands is the chain's business.
 func parseLine(line []byte) (Record, error) {
 	var r Record
-	if err := json.Unmarshal(line, &r); err != nil {
-		return r, err
+	err := r.parse(line)
+	return r, err
+}
+
+// parse is parseLine into a Record that nothing has been said of.
+func (r *Record) parse(line []byte) error {
+	if err := json.Unmarshal(line, r); err != nil {
+		return err
 	}
 	switch {
 	case r.Seq == 0:
-		return r, errors.New("seq is missing")
+		return errors.New("seq is missing")
 	case r.Type == "":
-		return r, errors.New("type is missing")
+		return errors.New("type is missing")
 	case len(r.Prev) != len(noHash):
-		return r, errors.New("prev is not a SHA-256")
+		return errors.New("prev is not a SHA-256")
 	}
-	return r, nil
+	return nil
 }
 
 // errPartial is an unfinished last line; errLong one beyond MaxLine.

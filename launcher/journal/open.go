@@ -32,10 +32,10 @@ type Replay struct {
 // and appends a start record that says what it found. Errors name the file.
 func Open(cfg Config) (*Journal, Replay, error) {
 	if cfg.SegmentBytes == 0 {
-		cfg.SegmentBytes = 8 << 20
+		cfg.SegmentBytes = 1 << 20
 	}
 	if cfg.KeepSegments == 0 {
-		cfg.KeepSegments = 64
+		cfg.KeepSegments = 512
 	}
 	if cfg.KeepSegments < 2 {
 		return nil, Replay{}, fmt.Errorf("journal: open: KeepSegments is %d, at least 2 are needed", cfg.KeepSegments)
@@ -109,8 +109,8 @@ func (j *Journal) recover() (Replay, error) {
 	}
 	var replay Replay
 	var said uint64 // the oldest record that must be there, as records say
-	walk := chain{head: h, visit: func(r Record) {
-		j.open.apply(r)
+	walk := chain{head: h, visit: func(r *Record) {
+		j.open.apply(*r)
 		replay.Records++
 		replay.last = r.at()
 		said = r.oldest(said)

@@ -342,7 +342,7 @@ func TestEveryBitOfACheckpointCounts(t *testing.T) {
 			if r.Type == Checkpoint {
 				r.Signed = &signed
 			}
-			if fault := s.check(r); fault != nil {
+			if fault := s.check(&r); fault != nil {
 				return fault
 			}
 		}
@@ -406,10 +406,10 @@ func FuzzCheckpoint(f *testing.F) {
 		}
 		s := newSignatures(demand(key))
 		for _, before := range records[:2] {
-			s.check(before)
+			s.check(&before)
 		}
 		r.Seq = 3
-		if s.check(r) == nil && s.report.Record != 0 && string(r.Signed.digest()) != string(good.digest()) {
+		if s.check(&r) == nil && s.report.Record != 0 && string(r.Signed.digest()) != string(good.digest()) {
 			t.Errorf("signed: %s", line)
 		}
 	})

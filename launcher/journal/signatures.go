@@ -75,7 +75,7 @@ func newSignatures(want Demand) *signatures {
 }
 
 // check takes the next record.
-func (s *signatures) check(r Record) *Fault {
+func (s *signatures) check(r *Record) *Fault {
 	if s.first == 0 {
 		s.first, s.since = r.Seq, r.at()
 	}
@@ -99,7 +99,7 @@ func (s *signatures) check(r Record) *Fault {
 	return s.checkpoint(r)
 }
 
-func (s *signatures) checkpoint(r Record) *Fault {
+func (s *signatures) checkpoint(r *Record) *Fault {
 	signed := r.Signed
 	// Attack: a checkpoint from before a change is kept, or copied, to make what
 	// was changed look signed. The hash of a record binds all before it.

@@ -86,7 +86,7 @@ func verify(ctx context.Context, auditDir, stateDir string, want Demand) (Report
 	}
 	signed, times := newSignatures(want), times{}
 	var oldest uint64
-	walk := chain{head: h, check: signed.check, visit: func(r Record) {
+	walk := chain{head: h, check: signed.check, visit: func(r *Record) {
 		if report.Records++; report.Records == 1 {
 			report.Since = r.Time
 		}

@@ -98,6 +98,7 @@ func (c *Candidate) Review(at time.Time) []policy.Finding {
 	known := facts(c.resolve, c.around.zone.of(at))
 	if !c.invented {
 		known.Job = jobsOf(c.linter.at)
+		known.TrustsNobody = trustsNobody(c.linter.at)
 		if localNames() {
 			known.Own = c.linter.ownPolicies
 		}

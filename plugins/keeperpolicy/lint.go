@@ -19,7 +19,7 @@ const (
 	lintUsage = 2
 )
 
-const lintHelp = `usage: KeeperPolicy lint [--root DIR] [--collections FILE] [--json] FILE|FOLDER...
+const lintHelp = `Usage: KeeperPolicy lint [--root DIR] [--collections FILE] [--json] FILE|FOLDER...
 
 Reads policy files as the agent on this machine would and prints what there is
 to say about them. Nothing is put in force. Of a folder every .json file is read.
@@ -32,6 +32,10 @@ to say about them. Nothing is put in force. Of a folder every .json file is read
 
 Exit status: 0 if every policy means what it says, 1 with faults or a policy
 that grants nothing, 2 if the command line is wrong.
+
+Examples:
+  KeeperPolicy lint Policies/*.json
+  KeeperPolicy lint --json --collections collections.json new/
 
 `
 
@@ -48,20 +52,21 @@ type Tools struct {
 func Lint(args []string, stdout, stderr io.Writer, tools Tools) int {
 	flags := flag.NewFlagSet("lint", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, lintHelp)
+	flags.Usage = func() {} // what is asked for goes to standard output, and what is wrong does not
+	help := func(w io.Writer) {
+		fmt.Fprint(w, lintHelp)
+		flags.SetOutput(w)
 		flags.PrintDefaults()
 	}
 	root := flags.String("root", platform().DefaultRoot(), "agent root, for {approot} and the like")
 	collections := flags.String("collections", "", "collections file that the policies refer to")
 	asJSON := flags.Bool("json", false, "print the findings as a JSON array")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		help(stdout)
 		return lintClean
-	} else if err != nil {
-		return lintUsage
-	}
-	if flags.NArg() == 0 {
-		flags.Usage()
+	case err != nil, flags.NArg() == 0:
+		help(stderr)
 		return lintUsage
 	}
 	c := ReadCandidate(Reading{Root: *root, Collections: *collections, Paths: flags.Args()}, tools)

@@ -2,6 +2,7 @@ package keeperpolicy
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -163,6 +164,25 @@ func jobsOf(root string) func(id string) bool {
 	}
 }
 
+// trustsNobody reports whether the settings of an agent root name no signer. Settings
+// that cannot be read may name some.
+func trustsNobody(root string) bool {
+	data, err := os.ReadFile(filepath.Join(root, "appsettings.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		_, err = os.Stat(root)
+		return err == nil
+	}
+	var named struct {
+		Settings struct{ AlternativeSignatures []string }
+		Trust    struct{ Roots, AppleRoots, FileCertificates, OpenPgpKeys []string }
+	}
+	if err != nil || json.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &named) != nil {
+		return false
+	}
+	t := named.Trust
+	return len(named.Settings.AlternativeSignatures)+len(t.Roots)+len(t.AppleRoots)+len(t.FileCertificates)+len(t.OpenPgpKeys) == 0
+}
+
 // facts are those of this machine, at the time now on its clock.
 func facts(resolve resolver, now time.Time) policy.Facts {
 	return policy.Facts{
@@ -172,6 +192,8 @@ func facts(resolve resolver, now time.Time) policy.Facts {
 			_, err := user.LookupGroup(name)
 			return err == nil
 		},
+		UserID:  func(id string) bool { _, err := user.LookupId(id); return err == nil },
+		GroupID: func(id string) bool { _, err := user.LookupGroupId(id); return err == nil },
 		Program: func(path string) (string, bool, bool) {
 			if resolve == nil {
 				return path, false, true

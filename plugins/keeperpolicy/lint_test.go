@@ -59,7 +59,7 @@ func TestLint(t *testing.T) {
 		if tc.says == nil && lines != nil {
 			t.Errorf("%v: it says\n%s", tc.args, &out)
 		}
-		if tc.code == 2 && !strings.Contains(errs.String(), "usage: KeeperPolicy lint") {
+		if tc.code == 2 && !strings.Contains(errs.String(), "Usage: KeeperPolicy lint") {
 			t.Errorf("%v: no usage: %s", tc.args, &errs)
 		}
 	}

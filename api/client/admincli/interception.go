@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -86,7 +87,7 @@ func (a *agent) record(diagnostics io.Writer, line string) {
 		return
 	}
 	if err := a.Record("interception " + line); err != nil {
-		fmt.Fprintln(diagnostics, "KeeperAdminCLI: the system's log does not have it:", err)
+		fmt.Fprintln(diagnostics, "KeeperAdminCLI: the system's log does not have it:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 }
 

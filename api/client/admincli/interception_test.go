@@ -29,7 +29,7 @@ func (s *switches) Disable(_ context.Context, way string) error {
 // has taken it, if there is one.
 func TestInterception(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone")
-	unwritten := errors.New("no log daemon")
+	unwritten := errors.New("no log daemon\nhere")
 	for _, c := range []struct {
 		args   []string
 		root   string
@@ -44,7 +44,7 @@ func TestInterception(t *testing.T) {
 		{args: []string{"disable", "exec"}, root: journalled(t), done: "disable exec", logged: "interception disable exec: programs are not stopped"},
 		{args: []string{"disable", "sudo"}, root: gone, done: "disable sudo", logged: "interception disable sudo"},
 		{args: []string{"disable", "uac"}, root: gone, done: "disable uac", logged: "interception disable uac"},
-		{args: []string{"disable", "sudo"}, root: journalled(t), log: unwritten, done: "disable sudo", says: "the system's log does not have it: no log daemon"},
+		{args: []string{"disable", "sudo"}, root: journalled(t), log: unwritten, done: "disable sudo", says: "the system's log does not have it: no log daemon; here\n"},
 		// Files in the root are written.
 		{args: []string{"disable", "exec"}, root: gone, code: 2, says: "cannot be trusted"},
 		{args: []string{"enable", "sudo"}, root: gone, code: 2, says: "cannot be trusted"},
