@@ -101,11 +101,12 @@ func TestIgnoredSignals(t *testing.T) {
 }
 
 // TestTheCommandsOwnSignals: a command that signals its keepersudo, as "pkill
-// -u $USER" does, does not get the signal back; what others send, it gets.
+// -u $USER" does, or its parent, does not get the signal back; what others send,
+// it gets.
 func TestTheCommandsOwnSignals(t *testing.T) {
 	a := newAgent(t, allowAll, nil)
 	// The child is there until keepersudo has looked whose it is.
-	for name, sender := range map[string]string{"itself": `kill -TERM $0`, "its child": `sh -c "kill -TERM $0; sleep 3"`} {
+	for name, sender := range map[string]string{"itself": `kill -TERM $0`, "its child": `sh -c "kill -TERM $0; sleep 3"`, "its parent": `kill -TERM $PPID`} {
 		t.Run(name, func(t *testing.T) {
 			k := talk(t, a, `exec "$0" sh -c '`+sender+`; echo sent; '"$1" $$`)
 			k.until("sent")

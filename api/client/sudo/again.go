@@ -1,9 +1,11 @@
 package sudo
 
 import (
+	"errors"
 	"time"
 
 	"kpm/core/door"
+	"kpm/core/port/caller"
 	"kpm/core/signal"
 )
 
@@ -14,6 +16,10 @@ const (
 	// awayAtMost is how long it may be away while nothing runs, or when what ran
 	// has ended.
 	awayAtMost = 30 * time.Second
+	// comesWithin is how long it may have been away, and is waited for, when we
+	// have not asked it anything yet: one that is restarted costs nobody an
+	// answer, and one that was stopped is not waited for.
+	comesWithin = 5 * time.Second
 	// worthSaying is after how long the person is told.
 	worthSaying = 2 * time.Second
 	// obeyWithin is how long a signal waits for the service, that is to end the
@@ -26,6 +32,25 @@ const waiting = "keepersudo: the service has stopped; waiting until it is back (
 
 // gone is that the service went away before it answered.
 var gone = &failure{exitRefused, "the service has closed the connection and is not back; whether the command ran is in its journal"}
+
+// connect connects to the service of root, and waits for one that has just gone,
+// or is about to come.
+func connect(host caller.Host, root string) *failure {
+	for began, said := time.Now(), false; ; time.Sleep(firstPause) {
+		err := host.Service.Connect(root)
+		if err == nil {
+			return nil
+		}
+		var absent *caller.Absent
+		if !errors.As(err, &absent) || time.Since(absent.Seen) > comesWithin || time.Since(began) > comesWithin {
+			return &failure{exitRefused, err.Error()}
+		}
+		if !said && time.Since(began) > worthSaying {
+			said = true
+			say(host.Stderr, waiting)
+		}
+	}
+}
 
 // askAgain finds the service again that has closed the connection without an
 // answer, as one does that is restarted, and asks it the same once more: it knows

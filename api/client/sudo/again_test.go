@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kpm/core/door"
+	"kpm/core/port/caller"
 	"kpm/core/signal"
 )
 
@@ -126,6 +127,42 @@ func TestSignalsWhileTheServiceIsAway(t *testing.T) {
 			if !strings.Contains(string(bytes.Join(s.frames, nil)), string(door.Append(nil, door.TypeSignal, door.EncodeSignal(signal.Sent{Signal: tc.sig})))) {
 				t.Errorf("%s: the command was never told", name)
 			}
+		})
+	}
+}
+
+// TestAServiceThatHasJustGone: whoever comes while it is restarted waits for it,
+// and whoever comes when it was stopped is told so at once.
+func TestAServiceThatHasJustGone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		gone, back time.Duration // since when, and when it is back
+		status     int
+		says       string
+		within     time.Duration
+	}{
+		"restarted":             {0, time.Second, 3, "", 1100 * time.Millisecond},
+		"restarted, slowly":     {0, 3 * time.Second, 3, waiting, 3100 * time.Millisecond},
+		"half way":              {3 * time.Second, time.Second, 3, "", 1100 * time.Millisecond},
+		"stopped":               {time.Minute, time.Hour, 1, "keepersudo: it is not running\n", 0},
+		"stopped a moment ago":  {4 * time.Second, time.Hour, 1, "keepersudo: it is not running\n", 1100 * time.Millisecond},
+		"stopped just now":      {0, time.Hour, 1, waiting + "keepersudo: it is not running\n", 5100 * time.Millisecond},
+		"by a clock that lied":  {-time.Hour, time.Hour, 1, waiting + "keepersudo: it is not running\n", 5100 * time.Millisecond},
+		"restarted, never seen": {1 << 62, time.Second, 1, "keepersudo: it is not running\n", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &system{says: [][]byte{frame(door.TypeExit, door.Exit{Code: 3}.Encode())}}
+				began := time.Now()
+				s.connect = func() error {
+					if time.Since(began) >= tc.back {
+						return nil
+					}
+					return &caller.Absent{Reason: "it is not running", Seen: began.Add(-tc.gone)}
+				}
+				if status := s.main("id"); status != tc.status || s.stderr.String() != tc.says || time.Since(began) > tc.within {
+					t.Errorf("%d, %q, after %v", status, &s.stderr, time.Since(began))
+				}
+			})
 		})
 	}
 }

@@ -10,8 +10,8 @@ import (
 // list shows what the caller, or somebody else, may run, in the service's own words.
 func list(opts *options, host caller.Host) (int, *failure) {
 	root := agentRoot(opts.root, host.DefaultRoot, host.Administrator, os.Getenv)
-	if err := host.Service.Connect(root); err != nil {
-		return 0, &failure{exitRefused, err.Error()}
+	if err := connect(host, root); err != nil {
+		return 0, err
 	}
 	question := door.List{JSON: opts.json, User: opts.other}
 	_ = host.Service.Send(door.Append(nil, door.TypeList, question.Encode())) // as with requests

@@ -12,8 +12,8 @@ import (
 // cancels it, and any other ends keepersudo.
 func remembered(opts *options, host caller.Host) (int, *failure) {
 	root := agentRoot(opts.root, host.DefaultRoot, host.Administrator, os.Getenv)
-	if err := host.Service.Connect(root); err != nil {
-		return 0, &failure{exitRefused, err.Error()}
+	if err := connect(host, root); err != nil {
+		return 0, err
 	}
 	s := &session{host: host, root: root, nonInteractive: opts.nonInteractive, alone: true}
 	s.mu.Lock()

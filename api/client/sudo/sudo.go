@@ -68,8 +68,8 @@ func run(args []string, version string, host caller.Host) (int, *failure) {
 		return 0, err
 	}
 	root := agentRoot(opts.root, host.DefaultRoot, host.Administrator, os.Getenv)
-	if err := host.Service.Connect(root); err != nil {
-		return 0, &failure{exitRefused, err.Error()}
+	if err := connect(host, root); err != nil {
+		return 0, err
 	}
 	s := &session{host: host, root: root, request: request, nonInteractive: opts.nonInteractive}
 	s.ask()

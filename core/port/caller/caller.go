@@ -55,7 +55,8 @@ type Handles interface {
 type Service interface {
 	// Connect connects. Another call, on the same connection's end, connects
 	// again, and Console keeps what came over the first. The texts of its errors are for the caller, and
-	// say what to do.
+	// say what to do. Where nobody is at the door the error is an Absent, if the
+	// system can tell since when.
 	//
 	// Attack: another user makes an agent root, or listens in a real one, and
 	// asks the caller for secrets. Root, the directories above it and whoever
@@ -68,6 +69,16 @@ type Service interface {
 	// time.
 	Send(frame []byte, handles ...uintptr) error
 }
+
+// Absent is that nobody is at a service's door.
+type Absent struct {
+	Reason string
+	// Seen is when the service was there last, or was about to be.
+	Seen time.Time
+}
+
+// Error implements error.
+func (a *Absent) Error() string { return a.Reason }
 
 // Console carries bytes between the caller's terminals and the command's. Its
 // methods may be called at any time, in any order.

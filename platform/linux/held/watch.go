@@ -270,7 +270,7 @@ func (h *helper) pass() {
 		}
 		number := *(*uint32)(unsafe.Pointer(&w.info[0]))
 		code := *(*int32)(unsafe.Pointer(&w.info[8]))
-		if number == uint32(unix.SIGCHLD) || code > 0 && number != uint32(unix.SIGHUP) {
+		if number == uint32(unix.SIGCHLD) || code > 0 && number != uint32(unix.SIGHUP) || code <= 0 && h.ownSender() {
 			continue
 		}
 		h.tell(uintptr(number))
@@ -278,6 +278,21 @@ func (h *helper) pass() {
 			h.tell(uintptr(unix.SIGCONT)) // a program that is stopped hears nothing
 		}
 	}
+}
+
+// ownSender reports whether the signal in info was sent by a process of the
+// helper's own session: a command that signals its parent, "kill $PPID", does not
+// get the signal back, as with sudo.
+//
+//go:nosplit
+//go:norace
+func (h *helper) ownSender() bool {
+	sender := *(*int32)(unsafe.Pointer(&h.watch.info[12]))
+	if sender <= 0 { // a process of another pid namespace, or none
+		return false
+	}
+	session, _, errno := unix.RawSyscall(unix.SYS_GETSID, uintptr(sender), 0, 0)
+	return errno == 0 && int32(session) == h.watch.own
 }
 
 //go:nosplit

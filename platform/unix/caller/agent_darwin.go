@@ -35,13 +35,13 @@ func (c *connection) Connect(root string) error {
 	}
 	var run, st unix.Stat_t
 	if err := unix.Lstat(real+"/run", &run); err != nil {
-		return notRunning(root, err)
+		return notRunning(root, real+"/run", err)
 	}
 	if run.Mode&unix.S_IFMT != unix.S_IFDIR || run.Uid != 0 || run.Mode&0o022 != 0 {
 		return errors.New(root + "/run can be changed by others than root; nothing was sent")
 	}
 	if err := unix.Lstat(real+"/"+doorPath, &st); err != nil {
-		return notRunning(root, err)
+		return notRunning(root, real+"/run", err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || st.Uid != 0 {
 		return errors.New(root + "/" + doorPath + " is not a socket of root; nothing was sent")
@@ -57,22 +57,13 @@ func (c *connection) Connect(root string) error {
 	unix.CloseOnExec(fd)
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: name}); err != nil {
 		unix.Close(fd)
-		return notRunning(root, err)
+		return notRunning(root, real+"/run", err)
 	}
 	if c.fd >= 0 {
 		unix.Close(c.fd)
 	}
 	c.fd = fd
 	return nil
-}
-
-func notRunning(root string, err error) error {
-	if err == unix.EACCES || err == unix.EPERM { // that says nothing about the service
-		return errors.New("the service of " + root + " cannot be reached (" + err.Error() +
-			"); ask whoever runs this machine for access to that directory")
-	}
-	return errors.New("the service of " + root + " is not running (" + err.Error() +
-		"); start it, or tell whoever runs this machine")
 }
 
 // trusted reports whether nobody but root can put another directory in the place

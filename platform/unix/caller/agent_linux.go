@@ -27,7 +27,7 @@ func (c *connection) Connect(root string) error {
 	// Attack: another user listens there and asks the caller for secrets.
 	var st unix.Stat_t
 	if err := unix.Fstatat(dir, doorPath, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return notRunning(root, err)
+		return notRunning(root, handle+"/run", err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || st.Uid != 0 {
 		return errors.New(root + "/" + doorPath + " is not a socket of root; nothing was sent")
@@ -40,22 +40,13 @@ func (c *connection) Connect(root string) error {
 	// for a socket's name.
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: handle + "/" + doorPath}); err != nil {
 		unix.Close(fd)
-		return notRunning(root, err)
+		return notRunning(root, handle+"/run", err)
 	}
 	if c.fd >= 0 {
 		unix.Close(c.fd)
 	}
 	c.fd = fd
 	return nil
-}
-
-func notRunning(root string, err error) error {
-	if err == unix.EACCES || err == unix.EPERM { // that says nothing about the service
-		return errors.New("the service of " + root + " cannot be reached (" + err.Error() +
-			"); ask whoever runs this machine for access to that directory")
-	}
-	return errors.New("the service of " + root + " is not running (" + err.Error() +
-		"); start it, or tell whoever runs this machine")
 }
 
 // trusted reports whether nobody but root can put another directory in the

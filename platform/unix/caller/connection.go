@@ -3,7 +3,9 @@
 package caller
 
 import (
+	"errors"
 	"io"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -78,4 +80,28 @@ func (c *connection) takeFiles() []int {
 	files := c.files
 	c.files = nil
 	return files
+}
+
+// notRunning is that err keeps us from the door of root, which lies in the
+// directory run.
+//
+// A service that stops or starts changes that directory. One that was ended the
+// hard way leaves a door that nobody listens at, and who runs the machine has it
+// started again at once, if anybody does.
+func notRunning(root, run string, err error) error {
+	if err == unix.EACCES || err == unix.EPERM { // that says nothing about the service
+		return errors.New("the service of " + root + " cannot be reached (" + err.Error() +
+			"); ask whoever runs this machine for access to that directory")
+	}
+	absent := &port.Absent{Reason: "the service of " + root + " is not running (" + err.Error() +
+		"); start it, or tell whoever runs this machine"}
+	if err == unix.ECONNREFUSED {
+		absent.Seen = time.Now()
+		return absent
+	}
+	var st unix.Stat_t
+	if unix.Lstat(run, &st) == nil {
+		absent.Seen = time.Unix(st.Mtim.Unix())
+	}
+	return absent
 }

@@ -32,8 +32,14 @@ other:
 	MOVQ R15, DX
 	JMP _rt0_amd64_linux(SB)
 
-// noted is a signal handler: write(noteEnd, siginfo, 128).
+// noted is a signal handler: write(noteEnd, siginfo, 128). The sender's session
+// is looked up here, since whoever sends one may be gone when it is read, and
+// goes where the kernel has an errno that kill does not set.
 TEXT ·noted(SB), NOSPLIT|NOFRAME, $0
+	MOVL 16(SI), DI // getsid(siginfo.pid)
+	MOVQ $124, AX
+	SYSCALL
+	MOVL AX, 4(SI)
 	MOVLQSX ·noteEnd(SB), DI
 	MOVQ $128, DX
 	MOVQ $1, AX

@@ -31,6 +31,10 @@ other:
 // noted is what it is in entry_amd64.s. The kernel has put where to return into
 // the link register.
 TEXT ·noted(SB), NOSPLIT|NOFRAME, $0
+	MOVW 16(R1), R0 // getsid(siginfo.pid)
+	MOVD $156, R8
+	SVC
+	MOVW R0, 4(R1)
 	MOVW ·noteEnd(SB), R0
 	MOVD $128, R2
 	MOVD $64, R8

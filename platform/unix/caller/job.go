@@ -46,6 +46,11 @@ func (t *terminal) lendKeys() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.asked, t.told = true, 0
+	if t.lost {
+		t.ask(askForeground)
+		t.endInput()
+		return true
+	}
 	t.wake.wake()
 	return !t.over && t.foreground()
 }

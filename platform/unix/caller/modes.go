@@ -27,6 +27,9 @@ func (t *terminal) ours() bool {
 // foreground reports whether the terminal's shell means us by what is typed.
 func (t *terminal) foreground() bool {
 	group, err := unix.IoctlGetInt(t.in, unix.TIOCGPGRP)
+	if err == nil {
+		t.front.Store(group == unix.Getpgrp())
+	}
 	// Nobody's shell controls a terminal that is not our session's.
 	return err != nil && t.way == lines || err == nil && group == unix.Getpgrp()
 }

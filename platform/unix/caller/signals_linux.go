@@ -57,21 +57,22 @@ func (s signals) read(fd int, deliver func(told.Sent)) {
 		if err != nil || n != int(unsafe.Sizeof(info)) {
 			return
 		}
-		by := 0
+		by := int32(0)
 		if info.code <= 0 && info.pid > 0 { // a process has sent it
-			// At once: it may be gone the next moment.
-			by, _ = unix.Getsid(int(info.pid))
+			by = info.session
 		}
 		s.take(unix.Signal(info.number), uint32(max(0, by)), deliver)
 	}
 }
 
-// siginfo is siginfo_t of the kernel on 64-bit machines, as kill(2) fills it in.
+// siginfo is siginfo_t of the kernel on 64-bit machines, as kill(2) and then our
+// handler fill it in: session is the sender's, negative if the handler could not
+// look it up.
 type siginfo struct {
-	number, errno, code int32
-	_                   int32
-	pid, uid            int32
-	_                   [104]byte
+	number, session, code int32
+	_                     int32
+	pid, uid              int32
+	_                     [104]byte
 }
 
 // EndBy implements port.Signals.

@@ -3,7 +3,6 @@
 package caller
 
 import (
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,15 +51,18 @@ type terminal struct {
 	told                 byte          // what its helper was asked last
 	suspended, continued int           // how often the command was to be stopped, and to go on
 	over                 bool
+	lost                 bool // the caller's terminal is gone, and the command goes on
 
 	drained  chan struct{} // closed when the command's side has ended
 	progress atomic.Uint64 // moves with every read and write of output
 	writing  atomic.Bool
+	front    atomic.Bool // we were in the foreground when that could last be seen
 }
 
 // newTerminal carries for the command's controlling terminal.
 func (s screen) newTerminal(master, control int, wake wakePipe, stop stopper) *terminal {
 	t := &terminal{master: master, control: control, out: s.numbered(0), wake: wake, stop: stop, turn: s.turn, drained: make(chan struct{})}
+	t.front.Store(s.foreground())
 	t.way, t.in = s.way()
 	if !s.background {
 		t.told = askForeground
@@ -78,6 +80,7 @@ func (s screen) newTerminal(master, control int, wake wakePipe, stop stopper) *t
 // newApart carries for another terminal of the command's.
 func (s screen) newApart(number, master int, wake wakePipe) *terminal {
 	t := &terminal{master: master, control: -1, in: -1, out: s.numbered(number), wake: wake, turn: turn{-1}, drained: make(chan struct{})}
+	t.front.Store(s.foreground())
 	if s.number[unix.Stdin] == number {
 		t.in, t.way = unix.Stdin, lines
 	}
@@ -114,6 +117,7 @@ func (t *terminal) carry() {
 // output copies until the last descriptor of the command's side is closed.
 func (t *terminal) output() {
 	defer close(t.drained)
+	out := t.out
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := unix.Read(t.master, buf)
@@ -125,8 +129,9 @@ func (t *terminal) output() {
 		}
 		t.progress.Add(1)
 		t.writing.Store(true)
-		if t.out >= 0 && writeAll(t.out, buf[:n]) != nil {
-			hungUp()
+		if out >= 0 && writeAll(out, asWritten(out, buf[:n])) != nil {
+			t.hungUp()
+			out = -1
 		}
 		t.writing.Store(false)
 		t.progress.Add(1)
@@ -178,7 +183,8 @@ func (t *terminal) input() {
 		t.wake.drain()
 		switch {
 		case ready[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0:
-			hungUp()
+			t.hungUp()
+			return
 		case ready[0].Revents == 0 || !t.ours():
 			continue
 		}
@@ -189,7 +195,8 @@ func (t *terminal) input() {
 		case err != nil && !lostByError:
 			return
 		case err != nil || n == 0 && t.isRaw():
-			hungUp()
+			t.hungUp()
+			return
 		}
 		if !t.deliver(buf[:n], n < len(buf)) {
 			return
@@ -245,7 +252,3 @@ func (t *terminal) resize() {
 		}
 	}
 }
-
-// hungUp ends keepersudo when the caller's terminal is gone. The service sees
-// the caller go and ends the command.
-func hungUp() { os.Exit(exitSignal + int(unix.SIGHUP)) }
