@@ -237,8 +237,8 @@ func entries() []entry {
 		{"Approvals:RemoteApprovers", "false", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.Approvals.Remote)
 		}},
-		number("Journal:SegmentBytes", 8<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
-		number("Journal:KeepSegments", 64, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
+		number("Journal:SegmentBytes", 1<<20, 64<<10, 1<<30, func(a *App, n int) { a.Journal.SegmentBytes = int64(n) }),
+		number("Journal:KeepSegments", 512, 2, 100000, func(a *App, n int) { a.Journal.KeepSegments = n }),
 		number("Journal:KeepDays", 0, 0, 36500, func(a *App, n int) { a.Journal.Keep = time.Duration(n) * 24 * time.Hour }),
 		{"Journal:SystemLog", "true", "true, false", func(a *App, raw json.RawMessage) error {
 			return decode(raw, &a.Journal.SystemLog)

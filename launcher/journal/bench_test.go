@@ -88,7 +88,7 @@ func BenchmarkVerify(b *testing.B) {
 	for _, n := range []int{20_000, 1_000_000} {
 		b.Run(fmt.Sprint(n, " records"), func(b *testing.B) {
 			cfg := config(b.TempDir())
-			cfg.SegmentBytes, cfg.KeepSegments = 8<<20, 256
+			cfg.KeepSegments = 1024
 			j, _ := opened(b, cfg)
 			for i := range n / 2 {
 				put(b, j, sample(i), Record{Type: Ended, Request: sample(i).Request})

@@ -29,9 +29,9 @@ const headDelay = time.Second
 type Config struct {
 	AuditDir string // segments, 0700
 	StateDir string // journal.head, 0700
-	// SegmentBytes is the size at which a new segment begins, 8 MiB if 0.
+	// SegmentBytes is the size at which a new segment begins, 1 MiB if 0: a start reads the last one.
 	SegmentBytes int64
-	// KeepSegments is how many segments are kept, 64 if 0; at least 2.
+	// KeepSegments is how many segments are kept, 512 if 0; at least 2.
 	KeepSegments int
 	// Keep is for how long segments are kept that are not the last two; 0 is as
 	// long as KeepSegments allows.

@@ -32,10 +32,10 @@ type Replay struct {
 // and appends a start record that says what it found. Errors name the file.
 func Open(cfg Config) (*Journal, Replay, error) {
 	if cfg.SegmentBytes == 0 {
-		cfg.SegmentBytes = 8 << 20
+		cfg.SegmentBytes = 1 << 20
 	}
 	if cfg.KeepSegments == 0 {
-		cfg.KeepSegments = 64
+		cfg.KeepSegments = 512
 	}
 	if cfg.KeepSegments < 2 {
 		return nil, Replay{}, fmt.Errorf("journal: open: KeepSegments is %d, at least 2 are needed", cfg.KeepSegments)
