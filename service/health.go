@@ -3,12 +3,14 @@ package service
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"kpm/core"
 	"kpm/core/port"
 	"kpm/core/wire"
 )
@@ -44,7 +46,28 @@ func (s *service) obstacles() []string {
 	if why, broken := s.jobs.Unhandled(wire.EventPolicyEvaluationPending, controlJob); broken {
 		all = append(all, "nothing that a policy asks for can be collected: "+why)
 	}
+	if err := roomForFiles(); err != nil {
+		all = append(all, "nothing can be launched: "+core.ResourceOf(err))
+	}
 	return all
+}
+
+// launchFiles is how many descriptors one elevation takes while it is launched:
+// its connection, the caller's descriptors, terminals and the helper's.
+const launchFiles = 16
+
+// roomForFiles reports, with an error that core.ResourceOf words, that
+// so many descriptors are not to be had.
+func roomForFiles() error {
+	for range launchFiles {
+		f, err := os.Open(os.DevNull)
+		if err == nil {
+			defer f.Close()
+		} else if core.ResourceOf(err) != "" {
+			return err
+		}
+	}
+	return nil
 }
 
 // startHealth has the log and the service manager told, from now on, whenever

@@ -38,6 +38,9 @@ func TestOutOfDescriptors(t *testing.T) {
 		if err := unix.Prlimit(a.PID(), unix.RLIMIT_NOFILE, &few, nil); err != nil {
 			t.Fatal(err)
 		}
+		if extra == 12 { // enough to ask how it is, and too few to launch
+			eventually(t, "/health says that they are used up", func() bool { return !healthy(t, a) })
+		}
 		for _, argv := range [][]string{{"true"}, {"-u", "nobody", "/bin/true"}} {
 			within := 3 * time.Second // nobody can be let in without one
 			if extra == most {
@@ -74,6 +77,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	if out, err := a.Sudo(t.Context(), 4242, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
 		t.Errorf("afterwards: %v: %s\n%s", err, out, a.Log())
 	}
+	eventually(t, "/health says that there are enough again", func() bool { return healthy(t, a) })
 }
 
 // TestOutOfProcesses: where no more processes can be had, and no threads, the
