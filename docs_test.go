@@ -68,3 +68,25 @@ func defined(t *testing.T, dir, name string) bool {
 	}
 	return false
 }
+
+// TestTheJournalsRecordsAreDescribed holds docs/journal.md against the types of records
+// that there are.
+func TestTheJournalsRecordsAreDescribed(t *testing.T) {
+	source, err := os.ReadFile("launcher/journal/record.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("docs/journal.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := regexp.MustCompile(`(?m)^\t\w+ +Type = "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(types) < 30 {
+		t.Errorf("%d types were found", len(types))
+	}
+	for _, found := range types {
+		if !regexp.MustCompile("(?m)^\\|[^|]*`" + found[1] + "`").Match(text) {
+			t.Errorf("docs/journal.md has no row for %s", found[1])
+		}
+	}
+}

@@ -135,6 +135,9 @@ func (l *Launcher) attempt(ctx context.Context, submitted *Submission, c Caller,
 	s, err := l.seal(ctx, submitted)
 	if err != nil {
 		l.cfg.Log.Info("not sealed", "user", submitted.Peer.User, "command", wire.Printable(submitted.Command), "error", err)
+		if core.OutOfResources(err) { // whoever runs the machine is to know
+			l.mention(submitted.Peer.Payer(), core.ResourceFault(err))
+		}
 		return Result{Refused: refusal.Of(err)}
 	}
 	defer s.Close()

@@ -152,6 +152,7 @@ func (s *Server) receive(c *caller, who, user core.UserID, hold *fair.Hold[core.
 		c.refuse(door.CodeBadRequest, "the request comes from another namespace, such as a container: make it on the machine itself")
 		return
 	case core.OutOfResources(err):
+		s.mention(who, user, core.ResourceFault(err))
 		c.refuse(door.CodeUnavailable, core.ResourceFault(err))
 		return
 	case err != nil:
@@ -169,6 +170,9 @@ func (s *Server) serve(c *caller, who core.UserID, peer core.Peer, hold *fair.Ho
 	request, err := c.readRequest(s.cfg.Request)
 	if err != nil {
 		if code, text, ok := requestFault(err); ok {
+			if core.OutOfResources(err) {
+				s.mention(who, peer.User, text)
+			}
 			c.refuse(code, text)
 		} else {
 			s.cfg.Log.Debug("door: request", "error", err) // as with the peer

@@ -64,6 +64,8 @@ func TestLintSaysWhatAWildcardOverPathsIs(t *testing.T) {
 		`"tar -C/srv/* x"`:              `expected -C{path:/srv/*}; links`,
 		`"cat {var}/log/*"`:             `expected {path:{var}/log/*}; links`,
 		`"cat logs/*"`:                  `expected {path:/folder/*} with an absolute path; links`,
+		`"cat *.log"`:                   `found "*.log", a wildcard that meets whole paths, expected {path:/folder/*} with an absolute path;`,
+		`"cat --file=*"`:                `found "--file=*", a wildcard that meets whole paths, expected --file={path:/folder/*} with an absolute path;`,
 		`"cat ./*"`:                     `expected {path:/folder/*} with an absolute path; links`,
 		`"cat /srv/../x/*"`:             `grants nothing: s.json:2: policy "p", $.Extension.AllowCommands[0]: found "/srv/../x/*", expected a pattern without ".."`,
 		`"chown web {path:/srv/web/*}"`: ``,

@@ -36,6 +36,7 @@ func (v *review) runs(base, entry string) {
 	case base == "su" && !slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(word, "-c") || strings.HasPrefix(word, "--command") }):
 		words = nil // a shell of the user who is named
 	case !slices.Contains(strings.Fields(shells+" "+interpreters), family):
+		v.usersFiles(base, entry, words)
 		return
 	}
 	for _, word := range words {
@@ -52,6 +53,22 @@ func (v *review) runs(base, entry string) {
 		}
 	}
 	v.say(Note, fault.Text(entry), "a command that ends with what is meant", "it reads what to do from whoever asks, so the grant gives all rights of the target user (gtfobins.github.io)")
+}
+
+// usersFiles warns of a command that does what a file says, or writes one, where users
+// can put another: systemctl link /home/web/x.service.
+func (v *review) usersFiles(base, entry string, words []string) {
+	p := powerNamed(base)
+	if p == nil {
+		return
+	}
+	for _, word := range words {
+		if at := strings.IndexByte(word, '/'); at >= 0 && !strings.Contains(word, pathWord) && v.writable(word[at:]) {
+			v.say(Note, fault.Text(entry)+", with a file that users can write", "one that only administrators can write to",
+				p.how+", and what that is then is not part of what is decided ("+p.source+")")
+			return
+		}
+	}
 }
 
 // writable reports whether a path lies in a folder that users can write to on every

@@ -43,6 +43,7 @@ func (e *Engine) Review(policies []Policy, env Environment, facts Facts) []Findi
 		c.kept = p.Type != "" && !slices.Contains(answeredTypes(e.kinds), p.Type)
 		v.people("$.UserCheck", p.Users)
 		v.people("$.TargetUserCheck", p.Targets)
+		v.approvers(p)
 		v.controls(p)
 		v.programs(p)
 		v.commands(p)

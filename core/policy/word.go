@@ -92,6 +92,9 @@ func (c *compiler) word(text string) (word, bool) {
 		case strings.Contains(c.env.slashes(text), "/"):
 			c.note(c.policy, c.path, fault.Text(text)+", a wildcard over paths", asPath(text),
 				"links in it lead anywhere: where users can make one, name the argument as a path, which is then resolved and handed over open")
+		case w.glob.prefix == "", strings.HasSuffix(w.glob.prefix, "="):
+			c.note(c.policy, c.path, fault.Text(text)+", a wildcard that meets whole paths", text[:len(w.glob.prefix)]+"{path:/folder/*} with an absolute path",
+				`"*" stands for any number of folders: name the argument as a path, or begin it with text`)
 		}
 		return w, true
 	}

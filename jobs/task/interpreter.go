@@ -35,7 +35,10 @@ func interpreters() map[string]finder {
 		"tar": options{long: []string{"to-command", "checkpoint-action", "use-compress-program", "info-script", "new-volume-script", "rmt-command", "rsh-command"},
 			exact: []string{"-I", "-F"}, mixed: true, operand: -1}.find,
 		"rsync": options{short: "e", long: []string{"rsh", "rsync-path"}, mixed: true, operand: -1}.find,
+		"git":   options{short: "c", long: []string{"config-env", "upload-pack", "receive-pack", "exec"}, mixed: true, operand: -1}.find,
+		"zip":   options{exact: []string{"-TT"}, long: []string{"unzip-command"}, mixed: true, operand: -1}.find,
 		// Other languages in which a program can be started.
+		"gnuplot": options{short: "e", mixed: true, operand: -1}.find, "octave": options{long: []string{"eval"}, mixed: true, operand: -1}.find, "dc": options{short: "e", mixed: true, operand: -1}.find,
 		"gdb": options{exact: []string{"-ex", "--ex", "-iex", "--iex", "-eval-command", "--eval-command", "-init-eval-command", "--init-eval-command"}, mixed: true, operand: -1}.find,
 		"vi":  options{short: "c", long: []string{"cmd"}, mixed: true, operand: -1}.find, "vim": options{short: "c", long: []string{"cmd"}, mixed: true, operand: -1}.find,
 		"ex": options{short: "c", mixed: true, operand: -1}.find, "emacs": options{long: []string{"eval", "execute"}, mixed: true, operand: -1}.find,

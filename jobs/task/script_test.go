@@ -53,6 +53,7 @@ func TestATokenInAScriptIsRefused(t *testing.T) {
 		`pwsh -Command 'echo {X}'`, `pwsh -c 'echo {X}'`, `pwsh -NoProfile -Comm echo {X}`, `pwsh -EncodedCommand {X}`, `pwsh -ec {X}`, `pwsh -e {X}`, `pwsh /c {X}`, `pwsh -ExecutionPolicy Bypass -Command {X}`,
 		`powershell 'echo {X}'`, `powershell.exe -NoProfile 'echo {X}'`, `powershell -ep Bypass -c 'echo {X}'`,
 		`psql -c 'select {X}'`, `mysql -e 'select {X}'`, `sqlite3 db 'select {X}'`, `gdb -ex 'shell {X}'`, `vim -c '!{X}'`, `tar --to-command='{X}' -xf a`, `tar -xf a --to-command='sh {X}'`, `rsync -e '{X}' a b`, `make --eval='{X}'`,
+		`git -c core.pager='{X}' log`, `git clone --upload-pack='{X}' a`, `zip -T -TT '{X}' a b`, `gnuplot -e '{X}'`, `octave --eval '{X}'`, `dc -e '{X}'`,
 	} {
 		faults := inLine(t, layout, line)
 		if len(faults) != 1 || !strings.Contains(faults[0], "tasks[0].arguments is ") || !strings.Contains(faults[0], "KEEPER_CTX_X") {
@@ -72,7 +73,7 @@ func TestTokensBesideScripts(t *testing.T) {
 		`ruby tool.rb -e {X}`, `node tool.js -e {X}`, `node -r x tool.js --eval {X}`, `node -e 'f(process.argv)' {X}`, `php tool.php -r {X}`, `php -f tool.php {X}`,
 		`awk -v f={X} '{print f, $1}' /etc/passwd`, `awk -f prog.awk {X}`, `awk '{print $1}' {X}`, `sed -n 1p {X}`, `sed -f prog.sed {X}`, `sed -i.bak s/a/b/ {X}`, `sed -e 1d {X}`,
 		`pwsh -File tool.ps1 {X}`, `pwsh -ExecutionPolicy Bypass -File tool.ps1 -Path {X}`, `powershell -NoProfile -ep Bypass -f tool.ps1 {X}`, `pwsh tool.ps1 -c {X}`, `cmd tool.cmd`,
-		`su daemon`, `ssh {X} uptime`, `ssh -i key -l {X} host uptime`, `tar -cf {X} /srv`, `psql -d {X} -f q.sql`, `RedirectEvaluator --file={X} --command-line={X}`, `grep -e {X} file`, `find {X} -name c`,
+		`su daemon`, `ssh {X} uptime`, `ssh -i key -l {X} host uptime`, `tar -cf {X} /srv`, `git -C {X} log`, `git commit -m {X}`, `zip -r {X} /srv`, `psql -d {X} -f q.sql`, `RedirectEvaluator --file={X} --command-line={X}`, `grep -e {X} file`, `find {X} -name c`,
 	} {
 		if faults := inLine(t, layout, line); len(faults) != 0 {
 			t.Errorf("%s: %q", line, faults)

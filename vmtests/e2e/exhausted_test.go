@@ -65,6 +65,9 @@ func TestOutOfDescriptors(t *testing.T) {
 	if !honest {
 		t.Errorf("nobody was told what is used up: %v", said)
 	}
+	if n := strings.Count(a.Log(), `reason="the service has as many files open as it may`); n == 0 || n > 10 {
+		t.Errorf("the log says %d times what is used up:\n%s", n, a.Log())
+	}
 	if err := unix.Prlimit(a.PID(), unix.RLIMIT_NOFILE, &before, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -66,23 +66,11 @@ func (a *agent) write(name, text string, mode os.FileMode) {
 	}
 }
 
-// run runs a program to its end, with files for its output: what runs on, such as
-// the first program's Windows, would keep a pipe open.
+// run runs a program to its end.
 func (a *agent) run(program string, args ...string) (status int, out string) {
 	a.t.Helper()
-	file, err := os.CreateTemp(a.t.TempDir(), "out")
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer file.Close()
-	cmd := a.Command(a.ctx, program, args...)
-	cmd.Stdout, cmd.Stderr = file, file
-	status = a.status(cmd.Run())
-	data, err := os.ReadFile(file.Name())
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return status, string(data)
+	text, err := outputOf(a.t, a.Command(a.ctx, program, args...))
+	return a.status(err), string(text)
 }
 
 func (a *agent) status(err error) int {

@@ -4,7 +4,6 @@ package wine
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -19,20 +18,12 @@ func TestNameOfAStart(t *testing.T) {
 	m := windows(t, dir)
 	name := func() string {
 		t.Helper()
-		out, err := os.Create(filepath.Join(dir, "out")) // a pipe would be Windows' own as well
-		if err != nil {
-			t.Fatal(err)
+		out, err := outputOf(t, m.Command(ctx, `Z:\here\tests.exe`, "-test.v", "-test.run", "^TestClock$"))
+		start := regexp.MustCompile(`this start is (\w{20,})`).FindSubmatch(out)
+		if err != nil || start == nil {
+			t.Fatalf("%v\n%s", err, out)
 		}
-		defer out.Close()
-		cmd := m.Command(ctx, `Z:\here\tests.exe`, "-test.v", "-test.run", "^TestClock$")
-		cmd.Stdout, cmd.Stderr = out, out
-		err = cmd.Run()
-		text, _ := os.ReadFile(out.Name())
-		said := regexp.MustCompile(`this start is (\w{20,})`).FindSubmatch(text)
-		if err != nil || said == nil {
-			t.Fatalf("%v\n%s", err, text)
-		}
-		return string(said[1])
+		return string(start[1])
 	}
 	holder := m.Command(ctx, `C:\windows\system32\cmd.exe`) // without a program Windows would shut down between two
 	input, err := holder.StdinPipe()

@@ -54,6 +54,25 @@ func build(t testing.TB, args ...string) {
 	}
 }
 
+// outputOf runs a command to its end and returns what it wrote, by way of a file: what runs
+// on would keep a pipe open, such as Windows where this is its first program, or a
+// process that Wine has begun and that missed the end of all others.
+func outputOf(t testing.TB, cmd *exec.Cmd) ([]byte, error) {
+	t.Helper()
+	out, err := os.CreateTemp(t.TempDir(), "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	ended := cmd.Run()
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text, ended
+}
+
 // line is what vmtests/wine/verdict prints of a file.
 type line struct{ Standing, Reason string }
 
@@ -94,7 +113,7 @@ func run(t *testing.T, pkg, pattern string, flags ...string) string {
 	dir := t.TempDir()
 	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "kpm/cmd/keeperlaunch", "kpm/cmd/keeperreader")
 	build(t, "test", "-c", "-o", filepath.Join(dir, "tests.exe"), pkg)
-	out, err := windows(t, dir).Command(ctx, `Z:\here\tests.exe`, append(flags, "-test.v", "-test.run", pattern)...).CombinedOutput()
+	out, err := outputOf(t, windows(t, dir).Command(ctx, `Z:\here\tests.exe`, append(flags, "-test.v", "-test.run", pattern)...))
 	if err != nil || !bytes.Contains(out, []byte("PASS")) {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -177,7 +196,7 @@ func TestStagedAgentStarts(t *testing.T) {
 	dir := t.TempDir()
 	build(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", dir, "kpm/cmd/KeeperPrivilegeManager", "kpm/cmd/KeeperAdminCLI", "kpm/cmd/keeperlaunch")
 	m := windows(t, dir)
-	if out, err := m.Command(ctx, `Z:\here\KeeperPrivilegeManager.exe`, "defaults", "--root", `Z:\here\agent`).CombinedOutput(); err != nil {
+	if out, err := outputOf(t, m.Command(ctx, `Z:\here\KeeperPrivilegeManager.exe`, "defaults", "--root", `Z:\here\agent`)); err != nil {
 		t.Errorf("defaults: %v\n%s", err, out)
 	}
 	jobs, err := filepath.Glob(filepath.Join(dir, "agent", "Jobs", "*.json"))
@@ -198,13 +217,13 @@ func TestRestart(t *testing.T) {
 	defer cancel()
 	m := windows(t, t.TempDir())
 	add := m.Command(ctx, `C:\windows\system32\reg.exe`, "add", `HKLM\Software\kpm`, "/v", "kept", "/d", "yes", "/f")
-	if out, err := add.CombinedOutput(); err != nil {
+	if out, err := outputOf(t, add); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if err := m.Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	out, err := m.Command(ctx, `C:\windows\system32\reg.exe`, "query", `HKLM\Software\kpm`, "/v", "kept").CombinedOutput()
+	out, err := outputOf(t, m.Command(ctx, `C:\windows\system32\reg.exe`, "query", `HKLM\Software\kpm`, "/v", "kept"))
 	if err != nil || !bytes.Contains(out, []byte("yes")) {
 		t.Errorf("%v\n%s", err, out)
 	}
