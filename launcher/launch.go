@@ -230,7 +230,7 @@ func (l *Launcher) hold(ctx context.Context, e *elevation, spec port.LaunchSpec,
 	process, err := held.Release(ctx)
 	if err != nil {
 		l.abandon(e, held)
-		return started{}, fmt.Errorf("execute: %w", err)
+		return started{}, err
 	}
 	if children != nil {
 		l.cfg.Children.Started(held.ID())

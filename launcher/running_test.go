@@ -168,7 +168,7 @@ func TestWhatBreaksOnTheWayRunsNothing(t *testing.T) {
 		"the program is removed":     {func(w *world) { os.Remove(w.path("bin/tool")) }, "it is gone"},
 		"no terminal":                {func(w *world) { w.terminals.openErr = broken }, "terminal: broken"},
 		"no child":                   {func(w *world) { w.launch.prepareErr = broken }, "prepare: broken"},
-		"exec fails":                 {func(w *world) { w.launch.releaseErr = broken }, "execute: broken"},
+		"exec fails":                 {func(w *world) { w.launch.releaseErr = broken }, "it could not be started: broken"},
 		"the journal is gone":        {func(w *world) { w.journal.Close() }, "the journal cannot be written"},
 		"the journal goes meanwhile": {func(w *world) { w.launch.onPrepare = func() { w.journal.Close() } }, "the journal cannot be written"},
 		"it takes too long":          {func(w *world) { w.launch.prepareErr = context.DeadlineExceeded }, "it took too long"},

@@ -176,16 +176,25 @@ func (o *Orchestrator) tiers() [][]*plugin {
 
 // Start starts the autoStart plugins in order of startupPriority, those of one
 // priority together. It goes on to the next when each of the former is Healthy,
-// has Failed, or has had readyWithin. It returns when the last are started, or
+// has Failed, or has had readyWithin; the decider waits no longer than
+// deciderWaits. It returns when the last are started, or
 // with ctx's error. What cannot be started is that plugin's state.
 func (o *Orchestrator) Start(ctx context.Context) error {
 	if how := o.startsNot(o.cfg.Decider); how != "" {
 		o.absent(o.cfg.Decider, how)
 	}
+	waits, cancel := context.WithTimeout(ctx, deciderWaits)
+	defer cancel()
 	for _, tier := range o.tiers() {
-		err := o.await(ctx, func() bool {
+		settled := func() bool {
 			return !slices.ContainsFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state == view.Starting })
-		})
+		}
+		err := o.await(waits, settled)
+		if err != nil && ctx.Err() == nil {
+			o.beginDecider()
+			waits = ctx
+			err = o.await(ctx, settled)
+		}
 		if err != nil {
 			return fmt.Errorf("plugins: start: %w", err)
 		}
@@ -204,6 +213,22 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// deciderWaits is how long the plugin without which nothing is decided waits for
+// those whose turn is before it: people wait for it, and not for them.
+const deciderWaits = time.Second
+
+// beginDecider starts that plugin, if it is to start by itself and has not.
+func (o *Orchestrator) beginDecider() {
+	if o.startsNot(o.cfg.Decider) != "" {
+		return
+	}
+	for _, p := range o.snapshot() {
+		if o.decides(p) {
+			_ = o.begin(p) // it runs, or its turn comes
+		}
+	}
 }
 
 // startsNot says why a plugin does not start by itself; empty if it does.

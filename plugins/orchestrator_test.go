@@ -61,6 +61,32 @@ func TestStartFollowsPriorityAndWaitsForHealth(t *testing.T) {
 	})
 }
 
+// TestTheDeciderWaitsForNobodyLong: plugins that are never ready keep everybody
+// from nothing but their own successors.
+func TestTheDeciderWaitsForNobodyLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{
+			"Decides": manifest("Decides", supervised, `"startupPriority": 20`),
+			"First":   manifest("First", supervised, `"startupPriority": 1`),
+			"Next":    manifest("Next", supervised, `"startupPriority": 2`),
+		})
+		o.cfg.Decider = "Decides"
+		f.born = func(s core.ServiceSpec, p *fakeProcess) {
+			if s.As.Name == "Decides" {
+				time.AfterFunc(10*time.Millisecond, func() { f.ready(s.As) })
+			}
+		}
+		if err := o.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got, want := f.starts(), []string{"First@0s", "Decides@1s"}; len(got) != 3 || !slices.Equal(got[:2], want) {
+			t.Errorf("got %v, want %v first", got, want)
+		}
+		stopAll(t, o)
+	})
+}
+
 func TestWhatAPluginIsStartedWith(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, f := newTest(t, map[string]string{

@@ -37,3 +37,27 @@ func (r *restarts) next(now time.Time, lived time.Duration) (time.Duration, bool
 	r.pause = min(max(2*pause, firstPause), r.limits.MaxBackoff)
 	return pause, again
 }
+
+// saidAgain is how often one and the same is logged of a plugin that cannot run
+// and is never given up.
+const saidAgain = time.Minute
+
+// said is what was logged of restarts.
+type said struct {
+	reason string
+	pause  time.Duration
+	at     time.Time
+	times  int
+}
+
+// now reports whether a restart for this reason, after this pause, is to be
+// logged, and if so, how many there were since the last that was.
+func (s *said) now(now time.Time, reason string, pause time.Duration) (times int, ok bool) {
+	s.times++
+	if reason == s.reason && pause == s.pause && now.Sub(s.at) < saidAgain {
+		return 0, false
+	}
+	times = s.times
+	s.reason, s.pause, s.at, s.times = reason, pause, now, 0
+	return times, true
+}

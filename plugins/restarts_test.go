@@ -57,3 +57,29 @@ func TestRestarts(t *testing.T) {
 		})
 	}
 }
+
+// TestRestartsAreLoggedOncePerCause: a plugin that cannot run does not fill the
+// log, and what is not logged is counted.
+func TestRestartsAreLoggedOncePerCause(t *testing.T) {
+	var said said
+	now := time.Now()
+	for i, tc := range []struct {
+		after  time.Duration
+		reason string
+		pause  time.Duration
+		times  int // 0 if it is not logged
+	}{
+		{0, "it is not there", 0, 1},
+		{0, "it is not there", firstPause, 1},
+		{firstPause, "it is not there", firstPause, 0},
+		{firstPause, "it is not there", firstPause, 0},
+		{firstPause, "it exited with status 1", firstPause, 3},
+		{firstPause, "it exited with status 1", firstPause, 0},
+		{saidAgain, "it exited with status 1", firstPause, 2},
+	} {
+		now = now.Add(tc.after)
+		if times, ok := said.now(now, tc.reason, tc.pause); times != tc.times || ok != (tc.times > 0) {
+			t.Errorf("%d: %d, %t", i, times, ok)
+		}
+	}
+}

@@ -82,6 +82,7 @@ func text(err error) string {
 func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginState, error) {
 	m, log := p.manifest, o.cfg.Log.With("plugin", p.id)
 	again := restarts{limits: o.monitoring()}
+	var said said
 	for first := true; ; first = false {
 		begun := time.Now()
 		ran, err := o.runOnce(ctx, p)
@@ -110,7 +111,9 @@ func (o *Orchestrator) runUntilEnd(ctx context.Context, p *plugin) (view.PluginS
 			return view.Failed, reason
 		}
 		late := o.decides(p) && (!ran && permanent(err) || pause >= min(soon, again.limits.MaxBackoff))
-		log.Warn("plugin ended or could not be started, and is started again", "reason", err, "pause", pause)
+		if times, ok := said.now(time.Now(), err.Error(), pause); ok {
+			log.Warn("plugin ended or could not be started, and is started again", "reason", err, "pause", pause, "times", times)
+		}
 		o.change(func() {
 			p.state, p.lastError, p.pid = view.Unhealthy, err.Error(), 0
 			p.restarts++

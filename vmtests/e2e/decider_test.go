@@ -48,6 +48,34 @@ func TestTheFirstElevation(t *testing.T) {
 	}
 }
 
+// hangs is the file of a plugin that starts before KeeperPolicy, and never has the
+// subscription that it declares.
+const hangs = `{"id": "NAME", "name": "NAME", "description": "It hangs", "version": "1.0.0", "pluginType": "Executable",
+ "executablePath": "bin/Hangs/Hangs", "executionContext": "Service", "supportedPlatforms": ["Linux"], "startupPriority": PRIORITY,
+ "Subscription": {"Topic": "NAME"}, "metadata": {"mqttTopics": {"publish": [], "subscribe": []}}, "autoStart": true, "requiresMonitoring": true}`
+
+// TestPluginsThatHangKeepNobodyWaiting: those that start before KeeperPolicy and
+// are never ready cost the first caller after a start no answer.
+func TestPluginsThatHangKeepNobodyWaiting(t *testing.T) {
+	a := laidOut(t, allowAll)
+	t.Cleanup(func() { _ = a.Kill() })
+	install(t, a, "Plugins/bin/Hangs/Hangs", "#!/bin/sh\nexec sleep 1000\n")
+	for priority, name := range map[string]string{"1": "HangsFirst", "2": "HangsNext", "3": "HangsToo"} {
+		if err := a.Write("Plugins/"+name+".json", strings.NewReplacer("NAME", name, "PRIORITY", priority).Replace(hangs)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Launch(); err != nil {
+		t.Fatal(err)
+	}
+	door := filepath.Join(a.Root, "run/door.sock")
+	eventually(t, "the door is there", func() bool { _, err := os.Lstat(door); return err == nil })
+	begun := time.Now()
+	if out, err := a.Sudo(t.Context(), 4242, "id", "-u").CombinedOutput(); err != nil || string(out) != "0\n" {
+		t.Errorf("after %v: %v: %s", time.Since(begun), err, out)
+	}
+}
+
 // TestKeeperPolicyIsKilledWhileManyAsk: nobody is refused for that, and nothing
 // runs twice.
 func TestKeeperPolicyIsKilledWhileManyAsk(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kpm/core/view"
+	"kpm/core/wire"
 )
 
 // pluginPath is the API's path for something about one plugin.
@@ -76,7 +77,7 @@ Exit status 1: it is not healthy.`,
 			if err := e.get(cmd.Context(), path, &h); err != nil {
 				return err
 			}
-			rows := [][]string{{"status", string(h.Status)}, {"detail", h.Detail}}
+			rows := [][]string{{"status", string(h.Status)}, {"detail", wire.PrintableLine(h.Detail)}}
 			if h.ProcessID != 0 {
 				rows = append(rows, []string{"process", fmt.Sprint(h.ProcessID)},
 					[]string{"up", (time.Duration(h.UptimeSeconds) * time.Second).String()})
@@ -144,5 +145,5 @@ func oneLine(what, why string) string {
 	if why == "" {
 		return what
 	}
-	return what + ": " + why
+	return what + ": " + wire.PrintableLine(why)
 }
