@@ -130,6 +130,8 @@ func (applicationOf) Sections() map[string]map[string]json.RawMessage {
 	return map[string]map[string]json.RawMessage{"Settings": {"KestrelHttpPort": json.RawMessage("6888")}}
 }
 
+func (a applicationOf) ReloadPolicies(ctx context.Context) view.Reloaded { return a.Reload(ctx) }
+
 func (a applicationOf) Reload(context.Context) view.Reloaded {
 	none := []string{}
 	done := view.Reloaded{Settings: none, RestartRequired: none, Jobs: none, Problems: none, Plugins: view.PluginsReloaded{Added: none, Removed: none, Restarted: none, Settings: none, Broken: map[string]string{}}}

@@ -19,6 +19,9 @@ type Application interface {
 	Change(ctx context.Context, by core.Principal, body []byte) (view.ApplicationSettingsPut, error)
 	// Reload reads all files again, and returns when what they say is in force.
 	Reload(ctx context.Context) view.Reloaded
+	// ReloadPolicies reads policies again and nothing else, and returns when they are
+	// in force.
+	ReloadPolicies(ctx context.Context) view.Reloaded
 }
 
 // applicationOperations read and change application settings.
@@ -51,8 +54,18 @@ func applicationOperations(app Application) group {
 			problems:    []int{http.StatusConflict},
 		}, {
 			method: http.MethodPost, path: "/api/system/reload", access: adminTier,
-			handle: func(c *call) (any, error) { return app.Reload(c.Context()), nil },
-			id:     "reload", summary: "Read settings, jobs, plugins and policies again",
+			handle: func(c *call) (any, error) {
+				switch only := c.URL.Query().Get("only"); only {
+				case "":
+					return app.Reload(c.Context()), nil
+				case "policies":
+					return app.ReloadPolicies(c.Context()), nil
+				default:
+					return nil, problem(codeBadRequest, "only is %q, which it cannot be", only)
+				}
+			},
+			query: []queryParameter{{"only", "read these alone", `{"enum": ["policies"]}`}},
+			id:    "reload", summary: "Read settings, jobs, plugins and policies again",
 			description: "As SIGHUP does. It is answered when all that can be used is in force: whoever asks for an elevation afterwards is decided on by the policies as they lie there. A file that cannot be used leaves in force what was, and is a problem.",
 			answer:      answer{status: http.StatusOK, description: "What has changed", schema: ref("Reloaded")},
 		}},

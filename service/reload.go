@@ -74,13 +74,30 @@ func (s *service) reload(ctx context.Context) view.Reloaded {
 		done.Problems = append(done.Problems, "plugins: "+wire.PrintableLine(err.Error()))
 	}
 	s.warnTwice()
-	if err := s.reloadPolicies(ctx); err != nil {
-		problem("policies are not in force as they lie there", err)
-	} else {
-		s.log.Warn("reloaded policies", "by", wire.PolicyPlugin)
-	}
+	done.Problems = append(done.Problems, s.policiesAgain(ctx)...)
 	done.Settings, done.RestartRequired, done.Jobs = inOrder(done.Settings), inOrder(done.RestartRequired), inOrder(done.Jobs)
 	return done
+}
+
+// reloadOnlyPolicies is reload of policies and nothing else: somebody has put some in
+// force, and other files may lie there half written.
+func (s *service) reloadOnlyPolicies(ctx context.Context) view.Reloaded {
+	none := []string{}
+	return view.Reloaded{
+		Settings: none, RestartRequired: none, Jobs: none, Problems: append([]string{}, s.policiesAgain(ctx)...),
+		Plugins: view.PluginsReloaded{Added: none, Removed: none, Restarted: none, Settings: none, Broken: map[string]string{}},
+	}
+}
+
+// policiesAgain has policies read again, and says what is wrong.
+func (s *service) policiesAgain(ctx context.Context) (problems []string) {
+	const what = "policies are not in force as they lie there"
+	if err := s.reloadPolicies(ctx); err != nil {
+		s.log.Error("reload: "+what, "error", err)
+		return []string{what + ": " + wire.PrintableLine(err.Error())}
+	}
+	s.log.Warn("reloaded policies", "by", wire.PolicyPlugin)
+	return nil
 }
 
 // inOrder is never nil, which JSON would show as null.

@@ -53,6 +53,17 @@ type manager struct{ *fake.ServiceManager }
 func (m manager) Ready() error    { return errors.Join(m.ServiceManager.Ready(), errors.New("no answer")) }
 func (m manager) Stopping() error { return errors.New("no answer") }
 
+// What an administrator could give the machine is in the log as it is by default.
+func TestWhatTheMachineLacks(t *testing.T) {
+	m := install(t)
+	m.write(m.layout.AppSettings(), `{"Settings": {"KestrelHttpPort": 0, "KestrelHttpsPort": 0}, "MqttBrokerSettings": {"Port": 0}, "Trust": {"Plugins": "off"}}`)
+	m.start(func(host *port.Host) { host.Facts.Notes = []string{"it has no cellar; dig one"} })
+	log, err := os.ReadFile(m.logPath())
+	if err != nil || !strings.Contains(string(log), `msg="this machine lacks something" what="it has no cellar; dig one"`) {
+		t.Errorf("%v: %s", err, log)
+	}
+}
+
 func TestAServiceManagerThatCannotBeTold(t *testing.T) {
 	m := install(t)
 	m.start(func(h *port.Host) { h.Service = manager{m.Service} })

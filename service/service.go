@@ -171,7 +171,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.health = newHealth(s.obstacles, s.lapses, s.host.Service, s.log.With("component", "health"))
 	s.warnUnknown(s.app.Unknown)
 	for _, note := range s.host.Facts.Notes {
-		s.log.Info("this machine lacks something", "what", note)
+		s.log.Warn("this machine lacks something", "what", note)
 	}
 	if s.written, err = WriteDefaults(o.Root); err != nil {
 		return err

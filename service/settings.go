@@ -165,6 +165,11 @@ func (a application) Sections() map[string]map[string]json.RawMessage {
 // Reload implements api.Application.
 func (a application) Reload(ctx context.Context) view.Reloaded { return a.reload(ctx) }
 
+// ReloadPolicies implements api.Application.
+func (a application) ReloadPolicies(ctx context.Context) view.Reloaded {
+	return a.reloadOnlyPolicies(ctx)
+}
+
 // errSettingsFile means that the file that is there cannot be used.
 var errSettingsFile = core.NewError(core.Conflict, "appsettings.json cannot be used as it is; correct it first")
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"kpm/core/controls"
 	"kpm/core/fault"
 	"kpm/core/strictjson"
 )
@@ -48,6 +49,27 @@ func (r *reader) controls(p *Policy, f fields) {
 		r.doubt(nowhere, "$.Controls", "two lists of controls", "one", "keep Actions.OnSuccess.Controls and drop Controls")
 	case len(p.Controls) == 0 && !r.doubtful && !r.kept:
 		r.note(nowhere, "$.Actions.OnSuccess.Controls", "no control", "at least one", "as it stands, the policy does nothing")
+	}
+	r.strayControls(p, f)
+}
+
+// strayControls looks at what the vendor's editor leaves at the root, beside Actions.
+// It counts for nothing: an author who meant to restrict by it is told.
+func (r *reader) strayControls(p *Policy, f fields) {
+	v, given := f.filled("OnSuccess")
+	if !given {
+		return
+	}
+	quiet, stray := *r, Policy{}
+	quiet.findings = nil
+	for _, list := range quiet.object(v, "$.OnSuccess", successKeys).every("Controls") {
+		quiet.controlList(&stray, list, "$.OnSuccess.Controls")
+	}
+	for _, control := range stray.Controls {
+		if r.table.Effect(control) != controls.Grants && !slices.Contains(p.Controls, control) {
+			r.note(v, "$.OnSuccess", fault.Text(string(control))+", which Actions do not have", "it in Actions.OnSuccess", "here it counts for nothing")
+			return
+		}
 	}
 }
 

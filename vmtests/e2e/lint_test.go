@@ -109,6 +109,8 @@ func TestLintWarnsAuthors(t *testing.T) {
 		{"a command that one does", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/i*"], "Extension": {"AllowCommands": ["id -u"]}`), 0, "-"},
 		{"a wildcard behind a variable", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/cat"], "Extension": {"AllowCommands": ["cat {var}/log/*"]}`), 0, "expected {path:{var}/log/*}"},
 		{"a wildcard over the working directory", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/cat"], "Extension": {"AllowCommands": ["cat ./*"]}`), 0, "expected {path:/folder/*} with an absolute path"},
+		{"controls that count for nothing", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"], "OnSuccess": {"Controls": ["DENY"]}`), 0, "here it counts for nothing"},
+		{"the same controls twice", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/id"], "OnSuccess": {"Controls": ["ALLOW"]}`), 0, "-"},
 		{"a unit of somebody's own", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/systemctl"], "Extension": {"AllowCommands": ["systemctl link /home/web/web.service"]}`), 0, "with a file that users can write"},
 		{"a wildcard that begins an argument", policyOf("p", "ALLOW", `, "ApplicationCheck": ["/usr/bin/cat"], "Extension": {"AllowCommands": ["cat *.log"]}`), 0, "a wildcard that meets whole paths"},
 		{"an approver whom nobody knows", policyOf("p", "APPROVAL", `, "ApplicationCheck": ["/usr/bin/id"], "approvers": {"users": ["nosuchuser"]}`), 0, `"nosuchuser", whom this machine does not know`},

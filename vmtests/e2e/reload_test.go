@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -76,4 +77,33 @@ func TestAReloadIsInForceWhenItReturns(t *testing.T) {
 		t.Errorf("a policy that cannot be read: %v: %s", err, out)
 	}
 	stillRuns(t, a, "a policy that cannot be read")
+}
+
+// TestWhatIsAppliedIsInForce: whoever asks right after "policy apply" is decided on by
+// what was applied.
+func TestWhatIsAppliedIsInForce(t *testing.T) {
+	a := newAgent(t, policyOf("other", "ALLOW", `, "ApplicationCheck": ["/usr/bin/whoami"]`), nil)
+	file := filepath.Join(t.TempDir(), "applied.json")
+	for i := range 10 {
+		control, status := "ALLOW", 0
+		if i%2 == 1 {
+			control, status = "DENY", 1
+		}
+		if err := os.WriteFile(file, []byte(policyOf("applied", control, `, "ApplicationCheck": ["/usr/bin/id"]`)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := a.Admin(t.Context(), "policy", "apply", file); err != nil {
+			t.Fatalf("%v: %s\n%s", err, out, a.Log())
+		}
+		if out, got := sudoed(t, a, "-n", "id", "-u"); got != status {
+			t.Fatalf("after %s was applied: exit status %d: %s", control, got, out)
+		}
+	}
+	// One that does not run reads it when it starts.
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := a.Admin(t.Context(), "policy", "apply", file); err != nil {
+		t.Fatalf("without a service: %v: %s", err, out)
+	}
 }

@@ -128,6 +128,10 @@ func TestStartReturnsWhenRequestsAreServed(t *testing.T) {
 	for range 3 {
 		run(t, "systemctl", "reset-failed", service)
 		run(t, "systemctl", "restart", service)
+		// keepersudo itself would wait for a service that is restarted.
+		if out, err := box.Run(t.Context(), root+"/KeeperAdminCLI", "status"); err != nil {
+			t.Errorf("right after systemctl restart: %v: %s", err, out)
+		}
 		if said := says(t, "alice", "keepersudo", "-n", "true"); said.Status != 0 {
 			t.Errorf("right after systemctl restart: %+v", said)
 		}

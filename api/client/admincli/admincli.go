@@ -141,7 +141,7 @@ or the answer could not be had.`,
 	cmd.PersistentFlags().StringVar(&a.root, "root", "", "agent root")
 	e := endpoint{agent: &a}
 	e.flags(cmd)
-	cmd.AddCommand(auditCommand(&a), policyCommand(&a), trustCommand(&a), statusCommand(&e), doctorCommand(&e), topicsCommand(&e), pluginsCommand(&e),
+	cmd.AddCommand(auditCommand(&a), policyCommand(&e), trustCommand(&a), statusCommand(&e), doctorCommand(&e), topicsCommand(&e), pluginsCommand(&e),
 		jobsCommand(&e), approvalsCommand(&e), grantsCommand(&e), fileGrantsCommand(&e), rightsCommand(&e), mfaCommand(&e),
 		group(&cobra.Command{Use: "settings", Short: "Show and change settings"}, getSettingsCommand(&e),
 			putSettingCommand(&e), revertSettingsCommand(&e), revertAllSettingsCommand(&e), applicationSettingsCommand(&e)))

@@ -47,8 +47,8 @@ type policies struct {
 	enforce     bool
 }
 
-func policyCommand(a *agent) *cobra.Command {
-	p := policies{agent: a}
+func policyCommand(e *endpoint) *cobra.Command {
+	p := policies{agent: e.agent}
 	cmd := group(&cobra.Command{
 		Use:   "policy",
 		Short: "Check, explain, try and install policies",
@@ -58,7 +58,7 @@ Policies are read from files: those of the agent root, or those that --policies
 names. They are decided by as KeeperPolicy does, on what this machine knows, and
 nothing is put in force but by "policy apply". None of it needs a running service.`,
 	}, lintCommand(&p), listPoliciesCommand(&p), showPolicyCommand(&p), explainCommand(&p),
-		testPoliciesCommand(&p), replayCommand(&p), applyCommand(&p), newPolicyCommand(&p))
+		testPoliciesCommand(&p), replayCommand(&p), applyCommand(&p, e), newPolicyCommand(&p))
 	flags := cmd.PersistentFlags()
 	flags.StringArrayVar(&p.paths, "policies", nil, "read this file or folder in place of the agent root's policies; give it again for more")
 	flags.StringVar(&p.collections, "collections", "", "collections file that the policies refer to")

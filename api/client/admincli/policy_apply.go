@@ -16,7 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kpm/api/client"
 	"kpm/core/policy"
+	"kpm/core/view"
 )
 
 // planned is what "policy apply" does with one file.
@@ -40,14 +42,14 @@ type applied struct {
 	Findings []policy.Finding `json:"findings"`
 }
 
-func applyCommand(p *policies) *cobra.Command {
+func applyCommand(p *policies, e *endpoint) *cobra.Command {
 	var asJSON, dry, force bool
 	cmd := &cobra.Command{
 		Use:   "apply [--dry-run] FILE...",
 		Short: "Put policy files in force",
 		Long: `Put policy files in force: they are checked, and written into the agent root's
-Policies folder under their own names, each in one step. The running agent reads
-them within a second. With --dry-run it is only said what would change.
+Policies folder under their own names, each in one step. A running agent decides
+by them when the command returns. With --dry-run it is only said what would change.
 
 A file with a fault, and one with a policy that grants nothing although it means
 to, are refused; --force takes the latter. Nothing is written unless all files
@@ -80,13 +82,33 @@ can be.`,
 			if refused {
 				return errFault
 			}
-			return nil
+			if dry {
+				return nil
+			}
+			return inForce(cmd, e)
 		},
 	}
 	jsonFlag(cmd, &asJSON)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would change, and change nothing")
 	cmd.Flags().BoolVar(&force, "force", false, "take policies that grant nothing")
 	return cmd
+}
+
+// inForce returns when the agent decides by what was written. One that does not run
+// reads it when it starts.
+func inForce(cmd *cobra.Command, e *endpoint) error {
+	var done view.Reloaded
+	err := e.post(cmd.Context(), "/api/system/reload?only=policies", nil, &done)
+	switch {
+	case errors.Is(err, client.ErrNotRunning):
+		return nil
+	case err != nil:
+		return fmt.Errorf("the files are written, and it is not known whether they are in force: %w", err)
+	case len(done.Problems) > 0:
+		fmt.Fprintln(cmd.ErrOrStderr(), strings.Join(done.Problems, "\n"))
+		return errFault
+	}
+	return nil
 }
 
 // plan reads what is to be applied, beside what is in force.

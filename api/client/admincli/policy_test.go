@@ -149,14 +149,14 @@ func TestPolicyExplain(t *testing.T) {
 
 // What policies say of children, of the account and of approvers is explained as well.
 func TestPolicyExplainsWhatFollows(t *testing.T) {
-	text := strings.TrimSuffix(policyText("p", "APPROVAL", "nobody", "/usr/bin/id"), "}") + `, "approvers": {"users": ["ada"]}, "Extension": {"ChildProcesses": "own-rule", "EphemeralAccount": true,
+	text := strings.TrimSuffix(policyText("p", "APPROVAL", "nobody", "/usr/bin/id"), "}") + `, "approvers": {"users": ["daemon"]}, "Extension": {"ChildProcesses": "own-rule", "EphemeralAccount": true,
 		"AutomaticApproval": {"TimeZone": "UTC", "TimeCheck": [{"StartTime": "9", "EndTime": "17"}]}}}`
 	files := policyFile(t, "p.json", text, strings.ReplaceAll(policyText("f", "JUSTIFY", "*", "/usr/bin/id"), "PrivilegeElevation", "FileAccess"))
 	explain := func(args ...string) string {
 		return tell(t, exitOK, append([]string{"policy", "explain", "--policies", files, "--user", "nobody"}, args...)...)
 	}
 	out := explain("--at", "2026-03-30T10:00:00Z", "/usr/bin/id")
-	for _, want := range []string{"approved by: 1 of ada, administrators; until 2026-03-30", "by schedule: 09:00:00 to 17:00:00 in UTC (policy p)", "may start only what policies allow by themselves (own-rule)", "runs as an account that is made for it"} {
+	for _, want := range []string{"approved by: 1 of daemon, administrators; until 2026-03-30", "by schedule: 09:00:00 to 17:00:00 in UTC (policy p)", "may start only what policies allow by themselves (own-rule)", "runs as an account that is made for it"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%s\nlacks %q", out, want)
 		}

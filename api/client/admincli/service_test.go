@@ -145,6 +145,8 @@ func (r *answers) Sections() map[string]map[string]json.RawMessage {
 // applicationAnswers are the answers about the whole service.
 type applicationAnswers struct{ *answers }
 
+func (a applicationAnswers) ReloadPolicies(ctx context.Context) view.Reloaded { return a.Reload(ctx) }
+
 func (a applicationAnswers) Reload(context.Context) view.Reloaded {
 	done := view.Reloaded{Settings: []string{"Settings:system.logging.level"}, RestartRequired: []string{}, Jobs: []string{"cleanup"}, Problems: a.problems}
 	done.Plugins, _ = pluginList(a).Reload(context.Background())
