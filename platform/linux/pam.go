@@ -4,7 +4,9 @@ package linux
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -111,9 +113,18 @@ type pamSession struct {
 }
 
 // open opens a session for an account; it is nil where PAM is not asked.
+//
+// Attack: a user opens so many files that PAM's for us cannot be read, and the limits
+// that it sets are not theirs. A file that is there and cannot be read stops the launch.
 func (p *PAM) open(ctx context.Context, as core.Identity, environment []string) (*pamSession, error) {
-	if p == nil || p.Missing() != nil {
+	if p == nil {
 		return nil, nil
+	}
+	switch err := p.Missing(); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("open a PAM session for %s: %w", as.Account.Name, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, pamTime)
 	defer cancel()

@@ -58,11 +58,25 @@ func New(start func() (Child, error), files []string, check func(text []byte) er
 	return &PAM{start: start, files: files, check: check, alive: map[*Process]bool{}}
 }
 
+// errAbsent is errors.ErrUnsupported and fs.ErrNotExist, and has the text of the former.
+var errAbsent error = absent{}
+
+type absent struct{}
+
+// Error implements error.
+func (absent) Error() string { return errors.ErrUnsupported.Error() }
+
+// Is implements what errors.Is asks for.
+func (absent) Is(target error) bool {
+	return target == errors.ErrUnsupported || target == fs.ErrNotExist
+}
+
 var errClosed = fmt.Errorf("PAM: %w", os.ErrClosed)
 
 // Missing says why PAM is asked nothing, nil if it is asked. Attack: without a file
 // of ours PAM takes the one called other, which is nobody's decision about us. The
-// error wraps errors.ErrUnsupported.
+// error wraps errors.ErrUnsupported, and fs.ErrNotExist if there is no file; one that
+// cannot be read at this moment is no missing one.
 func (p *PAM) Missing() error {
 	for _, path := range p.files {
 		f, err := os.Open(path)
@@ -82,7 +96,7 @@ func (p *PAM) Missing() error {
 		}
 		return nil
 	}
-	return fmt.Errorf("PAM has no file for this agent (%s): install the package's, or write one: %w", pam.Files[0], errors.ErrUnsupported)
+	return fmt.Errorf("PAM has no file for this agent (%s): install the package's, or write one: %w", pam.Files[0], errAbsent)
 }
 
 // Ask starts a process and asks it. The process is closed by its caller, also if
