@@ -20,11 +20,11 @@ import (
 // remain: a process in an uninterruptible system call cannot be ended.
 const killTime = 5 * time.Second
 
-// Bounds of reading what a process was started with: when it is late, and how many may
-// be.
+// Bounds of reading what a process was started with: when it is late, and how many of
+// one user's may be.
 const (
 	lateTime = 250 * time.Millisecond
-	maxLate  = 16
+	maxLate  = 4
 )
 
 var (
@@ -42,7 +42,7 @@ type Tree struct {
 	boot   string
 
 	mu   sync.Mutex
-	late map[int]bool // processes whose environment is still waited for
+	late map[int]uint32 // processes whose environment is still waited for, and whose they are
 }
 
 var _ port.ProcessTree = (*Tree)(nil)
@@ -50,7 +50,7 @@ var _ port.ProcessTree = (*Tree)(nil)
 // newTree returns the process tree of a machine.
 func newTree(on system) *Tree {
 	own, _ := on.process(os.Getpid())
-	return &Tree{late: map[int]bool{}, system: on, self: core.ProcessID{PID: os.Getpid(), Start: own.Start}, boot: on.boot()}
+	return &Tree{late: map[int]uint32{}, system: on, self: core.ProcessID{PID: os.Getpid(), Start: own.Start}, boot: on.boot()}
 }
 
 // Self implements port.ProcessTree.
@@ -131,12 +131,10 @@ func (t *Tree) KillGroup(_ core.ProcessID, name string) (int, error) {
 //
 // Attack: a process has its environment in memory that a file system of its own serves.
 // Whoever reads it waits for that, and nobody's group could be ended meanwhile. So
-// another goroutine reads, its time is bounded, and so is how many may be late.
+// another goroutine reads, its time is bounded, and so is how many of one user's may be
+// late: of others all are asked.
 func (t *Tree) carries(pid int, variable string) bool {
-	t.mu.Lock()
-	refused := t.late[pid] || len(t.late) >= maxLate
-	t.mu.Unlock()
-	if refused {
+	if !t.mayAsk(pid) {
 		return false
 	}
 	answer := make(chan bool, 1)
@@ -154,15 +152,38 @@ func (t *Tree) carries(pid int, variable string) bool {
 		return found
 	case <-timer.C:
 	}
+	of, _ := t.system.process(pid)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	select {
 	case found := <-answer:
 		return found
 	default:
-		t.late[pid] = true
+		t.late[pid] = of.User
 		return false
 	}
+}
+
+// mayAsk reports whether a process is asked, which is not late, and of whose user not
+// too many are.
+func (t *Tree) mayAsk(pid int) bool {
+	t.mu.Lock()
+	_, late := t.late[pid]
+	full := len(t.late) >= maxLate
+	t.mu.Unlock()
+	if late || !full {
+		return !late
+	}
+	of, there := t.system.process(pid)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := maxLate
+	for _, user := range t.late {
+		if user == of.User {
+			left--
+		}
+	}
+	return there && left > 0
 }
 
 // killExactly sends SIGKILL to id. macOS has no handle of a process: between the

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"kpm/platform/darwin/kernel"
 )
 
 // keepingBack is a machine on which some processes keep their environment back.
@@ -20,6 +22,11 @@ func (k keepingBack) carries(pid int, _ string) bool {
 		<-k.end
 	}
 	return true
+}
+
+// process is of a user of its own for every hundred pids.
+func (k keepingBack) process(pid int) (kernel.Process, bool) {
+	return kernel.Process{PID: pid, User: uint32(pid / 100)}, true
 }
 
 // Attack: a process keeps its environment back, and nobody's group could be ended.
@@ -43,6 +50,9 @@ func TestEnvironmentsThatAreKeptBack(t *testing.T) {
 		}
 		if tree.carries(maxLate, "A=1") || tree.carries(on.last+1, "A=1") {
 			t.Error("more are waited for than may be")
+		}
+		if !tree.carries(101, "A=1") {
+			t.Error("a process of another user is not asked")
 		}
 		close(on.end)
 		synctest.Wait()
