@@ -59,7 +59,13 @@ func startKeeperpam(tree *Tree, locate func() (string, error)) (*keeperpam, erro
 		return nil, fmt.Errorf("start %s: %w", pam.Name, err)
 	}
 	// Nobody waits for it yet, so that the number is its own.
-	found, _ := tree.system.process(process.Pid)
+	found, there := tree.system.process(process.Pid)
+	if !there { // nothing could end it later
+		_ = process.Kill()
+		_, _ = process.Wait()
+		conn.Close()
+		return nil, fmt.Errorf("start %s: process %d is not in the process table", pam.Name, process.Pid)
+	}
 	return &keeperpam{tree, core.ProcessID{PID: process.Pid, Start: found.Start}, conn, process}, nil
 }
 

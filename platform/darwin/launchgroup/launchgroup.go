@@ -98,7 +98,7 @@ func (t Table) holds(g Group, p kernel.Process, verdicts map[int]bool, carries C
 		return verdict
 	}
 	verdicts[p.PID] = false // a parent that changes meanwhile cannot make a circle
-	verdict := g.inSession(p) || g.Tag != "" && p.Start >= g.Root.Start && carries(p.PID, g.Tag)
+	verdict := t.inSession(g, p) || g.Tag != "" && p.Start >= g.Root.Start && carries(p.PID, g.Tag)
 	if parent, ok := t[p.Parent]; ok && !verdict && parent.Start <= p.Start {
 		verdict = t.holds(g, parent, verdicts, carries)
 	}
@@ -109,8 +109,18 @@ func (t Table) holds(g Group, p kernel.Process, verdicts map[int]bool, carries C
 // inSession reports whether p is in the session that the group's root leads, or
 // is that root. The pid of a session's leader is given to nobody else as long as
 // somebody is in the session (xnu, bsd/kern/kern_fork.c, forkproc).
-func (g Group) inSession(p kernel.Process) bool {
-	return p.PID == g.Root.PID && p.Start == g.Root.Start || p.Session == g.Root.PID && p.PID != g.Root.PID && p.Start >= g.Root.Start
+//
+// Attack, or accident: the session has ended, another user's has got its number, and
+// is ended with our group or passes for a part of it. A leader that has started at
+// another time is another session's.
+func (t Table) inSession(g Group, p kernel.Process) bool {
+	if p.PID == g.Root.PID {
+		return p.Start == g.Root.Start
+	}
+	if leader, there := t[g.Root.PID]; there && leader.Start != g.Root.Start {
+		return false
+	}
+	return p.Session == g.Root.PID && p.Start >= g.Root.Start
 }
 
 // Member reports whether exactly id is in the session of root or descends from

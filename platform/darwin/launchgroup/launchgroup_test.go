@@ -72,6 +72,7 @@ func TestMembers(t *testing.T) {
 		"without":               {Group{Root: root}, []int{400, 401, 402, 403}},
 		"of an earlier boot":    {Group{Root: root, Tag: tag, Stale: true}, nil},
 		"root's pid reused":     {Group{Root: core.ProcessID{PID: 400, Start: 999}}, nil},
+		"and a session with it": {Group{Root: core.ProcessID{PID: 400, Start: 5}}, nil},
 		"of the service itself": {Group{Root: core.ProcessID{PID: 300, Start: 10}}, nil},
 	} {
 		var got []int
@@ -95,6 +96,9 @@ func TestMember(t *testing.T) {
 		if got := table().Member(g, id); got != want {
 			t.Errorf("%v: %v, want %v", id, got, want)
 		}
+	}
+	if table().Member(Group{Root: core.ProcessID{PID: 400, Start: 5}}, core.ProcessID{PID: 401, Start: 21}) {
+		t.Error("a process is in a session that has ended, and whose number another has got")
 	}
 	if (Table{400: {PID: 400, Parent: 401, Start: 5}, 401: {PID: 401, Parent: 400, Start: 5}}).Member(Group{Root: core.ProcessID{PID: 9, Start: 1}}, core.ProcessID{PID: 400, Start: 5}) {
 		t.Error("a circle is in a group")
