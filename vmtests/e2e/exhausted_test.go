@@ -47,7 +47,9 @@ func TestOutOfDescriptors(t *testing.T) {
 				within = patience
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), within)
-			out, err := a.Sudo(ctx, 4242, argv...).CombinedOutput()
+			cmd := a.Sudo(ctx, 4242, argv...)
+			cmd.WaitDelay = time.Second // what waits in the door's queue holds the output open
+			out, err := cmd.CombinedOutput()
 			cancel()
 			text := string(out)
 			said[text] = true
