@@ -117,6 +117,7 @@ type localListener struct {
 	closer func() error
 	// dropping is true if descriptors that come with what is read are dropped.
 	dropping bool
+	spare    atomic.Pointer[os.File] // for unixConn
 
 	waiting  *os.File                 // the listening socket, to wait at it for what net has no way to do
 	screen   func(core.UserID) []byte // nil lets everybody pass
@@ -209,6 +210,7 @@ func (l *localListener) close() error {
 	defer l.droppers.Wait()
 	defer l.yielder.Close()
 	defer l.waiting.Close()
+	defer l.dropSpare()
 	base := filepath.Base(l.path)
 	if now, err := statIn(l.dir, base); err == nil && now.Dev == l.node.Dev && now.Inode == l.node.Inode {
 		if err := unix.Unlinkat(l.dir, base, 0); err != nil {

@@ -36,6 +36,11 @@ func (l *localListener) acceptScreened() (*net.UnixConn, error) {
 	if err != nil {
 		return nil, l.closedOr(err)
 	}
+	if l.spare.Load() == nil && !l.closing.Load() {
+		if f, err := os.Open(os.DevNull); err == nil {
+			l.spare.Store(f)
+		}
+	}
 	for {
 		accepted := -1
 		var failed error
@@ -62,7 +67,7 @@ func (l *localListener) acceptScreened() (*net.UnixConn, error) {
 		case failed != nil:
 			return nil, failed
 		case accepted >= 0:
-			return unixConn(accepted)
+			return l.unixConn(accepted)
 		}
 		l.yielder.Yield()
 	}
@@ -84,11 +89,17 @@ func (l *localListener) closedOr(err error) error {
 	return err
 }
 
-// unixConn makes a connection of an accepted socket.
-func unixConn(fd int) (*net.UnixConn, error) {
+// unixConn makes a connection of an accepted socket. For a moment that takes two
+// descriptors: whoever got the last one would be hung up on without a word, and
+// take the service for one that is restarted.
+func (l *localListener) unixConn(fd int) (*net.UnixConn, error) {
 	f := os.NewFile(uintptr(fd), "accepted")
 	defer f.Close()
 	conn, err := net.FileConn(f)
+	if core.ResourceOf(err) != "" {
+		l.dropSpare()
+		conn, err = net.FileConn(f)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +109,13 @@ func unixConn(fd int) (*net.UnixConn, error) {
 		return nil, fmt.Errorf("accept: %T is no local socket", conn)
 	}
 	return local, nil
+}
+
+// dropSpare gives up the descriptor that is held back for unixConn.
+func (l *localListener) dropSpare() {
+	if f := l.spare.Swap(nil); f != nil {
+		f.Close()
+	}
 }
 
 // passes reports whether a connection is to be served, and drops it otherwise.
