@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -409,8 +408,7 @@ func TestNobodyIsKeptOutWhileTheSocketIsMade(t *testing.T) {
 	dir := public(t)
 	path := filepath.Join(dir, "s")
 	end, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with its identity
+	go onThreadThatEnds(func() { // with its identity
 		unix.RawSyscall(unix.SYS_SETFSUID, 4242, 0, 0)
 		for {
 			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -429,7 +427,7 @@ func TestNobodyIsKeptOutWhileTheSocketIsMade(t *testing.T) {
 			default:
 			}
 		}
-	}()
+	})
 	for range 300 {
 		l, err := listen(path, nil)
 		must(t, err)
