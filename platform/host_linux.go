@@ -5,12 +5,14 @@ package platform
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"kpm/core/port"
 	"kpm/platform/linux"
 	"kpm/platform/none"
+	"kpm/platform/unix/pam"
 )
 
 // Tools returns the ports that start nothing by themselves, for programs that an
@@ -78,15 +80,20 @@ func New(o Options) (port.Host, error) {
 	if noCgroup != nil {
 		host.Facts.Notes = append(host.Facts.Notes, "what a command leaves running in a session and with an environment of its own is not ended with it: "+noCgroup.Error())
 	}
-	pam := linux.NewPAM(filepath.Join(o.AgentRoot, "keeperpam"))
-	if err := pam.Missing(); err != nil {
+	asks := linux.NewPAM(filepath.Join(o.AgentRoot, "keeperpam"))
+	switch err := asks.Missing(); {
+	case errors.Is(err, fs.ErrNotExist):
 		host.Facts.Notes = append(host.Facts.Notes, "programs in people's sessions have no PAM session, and nobody is asked again who they are: "+err.Error())
+	case errors.Is(err, pam.ErrAsksNobody):
+		host.Facts.Notes = append(host.Facts.Notes, "nobody can be asked again who they are: "+err.Error())
+	case err != nil:
+		host.Facts.Notes = append(host.Facts.Notes, "programs in people's sessions are not started, and nobody can be asked again who they are: "+err.Error())
 	}
-	host.Authenticator = pam
+	host.Authenticator = asks
 	host.Transport = linux.Transport{Accounts: accounts}
 	host.Peers = peers
 	host.Sessions = linux.NewSessions(accounts)
-	host.Launcher = linux.NewSessionLauncher(launcher, linux.NewSessions(accounts), pam)
-	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), pam.Close(), peers.Close()) }
+	host.Launcher = linux.NewSessionLauncher(launcher, linux.NewSessions(accounts), asks)
+	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), asks.Close(), peers.Close()) }
 	return host, nil
 }

@@ -123,7 +123,7 @@ func (p *PAM) open(ctx context.Context, as core.Identity, environment []string) 
 	switch err := p.Missing(); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	case err != nil:
+	case err != nil && !errors.Is(err, pam.ErrAsksNobody):
 		return nil, fmt.Errorf("open a PAM session for %s: %w", as.Account.Name, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, pamTime)

@@ -100,10 +100,26 @@ func TestOpenPAMFiles(t *testing.T) {
 		"auth sufficient pam_x.so \\\nauth required pam_opendirectory.so\n" + account:               false,
 		"auth required pam_opendirectory.so\naccount sufficient pam_opendirectory.so\n":             false,
 		"session required pam_opendirectory.so\npassword required pam_opendirectory.so\n" + account: false,
+		"auth sufficient pam_rootok.so\nauth required pam_opendirectory.so\n" + account:             false,
 		account: false,
 		"":      false,
 	} {
 		if err := pam.CheckOpenPAM([]byte(text)); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// Attack: a copy of su's file, by which root is not asked: keeperpam is root.
+func TestFilesThatAskNobody(t *testing.T) {
+	for text, asksNobody := range map[string]bool{
+		"auth       sufficient pam_rootok.so\n@include common-auth\n":     true,
+		"-AUTH [success=ok default=die] \\\n /lib/security/pam_rootok.so": true,
+		"auth required pam_unix.so\naccount sufficient pam_rootok.so\n":   false, // one that is asked first
+		"# auth sufficient pam_rootok.so\nauth required pam_unix.so\n":    false,
+		"": false,
+	} {
+		if err := pam.Check([]byte(text)); errors.Is(err, pam.ErrAsksNobody) != asksNobody {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -19,6 +19,9 @@ func CheckOpenPAM(text []byte) error {
 	if strings.Contains(string(text), "\\") {
 		return errors.New("it has a line that a backslash continues, which is not read here")
 	}
+	if err := checkRootOK(text); err != nil {
+		return err
+	}
 	var decided []string
 	for line := range strings.Lines(string(text)) {
 		line, _, _ = strings.Cut(line, "#")
