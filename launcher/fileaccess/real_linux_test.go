@@ -24,8 +24,14 @@ import (
 func reads(t *testing.T, uid int, path string) bool {
 	t.Helper()
 	result := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with its identity
+	var try func()
+	try = func() {
+		runtime.LockOSThread()            // and never unlocked: the thread ends with its identity
+		if unix.Gettid() == os.Getpid() { // but the main one, which cannot end
+			go try()
+			runtime.UnlockOSThread()
+			return
+		}
 		if err := errors.Join(unix.Setfsgid(uid), unix.Setfsuid(uid)); err != nil {
 			result <- err
 			return
@@ -35,7 +41,8 @@ func reads(t *testing.T, uid int, path string) bool {
 			unix.Close(fd)
 		}
 		result <- err
-	}()
+	}
+	go try()
 	err := <-result
 	if err != nil && err != unix.EACCES {
 		t.Fatal(err)
