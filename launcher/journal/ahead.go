@@ -62,14 +62,14 @@ func (c *chunk) parse() []parsed {
 // that come are taken apart meanwhile, on as many processors as there are; a short file
 // is not worth that.
 func eachParsed(r *bufio.Reader, use func(*parsed) bool) {
-	first, line := nextChunk(r, nil)
-	list := first.parse()
-	for i := range list {
-		if !use(&list[i]) {
-			return
+	c, line := nextChunk(r, nil)
+	if c.err != nil {
+		list := c.parse()
+		for i := range list {
+			if !use(&list[i]) {
+				return
+			}
 		}
-	}
-	if first.err != nil {
 		return
 	}
 	ordered := make(chan chan []parsed, runtime.GOMAXPROCS(0))
@@ -80,10 +80,8 @@ func eachParsed(r *bufio.Reader, use func(*parsed) bool) {
 	all.Go(func() {
 		defer close(ordered)
 		for {
-			var c chunk
-			c, line = nextChunk(r, line)
-			done := make(chan []parsed, 1)
-			all.Go(func() { done <- c.parse() })
+			one, done := c, make(chan []parsed, 1)
+			all.Go(func() { done <- one.parse() })
 			select {
 			case ordered <- done:
 			case <-stop:
@@ -92,6 +90,7 @@ func eachParsed(r *bufio.Reader, use func(*parsed) bool) {
 			if c.err != nil {
 				return
 			}
+			c, line = nextChunk(r, line)
 		}
 	})
 	for done := range ordered {
