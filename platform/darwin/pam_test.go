@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,12 +75,7 @@ func TestKeeperpamIsLookedAt(t *testing.T) {
 // A Mac's way of asking has PAM's real answers: the program of this system stands in
 // for OpenPAM's.
 func TestKeeperpamAnswers(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keeperpam")
-	build := exec.Command("go", "build", "-o", path, "kpm/cmd/keeperpam")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	path := builtKeeperpam(t)
 	p := newPAM(linux{}, func() (string, error) { return path, nil })
 	defer p.Close()
 	process, err := p.Ask(pam.Question{Kind: "nonsense", User: "root"})

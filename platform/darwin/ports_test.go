@@ -75,12 +75,7 @@ func TestKeychain(t *testing.T) {
 
 // OpenPAM answers keeperpam. Without a file for us nobody is asked, and it is said so.
 func TestOpenPAM(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keeperpam")
-	build := exec.Command("go", "build", "-o", path, "kpm/cmd/keeperpam")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	path := builtKeeperpam(t)
 	p := newPAM(mac{}, func() (string, error) { return path, nil })
 	defer p.Close()
 	process, err := p.Ask(pam.Question{Kind: "nonsense", User: "root"})

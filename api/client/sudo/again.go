@@ -28,7 +28,7 @@ const (
 )
 
 // waiting is shown when the service is away for longer.
-const waiting = "keepersudo: the service has stopped; waiting until it is back (Ctrl-C ends this)\n"
+const waiting = "keepersudo: the service is not running; waiting for it (Ctrl-C ends this)\n"
 
 // gone is that the service went away before it answered.
 var gone = &failure{exitRefused, "the service has closed the connection and is not back; whether the command ran is in its journal"}
