@@ -19,7 +19,7 @@ func find(all []operation, method string, u *url.URL) (operation, map[string]str
 	// its words are no names.
 	var allowed []string
 	for _, candidate := range nearest(all, segments) {
-		values, _ := match(strings.Split(candidate.path, "/"), segments)
+		values, _ := match(candidate.path, segments)
 		if candidate.method == method {
 			return candidate, values, nil
 		}
@@ -40,32 +40,38 @@ func find(all []operation, method string, u *url.URL) (operation, map[string]str
 // {name}s.
 func nearest(all []operation, segments []string) (found []operation) {
 	best := ""
-	for _, candidate := range all {
-		values, ok := match(strings.Split(candidate.path, "/"), segments)
+	for i := range all {
+		candidate := &all[i]
+		values, ok := match(candidate.path, segments)
 		switch {
 		case !ok || len(found) > 0 && candidate.path != best && len(values) >= len(found[0].names()):
 			continue
 		case candidate.path != best:
 			best, found = candidate.path, nil
 		}
-		found = append(found, candidate)
+		found = append(found, *candidate)
 	}
 	return found
 }
 
-func match(pattern, segments []string) (map[string]string, bool) {
-	if len(pattern) != len(segments) {
+// match goes over the path without taking it apart: it is asked about every operation.
+func match(pattern string, segments []string) (values map[string]string, ok bool) {
+	if strings.Count(pattern, "/")+1 != len(segments) {
 		return nil, false
 	}
-	values := map[string]string{}
-	for i, want := range pattern {
-		got, err := url.PathUnescape(segments[i])
+	for _, segment := range segments {
+		var want string
+		want, pattern, _ = strings.Cut(pattern, "/")
+		got, err := url.PathUnescape(segment)
 		if err != nil {
 			return nil, false
 		}
 		name, isValue := strings.CutPrefix(want, "{")
 		switch {
 		case isValue && got != "":
+			if values == nil {
+				values = map[string]string{}
+			}
 			values[strings.TrimSuffix(name, "}")] = got
 		case isValue || !strings.EqualFold(want, got):
 			return nil, false
