@@ -13,6 +13,7 @@ import (
 	"kpm/api"
 	"kpm/broker"
 	"kpm/core"
+	"kpm/core/idle"
 	"kpm/core/port"
 	"kpm/core/view"
 	"kpm/jobs"
@@ -52,6 +53,8 @@ type Options struct {
 	Notice io.Writer
 	// SystemLog, if not nil, opens the system's own log, for lines about elevations.
 	SystemLog func() (SystemLog, error)
+	// Pace, if not nil, rests while nobody asks for anything.
+	Pace idle.Pace
 }
 
 // service is everything that runs, in the order in which it was started.

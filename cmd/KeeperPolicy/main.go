@@ -54,12 +54,12 @@ func main() {
 	debug.SetGCPercent(25)
 	runtime.GOMAXPROCS(1)
 	turns.Short()
-	turns.WatchLess()
+	pace := turns.WatchLess()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{
-			Root: root, Reload: reload, Resolve: files.Resolve,
+			Root: root, Reload: reload, Resolve: files.Resolve, Pace: pace,
 			Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
 		})
 	}))

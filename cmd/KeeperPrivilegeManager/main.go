@@ -127,7 +127,7 @@ func run(ctx context.Context, dir string, in setting) error {
 	// Nor more than one of its processors, but for a crowd (service, processors).
 	runtime.GOMAXPROCS(1)
 	turns.Short()
-	turns.WatchLess()
+	pace := turns.WatchLess()
 	root, err := service.ResolveRoot(dir)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func run(ctx context.Context, dir string, in setting) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	err = service.Run(ctx, host, service.Options{
-		Root: root, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog,
+		Root: root, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog, Pace: pace,
 	})
 	return errors.Join(err, host.Close())
 }

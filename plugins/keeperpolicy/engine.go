@@ -36,6 +36,8 @@ type Config struct {
 	Resolve func(path string, visit func(at string, link, protected bool)) (string, error)
 	// Reload has everything read again, whatever has changed; nil never does.
 	Reload <-chan os.Signal
+	// Pace rests while nobody asks for anything; nil does not.
+	Pace idle.Pace
 }
 
 // engine answers questions from the set in force. Replacing the set never
