@@ -24,6 +24,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Sessions: s.host.Sessions, Launcher: s.host.Launcher, Tree: s.host.Tree,
 		Registry: s.registry, Admission: s.admission(), SessionPrograms: s.app.SessionPrograms, Dir: s.layout.Children(), Log: launcherLog,
 	})
+	s.processors = newProcessors()
 	var err error
 	s.sealer, err = seal.New(seal.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
@@ -55,7 +56,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
 		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
-		People: s.people(), Told: s.told, Crowd: newProcessors().crowd,
+		People: s.people(), Told: s.told, Crowd: s.processors.crowd,
 		Redirects: settings.Redirects{Layout: s.layout, Platform: s.host.Facts.Platform, Read: s.host.Files.ReadProtected, Setting: s.effective.Get},
 		Log:       launcherLog,
 	})
