@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/idle"
 	"kpm/core/policy"
 	"kpm/core/wire"
 )
@@ -61,6 +62,8 @@ type engine struct {
 	filters *filters
 	// replied, if not nil, is called after each answer.
 	replied func()
+	// memory is given back when nobody has asked for a while; nil never is.
+	memory *idle.Watch
 }
 
 // inForce is what questions are answered from.
