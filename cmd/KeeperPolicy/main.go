@@ -65,10 +65,8 @@ func main() {
 			turns.WatchLess()
 		}),
 	}
-	cfg.Ahead = keeperpolicy.Begin(cfg, func() (map[string]string, error) {
-		return sdk.Settings(context.Background(), sdk.Local(), wire.PolicyPlugin)
-	})
-	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
+	cfg.Ahead = keeperpolicy.Begin(cfg)
+	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin, AskSettings: true}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperpolicy.Run(ctx, a, cfg)
 	}))
 }

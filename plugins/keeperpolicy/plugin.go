@@ -2,7 +2,6 @@ package keeperpolicy
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,14 +34,10 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	}
 	begun := cfg.Ahead
 	if begun == nil {
-		begun = Begin(cfg, func() (map[string]string, error) { return a.Settings(ctx) })
+		begun = Begin(cfg)
 	}
-	files, known := <-begun.read, <-begun.settings
-	if known.err == nil {
-		enforce = obey(known.values, a.Logger(), e.filters)
-	} else { // it was asked before anybody could answer
-		enforce = settle(ctx, a, e.filters, enforce)
-	}
+	enforce = settle(ctx, a, e.filters, enforce)
+	files := <-begun.read
 	e.take(files, enforce)
 	replied := make(chan struct{})
 	e.replied = sync.OnceFunc(func() { close(replied) })
@@ -97,13 +92,8 @@ func settle(ctx context.Context, a *sdk.Agent, f *filters, last bool) bool {
 		a.Logger().Warn("settings cannot be read", "error", err, enforceSetting, last)
 		return last
 	}
-	return obey(values, a.Logger(), f)
-}
-
-// obey takes the settings, and returns whether administrators are subject to policy.
-func obey(values map[string]string, log *slog.Logger, f *filters) bool {
 	if err := f.set(values[filterSetting]); err != nil {
-		log.Warn("a setting cannot be read", "setting", filterSetting, "found", values[filterSetting], "expected", "a whole number from 1 to 30", "taken", 30)
+		a.Logger().Warn("a setting cannot be read", "setting", filterSetting, "found", values[filterSetting], "expected", "a whole number from 1 to 30", "taken", 30)
 	}
 	text, set := values[enforceSetting]
 	if !set {
@@ -111,7 +101,7 @@ func obey(values map[string]string, log *slog.Logger, f *filters) bool {
 	}
 	enforce, err := strconv.ParseBool(text)
 	if err != nil {
-		log.Warn("a setting cannot be read", "setting", enforceSetting, "found", text, "expected", "true or false", "taken", true)
+		a.Logger().Warn("a setting cannot be read", "setting", enforceSetting, "found", text, "expected", "true or false", "taken", true)
 		return true
 	}
 	return enforce
