@@ -1,3 +1,8 @@
+// The directives keep the runtime from reading the control group's share of the
+// processors: this has one, and the service waits for it to start.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import "kpm/platform/linux/held"
@@ -14,6 +19,6 @@ Examples:
 
 func main() {
 	if !held.Explained(help) {
-		held.Main(3) // where the service is
+		held.Main(3, 4) // where the service is
 	}
 }
