@@ -19,7 +19,7 @@ func find(all []operation, method string, u *url.URL) (operation, map[string]str
 	// its words are no names.
 	var allowed []string
 	for _, candidate := range nearest(all, segments) {
-		values, _ := match(strings.Split(candidate.path, "/"), segments)
+		values, _ := match(candidate.path, segments)
 		if candidate.method == method {
 			return candidate, values, nil
 		}
@@ -41,7 +41,7 @@ func find(all []operation, method string, u *url.URL) (operation, map[string]str
 func nearest(all []operation, segments []string) (found []operation) {
 	best := ""
 	for _, candidate := range all {
-		values, ok := match(strings.Split(candidate.path, "/"), segments)
+		values, ok := match(candidate.path, segments)
 		switch {
 		case !ok || len(found) > 0 && candidate.path != best && len(values) >= len(found[0].names()):
 			continue
@@ -53,19 +53,24 @@ func nearest(all []operation, segments []string) (found []operation) {
 	return found
 }
 
-func match(pattern, segments []string) (map[string]string, bool) {
-	if len(pattern) != len(segments) {
+// match returns the values of a pattern's {name}s, nil if it has none. It makes
+// nothing for a pattern that does not match: every request is held against all.
+func match(pattern string, segments []string) (values map[string]string, ok bool) {
+	if strings.Count(pattern, "/")+1 != len(segments) {
 		return nil, false
 	}
-	values := map[string]string{}
-	for i, want := range pattern {
-		got, err := url.PathUnescape(segments[i])
+	for want := range strings.SplitSeq(pattern, "/") {
+		got, err := url.PathUnescape(segments[0])
 		if err != nil {
 			return nil, false
 		}
+		segments = segments[1:]
 		name, isValue := strings.CutPrefix(want, "{")
 		switch {
 		case isValue && got != "":
+			if values == nil {
+				values = map[string]string{}
+			}
 			values[strings.TrimSuffix(name, "}")] = got
 		case isValue || !strings.EqualFold(want, got):
 			return nil, false
