@@ -40,7 +40,8 @@ func find(all []operation, method string, u *url.URL) (operation, map[string]str
 // {name}s.
 func nearest(all []operation, segments []string) (found []operation) {
 	best := ""
-	for _, candidate := range all {
+	for i := range all {
+		candidate := &all[i]
 		values, ok := match(candidate.path, segments)
 		switch {
 		case !ok || len(found) > 0 && candidate.path != best && len(values) >= len(found[0].names()):
@@ -48,23 +49,23 @@ func nearest(all []operation, segments []string) (found []operation) {
 		case candidate.path != best:
 			best, found = candidate.path, nil
 		}
-		found = append(found, candidate)
+		found = append(found, *candidate)
 	}
 	return found
 }
 
-// match returns the values of a pattern's {name}s, nil if it has none. It makes
-// nothing for a pattern that does not match: every request is held against all.
+// match goes over the path without taking it apart: it is asked about every operation.
 func match(pattern string, segments []string) (values map[string]string, ok bool) {
 	if strings.Count(pattern, "/")+1 != len(segments) {
 		return nil, false
 	}
-	for want := range strings.SplitSeq(pattern, "/") {
-		got, err := url.PathUnescape(segments[0])
+	for _, segment := range segments {
+		var want string
+		want, pattern, _ = strings.Cut(pattern, "/")
+		got, err := url.PathUnescape(segment)
 		if err != nil {
 			return nil, false
 		}
-		segments = segments[1:]
 		name, isValue := strings.CutPrefix(want, "{")
 		switch {
 		case isValue && got != "":

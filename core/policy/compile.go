@@ -41,7 +41,7 @@ func (s *Set) of(policyType string) *compiledKind {
 
 // rule is one compiled policy.
 type rule struct {
-	ref     core.PolicyRef
+	name    [1]core.PolicyRef // an array, so that answers about this policy alone share it
 	denies  bool
 	certain bool         // nothing in it is in doubt
 	grants  bool         // when it is met fully
@@ -74,6 +74,8 @@ type rule struct {
 	// place is that of the policy among those that were compiled.
 	place int32
 }
+
+func (r *rule) ref() core.PolicyRef { return r.name[0] }
 
 // Compile gives policies their meaning on this machine. The findings are
 // Doubts and Notes only: a policy that cannot be resolved still restricts.
@@ -223,7 +225,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 	c.policy, c.doubts, c.kept = p, 0, keeps(kind)
 	r := rule{
 		// Answers show these to people in terminals.
-		ref:  core.PolicyRef{ID: wire.Printable(p.ID), Name: wire.Printable(p.Name)},
+		name: [1]core.PolicyRef{{ID: wire.Printable(p.ID), Name: wire.Printable(p.Name)}},
 		who:  c.compileWho(p),
 		when: compileWhen(p),
 
@@ -254,7 +256,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 	}
 	if p.Approval != nil {
 		approval := *p.Approval
-		approval.Policy = r.ref
+		approval.Policy = r.ref()
 		r.approval = &approval
 	}
 	r.certain = !p.Doubtful && c.doubts == 0
@@ -269,7 +271,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 	if p.Status == MonitorAndNotify && p.Notification != "" {
 		r.notice = &core.Notice{Text: wire.Printable(p.Notification), Acknowledge: p.Acknowledge}
 	}
-	r.refusal = refusal([]core.PolicyRef{r.ref})
+	r.refusal = refusal(r.name[:])
 	c.leadingStar(&r)
 	return r
 }
@@ -303,7 +305,7 @@ func (c *compiler) leadingStar(r *rule) {
 
 // byID orders rules so that an answer does not depend on the order of files.
 func byID(a, b rule) int {
-	return cmp.Or(cmp.Compare(a.ref.ID, b.ref.ID), cmp.Compare(a.ref.Name, b.ref.Name))
+	return cmp.Or(cmp.Compare(a.name[0].ID, b.name[0].ID), cmp.Compare(a.name[0].Name, b.name[0].Name))
 }
 
 func sorted(rules []rule) []rule {

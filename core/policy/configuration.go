@@ -160,7 +160,7 @@ func (s *Set) FileChanges(machine string, at time.Time) core.FileChanges {
 			continue
 		}
 		change := own.change
-		change.PolicyRef = r.ref
+		change.PolicyRef = r.ref()
 		if size += len(change.ID) + len(change.Name) + len(change.File) + len(change.Text); size > maxChanges {
 			list.More++
 			continue

@@ -29,12 +29,15 @@ type asked struct {
 	links        []string // that lead to path, as policies name them
 	path, base   string
 	baseStrength strength // of a match by file name alone
-	// others are what the caller may have meant, apart from path; they
-	// restrict and never grant. otherBases are the file names among them: of
-	// what was requested, and of argv[0].
-	others     [2 * maxDirectories]string
-	otherCount int
-	otherBases [2]string
+	// What the caller may have meant, apart from path, restricts and never grants: the
+	// path that was requested, if it is another, and the file names of what was
+	// requested and of argv[0]. everywhere says which of these names were given without
+	// a path, so that they stand for any place in directories; see others.
+	named       string
+	otherBases  [2]string
+	everywhere  [2]bool
+	directories []string
+	spelled     []string // what others has returned
 }
 
 // when is the question's time on the machine's wall clock.
@@ -197,7 +200,7 @@ func (x *index) demands(found hits) []core.Demand {
 			continue
 		}
 		if h.rule != last {
-			list, last = append(list, core.Demand{PolicyRef: r.ref, Controls: x.controls[r.demands]}), h.rule
+			list, last = append(list, core.Demand{PolicyRef: r.ref(), Controls: x.controls[r.demands]}), h.rule
 		}
 		if h.by == full { // who is only restricted by it is remembered nothing
 			list[len(list)-1].Grant = r.terms
@@ -218,12 +221,18 @@ func (x *index) refusalOf(found hits) string {
 // refs names the chosen rules in id order, each once.
 func (x *index) refs(found hits, chosen func(*rule, strength) bool) []core.PolicyRef {
 	slices.SortFunc(found, func(a, b hit) int { return int(a.rule) - int(b.rule) })
-	list := make([]core.PolicyRef, 0, len(found))
-	last := int32(-1)
+	list, last := []core.PolicyRef{}, int32(-1)
 	for _, h := range found {
-		if h.rule != last && chosen(&x.rules[h.rule], h.by) {
-			list, last = append(list, x.rules[h.rule].ref), h.rule
+		r := &x.rules[h.rule]
+		switch {
+		case h.rule == last || !chosen(r, h.by):
+			continue
+		case len(list) == 0:
+			list = r.name[:] // has no room for another: to append one makes a copy
+		default:
+			list = append(list, r.ref())
 		}
+		last = h.rule
 	}
 	return list
 }
@@ -240,7 +249,7 @@ func (s *Set) ask(kind *compiledKind, q Question, a *asked) bool {
 	if !ok {
 		return false
 	}
-	a.q, a.own = q, own
+	a.q, a.own, a.directories = q, own, s.directories
 	a.name, a.user = s.env.fold(q.UserName), string(q.User)
 	a.bare = bareName(a.name)
 	for _, names := range [...]*[]string{&a.q.OtherNames, &a.q.GroupNames, &a.q.DoubtfulGroupNames, &a.q.MissingGroups} {
@@ -263,11 +272,10 @@ func (s *Set) ask(kind *compiledKind, q Question, a *asked) bool {
 		named := s.env.follow(s.env.clean(requested))
 		_, a.otherBases[0] = splitPath(named)
 		if named != a.path {
-			a.others[0], a.otherCount = named, 1
+			a.named = named
 		}
 	case requested != "":
-		a.otherBases[0] = requested
-		s.everywhere(requested, a)
+		a.otherBases[0], a.everywhere[0] = requested, true
 	}
 	if len(q.Arguments) > 0 {
 		a.arguments = q.Arguments[1:]
@@ -283,29 +291,47 @@ func (s *Set) called(name, requested string, a *asked) {
 	_, name = splitPath(s.env.slashes(name))
 	a.ownName = name == a.base || s.env.Platform == core.Windows // few programs look at it there
 	if !a.ownName && name != requested && name != "" {
-		a.otherBases[1] = name
-		s.everywhere(name, a)
+		a.otherBases[1], a.everywhere[1] = name, true
 	}
 }
 
-// everywhere adds every place on the secure path that a bare name stands for:
-// which link the service followed is not known here, and a DENY of /usr/bin/vi
-// must hold for someone who types "vi".
-func (s *Set) everywhere(requested string, a *asked) {
-	size := 0
-	for _, dir := range s.directories {
-		size += len(dir) + 1 + len(requested)
+// others returns what the caller may have meant, apart from path: what was named by a
+// path, and every place on the secure path that a bare name stands for. Which link the
+// service followed is not known here, and a DENY of /usr/bin/vi must hold for someone
+// who types "vi". Few questions need them as text; see index.find.
+func (a *asked) others() []string {
+	if a.spelled != nil || a.named == "" && a.everywhere == [2]bool{} {
+		return a.spelled
+	}
+	list, size := make([]string, 0, 1+2*maxDirectories), 0
+	if a.named != "" {
+		list = append(list, a.named)
+	}
+	for _, dir := range a.directories {
+		size += 2*(len(dir)+1) + len(a.otherBases[0]) + len(a.otherBases[1])
 	}
 	var b strings.Builder // one allocation for all of them
 	b.Grow(size)
-	for _, dir := range s.directories {
+	a.places(func(dir, name string) {
 		from := b.Len()
 		b.WriteString(dir)
 		b.WriteByte('/')
-		b.WriteString(requested)
-		if named := b.String()[from:]; named != a.path {
-			a.others[a.otherCount] = named
-			a.otherCount++
+		b.WriteString(name)
+		list = append(list, b.String()[from:])
+	})
+	a.spelled = list
+	return list
+}
+
+// places calls do with the directory and the name of every place that a bare name stands
+// for. Among them may be path.
+func (a *asked) places(do func(dir, name string)) {
+	for i, name := range a.otherBases {
+		if !a.everywhere[i] {
+			continue
+		}
+		for _, dir := range a.directories {
+			do(dir, name)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func (w *folderList) match(a asked) strength {
 	if w.open {
 		return restricts
 	}
-	for _, other := range a.others[:a.otherCount] {
+	for _, other := range a.others() {
 		if w.holds(other) {
 			return restricts
 		}

@@ -56,7 +56,7 @@ func (r *rule) now(a *asked) bool {
 }
 
 func (r *rule) fileRule(monitor bool) core.FileRule {
-	f := core.FileRule{PolicyRef: r.ref, Denies: r.denies, Monitor: monitor, Everyone: r.who.any || r.who.open}
+	f := core.FileRule{PolicyRef: r.ref(), Denies: r.denies, Monitor: monitor, Everyone: r.who.any || r.who.open}
 	f.Users = slices.Clone(r.who.names)
 	for _, id := range r.who.ids {
 		f.Users = append(f.Users, "#"+id)

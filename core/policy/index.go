@@ -159,26 +159,34 @@ func (x *index) find(a *asked, found hits) hits {
 			found = x.look(x.names[other], a, found)
 		}
 	}
-	found = x.lookPath(a.path, a, found)
-	for _, other := range a.others[:a.otherCount] {
-		found = x.lookPath(other, a, found)
+	var room [256]byte // for paths as they are looked for
+	found = x.lookPath(append(room[:0], a.path...), a, found)
+	if a.named != "" {
+		found = x.lookPath(append(room[:0], a.named...), a, found)
 	}
+	a.places(func(dir, name string) {
+		path := append(append(append(room[:0], dir...), '/'), name...)
+		if string(path) != a.path {
+			found = x.lookPath(path, a, found)
+		}
+	})
 	for _, link := range a.links {
 		if _, base := splitPath(link); base != a.base {
 			found = x.look(x.names[base], a, found)
 		}
-		found = x.lookPath(link, a, found)
+		found = x.lookPath(append(room[:0], link...), a, found)
 	}
 	return found
 }
 
-func (x *index) lookPath(path string, a *asked, found hits) hits {
-	found = x.look(x.paths[path], a, found)
+// lookPath is given a path as bytes, of which a key of a map needs no copy.
+func (x *index) lookPath(path []byte, a *asked, found hits) hits {
+	found = x.look(x.paths[string(path)], a, found)
 	for _, n := range x.lengths {
 		if n > len(path) {
 			break
 		}
-		found = x.look(x.heads[path[:n]], a, found)
+		found = x.look(x.heads[string(path[:n])], a, found)
 	}
 	return found
 }

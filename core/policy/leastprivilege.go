@@ -76,7 +76,7 @@ func (s *Set) Removal(q Question) core.Removal {
 	for i := range kind.enforcing.rules {
 		r := &kind.enforcing.rules[i]
 		if met(r) {
-			removal.Policies = append(removal.Policies, r.ref)
+			removal.Policies = append(removal.Policies, r.ref())
 		} else if r.meets(&a, full) != nothing {
 			removal.Doubtful = true
 		}
@@ -86,7 +86,7 @@ func (s *Set) Removal(q Question) core.Removal {
 		if !met(r) {
 			continue
 		}
-		removal.Monitored = append(removal.Monitored, r.ref)
+		removal.Monitored = append(removal.Monitored, r.ref())
 		if r.notice != nil && !slices.Contains(removal.Notices, *r.notice) {
 			removal.Notices = append(removal.Notices, *r.notice)
 		}

@@ -48,7 +48,7 @@ func (s *Set) May(q Question) (list core.Listing, ok bool) {
 
 // permission writes a rule as policies do.
 func (r *rule) permission(x *index) core.Permission {
-	p := core.Permission{PolicyRef: r.ref, Denies: r.denies, Controls: x.controls[r.demands], Signed: len(r.signed.entries) > 0}
+	p := core.Permission{PolicyRef: r.ref(), Denies: r.denies, Controls: x.controls[r.demands], Signed: len(r.signed.entries) > 0}
 	if slices.Contains(p.Controls, core.ControlApproval) {
 		p.Approval = r.approval
 	}

@@ -58,7 +58,7 @@ func (p *program) match(a *asked) strength {
 	if p.is(a.path) {
 		return full
 	}
-	for _, other := range a.others[:a.otherCount] {
+	for _, other := range a.others() {
 		if p.is(other) {
 			return restricts
 		}

@@ -9,8 +9,10 @@ import (
 const (
 	maxBatch = 256
 	maxWait  = 1024 // operations that wait to be written, but for bounded ones
+	// maxTogether is how many tasks of a run are one operation.
+	maxTogether = 64
 	// gather is how long what may be written later waits for more: of the run for one
-	// elevation there are five changes, and a transaction for each would take an eighth
+	// elevation there are a dozen changes, and a transaction for each would take a third
 	// of the processor time that the service spends on it.
 	gather = 50 * time.Millisecond
 )
@@ -22,12 +24,13 @@ type queue struct {
 	mu     sync.Mutex
 	room   *sync.Cond // of mu
 	list   []operation
-	soon   *time.Timer // signals for what may be written later; nil if there is none
+	notes  map[string]*note // those in list, by run
+	soon   *time.Timer      // signals for what may be written later; nil if there is none
 	closed bool
 }
 
 func newQueue() *queue {
-	q := &queue{filled: make(chan struct{}, 1)}
+	q := &queue{filled: make(chan struct{}, 1), notes: map[string]*note{}}
 	q.room = sync.NewCond(&q.mu)
 	return q
 }
@@ -38,12 +41,44 @@ func newQueue() *queue {
 func (q *queue) put(op operation) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for !q.closed && !op.bounded && len(q.list) >= maxWait {
+	for !q.closed && !q.hasRoom(op.bounded) {
 		q.room.Wait()
 	}
 	if q.closed {
 		return false
 	}
+	q.add(op)
+	return true
+}
+
+// note has change add to what waits to be noted of a run.
+func (q *queue) note(runID string, bounded bool, change func(*note)) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		if n := q.notes[runID]; n != nil && len(n.tasks) < maxTogether {
+			change(n)
+			return true
+		}
+		if q.closed {
+			return false
+		}
+		if q.hasRoom(bounded) {
+			break
+		}
+		q.room.Wait()
+	}
+	n := &note{runID: runID}
+	change(n)
+	q.notes[runID] = n
+	q.add(operation{note: n, later: true})
+	return true
+}
+
+func (q *queue) hasRoom(bounded bool) bool { return bounded || len(q.list) < maxWait }
+
+// add is called with the lock held.
+func (q *queue) add(op operation) {
 	q.list = append(q.list, op)
 	switch {
 	case !op.later:
@@ -51,7 +86,6 @@ func (q *queue) put(op operation) bool {
 	case q.soon == nil:
 		q.soon = time.AfterFunc(gather, q.gathered)
 	}
-	return true
 }
 
 func (q *queue) gathered() {
@@ -69,6 +103,11 @@ func (q *queue) batch() []operation {
 	defer q.mu.Unlock()
 	n := min(len(q.list), maxBatch)
 	batch := slices.Clone(q.list[:n])
+	for _, op := range batch {
+		if op.note != nil && q.notes[op.note.runID] == op.note {
+			delete(q.notes, op.note.runID)
+		}
+	}
 	clear(q.list[:n]) // what was written is not to be held until the list grows
 	if q.list = q.list[n:]; len(q.list) > 0 {
 		q.signal()
@@ -95,6 +134,6 @@ func (q *queue) close() []operation {
 	}
 	q.room.Broadcast()
 	left := q.list
-	q.list = nil
+	q.list, q.notes = nil, nil
 	return left
 }

@@ -30,47 +30,42 @@ const MaxPage = 1000
 // then.
 func (s *Store) Save(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, true) }
 
-// Note keeps run as it is now, without waiting until it is written, some milliseconds
-// later: for runs that another record tells of.
-func (s *Store) Note(run view.JobRun, due ...schedule.Due) error { return s.save(run, due, false) }
-
 func (s *Store) save(run view.JobRun, due []schedule.Due, wait bool) error {
+	run.Tasks = nil // each has a row of its own
 	body, err := encode(run)
 	if err != nil {
 		return err
 	}
-	change := func(tx *sql.Tx) error {
-		_, err := tx.Stmt(s.putRun).Exec(
-			run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
-		if err == nil && run.Trigger.Kind == rerun {
-			err = settle(tx, run.ParentID)
-		}
-		return errors.Join(err, s.remember(tx, due))
-	}
-	// Of runs that wait there are so many and no more.
-	bounded := run.State == string(state.Queued)
-	later := !wait && len(due) == 0 // that a schedule was due is not known from elsewhere
-	return s.put(operation{change: change, durable: once(due), bounded: bounded, later: later}, wait)
+	change := func(tx *sql.Tx) error { return errors.Join(s.put(tx, run, body), s.remember(tx, due)) }
+	return s.enqueue(operation{change: change, durable: once(due), bounded: bounded(run)}, wait)
 }
+
+// put writes a run. The one that it stands for needs nothing more.
+func (s *Store) put(tx *sql.Tx, run view.JobRun, body []byte) error {
+	_, err := tx.Stmt(s.putRun).Exec(run.ID, run.JobID, run.State, run.Trigger.Kind, run.Trigger.Event, run.CreatedAt.UnixMilli(), string(body))
+	if err == nil && run.Trigger.Kind == rerun {
+		err = settle(tx, run.ParentID)
+	}
+	return err
+}
+
+// bounded reports whether a record is of a run that waits: of these there are so many
+// and no more.
+func bounded(run view.JobRun) bool { return run.State == string(state.Queued) }
 
 // SaveTask keeps a task of a run as it is now. It does not wait: the run's next Save
 // returns after it was written.
 func (s *Store) SaveTask(runID string, task view.TaskRun) error {
-	return s.saveTask(runID, task, false)
-}
-
-// NoteTask is SaveTask for a run that is kept by Note: it is written with that.
-func (s *Store) NoteTask(runID string, task view.TaskRun) error { return s.saveTask(runID, task, true) }
-
-func (s *Store) saveTask(runID string, task view.TaskRun, later bool) error {
 	body, err := json.Marshal(task)
 	if err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	return s.put(operation{later: later, change: func(tx *sql.Tx) error {
-		_, err := tx.Stmt(s.putTask).Exec(runID, task.Number, string(body))
-		return err
-	}}, false)
+	return s.tell(func(tx *sql.Tx) error { return s.putTask(tx, runID, task.Number, body) }, false, false)
+}
+
+func (s *Store) putTask(tx *sql.Tx, runID string, number int, body []byte) error {
+	_, err := tx.Stmt(s.taskRow).Exec(runID, number, string(body))
+	return err
 }
 
 // maxContext bounds what is kept of one context, in bytes of JSON; of a longer one, the
@@ -78,21 +73,32 @@ func (s *Store) saveTask(runID string, task view.TaskRun, later bool) error {
 const maxContext = 64 << 10
 
 func encode(run view.JobRun) ([]byte, error) {
-	run.Tasks = nil
-	for _, context := range []*map[string]any{&run.ContextIn, &run.ContextOut} {
-		if data, err := json.Marshal(*context); err != nil || len(data) > maxContext {
-			names := map[string]any{}
-			for name := range *context {
-				names[name] = view.NotKept
-			}
-			*context = names
-		}
-	}
-	body, err := json.Marshal(run)
+	// The contexts are encoded once, to be measured and to be kept.
+	body, err := json.Marshal(struct {
+		view.JobRun
+		ContextIn  json.RawMessage `json:"contextIn,omitempty"`
+		ContextOut json.RawMessage `json:"contextOut,omitempty"`
+	}{run, keptContext(run.ContextIn), keptContext(run.ContextOut)})
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	return body, nil
+}
+
+func keptContext(context map[string]any) json.RawMessage {
+	if len(context) == 0 {
+		return nil
+	}
+	data, err := json.Marshal(context)
+	if err == nil && len(data) <= maxContext {
+		return data
+	}
+	names := map[string]any{}
+	for name := range context {
+		names[name] = view.NotKept
+	}
+	data, _ = json.Marshal(names) // strings
+	return data
 }
 
 // rerun is the trigger of a run that stands for one that was cut off.
@@ -234,6 +240,7 @@ func (s *Store) Runs(f view.JobRunFilter) (view.JobRuns, error) {
 			page.Next = strconv.FormatInt(list[i-1].seq, 10)
 			break
 		}
+		r.run.Tasks = nil // of a run that was noted with them
 		page.Runs = append(page.Runs, r.run)
 	}
 	return page, nil

@@ -29,8 +29,9 @@ type Store struct {
 	sync   *sql.DB       // one connection, by which what is written gets to the disk
 	synced chan struct{} // holds one element while that is to be done
 	// Statements of write: to take one apart costs more than to run it.
-	putRun, putTask, putDue, dropDue *sql.Stmt
+	putRun, taskRow, putDue, dropDue *sql.Stmt
 
+	parted map[string]bool // runs that were noted before their end, with tasks; the writer's own
 	queue  *queue
 	done   chan struct{}
 	cancel context.CancelFunc
@@ -39,9 +40,10 @@ type Store struct {
 // operation is one change. done is nil if nobody waits for it.
 type operation struct {
 	change  func(*sql.Tx) error
-	durable bool // also over a loss of power, soon
-	later   bool // with others that come soon
-	bounded bool // what it belongs to is, so that it need not wait for room
+	note    *note // in place of change
+	durable bool  // also over a loss of power, soon
+	later   bool  // with others that come soon
+	bounded bool  // what it belongs to is, so that it need not wait for room
 	done    chan error
 }
 
@@ -87,7 +89,7 @@ func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store
 }
 
 func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, []view.JobRun, error) {
-	s := &Store{limits: limits, log: log, queue: newQueue(), done: make(chan struct{}), synced: make(chan struct{}, 1)}
+	s := &Store{limits: limits, log: log, parted: map[string]bool{}, queue: newQueue(), done: make(chan struct{}), synced: make(chan struct{}, 1)}
 	for _, db := range []**sql.DB{&s.write, &s.read, &s.sync} {
 		// WAL with synchronous=NORMAL: a commit survives the process at once, and a
 		// loss of power may undo the last ones but breaks nothing.
@@ -106,7 +108,7 @@ func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, 
 		into **sql.Stmt
 		text string
 	}{
-		{&s.putTask, `INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`},
+		{&s.taskRow, `INSERT OR REPLACE INTO tasks (run, number, body) VALUES (?, ?, ?)`},
 		{&s.dropDue, `DELETE FROM due WHERE job = ? AND schedule <> ?`},
 		{&s.putDue, `INSERT INTO due (job, schedule, at) VALUES (?, ?, ?)
 			ON CONFLICT (job, schedule) DO UPDATE SET at = excluded.at WHERE excluded.at > at OR excluded.at < at - ?`},
@@ -200,7 +202,11 @@ func (s *Store) apply(list []operation) error {
 	defer func() { _ = tx.Rollback() }() // nothing after Commit
 	durable := false
 	for _, op := range list {
-		if err := op.change(tx); err != nil {
+		change := op.change
+		if op.note != nil {
+			change = func(tx *sql.Tx) error { return s.writeNote(tx, op.note) }
+		}
+		if err := change(tx); err != nil {
 			return err
 		}
 		durable = durable || op.durable
@@ -233,10 +239,10 @@ func (s *Store) caughtUp() {
 
 // tell has a change written. It waits for that if wait is set.
 func (s *Store) tell(change func(*sql.Tx) error, wait, durable bool) error {
-	return s.put(operation{change: change, durable: durable}, wait)
+	return s.enqueue(operation{change: change, durable: durable}, wait)
 }
 
-func (s *Store) put(op operation, wait bool) error {
+func (s *Store) enqueue(op operation, wait bool) error {
 	if wait {
 		op.done = make(chan error, 1)
 	}

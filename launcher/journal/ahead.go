@@ -30,6 +30,7 @@ type chunk struct {
 
 // next reads lines until there are enough of them.
 func nextChunk(r *bufio.Reader, line []byte) (c chunk, buffer []byte) {
+	c.text = make([]byte, 0, chunkBytes+chunkBytes/8)
 	for len(c.text) < chunkBytes {
 		if line, c.err = readLine(r, line); c.err != nil {
 			break

@@ -21,7 +21,9 @@ const noHash = "0000000000000000000000000000000000000000000000000000000000000000
 
 func hashLine(line []byte) string {
 	sum := sha256.Sum256(line)
-	return hex.EncodeToString(sum[:])
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // parseLine reads one line without its newline. It checks shape only; whether
@@ -34,8 +36,11 @@ func parseLine(line []byte) (Record, error) {
 
 // parse is parseLine into a Record that nothing has been said of.
 func (r *Record) parse(line []byte) error {
-	if err := json.Unmarshal(line, r); err != nil {
-		return err
+	if !r.plain(line) {
+		*r = Record{}
+		if err := json.Unmarshal(line, r); err != nil {
+			return err
+		}
 	}
 	switch {
 	case r.Seq == 0:

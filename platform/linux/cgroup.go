@@ -109,11 +109,15 @@ func detectCgroup(c cgroups) (home string, err error) {
 
 // makeCgroup makes a cgroup with a random name in home.
 func makeCgroup(home string) (string, error) {
-	if err := os.Mkdir(home, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
-	}
 	dir := filepath.Join(home, cgroupPrefix+rand.Text())
-	return dir, os.Mkdir(dir, 0o755)
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.Mkdir(home, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return "", err
+		}
+		err = os.Mkdir(dir, 0o755)
+	}
+	return dir, err
 }
 
 // emptyCgroup reports whether no process lives in dir and below. The kernel's

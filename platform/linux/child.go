@@ -185,7 +185,7 @@ func (c *child) makeCgroup(home string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a cgroup: %w", err)
 	}
-	dir, err := os.Open(made)
+	dir, err := openDir(made)
 	if err != nil {
 		unix.Rmdir(made)
 		return nil, fmt.Errorf("open the cgroup: %w", err)

@@ -124,12 +124,16 @@ func (l *Launcher) plant() error {
 
 // openPidfd returns a pidfd that the runtime can wait for without a thread.
 func openPidfd(pid int) (*os.File, error) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return nil, fmt.Errorf("pidfd: %w", err)
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err == unix.EINVAL { // a kernel before 5.10
+		if fd, err = unix.PidfdOpen(pid, 0); err == nil {
+			err = unix.SetNonblock(fd, true)
+		}
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // kernels before 5.10 have no flag for it
-		unix.Close(fd)
+	if err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
 		return nil, fmt.Errorf("pidfd: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "pidfd"), nil
@@ -142,7 +146,10 @@ func (l *Launcher) newChild(conn *os.File) *child {
 // adopt begins to watch the process pid, a child that nobody else knows of: its
 // number is its own until it is reaped here. l.mu is held.
 func (l *Launcher) adopt(c *child, pid int) error {
-	start, err := startTicks(pid)
+	stat, err := statOf(pid)
+	if err == nil && stat.dead() {
+		err = vanished(pid, unix.ESRCH)
+	}
 	if err == nil {
 		c.pidfd, err = openPidfd(pid)
 	}
@@ -151,7 +158,7 @@ func (l *Launcher) adopt(c *child, pid int) error {
 		unix.Wait4(pid, nil, 0, nil)
 		return err
 	}
-	c.id = core.ProcessID{PID: pid, Start: start}
+	c.id = core.ProcessID{PID: pid, Start: stat.start}
 	l.children[pid] = c
 	l.watchers.Add(1)
 	go c.watch()
@@ -204,7 +211,7 @@ func (l *Launcher) tend() {
 }
 
 // fill starts one helper and says when to start the next, or nil if the pool
-// is full.
+// is full by then.
 func (l *Launcher) fill() <-chan time.Time {
 	if len(l.ready) == cap(l.ready) {
 		return nil
@@ -217,6 +224,9 @@ func (l *Launcher) fill() <-chan time.Time {
 	case l.ready <- c:
 	default:
 		c.Discard()
+	}
+	if len(l.ready) == cap(l.ready) {
+		return nil // whoever takes one says so
 	}
 	return time.After(0)
 }

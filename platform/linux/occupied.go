@@ -82,8 +82,11 @@ func (t *Tree) processes() (map[int]procStat, error) {
 // have them in the cgroup itself, and to walk below means to list its forty files.
 func hasMembers(dir string) (bool, error) {
 	data, err := os.ReadFile(dir + "/cgroup.procs")
-	if err == nil && len(pidsIn(data)) > 0 {
+	switch {
+	case err == nil && len(pidsIn(data)) > 0:
 		return true, nil
+	case errors.Is(err, fs.ErrNotExist): // every cgroup has this file
+		return false, nil
 	}
 	pids, err := membersOf(dir)
 	return len(pids) > 0, err

@@ -36,7 +36,7 @@ func (l *Launcher) openEnds(spec port.LaunchSpec) (*os.File, error) {
 	if !spec.Outlives || l.ends == "" {
 		return nil, nil
 	}
-	dir, err := os.Open(l.endsDir())
+	dir, err := openDir(l.endsDir())
 	if !errors.Is(err, os.ErrNotExist) {
 		return dir, err
 	}
@@ -46,7 +46,17 @@ func (l *Launcher) openEnds(spec port.LaunchSpec) (*os.File, error) {
 	if err := l.forgetOtherBoots(); err != nil {
 		return nil, err
 	}
-	return os.Open(l.endsDir())
+	return openDir(l.endsDir())
+}
+
+// openDir opens a directory to be handed to another process. Package os would have the
+// runtime wait for it, which takes four system calls and is not possible.
+func openDir(path string) (*os.File, error) {
+	fd, err := openat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // forgetOtherBoots leaves what belongs to this boot alone: other launches may be
