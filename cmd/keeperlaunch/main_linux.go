@@ -1,8 +1,3 @@
-// The directives keep the runtime from reading the control group's share of the
-// processors: this has one, and the service waits for it to start.
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
 package main
 
 import "kpm/platform/linux/held"
