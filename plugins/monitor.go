@@ -16,39 +16,66 @@ var errNoSign = errors.New("it published nothing since it was asked to")
 // sessionsWithin is how long a user who has logged in may wait for plugins.
 const sessionsWithin = 5 * time.Second
 
-// Monitor looks after the plugins at intervals (PluginMonitoring:IntervalSeconds)
-// until ctx is done: those that ask for it are asked whether they live, and those
-// that run in users' sessions follow them. An exit needs no looking for: it is
-// noticed when it happens.
+// Monitor looks after the plugins until ctx is done: those that ask for it are asked at
+// intervals (PluginMonitoring:IntervalSeconds) whether they live, and those that run in
+// users' sessions follow them. An exit needs no looking for: it is noticed when it
+// happens. So where there is nobody to ask and nobody to follow, nothing wakes up.
 func (o *Orchestrator) Monitor(ctx context.Context) {
-	sessions := time.NewTicker(sessionsWithin)
-	defer sessions.Stop()
-	ticks := true
+	sessions, check := newPulse(), newPulse()
+	defer sessions.timer.Stop()
+	defer check.timer.Stop()
 	for {
-		check := time.NewTimer(o.monitoring().Interval)
-		for again := true; again; {
-			// Where no plugin runs in sessions there is nobody to wake up for.
-			if follows := len(o.followers()) > 0; follows && !ticks {
-				sessions.Reset(sessionsWithin)
-				ticks = true
-			} else if !follows && ticks {
-				sessions.Stop()
-				ticks = false
-			}
-			select {
-			case <-sessions.C:
-				o.follow()
-			case <-o.cfg.SessionsChanged:
-				o.follow()
-			case <-check.C:
-				o.check()
-				again = false
-			case <-ctx.Done():
-				check.Stop()
-				return
-			}
+		o.mu.Lock()
+		asks, interval, changed := o.asks(), o.cfg.Monitoring.Interval, o.changed
+		o.mu.Unlock()
+		check.run(asks, interval)
+		sessions.run(len(o.followers()) > 0, sessionsWithin)
+		select {
+		case <-sessions.timer.C:
+			sessions.runs = false
+			o.follow()
+		case <-o.cfg.SessionsChanged:
+			o.follow()
+		case <-check.timer.C:
+			check.runs = false
+			o.check()
+		case <-changed: // there may be others to ask or to follow
+		case <-ctx.Done():
+			return
 		}
 	}
+}
+
+// pulse is a timer that runs while somebody needs it.
+type pulse struct {
+	timer *time.Timer
+	runs  bool
+}
+
+func newPulse() *pulse {
+	p := &pulse{timer: time.NewTimer(time.Hour)}
+	p.timer.Stop()
+	return p
+}
+
+func (p *pulse) run(needed bool, in time.Duration) {
+	switch {
+	case needed && !p.runs:
+		p.timer.Reset(in)
+	case !needed && p.runs:
+		p.timer.Stop()
+	}
+	p.runs = needed
+}
+
+// asks reports whether any plugin is to be asked whether it lives. The caller holds mu.
+func (o *Orchestrator) asks() bool {
+	for _, p := range o.plugins {
+		if p.runnable() && p.manifest.Ping {
+			return true
+		}
+	}
+	return false
 }
 
 // check looks at every plugin once.

@@ -67,6 +67,38 @@ func TestAPluginThatSaysNothingIsStartedAnew(t *testing.T) {
 	})
 }
 
+// Where no plugin asks to be asked, nothing wakes up; whoever wants to know how they are
+// has them looked at.
+func TestNobodyWakesUpToAskNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, _ := newTest(t, map[string]string{"Silent": manifest("Silent", supervised)})
+		if err := o.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		defer monitored(o)()
+		time.Sleep(time.Hour)
+		if o.checks != 0 {
+			t.Errorf("looked %d times", o.checks)
+		}
+		for n := 1; n < 3; n++ {
+			if m := o.Monitoring(); m.Checks != n || time.Since(m.LastCheck) != 0 {
+				t.Errorf("%+v", m)
+			}
+			time.Sleep(time.Minute)
+		}
+		// One that comes later is asked all the same.
+		asked := 0
+		o.cfg.Ping = func(string, string) error { asked++; return nil }
+		o.change(func() { o.plugins["silent"].manifest.Ping = true })
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if asked != 1 {
+			t.Errorf("asked %d times within 11 s", asked)
+		}
+		stopAll(t, o)
+	})
+}
+
 func TestAMessageStartsAPluginThatWaitsForOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, f := newTest(t, map[string]string{

@@ -87,10 +87,15 @@ func (o *Orchestrator) instanceHealth(p *plugin) view.PluginInstance {
 	return view.PluginInstance{Session: p.session.ID, User: p.userName, Status: p.state, ProcessID: p.pid, Detail: p.lastError}
 }
 
-// Monitoring returns the state of the monitor, and of every plugin.
+// Monitoring returns the state of the monitor, and of every plugin. Where the monitor
+// asks nobody, this is a check: there is nothing else to be looked at.
 func (o *Orchestrator) Monitoring() view.Monitoring {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if !o.asks() {
+		o.checks++
+		o.checked = time.Now()
+	}
 	m := view.Monitoring{
 		IntervalSeconds: o.cfg.Monitoring.Interval.Seconds(), Checks: o.checks, LastCheck: o.checked.UTC(),
 		BreakerLimit: o.cfg.Monitoring.BreakerLimit, BreakerWindowSeconds: o.cfg.Monitoring.BreakerWindow.Seconds(),

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"kpm/core/controls"
+	"kpm/core/idle"
 	"kpm/core/wire"
 	"kpm/launcher"
 	"kpm/launcher/control"
@@ -55,12 +56,27 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
 		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
-		People: s.people(), Told: s.told, Crowd: newProcessors().crowd,
+		People: s.people(), Told: s.told, Crowd: s.crowd(),
 		Redirects: settings.Redirects{Layout: s.layout, Platform: s.host.Facts.Platform, Read: s.host.Files.ReadProtected, Setting: s.effective.Get},
 		Log:       launcherLog,
 	})
 	s.starter.Recover()
 	return s.launcher.Recover(s.replay)
+}
+
+// crowd is told how many requests are open: by it the service knows how many processors
+// it needs, and when it has had nothing to do.
+func (s *service) crowd() func(open int) {
+	p, memory := newProcessors(), idle.Memory()
+	s.onStop(func(context.Context) error {
+		memory.Close()
+		return nil
+	})
+	memory.Busy() // with its start
+	return func(open int) {
+		p.crowd(open)
+		memory.Busy()
+	}
 }
 
 // machineName is what the machine is called now. Policies that name machines

@@ -73,7 +73,7 @@ type App struct {
 
 // Monitoring says how plugins are watched, and how those that end are restarted.
 type Monitoring struct {
-	// Interval is the time between checks of the plugins.
+	// Interval is the time between checks of plugins that ask for pings.
 	Interval      time.Duration
 	BreakerLimit  int
 	BreakerWindow time.Duration

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"kpm/core/idle"
 	"kpm/core/reserve"
 	"kpm/core/wire"
 	"kpm/plugins/sdk"
@@ -57,6 +58,9 @@ func Run(ctx context.Context, a *sdk.Agent, host Config) error {
 			sinks = append(sinks, remote)
 		}
 	}
+	memory := idle.Memory()
+	defer memory.Close()
+	memory.Busy()
 	q := newQueue(cfg, time.Now, sinks...)
 	defer q.close()
 	if unset != nil {
@@ -67,7 +71,10 @@ func Run(ctx context.Context, a *sdk.Agent, host Config) error {
 	}
 	// On the reader's goroutine: a queue of messages could be as long as all of
 	// them together, one of lines cannot.
-	if err := a.SubscribeDirect(ctx, wire.TopicLogger, func(m sdk.Message) { q.take(m.Payload) }); err != nil {
+	if err := a.SubscribeDirect(ctx, wire.TopicLogger, func(m sdk.Message) {
+		q.take(m.Payload)
+		memory.Busy()
+	}); err != nil {
 		return err
 	}
 	reserve.Threads(spareThreads)

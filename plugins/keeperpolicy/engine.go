@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"kpm/core"
+	"kpm/core/idle"
 	"kpm/core/policy"
 	"kpm/core/wire"
 )
@@ -54,6 +55,8 @@ type engine struct {
 	around *surroundings
 	// filters runs filter jobs; nil where there are none, as in a tool.
 	filters *filters
+	// memory is given back when nobody has asked for a while; nil never is.
+	memory *idle.Watch
 }
 
 // inForce is what questions are answered from.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kpm/core/idle"
 	"kpm/core/policy"
 	"kpm/core/reserve"
 	"kpm/core/wire"
@@ -22,7 +23,8 @@ const spareThreads = 8
 // Run answers questions until ctx is done. It subscribes, which makes it
 // healthy, only after policies have been read.
 func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
-	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob), reloads: make(chan wire.RequestMessage, maxReloads)}
+	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob), reloads: make(chan wire.RequestMessage, maxReloads), memory: idle.Memory()}
+	defer e.memory.Close()
 	defer e.filters.close()
 	enforce := true // unless the settings say otherwise
 	reload := func() {
@@ -30,6 +32,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 		e.load(enforce)
 	}
 	reload()
+	e.memory.Busy()
 	// Direct: this is on the way of every elevation, and deciding does not
 	// block.
 	if err := a.SubscribeDirect(ctx, wire.TopicPolicy, func(m sdk.Message) { e.serve(a, m) }); err != nil {
@@ -115,8 +118,9 @@ func (e *engine) reply(to replier, envelope wire.RequestMessage, q wire.PolicyRe
 		return
 	}
 	if ofTheService(q.EventType) || q.EventType == wire.EventList && response.Listing != nil || response.Removal != nil {
-		return
+		return // the service asks now and then whether anybody answers: that is not work
 	}
+	e.memory.Busy()
 	if strings.HasPrefix(response.Message, malformed) {
 		e.log.Warn("a question could not be understood", "source", envelope.Source, "type", envelope.Type, "why", response.Message)
 		return

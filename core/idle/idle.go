@@ -1,0 +1,84 @@
+// Package idle tells when a process has had nothing to do for a while, so that it can
+// give back what it held for its work. It wakes nobody up who has nothing to do.
+package idle
+
+import (
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// giveBackAfter is how long there was nothing to do before memory is given back: whoever
+// works again has to have it cleared for them, which takes longer than to find it there.
+const giveBackAfter = 30 * time.Second
+
+// Watch calls a function once nothing was done for a while. A nil one calls none.
+type Watch struct {
+	after time.Duration
+	quiet func()
+
+	mu     sync.Mutex
+	timer  *time.Timer
+	last   time.Time // when something was done
+	waits  bool      // the timer runs
+	closed bool
+	looks  sync.WaitGroup
+}
+
+// Memory gives memory back to the system once nothing was done for a while: what the
+// runtime returns by itself it returns in small pieces for minutes, each of which wakes
+// the process up.
+func Memory() *Watch { return newWatch(giveBackAfter, debug.FreeOSMemory) }
+
+func newWatch(after time.Duration, quiet func()) *Watch {
+	return &Watch{after: after, quiet: quiet}
+}
+
+// Busy says that something is done now. It never waits for what is done when it is quiet.
+func (w *Watch) Busy() {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = time.Now()
+	if !w.waits {
+		w.wait(w.after)
+	}
+}
+
+// wait has look called after d. The caller holds mu. One timer at a time: to move it for
+// each piece of work would be work.
+func (w *Watch) wait(d time.Duration) {
+	if w.closed {
+		return
+	}
+	w.waits = true
+	w.looks.Add(1)
+	w.timer = time.AfterFunc(d, w.look)
+}
+
+func (w *Watch) look() {
+	defer w.looks.Done()
+	w.mu.Lock()
+	rest := w.after - time.Since(w.last)
+	w.waits = false
+	if rest > 0 {
+		w.wait(rest)
+	}
+	w.mu.Unlock()
+	if rest <= 0 {
+		w.quiet()
+	}
+}
+
+// Close ends it. What was begun has ended when it returns.
+func (w *Watch) Close() {
+	w.mu.Lock()
+	w.closed = true
+	if w.timer != nil && w.timer.Stop() {
+		w.looks.Done()
+	}
+	w.mu.Unlock()
+	w.looks.Wait()
+}

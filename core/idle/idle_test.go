@@ -1,0 +1,76 @@
+package idle
+
+import (
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestQuietIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var told []time.Duration
+		w := newWatch(30*time.Second, func() { told = append(told, time.Since(began)) })
+		defer w.Close()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(told) != 0 {
+			t.Fatalf("told after %v, and nothing was ever done", told)
+		}
+		began = time.Now()
+		for range 100 {
+			w.Busy()
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(told) != 1 || told[0] != 99*time.Second+30*time.Second {
+			t.Errorf("told after %v; the last work was after 99 s", told)
+		}
+		w.Busy()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(told) != 2 {
+			t.Errorf("told %d times of two quiet times", len(told))
+		}
+	})
+}
+
+func TestClosedTellsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch(time.Second, func() { t.Error("told") })
+		w.Busy()
+		w.Close()
+		w.Busy()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+	})
+}
+
+// What was held for work is the system's again.
+func TestMemoryIsGivenBack(t *testing.T) {
+	held := make([][]byte, 64)
+	for i := range held {
+		held[i] = make([]byte, 1<<20)
+	}
+	runtime.KeepAlive(held)
+	before := free()
+	w := Memory()
+	w.after = time.Millisecond
+	w.Busy()
+	for end := time.Now().Add(10 * time.Second); free() < before+32<<20; {
+		if time.Now().After(end) {
+			t.Fatalf("the system has back %d MB, and had %d", free()>>20, before>>20)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	w.Close()
+}
+
+// free is how much the process has given back.
+func free() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapReleased
+}
