@@ -153,7 +153,7 @@ func (r *run) passOver(why string) error {
 	if r.job.alternate == "" {
 		return r.end(state.Skip, err)
 	}
-	c := r.service.catalog.Load()
+	c := r.service.held()
 	j := c.jobs[strings.ToLower(r.job.alternate)]
 	if j == nil || j.disabled != "" {
 		return r.end(state.Skip, fmt.Errorf("%w; its alternate %s does not run either", err, r.job.alternate))

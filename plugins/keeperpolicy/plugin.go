@@ -2,8 +2,10 @@ package keeperpolicy
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"kpm/core/idle"
@@ -31,14 +33,34 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 		enforce = settle(ctx, a, e.filters, enforce)
 		e.load(enforce)
 	}
-	reload()
+	begun := cfg.Ahead
+	if begun == nil {
+		begun = Begin(cfg, func() (map[string]string, error) { return a.Settings(ctx) })
+	}
+	files, known := <-begun.read, <-begun.settings
+	if known.err == nil {
+		enforce = obey(known.values, a.Logger(), e.filters)
+	} else { // it was asked before anybody could answer
+		enforce = settle(ctx, a, e.filters, enforce)
+	}
+	e.take(files, enforce)
+	replied := make(chan struct{})
+	e.replied = sync.OnceFunc(func() { close(replied) })
 	e.memory.Busy()
 	// Direct: this is on the way of every elevation, and deciding does not
 	// block.
 	if err := a.SubscribeDirect(ctx, wire.TopicPolicy, func(m sdk.Message) { e.serve(a, m) }); err != nil {
 		return err
 	}
-	reserve.Threads(spareThreads)
+	var calm sync.WaitGroup
+	defer calm.Wait()
+	calm.Go(func() {
+		select {
+		case <-replied:
+			becalm(cfg, files)
+		case <-ctx.Done():
+		}
+	})
 	serveReloads(ctx, cfg.Reload, e.reloads, func(asked []wire.RequestMessage) {
 		reload()
 		for _, envelope := range asked {
@@ -54,6 +76,15 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	return nil
 }
 
+// becalm does what nobody is to wait for who has a question when the plugin starts.
+func becalm(cfg Config, files *reading) {
+	reserve.Threads(spareThreads)
+	if cfg.Sparing != nil {
+		cfg.Sparing()
+	}
+	files.free()
+}
+
 // maxReloads bounds the questions that wait for the next reading of the policies. One
 // more is not answered, and is asked again.
 const maxReloads = 16
@@ -66,8 +97,13 @@ func settle(ctx context.Context, a *sdk.Agent, f *filters, last bool) bool {
 		a.Logger().Warn("settings cannot be read", "error", err, enforceSetting, last)
 		return last
 	}
+	return obey(values, a.Logger(), f)
+}
+
+// obey takes the settings, and returns whether administrators are subject to policy.
+func obey(values map[string]string, log *slog.Logger, f *filters) bool {
 	if err := f.set(values[filterSetting]); err != nil {
-		a.Logger().Warn("a setting cannot be read", "setting", filterSetting, "found", values[filterSetting], "expected", "a whole number from 1 to 30", "taken", 30)
+		log.Warn("a setting cannot be read", "setting", filterSetting, "found", values[filterSetting], "expected", "a whole number from 1 to 30", "taken", 30)
 	}
 	text, set := values[enforceSetting]
 	if !set {
@@ -75,7 +111,7 @@ func settle(ctx context.Context, a *sdk.Agent, f *filters, last bool) bool {
 	}
 	enforce, err := strconv.ParseBool(text)
 	if err != nil {
-		a.Logger().Warn("a setting cannot be read", "setting", enforceSetting, "found", text, "expected", "true or false", "taken", true)
+		log.Warn("a setting cannot be read", "setting", enforceSetting, "found", text, "expected", "true or false", "taken", true)
 		return true
 	}
 	return enforce
@@ -116,6 +152,9 @@ func (e *engine) reply(to replier, envelope wire.RequestMessage, q wire.PolicyRe
 	if err := to.Reply(envelope, wire.TypePolicyResponse, response); err != nil {
 		e.log.Warn("an answer could not be sent", "request", string(q.RequestID), "error", err)
 		return
+	}
+	if e.replied != nil {
+		e.replied()
 	}
 	if ofTheService(q.EventType) || q.EventType == wire.EventList && response.Listing != nil || response.Removal != nil {
 		return // the service asks now and then whether anybody answers: that is not work
