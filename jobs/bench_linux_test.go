@@ -183,7 +183,7 @@ func BenchmarkTenThousandJobs(b *testing.B) {
 // each was: at is when. They come once, whatever b.N is.
 func lateness(b *testing.B, s *Service, jobs int, each time.Duration, at func(view.JobRun) time.Time) (late []time.Duration) {
 	b.Helper()
-	all, begun := s.catalog.Load().schedules(), time.Now().Add(time.Second)
+	all, begun := s.held().schedules(), time.Now().Add(time.Second)
 	for i := range jobs {
 		all[fmt.Sprint("job-", i)] = once(begun.Add(time.Duration(i) * each))
 	}

@@ -35,7 +35,7 @@ func (s *Service) Reload() (changed []string, err error) {
 }
 
 func (s *Service) reload() (changed []string, err error) {
-	before := s.catalog.Load()
+	before := s.held()
 	after, err := s.read(before)
 	if err != nil {
 		return nil, err
@@ -184,7 +184,7 @@ func (s *Service) add(c, before *catalog, e settings.Entry, compiler compiler) {
 // Unhandled says why the job with this id would not be started for an event;
 // empty if it would. broken is true if its file cannot be used.
 func (s *Service) Unhandled(event, id string) (why string, broken bool) {
-	c := s.catalog.Load()
+	c := s.held()
 	key := strings.ToLower(id)
 	j, known := c.jobs[key]
 	switch file, isBroken := c.broken[key]; {
@@ -232,7 +232,7 @@ func (j *job) ownEvents() bool { return slices.ContainsFunc(j.events, ownEvent) 
 
 // List returns every job, broken ones too, by id.
 func (s *Service) List() []view.Job {
-	c := s.catalog.Load()
+	c := s.held()
 	list := slices.Collect(maps.Values(c.broken))
 	for key, j := range c.jobs {
 		list = append(list, s.view(key, j))
@@ -254,7 +254,7 @@ func (s *Service) view(key string, j *job) view.Job {
 
 // Get returns one job with what its file says. The error wraps ErrUnknown.
 func (s *Service) Get(id string) (view.JobDetail, error) {
-	c, key := s.catalog.Load(), strings.ToLower(id)
+	c, key := s.held(), strings.ToLower(id)
 	if j, ok := c.jobs[key]; ok {
 		return view.JobDetail{Job: s.view(key, j), Definition: json.RawMessage(j.definition)}, nil
 	}
@@ -266,7 +266,7 @@ func (s *Service) Get(id string) (view.JobDetail, error) {
 
 // Topics returns what a job declares in mqttTopics.
 func (s *Service) Topics(jobID string) (publish, subscribe []string) {
-	j, ok := s.catalog.Load().jobs[strings.ToLower(jobID)]
+	j, ok := s.held().jobs[strings.ToLower(jobID)]
 	if !ok || j.disabled != "" {
 		return nil, nil
 	}

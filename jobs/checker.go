@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"kpm/core"
 	"kpm/core/view"
@@ -43,11 +44,14 @@ func NewChecker(cfg CheckerConfig) (*Checker, error) {
 		Kinds: task.Bundled(task.Config{Layout: cfg.Layout, Platform: cfg.Platform, Commands: task.BundledCommands(nil, nil, cfg.Controls, nil)}),
 		Taken: func(id string) bool { return slices.Contains(plugins, strings.ToLower(id)) },
 	}}
-	read, err := s.read(&catalog{})
-	if err != nil {
+	s.first = sync.OnceValue(func() error {
+		read, err := s.read(&catalog{})
+		s.catalog.Store(read)
+		return err
+	})
+	if err := s.first(); err != nil {
 		return nil, err
 	}
-	s.catalog.Store(read)
 	return &Checker{s}, nil
 }
 

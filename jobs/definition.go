@@ -169,7 +169,7 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	if f.EventTopic != "" && !slices.ContainsFunc(j.publish, func(filter string) bool { return wire.Match(filter, f.EventTopic) }) {
 		notes = append(notes, "its tasks may not publish on its eventTopic: mqttTopics.allowedPublications does not list "+f.EventTopic)
 	}
-	j.note = strings.Join(append(notes, c.names.misspelt(doc.Raw())...), "; ")
+	j.note = strings.Join(append(notes, c.names.misspelt(doc.Root())...), "; ")
 	for _, f := range c.faults[:min(len(c.faults), maxPlaced)] {
 		at := doc.Fault(f.Field, f.Found, f.Expected)
 		f.Line, f.Column = at.Line, at.Column

@@ -12,7 +12,7 @@ import (
 // Explain says whether a job would run now: for an event, or by name if event is empty,
 // with this context. It starts nothing. The error wraps ErrUnknown.
 func (s *Service) Explain(id, event string, context map[string]any) (view.JobExplained, error) {
-	c, key := s.catalog.Load(), strings.ToLower(id)
+	c, key := s.held(), strings.ToLower(id)
 	answer := view.JobExplained{ID: id, Reasons: []string{}}
 	j, ok := c.jobs[key]
 	if !ok {

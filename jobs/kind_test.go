@@ -84,7 +84,7 @@ func TestASeventhTaskKindIsOneRow(t *testing.T) {
 		"typed":  "tasks[0].left is a number, expected text",
 		"eighth": `tasks[0].ExecutionType is "Contrast", expected Service, Http, User, UserDesktop, UserElevated or Compare`,
 	} {
-		if detail := h.catalog.Load().broken[id].Detail; !strings.Contains(detail, want) {
+		if detail := h.held().broken[id].Detail; !strings.Contains(detail, want) {
 			t.Errorf("%s: %s\nwant ... %s", id, detail, want)
 		}
 	}

@@ -62,7 +62,7 @@ func (s *Service) validate(fileID string, body []byte) (*job, error) {
 		return nil, doc.Fault("id", fault.Quote(j.id), "a name that no plugin has")
 	}
 	if j.alternate != "" {
-		if _, ok := s.catalog.Load().jobs[strings.ToLower(j.alternate)]; !ok {
+		if _, ok := s.held().jobs[strings.ToLower(j.alternate)]; !ok {
 			return nil, doc.Fault("alternateJobId", fault.Quote(j.alternate), "a job that there is, and whose file is not broken")
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Service) Create(body []byte) (view.JobDetail, error) {
 	if err != nil {
 		return view.JobDetail{}, err
 	}
-	if _, known := s.catalog.Load().digests[strings.ToLower(j.id)]; known {
+	if _, known := s.held().digests[strings.ToLower(j.id)]; known {
 		return view.JobDetail{}, fmt.Errorf("job %s: %w", j.id, ErrExists)
 	}
 	return s.write(j.id, body)
@@ -124,7 +124,7 @@ func (s *Service) Delete(id string) error {
 
 // fileOf is the name of a job's file, without .json. The error wraps ErrUnknown.
 func (s *Service) fileOf(id string) (string, error) {
-	c, key := s.catalog.Load(), strings.ToLower(id)
+	c, key := s.held(), strings.ToLower(id)
 	if j, ok := c.jobs[key]; ok {
 		return j.id, nil
 	}

@@ -1,14 +1,14 @@
 package jobs
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
 
 	"kpm/core/fault"
+	"kpm/core/strictjson"
 	"kpm/core/wire"
 	"kpm/jobs/schedule"
 	"kpm/jobs/task"
@@ -33,15 +33,17 @@ func namesOf(kinds task.Kinds) fieldNames {
 // misspelt says which names of a sound file are ignored that are one slip away from a
 // field. Other unknown names are somebody else's, and nothing is said of them
 // (decision 1).
-func (f fieldNames) misspelt(file json.RawMessage) (list []string) {
-	look := func(path string, raw json.RawMessage, fields []string) map[string]json.RawMessage {
-		held, slips := membersOf(path, raw, fields)
+func (f fieldNames) misspelt(file strictjson.Value) (list []string) {
+	look := func(path string, v strictjson.Value, fields []string) map[string]strictjson.Value {
+		held, slips := membersOf(path, v, fields)
 		list = append(list, slips...)
 		return held
 	}
-	each := func(path string, raw json.RawMessage, fields []string) (all []map[string]json.RawMessage) {
-		var items []json.RawMessage
-		_ = json.Unmarshal(raw, &items) // what is no list has no names
+	each := func(path string, v strictjson.Value, fields []string) (all []map[string]strictjson.Value) {
+		if !v.Given() || !v.IsArray() { // what is no list has no names
+			return nil
+		}
+		items, _ := v.Items(maxListed)
 		for i, item := range items {
 			all = append(all, look(fmt.Sprintf("%s[%d].", path, i), item, fields))
 		}
@@ -65,20 +67,21 @@ const tellable = 4
 
 // membersOf returns the members of an object by the fields that they are, and what of it
 // is no field and looks like one.
-func membersOf(path string, raw json.RawMessage, fields []string) (held map[string]json.RawMessage, slips []string) {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(raw, &all) != nil {
+func membersOf(path string, v strictjson.Value, fields []string) (held map[string]strictjson.Value, slips []string) {
+	if !v.Given() || !v.IsObject() {
 		return nil, nil // what is no object has no names
 	}
-	held = map[string]json.RawMessage{}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if i := slices.IndexFunc(fields, func(field string) bool { return strings.EqualFold(field, name) }); i >= 0 {
-			held[fields[i]] = all[name]
+	all, _ := v.Members(math.MaxInt)
+	slices.SortFunc(all, func(a, b strictjson.Member) int { return strings.Compare(a.Key, b.Key) })
+	held = make(map[string]strictjson.Value, len(all))
+	for _, m := range all {
+		if i := slices.IndexFunc(fields, func(field string) bool { return strings.EqualFold(field, m.Key) }); i >= 0 {
+			held[fields[i]] = m.Value
 			continue
 		}
-		i := slices.IndexFunc(fields, func(field string) bool { return fault.OneSlip(field, name) })
-		if i >= 0 && len(name) >= tellable {
-			slips = append(slips, fmt.Sprintf("%s%s is ignored: is %s meant?", path, wire.Printable(name), fields[i]))
+		i := slices.IndexFunc(fields, func(field string) bool { return fault.OneSlip(field, m.Key) })
+		if i >= 0 && len(m.Key) >= tellable {
+			slips = append(slips, fmt.Sprintf("%s%s is ignored: is %s meant?", path, wire.Printable(m.Key), fields[i]))
 		}
 	}
 	return held, slips

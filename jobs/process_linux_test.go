@@ -48,6 +48,8 @@ func (execStarter) StartService(_ context.Context, s core.ServiceSpec) (port.Pro
 }
 
 func (p *execProcess) ID() core.ProcessID { return core.ProcessID{PID: p.cmd.Process.Pid} }
+func (p *execProcess) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
+
 func (p *execProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {
 	case <-p.ended:

@@ -9,7 +9,7 @@ import (
 // run each.
 func (s *Service) Programs() map[string][]string {
 	found := map[string][]string{}
-	c := s.catalog.Load()
+	c := s.held()
 	for _, key := range slices.Sorted(maps.Keys(c.jobs)) {
 		j := c.jobs[key]
 		for _, step := range j.tasks {

@@ -21,6 +21,7 @@ type Service struct {
 	// begin has complete called for a run, without waiting for it.
 	begin func(*run)
 
+	first    func() error // reads the files, once
 	catalog  atomic.Pointer[catalog]
 	changing sync.Mutex // held while files are read or changed
 
@@ -36,9 +37,18 @@ type Service struct {
 	took  metrics.Histogram             // from when a run was wanted to its end
 }
 
-// New reads the job files. A broken one is listed, says why and keeps no other
-// from running. The error is that of a directory that cannot be read.
+// New is Prepare and Read.
 func New(cfg Config) (*Service, error) {
+	s := Prepare(cfg)
+	if err := s.Read(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Prepare makes a service whose job files are read by Read, or by whoever needs one
+// first: all others wait for that.
+func Prepare(cfg Config) *Service {
 	s := &Service{cfg: cfg, runs: map[string]*run{}, turns: newTurns(cfg.MaxRunning)}
 	s.begin = func(r *run) {
 		go func() {
@@ -47,14 +57,31 @@ func New(cfg Config) (*Service, error) {
 		}()
 	}
 	s.timer = schedule.NewTimer(cfg.Clock, cfg.History, s.due)
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.first = sync.OnceValue(s.readFirst)
+	return s
+}
+
+// Read reads the job files, unless that was done. A broken one is listed, says why and
+// keeps no other from running. The error is that of a directory that cannot be read.
+func (s *Service) Read() error { return s.first() }
+
+func (s *Service) readFirst() error {
 	read, err := s.read(&catalog{})
 	if err != nil {
-		return nil, err
+		s.catalog.Store(&catalog{})
+		return err
 	}
 	s.catalog.Store(read)
 	s.timer.Set(read.schedules())
-	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	return s, nil
+	return nil
+}
+
+// held is the job files as they were read last. Without a directory that can be read
+// there are none, which Read has said.
+func (s *Service) held() *catalog {
+	_ = s.first()
+	return s.catalog.Load()
 }
 
 // Serve starts jobs when they are due, until ctx is done.

@@ -28,7 +28,7 @@ func TestTriggerStartsEveryJobThatNamesTheEvent(t *testing.T) {
 		"startup":  jobJSON("startup", stepJSON("a", "echo"), `"events": [{"eventType": "Startup"}]`),
 		"untaught": jobJSON("untaught", stepJSON("a", "echo")),
 	})
-	if got := h.catalog.Load().byEvent["E"]; len(got) != 2 || got[0].id != "high" || got[1].id != "low" {
+	if got := h.held().byEvent["E"]; len(got) != 2 || got[0].id != "high" || got[1].id != "low" {
 		t.Errorf("E starts %v, want high before low", got)
 	}
 	h.Trigger(event("E", nil))
@@ -218,7 +218,7 @@ func TestListSaysWhatEachJobIs(t *testing.T) {
 	var got []string
 	for _, i := range h.List() {
 		var events []string
-		if j := h.catalog.Load().jobs[strings.ToLower(i.ID)]; j != nil {
+		if j := h.held().jobs[strings.ToLower(i.ID)]; j != nil {
 			events = j.events
 		}
 		got = append(got, fmt.Sprintf("%s %q %v %v %v %v %s", i.ID, i.Name, i.Enabled, i.AllowPluginTrigger, i.OwnEventsOnly, events, i.Detail))

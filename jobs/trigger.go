@@ -61,7 +61,7 @@ func (s *Service) Trigger(from core.Principal, e wire.Event) {
 		value, _ := text(e.Context["RequestId"])
 		b.request = core.RequestID(value)
 	}
-	jobs := s.catalog.Load().byEvent[e.Name]
+	jobs := s.held().byEvent[e.Name]
 	// One place more than there are runs, until all are started.
 	b.group = &group{event: e.Name, request: b.request, left: len(jobs) + 1}
 	for _, j := range jobs {
@@ -132,7 +132,7 @@ func (s *Service) Evaluate(ctx context.Context, by core.Principal, id string, co
 }
 
 func (s *Service) run(ctx context.Context, id string, b beginning) (*run, error) {
-	c, key := s.catalog.Load(), strings.ToLower(id)
+	c, key := s.held(), strings.ToLower(id)
 	j, ok := c.jobs[key]
 	err := ctx.Err()
 	switch {
@@ -164,7 +164,7 @@ func (s *Service) run(ctx context.Context, id string, b beginning) (*run, error)
 
 // due is told by the timer. It does not wait.
 func (s *Service) due(f schedule.Fired) {
-	j, ok := s.catalog.Load().jobs[f.Job]
+	j, ok := s.held().jobs[f.Job]
 	if !ok || j.disabled != "" {
 		return
 	}

@@ -240,7 +240,7 @@ func told(events []view.JobRunEvent) string {
 // Somebody may ask for a run at the moment at which it has its end and is being kept.
 func TestFollowAtTheEnd(t *testing.T) {
 	h := newHarness(t, map[string]string{"j": jobJSON("j", stepJSON("a", "echo"))})
-	r := h.newRun(h.catalog.Load().jobs["j"], beginning{own: true})
+	r := h.newRun(h.held().jobs["j"], beginning{own: true})
 	r.move("begin", "")
 	r.move("finish", "")
 	h.Service.mu.Lock()

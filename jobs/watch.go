@@ -49,7 +49,7 @@ func (s *Service) Watch(ctx context.Context) {
 func (s *Service) Resume(cutOff []view.JobRun) {
 	for _, old := range cutOff {
 		s.cfg.Log.Warn("the service ended while a job was running", "job", old.JobID, "run", old.ID, "request", old.RequestID)
-		j, ok := s.catalog.Load().jobs[strings.ToLower(old.JobID)]
+		j, ok := s.held().jobs[strings.ToLower(old.JobID)]
 		if !ok || !j.rerun || j.disabled != "" || j.ownEvents() || old.RequestID != "" || old.State != string(state.Interrupted) {
 			s.settle(old)
 			continue

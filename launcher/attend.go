@@ -31,7 +31,7 @@ func (l *Launcher) attend(ctx context.Context, e *elevation, p started, signals 
 	exited := make(chan exit, 1)
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		status, err := p.process.Wait(waitCtx)
+		status, err := p.process.End(waitCtx)
 		exited <- exit{status, err}
 	})
 	defer waiting.Wait()

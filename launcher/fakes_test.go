@@ -151,6 +151,7 @@ func (n *neverReleased) Kill() error                { return nil }
 func (n *neverReleased) Wait(context.Context) (core.ExitStatus, error) {
 	return core.ExitStatus{}, port.ErrNotReleased
 }
+func (n *neverReleased) End(ctx context.Context) (core.ExitStatus, error) { return n.Wait(ctx) }
 
 func (f *fakeLauncher) last() *fakeHeld {
 	f.mu.Lock()
@@ -182,6 +183,7 @@ func (h *fakeHeld) Release(context.Context) (port.Process, error) {
 const killed signal.Signal = 255
 
 type fakeProcess struct {
+	over   atomic.Bool // how it ended has been said
 	id     core.ProcessID
 	tree   *fake.Tree
 	exited chan core.ExitStatus
@@ -196,8 +198,16 @@ type fakeProcess struct {
 func (p *fakeProcess) ID() core.ProcessID { return p.id }
 
 func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
+	if p.over.Load() {
+		return core.ExitStatus{}, nil
+	}
+	return p.End(ctx)
+}
+
+func (p *fakeProcess) End(ctx context.Context) (core.ExitStatus, error) {
 	select {
 	case s := <-p.exited:
+		p.over.Store(true)
 		return s, nil
 	case <-p.lost:
 		return core.ExitStatus{}, port.ErrEndUnknown

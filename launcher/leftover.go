@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -47,7 +48,13 @@ func (l leftover) group() port.Group { return port.Group{Root: l.ID(), Name: l.G
 type ended struct {
 	leftover
 	id core.RequestID
+	// gone waits until what was beside the command has ended as well, which it does
+	// by itself and at once.
+	gone func()
 }
+
+// goneTime bounds that; what is there afterwards counts as left behind.
+const goneTime = time.Second
 
 // leftovers looks, off the callers' path, whether ended commands have left
 // processes behind, and whether those of earlier ones are gone by now. As long
@@ -74,7 +81,12 @@ func (ls *leftovers) keep(id core.RequestID, left leftover) {
 
 // tend has the group of a command looked after that has ended.
 func (l *Launcher) tend(e *elevation, p started) {
-	l.leftovers.add(ended{id: e.id, leftover: leftover{
+	gone := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), goneTime)
+		defer cancel()
+		_, _ = p.process.Wait(ctx) // how it ended is known
+	}
+	l.leftovers.add(ended{id: e.id, gone: gone, leftover: leftover{
 		Child: childOf(p), who: e.person,
 		slot: e.share.hand(), kill: func() { l.kill(e, p) },
 	}})
@@ -127,6 +139,9 @@ func (ls *leftovers) look() bool {
 	}
 	ls.mu.Unlock()
 
+	for _, e := range fresh {
+		e.gone()
+	}
 	occupied, err := ls.launcher.cfg.Tree.Occupied(groups)
 	if err != nil {
 		// What could not be seen may be there.

@@ -40,6 +40,8 @@ type fakeProcess struct {
 
 func (p *fakeProcess) ID() core.ProcessID { return p.id }
 
+func (p *fakeProcess) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
+
 func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {
 	case <-p.ended:

@@ -56,6 +56,9 @@ func guarded(ctx context.Context, run Service) (err error) {
 // ID implements port.Process: a part lives in this process.
 func (p *part) ID() core.ProcessID { return core.ProcessID{PID: os.Getpid()} }
 
+// End implements port.Process.
+func (p *part) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
+
 // Wait implements port.Process.
 func (p *part) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {

@@ -74,6 +74,8 @@ func (s *execStarter) count() int {
 
 func (p *execProcess) ID() core.ProcessID { return core.ProcessID{PID: p.cmd.Process.Pid} }
 
+func (p *execProcess) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
+
 func (p *execProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {
 	case <-p.ended:

@@ -16,14 +16,10 @@ import (
 // the service starts all the same: its TLS ports wait for one, as they would
 // for a busy port (decision 3), and its local sockets serve.
 func (s *service) startCertificates(ctx context.Context, _ Options) error {
-	s.certificate = trust.NewServerCertificate(trust.ServerConfig{
-		Source: s.certificateSource(),
-		Publish: func(anchors []byte) error {
-			return s.host.Files.WriteAtomic(s.layout.CA(), anchors, 0o644)
-		},
-		Log: s.log.With("component", "trust"),
-	})
-	_ = s.certificate.Renew() // it has been logged
+	var err error
+	if s.certificate, err = s.ahead.certificate.take(); err != nil {
+		return err
+	}
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	go func() {
@@ -36,12 +32,25 @@ func (s *service) startCertificates(ctx context.Context, _ Options) error {
 		return nil
 	})
 	if s.app.ClientCA != "" {
-		var err error
 		if s.clients, err = trust.LoadClientAuthority(s.inRoot(s.app.ClientCA), s.openProtected); err != nil {
 			s.log.Error("nobody reaches tier Admin until this is fixed and the service restarted", "error", err)
 		}
 	}
 	return nil
+}
+
+// makeCertificate makes the first. That there is none has been logged then, and is no
+// error.
+func (s *service) makeCertificate() (*trust.ServerCertificate, error) {
+	certificate := trust.NewServerCertificate(trust.ServerConfig{
+		Source: s.certificateSource(),
+		Publish: func(anchors []byte) error {
+			return s.host.Files.Replace(s.layout.CA(), anchors, 0o644)
+		},
+		Log: s.log.With("component", "trust"),
+	})
+	_ = certificate.Renew()
+	return certificate, nil
 }
 
 // certificateSource is what the settings name. Settings that contradict each

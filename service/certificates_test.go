@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,7 +41,7 @@ func (s *shelf) Inspect(f *os.File) (port.FileInfo, error) {
 
 func (s *shelf) Open(f *os.File) (*os.File, error) { return os.Open(f.Name()) }
 
-func (s *shelf) WriteAtomic(path string, data []byte, perm os.FileMode) error {
+func (s *shelf) Replace(path string, data []byte, perm os.FileMode) error {
 	s.written = fmt.Sprintf("%s %o %s", path, perm, data)
 	return nil
 }
@@ -63,9 +64,15 @@ func newService(t *testing.T, root string, change func(*settings.App)) (*service
 	return s, files, &log
 }
 
+// certify does what a start does about certificates.
+func certify(t *testing.T, s *service) error {
+	s.ahead.certificate = begin(s, s.makeCertificate, func(context.Context, *trust.ServerCertificate) error { return nil })
+	return s.startCertificates(t.Context(), Options{})
+}
+
 func TestTheServiceMakesItsOwnCertificate(t *testing.T) {
 	s, files, _ := newService(t, "/agent", func(*settings.App) {})
-	if err := s.startCertificates(t.Context(), Options{}); err != nil {
+	if err := certify(t, s); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.certificate.Renew(); err != nil {
@@ -98,7 +105,7 @@ func TestCertificatesThatTheServiceCannotUse(t *testing.T) {
 	} {
 		s, files, log := newService(t, dir, func(a *settings.App) { *a = tc.app })
 		files.err = tc.err
-		if err := s.startCertificates(t.Context(), Options{}); err != nil {
+		if err := certify(t, s); err != nil {
 			t.Errorf("%s: the service does not start: %v", what, err)
 		}
 		if err := s.certificate.Renew(); !errors.Is(err, trust.ErrNoCertificate) {
@@ -120,7 +127,7 @@ func TestCertificatesThatTheServiceCannotUse(t *testing.T) {
 func TestAClientAuthorityThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	s, _, log := newService(t, dir, func(a *settings.App) { a.ClientCA = "clients.pem" })
-	if err := s.startCertificates(t.Context(), Options{}); err != nil {
+	if err := certify(t, s); err != nil {
 		t.Fatal(err)
 	}
 	if s.clients == nil {

@@ -16,16 +16,23 @@ import (
 	"kpm/launcher/control"
 )
 
-// startJobs reads the jobs' files, and runs jobs from then on.
+// openPast opens the history of jobs.
+func (s *service) openPast() (p past, err error) {
+	limits := history.Limits{Age: s.app.Jobs.HistoryAge, Bytes: s.app.Jobs.HistoryBytes}
+	p.history, p.cutOff, err = history.Open(s.layout.JobHistory(), limits, time.Now(), s.log.With("component", "jobs"))
+	return p, err
+}
+
+// startJobs runs jobs from now on. Their files are read while plugins start; whoever
+// needs one before that waits for it.
 func (s *service) startJobs(context.Context, Options) error {
 	log := s.log.With("component", "jobs")
-	past, cutOff, err := history.Open(s.layout.JobHistory(), history.Limits{Age: s.app.Jobs.HistoryAge, Bytes: s.app.Jobs.HistoryBytes}, time.Now(), log)
+	past, err := s.ahead.past.take()
 	if err != nil {
 		return err
 	}
-	s.onStop(past.Close)
-	s.cutOff = cutOff
-	s.jobs, err = jobs.New(jobs.Config{
+	s.cutOff = past.cutOff
+	s.jobs = jobs.Prepare(jobs.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, Version: s.version, BaseEnvironment: s.host.Facts.BaseEnvironment,
 		Kinds: task.Bundled(task.Config{
 			Layout: s.layout, Platform: s.host.Facts.Platform, Starter: s.starter,
@@ -34,13 +41,20 @@ func (s *service) startJobs(context.Context, Options) error {
 		}),
 		Read: s.host.Files.ReadProtected, Files: s.host.Files, Taken: s.plugins.Has, Setting: s.effective.Get, HasDesktop: s.hasDesktop,
 		APIBaseURL: s.apiBaseURL, HTTPBaseURL: s.httpBaseURL, LocalTransport: jobs.Transport(s.dial),
-		MaxRunning: s.app.Jobs.MaxRunning, History: past, Clock: schedule.SystemClock(),
+		MaxRunning: s.app.Jobs.MaxRunning, History: past.history, Clock: schedule.SystemClock(),
 		Facts: s.launcher, Completed: s.completed, Log: log,
 	})
-	if err != nil {
+	s.onStop(s.jobs.Close)
+	s.ahead.jobs = begin(s, func() (struct{}, error) { return struct{}{}, s.jobs.Read() }, func(context.Context, struct{}) error { return nil })
+	return nil
+}
+
+// awaitJobs waits for the jobs' files. A directory that cannot be read is an error.
+func (s *service) awaitJobs(context.Context, Options) error {
+	if _, err := s.ahead.jobs.take(); err != nil {
 		return err
 	}
-	s.onStop(s.jobs.Close)
+	s.warnTwice()
 	return nil
 }
 

@@ -25,6 +25,7 @@ func (s *service) startLauncher(ctx context.Context, o Options) error {
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Sessions: s.host.Sessions, Launcher: s.host.Launcher, Tree: s.host.Tree,
 		Registry: s.registry, Admission: s.admission(), SessionPrograms: s.app.SessionPrograms, Dir: s.layout.Children(), Log: launcherLog,
 	})
+	s.processors = newProcessors()
 	var err error
 	s.sealer, err = seal.New(seal.Config{
 		Facts: s.host.Facts, Files: s.host.Files, Accounts: s.host.Accounts, Administrator: s.registry.Administrator,
@@ -67,14 +68,14 @@ func (s *service) startLauncher(ctx context.Context, o Options) error {
 // crowd is told how many requests are open: by it the service knows how many processors
 // it needs, and when it has had nothing to do.
 func (s *service) crowd(pace idle.Pace) func(open int) {
-	p, memory := newProcessors(), idle.Memory(pace)
+	memory := idle.Memory(pace)
 	s.onStop(func(context.Context) error {
 		memory.Close()
 		return nil
 	})
 	memory.Busy() // with its start
 	return func(open int) {
-		p.crowd(open)
+		s.processors.crowd(open)
 		memory.Busy()
 	}
 }

@@ -38,7 +38,6 @@ func (s *service) readPlugins(_ context.Context, o Options) error {
 // comes later on a slow machine are started all the same.
 func (s *service) startPlugins(ctx context.Context, _ Options) error {
 	s.onStop(s.plugins.Stop)
-	s.warnTwice()
 	starting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	started := make(chan struct{})
 	go func() {

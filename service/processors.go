@@ -1,7 +1,9 @@
 package service
 
 import (
+	"context"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -29,6 +31,39 @@ type processors struct {
 
 func newProcessors() *processors {
 	return &processors{all: runtime.NumCPU(), set: runtime.GOMAXPROCS}
+}
+
+// settle ends the start, during which every processor is used: files are opened and read
+// while plugins start.
+func (p *processors) settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.wide {
+		p.set(1)
+	}
+}
+
+// Percent of what is in use by which the heap may grow before it is collected: never
+// during a start, which makes some megabytes and then serves people, and afterwards as
+// programs do that nobody has asked to be faster. An endpoint's memory belongs to its
+// user; collecting a few megabytes more often costs less than holding twice.
+const growthAtStart, growth = 400, 100
+
+// hurry has the heap not collected before somebody is served.
+func (s *service) hurry(_ context.Context, o Options) error {
+	if o.Sparing {
+		debug.SetGCPercent(growthAtStart)
+	}
+	return nil
+}
+
+// settle takes back what was for the start alone.
+func (s *service) settle(_ context.Context, o Options) error {
+	if o.Sparing {
+		s.processors.settle()
+		debug.SetGCPercent(growth)
+	}
+	return nil
 }
 
 // crowd is told how many requests are open.

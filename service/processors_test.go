@@ -30,3 +30,20 @@ func TestACrowdHasEveryProcessor(t *testing.T) {
 		ask("where there is one processor", nil, 50, 0)
 	})
 }
+
+// A start uses every processor. At its end there is one for few people, and all of them
+// for a crowd that has been waiting.
+func TestTheEndOfAStart(t *testing.T) {
+	for name, tc := range map[string]struct {
+		open int
+		want []int
+	}{"few": {2, []int{1}}, "a crowd": {50, []int{8}}} {
+		var set []int
+		p := &processors{all: 8, set: func(n int) int { set = append(set, n); return 0 }}
+		p.crowd(tc.open)
+		p.settle()
+		if !slices.Equal(set, tc.want) {
+			t.Errorf("%s: set to %v, want %v", name, set, tc.want)
+		}
+	}
+}

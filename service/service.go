@@ -55,6 +55,10 @@ type Options struct {
 	SystemLog func() (SystemLog, error)
 	// Pace, if not nil, rests while nobody asks for anything.
 	Pace idle.Pace
+	// Sparing has the process use one processor once the service is ready and while few
+	// people ask, and has its heap collected often. It is for a process that is a service
+	// and nothing else.
+	Sparing bool
 }
 
 // service is everything that runs, in the order in which it was started.
@@ -80,6 +84,7 @@ type service struct {
 	guarding  sync.Mutex      // held while it is compared, and while the API writes what it accepts
 	written   []string        // default files, at this start
 	refusals  refusals        // of the API
+	ahead     opening
 	journal   *journal.Journal
 	replay    journal.Replay // what an earlier service left in it
 	registry  *start.Registry
@@ -88,28 +93,30 @@ type service struct {
 	tries     *tries.Counter
 	logins    *mfa.Steps
 	launcher  *launcher.Launcher
-	grants    *grant.Store
-	files     *fileaccess.Keeper
-	rules     *said[core.FileRules]
-	changes   *said[core.FileChanges]
-	policies  policyReloads
-	reloading sync.Mutex // held while files are read again
-	execution *execution.Server
-	rights    rightsBook
-	transient *transient.Pool     // nil where no accounts can be made
-	told      func(launcher.Told) // nil if nobody is to be told
-	sealer    *seal.Sealer
-	approvals *approval.Book
-	codes     *approval.Codes
-	news      *approvalNews
-	notices   *notices
-	prompts   *prompts.Desk
-	desktops  *approverDesktops
-	broker    *broker.Broker
-	jobs      *jobs.Service
-	cutOff    []view.JobRun // runs that an earlier service did not bring to an end
-	plugins   *plugins.Orchestrator
-	api       *api.Server
+	// processors is how many processors the process uses.
+	processors *processors
+	grants     *grant.Store
+	files      *fileaccess.Keeper
+	rules      *said[core.FileRules]
+	changes    *said[core.FileChanges]
+	policies   policyReloads
+	reloading  sync.Mutex // held while files are read again
+	execution  *execution.Server
+	rights     rightsBook
+	transient  *transient.Pool     // nil where no accounts can be made
+	told       func(launcher.Told) // nil if nobody is to be told
+	sealer     *seal.Sealer
+	approvals  *approval.Book
+	codes      *approval.Codes
+	news       *approvalNews
+	notices    *notices
+	prompts    *prompts.Desk
+	desktops   *approverDesktops
+	broker     *broker.Broker
+	jobs       *jobs.Service
+	cutOff     []view.JobRun // runs that an earlier service did not bring to an end
+	plugins    *plugins.Orchestrator
+	api        *api.Server
 
 	certificate       *trust.ServerCertificate
 	clients           *trust.ClientAuthority // nil: administrators need no client certificate
@@ -182,8 +189,8 @@ func (s *service) start(ctx context.Context, o Options) error {
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.watchPolicies, s.startPlugins, s.watchPlugins, s.ready, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.hurry, s.beginAhead, s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
+		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.watchPolicies, s.startPlugins, s.awaitJobs, s.watchPlugins, s.ready, s.settle, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

@@ -24,11 +24,9 @@ import (
 // reading settings: nothing can be stored then.
 func (s *service) startSettings(ctx context.Context, _ Options) error {
 	log := s.log.With("component", "settings")
-	kept, broken := store.Open(s.layout.Settings())
+	kept, broken := s.ahead.kept.take()
 	if s.kept = kept; broken != nil {
 		log.Error("stored settings are not in force, and none can be stored", "error", broken)
-	} else {
-		s.onStop(func(context.Context) error { return kept.Close() })
 	}
 	s.effective.SetService(s.fromFile, s.layout.AppSettings())
 	var err error

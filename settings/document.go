@@ -30,6 +30,9 @@ func (d Document) Digest() [sha256.Size]byte { return sha256.Sum256(d.root.Raw()
 // Raw is what the file says.
 func (d Document) Raw() []byte { return d.root.Raw() }
 
+// Root is the object that the file holds.
+func (d Document) Root() strictjson.Value { return d.root }
+
 // Name is the file that faults name.
 func (d Document) Name() string { return d.name }
 

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
 	"kpm/core/wire"
@@ -48,19 +49,25 @@ func main() {
 		fmt.Fprintln(os.Stderr, "KeeperPolicy is started by the agent, which sets KEEPER_AGENT_ROOT. For yourself there is KeeperPolicy lint; see KeeperPolicy --help.")
 		os.Exit(2)
 	}
-	// A small heap that is collected often: memory on every machine matters
-	// more than a share of a microsecond. One processor: a question is a relay
-	// of goroutines, and a second one only wakes threads.
-	debug.SetGCPercent(25)
+	// One processor: a question is a relay of goroutines, and a second one only
+	// wakes threads.
 	runtime.GOMAXPROCS(1)
 	turns.Short()
-	pace := turns.WatchLess()
+	pace := new(turns.Watch)
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
-	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
-		return keeperpolicy.Run(ctx, a, keeperpolicy.Config{
-			Root: root, Reload: reload, Resolve: files.Resolve, Pace: pace,
-			Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
-		})
+	cfg := keeperpolicy.Config{
+		Root: root, Reload: reload, Resolve: files.Resolve, Pace: pace,
+		Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
+		Sparing: sync.OnceFunc(func() {
+			// A small heap that is collected often: memory on every machine matters
+			// more than a share of a microsecond.
+			debug.SetGCPercent(25)
+			pace.Work()
+		}),
+	}
+	cfg.Ahead = keeperpolicy.Begin(cfg)
+	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin, AskSettings: true}, func(ctx context.Context, a *sdk.Agent) error {
+		return keeperpolicy.Run(ctx, a, cfg)
 	}))
 }

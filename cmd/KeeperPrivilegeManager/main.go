@@ -9,8 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -121,13 +119,9 @@ var foreground = setting{log: levelled(os.Stderr, systemlog.Reads(os.Stderr)), n
 
 // run opens this machine's ports and serves on them.
 func run(ctx context.Context, dir string, in setting) error {
-	// An endpoint's memory belongs to its user. The heap here is a few
-	// megabytes; collecting it more often costs less than holding twice.
-	debug.SetGCPercent(100)
-	// Nor more than one of its processors, but for a crowd (service, processors).
-	runtime.GOMAXPROCS(1)
 	turns.Short()
-	pace := turns.WatchLess()
+	pace := new(turns.Watch)
+	pace.Work()
 	root, err := service.ResolveRoot(dir)
 	if err != nil {
 		return err
@@ -144,7 +138,7 @@ func run(ctx context.Context, dir string, in setting) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	err = service.Run(ctx, host, service.Options{
-		Root: root, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog, Pace: pace,
+		Root: root, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog, Sparing: true, Pace: pace,
 	})
 	return errors.Join(err, host.Close())
 }

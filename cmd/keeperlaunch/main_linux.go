@@ -14,6 +14,6 @@ Examples:
 
 func main() {
 	if !held.Explained(help) {
-		held.Main(3) // where the service is
+		held.Main(3, 4) // where the service is
 	}
 }

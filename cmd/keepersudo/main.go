@@ -1,5 +1,11 @@
 // Command keepersudo asks the service to run a command as another user. It
 // holds no logic: see api/client/sudo.
+//
+// The directives keep the runtime from reading the control group's share of the
+// processors, for which every process that starts reads the table of mounts.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 import (
@@ -14,7 +20,10 @@ var version = "0.1.0-dev" // the linker sets it
 
 func main() {
 	// With a second processor the runtime would look every 20 us, for as long as the
-	// command runs at first, whether a thread that waits is to give up its own.
-	runtime.GOMAXPROCS(1)
+	// command runs at first, whether a thread that waits is to give up its own. Where
+	// there is an entry point for it (platform/unix/caller) there is but one by now.
+	if runtime.GOMAXPROCS(0) > 1 {
+		runtime.GOMAXPROCS(1)
+	}
 	os.Exit(sudo.Main(os.Args[1:], version, caller.New()))
 }

@@ -99,6 +99,9 @@ type Held interface {
 // Process is a running child.
 type Process interface {
 	ID() core.ProcessID
+	// End blocks until it is known how the program has ended, or ctx is done. A
+	// process that was beside it may be there for a moment longer.
+	End(ctx context.Context) (core.ExitStatus, error)
 	// Wait blocks until the child has ended and been reaped, or ctx is done.
 	Wait(ctx context.Context) (core.ExitStatus, error)
 	// Signal tells the child's process group. The error is os.ErrProcessDone

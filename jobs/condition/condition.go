@@ -1,6 +1,7 @@
 package condition
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -147,9 +148,7 @@ func (c *compiler) read(path string, raw json.RawMessage) (w written, ok bool) {
 			continue
 		}
 		w.keys = append(w.keys, name)
-		decoder := json.NewDecoder(strings.NewReader(string(value)))
-		decoder.UseNumber()
-		if err := decoder.Decode(into); err != nil {
+		if err := decode(value, into); err != nil {
 			c.expect(false, at(path, key), fault.Raw(string(value)), "another type")
 			ok = false
 		}
@@ -166,13 +165,38 @@ func (c *compiler) read(path string, raw json.RawMessage) (w written, ok bool) {
 	return w, ok
 }
 
+// decode reads one value of a part. Numbers that are compared with stay as they are
+// written.
+func decode(value json.RawMessage, into any) error {
+	if _, compared := into.(*any); !compared || value[0] == '"' {
+		return json.Unmarshal(value, into)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(value))
+	decoder.UseNumber()
+	return decoder.Decode(into)
+}
+
 func (w *written) has(key string) bool { return slices.Contains(w.keys, key) }
 
 func (w *written) field(key string) (into any, name string) {
-	into = map[string]any{
-		"all": &w.All, "any": &w.Any, "not": &w.Not, "expression": &w.Expression,
-		"field": &w.Field, "operator": &w.Operator, "value": &w.Value, "ignorecase": &w.IgnoreCase,
-	}[strings.ToLower(key)]
+	switch strings.ToLower(key) {
+	case "all":
+		into = &w.All
+	case "any":
+		into = &w.Any
+	case "not":
+		into = &w.Not
+	case "expression":
+		into = &w.Expression
+	case "field":
+		into = &w.Field
+	case "operator":
+		into = &w.Operator
+	case "value":
+		into = &w.Value
+	case "ignorecase":
+		into = &w.IgnoreCase
+	}
 	for _, known := range keys() {
 		if strings.EqualFold(known, key) {
 			name = known

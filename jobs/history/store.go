@@ -90,11 +90,17 @@ func Open(path string, limits Limits, now time.Time, log *slog.Logger) (s *Store
 
 func open(path string, limits Limits, now time.Time, log *slog.Logger) (*Store, []view.JobRun, error) {
 	s := &Store{limits: limits, log: log, parted: map[string]bool{}, queue: newQueue(), done: make(chan struct{}), synced: make(chan struct{}, 1)}
+	// WAL with synchronous=NORMAL: a commit survives the process at once, and a
+	// loss of power may undo the last ones but breaks nothing.
+	pragmas := []string{"journal_mode(wal)", "synchronous(normal)", "busy_timeout(5000)", "cache_size(-1024)"}
+	// How a file gives room back is settled when its first table is made. To say it
+	// again would write the file at each start, and wait for the disk.
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		pragmas = append([]string{"auto_vacuum(incremental)"}, pragmas...)
+	}
 	for _, db := range []**sql.DB{&s.write, &s.read, &s.sync} {
-		// WAL with synchronous=NORMAL: a commit survives the process at once, and a
-		// loss of power may undo the last ones but breaks nothing.
 		var err error
-		*db, err = database.Open(path, "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(normal)", "busy_timeout(5000)", "cache_size(-1024)")
+		*db, err = database.Open(path, pragmas...)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -62,6 +62,8 @@ func (p *player) Kill() error {
 	return nil
 }
 
+func (p *player) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
+
 func (p *player) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {
 	case status := <-p.ended:

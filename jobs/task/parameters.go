@@ -28,20 +28,21 @@ type form struct {
 // formOf is the form of command. One without a form gets its parameters as they are
 // written, and its arguments as a list.
 func formOf(command string) (form, bool) {
-	notice := form{words: []string{"Message"}, others: []string{"Title", "UserName", "SessionId"}, supplied: []string{"UserName", "SessionId"}}
-	control := form{words: []string{"ControlList"}, supplied: []string{"ControlList"}}
-	f, ok := map[string]form{
-		"echo":                    {words: []string{"Message"}, verbatim: true},
-		"log-message":             {words: []string{"Message"}, others: []string{"Level"}},
-		"display-message":         notice,
-		"show-toast":              notice,
-		"publish-mqtt":            {words: []string{"Topic", "Payload"}, others: []string{"MessageType", "EventName", "Context"}, objects: []string{"Payload", "Context"}},
-		"check-approval-provider": {},
-		"prompt-mfa":              control,
-		"prompt-justification":    control,
-		"await-approval":          control,
-	}[command]
-	return f, ok
+	switch command {
+	case "echo":
+		return form{words: []string{"Message"}, verbatim: true}, true
+	case "log-message":
+		return form{words: []string{"Message"}, others: []string{"Level"}}, true
+	case "display-message", "show-toast":
+		return form{words: []string{"Message"}, others: []string{"Title", "UserName", "SessionId"}, supplied: []string{"UserName", "SessionId"}}, true
+	case "publish-mqtt":
+		return form{words: []string{"Topic", "Payload"}, others: []string{"MessageType", "EventName", "Context"}, objects: []string{"Payload", "Context"}}, true
+	case "check-approval-provider":
+		return form{}, true
+	case "prompt-mfa", "prompt-justification", "await-approval":
+		return form{words: []string{"ControlList"}, supplied: []string{"ControlList"}}, true
+	}
+	return form{}, false
 }
 
 // spelled is a parameter's name as the command knows it.

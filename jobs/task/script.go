@@ -38,6 +38,9 @@ func argumentsOf(templates []settings.Template) []argument {
 // shell takes its script apart again. No quoting is safe for every interpreter,
 // so a token may not stand in a script at all (decision 39).
 func inScript(names []string, args []argument) (index int, interpreter string, found bool) {
+	if !slices.ContainsFunc(args, func(a argument) bool { return a.token }) {
+		return 0, "", false
+	}
 	table := interpreters()
 	for _, name := range names {
 		if find := table[interpreterName(name)]; find != nil {

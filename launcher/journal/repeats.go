@@ -2,9 +2,11 @@ package journal
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"kpm/core"
@@ -230,9 +232,23 @@ func (j *Journal) count(all bool) error {
 // question is what a request asks, whichever request it is: who, for whom, what
 // and where.
 func question(r Record) [sha256.Size]byte {
-	return digestOf(Record{
-		UserID: r.UserID, TargetID: r.TargetID, Program: r.Program, Argv: r.Argv, ArgvBytes: r.ArgvBytes, Directory: r.Directory,
-	})
+	if len(r.ArgvBytes) > 0 || r.Program == nil || len(r.Program.Signers) > 0 {
+		return digestOf(Record{
+			UserID: r.UserID, TargetID: r.TargetID, Program: r.Program, Argv: r.Argv, ArgvBytes: r.ArgvBytes, Directory: r.Directory,
+		})
+	}
+	// What most requests ask, without JSON: each part after its length, so that no two
+	// questions are the same bytes.
+	p := r.Program
+	parts := []string{
+		string(r.UserID), string(r.TargetID), p.Requested, p.Path, p.SHA256, p.Interpreter,
+		strconv.FormatBool(p.Protected), strconv.FormatBool(p.SignersKnown), r.Directory,
+	}
+	data := make([]byte, 0, 512)
+	for _, part := range append(parts, r.Argv...) {
+		data = append(binary.BigEndian.AppendUint32(data, uint32(len(part))), part...)
+	}
+	return sha256.Sum256(data)
 }
 
 // outcome is what became of it.

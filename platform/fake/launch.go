@@ -155,6 +155,9 @@ func (p *Process) Dial(path string) (net.Conn, error) {
 // ID implements port.Process.
 func (p *Process) ID() core.ProcessID { return p.id }
 
+// End implements port.Process.
+func (p *Process) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
+
 // Wait implements port.Process.
 func (p *Process) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {

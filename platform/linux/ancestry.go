@@ -28,8 +28,41 @@ func NewAncestry() *Ancestry { return &Ancestry{} }
 
 // Ancestors implements port.Ancestry.
 func (a *Ancestry) Ancestors(id core.ProcessID) ([]core.Ancestor, error) {
-	leaders := map[int]core.ProcessID{} // most of them are in one session
-	return ancestry.Walk(id, errVanished, func(pid int) (core.Ancestor, int, error) { return a.ancestor(pid, leaders) })
+	var stats []procStat // of each that was looked at
+	list, err := ancestry.Walk(id, errVanished, func(pid int) (core.Ancestor, int, error) {
+		one, stat, err := a.ancestor(pid)
+		stats = append(stats, stat)
+		return one, stat.parent, err
+	})
+	if err == nil {
+		lead(list, stats)
+	}
+	return list, err
+}
+
+// lead says who leads the sessions of processes. Most of them are in a session that
+// one of them leads. A leader of the same number that is another process has a session
+// of its own.
+func lead(list []core.Ancestor, stats []procStat) {
+	leaders := map[int]core.ProcessID{}
+	for i := range list {
+		if stats[i].session == list[i].ID.PID {
+			leaders[stats[i].session] = list[i].ID
+		}
+	}
+	for i := range list {
+		session := stats[i].session
+		leader, known := leaders[session]
+		if !known {
+			if st, there := readStat(session); there && st.session == session {
+				leader = core.ProcessID{PID: session, Start: st.start}
+			}
+			leaders[session] = leader
+		}
+		if leader.Start <= list[i].ID.Start {
+			list[i].Leader = leader
+		}
+	}
 }
 
 // Starter implements port.Ancestry. It reads status, which tells the ids of a process
@@ -54,42 +87,35 @@ func starter(id core.ProcessID) (core.UserID, error) {
 	if err := p.is(id); err != nil {
 		return "", err
 	}
-	uids, err := p.uids()
+	status, err := p.status()
+	if err != nil {
+		return "", err
+	}
+	uids, err := p.uids(status)
 	if err != nil {
 		return "", err
 	}
 	return core.UserID(strconv.FormatUint(uint64(uids[0]), 10)), nil
 }
 
-func (a *Ancestry) ancestor(pid int, leaders map[int]core.ProcessID) (one core.Ancestor, parent int, err error) {
+func (a *Ancestry) ancestor(pid int) (one core.Ancestor, stat procStat, err error) {
 	p, err := openProcess(pid)
 	if err != nil {
-		return one, 0, err
+		return one, stat, err
 	}
 	defer p.close()
 	var buf [1024]byte
 	text, err := p.read("stat", buf[:])
 	if err != nil {
-		return one, 0, err
+		return one, stat, err
 	}
 	stat, ok := parseStat(pid, text)
 	if !ok {
-		return one, 0, fmt.Errorf("process %d: unreadable stat", pid)
+		return one, stat, fmt.Errorf("process %d: unreadable stat", pid)
 	}
-	one = core.Ancestor{ID: core.ProcessID{PID: pid, Start: stat.start}, Terminal: terminalName(terminalNumber(text))}
+	one = core.Ancestor{ID: core.ProcessID{PID: pid, Start: stat.start}, Terminal: terminalName(stat.terminal)}
 	if from, to := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')'); from >= 0 && from < to {
 		one.Names = append(one.Names, string(text[from+1:to])) // what /proc/PID/comm says
-	}
-	// A leader of the same number that is another process has a session of its own.
-	leader, known := leaders[stat.session]
-	if !known {
-		if st, there := readStat(stat.session); there && st.session == stat.session {
-			leader = core.ProcessID{PID: stat.session, Start: st.start}
-		}
-		leaders[stat.session] = leader
-	}
-	if leader.Start <= stat.start {
-		one.Leader = leader
 	}
 	if n, err := unix.Readlinkat(p.dir, "exe", buf[:]); err == nil {
 		one.Program = strings.TrimSuffix(string(buf[:n]), " (deleted)")
@@ -97,11 +123,11 @@ func (a *Ancestry) ancestor(pid int, leaders map[int]core.ProcessID) (one core.A
 	if ancestry.Interprets(one.Program) {
 		names, err := a.said(p)
 		if err != nil {
-			return one, 0, err
+			return one, stat, err
 		}
 		one.Names = append(one.Names, names...)
 	}
-	return one, stat.parent, nil
+	return one, stat, nil
 }
 
 // said returns the first arguments of a process.

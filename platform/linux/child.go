@@ -37,6 +37,9 @@ type child struct {
 	mu     sync.Mutex // held while it is reaped or signalled
 	reaped bool
 
+	told chan struct{} // closed when its helper has told how it ended
+	end  core.ExitStatus
+
 	done   chan struct{} // closed when it has ended, or nobody watches any more
 	status core.ExitStatus
 	err    error
@@ -104,6 +107,18 @@ func (c *child) Discard() {
 	}
 	if c.outlives {
 		c.launcher.Forget(c.id)
+	}
+}
+
+// End implements port.Process.
+func (c *child) End(ctx context.Context) (core.ExitStatus, error) {
+	select {
+	case <-c.told:
+		return c.end, nil
+	case <-c.done:
+		return c.status, c.err
+	case <-ctx.Done():
+		return core.ExitStatus{}, ctx.Err()
 	}
 }
 
@@ -248,10 +263,8 @@ func (c *child) reap() bool {
 			c.err = fmt.Errorf("wait for %s: %w", c.id, err)
 		case pid == 0:
 			return false
-		case status.Signaled():
-			c.status = core.ExitStatus{Signal: int(status.Signal())}
 		default:
-			c.status = core.ExitStatus{Code: status.ExitStatus()}
+			c.status = exitStatus(syscall.WaitStatus(status))
 		}
 		c.reaped = true
 		return true

@@ -31,6 +31,8 @@ type Launcher struct {
 	ends   string // directory that says how programs ended, or ""
 	tree   *Tree
 
+	endings endings
+
 	ready    chan *child   // helpers that wait
 	refill   chan struct{} // one was taken
 	swept    chan struct{} // something ended: look for orphans and empty cgroups
@@ -82,12 +84,19 @@ func NewLauncher(helper string, spare int, cgroupParent, ends string) (*Launcher
 		null.Close()
 		return nil, fmt.Errorf("launcher: become a reaper: %w", err)
 	}
+	told, err := newEndings()
+	if err != nil {
+		exe.Close()
+		null.Close()
+		return nil, fmt.Errorf("launcher: %w", err)
+	}
 	l := &Launcher{
-		helper: exe, null: null, home: cgroupParent, ends: ends, tree: NewTree(),
+		helper: exe, null: null, home: cgroupParent, ends: ends, tree: NewTree(), endings: told,
 		ready: make(chan *child, spare), refill: make(chan struct{}, 1), swept: make(chan struct{}, 1),
 		stop: make(chan struct{}), tended: make(chan struct{}), children: map[int]*child{},
 	}
 	sweepCgroups(l.home)
+	l.watchers.Go(l.listen)
 	for range spare {
 		c, err := l.spawn()
 		if err != nil {
@@ -222,6 +231,7 @@ func (l *Launcher) end() {
 		})
 	}
 	discarded.Wait()
+	l.endings.close()
 	l.watchers.Wait()
 	l.reapOrphans()
 	l.removeHome()

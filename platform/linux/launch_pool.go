@@ -98,9 +98,15 @@ func (l *Launcher) plant() error {
 		return err
 	}
 	defer unix.Close(high)
+	ends, err := unix.FcntlInt(uintptr(l.endings.theirs), unix.F_DUPFD_CLOEXEC, int(l.helper.Fd())+1)
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	defer unix.Close(ends)
 	null := l.null.Fd()
 	pid, err := syscall.ForkExec(procFd(int(l.helper.Fd())), []string{held.Name}, &syscall.ProcAttr{
-		Dir: "/", Env: held.Environ, Files: []uintptr{null, null, null, uintptr(high)},
+		Dir: "/", Env: held.Environ, Files: []uintptr{null, null, null, uintptr(high), uintptr(ends)},
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
@@ -134,7 +140,7 @@ func openPidfd(pid int) (*os.File, error) {
 }
 
 func (l *Launcher) newChild(conn *os.File) *child {
-	return &child{launcher: l, conn: conn, done: make(chan struct{})}
+	return &child{launcher: l, conn: conn, told: make(chan struct{}), done: make(chan struct{})}
 }
 
 // adopt begins to watch the process pid, a child that nobody else knows of: its

@@ -359,15 +359,20 @@ func (v viewpoint) addHolder(peer *core.Peer, uid uint32, p process) error {
 	if err != nil {
 		return err
 	}
-	same, err := p.runsAs(uid)
+	status, err := p.status()
 	if err != nil {
 		return err
 	}
-	foreign, err := p.foreign()
+	same, err := p.runsAs(uid, status)
 	if err != nil {
 		return err
 	}
-	theirs, err := restraintOf(p)
+	spaces, err := p.spaces()
+	if err != nil {
+		return err
+	}
+	foreign := spaces != v.spaces
+	theirs, err := restraintOf(p, status)
 	if err != nil {
 		return err
 	}

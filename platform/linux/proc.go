@@ -54,38 +54,50 @@ func (p process) read(name string, buf []byte) ([]byte, error) {
 	return buf[:n], nil
 }
 
-// id returns the process's name for as long as the machine is up.
-func (p process) id() (core.ProcessID, error) {
+// stat returns what the kernel says of a process that has not ended.
+func (p process) stat() (procStat, error) {
 	var buf [1024]byte
 	stat, err := p.read("stat", buf[:])
 	if err != nil {
-		return core.ProcessID{}, err
+		return procStat{}, err
 	}
 	s, ok := parseStat(p.pid, stat)
 	if !ok {
-		return core.ProcessID{}, fmt.Errorf("process %d: unreadable stat %q", p.pid, stat)
+		return s, fmt.Errorf("process %d: unreadable stat %q", p.pid, stat)
 	}
 	if s.dead() {
-		return core.ProcessID{}, fmt.Errorf("process %d: %w", p.pid, errVanished)
+		return s, fmt.Errorf("process %d: %w", p.pid, errVanished)
 	}
-	return core.ProcessID{PID: p.pid, Start: s.start}, nil
+	return s, nil
+}
+
+// id returns the process's name for as long as the machine is up.
+func (p process) id() (core.ProcessID, error) {
+	s, err := p.stat()
+	return core.ProcessID{PID: p.pid, Start: s.start}, err
+}
+
+// status returns the whole of /proc/PID/status. In the middle is the list of
+// groups, which may be long.
+func (p process) status() ([]byte, error) {
+	for buf := make([]byte, 4096); ; buf = make([]byte, 4*len(buf)) {
+		status, err := p.read("status", buf)
+		if err != nil || len(status) < len(buf) {
+			return status, err
+		}
+	}
 }
 
 // runsAs reports whether uid is the real, effective, saved and file system
-// user of the process. A setuid program that inherited a socket is not
-// (decision 11).
-func (p process) runsAs(uid uint32) (bool, error) {
-	uids, err := p.uids()
+// user of the process with this status. A setuid program that inherited a socket
+// is not (decision 11).
+func (p process) runsAs(uid uint32, status []byte) (bool, error) {
+	uids, err := p.uids(status)
 	return err == nil && uids == [4]uint32{uid, uid, uid, uid}, err
 }
 
 // uids returns the real, effective, saved and file system user of the process.
-func (p process) uids() ([4]uint32, error) {
-	var buf [2048]byte
-	status, err := p.read("status", buf[:])
-	if err != nil {
-		return [4]uint32{}, err
-	}
+func (p process) uids(status []byte) ([4]uint32, error) {
 	uids, ok := parseUids(status)
 	if !ok {
 		return [4]uint32{}, fmt.Errorf("process %d: no user ids in its status", p.pid)
@@ -93,24 +105,19 @@ func (p process) uids() ([4]uint32, error) {
 	return uids, nil
 }
 
-// foreign reports whether the process lives in another mount, user or pid
-// namespace than this one.
-func (p process) foreign() (bool, error) {
-	for _, name := range []string{"ns/mnt", "ns/user", "ns/pid"} {
-		var theirs, ours [64]byte
-		n, err := unix.Readlinkat(p.dir, name, theirs[:])
+// spaces are the mount, user and pid namespace of a process, as /proc names them.
+type spaces [3]string
+
+func (p process) spaces() (s spaces, err error) {
+	for i, name := range [len(s)]string{"ns/mnt", "ns/user", "ns/pid"} {
+		var link [64]byte
+		n, err := unix.Readlinkat(p.dir, name, link[:])
 		if err != nil {
-			return true, vanished(p.pid, err)
+			return s, vanished(p.pid, err)
 		}
-		m, err := unix.Readlink("/proc/self/"+name, ours[:])
-		if err != nil {
-			return true, fmt.Errorf("own %s: %w", name, err)
-		}
-		if !bytes.Equal(theirs[:n], ours[:m]) {
-			return true, nil
-		}
+		s[i] = string(link[:n])
 	}
-	return false, nil
+	return s, nil
 }
 
 // holds reports whether one of the process's descriptors is target, as

@@ -28,7 +28,9 @@ func TestProcessWithAMisleadingName(t *testing.T) {
 		if id, err := p.id(); err != nil || id != honest {
 			t.Errorf("called %q: %v, %v; expected %v", comm, id, err, honest)
 		}
-		if same, err := p.runsAs(0); err != nil || !same {
+		status, err := p.status()
+		must(t, err)
+		if same, err := p.runsAs(0, status); err != nil || !same {
 			t.Errorf("called %q: not root, %v", comm, err)
 		}
 	}
@@ -45,8 +47,8 @@ func TestProcessThatHasEnded(t *testing.T) {
 		if id, err := p.id(); !errors.Is(err, errVanished) {
 			t.Errorf("%s: id %v, %v", when, id, err)
 		}
-		if foreign, err := p.foreign(); err == nil || !foreign {
-			t.Errorf("%s: foreign %v, %v", when, foreign, err)
+		if spaces, err := p.spaces(); !errors.Is(err, errVanished) {
+			t.Errorf("%s: namespaces %v, %v", when, spaces, err)
 		}
 	}
 	must(t, child.Process.Kill())
@@ -55,8 +57,8 @@ func TestProcessThatHasEnded(t *testing.T) {
 	gone("not reaped")
 	child.Wait()
 	gone("reaped")
-	if same, err := p.runsAs(0); !errors.Is(err, errVanished) || same {
-		t.Errorf("runs as root: %v, %v", same, err)
+	if status, err := p.status(); !errors.Is(err, errVanished) {
+		t.Errorf("status: %q, %v", status, err)
 	}
 	if holds, err := p.holds("/dev/null", time.Time{}); !errors.Is(err, errVanished) || holds {
 		t.Errorf("holds: %v, %v", holds, err)

@@ -33,19 +33,19 @@ type place struct {
 	major, dev uint32
 }
 
-// restraintOf reads what holds for the process. Before Linux 5.9 the kernel says
-// that there are filters, and not how many.
-func restraintOf(p process) (restraint, error) {
-	status, err := p.status()
-	if err != nil {
-		return restraint{}, err
-	}
-	var r restraint
+// restraintOf reads what holds for the process with this status. Before Linux 5.9
+// the kernel says that there are filters, and not how many.
+func restraintOf(p process, status []byte) (r restraint, err error) {
 	found := 0
 	for line := range bytes.Lines(status) {
-		name, value, _ := strings.Cut(string(bytes.TrimSpace(line)), ":")
-		value = strings.TrimSpace(value)
-		switch name {
+		name, rest, _ := bytes.Cut(line, []byte{':'})
+		switch string(name) {
+		case "NoNewPrivs", "Seccomp", "Seccomp_filters", "CapBnd", "CapPrm":
+		default: // most lines
+			continue
+		}
+		value := string(bytes.TrimSpace(rest))
+		switch name := string(name); name {
 		case "NoNewPrivs":
 			r.noNewPrivs = value != "0"
 		case "Seccomp", "Seccomp_filters":
@@ -68,8 +68,6 @@ func restraintOf(p process) (restraint, error) {
 			} else {
 				r.permitted = set
 			}
-		default:
-			continue
 		}
 		found++
 	}
@@ -78,17 +76,6 @@ func restraintOf(p process) (restraint, error) {
 	}
 	r.root, err = p.root()
 	return r, err
-}
-
-// status returns the whole of /proc/PID/status. Before what matters here comes
-// the list of groups, which may be long.
-func (p process) status() ([]byte, error) {
-	for buf := make([]byte, 4096); ; buf = make([]byte, 4*len(buf)) {
-		status, err := p.read("status", buf)
-		if err != nil || len(status) < len(buf) {
-			return status, err
-		}
-	}
 }
 
 // root returns the process's root directory. Its file system is not asked.
@@ -116,16 +103,6 @@ func (r restraint) beyond(ours restraint) (what string, ofRoot bool) {
 		return "no new privileges (no_new_privs)", ours.permitted&^r.permitted != 0
 	}
 	return "", false
-}
-
-// ownRestraint is what holds for this service.
-func ownRestraint() (restraint, error) {
-	self, err := openProcess(unix.Getpid())
-	if err != nil {
-		return restraint{}, err
-	}
-	defer self.close()
-	return restraintOf(self)
 }
 
 // loginOf returns the user whose login the process belongs to (loginuid), "" if

@@ -46,7 +46,7 @@ func TestRestraints(t *testing.T) {
 
 // The kernel's word on a process, however long its list of groups.
 func TestRestraintOfAProcess(t *testing.T) {
-	ours, err := ownRestraint()
+	from, err := newViewpoint(nil)
 	must(t, err)
 	var groups []uint32
 	for gid := range uint32(3000) {
@@ -63,10 +63,12 @@ func TestRestraintOfAProcess(t *testing.T) {
 	p, err := openProcess(cmd.Process.Pid)
 	must(t, err)
 	defer p.close()
-	theirs, err := restraintOf(p)
+	status, err := p.status()
+	must(t, err)
+	theirs, err := restraintOf(p, status)
 	must(t, err)
 	const sysAdmin = 1 << 21
-	if want := ours.bounding &^ sysAdmin; theirs.bounding != want || !theirs.noNewPrivs || theirs.root != ours.root || theirs.seccomp != ours.seccomp {
-		t.Errorf("%+v beside %+v", theirs, ours)
+	if want := from.ours.bounding &^ sysAdmin; theirs.bounding != want || !theirs.noNewPrivs || theirs.root != from.ours.root || theirs.seccomp != from.ours.seccomp {
+		t.Errorf("%+v beside %+v", theirs, from.ours)
 	}
 }

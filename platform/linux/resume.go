@@ -126,7 +126,12 @@ func (p *resumed) close() {
 	}
 }
 
-// Wait implements port.Process. It is called once.
+// End implements port.Process. Nobody is told: it is another service that its helper
+// knows.
+func (p *resumed) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
+
+// Wait implements port.Process. Of what has been waited for already it says how it
+// ended as long as that is not forgotten.
 func (p *resumed) Wait(ctx context.Context) (core.ExitStatus, error) {
 	defer p.close()
 	if p.pidfd != nil {
@@ -167,10 +172,8 @@ func (p *resumed) end() (core.ExitStatus, error) {
 		return core.ExitStatus{}, fmt.Errorf("%s: %w", p.id, port.ErrEndUnknown)
 	case !end.Ran:
 		return core.ExitStatus{}, fmt.Errorf("%s: %w", p.id, port.ErrNotReleased)
-	case end.Status.Signaled():
-		return core.ExitStatus{Signal: int(end.Status.Signal())}, nil
 	}
-	return core.ExitStatus{Code: end.Status.ExitStatus()}, nil
+	return exitStatus(end.Status), nil
 }
 
 // Signal implements port.Process. The helper passes it on.

@@ -4,7 +4,6 @@ package linux
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,8 +90,12 @@ func (s Sessions) of(id core.ProcessID) (core.SessionID, error) {
 		return "", err
 	}
 	defer p.close()
-	if now, err := p.id(); err != nil || now != id {
-		return "", cmp.Or(err, fmt.Errorf("process %d is another one by now: %w", id.PID, errVanished))
+	now, err := p.stat()
+	if err == nil && now.start != id.Start {
+		err = fmt.Errorf("process %d is another one by now: %w", id.PID, errVanished)
+	}
+	if err != nil {
+		return "", err
 	}
 	var buf [8192]byte
 	text, err := p.read("cgroup", buf[:])
@@ -115,11 +118,7 @@ func (s Sessions) of(id core.ProcessID) (core.SessionID, error) {
 	if s.hasLogind() {
 		return "", nil // it knows every session, and this process is in none
 	}
-	stat, err := p.read("stat", buf[:])
-	if err != nil {
-		return "", err
-	}
-	return s.ofTerminal(terminalNumber(stat))
+	return s.ofTerminal(now.terminal)
 }
 
 // parseSessionCgroup reads /proc/PID/cgroup: the session in whose scope a

@@ -93,9 +93,9 @@ func TestSessionByTerminal(t *testing.T) {
 	must(t, os.WriteFile(utmp, record(t, 7, line, "alice", os.Getpid()), 0o644))
 	s := Sessions{bus: "/nonexistent", utmp: utmp, accounts: accounts(t, passwdFile, groupFile)}
 	number := deviceNumber(st.Rdev)
-	stat := fmt.Appendf(nil, "4711 (a) b (c) S 1 4711 4711 %d 4711 0", int32(number))
-	if got := terminalNumber(stat); got != number {
-		t.Errorf("the terminal is %d, expected %d", got, number)
+	stat := fmt.Appendf(nil, "4711 (a) b (c) S 1 4711 4711 %d 4711 0 0 0 0 0 0 0 0 0 0 0 0 0 99 0", int32(number))
+	if got, ok := parseStat(4711, stat); !ok || got.terminal != number {
+		t.Errorf("the terminal is %d, expected %d", got.terminal, number)
 	}
 	if id, err := s.ofTerminal(number); id != core.SessionID(line) || err != nil {
 		t.Errorf("session %q, %v; expected %q", id, err, line)

@@ -90,7 +90,7 @@ func parseStat(pid int, stat []byte) (procStat, bool) {
 	parent, err1 := strconv.Atoi(string(fields[1]))
 	session, err2 := strconv.Atoi(string(fields[3]))
 	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
-	s := procStat{pid: pid, state: fields[0][0], parent: parent, session: session, terminal: terminalNumber(stat), start: start}
+	s := procStat{pid: pid, state: fields[0][0], parent: parent, session: session, terminal: terminalDevice(fields[4]), start: start}
 	return s, err1 == nil && err2 == nil && err3 == nil
 }
 
@@ -145,14 +145,10 @@ func allPids() []int {
 	return pids
 }
 
-// terminalNumber is field 7 of /proc/PID/stat: the controlling terminal's device,
+// terminalDevice reads field 7 of /proc/PID/stat: the controlling terminal's device,
 // or 0.
-func terminalNumber(stat []byte) uint32 {
-	fields, n := statFields(stat)
-	if n < 5 {
-		return 0
-	}
-	number, err := strconv.ParseInt(string(fields[4]), 10, 32)
+func terminalDevice(field []byte) uint32 {
+	number, err := strconv.ParseInt(string(field), 10, 32)
 	if err != nil {
 		return 0
 	}

@@ -24,10 +24,14 @@ const (
 	// later questions. The kernel's stamps are as fine as its clock's tick, at most 10 ms:
 	// of two changes within one tick, the second shows in no stamp.
 	settled = 100 * time.Millisecond
+	// moment is how long nobody looks again whether a file has changed: one request
+	// asks who somebody is a dozen times.
+	moment = time.Millisecond
 )
 
 // table is what a file with one entry on each line says. It is read anew whenever it is
-// another file or has changed: each question asks the kernel for that.
+// another file or has changed: a question asks the kernel for that, unless another one
+// has right before.
 type table[T any] struct {
 	path  string
 	parse func(line string) (entry T, ok bool) // what is no entry is left out
@@ -36,6 +40,7 @@ type table[T any] struct {
 	known   bool // what follows is of version
 	version fileVersion
 	entries []T
+	looked  time.Time // when it was that version for certain
 }
 
 // fileVersion tells a file's contents from others, by what the kernel stamps.
@@ -52,21 +57,25 @@ func newTable[T any](path string, parse func(string) (T, bool)) *table[T] {
 // all returns the entries, which callers do not change. Errors are those of opening the
 // file, among them fs.ErrNotExist.
 func (t *table[T]) all() ([]T, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if t.known && now.Sub(t.looked) < moment {
+		return t.entries, nil
+	}
 	var st unix.Stat_t
 	if err := unix.Stat(t.path, &st); err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: t.path, Err: err}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.known && t.version == versionOf(&st) {
+		t.looked = now
 		return t.entries, nil
 	}
-	now := time.Now()
 	entries, version, err := t.read()
 	if err != nil {
 		return nil, err
 	}
-	t.entries, t.version = entries, version
+	t.entries, t.version, t.looked = entries, version, now
 	t.known = time.Unix(version.change.Unix()).Before(now.Add(-settled))
 	return entries, nil
 }

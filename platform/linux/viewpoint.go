@@ -21,15 +21,28 @@ type known interface {
 // it.
 type viewpoint struct {
 	accounts known     // nil leaves everyone their own share
-	ours     restraint // which holds for good
+	ours     restraint // which holds for good, and so do
+	spaces   spaces
 }
 
 func newViewpoint(accounts known) (viewpoint, error) {
-	ours, err := ownRestraint()
+	v := viewpoint{accounts: accounts}
+	self, err := openProcess(unix.Getpid())
 	if err != nil {
-		return viewpoint{}, fmt.Errorf("this service: %w", err)
+		return v, fmt.Errorf("this service: %w", err)
 	}
-	return viewpoint{accounts, ours}, nil
+	defer self.close()
+	status, err := self.status()
+	if err == nil {
+		v.ours, err = restraintOf(self, status)
+	}
+	if err == nil {
+		v.spaces, err = self.spaces()
+	}
+	if err != nil {
+		return v, fmt.Errorf("this service: %w", err)
+	}
+	return v, nil
 }
 
 func (v viewpoint) newPeer(uid uint32) core.Peer {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 )
 
 // The watching thread may be late by workSlack while there is work, in nanoseconds:
@@ -20,29 +21,27 @@ const (
 	restSlack = 10_000_000
 )
 
-// Watch is the thread by which Go's runtime watches its others.
-type Watch struct{ slack string }
-
-// WatchLess has it look less often: as long as anything runs it looks every 20 us, 70 us
-// with what Linux adds by itself, which is a seventh of the processor time of a service
-// whose work comes in small pieces. What that thread starts may have the same slack.
-func WatchLess() *Watch {
-	watcher, err := watchingThread()
-	if err != nil {
-		return &Watch{} // it is as it was
-	}
-	w := &Watch{slack: "/proc/" + strconv.Itoa(watcher) + "/timerslack_ns"}
-	w.Work()
-	return w
+// Watch is the thread by which Go's runtime watches its others. By itself it looks every
+// 20 us as long as anything runs, 70 us with what Linux adds, which is a seventh of the
+// processor time of a service whose work comes in small pieces. What that thread starts
+// may be late as it may be.
+type Watch struct {
+	find  sync.Once
+	slack string // the file that says by how much it may be late; empty if there is none
 }
 
-// Work says that there is work, or is about to be.
+// Work has it look less often, while there is work.
 func (w *Watch) Work() { w.late(workSlack) }
 
-// Rest says that there is none.
+// Rest has it look even less often, while there is none.
 func (w *Watch) Rest() { w.late(restSlack) }
 
 func (w *Watch) late(nanoseconds int) {
+	w.find.Do(func() {
+		if watcher, err := watchingThread(); err == nil { // or it is as it was
+			w.slack = "/proc/" + strconv.Itoa(watcher) + "/timerslack_ns"
+		}
+	})
 	if w.slack == "" {
 		return
 	}

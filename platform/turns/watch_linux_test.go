@@ -62,13 +62,13 @@ func TestTheWatchingThreadLooksLessOften(t *testing.T) {
 		return strings.TrimSpace(string(text))
 	}
 	ours := slack(os.Getpid())
-	w := WatchLess()
+	var w Watch
 	for _, step := range []struct {
 		name string
 		do   func()
 		want int
 	}{
-		{"at first", func() {}, workSlack}, {"at rest", w.Rest, restSlack}, {"at work", w.Work, workSlack},
+		{"at work", w.Work, workSlack}, {"at rest", w.Rest, restSlack}, {"at work again", w.Work, workSlack},
 	} {
 		step.do()
 		if got := slack(watcher); got != strconv.Itoa(step.want) {

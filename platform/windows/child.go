@@ -171,6 +171,9 @@ func (c *child) Discard() {
 	}
 }
 
+// End implements port.Process.
+func (c *child) End(ctx context.Context) (core.ExitStatus, error) { return c.Wait(ctx) }
+
 // Wait implements port.Process.
 func (c *child) Wait(ctx context.Context) (core.ExitStatus, error) {
 	select {

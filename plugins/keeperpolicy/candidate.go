@@ -57,7 +57,7 @@ func ReadCandidate(in Reading, tools Tools) *Candidate {
 	if in.Files != nil {
 		tools.Resolve, around.groups.all = resolveIn(in.Files), true
 	}
-	l := &linter{reading: newReading(""), at: in.Root, tools: tools, sources: map[string][]byte{}}
+	l := &linter{reading: newReading(Config{}), at: in.Root, tools: tools, sources: map[string][]byte{}}
 	if in.Collections != "" {
 		l.collections(in.Collections)
 	}

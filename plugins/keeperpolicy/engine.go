@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -38,6 +37,12 @@ type Config struct {
 	Reload <-chan os.Signal
 	// Pace rests while nobody asks for anything; nil does not.
 	Pace idle.Pace
+	// Ahead is what Begin has begun with this configuration; nil is nothing.
+	Ahead *Ahead
+	// Sparing, if not nil, is called once the first question has been answered, and
+	// before many policies are read: from then on memory counts more than time. It may be
+	// called more than once.
+	Sparing func()
 }
 
 // engine answers questions from the set in force. Replacing the set never
@@ -57,6 +62,8 @@ type engine struct {
 	around *surroundings
 	// filters runs filter jobs; nil where there are none, as in a tool.
 	filters *filters
+	// replied, if not nil, is called after each answer.
+	replied func()
 	// memory is given back when nobody has asked for a while; nil never is.
 	memory *idle.Watch
 }
@@ -84,19 +91,23 @@ func (f *inForce) names(response *wire.PolicyResponse) {
 // known: then everything is denied. Every fault is logged. It reports whether
 // there was none.
 func (e *engine) load(enforceForAdministrators bool) bool {
-	before := e.force.Load()
-	r := newReading(e.cfg.Root)
-	if before != nil {
+	r := newReading(e.cfg)
+	if before := e.force.Load(); before != nil {
 		r.before = before.files
 	}
 	r.read(e.cfg)
+	defer r.free()
+	return e.take(r, enforceForAdministrators)
+}
+
+// take puts in force what was read.
+func (e *engine) take(r *reading, enforceForAdministrators bool) bool {
+	before := e.force.Load()
 	env := machine(e.cfg.Root, r.collections, enforceForAdministrators)
 	env.Resolve = resolveFrom(e.cfg.Resolve)
 	set, findings := r.engine.Compile(r.policies, env)
 	findings = append(r.findings, findings...)
 	e.report(findings)
-	// What reading left behind is many times what stays.
-	defer debug.FreeOSMemory()
 	faulty := policy.Faulty(findings)
 	e.unread.Store(nil)
 	if faulty {

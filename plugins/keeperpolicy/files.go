@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -19,6 +20,9 @@ const (
 	maxFiles = 100_000
 	maxBytes = 64 << 20
 )
+
+// manyBytes of policies leave more behind than the heap of a process has anyway.
+const manyBytes = 64 << 10
 
 // syncedFolder lies in the policy folder and holds what a backend has sent.
 const syncedFolder = "synced"
@@ -47,6 +51,7 @@ type reading struct {
 	policies    []policy.Policy
 	collections map[string]policy.Collection
 	findings    []policy.Finding
+	sparing     func() // Config.Sparing
 	files       int
 	bytes       int64
 	// before are the files of the set in force; nil if there is none. good are
@@ -57,9 +62,17 @@ type reading struct {
 	unusable bool
 }
 
-func newReading(root string) *reading {
+// free gives back what reading has left behind, which is many times what stays. Of few
+// policies that is less than the heap has anyway.
+func (r *reading) free() {
+	if r.bytes > manyBytes {
+		debug.FreeOSMemory()
+	}
+}
+
+func newReading(cfg Config) *reading {
 	return &reading{
-		root: root, engine: policy.New(policy.Kinds(), controls.Standard()),
+		root: cfg.Root, sparing: cfg.Sparing, engine: policy.New(policy.Kinds(), controls.Standard()),
 		collections: map[string]policy.Collection{}, good: map[string][]byte{},
 	}
 }
@@ -185,7 +198,10 @@ func (r *reading) file(path, name string, folder Folder) ([]byte, bool) {
 		r.refuse(path, err.Error(), "a file that administrators alone can change", "links are not followed")
 		return nil, false
 	}
-	if r.bytes += int64(len(data)); r.bytes > maxBytes {
+	if r.bytes += int64(len(data)); r.bytes > manyBytes && r.sparing != nil {
+		r.sparing()
+	}
+	if r.bytes > maxBytes {
 		r.unusable = true
 		r.refuse(path, "more than that before it", fmt.Sprintf("at most %d bytes of policies", int64(maxBytes)), "")
 		return nil, false

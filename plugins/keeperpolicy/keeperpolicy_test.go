@@ -193,13 +193,18 @@ func TestQuestionsThatCannotBeUnderstoodAreDenied(t *testing.T) {
 // runPlugin runs the plugin on a bus until the test ends.
 func runPlugin(t *testing.T, bus *sdktest.Bus, root string) {
 	t.Helper()
+	runWith(t, bus, Config{Root: root, Open: openAny})
+}
+
+func runWith(t *testing.T, bus *sdktest.Bus, cfg Config) {
+	t.Helper()
 	a, err := sdk.Start(t.Context(), sdk.Config{ID: wire.PolicyPlugin, Network: bus.Network()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, a, Config{Root: root, Open: openAny}) }()
+	go func() { ended <- Run(ctx, a, cfg) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"kpm/core/idle"
@@ -31,14 +32,30 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 		enforce = settle(ctx, a, e.filters, enforce)
 		e.load(enforce)
 	}
-	reload()
+	begun := cfg.Ahead
+	if begun == nil {
+		begun = Begin(cfg)
+	}
+	enforce = settle(ctx, a, e.filters, enforce)
+	files := <-begun.read
+	e.take(files, enforce)
+	replied := make(chan struct{})
+	e.replied = sync.OnceFunc(func() { close(replied) })
 	e.memory.Busy()
 	// Direct: this is on the way of every elevation, and deciding does not
 	// block.
 	if err := a.SubscribeDirect(ctx, wire.TopicPolicy, func(m sdk.Message) { e.serve(a, m) }); err != nil {
 		return err
 	}
-	reserve.Threads(spareThreads)
+	var calm sync.WaitGroup
+	defer calm.Wait()
+	calm.Go(func() {
+		select {
+		case <-replied:
+			becalm(cfg, files)
+		case <-ctx.Done():
+		}
+	})
 	serveReloads(ctx, cfg.Reload, e.reloads, func(asked []wire.RequestMessage) {
 		reload()
 		for _, envelope := range asked {
@@ -52,6 +69,15 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 		}
 	})
 	return nil
+}
+
+// becalm does what nobody is to wait for who has a question when the plugin starts.
+func becalm(cfg Config, files *reading) {
+	reserve.Threads(spareThreads)
+	if cfg.Sparing != nil {
+		cfg.Sparing()
+	}
+	files.free()
 }
 
 // maxReloads bounds the questions that wait for the next reading of the policies. One
@@ -116,6 +142,9 @@ func (e *engine) reply(to replier, envelope wire.RequestMessage, q wire.PolicyRe
 	if err := to.Reply(envelope, wire.TypePolicyResponse, response); err != nil {
 		e.log.Warn("an answer could not be sent", "request", string(q.RequestID), "error", err)
 		return
+	}
+	if e.replied != nil {
+		e.replied()
 	}
 	if ofTheService(q.EventType) || q.EventType == wire.EventList && response.Listing != nil || response.Removal != nil {
 		return // the service asks now and then whether anybody answers: that is not work

@@ -4,6 +4,7 @@ package held
 
 import (
 	"encoding/binary"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -29,6 +30,48 @@ const (
 
 // EndSize is the length of an End in bytes.
 const EndSize = 8
+
+// told is what a helper says to the service that has released its program before it
+// ends itself: how the program ended, and by which name the service knows the helper. A
+// number alone could be another helper's by the time that it is read.
+type told struct {
+	status uint32 // of wait4
+	name   [maxEnd]byte
+}
+
+// ToldSize is the length in bytes of what a helper tells.
+const ToldSize = int(unsafe.Sizeof(told{}))
+
+// DecodeTold reads what a helper has told: how its program ended, and the name in its
+// Spec's End.
+func DecodeTold(b []byte) (name string, status syscall.WaitStatus, ok bool) {
+	if len(b) != ToldSize {
+		return "", 0, false
+	}
+	name, _, ok = strings.Cut(string(b[unsafe.Offsetof(told{}.name):]), "\x00")
+	return name, syscall.WaitStatus(binary.NativeEndian.Uint32(b)), ok && name != ""
+}
+
+// lull is how long a helper that has told how its program ended waits before it does
+// what nobody waits for, in nanoseconds: on its processor is also who waits to be told.
+const lull = 500_000
+
+// tellEnd tells the service, if it is there, how the program ended. What it misses
+// record has.
+//
+//go:nosplit
+//go:norace
+func (h *helper) tellEnd() {
+	if h.head.outlives == 0 {
+		return
+	}
+	h.told.status, h.told.name = h.watch.status, h.head.end
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(h.ends), uintptr(unsafe.Pointer(&h.told)), uintptr(ToldSize), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	if errno == 0 {
+		h.pause.Sec, h.pause.Nsec = 0, lull
+		unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&h.pause)), 0, 0)
+	}
+}
 
 // End is how a program ended.
 type End struct {

@@ -36,13 +36,14 @@ const ReplySize = 8
 // Main is the seed. conn is its connection to the service. Each byte that
 // arrives there asks for a helper and brings the helper's own connection and,
 // perhaps, the directory of the cgroup that it is to be born in. End of file
-// ends the seed. Main does not return.
-func Main(conn int) {
+// ends the seed. ends is the socket, the next descriptor, by which helpers tell the
+// service how programs have ended. Main does not return.
+func Main(conn, ends int) {
 	// Capabilities and the signal mask belong to a thread, and a fork copies
 	// those of the thread that makes it.
 	runtime.LockOSThread()
-	settle(conn)
-	h := newHelper(conn)
+	settle(conn, ends)
+	h := newHelper(conn, ends)
 	for {
 		files, ok := asked(conn)
 		if !ok {

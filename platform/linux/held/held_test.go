@@ -51,7 +51,7 @@ func texts(list []*byte) []string {
 }
 
 func TestHelperReadsWhatWasEncoded(t *testing.T) {
-	h := newHelper(3)
+	h := newHelper(3, 4)
 	for _, want := range []Spec{
 		{Argv: []string{"true"}, Env: []string{}},
 		{Argv: []string{""}, Env: []string{""}},
@@ -120,7 +120,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add(bytes.Repeat([]byte{0xff}, 80))
-	h := newHelper(3)
+	h := newHelper(3, 4)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, ok := read(h, b)
 		if !ok {

@@ -27,6 +27,7 @@ const usualSlack = 50_000
 // not reach are never touched.
 type helper struct {
 	conn int // its descriptor of the connection; the seed's has the same number
+	ends int // the socket by which the service is told how programs end
 
 	// The message lies here as it was received.
 	head head
@@ -48,7 +49,8 @@ type helper struct {
 	watch  watch
 	stack  [16 << 10]byte // the child's (watch.go)
 	report [ReportSize]byte
-	end    [2]uint32 // of end.go
+	end    [2]uint32 // of end.go, as is
+	told   told
 	byte   byte
 	empty  byte // the empty path
 
@@ -56,8 +58,8 @@ type helper struct {
 	dumpFile  [32]byte
 }
 
-func newHelper(conn int) *helper {
-	h := &helper{conn: conn}
+func newHelper(conn, ends int) *helper {
+	h := &helper{conn: conn, ends: ends}
 	copy(h.loginFile[:], "/proc/self/loginuid")
 	copy(h.dumpFile[:], "/proc/sys/fs/suid_dumpable")
 	h.vector.Base = (*byte)(unsafe.Pointer(&h.head))

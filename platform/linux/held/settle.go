@@ -11,7 +11,7 @@ import (
 
 // settle does, ahead of need, everything that does not depend on what the
 // helper becomes: no program inherits a habit of the service.
-func settle(conn int) {
+func settle(conn, ends int) {
 	takeName()
 	// Attack: between taking the target's ids and exec, the target user traces
 	// this process, or reads a root process's memory through /proc. The kernel
@@ -21,7 +21,8 @@ func settle(conn int) {
 	unix.Umask(0o22)
 	unix.Setpriority(unix.PRIO_PROCESS, 0, 0)
 	unix.CloseOnExec(conn)
-	closeFrom(conn + 1)
+	unix.CloseOnExec(ends)
+	closeFrom(ends + 1)
 	resetSignals()
 	resetFileLimit()
 	dropInherited()

@@ -312,6 +312,7 @@ func (h *helper) follow() {
 	if h.head.terminal != noTerminal {
 		h.front(w.own)
 	}
+	h.tellEnd() // first: somebody waits for it
 	h.record(endExited, w.status)
 	status := uintptr(w.status >> 8 & 0xff)
 	if by := uintptr(w.status & 0x7f); by != 0 {

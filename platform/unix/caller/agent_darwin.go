@@ -59,11 +59,7 @@ func (c *connection) Connect(root string) error {
 		unix.Close(fd)
 		return notRunning(root, real+"/run", err)
 	}
-	if c.fd >= 0 {
-		unix.Close(c.fd)
-	}
-	c.fd = fd
-	return nil
+	return c.use(fd)
 }
 
 // trusted reports whether nobody but root can put another directory in the place

@@ -39,4 +39,13 @@ func New() port.Host {
 }
 
 // replace implements port.Host.
-func replace(argv []string) error { return unix.Exec(argv[0], argv, os.Environ()) }
+func replace(argv []string) error {
+	environ := os.Environ()
+	if last := len(environ) - 1; last >= 0 && environ[last] == oneProcessor {
+		environ = environ[:last]
+	}
+	return unix.Exec(argv[0], argv, environ)
+}
+
+// oneProcessor is what keepersudo's own entry point adds to the environment.
+const oneProcessor = "GOMAXPROCS=1"

@@ -5,6 +5,7 @@ package caller
 import (
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,13 +13,30 @@ import (
 	port "kpm/core/port/caller"
 )
 
-// connection implements port.Service with a unix socket.
+// connection implements port.Service with a unix socket. Whoever waits for it
+// waits in the runtime's poller, as does whoever waits for signals: a thread that
+// waits in a system call of its own keeps the processor from the other until the
+// runtime looks after it.
 type connection struct {
-	fd    int
-	files []int // received, not taken yet
+	fd     int      // of socket
+	socket *os.File // nil until there is a connection
+	files  []int    // received, not taken yet
 }
 
 var _ port.Service = (*connection)(nil)
+
+// use takes the place of a connection that was there before.
+func (c *connection) use(fd int) error {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	if c.socket != nil {
+		c.socket.Close()
+	}
+	c.fd, c.socket = fd, os.NewFile(uintptr(fd), "service")
+	return nil
+}
 
 // Send implements port.Service.
 func (c *connection) Send(frame []byte, handles ...uintptr) error {
@@ -30,37 +48,59 @@ func (c *connection) Send(frame []byte, handles ...uintptr) error {
 		}
 		rights = unix.UnixRights(files...)
 	}
-	for len(frame) > 0 {
-		n, err := unix.SendmsgN(c.fd, frame, rights, nil, sendFlags)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		frame, rights = frame[n:], nil
+	raw, err := c.socket.SyscallConn()
+	if err != nil {
+		return err
 	}
-	return nil
+	var sent error
+	err = raw.Write(func(fd uintptr) bool {
+		for len(frame) > 0 && sent == nil {
+			n, err := unix.SendmsgN(int(fd), frame, rights, nil, sendFlags)
+			switch err {
+			case nil:
+				frame, rights = frame[n:], nil
+			case unix.EAGAIN:
+				return false
+			case unix.EINTR:
+			default:
+				sent = err
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	return sent
 }
 
 // Read implements port.Service and keeps the descriptors that come along.
 func (c *connection) Read(p []byte) (int, error) {
 	var oob [64]byte
-	for {
-		n, oobn, _, _, err := unix.Recvmsg(c.fd, p, oob[:], receiveFlags)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return 0, err
-		case n == 0 && len(p) > 0:
-			return 0, io.EOF
-		}
-		if oobn > 0 {
-			c.keep(oob[:oobn])
-		}
-		return n, nil
+	raw, err := c.socket.SyscallConn()
+	if err != nil {
+		return 0, err
 	}
+	var n, oobn int
+	var received error
+	err = raw.Read(func(fd uintptr) bool {
+		for received = unix.EINTR; received == unix.EINTR; {
+			n, oobn, _, _, received = unix.Recvmsg(int(fd), p, oob[:], receiveFlags)
+		}
+		return received != unix.EAGAIN
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case received != nil:
+		return 0, received
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	if oobn > 0 {
+		c.keep(oob[:oobn])
+	}
+	return n, nil
 }
 
 func (c *connection) keep(oob []byte) {

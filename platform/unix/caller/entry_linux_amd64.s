@@ -1,8 +1,13 @@
 #include "textflag.h"
 
-// keepersudo_entry is where the kernel starts the process (entry_linux.go). It may
-// change nothing that the runtime's own entry point looks at, to which it goes
-// on: the stack pointer, what that points to, and DX.
+DATA ·oneProcessor+0(SB)/8, $"GOMAXPRO"
+DATA ·oneProcessor+8(SB)/8, $"CS=1\000\000\000\000"
+GLOBL ·oneProcessor(SB), RODATA|NOPTR, $16
+
+// keepersudo_entry is where the kernel starts the process (entry_linux.go). What
+// the runtime's own entry point looks at, to which it goes on, is as the kernel
+// left it, but for one more variable, GOMAXPROCS=1: argc, argv and environment, which the stack
+// pointer points to, and DX.
 TEXT keepersudo_entry(SB), NOSPLIT|NOFRAME, $0
 	MOVQ DX, R15
 	SUBQ $64, SP
@@ -29,6 +34,32 @@ other:
 	JLT next
 	MOVQ R13, ·ignored(SB)
 	ADDQ $64, SP
+	// Two words down with argc, argv, the NULL behind it, and the environment. The
+	// stack pointer stays a multiple of 16, so there is room for the variable twice.
+	MOVQ SP, SI
+	LEAQ -16(SP), DI
+	MOVQ 0(SP), CX
+	ADDQ $2, CX
+words:
+	MOVQ 0(SI), AX
+	MOVQ AX, 0(DI)
+	ADDQ $8, SI
+	ADDQ $8, DI
+	DECQ CX
+	JNE words
+variables:
+	MOVQ 0(SI), AX
+	TESTQ AX, AX
+	JEQ end
+	MOVQ AX, 0(DI)
+	ADDQ $8, SI
+	ADDQ $8, DI
+	JMP variables
+end:
+	LEAQ ·oneProcessor(SB), AX
+	MOVQ AX, 0(DI)
+	MOVQ AX, 8(DI)
+	SUBQ $16, SP
 	MOVQ R15, DX
 	JMP _rt0_amd64_linux(SB)
 

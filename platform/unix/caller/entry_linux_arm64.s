@@ -1,5 +1,9 @@
 #include "textflag.h"
 
+DATA ·oneProcessor+0(SB)/8, $"GOMAXPRO"
+DATA ·oneProcessor+8(SB)/8, $"CS=1\000\000\000\000"
+GLOBL ·oneProcessor(SB), RODATA|NOPTR, $16
+
 // keepersudo_entry is what it is in entry_amd64.s.
 TEXT keepersudo_entry(SB), NOSPLIT|NOFRAME, $0
 	SUB $64, RSP
@@ -26,6 +30,28 @@ other:
 	BLT next
 	MOVD R20, ·ignored(SB)
 	ADD $64, RSP
+	// Two words down with argc, argv, the NULL behind it, and the environment. The
+	// stack pointer stays a multiple of 16, so there is room for the variable twice.
+	MOVD RSP, R1
+	SUB $16, R1, R2
+	MOVD 0(R1), R3
+	ADD $2, R3, R3
+words:
+	MOVD.P 8(R1), R4
+	MOVD.P R4, 8(R2)
+	SUB $1, R3, R3
+	CBNZ R3, words
+variables:
+	MOVD 0(R1), R4
+	CBZ R4, end
+	ADD $8, R1, R1
+	MOVD.P R4, 8(R2)
+	B variables
+end:
+	MOVD $·oneProcessor(SB), R4
+	MOVD R4, 0(R2)
+	MOVD R4, 8(R2)
+	SUB $16, RSP
 	JMP _rt0_arm64_linux(SB)
 
 // noted is what it is in entry_amd64.s. The kernel has put where to return into

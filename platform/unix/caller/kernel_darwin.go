@@ -69,3 +69,17 @@ func poll(timeout int, fds ...unix.PollFd) []unix.PollFd {
 		return fds
 	}
 }
+
+// newPipe makes a pipe of which no end waits.
+func newPipe() (ends [2]int, err error) {
+	if err := unix.Pipe(ends[:]); err != nil {
+		return ends, err
+	}
+	for _, fd := range ends {
+		unix.CloseOnExec(fd)
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return ends, err
+		}
+	}
+	return ends, nil
+}

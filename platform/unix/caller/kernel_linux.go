@@ -41,3 +41,9 @@ func poll(timeout int, fds ...unix.PollFd) []unix.PollFd {
 		}
 	}
 }
+
+// newPipe makes a pipe of which no end waits.
+func newPipe() (ends [2]int, err error) {
+	err = unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK)
+	return ends, err
+}

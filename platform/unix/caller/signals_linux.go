@@ -25,7 +25,7 @@ func (s signals) Watch(deliver func(told.Sent)) {
 	}
 	watch(unix.SIGWINCH)
 	watch(unix.SIGTSTP)
-	go s.read(ends[0], deliver)
+	go s.read(os.NewFile(uintptr(ends[0]), "signals"), deliver)
 }
 
 // watch has a signal noted, unless it is to be ignored.
@@ -46,14 +46,10 @@ func ignoreAgain() {
 }
 
 // read takes signals as they come, for as long as the process lives.
-func (s signals) read(fd int, deliver func(told.Sent)) {
+func (s signals) read(noted *os.File, deliver func(told.Sent)) {
 	for {
 		var info siginfo
-		poll(-1, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
-		n, err := unix.Read(fd, unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info)))
-		if err == unix.EINTR || err == unix.EAGAIN {
-			continue
-		}
+		n, err := noted.Read(unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info)))
 		if err != nil || n != int(unsafe.Sizeof(info)) {
 			return
 		}

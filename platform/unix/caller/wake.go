@@ -16,20 +16,6 @@ func newWakePipe() wakePipe {
 	return ends
 }
 
-// newPipe makes a pipe of which no end waits.
-func newPipe() (ends [2]int, err error) {
-	if err := unix.Pipe(ends[:]); err != nil {
-		return ends, err
-	}
-	for _, fd := range ends {
-		unix.CloseOnExec(fd)
-		if err := unix.SetNonblock(fd, true); err != nil {
-			return ends, err
-		}
-	}
-	return ends, nil
-}
-
 func (p wakePipe) wake() { unix.Write(p[1], []byte{0}) }
 
 // drain empties the pipe.

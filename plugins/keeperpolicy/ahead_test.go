@@ -1,0 +1,55 @@
+package keeperpolicy
+
+import (
+	"strings"
+	"testing"
+
+	"kpm/core"
+	"kpm/core/wire"
+	"kpm/plugins/sdk/sdktest"
+)
+
+// What is done while the plugin is being connected: whoever asks first is decided about
+// by the policies, and the setting, that there were. Memory counts after that.
+func TestWhatIsDoneAhead(t *testing.T) {
+	bus := sdktest.New(t)
+	bus.Set(wire.PolicyPlugin, map[string]string{enforceSetting: "true"})
+	answers := bus.Listen("Replies/#")
+	spares := make(chan struct{}, 8)
+	cfg := Config{
+		Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "/usr/bin/id")}), Open: openAny,
+		Sparing: func() { spares <- struct{}{} },
+	}
+	cfg.Ahead = Begin(cfg)
+	runWith(t, bus, cfg)
+	select {
+	case <-spares:
+		t.Error("memory counts before anybody has asked")
+	default:
+	}
+	q := ask(t, "/usr/bin/env") // which no policy allows, so that the setting decides
+	q.Payload = []byte(strings.Replace(string(q.Payload), `"IsAdministrator":false`, `"IsAdministrator":true`, 1))
+	if got := decided(t, bus, answers, q); got.Decision != core.Deny {
+		t.Errorf("an administrator: %+v", got)
+	}
+	if got := decided(t, bus, answers, ask(t, "/usr/bin/id")); got.Decision != core.Allow {
+		t.Errorf("a user: %+v", got)
+	}
+	<-spares
+}
+
+// Many policies are read as sparingly as ever.
+func TestManyPoliciesAreReadSparingly(t *testing.T) {
+	spared := 0
+	one := policyJSON("a", "ALLOW", "/usr/bin/id")
+	many := strings.TrimSuffix(strings.Repeat(one+",", manyBytes/len(one)+1), ",")
+	for name, text := range map[string]string{"few": one, "many": "[" + many + "]"} {
+		spared = 0
+		cfg := Config{Root: agentRoot(t, map[string]string{"a.json": text}), Open: openAny, Sparing: func() { spared++ }}
+		r := newReading(cfg)
+		r.read(cfg)
+		if want := name == "many"; want != (spared > 0) {
+			t.Errorf("%s: called %d times", name, spared)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package service
+
+import (
+	"context"
+
+	"kpm/core/view"
+	"kpm/jobs/history"
+	"kpm/plugins/store"
+	"kpm/trust"
+)
+
+// ahead is something that a later room needs, made beside the earlier ones: a start
+// waits for disks and for other processes, and has more than one processor.
+type ahead[T any] struct {
+	done  chan struct{}
+	value T
+	err   error
+}
+
+// begin begins to make it. When the service stops, undo gets what was made, whether
+// somebody has taken it or not.
+func begin[T any](s *service, produce func() (T, error), undo func(context.Context, T) error) *ahead[T] {
+	a := &ahead[T]{done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		a.value, a.err = produce()
+	}()
+	s.onStop(func(ctx context.Context) error {
+		value, err := a.take()
+		if err != nil {
+			return nil // whoever takes it says so
+		}
+		return undo(ctx, value)
+	})
+	return a
+}
+
+// take waits for it.
+func (a *ahead[T]) take() (T, error) {
+	<-a.done
+	return a.value, a.err
+}
+
+// opening is what is made ahead.
+type opening struct {
+	certificate *ahead[*trust.ServerCertificate]
+	kept        *ahead[*store.Store]
+	past        *ahead[past]
+	jobs        *ahead[struct{}] // that their files have been read
+}
+
+// past is the history of jobs, and what an earlier service did not bring to an end.
+type past struct {
+	history *history.Store
+	cutOff  []view.JobRun
+}
+
+// beginAhead begins what needs the settings of the service and nothing else.
+func (s *service) beginAhead(context.Context, Options) error {
+	s.ahead.past = begin(s, s.openPast, func(ctx context.Context, p past) error { return p.history.Close(ctx) })
+	s.ahead.kept = begin(s, func() (*store.Store, error) { return store.Open(s.layout.Settings()) },
+		func(_ context.Context, kept *store.Store) error { return kept.Close() })
+	s.ahead.certificate = begin(s, s.makeCertificate, func(context.Context, *trust.ServerCertificate) error { return nil })
+	return nil
+}
