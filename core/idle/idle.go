@@ -24,7 +24,7 @@ type Pace interface {
 type Watch struct {
 	after time.Duration
 	idle  func()
-	pace  Pace // may be nil
+	paces []Pace
 
 	mu     sync.Mutex
 	timer  *time.Timer
@@ -38,10 +38,18 @@ type Watch struct {
 // Memory gives memory back to the system once nothing was done for a while, and has pace,
 // unless it is nil, rest until something is done again: what the runtime returns by itself
 // it returns in small pieces for minutes, each of which wakes the process up.
-func Memory(pace Pace) *Watch { return newWatch(giveBackAfter, debug.FreeOSMemory, pace) }
+func Memory(pace Pace) *Watch {
+	c := &collector{}
+	w := newWatch(giveBackAfter, debug.FreeOSMemory, c)
+	if pace != nil {
+		w.paces = append(w.paces, pace)
+	}
+	c.busy = w.Busy
+	return w
+}
 
-func newWatch(after time.Duration, idle func(), pace Pace) *Watch {
-	return &Watch{after: after, idle: idle, pace: pace}
+func newWatch(after time.Duration, idle func(), paces ...Pace) *Watch {
+	return &Watch{after: after, idle: idle, paces: paces}
 }
 
 // Busy says that something is done now. It never waits for what is done when idle.
@@ -53,8 +61,7 @@ func (w *Watch) Busy() {
 	defer w.mu.Unlock()
 	w.last = time.Now()
 	if w.rests {
-		w.rests = false
-		w.pace.Work()
+		w.work()
 	}
 	if !w.waits {
 		w.wait(w.after)
@@ -87,9 +94,20 @@ func (w *Watch) look() {
 	w.idle()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.pace != nil && !w.waits { // or something has been done meanwhile
-		w.rests = true
-		w.pace.Rest()
+	if w.waits || w.closed { // something has been done meanwhile
+		return
+	}
+	w.rests = true
+	for _, p := range w.paces {
+		p.Rest()
+	}
+}
+
+// work ends the rest. The caller holds mu.
+func (w *Watch) work() {
+	w.rests = false
+	for _, p := range w.paces {
+		p.Work()
 	}
 }
 
@@ -97,6 +115,9 @@ func (w *Watch) look() {
 func (w *Watch) Close() {
 	w.mu.Lock()
 	w.closed = true
+	if w.rests {
+		w.work()
+	}
 	if w.timer != nil && w.timer.Stop() {
 		w.looks.Done()
 	}

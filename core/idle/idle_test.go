@@ -11,7 +11,7 @@ func TestIdleIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var told []time.Duration
-		w := newWatch(30*time.Second, func() { told = append(told, time.Since(began)) }, nil)
+		w := newWatch(30*time.Second, func() { told = append(told, time.Since(began)) })
 		defer w.Close()
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -39,7 +39,7 @@ func TestIdleIsToldOnce(t *testing.T) {
 
 func TestClosedTellsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatch(time.Second, func() { t.Error("told") }, nil)
+		w := newWatch(time.Second, func() { t.Error("told") })
 		w.Busy()
 		w.Close()
 		w.Busy()

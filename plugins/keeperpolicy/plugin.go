@@ -29,6 +29,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	defer e.filters.close()
 	enforce := true // unless the settings say otherwise
 	reload := func() {
+		e.memory.Busy()
 		enforce = settle(ctx, a, e.filters, enforce)
 		e.load(enforce)
 	}
