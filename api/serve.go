@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"kpm/core"
+	"kpm/core/reserve"
 )
 
 // servePlain answers on plain HTTP: the public pages, redirects, and nothing
@@ -38,6 +39,7 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
 
 // serveFull answers on HTTPS, local sockets and bound connections.
 func (s *Server) serveFull(w http.ResponseWriter, r *http.Request) {
+	reserve.Stack()
 	headers(w)
 	who, p := s.enter(w, r)
 	if p != nil {

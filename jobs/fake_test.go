@@ -285,8 +285,8 @@ type fakeProcess struct {
 	kills  int
 }
 
-func (p *fakeProcess) ID() core.ProcessID         { return core.ProcessID{PID: 1} }
-func (p *fakeProcess) Signal(signal.Signal) error { return nil }
+func (p *fakeProcess) ID() core.ProcessID                               { return core.ProcessID{PID: 1} }
+func (p *fakeProcess) Signal(signal.Signal) error                       { return nil }
 func (p *fakeProcess) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
 
 func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
