@@ -37,7 +37,7 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 
-// serveFull answers on HTTPS, local sockets and bound connections.
+// serveFull answers on HTTPS and local sockets, and job runs.
 func (s *Server) serveFull(w http.ResponseWriter, r *http.Request) {
 	reserve.Stack()
 	headers(w)
