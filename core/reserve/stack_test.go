@@ -19,7 +19,7 @@ func TestAStackIsLargeEnough(t *testing.T) {
 		return <-answer
 	}
 	if !moved(func() {}) {
-		t.Skip("a new goroutine has a large stack here")
+		t.Error("a new goroutine's stack was large enough; Stack is not needed any more")
 	}
 	if moved(Stack) {
 		t.Error("it was made greater all the same")
