@@ -24,7 +24,7 @@ const spareThreads = 8
 // Run answers questions until ctx is done. It subscribes, which makes it
 // healthy, only after policies have been read.
 func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
-	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob), reloads: make(chan wire.RequestMessage, maxReloads), memory: idle.Memory()}
+	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob), reloads: make(chan wire.RequestMessage, maxReloads), memory: idle.Memory(cfg.Pace)}
 	defer e.memory.Close()
 	defer e.filters.close()
 	enforce := true // unless the settings say otherwise
