@@ -41,7 +41,11 @@ func (b *Broker) checkMessage(s *speaker, topic string, m wire.RequestMessage) e
 	if m.Source != s.principal.String() {
 		return fmt.Errorf("Source is %q, the publisher is %s", brief(m.Source), s.principal)
 	}
-	kind, id, err := classify(m)
+	read := classify
+	if s.principal == core.ServicePrincipal() {
+		read = classifyOwn
+	}
+	kind, id, err := read(m)
 	if err != nil {
 		return err
 	}

@@ -44,10 +44,7 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 		if err := m.Read(m.Type, &q); err != nil && !misread(m.Payload, err) {
 			return noKind, "", err
 		}
-		if q.RequestID == "" && q.SealDigest == "" {
-			return ownQuestion, "", nil
-		}
-		return question, q.RequestID, nil
+		return kindOfQuestion(q.RequestID, q.SealDigest)
 	case wire.TypePolicyResponse:
 		var a wire.PolicyResponse
 		err := m.Read(m.Type, &a)
@@ -57,7 +54,8 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 		if err := m.Read(m.Type, &e); err != nil {
 			return noKind, "", err
 		}
-		return classifyEvent(e)
+		id, _ := e.Context["RequestId"].(string)
+		return kindOfEvent(e.Name, core.RequestID(id))
 	case wire.TypeApproval:
 		return approvalRequest, "", nil
 	case wire.TypeJobCompleted:
@@ -72,6 +70,43 @@ func classify(m wire.RequestMessage) (kind, core.RequestID, error) {
 		return finalAnswer, "", nil // its payload is the job's own business
 	}
 	return noKind, "", fmt.Errorf("MessageType %q is not one of this topic", brief(m.Type))
+}
+
+// classifyOwn is classify for what the service says itself. It has just encoded that, so
+// what is not asked for here need not be read.
+func classifyOwn(m wire.RequestMessage) (kind, core.RequestID, error) {
+	switch m.Type {
+	case wire.TypePolicyRequest:
+		var q struct {
+			RequestID  core.RequestID `json:"RequestId"`
+			SealDigest string
+		}
+		if err := m.Read(m.Type, &q); err != nil {
+			return noKind, "", err
+		}
+		return kindOfQuestion(q.RequestID, q.SealDigest)
+	case wire.TypeEvent:
+		var e struct {
+			Name    string `json:"EventName"`
+			Context map[string]json.RawMessage
+		}
+		if err := m.Read(m.Type, &e); err != nil {
+			return noKind, "", err
+		}
+		var id string
+		_ = json.Unmarshal(e.Context["RequestId"], &id) // what is no text is no id
+		return kindOfEvent(e.Name, core.RequestID(id))
+	case wire.TypeJobCompleted:
+		return jobCompleted, "", nil // every one is the service's
+	}
+	return classify(m)
+}
+
+func kindOfQuestion(id core.RequestID, seal string) (kind, core.RequestID, error) {
+	if id == "" && seal == "" {
+		return ownQuestion, "", nil
+	}
+	return question, id, nil
 }
 
 // misread reports whether err says no more than that a field of a question has a
@@ -90,20 +125,19 @@ func misread(payload json.RawMessage, err error) bool {
 	return json.Unmarshal(payload, &sealed) != nil || len(sealed.RequestID)+len(sealed.SealDigest) == 0
 }
 
-// classifyEvent ignores letter case: a reader that does too must not take a
+// kindOfEvent ignores letter case: a reader that does too must not take a
 // plugin's "startup" for the service's.
-func classifyEvent(e wire.Event) (kind, core.RequestID, error) {
-	id, _ := e.Context["RequestId"].(string)
+func kindOfEvent(name string, id core.RequestID) (kind, core.RequestID, error) {
 	switch {
-	case e.Name == "":
+	case name == "":
 		return noKind, "", fmt.Errorf("EventName is missing: %w", wire.ErrMalformed)
-	case strings.EqualFold(e.Name, wire.EventPolicyEvaluationPending):
-		return eventPending, core.RequestID(id), nil
-	case strings.EqualFold(e.Name, wire.EventLaunch):
-		return eventLaunch, core.RequestID(id), nil
-	case strings.EqualFold(e.Name, wire.EventStartup):
+	case strings.EqualFold(name, wire.EventPolicyEvaluationPending):
+		return eventPending, id, nil
+	case strings.EqualFold(name, wire.EventLaunch):
+		return eventLaunch, id, nil
+	case strings.EqualFold(name, wire.EventStartup):
 		return eventStartup, "", nil
-	case wire.GrantEvent(e.Name):
+	case wire.GrantEvent(name):
 		return eventGrant, "", nil
 	}
 	return eventOther, "", nil

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"log/slog"
 
 	"kpm/core"
 	"kpm/core/wire"
@@ -29,13 +30,13 @@ func (s *Service) tell(r *run, err error) {
 	}
 	switch {
 	case skipped:
-		r.log.Info("job skipped", "event", r.trigger.Event, "reason", err)
+		r.Log().Info("job skipped", "event", r.trigger.Event, "reason", err)
 		done.Error = wire.PrintableLine(r.mask.text(err.Error()))
 	case err != nil:
 		done.Error = wire.PrintableLine(r.mask.text(err.Error()))
-		r.log.Warn("job failed", "event", r.trigger.Event, "error", done.Error)
-	default:
-		r.log.Debug("job ended", "event", r.trigger.Event)
+		r.Log().Warn("job failed", "event", r.trigger.Event, "error", done.Error)
+	case s.cfg.Log.Enabled(r.ctx, slog.LevelDebug):
+		r.Log().Debug("job ended", "event", r.trigger.Event)
 	}
 	if !skipped {
 		as := r.principal

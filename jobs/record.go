@@ -16,7 +16,7 @@ func (r *run) move(cause state.Cause, reason string) {
 	defer r.mu.Unlock()
 	next, ok := state.After(state.State(r.record.State), cause)
 	if !ok {
-		r.log.Error("a run was moved where it cannot go", "from", r.record.State, "cause", cause)
+		r.Log().Error("a run was moved where it cannot go", "from", r.record.State, "cause", cause)
 		return
 	}
 	now := time.Now().UTC()
@@ -42,7 +42,7 @@ func (r *run) end(cause state.Cause, why error) error {
 	}
 	r.move(cause, reason)
 	if err := r.keep(r.save()); err != nil {
-		r.log.Error("the end of a run is not in the history", "error", err)
+		r.Log().Error("the end of a run is not in the history", "error", err)
 	}
 	r.mu.Lock()
 	for follower := range r.followers {
@@ -67,7 +67,7 @@ func (r *run) refused(why error) {
 // note keeps r as it is, without waiting for that.
 func (r *run) note() {
 	if err := r.keep(r.service.cfg.History.Note); err != nil {
-		r.log.Error("a run is not in the history", "error", err)
+		r.Log().Error("a run is not in the history", "error", err)
 	}
 }
 
@@ -76,7 +76,7 @@ func (r *run) note() {
 // then stays.
 func (r *run) accept() {
 	if err := r.service.cfg.History.Save(r.taken); err != nil {
-		r.log.Error("a run is not in the history", "error", err)
+		r.Log().Error("a run is not in the history", "error", err)
 	}
 }
 
@@ -95,7 +95,7 @@ func (r *run) tell(record view.TaskRun) {
 		save = r.service.cfg.History.NoteTask
 	}
 	if err := save(r.principal.Run, record); err != nil {
-		r.log.Error("a task is not in the history", "task", record.TaskID, "error", err)
+		r.Log().Error("a task is not in the history", "task", record.TaskID, "error", err)
 	}
 }
 

@@ -39,7 +39,6 @@ type run struct {
 	taken     view.JobRun // as it was when it was taken in
 	vars      *vars
 	mask      *mask
-	log       *slog.Logger
 	local     http.RoundTripper // made when first needed
 	report    task.Report       // of the task under way
 
@@ -88,7 +87,7 @@ func (r *run) execute(ctx context.Context) error {
 	began()
 	if err := r.keep(r.save()); err != nil {
 		// That it runs matters more: an elevation may wait for it.
-		r.log.Error("a run is not in the history", "error", err)
+		r.Log().Error("a run is not in the history", "error", err)
 	}
 	err := r.tasks(ctx)
 	switch {
@@ -213,7 +212,7 @@ func (r *run) tasks(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			r.log.Info("task failed; the job goes on", "task", t.id, "error", r.mask.text(err.Error()))
+			r.Log().Info("task failed; the job goes on", "task", t.id, "error", r.mask.text(err.Error()))
 		}
 	}
 	return nil
@@ -296,7 +295,7 @@ func (r *run) perform(ctx context.Context, t *step) (tries int, err error) {
 			return tries, err
 		}
 		wait := t.retry.before(tries + 1)
-		r.log.Info("task failed and is tried again", "task", t.id, "try", tries, "after", wait, "error", r.mask.text(err.Error()))
+		r.Log().Info("task failed and is tried again", "task", t.id, "try", tries, "after", wait, "error", r.mask.text(err.Error()))
 		pause := time.NewTimer(wait)
 		select {
 		case <-pause.C:
@@ -326,7 +325,7 @@ func (r *run) learn(t *step, found map[string]any) error {
 	refused, err := r.vars.learn(found)
 	r.mask.learn(found)
 	if len(refused) > 0 {
-		r.log.Warn("a task may not change what the service says", "task", t.id, "names", refused)
+		r.Log().Warn("a task may not change what the service says", "task", t.id, "names", refused)
 	}
 	return err
 }
@@ -343,8 +342,10 @@ func (r *run) lookup(name string) (any, bool) {
 // Principal is who the run's tasks act as.
 func (r *run) Principal() core.Principal { return r.principal }
 
-// Log is for what the run's tasks have to say.
-func (r *run) Log() *slog.Logger { return r.log }
+// Log is for what is to be said of the run: of most, nothing.
+func (r *run) Log() *slog.Logger {
+	return r.service.cfg.Log.With("job", r.job.id, "run", r.principal.Run, "request", r.request)
+}
 
 // Report implements task.Run.
 func (r *run) Report(report task.Report) { r.report = report }

@@ -88,9 +88,8 @@ func (s *Service) newRun(j *job, b beginning) *run {
 	}
 	r.ctx, r.cancel = cancellable(s.ctx)
 	r.mask = newMask(r.vars, j.parameters)
-	r.log = s.cfg.Log.With("job", j.id, "run", r.principal.Run, "request", b.request)
 	if len(refused) > 0 {
-		r.log.Warn("these names come from the service alone and were left out of what the job was started with", "names", refused)
+		r.Log().Warn("these names come from the service alone and were left out of what the job was started with", "names", refused)
 	}
 	r.record = view.JobRun{
 		ID: r.principal.Run, JobID: j.id, JobName: j.name, State: string(state.Queued), Trigger: b.trigger, RequestID: b.request,

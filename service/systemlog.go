@@ -143,8 +143,10 @@ func field(value, otherwise string) string {
 	if value == "" {
 		return otherwise
 	}
-	return strings.NewReplacer(" ", "#040", ";", "#073", "=", "#075").Replace(wire.Printable(value))
+	return fieldEnds.Replace(wire.Printable(value))
 }
+
+var fieldEnds = strings.NewReplacer(" ", "#040", ";", "#073", "=", "#075")
 
 // startSystemLog has elevations written to the system's log, where there is one,
 // from now on.

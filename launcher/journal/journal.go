@@ -206,7 +206,7 @@ func (j *Journal) encode(r *Record) ([]byte, error) {
 	if r.Time.IsZero() {
 		r.Time = j.now()
 	}
-	line, err := json.Marshal(r)
+	line, err := r.line()
 	if err != nil {
 		return nil, err
 	}

@@ -197,3 +197,38 @@ func TestWhatWaitsSurvivesAFullDisk(t *testing.T) {
 		}
 	})
 }
+
+// Two questions are the same only if everything that they ask is.
+func TestWhatIsAskedIsToldApart(t *testing.T) {
+	asks := func(change func(*Record)) Record {
+		r := sample(1)
+		change(&r)
+		return r
+	}
+	seen := map[[32]byte]int{}
+	for i, r := range []Record{
+		sample(1),
+		asks(func(r *Record) { r.UserID = "1001" }),
+		asks(func(r *Record) { r.TargetID = "1" }),
+		asks(func(r *Record) { r.Directory = "/" }),
+		asks(func(r *Record) { r.Argv = []string{"apt", "install", "--yes", "hell", "o"} }),
+		asks(func(r *Record) { r.Argv = []string{"apt", "install", "--yeshello"} }),
+		asks(func(r *Record) { r.ArgvBytes = map[int][]byte{3: {0xff}} }),
+		asks(func(r *Record) { r.Program.Path = "/usr/local/bin/apt" }),
+		asks(func(r *Record) { r.Program.Requested = "/usr/bin/apt" }),
+		asks(func(r *Record) { r.Program.SHA256 = "" }),
+		asks(func(r *Record) { r.Program.Protected = false }),
+		asks(func(r *Record) { r.Program.SignersKnown = true }),
+		asks(func(r *Record) { r.Program.Interpreter = "/bin/sh" }),
+		asks(func(r *Record) { r.Program.Signers = []core.Signer{{}} }),
+		asks(func(r *Record) { r.Program = nil }),
+	} {
+		if before, known := seen[question(r)]; known {
+			t.Errorf("question %d is taken for question %d", i, before)
+		}
+		seen[question(r)] = i
+	}
+	if again := asks(func(r *Record) { r.Request, r.User = "R9", "eve" }); question(again) != question(sample(1)) {
+		t.Error("the same question is told apart")
+	}
+}

@@ -81,6 +81,31 @@ func checkPlain(t *testing.T, line []byte) {
 	}
 }
 
+// Lines are those of package json, to the byte.
+func TestLinesAreWrittenAsJSON(t *testing.T) {
+	checkLine := func(r Record) {
+		t.Helper()
+		got, err := r.line()
+		if want := encoded(t, r); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%v\ngot  %s\nwant %s", err, got, want)
+		}
+	}
+	whole := everything()
+	v := reflect.ValueOf(whole)
+	for i := range v.NumField() {
+		one := reflect.New(v.Type()).Elem()
+		one.Field(i).Set(v.Field(i))
+		checkLine(one.Interface().(Record))
+	}
+	checkLine(whole)
+	checkLine(Record{Program: &core.Executable{}, Origin: &core.Origin{}, Caller: &Caller{}, Child: &Child{}, Exit: &core.ExitStatus{}})
+	checkLine(Record{Argv: []string{}, Open: []Unfinished{}, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))})
+	beyond := Record{Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}
+	if _, err := beyond.line(); err == nil {
+		t.Error("a time that JSON does not have was written")
+	}
+}
+
 // Attack: a line reads one way for whoever verifies the journal, and another for whoever
 // looks into it. What is not written as this package writes it is left to package json.
 func TestOddLinesAreLeftToJSON(t *testing.T) {
@@ -124,13 +149,20 @@ func TestOddLinesAreLeftToJSON(t *testing.T) {
 }
 
 // Whatever plain takes, package json reads the same.
-func FuzzPlain(f *testing.F) {
+func FuzzLines(f *testing.F) {
 	f.Add(encoded(f, everything()))
 	f.Add(encoded(f, sample(1)))
 	f.Add([]byte(`{"seq":1,"paths":[{"a":"\"]"}],"prev":"\ud800"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if said, want, took, err := asJSON(t, line); took && (err != nil || !reflect.DeepEqual(said, want)) {
+		said, want, took, err := asJSON(t, line)
+		if took && (err != nil || !reflect.DeepEqual(said, want)) {
 			t.Errorf("%q\n%v\ngot  %+v\nwant %+v", line, err, said, want)
+		}
+		if err == nil { // and what is written is what it would write
+			again, err := want.line()
+			if expected := encoded(t, want); err != nil || !bytes.Equal(again, expected) {
+				t.Errorf("%v\ngot  %s\nwant %s", err, again, expected)
+			}
 		}
 	})
 }

@@ -5,7 +5,7 @@ import "kpm/core"
 // plain takes apart a line as this package writes it: keys in the order of Record's
 // fields, each once, without white space. It refuses anything else, and then package
 // json, which is four times as slow, says what the line is; where plain says what it is,
-// json would say the same (FuzzPlain). A journal of a million lines is read at the pace
+// json would say the same (FuzzLines). A journal of a million lines is read at the pace
 // of this.
 type plain struct {
 	line  []byte
@@ -45,7 +45,7 @@ func (r *Record) field(p *plain, key string) (place int, ok bool) {
 		r.Program = new(core.Executable)
 		return 10, p.program(r.Program)
 	case "argv":
-		return 11, list(p, &r.Argv)
+		return 11, texts(p, &r.Argv)
 	case "argvBytes":
 		return 12, p.nested(&r.ArgvBytes)
 	case "argvWhole":
@@ -69,7 +69,7 @@ func (r *Record) field(p *plain, key string) (place int, ok bool) {
 	case "message":
 		return 21, p.string(&r.Message)
 	case "controls":
-		return 22, list(p, &r.Controls)
+		return 22, texts(p, &r.Controls)
 	case "policies":
 		return 23, p.policies(&r.Policies)
 	case "paths":
@@ -85,15 +85,15 @@ func (r *Record) laterField(p *plain, key string) (place int, ok bool) {
 	case "outcome":
 		return 26, p.string((*string)(&r.Outcome))
 	case "filterJobs":
-		return 27, list(p, &r.FilterJobs)
+		return 27, texts(p, &r.FilterJobs)
 	case "grants":
-		return 28, list(p, &r.Grants)
+		return 28, texts(p, &r.Grants)
 	case "grant":
 		return 29, p.nested(&r.Grant)
 	case "file":
 		return 30, p.string(&r.File)
 	case "users":
-		return 31, list(p, &r.Users)
+		return 31, texts(p, &r.Users)
 	case "group":
 		return 32, p.string(&r.Group)
 	case "child":
@@ -229,7 +229,7 @@ func (p *plain) policies(into *[]core.PolicyRef) bool {
 	})
 }
 
-func list[T ~string](p *plain, into *[]T) bool {
+func texts[T ~string](p *plain, into *[]T) bool {
 	return elements(p, into, func() (T, bool) {
 		text, ok := p.text()
 		return T(text), ok
