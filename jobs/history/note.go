@@ -19,6 +19,9 @@ type note struct {
 	tasks []view.TaskRun
 }
 
+// usualTasks is room for those of the bundled jobs.
+const usualTasks = 8
+
 // Note keeps run as it is now, without waiting until it is written, some milliseconds
 // later: for runs that another record tells of.
 func (s *Store) Note(run view.JobRun, due ...schedule.Due) error {
@@ -37,6 +40,9 @@ func (s *Store) Note(run view.JobRun, due ...schedule.Due) error {
 func (s *Store) NoteTask(runID string, task view.TaskRun) error {
 	return s.noted(runID, false, func(n *note) {
 		i := slices.IndexFunc(n.tasks, func(t view.TaskRun) bool { return t.Number == task.Number })
+		if n.tasks == nil {
+			n.tasks = make([]view.TaskRun, 0, usualTasks)
+		}
 		if i < 0 {
 			n.tasks = append(n.tasks, task)
 			return
