@@ -26,6 +26,7 @@ func TestPortsThatAreNotThere(t *testing.T) {
 		"ProtectedRoot": h.Files.ProtectedRoot("/"),
 		"Private":       h.Files.Private(nil),
 		"WriteAtomic":   h.Files.WriteAtomic("x", nil, 0o600),
+		"Replace":       h.Files.Replace("x", nil, 0o600),
 		"Enable":        h.Interception.Enable(ctx, "sudo"),
 		"Disable":       h.Interception.Disable(ctx, "sudo"),
 	}

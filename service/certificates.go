@@ -45,7 +45,7 @@ func (s *service) makeCertificate() (*trust.ServerCertificate, error) {
 	certificate := trust.NewServerCertificate(trust.ServerConfig{
 		Source: s.certificateSource(),
 		Publish: func(anchors []byte) error {
-			return s.host.Files.WriteAtomic(s.layout.CA(), anchors, 0o644)
+			return s.host.Files.Replace(s.layout.CA(), anchors, 0o644)
 		},
 		Log: s.log.With("component", "trust"),
 	})

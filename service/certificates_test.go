@@ -41,7 +41,7 @@ func (s *shelf) Inspect(f *os.File) (port.FileInfo, error) {
 
 func (s *shelf) Open(f *os.File) (*os.File, error) { return os.Open(f.Name()) }
 
-func (s *shelf) WriteAtomic(path string, data []byte, perm os.FileMode) error {
+func (s *shelf) Replace(path string, data []byte, perm os.FileMode) error {
 	s.written = fmt.Sprintf("%s %o %s", path, perm, data)
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 
 // startLauncher makes what starts programs, ends what an earlier service has left
 // behind, and takes requests from then on.
-func (s *service) startLauncher(ctx context.Context, _ Options) error {
+func (s *service) startLauncher(ctx context.Context, o Options) error {
 	s.registry = start.NewRegistry(s.host.Tree, s.host.Tree.Self())
 	launcherLog := s.log.With("component", "launcher")
 	s.starter = start.New(start.Config{
@@ -57,7 +57,7 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 		},
 		ProbeEvery: s.app.Monitoring.Probe, Changed: s.health.changed,
 		Silent: func() { s.plugins.Silent(wire.PolicyPlugin) },
-		People: s.people(), Told: s.told, Crowd: s.crowd(),
+		People: s.people(), Told: s.told, Crowd: s.crowd(o.Pace),
 		Redirects: settings.Redirects{Layout: s.layout, Platform: s.host.Facts.Platform, Read: s.host.Files.ReadProtected, Setting: s.effective.Get},
 		Log:       launcherLog,
 	})
@@ -67,8 +67,8 @@ func (s *service) startLauncher(ctx context.Context, _ Options) error {
 
 // crowd is told how many requests are open: by it the service knows how many processors
 // it needs, and when it has had nothing to do.
-func (s *service) crowd() func(open int) {
-	memory := idle.Memory()
+func (s *service) crowd(pace idle.Pace) func(open int) {
+	memory := idle.Memory(pace)
 	s.onStop(func(context.Context) error {
 		memory.Close()
 		return nil

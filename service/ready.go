@@ -72,5 +72,5 @@ func (s *service) writePorts() error {
 		HTTP: s.http.Held(), HTTPS: s.https.Held(), MQTT: s.mqtt.Held(),
 		Door: s.layout.Door(), MQTTLocal: s.layout.MQTTSocket(),
 		PID: s.host.Tree.Self().PID, StartTime: s.started,
-	}, s.host.Files.WriteAtomic)
+	}, s.host.Files.Replace)
 }

@@ -23,7 +23,7 @@ type slowly struct {
 	last       settings.Ports
 }
 
-func (d *slowly) WriteAtomic(_ string, data []byte, _ os.FileMode) error {
+func (d *slowly) Replace(_ string, data []byte, _ os.FileMode) error {
 	d.mu.Lock()
 	d.writes++
 	first := d.writes == 1

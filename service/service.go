@@ -13,6 +13,7 @@ import (
 	"kpm/api"
 	"kpm/broker"
 	"kpm/core"
+	"kpm/core/idle"
 	"kpm/core/port"
 	"kpm/core/view"
 	"kpm/jobs"
@@ -52,6 +53,8 @@ type Options struct {
 	Notice io.Writer
 	// SystemLog, if not nil, opens the system's own log, for lines about elevations.
 	SystemLog func() (SystemLog, error)
+	// Pace, if not nil, rests while nobody asks for anything.
+	Pace idle.Pace
 	// Sparing has the process use one processor once the service is ready and while few
 	// people ask, and has its heap collected often. It is for a process that is a service
 	// and nothing else.

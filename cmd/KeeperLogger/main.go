@@ -39,9 +39,10 @@ func main() {
 	}
 	debug.SetGCPercent(25) // memory on every machine matters more than the time of a log line
 	debug.SetMemoryLimit(48 << 20)
-	turns.WatchLess()
-	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID}, func(ctx context.Context, a *sdk.Agent) error {
-		return keeperlogger.Run(ctx, a, keeperlogger.Config{Root: root, Folder: owner.Folder, System: systemLog, Stderr: os.Stderr})
+	pace := new(turns.Watch)
+	pace.Work()
+	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID, AskSettings: true}, func(ctx context.Context, a *sdk.Agent) error {
+		return keeperlogger.Run(ctx, a, keeperlogger.Config{Root: root, Folder: owner.Folder, System: systemLog, Stderr: os.Stderr, Pace: pace})
 	}))
 }
 

@@ -53,22 +53,21 @@ func main() {
 	// wakes threads.
 	runtime.GOMAXPROCS(1)
 	turns.Short()
+	pace := new(turns.Watch)
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	cfg := keeperpolicy.Config{
-		Root: root, Reload: reload, Resolve: files.Resolve,
+		Root: root, Reload: reload, Resolve: files.Resolve, Pace: pace,
 		Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
 		Sparing: sync.OnceFunc(func() {
 			// A small heap that is collected often: memory on every machine matters
 			// more than a share of a microsecond.
 			debug.SetGCPercent(25)
-			turns.WatchLess()
+			pace.Work()
 		}),
 	}
-	cfg.Ahead = keeperpolicy.Begin(cfg, func() (map[string]string, error) {
-		return sdk.Settings(context.Background(), sdk.Local(), wire.PolicyPlugin)
-	})
-	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin}, func(ctx context.Context, a *sdk.Agent) error {
+	cfg.Ahead = keeperpolicy.Begin(cfg)
+	os.Exit(sdk.Main(sdk.Config{ID: wire.PolicyPlugin, AskSettings: true}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperpolicy.Run(ctx, a, cfg)
 	}))
 }

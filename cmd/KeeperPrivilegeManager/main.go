@@ -120,7 +120,8 @@ var foreground = setting{log: levelled(os.Stderr, systemlog.Reads(os.Stderr)), n
 // run opens this machine's ports and serves on them.
 func run(ctx context.Context, dir string, in setting) error {
 	turns.Short()
-	turns.WatchLess()
+	pace := new(turns.Watch)
+	pace.Work()
 	root, err := service.ResolveRoot(dir)
 	if err != nil {
 		return err
@@ -137,7 +138,7 @@ func run(ctx context.Context, dir string, in setting) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	err = service.Run(ctx, host, service.Options{
-		Root: root, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog, Sparing: true,
+		Root: root, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog, Sparing: true, Pace: pace,
 	})
 	return errors.Join(err, host.Close())
 }

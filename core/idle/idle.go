@@ -12,29 +12,39 @@ import (
 // works again has to have it cleared for them, which takes longer than to find it there.
 const giveBackAfter = 30 * time.Second
 
-// Watch calls a function once nothing was done for a while. A nil one calls none.
+// Pace is how hard a process looks out for work.
+type Pace interface {
+	// Rest is called when there was nothing to do for a while, Work when there is
+	// something again. Neither waits for anything.
+	Rest()
+	Work()
+}
+
+// Watch tells when nothing was done for a while. A nil one tells nobody.
 type Watch struct {
 	after time.Duration
-	quiet func()
+	idle  func()
+	pace  Pace // may be nil
 
 	mu     sync.Mutex
 	timer  *time.Timer
 	last   time.Time // when something was done
 	waits  bool      // the timer runs
+	rests  bool
 	closed bool
 	looks  sync.WaitGroup
 }
 
-// Memory gives memory back to the system once nothing was done for a while: what the
-// runtime returns by itself it returns in small pieces for minutes, each of which wakes
-// the process up.
-func Memory() *Watch { return newWatch(giveBackAfter, debug.FreeOSMemory) }
+// Memory gives memory back to the system once nothing was done for a while, and has pace,
+// unless it is nil, rest until something is done again: what the runtime returns by itself
+// it returns in small pieces for minutes, each of which wakes the process up.
+func Memory(pace Pace) *Watch { return newWatch(giveBackAfter, debug.FreeOSMemory, pace) }
 
-func newWatch(after time.Duration, quiet func()) *Watch {
-	return &Watch{after: after, quiet: quiet}
+func newWatch(after time.Duration, idle func(), pace Pace) *Watch {
+	return &Watch{after: after, idle: idle, pace: pace}
 }
 
-// Busy says that something is done now. It never waits for what is done when it is quiet.
+// Busy says that something is done now. It never waits for what is done when idle.
 func (w *Watch) Busy() {
 	if w == nil {
 		return
@@ -42,6 +52,10 @@ func (w *Watch) Busy() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last = time.Now()
+	if w.rests {
+		w.rests = false
+		w.pace.Work()
+	}
 	if !w.waits {
 		w.wait(w.after)
 	}
@@ -67,8 +81,15 @@ func (w *Watch) look() {
 		w.wait(rest)
 	}
 	w.mu.Unlock()
-	if rest <= 0 {
-		w.quiet()
+	if rest > 0 {
+		return
+	}
+	w.idle()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pace != nil && !w.waits { // or something has been done meanwhile
+		w.rests = true
+		w.pace.Rest()
 	}
 }
 

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-func TestQuietIsToldOnce(t *testing.T) {
+func TestIdleIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var told []time.Duration
-		w := newWatch(30*time.Second, func() { told = append(told, time.Since(began)) })
+		w := newWatch(30*time.Second, func() { told = append(told, time.Since(began)) }, nil)
 		defer w.Close()
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -32,19 +32,52 @@ func TestQuietIsToldOnce(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if len(told) != 2 {
-			t.Errorf("told %d times of two quiet times", len(told))
+			t.Errorf("told %d times of two idle times", len(told))
 		}
 	})
 }
 
 func TestClosedTellsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatch(time.Second, func() { t.Error("told") })
+		w := newWatch(time.Second, func() { t.Error("told") }, nil)
 		w.Busy()
 		w.Close()
 		w.Busy()
 		time.Sleep(time.Hour)
 		synctest.Wait()
+	})
+}
+
+// pace remembers what it was told.
+type pace string
+
+func (p *pace) Rest() { *p += "R" }
+func (p *pace) Work() { *p += "W" }
+
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace
+		var busy func()
+		w := newWatch(30*time.Second, func() { busy() }, &p)
+		defer w.Close()
+		for i, c := range []struct {
+			meanwhile bool // something is done while memory is given back
+			want      pace
+		}{{false, "R"}, {false, "RWR"}, {true, "RWRW"}, {false, "RWRWR"}} {
+			first := true
+			busy = func() {
+				if c.meanwhile && first {
+					first = false
+					w.Busy()
+				}
+			}
+			w.Busy()
+			time.Sleep(31 * time.Second)
+			synctest.Wait()
+			if p != c.want {
+				t.Errorf("%d: %s, want %s", i, p, c.want)
+			}
+		}
 	})
 }
 
@@ -56,7 +89,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	}
 	runtime.KeepAlive(held)
 	before := free()
-	w := Memory()
+	w := Memory(nil)
 	w.after = time.Millisecond
 	w.Busy()
 	for end := time.Now().Add(10 * time.Second); free() < before+32<<20; {

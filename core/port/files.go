@@ -90,6 +90,10 @@ type Storage interface {
 	// WriteAtomic replaces path with data durably: after a power loss it holds
 	// the old contents or the new.
 	WriteAtomic(path string, data []byte, perm os.FileMode) error
+	// Replace is WriteAtomic for what means nothing after a power loss, such as what a
+	// running service says of itself. It waits for no disk: after a power loss path may
+	// hold anything.
+	Replace(path string, data []byte, perm os.FileMode) error
 	// Lock takes the lock file at path until the result is closed. It does not
 	// wait: a lock that somebody holds is an error.
 	Lock(path string) (io.Closer, error)

@@ -120,6 +120,11 @@ func (f *Files) WriteAtomic(path string, data []byte, perm os.FileMode) error {
 	return os.Rename(path+".new", path)
 }
 
+// Replace implements port.Storage.
+func (f *Files) Replace(path string, data []byte, perm os.FileMode) error {
+	return f.WriteAtomic(path, data, perm)
+}
+
 // Lock implements port.Storage.
 func (f *Files) Lock(path string) (io.Closer, error) {
 	f.mu.Lock()

@@ -274,34 +274,45 @@ func checkCopy(f *os.File, size int64, mode os.FileMode, group uint32) error {
 // WriteAtomic implements port.Files. path itself is replaced, also if it is a
 // link.
 func (Files) WriteAtomic(path string, data []byte, perm os.FileMode) error {
-	if err := writeAtomic(path, data, perm); err != nil {
+	if err := writeDurably(path, data, perm); err != nil {
 		return fmt.Errorf("files: write %s: %w", path, err)
 	}
 	return nil
 }
 
-func writeAtomic(path string, data []byte, perm os.FileMode) (err error) {
+// Replace implements port.Files, as WriteAtomic does.
+func (Files) Replace(path string, data []byte, perm os.FileMode) error {
+	if err := replace(path, data, perm, func(*os.File) error { return nil }); err != nil {
+		return fmt.Errorf("files: write %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeDurably(path string, data []byte, perm os.FileMode) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
+	if err := replace(path, data, perm, (*os.File).Sync); err != nil {
+		return err
+	}
+	return dir.Sync()
+}
+
+// replace puts a file in path's place once sync has dealt with what it holds.
+func replace(path string, data []byte, perm os.FileMode, sync func(*os.File) error) error {
 	temp := filepath.Join(filepath.Dir(path), "."+rand.Text()+".tmp")
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(temp)
-		}
-	}()
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(perm), f.Sync(), f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Chmod(perm), sync(f), f.Close()); err == nil {
+		err = os.Rename(temp, path)
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
+	if err != nil {
+		os.Remove(temp)
 	}
-	return dir.Sync()
+	return err
 }

@@ -363,14 +363,19 @@ func TestAwaitNoWriters(t *testing.T) {
 	must(t, <-done)
 }
 
-func TestWriteAtomic(t *testing.T) {
+func TestWriteAtomic(t *testing.T) { replaces(t, Files{}.WriteAtomic) }
+
+func TestReplace(t *testing.T) { replaces(t, Files{}.Replace) }
+
+// replaces tests a way to put a file in another's place.
+func replaces(t *testing.T, write func(path string, data []byte, perm os.FileMode) error) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "journal.head")
-	must(t, Files{}.WriteAtomic(path, []byte("one"), 0o600))
+	must(t, write(path, []byte("one"), 0o600))
 	old, err := os.Open(path)
 	must(t, err)
 	defer old.Close()
-	must(t, Files{}.WriteAtomic(path, []byte("two"), 0o644))
+	must(t, write(path, []byte("two"), 0o644))
 
 	if data, err := os.ReadFile(path); err != nil || string(data) != "two" {
 		t.Errorf("read %q, %v", data, err)
@@ -387,17 +392,17 @@ func TestWriteAtomic(t *testing.T) {
 	must(t, os.WriteFile(victim, []byte("mine"), 0o600))
 	link := filepath.Join(dir, "link")
 	must(t, os.Symlink(victim, link))
-	must(t, Files{}.WriteAtomic(link, []byte("new"), 0o600))
+	must(t, write(link, []byte("new"), 0o600))
 	if data, err := os.ReadFile(victim); err != nil || string(data) != "mine" {
 		t.Errorf("the link's target is %q, %v", data, err)
 	}
 
 	// A path that cannot be replaced leaves nothing behind.
 	must(t, os.MkdirAll(filepath.Join(dir, "full", "x"), 0o700))
-	if err := (Files{}).WriteAtomic(filepath.Join(dir, "full"), nil, 0o600); err == nil {
+	if err := write(filepath.Join(dir, "full"), nil, 0o600); err == nil {
 		t.Error("a directory was replaced")
 	}
-	if err := (Files{}).WriteAtomic(filepath.Join(dir, "none", "x"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+	if err := write(filepath.Join(dir, "none", "x"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such directory: %v", err)
 	}
 	if got := entries(t, dir); len(got) != 4 {

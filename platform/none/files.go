@@ -52,5 +52,8 @@ func (Files) Copy(context.Context, *os.File, string, string, core.Account, func(
 // WriteAtomic implements port.Files.
 func (Files) WriteAtomic(string, []byte, os.FileMode) error { return errors.ErrUnsupported }
 
+// Replace implements port.Files.
+func (Files) Replace(string, []byte, os.FileMode) error { return errors.ErrUnsupported }
+
 // Lock implements port.Files.
 func (Files) Lock(string) (io.Closer, error) { return nil, errors.ErrUnsupported }

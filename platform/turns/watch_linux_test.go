@@ -62,9 +62,18 @@ func TestTheWatchingThreadLooksLessOften(t *testing.T) {
 		return strings.TrimSpace(string(text))
 	}
 	ours := slack(os.Getpid())
-	WatchLess()
-	if got := slack(watcher); got != strconv.Itoa(watchSlack) {
-		t.Errorf("the watching thread may be %s ns late", got)
+	var w Watch
+	for _, step := range []struct {
+		name string
+		do   func()
+		want int
+	}{
+		{"at work", w.Work, workSlack}, {"at rest", w.Rest, restSlack}, {"at work again", w.Work, workSlack},
+	} {
+		step.do()
+		if got := slack(watcher); got != strconv.Itoa(step.want) {
+			t.Errorf("%s the watching thread may be %s ns late, want %d", step.name, got, step.want)
+		}
 	}
 	if now := slack(os.Getpid()); now != ours {
 		t.Errorf("this thread may be %s ns late, and %s before", now, ours)

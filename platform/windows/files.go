@@ -136,6 +136,12 @@ func (Files) WriteAtomic(path string, data []byte, perm os.FileMode) error {
 	return nil
 }
 
+// Replace implements port.Storage. Nobody waits here so often that less would be worth a
+// second way.
+func (f Files) Replace(path string, data []byte, perm os.FileMode) error {
+	return f.WriteAtomic(path, data, perm)
+}
+
 func writeAtomic(path string, data []byte, perm os.FileMode) (err error) {
 	security := ""
 	if perm&0o077 == 0 {

@@ -33,6 +33,7 @@ type Config struct {
 	System func() (SystemLog, error)
 	// Stderr hears of what cannot be written.
 	Stderr io.Writer
+	Pace   idle.Pace // nil if it does not change
 }
 
 // Run writes the log until ctx is done.
@@ -58,7 +59,7 @@ func Run(ctx context.Context, a *sdk.Agent, host Config) error {
 			sinks = append(sinks, remote)
 		}
 	}
-	memory := idle.Memory()
+	memory := idle.Memory(host.Pace)
 	defer memory.Close()
 	memory.Busy()
 	q := newQueue(cfg, time.Now, sinks...)

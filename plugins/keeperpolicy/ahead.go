@@ -7,31 +7,17 @@ import (
 
 // Ahead is what is done while the plugin is still being connected: nobody is decided
 // about before it is there, and it waits for the agent meanwhile.
-type Ahead struct {
-	read     chan *reading
-	settings chan settings
-}
+type Ahead struct{ read chan *reading }
 
-// settings are the plugin's, or why they cannot be had.
-type settings struct {
-	values map[string]string
-	err    error
-}
-
-// Begin asks for the settings, by ask, and reads the policy files. Whoever runs the
-// plugin with the result is the only one to take it.
-func Begin(cfg Config, ask func() (map[string]string, error)) *Ahead {
-	a := &Ahead{read: make(chan *reading, 1), settings: make(chan settings, 1)}
+// Begin reads the policy files. Whoever runs the plugin with the result is the only one
+// to take it.
+func Begin(cfg Config) *Ahead {
+	a := &Ahead{read: make(chan *reading, 1)}
 	go func() {
 		r := newReading(cfg)
 		r.read(cfg)
 		a.read <- r
 		rehearse(cfg)
-	}()
-	go func() { // last: with one processor it is first, and its answer takes the longest
-		var s settings
-		s.values, s.err = ask()
-		a.settings <- s
 	}()
 	return a
 }

@@ -1,7 +1,6 @@
 package keeperpolicy
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -13,40 +12,30 @@ import (
 // What is done while the plugin is being connected: whoever asks first is decided about
 // by the policies, and the setting, that there were. Memory counts after that.
 func TestWhatIsDoneAhead(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		first func() (map[string]string, error)
-	}{
-		{"settings ahead", func() (map[string]string, error) { return map[string]string{enforceSetting: "true"}, nil }},
-		{"nobody answers yet", func() (map[string]string, error) { return nil, errors.New("nobody is there") }},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			bus := sdktest.New(t)
-			bus.Set(wire.PolicyPlugin, map[string]string{enforceSetting: "true"})
-			answers := bus.Listen("Replies/#")
-			spares := make(chan struct{}, 8)
-			cfg := Config{
-				Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "/usr/bin/id")}), Open: openAny,
-				Sparing: func() { spares <- struct{}{} },
-			}
-			cfg.Ahead = Begin(cfg, tc.first)
-			runWith(t, bus, cfg)
-			select {
-			case <-spares:
-				t.Error("memory counts before anybody has asked")
-			default:
-			}
-			q := ask(t, "/usr/bin/env") // which no policy allows, so that the setting decides
-			q.Payload = []byte(strings.Replace(string(q.Payload), `"IsAdministrator":false`, `"IsAdministrator":true`, 1))
-			if got := decided(t, bus, answers, q); got.Decision != core.Deny {
-				t.Errorf("an administrator: %+v", got)
-			}
-			if got := decided(t, bus, answers, ask(t, "/usr/bin/id")); got.Decision != core.Allow {
-				t.Errorf("a user: %+v", got)
-			}
-			<-spares
-		})
+	bus := sdktest.New(t)
+	bus.Set(wire.PolicyPlugin, map[string]string{enforceSetting: "true"})
+	answers := bus.Listen("Replies/#")
+	spares := make(chan struct{}, 8)
+	cfg := Config{
+		Root: agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "/usr/bin/id")}), Open: openAny,
+		Sparing: func() { spares <- struct{}{} },
 	}
+	cfg.Ahead = Begin(cfg)
+	runWith(t, bus, cfg)
+	select {
+	case <-spares:
+		t.Error("memory counts before anybody has asked")
+	default:
+	}
+	q := ask(t, "/usr/bin/env") // which no policy allows, so that the setting decides
+	q.Payload = []byte(strings.Replace(string(q.Payload), `"IsAdministrator":false`, `"IsAdministrator":true`, 1))
+	if got := decided(t, bus, answers, q); got.Decision != core.Deny {
+		t.Errorf("an administrator: %+v", got)
+	}
+	if got := decided(t, bus, answers, ask(t, "/usr/bin/id")); got.Decision != core.Allow {
+		t.Errorf("a user: %+v", got)
+	}
+	<-spares
 }
 
 // Many policies are read as sparingly as ever.

@@ -35,6 +35,8 @@ type Config struct {
 	Resolve func(path string, visit func(at string, link, protected bool)) (string, error)
 	// Reload has everything read again, whatever has changed; nil never does.
 	Reload <-chan os.Signal
+	// Pace rests while nobody asks for anything; nil does not.
+	Pace idle.Pace
 	// Ahead is what Begin has begun with this configuration; nil is nothing.
 	Ahead *Ahead
 	// Sparing, if not nil, is called once the first question has been answered, and
@@ -94,7 +96,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 		r.before = before.files
 	}
 	r.read(e.cfg)
-	defer r.free()
+	defer giveBack(r.bytes)
 	return e.take(r, enforceForAdministrators)
 }
 

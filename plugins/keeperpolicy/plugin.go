@@ -2,7 +2,6 @@ package keeperpolicy
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +24,7 @@ const spareThreads = 8
 // Run answers questions until ctx is done. It subscribes, which makes it
 // healthy, only after policies have been read.
 func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
-	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob), reloads: make(chan wire.RequestMessage, maxReloads), memory: idle.Memory()}
+	e := &engine{cfg: cfg, log: a.Logger(), now: time.Now, around: newSurroundings(), filters: newFilters(ctx, a.EvaluateJob), reloads: make(chan wire.RequestMessage, maxReloads), memory: idle.Memory(cfg.Pace)}
 	defer e.memory.Close()
 	defer e.filters.close()
 	enforce := true // unless the settings say otherwise
@@ -35,15 +34,10 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	}
 	begun := cfg.Ahead
 	if begun == nil {
-		begun = Begin(cfg, func() (map[string]string, error) { return a.Settings(ctx) })
+		begun = Begin(cfg)
 	}
-	files, known := <-begun.read, <-begun.settings
-	if known.err == nil {
-		enforce = obey(known.values, a.Logger(), e.filters)
-	} else { // it was asked before anybody could answer
-		enforce = settle(ctx, a, e.filters, enforce)
-	}
-	e.take(files, enforce)
+	enforce = settle(ctx, a, e.filters, enforce)
+	bytes := e.takeFirst(begun, enforce)
 	replied := make(chan struct{})
 	e.replied = sync.OnceFunc(func() { close(replied) })
 	e.memory.Busy()
@@ -57,7 +51,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	calm.Go(func() {
 		select {
 		case <-replied:
-			becalm(cfg, files)
+			becalm(cfg, bytes)
 		case <-ctx.Done():
 		}
 	})
@@ -77,12 +71,19 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 }
 
 // becalm does what nobody is to wait for who has a question when the plugin starts.
-func becalm(cfg Config, files *reading) {
+func becalm(cfg Config, bytes int64) {
 	reserve.Threads(spareThreads)
 	if cfg.Sparing != nil {
 		cfg.Sparing()
 	}
-	files.free()
+	giveBack(bytes)
+}
+
+// takeFirst puts in force what was read ahead, and says how much that was.
+func (e *engine) takeFirst(begun *Ahead, enforceForAdministrators bool) (bytes int64) {
+	r := <-begun.read
+	e.take(r, enforceForAdministrators)
+	return r.bytes
 }
 
 // maxReloads bounds the questions that wait for the next reading of the policies. One
@@ -97,13 +98,8 @@ func settle(ctx context.Context, a *sdk.Agent, f *filters, last bool) bool {
 		a.Logger().Warn("settings cannot be read", "error", err, enforceSetting, last)
 		return last
 	}
-	return obey(values, a.Logger(), f)
-}
-
-// obey takes the settings, and returns whether administrators are subject to policy.
-func obey(values map[string]string, log *slog.Logger, f *filters) bool {
 	if err := f.set(values[filterSetting]); err != nil {
-		log.Warn("a setting cannot be read", "setting", filterSetting, "found", values[filterSetting], "expected", "a whole number from 1 to 30", "taken", 30)
+		a.Logger().Warn("a setting cannot be read", "setting", filterSetting, "found", values[filterSetting], "expected", "a whole number from 1 to 30", "taken", 30)
 	}
 	text, set := values[enforceSetting]
 	if !set {
@@ -111,7 +107,7 @@ func obey(values map[string]string, log *slog.Logger, f *filters) bool {
 	}
 	enforce, err := strconv.ParseBool(text)
 	if err != nil {
-		log.Warn("a setting cannot be read", "setting", enforceSetting, "found", text, "expected", "true or false", "taken", true)
+		a.Logger().Warn("a setting cannot be read", "setting", enforceSetting, "found", text, "expected", "true or false", "taken", true)
 		return true
 	}
 	return enforce

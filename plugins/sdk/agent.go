@@ -27,6 +27,9 @@ type Config struct {
 	Network Network
 	// LogLevel is the least level that Logger sends; the zero value is Info.
 	LogLevel slog.Level
+	// AskSettings has the plugin's settings asked for while it is being connected. The
+	// first call of Agent.Settings gets them: it is for plugins that begin with it.
+	AskSettings bool
 	// GiveUp is how long to try to reach a broker that is gone; 0 is 10 s.
 	// The agent starts its plugins anew, so nothing is gained by more.
 	GiveUp time.Duration
@@ -58,6 +61,7 @@ type Agent struct {
 	done    chan struct{}      // closed when there is no connection and will be none
 	err     error              // why; to be read after done
 	workers sync.WaitGroup     // of queued subscriptions
+	asked   *asked             // with AskSettings
 
 	delivering sync.Mutex // held while handlers are found and called
 
@@ -89,6 +93,9 @@ func Start(ctx context.Context, cfg Config) (*Agent, error) {
 	a := &Agent{cfg: cfg, end: end, done: make(chan struct{})}
 	a.log = newShipper(a)
 	a.logger = slog.New(logentry.New(cfg.LogLevel, a.log.add))
+	if cfg.AskSettings {
+		a.asked = ask(life, cfg)
+	}
 	stop := context.AfterFunc(ctx, end)
 	c, err := a.reach(life)
 	if !stop() && err == nil {
@@ -97,6 +104,7 @@ func Start(ctx context.Context, cfg Config) (*Agent, error) {
 	}
 	if err != nil {
 		end()
+		a.asked.wait()
 		return nil, err
 	}
 	a.conn = c
@@ -335,6 +343,9 @@ func (a *Agent) Reply(question wire.RequestMessage, messageType string, payload 
 
 // Settings fetches this plugin's own settings.
 func (a *Agent) Settings(ctx context.Context) (map[string]string, error) {
+	if values, ok := a.asked.take(); ok {
+		return values, nil
+	}
 	return Settings(ctx, a.cfg.Network, a.cfg.ID)
 }
 
@@ -376,4 +387,5 @@ func (a *Agent) Close() {
 		c.close()
 	}
 	<-a.done
+	a.asked.wait()
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"kpm/core"
@@ -39,6 +40,39 @@ func Settings(ctx context.Context, network Network, plugin string) (map[string]s
 		return nil, fmt.Errorf("sdk: %w of %s: %w", ErrSettings, plugin, err)
 	}
 	return values, nil
+}
+
+// asked is a question for the settings whose answer is taken once. nil is none.
+type asked struct {
+	done   chan struct{}
+	values map[string]string
+	err    error
+	taken  atomic.Bool
+}
+
+func ask(ctx context.Context, cfg Config) *asked {
+	a := &asked{done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		a.values, a.err = Settings(ctx, cfg.Network, cfg.ID)
+	}()
+	return a
+}
+
+// wait waits for the end of the question.
+func (a *asked) wait() {
+	if a != nil {
+		<-a.done
+	}
+}
+
+// take waits for the answer. There is none if it was taken, or if nobody could answer.
+func (a *asked) take() (map[string]string, bool) {
+	if a == nil || a.taken.Swap(true) {
+		return nil, false
+	}
+	<-a.done
+	return a.values, a.err == nil
 }
 
 // call sends one request and reads its answer. That does not need net/http:

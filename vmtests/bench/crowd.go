@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -77,12 +78,26 @@ func (p person) many(ctx context.Context, c command, callers, each int) (took []
 	return took, refused, milliseconds(time.Since(began)), ctx.Err()
 }
 
-// crowded is a crowd beside agents that run for it alone.
+// givenBack is when an agent that nobody has asked for anything has given back what it
+// held for a crowd.
+const givenBack = 40 * time.Second
+
+// crowded is a crowd beside agents that run for it alone, and what it leaves in memory.
 func (m *meter) crowded(ctx context.Context, alice person, vs versions) error {
 	for _, v := range vs {
 		if err := v.agent.Write("appsettings.json", crowdSettings); err != nil {
 			return err
 		}
 	}
-	return running(ctx, vs, func() error { return m.crowd(ctx, alice, vs) })
+	return running(ctx, vs, func() error {
+		if err := errors.Join(m.crowd(ctx, alice, vs), m.memory(ctx, vs, " after a crowd")); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(givenBack):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return m.memory(ctx, vs, " when a crowd has gone")
+	})
 }

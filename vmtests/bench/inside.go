@@ -173,7 +173,7 @@ func (m *meter) whileRunning(ctx context.Context, alice person, vs versions) err
 		}
 	}
 	if m.plan.wants(groupMemory) {
-		if err := m.memory(ctx, vs); err != nil {
+		if err := m.memory(ctx, vs, ""); err != nil {
 			return err
 		}
 	}

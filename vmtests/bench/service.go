@@ -121,8 +121,9 @@ func (m *meter) hops(ctx context.Context, where string, vs versions) error {
 	return nil
 }
 
-// memory writes the resident memory of the agent by executable, and of all.
-func (m *meter) memory(ctx context.Context, vs versions) error {
+// memory writes the resident memory of the agent by executable, and of all. when ends
+// the rows' names.
+func (m *meter) memory(ctx context.Context, vs versions, when string) error {
 	rows := map[string]row{}
 	for _, v := range vs {
 		sizes, err := residents(v.agent.PID())
@@ -130,7 +131,7 @@ func (m *meter) memory(ctx context.Context, vs versions) error {
 			return err
 		}
 		for name, size := range sizes {
-			name = "memory, resident, " + name
+			name = "memory, resident, " + name + when
 			if rows[name].Samples == nil {
 				rows[name] = row{Name: name, Unit: "MB", Samples: map[string][]float64{}}
 			}
