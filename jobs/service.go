@@ -9,6 +9,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/metrics"
+	"kpm/core/reserve"
 	"kpm/jobs/schedule"
 	"kpm/jobs/state"
 )
@@ -44,6 +45,7 @@ func Prepare(cfg Config) *Service {
 	s.begin = func(r *run) {
 		go func() {
 			r.wait()
+			reserve.Stack()
 			s.complete(r)
 		}()
 	}
