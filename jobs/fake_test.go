@@ -353,6 +353,12 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 	return h
 }
 
+// New is a service that has read its files.
+func New(cfg Config) (*Service, error) {
+	s := Prepare(cfg)
+	return s, s.Read()
+}
+
 // reload makes the service anew after the test changed cfg.
 func (h *harness) reload() {
 	h.t.Helper()

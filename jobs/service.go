@@ -38,15 +38,6 @@ type Service struct {
 	took  metrics.Histogram             // from when a run was wanted to its end
 }
 
-// New is Prepare and Read.
-func New(cfg Config) (*Service, error) {
-	s := Prepare(cfg)
-	if err := s.Read(); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
 // Prepare makes a service whose job files are read by Read, or by whoever needs one
 // first: all others wait for that.
 func Prepare(cfg Config) *Service {

@@ -85,7 +85,7 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 	for _, kind := range e.kinds {
 		s.kinds = append(s.kinds, compiledKind{Kind: kind})
 	}
-	rules := e.room(policies, s.kinds)
+	rules := room(policies, s.kinds)
 	seen := make(map[string]bool, len(policies))
 	for i := range policies {
 		p := &policies[i]
@@ -125,7 +125,7 @@ func (l *ruleLists) of(kind Kind, p *Policy) *[]rule {
 
 // room makes room for as many rules as there will be. A list that grows is copied again
 // and again, and many policies would need several times what they need in the end.
-func (e *Engine) room(policies []Policy, kinds []compiledKind) []ruleLists {
+func room(policies []Policy, kinds []compiledKind) []ruleLists {
 	rules := make([]ruleLists, len(kinds))
 	for k := range rules {
 		var enforcing, monitoring int
