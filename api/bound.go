@@ -1,122 +1,199 @@
 package api
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
 	"sync"
-	"time"
 
 	"kpm/core"
+	"kpm/core/reserve"
 )
 
-// boundListener hands out in-memory connections that were bound to a principal
-// before their first byte (decision 16).
-type boundListener struct {
-	ready chan net.Conn
-	done  chan struct{}
-	once  sync.Once
+// RoundTripper answers requests of one run of a job, for that run's Http tasks
+// (decision 16). There is no connection, which somebody else could come to hold: what
+// asks is known by whom this was given to.
+func (s *Server) RoundTripper(run core.Principal) http.RoundTripper {
+	return boundRun{s, &rawConn{from: &conn{entry: &entry{local: true, bound: true, https: s.heldHTTPS}, principal: run}}}
 }
 
-func newBoundListener() *boundListener {
-	return &boundListener{ready: make(chan net.Conn), done: make(chan struct{})}
+// boundRun is a run of a job, as if it had a connection.
+type boundRun struct {
+	server *Server
+	conn   *rawConn
 }
 
-func (l *boundListener) Accept() (net.Conn, error) {
+// maxBoundAnswer bounds an answer, in bytes. It is a stream that has more.
+const maxBoundAnswer = 16 << 20
+
+// RoundTrip implements http.RoundTripper. The answer is whole when it returns. If the
+// request's context ends first, what it has begun is still ended by the server.
+func (b boundRun) RoundTrip(req *http.Request) (*http.Response, error) {
+	if run := b.conn.from.principal; run.Kind != core.JobRun {
+		return nil, fmt.Errorf("local API: asked as %s: only a job run has Http tasks", run)
+	}
+	ctx, done, err := b.server.bound.enter(context.WithValue(req.Context(), connKey{}, b.conn))
+	if err != nil {
+		return nil, fmt.Errorf("local API: %w", err)
+	}
+	received, err := asReceived(req, ctx)
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("local API: %w", err)
+	}
+	answered := make(chan *boundAnswer, 1)
+	go func() {
+		defer done()
+		answered <- b.answer(received)
+	}()
 	select {
-	case c := <-l.ready:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
+	case a := <-answered:
+		return a.response(req)
+	case <-req.Context().Done():
+		return nil, fmt.Errorf("local API: %w", context.Cause(req.Context()))
 	}
 }
 
-func (l *boundListener) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
+func (b boundRun) answer(r *http.Request) (a *boundAnswer) {
+	reserve.Stack()
+	a = &boundAnswer{header: http.Header{}}
+	defer func() { // as package http does: one request is not the service
+		if p := recover(); p != nil {
+			b.server.cfg.Log.Error("a request of a job run", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			a.failed = errors.New("the request could not be answered")
+		}
+		r.Body.Close()
+	}()
+	b.server.full.Handler.ServeHTTP(a, r)
+	return a
 }
 
-// Addr is a name for logs; nothing can dial it.
-func (l *boundListener) Addr() net.Addr { return boundAddr{} }
+// asReceived is req as a server has it that has read it from a connection.
+func asReceived(req *http.Request, ctx context.Context) (*http.Request, error) {
+	target, err := url.ParseRequestURI(req.URL.RequestURI())
+	if err != nil {
+		return nil, err
+	}
+	r := req.WithContext(ctx)
+	r.URL, r.RequestURI, r.RemoteAddr = target, req.URL.RequestURI(), "bound"
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
+	r.Header = req.Header.Clone()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	if r.Host == "" {
+		r.Host = req.URL.Host
+	}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	return r, nil
+}
 
-type boundAddr struct{}
+// boundAnswer is what a handler answers. It is an http.ResponseWriter.
+type boundAnswer struct {
+	header http.Header
+	status int // 0 until it is known
+	body   bytes.Buffer
+	failed error
+}
 
-func (boundAddr) Network() string { return "bound" }
-func (boundAddr) String() string  { return "bound" }
+// Header implements http.ResponseWriter.
+func (a *boundAnswer) Header() http.Header { return a.header }
 
-func (l *boundListener) dial(p core.Principal, e *entry) (net.Conn, error) {
-	near, far := net.Pipe()
-	c := &conn{Conn: &timed{Conn: far}, entry: e, principal: p}
-	select {
-	case l.ready <- c:
-		return near, nil
-	case <-l.done:
-		near.Close()
-		far.Close()
-		return nil, net.ErrClosed
+// WriteHeader implements http.ResponseWriter.
+func (a *boundAnswer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status, a.header = status, a.header.Clone()
 	}
 }
 
-// timed is an end of a net.Pipe whose deadlines go with it. Those of a pipe stay behind
-// when it is closed: each keeps it in memory, and wakes the service when it comes.
-type timed struct {
-	net.Conn
+// Write implements http.ResponseWriter.
+func (a *boundAnswer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	if a.body.Len()+len(p) > maxBoundAnswer {
+		a.failed = fmt.Errorf("the answer is longer than %d bytes", maxBoundAnswer)
+		return 0, a.failed
+	}
+	return a.body.Write(p)
+}
+
+// Flush implements http.Flusher.
+func (a *boundAnswer) Flush() {}
+
+// response is the answer to req as a client has it.
+func (a *boundAnswer) response(req *http.Request) (*http.Response, error) {
+	if a.failed != nil {
+		return nil, fmt.Errorf("local API: %w", a.failed)
+	}
+	a.WriteHeader(http.StatusOK)
+	body := a.body.Bytes()
+	if req.Method == http.MethodHead {
+		body = nil
+	}
+	a.header.Set("Content-Length", strconv.Itoa(a.body.Len()))
+	return &http.Response{
+		Status: strconv.Itoa(a.status) + " " + http.StatusText(a.status), StatusCode: a.status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: a.header, Body: readCloser{bytes.NewReader(body)}, ContentLength: int64(len(body)), Request: req,
+	}, nil
+}
+
+// readCloser is a body that lies in memory.
+type readCloser struct{ *bytes.Reader }
+
+// Close implements io.Closer.
+func (readCloser) Close() error { return nil }
+
+// boundRequests are requests of job runs on their way.
+type boundRequests struct {
+	cut    context.Context // ends when they are not waited for any more
+	cancel context.CancelFunc
 
 	mu     sync.Mutex
-	timers [2]*time.Timer // of reading and of writing, nil without a deadline
 	closed bool
+	inside sync.WaitGroup
 }
 
-// Close implements net.Conn.
-func (c *timed) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	c.forget(0)
-	c.forget(1)
-	return c.Conn.Close()
+func newBoundRequests() *boundRequests {
+	cut, cancel := context.WithCancel(context.Background())
+	return &boundRequests{cut: cut, cancel: cancel}
 }
 
-func (c *timed) forget(i int) {
-	if c.timers[i] != nil {
-		c.timers[i].Stop()
-		c.timers[i] = nil
+// enter lets one in, until done is called.
+func (b *boundRequests) enter(ctx context.Context) (inside context.Context, done func(), err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, nil, net.ErrClosed
 	}
+	b.inside.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(b.cut, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		b.inside.Done()
+	}, nil
 }
 
-// until sets a deadline by set, whose own are used only where they have come.
-func (c *timed) until(i int, set func(time.Time) error, t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return net.ErrClosed
-	}
-	c.forget(i)
-	left := time.Until(t)
-	if t.IsZero() || left <= 0 {
-		return set(t)
-	}
-	if err := set(time.Time{}); err != nil {
-		return err
-	}
-	var timer *time.Timer
-	timer = time.AfterFunc(left, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.timers[i] == timer { // or there is another deadline by now
-			_ = set(longAgo) // the other end may have closed it
-		}
-	})
-	c.timers[i] = timer
-	return nil
+// close lets nobody in any more, and waits for those who are. When ctx ends they are
+// told to.
+func (b *boundRequests) close(ctx context.Context) {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	stop := context.AfterFunc(ctx, b.cancel)
+	defer stop()
+	b.inside.Wait()
+	b.cancel()
 }
-
-// SetDeadline implements net.Conn.
-func (c *timed) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
-}
-
-// SetReadDeadline implements net.Conn.
-func (c *timed) SetReadDeadline(t time.Time) error { return c.until(0, c.Conn.SetReadDeadline, t) }
-
-// SetWriteDeadline implements net.Conn.
-func (c *timed) SetWriteDeadline(t time.Time) error { return c.until(1, c.Conn.SetWriteDeadline, t) }

@@ -1,82 +1,79 @@
-package api
+package api_test
 
 import (
+	"context"
 	"errors"
 	"net"
-	"os"
-	"runtime"
-	"sync/atomic"
+	"net/http"
+	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"kpm/api"
+	"kpm/core"
 )
 
-func TestDeadlinesOfABoundConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, pipe := net.Pipe()
-		defer near.Close()
-		far := &timed{Conn: pipe}
-		defer far.Close()
-		for _, c := range []struct {
-			name string
-			set  func(time.Time) error
-			do   func([]byte) (int, error)
-		}{
-			{"read", far.SetReadDeadline, far.Read}, {"write", far.SetWriteDeadline, far.Write},
-			{"both, read", far.SetDeadline, far.Read}, {"both, write", far.SetDeadline, far.Write},
-		} {
-			fails := func(name string, after time.Duration) {
-				t.Helper()
-				begun := time.Now()
-				if _, err := c.do(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) != after {
-					t.Errorf("%s, %s: %v after %v, want %v", c.name, name, err, time.Since(begun), after)
-				}
-			}
-			set := func(deadline time.Time) {
-				if err := c.set(deadline); err != nil {
-					t.Errorf("%s: %v", c.name, err)
-				}
-			}
-			set(time.Now().Add(time.Minute))
-			fails("its time", time.Minute)
-			fails("past", 0)
-			set(time.Now().Add(time.Minute))
-			set(time.Now().Add(2 * time.Minute))
-			fails("put off", 2*time.Minute)
-			set(time.Now().Add(-time.Minute))
-			fails("in the past", 0)
-			set(time.Now().Add(time.Minute))
-			set(time.Time{})
-			time.AfterFunc(time.Hour, func() { _ = c.set(longAgo) })
-			fails("none", time.Hour)
-			set(time.Time{})
-		}
-	})
+// asBound sends a request as a job run, or whoever, and returns how that failed.
+func asBound(p *place, who core.Principal, ctx context.Context, method, path, body string) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://keeper"+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := p.server.RoundTripper(who).RoundTrip(req)
+	if err == nil {
+		resp.Body.Close()
+	}
+	return err
 }
 
-// What was closed is not kept until its deadlines come.
-func TestABoundConnectionIsForgotten(t *testing.T) {
-	var gone atomic.Int32
-	for _, nearFirst := range []bool{true, false} {
-		near, pipe := net.Pipe()
-		runtime.SetFinalizer(pipe, func(net.Conn) { gone.Add(1) })
-		far := &timed{Conn: pipe}
-		if err := far.SetDeadline(time.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		if nearFirst {
-			near.Close()
-		}
-		far.Close()
-		near.Close()
-		if err := far.SetDeadline(time.Now().Add(time.Hour)); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("a closed connection takes a deadline: %v", err)
+// Attack: whoever is not a job run has what would answer one.
+func TestOnlyJobRunsAreAnswered(t *testing.T) {
+	p := newPlace(t)
+	for _, who := range []core.Principal{{}, user.who, root.who, {Kind: core.Plugin, Name: "x"}, core.ServicePrincipal()} {
+		if err := asBound(p, who, t.Context(), "GET", "/health", ""); err == nil {
+			t.Errorf("%s is answered", who)
 		}
 	}
-	for end := time.Now().Add(10 * time.Second); gone.Load() < 2 && time.Now().Before(end); {
-		runtime.GC()
+	p.close()
+	if err := asBound(p, run1, t.Context(), "GET", "/health", ""); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a closed server: %v", err)
 	}
-	if gone.Load() < 2 {
-		t.Errorf("%d of 2 closed connections are forgotten", gone.Load())
+}
+
+// A task that has no more time does not wait for its answer, which takes as long as it
+// takes; the server waits for it when it is closed.
+func TestAJobRunThatGivesUp(t *testing.T) {
+	begun, end := make(chan bool), make(chan bool)
+	p := newPlace(t, func(c *api.Config) { c.Requests = slowRequests{begun, end} })
+	ctx, cancel := context.WithCancelCause(t.Context())
+	gone := errors.New("no more time")
+	go func() { <-begun; cancel(gone) }()
+	if err := asBound(p, run1, ctx, "POST", "/api/launch", `{"RequestId":"`+string(request1)+`"}`); !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+	closed := make(chan struct{})
+	go func() { _ = p.server.Close(context.Background()); close(closed) }()
+	select {
+	case <-closed:
+		t.Error("it is closed while a request is answered")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(end)
+	<-closed
+}
+
+// panicking is a launcher with a fault.
+type panicking struct{ slowRequests }
+
+func (panicking) Launch(context.Context, core.Principal, core.RequestID) error { panic("as asked") }
+
+// A request that makes the service panic is not the service's end.
+func TestAJobRunThatIsNotAnswered(t *testing.T) {
+	p := newPlace(t, func(c *api.Config) { c.Requests = panicking{} })
+	if err := asBound(p, run1, t.Context(), "POST", "/api/launch", `{"RequestId":"`+string(request1)+`"}`); err == nil {
+		t.Error("no error")
+	}
+	if err := asBound(p, run1, t.Context(), "GET", "/health", ""); err != nil {
+		t.Errorf("the next one: %v", err)
 	}
 }

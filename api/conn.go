@@ -24,10 +24,10 @@ type conn struct {
 	// signed and unsigned are what Server.atAccept said.
 	signed   bool
 	unsigned string
-	// principal is who an entry.bound connection was made for.
+	// principal is who asks, if entry.bound: a job run, which has no net.Conn.
 	principal core.Principal
 
-	hold *fair.Hold[core.UserID] // nil for an entry.bound connection
+	hold *fair.Hold[core.UserID] // nil if entry.bound
 
 	mu    sync.Mutex
 	given bool // it is to end, for somebody else's sake

@@ -311,7 +311,9 @@ func (p *place) overSocket() *http.Transport {
 }
 
 func (p *place) overBound(run core.Principal) *http.Transport {
-	return transport(func() (net.Conn, error) { return p.server.Dial(run) }, nil)
+	way := &http.Transport{}
+	way.RegisterProtocol("http", p.server.RoundTripper(run))
+	return way
 }
 
 // reply is a response that has been read.

@@ -425,18 +425,3 @@ func TestListenersMustBeLoopback(t *testing.T) {
 		}
 	}
 }
-
-func TestOnlyJobRunsDial(t *testing.T) {
-	p := newPlace(t)
-	for _, who := range []core.Principal{{}, user.who, root.who, {Kind: core.Plugin, Name: "x"}, core.ServicePrincipal()} {
-		if conn, err := p.server.Dial(who); err == nil {
-			conn.Close()
-			t.Errorf("%s may dial", who)
-		}
-	}
-	p.close()
-	if conn, err := p.server.Dial(run1); err == nil {
-		conn.Close()
-		t.Error("a closed server is dialled")
-	}
-}

@@ -28,7 +28,7 @@ type Identifier interface {
 // caller is who makes one request.
 type caller struct {
 	core.Principal
-	// bound is true on a connection of Dial: the caller has the rights of its
+	// bound is true of what RoundTripper answers: the caller has the rights of its
 	// run's Http task, not a tier.
 	bound bool
 	// own is true when this very process is at the other end.

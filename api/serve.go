@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"kpm/core"
+	"kpm/core/reserve"
 )
 
 // servePlain answers on plain HTTP: the public pages, redirects, and nothing
@@ -36,8 +37,9 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 
-// serveFull answers on HTTPS, local sockets and bound connections.
+// serveFull answers on HTTPS and local sockets, and job runs.
 func (s *Server) serveFull(w http.ResponseWriter, r *http.Request) {
+	reserve.Stack()
 	headers(w)
 	who, p := s.enter(w, r)
 	if p != nil {

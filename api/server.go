@@ -24,7 +24,7 @@ type Server struct {
 	document   func() (json.RawMessage, error) // openapi.json, made when somebody asks for it
 	rate       *fair.Rate[core.UserID]
 	connLimits *connLimits
-	bound      *boundListener
+	bound      *boundRequests
 
 	plain, full *http.Server
 	httpsPort   atomic.Int32
@@ -53,7 +53,7 @@ func newServer(cfg Config, groups []group) *Server {
 		document: sync.OnceValues(func() (json.RawMessage, error) { return openAPI(groups) }),
 		closing:  make(chan struct{}),
 		rate:     fair.NewRate[core.UserID](cfg.Limits.RequestsPerSecond, int(cfg.Limits.Burst)),
-		bound:    newBoundListener(),
+		bound:    newBoundRequests(),
 		door: local.New(local.Config{
 			Elevator: cfg.Elevator, People: cfg.People,
 			Silent:  fair.Bounds{Each: int64(l.SilentPerUser), All: int64(l.Silent), Aside: int64(l.Silent / asidePart)},
@@ -67,7 +67,6 @@ func newServer(cfg Config, groups []group) *Server {
 	}
 	s.plain = s.newHTTP(s.servePlain)
 	s.full = s.newHTTP(s.serveFull)
-	s.serve(s.full, s.bound)
 	return s
 }
 
@@ -113,20 +112,6 @@ func (s *Server) ServeLocal(ln net.Listener) error {
 // block.
 func (s *Server) ServeDoor(ln port.DoorListener) error { return s.door.Serve(ln) }
 
-// Dial returns a connection to the API that is bound to one run of a job
-// before its first byte: for that run's Http tasks (decision 16). It speaks
-// plain HTTP/1.1.
-func (s *Server) Dial(p core.Principal) (net.Conn, error) {
-	if p.Kind != core.JobRun {
-		return nil, fmt.Errorf("api: dial as %s: only a job run has Http tasks", p)
-	}
-	c, err := s.bound.dial(p, &entry{local: true, bound: true, https: s.heldHTTPS})
-	if err != nil {
-		return nil, fmt.Errorf("api: dial: %w", err)
-	}
-	return c, nil
-}
-
 // Close stops listening and waits for what is in flight: API requests, and
 // callers of the local door, whose commands run on until ctx is done. Then it cuts
 // what remains. Streams of events end at once. End the launcher first; it ends its Elevate calls.
@@ -139,7 +124,7 @@ func (s *Server) Close(ctx context.Context) error {
 		}
 	}
 	s.door.Close(ctx)
-	s.bound.Close()
+	s.bound.close(ctx)
 	s.serving.Wait()
 	return errors.Join(errs...)
 }

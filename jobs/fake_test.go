@@ -285,8 +285,8 @@ type fakeProcess struct {
 	kills  int
 }
 
-func (p *fakeProcess) ID() core.ProcessID         { return core.ProcessID{PID: 1} }
-func (p *fakeProcess) Signal(signal.Signal) error { return nil }
+func (p *fakeProcess) ID() core.ProcessID                               { return core.ProcessID{PID: 1} }
+func (p *fakeProcess) Signal(signal.Signal) error                       { return nil }
 func (p *fakeProcess) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
 
 func (p *fakeProcess) Wait(ctx context.Context) (core.ExitStatus, error) {
@@ -337,7 +337,7 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 		Read:           readFile,
 		Taken:          func(id string) bool { return id == "KeeperPolicy" },
 		Setting:        func(plugin, key string) (string, bool) { v, ok := h.settings[plugin+":"+key]; return v, ok },
-		LocalTransport: Transport(h.dial),
+		LocalTransport: h.local,
 		APIBaseURL:     func() string { return "https://127.0.0.1:6889" },
 		HTTPBaseURL:    func() string { return "http://127.0.0.1:6888" },
 		Facts:          h,
@@ -353,6 +353,12 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 	return h
 }
 
+// New is a service that has read its files.
+func New(cfg Config) (*Service, error) {
+	s := Prepare(cfg)
+	return s, s.Read()
+}
+
 // reload makes the service anew after the test changed cfg.
 func (h *harness) reload() {
 	h.t.Helper()
@@ -362,6 +368,12 @@ func (h *harness) reload() {
 		h.t.Fatal(err)
 	}
 	h.Service = s
+}
+
+// local reaches the local API as a run.
+func (h *harness) local(run core.Principal) http.RoundTripper {
+	dial := func(context.Context, string, string) (net.Conn, error) { return h.dial(run) }
+	return &http.Transport{DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true}
 }
 
 // dial serves one request of the local API on a connection of its own.

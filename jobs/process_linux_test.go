@@ -47,7 +47,7 @@ func (execStarter) StartService(_ context.Context, s core.ServiceSpec) (port.Pro
 	return p, nil
 }
 
-func (p *execProcess) ID() core.ProcessID { return core.ProcessID{PID: p.cmd.Process.Pid} }
+func (p *execProcess) ID() core.ProcessID                               { return core.ProcessID{PID: p.cmd.Process.Pid} }
 func (p *execProcess) End(ctx context.Context) (core.ExitStatus, error) { return p.Wait(ctx) }
 
 func (p *execProcess) Wait(ctx context.Context) (core.ExitStatus, error) {

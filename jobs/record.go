@@ -86,6 +86,9 @@ func (r *run) tell(record view.TaskRun) {
 	if n := len(r.record.Tasks); n > 0 && r.record.Tasks[n-1].Number == record.Number {
 		r.record.Tasks[n-1] = record
 	} else {
+		if r.record.Tasks == nil {
+			r.record.Tasks = make([]view.TaskRun, 0, len(r.job.tasks))
+		}
 		r.record.Tasks = append(r.record.Tasks, record)
 	}
 	r.send(view.JobRunEvent{Kind: "task", Task: &record})

@@ -9,6 +9,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/metrics"
+	"kpm/core/reserve"
 	"kpm/jobs/schedule"
 	"kpm/jobs/state"
 )
@@ -37,15 +38,6 @@ type Service struct {
 	took  metrics.Histogram             // from when a run was wanted to its end
 }
 
-// New is Prepare and Read.
-func New(cfg Config) (*Service, error) {
-	s := Prepare(cfg)
-	if err := s.Read(); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
 // Prepare makes a service whose job files are read by Read, or by whoever needs one
 // first: all others wait for that.
 func Prepare(cfg Config) *Service {
@@ -53,6 +45,7 @@ func Prepare(cfg Config) *Service {
 	s.begin = func(r *run) {
 		go func() {
 			r.wait()
+			reserve.Stack()
 			s.complete(r)
 		}()
 	}

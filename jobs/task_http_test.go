@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"kpm/core"
 )
 
 // seen is what a server was asked.
@@ -86,43 +83,4 @@ func TestALocalRequestEndsWithItsTask(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestTransportFailures(t *testing.T) {
-	request := func(ctx context.Context) *http.Request {
-		req, err := http.NewRequestWithContext(ctx, "POST", "http://localhost/x", strings.NewReader("{}"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return req
-	}
-	t.Run("no connection", func(t *testing.T) {
-		refused := errors.New("refused")
-		rt := Transport(func(core.Principal) (net.Conn, error) { return nil, refused })(core.Principal{})
-		if _, err := rt.RoundTrip(request(context.Background())); !errors.Is(err, refused) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("a server that hangs up", func(t *testing.T) {
-		rt := Transport(func(core.Principal) (net.Conn, error) {
-			ours, theirs := net.Pipe()
-			return ours, theirs.Close()
-		})(core.Principal{})
-		if _, err := rt.RoundTrip(request(context.Background())); err == nil {
-			t.Error("no error")
-		}
-	})
-	t.Run("a server that does not read", func(t *testing.T) {
-		ours, theirs := net.Pipe()
-		defer theirs.Close()
-		rt := Transport(func(core.Principal) (net.Conn, error) { return ours, nil })(core.Principal{})
-		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-		defer cancel()
-		if _, err := rt.RoundTrip(request(ctx)); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v", err)
-		}
-		if _, err := ours.Write(nil); !errors.Is(err, io.ErrClosedPipe) {
-			t.Errorf("the connection is still open: %v", err)
-		}
-	})
 }

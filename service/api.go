@@ -2,7 +2,7 @@ package service
 
 import (
 	"context"
-	"net"
+	"net/http"
 	"time"
 
 	"kpm/api"
@@ -50,5 +50,5 @@ func (s *service) startAPI(_ context.Context, o Options) error {
 	return nil
 }
 
-// dial connects a job run's Http task to the API (decision 16).
-func (s *service) dial(run core.Principal) (net.Conn, error) { return s.api.Dial(run) }
+// local answers a job run's Http tasks (decision 16).
+func (s *service) local(run core.Principal) http.RoundTripper { return s.api.RoundTripper(run) }

@@ -40,7 +40,7 @@ func (s *service) startJobs(context.Context, Options) error {
 			Dialogs:  s.dialogs(),
 		}),
 		Read: s.host.Files.ReadProtected, Files: s.host.Files, Taken: s.plugins.Has, Setting: s.effective.Get, HasDesktop: s.hasDesktop,
-		APIBaseURL: s.apiBaseURL, HTTPBaseURL: s.httpBaseURL, LocalTransport: jobs.Transport(s.dial),
+		APIBaseURL: s.apiBaseURL, HTTPBaseURL: s.httpBaseURL, LocalTransport: s.local,
 		MaxRunning: s.app.Jobs.MaxRunning, History: past.history, Clock: schedule.SystemClock(),
 		Facts: s.launcher, Completed: s.completed, Log: log,
 	})

@@ -93,13 +93,10 @@ func readPlugin(t *testing.T, s *service) error {
 }
 
 func readJob(t *testing.T, s *service) error {
-	list, err := jobs.New(jobs.Config{
+	list := jobs.Prepare(jobs.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, Kinds: task.Bundled(task.Config{Layout: s.layout, Platform: s.host.Facts.Platform}),
 		Read: s.host.Files.ReadProtected, Taken: func(string) bool { return false }, Clock: schedule.SystemClock(), Log: slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := list.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}

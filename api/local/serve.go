@@ -10,6 +10,7 @@ import (
 	"kpm/core/door"
 	"kpm/core/fair"
 	"kpm/core/port"
+	"kpm/core/reserve"
 	"kpm/core/signal"
 	"kpm/core/wire"
 )
@@ -73,6 +74,7 @@ func (s *Server) admit(conn port.DoorConn) {
 	}
 	s.callers.Go(func() {
 		defer hold.Release()
+		reserve.Stack()
 		s.receive(c, who, user, hold)
 	})
 }

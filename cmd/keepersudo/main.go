@@ -1,11 +1,5 @@
 // Command keepersudo asks the service to run a command as another user. It
 // holds no logic: see api/client/sudo.
-//
-// The directives keep the runtime from reading the control group's share of the
-// processors, for which every process that starts reads the table of mounts.
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
 package main
 
 import (

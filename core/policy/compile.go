@@ -85,7 +85,7 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 	for _, kind := range e.kinds {
 		s.kinds = append(s.kinds, compiledKind{Kind: kind})
 	}
-	rules := make([]struct{ enforcing, monitoring []rule }, len(s.kinds))
+	rules := room(policies, s.kinds)
 	seen := make(map[string]bool, len(policies))
 	for i := range policies {
 		p := &policies[i]
@@ -97,15 +97,9 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 			answer := kind.answer
 			if p.Type == "" { // of an unknown type: it may be about any question
 				answer = unknownKind{}
-			} else if !slices.Contains(kind.types, p.Type) {
-				continue
 			}
-			switch p.Status {
-			case Off:
-			case Monitor, MonitorAndNotify:
-				rules[k].monitoring = append(rules[k].monitoring, c.rule(p, i, answer))
-			default:
-				rules[k].enforcing = append(rules[k].enforcing, c.rule(p, i, answer))
+			if list := rules[k].of(kind.Kind, p); list != nil {
+				*list = append(*list, c.rule(p, i, answer))
 			}
 		}
 	}
@@ -113,6 +107,40 @@ func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
 		s.kinds[k].enforcing, s.kinds[k].monitoring = newIndex(rules[k].enforcing, e.lists), newIndex(rules[k].monitoring, e.lists)
 	}
 	return s, c.findings
+}
+
+// ruleLists are the rules of one kind.
+type ruleLists struct{ enforcing, monitoring []rule }
+
+// of returns the list that a policy belongs into; nil if it says nothing about this kind.
+func (l *ruleLists) of(kind Kind, p *Policy) *[]rule {
+	switch {
+	case p.Type != "" && !slices.Contains(kind.types, p.Type), p.Status == Off:
+		return nil
+	case p.Status == Monitor, p.Status == MonitorAndNotify:
+		return &l.monitoring
+	}
+	return &l.enforcing
+}
+
+// room makes room for as many rules as there will be. A list that grows is copied again
+// and again, and many policies would need several times what they need in the end.
+func room(policies []Policy, kinds []compiledKind) []ruleLists {
+	rules := make([]ruleLists, len(kinds))
+	for k := range rules {
+		var enforcing, monitoring int
+		for i := range policies {
+			switch rules[k].of(kinds[k].Kind, &policies[i]) {
+			case nil:
+			case &rules[k].enforcing:
+				enforcing++
+			default:
+				monitoring++
+			}
+		}
+		rules[k].enforcing, rules[k].monitoring = make([]rule, 0, enforcing), make([]rule, 0, monitoring)
+	}
+	return rules
 }
 
 // Size returns how many policies can change an outcome, and how many only

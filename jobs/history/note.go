@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"kpm/core/view"
 	"kpm/jobs/schedule"
@@ -15,9 +16,16 @@ import (
 // noted gets written.
 type note struct {
 	runID string
+	since time.Time    // when it began to wait
 	run   *view.JobRun // nil if only tasks are new
 	tasks []view.TaskRun
 }
+
+// over reports whether the run has ended.
+func (n *note) over() bool { return n.run != nil && state.State(n.run.State).Final() }
+
+// usualTasks is room for those of the bundled jobs.
+const usualTasks = 8
 
 // Note keeps run as it is now, without waiting until it is written, some milliseconds
 // later: for runs that another record tells of.
@@ -37,6 +45,9 @@ func (s *Store) Note(run view.JobRun, due ...schedule.Due) error {
 func (s *Store) NoteTask(runID string, task view.TaskRun) error {
 	return s.noted(runID, false, func(n *note) {
 		i := slices.IndexFunc(n.tasks, func(t view.TaskRun) bool { return t.Number == task.Number })
+		if n.tasks == nil {
+			n.tasks = make([]view.TaskRun, 0, usualTasks)
+		}
 		if i < 0 {
 			n.tasks = append(n.tasks, task)
 			return
@@ -55,13 +66,12 @@ func (s *Store) noted(runID string, bounded bool, change func(*note)) error {
 // writeNote writes n. The tasks of a run are in its own row if all of them are in n, and
 // have rows of their own otherwise. The writer alone calls it.
 func (s *Store) writeNote(tx *sql.Tx, n *note) error {
-	over := n.run != nil && state.State(n.run.State).Final()
-	if over && !s.parted[n.runID] {
+	if n.over() && !s.parted[n.runID] {
 		n.run.Tasks = n.tasks
 	} else if err := s.writeTasks(tx, n); err != nil {
 		return err
 	}
-	if over {
+	if n.over() {
 		delete(s.parted, n.runID)
 	}
 	if n.run == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,6 +62,51 @@ func TestARunIsNotedInOneRow(t *testing.T) {
 			t.Errorf("%v are remembered for no reason", s.parted)
 		}
 	}
+}
+
+// What is noted of a run that is not over waits for its end, but for no longer than
+// anything else; nobody who reads waits for that.
+func TestWhatIsNotOverWaits(t *testing.T) {
+	noted := func(q *queue, id, state string) {
+		q.note(id, false, func(n *note) { n.run = &view.JobRun{ID: id, State: state} })
+	}
+	ids := func(batch []operation) (ids string) {
+		for _, op := range batch {
+			ids += " -"
+			if op.note != nil {
+				ids += op.note.runID
+			}
+		}
+		return ids
+	}
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		begun := time.Now()
+		step := func(after time.Duration, want string) {
+			t.Helper()
+			<-q.filled
+			if got, waited := ids(q.batch()), time.Since(begun); got != want || waited != after {
+				t.Errorf("after %s: %q, want %q after %s", waited, got, want, after)
+			}
+		}
+		noted(q, "a", "running")
+		noted(q, "b", "running")
+		time.Sleep(gather - time.Millisecond)
+		noted(q, "c", "running")
+		noted(q, "a", "succeeded")
+		noted(q, "d", "succeeded")
+		step(gather, " -a -b -d")
+		noted(q, "b", "failed") // another note of it
+		step(2*gather-time.Millisecond, " -c -b")
+		begun = time.Now()
+		noted(q, "e", "running")
+		q.put(operation{})
+		step(0, " -e -")
+		if len(q.list)+len(q.notes) != 0 || q.urgent {
+			t.Errorf("%d operations and %d notes are left", len(q.list), len(q.notes))
+		}
+		q.close()
+	})
 }
 
 // A run of very many tasks is not held in memory until it ends.

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
@@ -26,6 +25,7 @@ type queue struct {
 	list   []operation
 	notes  map[string]*note // those in list, by run
 	soon   *time.Timer      // signals for what may be written later; nil if there is none
+	urgent bool             // something in list may not be written later
 	closed bool
 }
 
@@ -68,7 +68,7 @@ func (q *queue) note(runID string, bounded bool, change func(*note)) bool {
 		}
 		q.room.Wait()
 	}
-	n := &note{runID: runID}
+	n := &note{runID: runID, since: time.Now()}
 	change(n)
 	q.notes[runID] = n
 	q.add(operation{note: n, later: true})
@@ -82,6 +82,7 @@ func (q *queue) add(op operation) {
 	q.list = append(q.list, op)
 	switch {
 	case !op.later:
+		q.urgent = true
 		q.signal()
 	case q.soon == nil:
 		q.soon = time.AfterFunc(gather, q.gathered)
@@ -97,20 +98,33 @@ func (q *queue) gathered() {
 	}
 }
 
-// batch takes the next operations out.
+// batch takes the next operations out. What is noted of a run that is not over waits as
+// long as it may, so that it becomes one row; unless something is to be written at once.
 func (q *queue) batch() []operation {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := min(len(q.list), maxBatch)
-	batch := slices.Clone(q.list[:n])
-	for _, op := range batch {
+	n, now := min(len(q.list), maxBatch), time.Now()
+	var batch, kept []operation
+	for _, op := range q.list[:n] {
+		if !q.urgent && op.note != nil && !op.note.over() && now.Sub(op.note.since) < gather {
+			kept = append(kept, op)
+			continue
+		}
 		if op.note != nil && q.notes[op.note.runID] == op.note {
 			delete(q.notes, op.note.runID)
 		}
+		batch = append(batch, op)
 	}
 	clear(q.list[:n]) // what was written is not to be held until the list grows
-	if q.list = q.list[n:]; len(q.list) > 0 {
+	rest := n - len(kept)
+	copy(q.list[rest:], kept)
+	switch q.list = q.list[rest:]; {
+	case len(q.list) > len(kept) && len(batch) > 0:
 		q.signal()
+	case len(kept) == 0:
+		q.urgent = false
+	case q.soon == nil:
+		q.soon = time.AfterFunc(gather-now.Sub(kept[0].note.since), q.gathered)
 	}
 	q.room.Broadcast()
 	return batch

@@ -201,6 +201,9 @@ func (s *Store) commit(list []operation) {
 }
 
 func (s *Store) apply(list []operation) error {
+	if len(list) == 0 { // what there is waits for more
+		return nil
+	}
 	tx, err := s.write.Begin()
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 		r.before = before.files
 	}
 	r.read(e.cfg)
-	defer r.free()
+	defer giveBack(r.bytes)
 	return e.take(r, enforceForAdministrators)
 }
 

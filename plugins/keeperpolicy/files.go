@@ -49,6 +49,7 @@ type reading struct {
 	root        string
 	engine      *policy.Engine
 	policies    []policy.Policy
+	lists       [][]policy.Policy // of the files that were read; then of policies
 	collections map[string]policy.Collection
 	findings    []policy.Finding
 	sparing     func() // Config.Sparing
@@ -62,10 +63,11 @@ type reading struct {
 	unusable bool
 }
 
-// free gives back what reading has left behind, which is many times what stays. Of few
-// policies that is less than the heap has anyway.
-func (r *reading) free() {
-	if r.bytes > manyBytes {
+// giveBack gives back what reading so many bytes has left behind, which is many times
+// what stays. Of few policies that is less than the heap has anyway. Nobody may hold the
+// reading any more.
+func giveBack(bytes int64) {
+	if bytes > manyBytes {
 		debug.FreeOSMemory()
 	}
 }
@@ -83,6 +85,8 @@ func (r *reading) read(cfg Config) {
 	for _, path := range folders(cfg.Root) {
 		r.folder(path, cfg.Open)
 	}
+	// All at once: a list that grows is copied again and again.
+	r.policies, r.lists = slices.Concat(r.lists...), nil
 }
 
 func folders(root string) []string {
@@ -169,7 +173,7 @@ func (r *reading) take(path string, data []byte) bool {
 	if policy.Faulty(findings) {
 		return false
 	}
-	r.policies = append(r.policies, policies...)
+	r.lists = append(r.lists, policies)
 	return true
 }
 

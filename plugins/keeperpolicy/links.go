@@ -1,8 +1,10 @@
 package keeperpolicy
 
 import (
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +15,8 @@ const (
 	maxFollowed = 256    // directories whose changes are noticed
 	maxVolatile = 64     // names below directories that users can change
 	maxEntries  = 20_000 // of one directory
+	// manyNames in one directory are looked for in a list of what lies there.
+	manyNames = 256
 )
 
 // unsettled is how young a directory's time may be for two changes to have the
@@ -37,6 +41,11 @@ type linked struct {
 	leads    map[string][]string // by program
 	// unfollowed counts the names whose changes are not noticed.
 	unfollowed int
+
+	// While many names are looked at: what lies in a directory, and what told it from
+	// itself before anybody looked.
+	lists  map[string]list
+	stamps map[string]os.FileInfo
 }
 
 // name is a path, or a directory of links, that policies name.
@@ -65,6 +74,11 @@ func newLinked(paths []string, resolve resolver) *linked {
 		folder := len(p) > 1 && strings.HasSuffix(p, "/")
 		l.names = append(l.names, name{path: strings.TrimSuffix(p, "/"), folder: folder})
 	}
+	all := make([]int, len(l.names))
+	for i := range all {
+		all[i] = i
+	}
+	l.list(all)
 	for i := range l.names {
 		switch protected := l.look(i); {
 		case l.names[i].partly:
@@ -76,6 +90,7 @@ func newLinked(paths []string, resolve resolver) *linked {
 			l.unfollowed++
 		}
 	}
+	l.lists, l.stamps = nil, nil
 	l.to("") // now that it is known what to watch: nothing changed in between
 	return l
 }
@@ -98,9 +113,13 @@ func (l *linked) to(program string) []string {
 	for _, i := range l.volatile {
 		stale[i] = true
 	}
+	if len(stale) >= manyNames {
+		l.list(slices.Collect(maps.Keys(stale)))
+	}
 	for i := range stale {
 		l.look(i)
 	}
+	l.lists, l.stamps = nil, nil
 	return l.leads[program]
 }
 
@@ -136,6 +155,10 @@ func (l *linked) look(i int) bool {
 
 // follow records where one path leads, if it is a link or leads through one.
 func (l *linked) follow(i int, from string) (protected bool) {
+	if dir := path.Dir(from); l.lists[dir].lacks(path.Base(from)) {
+		l.depend(i, dir) // as walk does where the last step is missing
+		return true
+	}
 	to, protected, err := l.walk(i, from)
 	if err == nil && to != from {
 		l.names[i].pairs = append(l.names[i].pairs, pair{from, to})
@@ -175,7 +198,7 @@ func (l *linked) depend(i int, dir string) {
 			l.names[i].partly = true
 			return
 		}
-		d = &directory{names: map[int]bool{}}
+		d = &directory{stamp: l.stamps[dir], names: map[int]bool{}}
 		l.followed[dir] = d
 	}
 	d.names[i] = true

@@ -38,8 +38,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 		begun = Begin(cfg)
 	}
 	enforce = settle(ctx, a, e.filters, enforce)
-	files := <-begun.read
-	e.take(files, enforce)
+	bytes := e.takeFirst(begun, enforce)
 	replied := make(chan struct{})
 	e.replied = sync.OnceFunc(func() { close(replied) })
 	e.memory.Busy()
@@ -53,7 +52,7 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 	calm.Go(func() {
 		select {
 		case <-replied:
-			becalm(cfg, files)
+			becalm(cfg, bytes)
 		case <-ctx.Done():
 		}
 	})
@@ -73,12 +72,19 @@ func Run(ctx context.Context, a *sdk.Agent, cfg Config) error {
 }
 
 // becalm does what nobody is to wait for who has a question when the plugin starts.
-func becalm(cfg Config, files *reading) {
+func becalm(cfg Config, bytes int64) {
 	reserve.Threads(spareThreads)
 	if cfg.Sparing != nil {
 		cfg.Sparing()
 	}
-	files.free()
+	giveBack(bytes)
+}
+
+// takeFirst puts in force what was read ahead, and says how much that was.
+func (e *engine) takeFirst(begun *Ahead, enforceForAdministrators bool) (bytes int64) {
+	r := <-begun.read
+	e.take(r, enforceForAdministrators)
+	return r.bytes
 }
 
 // maxReloads bounds the questions that wait for the next reading of the policies. One

@@ -46,8 +46,7 @@ func TestEditOneFile(t *testing.T) {
 	}
 
 	fresh()
-	// keepersudo's own entry point has a variable more, which is no editor's.
-	if out, status := edit(`cat "$1"; echo two >> "$1"; printf "$GOMAXPROCS"`, conf); status != 0 || out != "one\n" {
+	if out, status := edit(`cat "$1"; echo two >> "$1"`, conf); status != 0 || out != "one\n" {
 		t.Errorf("exit status %d: %s", status, out)
 	}
 	holds(conf, "one\ntwo\n")
@@ -134,6 +133,29 @@ func ownFolder(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return own
+}
+
+// TestTheEditorBeginsAsKeepersudoDid: what keepersudo's own entry point changes for its
+// runtime, a variable and a limit, no editor has.
+func TestTheEditorBeginsAsKeepersudoDid(t *testing.T) {
+	dir := reachable(t)
+	conf, editor := filepath.Join(dir, "conf"), filepath.Join(dir, "editor")
+	if err := errors.Join(os.WriteFile(conf, []byte("one\n"), 0o644), os.WriteFile(editor, []byte(`env | grep GO; ulimit -Sn`), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	a := newAgent(t, policyOf("edit", "ALLOW", `, "ApplicationCheck": ["{approot}/keeperedit"], "Extension": {"AllowCommands": ["{approot}/keeperedit --serve {path:`+conf+`}"]}`), nil)
+	for _, set := range []string{"", "GOGC=50\n"} {
+		cmd := a.Sudo(t.Context(), 4242, "-e", conf)
+		cmd.Env = append(cmd.Env, "EDITOR=/bin/sh "+editor, "TMPDIR="+ownFolder(t, dir))
+		if set != "" {
+			cmd.Env = append(cmd.Env, strings.TrimSpace(set))
+		}
+		cmd.Args = append([]string{"sh", "-c", `ulimit -Sn 123; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+		if out, err := cmd.Output(); err != nil || string(out) != set+"123\n" {
+			t.Errorf("%v: %q; want %q", err, out, set+"123\n")
+		}
+	}
 }
 
 // A policy that names the command by its text alone leaves the place of the file to

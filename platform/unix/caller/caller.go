@@ -10,7 +10,6 @@
 package caller
 
 import (
-	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -39,13 +38,4 @@ func New() port.Host {
 }
 
 // replace implements port.Host.
-func replace(argv []string) error {
-	environ := os.Environ()
-	if last := len(environ) - 1; last >= 0 && environ[last] == oneProcessor {
-		environ = environ[:last]
-	}
-	return unix.Exec(argv[0], argv, environ)
-}
-
-// oneProcessor is what keepersudo's own entry point adds to the environment.
-const oneProcessor = "GOMAXPROCS=1"
+func replace(argv []string) error { return unix.Exec(argv[0], argv, asStarted()) }

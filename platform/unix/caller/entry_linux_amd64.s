@@ -33,6 +33,26 @@ other:
 	CMPQ R12, $32
 	JLT next
 	MOVQ R13, ·ignored(SB)
+	// prlimit64(0, RLIMIT_NOFILE, nil, &fileLimit)
+	MOVQ $0, DI
+	MOVQ $7, SI
+	MOVQ $0, DX
+	LEAQ ·fileLimit(SB), R10
+	MOVQ $302, AX
+	SYSCALL
+	TESTQ AX, AX
+	JNE limited
+	// prlimit64(0, RLIMIT_NOFILE, {3, fileLimit.Max}, nil)
+	MOVQ $3, 0(SP)
+	MOVQ ·fileLimit+8(SB), AX
+	MOVQ AX, 8(SP)
+	MOVQ $0, DI
+	MOVQ $7, SI
+	MOVQ SP, DX
+	MOVQ $0, R10
+	MOVQ $302, AX
+	SYSCALL
+limited:
 	ADDQ $64, SP
 	// Two words down with argc, argv, the NULL behind it, and the environment. The
 	// stack pointer stays a multiple of 16, so there is room for the variable twice.

@@ -29,6 +29,26 @@ other:
 	CMP $32, R19
 	BLT next
 	MOVD R20, ·ignored(SB)
+	// prlimit64(0, RLIMIT_NOFILE, nil, &fileLimit)
+	MOVD $0, R0
+	MOVD $7, R1
+	MOVD $0, R2
+	MOVD $·fileLimit(SB), R3
+	MOVD $261, R8
+	SVC
+	CBNZ R0, limited
+	// prlimit64(0, RLIMIT_NOFILE, {3, fileLimit.Max}, nil)
+	MOVD $3, R4
+	MOVD R4, 0(RSP)
+	MOVD ·fileLimit+8(SB), R4
+	MOVD R4, 8(RSP)
+	MOVD $0, R0
+	MOVD $7, R1
+	MOVD RSP, R2
+	MOVD $0, R3
+	MOVD $261, R8
+	SVC
+limited:
 	ADD $64, RSP
 	// Two words down with argc, argv, the NULL behind it, and the environment. The
 	// stack pointer stays a multiple of 16, so there is room for the variable twice.
