@@ -41,6 +41,10 @@ func asStarted() []string {
 	return environ
 }
 
+// grow has the stack of whoever calls it grow to what keepersudo needs, in one step and
+// while there is little on it.
+func grow()
+
 // noteEnd is where the signal handler writes what the kernel says about a
 // signal. Package os/signal does not say who has sent one. A handler knows
 // nothing but fixed places.

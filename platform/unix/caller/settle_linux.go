@@ -1,9 +1,14 @@
 package caller
 
-import "golang.org/x/sys/unix"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // settle makes this process what keepersudo has to be.
 func settle() {
+	grow()
 	// Attack: another process of the same user attaches to this one and takes
 	// the master side of a root command's terminal.
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -14,11 +19,14 @@ func settle() {
 // needs.
 func random(p []byte) error {
 	for len(p) > 0 {
-		n, err := unix.Getrandom(p, 0)
-		if err != nil && err != unix.EINTR {
-			return err
+		// Not unix.Getrandom, which sets memory aside for many calls to come.
+		n, _, errno := unix.RawSyscall(unix.SYS_GETRANDOM, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0)
+		if errno != 0 && errno != unix.EINTR {
+			return errno
 		}
-		p = p[max(0, n):]
+		if errno == 0 {
+			p = p[n:]
+		}
 	}
 	return nil
 }
