@@ -130,6 +130,33 @@ func TestManyTasksAreNotOneChange(t *testing.T) {
 	}
 }
 
+// A run that ends just after a note of it is full is written in order: it must not be
+// said to run for ever.
+func TestAFullNoteDoesNotWaitBehindTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		defer q.close()
+		state := func(id, state string) {
+			q.note(id, false, func(n *note) { n.run = &view.JobRun{ID: id, State: state} })
+		}
+		state("another", "running")
+		time.Sleep(gather - time.Millisecond)
+		state("a", "running")
+		for range maxTogether {
+			q.note("a", false, func(n *note) { n.tasks = append(n.tasks, view.TaskRun{}) })
+		}
+		state("a", "succeeded")
+		<-q.filled
+		got := []string{}
+		for _, op := range q.batch() {
+			got = append(got, op.note.runID+" "+op.note.run.State)
+		}
+		if diff := cmp.Diff([]string{"another running", "a running", "a succeeded"}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // What is noted together takes few pages of the disk: ids that begin alike lie together.
 func BenchmarkNote(b *testing.B) {
 	s, _ := opened(b, filepath.Join(b.TempDir(), "jobs.db"), plenty())

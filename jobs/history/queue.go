@@ -106,11 +106,13 @@ func (q *queue) batch() []operation {
 	n, now := min(len(q.list), maxBatch), time.Now()
 	var batch, kept []operation
 	for _, op := range q.list[:n] {
-		if !q.urgent && op.note != nil && !op.note.over() && now.Sub(op.note.since) < gather {
+		// What comes after a full note of the same run must not be written before it.
+		last := op.note != nil && q.notes[op.note.runID] == op.note
+		if !q.urgent && last && !op.note.over() && now.Sub(op.note.since) < gather {
 			kept = append(kept, op)
 			continue
 		}
-		if op.note != nil && q.notes[op.note.runID] == op.note {
+		if last {
 			delete(q.notes, op.note.runID)
 		}
 		batch = append(batch, op)
