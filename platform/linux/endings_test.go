@@ -5,6 +5,8 @@ package linux
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -84,6 +86,41 @@ func TestWhatIsNotAHelpersWord(t *testing.T) {
 	must(t, unix.Send(l.endings.theirs, saying(4<<8, endName(p.ID())), 0))
 	if got, err := p.End(t.Context()); err != nil || got.Code != 3 {
 		t.Errorf("%+v, %v; want the first word", got, err)
+	}
+}
+
+// Attack: whoever traces a process that has become theirs, before its exec, says by its
+// descriptor that other people's programs have ended.
+func TestWhatBecomesAProgramCannotTell(t *testing.T) {
+	l := newLauncher(t, 1, "")
+	var st unix.Stat_t
+	must(t, unix.Fstat(l.endings.theirs, &st))
+	socket := fmt.Sprintf("socket:[%d]", st.Ino)
+	spec := command(t, "/bin/true")
+	spec.Outlives = true
+	c, err := l.Prepare(t.Context(), spec)
+	must(t, err)
+	defer c.Discard()
+	holds := func(pid int) bool {
+		held := false
+		list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		must(t, err)
+		for _, fd := range list {
+			link, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, fd.Name()))
+			held = held || link == socket
+		}
+		return held
+	}
+	eventually(t, "what waits to become the program does not hold it", func() bool {
+		for _, pid := range allPids() {
+			if st, ok := readStat(pid); ok && st.parent == c.ID().PID {
+				return !holds(pid)
+			}
+		}
+		return false
+	})
+	if !holds(c.ID().PID) {
+		t.Error("its helper does not hold it either")
 	}
 }
 

@@ -283,6 +283,10 @@ func (h *helper) settleDown() (Step, syscall.Errno) {
 //go:nosplit
 //go:norace
 func (h *helper) become() (Step, syscall.Errno) {
+	// Attack: where fs.suid_dumpable is 1 the target user traces this process between
+	// taking their ids and exec, takes this socket out of it, and says that other
+	// people's programs have ended.
+	unix.RawSyscall(unix.SYS_CLOSE, uintptr(h.ends), 0, 0)
 	for i := range h.head.opened {
 		from := h.control.files[h.firstFile()+i]
 		if _, _, errno := unix.RawSyscall(unix.SYS_DUP3, uintptr(from), uintptr(firstOpened+i), 0); errno != 0 {
