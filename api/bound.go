@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	"kpm/core"
 	"kpm/core/reserve"
@@ -129,6 +130,13 @@ func (a *boundAnswer) Write(p []byte) (int, error) {
 
 // Flush implements http.Flusher.
 func (a *boundAnswer) Flush() {}
+
+// SetReadDeadline and SetWriteDeadline are for http.ResponseController: what lies in
+// memory waits for nobody.
+func (a *boundAnswer) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline is like SetReadDeadline.
+func (a *boundAnswer) SetWriteDeadline(time.Time) error { return nil }
 
 // response is the answer to req as a client has it.
 func (a *boundAnswer) response(req *http.Request) (*http.Response, error) {

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -60,6 +61,21 @@ func TestAJobRunThatGivesUp(t *testing.T) {
 	}
 	close(end)
 	<-closed
+}
+
+// A job that waits for another run gets what happens in it, to its end.
+func TestAJobRunFollowsAnother(t *testing.T) {
+	p := newPlace(t)
+	p.allow = []string{"GET /api/Jobs/runs/run-1/events"}
+	maintenance := core.Principal{Kind: core.JobRun, Name: "maintenance", Run: "r3"}
+	resp, err := p.server.RoundTripper(maintenance).RoundTrip(newRequest(t, "GET", "http://keeper/api/Jobs/runs/run-1/events", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if n := strings.Count(string(text), "event: "); err != nil || resp.StatusCode != 200 || n != 2 {
+		t.Errorf("%v %d %q", err, resp.StatusCode, text)
+	}
 }
 
 // panicking is a launcher with a fault.

@@ -370,7 +370,7 @@ type being struct {
 	elevated, dead bool
 	// nobody must be taken for Public.
 	nobody bool
-	// bound callers come through Dial.
+	// bound callers come through RoundTripper.
 	bound bool
 }
 

@@ -50,10 +50,11 @@ type ended struct {
 	id core.RequestID
 	// gone waits until what was beside the command has ended as well, which it does
 	// by itself and at once.
-	gone func()
+	gone func(context.Context)
 }
 
-// goneTime bounds that; what is there afterwards counts as left behind.
+// goneTime bounds that, of all that have ended together: nobody's place is kept by
+// another's. What is there afterwards counts as left behind.
 const goneTime = time.Second
 
 // leftovers looks, off the callers' path, whether ended commands have left
@@ -81,11 +82,7 @@ func (ls *leftovers) keep(id core.RequestID, left leftover) {
 
 // tend has the group of a command looked after that has ended.
 func (l *Launcher) tend(e *elevation, p started) {
-	gone := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), goneTime)
-		defer cancel()
-		_, _ = p.process.Wait(ctx) // how it ended is known
-	}
+	gone := func(ctx context.Context) { _, _ = p.process.Wait(ctx) } // how it ended is known
 	l.leftovers.add(ended{id: e.id, gone: gone, leftover: leftover{
 		Child: childOf(p), who: e.person,
 		slot: e.share.hand(), kill: func() { l.kill(e, p) },
@@ -139,9 +136,11 @@ func (ls *leftovers) look() bool {
 	}
 	ls.mu.Unlock()
 
+	ctx, cancel := context.WithTimeout(context.Background(), goneTime)
 	for _, e := range fresh {
-		e.gone()
+		e.gone(ctx)
 	}
+	cancel()
 	occupied, err := ls.launcher.cfg.Tree.Occupied(groups)
 	if err != nil {
 		// What could not be seen may be there.

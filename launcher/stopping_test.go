@@ -92,6 +92,26 @@ func TestWhatIsLeftIsLookedAtSeldom(t *testing.T) {
 	})
 }
 
+// A command whose helper does not end, such as one that somebody has stopped, keeps its
+// place for a moment, and nobody else's.
+func TestHelpersThatStayAreWaitedForTogether(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		begun := time.Now()
+		for i := range 10 {
+			w.leftovers.add(ended{
+				id: core.RequestID(fmt.Sprint(i)), gone: func(ctx context.Context) { <-ctx.Done() },
+				leftover: leftover{Child: journal.Child{PID: 5000 + i, Start: 1, Group: "g"}, who: "0"},
+			})
+		}
+		w.leftovers.looks.Wait()
+		// The first one is looked at alone, the others are afterwards.
+		if took := time.Since(begun); took > 3*goneTime {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 // The groups that are left are carried through the journal. There are never so
 // many of them that one record could not hold them.
 func TestWhatCommandsLeaveBehindIsBounded(t *testing.T) {

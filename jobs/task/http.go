@@ -17,8 +17,8 @@ import (
 
 const (
 	localPrefix = "{keeperapibaseurl}"
-	// localOrigin stands for the local API on a connection that is already
-	// made; the name has to be a loopback one for the API to serve it.
+	// localOrigin stands for the local API, which no connection leads to; the name
+	// has to be a loopback one for the API to serve it.
 	localOrigin = "http://" + localHost
 	localHost   = "localhost"
 )
