@@ -2,8 +2,8 @@ module kpm
 
 go 1.26.0
 
-// No process looks for a quota of processors when it starts, and again each second
-// while it works: it costs each elevation five files, and each process a timer.
+// No process keeps the files of its quota of processors open, and reads them again each
+// second while it works. The runtime reads them once at the start all the same.
 godebug (
 	containermaxprocs=0
 	updatemaxprocs=0
