@@ -9,7 +9,7 @@ import "kpm/core"
 // of this.
 type plain struct {
 	line  []byte
-	whole string // the same: what is kept of it need not be copied
+	whole string // the same: what is kept of a short one need not be copied
 	at    int
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,6 +148,34 @@ func TestOddLinesAreLeftToJSON(t *testing.T) {
 			t.Errorf("%s: %v and %v\ngot  %+v\nwant %+v", name, err, wantErr, got, want)
 		}
 	}
+}
+
+// Attack: a user's commands have long arguments and go on. What is kept of their records
+// is not all of it.
+func TestALongLineIsNotKeptForAPartOfIt(t *testing.T) {
+	r := sample(0)
+	r.Seq, r.Prev, r.Argv = 1, noHash, []string{strings.Repeat("x", 1<<20)}
+	line := encoded(t, r)
+	kept := make([]Record, 32)
+	before := inUse()
+	for i := range kept {
+		all, err := parseLine(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[i] = Record{Request: all.Request, User: all.User}
+	}
+	if more := inUse() - before; more > 4<<20 {
+		t.Errorf("%d bytes are kept", more)
+	}
+	runtime.KeepAlive(kept)
+}
+
+func inUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // Whatever plain takes, package json reads the same.

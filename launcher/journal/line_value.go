@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -78,7 +79,7 @@ func (p *plain) text() (string, bool) {
 		switch c := p.whole[i]; {
 		case c == '"':
 			p.at = i + 1
-			return p.whole[begin:i], true
+			return p.kept(begin, i), true
 		case c < ' ' || c == '\\' || c > '~':
 			p.at = begin - 1
 			var text string
@@ -87,6 +88,20 @@ func (p *plain) text() (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// longLine is one that is not kept for the sake of a part of it.
+const longLine = 4 << 10
+
+// kept is a part of the line.
+//
+// Attack: a user's commands that go on have the longest arguments that there may be, and
+// a service that begins holds all of them for their requests' ids.
+func (p *plain) kept(from, to int) string {
+	if len(p.whole) > longLine {
+		return strings.Clone(p.whole[from:to])
+	}
+	return p.whole[from:to]
 }
 
 func (p *plain) string(into *string) (ok bool) {
