@@ -15,7 +15,7 @@ const giveBackAfter = 30 * time.Second
 // Pace is how hard a process looks out for work.
 type Pace interface {
 	// Rest is called when there was nothing to do for a while, Work when there is
-	// something again. Neither waits for anything.
+	// something again. Neither takes long.
 	Rest()
 	Work()
 }

@@ -12,7 +12,7 @@ import (
 //
 // The Go runtime puts handlers of its own in their place before any Go code
 // runs, and remembers only SIGHUP and SIGINT. So keepersudo is linked with an
-// entry point that notes them first (entry_amd64.s and its like; make stage).
+// entry point that notes them first (entry_linux_amd64.s and its like; make stage).
 // Without it, it works all the same, but for ignored signals other than these.
 var ignored uint64
 

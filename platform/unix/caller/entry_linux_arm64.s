@@ -4,7 +4,7 @@ DATA ·oneProcessor+0(SB)/8, $"GOMAXPRO"
 DATA ·oneProcessor+8(SB)/8, $"CS=1\000\000\000\000"
 GLOBL ·oneProcessor(SB), RODATA|NOPTR, $16
 
-// keepersudo_entry is what it is in entry_amd64.s.
+// keepersudo_entry is what it is in entry_linux_amd64.s.
 TEXT keepersudo_entry(SB), NOSPLIT|NOFRAME, $0
 	SUB $64, RSP
 	MOVD $1, R19
@@ -74,7 +74,7 @@ end:
 	SUB $16, RSP
 	JMP _rt0_arm64_linux(SB)
 
-// noted is what it is in entry_amd64.s. The kernel has put where to return into
+// noted is what it is in entry_linux_amd64.s. The kernel has put where to return into
 // the link register.
 TEXT ·noted(SB), NOSPLIT|NOFRAME, $0
 	MOVW 16(R1), R0 // getsid(siginfo.pid)
