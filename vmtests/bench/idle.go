@@ -11,39 +11,59 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"kpm/vmtests/agent"
 )
 
 // watched is how long an agent is looked at while nobody asks it for anything.
 const watched = 20 * time.Second
 
 // idle measures what the agents take of a processor in a minute in which nothing happens,
-// and how often they begin to wait in a second: their plugins included, all in turn.
+// and how often they begin to wait in a second: their plugins included. All are looked at
+// at once, since nobody has anything to do.
 func (m *meter) idle(ctx context.Context, vs versions) error {
-	look := func(read func(path string) (float64, error), glob string, scale float64) func(a *agent.Agent) func() (float64, error) {
-		return func(a *agent.Agent) func() (float64, error) {
-			return func() (float64, error) {
-				before, err := all(a.PID(), glob, read)
+	looks := []struct {
+		row  row
+		glob string
+		read func(path string) (float64, error)
+		per  float64
+	}{
+		{row{Name: "processor time of an idle minute", Unit: "ms"}, "schedstat", processor, float64(time.Minute) / float64(watched) / 1e6},
+		{row{Name: "times that a process begins to wait, idle, each second"}, "status", waits, 1 / watched.Seconds()},
+	}
+	add := func(sign float64, to []map[string]float64) error {
+		for i, look := range looks {
+			for _, v := range vs {
+				sum, err := all(v.agent.PID(), look.glob, look.read)
 				if err != nil {
-					return 0, err
+					return err
 				}
-				select {
-				case <-time.After(watched):
-				case <-ctx.Done():
-					return 0, ctx.Err()
-				}
-				after, err := all(a.PID(), glob, read)
-				return (after - before) * scale, err
+				to[i][v.side] += sign * sum * look.per
+			}
+		}
+		return nil
+	}
+	for i := range looks {
+		looks[i].row.Samples = map[string][]float64{}
+	}
+	for range m.plan.share(100) {
+		taken := []map[string]float64{{}, {}}
+		if err := add(-1, taken); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(watched):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := add(1, taken); err != nil {
+			return err
+		}
+		for i := range looks {
+			for side, value := range taken[i] {
+				looks[i].row.Samples[side] = append(looks[i].row.Samples[side], value)
 			}
 		}
 	}
-	return errors.Join(
-		m.measure(ctx, "processor time of an idle minute", "ms", m.plan.share(100), 0,
-			vs.each(look(processor, "schedstat", float64(time.Minute)/float64(watched)/1e6))),
-		m.measure(ctx, "times that a process begins to wait, idle, each second", "", m.plan.share(100), 0,
-			vs.each(look(waits, "status", 1/watched.Seconds()))),
-	)
+	return errors.Join(m.out.Encode(looks[0].row), m.out.Encode(looks[1].row))
 }
 
 // processor is for how many nanoseconds a thread has had one, by its schedstat.
