@@ -106,8 +106,12 @@ func newID(now time.Time) string {
 	var id [16]byte
 	binary.BigEndian.PutUint64(id[:], uint64(now.UnixMilli())<<16)
 	rand.Read(id[6:])
-	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(id[:])
+	return ids.EncodeToString(id[:])
 }
+
+// ids has base32's characters, by which people and tools know a run, in the order that
+// texts are sorted in.
+var ids = base32.NewEncoding("234567ABCDEFGHIJKLMNOPQRSTUVWXYZ").WithPadding(base32.NoPadding)
 
 // cancellable names the context package where "context" is a run's.
 func cancellable(parent context.Context) (context.Context, context.CancelCauseFunc) {
