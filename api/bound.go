@@ -36,17 +36,26 @@ const maxBoundAnswer = 16 << 20
 // RoundTrip implements http.RoundTripper. The answer is whole when it returns. If the
 // request's context ends first, what it has begun is still ended by the server.
 func (b boundRun) RoundTrip(req *http.Request) (*http.Response, error) {
+	response, begun, err := b.roundTrip(req)
+	if !begun && req.Body != nil { // as http.RoundTripper says
+		req.Body.Close()
+	}
+	return response, err
+}
+
+// roundTrip is RoundTrip; begun is whether the request's body is the server's to close.
+func (b boundRun) roundTrip(req *http.Request) (response *http.Response, begun bool, err error) {
 	if run := b.conn.from.principal; run.Kind != core.JobRun {
-		return nil, fmt.Errorf("local API: asked as %s: only a job run has Http tasks", run)
+		return nil, false, fmt.Errorf("local API: asked as %s: only a job run has Http tasks", run)
 	}
 	ctx, done, err := b.server.bound.enter(context.WithValue(req.Context(), connKey{}, b.conn))
 	if err != nil {
-		return nil, fmt.Errorf("local API: %w", err)
+		return nil, false, fmt.Errorf("local API: %w", err)
 	}
 	received, err := asReceived(req, ctx)
 	if err != nil {
 		done()
-		return nil, fmt.Errorf("local API: %w", err)
+		return nil, false, fmt.Errorf("local API: %w", err)
 	}
 	answered := make(chan *boundAnswer, 1)
 	go func() {
@@ -55,9 +64,10 @@ func (b boundRun) RoundTrip(req *http.Request) (*http.Response, error) {
 	}()
 	select {
 	case a := <-answered:
-		return a.response(req)
+		response, err = a.response(req)
+		return response, true, err
 	case <-req.Context().Done():
-		return nil, fmt.Errorf("local API: %w", context.Cause(req.Context()))
+		return nil, true, fmt.Errorf("local API: %w", context.Cause(req.Context()))
 	}
 }
 
@@ -144,15 +154,15 @@ func (a *boundAnswer) response(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("local API: %w", a.failed)
 	}
 	a.WriteHeader(http.StatusOK)
-	body := a.body.Bytes()
+	body, size := a.body.Bytes(), a.body.Len()
 	if req.Method == http.MethodHead {
-		body = nil
+		body = nil // and its length is that of what GET answers
 	}
-	a.header.Set("Content-Length", strconv.Itoa(a.body.Len()))
+	a.header.Set("Content-Length", strconv.Itoa(size))
 	return &http.Response{
 		Status: strconv.Itoa(a.status) + " " + http.StatusText(a.status), StatusCode: a.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: a.header, Body: readCloser{bytes.NewReader(body)}, ContentLength: int64(len(body)), Request: req,
+		Header: a.header, Body: readCloser{bytes.NewReader(body)}, ContentLength: int64(size), Request: req,
 	}, nil
 }
 

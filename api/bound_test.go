@@ -93,3 +93,48 @@ func TestAJobRunThatIsNotAnswered(t *testing.T) {
 		t.Errorf("the next one: %v", err)
 	}
 }
+
+// closing is a request's body that says whether it was closed.
+type closing struct {
+	*strings.Reader
+	closed chan bool
+}
+
+func (c closing) Close() error { c.closed <- true; return nil }
+
+// Whoever sends a request need not close its body, whatever becomes of it; of what HEAD
+// asks about, the length is told.
+func TestBodiesOfJobRuns(t *testing.T) {
+	p := newPlace(t)
+	for _, who := range []core.Principal{run1, user.who} {
+		body := closing{strings.NewReader("{}"), make(chan bool, 2)}
+		req, err := http.NewRequest("POST", "http://keeper/api/launch", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := p.server.RoundTripper(who).RoundTrip(req); err == nil {
+			resp.Body.Close()
+		}
+		select {
+		case <-body.closed:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: the body is not closed", who)
+		}
+	}
+	lengths := map[string]int64{}
+	for _, method := range []string{"GET", "HEAD"} {
+		req, err := http.NewRequest(method, "http://keeper/health", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := p.server.RoundTripper(run1).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lengths[method] = resp.ContentLength
+		resp.Body.Close()
+	}
+	if lengths["HEAD"] <= 0 || lengths["HEAD"] != lengths["GET"] {
+		t.Errorf("lengths are %v", lengths)
+	}
+}
