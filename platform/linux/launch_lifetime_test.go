@@ -278,8 +278,17 @@ func TestNewLauncherRefuses(t *testing.T) {
 			t.Errorf("%d spare helpers accepted", spare)
 		}
 	}
-	if _, err := NewLauncher(helperPath(), 1, filepath.Join(dir, "missing", "home"), ""); err == nil {
-		t.Error("a cgroup directory that is none was accepted")
+	// A file that can be executed, and is no helper: whoever needs one hears of it, if
+	// nobody has before.
+	for helper, home := range map[string]string{file("true", 0o755, 0): "", helperPath(): filepath.Join(dir, "missing", "home")} {
+		l, err := NewLauncher(helper, 1, home, "")
+		if err != nil {
+			continue
+		}
+		if _, err := l.Prepare(t.Context(), command(t, "/bin/true")); err == nil {
+			t.Errorf("%s in %q starts programs", helper, home)
+		}
+		must(t, l.Close())
 	}
 }
 

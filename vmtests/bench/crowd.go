@@ -77,29 +77,45 @@ func (p person) many(ctx context.Context, c command, callers, each int) (took []
 	return took, refused, milliseconds(time.Since(began)), ctx.Err()
 }
 
-// givenBack is when an agent that nobody has asked for anything has given back what it
-// held for a crowd.
-const givenBack = 40 * time.Second
+// restsAfter is when an agent that nobody has asked for anything has given back what it
+// held for its work, and looks out for work less often.
+const restsAfter = 40 * time.Second
 
-// crowded is a crowd beside agents that run for it alone, and what it leaves in memory.
-func (m *meter) crowded(ctx context.Context, alice person, vs versions) error {
+// crowded is a crowd beside agents that run for it alone, and what they are like when
+// it has gone and nobody asks them for anything. Until then the processors are
+// meanwhile's, which asks them for nothing.
+func (m *meter) crowded(ctx context.Context, alice person, vs versions, meanwhile func() error) error {
 	for _, v := range vs {
 		if err := v.agent.Write("appsettings.json", crowdSettings); err != nil {
 			return err
 		}
 	}
 	return running(ctx, vs, func() error {
-		if err := m.crowd(ctx, alice, vs); err != nil || runtime.NumCPU() == 1 {
-			return err // how many processors there are makes no difference to what follows
+		if m.plan.wants(groupCrowd) {
+			if err := m.crowd(ctx, alice, vs); err != nil || runtime.NumCPU() == 1 {
+				return err // how many processors there are makes no difference to what follows
+			}
+			if err := m.memory(ctx, vs, " after a crowd"); err != nil {
+				return err
+			}
 		}
-		if err := m.memory(ctx, vs, " after a crowd"); err != nil {
+		rest := time.After(restsAfter)
+		if err := meanwhile(); err != nil {
 			return err
 		}
 		select {
-		case <-time.After(givenBack):
+		case <-rest:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		return m.memory(ctx, vs, " when a crowd has gone")
+		if m.plan.wants(groupCrowd) {
+			if err := m.memory(ctx, vs, " when a crowd has gone"); err != nil {
+				return err
+			}
+		}
+		if m.plan.wants(groupIdle) {
+			return m.idle(ctx, vs)
+		}
+		return nil
 	})
 }

@@ -24,22 +24,24 @@ const attackTime = 3 * time.Second
 // hostile measures what one user costs another: elevations of alice's on a
 // quiet machine, and then while bob does each attack. sudo's figures stand
 // beside ours: while sudo is attacked in the same way, or, where there is nothing
-// of sudo's to attack, while we are. The latter is what the attack costs whoever
-// needs a processor.
+// of sudo's to attack, in turn with ours while we are. The latter is what the attack
+// costs whoever needs a processor.
 func (m *meter) hostile(ctx context.Context, alice person, vs versions) error {
 	bob, err := lookUp("bob")
 	if err != nil {
 		return err
 	}
-	n := max(50, m.plan.samples/3)
-	quiet := map[string][]float64{}
+	n, warm := max(34, m.plan.samples/6), 5
+	all := []victim{{"sudo", command{argv: []string{"/usr/bin/sudo", program}}}}
 	for _, v := range vs {
-		if quiet[v.side], _, err = m.victim(ctx, alice, keepersudo(v.agent, program), n); err != nil {
-			return err
-		}
+		all = append(all, victim{v.side, keepersudo(v.agent, program)})
 	}
-	sudo := command{argv: []string{"/usr/bin/sudo", program}}
-	if quiet["sudo"], _, err = m.victim(ctx, alice, sudo, n); err != nil {
+	var quiet map[string][]float64
+	err = running(ctx, vs, func() (err error) {
+		quiet, _, err = alice.suffers(ctx, all, n)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	for _, attack := range attacks {
@@ -49,32 +51,45 @@ func (m *meter) hostile(ctx context.Context, alice person, vs versions) error {
 		median, worst := ratios("median", attack), ratios("worst", attack)
 		whole := row{Name: "hostile: " + attack.name + ", elevation", Unit: "ms", Samples: map[string][]float64{}, Peers: []string{"sudo"}}
 		refusals := row{Name: "hostile: " + attack.name + ", refused of " + strconv.Itoa(n), Unit: "", Samples: map[string][]float64{}}
-		measure := func(side string, a *agent.Agent, c command) error {
-			took, refused, err := m.attacked(ctx, alice, bob, attack, a, c, n)
+		measure := func(a *agent.Agent, victims ...victim) error {
+			took, refused, err := m.attacked(ctx, alice, bob, attack, a, victims, n)
 			if err != nil {
-				return fmt.Errorf("%s: %s: %w", attack.name, side, err)
+				return fmt.Errorf("%s: %s: %w", attack.name, victims[0].side, err)
 			}
-			refusals.Samples[side] = []float64{float64(refused)}
-			if len(took) > 0 {
-				whole.Samples[side] = took
-				median.Samples[side] = []float64{percentile(took, 50) / percentile(quiet[side], 50)}
-				worst.Samples[side] = []float64{percentile(took, 100) / percentile(quiet[side], 50)}
+			for side, times := range took {
+				whole.Samples[side] = times
+				median.Samples[side] = []float64{percentile(times, 50) / percentile(quiet[side], 50)}
+				worst.Samples[side] = []float64{percentile(times, 100) / percentile(quiet[side], 50)}
+			}
+			for _, v := range victims {
+				if v.side != "sudo" {
+					refusals.Samples[v.side] = []float64{float64(refused[v.side])}
+				}
 			}
 			return nil
 		}
-		for _, v := range vs {
-			if err := measure(v.side, v.agent, keepersudo(v.agent, program)); err != nil {
+		// A service that has just started holds nothing of the attack before against bob.
+		err := running(ctx, vs, func() error {
+			if _, _, err := alice.suffers(ctx, all, warm); err != nil {
 				return err
 			}
-		}
-		attacked := vs[len(vs)-1].agent
-		if attack.sudo {
-			attacked = nil
-		}
-		if err := measure("sudo", attacked, sudo); err != nil {
+			for i, v := range vs {
+				victims := []victim{all[i+1]}
+				if !attack.sudo && i == len(vs)-1 {
+					victims = append(victims, all[0])
+				}
+				if err := measure(v.agent, victims...); err != nil {
+					return err
+				}
+			}
+			if attack.sudo {
+				return measure(nil, all[0])
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		delete(refusals.Samples, "sudo")
 		for _, r := range []row{whole, median, worst, refusals} {
 			if err := m.out.Encode(r); err != nil {
 				return err
@@ -97,28 +112,37 @@ func lookUp(name string) (person, error) {
 	return person{user: uint32(uid), home: account.HomeDir}, err
 }
 
-// victim takes n elevations of who's, some of which may be refused.
-func (m *meter) victim(ctx context.Context, who person, c command, n int) (took []float64, refused int, err error) {
+// victim is one way in which alice elevates something.
+type victim struct {
+	side string
+	command
+}
+
+// suffers takes n elevations of each, in turn, some of which may be refused.
+func (p person) suffers(ctx context.Context, victims []victim, n int) (took map[string][]float64, refused map[string]int, err error) {
+	took, refused = map[string][]float64{}, map[string]int{}
 	for range n {
-		t, err := who.time(ctx, c)
-		switch {
-		case ctx.Err() != nil:
-			return took, refused, ctx.Err()
-		case err != nil:
-			refused++
-		default:
-			took = append(took, t)
+		for _, v := range victims {
+			t, err := p.time(ctx, v.command)
+			switch {
+			case ctx.Err() != nil:
+				return nil, nil, ctx.Err()
+			case err != nil:
+				refused[v.side]++
+			default:
+				took[v.side] = append(took[v.side], t)
+			}
+			time.Sleep(5 * time.Millisecond) // a person, not a load
 		}
-		time.Sleep(5 * time.Millisecond) // a person, not a load
 	}
 	return took, refused, nil
 }
 
-// attacked is victim while bob attacks.
-func (m *meter) attacked(ctx context.Context, alice, bob person, a attack, against *agent.Agent, c command, n int) (took []float64, refused int, err error) {
+// attacked is what alice suffers while bob attacks.
+func (m *meter) attacked(ctx context.Context, alice, bob person, a attack, against *agent.Agent, victims []victim, n int) (took map[string][]float64, refused map[string]int, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	root := "sudo"
 	if against != nil {
@@ -130,17 +154,17 @@ func (m *meter) attacked(ctx context.Context, alice, bob person, a attack, again
 	var said strings.Builder
 	attacker.Stderr = &said
 	if err := attacker.Start(); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- attacker.Wait() }()
 	select {
 	case err := <-ended:
-		return nil, 0, fmt.Errorf("the attack ended: %w: %s", err, said.String())
+		return nil, nil, fmt.Errorf("the attack ended: %w: %s", err, said.String())
 	case <-time.After(attackTime):
 	}
-	took, refused, err = m.victim(ctx, alice, c, n)
-	return took, refused, errors.Join(err, end(bob, ended))
+	took, refused, err = alice.suffers(ctx, victims, n)
+	return took, refused, errors.Join(err, end(bob, ended), settled(against))
 }
 
 // end ends everything that bob runs, and what his commands left as root.
@@ -155,9 +179,27 @@ func end(bob person, ended <-chan error) error {
 	}
 	select {
 	case <-ended:
-		time.Sleep(2 * time.Second) // the service settles what is left
 		return nil
 	case <-time.After(30 * time.Second):
 		return errors.New("the attack does not end")
 	}
+}
+
+// settled waits until a, unless it is nil, has done what an attack left it to do: until
+// it takes less than a twentieth of a processor.
+func settled(a *agent.Agent) error {
+	const look, most = 100 * time.Millisecond, 20
+	before := 0.0
+	for i := range most {
+		time.Sleep(look)
+		if a == nil {
+			break
+		}
+		now, err := all(a.PID(), "schedstat", processor)
+		if err != nil || i > 0 && now-before < float64(look/20) {
+			return err
+		}
+		before = now
+	}
+	return nil
 }

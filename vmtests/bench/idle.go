@@ -13,57 +13,57 @@ import (
 	"time"
 )
 
-// watched is how long an agent is looked at while nobody asks it for anything.
-const watched = 20 * time.Second
+// watched is how long an agent is looked at while nobody asks it for anything: whatever
+// it does by itself it does once in a minute, or in less.
+const watched = time.Minute
 
 // idle measures what the agents take of a processor in a minute in which nothing happens,
-// and how often they begin to wait in a second: their plugins included. All are looked at
-// at once, since nobody has anything to do.
+// and how often they begin to wait in a second: their plugins included. They rest when it
+// begins, and all are looked at at once, since nobody has anything to do.
 func (m *meter) idle(ctx context.Context, vs versions) error {
 	looks := []struct {
-		row  row
-		glob string
-		read func(path string) (float64, error)
-		per  float64
+		name, unit, file string
+		read             func(path string) (float64, error)
+		per              float64
 	}{
-		{row{Name: "processor time of an idle minute", Unit: "ms"}, "schedstat", processor, float64(time.Minute) / float64(watched) / 1e6},
-		{row{Name: "times that a process begins to wait, idle, each second"}, "status", waits, 1 / watched.Seconds()},
+		{"processor time of an idle minute", "ms", "schedstat", processor, 1e-6},
+		{"times that a process begins to wait, idle, each second", "", "status", waits, 1 / watched.Seconds()},
 	}
-	add := func(sign float64, to []map[string]float64) error {
-		for i, look := range looks {
+	sums := func() (found []map[string]float64, err error) {
+		for _, look := range looks {
+			sides := map[string]float64{}
 			for _, v := range vs {
-				sum, err := all(v.agent.PID(), look.glob, look.read)
-				if err != nil {
-					return err
+				if sides[v.side], err = all(v.agent.PID(), look.file, look.read); err != nil {
+					return nil, err
 				}
-				to[i][v.side] += sign * sum * look.per
 			}
+			found = append(found, sides)
 		}
-		return nil
+		return found, nil
 	}
-	for i := range looks {
-		looks[i].row.Samples = map[string][]float64{}
+	before, err := sums()
+	if err != nil {
+		return err
 	}
-	for range m.plan.share(100) {
-		taken := []map[string]float64{{}, {}}
-		if err := add(-1, taken); err != nil {
+	select {
+	case <-time.After(watched):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	after, err := sums()
+	if err != nil {
+		return err
+	}
+	for i, look := range looks {
+		r := row{Name: look.name, Unit: look.unit, Samples: map[string][]float64{}}
+		for side, sum := range after[i] {
+			r.Samples[side] = []float64{(sum - before[i][side]) * look.per}
+		}
+		if err := m.out.Encode(r); err != nil {
 			return err
 		}
-		select {
-		case <-time.After(watched):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err := add(1, taken); err != nil {
-			return err
-		}
-		for i := range looks {
-			for side, value := range taken[i] {
-				looks[i].row.Samples[side] = append(looks[i].row.Samples[side], value)
-			}
-		}
 	}
-	return errors.Join(m.out.Encode(looks[0].row), m.out.Encode(looks[1].row))
+	return nil
 }
 
 // processor is for how many nanoseconds a thread has had one, by its schedstat.

@@ -32,6 +32,7 @@ const (
 	groupBus       = "bus"
 	groupJobs      = "jobs"
 	groupCrowd     = "crowd"   // many callers at once, on every processor and on one
+	groupIdle      = "idle"    // what an agent takes that nobody asks for anything
 	groupJournal   = "journal" // opened and verified, and made durable
 	groupExecution = "execution"
 	groupLaunch    = "launch" // what of an elevation is starting the command, beside a bare fork and exec
@@ -101,11 +102,21 @@ func newMeter(p plan, w io.Writer) *meter { return &meter{plan: p, out: json.New
 
 // measure takes samples in turn and writes the row.
 func (m *meter) measure(ctx context.Context, name, unit string, rounds, warm int, samplers []sampler) error {
-	r, err := alternate(ctx, name, unit, rounds, warm, samplers)
-	if err != nil {
+	return m.together(ctx, rounds, warm, newTurns(name, unit, samplers))
+}
+
+// together measures several rows round by round, so that what one waits for goes by
+// while another is measured, and writes them.
+func (m *meter) together(ctx context.Context, rounds, warm int, rows ...*turns) error {
+	if err := alternate(ctx, rounds, warm, rows...); err != nil {
 		return err
 	}
-	return m.out.Encode(r)
+	for _, t := range rows {
+		if err := m.out.Encode(t.row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inside measures in the machine, where every side has an agent in memory, one
@@ -121,16 +132,16 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 		disk = append(disk, version{side, agent.At(onDisk(side))})
 	}
 	if m.plan.wants(groupStartUp) {
-		if err := m.startUp(ctx, memory); err != nil {
+		if err := m.startUps(ctx, memory); err != nil {
 			return err
 		}
 	}
-	if m.plan.wantsAny(groupElevation, groupRestart, groupMemory, groupJobs, groupRemember, groupApproval) {
+	if m.plan.wantsAny(groupElevation, groupMemory, groupRemember, groupApproval) {
 		if err := running(ctx, memory, func() error { return m.whileRunning(ctx, alice, memory) }); err != nil {
 			return err
 		}
 	}
-	if m.plan.wants(groupPlugin) {
+	if m.plan.wantsAny(groupPlugin, groupRestart) {
 		if err := m.plugins(ctx, memory); err != nil {
 			return err
 		}
@@ -140,17 +151,16 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 			return err
 		}
 	}
-	if m.plan.wants(groupCrowd) {
-		if err := m.crowded(ctx, alice, memory); err != nil {
-			return err
-		}
-	}
 	if m.plan.wants(groupHostile) {
-		if err := running(ctx, memory, func() error { return m.hostile(ctx, alice, memory) }); err != nil {
+		if err := m.hostile(ctx, alice, memory); err != nil {
 			return err
 		}
 	}
-	return m.goBenchmarks(ctx, insideBenchmarks, testsIn, sides, nil)
+	benchmarks := func() error { return m.goBenchmarks(ctx, insideBenchmarks, testsIn, sides, nil) }
+	if m.plan.wantsAny(groupCrowd, groupIdle) {
+		return m.crowded(ctx, alice, memory, benchmarks)
+	}
+	return benchmarks()
 }
 
 // running does something while every agent runs.
@@ -167,18 +177,8 @@ func (m *meter) whileRunning(ctx context.Context, alice person, vs versions) err
 			return err
 		}
 	}
-	if m.plan.wants(groupRestart) {
-		if err := m.restart(ctx, vs); err != nil {
-			return err
-		}
-	}
 	if m.plan.wants(groupMemory) {
 		if err := m.memory(ctx, vs, ""); err != nil {
-			return err
-		}
-	}
-	if m.plan.wants(groupJobs) {
-		if err := m.idle(ctx, vs); err != nil {
 			return err
 		}
 	}

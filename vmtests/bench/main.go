@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"kpm/vmtests/agent"
 	"kpm/vmtests/machine"
@@ -53,14 +54,18 @@ func onDisk(side string) string   { return "/srv/disk/kpm-" + side + "/agent" }
 func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
-	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, execution, launch, peer, verdict, key, hostile, remembered, approval")
+	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, idle, execution, launch, peer, verdict, key, hostile, remembered, approval")
 	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
 	attacks := flag.String("attacks", ".", "which attacks of the group hostile, by name")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
 	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
 	against := flag.String("against", "", "agent root, or sudo, that is attacked")
 	seated := flag.Bool("seat", false, "run the command lines that are read, at this terminal; used inside the machine")
+	plugin := flag.String("plugin", "", "be the plugin of that id; used inside the machine")
 	flag.Parse()
+	if *plugin != "" {
+		os.Exit(bePlugin(*plugin))
+	}
 	if *seated {
 		if err := lead(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
@@ -121,7 +126,7 @@ func outside(ctx context.Context, p plan, staged, base string) (err error) {
 		rows = append(rows, more...)
 		return err
 	}
-	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupJournal, groupCrowd, groupHostile, groupRemember, groupApproval) {
+	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupJournal, groupCrowd, groupIdle, groupHostile, groupRemember, groupApproval) {
 		err = show(func(w io.Writer) error { return inMachine(ctx, p, w, agents, sources, sides) })
 	}
 	err = errors.Join(err, show(func(w io.Writer) error { return onHost(ctx, p, w, agents, sources, sides) }))
@@ -171,7 +176,11 @@ func inMachine(ctx context.Context, p plan, w io.Writer, agents, sources map[str
 	}
 	m, err := machine.Boot(ctx, tree, func(root string) error {
 		for _, side := range sides {
-			for _, at := range []string{filepath.Join(root, inMemory(side)), filepath.Join(disk, filepath.Base(filepath.Dir(onDisk(side))), "agent")} {
+			roots := []string{filepath.Join(root, inMemory(side)), filepath.Join(disk, filepath.Base(filepath.Dir(onDisk(side))), "agent")}
+			if p.wants(groupStartUp) {
+				roots = append(roots, filepath.Join(root, withPlugins(side)), filepath.Join(root, withJournal(side)))
+			}
+			for _, at := range roots {
 				a, err := agent.New(agents[side], filepath.Dir(at), policies)
 				if err != nil {
 					return err
@@ -191,14 +200,17 @@ func inMachine(ctx context.Context, p plan, w io.Writer, agents, sources map[str
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	cmd := m.Command(ctx, driver, "--inside", strings.Join(sides, ","), "--rows", p.rows.String(), "--attacks", p.attacks.String(), "--samples", strconv.Itoa(p.samples))
-	cmd.Stdout, cmd.Stderr = w, os.Stderr
-	if err := cmd.Run(); err != nil || !p.wants(groupCrowd) {
+	inside := func(argv ...string) error {
+		cmd := m.Command(ctx, argv...)
+		cmd.Stdout, cmd.Stderr = w, os.Stderr
+		cmd.WaitDelay = time.Second // what runs inside ends with the machine
+		return cmd.Run()
+	}
+	measure := []string{driver, "--inside", strings.Join(sides, ","), "--attacks", p.attacks.String(), "--samples", strconv.Itoa(p.samples), "--rows"}
+	if err := inside(append(measure, p.rows.String())...); err != nil || !p.wants(groupCrowd) {
 		return err
 	}
-	cmd = m.Command(ctx, "/usr/bin/taskset", "--cpu-list", "0", driver, "--inside", strings.Join(sides, ","), "--rows", "^crowd$", "--samples", strconv.Itoa(p.samples))
-	cmd.Stdout, cmd.Stderr = w, os.Stderr
-	return cmd.Run()
+	return inside(append(append([]string{"/usr/bin/taskset", "--cpu-list", "0"}, measure...), "^"+groupCrowd+"$")...)
 }
 
 // peers puts this program and the peers' rules into the machine's root.

@@ -26,9 +26,28 @@ const sleeper = `{
   "autoStart": true, "requiresMonitoring": true, "autoRestart": true
 }`
 
-// plugins times kill -9 of a program until it runs again, beside systemd and
-// runit, and the reading of settings.
-func (m *meter) plugins(ctx context.Context, vs versions) (err error) {
+// plugins times kill -9 of KeeperPolicy, and of a program beside systemd and runit, until
+// it runs again, and the reading of settings.
+func (m *meter) plugins(ctx context.Context, vs versions) error {
+	rounds := m.plan.share(14)
+	if !m.plan.wants(groupPlugin) {
+		return running(ctx, vs, func() error { return m.together(ctx, rounds, 1, restart(ctx, vs)) })
+	}
+	return withSleepers(ctx, vs, func(program *turns) error {
+		kills := []*turns{program}
+		if m.plan.wants(groupRestart) {
+			kills = append(kills, restart(ctx, vs))
+		}
+		return errors.Join(
+			m.together(ctx, rounds, 1, kills...),
+			m.measure(ctx, "settings of a plugin read, local socket", "us", rounds, 1, vs.each(settingsRead(ctx))),
+		)
+	})
+}
+
+// withSleepers runs the agents, systemd and runit with a sleeper each for as long as do
+// lasts, which gets to know how to kill them.
+func withSleepers(ctx context.Context, vs versions, do func(kills *turns) error) (err error) {
 	for _, v := range vs {
 		if err := v.agent.Write("Plugins/Sleeper.json", sleeper); err != nil {
 			return err
@@ -40,30 +59,25 @@ func (m *meter) plugins(ctx context.Context, vs versions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, peers.stop()) }()
-	return running(ctx, vs, func() error {
-		samplers := []sampler{
-			{"systemd", func() (float64, error) { return killed(ctx, peers.systemd) }},
-			{"runit", func() (float64, error) { return killed(ctx, peers.runit) }},
-		}
-		samplers = append(samplers, vs.each(func(a *agent.Agent) func() (float64, error) {
-			client := a.Client()
-			return func() (float64, error) {
-				return killed(ctx, func(ctx context.Context) (int, error) {
-					list, err := agent.PluginsBy(ctx, client)
-					for _, p := range list {
-						if p.ID == "Sleeper" && p.Status == "Healthy" {
-							return p.ProcessID, err
-						}
+	samplers := []sampler{
+		{"systemd", apart(func() (float64, error) { return killed(ctx, peers.systemd) })},
+		{"runit", apart(func() (float64, error) { return killed(ctx, peers.runit) })},
+	}
+	samplers = append(samplers, vs.each(func(a *agent.Agent) func() (float64, error) {
+		client := a.Client()
+		return apart(func() (float64, error) {
+			return killed(ctx, func(ctx context.Context) (int, error) {
+				list, err := agent.PluginsBy(ctx, client)
+				for _, p := range list {
+					if p.ID == "Sleeper" && p.Status == "Healthy" {
+						return p.ProcessID, err
 					}
-					return 0, err
-				})
-			}
-		})...)
-		return errors.Join(
-			m.measure(ctx, "program killed to running again", "ms", m.plan.share(14), 1, samplers),
-			m.measure(ctx, "settings of a plugin read, local socket", "us", m.plan.share(14), 1, vs.each(settingsRead(ctx))),
-		)
-	})
+				}
+				return 0, err
+			})
+		})
+	})...)
+	return running(ctx, vs, func() error { return do(newTurns("program killed to running again", "ms", samplers)) })
 }
 
 // keepers are systemd and runit, each with a sleeper to keep.
@@ -112,8 +126,20 @@ func (k *keepers) runit(context.Context) (int, error) {
 	return pid, nil
 }
 
-// killed times kill -9 of a process until another one is there, and then waits for
-// longer than the breaker's window: each is a first failure.
+// apart has a process killed again only when the breaker's window, and the second for
+// which runit wants one to have run, are over: each is a first failure, not a loop.
+// Others are killed meanwhile, and have some time to themselves.
+func apart(kill func() (float64, error)) func() (float64, error) {
+	var last time.Time
+	return func() (float64, error) {
+		time.Sleep(max(window/4, time.Until(last.Add(window+window/4))))
+		took, err := kill()
+		last = time.Now()
+		return took, err
+	}
+}
+
+// killed times kill -9 of a process until another one is there.
 func killed(ctx context.Context, pid func(context.Context) (int, error)) (float64, error) {
 	next := func(not int) (int, error) {
 		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
@@ -132,9 +158,7 @@ func killed(ctx context.Context, pid func(context.Context) (int, error)) (float6
 		return 0, err
 	}
 	_, err = next(before)
-	took := time.Since(began)
-	time.Sleep(window + window/4)
-	return milliseconds(took), err
+	return milliseconds(time.Since(began)), err
 }
 
 // reads is how many readings of settings are one sample.

@@ -35,35 +35,54 @@ type sampler struct {
 	run  func() (float64, error)
 }
 
-// alternate takes samples of all samplers strictly in turn, after a few that
-// warm caches. The last two, which are the new and the old where there is a
-// BASE, change places each round: neither always runs in the other's wake.
-func alternate(ctx context.Context, name, unit string, rounds, warm int, samplers []sampler) (row, error) {
-	r := row{Name: name, Unit: unit, Samples: map[string][]float64{}}
+// turns are the samplers of one row, who take their samples strictly in turn.
+type turns struct {
+	row   row
+	order []sampler
+}
+
+func newTurns(name, unit string, samplers []sampler) *turns {
+	t := &turns{row{Name: name, Unit: unit, Samples: map[string][]float64{}}, slices.Clone(samplers)}
 	for _, s := range samplers {
 		if s.name != sideNew && s.name != sideOld {
-			r.Peers = append(r.Peers, s.name)
+			t.row.Peers = append(t.row.Peers, s.name)
 		}
 	}
-	order := slices.Clone(samplers)
+	return t
+}
+
+// take takes one sample of each, and keeps it unless it is to warm caches only. The last
+// two, which are the new and the old where there is a BASE, change places each time:
+// neither always runs in the other's wake.
+func (t *turns) take(ctx context.Context, keep bool) error {
+	for _, s := range t.order {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		took, err := s.run()
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", t.row.Name, s.name, err)
+		}
+		if keep {
+			t.row.Samples[s.name] = append(t.row.Samples[s.name], took)
+		}
+	}
+	if n := len(t.order); n > 1 && t.order[n-1].name == sideNew || n > 1 && t.order[n-1].name == sideOld && t.order[n-2].name == sideNew {
+		t.order[n-1], t.order[n-2] = t.order[n-2], t.order[n-1]
+	}
+	return nil
+}
+
+// alternate takes samples of rows round by round, after a few that warm caches.
+func alternate(ctx context.Context, rounds, warm int, rows ...*turns) error {
 	for i := range rounds + warm {
-		for _, s := range order {
-			if err := ctx.Err(); err != nil {
-				return r, err
+		for _, t := range rows {
+			if err := t.take(ctx, i >= warm); err != nil {
+				return err
 			}
-			took, err := s.run()
-			if err != nil {
-				return r, fmt.Errorf("%s: %s: %w", name, s.name, err)
-			}
-			if i >= warm {
-				r.Samples[s.name] = append(r.Samples[s.name], took)
-			}
-		}
-		if n := len(order); n > 1 && order[n-1].name == sideNew || n > 1 && order[n-1].name == sideOld && order[n-2].name == sideNew {
-			order[n-1], order[n-2] = order[n-2], order[n-1]
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // ratio is new over old, and false if one of the two was not measured.

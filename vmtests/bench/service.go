@@ -22,33 +22,14 @@ import (
 // window is that of the plugins' breaker while we measure.
 const window = time.Second
 
-// startUp times the service from fork to run/ports.json, which it writes when
-// every plugin is healthy.
-func (m *meter) startUp(ctx context.Context, vs versions) error {
-	return m.measure(ctx, "start-up to every plugin healthy", "ms", m.plan.share(14), 1,
-		vs.each(func(a *agent.Agent) func() (float64, error) {
-			return func() (float64, error) {
-				began := time.Now()
-				if _, err := a.Start(ctx); err != nil {
-					return 0, err
-				}
-				return milliseconds(time.Since(began)), a.Stop()
-			}
-		}))
-}
-
 // restart times kill -9 of KeeperPolicy to healthy again under another pid.
-// Kills are further apart than the breaker's window, so that each is a first
-// failure, not a loop.
-func (m *meter) restart(ctx context.Context, vs versions) error {
-	return m.measure(ctx, "KeeperPolicy killed to healthy again", "ms", m.plan.share(14), 1,
-		vs.each(func(a *agent.Agent) func() (float64, error) {
-			return func() (float64, error) {
-				took, err := restartOnce(ctx, a)
-				time.Sleep(window + window/4)
-				return milliseconds(took), err
-			}
-		}))
+func restart(ctx context.Context, vs versions) *turns {
+	return newTurns("KeeperPolicy killed to healthy again", "ms", vs.each(func(a *agent.Agent) func() (float64, error) {
+		return apart(func() (float64, error) {
+			took, err := restartOnce(ctx, a)
+			return milliseconds(took), err
+		})
+	}))
 }
 
 func restartOnce(ctx context.Context, a *agent.Agent) (time.Duration, error) {

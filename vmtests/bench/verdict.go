@@ -121,9 +121,10 @@ func (m *meter) whileTrusting(ctx context.Context, vs versions, signed, certific
 	cold = append(cold, vs.each(func(a *agent.Agent) func() (float64, error) { return forget(firstRefusal(a)) })...)
 	worked := []sampler{{"openssl dgst", func() (float64, error) { return root.processor(ctx, openssl, nil) }}}
 	worked = append(worked, vs.each(func(a *agent.Agent) func() (float64, error) { return forget(work(a)) })...)
+	rounds := m.plan.share(14 * size / imageSizes[0]) // as many bytes of each size
 	err = errors.Join(
-		m.measure(ctx, fmt.Sprintf("verdict cold, %d MiB, processor time", size), "ms", m.plan.share(14), 1, worked),
-		m.measure(ctx, fmt.Sprintf("verdict cold, %d MiB, whole request", size), "ms", m.plan.share(14), 1, cold),
+		m.measure(ctx, fmt.Sprintf("verdict cold, %d MiB, processor time", size), "ms", rounds, 1, worked),
+		m.measure(ctx, fmt.Sprintf("verdict cold, %d MiB, whole request", size), "ms", rounds, 1, cold),
 		m.measure(ctx, fmt.Sprintf("verdict's memory, %d MiB, largest reader", size), "MB", 1, 0, vs.each(readersMemory)),
 	)
 	if size > imageSizes[0] {
