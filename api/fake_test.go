@@ -111,8 +111,8 @@ func (t tree) Alive(id core.ProcessID) bool {
 	return !t.dead[id]
 }
 
-func (t tree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
-	return root.PID/10 == id.PID/10
+func (t tree) Which(id core.ProcessID, groups []port.Group) int {
+	return slices.IndexFunc(groups, func(g port.Group) bool { return g.Root.PID/10 == id.PID/10 })
 }
 
 func (t tree) Empty(core.ProcessID, string) bool { return false }

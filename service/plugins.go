@@ -33,11 +33,17 @@ func (s *service) readPlugins(_ context.Context, o Options) error {
 	return nil
 }
 
-// startPlugins starts those that start by themselves, and waits a while for them.
-// Those that do not come are their own fault, and the log's; those whose turn
-// comes later on a slow machine are started all the same.
+// startPlugins begins to start those that start by themselves: what they take until they
+// connect goes by beside what is left to do here. Where unapproved changes are undone,
+// that comes first.
 func (s *service) startPlugins(ctx context.Context, _ Options) error {
-	s.onStop(s.plugins.Stop)
+	if !s.restores() {
+		s.beginPlugins(ctx)
+	}
+	return nil
+}
+
+func (s *service) beginPlugins(ctx context.Context) {
 	starting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	started := make(chan struct{})
 	go func() {
@@ -46,15 +52,26 @@ func (s *service) startPlugins(ctx context.Context, _ Options) error {
 			s.log.Error("not every plugin was started", "error", err)
 		}
 	}()
-	s.onStop(func(context.Context) error {
+	s.pluginsStarted = started
+	s.endPlugins = func(ctx context.Context) error {
 		cancel()
 		<-started
-		return nil
-	})
+		return s.plugins.Stop(ctx)
+	}
+	s.onStop(s.endPlugins)
+}
+
+// awaitPlugins waits a while for them. Those that do not come are their own fault, and
+// the log's; those whose turn comes later on a slow machine are started all the same.
+func (s *service) awaitPlugins(ctx context.Context, _ Options) error {
+	if s.pluginsStarted == nil {
+		s.beginPlugins(ctx)
+	}
+	s.onStop(s.endPlugins) // before what they are connected to ends
 	waiting, done := context.WithTimeout(ctx, pluginsWithin)
 	defer done()
 	select {
-	case <-started:
+	case <-s.pluginsStarted:
 	case <-waiting.Done():
 	}
 	if err := s.plugins.Healthy(waiting); err != nil {

@@ -116,13 +116,19 @@ type service struct {
 	jobs       *jobs.Service
 	cutOff     []view.JobRun // runs that an earlier service did not bring to an end
 	plugins    *plugins.Orchestrator
-	api        *api.Server
+	// pluginsStarted is closed when every plugin has had its turn; nil before the first
+	// has. endPlugins ends them.
+	pluginsStarted <-chan struct{}
+	endPlugins     func(context.Context) error
+	api            *api.Server
 
 	certificate       *trust.ServerCertificate
 	clients           *trust.ClientAuthority // nil: administrators need no client certificate
 	verifier          *provenance.Verifier
 	signatures        core.Signatures // the verifier; nil if there is nobody to trust: then nobody needs to look
 	http, https, mqtt *tcpPort
+	giveUpPorts       func(context.Context) error // that somebody else holds
+	entrances         entrances
 	started           time.Time
 	isReady           atomic.Bool
 	advertising       sync.Mutex
@@ -190,7 +196,7 @@ func (s *service) start(ctx context.Context, o Options) error {
 
 	for _, room := range []func(context.Context, Options) error{
 		s.hurry, s.beginAhead, s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
-		s.readPlugins, s.startSettings, s.startJobs, s.startLastGood, s.startAPI, s.listen, s.watchPolicies, s.startPlugins, s.awaitJobs, s.watchPlugins, s.ready, s.settle, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.listen, s.readPlugins, s.startSettings, s.watchPolicies, s.startPlugins, s.startJobs, s.startLastGood, s.startAPI, s.serve, s.awaitPlugins, s.awaitJobs, s.watchPlugins, s.ready, s.settle, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

@@ -15,8 +15,10 @@ type ProcessTree interface {
 	// Alive reports whether exactly this process still exists, not a later
 	// one with its pid.
 	Alive(id core.ProcessID) bool
-	// Member reports whether pid belongs to the launch group of root.
-	Member(root core.ProcessID, group string, pid core.ProcessID) bool
+	// Which returns the index of the first of groups that the process belongs to, by
+	// one look at it; -1 if to none. A group without a name is its root and what
+	// descends from that.
+	Which(id core.ProcessID, groups []Group) int
 	// Empty reports whether no process of the group is left.
 	Empty(root core.ProcessID, group string) bool
 	// Occupied reports of each group whether a process of it is left, by one

@@ -141,22 +141,37 @@ func (r *Registry) Identify(peer core.Peer) (core.Principal, core.ProcessID) {
 
 // among says which of the registry's groups a peer belongs to, if any.
 func (r *Registry) among(peer core.Peer) (core.Principal, core.ProcessID) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if peer.Administrator {
-		if root, ok := r.elevatedRoot(peer.Processes); ok {
-			return core.Principal{Kind: core.User, User: peer.User}, root
+	known := r.known(peer.Administrator)
+	var e *Entry
+	in, ours := 0, false // how many processes are e's, and whether any is of this service
+	var elevated *core.ProcessID
+	for _, id := range peer.Processes {
+		switch at := known.which(r.tree, id); {
+		case at < 0:
+		case at < known.elevated:
+			elevated = &known.groups[at].Root
+		case at == len(known.groups)-1:
+			ours = true
+		default:
+			one := &known.services[at-known.elevated]
+			if e == nil {
+				e = one
+			}
+			if one.Root == e.Root {
+				in++
+			}
 		}
 	}
-	e, found, all := r.service(peer.Processes)
 	switch {
-	case found && !all:
+	case elevated != nil:
+		return core.Principal{Kind: core.User, User: peer.User}, *elevated
+	case e != nil && in < len(peer.Processes):
 		// Attack: a plugin's socket is shared with a process that is not its
 		// own; whose bytes are whose cannot be told.
 		return core.Principal{Kind: core.Public, User: peer.User}, core.ProcessID{}
-	case found && e.User == peer.User:
+	case e != nil && e.User == peer.User:
 		return e.As, e.Root
-	case peer.Administrator && !r.launched(peer.Processes):
+	case peer.Administrator && !ours && (e == nil || !r.launched(peer.Processes)):
 		return core.Principal{Kind: core.Admin, User: peer.User}, core.ProcessID{}
 	}
 	return core.Principal{Kind: core.User, User: peer.User}, core.ProcessID{}
@@ -166,7 +181,49 @@ func (r *Registry) among(peer core.Peer) (core.Principal, core.ProcessID) {
 // Attack: an elevated command leaves the session and the parents by which its
 // group is known, and so becomes a child of ours that belongs to no group.
 func (r *Registry) launched(processes []core.ProcessID) bool {
-	return slices.ContainsFunc(processes, func(id core.ProcessID) bool { return r.tree.Member(r.self, "", id) })
+	self := []port.Group{{Root: r.self}}
+	return slices.ContainsFunc(processes, func(id core.ProcessID) bool { return r.tree.Which(id, self) == 0 })
+}
+
+// groups are those of a moment. Who has connected was registered before that, so whom
+// a peer belongs to is asked without the lock, which everybody's connections wait for.
+type groups struct {
+	// groups are the elevated commands, the services, and what descends from this
+	// service.
+	groups   []port.Group
+	elevated int
+	services []Entry
+}
+
+// known returns the groups that there are, those of elevated commands for an
+// administrator alone: they take away what others have not.
+func (r *Registry) known(administrator bool) groups {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var g groups
+	if administrator {
+		for root, name := range r.elevated {
+			g.groups = append(g.groups, port.Group{Root: root, Name: name})
+		}
+	}
+	g.elevated = len(g.groups)
+	for root, e := range r.services {
+		g.groups = append(g.groups, port.Group{Root: root, Name: e.Group})
+		g.services = append(g.services, e)
+	}
+	g.groups = append(g.groups, port.Group{Root: r.self})
+	return g
+}
+
+// which returns the index of the group that a process belongs to, -1 if to none. Who
+// is the root of a service is not looked for, as long as no command is elevated.
+func (g groups) which(tree port.ProcessTree, id core.ProcessID) int {
+	if g.elevated == 0 {
+		if at := slices.IndexFunc(g.services, func(e Entry) bool { return e.Root == id }); at >= 0 {
+			return at
+		}
+	}
+	return tree.Which(id, g.groups)
 }
 
 // Administrator reports whether a peer is one outside everything that this
@@ -174,49 +231,4 @@ func (r *Registry) launched(processes []core.ProcessID) bool {
 func (r *Registry) Administrator(peer core.Peer) bool {
 	who, _ := r.Identify(peer)
 	return who.Kind == core.Admin
-}
-
-// elevatedRoot returns the root of an elevated command that any of the
-// processes belongs to.
-func (r *Registry) elevatedRoot(processes []core.ProcessID) (core.ProcessID, bool) {
-	for _, id := range processes {
-		if _, ok := r.elevated[id]; ok {
-			return id, true
-		}
-		for root, group := range r.elevated {
-			if r.tree.Member(root, group, id) {
-				return root, true
-			}
-		}
-	}
-	return core.ProcessID{}, false
-}
-
-// service returns the entry that the processes belong to: found if any belongs
-// to one, all if all belong to the same.
-func (r *Registry) service(processes []core.ProcessID) (e Entry, found, all bool) {
-	in := 0
-	for _, id := range processes {
-		one, ok := r.entryOf(id)
-		switch {
-		case !ok:
-		case !found:
-			e, found, in = one, true, in+1
-		case one.Root == e.Root:
-			in++
-		}
-	}
-	return e, found, in == len(processes)
-}
-
-func (r *Registry) entryOf(id core.ProcessID) (Entry, bool) {
-	if e, ok := r.services[id]; ok {
-		return e, true
-	}
-	for root, e := range r.services {
-		if r.tree.Member(root, e.Group, id) {
-			return e, true
-		}
-	}
-	return Entry{}, false
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/fake"
 )
 
@@ -98,10 +99,9 @@ func TestWhoAPeerIs(t *testing.T) {
 // dyingTree is a tree in which whoever is asked about has died right after.
 type dyingTree struct{ *fake.Tree }
 
-func (d dyingTree) Member(root core.ProcessID, group string, id core.ProcessID) bool {
-	member := d.Tree.Member(root, group, id)
-	d.Die(id)
-	return member
+func (d dyingTree) Which(id core.ProcessID, groups []port.Group) int {
+	defer d.Die(id)
+	return d.Tree.Which(id, groups)
 }
 
 // An elevated command connects, hands its connection on, and dies while it is

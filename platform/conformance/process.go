@@ -159,7 +159,7 @@ func made(path string) bool {
 // Before its release, a program is known, and has not run.
 func heldBack(t *testing.T, b *bench) {
 	h, path := b.held()
-	if alive, empty, member := b.Tree.Alive(h.ID()), b.Tree.Empty(h.ID(), h.Group()), b.Tree.Member(h.ID(), h.Group(), h.ID()); !alive || empty || !member {
+	if alive, empty, member := b.Tree.Alive(h.ID()), b.Tree.Empty(h.ID(), h.Group()), b.member(h.ID(), h.Group(), h.ID()); !alive || empty || !member {
 		t.Errorf("the held child: alive %v, its group empty %v, a member %v", alive, empty, member)
 	}
 	// Another program's whole life: this one had the time.

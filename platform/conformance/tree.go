@@ -22,7 +22,7 @@ func background(t *testing.T, b *bench) {
 	p, h, first, _ := b.talking(b.spec("leave"))
 	left := parseID(t, first)
 	b.end(p)
-	if b.Tree.Alive(h.ID()) || !b.Tree.Alive(left) || b.Tree.Empty(h.ID(), h.Group()) || b.Tree.Member(h.ID(), h.Group(), left) == b.Sheds {
+	if b.Tree.Alive(h.ID()) || !b.Tree.Alive(left) || b.Tree.Empty(h.ID(), h.Group()) || b.member(h.ID(), h.Group(), left) == b.Sheds {
 		t.Error("what was left running is not in the group")
 	}
 	if n, err := b.Tree.KillGroup(h.ID(), h.Group()); err != nil || n < 1 {
@@ -35,7 +35,7 @@ func twice(t *testing.T, b *bench) {
 	p, h, first, out := b.talking(b.spec("twice"))
 	left := parseID(t, first)
 	b.end(p)
-	if !b.Tree.Alive(left) || b.Tree.Member(h.ID(), h.Group(), left) == b.Sheds {
+	if !b.Tree.Alive(left) || b.member(h.ID(), h.Group(), left) == b.Sheds {
 		t.Error("what forked twice is not in the group")
 	}
 	if n, err := b.Tree.KillGroup(h.ID(), h.Group()); err != nil || n < 1 {
@@ -49,6 +49,12 @@ func twice(t *testing.T, b *bench) {
 	if n, err := b.Tree.KillGroup(h.ID(), h.Group()); err != nil || n != 0 {
 		t.Errorf("again: %d were ended, %v", n, err)
 	}
+}
+
+// member reports whether a process belongs to a launch group.
+func (b *bench) member(root core.ProcessID, group string, id core.ProcessID) bool {
+	nobody := port.Group{Root: core.ProcessID{PID: -1}}
+	return b.Tree.Which(id, []port.Group{nobody, {Root: root, Name: group}, nobody}) == 1
 }
 
 func members(t *testing.T, b *bench) {
@@ -72,7 +78,7 @@ func members(t *testing.T, b *bench) {
 		{"its child, of a group that is none", h.ID(), "no such group", self, false},
 		{"its child, of this process", self, "", child, true},
 	} {
-		if got := b.Tree.Member(c.root, c.group, c.id); got != c.want {
+		if got := b.member(c.root, c.group, c.id); got != c.want {
 			t.Errorf("%s is a member: %v", c.what, got)
 		}
 	}
@@ -149,7 +155,7 @@ func restarts(t *testing.T, b *bench) {
 	// A program's whole life: what was to die with the service had the time.
 	p, _ := b.launch(b.spec("exit", "0"))
 	b.end(p)
-	if !b.Tree.Alive(id) || !b.Tree.Alive(child) || b.Tree.Empty(id, group) || !b.Tree.Member(id, group, child) {
+	if !b.Tree.Alive(id) || !b.Tree.Alive(child) || b.Tree.Empty(id, group) || !b.member(id, group, child) {
 		t.Fatalf("leader lives: %v, child lives: %v, group is empty: %v", b.Tree.Alive(id), b.Tree.Alive(child), b.Tree.Empty(id, group))
 	}
 	if n, err := b.Tree.KillGroup(id, group); err != nil || n < 2 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,18 +63,19 @@ func (t *Tree) Alive(id core.ProcessID) bool {
 	return ok && p.Start == id.Start && !p.Zombie
 }
 
-// Member implements port.ProcessTree. An empty group asks for root and its
-// descendants alone.
-func (t *Tree) Member(root core.ProcessID, name string, id core.ProcessID) bool {
-	g, ok := launchgroup.Parse(name, t.boot)
-	switch {
-	case name == "":
-		g = launchgroup.Group{Root: root}
-	case !ok || g.Root != root:
-		return false
-	}
+// Which implements port.ProcessTree.
+func (t *Tree) Which(id core.ProcessID, groups []port.Group) int {
 	all, err := t.system.processes()
-	return err == nil && all.Member(g, id)
+	if err != nil {
+		return -1
+	}
+	return slices.IndexFunc(groups, func(named port.Group) bool {
+		g, ok := launchgroup.Parse(named.Name, t.boot)
+		if named.Name == "" {
+			g, ok = launchgroup.Group{Root: named.Root}, true
+		}
+		return ok && g.Root == named.Root && all.Member(g, id)
+	})
 }
 
 // Empty implements port.ProcessTree.

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"slices"
 	"sync"
 
 	"kpm/core"
@@ -41,11 +42,14 @@ func (f *Tree) Alive(id core.ProcessID) bool {
 	return !f.Dead[id]
 }
 
-// Member implements port.ProcessTree.
-func (f *Tree) Member(root core.ProcessID, _ string, id core.ProcessID) bool {
+// Which implements port.ProcessTree.
+func (f *Tree) Which(id core.ProcessID, groups []port.Group) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !f.Dead[id] && (id == root || f.Members[id] == root)
+	if f.Dead[id] {
+		return -1
+	}
+	return slices.IndexFunc(groups, func(g port.Group) bool { return id == g.Root || f.Members[id] == g.Root })
 }
 
 // Empty implements port.ProcessTree.

@@ -33,9 +33,9 @@ type Launcher struct {
 
 	endings endings
 
-	ready    chan *child   // helpers that wait
-	refill   chan struct{} // one was taken
-	swept    chan struct{} // something ended: look for orphans and empty cgroups
+	ready    chan *child        // helpers that wait
+	refill   chan time.Duration // one was taken; when to make the next
+	swept    chan struct{}      // something ended: look for orphans and empty cgroups
 	stop     chan struct{}
 	tended   chan struct{}
 	watchers sync.WaitGroup
@@ -51,9 +51,13 @@ type Launcher struct {
 
 var _ port.Launcher = (*Launcher)(nil)
 
-// refillPause is how long after a helper was taken the next one is made. The
-// launch and the command that it starts want the processors first.
-const refillPause = 5 * time.Millisecond
+// refillPause is how long after a helper was taken the next one is made: the
+// launch and the command that it starts want the processors first. What this service
+// starts for itself is waited for until it is connected.
+const (
+	refillPause        = 5 * time.Millisecond
+	refillPauseService = 25 * time.Millisecond
+)
 
 // sendTime is how long a helper has to take in what it is to become.
 const sendTime = 5 * time.Second
@@ -92,19 +96,22 @@ func NewLauncher(helper string, spare int, cgroupParent, ends string) (*Launcher
 	}
 	l := &Launcher{
 		helper: exe, null: null, home: cgroupParent, ends: ends, tree: NewTree(), endings: told,
-		ready: make(chan *child, spare), refill: make(chan struct{}, 1), swept: make(chan struct{}, 1),
+		ready: make(chan *child, spare), refill: make(chan time.Duration, 1), swept: make(chan struct{}, 1),
 		stop: make(chan struct{}), tended: make(chan struct{}), children: map[int]*child{},
 	}
 	sweepCgroups(l.home)
 	l.watchers.Go(l.listen)
-	for range spare {
-		c, err := l.spawn()
+	if spare > 0 {
+		// A seed that cannot be executed is an error here. What it makes is waited for
+		// by whoever needs it: a service has other things to do meanwhile.
+		l.mu.Lock()
+		err := l.plant()
+		l.mu.Unlock()
 		if err != nil {
 			close(l.tended)
 			l.end()
-			return nil, fmt.Errorf("launcher: start %s: %w", helper, err)
+			return nil, fmt.Errorf("launcher: start %s: %w", helper, explain(err))
 		}
-		l.ready <- c
 	}
 	go l.tend()
 	return l, nil
@@ -161,9 +168,13 @@ func (l *Launcher) prepare(ctx context.Context, spec port.LaunchSpec, settle fun
 	if control != nil {
 		defer control.Close()
 	}
+	pause := refillPause
+	if spec.As.RunAs == core.AsService {
+		pause = refillPauseService
+	}
 	// A waiting helper may have been killed; a fresh one must do.
 	for range cap(l.ready) + 1 {
-		c, err := l.take(ctx)
+		c, err := l.take(ctx, pause)
 		if err != nil {
 			return nil, fmt.Errorf("launch: %w", err)
 		}

@@ -16,14 +16,18 @@ import (
 	"kpm/platform/linux/held"
 )
 
-// take returns a waiting helper, or a new one if none waits.
-func (l *Launcher) take(ctx context.Context) (*child, error) {
+// take returns a waiting helper, or a new one if none waits. The next is made after
+// pause.
+func (l *Launcher) take(ctx context.Context, pause time.Duration) (*child, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	select {
 	case c := <-l.ready:
-		notify(l.refill)
+		select {
+		case l.refill <- pause:
+		default:
+		}
 		return c, nil
 	default:
 		return l.spawn()
@@ -187,14 +191,15 @@ func (l *Launcher) tend() {
 	orphans := make(chan os.Signal, 1)
 	signal.Notify(orphans, unix.SIGCHLD)
 	defer signal.Stop(orphans)
-	var wanted, again <-chan time.Time
+	var again <-chan time.Time
+	wanted := time.After(0)
 	for {
 		select {
 		case <-l.stop:
 			return
-		case <-l.refill:
+		case pause := <-l.refill:
 			if wanted == nil {
-				wanted = time.After(refillPause)
+				wanted = time.After(pause)
 			}
 		case <-wanted:
 			wanted = l.fill()

@@ -56,6 +56,7 @@ func newLauncher(t testing.TB, spare int, home string) *Launcher {
 	l, err := NewLauncher(helperPath(), spare, home, endsOf(t))
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
+	eventually(t, "the pool is full", func() bool { return len(l.ready) == spare })
 	return l
 }
 

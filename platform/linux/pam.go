@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,7 +100,7 @@ func killDescendants(pid int) {
 	}
 	root := core.ProcessID{PID: pid, Start: start}
 	for _, other := range allPids() {
-		if s, ok := readStat(other); ok && other != pid && s.descends(root) {
+		if s, ok := readStat(other); ok && other != pid && slices.Contains(s.lineage(), root) {
 			killExactly(core.ProcessID{PID: other, Start: s.start})
 		}
 	}

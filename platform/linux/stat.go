@@ -106,27 +106,30 @@ func (s procStat) inSession(leader core.ProcessID) bool {
 	return !ok || now.start == leader.Start
 }
 
-// descends reports whether ancestor is the process or one of its parents'
-// parents. A parent that is younger than its child is not the parent but a
-// later process with that number.
+// lineage is the process, its parent, that one's parent and so on. A parent that is
+// younger than its child is not the parent but a later process with that number.
 //
 // Attack: a parent ends while it is asked for, so that the way up is lost: its
 // child has another one by then, and is asked again.
-func (s procStat) descends(ancestor core.ProcessID) bool {
-	for s.pid != ancestor.PID {
+func (s procStat) lineage() []core.ProcessID {
+	line := []core.ProcessID{s.id()}
+	for s.parent > 0 {
 		parent, ok := readStat(s.parent)
 		if ok && parent.start <= s.start {
 			s = parent
+			line = append(line, s.id())
 			continue
 		}
 		now, there := readStat(s.pid)
 		if !there || now.start != s.start || now.parent == s.parent {
-			return false
+			break
 		}
 		s = now
 	}
-	return s.start == ancestor.Start
+	return line
 }
+
+func (s procStat) id() core.ProcessID { return core.ProcessID{PID: s.pid, Start: s.start} }
 
 // allPids lists the processes of this machine.
 func allPids() []int {

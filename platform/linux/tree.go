@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -64,31 +66,35 @@ func (t *Tree) Alive(id core.ProcessID) bool {
 	return ok && s.start == id.Start && !s.dead()
 }
 
-// Member implements port.ProcessTree: id is root, is in its cgroup, is in the
+// Which implements port.ProcessTree: id is the root, is in its cgroup, is in the
 // session that root leads, or descends from root. None of these can be feigned
-// from outside the group. An empty group asks for root and its descendants
-// alone.
-func (t *Tree) Member(root core.ProcessID, name string, id core.ProcessID) bool {
+// from outside the group.
+func (t *Tree) Which(id core.ProcessID, groups []port.Group) int {
 	s, ok := readStat(id.PID)
 	if !ok || s.start != id.Start || s.dead() {
-		return false
+		return -1
 	}
-	if s.descends(root) {
-		return true
-	}
-	g, ok := parseGroup(name)
-	if !ok || g.stale {
-		return false
-	}
-	if s.inSession(root) {
-		return true
-	}
-	// Asked again afterwards: the pid may have changed hands in between.
-	if g.cgroup == "" {
-		return false
-	}
-	now, err := t.cgroups.of(id.PID)
-	return err == nil && within(now, g.cgroup) && t.Alive(id)
+	line, cgroup := s.lineage(), sync.OnceValue(func() string {
+		now, err := t.cgroups.of(id.PID)
+		// Asked again afterwards: the pid may have changed hands in between.
+		if err != nil || !t.Alive(id) {
+			return ""
+		}
+		return now
+	})
+	return slices.IndexFunc(groups, func(named port.Group) bool {
+		if slices.Contains(line, named.Root) {
+			return true
+		}
+		g, ok := parseGroup(named.Name)
+		switch {
+		case !ok || g.stale:
+			return false
+		case s.inSession(named.Root):
+			return true
+		}
+		return g.cgroup != "" && within(cgroup(), g.cgroup)
+	})
 }
 
 // Empty implements port.ProcessTree.

@@ -19,8 +19,8 @@ func (Tree) Self() core.ProcessID { return core.ProcessID{PID: os.Getpid()} }
 // Alive implements port.ProcessTree.
 func (Tree) Alive(core.ProcessID) bool { return false }
 
-// Member implements port.ProcessTree.
-func (Tree) Member(core.ProcessID, string, core.ProcessID) bool { return false }
+// Which implements port.ProcessTree.
+func (Tree) Which(core.ProcessID, []port.Group) int { return -1 }
 
 // Empty implements port.ProcessTree.
 func (Tree) Empty(core.ProcessID, string) bool { return true }

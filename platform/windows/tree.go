@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -47,21 +48,22 @@ func (t *Tree) Alive(id core.ProcessID) bool {
 	return ok
 }
 
-// Member implements port.ProcessTree: id is root, is in its job or descends from
-// it. A process cannot leave a job, and joins one only if somebody with a handle
-// puts it there. An empty group asks for root and its descendants alone.
-func (t *Tree) Member(root core.ProcessID, group string, id core.ProcessID) bool {
+// Which implements port.ProcessTree: id is the root of the group, is in its job or
+// descends from it. A process cannot leave a job, and joins one only if somebody with
+// a handle puts it there.
+func (t *Tree) Which(id core.ProcessID, groups []port.Group) int {
 	process, ok := openExactly(id, processQuery)
 	if !ok {
-		return false
+		return -1
 	}
 	defer windows.CloseHandle(process)
-	if id == root || descends(process, id, root) {
-		return true
-	}
-	if group == "" {
-		return false
-	}
+	return slices.IndexFunc(groups, func(g port.Group) bool {
+		return id == g.Root || descends(process, id, g.Root) || g.Name != "" && isIn(process, g.Name)
+	})
+}
+
+// isIn reports whether a process is in the job of a group.
+func isIn(process windows.Handle, group string) bool {
 	job, err := openJob(group, jobQuery)
 	if err != nil {
 		return false
