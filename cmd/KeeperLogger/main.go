@@ -9,8 +9,8 @@ import (
 	"runtime/debug"
 
 	"kpm/platform/owner"
+	"kpm/platform/rest"
 	"kpm/platform/systemlog"
-	"kpm/platform/turns"
 	"kpm/plugins/keeperlogger"
 	"kpm/plugins/sdk"
 )
@@ -39,7 +39,7 @@ func main() {
 	}
 	debug.SetGCPercent(25) // memory on every machine matters more than the time of a log line
 	debug.SetMemoryLimit(48 << 20)
-	pace := new(turns.Watch)
+	pace := new(rest.Pace)
 	pace.Work()
 	os.Exit(sdk.Main(sdk.Config{ID: keeperlogger.ID, AskSettings: true}, func(ctx context.Context, a *sdk.Agent) error {
 		return keeperlogger.Run(ctx, a, keeperlogger.Config{Root: root, Folder: owner.Folder, System: systemLog, Stderr: os.Stderr, Pace: pace})

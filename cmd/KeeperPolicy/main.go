@@ -14,6 +14,7 @@ import (
 
 	"kpm/core/wire"
 	"kpm/platform/files"
+	"kpm/platform/rest"
 	"kpm/platform/turns"
 	"kpm/plugins/keeperpolicy"
 	"kpm/plugins/sdk"
@@ -53,7 +54,7 @@ func main() {
 	// wakes threads.
 	runtime.GOMAXPROCS(1)
 	turns.Short()
-	pace := new(turns.Watch)
+	pace := new(rest.Pace)
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	cfg := keeperpolicy.Config{

@@ -15,6 +15,7 @@ import (
 
 	"kpm/core/port"
 	"kpm/platform"
+	"kpm/platform/rest"
 	"kpm/platform/systemlog"
 	"kpm/platform/turns"
 	"kpm/service"
@@ -120,7 +121,7 @@ var foreground = setting{log: levelled(os.Stderr, systemlog.Reads(os.Stderr)), n
 // run opens this machine's ports and serves on them.
 func run(ctx context.Context, dir string, in setting) error {
 	turns.Short()
-	pace := new(turns.Watch)
+	pace := new(rest.Pace)
 	pace.Work()
 	root, err := service.ResolveRoot(dir)
 	if err != nil {

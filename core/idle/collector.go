@@ -22,6 +22,9 @@ type collector struct {
 	rests       atomic.Int64
 }
 
+// GiveBack implements Pace.
+func (*collector) GiveBack() { debug.FreeOSMemory() }
+
 // Rest implements Pace.
 func (c *collector) Rest() {
 	c.limit = debug.SetMemoryLimit(-1) // which sets nothing

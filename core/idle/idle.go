@@ -3,7 +3,6 @@
 package idle
 
 import (
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -14,8 +13,11 @@ const giveBackAfter = 30 * time.Second
 
 // Pace is how hard a process looks out for work.
 type Pace interface {
-	// Rest is called when there was nothing to do for a while, Work when there is
-	// something again. Neither takes long.
+	// GiveBack is called when there was nothing to do for a while, and gives back what is
+	// only needed for work. It may take a while; work goes on meanwhile.
+	GiveBack()
+	// Rest is called after that, Work when there is something to do again. Neither takes
+	// long.
 	Rest()
 	Work()
 }
@@ -23,7 +25,6 @@ type Pace interface {
 // Watch tells when nothing was done for a while. A nil one tells nobody.
 type Watch struct {
 	after time.Duration
-	idle  func()
 	paces []Pace
 
 	mu     sync.Mutex
@@ -40,7 +41,7 @@ type Watch struct {
 // it returns in small pieces for minutes, each of which wakes the process up.
 func Memory(pace Pace) *Watch {
 	c := &collector{}
-	w := newWatch(giveBackAfter, debug.FreeOSMemory, c)
+	w := newWatch(giveBackAfter, c)
 	if pace != nil {
 		w.paces = append(w.paces, pace)
 	}
@@ -48,8 +49,8 @@ func Memory(pace Pace) *Watch {
 	return w
 }
 
-func newWatch(after time.Duration, idle func(), paces ...Pace) *Watch {
-	return &Watch{after: after, idle: idle, paces: paces}
+func newWatch(after time.Duration, paces ...Pace) *Watch {
+	return &Watch{after: after, paces: paces}
 }
 
 // Busy says that something is done now. It never waits for what is done when idle.
@@ -91,7 +92,9 @@ func (w *Watch) look() {
 	if rest > 0 {
 		return
 	}
-	w.idle()
+	for _, p := range w.paces {
+		p.GiveBack()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.waits || w.closed { // something has been done meanwhile

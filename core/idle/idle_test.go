@@ -11,7 +11,7 @@ func TestIdleIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var told []time.Duration
-		w := newWatch(30*time.Second, func() { told = append(told, time.Since(began)) })
+		w := newWatch(30*time.Second, given(func() { told = append(told, time.Since(began)) }))
 		defer w.Close()
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -39,7 +39,7 @@ func TestIdleIsToldOnce(t *testing.T) {
 
 func TestClosedTellsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatch(time.Second, func() { t.Error("told") })
+		w := newWatch(time.Second, given(func() { t.Error("told") }))
 		w.Busy()
 		w.Close()
 		w.Busy()
@@ -51,14 +51,22 @@ func TestClosedTellsNobody(t *testing.T) {
 // pace remembers what it was told.
 type pace string
 
-func (p *pace) Rest() { *p += "R" }
-func (p *pace) Work() { *p += "W" }
+func (p *pace) GiveBack() {}
+func (p *pace) Rest()     { *p += "R" }
+func (p *pace) Work()     { *p += "W" }
+
+// given is called when something is to be given back.
+type given func()
+
+func (g given) GiveBack() { g() }
+func (given) Rest()       {}
+func (given) Work()       {}
 
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pace
 		var busy func()
-		w := newWatch(30*time.Second, func() { busy() }, &p)
+		w := newWatch(30*time.Second, given(func() { busy() }), &p)
 		defer w.Close()
 		for i, c := range []struct {
 			meanwhile bool // something is done while memory is given back

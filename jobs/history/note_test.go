@@ -64,6 +64,28 @@ func TestARunIsNotedInOneRow(t *testing.T) {
 	}
 }
 
+// A page reads no tasks: what is kept of them, in whatever form, is not its concern.
+func TestAPageReadsNoTasks(t *testing.T) {
+	s, _ := opened(t, filepath.Join(t.TempDir(), "jobs.db"), plenty())
+	r := run(1, "scan", "succeeded")
+	must(t, s.NoteTask(r.ID, view.TaskRun{Number: 1, TaskID: "a", State: "succeeded"}))
+	must(t, s.Note(r))
+	s.caughtUp()
+	if _, err := s.write.Exec(`UPDATE runs SET body = json_set(body, '$.tasks[0].number', 'one')`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Run(r.ID); err == nil {
+		t.Error("the run itself is read without its tasks")
+	}
+	page, err := s.Runs(view.JobRunFilter{Limit: 1})
+	if err != nil || len(page.Runs) != 1 {
+		t.Fatalf("%v %+v", err, page)
+	}
+	if diff := cmp.Diff(r, page.Runs[0]); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What is noted of a run that is not over waits for its end, but for no longer than
 // anything else; nobody who reads waits for that.
 func TestWhatIsNotOverWaits(t *testing.T) {

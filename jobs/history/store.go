@@ -47,13 +47,6 @@ type operation struct {
 	done    chan error
 }
 
-const (
-	// trimAfter is how long after something was written what is too much goes, and
-	// trimAnyway how often what has become too old does.
-	trimAfter  = time.Minute
-	trimAnyway = time.Hour
-)
-
 const schema = `
 CREATE TABLE IF NOT EXISTS runs (
 	seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, job TEXT NOT NULL COLLATE NOCASE,
@@ -163,22 +156,18 @@ func (s *Store) run(ctx context.Context) {
 	syncing.Go(s.flush)
 	defer syncing.Wait()
 	defer close(s.synced)
-	trim, written := time.NewTimer(trimAfter), true
-	defer trim.Stop()
+	trimming := newTrimming()
+	defer trimming.timer.Stop()
 	for {
 		select {
 		case <-s.queue.filled:
 			s.commit(s.queue.batch())
-			if !written { // nothing wakes a machine on which no job runs
-				written = true
-				trim.Reset(trimAfter)
-			}
-		case <-trim.C:
-			if err := s.trim(time.Now()); err != nil {
+			trimming.written()
+		case <-trimming.timer.C:
+			if err := s.trim(time.Now(), trimming.age()); err != nil {
 				s.log.Warn("the history of jobs cannot be shortened", "error", err)
 			}
-			written = false
-			trim.Reset(trimAnyway)
+			trimming.done()
 		case <-ctx.Done():
 			for rest := s.queue.close(); len(rest) > 0; rest = rest[min(len(rest), maxBatch):] {
 				s.commit(rest[:min(len(rest), maxBatch)])
@@ -265,47 +254,3 @@ func (s *Store) enqueue(op operation, wait bool) error {
 }
 
 var errClosed = errors.New("history: closed")
-
-// trim drops the runs that are too old, and the oldest while there is too much. Runs
-// that have no end stay.
-func (s *Store) trim(now time.Time) error {
-	const final = `state NOT IN ('queued', 'running')`
-	drop := func(where string, args ...any) (int64, error) {
-		if _, err := s.write.Exec(`DELETE FROM tasks WHERE run IN (SELECT id FROM runs WHERE `+where+`)`, args...); err != nil {
-			return 0, err
-		}
-		result, err := s.write.Exec(`DELETE FROM runs WHERE `+where, args...)
-		if err != nil {
-			return 0, err
-		}
-		return result.RowsAffected()
-	}
-	if _, err := drop(final+` AND created < ?`, now.Add(-s.limits.Age).UnixMilli()); err != nil {
-		return err
-	}
-	for {
-		used, err := s.size()
-		if err != nil {
-			return err
-		}
-		if used <= s.limits.Bytes {
-			break
-		}
-		n, err := drop(final + ` AND seq IN (SELECT seq FROM runs WHERE ` + final + ` ORDER BY seq LIMIT 1 + (SELECT count(*) FROM runs) / 20)`)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-	}
-	_, err := s.write.Exec("PRAGMA incremental_vacuum")
-	return err
-}
-
-// size is what the rows take, in bytes.
-func (s *Store) size() (int64, error) {
-	var pages, free, size int64
-	err := s.write.QueryRow(`SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&pages, &free, &size)
-	return (pages - free) * size, err
-}

@@ -185,11 +185,15 @@ func TestWhatIsOldOrTooMuchGoes(t *testing.T) {
 	must(t, s.Save(run(0, "old", "succeeded")))
 	must(t, s.SaveTask("run-000", view.TaskRun{Number: 1}))
 	must(t, s.Save(run(1, "open", "running")))
+	must(t, s.trim(epoch.Add(61*time.Minute), false))
+	if _, err := s.Run("run-000"); err != nil {
+		t.Errorf("where age does not count: %v", err)
+	}
 	for i := 100; i < 400; i++ {
 		must(t, s.SaveTask(run(i, "", "").ID, view.TaskRun{Number: 1, Output: strings.Repeat("x", 10000)}))
 		must(t, s.Save(run(i, "scan", "succeeded")))
 	}
-	must(t, s.trim(epoch.Add(61*time.Minute)))
+	must(t, s.trim(epoch.Add(61*time.Minute), true))
 	page, err := s.Runs(view.JobRunFilter{Limit: MaxPage})
 	must(t, err)
 	last := page.Runs[len(page.Runs)-1]

@@ -5,6 +5,7 @@ package linux
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -66,6 +67,51 @@ func TestSeedThatWasKilledIsReplaced(t *testing.T) {
 	if l.seed.id == first {
 		t.Error("the same seed")
 	}
+}
+
+// What the seed does for each helper leaves nothing behind, and a helper has next to
+// nothing of what is the seed's.
+func TestTheSeedStaysSmall(t *testing.T) {
+	l := newLauncher(t, 1, "")
+	run := func(times int) {
+		for range times {
+			p, _ := start(t, l, command(t, "/bin/true"))
+			_, err := p.Wait(t.Context())
+			must(t, err)
+		}
+	}
+	run(20)
+	l.mu.Lock()
+	seed := l.seed.id.PID
+	l.mu.Unlock()
+	before := anonymous(t, seed)
+	run(500)
+	if after := anonymous(t, seed); after-before > 64 {
+		t.Errorf("the seed had %d kB, and has %d kB after 500 helpers", before, after)
+	}
+	eventually(t, "a helper waits", func() bool { return len(l.ready) == 1 })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for pid := range l.children {
+		if pid == seed {
+			continue
+		}
+		if got := anonymous(t, pid); got > 256 || got == 0 {
+			t.Errorf("a helper that waits has %d kB of its own or its seed's", got)
+		}
+	}
+}
+
+// anonymous is how much memory that no file lies behind a process has, in kB.
+func anonymous(t *testing.T, pid int) (size int) {
+	t.Helper()
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	must(t, err)
+	_, rest, _ := strings.Cut(string(status), "RssAnon:")
+	if _, err := fmt.Sscanf(rest, "%d kB", &size); err != nil {
+		t.Fatalf("%v in %s", err, status)
+	}
+	return size
 }
 
 func TestHelperDiesAfterItWasTold(t *testing.T) {

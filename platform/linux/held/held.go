@@ -11,12 +11,13 @@
 // The service starts one keeperlaunch, the seed, and that makes the helpers by
 // fork. A helper made so has one thread and few pages, and both are time
 // between release and exec: the kernel must end the one and give up the other.
+// What makes them is a thread that the Go runtime knows nothing of (seed.go):
+// the runtime sleeps, and takes no memory, however many helpers there will be.
 package held
 
 import (
 	"runtime"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,42 +40,15 @@ const ReplySize = 8
 // ends the seed. ends is the socket, the next descriptor, by which helpers tell the
 // service how programs have ended. Main does not return.
 func Main(conn, ends int) {
-	// Capabilities and the signal mask belong to a thread, and a fork copies
-	// those of the thread that makes it.
+	// Capabilities and the signal mask belong to a thread. The one that makes
+	// helpers has those of this one, and helpers have its.
 	runtime.LockOSThread()
 	settle(conn, ends)
-	h := newHelper(conn, ends)
-	for {
-		files, ok := asked(conn)
-		if !ok {
-			syscall.Exit(0)
-		}
-		pid, errno := h.fork(files)
-		for _, file := range files {
-			unix.Close(file)
-		}
-		reply := [2]uint32{uint32(pid), uint32(errno)}
-		unix.Sendto(conn, unsafe.Slice((*byte)(unsafe.Pointer(&reply)), ReplySize), unix.MSG_NOSIGNAL, nil)
+	h, err := set(conn, ends)
+	if err != nil || h.start() > maxPid {
+		syscall.Exit(exitUnused)
 	}
-}
-
-// asked waits for a request and returns its one or two descriptors.
-func asked(conn int) ([]int, bool) {
-	var b [1]byte
-	var oob [64]byte
 	for {
-		n, oobn, _, _, err := unix.Recvmsg(conn, b[:], oob[:], unix.MSG_CMSG_CLOEXEC)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n == 0 {
-			return nil, false
-		}
-		messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-		if err != nil || len(messages) != 1 {
-			return nil, false
-		}
-		files, err := unix.ParseUnixRights(&messages[0])
-		return files, err == nil && (len(files) == 1 || len(files) == 2)
+		unix.Ppoll(nil, nil, nil)
 	}
 }

@@ -51,7 +51,8 @@ func texts(list []*byte) []string {
 }
 
 func TestHelperReadsWhatWasEncoded(t *testing.T) {
-	h := newHelper(3, 4)
+	h := &helper{}
+	h.prepare(3, 4)
 	for _, want := range []Spec{
 		{Argv: []string{"true"}, Env: []string{}},
 		{Argv: []string{""}, Env: []string{""}},
@@ -120,7 +121,8 @@ func FuzzParse(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add(bytes.Repeat([]byte{0xff}, 80))
-	h := newHelper(3, 4)
+	h := &helper{}
+	h.prepare(3, 4)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, ok := read(h, b)
 		if !ok {
@@ -177,5 +179,31 @@ func TestIdentifyFollowsEveryChange(t *testing.T) {
 	}
 	if _, err := Identify(-1); err == nil {
 		t.Error("a descriptor that is none has an identity")
+	}
+}
+
+func TestForksLeaveOutTheRuntimesMemory(t *testing.T) {
+	maps := `00400000-0048f000 r-xp 00000000 fe:00 9904204                            /opt/agent/keeperlaunch
+0048f000-00550000 r--p 0008f000 fe:00 9904204                            /opt/agent/keeperlaunch
+00550000-0055b000 rw-p 00150000 fe:00 9904204                            /opt/agent/keeperlaunch
+0055b000-00590000 rw-p 00000000 00:00 0 
+c000000000-c000400000 rw-p 00000000 00:00 0 
+c000400000-c004000000 ---p 00000000 00:00 0 
+7f1697405000-7f1697700000 rw-p 00000000 00:00 0 
+7f16de18e000-7f16de192000 r--p 00000000 00:00 0                          [vvar]
+7f16de194000-7f16de196000 r-xp 00000000 00:00 0                          [vdso]
+7fffa744c000-7fffa746d000 rw-p 00000000 00:00 0                          [stack]
+ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]
+not a mapping
+`
+	heap := [][2]uintptr{{0xc000000000, 0xc000400000}, {0xc000400000, 0xc004000000}}
+	if got := runtimeMemory(maps, 0x7f1697406000); !reflect.DeepEqual(got, heap) {
+		t.Errorf("got %x", got)
+	}
+	if got := runtimeMemory(maps, 0xc000000000); !reflect.DeepEqual(got, [][2]uintptr{heap[1], {0x7f1697405000, 0x7f1697700000}}) {
+		t.Errorf("the helper's memory in the heap: got %x", got)
+	}
+	if own := readMaps(); !strings.Contains(own, "[stack]") || len(runtimeMemory(own, 0)) == 0 {
+		t.Errorf("this process: %s", own)
 	}
 }

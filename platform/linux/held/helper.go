@@ -10,11 +10,10 @@ import (
 )
 
 // The functions in this file and in exec.go run in a process that was forked
-// from a Go program and has only the forking thread: whatever the others held
-// locked stays locked. As in package syscall's own fork, nothing here may need
-// the runtime: no allocation, no growing of the stack, no scheduling. So every
-// function is nosplit, memory was set aside before the fork, and system calls
-// are raw.
+// from a Go program and has only the forking thread, and of the runtime's memory
+// nothing. As in package syscall's own fork, nothing here may need the runtime: no
+// allocation, no growing of the stack, no scheduling. So every function is nosplit,
+// memory was set aside before the fork, and system calls are raw.
 
 // exitUnused is the status of a helper that ran nothing.
 const exitUnused = 125
@@ -47,6 +46,9 @@ type helper struct {
 	pause  unix.Timespec
 	turns  unix.SchedAttr // those of a program: as long as anybody's
 	watch  watch
+	asking asking
+	own    [16 << 10]byte // the stack of seed.go's thread, and of who is forked there
+	local  [16]uintptr    // what that thread has in place of the runtime's thread-local memory
 	stack  [16 << 10]byte // the child's (watch.go)
 	report [ReportSize]byte
 	end    [2]uint32 // of end.go, as is
@@ -58,39 +60,15 @@ type helper struct {
 	dumpFile  [32]byte
 }
 
-func newHelper(conn, ends int) *helper {
-	h := &helper{conn: conn, ends: ends}
+func (h *helper) prepare(conn, ends int) {
+	h.conn, h.ends = conn, ends
 	copy(h.loginFile[:], "/proc/self/loginuid")
 	copy(h.dumpFile[:], "/proc/sys/fs/suid_dumpable")
 	h.vector.Base = (*byte)(unsafe.Pointer(&h.head))
 	h.header.Iov, h.header.Iovlen = &h.vector, 1
 	h.turns.Size, h.turns.Policy = unix.SizeofSchedAttr, unix.SCHED_NORMAL
 	h.header.Control = (*byte)(unsafe.Pointer(&h.control))
-	return h
-}
-
-// cloneArgs is struct clone_args of the kernel, up to its cgroup field.
-type cloneArgs struct {
-	flags uint64
-	_     [9]uint64
-	group uint64
-}
-
-// fork makes a helper of files, its connection and perhaps its cgroup, and
-// returns its pid. The helper is a child of the service, not of the seed.
-func (h *helper) fork(files []int) (pid uintptr, errno syscall.Errno) {
-	conn, group := files[0], -1
-	if len(files) == 1 {
-		pid, _, errno = unix.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-	} else {
-		group = files[1]
-		args := cloneArgs{flags: unix.CLONE_PARENT | unix.CLONE_INTO_CGROUP, group: uint64(group)}
-		pid, _, errno = unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&args)), unsafe.Sizeof(args), 0)
-	}
-	if errno == 0 && pid == 0 {
-		h.main(conn, group)
-	}
-	return pid, errno
+	h.asking.prepare()
 }
 
 // main is the helper. On its connection it gets one message, then one byte
@@ -99,18 +77,15 @@ func (h *helper) fork(files []int) (pid uintptr, errno syscall.Errno) {
 //
 //go:nosplit
 //go:norace
-func (h *helper) main(conn, group int) {
+func (h *helper) main() {
 	unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
-	unix.RawSyscall(unix.SYS_DUP3, uintptr(conn), uintptr(h.conn), unix.O_CLOEXEC)
-	unix.RawSyscall(unix.SYS_CLOSE, uintptr(conn), 0, 0)
-	if group >= 0 {
-		unix.RawSyscall(unix.SYS_CLOSE, uintptr(group), 0, 0)
-	}
+	unix.RawSyscall(unix.SYS_DUP3, uintptr(h.asking.files[0]), uintptr(h.conn), unix.O_CLOEXEC)
+	h.closeAsked()
 	step, errno := StepSpec, syscall.Errno(0)
 	if h.receive() && h.parse() {
 		step, errno = h.settleDown()
 		if errno == 0 && h.watch.command != 0 {
-			h.stay()
+			onward(h, watching)
 		}
 		if errno == 0 {
 			step, errno = h.become()

@@ -62,19 +62,13 @@ func (h *helper) part() syscall.Errno {
 		flags |= unix.CLONE_VM
 	}
 	top := uintptr(unsafe.Pointer(&h.stack)) + unsafe.Sizeof(h.stack)
-	pid := split(flags, top&^15-stackRoom, h)
+	pid := split(flags, top&^15-stackRoom, 0, h, parted)
 	if pid > maxPid {
 		return syscall.Errno(-pid)
 	}
 	w.command, w.polled[0].Fd = pid, int32(fd)
 	return 0
 }
-
-// stackRoom is what split and what it calls are given above the stack's end.
-const stackRoom = 64
-
-// maxPid is more than any pid; what the kernel returns beyond is an errno.
-const maxPid = 1 << 30
 
 // staysUntraceable reports whether a process of this kernel that takes other ids
 // keeps its memory out of its new owner's reach (proc_sys_fs(5), suid_dumpable):
@@ -94,27 +88,12 @@ func (h *helper) staysUntraceable() bool {
 	return n == 1 && (*b == '0' || *b == '2')
 }
 
-// split makes a child, and there calls command on the stack that ends at stack.
-// With CLONE_VM the child shares this process's memory until its exec: to copy
-// the memory, as fork does, would take longer than everything else that a helper
-// does; to give it up would come before the exec.
-//
-// Attack: the child takes the target's ids, and while it waits for a directory on
-// a file system of the target user's own (FUSE), that user writes into the memory
-// of what is still root. Memory that is not dumpable cannot be reached, and this
-// is not (settle); where it would become so, it is not shared (part).
-//
-//go:noescape
-func split(flags, stack uintptr, h *helper) (pid uintptr)
-
-var _ = command // split calls it
-
-// command is the child of split. It is a process group of its own, in the
+// command is the child that part has made. It is a process group of its own, in the
 // foreground if it is to be there, and becomes the program.
 //
 //go:nosplit
 //go:norace
-func command(h *helper) {
+func (h *helper) command() {
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETPGID, 0, 0, 0); errno != 0 {
 		h.fail(StepWatch, errno)
 	}

@@ -53,6 +53,18 @@ other:
 	MOVQ $302, AX
 	SYSCALL
 limited:
+	// prctl(PR_GET_TIMERSLACK)
+	MOVQ $30, DI
+	MOVQ $157, AX
+	SYSCALL
+	MOVQ AX, ·timerSlack(SB)
+	// prctl(PR_SET_TIMERSLACK, 250000)
+	MOVQ $29, DI
+	MOVQ $250000, SI
+	MOVQ $157, AX
+	SYSCALL
+	MOVQ ·memProfileRate(SB), AX
+	MOVQ $0, 0(AX)
 	ADDQ $64, SP
 	// Two words down with argc, argv, the NULL behind it, and the environment. The
 	// stack pointer stays a multiple of 16, so there is room for the variable twice.

@@ -49,6 +49,18 @@ other:
 	MOVD $261, R8
 	SVC
 limited:
+	// prctl(PR_GET_TIMERSLACK)
+	MOVD $30, R0
+	MOVD $167, R8
+	SVC
+	MOVD R0, ·timerSlack(SB)
+	// prctl(PR_SET_TIMERSLACK, 250000)
+	MOVD $29, R0
+	MOVD $250000, R1
+	MOVD $167, R8
+	SVC
+	MOVD ·memProfileRate(SB), R4
+	MOVD ZR, 0(R4)
 	ADD $64, RSP
 	// Two words down with argc, argv, the NULL behind it, and the environment. The
 	// stack pointer stays a multiple of 16, so there is room for the variable twice.
