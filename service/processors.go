@@ -19,10 +19,12 @@ const (
 
 // processors has the service use one processor while few people ask: an elevation is a
 // relay of goroutines that never run at once, and with a second processor each hand-over
-// wakes a thread there. In a crowd the requests of several people go on at once.
+// wakes a thread there. In a crowd the requests of several people go on at once, and
+// garbage is collected less often.
 type processors struct {
-	all int
-	set func(n int) int // runtime.GOMAXPROCS
+	all  int
+	set  func(n int) int // runtime.GOMAXPROCS
+	grow func(n int) int // debug.SetGCPercent
 
 	mu    sync.Mutex
 	wide  bool
@@ -30,7 +32,7 @@ type processors struct {
 }
 
 func newProcessors() *processors {
-	return &processors{all: runtime.NumCPU(), set: runtime.GOMAXPROCS}
+	return &processors{all: runtime.NumCPU(), set: runtime.GOMAXPROCS, grow: debug.SetGCPercent}
 }
 
 // settle ends the start, during which every processor is used: files are opened and read
@@ -38,16 +40,20 @@ func newProcessors() *processors {
 func (p *processors) settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.wide {
-		p.set(1)
+	if p.wide {
+		p.grow(growthInCrowd)
+		return
 	}
+	p.grow(growth)
+	p.use(1)
 }
 
 // Percent of what is in use by which the heap may grow before it is collected: never
-// during a start, which makes some megabytes and then serves people, and afterwards as
-// programs do that nobody has asked to be faster. An endpoint's memory belongs to its
-// user; collecting a few megabytes more often costs less than holding twice.
-const growthAtStart, growth = 400, 100
+// during a start, which makes some megabytes and then serves people, less often in a
+// crowd, and otherwise as programs do that nobody has asked to be faster. An endpoint's
+// memory belongs to its user; collecting a few megabytes more often costs less than
+// holding twice. What a crowd has made is given back when it has gone (core/idle).
+const growthAtStart, growthInCrowd, growth = 400, 300, 100
 
 // hurry has the heap not collected before somebody is served.
 func (s *service) hurry(_ context.Context, o Options) error {
@@ -61,7 +67,6 @@ func (s *service) hurry(_ context.Context, o Options) error {
 func (s *service) settle(_ context.Context, o Options) error {
 	if o.Sparing {
 		s.processors.settle()
-		debug.SetGCPercent(growth)
 	}
 	return nil
 }
@@ -74,12 +79,21 @@ func (p *processors) crowd(open int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch wide := open >= crowdFrom; {
-	case p.all == 1 || wide == p.wide:
+	case wide == p.wide:
 	case wide:
 		p.wide, p.since = true, time.Now()
-		p.set(p.all)
+		p.grow(growthInCrowd)
+		p.use(p.all)
 	case time.Since(p.since) >= crowdLasts:
 		p.wide = false
-		p.set(1)
+		p.grow(growth)
+		p.use(1)
+	}
+}
+
+// use has n processors used, where there is more than one. The caller holds mu.
+func (p *processors) use(n int) {
+	if p.all > 1 {
+		p.set(n)
 	}
 }

@@ -9,8 +9,11 @@ import (
 
 func TestACrowdHasEveryProcessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var set []int
-		p := &processors{all: 8, set: func(n int) int { set = append(set, n); return 0 }}
+		var set, grow []int
+		p := &processors{
+			all: 8,
+			set: func(n int) int { set = append(set, n); return 0 }, grow: func(n int) int { grow = append(grow, n); return 0 },
+		}
 		ask := func(name string, want []int, open ...int) {
 			t.Helper()
 			set = nil
@@ -28,6 +31,9 @@ func TestACrowdHasEveryProcessor(t *testing.T) {
 		ask("the next one asks", []int{1}, 1, 0)
 		p.all = 1
 		ask("where there is one processor", nil, 50, 0)
+		if want := []int{growthInCrowd, growth, growthInCrowd}; !slices.Equal(grow, want) {
+			t.Errorf("the heap may grow by %v, want %v", grow, want)
+		}
 	})
 }
 
@@ -37,11 +43,19 @@ func TestTheEndOfAStart(t *testing.T) {
 	for name, tc := range map[string]struct {
 		open int
 		want []int
-	}{"few": {2, []int{1}}, "a crowd": {50, []int{8}}} {
+		grow int
+	}{"few": {2, []int{1}, growth}, "a crowd": {50, []int{8}, growthInCrowd}} {
 		var set []int
-		p := &processors{all: 8, set: func(n int) int { set = append(set, n); return 0 }}
+		var grow int
+		p := &processors{
+			all: 8,
+			set: func(n int) int { set = append(set, n); return 0 }, grow: func(n int) int { grow = n; return 0 },
+		}
 		p.crowd(tc.open)
 		p.settle()
+		if grow != tc.grow {
+			t.Errorf("%s: the heap may grow by %d, want %d", name, grow, tc.grow)
+		}
 		if !slices.Equal(set, tc.want) {
 			t.Errorf("%s: set to %v, want %v", name, set, tc.want)
 		}

@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,9 +79,14 @@ func (t *Tree) processes() (map[int]procStat, error) {
 	return all, nil
 }
 
-// hasMembers reports whether a process lives in a cgroup or below. Most that have any
-// have them in the cgroup itself, and to walk below means to list its forty files.
+// hasMembers reports whether a process lives in a cgroup or below. The kernel's own word
+// that nobody does is right; that somebody does it also says in the last moments of those
+// that were reaped, and so they are looked for: most that have any have them in the
+// cgroup itself, and to walk below means to list its forty files.
 func hasMembers(dir string) (bool, error) {
+	if data, err := os.ReadFile(dir + "/cgroup.events"); err == nil && bytes.Contains(data, []byte("populated 0\n")) {
+		return false, nil
+	}
 	data, err := os.ReadFile(dir + "/cgroup.procs")
 	switch {
 	case err == nil && len(pidsIn(data)) > 0:
