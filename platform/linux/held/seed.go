@@ -175,7 +175,7 @@ func (h *helper) closeAsked() {
 func (h *helper) fork() {
 	a := &h.asking
 	var pid uintptr
-	errno := unix.ENOSYS
+	var errno unix.Errno
 	if a.files[1] < 0 {
 		pid, _, errno = unix.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	} else {
