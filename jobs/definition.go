@@ -112,24 +112,23 @@ func (c *compiler) expect(ok bool, field, found, expected string) {
 // fault.List.
 func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	c.file = doc.Name()
-	var filter struct {
-		OSFilter map[string]bool `json:"osFilter"`
-	}
 	// A job for another system is skipped before anything else about it is
 	// checked (decision 40): it may name what only that system has.
-	if doc.Decode(&filter) == nil && c.elsewhere(filter.OSFilter) {
+	var systems map[string]bool
+	if filter := doc.Root().Get("osFilter"); filter.Given() && filter.Decode(&systems) == nil && c.elsewhere(systems) {
 		return &job{id: fileID, name: fileID, priority: defaultPriority, definition: doc.Raw(), disabled: "its osFilter leaves out " + string(c.platform)}, nil
 	}
 	var f jobFile
-	var raw struct {
-		Tasks    []json.RawMessage `json:"tasks"`
-		Schedule schedule.File     `json:"schedule"`
-	}
 	if err := doc.Decode(&f); err != nil {
 		return nil, err
 	}
-	if err := doc.Decode(&raw); err != nil {
-		return nil, err
+	var raw struct {
+		Schedule schedule.File `json:"schedule"`
+	}
+	if len(f.Schedule) > 0 { // else it is not worth another look at everything
+		if err := doc.Decode(&raw); err != nil {
+			return nil, err
+		}
 	}
 	if f.Name == "" {
 		f.Name = f.ID
@@ -156,7 +155,7 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	c.expect(j.alternate == "" || !strings.EqualFold(j.alternate, f.ID), "alternateJobId", fault.Quote(j.alternate), "another job")
 	c.expect(j.alternate == "" || j.condition != nil, "alternateJobId", "given without a condition", "a condition beside it: the alternate runs if that is not met")
 	j.concurrency = c.concurrency(f.Concurrency)
-	j.tasks = c.tasks(f.Tasks, raw.Tasks, types(j.parameters))
+	j.tasks = c.tasks(f.Tasks, doc.Root().Get("tasks"), types(j.parameters))
 	c.reach(f, j)
 	for name := range f.OSFilter {
 		_, known := core.ParsePlatform(name)

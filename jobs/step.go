@@ -8,6 +8,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/fault"
+	"kpm/core/strictjson"
 	"kpm/jobs/condition"
 	"kpm/jobs/task"
 )
@@ -109,7 +110,8 @@ func (r retry) before(n int) time.Duration {
 }
 
 // tasks compiles the list of tasks; raw has each as it stands in the file.
-func (c *compiler) tasks(files []taskFile, raw []json.RawMessage, types condition.Types) []*step {
+// tasks compiles what written, the list that files were read from, says.
+func (c *compiler) tasks(files []taskFile, written strictjson.Value, types condition.Types) []*step {
 	c.expect(len(files) > 0 && len(files) <= maxTasks, "tasks", fmt.Sprintf("a list of %d", len(files)), fmt.Sprintf("1 to %d tasks", maxTasks))
 	index := map[string]int{}
 	for i, f := range files {
@@ -119,14 +121,18 @@ func (c *compiler) tasks(files []taskFile, raw []json.RawMessage, types conditio
 		c.expect(!twice, field, "given twice", "an id of its own")
 		index[f.ID] = i
 	}
+	if len(files) == 0 {
+		return nil
+	}
 	var steps []*step
-	for i, f := range files {
-		steps = append(steps, c.step(fmt.Sprintf("tasks[%d]", i), f, raw[i], index, types))
+	items, _ := written.Items(len(files))
+	for i, item := range items {
+		steps = append(steps, c.step(fmt.Sprintf("tasks[%d]", i), files[i], item, index, types))
 	}
 	return steps
 }
 
-func (c *compiler) step(field string, f taskFile, raw json.RawMessage, index map[string]int, types condition.Types) *step {
+func (c *compiler) step(field string, f taskFile, written strictjson.Value, index map[string]int, types condition.Types) *step {
 	t := &step{
 		id: f.ID, name: f.Name, kind: f.ExecutionType, retry: c.retry(field+".retry", f.Retry),
 		condition: condition.Compile(f.Condition, types, c.within(field+".condition")), merge: f.MergeStdoutJSONIntoContext, timeout: defaultTimeout, continueOnFailure: f.ContinueOnFailure, whenSkipped: f.ContextWhenSkipped,
@@ -154,7 +160,7 @@ func (c *compiler) step(field string, f taskFile, raw json.RawMessage, index map
 	if t.kind == "" {
 		t.kind = task.DefaultType
 	}
-	source := task.NewSource(c.file, field, raw)
+	source := task.NewSource(c.file, field, written)
 	source.Merge = t.merge
 	t.task = c.kinds.Compile(f.ExecutionType, source)
 	c.faults = append(c.faults, source.Faults()...)

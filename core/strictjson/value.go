@@ -100,6 +100,16 @@ func (v Value) Items(limit int) ([]Value, bool) {
 	return list, true
 }
 
+// Get returns what an object holds under a name, in any letter case; no value if that
+// is not there, or v is something else.
+func (v Value) Get(name string) Value {
+	if !v.IsObject() {
+		return Value{}
+	}
+	inner, _ := v.child(name)
+	return inner
+}
+
 // Nearest follows a JSON path from v, names in any letter case, as far as it
 // leads: to the value, or to the last one on the way that there is.
 func (v Value) Nearest(path string) Value {

@@ -3,7 +3,6 @@ package task
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/strictjson"
 )
 
 // playedRun is a run that a test plays.
@@ -45,10 +45,20 @@ func (r *playedRun) Held() []string           { return r.held }
 func (r *playedRun) Local() http.RoundTripper { return r.local }
 func (r *playedRun) Log() *slog.Logger        { return slog.New(slog.DiscardHandler) }
 
+// sourceOf is a task at a field of a job file.
+func sourceOf(t testing.TB, field, text string) *Source {
+	t.Helper()
+	written, err := strictjson.Parse([]byte(text), len(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewSource("j.json", field, written)
+}
+
 // compile compiles the task text, which must be sound, as one of kinds.
 func compile(t *testing.T, kinds Kinds, executionType, text string) Task {
 	t.Helper()
-	source := NewSource("j.json", "tasks[0]", json.RawMessage(text))
+	source := sourceOf(t, "tasks[0]", text)
 	compiled := kinds.Compile(executionType, source)
 	if err := source.Faults().Err(); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ func FuzzSubstitution(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	source := NewSource("j.json", "tasks[0]", json.RawMessage(`{"url": "{KeeperApiBaseUrl}/a/{V}/b?q={V}&r=s", "method": "POST", "headers": {"X-V": "{V}"}, "body": {"v": "x{V}", "n": 1}}`))
+	source := sourceOf(f, "tasks[0]", `{"url": "{KeeperApiBaseUrl}/a/{V}/b?q={V}&r=s", "method": "POST", "headers": {"X-V": "{V}"}, "body": {"v": "x{V}", "n": 1}}`)
 	exchange := HTTP().Compile(source)
 	if err := source.Faults().Err(); err != nil {
 		f.Fatal(err)

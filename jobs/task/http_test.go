@@ -77,7 +77,7 @@ func TestAHeaderValueHasOneLine(t *testing.T) {
 
 func TestHeadersThatDecideTheConnectionAreRefused(t *testing.T) {
 	for _, name := range []string{"Host", "host", "Content-Length", "transfer-encoding", "Connection", "Upgrade", "a b", "x:y", ""} {
-		source := NewSource("j.json", "tasks[0]", json.RawMessage(fmt.Sprintf(`{"url": "{KeeperApiBaseUrl}/x", "headers": {%q: "v"}}`, name)))
+		source := sourceOf(t, "tasks[0]", fmt.Sprintf(`{"url": "{KeeperApiBaseUrl}/x", "headers": {%q: "v"}}`, name))
 		HTTP().Compile(source)
 		if err := source.Faults().Err(); err == nil || !strings.Contains(err.Error(), "tasks[0].headers.") {
 			t.Errorf("%q: got %v", name, err)
@@ -179,7 +179,7 @@ func TestTokensInAnAddressAreRefused(t *testing.T) {
 		{"file:///etc/passwd", "", expected},
 		{"https:\\\\host/", "", expected},
 	} {
-		source := NewSource("f", "tasks[0]", json.RawMessage(fmt.Sprintf(`{"url": %q}`, tc.url)))
+		source := sourceOf(t, "tasks[0]", fmt.Sprintf(`{"url": %q}`, tc.url))
 		compiled := HTTP().Compile(source)
 		faults := source.Faults()
 		if tc.query == expected {
@@ -251,7 +251,7 @@ func TestMetadataAddressesAreNotReached(t *testing.T) {
 
 // A response becomes context where the task says so.
 func TestAResponseIsMerged(t *testing.T) {
-	source := NewSource("j.json", "tasks[0]", json.RawMessage(`{"url": "{KeeperApiBaseUrl}/x"}`))
+	source := sourceOf(t, "tasks[0]", `{"url": "{KeeperApiBaseUrl}/x"}`)
 	source.Merge = true
 	task := HTTP().Compile(source)
 	for answer, want := range map[string]string{`{"A": 1}`: "map[A:1]", `[1]`: "expected one JSON object", ``: "expected one JSON object"} {

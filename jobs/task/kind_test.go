@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -56,7 +55,7 @@ func TestAFieldOfTheWrongTypeIsAFaultOfItsOwnKind(t *testing.T) {
 		{"Http", `{"url": "https://host/", "command": 5, "arguments": "it's"}`, ""},
 		{"Service", `null`, "tasks[3]"},
 	} {
-		source := NewSource("j.json", "tasks[3]", json.RawMessage(tc.text))
+		source := sourceOf(t, "tasks[3]", tc.text)
 		bundled().Compile(tc.executionType, source)
 		err := source.Faults().Err()
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {

@@ -15,7 +15,7 @@ func inLine(t *testing.T, layout settings.Layout, line string) []string {
 	t.Helper()
 	command, arguments, _ := strings.Cut(line, " ")
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(arguments)
-	s := NewSource("j.json", "tasks[0]", []byte(`{"command": "`+command+`", "arguments": "`+quoted+`"}`))
+	s := sourceOf(t, "tasks[0]", `{"command": "`+command+`", "arguments": "`+quoted+`"}`)
 	(&programs{layout: layout, platform: core.Linux}).compile(s, core.AsService)
 	var faults []string
 	for _, f := range s.Faults() {

@@ -1,10 +1,10 @@
 package task
 
 import (
-	"encoding/json"
 	"errors"
 
 	"kpm/core/fault"
+	"kpm/core/strictjson"
 	"kpm/settings"
 )
 
@@ -16,37 +16,38 @@ type Source struct {
 	Merge bool
 
 	file, field string
-	raw         json.RawMessage
+	written     strictjson.Value
 	faults      fault.List
 }
 
-// NewSource returns the task raw, a JSON object at field of file.
-func NewSource(file, field string, raw json.RawMessage) *Source {
-	return &Source{file: file, field: field, raw: raw}
+// NewSource returns a task as it is written at field of file.
+func NewSource(file, field string, written strictjson.Value) *Source {
+	return &Source{file: file, field: field, written: written}
 }
 
 // Decode reads the task's fields into a struct. Names are read in any letter
 // case and unknown ones are ignored. It reports whether every field had its
 // type; a fault says which has not.
 func (s *Source) Decode(into any) bool {
-	doc, err := settings.ParseDocument(s.file, s.raw)
-	if err == nil {
-		err = doc.Decode(into)
-	}
-	if err == nil {
-		return true
-	}
-	var wrong *fault.Fault
-	if !errors.As(err, &wrong) {
-		s.Expect(false, "", err.Error(), "a JSON object")
+	if !s.written.IsObject() {
+		s.Expect(false, "", "no JSON object", "{ ... }")
 		return false
 	}
-	s.Expect(false, wrong.Field, wrong.Found, wrong.Expected)
+	err := s.written.Decode(into)
+	var wrong *strictjson.Error
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &wrong):
+		s.Expect(false, wrong.Path, wrong.Found, wrong.Expected)
+	default:
+		s.Expect(false, "", err.Error(), "a JSON object")
+	}
 	return false
 }
 
 // peek is Decode for a look at a task that may be of another kind.
-func (s *Source) peek(into any) bool { return json.Unmarshal(s.raw, into) == nil }
+func (s *Source) peek(into any) bool { return s.written.Decode(into) == nil }
 
 // Expect records a fault unless ok. field is the field's name inside the task,
 // or empty for the task itself.

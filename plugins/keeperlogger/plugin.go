@@ -20,8 +20,12 @@ const ID = "KeeperLogger"
 const flushAfter = 5 * time.Second
 
 // spareThreads are made, once lines are taken, so that the log goes on when the
-// machine takes no more processes.
-const spareThreads = 8
+// machine takes no more processes; after spareAfter, for the other plugins start when
+// this one takes lines, and people wait for them.
+const (
+	spareThreads = 8
+	spareAfter   = 200 * time.Millisecond
+)
 
 // Config is what the plugin needs of the system it runs on.
 type Config struct {
@@ -78,8 +82,12 @@ func Run(ctx context.Context, a *sdk.Agent, host Config) error {
 	}); err != nil {
 		return err
 	}
-	reserve.Threads(spareThreads)
-	<-ctx.Done()
+	select {
+	case <-time.After(spareAfter):
+		reserve.Threads(spareThreads)
+		<-ctx.Done()
+	case <-ctx.Done():
+	}
 	a.Drain() // into the queue, before it is closed
 	return nil
 }

@@ -1,6 +1,8 @@
 package keeperpolicy
 
 import (
+	"runtime"
+
 	"kpm/core"
 	"kpm/core/wire"
 )
@@ -14,9 +16,13 @@ type Ahead struct{ read chan *reading }
 func Begin(cfg Config) *Ahead {
 	a := &Ahead{read: make(chan *reading, 1)}
 	go func() {
+		// With one processor: whoever connects meanwhile comes first, and waits for the
+		// agent when this goes on.
+		runtime.Gosched()
 		r := newReading(cfg)
 		r.read(cfg)
 		a.read <- r
+		runtime.Gosched()
 		rehearse(cfg)
 	}()
 	return a
