@@ -80,28 +80,42 @@ func (r *rule) ref() core.PolicyRef { return r.name[0] }
 // Compile gives policies their meaning on this machine. The findings are
 // Doubts and Notes only: a policy that cannot be resolved still restricts.
 func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
+	return e.CompileFiles([][]Policy{policies}, env)
+}
+
+// CompileFiles is Compile for the policies of many files, which it lets go of one after the
+// other: all of them and all that becomes of them would be twice as much.
+func (e *Engine) CompileFiles(files [][]Policy, env Environment) (*Set, []Finding) {
 	c := &compiler{env: &env, table: e.controls}
 	s := &Set{env: env, directories: env.directories()}
 	for _, kind := range e.kinds {
 		s.kinds = append(s.kinds, compiledKind{Kind: kind})
 	}
-	rules := room(policies, s.kinds)
-	seen := make(map[string]bool, len(policies))
-	for i := range policies {
-		p := &policies[i]
-		if seen[p.ID] {
-			c.note(p, "$.PolicyId", "an id that another policy has", "an id of its own", "both apply, and answers do not tell them apart")
-		}
-		seen[p.ID] = true
-		for k, kind := range s.kinds {
-			answer := kind.answer
-			if p.Type == "" { // of an unknown type: it may be about any question
-				answer = unknownKind{}
+	rules, place := room(files, s.kinds), 0
+	many := 0
+	for _, policies := range files {
+		many += len(policies)
+	}
+	seen := make(map[string]bool, many)
+	for at, policies := range files {
+		for i := range policies {
+			p := &policies[i]
+			if seen[p.ID] {
+				c.note(p, "$.PolicyId", "an id that another policy has", "an id of its own", "both apply, and answers do not tell them apart")
 			}
-			if list := rules[k].of(kind.Kind, p); list != nil {
-				*list = append(*list, c.rule(p, i, answer))
+			seen[p.ID] = true
+			for k, kind := range s.kinds {
+				answer := kind.answer
+				if p.Type == "" { // of an unknown type: it may be about any question
+					answer = unknownKind{}
+				}
+				if list := rules[k].of(kind.Kind, p); list != nil {
+					*list = append(*list, c.rule(p, place, answer))
+				}
 			}
+			place++
 		}
+		files[at], c.policy = nil, nil
 	}
 	for k := range s.kinds {
 		s.kinds[k].enforcing, s.kinds[k].monitoring = newIndex(rules[k].enforcing, e.lists), newIndex(rules[k].monitoring, e.lists)
@@ -125,17 +139,19 @@ func (l *ruleLists) of(kind Kind, p *Policy) *[]rule {
 
 // room makes room for as many rules as there will be. A list that grows is copied again
 // and again, and many policies would need several times what they need in the end.
-func room(policies []Policy, kinds []compiledKind) []ruleLists {
+func room(files [][]Policy, kinds []compiledKind) []ruleLists {
 	rules := make([]ruleLists, len(kinds))
 	for k := range rules {
 		var enforcing, monitoring int
-		for i := range policies {
-			switch rules[k].of(kinds[k].Kind, &policies[i]) {
-			case nil:
-			case &rules[k].enforcing:
-				enforcing++
-			default:
-				monitoring++
+		for _, policies := range files {
+			for i := range policies {
+				switch rules[k].of(kinds[k].Kind, &policies[i]) {
+				case nil:
+				case &rules[k].enforcing:
+					enforcing++
+				default:
+					monitoring++
+				}
 			}
 		}
 		rules[k].enforcing, rules[k].monitoring = make([]rule, 0, enforcing), make([]rule, 0, monitoring)
@@ -299,7 +315,9 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 	if p.Status == MonitorAndNotify && p.Notification != "" {
 		r.notice = &core.Notice{Text: wire.Printable(p.Notification), Acknowledge: p.Acknowledge}
 	}
-	r.refusal = refusal(r.name[:])
+	if r.denies {
+		r.refusal = refusal(r.name[:])
+	}
 	c.leadingStar(&r)
 	return r
 }

@@ -61,3 +61,31 @@ func TestManyAskAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Policies of many files mean what they would in one list, and their lists are let go of.
+func TestFilesAreLetGoOf(t *testing.T) {
+	list := fleet(40)
+	list[30].ID = list[3].ID // of another file
+	together, want := engine.Compile(slices.Clone(list), linux())
+	files := [][]Policy{list[:10:10], nil, list[10:35:35], list[35:]}
+	apart, got := engine.CompileFiles(files, linux())
+	if diff := cmp.Diff(want, got); diff != "" || len(got) == 0 {
+		t.Error(diff)
+	}
+	for i, policies := range files {
+		if policies != nil {
+			t.Errorf("file %d is held", i)
+		}
+	}
+	for k := range together.kinds {
+		a, b := &together.kinds[k].enforcing, &apart.kinds[k].enforcing
+		if len(a.rules) != len(b.rules) {
+			t.Fatalf("%d rules, want %d", len(b.rules), len(a.rules))
+		}
+		for i := range a.rules {
+			if a.rules[i].ref() != b.rules[i].ref() || a.rules[i].place != b.rules[i].place {
+				t.Errorf("rule %d is %v of place %d, want %v of %d", i, b.rules[i].ref(), b.rules[i].place, a.rules[i].ref(), a.rules[i].place)
+			}
+		}
+	}
+}

@@ -68,7 +68,7 @@ func ReadCandidate(in Reading, tools Tools) *Candidate {
 	c.env = machine(in.Root, l.reading.collections, in.EnforceForAdministrators)
 	c.env.MissingGroup = around.groups.isMissing
 	c.env.Resolve = resolveFrom(tools.Resolve)
-	set, findings := l.engine.Compile(l.reading.policies, c.env)
+	set, findings := l.engine.Compile(l.written, c.env)
 	c.findings = append(slices.Clone(l.findings), findings...)
 	c.force = &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), tools.Resolve)}
 	return c
@@ -90,7 +90,7 @@ func resolveIn(files map[string]string) resolver {
 }
 
 // Policies returns the policies in the order of their files.
-func (c *Candidate) Policies() []policy.Policy { return c.linter.reading.policies }
+func (c *Candidate) Policies() []policy.Policy { return c.linter.written }
 
 // Review returns what the service would say of the files, and what this machine
 // knows about the policies at a time.

@@ -105,7 +105,7 @@ func (e *engine) take(r *reading, enforceForAdministrators bool) bool {
 	before := e.force.Load()
 	env := machine(e.cfg.Root, r.collections, enforceForAdministrators)
 	env.Resolve = resolveFrom(e.cfg.Resolve)
-	set, findings := r.engine.Compile(r.policies, env)
+	set, findings := r.engine.CompileFiles(r.perFile, env)
 	findings = append(r.findings, findings...)
 	e.report(findings)
 	faulty := policy.Faulty(findings)

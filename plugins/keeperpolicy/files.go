@@ -48,8 +48,7 @@ type Folder interface {
 type reading struct {
 	root        string
 	engine      *policy.Engine
-	policies    []policy.Policy
-	lists       [][]policy.Policy // of the files that were read; then of policies
+	perFile     [][]policy.Policy
 	collections map[string]policy.Collection
 	findings    []policy.Finding
 	sparing     func() // Config.Sparing
@@ -85,8 +84,6 @@ func (r *reading) read(cfg Config) {
 	for _, path := range folders(cfg.Root) {
 		r.folder(path, cfg.Open)
 	}
-	// All at once: a list that grows is copied again and again.
-	r.policies, r.lists = slices.Concat(r.lists...), nil
 }
 
 func folders(root string) []string {
@@ -173,7 +170,7 @@ func (r *reading) take(path string, data []byte) bool {
 	if policy.Faulty(findings) {
 		return false
 	}
-	r.lists = append(r.lists, policies)
+	r.perFile = append(r.perFile, policies)
 	return true
 }
 

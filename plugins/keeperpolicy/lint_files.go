@@ -23,6 +23,7 @@ type linter struct {
 	at      string // the agent root
 	tools   Tools
 	sources map[string][]byte
+	written []policy.Policy // in the order of their files
 }
 
 // argument reads a file, or every policy file of a folder.
@@ -58,7 +59,7 @@ func (l *linter) argument(path string) {
 func (l *linter) policies(path string) {
 	if data, ok := l.file(path); ok {
 		policies, findings := l.engine.Parse(path, data)
-		l.reading.policies = append(l.reading.policies, policies...)
+		l.written = append(l.written, policies...)
 		l.findings = append(l.findings, findings...)
 	}
 }

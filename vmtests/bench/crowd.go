@@ -103,10 +103,8 @@ func (m *meter) crowded(ctx context.Context, alice person, vs versions, meanwhil
 		if err := meanwhile(); err != nil {
 			return err
 		}
-		select {
-		case <-rest:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := rested(ctx, rest); err != nil {
+			return err
 		}
 		if m.plan.wants(groupCrowd) {
 			if err := m.memory(ctx, vs, " when a crowd has gone"); err != nil {
@@ -114,8 +112,21 @@ func (m *meter) crowded(ctx context.Context, alice person, vs versions, meanwhil
 			}
 		}
 		if m.plan.wants(groupIdle) {
-			return m.idle(ctx, vs)
+			if err := m.idle(ctx, vs); err != nil || !m.plan.wants(groupCrowd) {
+				return err
+			}
+			return m.memory(ctx, vs, " when a crowd has gone, after a minute more")
 		}
 		return nil
 	})
+}
+
+// rested waits for the end of a rest.
+func rested(ctx context.Context, rest <-chan time.Time) error {
+	select {
+	case <-rest:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"time"
 
 	"kpm/vmtests/agent"
 )
@@ -179,6 +180,12 @@ func (m *meter) whileRunning(ctx context.Context, alice person, vs versions) err
 	}
 	if m.plan.wants(groupMemory) {
 		if err := m.memory(ctx, vs, ""); err != nil {
+			return err
+		}
+		if err := rested(ctx, time.After(restsAfter)); err != nil {
+			return err
+		}
+		if err := m.memory(ctx, vs, " at rest"); err != nil {
 			return err
 		}
 	}
