@@ -43,6 +43,7 @@ func (a *ahead[T]) take() (T, error) {
 
 // opening is what is made ahead.
 type opening struct {
+	journal     *ahead[struct{}] // that its start is on the disk
 	certificate *ahead[*trust.ServerCertificate]
 	kept        *ahead[*store.Store]
 	past        *ahead[past]

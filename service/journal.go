@@ -13,10 +13,11 @@ import (
 // takes a fifth of a second.
 const lastCheckpoint = 2 * time.Second
 
-// startJournal opens the journal and reads what an earlier service left in it.
+// startJournal opens the journal and reads what an earlier service left in it. That
+// there is a start is on the disk before anybody is let in (serve).
 func (s *service) startJournal(context.Context, Options) error {
 	var err error
-	s.journal, s.replay, err = journal.Open(journal.Config{
+	s.journal, s.replay, err = journal.Begin(journal.Config{
 		AuditDir: s.layout.Audit(), StateDir: s.layout.State(),
 		SegmentBytes: s.app.Journal.SegmentBytes, KeepSegments: s.app.Journal.KeepSegments, Keep: s.app.Journal.Keep,
 		Mask: s.app.Journal.Mask, WriteAtomic: s.host.Files.WriteAtomic,
@@ -25,6 +26,8 @@ func (s *service) startJournal(context.Context, Options) error {
 		return err
 	}
 	s.onStop(func(context.Context) error { return s.journal.Close() })
+	nothing := func(context.Context, struct{}) error { return nil }
+	s.ahead.journal = begin(s, func() (struct{}, error) { return struct{}{}, s.journal.Settle() }, nothing)
 	return nil
 }
 

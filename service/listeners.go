@@ -116,6 +116,9 @@ func (s *service) listen(ctx context.Context, _ Options) error {
 
 // serve lets everybody in who has connected, or does from now on.
 func (s *service) serve(context.Context, Options) error {
+	if _, err := s.ahead.journal.take(); err != nil {
+		return err
+	}
 	s.onStop(s.giveUpPorts) // before what serves them ends
 	return s.entrances.openAll()
 }

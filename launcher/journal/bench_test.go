@@ -63,7 +63,7 @@ func BenchmarkOpen(b *testing.B) {
 			for i := range n / 2 {
 				put(b, j, sample(i), Record{Type: Ended, Request: sample(i).Request})
 			}
-			if err := j.settle(); err != nil {
+			if err := j.Settle(); err != nil {
 				b.Fatal(err)
 			}
 			crash(b, j)

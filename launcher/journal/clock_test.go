@@ -125,7 +125,7 @@ func TestTimesThatGoBackwards(t *testing.T) {
 		if said := strings.Join(report.Clock, "; "); len(report.Clock) != 1 || !strings.Contains(said, "set back by at least 48h0m0s") || !strings.Contains(said, "while the service was stopped") {
 			t.Errorf("%q", said)
 		}
-		if err := j.settle(); err != nil {
+		if err := j.Settle(); err != nil {
 			t.Fatal(err)
 		}
 		rewrite(t, cfg, func(records []Record) []Record {

@@ -219,7 +219,7 @@ func TestTamperingIsFound(t *testing.T) {
 			for j.at.Seq < j.at.Segment+9 {
 				put(t, j, Record{Type: Control, User: "ada"})
 			}
-			if err := j.settle(); err != nil {
+			if err := j.Settle(); err != nil {
 				t.Fatal(err)
 			}
 			crash(t, j)

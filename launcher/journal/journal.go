@@ -341,7 +341,7 @@ func (j *Journal) keep() {
 		case <-j.closing:
 			return
 		}
-		if err := errors.Join(j.settle(), j.retain()); err != nil {
+		if err := errors.Join(j.Settle(), j.retain()); err != nil {
 			j.stir() // again after headDelay; until then Append says what is wrong
 		}
 	}
@@ -362,8 +362,8 @@ func (j *Journal) due() bool {
 	return err != nil || written || j.overdue()
 }
 
-// settle writes what is owed, syncs, and writes the head if it is behind.
-func (j *Journal) settle() error {
+// Settle writes what is owed, syncs, and writes the head if it is behind.
+func (j *Journal) Settle() error {
 	j.mu.Lock()
 	unpaid := j.pay()
 	at, first := j.at, j.kept[0]
@@ -404,7 +404,7 @@ func (j *Journal) Close() error {
 	j.mu.Lock()
 	err := j.count(true)
 	j.mu.Unlock()
-	err = errors.Join(err, j.Append(Record{Type: Stop}), j.settle())
+	err = errors.Join(err, j.Append(Record{Type: Stop}), j.Settle())
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.broken = errors.New("it is closed")

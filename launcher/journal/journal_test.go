@@ -78,7 +78,7 @@ func crashed(t testing.TB, cfg Config, records ...Record) {
 		t.Fatal(err)
 	}
 	put(t, j, records...)
-	if err := j.settle(); err != nil {
+	if err := j.Settle(); err != nil {
 		t.Fatal(err)
 	}
 	crash(t, j)

@@ -28,9 +28,22 @@ type Replay struct {
 	last time.Time // of the last record
 }
 
-// Open reads the journal from the last segment on, removes an unfinished tail,
-// and appends a start record that says what it found. Errors name the file.
+// Open is Begin, and Settle.
 func Open(cfg Config) (*Journal, Replay, error) {
+	j, replay, err := Begin(cfg)
+	if err != nil {
+		return nil, Replay{}, err
+	}
+	if err := j.Settle(); err != nil {
+		return nil, Replay{}, errors.Join(fmt.Errorf("journal: open: %w", err), j.Close())
+	}
+	return j, replay, nil
+}
+
+// Begin reads the journal from the last segment on, removes an unfinished tail,
+// and appends a start record that says what it found. The record is on the disk, and
+// the head names it, when Settle returns. Errors name the file.
+func Begin(cfg Config) (*Journal, Replay, error) {
 	if cfg.SegmentBytes == 0 {
 		cfg.SegmentBytes = 1 << 20
 	}
@@ -72,7 +85,7 @@ func Open(cfg Config) (*Journal, Replay, error) {
 	return j, replay, nil
 }
 
-// greet records the start durably and lets the head name it.
+// greet records the start.
 func (j *Journal) greet(replay Replay) error {
 	r := Record{Type: Start, Cut: replay.Cut, First: j.kept[0], Time: j.now()}
 	if back := r.Time.Sub(replay.last); back < -steady {
@@ -84,12 +97,8 @@ func (j *Journal) greet(replay Replay) error {
 	if err := j.append(r); err != nil {
 		return err
 	}
-	if err := j.file.Sync(); err != nil {
-		return err
-	}
-	j.durable = j.at.Seq
 	j.stir() // what retention left half done
-	return j.writeHead(j.at, j.kept[0])
+	return nil
 }
 
 // recover leaves j at the end of the journal, with an open segment.

@@ -170,7 +170,7 @@ func TestRetentionThatIsInterrupted(t *testing.T) {
 				kept := keptBy(j)
 				if steps == 0 {
 					put(t, j, Record{Type: Removed, First: kept[2], Count: 2})
-					if err := j.settle(); err != nil {
+					if err := j.Settle(); err != nil {
 						t.Fatal(err)
 					}
 				} else if err := j.retire(kept, 2, "size"); err != nil {

@@ -206,3 +206,46 @@ func TestCloseIsRecorded(t *testing.T) {
 		t.Errorf("head %+v (%v), verified as %+v", h, err, report)
 	}
 }
+
+// lossyFile counts syncs, which fail with err.
+type lossyFile struct {
+	file
+	syncs atomic.Int32
+	err   error
+}
+
+func (f *lossyFile) Sync() error {
+	f.syncs.Add(1)
+	return errors.Join(f.err, f.file.Sync())
+}
+
+// A start waits for the disk in Settle, and hears there what is wrong with it.
+func TestBeginLeavesTheDiskToSettle(t *testing.T) {
+	for _, fault := range []error{nil, errors.New("lost")} {
+		cfg := config(t.TempDir())
+		first, _, err := Open(cfg)
+		if err == nil {
+			err = first.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		disk := &lossyFile{err: fault}
+		cfg.open = func(path string) (file, error) {
+			disk.file, err = openFile(path)
+			return disk, err
+		}
+		synctest.Test(t, func(t *testing.T) { // so that what the journal does by itself comes later
+			j, replay, err := Begin(cfg)
+			if err != nil || replay.Records == 0 || disk.syncs.Load() != 0 {
+				t.Fatalf("%v, %d records read, %d syncs", err, replay.Records, disk.syncs.Load())
+			}
+			if err := j.Settle(); !errors.Is(err, fault) || disk.syncs.Load() != 1 || (j.written.Seq == j.at.Seq) != (fault == nil) {
+				t.Errorf("%v, %d syncs, the head names %d of %d", err, disk.syncs.Load(), j.written.Seq, j.at.Seq)
+			}
+			if err := j.Close(); err != nil && fault == nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -21,7 +21,7 @@ import (
 func New() port.Host {
 	settle()
 	conn := &connection{fd: -1}
-	c := &console{conn: conn, wake: wakePipe{-1, -1}, screen: sync.OnceValue(newScreen), stop: newStopper()}
+	c := &console{conn: conn, wake: noWake, screen: sync.OnceValue(newScreen), stop: newStopper()}
 	return port.Host{
 		DefaultRoot:   defaultRoot,
 		Administrator: unix.Geteuid() == 0,

@@ -119,7 +119,10 @@ func (t *terminal) output() {
 	defer close(t.drained)
 	out := t.out
 	buf := make([]byte, 32<<10)
+	ready := newAwaited(t.master, noWake)
+	defer ready.close()
 	for {
+		ready.wait(-1, unix.POLLIN)
 		n, err := unix.Read(t.master, buf)
 		if err == unix.EINTR {
 			continue
@@ -174,18 +177,20 @@ func (t *terminal) unread() bool {
 // input copies keys for as long as they are the command's.
 func (t *terminal) input() {
 	buf := make([]byte, 4096)
+	ready := newAwaited(t.in, t.wake)
+	defer ready.close()
 	for {
 		timeout, wanted := lookAgain, int16(0)
 		if t.ours() {
 			timeout, wanted = -1, unix.POLLIN
 		}
-		ready := poll(timeout, unix.PollFd{Fd: int32(t.in), Events: wanted}, t.wake.pollable())
+		has := ready.wait(timeout, wanted)
 		t.wake.drain()
 		switch {
-		case ready[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0:
+		case has&(unix.POLLHUP|unix.POLLERR) != 0:
 			t.hungUp()
 			return
-		case ready[0].Revents == 0 || !t.ours():
+		case has == 0 || !t.ours():
 			continue
 		}
 		n, err := unix.Read(t.in, buf)
@@ -217,8 +222,11 @@ func (t *terminal) deliver(keys []byte, whole bool) bool {
 
 // heed follows what the command's helper says: which signal has stopped it.
 func (t *terminal) heed() {
+	ready := newAwaited(t.control, noWake)
+	defer ready.close()
 	for {
 		var b [1]byte
+		ready.wait(-1, unix.POLLIN)
 		n, err := unix.Read(t.control, b[:])
 		if err == unix.EINTR {
 			continue

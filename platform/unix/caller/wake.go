@@ -11,10 +11,13 @@ type wakePipe [2]int
 func newWakePipe() wakePipe {
 	ends, err := newPipe()
 	if err != nil {
-		return wakePipe{-1, -1} // which poll ignores
+		return noWake
 	}
 	return ends
 }
+
+// noWake wakes nobody: poll ignores it.
+var noWake = wakePipe{-1, -1}
 
 func (p wakePipe) wake() { unix.Write(p[1], []byte{0}) }
 
