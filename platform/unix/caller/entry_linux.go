@@ -38,7 +38,7 @@ var fileLimit unix.Rlimit
 var timerSlack uint64
 
 // memProfileRate is where the entry point finds the runtime's variable.
-var memProfileRate = &runtime.MemProfileRate
+var memProfileRate = &runtime.MemProfileRate //nolint:unused // the entry point, in assembler, uses it
 
 // asStarted has the next program begin as this one was started, and returns its
 // environment.
