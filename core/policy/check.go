@@ -25,11 +25,37 @@ const (
 // given strength.
 func (r *rule) meets(a *asked, by strength) strength {
 	for c := range checks {
+		if r.free&(1<<c) != 0 {
+			continue
+		}
 		if by = min(by, r.check(c, a)); by == nothing {
 			return nothing
 		}
 	}
 	return by
+}
+
+// leaveOutNothing are the checks that every question meets fully, a bit each: most
+// policies have few filters, and a decision asks no others.
+func (c *conditions) leaveOutNothing() (free uint16) {
+	for _, filter := range [...]struct {
+		check check
+		free  bool
+	}{
+		{checkDates, len(c.when.dates) == 0},
+		{checkTimes, len(c.when.times) == 0},
+		{checkDays, c.when.days == 0},
+		{checkRequester, c.requesters == 0},
+		{checkSigners, len(c.signed.entries) == 0 && !c.signed.open},
+		{checkRisk, c.riskLevel == nil},
+		{checkMachines, c.where.any && !c.where.open},
+		{checkJob, c.job == ""},
+	} {
+		if filter.free {
+			free |= 1 << filter.check
+		}
+	}
+	return free
 }
 
 // check says how much of one filter the question meets. Decisions and their

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -47,19 +48,28 @@ type rule struct {
 	grants  bool         // when it is met fully
 	demands controls.Set // what must be satisfied before it grants
 	who     who
-	whom    whom
-	where   where
-	when    when
-	signed  signed
+	*conditions
 	// programs that it is about; open: every program is restricted.
 	programs []program
 	open     bool
 	own      filter             // what the kind adds; nil means nothing
 	approval *core.ApprovalRule // whom APPROVAL takes
-	window   *window            // when it takes nobody; nil is never
 	refusal  string             // what the person is told if this alone denies
 	// notice is what a person is told of it while it only watches; nil is nothing.
 	notice *core.Notice
+	// foreign is true if nobody knows the type of the policy.
+	foreign bool
+	// place is that of the policy among those that were compiled.
+	place int32
+}
+
+// conditions are what most rules of a set have alike: rules that do have the same ones.
+type conditions struct {
+	whom   whom
+	where  where
+	when   when
+	signed signed
+	window *window // when APPROVAL takes nobody; nil is never
 	// requesters are who may be behind a question; none is anybody.
 	requesters requesters
 	job        string // that decides whether the policy applies
@@ -69,10 +79,8 @@ type rule struct {
 	session    string // where it runs as whoever asks; empty if it does not
 	// riskLevel is nil without one.
 	riskLevel *uint8
-	// foreign is true if nobody knows the type of the policy.
-	foreign bool
-	// place is that of the policy among those that were compiled.
-	place int32
+	// free are the checks that leave nothing out (check.go), a bit each.
+	free uint16
 }
 
 func (r *rule) ref() core.PolicyRef { return r.name[0] }
@@ -221,8 +229,9 @@ type compiler struct {
 	findings []Finding
 	policy   *Policy
 	path     string
-	doubts   int  // of the current policy
-	kept     bool // the current policy grants nothing, whatever it says
+	earlier  []*conditions // of rules, each other than the rest
+	doubts   int           // of the current policy
+	kept     bool          // the current policy grants nothing, whatever it says
 }
 
 func (c *compiler) at(filter string, i int) { c.path = fault.Item(filter, i) }
@@ -271,11 +280,11 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 		// Answers show these to people in terminals.
 		name: [1]core.PolicyRef{{ID: wire.Printable(p.ID), Name: wire.Printable(p.Name)}},
 		who:  c.compileWho(p),
-		when: compileWhen(p),
-
-		requesters: p.RequestedBy, job: p.FilterJob, children: p.Children, transient: p.Transient, session: p.Session,
-		riskLevel: p.RiskLevel,
-		place:     int32(place),
+		conditions: &conditions{
+			when: compileWhen(p), requesters: p.RequestedBy, job: p.FilterJob, children: p.Children,
+			transient: p.Transient, session: p.Session, riskLevel: p.RiskLevel,
+		},
+		place: int32(place),
 	}
 	_, r.foreign = kind.(unknownKind)
 	r.whom = c.compileWhom(p)
@@ -319,7 +328,26 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 		r.refusal = refusal(r.name[:])
 	}
 	c.leadingStar(&r)
+	r.free = r.conditions.leaveOutNothing()
+	r.conditions = c.alike(r.conditions)
 	return r
+}
+
+// maxAlike bounds with how many earlier conditions those of each rule are compared.
+const maxAlike = 8
+
+// alike returns earlier conditions that are the same in everything, or these. Nothing
+// changes them any more.
+func (c *compiler) alike(these *conditions) *conditions {
+	for _, earlier := range c.earlier {
+		if reflect.DeepEqual(earlier, these) {
+			return earlier
+		}
+	}
+	if len(c.earlier) < maxAlike {
+		c.earlier = append(c.earlier, these)
+	}
+	return these
 }
 
 // denies reports whether p refuses what it meets.

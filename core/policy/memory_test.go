@@ -89,3 +89,19 @@ func TestFilesAreLetGoOf(t *testing.T) {
 		}
 	}
 }
+
+// Rules that ask the same of everything but users and programs hold that once.
+func TestAlikeConditionsAreHeldOnce(t *testing.T) {
+	list := fleet(30)
+	list[7].Machines = []string{"web1"}
+	set, _ := engine.Compile(list, linux())
+	different := map[*conditions]int{}
+	for _, kind := range set.kinds {
+		for i := range kind.enforcing.rules {
+			different[kind.enforcing.rules[i].conditions]++
+		}
+	}
+	if len(different) != 2 {
+		t.Errorf("%d conditions of %d rules", len(different), len(list))
+	}
+}

@@ -1,6 +1,7 @@
 package keeperpolicy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -139,6 +140,9 @@ func (r *reading) folder(path string, open func(path string) (Folder, error)) {
 		}
 		full := filepath.Join(path, name)
 		old, had := r.before[full]
+		if ok && bytes.Equal(old, data) {
+			data = old // what is in force holds it anyway
+		}
 		switch ok = ok && r.take(full, data); {
 		case ok:
 			r.good[full] = data

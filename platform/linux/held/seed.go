@@ -5,6 +5,7 @@ package held
 import (
 	"strconv"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -175,7 +176,7 @@ func (h *helper) closeAsked() {
 func (h *helper) fork() {
 	a := &h.asking
 	var pid uintptr
-	var errno unix.Errno
+	var errno syscall.Errno
 	if a.files[1] < 0 {
 		pid, _, errno = unix.RawSyscall6(unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	} else {
