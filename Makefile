@@ -34,7 +34,7 @@ demo: ## run four real elevations as user nobody on an agent of its own
 # than there are processors is tested at once.
 .PHONY: test
 test: test-packages stage vet ## run every test, installing the Debian packages that they need
-	go test -race -count=1 -timeout 20m -p $$(($$(nproc) + 1)) ./vmtests/... ./...
+	go test -race -count=1 -timeout 25m -p $$(($$(nproc) + 1)) ./vmtests/... ./...
 	@go test -race -count=1 -v -run '^TestNotShown$$' ./vmtests/wine
 
 .PHONY: test-wine
