@@ -4,6 +4,9 @@ AGENT    := build/agent
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
+# Programs are compiled without paths and without cgo. What only checks, or helps, is
+# compiled in the same way, so that it is compiled once.
+ALIKE := CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath"
 # What the tests drive or boot, by Debian package.
 TEST_PACKAGES := gcc libc6-dev faketime lintian shellcheck mmdebstrap systemd-container mosquitto mosquitto-clients \
 	python3-paho-mqtt default-jdk-headless libmqtt-client-java curl less vim-tiny fuse3 bindfs iproute2 util-linux \
@@ -18,18 +21,20 @@ help: ## list the targets
 .PHONY: stage
 stage: ## build every executable into build/agent, laid out as an agent root
 	@install -d -m 0755 $(AGENT) $(AGENT)/Plugins/bin $(AGENT)/Jobs/bin $(AGENT)/Policies
-	@go run ./packaging -stage $(AGENT)
+	@$(ALIKE) go run ./packaging -stage $(AGENT)
 	@$(AGENT)/KeeperPrivilegeManager defaults --root $(AGENT)
 
 .PHONY: demo
 demo: ## run four real elevations as user nobody on an agent of its own
 	@[ "$$(id -u)" = 0 ] || { echo "make demo needs root: it starts a service that launches programs as root. Try: sudo make demo"; exit 1; }
 	@$(MAKE) --no-print-directory stage
-	@go run ./vmtests/demo --agent $(AGENT)
+	@$(ALIKE) go run ./vmtests/demo --agent $(AGENT)
 
+# What starts agents and machines waits for much: it comes first, and one package more
+# than there are processors is tested at once.
 .PHONY: test
 test: test-packages stage vet ## run every test, installing the Debian packages that they need
-	go test -race -count=1 -timeout 15m ./...
+	go test -race -count=1 -timeout 25m -p $$(($$(nproc) + 1)) ./vmtests/... ./...
 	@go test -race -count=1 -v -run '^TestNotShown$$' ./vmtests/wine
 
 .PHONY: test-wine
@@ -60,15 +65,15 @@ corpus: test-packages stage ## judge real signed files out of ordinary packages,
 .PHONY: vet
 vet: ## build and vet for every platform
 	@for p in $(PLATFORMS); do echo "vet $$p"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build ./... && \
-		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet -tags setsclock ./... || exit 1; done
+		GOOS=$${p%/*} GOARCH=$${p#*/} $(ALIKE) go build ./... && \
+		GOOS=$${p%/*} GOARCH=$${p#*/} $(ALIKE) go vet -tags setsclock ./... || exit 1; done
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 
 .PHONY: lint
 lint: ## run golangci-lint with the import rules, for every system
-	@GOBIN=$(CURDIR)/build/tools go install $(GOLANGCI_LINT)
+	@$(ALIKE) GOBIN=$(CURDIR)/build/tools go install $(GOLANGCI_LINT)
 	@for goos in linux windows darwin; do echo "lint $$goos"; \
-		GOOS=$$goos CGO_ENABLED=0 build/tools/golangci-lint run --allow-parallel-runners ./... || exit 1; done
+		GOOS=$$goos $(ALIKE) build/tools/golangci-lint run --allow-parallel-runners ./... || exit 1; done
 
 .PHONY: schemas
 schemas: ## write docs/schemas anew from what the loaders read
@@ -76,7 +81,7 @@ schemas: ## write docs/schemas anew from what the loaders read
 
 .PHONY: deadcode
 deadcode: ## fail on functions that no main reaches (.deadcode has the exceptions)
-	@GOBIN=$(CURDIR)/build/tools go install $(DEADCODE)
+	@$(ALIKE) GOBIN=$(CURDIR)/build/tools go install $(DEADCODE)
 	@for goos in linux windows darwin; do echo "deadcode $$goos"; \
 		found="$$(GOOS=$$goos CGO_ENABLED=0 build/tools/deadcode ./cmd/...)" || exit 1; \
 		left="$$(echo "$$found" | grep -vEf .deadcode)"; [ -z "$$left" ] || { echo "$$left"; exit 1; }; done
@@ -119,9 +124,9 @@ PACKAGES := build/packages
 
 .PHONY: packages
 packages: test-packages ## build deb, rpm, msi and archives; VERSION=0.1.0 ONLY=linux-amd64 SIGN=ED25519.pem PACKAGES=FOLDER
-	@GOBIN=$(CURDIR)/build/tools go install $(NFPM)
-	@GOBIN=$(CURDIR)/build/tools go install $(CYCLONEDX)
-	@go run ./packaging -version '$(VERSION)' -out '$(PACKAGES)' -only '$(ONLY)' -sign '$(SIGN)'
+	@$(ALIKE) GOBIN=$(CURDIR)/build/tools go install $(NFPM)
+	@$(ALIKE) GOBIN=$(CURDIR)/build/tools go install $(CYCLONEDX)
+	@$(ALIKE) go run ./packaging -version '$(VERSION)' -out '$(PACKAGES)' -only '$(ONLY)' -sign '$(SIGN)'
 
 .PHONY: reproducible
 reproducible: ## build the packages in this folder and in another one, and compare them bit by bit; ONLY=linux-amd64

@@ -33,7 +33,8 @@ func (r *release) stage(ctx context.Context, t target, root string) error {
 		return err
 	}
 	if t.os == "linux" { // elsewhere the service writes its defaults when it starts
-		if err := r.command(ctx, []string{"GOFLAGS="}, "go", "run", "./cmd/KeeperPrivilegeManager", "defaults", "--root", root); err != nil {
+		// For this system, whatever t is, and compiled as above.
+		if err := r.command(ctx, []string{"CGO_ENABLED=0", "GOFLAGS="}, "go", "run", "-trimpath", "-buildvcs=false", "./cmd/KeeperPrivilegeManager", "defaults", "--root", root); err != nil {
 			return err
 		}
 		if err := logTo(filepath.Join(root, "Plugins/KeeperLogger.json"), logFolder+"/KeeperLogger.log"); err != nil {

@@ -82,8 +82,7 @@ func (p person) many(ctx context.Context, c command, callers, each int) (took []
 const restsAfter = 40 * time.Second
 
 // crowded is a crowd beside agents that run for it alone, and what they are like when
-// it has gone and nobody asks them for anything. Until then the processors are
-// meanwhile's, which asks them for nothing.
+// it has gone and they rest, which meanwhile is done beside.
 func (m *meter) crowded(ctx context.Context, alice person, vs versions, meanwhile func() error) error {
 	for _, v := range vs {
 		if err := v.agent.Write("appsettings.json", crowdSettings); err != nil {
@@ -99,11 +98,7 @@ func (m *meter) crowded(ctx context.Context, alice person, vs versions, meanwhil
 				return err
 			}
 		}
-		rest := time.After(restsAfter)
-		if err := meanwhile(); err != nil {
-			return err
-		}
-		if err := rested(ctx, rest); err != nil {
+		if err := rest(ctx, meanwhile); err != nil {
 			return err
 		}
 		if m.plan.wants(groupCrowd) {
@@ -121,10 +116,15 @@ func (m *meter) crowded(ctx context.Context, alice person, vs versions, meanwhil
 	})
 }
 
-// rested waits for the end of a rest.
-func rested(ctx context.Context, rest <-chan time.Time) error {
+// rest waits until agents rest. Until then the processors are meanwhile's, which asks
+// them for nothing.
+func rest(ctx context.Context, meanwhile func() error) error {
+	begun := time.After(restsAfter)
+	if err := meanwhile(); err != nil {
+		return err
+	}
 	select {
-	case <-rest:
+	case <-begun:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

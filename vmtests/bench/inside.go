@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"regexp"
-	"time"
 
 	"kpm/vmtests/agent"
 )
@@ -137,8 +136,17 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 			return err
 		}
 	}
+	// Go benchmarks are taken while agents rest.
+	left := insideBenchmarks
+	benchmarks := func(n int) func() error {
+		return func() error {
+			now := left[:min(n, len(left))]
+			left = left[len(now):]
+			return m.goBenchmarks(ctx, now, testsIn, sides, nil)
+		}
+	}
 	if m.plan.wantsAny(groupElevation, groupMemory, groupRemember, groupApproval) {
-		if err := running(ctx, memory, func() error { return m.whileRunning(ctx, alice, memory) }); err != nil {
+		if err := running(ctx, memory, func() error { return m.whileRunning(ctx, alice, memory, benchmarks(2)) }); err != nil {
 			return err
 		}
 	}
@@ -157,11 +165,10 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 			return err
 		}
 	}
-	benchmarks := func() error { return m.goBenchmarks(ctx, insideBenchmarks, testsIn, sides, nil) }
 	if m.plan.wantsAny(groupCrowd, groupIdle) {
-		return m.crowded(ctx, alice, memory, benchmarks)
+		return m.crowded(ctx, alice, memory, benchmarks(len(left)))
 	}
-	return benchmarks()
+	return benchmarks(len(left))()
 }
 
 // running does something while every agent runs.
@@ -172,7 +179,9 @@ func running(ctx context.Context, vs versions, do func() error) error {
 	return errors.Join(do(), vs.stop())
 }
 
-func (m *meter) whileRunning(ctx context.Context, alice person, vs versions) error {
+// whileRunning measures what agents of one kind run for. meanwhile is done while they
+// rest.
+func (m *meter) whileRunning(ctx context.Context, alice person, vs versions, meanwhile func() error) error {
 	if m.plan.wantsAny(groupElevation, groupMemory) { // memory is that of agents that have worked
 		if err := m.elevations(ctx, alice, vs); err != nil {
 			return err
@@ -182,7 +191,7 @@ func (m *meter) whileRunning(ctx context.Context, alice person, vs versions) err
 		if err := m.memory(ctx, vs, ""); err != nil {
 			return err
 		}
-		if err := rested(ctx, time.After(restsAfter)); err != nil {
+		if err := rest(ctx, meanwhile); err != nil {
 			return err
 		}
 		if err := m.memory(ctx, vs, " at rest"); err != nil {
