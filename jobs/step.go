@@ -109,7 +109,6 @@ func (r retry) before(n int) time.Duration {
 	return min(time.Duration(wait), r.longest)
 }
 
-// tasks compiles the list of tasks; raw has each as it stands in the file.
 // tasks compiles what written, the list that files were read from, says.
 func (c *compiler) tasks(files []taskFile, written strictjson.Value, types condition.Types) []*step {
 	c.expect(len(files) > 0 && len(files) <= maxTasks, "tasks", fmt.Sprintf("a list of %d", len(files)), fmt.Sprintf("1 to %d tasks", maxTasks))

@@ -17,10 +17,10 @@ const lastCheckpoint = 2 * time.Second
 // there is a start is on the disk before anybody is let in (serve).
 func (s *service) startJournal(context.Context, Options) error {
 	var err error
-	s.journal, s.replay, err = journal.Begin(journal.Config{
+	s.journal, s.replay, err = journal.Open(journal.Config{
 		AuditDir: s.layout.Audit(), StateDir: s.layout.State(),
 		SegmentBytes: s.app.Journal.SegmentBytes, KeepSegments: s.app.Journal.KeepSegments, Keep: s.app.Journal.Keep,
-		Mask: s.app.Journal.Mask, WriteAtomic: s.host.Files.WriteAtomic,
+		Mask: s.app.Journal.Mask, WriteAtomic: s.host.Files.WriteAtomic, SettleLater: true,
 	})
 	if err != nil {
 		return err

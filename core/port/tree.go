@@ -8,6 +8,10 @@ type Group struct {
 	Name string
 }
 
+// Unknown is what Which returns of a process that lives and whose parents cannot be looked
+// at, or end while they are.
+const Unknown = -2
+
 // ProcessTree finds and ends launch groups without holding their Process.
 type ProcessTree interface {
 	// Self is this process.
@@ -16,8 +20,8 @@ type ProcessTree interface {
 	// one with its pid.
 	Alive(id core.ProcessID) bool
 	// Which returns the index of the first of groups that the process belongs to, by
-	// one look at it; -1 if to none. A group without a name is its root and what
-	// descends from that.
+	// one look at it; -1 if to none, Unknown if that cannot be said. A group without a
+	// name is its root and what descends from that.
 	Which(id core.ProcessID, groups []Group) int
 	// Empty reports whether no process of the group is left.
 	Empty(root core.ProcessID, group string) bool

@@ -164,10 +164,12 @@ func (s *Store) run(ctx context.Context) {
 			s.commit(s.queue.batch())
 			trimming.written()
 		case <-trimming.timer.C:
-			if err := s.trim(time.Now(), trimming.age()); err != nil {
+			age := trimming.age()
+			err := s.trim(time.Now(), age)
+			if err != nil {
 				s.log.Warn("the history of jobs cannot be shortened", "error", err)
 			}
-			trimming.done()
+			trimming.done(age && err == nil)
 		case <-ctx.Done():
 			for rest := s.queue.close(); len(rest) > 0; rest = rest[min(len(rest), maxBatch):] {
 				s.commit(rest[:min(len(rest), maxBatch)])

@@ -33,16 +33,14 @@ func (t *trimming) written() {
 }
 
 // age says whether what is too old goes as well: to find that, all of the history is read.
-func (t *trimming) age() bool {
-	if !t.aged.IsZero() && time.Since(t.aged) < trimAnyway {
-		return false
-	}
-	t.aged = time.Now()
-	return true
-}
+func (t *trimming) age() bool { return t.aged.IsZero() || time.Since(t.aged) >= trimAnyway }
 
-// done says that the history was shortened. Nothing wakes a machine on which no job runs.
-func (t *trimming) done() {
+// done says that the history was shortened, and whether what is too old went. Nothing
+// wakes a machine on which no job runs.
+func (t *trimming) done(aged bool) {
+	if aged {
+		t.aged = time.Now()
+	}
 	t.since = time.Time{}
 	t.timer.Reset(trimAnyway)
 }

@@ -18,13 +18,20 @@ func TestTheHistoryIsShortenedWhenNothingIsWrittenAndOnceAMinute(t *testing.T) {
 			if trimming.age() != age {
 				t.Errorf("what is too old goes: %t, want %t", !age, age)
 			}
-			trimming.done()
+			trimming.done(age)
 			began = time.Now()
 		}
 		trimming := newTrimming()
 		defer trimming.timer.Stop()
 		after(trimAfter, true, trimming) // what an earlier service left
 		after(trimAnyway, true, trimming)
+		time.Sleep(trimAnyway)
+		trimming.done(false) // it could not be done
+		if !trimming.age() {
+			t.Error("what is too old was not dropped, and stays for another hour")
+		}
+		trimming.done(true)
+		began = time.Now()
 		trimming.written()
 		time.Sleep(trimAfter - time.Second)
 		trimming.written()

@@ -40,6 +40,9 @@ type Config struct {
 	Mask []*regexp.Regexp
 	// WriteAtomic replaces a file durably (port.Files).
 	WriteAtomic func(path string, data []byte, perm os.FileMode) error
+	// SettleLater has whoever opens the journal call Settle, rather than Open wait for
+	// the disk.
+	SettleLater bool
 
 	open  func(path string) (file, error)   // tests put a failing disk here
 	clock func() (time.Time, time.Duration) // and a clock that somebody sets here

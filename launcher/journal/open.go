@@ -28,22 +28,10 @@ type Replay struct {
 	last time.Time // of the last record
 }
 
-// Open is Begin, and Settle.
+// Open reads the journal from the last segment on, removes an unfinished tail,
+// and appends a start record that says what it found. With SettleLater the record is
+// on the disk, and the head names it, when Settle returns. Errors name the file.
 func Open(cfg Config) (*Journal, Replay, error) {
-	j, replay, err := Begin(cfg)
-	if err != nil {
-		return nil, Replay{}, err
-	}
-	if err := j.Settle(); err != nil {
-		return nil, Replay{}, errors.Join(fmt.Errorf("journal: open: %w", err), j.Close())
-	}
-	return j, replay, nil
-}
-
-// Begin reads the journal from the last segment on, removes an unfinished tail,
-// and appends a start record that says what it found. The record is on the disk, and
-// the head names it, when Settle returns. Errors name the file.
-func Begin(cfg Config) (*Journal, Replay, error) {
 	if cfg.SegmentBytes == 0 {
 		cfg.SegmentBytes = 1 << 20
 	}
@@ -82,6 +70,12 @@ func Begin(cfg Config) (*Journal, Replay, error) {
 	}
 	_ = j.hold() // again when a request begins, who is told why not
 	go j.keep()
+	if cfg.SettleLater {
+		return j, replay, nil
+	}
+	if err := j.Settle(); err != nil {
+		return nil, Replay{}, errors.Join(fmt.Errorf("journal: open: %w", err), j.Close())
+	}
 	return j, replay, nil
 }
 

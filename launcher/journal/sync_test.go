@@ -220,7 +220,7 @@ func (f *lossyFile) Sync() error {
 }
 
 // A start waits for the disk in Settle, and hears there what is wrong with it.
-func TestBeginLeavesTheDiskToSettle(t *testing.T) {
+func TestOpenLeavesTheDiskToSettle(t *testing.T) {
 	for _, fault := range []error{nil, errors.New("lost")} {
 		cfg := config(t.TempDir())
 		first, _, err := Open(cfg)
@@ -231,12 +231,13 @@ func TestBeginLeavesTheDiskToSettle(t *testing.T) {
 			t.Fatal(err)
 		}
 		disk := &lossyFile{err: fault}
+		cfg.SettleLater = true
 		cfg.open = func(path string) (file, error) {
 			disk.file, err = openFile(path)
 			return disk, err
 		}
 		synctest.Test(t, func(t *testing.T) { // so that what the journal does by itself comes later
-			j, replay, err := Begin(cfg)
+			j, replay, err := Open(cfg)
 			if err != nil || replay.Records == 0 || disk.syncs.Load() != 0 {
 				t.Fatalf("%v, %d records read, %d syncs", err, replay.Records, disk.syncs.Load())
 			}

@@ -147,6 +147,8 @@ func (r *Registry) among(peer core.Peer) (core.Principal, core.ProcessID) {
 	var elevated *core.ProcessID
 	for _, id := range peer.Processes {
 		switch at := known.which(r.tree, id); {
+		case at == port.Unknown: // it may be
+			ours = true
 		case at < 0:
 		case at < known.elevated:
 			elevated = &known.groups[at].Root
@@ -171,18 +173,20 @@ func (r *Registry) among(peer core.Peer) (core.Principal, core.ProcessID) {
 		return core.Principal{Kind: core.Public, User: peer.User}, core.ProcessID{}
 	case e != nil && e.User == peer.User:
 		return e.As, e.Root
-	case peer.Administrator && !ours && (e == nil || !r.launched(peer.Processes)):
+	case peer.Administrator && !ours && !r.launched(peer.Processes):
 		return core.Principal{Kind: core.Admin, User: peer.User}, core.ProcessID{}
 	}
 	return core.Principal{Kind: core.User, User: peer.User}, core.ProcessID{}
 }
 
-// launched reports whether any of the processes descends from this service.
+// launched reports whether any of the processes descends from this service, or may. It
+// asks again, after everything else.
+//
 // Attack: an elevated command leaves the session and the parents by which its
 // group is known, and so becomes a child of ours that belongs to no group.
 func (r *Registry) launched(processes []core.ProcessID) bool {
 	self := []port.Group{{Root: r.self}}
-	return slices.ContainsFunc(processes, func(id core.ProcessID) bool { return r.tree.Which(id, self) == 0 })
+	return slices.ContainsFunc(processes, func(id core.ProcessID) bool { return r.tree.Which(id, self) != -1 })
 }
 
 // groups are those of a moment. Who has connected was registered before that, so whom
@@ -215,15 +219,20 @@ func (r *Registry) known(administrator bool) groups {
 	return g
 }
 
-// which returns the index of the group that a process belongs to, -1 if to none. Who
-// is the root of a service is not looked for, as long as no command is elevated.
+// which returns the index of the group that a process belongs to, or what the tree says
+// of one that belongs to none. Roots are known by themselves; but what descends from an
+// elevated command belongs to that first.
 func (g groups) which(tree port.ProcessTree, id core.ProcessID) int {
-	if g.elevated == 0 {
-		if at := slices.IndexFunc(g.services, func(e Entry) bool { return e.Root == id }); at >= 0 {
-			return at
-		}
+	root := slices.IndexFunc(g.groups, func(one port.Group) bool { return one.Root == id })
+	if root >= 0 && (root < g.elevated || g.elevated == 0) {
+		return root
 	}
-	return tree.Which(id, g.groups)
+	if at := tree.Which(id, g.groups); at >= 0 {
+		return at
+	} else if root < 0 {
+		return at
+	}
+	return root
 }
 
 // Administrator reports whether a peer is one outside everything that this

@@ -96,6 +96,38 @@ func TestWhoAPeerIs(t *testing.T) {
 	}
 }
 
+// sayingTree says of everybody what it is told to say, one after the other.
+type sayingTree struct {
+	*fake.Tree
+	says []int
+}
+
+func (s *sayingTree) Which(core.ProcessID, []port.Group) int {
+	at := s.says[0]
+	s.says = s.says[min(1, len(s.says)-1):]
+	return at
+}
+
+// A command that root was given ends the processes between it and this service while it
+// is looked up: of whom it cannot be said that they are not ours, they are not root's.
+func TestWhoMayBeOursIsNoAdministrator(t *testing.T) {
+	leaf := core.ProcessID{PID: 400, Start: 1}
+	for name, c := range map[string]struct {
+		says []int
+		want core.Kind
+	}{
+		"nobody's":                     {[]int{-1}, core.Admin},
+		"nobody's, and then ours":      {[]int{-1, 0}, core.User},
+		"it cannot be said":            {[]int{port.Unknown, -1}, core.User},
+		"nobody's, and then who knows": {[]int{-1, port.Unknown}, core.User},
+	} {
+		r := NewRegistry(&sayingTree{fake.NewTree(self), c.says}, self)
+		if who, _ := r.Identify(core.Peer{User: "0", Administrator: true, Processes: []core.ProcessID{leaf}, SameIdentity: true}); who.Kind != c.want {
+			t.Errorf("%s: %+v, expected %v", name, who, c.want)
+		}
+	}
+}
+
 // dyingTree is a tree in which whoever is asked about has died right after.
 type dyingTree struct{ *fake.Tree }
 

@@ -67,7 +67,7 @@ func (t *Tree) Alive(id core.ProcessID) bool {
 func (t *Tree) Which(id core.ProcessID, groups []port.Group) int {
 	all, err := t.system.processes()
 	if err != nil {
-		return -1
+		return port.Unknown
 	}
 	return slices.IndexFunc(groups, func(named port.Group) bool {
 		g, ok := launchgroup.Parse(named.Name, t.boot)

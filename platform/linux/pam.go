@@ -100,7 +100,11 @@ func killDescendants(pid int) {
 	}
 	root := core.ProcessID{PID: pid, Start: start}
 	for _, other := range allPids() {
-		if s, ok := readStat(other); ok && other != pid && slices.Contains(s.lineage(), root) {
+		s, ok := readStat(other)
+		if !ok || other == pid {
+			continue
+		}
+		if line, _ := s.lineage(); slices.Contains(line, root) {
 			killExactly(core.ProcessID{PID: other, Start: s.start})
 		}
 	}

@@ -106,13 +106,34 @@ func (s procStat) inSession(leader core.ProcessID) bool {
 	return !ok || now.start == leader.Start
 }
 
-// lineage is the process, its parent, that one's parent and so on. A parent that is
-// younger than its child is not the parent but a later process with that number.
+// lineageTries is how often the way up is looked for: each try ends because somebody on it
+// has just ended.
+const lineageTries = 20
+
+// lineage is the process, its parent, that one's parent and so on, and whether that is
+// all of them. A parent that is younger than its child is not the parent but a later
+// process with that number.
 //
-// Attack: a parent ends while it is asked for, so that the way up is lost: its
-// child has another one by then, and is asked again.
-func (s procStat) lineage() []core.ProcessID {
-	line := []core.ProcessID{s.id()}
+// Attack: a parent ends while it is asked for, so that the way up is lost: its child has
+// another one by then, and is asked again. If that has ended as well, everything is. Who
+// ends a long row of processes at once would otherwise look like nobody's descendant.
+func (s procStat) lineage() (line []core.ProcessID, whole bool) {
+	for range lineageTries {
+		if line, whole = s.upwards(); whole {
+			break
+		}
+		now, there := readStat(s.pid)
+		if !there || now.start != s.start {
+			break
+		}
+		s = now
+	}
+	return line, whole
+}
+
+// upwards is one try of lineage.
+func (s procStat) upwards() (line []core.ProcessID, whole bool) {
+	line = append(line, s.id())
 	for s.parent > 0 {
 		parent, ok := readStat(s.parent)
 		if ok && parent.start <= s.start {
@@ -121,12 +142,15 @@ func (s procStat) lineage() []core.ProcessID {
 			continue
 		}
 		now, there := readStat(s.pid)
-		if !there || now.start != s.start || now.parent == s.parent {
-			break
+		if !there || now.start != s.start {
+			return line, false
+		}
+		if now.parent == s.parent {
+			return line, ok // else its parent cannot be looked at
 		}
 		s = now
 	}
-	return line
+	return line, true
 }
 
 func (s procStat) id() core.ProcessID { return core.ProcessID{PID: s.pid, Start: s.start} }

@@ -70,11 +70,15 @@ func (t *Tree) Alive(id core.ProcessID) bool {
 // session that root leads, or descends from root. None of these can be feigned
 // from outside the group.
 func (t *Tree) Which(id core.ProcessID, groups []port.Group) int {
-	s, ok := readStat(id.PID)
-	if !ok || s.start != id.Start || s.dead() {
+	s, err := statOf(id.PID)
+	switch {
+	case err != nil && !errors.Is(err, errVanished):
+		return port.Unknown
+	case err != nil || s.start != id.Start || s.dead():
 		return -1
 	}
-	line, cgroup := s.lineage(), sync.OnceValue(func() string {
+	line, whole := s.lineage()
+	cgroup := sync.OnceValue(func() string {
 		now, err := t.cgroups.of(id.PID)
 		// Asked again afterwards: the pid may have changed hands in between.
 		if err != nil || !t.Alive(id) {
@@ -82,7 +86,7 @@ func (t *Tree) Which(id core.ProcessID, groups []port.Group) int {
 		}
 		return now
 	})
-	return slices.IndexFunc(groups, func(named port.Group) bool {
+	at := slices.IndexFunc(groups, func(named port.Group) bool {
 		if slices.Contains(line, named.Root) {
 			return true
 		}
@@ -95,6 +99,10 @@ func (t *Tree) Which(id core.ProcessID, groups []port.Group) int {
 		}
 		return g.cgroup != "" && within(cgroup(), g.cgroup)
 	})
+	if at < 0 && !whole {
+		return port.Unknown
+	}
+	return at
 }
 
 // Empty implements port.ProcessTree.

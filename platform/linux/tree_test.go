@@ -26,6 +26,22 @@ func identify(t testing.TB, pid int) core.ProcessID {
 	return core.ProcessID{PID: pid, Start: start}
 }
 
+// Whoever ended with their parent has no way up that could be looked at.
+func TestALineageThatBreaksOffIsNotWhole(t *testing.T) {
+	const nobody = 1 << 30 // more than any pid
+	if line, whole := (procStat{pid: nobody, parent: nobody + 1, start: 7}).lineage(); whole || len(line) != 1 {
+		t.Errorf("of who is not there: %v, %v", line, whole)
+	}
+	self, ok := readStat(os.Getpid())
+	if line, whole := self.lineage(); !ok || !whole || line[0].PID != os.Getpid() || len(line) < 2 {
+		t.Errorf("of this process: %v, %v", line, whole)
+	}
+	self.parent = nobody // as it was read before its parent ended
+	if line, whole := self.lineage(); !whole || len(line) < 2 {
+		t.Errorf("of this process, whose parent has changed: %v, %v", line, whole)
+	}
+}
+
 // belongs reports whether a process is a member of a launch group.
 func belongs(tree *Tree, root core.ProcessID, group string, id core.ProcessID) bool {
 	return tree.Which(id, []port.Group{{Root: root, Name: group}}) == 0

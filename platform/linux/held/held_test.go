@@ -188,7 +188,7 @@ func TestForksLeaveOutTheRuntimesMemory(t *testing.T) {
 00550000-0055b000 rw-p 00150000 fe:00 9904204                            /opt/agent/keeperlaunch
 0055b000-00590000 rw-p 00000000 00:00 0 
 c000000000-c000400000 rw-p 00000000 00:00 0 
-c000400000-c004000000 ---p 00000000 00:00 0 
+c000400000-c004000000 ---p 00000000 00:00 0                             [anon: Go: heap reservation]
 7f1697405000-7f1697700000 rw-p 00000000 00:00 0 
 7f16de18e000-7f16de192000 r--p 00000000 00:00 0                          [vvar]
 7f16de194000-7f16de196000 r-xp 00000000 00:00 0                          [vdso]

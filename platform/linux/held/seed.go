@@ -57,7 +57,8 @@ func set(conn, ends int) (*helper, error) {
 
 // runtimeMemory returns the bounds of the mappings in maps (proc_pid_maps(5)) that are
 // neither the program's, its variables included, nor the one that keep points into, nor
-// the kernel's own: its name for the stack is where process lists find argv.
+// the kernel's own: its name for the stack is where process lists find argv. Where the
+// kernel keeps names for them, the runtime's have some ("[anon: Go: heap]").
 func runtimeMemory(maps string, keep uintptr) [][2]uintptr {
 	var all [][2]uintptr
 	var program uintptr // where the program's last mapping ends
@@ -74,7 +75,7 @@ func runtimeMemory(maps string, keep uintptr) [][2]uintptr {
 		case err != nil || failed != nil:
 		case fields[4] != "0", m[0] == program:
 			program = m[1]
-		case len(fields) == 5 && (keep < m[0] || keep >= m[1]):
+		case (len(fields) == 5 || fields[5] == "[anon:") && (keep < m[0] || keep >= m[1]):
 			all = append(all, m)
 		}
 	}

@@ -1,7 +1,7 @@
 #include "textflag.h"
 
 // func split(flags, stack, local uintptr, h *helper, r role) (pid uintptr)
-TEXT ·split(SB), NOSPLIT, $0-48
+TEXT ·split(SB), NOSPLIT, $32-48
 	MOVD flags+0(FP), R0
 	MOVD stack+8(FP), R1
 	MOVD local+16(FP), R3
