@@ -5,6 +5,7 @@ package linux
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -181,7 +182,8 @@ func TestSessionsOfThisMachine(t *testing.T) {
 	}
 }
 
-// inTheirSession runs a program in a session, as its user, and returns what it is.
+// inTheirSession runs a program in a session, as its user, and returns what it is. A
+// session may have ended since it was listed.
 func inTheirSession(t *testing.T, s Sessions, in core.Session) string {
 	account, err := s.accounts.ByID(in.User)
 	must(t, err)
@@ -198,8 +200,25 @@ func inTheirSession(t *testing.T, s Sessions, in core.Session) string {
 	l, err := NewLauncher(helper, 0, "", "")
 	must(t, err)
 	defer l.Close()
-	out, _ := output(t, NewSessionLauncher(l, s, nil), spec)
-	return strings.Join(strings.Fields(out), " ")
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	spec.Streams.Output, spec.Streams.Error = w, w
+	h, err := NewSessionLauncher(l, s, nil).Prepare(t.Context(), spec)
+	var p port.Process
+	if err == nil {
+		p, err = h.Release(t.Context())
+	}
+	w.Close()
+	if errors.Is(err, fs.ErrNotExist) {
+		return "none: " + err.Error()
+	}
+	must(t, err)
+	out, err := io.ReadAll(r)
+	must(t, err)
+	_, err = p.Wait(t.Context())
+	must(t, err)
+	return strings.Join(strings.Fields(string(out)), " ")
 }
 
 // session is one that the fake logind has.
