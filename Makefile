@@ -30,11 +30,10 @@ demo: ## run four real elevations as user nobody on an agent of its own
 	@$(MAKE) --no-print-directory stage
 	@$(ALIKE) go run ./vmtests/demo --agent $(AGENT)
 
-# What starts agents and machines waits for much: it comes first, and one package more
-# than there are processors is tested at once.
+# What starts agents and machines takes longest, and comes first.
 .PHONY: test
 test: test-packages stage vet ## run every test, installing the Debian packages that they need
-	go test -race -count=1 -timeout 25m -p $$(($$(nproc) + 1)) ./vmtests/... ./...
+	go test -race -count=1 -timeout 25m ./vmtests/... ./...
 	@go test -race -count=1 -v -run '^TestNotShown$$' ./vmtests/wine
 
 .PHONY: test-wine
