@@ -108,9 +108,10 @@ func NewLauncher(helper string, spare int, cgroupParent, ends string) (*Launcher
 		err := l.plant()
 		l.mu.Unlock()
 		if err != nil {
+			err = l.noHelper(err)
 			close(l.tended)
 			l.end()
-			return nil, fmt.Errorf("launcher: start %s: %w", helper, explain(err))
+			return nil, fmt.Errorf("launcher: start %s: %w", helper, err)
 		}
 	}
 	go l.tend()

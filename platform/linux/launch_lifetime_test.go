@@ -69,6 +69,21 @@ func TestSeedThatWasKilledIsReplaced(t *testing.T) {
 	}
 }
 
+// A program that is no keeperlaunch is named to whoever needs a helper.
+func TestAHelperThatIsAnotherProgram(t *testing.T) {
+	path := filepath.Join(public(t), "keeperlaunch")
+	program, err := os.ReadFile("/bin/true")
+	must(t, errors.Join(err, os.WriteFile(path, program, 0o755)))
+	l, err := NewLauncher(path, 1, "", "") // which may see already that it has ended
+	if err == nil {
+		defer l.Close()
+		_, err = l.Prepare(t.Context(), command(t, "/bin/true"))
+	}
+	if err == nil || !strings.Contains(err.Error(), path+" has ended") || !strings.Contains(err.Error(), "install the agent again") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What the seed does for each helper leaves nothing behind, and a helper has next to
 // nothing of what is the seed's.
 func TestTheSeedStaysSmall(t *testing.T) {

@@ -4,9 +4,12 @@ package linux
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -43,9 +46,24 @@ func (l *Launcher) spawn() (*child, error) {
 		c, err = l.fork()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("start a helper: %w", explain(err))
+		return nil, fmt.Errorf("start a helper: %w", l.noHelper(err))
 	}
 	return c, nil
+}
+
+// noHelper says why there is no helper, and what can be done.
+func (l *Launcher) noHelper(err error) error {
+	if seedGone(err) {
+		return fmt.Errorf("%s has ended by itself (%w); if it does so again, install the agent again", l.helper.Name(), err)
+	}
+	return explain(err)
+}
+
+// seedGone reports whether err is that the seed was not there any more: somebody has ended
+// it twice in a row, or it is another program.
+func seedGone(err error) bool {
+	return slices.ContainsFunc([]error{errVanished, unix.ECONNRESET, unix.EPIPE, io.EOF, io.ErrUnexpectedEOF},
+		func(end error) bool { return errors.Is(err, end) })
 }
 
 // fork asks the seed for a helper. l.mu is held.
