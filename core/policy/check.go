@@ -21,6 +21,8 @@ const (
 	checks // how many there are
 )
 
+var _ [16 - checks]struct{} // there is a bit for each in conditions.free
+
 // meets says how much of the rule the question meets, if its program does with the
 // given strength.
 func (r *rule) meets(a *asked, by strength) strength {
