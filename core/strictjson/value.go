@@ -99,7 +99,12 @@ func (v Value) items() iter.Seq[Value] {
 // Members returns what an object holds, in order, equal keys included. Past
 // limit it stops and reports false.
 func (v Value) Members(limit int) ([]Member, bool) {
-	list := make([]Member, 0, 8)
+	return v.AppendMembers(make([]Member, 0, 8), limit)
+}
+
+// AppendMembers is Members for those who have a list to append to, which counts for the
+// limit.
+func (v Value) AppendMembers(list []Member, limit int) ([]Member, bool) {
 	for key, value := range v.members() {
 		if len(list) == limit {
 			return list, false
