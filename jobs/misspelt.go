@@ -34,30 +34,37 @@ func namesOf(kinds task.Kinds) fieldNames {
 // field. Other unknown names are somebody else's, and nothing is said of them
 // (decision 1).
 func (f fieldNames) misspelt(file strictjson.Value) (list []string) {
-	look := func(path string, v strictjson.Value, fields []string) map[string]strictjson.Value {
-		held, slips := membersOf(path, v, fields)
-		list = append(list, slips...)
-		return held
+	look := func(path string, v strictjson.Value, fields []string, wanted ...string) []strictjson.Value {
+		found, slips := membersOf(v, fields, wanted)
+		slices.SortFunc(slips, func(a, b slip) int { return strings.Compare(a.name, b.name) })
+		for _, s := range slips {
+			list = append(list, fmt.Sprintf("%s%s is ignored: is %s meant?", path, wire.Printable(s.name), s.meant))
+		}
+		return found
 	}
-	each := func(path string, v strictjson.Value, fields []string) (all []map[string]strictjson.Value) {
+	each := func(path string, v strictjson.Value, fields []string, inner string, innerFields []string) {
 		if !v.Given() || !v.IsArray() { // what is no list has no names
-			return nil
+			return
 		}
 		items, _ := v.Items(maxListed)
+		var inside []strictjson.Value
+		at := func(i int) string { return fmt.Sprintf("%s[%d].", path, i) }
 		for i, item := range items {
-			all = append(all, look(fmt.Sprintf("%s[%d].", path, i), item, fields))
+			inside = append(inside, look(at(i), item, fields, inner)...)
 		}
-		return all
+		for i, one := range inside {
+			if one.Given() {
+				look(at(i)+inner+".", one, innerFields)
+			}
+		}
 	}
-	root := look("", file, f.job)
-	when := look("schedule.", root["schedule"], f.schedule)
-	look("schedule.calendar.", when["calendar"], f.calendar)
-	look("mqttTopics.", root["mqttTopics"], f.topics)
-	each("events", root["events"], f.event)
-	each("parameters", root["parameters"], f.parameter)
-	for i, one := range each("tasks", root["tasks"], f.task) {
-		look(fmt.Sprintf("tasks[%d].retry.", i), one["retry"], f.retry)
-	}
+	root := look("", file, f.job, "schedule", "mqttTopics", "events", "parameters", "tasks")
+	when := look("schedule.", root[0], f.schedule, "calendar")
+	look("schedule.calendar.", when[0], f.calendar)
+	look("mqttTopics.", root[1], f.topics)
+	each("events", root[2], f.event, "", nil)
+	each("parameters", root[3], f.parameter, "", nil)
+	each("tasks", root[4], f.task, "retry", f.retry)
 	return list
 }
 
@@ -65,26 +72,42 @@ func (f fieldNames) misspelt(file strictjson.Value) (list []string) {
 // word unlikely.
 const tellable = 4
 
-// membersOf returns the members of an object by the fields that they are, and what of it
-// is no field and looks like one.
-func membersOf(path string, v strictjson.Value, fields []string) (held map[string]strictjson.Value, slips []string) {
+// slip is a name that is ignored, and the field that it looks like.
+type slip struct{ name, meant string }
+
+// membersOf returns what an object has under the names wanted, and what of it is no
+// field and looks like one.
+func membersOf(v strictjson.Value, fields, wanted []string) (found []strictjson.Value, slips []slip) {
+	found = make([]strictjson.Value, len(wanted))
 	if !v.Given() || !v.IsObject() {
-		return nil, nil // what is no object has no names
+		return found, nil // what is no object has no names
 	}
 	all, _ := v.Members(math.MaxInt)
-	slices.SortFunc(all, func(a, b strictjson.Member) int { return strings.Compare(a.Key, b.Key) })
-	held = make(map[string]strictjson.Value, len(all))
 	for _, m := range all {
-		if i := slices.IndexFunc(fields, func(field string) bool { return strings.EqualFold(field, m.Key) }); i >= 0 {
-			held[fields[i]] = m.Value
+		field := meant(m.Key, fields)
+		if i := slices.Index(wanted, field); i >= 0 && field != "" {
+			found[i] = m.Value
+		}
+		if field != "" || len(m.Key) < tellable {
 			continue
 		}
-		i := slices.IndexFunc(fields, func(field string) bool { return fault.OneSlip(field, m.Key) })
-		if i >= 0 && len(m.Key) >= tellable {
-			slips = append(slips, fmt.Sprintf("%s%s is ignored: is %s meant?", path, wire.Printable(m.Key), fields[i]))
+		if i := slices.IndexFunc(fields, func(field string) bool { return fault.OneSlip(field, m.Key) }); i >= 0 {
+			slips = append(slips, slip{m.Key, fields[i]})
 		}
 	}
-	return held, slips
+	return found, slips
+}
+
+// meant is the field that a name is, in any letter case; empty if it is none.
+func meant(name string, fields []string) string {
+	if slices.Contains(fields, name) { // as nearly all are written
+		return name
+	}
+	i := slices.IndexFunc(fields, func(field string) bool { return strings.EqualFold(field, name) })
+	if i < 0 {
+		return ""
+	}
+	return fields[i]
 }
 
 // fieldsOf are the names of the fields of these types, as files write them.

@@ -134,7 +134,7 @@ func (c *compiler) tasks(files []taskFile, written strictjson.Value, types condi
 func (c *compiler) step(field string, f taskFile, written strictjson.Value, index map[string]int, types condition.Types) *step {
 	t := &step{
 		id: f.ID, name: f.Name, kind: f.ExecutionType, retry: c.retry(field+".retry", f.Retry),
-		condition: condition.Compile(f.Condition, types, c.within(field+".condition")), merge: f.MergeStdoutJSONIntoContext, timeout: defaultTimeout, continueOnFailure: f.ContinueOnFailure, whenSkipped: f.ContextWhenSkipped,
+		condition: condition.Compile(written.Get("condition"), types, c.within(field+".condition")), merge: f.MergeStdoutJSONIntoContext, timeout: defaultTimeout, continueOnFailure: f.ContinueOnFailure, whenSkipped: f.ContextWhenSkipped,
 		onSuccess: c.route(field+".OnSuccess", f.OnSuccess, index), onFailure: c.route(field+".OnFailure", f.OnFailure, index),
 	}
 	if f.TimeoutSeconds != nil {

@@ -53,14 +53,15 @@ func (s *service) startTrust(ctx context.Context, _ Options) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer func() { pool.Close() }()
+		f := trustInForce{service: s, sources: sources, seen: seen, pool: pool}
+		defer func() { f.pool.Close() }()
 		if len(seen) == 0 {
 			<-ctx.Done()
 			return
 		}
 		ticker := time.NewTicker(lookAgain)
 		defer ticker.Stop()
-		pool = s.watchTrust(ctx, sources, pool, seen, ticker.C)
+		f.watch(ctx, ticker.C)
 	}()
 	s.onStop(func(context.Context) error {
 		cancel()
@@ -99,32 +100,43 @@ func (s *service) trusted(ctx context.Context, sources provenance.Sources) (*pro
 	return trusted, pool, nil
 }
 
-// watchTrust looks at every tick whether a source has changed, and reads them
-// again. What cannot be read leaves the last good ones in force, and is tried
-// again at every tick: a fault that passes must not keep a new revocation list
-// out for good. It returns the readers that know what is in force.
-func (s *service) watchTrust(ctx context.Context, sources provenance.Sources, pool *reader.Pool, seen []port.FileInfo, tick <-chan time.Time) *reader.Pool {
+// trustInForce is whom this machine trusts.
+type trustInForce struct {
+	*service
+	sources provenance.Sources
+	seen    []port.FileInfo // the sources when they were read
+	pool    *reader.Pool    // of readers that know what is in force
+}
+
+// watch looks at every tick.
+func (f *trustInForce) watch(ctx context.Context, tick <-chan time.Time) {
 	for {
 		select {
 		case <-ctx.Done():
-			return pool
+			return
 		case <-tick:
+			f.look(ctx)
 		}
-		now := s.versions(sources.Files())
-		if slices.Equal(now, seen) {
-			continue
-		}
-		trusted, next, err := s.trusted(ctx, sources)
-		if err != nil {
-			s.log.Error("the trusted signers have changed and cannot be read; those read before stay in force", "error", err)
-			continue
-		}
-		seen = now
-		s.verifier.Trust(trusted)
-		pool.Close()
-		pool = next
-		s.log.Info("the trusted signers have changed; the new ones are in force")
 	}
+}
+
+// look looks whether a source has changed, and reads them again. What cannot be read
+// leaves the last good ones in force, and is tried again by the next look: a fault that
+// passes must not keep a new revocation list out for good.
+func (f *trustInForce) look(ctx context.Context) {
+	now := f.versions(f.sources.Files())
+	if slices.Equal(now, f.seen) {
+		return
+	}
+	trusted, pool, err := f.trusted(ctx, f.sources)
+	if err != nil {
+		f.log.Error("the trusted signers have changed and cannot be read; those read before stay in force", "error", err)
+		return
+	}
+	f.verifier.Trust(trusted)
+	f.pool.Close()
+	f.seen, f.pool = now, pool
+	f.log.Info("the trusted signers have changed; the new ones are in force")
 }
 
 // versions says which state each file is in; a file that cannot be looked at is

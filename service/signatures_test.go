@@ -55,6 +55,12 @@ func (b *logBuffer) has(text string) bool {
 	return strings.Contains(b.text.String(), text)
 }
 
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 func replace(t *testing.T, root, name string, data []byte) {
 	t.Helper()
 	next := filepath.Join(root, name+".next")
@@ -73,21 +79,13 @@ func TestWhomToTrustIsReadAgainWhenItChanges(t *testing.T) {
 		t.Fatal("nobody looks at signatures")
 	}
 	root := s.layout.Root()
-	ctx, cancel := context.WithCancel(t.Context())
-	tick, done := make(chan time.Time), make(chan struct{})
-	go func() {
-		defer close(done)
-		_, pool, err := s.trusted(ctx, sources)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		s.watchTrust(ctx, sources, pool, s.versions(sources.Files()), tick).Close()
-	}()
-	look := func() {
-		tick <- time.Now()
-		tick <- time.Now() // taken when the first has been dealt with
+	f := trustInForce{service: s, sources: sources, seen: s.versions(sources.Files())}
+	var err error
+	if _, f.pool, err = s.trusted(t.Context(), sources); err != nil {
+		t.Fatal(err)
 	}
+	defer func() { f.pool.Close() }()
+	look := func() { f.look(t.Context()) }
 	look()
 	if log.has("changed") {
 		t.Error("nothing had changed")
@@ -95,7 +93,7 @@ func TestWhomToTrustIsReadAgainWhenItChanges(t *testing.T) {
 	replace(t, root, "ca.pem", []byte("nonsense"))
 	look()
 	if !log.has("those read before stay in force") || !log.has("Trust:Roots") {
-		t.Errorf("the log does not say what is wrong: %s", &log.text)
+		t.Errorf("the log does not say what is wrong: %s", log)
 	}
 	if log.has("the new ones are in force") {
 		t.Error("nonsense is in force")
@@ -113,12 +111,19 @@ func TestWhomToTrustIsReadAgainWhenItChanges(t *testing.T) {
 		t.Error("what anybody can replace is in force")
 	}
 	mode(0o755)
-	look()
-	if !log.has("the new ones are in force") {
-		t.Errorf("the new root is not in force: %s", &log.text)
-	}
+	ctx, cancel := context.WithCancel(t.Context())
+	tick, done := make(chan time.Time), make(chan struct{})
+	go func() {
+		defer close(done)
+		f.watch(ctx, tick)
+	}()
+	tick <- time.Now()
+	tick <- time.Now() // taken when the first has been dealt with; nothing has changed since
 	cancel()
 	<-done
+	if !log.has("the new ones are in force") {
+		t.Errorf("the new root is not in force: %s", log)
+	}
 }
 
 func TestWhatSaysWhomToTrustMustBeAnAdministrators(t *testing.T) {

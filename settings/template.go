@@ -2,11 +2,8 @@ package settings
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
-
-var tokenPattern = regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9._-]*\}`)
 
 // Template is text with {Token}s, taken apart once. A token is a name of
 // letters, digits, dots, underscores and hyphens that begins with a letter;
@@ -20,17 +17,35 @@ type Part struct{ Literal, Token string }
 func ParseTemplate(s string) Template {
 	var t Template
 	last := 0
-	for _, at := range tokenPattern.FindAllStringIndex(s, -1) {
-		if at[0] > last {
-			t.parts = append(t.parts, Part{Literal: s[last:at[0]]})
+	for at := strings.IndexByte(s, '{'); at >= 0; {
+		end := at + 1
+		for end < len(s) && inToken(s[end], end > at+1) {
+			end++
 		}
-		t.parts = append(t.parts, Part{Token: s[at[0]+1 : at[1]-1]})
-		last = at[1]
+		if end < len(s) && s[end] == '}' && end > at+1 {
+			if at > last {
+				t.parts = append(t.parts, Part{Literal: s[last:at]})
+			}
+			t.parts = append(t.parts, Part{Token: s[at+1 : end]})
+			last = end + 1
+			end = last
+		}
+		next := strings.IndexByte(s[end:], '{')
+		if next < 0 {
+			break
+		}
+		at = end + next
 	}
 	if last < len(s) {
 		t.parts = append(t.parts, Part{Literal: s[last:]})
 	}
 	return t
+}
+
+// inToken reports whether c can stand in a token, behind its first letter or as that.
+func inToken(c byte, behind bool) bool {
+	letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+	return letter || behind && ('0' <= c && c <= '9' || c == '.' || c == '_' || c == '-')
 }
 
 // NewTemplate is the template of these pieces.

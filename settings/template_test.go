@@ -2,9 +2,12 @@ package settings
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func expandAll(t *testing.T, args []Template, value func(string) (string, error)) []string {
@@ -127,6 +130,30 @@ func TestExpand(t *testing.T) {
 
 // FuzzSplitArguments: an argument that is quoted as the comment says comes back
 // as it was, next to others.
+// tokens is what a token looks like, as docs/jobs.md has it.
+var tokens = regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9._-]*\}`)
+
+func TestTokensAreThoseOfTheExpression(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"{", "}", "a", "Z", "@", "[", "0", ".", "_", "-", " ", "é", "\x80", `"`})).Draw(t, "text"), "")
+		var want []Part
+		last := 0
+		for _, at := range tokens.FindAllStringIndex(text, -1) {
+			if at[0] > last {
+				want = append(want, Part{Literal: text[last:at[0]]})
+			}
+			want = append(want, Part{Token: text[at[0]+1 : at[1]-1]})
+			last = at[1]
+		}
+		if last < len(text) {
+			want = append(want, Part{Literal: text[last:]})
+		}
+		if got := ParseTemplate(text).Parts(); !slices.Equal(got, want) {
+			t.Fatalf("%q: got %q, want %q", text, got, want)
+		}
+	})
+}
+
 func FuzzSplitArguments(f *testing.F) {
 	for _, seed := range []string{"", "plain", `two words`, `"`, `\`, `'`, `a\"b`, "{A}", "tab\t", `C:\x\`} {
 		f.Add(seed)

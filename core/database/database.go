@@ -23,7 +23,10 @@ func Open(path string, pragmas ...string) (*sql.DB, error) {
 // commit is on the disk when it returns, and a transaction waits for its turn when it
 // begins.
 func OpenAlone(path string, pragmas ...string) (*sql.DB, error) {
-	all := []string{"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)"}
+	// In quotes: the driver sorts pragmas, and this one has to come before those that
+	// look into the file. Else SQLite makes memory beside it (-shm) to share it by, and
+	// takes locks there for each transaction.
+	all := []string{"busy_timeout(2000)", `"locking_mode"(exclusive)`, "journal_mode(wal)", "synchronous(full)"}
 	return open(path, url.Values{"_pragma": append(all, pragmas...), "_txlock": {"immediate"}})
 }
 

@@ -2,6 +2,8 @@ package database
 
 import (
 	"database/sql"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,6 +44,26 @@ func TestTheFile(t *testing.T) {
 	for _, db := range []*sql.DB{second, db} {
 		if err := db.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// What a pragma looks up in the file is looked up by whoever has it alone: else SQLite
+// makes memory beside it, to share it by, and locks there for each transaction.
+func TestNothingIsShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	for range 2 { // a new file, and one that is there
+		db, err := OpenAlone(path, "cache_size(-64)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(t, db, `CREATE TABLE IF NOT EXISTS t (x)`)
+		exec(t, db, `INSERT INTO t VALUES (1)`)
+		if _, err := os.Stat(path + "-shm"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("there is memory to share it by: %v", err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -47,7 +46,7 @@ type rule struct {
 	certain bool         // nothing in it is in doubt
 	grants  bool         // when it is met fully
 	demands controls.Set // what must be satisfied before it grants
-	who     who
+	who     *who         // of other rules, too, that have the same one
 	*conditions
 	// programs that it is about; open: every program is restricted.
 	programs []program
@@ -84,88 +83,6 @@ type conditions struct {
 }
 
 func (r *rule) ref() core.PolicyRef { return r.name[0] }
-
-// Compile gives policies their meaning on this machine. The findings are
-// Doubts and Notes only: a policy that cannot be resolved still restricts.
-func (e *Engine) Compile(policies []Policy, env Environment) (*Set, []Finding) {
-	return e.CompileFiles([][]Policy{policies}, env)
-}
-
-// CompileFiles is Compile for the policies of many files, which it lets go of one after the
-// other: all of them and all that becomes of them would be twice as much.
-func (e *Engine) CompileFiles(files [][]Policy, env Environment) (*Set, []Finding) {
-	c := &compiler{env: &env, table: e.controls}
-	s := &Set{env: env, directories: env.directories()}
-	for _, kind := range e.kinds {
-		s.kinds = append(s.kinds, compiledKind{Kind: kind})
-	}
-	rules, place := room(files, s.kinds), 0
-	many := 0
-	for _, policies := range files {
-		many += len(policies)
-	}
-	seen := make(map[string]bool, many)
-	for at, policies := range files {
-		for i := range policies {
-			p := &policies[i]
-			if seen[p.ID] {
-				c.note(p, "$.PolicyId", "an id that another policy has", "an id of its own", "both apply, and answers do not tell them apart")
-			}
-			seen[p.ID] = true
-			for k, kind := range s.kinds {
-				answer := kind.answer
-				if p.Type == "" { // of an unknown type: it may be about any question
-					answer = unknownKind{}
-				}
-				if list := rules[k].of(kind.Kind, p); list != nil {
-					*list = append(*list, c.rule(p, place, answer))
-				}
-			}
-			place++
-		}
-		files[at], c.policy = nil, nil
-	}
-	for k := range s.kinds {
-		s.kinds[k].enforcing, s.kinds[k].monitoring = newIndex(rules[k].enforcing, e.lists), newIndex(rules[k].monitoring, e.lists)
-	}
-	return s, c.findings
-}
-
-// ruleLists are the rules of one kind.
-type ruleLists struct{ enforcing, monitoring []rule }
-
-// of returns the list that a policy belongs into; nil if it says nothing about this kind.
-func (l *ruleLists) of(kind Kind, p *Policy) *[]rule {
-	switch {
-	case p.Type != "" && !slices.Contains(kind.types, p.Type), p.Status == Off:
-		return nil
-	case p.Status == Monitor, p.Status == MonitorAndNotify:
-		return &l.monitoring
-	}
-	return &l.enforcing
-}
-
-// room makes room for as many rules as there will be. A list that grows is copied again
-// and again, and many policies would need several times what they need in the end.
-func room(files [][]Policy, kinds []compiledKind) []ruleLists {
-	rules := make([]ruleLists, len(kinds))
-	for k := range rules {
-		var enforcing, monitoring int
-		for _, policies := range files {
-			for i := range policies {
-				switch rules[k].of(kinds[k].Kind, &policies[i]) {
-				case nil:
-				case &rules[k].enforcing:
-					enforcing++
-				default:
-					monitoring++
-				}
-			}
-		}
-		rules[k].enforcing, rules[k].monitoring = make([]rule, 0, enforcing), make([]rule, 0, monitoring)
-	}
-	return rules
-}
 
 // Size returns how many policies can change an outcome, and how many only
 // watch.
@@ -222,18 +139,6 @@ func (s *Set) Paths() []string {
 	return slices.Sorted(maps.Keys(named))
 }
 
-// compiler collects findings while it compiles one policy after the other.
-type compiler struct {
-	env      *Environment
-	table    controls.Table
-	findings []Finding
-	policy   *Policy
-	path     string
-	earlier  []*conditions // of rules, each other than the rest
-	doubts   int           // of the current policy
-	kept     bool          // the current policy grants nothing, whatever it says
-}
-
 func (c *compiler) at(filter string, i int) { c.path = fault.Item(filter, i) }
 
 func (c *compiler) note(p *Policy, path, found, expected, remedy string) {
@@ -274,17 +179,19 @@ func (c *compiler) collection(entry string, want, or CollectionType) (Collection
 	return named, ok
 }
 
-func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
+func (c *compiler) rule(p *Policy, place int, kind answerer) *rule {
 	c.policy, c.doubts, c.kept = p, 0, keeps(kind)
-	r := rule{
+	r := &rule{
 		// Answers show these to people in terminals.
-		name: [1]core.PolicyRef{{ID: wire.Printable(p.ID), Name: wire.Printable(p.Name)}},
-		who:  c.compileWho(p),
-		conditions: &conditions{
-			when: compileWhen(p), requesters: p.RequestedBy, job: p.FilterJob, children: p.Children,
-			transient: p.Transient, session: p.Session, riskLevel: p.RiskLevel,
-		},
-		place: int32(place),
+		name:       [1]core.PolicyRef{{ID: wire.Printable(p.ID), Name: wire.Printable(p.Name)}},
+		conditions: &c.conditions.this,
+		place:      int32(place),
+	}
+	c.who.this = c.compileWho(p)
+	r.who = c.who.same((*who).differs)
+	c.conditions.this = conditions{
+		when: compileWhen(p), requesters: p.RequestedBy, job: p.FilterJob, children: p.Children,
+		transient: p.Transient, session: p.Session, riskLevel: p.RiskLevel,
 	}
 	_, r.foreign = kind.(unknownKind)
 	r.whom = c.compileWhom(p)
@@ -315,7 +222,7 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 	r.certain = !p.Doubtful && c.doubts == 0
 	r.grants = (r.grants || r.demands != 0) && !c.kept
 	if r.grants && !p.Doubtful && c.doubts == 0 {
-		c.vain(&r)
+		c.vain(r)
 	}
 	r.grants = r.grants && !r.denies && !p.Doubtful && c.doubts == 0
 	if r.grants {
@@ -327,27 +234,10 @@ func (c *compiler) rule(p *Policy, place int, kind answerer) rule {
 	if r.denies {
 		r.refusal = refusal(r.name[:])
 	}
-	c.leadingStar(&r)
+	c.leadingStar(r)
 	r.free = r.conditions.leaveOutNothing()
-	r.conditions = c.alike(r.conditions)
+	r.conditions = c.conditions.same((*conditions).differs)
 	return r
-}
-
-// maxAlike bounds with how many earlier conditions those of each rule are compared.
-const maxAlike = 8
-
-// alike returns earlier conditions that are the same in everything, or these. Nothing
-// changes them any more.
-func (c *compiler) alike(these *conditions) *conditions {
-	for _, earlier := range c.earlier {
-		if reflect.DeepEqual(earlier, these) {
-			return earlier
-		}
-	}
-	if len(c.earlier) < maxAlike {
-		c.earlier = append(c.earlier, these)
-	}
-	return these
 }
 
 // denies reports whether p refuses what it meets.
@@ -378,11 +268,11 @@ func (c *compiler) leadingStar(r *rule) {
 }
 
 // byID orders rules so that an answer does not depend on the order of files.
-func byID(a, b rule) int {
+func byID(a, b *rule) int {
 	return cmp.Or(cmp.Compare(a.name[0].ID, b.name[0].ID), cmp.Compare(a.name[0].Name, b.name[0].Name))
 }
 
-func sorted(rules []rule) []rule {
+func sorted(rules []*rule) []*rule {
 	slices.SortStableFunc(rules, byID)
 	return rules
 }

@@ -5,7 +5,7 @@ import "slices"
 // covers reports whether d restricts whatever g can grant. It errs towards false:
 // what can only be told for each question is not covered.
 func (d *rule) covers(g *rule) bool {
-	return d.who.covers(&g.who) && d.whom.covers(&g.whom) && d.where.covers(&g.where) && d.when.covers(&g.when) &&
+	return d.who.covers(g.who) && d.whom.covers(&g.whom) && d.where.covers(&g.where) && d.when.covers(&g.when) &&
 		d.signed.covers(&g.signed) && d.requestersCover(g) && (d.job == "" || d.job == g.job) && d.ownCovers() && d.programsCover(g)
 }
 

@@ -60,12 +60,14 @@ func (r *reader) object(v strictjson.Value, path string, known []string) fields 
 	return r.collect(list, path, known)
 }
 
+// members returns what an object holds, until it is asked for those of the next one.
 func (r *reader) members(v strictjson.Value, path string) ([]strictjson.Member, bool) {
 	if !v.IsObject() {
 		r.doubt(v, path, describe(v), "an object", "")
 		return nil, false
 	}
-	list, ok := v.Members(maxMembers)
+	list, ok := v.AppendMembers(r.room[:0], maxMembers)
+	r.room = list
 	if !ok {
 		r.fault(v, path, "more keys", fmt.Sprintf("at most %d", maxMembers), "")
 	}

@@ -38,14 +38,16 @@ type bucket struct {
 // divideAbove is the size from which dividing a bucket by user pays.
 const divideAbove = 16
 
-func newIndex(rules []rule, lists [][]core.Control) index {
+// newIndex takes rules, which it lets go of: it has them beside each other, as they are
+// looked at.
+func newIndex(rules []*rule, lists [][]core.Control) index {
 	x := index{
-		rules: sorted(rules), controls: lists,
+		rules: make([]rule, len(rules)), controls: lists,
 		hashes: map[string]*bucket{}, paths: map[string]*bucket{},
 		names: map[string]*bucket{}, heads: map[string]*bucket{},
 	}
-	for i := range x.rules {
-		r := &x.rules[i]
+	for i, r := range sorted(rules) {
+		x.rules[i], rules[i] = *r, nil
 		if r.job != "" {
 			if x.passed == nil {
 				x.passed = map[string]FilterAnswer{}
@@ -114,7 +116,7 @@ func (b *bucket) divide(rules []rule) {
 	b.byName, b.byID, b.byGroup, b.byGroupName = map[string][]posting{}, map[string][]posting{}, map[string][]posting{}, map[string][]posting{}
 	var stay []posting
 	for _, p := range b.all {
-		w := &rules[p.rule].who
+		w := rules[p.rule].who
 		if w.any || w.open {
 			stay = append(stay, p)
 			continue

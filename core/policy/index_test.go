@@ -87,7 +87,7 @@ func TestACrowdIsDividedByUser(t *testing.T) {
 		}
 		for _, b := range buckets {
 			for _, p := range b.all {
-				if w := &x.rules[p.rule].who; !w.any && !w.open {
+				if w := x.rules[p.rule].who; !w.any && !w.open {
 					t.Errorf("under %s: %s is looked at for everyone", kind, x.rules[p.rule].ref().ID)
 				}
 			}

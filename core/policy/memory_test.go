@@ -1,7 +1,11 @@
 package policy
 
 import (
+	"fmt"
+	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -62,46 +66,90 @@ func TestManyAskAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// Policies of many files mean what they would in one list, and their lists are let go of.
-func TestFilesAreLetGoOf(t *testing.T) {
-	list := fleet(40)
-	list[30].ID = list[3].ID // of another file
-	together, want := engine.Compile(slices.Clone(list), linux())
-	files := [][]Policy{list[:10:10], nil, list[10:35:35], list[35:]}
-	apart, got := engine.CompileFiles(files, linux())
+// Policies of many files mean what they would in one list, and nothing is held of how they
+// were written.
+func TestPoliciesComeFileByFile(t *testing.T) {
+	var texts [][]byte
+	var list []Policy
+	for at, ids := range [][]string{{"a", "b"}, {}, {"c", "a", "d"}} { // one is of another file, too
+		var policies []string
+		for i, id := range ids {
+			policies = append(policies, fmt.Sprintf(`{"PolicyId": %q, "PolicyType": "PrivilegeElevation", "Controls": ["ALLOW"], "UserCheck": ["u%d"], "MachineCheck": ["*"], "ApplicationCheck": ["/usr/bin/%s%d%d"]}`, id, i%2, id, at, i))
+		}
+		texts = append(texts, []byte("["+strings.Join(policies, ",")+strings.Repeat(" ", 64)+"]"))
+	}
+	apart := engine.Begin(linux())
+	released := make(chan struct{}, len(texts))
+	for at, text := range texts {
+		file := fmt.Sprintf("%d.json", at)
+		policies, findings := engine.Parse(file, text)
+		if Faulty(findings) {
+			t.Fatal(findings)
+		}
+		list = append(list, policies...)
+	}
+	together, want := engine.Compile(list, linux())
+	list = nil
+	for at, text := range texts {
+		held := slices.Clone(text)
+		runtime.AddCleanup(&held[0], func(struct{}) { released <- struct{}{} }, struct{}{})
+		policies, _ := engine.Parse(fmt.Sprintf("%d.json", at), held)
+		apart.Add(policies)
+	}
+	for range texts {
+		runtime.GC()
+		<-released
+	}
+	set, got := apart.Set(false)
 	if diff := cmp.Diff(want, got); diff != "" || len(got) == 0 {
 		t.Error(diff)
 	}
-	for i, policies := range files {
-		if policies != nil {
-			t.Errorf("file %d is held", i)
-		}
-	}
 	for k := range together.kinds {
-		a, b := &together.kinds[k].enforcing, &apart.kinds[k].enforcing
+		a, b := &together.kinds[k].enforcing, &set.kinds[k].enforcing
 		if len(a.rules) != len(b.rules) {
 			t.Fatalf("%d rules, want %d", len(b.rules), len(a.rules))
 		}
 		for i := range a.rules {
-			if a.rules[i].ref() != b.rules[i].ref() || a.rules[i].place != b.rules[i].place {
-				t.Errorf("rule %d is %v of place %d, want %v of %d", i, b.rules[i].ref(), b.rules[i].place, a.rules[i].ref(), a.rules[i].place)
+			if !reflect.DeepEqual(a.rules[i], b.rules[i]) {
+				t.Errorf("rule %d is %+v, want %+v", i, b.rules[i], a.rules[i])
 			}
 		}
 	}
 }
 
-// Rules that ask the same of everything but users and programs hold that once.
+// Whether administrators are subject to policy is known when everything has been read.
+func TestAdministratorsAreSubjectByTheLastWord(t *testing.T) {
+	for _, enforce := range []bool{true, false} {
+		env := linux()
+		env.EnforceForAdministrators = !enforce
+		set, _ := engine.Begin(env).Set(enforce)
+		q := ask("/usr/bin/id", "id", "id")
+		q.Administrator = true
+		if got := set.Decide(q).Outcome; (got == core.Deny) != enforce {
+			t.Errorf("enforced %t: %s", enforce, got)
+		}
+	}
+}
+
+// Rules that ask the same of everything but programs, or of who asks, hold that once.
 func TestAlikeConditionsAreHeldOnce(t *testing.T) {
 	list := fleet(30)
 	list[7].Machines = []string{"web1"}
 	set, _ := engine.Compile(list, linux())
-	different := map[*conditions]int{}
+	different, everyone := map[*conditions]int{}, map[*who]int{}
 	for _, kind := range set.kinds {
-		for i := range kind.enforcing.rules {
-			different[kind.enforcing.rules[i].conditions]++
+		for _, r := range kind.enforcing.rules {
+			different[r.conditions]++
+			if r.who.any {
+				everyone[r.who]++
+			}
+			alone, _ := engine.Compile(list[r.place:r.place+1], linux())
+			if diff := cmp.Diff(*alone.of(list[r.place].Type).enforcing.rules[0].who, *r.who, cmp.AllowUnexported(who{})); diff != "" {
+				t.Errorf("policy %s is about others: %s", r.ref().ID, diff)
+			}
 		}
 	}
-	if len(different) != 2 {
-		t.Errorf("%d conditions of %d rules", len(different), len(list))
+	if len(different) != 2 || len(everyone) != 1 {
+		t.Errorf("%d conditions and %d times everyone of %d rules", len(different), len(everyone), len(list))
 	}
 }

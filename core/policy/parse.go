@@ -21,8 +21,9 @@ func (e *Engine) Parse(file string, data []byte) ([]Policy, []Finding) {
 		return nil, r.findings
 	}
 	if top.IsObject() {
-		p := r.policy(top)
-		return []Policy{p}, r.findings
+		policies := make([]Policy, 1)
+		r.policy(top, &policies[0])
+		return policies, r.findings
 	}
 	if !top.IsArray() {
 		r.fault(top, "$", describe(top), "an object or an array", "write one policy, or an array of policies")
@@ -39,7 +40,8 @@ func (e *Engine) Parse(file string, data []byte) ([]Policy, []Finding) {
 			r.doubt(item, "$", describe(item), "an object", "")
 			continue
 		}
-		policies = append(policies, r.policy(item))
+		policies = append(policies, Policy{})
+		r.policy(item, &policies[len(policies)-1])
 	}
 	return policies, r.findings
 }
@@ -55,6 +57,7 @@ type reader struct {
 	kept     bool // by the current policy nothing is granted, whatever it says
 	findings []Finding
 	zones    map[string]*time.Location // by their names
+	room     []strictjson.Member       // for the members of one object
 }
 
 // root reads a whole file. Keys given twice are found where objects are read: a

@@ -28,8 +28,9 @@ var (
 	filterKeys = []string{"UserCheck", "MachineCheck", "ApplicationCheck", "TargetUserCheck"}
 )
 
-func (r *reader) policy(v strictjson.Value) Policy {
-	p := Policy{File: r.file, Index: r.index, Status: Enforce, source: v}
+// policy reads p, which is empty.
+func (r *reader) policy(v strictjson.Value, p *Policy) {
+	*p = Policy{File: r.file, Index: r.index, Status: Enforce, source: v}
 	r.doubtful = false
 	first := len(r.findings)
 	f := r.object(v, "$", policyKeys)
@@ -49,15 +50,15 @@ func (r *reader) policy(v strictjson.Value) Policy {
 	for i := range r.findings[first:] {
 		r.findings[first+i].Policy = p.ID
 	}
-	kind := r.kindOf(&p, f)
+	kind := r.kindOf(p, f)
 	r.kept = keeps(kind)
-	r.status(&p, f)
-	r.controls(&p, f)
-	r.approvers(&p, f)
+	r.status(p, f)
+	r.controls(p, f)
+	r.approvers(p, f)
 	r.rules(f)
-	r.filters(&p, f, kind)
-	r.extension(&p, f, kind)
-	r.remarks(&p, f)
+	r.filters(p, f, kind)
+	r.extension(p, f, kind)
+	r.remarks(p, f)
 	p.Doubtful = r.doubtful
 	if r.kept {
 		for i := range r.findings[first:] { // it grants nothing anyway
@@ -66,7 +67,6 @@ func (r *reader) policy(v strictjson.Value) Policy {
 			}
 		}
 	}
-	return p
 }
 
 // shorten cuts a name to what answers can carry.

@@ -14,7 +14,7 @@ const maxPairs = 20_000_000
 // compiled is a policy beside its rule.
 type compiled struct {
 	policy *Policy
-	rule   rule
+	rule   *rule
 }
 
 // together says what policies do to each other, and what one of them does to
@@ -33,13 +33,13 @@ func (v *review) together(e *Engine, policies []Policy) {
 		if v.kept {
 			continue
 		}
-		v.never(p, &r)
+		v.never(p, r)
 		switch {
 		case r.denies:
-			v.everyone(&r)
+			v.everyone(r)
 			denies = append(denies, compiled{p, r})
 		case r.grants:
-			v.everything(&r)
+			v.everything(r)
 			grants = append(grants, compiled{p, r})
 		}
 	}
@@ -66,12 +66,12 @@ func (e *Engine) answererOf(policyType string) answerer {
 func (v *review) shadowed(g *compiled, denies []compiled) {
 	for i := range denies {
 		d := &denies[i]
-		if !d.rule.covers(&g.rule) {
+		if !d.rule.covers(g.rule) {
 			continue
 		}
 		v.policy, v.path = g.policy, "$.PolicyId"
 		by := fmt.Sprintf("policy %q of %s", d.policy.ID, d.policy.File)
-		if g.rule.covers(&d.rule) {
+		if g.rule.covers(d.rule) {
 			v.say(Doubt, "a contradiction: "+by+" denies the same", "one of the two", "DENY wins, and this policy never grants anything")
 		} else {
 			v.say(Doubt, "a shadowed grant: "+by+" denies all of it", "a DENY that leaves it out", "DENY wins, and this policy never grants anything")

@@ -138,7 +138,7 @@ func TestWhatIsShadowedNeverGrants(t *testing.T) {
 		*c.env = linux()
 		var rules []rule
 		for i := range policies {
-			rules = append(rules, c.rule(&policies[i], i, elevation{}))
+			rules = append(rules, *c.rule(&policies[i], i, elevation{}))
 		}
 		set, _ := engine.Compile(policies, linux())
 		for range 20 {

@@ -3,6 +3,7 @@ package strictjson
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -66,21 +67,49 @@ func (v Value) Text() string {
 	return s
 }
 
+// members are the keys of an object and what it holds under them, in order.
+func (v Value) members() iter.Seq2[Value, Value] {
+	return func(yield func(key, value Value) bool) {
+		data := v.text.data
+		for at := v.skipSpace(v.start + 1); data[at] != '}'; {
+			key := Value{v.text, at, skipString(data, at)}
+			at = v.skipSpace(v.skipSpace(key.end) + 1) // past the colon
+			value := Value{v.text, at, v.skipValue(at)}
+			if !yield(key, value) {
+				return
+			}
+			at = v.next(value.end)
+		}
+	}
+}
+
+// items are what an array holds, in order.
+func (v Value) items() iter.Seq[Value] {
+	return func(yield func(Value) bool) {
+		for at := v.skipSpace(v.start + 1); v.text.data[at] != ']'; {
+			item := Value{v.text, at, v.skipValue(at)}
+			if !yield(item) {
+				return
+			}
+			at = v.next(item.end)
+		}
+	}
+}
+
 // Members returns what an object holds, in order, equal keys included. Past
 // limit it stops and reports false.
 func (v Value) Members(limit int) ([]Member, bool) {
-	list := make([]Member, 0, 8)
-	data := v.text.data
-	at := v.skipSpace(v.start + 1)
-	for data[at] != '}' {
+	return v.AppendMembers(make([]Member, 0, 8), limit)
+}
+
+// AppendMembers is Members for those who have a list to append to, which counts for the
+// limit.
+func (v Value) AppendMembers(list []Member, limit int) ([]Member, bool) {
+	for key, value := range v.members() {
 		if len(list) == limit {
 			return list, false
 		}
-		key := Value{v.text, at, v.skipValue(at)}
-		at = v.skipSpace(v.skipSpace(key.end) + 1) // past the colon
-		value := Value{v.text, at, v.skipValue(at)}
 		list = append(list, Member{key.Text(), value})
-		at = v.next(value.end)
 	}
 	return list, true
 }
@@ -88,14 +117,11 @@ func (v Value) Members(limit int) ([]Member, bool) {
 // Items returns what an array holds. Past limit it stops and reports false.
 func (v Value) Items(limit int) ([]Value, bool) {
 	var list []Value
-	at := v.skipSpace(v.start + 1)
-	for v.text.data[at] != ']' {
+	for item := range v.items() {
 		if len(list) == limit {
 			return list, false
 		}
-		item := Value{v.text, at, v.skipValue(at)}
 		list = append(list, item)
-		at = v.next(item.end)
 	}
 	return list, true
 }
@@ -126,10 +152,9 @@ func (v Value) Nearest(path string) Value {
 func (v Value) child(step string) (Value, bool) {
 	switch {
 	case v.IsObject():
-		members, _ := v.Members(math.MaxInt)
-		for _, m := range members {
-			if strings.EqualFold(m.Key, step) {
-				return m.Value, true
+		for key, value := range v.members() {
+			if strings.EqualFold(string(keyOf(key.Raw())), step) {
+				return value, true
 			}
 		}
 	case v.IsArray():
@@ -220,12 +245,18 @@ func (v Value) skipValue(at int) int {
 	}
 }
 
-// skipString returns where the string whose quote is at at ends.
+// skipString returns where the string whose quote is at at ends: at the next quote that
+// no odd number of backslashes is before.
 func skipString(data []byte, at int) int {
-	for at++; data[at] != '"'; at++ {
-		if data[at] == '\\' {
-			at++
+	for {
+		at++
+		at += bytes.IndexByte(data[at:], '"')
+		first := at
+		for data[first-1] == '\\' {
+			first--
+		}
+		if (at-first)%2 == 0 {
+			return at + 1
 		}
 	}
-	return at + 1
 }

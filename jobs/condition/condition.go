@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -50,17 +51,12 @@ type Types map[string]string
 
 // Compile reads a condition: text is an expression, an object is declarative. It returns
 // nil if none is written, and what must not be used if expect was told of a fault.
-func Compile(raw json.RawMessage, types Types, expect Expect) *Condition {
-	if text := strings.TrimSpace(string(raw)); text == "" || text == "null" || text == "{}" {
-		return nil
-	}
-	value, err := strictjson.Parse(raw, len(raw))
-	if err != nil {
-		expect(false, "", "not JSON", "an object or an expression")
+func Compile(value strictjson.Value, types Types, expect Expect) *Condition {
+	if !value.Given() || value.IsNull() || string(value.Raw()) == "{}" {
 		return nil
 	}
 	c := compiler{types: types, expect: expect}
-	return &Condition{c.part("", value.Raw(), 0)}
+	return &Condition{c.part("", value, 0)}
 }
 
 type compiler struct {
@@ -71,8 +67,8 @@ type compiler struct {
 
 // written are the keys of one part.
 type written struct {
-	All, Any   []json.RawMessage
-	Not        json.RawMessage
+	All, Any   []strictjson.Value
+	Not        strictjson.Value
 	Expression string
 	Field      string
 	Operator   string
@@ -89,16 +85,18 @@ func keys() []string {
 const partExpected = `an expression, {"field", "operator", "value"}, or one of {"all": [...]}, {"any": [...]}, {"not": ...}, {"expression": "..."}`
 
 // part compiles the part at path.
-func (c *compiler) part(path string, raw json.RawMessage, depth int) node {
+func (c *compiler) part(path string, value strictjson.Value, depth int) node {
 	if c.parts++; depth > maxDepth || c.parts > maxParts {
 		c.expect(false, path, fmt.Sprintf("deeper than %d or more than %d comparisons", maxDepth, maxParts), "less")
 		return never{}
 	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return c.expression(path, text)
+	switch {
+	case value.IsString():
+		return c.expression(path, value.Text())
+	case value.IsNull():
+		return c.expression(path, "")
 	}
-	w, ok := c.read(path, raw)
+	w, ok := c.read(path, value)
 	if !ok {
 		return never{}
 	}
@@ -119,37 +117,37 @@ func (c *compiler) part(path string, raw json.RawMessage, depth int) node {
 	return never{}
 }
 
-func (c *compiler) list(path string, parts []json.RawMessage, depth int) []node {
+func (c *compiler) list(path string, parts []strictjson.Value, depth int) []node {
 	c.expect(len(parts) > 0, path, "empty", "at least one condition")
 	if len(parts) == 0 {
 		return []node{never{}}
 	}
 	var nodes []node
-	for i, raw := range parts {
-		nodes = append(nodes, c.part(fmt.Sprintf("%s[%d]", path, i), raw, depth+1))
+	for i, part := range parts {
+		nodes = append(nodes, c.part(fmt.Sprintf("%s[%d]", path, i), part, depth+1))
 	}
 	return nodes
 }
 
 // read takes a part's object apart. A key that is none of its own is a fault: a
 // condition that is read by half would let run what its author ruled out.
-func (c *compiler) read(path string, raw json.RawMessage) (w written, ok bool) {
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &object); err != nil {
-		c.expect(false, path, fault.Raw(string(raw)), partExpected)
+func (c *compiler) read(path string, part strictjson.Value) (w written, ok bool) {
+	if !part.IsObject() {
+		c.expect(false, path, fault.Raw(string(part.Raw())), partExpected)
 		return w, false
 	}
 	ok = true
-	for key, value := range object {
-		into, name := w.field(key)
+	members, _ := part.Members(math.MaxInt)
+	for _, m := range members {
+		into, name := w.field(m.Key)
 		if into == nil {
-			c.expect(false, at(path, key), "not a key of conditions", "one of "+strings.Join(keys(), ", "))
+			c.expect(false, at(path, m.Key), "not a key of conditions", "one of "+strings.Join(keys(), ", "))
 			ok = false
 			continue
 		}
 		w.keys = append(w.keys, name)
-		if err := decode(value, into); err != nil {
-			c.expect(false, at(path, key), fault.Raw(string(value)), "another type")
+		if !decode(m.Value, into) {
+			c.expect(false, at(path, m.Key), fault.Raw(string(m.Value.Raw())), "another type")
 			ok = false
 		}
 	}
@@ -167,13 +165,24 @@ func (c *compiler) read(path string, raw json.RawMessage) (w written, ok bool) {
 
 // decode reads one value of a part. Numbers that are compared with stay as they are
 // written.
-func decode(value json.RawMessage, into any) error {
-	if _, compared := into.(*any); !compared || value[0] == '"' {
-		return json.Unmarshal(value, into)
+func decode(value strictjson.Value, into any) bool {
+	switch into := into.(type) {
+	case *strictjson.Value:
+		*into = value
+		return true
+	case *[]strictjson.Value:
+		if value.IsArray() {
+			*into, _ = value.Items(math.MaxInt)
+		}
+		return value.IsArray() || value.IsNull()
+	case *any:
+		if !value.IsString() {
+			decoder := json.NewDecoder(bytes.NewReader(value.Raw()))
+			decoder.UseNumber()
+			return decoder.Decode(into) == nil
+		}
 	}
-	decoder := json.NewDecoder(bytes.NewReader(value))
-	decoder.UseNumber()
-	return decoder.Decode(into)
+	return value.Decode(into) == nil
 }
 
 func (w *written) has(key string) bool { return slices.Contains(w.keys, key) }

@@ -5,11 +5,20 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"kpm/core/strictjson"
 )
 
 // compiled compiles a condition and returns its faults, one per line.
 func compiled(raw string, types Types) (c *Condition, faults string) {
-	c = Compile(json.RawMessage(raw), types, func(ok bool, field, found, expected string) {
+	var value strictjson.Value // none, unless something is written
+	if raw != "" {
+		var err error
+		if value, err = strictjson.Parse([]byte(raw), len(raw)); err != nil {
+			return nil, err.Error()
+		}
+	}
+	c = Compile(value, types, func(ok bool, field, found, expected string) {
 		if !ok {
 			faults += fmt.Sprintf("%s is %s, expected %s\n", field, found, expected)
 		}

@@ -129,11 +129,14 @@ func (t *Timer) Set(schedules map[string]*Schedule) {
 // seen is not empty.
 func (t *Timer) begin(job string, s *Schedule, now time.Time) (e *entry, seen []Due) {
 	e = &entry{job: job, schedule: s}
+	if s.every > 0 {
+		// The published rule: counted from the start of the scheduler, whatever was
+		// before.
+		e.due = now.Add(s.every)
+		return e, nil
+	}
 	last, known := t.memory.LastDue(job, s.text)
 	switch {
-	case s.every > 0:
-		// The published rule: counted from the start of the scheduler.
-		e.due = now.Add(s.every)
 	case s.once:
 		var later bool
 		e.due, later = s.Next(now)

@@ -205,6 +205,27 @@ func TestTheServiceDidNotRun(t *testing.T) {
 	})
 }
 
+// asked is a memory that notes who is looked up.
+type asked struct {
+	remembered
+	jobs []string
+}
+
+func (a *asked) LastDue(job, text string) (time.Time, bool) {
+	a.jobs = append(a.jobs, job)
+	return a.remembered.LastDue(job, text)
+}
+
+// To look something up costs a start a connection to the database.
+func TestIntervalsNeedNoMemory(t *testing.T) {
+	memory := &asked{remembered: remembered{}}
+	timer := NewTimer((&played{begun: time.Now()}).read(), memory, func(Fired) {})
+	timer.Set(map[string]*Schedule{"interval": sound(t, `{"intervalMinutes": 40}`), "cron": sound(t, `{"cronExpression": "30 * * * *"}`)})
+	if !slices.Equal(memory.jobs, []string{"cron"}) {
+		t.Errorf("asked about %q", memory.jobs)
+	}
+}
+
 // Ten thousand jobs: the timer looks at those that are due, not at all of them.
 func BenchmarkTenThousandJobs(b *testing.B) {
 	all := map[string]*Schedule{}

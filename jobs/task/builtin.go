@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,12 +73,14 @@ func compileBuiltin(s *Source, commands Commands) Task {
 	if !s.Decode(&f) {
 		return nil
 	}
-	params := bytes.TrimSpace(f.Parameters)
-	if string(params) == "null" {
-		params = nil
+	var rest []byte
+	var texts []parameter
+	if params := s.written.Get("parameters"); params.Given() && !params.IsNull() {
+		s.Expect(params.IsObject(), "parameters", "not an object", "an object")
+		if params.IsObject() {
+			rest, texts = written(f.Command, params)
+		}
 	}
-	s.Expect(len(params) == 0 || params[0] == '{', "parameters", "not an object", "an object")
-	rest, texts := written(f.Command, params)
 	return &builtin{
 		name: f.Command, command: commands[f.Command], params: settings.ParseTemplate(string(rest)),
 		texts: append(texts, spread(f.Command, s.Arguments(f.Arguments))...),

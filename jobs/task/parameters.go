@@ -3,11 +3,13 @@ package task
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"kpm/core"
 	"kpm/core/fault"
+	"kpm/core/strictjson"
 	"kpm/settings"
 )
 
@@ -81,26 +83,30 @@ func (f form) given(name string, text settings.Template) parameter {
 	return parameter{name: name, text: text}
 }
 
-// written returns "parameters" with their names as command knows them, but for those
-// that are JSON written as text.
-func written(command string, parameters json.RawMessage) (rest json.RawMessage, texts []parameter) {
+// written returns "parameters", an object, with their names as command knows them, but
+// for those that are JSON written as text.
+func written(command string, parameters strictjson.Value) (rest []byte, texts []parameter) {
 	f, _ := formOf(command)
-	var fields map[string]json.RawMessage
-	if f.words == nil || json.Unmarshal(parameters, &fields) != nil {
-		return parameters, nil
+	if f.words == nil {
+		return parameters.Raw(), nil
 	}
-	kept := map[string]json.RawMessage{}
-	for name, value := range fields {
-		name = f.spelled(name)
-		var text string
-		if slices.Contains(f.objects, name) && json.Unmarshal(value, &text) == nil {
+	fields, _ := parameters.Members(math.MaxInt)
+	asWritten, kept := true, make(map[string]json.RawMessage, len(fields))
+	for _, field := range fields {
+		name := f.spelled(field.Key)
+		asWritten = asWritten && name == field.Key
+		if slices.Contains(f.objects, name) && field.Value.IsString() {
 			// One token alone stays a text: what it says is the value's and not the file's.
+			text := field.Value.Text()
 			if t := settings.ParseTemplate(text); strings.HasPrefix(text, "{") && t.Parts()[0].Token == "" {
-				texts = append(texts, f.given(name, t))
+				texts, asWritten = append(texts, f.given(name, t)), false
 				continue
 			}
 		}
-		kept[name] = value
+		kept[name] = field.Value.Raw()
+	}
+	if asWritten {
+		return parameters.Raw(), texts
 	}
 	rest, _ = json.Marshal(kept) // it was JSON before
 	return rest, texts

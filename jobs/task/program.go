@@ -104,6 +104,10 @@ func (h *programs) compile(s *Source, as core.RunAs) Task {
 
 // noScripts refuses a token in text that the program would run as a script.
 func (t *program) noScripts(s *Source) {
+	args := argumentsOf(t.args)
+	if !holdTokens(args) {
+		return // and what the program is need not be looked up
+	}
 	names := []string{t.command, t.path}
 	// A link to an interpreter is one.
 	if found, err := t.find(); err == nil {
@@ -111,7 +115,6 @@ func (t *program) noScripts(s *Source) {
 			names = append(names, to)
 		}
 	}
-	args := argumentsOf(t.args)
 	i, interpreter, found := inScript(names, args)
 	if !found {
 		return

@@ -29,6 +29,10 @@ func argumentsOf(templates []settings.Template) []argument {
 	return args
 }
 
+func holdTokens(args []argument) bool {
+	return slices.ContainsFunc(args, func(a argument) bool { return a.token })
+}
+
 // inScript returns the first argument that is the text of a script and holds a
 // token, and which program would run it. names are what the job's program is
 // called, of which any may be an interpreter.
@@ -38,7 +42,7 @@ func argumentsOf(templates []settings.Template) []argument {
 // shell takes its script apart again. No quoting is safe for every interpreter,
 // so a token may not stand in a script at all (decision 39).
 func inScript(names []string, args []argument) (index int, interpreter string, found bool) {
-	if !slices.ContainsFunc(args, func(a argument) bool { return a.token }) {
+	if !holdTokens(args) {
 		return 0, "", false
 	}
 	table := interpreters()

@@ -76,8 +76,8 @@ type inForce struct {
 	// name tells the set from others, executions whether it restricts any.
 	name       string
 	executions bool
-	children   bool              // it says what allowed programs may start
-	files      map[string][]byte // that it was read from, by path
+	children   bool            // it says what allowed programs may start
+	files      map[string]text // that it was read from, by path
 }
 
 // names says which policies an answer is from, and what they are about.
@@ -103,9 +103,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 // take puts in force what was read.
 func (e *engine) take(r *reading, enforceForAdministrators bool) bool {
 	before := e.force.Load()
-	env := machine(e.cfg.Root, r.collections, enforceForAdministrators)
-	env.Resolve = resolveFrom(e.cfg.Resolve)
-	set, findings := r.engine.CompileFiles(r.perFile, env)
+	set, findings := r.compilation.Set(enforceForAdministrators)
 	findings = append(r.findings, findings...)
 	e.report(findings)
 	faulty := policy.Faulty(findings)

@@ -1,7 +1,6 @@
 package keeperpolicy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,7 +48,7 @@ type Folder interface {
 type reading struct {
 	root        string
 	engine      *policy.Engine
-	perFile     [][]policy.Policy
+	compilation *policy.Compilation
 	collections map[string]policy.Collection
 	findings    []policy.Finding
 	sparing     func() // Config.Sparing
@@ -57,7 +56,8 @@ type reading struct {
 	bytes       int64
 	// before are the files of the set in force; nil if there is none. good are
 	// those of this one.
-	before, good map[string][]byte
+	before, good map[string]text
+	packer       packer
 	// unusable is true if it is not even known which files there are, or not all
 	// of them could be read.
 	unusable bool
@@ -75,15 +75,40 @@ func giveBack(bytes int64) {
 func newReading(cfg Config) *reading {
 	return &reading{
 		root: cfg.Root, sparing: cfg.Sparing, engine: policy.New(policy.Kinds(), controls.Standard()),
-		collections: map[string]policy.Collection{}, good: map[string][]byte{},
+		collections: map[string]policy.Collection{}, good: map[string]text{},
 	}
 }
 
 // read reads Policies/*.json and Policies/synced/*.json below root. A folder
 // that is missing holds nothing.
 func (r *reading) read(cfg Config) {
+	var list []listing
 	for _, path := range folders(cfg.Root) {
-		r.folder(path, cfg.Open)
+		if l, ok := r.list(path, cfg.Open); ok {
+			defer l.folder.Close()
+			list = append(list, l)
+		}
+	}
+	// What policies refer to comes first: so nothing is held of a file when it has been read
+	// but what its policies mean.
+	r.each(list, func(name string) bool { return name == collectionsFile })
+	env := machine(cfg.Root, r.collections, true) // until it is known
+	env.Resolve = resolveFrom(cfg.Resolve)
+	r.compilation = r.engine.Begin(env)
+	r.each(list, func(name string) bool { return name != collectionsFile })
+}
+
+// each takes the files of folders whose names are meant.
+func (r *reading) each(list []listing, meant func(name string) bool) {
+	for _, l := range list {
+		for _, name := range l.names {
+			if meant(name) {
+				r.one(l, name)
+			}
+			if r.bytes > maxBytes {
+				return
+			}
+		}
 	}
 }
 
@@ -107,54 +132,70 @@ func (r *reading) name(path string) string {
 	return path
 }
 
-func (r *reading) folder(path string, open func(path string) (Folder, error)) {
+// listing is a folder and which of its files are read, in their order.
+type listing struct {
+	path   string
+	folder Folder
+	names  []string
+}
+
+// list opens a folder. It is false if there is nothing to read; else the caller closes it.
+func (r *reading) list(path string, open func(path string) (Folder, error)) (l listing, ok bool) {
 	folder, err := open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return
+		return l, false
 	case err != nil:
 		r.unusable = true
 		r.refuse(path, err.Error(), "a folder that administrators alone can change", "links are not followed")
-		return
+		return l, false
 	}
-	defer folder.Close()
+	defer func() {
+		if !ok {
+			folder.Close()
+		}
+	}()
 	names, err := folder.Names()
 	if err != nil {
 		r.unusable = true
 		r.refuse(path, err.Error(), "a folder that can be read", "")
-		return
+		return l, false
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		return !strings.EqualFold(filepath.Ext(name), ".json") || strings.HasPrefix(name, ".")
+	})
+	if r.files += len(names); r.files > maxFiles {
+		r.unusable = true
+		r.refuse(path, "more files", fmt.Sprintf("at most %d", maxFiles), "a file may hold many policies in an array")
+		return l, false
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		if !strings.EqualFold(filepath.Ext(name), ".json") || strings.HasPrefix(name, ".") {
-			continue
+	return listing{path, folder, names}, true
+}
+
+// one reads a file, and takes it as it was last good if it cannot be used as it is.
+func (r *reading) one(l listing, name string) {
+	path := filepath.Join(l.path, name)
+	data, ok := r.file(path, name, l.folder)
+	if r.bytes > maxBytes {
+		return
+	}
+	old, had := r.before[path]
+	switch ok = ok && r.take(path, data); {
+	case ok && had && old.is(data):
+		r.good[path] = old
+	case ok:
+		r.good[path] = r.packer.pack(data)
+	case had:
+		known := len(r.findings)
+		if was, err := old.unpack(); err != nil || !r.take(path, was) {
+			r.unusable = true // what is in force is, so it cannot be
 		}
-		if r.files++; r.files > maxFiles {
-			r.unusable = true
-			r.refuse(path, "more files", fmt.Sprintf("at most %d", maxFiles), "a file may hold many policies in an array")
-			return
-		}
-		data, ok := r.file(filepath.Join(path, name), name, folder)
-		if r.bytes > maxBytes {
-			return
-		}
-		full := filepath.Join(path, name)
-		old, had := r.before[full]
-		if ok && bytes.Equal(old, data) {
-			data = old // what is in force holds it anyway
-		}
-		switch ok = ok && r.take(full, data); {
-		case ok:
-			r.good[full] = data
-		case had:
-			known := len(r.findings)
-			r.take(full, old)
-			r.findings = r.findings[:known] // they were said when it was good
-			r.good[full] = old
-		case name == collectionsFile:
-			// Without it, UIDs in other files would be read as names.
-			r.unusable = true
-		}
+		r.findings = r.findings[:known] // they were said when it was good
+		r.good[path] = old
+	case name == collectionsFile:
+		// Without it, UIDs in other files would be read as names.
+		r.unusable = true
 	}
 }
 
@@ -174,7 +215,7 @@ func (r *reading) take(path string, data []byte) bool {
 	if policy.Faulty(findings) {
 		return false
 	}
-	r.perFile = append(r.perFile, policies)
+	r.compilation.Add(policies)
 	return true
 }
 

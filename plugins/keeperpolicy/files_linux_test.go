@@ -102,18 +102,19 @@ func link(t *testing.T, to, at string) {
 
 // While a set is read again, the text of a file that has not changed is there once.
 func TestUnchangedTextIsHeldOnce(t *testing.T) {
-	root := agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "/usr/bin/id"), "b.json": policyJSON("b", "ALLOW", "/usr/bin/id")})
+	root := agentRoot(t, map[string]string{"a.json": policyJSON("a", "ALLOW", "/usr/bin/id"), "b.json": policyJSON("b", "ALLOW", "/usr/bin/id"),
+		"long.json": "[" + strings.Repeat(policyJSON("c", "ALLOW", "/usr/bin/id")+",", 50) + policyJSON("c", "ALLOW", "/usr/bin/id") + "]"})
 	e, _ := logged(Config{Root: root, Open: opens(root)})
 	e.load(false)
 	before := e.force.Load().files
 	write(t, root, "b.json", policyJSON("b", "DENY", "/usr/bin/id"))
 	e.load(false)
 	after := e.force.Load().files
-	if len(after) != 2 {
+	if len(after) != 3 {
 		t.Fatalf("%d files", len(after))
 	}
 	for path, text := range after {
-		if same, want := &text[0] == &before[path][0], filepath.Base(path) == "a.json"; same != want {
+		if same, want := &text.data[0] == &before[path].data[0], filepath.Base(path) != "b.json"; same != want {
 			t.Errorf("%s: the text is that of the earlier set: %t, want %t", path, same, want)
 		}
 	}

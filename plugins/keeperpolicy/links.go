@@ -70,6 +70,7 @@ func newLinked(paths []string, resolve resolver) *linked {
 	if resolve == nil {
 		return l
 	}
+	l.names = make([]name, 0, len(paths))
 	for _, p := range paths {
 		folder := len(p) > 1 && strings.HasSuffix(p, "/")
 		l.names = append(l.names, name{path: strings.TrimSuffix(p, "/"), folder: folder})

@@ -31,9 +31,10 @@ const (
 	groupDecision  = "decision"
 	groupBus       = "bus"
 	groupJobs      = "jobs"
-	groupCrowd     = "crowd"   // many callers at once, on every processor and on one
-	groupIdle      = "idle"    // what an agent takes that nobody asks for anything
-	groupJournal   = "journal" // opened and verified, and made durable
+	groupCrowd     = "crowd"    // many callers at once, on every processor and on one
+	groupIdle      = "idle"     // what an agent takes that nobody asks for anything
+	groupPolicies  = "policies" // very many of them, with the memory that they take
+	groupJournal   = "journal"  // opened and verified, and made durable
 	groupExecution = "execution"
 	groupLaunch    = "launch" // what of an elevation is starting the command, beside a bare fork and exec
 	groupPeer      = "peer"   // who is at the other end, in which session, and what they are called
@@ -133,6 +134,11 @@ func (m *meter) inside(ctx context.Context, sides []string) error {
 	}
 	if m.plan.wants(groupStartUp) {
 		if err := m.startUps(ctx, memory); err != nil {
+			return err
+		}
+	}
+	if m.plan.wants(groupPolicies) {
+		if err := m.manyPolicies(ctx, memory); err != nil {
 			return err
 		}
 	}

@@ -54,7 +54,7 @@ func onDisk(side string) string   { return "/srv/disk/kpm-" + side + "/agent" }
 func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
-	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, idle, execution, launch, peer, verdict, key, hostile, remembered, approval")
+	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, idle, policies, execution, launch, peer, verdict, key, hostile, remembered, approval")
 	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
 	attacks := flag.String("attacks", ".", "which attacks of the group hostile, by name")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
@@ -126,7 +126,7 @@ func outside(ctx context.Context, p plan, staged, base string) (err error) {
 		rows = append(rows, more...)
 		return err
 	}
-	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupJournal, groupCrowd, groupIdle, groupHostile, groupRemember, groupApproval) {
+	if p.wantsAny(groupElevation, groupDurable, groupStartUp, groupRestart, groupPlugin, groupMemory, groupDecision, groupBus, groupJobs, groupJournal, groupCrowd, groupIdle, groupPolicies, groupHostile, groupRemember, groupApproval) {
 		err = show(func(w io.Writer) error { return inMachine(ctx, p, w, agents, sources, sides) })
 	}
 	err = errors.Join(err, show(func(w io.Writer) error { return onHost(ctx, p, w, agents, sources, sides) }))
@@ -179,6 +179,9 @@ func inMachine(ctx context.Context, p plan, w io.Writer, agents, sources map[str
 			roots := []string{filepath.Join(root, inMemory(side)), filepath.Join(disk, filepath.Base(filepath.Dir(onDisk(side))), "agent")}
 			if p.wants(groupStartUp) {
 				roots = append(roots, filepath.Join(root, withPlugins(side)), filepath.Join(root, withJournal(side)))
+			}
+			if p.wants(groupPolicies) {
+				roots = append(roots, filepath.Join(root, withPolicies(side)))
 			}
 			for _, at := range roots {
 				a, err := agent.New(agents[side], filepath.Dir(at), policies)
