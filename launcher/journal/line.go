@@ -30,13 +30,14 @@ func hashLine(line []byte) string {
 // the line belongs where it stands is the chain's business.
 func parseLine(line []byte) (Record, error) {
 	var r Record
-	err := r.parse(line)
+	err := r.parse(line, string(line))
 	return r, err
 }
 
-// parse is parseLine into a Record that nothing has been said of.
-func (r *Record) parse(line []byte) error {
-	if !r.plain(line) {
+// parse is parseLine into a Record that nothing has been said of. whole is the line too:
+// the record keeps parts of it.
+func (r *Record) parse(line []byte, whole string) error {
+	if !r.plain(line, whole) {
 		*r = Record{}
 		if err := json.Unmarshal(line, r); err != nil {
 			return err

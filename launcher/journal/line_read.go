@@ -13,9 +13,9 @@ type plain struct {
 	at    int
 }
 
-// plain reports whether line is one, and then r is what it says.
-func (r *Record) plain(line []byte) bool {
-	p := plain{line: line, whole: string(line)}
+// plain reports whether line is one, and then r is what it says. whole is the same.
+func (r *Record) plain(line []byte, whole string) bool {
+	p := plain{line: line, whole: whole}
 	return p.ordered(func(key string) (place int, ok bool) { return r.field(&p, key) }) && p.at == len(line)
 }
 

@@ -50,7 +50,7 @@ func encoded(t testing.TB, v any) []byte {
 // asJSON is what package json says of a line, beside what plain says.
 func asJSON(t *testing.T, line []byte) (said, want Record, took bool, err error) {
 	t.Helper()
-	took = said.plain(line)
+	took = said.plain(line, string(line))
 	err = json.Unmarshal(line, &want)
 	return said, want, took, err
 }
@@ -139,7 +139,7 @@ func TestOddLinesAreLeftToJSON(t *testing.T) {
 			t.Fatalf("%s: nothing was changed in %s", name, line)
 		}
 		var got Record
-		if got.plain(odd) {
+		if got.plain(odd, string(odd)) {
 			t.Errorf("%s: %s was taken", name, odd)
 		}
 		_, want, _, wantErr := asJSON(t, odd)

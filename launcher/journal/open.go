@@ -122,6 +122,7 @@ func (j *Journal) recover() (Replay, error) {
 	if err != nil {
 		return Replay{}, err
 	}
+	j.open.detach()
 	// A fault at or before the head is tampering. After it, records were not
 	// yet known to be durable: a crash may leave anything there, but only at
 	// the end of the last segment, and never without its first record.

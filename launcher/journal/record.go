@@ -348,6 +348,27 @@ func (s openSet) end(r Record) {
 	}
 }
 
+// detach has the set keep nothing of what it was read from, which may be a thousand times
+// as long.
+func (s openSet) detach() {
+	for _, u := range s.list() {
+		delete(s, u.Request)
+		u.Request, u.Last = core.RequestID(strings.Clone(string(u.Request))), Type(strings.Clone(string(u.Last)))
+		if u.Child != nil {
+			child := *u.Child
+			child.Group = strings.Clone(child.Group)
+			u.Child = &child
+		}
+		if u.Caller != nil {
+			caller := *u.Caller
+			caller.Key = strings.Clone(caller.Key)
+			caller.User, caller.Payer = core.UserID(strings.Clone(string(caller.User))), core.UserID(strings.Clone(string(caller.Payer)))
+			u.Caller = &caller
+		}
+		s[u.Request] = u
+	}
+}
+
 // ended reports whether nothing but the caller, and what the command has left,
 // is still to be dealt with.
 func (u Unfinished) ended() bool { return u.Last == Ended || u.Last == Failed || u.Last == Left }
