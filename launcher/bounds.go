@@ -25,8 +25,13 @@ const (
 // maxUserWorked is how many requests of one user are worked on at once, from
 // the program's first byte to the decision and from there to the launch; more
 // of them wait. Attack: fifty callers of one user ask again and again, and each
-// step of somebody else's request waits for a step of every one of theirs.
-const maxUserWorked = 2
+// step of somebody else's request waits for a step of every one of theirs. While
+// nobody else asks for anything maxAloneWorked are: with fewer a processor has
+// nothing to do while the others wait for the policy plugin or a helper.
+const (
+	maxUserWorked  = 2
+	maxAloneWorked = 8
+)
 
 // maxUserClosed is how many requests of one user have their descriptors closed
 // at once. Attack: descriptors that block when they are closed (FUSE,
@@ -76,7 +81,7 @@ func newBounds(cfg Config) (running, work *fair.Slots[core.UserID]) {
 	running = fair.NewSlotsFor[core.UserID](fair.Bounds{
 		Each: int64(cfg.Limits.MaxRunningPerUser), All: all, Aside: all / asidePart}, cfg.People.First)
 	most := int64(cfg.Limits.MaxOpen)
-	work = fair.NewSlotsFor[core.UserID](fair.Bounds{Each: maxUserWorked, All: most, Aside: most / asidePart}, cfg.People.First)
+	work = fair.NewSlotsFor[core.UserID](fair.Bounds{Each: maxUserWorked, Alone: maxAloneWorked, All: most, Aside: most / asidePart}, cfg.People.First)
 	return running, work
 }
 

@@ -2,6 +2,7 @@ package fair
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -80,8 +81,8 @@ func (c *crowd) check(t *rapid.T) {
 		t.Fatalf("%d are taken by those who do not come first, of %d %d are set aside", common, c.bounds.All, c.bounds.Aside)
 	}
 	for who, n := range each {
-		if n > c.bounds.Each || c.slots.people[who] != n {
-			t.Fatalf("person %d has %d, counted %d, may have %d", who, n, c.slots.people[who], c.bounds.Each)
+		if n > max(c.bounds.Each, c.bounds.Alone) || c.slots.people[who] != n {
+			t.Fatalf("person %d has %d, counted %d, may have %d, alone %d", who, n, c.slots.people[who], c.bounds.Each, c.bounds.Alone)
 		}
 	}
 	for who := range c.slots.people {
@@ -91,7 +92,7 @@ func (c *crowd) check(t *rapid.T) {
 	}
 	blocked := false
 	for _, v := range c.queue {
-		if v.n > c.bounds.Each-each[v.who] || blocked && !foremost(v.who) {
+		if v.n > c.may(v.who, each)-each[v.who] || blocked && !foremost(v.who) {
 			continue
 		}
 		if v.n <= c.bounds.All-all && (foremost(v.who) || v.n <= c.bounds.All-c.bounds.Aside-common) {
@@ -104,13 +105,26 @@ func (c *crowd) check(t *rapid.T) {
 	}
 }
 
+// may is how much a person may have of what people have and wait for.
+func (c *crowd) may(who int, each map[int]int64) int64 {
+	for other := range each {
+		if other != who {
+			return c.bounds.Each
+		}
+	}
+	if slices.ContainsFunc(c.queue, func(v *visitor) bool { return v.who != who }) {
+		return c.bounds.Each
+	}
+	return max(c.bounds.Each, c.bounds.Alone)
+}
+
 // No sequence of calls exceeds a bound, keeps somebody waiting for whom there
 // is room, or leaves anything behind.
 func TestSlotsAreBoundedAndGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Without the method that a bubble forbids.
 		rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) {
-			b := Bounds{Each: rapid.Int64Range(0, 6).Draw(t, "each"), All: rapid.Int64Range(0, 12).Draw(t, "all"), Aside: rapid.Int64Range(0, 4).Draw(t, "aside")}
+			b := Bounds{Each: rapid.Int64Range(0, 6).Draw(t, "each"), All: rapid.Int64Range(0, 12).Draw(t, "all"), Aside: rapid.Int64Range(0, 4).Draw(t, "aside"), Alone: rapid.Int64Range(0, 9).Draw(t, "alone")}
 			c := &crowd{slots: NewSlotsFor(b, foremost), bounds: b}
 			defer c.leave()
 			who, n := rapid.IntRange(0, 3), rapid.Int64Range(-1, 7)
@@ -146,7 +160,7 @@ func TestSlotsAreBoundedAndGivenBack(t *testing.T) {
 				c.settle()
 				c.check(t)
 			}
-			if len(c.queue) != 0 || len(c.slots.waiting) != 0 || c.slots.Taken() != 0 || len(c.slots.people) != 0 {
+			if len(c.queue) != 0 || len(c.slots.waiting) != 0 || len(c.slots.waits) != 0 || c.slots.Taken() != 0 || len(c.slots.people) != 0 {
 				t.Fatalf("%d wait (%d), %d are taken, by %v", len(c.queue), len(c.slots.waiting), c.slots.Taken(), c.slots.people)
 			}
 		})

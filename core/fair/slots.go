@@ -20,6 +20,10 @@ var (
 type Bounds struct {
 	Each int64 // for one person
 	All  int64 // for all together
+	// Alone is for one person while nobody else has anything or waits for it, where that
+	// is more than Each. Whoever comes then waits for nothing that one person may not
+	// have; what was taken before is not taken back.
+	Alone int64
 	// Aside is the part of All that only those get who come first, such as an
 	// administrator: however many people there are, they find room.
 	Aside int64
@@ -36,11 +40,12 @@ type Slots[K comparable] struct {
 	common  int64        // of taken, by those who do not come first
 	people  map[K]int64  // who have some; whoever has none is forgotten
 	waiting []*waiter[K] // in order of arrival
+	waits   map[K]int    // how many of them are a person's
 }
 
 // NewSlots returns Slots of which none is taken.
 func NewSlots[K comparable](b Bounds) *Slots[K] {
-	return &Slots[K]{bounds: b, people: map[K]int64{}}
+	return &Slots[K]{bounds: b, people: map[K]int64{}, waits: map[K]int{}}
 }
 
 // NewSlotsFor is NewSlots with people who come first: what is set aside is
@@ -124,12 +129,26 @@ func (s *Slots[K]) Taken() int64 {
 // that whoever has enough is told so, and not that all are busy.
 func (s *Slots[K]) room(who K, n int64) error {
 	switch {
-	case n < 0 || n > s.bounds.Each-s.people[who]:
+	case n < 0 || n > s.each(who)-s.people[who]:
 		return ErrPersonFull
 	case n > s.bounds.All-s.taken, !s.isFirst(who) && n > s.bounds.All-s.bounds.Aside-s.common:
 		return ErrFull
 	}
 	return nil
+}
+
+// each is how much who may have now.
+func (s *Slots[K]) each(who K) int64 {
+	if s.bounds.Alone > s.bounds.Each && onlyOf(s.people, who) && onlyOf(s.waits, who) {
+		return s.bounds.Alone
+	}
+	return s.bounds.Each
+}
+
+// onlyOf reports whether m has nothing of anybody else.
+func onlyOf[K comparable, V any](m map[K]V, who K) bool {
+	_, has := m[who]
+	return len(m) == 0 || len(m) == 1 && has
 }
 
 func (s *Slots[K]) isFirst(who K) bool { return s.first != nil && s.first(who) }

@@ -41,6 +41,7 @@ func (s *Slots[K]) Take(ctx context.Context, who K, n int64) (*Slot[K], error) {
 		return slot, nil
 	}
 	s.waiting = slices.Delete(s.waiting, at, at+1)
+	s.waitsNoMore(who)
 	err := s.room(who, n)
 	if err == nil { // others are before it
 		err = ErrFull
@@ -59,8 +60,16 @@ func (s *Slots[K]) enqueue(slot *Slot[K]) *waiter[K] {
 	}
 	w := &waiter[K]{slot, make(chan struct{})}
 	s.waiting = append(s.waiting, w)
+	s.waits[slot.who]++
 	s.admit()
 	return w
+}
+
+// waitsNoMore counts one of those off who wait for who.
+func (s *Slots[K]) waitsNoMore(who K) {
+	if s.waits[who]--; s.waits[who] == 0 {
+		delete(s.waits, who)
+	}
 }
 
 // admit lets those in who fit by now, in order of arrival. Whoever has too much
@@ -73,16 +82,27 @@ func (s *Slots[K]) admit() {
 		return
 	}
 	blocked, all := false, false // those who do not come first, and everybody
+	// full was passed over: what does not fit does not later on. A crowd of one person's
+	// is looked at once, and not each of it.
+	var full *Slot[K]
 	s.waiting = slices.DeleteFunc(s.waiting, func(w *waiter[K]) bool {
+		if all || full != nil && full.who == w.slot.who && full.n <= w.slot.n {
+			return false
+		}
 		first := s.isFirst(w.slot.who)
-		if all || blocked && !first {
+		if blocked && !first {
 			return false
 		}
-		if err := s.room(w.slot.who, w.slot.n); err != nil {
-			blocked = blocked || err == ErrFull
-			all = all || err == ErrFull && first
+		switch err := s.room(w.slot.who, w.slot.n); {
+		case err == ErrPersonFull:
+			full = w.slot
+			return false
+		case err != nil:
+			blocked = true
+			all = all || first
 			return false
 		}
+		s.waitsNoMore(w.slot.who)
 		s.count(w.slot)
 		close(w.ready)
 		return true
