@@ -211,7 +211,7 @@ func TestListSaysWhatEachJobIs(t *testing.T) {
 	h := newHarness(t, map[string]string{
 		"b-control":    jobJSON("b-control", stepJSON("a", "echo"), onPending, `"description": "d"`, `"allowPluginTrigger": true`),
 		"a-timed":      jobJSON("a-timed", stepJSON("a", "echo"), `"schedule": {"intervalMinutes": 5}`),
-		"c-broken":     `{"id": "c-broken"`,
+		"c-broken":     `{"id": "c-broken",}`,
 		"d-off":        strings.Replace(jobJSON("d-off", stepJSON("a", "echo")), `"enabled": true`, `"enabled": false`, 1),
 		"KeeperPolicy": jobJSON("KeeperPolicy", stepJSON("a", "echo")),
 	})
@@ -227,7 +227,7 @@ func TestListSaysWhatEachJobIs(t *testing.T) {
 		`KeeperPolicy "KeeperPolicy" false false false [] ` + h.cfg.Layout.Jobs() + `/KeeperPolicy.json:1: id is "KeeperPolicy", expected a name that no plugin has`,
 		`a-timed "a-timed job" true true false [] `,
 		`b-control "b-control job" true true true [PolicyEvaluationPending] `,
-		`c-broken "c-broken" false false false [] ` + h.cfg.Layout.Jobs() + `/c-broken.json:1: the file is not JSON (unexpected end of JSON input), expected a JSON object`,
+		`c-broken "c-broken" false false false [] ` + h.cfg.Layout.Jobs() + `/c-broken.json:1: the file is not JSON (invalid character '}' looking for beginning of object key string), expected a JSON object; remove the comma before the "}"`,
 		`d-off "d-off job" false true false [] its file says enabled: false`,
 	}
 	if !slices.Equal(got, want) {

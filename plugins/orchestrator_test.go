@@ -238,7 +238,7 @@ func TestBrokenFilesDisableOnlyThemselves(t *testing.T) {
 		}
 		synctest.Wait()
 		for id, want := range map[string]string{
-			"Broken":                 "Broken.json:1: the file is not JSON",
+			"Broken":                 `Broken.json:1: the file is not JSON (invalid character '}' looking for beginning of object key string), expected a JSON object; remove the comma before the "}"`,
 			"Wrong":                  `id is "Right", expected the file's name`,
 			"KeeperPrivilegeManager": "expected a name that is not the service's",
 			"RedirectEvaluator":      "pluginType is missing",

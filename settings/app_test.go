@@ -196,6 +196,7 @@ func TestLoadApp(t *testing.T) {
 	for _, tc := range []struct{ name, path, want string }{
 		{"empty", file("empty", ""), "the file is empty"},
 		{"a missing comma", file("comma", "{\n \"Settings\": {}\n \"Requests\": {}\n}"), "comma:3: the file is not JSON"},
+		{"a comma too many", file("many", "{\n \"Settings\": {},\n}"), `expected a JSON object; remove the comma before the "}", in line 2`},
 		{"a list", file("list", "[1]"), "does not hold a JSON object"},
 		{"two values", file("two", "{} {}"), "the file is not JSON"},
 		{"not UTF-8", file("latin1", "{\"a\": \"\xe9\"}"), "not UTF-8"},

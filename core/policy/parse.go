@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -76,7 +77,7 @@ func (r *reader) root(data []byte, path, expected string) (strictjson.Value, boo
 	case strictjson.NotUTF8:
 		f.Found, f.Expected, f.Remedy = "text that is not UTF-8", "UTF-8", "save the file as UTF-8"
 	default:
-		f.Found, f.Expected, f.Remedy = "no valid JSON ("+refused.Err.Error()+")", expected, "fix the JSON"
+		f.Found, f.Expected, f.Remedy = "no valid JSON ("+refused.Err.Error()+")", expected, cmp.Or(refused.Remedy, "fix the JSON")
 	}
 	r.findings = append(r.findings, f)
 	return top, false

@@ -90,6 +90,7 @@ func TestWhatReadingSays(t *testing.T) {
 func TestWhatReadingSaysAboutFiles(t *testing.T) {
 	for _, tc := range []struct{ name, data, want string }{
 		{"cut off", `{"PolicyId": `, `fault: r.json:1: found no valid JSON (unexpected end of JSON input), expected one policy, or an array of policies; fix the JSON`},
+		{"a comma too many", `{"PolicyId": "x",}`, `fault: r.json:1: found no valid JSON (invalid character '}' looking for beginning of object key string), expected one policy, or an array of policies; remove the comma before the "}"`},
 		{"empty", "", `fault: r.json:1: found no valid JSON (unexpected end of JSON input), expected one policy, or an array of policies; fix the JSON`},
 		{"too long", strings.Repeat(" ", MaxFile+1), `fault: r.json: found 16777217 bytes, expected at most 16777216; split the file`},
 		{"not UTF-8", "[\xff]", `fault: r.json: found text that is not UTF-8, expected UTF-8; save the file as UTF-8`},

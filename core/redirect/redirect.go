@@ -138,7 +138,9 @@ func faultOf(err error) error {
 	case !errors.As(err, &e):
 		return err
 	case e.Problem == strictjson.NotJSON:
-		return wrong("", fmt.Sprintf("not JSON (%v)", e.Err), "a list of rules")
+		f := wrong("", fmt.Sprintf("not JSON (%v)", e.Err), "a list of rules")
+		f.Remedy = e.Remedy
+		return f
 	case e.Problem == strictjson.NotUTF8:
 		return wrong("", "not UTF-8", "a list of rules")
 	}

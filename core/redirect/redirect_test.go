@@ -62,6 +62,13 @@ func TestAKeyGivenTwiceIsAFault(t *testing.T) {
 	}
 }
 
+func TestACommaTooManyInRulesIsNamed(t *testing.T) {
+	rules, err := Parse(`[{"sourceExePattern": "x", "targetExe": "x"},]`)
+	if err == nil || rules != nil || !strings.HasSuffix(err.Error(), `expected a list of rules; remove the comma before the "]"`) {
+		t.Errorf("%v, %v", rules, err)
+	}
+}
+
 func TestRulesThatAreNotUTF8AreAFault(t *testing.T) {
 	rules, err := Parse("[{\"sourceExePattern\": \"\xff\", \"targetExe\": \"x\"}]")
 	if err == nil || rules != nil || !strings.Contains(err.Error(), "metadata.redirect.rules is not UTF-8, expected a list of rules") {

@@ -29,7 +29,8 @@ type Error struct {
 	Path         string // of the value, as a JSON path; empty for the whole text
 	// Found and Expected are those of a Fault.
 	Found, Expected string
-	Err             error // of encoding/json, for NotJSON and WrongType
+	Remedy          string // that of a Fault, where more can be said than Expected does
+	Err             error  // of encoding/json, for NotJSON and WrongType
 }
 
 // Error says what a Fault would say about the text.
@@ -40,7 +41,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Fault is e as a fault of file.
 func (e *Error) Fault(file string) *fault.Fault {
-	return &fault.Fault{File: file, Line: e.Line, Column: e.Column, Field: e.Path, Found: e.Found, Expected: e.Expected}
+	return &fault.Fault{File: file, Line: e.Line, Column: e.Column, Field: e.Path, Found: e.Found, Expected: e.Expected, Remedy: e.Remedy}
 }
 
 // Decode reads v into a variable, as json.Unmarshal does: names in any letter

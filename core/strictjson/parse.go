@@ -44,7 +44,9 @@ func (t *text) syntaxError() *Error {
 	var syntax *json.SyntaxError
 	if errors.As(e.Err, &syntax) {
 		// Offset counts the bytes read, the one at fault included.
-		e.Line, e.Column = t.place(max(0, int(syntax.Offset)-1))
+		at := max(0, int(syntax.Offset)-1)
+		e.Line, e.Column = t.place(at)
+		e.Remedy = t.commaBefore(at)
 	}
 	if len(bytes.TrimSpace(t.data)) == 0 {
 		e.Found = "the file is empty"
@@ -52,6 +54,25 @@ func (t *text) syntaxError() *Error {
 		e.Found = fmt.Sprintf("the file is not JSON (%v)", e.Err)
 	}
 	return e
+}
+
+// commaBefore says what to do about a comma behind the last entry of an object or a list,
+// which most editors and languages let pass: at is where JSON ends it, and another entry was
+// due. It says nothing of whatever else is wrong there.
+func (t *text) commaBefore(at int) string {
+	if at >= len(t.data) || t.data[at] != '}' && t.data[at] != ']' {
+		return ""
+	}
+	before := bytes.TrimRight(t.data[:at], " \t\r\n")
+	if !bytes.HasSuffix(before, []byte(",")) {
+		return ""
+	}
+	where := ""
+	line, _ := t.place(at)
+	if comma, _ := t.place(len(before) - 1); comma != line {
+		where = fmt.Sprintf(", in line %d", comma)
+	}
+	return fmt.Sprintf("remove the comma before the %q%s", t.data[at:at+1], where)
 }
 
 // blockSize is the distance of marks in bytes: finding a place looks at one

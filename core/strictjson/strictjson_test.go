@@ -72,6 +72,33 @@ func TestWhatIsRefusedAndWhere(t *testing.T) {
 	}
 }
 
+// A comma behind the last entry is what people leave behind when they remove that.
+func TestACommaTooManyIsNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		`[1,]`:                   `remove the comma before the "]"`,
+		`{"a": {"b": 1 , } }`:    `remove the comma before the "}"`,
+		"{\n \"a\": 1,\n\t\r\n}": `remove the comma before the "}", in line 2`,
+		"[\n [1,\n ],\n 2]":      `remove the comma before the "]", in line 2`,
+		`[,]`:                    "",
+		`{,}`:                    "",
+		`[1,,]`:                  "",
+		`[1,`:                    "",
+		`["a" "b"]`:              "",
+		`["a,\}"]`:               "",
+		`["a"}`:                  "",
+		``:                       "",
+	} {
+		_, err := parse([]byte(text))
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if f := e.Fault("x.json"); f.Remedy != want || e.Remedy != want {
+			t.Errorf("%s: %q, want %q", text, f.Remedy, want)
+		}
+	}
+}
+
 func numbered(n int) string {
 	keys := make([]string, n)
 	for i := range keys {

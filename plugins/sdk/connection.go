@@ -14,12 +14,13 @@ import (
 	"kpm/core/wire"
 )
 
-// Times of one connection. The broker accepts a keep-alive of up to 60 s.
+// Times of one connection. It is a local one, and ends when the process at its other end
+// does: pings only find one that lives and does nothing, and each wakes two processes.
 const (
 	callTimeout  = 5 * time.Second // connecting, subscribing, one write
-	keepAlive    = 60 * time.Second
-	pingInterval = 50 * time.Second
-	silenceLimit = 110 * time.Second // the broker answers pings
+	keepAlive    = 5 * time.Minute
+	pingInterval = keepAlive - 10*time.Second
+	silenceLimit = 2*pingInterval + 10*time.Second // the broker answers pings
 )
 
 // Errors of a connection.
