@@ -81,6 +81,9 @@ func (b *Broker) admit(c *conn, hello packet.Connection) *refusal {
 	if refused := b.identify(c, hello.ClientID); refused != nil {
 		return refused
 	}
+	if refused := b.awaitTurn(c); refused != nil {
+		return refused
+	}
 	if refused := b.acceptWill(c, hello); refused != nil {
 		return refused
 	}
@@ -101,6 +104,24 @@ func (b *Broker) admit(c *conn, hello packet.Connection) *refusal {
 	}
 	c.answer = packet.Answer{ReceiveMaximum: maxUnreleased, MaximumPacketSize: maxPacket, ServerKeepAlive: serverKeepAlive(hello)}
 	return nil
+}
+
+// awaitTurn waits until c's principal may come onto the bus. That it has ended meanwhile
+// is seen afterwards.
+func (b *Broker) awaitTurn(c *conn) *refusal {
+	if b.cfg.Turn == nil {
+		return nil
+	}
+	turn := b.cfg.Turn(c.principal)
+	if turn == nil {
+		return nil
+	}
+	select {
+	case <-turn:
+		return nil
+	case <-b.done:
+		return refuse(codeUnavailable, "the broker is closing")
+	}
 }
 
 // silence is how long the next packet may take to come: one and a half times the

@@ -89,6 +89,9 @@ type Config struct {
 	OnConnected    func(p core.Principal, root core.ProcessID)
 	OnSubscribed   func(p core.Principal, filter string)
 	OnDisconnected func(p core.Principal, root core.ProcessID)
+	// Turn, if not nil, is asked about each client before it is accepted: it waits until
+	// the channel is closed; nil is at once.
+	Turn func(p core.Principal) <-chan struct{}
 	// OnPublished is called for each message that is permitted, before it is
 	// delivered, on its publisher's goroutine. It must not wait for anything.
 	OnPublished func(from core.Principal, topic string)

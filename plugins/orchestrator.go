@@ -25,8 +25,8 @@ type Starter interface {
 	StartInSession(ctx context.Context, s core.ServiceSpec, in core.Session) (port.Process, error)
 }
 
-// Config is what New needs; Sessions, SessionsChanged, InProcess, Exited, Ping, Decider and Absent
-// may be left out.
+// Config is what New needs; Sessions, SessionsChanged, InProcess, Exited, Ping, Decider, Absent
+// and Beside may be left out.
 type Config struct {
 	Layout   settings.Layout
 	Platform core.Platform
@@ -61,7 +61,11 @@ type Config struct {
 	// about; it is not told of an orderly stop.
 	Decider string
 	Absent  func(how string)
-	Log     *slog.Logger
+	// Beside is a plugin that prepares nothing for the Decider: where no other comes
+	// before it, the Decider's process starts beside it, and waits for its turn on the
+	// bus (Turn).
+	Beside string
+	Log    *slog.Logger
 }
 
 // Orchestrator keeps the plugins of one agent running. Its methods are safe
@@ -177,17 +181,18 @@ func (o *Orchestrator) tiers() [][]*plugin {
 // Start starts the autoStart plugins in order of startupPriority, those of one
 // priority together. It goes on to the next when each of the former is Healthy,
 // has Failed, or has had readyWithin; the decider waits no longer than
-// deciderWaits. It returns when the last are started, or
-// with ctx's error. What cannot be started is that plugin's state.
+// deciderWaits, and its process not for the plugin Beside. It returns when the last are
+// started, or with ctx's error. What cannot be started is that plugin's state.
 func (o *Orchestrator) Start(ctx context.Context) error {
 	if how := o.startsNot(o.cfg.Decider); how != "" {
 		o.absent(o.cfg.Decider, how)
 	}
 	waits, cancel := context.WithTimeout(ctx, deciderWaits)
 	defer cancel()
-	for _, tier := range o.tiers() {
+	tiers := o.tiers()
+	for i, tier := range tiers {
 		settled := func() bool {
-			return !slices.ContainsFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state == view.Starting })
+			return !slices.ContainsFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state == view.Starting && p.turn == nil })
 		}
 		err := o.await(waits, settled)
 		if err != nil && ctx.Err() == nil {
@@ -202,7 +207,9 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 			if err := o.begin(p); err != nil && !errors.Is(err, ErrRunning) {
 				return err
 			}
+			o.change(p.takeTurn)
 		}
+		o.beginBeside(waits, tiers[:i+1], tiers[i+1:])
 	}
 	for _, p := range o.snapshot() {
 		if p.instances == nil {
@@ -227,8 +234,52 @@ func (o *Orchestrator) beginDecider() {
 	for _, p := range o.snapshot() {
 		if o.decides(p) {
 			_ = o.begin(p) // it runs, or its turn comes
+			o.change(p.takeTurn)
 		}
 	}
+}
+
+// beginBeside starts the Decider's process if it is next, and who has begun prepares
+// nothing for it, after theirs.
+func (o *Orchestrator) beginBeside(ctx context.Context, begun, next [][]*plugin) {
+	if len(next) == 0 {
+		return
+	}
+	before := slices.Concat(begun...)
+	i := slices.IndexFunc(next[0], o.decides)
+	if i < 0 || slices.ContainsFunc(before, func(p *plugin) bool { return !strings.EqualFold(p.id, o.cfg.Beside) }) {
+		return
+	}
+	err := o.await(ctx, func() bool {
+		return !slices.ContainsFunc(before, func(p *plugin) bool { return p.state == view.Starting && p.process == nil })
+	})
+	if err != nil {
+		return // its turn comes
+	}
+	p := next[0][i]
+	o.change(func() { p.turn = make(chan struct{}) })
+	if err := o.begin(p); err != nil {
+		o.change(p.takeTurn) // it runs, or is begun and explained when its turn has come
+	}
+}
+
+// takeTurn lets p onto the bus. The caller holds Orchestrator.mu.
+func (p *plugin) takeTurn() {
+	if p.turn != nil {
+		close(p.turn)
+		p.turn = nil
+	}
+}
+
+// Turn is closed when a principal may come onto the bus, and nil if it may now: a plugin
+// whose process has started before its turn may not yet.
+func (o *Orchestrator) Turn(p core.Principal) <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if found := o.of(p); found != nil && found.turn != nil {
+		return found.turn
+	}
+	return nil
 }
 
 // startsNot says why a plugin does not start by itself; empty if it does.

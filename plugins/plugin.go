@@ -49,6 +49,8 @@ type plugin struct {
 	// resigned says that waiting for it any longer is of no use: it has had its
 	// time, or is to be started again much later.
 	resigned bool
+	// turn is closed when it comes; nil once it has, and before the process starts.
+	turn chan struct{}
 	// stop ends the supervisor; nil while there is none.
 	stop context.CancelFunc
 	// cut ends the present process, and says why; nil while there is none.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"kpm/core/reserve"
 	"kpm/core/view"
 )
 
@@ -43,6 +44,7 @@ const (
 // supervise keeps p running until it is stopped or given up. It is the only
 // goroutine that starts and ends p's processes.
 func (o *Orchestrator) supervise(ctx context.Context, p *plugin) {
+	reserve.Stack()
 	state, reason := o.runUntilEnd(ctx, p)
 	o.change(func() {
 		p.stop()

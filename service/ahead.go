@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 
+	"kpm/core/reserve"
 	"kpm/core/view"
 	"kpm/jobs/history"
 	"kpm/plugins/store"
@@ -23,6 +24,7 @@ func begin[T any](s *service, produce func() (T, error), undo func(context.Conte
 	a := &ahead[T]{done: make(chan struct{})}
 	go func() {
 		defer close(a.done)
+		reserve.Stack()
 		a.value, a.err = produce()
 	}()
 	s.onStop(func(ctx context.Context) error {

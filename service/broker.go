@@ -17,6 +17,7 @@ func (s *service) startBroker(ctx context.Context, _ Options) error {
 		TLS: s.certificate.TLS(), Peers: s.host.Peers, Registry: s.registry,
 		Topics: topics{s}, Requests: states{s}, Self: s.host.Tree.Self(),
 		RequireJobToken: s.app.RequireJobToken, People: s.people(), Logged: logentry.Named,
+		Turn:           func(p core.Principal) <-chan struct{} { return s.plugins.Turn(p) },
 		OnConnected:    func(p core.Principal, _ core.ProcessID) { s.plugins.Connected(p) },
 		OnSubscribed:   s.subscribed,
 		OnDisconnected: func(p core.Principal, _ core.ProcessID) { s.disconnected(p) },

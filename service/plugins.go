@@ -24,7 +24,7 @@ func (s *service) readPlugins(_ context.Context, o Options) error {
 		Read: s.host.Files.ReadProtected, Effective: s.effective, Starter: s.starter,
 		Sessions: s.host.Sessions, SessionsChanged: o.SessionsChanged, UserName: s.userName, Ping: s.ping,
 		APIBaseURL: s.apiBaseURL, Exited: s.exited,
-		Decider: wire.PolicyPlugin, Absent: s.launcher.PolicyAbsent, Log: s.log.With("component", "plugins"),
+		Decider: wire.PolicyPlugin, Absent: s.launcher.PolicyAbsent, Beside: wire.TopicLogger, Log: s.log.With("component", "plugins"),
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"kpm/core"
 	"kpm/core/idle"
 	"kpm/core/port"
+	"kpm/core/reserve"
 	"kpm/core/view"
 	"kpm/jobs"
 	"kpm/launcher"
@@ -141,6 +142,7 @@ type service struct {
 // all is an error; a busy port, a broken plugin or a broken job is reported and
 // left out. The host stays the caller's to close.
 func Run(ctx context.Context, host port.Host, o Options) error {
+	reserve.Stack()
 	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now(), ship: newShipper(), version: o.Version}
 	err := s.start(ctx, o)
 	if err == nil {

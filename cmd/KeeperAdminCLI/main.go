@@ -79,7 +79,7 @@ func giveBack(ctx context.Context, layout settings.Layout) error {
 // readPolicies reads policies as KeeperPolicy does.
 func readPolicies(f admincli.PolicyFiles) admincli.PolicySet {
 	return keeperpolicy.ReadCandidate(keeperpolicy.Reading{
-		Root: f.Root, Collections: f.Collections, Paths: f.Paths, Files: f.Files, EnforceForAdministrators: f.EnforceForAdministrators,
+		Root: f.Root, Collections: f.Collections, Paths: f.Paths, Files: f.Files, EnforceForAdministrators: f.EnforceForAdministrators, Own: f.Own,
 	}, keeperpolicy.Tools{
 		Open:    func(root, path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
 		Resolve: files.Resolve,

@@ -33,6 +33,8 @@ type Reading struct {
 	Files map[string]string
 	// EnforceForAdministrators is the setting of that name.
 	EnforceForAdministrators bool
+	// Own says that they are for this machine alone, wherever they lie.
+	Own bool
 }
 
 // Candidate is a set of policies that need not be in force, read from files as the
@@ -45,6 +47,7 @@ type Candidate struct {
 	resolve  resolver
 	around   *surroundings
 	invented bool // no file of this machine is meant
+	own      bool // Reading.Own
 }
 
 // ReadCandidate reads files. What is wrong with them is in Findings.
@@ -64,7 +67,7 @@ func ReadCandidate(in Reading, tools Tools) *Candidate {
 	for _, path := range in.Paths {
 		l.argument(path)
 	}
-	c := &Candidate{linter: l, resolve: tools.Resolve, around: around, invented: in.Files != nil}
+	c := &Candidate{linter: l, resolve: tools.Resolve, around: around, invented: in.Files != nil, own: in.Own}
 	c.env = machine(in.Root, l.reading.collections, in.EnforceForAdministrators)
 	c.env.MissingGroup = around.groups.isMissing
 	c.env.Resolve = resolveFrom(tools.Resolve)
@@ -100,7 +103,7 @@ func (c *Candidate) Review(at time.Time) []policy.Finding {
 		known.Job = jobsOf(c.linter.at)
 		known.TrustsNobody = trustsNobody(c.linter.at)
 		if localNames() {
-			known.Own = c.linter.ownPolicies
+			known.Own = func(file string) bool { return c.own || c.linter.ownPolicies(file) }
 		}
 	}
 	findings := slices.Clone(c.findings)

@@ -2,6 +2,7 @@ package admincli
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,8 @@ type PolicyFiles struct {
 	Files map[string]string
 	// EnforceForAdministrators is the setting of that name.
 	EnforceForAdministrators bool
+	// Own says that they are for this machine alone, wherever they lie.
+	Own bool
 }
 
 // PolicySet is a set of policies that was read from files, and decides as the
@@ -78,4 +81,19 @@ func (p *policies) read(ctx context.Context, more ...string) (PolicySet, error) 
 	}
 	set := p.Policies(files)
 	return set, ctx.Err() // whoever interrupts has no answer
+}
+
+// unread says which files cannot be read. An answer without them is not the service's.
+func unread(cmd *cobra.Command, findings []policy.Finding) error {
+	var err error
+	for _, f := range findings {
+		if f.Severity == policy.Fault {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", f.Severity, f.Error())
+			err = errFault
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "what these files say is not in the answer")
+	}
+	return err
 }

@@ -52,8 +52,8 @@ Policies folder under their own names, each in one step. A running agent decides
 by them when the command returns. With --dry-run it is only said what would change.
 
 A file with a fault, and one with a policy that grants nothing although it means
-to, are refused; --force takes the latter. Nothing is written unless all files
-can be.`,
+to, such as one for a user whom this machine does not know, are refused; --force
+takes the latter. Nothing is written unless all files can be.`,
 		Example: "  KeeperAdminCLI policy apply --dry-run new.json\n  KeeperAdminCLI policy apply new.json collections.json",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -146,7 +146,7 @@ func (p *policies) plan(folder string, names []string) (applied, error) {
 	}
 	for i := range out.Files {
 		f := &out.Files[i]
-		files := PolicyFiles{Root: p.root, Collections: collections, EnforceForAdministrators: p.enforce}
+		files := PolicyFiles{Root: p.root, Collections: collections, EnforceForAdministrators: p.enforce, Own: true}
 		if filepath.Base(f.File) == "collections.json" {
 			files.Collections = f.File
 		} else {

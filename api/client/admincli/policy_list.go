@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -32,7 +33,7 @@ func listPoliciesCommand(p *policies) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List policies",
-		Long:    "List policies, those of unknown types and those that are off included.",
+		Long:    "List policies, those of unknown types and those that are off included. The exit\nstatus is 1 if a file cannot be read.",
 		Example: "  KeeperAdminCLI policy list\n  KeeperAdminCLI policy list --json --policies new/",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,9 +49,11 @@ func listPoliciesCommand(p *policies) *cobra.Command {
 				rows = append(rows, []string{l.ID, string(l.Status), l.Type, join(l.Controls), strings.Join(l.Users, " "), strings.Join(l.Programs, " "), l.File})
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), list)
+				err = printJSON(cmd.OutOrStdout(), list)
+			} else {
+				err = printTable(cmd.OutOrStdout(), rows)
 			}
-			return printTable(cmd.OutOrStdout(), rows)
+			return cmp.Or(err, unread(cmd, set.Review(time.Now())))
 		},
 	}
 	jsonFlag(cmd, &asJSON)
@@ -110,6 +113,9 @@ func showPolicyCommand(p *policies) *cobra.Command {
 				}
 			}
 			if len(list) == 0 {
+				if err := unread(cmd, findings); err != nil { // it may be there
+					return err
+				}
 				return fmt.Errorf("there is no policy %q; policy list shows which there are", args[0])
 			}
 			if asJSON { // two policies may have one id

@@ -8,7 +8,7 @@ import (
 // readPolicies is what the main hands over.
 func readPolicies(f PolicyFiles) PolicySet {
 	return keeperpolicy.ReadCandidate(keeperpolicy.Reading{
-		Root: f.Root, Collections: f.Collections, Paths: f.Paths, Files: f.Files, EnforceForAdministrators: f.EnforceForAdministrators,
+		Root: f.Root, Collections: f.Collections, Paths: f.Paths, Files: f.Files, EnforceForAdministrators: f.EnforceForAdministrators, Own: f.Own,
 	}, keeperpolicy.Tools{
 		Open:    func(root, path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
 		Resolve: files.Resolve,
