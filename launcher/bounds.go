@@ -26,8 +26,9 @@ const (
 // the program's first byte to the decision and from there to the launch; more
 // of them wait. Attack: fifty callers of one user ask again and again, and each
 // step of somebody else's request waits for a step of every one of theirs. While
-// nobody else asks for anything maxAloneWorked are: with fewer a processor has
-// nothing to do while the others wait for the policy plugin or a helper.
+// nobody else asks for anything maxAloneWorked are: each process on the way then has
+// several requests to do when it comes to a processor. Whoever asks after a while
+// waits for these once.
 const (
 	maxUserWorked  = 2
 	maxAloneWorked = 8

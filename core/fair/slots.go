@@ -2,6 +2,7 @@ package fair
 
 import (
 	"sync"
+	"time"
 
 	"kpm/core"
 )
@@ -20,14 +21,17 @@ var (
 type Bounds struct {
 	Each int64 // for one person
 	All  int64 // for all together
-	// Alone is for one person while nobody else has anything or waits for it, where that
-	// is more than Each. Whoever comes then waits for nothing that one person may not
-	// have; what was taken before is not taken back.
+	// Alone is for one person while nobody else has anything or waits for it, and nobody
+	// else has for aloneAfter, where that is more than Each. Whoever comes then may find
+	// so much taken once, and not each time they come.
 	Alone int64
 	// Aside is the part of All that only those get who come first, such as an
 	// administrator: however many people there are, they find room.
 	Aside int64
 }
+
+// aloneAfter is how long nobody else has asked for anything when a person is alone.
+const aloneAfter = 10 * time.Second
 
 // Slots is a semaphore with a bound for each person and one for all of them.
 // Its methods may be called concurrently.
@@ -41,6 +45,9 @@ type Slots[K comparable] struct {
 	people  map[K]int64  // who have some; whoever has none is forgotten
 	waiting []*waiter[K] // in order of arrival
 	waits   map[K]int    // how many of them are a person's
+	last    K            // who asked for something last
+	asked   time.Time    // when that was; zero if nobody ever did
+	others  time.Time    // when anybody but last did
 }
 
 // NewSlots returns Slots of which none is taken.
@@ -77,6 +84,7 @@ const (
 func (s *Slots[K]) TryTake(who K, n int64) (*Slot[K], error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asks(who)
 	if err := s.room(who, n); err != nil {
 		return nil, err
 	}
@@ -139,10 +147,25 @@ func (s *Slots[K]) room(who K, n int64) error {
 
 // each is how much who may have now.
 func (s *Slots[K]) each(who K) int64 {
-	if s.bounds.Alone > s.bounds.Each && onlyOf(s.people, who) && onlyOf(s.waits, who) {
-		return s.bounds.Alone
+	if s.bounds.Alone <= s.bounds.Each || !onlyOf(s.people, who) || !onlyOf(s.waits, who) {
+		return s.bounds.Each
 	}
-	return s.bounds.Each
+	others := s.others
+	if who != s.last {
+		others = s.asked
+	}
+	if time.Since(others) < aloneAfter {
+		return s.bounds.Each
+	}
+	return s.bounds.Alone
+}
+
+// asks notes that who asks for something.
+func (s *Slots[K]) asks(who K) {
+	if who != s.last {
+		s.others, s.last = s.asked, who
+	}
+	s.asked = time.Now()
 }
 
 // onlyOf reports whether m has nothing of anybody else.

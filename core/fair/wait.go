@@ -54,6 +54,7 @@ func (s *Slots[K]) Take(ctx context.Context, who K, n int64) (*Slot[K], error) {
 func (s *Slots[K]) enqueue(slot *Slot[K]) *waiter[K] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asks(slot.who)
 	if len(s.waiting) == 0 && s.room(slot.who, slot.n) == nil {
 		s.count(slot)
 		return nil
