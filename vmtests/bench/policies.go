@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -49,7 +50,7 @@ func (m *meter) manyPolicies(ctx context.Context, vs versions) error {
 	const many = policyFiles * policiesEach
 	var rows []row
 	for _, of := range [][2]string{
-		{"start to every plugin healthy", "ms"}, {"KeeperPolicy, at most, at the start", "MB"}, {"KeeperPolicy, resident right after it", "MB"},
+		{"start to KeeperPolicy healthy", "ms"}, {"KeeperPolicy, at most, at the start", "MB"}, {"KeeperPolicy, resident right after it", "MB"},
 		{"a reload", "ms"}, {"KeeperPolicy, at most, a reload", "MB"}, {"KeeperPolicy, at most, a reload of changed files", "MB"},
 	} {
 		rows = append(rows, row{Name: fmt.Sprintf("%d policies, %s", many, of[0]), Unit: of[1], Samples: map[string][]float64{}})
@@ -85,7 +86,19 @@ func sampleMany(ctx context.Context, a *agent.Agent) (took []float64, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.Stop()) }()
-	took = append(took, milliseconds(time.Since(began)))
+	start := time.Since(began)
+	for { // the service waits for its plugins for a few seconds only
+		healthy, err := decides(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		if healthy {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		start = time.Since(began)
+	}
+	took = append(took, milliseconds(start))
 	pid, err := descendant(a.PID(), policyProcess)
 	if err != nil {
 		return nil, err
@@ -113,7 +126,7 @@ func sampleMany(ctx context.Context, a *agent.Agent) (took []float64, err error)
 			return nil, err
 		}
 		began := time.Now()
-		if _, err := a.Admin(ctx, "reload"); err != nil {
+		if err := readAgain(ctx, a); err != nil {
 			return nil, err
 		}
 		if change == "" {
@@ -124,6 +137,35 @@ func sampleMany(ctx context.Context, a *agent.Agent) (took []float64, err error)
 		}
 	}
 	return took, nil
+}
+
+// readAgain returns when policies have been read again. On a machine that does much else
+// that takes longer than the service waits, and is asked for once more.
+func readAgain(ctx context.Context, a *agent.Agent) (err error) {
+	for range 4 {
+		if _, err = a.Admin(ctx, "reload"); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// decides says whether the process that decides has read the policies.
+func decides(ctx context.Context, a *agent.Agent) (bool, error) {
+	out, err := a.Admin(ctx, "plugins", "list", "--json")
+	if err != nil {
+		return false, err
+	}
+	var list []struct{ ID, Status string }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return false, fmt.Errorf("plugins list: %w", err)
+	}
+	for _, plugin := range list {
+		if plugin.ID == policyProcess {
+			return plugin.Status == "Healthy", nil
+		}
+	}
+	return false, fmt.Errorf("plugins list: no %s in %s", policyProcess, out)
 }
 
 // descendant is the process below service that runs an executable of that name.
