@@ -92,6 +92,7 @@ func New(o Options) (port.Host, error) {
 	host.Authenticator = asks
 	host.Transport = linux.Transport{Accounts: accounts}
 	host.Peers = peers
+	host.Tree = launcher.Tree()
 	host.Sessions = linux.NewSessions(accounts)
 	host.Launcher = linux.NewSessionLauncher(launcher, linux.NewSessions(accounts), asks)
 	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), asks.Close(), peers.Close()) }

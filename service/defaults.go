@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	jobdefaults "kpm/jobs/defaults"
 	plugindefaults "kpm/plugins/defaults"
@@ -32,7 +33,14 @@ func WriteDefaults(root string) ([]string, error) {
 		if err != nil {
 			return written, fmt.Errorf("service: defaults: %w", err)
 		}
+		there, err := os.ReadDir(set.dir)
+		if err != nil {
+			return written, fmt.Errorf("service: defaults: %w", err)
+		}
 		for _, name := range names {
+			if slices.ContainsFunc(there, func(e os.DirEntry) bool { return e.Name() == name }) {
+				continue // which costs less than to try
+			}
 			path := filepath.Join(set.dir, name)
 			switch err := writeNew(set.files, name, path); {
 			case errors.Is(err, fs.ErrExist):

@@ -61,27 +61,33 @@ func (a App) raw(e entry) string {
 // published name, without the section Settings.
 func liveName(key string) string { return strings.TrimPrefix(key, "Settings:") }
 
+// liveEntries are the rows of the live settings.
+func liveEntries() []entry {
+	return slices.DeleteFunc(entries(), func(e entry) bool { return !slices.Contains(live, e.key) })
+}
+
 // liveEntry finds the row of a live setting by that name, in any letter case.
 func liveEntry(name string) (entry, bool) {
-	for _, e := range entries() {
-		if slices.Contains(live, e.key) && strings.EqualFold(liveName(e.key), name) {
-			return e, true
-		}
+	list := liveEntries()
+	i := slices.IndexFunc(list, func(e entry) bool { return strings.EqualFold(liveName(e.key), name) })
+	if i < 0 {
+		return entry{}, false
 	}
-	return entry{}, false
+	return list[i], true
 }
 
 // LiveValues are the live settings in a by their names among AgentWide's, as
 // text.
-func (a App) LiveValues() map[string]string {
+func (a App) LiveValues() map[string]string { return a.liveValues(liveEntries()) }
+
+func (a App) liveValues(rows []entry) map[string]string {
 	values := map[string]string{}
-	for _, key := range live {
-		e, _ := liveEntry(liveName(key))
+	for _, e := range rows {
 		var text string
 		if json.Unmarshal([]byte(a.raw(e)), &text) != nil {
 			text = a.raw(e)
 		}
-		values[liveName(key)] = text
+		values[liveName(e.key)] = text
 	}
 	return values
 }

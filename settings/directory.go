@@ -42,7 +42,11 @@ func ReadDirectory(dir string, limit int64, read Reader) ([]Entry, error) {
 		if len(entries) == maxFiles {
 			return nil, &fault.Fault{File: dir, Found: fmt.Sprintf("the directory has more than %d files", maxFiles), Expected: "fewer"}
 		}
-		doc, err := ReadDocument(filepath.Join(dir, file.Name()), limit, read)
+		path := filepath.Join(dir, file.Name())
+		doc, err := Document{}, error(irregular(path))
+		if file.Type().IsRegular() { // as the directory says: it need not be looked up again
+			doc, err = readDocument(path, limit, read)
+		}
 		entries = append(entries, Entry{ID: id, Doc: doc, Err: err})
 	}
 	return entries, nil

@@ -20,6 +20,9 @@ func TestReadDirectory(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "bin.json"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink("b.json", filepath.Join(dir, "link.json")); err != nil {
+		t.Fatal(err)
+	}
 	entries, err := ReadDirectory(dir, 50, readAnything)
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +30,7 @@ func TestReadDirectory(t *testing.T) {
 	want := []struct {
 		id     string
 		broken bool
-	}{{"a", true}, {"b", false}, {"long", true}}
+	}{{"a", true}, {"b", false}, {"link", true}, {"long", true}}
 	if len(entries) != len(want) {
 		t.Fatalf("got %d entries: %+v", len(entries), entries)
 	}

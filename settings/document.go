@@ -46,18 +46,26 @@ type Reader func(path string, limit int64) ([]byte, error)
 // ReadDocument reads the file at path, at most limit bytes. A link is refused,
 // wherever it leads. The error is a *fault.Fault, or wraps fs.ErrNotExist.
 func ReadDocument(path string, limit int64, read Reader) (Document, error) {
-	irregular := &fault.Fault{File: path, Found: "this is not a regular file", Expected: "the file itself, no link, directory or pipe"}
 	info, err := os.Lstat(path)
 	switch {
 	case err != nil:
 		return Document{}, fmt.Errorf("settings: %w", err)
 	case !info.Mode().IsRegular():
-		return Document{}, irregular
+		return Document{}, irregular(path)
 	}
+	return readDocument(path, limit, read)
+}
+
+func irregular(path string) *fault.Fault {
+	return &fault.Fault{File: path, Found: "this is not a regular file", Expected: "the file itself, no link, directory or pipe"}
+}
+
+// readDocument is ReadDocument of a regular file.
+func readDocument(path string, limit int64, read Reader) (Document, error) {
 	data, err := read(path, limit)
 	switch {
 	case errors.Is(err, core.ErrNotRegular):
-		return Document{}, irregular
+		return Document{}, irregular(path)
 	case errors.Is(err, core.ErrNotProtected):
 		return Document{}, &fault.Fault{File: path, Found: "the file cannot be trusted (" + err.Error() + ")", Expected: "that administrators alone can change it and the directories above it"}
 	case errors.Is(err, core.ErrTooLarge):

@@ -139,13 +139,15 @@ func (e *Effective) SetService(a App, file string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l := e.of(AgentWide)
-	for name, value := range Default().LiveValues() {
+	rows := liveEntries() // once: making the table takes longer than all that is done with it
+	for name, value := range Default().liveValues(rows) {
 		l.fallback.put(name, value)
 	}
 	l.file, l.from = flat{}, file
-	for name, value := range a.LiveValues() {
-		if entry, _ := liveEntry(name); a.given[entry.key] != "" {
-			l.file.put(name, value)
+	values := a.liveValues(rows)
+	for _, e := range rows {
+		if name := liveName(e.key); a.given[e.key] != "" {
+			l.file.put(name, values[name])
 		}
 	}
 }

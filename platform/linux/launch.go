@@ -118,6 +118,9 @@ func NewLauncher(helper string, spare int, cgroupParent, ends string) (*Launcher
 	return l, nil
 }
 
+// Tree is the process tree that the launcher looks into.
+func (l *Launcher) Tree() *Tree { return l.tree }
+
 // openHelper opens the helper once: what was checked is what is started, also
 // after an upgrade has replaced the file.
 func openHelper(path string) (*os.File, error) {
