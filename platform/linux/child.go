@@ -4,7 +4,6 @@ package linux
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -192,26 +191,6 @@ func (c *child) makeCgroup(home string) (*os.File, error) {
 	}
 	c.cgroup, c.group = made, cgroupName(made)
 	return dir, nil
-}
-
-// ask has the seed c make a helper and returns the helper's pid.
-func (c *child) ask(files []*os.File) (int, error) {
-	var reply [held.ReplySize]byte
-	err := c.conn.SetDeadline(time.Now().Add(sendTime))
-	if err == nil {
-		_, err = sendFiles(c.conn, []byte{1}, files)
-	}
-	if err == nil {
-		_, err = io.ReadFull(c.conn, reply[:])
-	}
-	if err != nil {
-		c.Discard() // whatever it is about, it is out of step
-		return 0, err
-	}
-	if errno := binary.NativeEndian.Uint32(reply[4:]); errno != 0 {
-		return 0, syscall.Errno(errno)
-	}
-	return int(binary.NativeEndian.Uint32(reply[:])), nil
 }
 
 // watch waits for the end without occupying a thread: the pidfd becomes

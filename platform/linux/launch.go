@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,11 +41,14 @@ type Launcher struct {
 	tended   chan struct{}
 	watchers sync.WaitGroup
 
+	wanting atomic.Int32 // how many are in spawn
+
 	mu        sync.Mutex // held while forking: a child is known before it is seen
 	closed    bool
 	seed      *child // makes the helpers
 	children  map[int]*child
 	lingering []string // cgroups to remove
+	made      []*child // for those who wait in spawn
 
 	lookPause time.Duration // until the next look at these; tend's
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,6 +67,71 @@ func TestSeedThatWasKilledIsReplaced(t *testing.T) {
 	must(t, err)
 	if l.seed.id == first {
 		t.Error("the same seed")
+	}
+}
+
+// Who waits while a helper is made has theirs made with the next one, and everybody has
+// one of their own.
+func TestHelpersAreMadeTogether(t *testing.T) {
+	l := newLauncher(t, 0, "")
+	const callers = 2*maxForks + 3
+	helpers := make(chan *child, callers)
+	l.mu.Lock()
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			c, err := l.spawn()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			helpers <- c
+		})
+	}
+	eventually(t, "all of them wait", func() bool { return l.wanting.Load() == callers })
+	made, err := l.fork(maxForks)
+	if err != nil || len(made) != maxForks {
+		t.Errorf("%d helpers, %v", len(made), err)
+	}
+	l.made = made
+	l.mu.Unlock()
+	all.Wait()
+	close(helpers)
+	pids := map[int]bool{}
+	for c := range helpers {
+		pids[c.id.PID] = true
+	}
+	if len(pids) != callers || len(l.made) != 0 || l.wanting.Load() != 0 {
+		t.Errorf("%d callers have %d helpers, %d are left over, %d wait", callers, len(pids), len(l.made), l.wanting.Load())
+	}
+	for _, c := range made {
+		if !pids[c.id.PID] {
+			t.Errorf("nobody has helper %s", c.id)
+		}
+	}
+}
+
+// The seed is killed while it owes helpers: those that it made for nobody end, and others
+// are made by another seed.
+func TestSeedThatIsKilledWhileItIsAsked(t *testing.T) {
+	l := newLauncher(t, 0, "")
+	for range 20 {
+		_, err := l.spawn()
+		must(t, err)
+		l.mu.Lock()
+		seed := l.seed.id.PID
+		go func() { _ = unix.Kill(seed, unix.SIGKILL) }()
+		made, err := l.fork(maxForks)
+		l.mu.Unlock()
+		if len(made) < maxForks && err == nil {
+			t.Errorf("%d helpers, and no error", len(made))
+		}
+		for _, c := range made {
+			c.Discard()
+		}
+	}
+	if _, err := l.spawn(); err != nil {
+		t.Error(err)
 	}
 }
 

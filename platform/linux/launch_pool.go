@@ -37,20 +37,6 @@ func (l *Launcher) take(ctx context.Context, pause time.Duration) (*child, error
 	}
 }
 
-// spawn makes a helper. It may find that the seed was killed; a new one must do.
-func (l *Launcher) spawn() (*child, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c, err := l.fork()
-	if err != nil && l.seed != nil && l.seed.ended() {
-		c, err = l.fork()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("start a helper: %w", l.noHelper(err))
-	}
-	return c, nil
-}
-
 // noHelper says why there is no helper, and what can be done.
 func (l *Launcher) noHelper(err error) error {
 	if seedGone(err) {
@@ -64,42 +50,6 @@ func (l *Launcher) noHelper(err error) error {
 func seedGone(err error) bool {
 	return slices.ContainsFunc([]error{errVanished, unix.ECONNRESET, unix.EPIPE, io.EOF, io.ErrUnexpectedEOF},
 		func(end error) bool { return errors.Is(err, end) })
-}
-
-// fork asks the seed for a helper. l.mu is held.
-func (l *Launcher) fork() (*child, error) {
-	if l.closed {
-		return nil, errClosed
-	}
-	if err := l.plant(); err != nil {
-		return nil, err
-	}
-	ours, theirs, err := connection()
-	if err != nil {
-		return nil, err
-	}
-	defer theirs.Close()
-	c := l.newChild(ours)
-	files := []*os.File{theirs}
-	if l.home != "" {
-		dir, err := c.makeCgroup(l.home)
-		if err != nil {
-			ours.Close()
-			return nil, err
-		}
-		defer dir.Close()
-		files = append(files, dir)
-	}
-	pid, err := l.seed.ask(files)
-	if err == nil {
-		err = l.adopt(c, pid)
-	}
-	if err != nil {
-		ours.Close()
-		l.leaveCgroup(c)
-		return nil, err
-	}
-	return c, nil
 }
 
 // plant starts the seed, unless it lives. l.mu is held.
