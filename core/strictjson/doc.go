@@ -7,10 +7,6 @@
 // encoding/json keeps the last of two such keys without a word, so two readers
 // of one text could obey different values.
 //
-// What is decoded into variables has been found valid by then, and is not looked
-// through again for that; encoding/json has the last word wherever a value does not fit,
-// or a variable is of a type that no file of ours is read into.
-//
 // A Value knows its place, so that whoever reads it can say where something is
 // wrong. It is looked into on demand: what nobody reads costs nothing, however
 // deep it is. The package knows no file and no schema.

@@ -48,10 +48,6 @@ func (e *Error) Fault(file string) *fault.Fault {
 // case, unknown ones ignored. The error is an *Error that names the value as it
 // is written and not as Go calls it.
 func (v Value) Decode(into any) error {
-	variable := reflect.ValueOf(into)
-	if variable.Kind() == reflect.Pointer && !variable.IsNil() && fill(v, variable.Elem()) {
-		return nil
-	}
 	err := json.Unmarshal(v.Raw(), into)
 	if err == nil {
 		return nil
