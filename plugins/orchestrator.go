@@ -190,6 +190,12 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 	waits, cancel := context.WithTimeout(ctx, deciderWaits)
 	defer cancel()
 	tiers := o.tiers()
+	// However it ends, nobody waits for a turn that does not come.
+	defer o.change(func() {
+		for _, p := range slices.Concat(tiers...) {
+			p.takeTurn()
+		}
+	})
 	for i, tier := range tiers {
 		settled := func() bool {
 			return !slices.ContainsFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state == view.Starting && p.turn == nil })

@@ -49,11 +49,20 @@ func (c *chunk) read(r *bufio.Reader, line []byte) (buffer []byte) {
 func (c *chunk) parse() {
 	clear(c.lines)
 	c.lines = slices.Grow(c.lines[:0], len(c.ends)+1)[:len(c.ends)]
-	begin, whole := 0, string(c.text) // of which records keep parts
+	begin, whole := 0, "" // of which records keep parts
+	if len(c.text) <= 2*chunkBytes {
+		whole = string(c.text)
+	}
 	for i, end := range c.ends {
 		line, one := c.text[begin:end], &c.lines[i]
 		one.length = len(line)
-		if one.bad = one.record.parse(line, whole[begin:end]); one.bad == nil {
+		text := ""
+		if whole != "" {
+			text = whole[begin:end]
+		} else { // a line of megabytes is not kept for the sake of a short one beside it
+			text = string(line)
+		}
+		if one.bad = one.record.parse(line, text); one.bad == nil {
 			one.hash = hashLine(line)
 		}
 		begin = end

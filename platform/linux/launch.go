@@ -49,6 +49,7 @@ type Launcher struct {
 	children  map[int]*child
 	lingering []string // cgroups to remove
 	made      []*child // for those who wait in spawn
+	refused   bool     // the last time none could be made
 
 	lookPause time.Duration // until the next look at these; tend's
 }

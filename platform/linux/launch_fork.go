@@ -27,12 +27,13 @@ func (l *Launcher) spawn() (*child, error) {
 	defer l.mu.Unlock()
 	defer l.wanting.Add(-1)
 	if len(l.made) == 0 {
-		n := int(min(l.wanting.Load(), maxForks))
+		n := l.together()
 		made, err := l.fork(n)
 		if len(made) == 0 && l.seed != nil && l.seed.ended() {
 			made, err = l.fork(n)
 		}
-		if len(made) == 0 {
+		l.refused = len(made) == 0
+		if l.refused {
 			return nil, fmt.Errorf("start a helper: %w", l.noHelper(err))
 		}
 		l.made = made
@@ -40,6 +41,15 @@ func (l *Launcher) spawn() (*child, error) {
 	c := l.made[0]
 	l.made = l.made[1:]
 	return c, nil
+}
+
+// together is how many helpers are to be asked for. Where none could be had the last
+// time, several would be asked for in vain by each who waits. l.mu is held.
+func (l *Launcher) together() int {
+	if l.refused {
+		return 1
+	}
+	return int(min(l.wanting.Load(), maxForks))
 }
 
 // fork asks the seed for n helpers and returns those that there are, with the reason if
@@ -58,9 +68,17 @@ func (l *Launcher) fork(n int) (made []*child, err error) {
 			asked = append(asked, c)
 		}
 	}
-	for _, c := range asked {
-		pid, failed := l.seed.answer()
-		if failed == nil {
+	for i, c := range asked {
+		pid, errno, failed := l.seed.answer()
+		if failed != nil { // the seed is out of step, and ended: it tells of no other
+			for _, c := range asked[i:] {
+				l.abandon(c)
+			}
+			return made, failed
+		}
+		if errno != 0 {
+			failed = errno
+		} else {
 			failed = l.adopt(c, pid)
 		}
 		if failed != nil {
@@ -118,15 +136,12 @@ func (c *child) ask(files []*os.File) error {
 }
 
 // answer returns the pid of the first helper that the seed c was asked for and has not
-// told of.
-func (c *child) answer() (pid int, err error) {
+// told of, or the errno by which there is none.
+func (c *child) answer() (pid int, errno syscall.Errno, err error) {
 	var reply [held.ReplySize]byte
 	if _, err := io.ReadFull(c.conn, reply[:]); err != nil {
 		c.Discard()
-		return 0, err
+		return 0, 0, err
 	}
-	if errno := binary.NativeEndian.Uint32(reply[4:]); errno != 0 {
-		return 0, syscall.Errno(errno)
-	}
-	return int(binary.NativeEndian.Uint32(reply[:])), nil
+	return int(binary.NativeEndian.Uint32(reply[:])), syscall.Errno(binary.NativeEndian.Uint32(reply[4:])), nil
 }

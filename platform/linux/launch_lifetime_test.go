@@ -89,6 +89,12 @@ func TestHelpersAreMadeTogether(t *testing.T) {
 		})
 	}
 	eventually(t, "all of them wait", func() bool { return l.wanting.Load() == callers })
+	if l.refused = true; l.together() != 1 {
+		t.Errorf("%d are asked for where there are none", l.together())
+	}
+	if l.refused = false; l.together() != maxForks {
+		t.Errorf("%d are asked for by %d", l.together(), callers)
+	}
 	made, err := l.fork(maxForks)
 	if err != nil || len(made) != maxForks {
 		t.Errorf("%d helpers, %v", len(made), err)
@@ -115,9 +121,11 @@ func TestHelpersAreMadeTogether(t *testing.T) {
 // are made by another seed.
 func TestSeedThatIsKilledWhileItIsAsked(t *testing.T) {
 	l := newLauncher(t, 0, "")
+	before := len(entries(t, "/proc/self/fd"))
 	for range 20 {
-		_, err := l.spawn()
+		c, err := l.spawn()
 		must(t, err)
+		c.Discard()
 		l.mu.Lock()
 		seed := l.seed.id.PID
 		go func() { _ = unix.Kill(seed, unix.SIGKILL) }()
@@ -130,9 +138,14 @@ func TestSeedThatIsKilledWhileItIsAsked(t *testing.T) {
 			c.Discard()
 		}
 	}
-	if _, err := l.spawn(); err != nil {
-		t.Error(err)
-	}
+	c, err := l.spawn()
+	must(t, err)
+	c.Discard()
+	eventually(t, "they are reaped, and nothing is left open but for a seed", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.children) == 1 && len(entries(t, "/proc/self/fd")) <= before+2
+	})
 }
 
 // A program that is no keeperlaunch is named to whoever needs a helper.

@@ -40,8 +40,8 @@ const (
 // Tree answers for launch groups from what the kernel shows in /proc.
 type Tree struct {
 	self    core.ProcessID
-	cgroups func() cgroups // looked up when they are asked for
-	reading chan struct{}  // an element for each environment that is being read
+	cgroups cgroups
+	reading chan struct{} // an element for each environment that is being read
 	yielder *fair.Yielder
 }
 
@@ -52,7 +52,7 @@ func NewTree() *Tree {
 	pid := os.Getpid()
 	start, _ := startTicks(pid)
 	return &Tree{
-		self: core.ProcessID{PID: pid, Start: start}, cgroups: sync.OnceValue(findCgroups), reading: make(chan struct{}, maxEnvirons),
+		self: core.ProcessID{PID: pid, Start: start}, cgroups: findCgroups(), reading: make(chan struct{}, maxEnvirons),
 		yielder: fair.NewYielder(),
 	}
 }
@@ -79,7 +79,7 @@ func (t *Tree) Which(id core.ProcessID, groups []port.Group) int {
 	}
 	line, whole := s.lineage()
 	cgroup := sync.OnceValue(func() string {
-		now, err := t.cgroups().of(id.PID)
+		now, err := t.cgroups.of(id.PID)
 		// Asked again afterwards: the pid may have changed hands in between.
 		if err != nil || !t.Alive(id) {
 			return ""
@@ -129,7 +129,7 @@ func (t *Tree) KillGroup(root core.ProcessID, name string) (int, error) {
 		return 0, fmt.Errorf("kill %q: %w", name, errBadGroup)
 	}
 	deadline := time.Now().Add(killTime)
-	own, err := t.cgroups().of(t.self.PID)
+	own, err := t.cgroups.of(t.self.PID)
 	switch {
 	case g.stale:
 		return 0, nil

@@ -83,7 +83,8 @@ func (p *policies) read(ctx context.Context, more ...string) (PolicySet, error) 
 	return set, ctx.Err() // whoever interrupts has no answer
 }
 
-// unread says which files cannot be read. An answer without them is not the service's.
+// unread says which files the service does not use as they are. What is said of the others
+// is not its answer, whether or not these could be understood.
 func unread(cmd *cobra.Command, findings []policy.Finding) error {
 	var err error
 	for _, f := range findings {
@@ -93,7 +94,7 @@ func unread(cmd *cobra.Command, findings []policy.Finding) error {
 		}
 	}
 	if err != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "what these files say is not in the answer")
+		fmt.Fprintln(cmd.ErrOrStderr(), "the service does not use these files as they are, and may decide otherwise than is said here")
 	}
 	return err
 }
