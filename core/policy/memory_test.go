@@ -89,7 +89,6 @@ func TestPoliciesComeFileByFile(t *testing.T) {
 		list = append(list, policies...)
 	}
 	together, want := engine.Compile(list, linux())
-	list = nil
 	for at, text := range texts {
 		held := slices.Clone(text)
 		runtime.AddCleanup(&held[0], func(struct{}) { released <- struct{}{} }, struct{}{})
