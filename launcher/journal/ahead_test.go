@@ -1,7 +1,10 @@
 package journal
 
 import (
+	"bytes"
 	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -80,4 +83,31 @@ func TestWhatIsOpenKeepsNothingOfTheJournal(t *testing.T) {
 	if after := set.list(); !reflect.DeepEqual(after, before) {
 		t.Errorf("got %+v, want %+v", after, before)
 	}
+}
+
+// A short line whose texts are kept keeps nothing of a long one beside it.
+func TestAShortLineDoesNotKeepALongOne(t *testing.T) {
+	const pairs, long = 32, 1 << 20
+	short := []byte(`{"seq":1,"type":"opened","request":"R","user":"somebody","prev":"` + strings.Repeat("0", 64) + `"}`)
+	live := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	kept := make([]Record, 0, pairs)
+	before := live()
+	for range pairs {
+		c := &chunk{text: append(bytes.Clone(short), bytes.Repeat([]byte(" "), long)...)}
+		c.ends = []int{len(short), len(c.text)}
+		c.parse()
+		if c.lines[0].bad != nil {
+			t.Fatal(c.lines[0].bad)
+		}
+		kept = append(kept, c.lines[0].record)
+	}
+	if after := live(); after > before+pairs*long/8 {
+		t.Errorf("%d short records keep %d KiB", pairs, (after-before)>>10)
+	}
+	runtime.KeepAlive(kept)
 }

@@ -69,7 +69,7 @@ Signatures of the program are not read: a filter of signers restricts.
 
 --at is a time on this machine's clock (2026-01-31T17:30, or 17:30 today), or in
 RFC 3339 with a zone. Options stand before the command. The exit status is 0
-whatever the decision, and 1 if a file cannot be read.`,
+whatever the decision, and 1 if the service does not use a file as it is.`,
 		Example: "  KeeperAdminCLI policy explain --user alice systemctl restart nginx\n  KeeperAdminCLI policy explain --user alice --target postgres --at 22:30 psql\n  KeeperAdminCLI policy explain --json --policies new/ --user bob apt-get update",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

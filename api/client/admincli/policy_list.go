@@ -33,7 +33,7 @@ func listPoliciesCommand(p *policies) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List policies",
-		Long:    "List policies, those of unknown types and those that are off included. The exit\nstatus is 1 if a file cannot be read.",
+		Long:    "List policies, those of unknown types and those that are off included. The exit\nstatus is 1 if the service does not use a file as it is.",
 		Example: "  KeeperAdminCLI policy list\n  KeeperAdminCLI policy list --json --policies new/",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

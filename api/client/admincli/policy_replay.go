@@ -65,7 +65,7 @@ of the agent root.
 Users are taken to be in the groups that they are in now, and signatures are not
 read again. Filter jobs are not run, and are taken to pass. Arguments that the journal masks are as it has them. The journal can
 be read by root only. The exit status is 1 if something would change,
-or a file cannot be read.`,
+or the service does not use a file as it is.`,
 		Example: "  KeeperAdminCLI policy replay new/\n  KeeperAdminCLI policy replay --since 720h new.json\n  KeeperAdminCLI policy replay --json new/ | jq .people",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			layout, err := p.layout()
