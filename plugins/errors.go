@@ -9,4 +9,6 @@ var (
 	ErrDisabled = core.NewError(core.Conflict, "the plugin cannot run")
 	ErrFailed   = core.NewError(core.Conflict, "the plugin cannot be started")
 	ErrClosed   = core.NewError(core.Conflict, "the service is stopping")
+
+	errReplaced = core.NewError(core.Conflict, "the plugin's file has changed or is gone; try again")
 )

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"kpm/core"
 	"kpm/core/view"
@@ -116,6 +117,8 @@ func (o *Orchestrator) mayBegin(p *plugin) error {
 	switch {
 	case o.closed:
 		return ErrClosed
+	case o.plugins[strings.ToLower(p.id)] != p: // a reload has put another in its place, and starts that
+		return errReplaced
 	case !p.runnable():
 		return fmt.Errorf("%w: %s", ErrDisabled, p.lastError)
 	case p.stop != nil:

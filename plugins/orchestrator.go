@@ -210,7 +210,7 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 			return fmt.Errorf("plugins: start: %w", err)
 		}
 		for _, p := range tier {
-			if err := o.begin(p); err != nil && !errors.Is(err, ErrRunning) {
+			if err := o.begin(p); err != nil && !errors.Is(err, ErrRunning) && !errors.Is(err, errReplaced) {
 				return err
 			}
 			o.change(p.takeTurn)
@@ -221,7 +221,7 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 		if p.instances == nil {
 			continue
 		}
-		if err := o.beginByItself(p); err != nil {
+		if err := o.beginByItself(p); err != nil && !errors.Is(err, errReplaced) {
 			return err
 		}
 	}

@@ -105,3 +105,40 @@ func TestSignal(t *testing.T) {
 		stopAll(t, o)
 	})
 }
+
+// A plugin whose file changes while others still start is one process, and that of the
+// file as it is now.
+func TestAReloadDuringTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{
+			"First":   manifest("First", supervised, `"startupPriority": 1`),
+			"Changed": manifest("Changed", supervised, `"startupPriority": 2`),
+			"Gone":    manifest("Gone", supervised, `"startupPriority": 2`),
+			"Last":    manifest("Last", supervised, `"startupPriority": 3`),
+		})
+		f.born = func(s core.ServiceSpec, _ *fakeProcess) {
+			go func() {
+				if s.As.Name == "First" {
+					time.Sleep(500 * time.Millisecond)
+				}
+				f.ready(s.As)
+			}()
+		}
+		started := make(chan error, 1)
+		go func() { started <- o.Start(context.Background()) }()
+		time.Sleep(100 * time.Millisecond)
+		writeFile(t, filepath.Join(o.cfg.Layout.Plugins(), "Changed.json"), manifest("Changed", supervised, `"startupPriority": 2`, `"arguments": "new"`))
+		remove(t, filepath.Join(o.cfg.Layout.Plugins(), "Gone.json"))
+		if _, err := o.Reload(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-started; err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got, want := f.starts(), []string{"First@0s", "Changed@100ms", "Last@500ms"}; !slices.Equal(got, want) {
+			t.Errorf("started %v, want %v", got, want)
+		}
+		stopAll(t, o)
+	})
+}
