@@ -94,8 +94,8 @@ soak: stage ## hold the policy engine against its second evaluator on a million 
 	go test -count=1 -timeout 1h -run 'TestEventsInRealTime$$|TestOutputWithoutEnd$$' ./jobs -soak
 
 .PHONY: bench
-bench: test-packages stage ## measure beside sudo, pkexec, mosquitto, and what one hostile user costs the others; BASE=REVISION beside that too; ROWS=REGEXP ATTACKS=REGEXP SAMPLES=300
-	@go run ./vmtests/bench --agent $(AGENT) --base "$(BASE)" --rows '$(or $(ROWS),.)' --attacks '$(or $(ATTACKS),.)' --samples $(or $(SAMPLES),300)
+bench: test-packages stage ## measure beside sudo, pkexec, mosquitto, and what one hostile user costs the others; BASE=REVISION beside that too; ROWS=REGEXP ATTACKS=REGEXP SAMPLES=N
+	@go run ./vmtests/bench --agent $(AGENT) --base "$(BASE)" --rows '$(or $(ROWS),.)' --attacks '$(or $(ATTACKS),.)' --samples $(or $(SAMPLES),0)
 
 .PHONY: bench-compare
 bench-compare: ## build BASE=REVISION beside this tree and measure both in turn; the last line names what is more than 5 % slower

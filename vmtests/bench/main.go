@@ -55,7 +55,7 @@ func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
 	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, idle, policies, execution, launch, peer, verdict, key, hostile, remembered, approval")
-	samples := flag.Int("samples", 300, "elevations of each kind; the rest takes fewer")
+	samples := flag.Int("samples", 0, "elevations of each kind; the rest takes fewer (default 300, fewer on a machine on which programs start slowly)")
 	attacks := flag.String("attacks", ".", "which attacks of the group hostile, by name")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
 	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
@@ -98,7 +98,12 @@ func run(ctx context.Context, staged, base, rows, attacks string, samples int, s
 	if err != nil {
 		return err
 	}
-	p := plan{rows: pattern, attacks: against, samples: max(1, samples)}
+	p := plan{rows: pattern, attacks: against, samples: samples}
+	if p.samples <= 0 {
+		if p.samples, err = affordable(ctx); err != nil {
+			return err
+		}
+	}
 	if sides != "" {
 		return newMeter(p, os.Stdout).inside(ctx, strings.Split(sides, ","))
 	}
@@ -119,7 +124,7 @@ func outside(ctx context.Context, p plan, staged, base string) (err error) {
 		sides = append(sides, sideOld)
 		agents[sideOld], sources[sideOld] = revision.Staged(), revision.Dir
 	}
-	fmt.Println(heading)
+	fmt.Printf("%s; %d elevations of each kind\n", heading, p.samples)
 	var rows []row
 	show := func(measure func(w io.Writer) error) error {
 		more, err := collect(measure)
