@@ -17,13 +17,14 @@ import (
 // what waits for files; the watching thread is on time, and would look sixty times until
 // it has come.
 const (
-	workSlack = 250_000
+	workSlack = 1_000_000
 	restSlack = 10_000_000
 )
 
 // Watch is the thread by which Go's runtime watches its others. By itself it looks every
 // 20 us as long as anything runs, 70 us with what Linux adds, which is a seventh of the
-// processor time of a service whose work comes in small pieces. What that thread starts
+// processor time of a service whose work comes in small pieces, and each look takes the
+// processor from somebody. What that thread starts
 // may be late as it may be.
 type Watch struct {
 	find  sync.Once

@@ -23,7 +23,7 @@ var ignored uint64
 // them up again takes longer. It takes the files away that the runtime opens to find
 // out its share of the processors, which needs the table of mounts: it lets only
 // descriptors 0 to 2 be opened. The runtime then allows itself as many as there may
-// be, as it does in any case. It lets timers be a quarter of a millisecond late: the
+// be, as it does in any case. It lets timers be ten milliseconds late: the
 // thread by which the runtime watches its others looks every 20 us until then, on a
 // processor that others wait for. And it has no samples of memory taken: the first one
 // is due before the runtime finds that nobody can ask for them.

@@ -58,9 +58,9 @@ limited:
 	MOVQ $157, AX
 	SYSCALL
 	MOVQ AX, ·timerSlack(SB)
-	// prctl(PR_SET_TIMERSLACK, 250000)
+	// prctl(PR_SET_TIMERSLACK, 10000000)
 	MOVQ $29, DI
-	MOVQ $250000, SI
+	MOVQ $10000000, SI
 	MOVQ $157, AX
 	SYSCALL
 	MOVQ ·memProfileRate(SB), AX

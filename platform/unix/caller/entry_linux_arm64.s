@@ -54,9 +54,9 @@ limited:
 	MOVD $167, R8
 	SVC
 	MOVD R0, ·timerSlack(SB)
-	// prctl(PR_SET_TIMERSLACK, 250000)
+	// prctl(PR_SET_TIMERSLACK, 10000000)
 	MOVD $29, R0
-	MOVD $250000, R1
+	MOVD $10000000, R1
 	MOVD $167, R8
 	SVC
 	MOVD ·memProfileRate(SB), R4
