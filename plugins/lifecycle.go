@@ -87,6 +87,29 @@ func (o *Orchestrator) awaitStop(ctx context.Context, p *plugin) error {
 	return nil
 }
 
+// retire stops p, whoever starts it meanwhile, and does then, with mu held, when nothing of
+// it runs: between the two nobody starts it again.
+func (o *Orchestrator) retire(ctx context.Context, p *plugin, then func()) error {
+	err := o.await(ctx, func() bool {
+		ended := true
+		for _, one := range p.all() {
+			if one.stop != nil {
+				one.stop()
+				ended = false
+			}
+		}
+		if ended {
+			then()
+		}
+		return ended
+	})
+	if err != nil {
+		return fmt.Errorf("plugins: stop %s: %w", p.id, err)
+	}
+	o.change(func() {}) // for those who wait for a state
+	return nil
+}
+
 // begin starts the supervisor of p, or of its instances.
 func (o *Orchestrator) begin(p *plugin) error {
 	var err error

@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -103,18 +104,18 @@ func (o *Orchestrator) replace(ctx context.Context, p *plugin, l loaded) error {
 			ran = ran || one.stop != nil
 		}
 	})
-	o.signalStop(p)
-	if err := o.awaitStop(ctx, p); err != nil {
-		return err
-	}
-	o.change(func() {
+	err := o.retire(ctx, p, func() {
+		ran = ran && !p.down // nobody has stopped it meanwhile
 		next := &plugin{id: l.id, down: p.down, restarts: p.restarts, started: p.started, lastExit: p.lastExit, lastStderr: p.lastStderr}
 		next.take(l)
 		o.plugins[l.key()] = next
 		p = next
 	})
+	if err != nil {
+		return err
+	}
 	if ran && p.runnable() {
-		return o.begin(p)
+		return o.beginUnlessRunning(p)
 	}
 	return o.beginByItself(p)
 }
@@ -125,15 +126,21 @@ func (o *Orchestrator) beginByItself(p *plugin) error {
 	if !p.runnable() || !p.manifest.AutoStart || p.down {
 		return nil
 	}
-	return o.begin(p)
+	return o.beginUnlessRunning(p)
+}
+
+// beginUnlessRunning starts a plugin that somebody else may have started meanwhile.
+func (o *Orchestrator) beginUnlessRunning(p *plugin) error {
+	if err := o.begin(p); !errors.Is(err, ErrRunning) {
+		return err
+	}
+	return nil
 }
 
 func (o *Orchestrator) remove(ctx context.Context, p *plugin) error {
-	o.signalStop(p)
-	if err := o.awaitStop(ctx, p); err != nil {
+	if err := o.retire(ctx, p, func() { delete(o.plugins, loaded{id: p.id}.key()) }); err != nil {
 		return err
 	}
-	o.change(func() { delete(o.plugins, loaded{id: p.id}.key()) })
 	o.cfg.Effective.Remove(p.id)
 	return nil
 }
@@ -144,7 +151,7 @@ func (o *Orchestrator) startAgain(again func(*plugin) bool) error {
 	failed := slices.DeleteFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state != view.Failed || p.down || !again(p) })
 	o.mu.Unlock()
 	for _, p := range failed {
-		if err := o.begin(p); err != nil {
+		if err := o.beginUnlessRunning(p); err != nil {
 			return err
 		}
 	}

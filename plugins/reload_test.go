@@ -2,10 +2,13 @@ package plugins
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,6 +142,50 @@ func TestAReloadDuringTheStart(t *testing.T) {
 		if got, want := f.starts(), []string{"First@0s", "Changed@100ms", "Last@500ms"}; !slices.Equal(got, want) {
 			t.Errorf("started %v, want %v", got, want)
 		}
+		stopAll(t, o)
+	})
+}
+
+// Whoever starts a plugin while its file changes never has two of its processes run.
+func TestAPluginIsStartedWhileItsFileChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{"Changed": manifest("Changed", supervised)})
+		var running atomic.Pointer[fakeProcess]
+		f.born = func(s core.ServiceSpec, p *fakeProcess) {
+			if before := running.Swap(p); before != nil {
+				select {
+				case <-before.ended:
+				default:
+					t.Error("the one before still runs")
+				}
+			}
+			f.ready(s.As)
+		}
+		if err := o.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan struct{})
+		var starts sync.WaitGroup
+		for range 2 {
+			starts.Go(func() {
+				for {
+					select {
+					case <-over:
+						return
+					default:
+						_ = o.StartPlugin(context.Background(), "Changed") // it runs, or is being changed
+					}
+				}
+			})
+		}
+		for i := range 100 {
+			writeFile(t, filepath.Join(o.cfg.Layout.Plugins(), "Changed.json"), manifest("Changed", supervised, fmt.Sprintf(`"arguments": "%d"`, i)))
+			if done, err := o.Reload(context.Background()); err != nil || len(done.Restarted) != 1 {
+				t.Fatal(done, err)
+			}
+		}
+		close(over)
+		starts.Wait()
 		stopAll(t, o)
 	})
 }
