@@ -10,5 +10,5 @@ var (
 	ErrFailed   = core.NewError(core.Conflict, "the plugin cannot be started")
 	ErrClosed   = core.NewError(core.Conflict, "the service is stopping")
 
-	errReplaced = core.NewError(core.Conflict, "the plugin's file has changed or is gone; try again")
+	errReplaced = core.NewError(core.Conflict, "the plugin's file has changed, or is gone")
 )

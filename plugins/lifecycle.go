@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,16 +15,23 @@ import (
 // when the plugin is Healthy, has Failed, or has had its time to become ready;
 // the error says why it is not running.
 func (o *Orchestrator) StartPlugin(ctx context.Context, id string) error {
-	p, ok := o.plugin(id)
-	if !ok {
-		return fmt.Errorf("plugins: start %s: %w", id, ErrUnknown)
+	var p *plugin
+	err := error(ErrUnknown)
+	o.change(func() {
+		if found, ok := o.find(id); ok {
+			p, err = found, o.begin(found)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("plugins: start %s: %w", id, err)
 	}
-	if err := o.begin(p); err != nil {
-		return err
-	}
+	o.followSessions(p)
 	var state view.PluginState
 	var lastError string
-	err := o.await(ctx, func() bool {
+	err = o.await(ctx, func() bool {
+		if now, ok := o.find(id); ok {
+			p = now // its file may have changed
+		}
 		state, lastError = p.state, p.lastError
 		return state != view.Starting
 	})
@@ -40,16 +48,21 @@ func (o *Orchestrator) StartPlugin(ctx context.Context, id string) error {
 // launch group two seconds later. A plugin that does not run is no error. No
 // message starts it again; whoever asks does.
 func (o *Orchestrator) StopPlugin(ctx context.Context, id string) error {
-	p, ok := o.plugin(id)
-	if !ok {
-		return fmt.Errorf("plugins: stop %s: %w", id, ErrUnknown)
-	}
+	var p *plugin
 	o.change(func() {
+		found, ok := o.find(id)
+		if !ok {
+			return
+		}
+		p = found
 		p.down, p.wanted = true, false
 		if p.stop == nil && p.runnable() { // given up, or it ended by itself
 			p.state, p.lastError = view.Stopped, ""
 		}
 	})
+	if p == nil {
+		return fmt.Errorf("plugins: stop %s: %w", id, ErrUnknown)
+	}
 	o.signalStop(p)
 	return o.awaitStop(ctx, p)
 }
@@ -88,18 +101,19 @@ func (o *Orchestrator) awaitStop(ctx context.Context, p *plugin) error {
 }
 
 // retire stops p, whoever starts it meanwhile, and does then, with mu held, when nothing of
-// it runs: between the two nobody starts it again.
-func (o *Orchestrator) retire(ctx context.Context, p *plugin, then func()) error {
+// it runs: between the two nobody starts it again. Then is told whether it ran.
+func (o *Orchestrator) retire(ctx context.Context, p *plugin, then func(ran bool)) error {
+	ran := false
 	err := o.await(ctx, func() bool {
 		ended := true
 		for _, one := range p.all() {
 			if one.stop != nil {
 				one.stop()
-				ended = false
+				ran, ended = true, false
 			}
 		}
 		if ended {
-			then()
+			then(ran)
 		}
 		return ended
 	})
@@ -110,37 +124,55 @@ func (o *Orchestrator) retire(ctx context.Context, p *plugin, then func()) error
 	return nil
 }
 
-// begin starts the supervisor of p, or of its instances.
+// begin starts the supervisor of p, or of its instances. The caller holds mu, and
+// follows sessions afterwards.
 func (o *Orchestrator) begin(p *plugin) error {
-	var err error
-	o.change(func() {
-		if err = o.mayBegin(p); err == nil {
-			p.down, p.wanted = false, true
-			if p.instances == nil {
-				o.launch(p)
-			}
-			for _, id := range sortedSessions(p.instances) {
-				if p.instances[id].stop == nil {
-					o.launch(p.instances[id])
-				}
-			}
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("plugins: start %s: %w", p.id, err)
+	if err := o.mayBegin(p); err != nil {
+		return err
 	}
-	if p.instances != nil {
-		o.followSessions(p)
+	p.down, p.wanted = false, true
+	if p.instances == nil {
+		o.launch(p)
+	}
+	for _, id := range sortedSessions(p.instances) {
+		if p.instances[id].stop == nil {
+			o.launch(p.instances[id])
+		}
 	}
 	return nil
 }
+
+// beginByItself starts a plugin that is to start without being asked, unless somebody
+// has stopped it, and reports whether it did: it may run, or a reload may have put
+// another in its place.
+func (o *Orchestrator) beginByItself(p *plugin) (begun bool, err error) {
+	o.change(func() {
+		if !p.startsByItself() {
+			return
+		}
+		err = o.begin(p)
+		begun = err == nil
+	})
+	switch {
+	case errors.Is(err, ErrRunning), errors.Is(err, errReplaced):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("plugins: start %s: %w", p.id, err)
+	case begun:
+		o.followSessions(p)
+	}
+	return begun, nil
+}
+
+// startsByItself is for who holds mu.
+func (p *plugin) startsByItself() bool { return p.runnable() && p.manifest.AutoStart && !p.down }
 
 // mayBegin says why p cannot be started. The caller holds mu.
 func (o *Orchestrator) mayBegin(p *plugin) error {
 	switch {
 	case o.closed:
 		return ErrClosed
-	case o.plugins[strings.ToLower(p.id)] != p: // a reload has put another in its place, and starts that
+	case o.plugins[strings.ToLower(p.id)] != p: // a reload has put another in its place
 		return errReplaced
 	case !p.runnable():
 		return fmt.Errorf("%w: %s", ErrDisabled, p.lastError)

@@ -152,13 +152,10 @@ func (o *Orchestrator) Published(from core.Principal, topic string) {
 // connected. It starts it, unless somebody has stopped it, and does not wait for
 // it.
 func (o *Orchestrator) Wanted(id string) {
-	p, ok := o.plugin(id)
-	if !ok {
-		return
-	}
 	woken := false
 	o.change(func() {
-		if woken = !p.down && p.state != view.Failed && o.mayBegin(p) == nil; woken {
+		p, ok := o.find(id)
+		if woken = ok && !p.down && p.state != view.Failed && o.mayBegin(p) == nil; woken {
 			o.launch(p)
 		}
 	})

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -163,7 +162,8 @@ func (o *Orchestrator) await(ctx context.Context, done func() bool) error {
 	}
 }
 
-// tiers returns the plugins that start by themselves, grouped by priority.
+// tiers returns the plugins that start by themselves, grouped by priority. The caller
+// holds mu.
 func (o *Orchestrator) tiers() [][]*plugin {
 	byPriority := map[int][]*plugin{}
 	for _, p := range o.sorted() {
@@ -189,7 +189,9 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 	}
 	waits, cancel := context.WithTimeout(ctx, deciderWaits)
 	defer cancel()
+	o.mu.Lock()
 	tiers := o.tiers()
+	o.mu.Unlock()
 	// However it ends, nobody waits for a turn that does not come.
 	defer o.change(func() {
 		for _, p := range slices.Concat(tiers...) {
@@ -210,7 +212,7 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 			return fmt.Errorf("plugins: start: %w", err)
 		}
 		for _, p := range tier {
-			if err := o.begin(p); err != nil && !errors.Is(err, ErrRunning) && !errors.Is(err, errReplaced) {
+			if _, err := o.beginByItself(p); err != nil {
 				return err
 			}
 			o.change(p.takeTurn)
@@ -221,7 +223,7 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 		if p.instances == nil {
 			continue
 		}
-		if err := o.beginByItself(p); err != nil && !errors.Is(err, errReplaced) {
+		if _, err := o.beginByItself(p); err != nil {
 			return err
 		}
 	}
@@ -239,7 +241,7 @@ func (o *Orchestrator) beginDecider() {
 	}
 	for _, p := range o.snapshot() {
 		if o.decides(p) {
-			_ = o.begin(p) // it runs, or its turn comes
+			_, _ = o.beginByItself(p) // or its turn comes
 			o.change(p.takeTurn)
 		}
 	}
@@ -264,7 +266,7 @@ func (o *Orchestrator) beginBeside(ctx context.Context, begun, next [][]*plugin)
 	}
 	p := next[0][i]
 	o.change(func() { p.turn = make(chan struct{}) })
-	if err := o.begin(p); err != nil {
+	if begun, _ := o.beginByItself(p); !begun {
 		o.change(p.takeTurn) // it runs, or is begun and explained when its turn has come
 	}
 }
@@ -312,7 +314,7 @@ func (o *Orchestrator) startsNot(id string) string {
 func (o *Orchestrator) Stop(ctx context.Context) error {
 	defer context.AfterFunc(ctx, o.rush)()
 	o.change(func() { o.closed = true })
-	byPriority := o.sorted()
+	byPriority := o.snapshot()
 	slices.SortStableFunc(byPriority, func(a, b *plugin) int { return priorityOf(b) - priorityOf(a) })
 	for len(byPriority) > 0 {
 		tier := byPriority[:1]
@@ -347,15 +349,14 @@ func priorityOf(p *plugin) int {
 // when the only ones that are not have Failed, or have had their time to become
 // it, and when ctx is done; the error names them.
 func (o *Orchestrator) Healthy(ctx context.Context) error {
-	wanted := slices.Concat(o.tiers()...)
 	var missing []string
 	err := o.await(ctx, func() bool {
 		missing = missing[:0]
 		waiting := false
-		for _, p := range wanted {
+		for _, p := range slices.Concat(o.tiers()...) {
 			if p.state != view.Healthy {
 				missing = append(missing, strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", p.id, p.state, p.lastError), ": "))
-				ended := p.state == view.Stopped && !p.started.IsZero()
+				ended := p.down || p.state == view.Stopped && !p.started.IsZero()
 				waiting = waiting || p.state != view.Failed && !p.resigned && !ended
 			}
 		}

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -86,7 +85,8 @@ func (o *Orchestrator) reloadOne(ctx context.Context, l loaded, done *view.Plugi
 	case !known:
 		o.change(func() { p = o.adopt(l) })
 		done.Added = append(done.Added, l.id)
-		return o.beginByItself(p)
+		_, err := o.beginByItself(p)
+		return err
 	case p.id != l.id || !reflect.DeepEqual(l.manifest, p.manifest):
 		done.Restarted = append(done.Restarted, l.id)
 		return o.replace(ctx, p, l)
@@ -96,49 +96,31 @@ func (o *Orchestrator) reloadOne(ctx context.Context, l loaded, done *view.Plugi
 	return nil
 }
 
-// replace has a plugin be what its file says now, and go on if it ran.
+// replace has a plugin be what its file says now, and go on if it ran, or was to run in
+// every session, and nobody has stopped it.
 func (o *Orchestrator) replace(ctx context.Context, p *plugin, l loaded) error {
-	ran := false
-	o.change(func() {
-		for _, one := range p.all() {
-			ran = ran || one.stop != nil
-		}
-	})
-	err := o.retire(ctx, p, func() {
-		ran = ran && !p.down // nobody has stopped it meanwhile
-		next := &plugin{id: l.id, down: p.down, restarts: p.restarts, started: p.started, lastExit: p.lastExit, lastStderr: p.lastStderr}
+	var next *plugin
+	var begun error
+	err := o.retire(ctx, p, func(ran bool) {
+		next = &plugin{id: l.id, down: p.down, restarts: p.restarts, started: p.started, lastExit: p.lastExit, lastStderr: p.lastStderr}
 		next.take(l)
 		o.plugins[l.key()] = next
-		p = next
+		if ran = ran || p.instances != nil && p.wanted; next.startsByItself() || ran && !p.down && next.runnable() {
+			begun = o.begin(next)
+		}
 	})
 	if err != nil {
 		return err
 	}
-	if ran && p.runnable() {
-		return o.beginUnlessRunning(p)
+	if begun != nil {
+		return fmt.Errorf("plugins: start %s: %w", l.id, begun)
 	}
-	return o.beginByItself(p)
-}
-
-// beginByItself starts a plugin that is to start without being asked, unless
-// somebody has stopped it.
-func (o *Orchestrator) beginByItself(p *plugin) error {
-	if !p.runnable() || !p.manifest.AutoStart || p.down {
-		return nil
-	}
-	return o.beginUnlessRunning(p)
-}
-
-// beginUnlessRunning starts a plugin that somebody else may have started meanwhile.
-func (o *Orchestrator) beginUnlessRunning(p *plugin) error {
-	if err := o.begin(p); !errors.Is(err, ErrRunning) {
-		return err
-	}
+	o.followSessions(next)
 	return nil
 }
 
 func (o *Orchestrator) remove(ctx context.Context, p *plugin) error {
-	if err := o.retire(ctx, p, func() { delete(o.plugins, loaded{id: p.id}.key()) }); err != nil {
+	if err := o.retire(ctx, p, func(bool) { delete(o.plugins, loaded{id: p.id}.key()) }); err != nil {
 		return err
 	}
 	o.cfg.Effective.Remove(p.id)
@@ -151,7 +133,7 @@ func (o *Orchestrator) startAgain(again func(*plugin) bool) error {
 	failed := slices.DeleteFunc(slices.Concat(o.tiers()...), func(p *plugin) bool { return p.state != view.Failed || p.down || !again(p) })
 	o.mu.Unlock()
 	for _, p := range failed {
-		if err := o.beginUnlessRunning(p); err != nil {
+		if _, err := o.beginByItself(p); err != nil {
 			return err
 		}
 	}

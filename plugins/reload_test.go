@@ -179,13 +179,76 @@ func TestAPluginIsStartedWhileItsFileChanges(t *testing.T) {
 			})
 		}
 		for i := range 100 {
-			writeFile(t, filepath.Join(o.cfg.Layout.Plugins(), "Changed.json"), manifest("Changed", supervised, fmt.Sprintf(`"arguments": "%d"`, i)))
-			if done, err := o.Reload(context.Background()); err != nil || len(done.Restarted) != 1 {
-				t.Fatal(done, err)
+			if done, err := changed(t, o, i, supervised); err != nil || len(done.Restarted) != 1 {
+				t.Error(done, err)
+				break
 			}
 		}
 		close(over)
 		starts.Wait()
 		stopAll(t, o)
 	})
+}
+
+// What is asked of a plugin while its file changes is done to the one that there is
+// afterwards.
+func TestAPluginIsToldSomethingWhileItsFileChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, _ := newTest(t, map[string]string{"Changed": manifest("Changed")})
+		told := func(i int, what string, tell func(), want view.PluginState) {
+			var reload sync.WaitGroup
+			reload.Go(func() {
+				if _, err := changed(t, o, i); err != nil {
+					t.Error(err)
+				}
+			})
+			over := make(chan struct{})
+			for range 2 { // so that the lock changes hands wherever it can
+				reload.Go(func() {
+					for {
+						select {
+						case <-over:
+							return
+						default:
+							o.Has("Changed")
+						}
+					}
+				})
+			}
+			tell()
+			close(over)
+			reload.Wait()
+			synctest.Wait()
+			if s := status(t, o, "Changed"); s.Status != want {
+				t.Errorf("%s: %+v", what, s)
+			}
+		}
+		for i := 0; i < 400 && !t.Failed(); i += 3 {
+			told(i, "started", func() {
+				if err := o.StartPlugin(context.Background(), "Changed"); err != nil {
+					t.Error(err)
+				}
+			}, view.Healthy)
+			told(i+1, "stopped", func() {
+				if err := o.StopPlugin(context.Background(), "Changed"); err != nil {
+					t.Error(err)
+				}
+			}, view.Stopped)
+			o.change(func() {
+				p, _ := o.find("Changed")
+				p.down = false // as if it had ended by itself
+			})
+			told(i+2, "wanted", func() { o.Wanted("Changed") }, view.Healthy)
+			_ = o.StopPlugin(context.Background(), "Changed")
+		}
+		stopAll(t, o)
+	})
+}
+
+// changed gives the plugin Changed another file, with what is always in it and the fields
+// more, and has it read.
+func changed(t *testing.T, o *Orchestrator, i int, more ...string) (view.PluginsReloaded, error) {
+	text := manifest("Changed", append(more, fmt.Sprintf(`"arguments": "%d"`, i))...)
+	writeFile(t, filepath.Join(o.cfg.Layout.Plugins(), "Changed.json"), text)
+	return o.Reload(context.Background())
 }

@@ -24,8 +24,11 @@ func (o *Orchestrator) noSessions() string {
 }
 
 // followSessions gives a plugin that runs in sessions one instance in each, and
-// ends those whose session has ended.
+// ends those whose session has ended. Of any other it does nothing.
 func (o *Orchestrator) followSessions(p *plugin) {
+	if p.instances == nil || !p.runnable() {
+		return
+	}
 	sessions, err := o.cfg.Sessions.List(context.Background())
 	if err != nil {
 		o.cfg.Log.Error("the sessions of users are not known", "plugin", p.id, "error", err)

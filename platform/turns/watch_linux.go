@@ -10,8 +10,8 @@ import (
 )
 
 // The watching thread may be late by workSlack while there is work, in nanoseconds:
-// others wait for it where a system call, such as a write to a slow disk, keeps the only
-// processor that the runtime uses. While there is none it may be late by restSlack,
+// others wait for its second look where a system call, such as a write to a slow disk,
+// keeps the only processor that the runtime uses. While there is none it may be late by restSlack,
 // which is what it waits by itself once it has found nothing to do for a while. A timer
 // of a minute comes up to 60 ms after it is due, since Linux puts off by a thousandth
 // what waits for files; the watching thread is on time, and would look sixty times until
@@ -24,8 +24,7 @@ const (
 // Watch is the thread by which Go's runtime watches its others. By itself it looks every
 // 20 us as long as anything runs, 70 us with what Linux adds, which is a seventh of the
 // processor time of a service whose work comes in small pieces, and each look takes the
-// processor from somebody. What that thread starts
-// may be late as it may be.
+// processor from somebody. What that thread starts may be late as it may be.
 type Watch struct {
 	find  sync.Once
 	slack string // the file that says by how much it may be late; empty if there is none

@@ -23,10 +23,11 @@ var ignored uint64
 // them up again takes longer. It takes the files away that the runtime opens to find
 // out its share of the processors, which needs the table of mounts: it lets only
 // descriptors 0 to 2 be opened. The runtime then allows itself as many as there may
-// be, as it does in any case. It lets timers be ten milliseconds late: the
-// thread by which the runtime watches its others looks every 20 us until then, on a
-// processor that others wait for. And it has no samples of memory taken: the first one
-// is due before the runtime finds that nobody can ask for them.
+// be, as it does in any case. It lets timers be ten milliseconds late: the thread by
+// which the runtime watches its others would look every 20 us, on a processor that others
+// wait for. It takes the only processor that the runtime uses from a system call, such as
+// a write to a terminal that is stopped, at its second look. And it has no samples of
+// memory taken: the first one is due before the runtime finds that nobody can ask for them.
 const oneProcessor = "GOMAXPROCS=1"
 
 // fileLimit is how many files whoever started this process lets it have open; zero if
@@ -43,6 +44,7 @@ var memProfileRate = &runtime.MemProfileRate //nolint:unused // the entry point,
 // asStarted has the next program begin as this one was started, and returns its
 // environment.
 func asStarted() []string {
+	runtime.LockOSThread() // each has its own timers, and the one that executes leaves its own to the program
 	if fileLimit.Max != 0 {
 		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &fileLimit) // which it was before
 	}
