@@ -2,8 +2,10 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,4 +73,63 @@ func TestTheDeciderStartsBesideTheLogger(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nobody waits for decisions of who was stopped before its turn came.
+func TestADeciderThatIsStoppedBeforeItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{
+			"First": manifest("First", supervised, `"startupPriority": 1`), "KeeperPolicy": manifest("KeeperPolicy", supervised, `"startupPriority": 20`),
+		})
+		var absent []string
+		o.cfg.Decider, o.cfg.Absent = "KeeperPolicy", func(how string) { absent = append(absent, how) }
+		f.born = func(s core.ServiceSpec, _ *fakeProcess) {
+			go func() {
+				time.Sleep(500 * time.Millisecond)
+				f.ready(s.As)
+			}()
+		}
+		started := make(chan error)
+		go func() { started <- o.Start(context.Background()) }()
+		time.Sleep(100 * time.Millisecond)
+		if err := o.StopPlugin(context.Background(), "KeeperPolicy"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-started; err != nil {
+			t.Fatal(err)
+		}
+		if got := f.starts(); !slices.Equal(got, []string{"First@0s"}) {
+			t.Errorf("started %v", got)
+		}
+		if !slices.Equal(absent, []string{"does not run: somebody has stopped it"}) {
+			t.Errorf("the launcher was told %q", absent)
+		}
+		if err := o.Healthy(context.Background()); err == nil {
+			t.Error("everybody is healthy")
+		}
+		stopAll(t, o)
+	})
+}
+
+// Who waits for the end of a plugin that somebody has started again waits no longer.
+func TestAStopEndsWhenSomebodyStartsThePluginAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{"Busy": manifest("Busy", supervised)})
+		f.born = func(s core.ServiceSpec, _ *fakeProcess) { f.ready(s.As) }
+		if err := o.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		var restarts sync.WaitGroup
+		for range 8 {
+			restarts.Go(func() {
+				for range 50 {
+					if err := o.RestartPlugin(context.Background(), "Busy"); err != nil && !errors.Is(err, ErrRunning) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		restarts.Wait()
+		stopAll(t, o)
+	})
 }

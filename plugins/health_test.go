@@ -196,9 +196,9 @@ func TestADeciderThatIsKilledAgainAndAgain(t *testing.T) {
 		for range 20 {
 			synctest.Wait()
 			o.Responds("A")
-			f.process(len(f.starts()) - 1).end(core.ExitStatus{Signal: 9})
-			began := time.Now()
 			n := len(f.starts())
+			f.process(n - 1).end(core.ExitStatus{Signal: 9})
+			began := time.Now()
 			for len(f.starts()) == n {
 				time.Sleep(10 * time.Millisecond)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kpm/core"
@@ -29,10 +30,12 @@ func (o *Orchestrator) StartPlugin(ctx context.Context, id string) error {
 	var state view.PluginState
 	var lastError string
 	err = o.await(ctx, func() bool {
-		if now, ok := o.find(id); ok {
-			p = now // its file may have changed
+		now, ok := o.find(id) // its file may have changed, or be gone
+		if !ok {
+			state, lastError = view.Failed, "its file is gone"
+			return true
 		}
-		state, lastError = p.state, p.lastError
+		p, state, lastError = now, now.state, now.lastError
 		return state != view.Starting
 	})
 	if err == nil && state == view.Failed {
@@ -59,11 +62,11 @@ func (o *Orchestrator) StopPlugin(ctx context.Context, id string) error {
 		if p.stop == nil && p.runnable() { // given up, or it ended by itself
 			p.state, p.lastError = view.Stopped, ""
 		}
+		p.cancel()
 	})
 	if p == nil {
 		return fmt.Errorf("plugins: stop %s: %w", id, ErrUnknown)
 	}
-	o.signalStop(p)
 	return o.awaitStop(ctx, p)
 }
 
@@ -75,26 +78,26 @@ func (o *Orchestrator) RestartPlugin(ctx context.Context, id string) error {
 	return o.StartPlugin(ctx, id)
 }
 
-func (o *Orchestrator) signalStop(p *plugin) {
-	o.change(func() {
-		for _, one := range p.all() {
-			if one.stop != nil {
-				one.stop()
-			}
+// cancel has the supervisors of p end, and reports whether there were any. The caller
+// holds Orchestrator.mu.
+func (p *plugin) cancel() bool {
+	running := false
+	for _, one := range p.all() {
+		if one.stop != nil {
+			one.stop()
+			running = true
 		}
-	})
+	}
+	return running
 }
 
+// awaitStop waits until nothing of p runs, or somebody has started it again.
 func (o *Orchestrator) awaitStop(ctx context.Context, p *plugin) error {
-	stopped := func() bool {
-		for _, one := range p.all() {
-			if one.stop != nil {
-				return false
-			}
-		}
-		return true
-	}
-	if err := o.await(ctx, stopped); err != nil {
+	err := o.await(ctx, func() bool {
+		running := slices.ContainsFunc(p.all(), func(one *plugin) bool { return one.stop != nil })
+		return !running || !p.down && !o.closed
+	})
+	if err != nil {
 		return fmt.Errorf("plugins: stop %s: %w", p.id, err)
 	}
 	return nil
@@ -105,17 +108,12 @@ func (o *Orchestrator) awaitStop(ctx context.Context, p *plugin) error {
 func (o *Orchestrator) retire(ctx context.Context, p *plugin, then func(ran bool)) error {
 	ran := false
 	err := o.await(ctx, func() bool {
-		ended := true
-		for _, one := range p.all() {
-			if one.stop != nil {
-				one.stop()
-				ran, ended = true, false
-			}
+		if p.cancel() {
+			ran = true
+			return false
 		}
-		if ended {
-			then(ran)
-		}
-		return ended
+		then(ran)
+		return true
 	})
 	if err != nil {
 		return fmt.Errorf("plugins: stop %s: %w", p.id, err)

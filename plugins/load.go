@@ -61,8 +61,10 @@ func (o *Orchestrator) suit(m *Manifest) {
 		m.Disabled = "its pluginType is Service, and this agent has no part of that id"
 	case m.InProcess && m.perSession():
 		m.Disabled = "its pluginType is Service, which runs in no user's session"
-	case m.perSession() && o.sessionless != "":
-		m.Disabled = fmt.Sprintf("its executionContext is %s: %s", m.Context, o.sessionless)
+	case m.perSession():
+		if why := o.withoutSessions(); why != "" {
+			m.Disabled = fmt.Sprintf("its executionContext is %s: %s", m.Context, why)
+		}
 	}
 }
 

@@ -216,6 +216,9 @@ func (o *Orchestrator) Start(ctx context.Context) error {
 				return err
 			}
 			o.change(p.takeTurn)
+			if how := o.startsNot(p.id); how != "" { // any more
+				o.absent(p.id, how)
+			}
 		}
 		o.beginBeside(waits, tiers[:i+1], tiers[i+1:])
 	}
@@ -298,12 +301,14 @@ func (o *Orchestrator) startsNot(id string) string {
 	switch {
 	case !ok:
 		return "is not installed: there is no Plugins/" + id + ".json"
-	case p.state == view.Failed:
+	case p.manifest == nil:
 		return "does not run: its file cannot be used"
 	case p.manifest.Disabled != "":
 		return "does not run: " + p.manifest.Disabled
 	case !p.manifest.AutoStart:
 		return "does not run: its file does not say autoStart"
+	case p.down:
+		return "does not run: somebody has stopped it"
 	}
 	return ""
 }
@@ -323,7 +328,7 @@ func (o *Orchestrator) Stop(ctx context.Context) error {
 		}
 		byPriority = byPriority[len(tier):]
 		for _, p := range tier {
-			o.signalStop(p)
+			o.change(func() { p.cancel() })
 		}
 		for _, p := range tier {
 			// Not bounded by ctx: each supervisor bounds itself.

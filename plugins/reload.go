@@ -34,13 +34,15 @@ func (o *Orchestrator) reload(ctx context.Context, again func(*plugin) bool) (vi
 	o.reloading.Lock()
 	defer o.reloading.Unlock()
 	done := view.PluginsReloaded{Added: []string{}, Removed: []string{}, Restarted: []string{}, Settings: []string{}, Broken: map[string]string{}}
-	if o.sessionless != "" { // what was missing may be there by now; what is away for a moment stops nobody
-		o.sessionless = o.noSessions()
+	if o.withoutSessions() != "" { // what was missing may be there by now; what is away for a moment stops nobody
+		why := o.noSessions()
+		o.change(func() { o.sessionless = why })
 	}
 	list, err := o.load()
 	if err != nil {
 		return done, err
 	}
+	defer func() { o.change(o.watchTopics) }() // however far it comes
 	here := map[string]bool{}
 	for _, l := range list {
 		here[l.key()] = true
@@ -57,7 +59,6 @@ func (o *Orchestrator) reload(ctx context.Context, again func(*plugin) bool) (vi
 		}
 		done.Removed = append(done.Removed, p.id)
 	}
-	o.change(o.watchTopics)
 	return done, o.startAgain(again)
 }
 

@@ -23,6 +23,12 @@ func (o *Orchestrator) noSessions() string {
 	return ""
 }
 
+func (o *Orchestrator) withoutSessions() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.sessionless
+}
+
 // followSessions gives a plugin that runs in sessions one instance in each, and
 // ends those whose session has ended. Of any other it does nothing.
 func (o *Orchestrator) followSessions(p *plugin) {
