@@ -128,6 +128,9 @@ func (o *Orchestrator) begin(p *plugin) error {
 	if err := o.mayBegin(p); err != nil {
 		return err
 	}
+	if p.down && slices.ContainsFunc(p.all(), func(one *plugin) bool { return one.stop != nil }) {
+		return ErrRunning // as long as what somebody has stopped has not ended in every session
+	}
 	p.down, p.wanted = false, true
 	if p.instances == nil {
 		o.launch(p)

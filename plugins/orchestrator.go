@@ -301,6 +301,8 @@ func (o *Orchestrator) startsNot(id string) string {
 	switch {
 	case !ok:
 		return "is not installed: there is no Plugins/" + id + ".json"
+	case p.stop != nil:
+		return "" // it has
 	case p.manifest == nil:
 		return "does not run: its file cannot be used"
 	case p.manifest.Disabled != "":

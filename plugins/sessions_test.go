@@ -141,3 +141,31 @@ func TestWhereThereAreNoSessions(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Who starts a plugin that somebody restarts does not take the restart from them.
+func TestAnInstanceIsStartedWhileItStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, f := newTest(t, map[string]string{"Tray": manifest("Tray", supervised, `"executionContext": "Interactive"`)})
+		f.born = func(s core.ServiceSpec, p *fakeProcess) {
+			p.deaf = true // it ends when it is killed
+			f.ready(s.As)
+		}
+		inSessions(t, o, &fakeSessions{list: []core.Session{{ID: "1", User: "1000", Graphical: true}}})
+		defer monitored(o)()
+		synctest.Wait()
+		restarted := make(chan error)
+		go func() { restarted <- o.RestartPlugin(context.Background(), "Tray") }()
+		time.Sleep(100 * time.Millisecond)
+		if err := o.StartPlugin(context.Background(), "Tray"); !errors.Is(err, ErrRunning) {
+			t.Errorf("started while it stops: %v", err)
+		}
+		if err := <-restarted; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if h, err := o.Health("Tray"); err != nil || len(f.starts()) != 2 || h.Status != view.Healthy {
+			t.Errorf("%+v, %v after %v", h, err, f.starts())
+		}
+		stopAll(t, o)
+	})
+}
