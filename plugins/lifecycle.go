@@ -91,11 +91,15 @@ func (p *plugin) cancel() bool {
 	return running
 }
 
+// runs reports whether anything of p has a supervisor. The caller holds Orchestrator.mu.
+func (p *plugin) runs() bool {
+	return slices.ContainsFunc(p.all(), func(one *plugin) bool { return one.stop != nil })
+}
+
 // awaitStop waits until nothing of p runs, or somebody has started it again.
 func (o *Orchestrator) awaitStop(ctx context.Context, p *plugin) error {
 	err := o.await(ctx, func() bool {
-		running := slices.ContainsFunc(p.all(), func(one *plugin) bool { return one.stop != nil })
-		return !running || !p.down && !o.closed
+		return !p.runs() || !p.down && !o.closed
 	})
 	if err != nil {
 		return fmt.Errorf("plugins: stop %s: %w", p.id, err)
@@ -128,7 +132,7 @@ func (o *Orchestrator) begin(p *plugin) error {
 	if err := o.mayBegin(p); err != nil {
 		return err
 	}
-	if p.down && slices.ContainsFunc(p.all(), func(one *plugin) bool { return one.stop != nil }) {
+	if p.down && p.runs() {
 		return ErrRunning // as long as what somebody has stopped has not ended in every session
 	}
 	p.down, p.wanted = false, true

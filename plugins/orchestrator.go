@@ -353,7 +353,7 @@ func priorityOf(p *plugin) int {
 }
 
 // Healthy waits until every autoStart plugin is Healthy. It returns earlier
-// when the only ones that are not have Failed, or have had their time to become
+// when the only ones that are not have Failed, were stopped, or have had their time to become
 // it, and when ctx is done; the error names them.
 func (o *Orchestrator) Healthy(ctx context.Context) error {
 	var missing []string
