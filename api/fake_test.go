@@ -120,7 +120,7 @@ func (t tree) Occupied(groups []port.Group) ([]bool, error) {
 	return slices.Repeat([]bool{true}, len(groups)), nil
 }
 
-func (t tree) KillGroup(core.ProcessID, string) (int, error) { return 0, nil }
+func (t tree) KillGroups(...port.Group) (int, error) { return 0, nil }
 
 // Obstacles implements api.Health.
 func (w *world) Obstacles() []string {

@@ -39,7 +39,6 @@ type leftover struct {
 	// slot is the command's. It is given back when its group has been looked
 	// after: nobody's commands end faster than that.
 	slot *fair.Slot[core.UserID]
-	kill func()
 }
 
 func (l leftover) group() port.Group { return port.Group{Root: l.ID(), Name: l.Group} }
@@ -84,8 +83,7 @@ func (ls *leftovers) keep(id core.RequestID, left leftover) {
 func (l *Launcher) tend(e *elevation, p started) {
 	gone := func(ctx context.Context) { _, _ = p.process.Wait(ctx) } // how it ended is known
 	l.leftovers.add(ended{id: e.id, gone: gone, leftover: leftover{
-		Child: childOf(p), who: e.person,
-		slot: e.share.hand(), kill: func() { l.kill(e, p) },
+		Child: childOf(p), who: e.person, slot: e.share.hand(),
 	}})
 }
 
@@ -152,10 +150,7 @@ func (ls *leftovers) look() bool {
 			ls.forget(id)
 		}
 	}
-	for i, e := range fresh {
-		ls.settle(e, occupied[i])
-		e.slot.Release()
-	}
+	ls.settle(fresh, occupied)
 	return true
 }
 
@@ -171,21 +166,55 @@ func (ls *leftovers) forget(id core.RequestID) {
 	}
 }
 
-// settle keeps or ends what a command has left, if it has left anything.
-func (ls *leftovers) settle(e ended, occupied bool) {
-	ls.launcher.cfg.Launcher.Forget(e.ID()) // how it ended is on record
-	if !occupied {
-		ls.launcher.unregister(e.ID())
-		return
-	}
-	if ls.full(e.who) && !ls.stopping() {
-		e.kill()
-		if still, err := ls.launcher.cfg.Tree.Occupied([]port.Group{e.group()}); err == nil && !still[0] {
+// settle keeps or ends what commands have left, if they have left anything.
+func (ls *leftovers) settle(fresh []ended, occupied []bool) {
+	var over []ended
+	for i, e := range fresh {
+		ls.launcher.cfg.Launcher.Forget(e.ID()) // how it ended is on record
+		switch {
+		case !occupied[i]:
 			ls.launcher.unregister(e.ID())
-			return
+			e.slot.Release()
+		case ls.full(e.who) && !ls.stopping():
+			over = append(over, e)
+		default:
+			ls.remember(e)
 		}
 	}
-	e.leftover.slot, e.leftover.kill = nil, nil
+	if len(over) > 0 {
+		ls.end(over)
+	}
+}
+
+// end ends what is beyond the bounds, all of it together. Attack: each of a user's
+// commands leaves something, and to look for each one's processes among those of the
+// whole machine takes more of a processor than what everybody else asks for.
+func (ls *leftovers) end(over []ended) {
+	var groups []port.Group
+	for _, e := range over {
+		groups = append(groups, e.group())
+	}
+	stay := make([]bool, len(over))
+	if _, err := ls.launcher.cfg.Tree.KillGroups(groups...); err != nil {
+		ls.launcher.cfg.Log.Warn("not all that ended commands have left was ended", "error", err)
+		if stay, err = ls.launcher.cfg.Tree.Occupied(groups); err != nil {
+			stay = slices.Repeat([]bool{true}, len(groups)) // what could not be seen may be there
+		}
+	}
+	for i, e := range over {
+		if stay[i] {
+			ls.remember(e)
+			continue
+		}
+		ls.launcher.unregister(e.ID())
+		e.slot.Release()
+	}
+}
+
+// remember keeps what a command has left, and writes that down.
+func (ls *leftovers) remember(e ended) {
+	e.slot.Release()
+	e.leftover.slot = nil
 	ls.keep(e.id, e.leftover)
 	ls.launcher.quota.Spend(e.who, leftCost)
 	ls.launcher.recordLeft(e.id, e.Child)

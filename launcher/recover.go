@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/launcher/journal"
 	"kpm/launcher/request"
 )
@@ -21,16 +22,43 @@ func (l *Launcher) Recover(replay journal.Replay) error {
 	if replay.Cut > 0 {
 		l.cfg.Log.Warn("an unfinished end of the journal was removed", "bytes", replay.Cut)
 	}
+	gone := l.gone(replay.Open)
 	var errs []error
 	for _, open := range replay.Open {
-		if err := l.recover(open); err != nil {
+		if err := l.recover(open, gone[open.Request]); err != nil {
 			errs = append(errs, fmt.Errorf("launcher: recover %s: %w", open.Request, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (l *Launcher) recover(open journal.Unfinished) error {
+// gone are those of which nothing is left that commands had left behind, by one look for
+// all of them: there may be maxLeft. What cannot be seen may be there.
+func (l *Launcher) gone(open []journal.Unfinished) map[core.RequestID]bool {
+	var ids []core.RequestID
+	var groups []port.Group
+	for _, o := range open {
+		if o.Last == journal.Left {
+			ids, groups = append(ids, o.Request), append(groups, port.Group{Root: o.Child.ID(), Name: o.Child.Group})
+		}
+	}
+	if len(groups) == 0 {
+		return nil
+	}
+	occupied, err := l.cfg.Tree.Occupied(groups)
+	if err != nil {
+		l.cfg.Log.Warn("what ended commands have left is not known", "error", err)
+		return nil
+	}
+	gone := map[core.RequestID]bool{}
+	for i, id := range ids {
+		gone[id] = !occupied[i]
+	}
+	return gone
+}
+
+// recover deals with one of them. gone says that nothing is left of what was left behind.
+func (l *Launcher) recover(open journal.Unfinished, gone bool) error {
 	if open.Caller != nil {
 		switch open.Last {
 		case journal.Launched:
@@ -48,7 +76,7 @@ func (l *Launcher) recover(open journal.Unfinished) error {
 	}
 	if open.Last == journal.Left {
 		child := *open.Child
-		if l.cfg.Tree.Empty(child.ID(), child.Group) {
+		if gone {
 			return l.cfg.Journal.Append(journal.Record{Type: journal.Gone, Request: open.Request})
 		}
 		l.cfg.Registry.RegisterElevated(child.ID(), child.Group)
@@ -61,7 +89,7 @@ func (l *Launcher) recover(open journal.Unfinished) error {
 		By: core.ServicePrincipal().String(), Cause: string(request.Fault), Message: "service-restarted",
 	}
 	if open.Child != nil {
-		killed, err := l.cfg.Tree.KillGroup(open.Child.ID(), open.Child.Group)
+		killed, err := l.cfg.Tree.KillGroups(port.Group{Root: open.Child.ID(), Name: open.Child.Group})
 		r.Killed = killed
 		if err != nil {
 			r.Message += ": " + err.Error()

@@ -11,6 +11,7 @@ import (
 
 	"kpm/core"
 	"kpm/core/door"
+	"kpm/core/port"
 	"kpm/launcher/journal"
 )
 
@@ -63,7 +64,7 @@ func TestARealCommandOutlivesAnOrderlyStop(t *testing.T) {
 	if r := <-again; r.Refused != nil || r.Exit.Signal != int(unix.SIGTERM) {
 		t.Errorf("the caller who came back heard %+v, %v", r, r.Refused)
 	}
-	if _, err := next.host.Tree.KillGroup(id, group); err != nil { // what the command left
+	if _, err := next.host.Tree.KillGroups(port.Group{Root: id, Name: group}); err != nil { // what the command left
 		t.Error(err)
 	}
 	if r := <-result; !r.Later || r.Refused != nil {

@@ -44,7 +44,7 @@ func TestPortsThatAreNotThere(t *testing.T) {
 	_, answers["Confine"] = h.Confiner.Start(ctx)
 	_, answers["Prepare"] = h.Launcher.Prepare(ctx, port.LaunchSpec{})
 	_, answers["Occupied"] = h.Tree.Occupied(nil)
-	_, answers["KillGroup"] = h.Tree.KillGroup(id, "")
+	_, answers["KillGroups"] = h.Tree.KillGroups(port.Group{Root: id})
 	_, answers["Terminals.Open"] = h.Terminals.Open(core.Identity{})
 	_, answers["ListenDoor"] = h.Transport.ListenDoor("x")
 	_, answers["ListenLocal"] = h.Transport.ListenLocal("x")

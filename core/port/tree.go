@@ -28,7 +28,8 @@ type ProcessTree interface {
 	// Occupied reports of each group whether a process of it is left, by one
 	// look at all processes. An error means that this could not be seen.
 	Occupied(groups []Group) ([]bool, error)
-	// KillGroup ends what remains of a group and returns how many processes
-	// that were.
-	KillGroup(root core.ProcessID, group string) (int, error)
+	// KillGroups ends what remains of groups and returns how many processes that
+	// were. What is found by a look at all processes is found by one look for all of
+	// them.
+	KillGroups(groups ...Group) (int, error)
 }

@@ -51,7 +51,7 @@ func (c children) end(tree port.ProcessTree) (ended []core.ProcessID, err error)
 		id, group, broken := readChild(path)
 		if broken == nil && !tree.Empty(id, group) {
 			ended = append(ended, id)
-			_, broken = tree.KillGroup(id, group)
+			_, broken = tree.KillGroups(port.Group{Root: id, Name: group})
 		}
 		err = errors.Join(err, broken, os.Remove(path))
 	}

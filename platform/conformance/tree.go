@@ -25,7 +25,7 @@ func background(t *testing.T, b *bench) {
 	if b.Tree.Alive(h.ID()) || !b.Tree.Alive(left) || b.Tree.Empty(h.ID(), h.Group()) || b.member(h.ID(), h.Group(), left) == b.Sheds {
 		t.Error("what was left running is not in the group")
 	}
-	if n, err := b.Tree.KillGroup(h.ID(), h.Group()); err != nil || n < 1 {
+	if n, err := b.Tree.KillGroups(port.Group{Root: h.ID(), Name: h.Group()}); err != nil || n < 1 {
 		t.Errorf("%d were ended, %v", n, err)
 	}
 	eventually(t, "it has ended", func() bool { return !b.Tree.Alive(left) })
@@ -38,7 +38,7 @@ func twice(t *testing.T, b *bench) {
 	if !b.Tree.Alive(left) || b.member(h.ID(), h.Group(), left) == b.Sheds {
 		t.Error("what forked twice is not in the group")
 	}
-	if n, err := b.Tree.KillGroup(h.ID(), h.Group()); err != nil || n < 1 {
+	if n, err := b.Tree.KillGroups(port.Group{Root: h.ID(), Name: h.Group()}); err != nil || n < 1 {
 		t.Errorf("%d were ended, %v", n, err)
 	}
 	if _, err := io.ReadAll(out); err != nil { // nobody has the other end any more
@@ -46,7 +46,7 @@ func twice(t *testing.T, b *bench) {
 	}
 	// A process that is killed closes its files before it is seen to have ended.
 	eventually(t, "nothing is left", func() bool { return !b.Tree.Alive(left) && b.Tree.Empty(h.ID(), h.Group()) })
-	if n, err := b.Tree.KillGroup(h.ID(), h.Group()); err != nil || n != 0 {
+	if n, err := b.Tree.KillGroups(port.Group{Root: h.ID(), Name: h.Group()}); err != nil || n != 0 {
 		t.Errorf("again: %d were ended, %v", n, err)
 	}
 }
@@ -85,7 +85,7 @@ func members(t *testing.T, b *bench) {
 	if !b.Tree.Alive(self) || b.Tree.Alive(core.ProcessID{PID: self.PID, Start: self.Start + 1}) {
 		t.Error("pid and start stamp together name a process")
 	}
-	if _, err := b.Tree.KillGroup(h.ID(), "no such group"); err == nil {
+	if _, err := b.Tree.KillGroups(port.Group{Root: h.ID(), Name: "no such group"}); err == nil {
 		t.Error("a group that is none can be ended")
 	}
 	must(t, errors.Join(p.Kill(), other.Kill()))
@@ -158,7 +158,7 @@ func restarts(t *testing.T, b *bench) {
 	if !b.Tree.Alive(id) || !b.Tree.Alive(child) || b.Tree.Empty(id, group) || !b.member(id, group, child) {
 		t.Fatalf("leader lives: %v, child lives: %v, group is empty: %v", b.Tree.Alive(id), b.Tree.Alive(child), b.Tree.Empty(id, group))
 	}
-	if n, err := b.Tree.KillGroup(id, group); err != nil || n < 2 {
+	if n, err := b.Tree.KillGroups(port.Group{Root: id, Name: group}); err != nil || n < 2 {
 		t.Errorf("%d were ended, %v", n, err)
 	}
 	if _, err := io.ReadAll(out); err != nil {
@@ -270,7 +270,7 @@ func closed(t *testing.T, b *bench) {
 	if !b.Tree.Alive(p.ID()) {
 		t.Error("the running program has ended")
 	}
-	if n, err := b.Tree.KillGroup(h.ID(), h.Group()); err != nil || n < 1 {
+	if n, err := b.Tree.KillGroups(port.Group{Root: h.ID(), Name: h.Group()}); err != nil || n < 1 {
 		t.Errorf("%d were ended, %v", n, err)
 	}
 	eventually(t, "it has ended", func() bool { return !b.Tree.Alive(p.ID()) })

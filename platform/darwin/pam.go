@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"kpm/core"
+	"kpm/core/port"
 	"kpm/platform/darwin/launchgroup"
 	"kpm/platform/unix/pam"
 	"kpm/platform/unix/pam/askpam"
@@ -78,5 +79,5 @@ func (k *keeperpam) Wait() { _, _ = k.process.Wait() } // how it ended, its last
 // Kill implements askpam.Child. What has left the session and lost its parents is
 // launchd's.
 func (k *keeperpam) Kill() {
-	_, _ = k.tree.KillGroup(k.id, launchgroup.Name(k.id, k.tree.boot, nil)) // one waits for the kernel; nothing can end it
+	_, _ = k.tree.KillGroups(port.Group{Root: k.id, Name: launchgroup.Name(k.id, k.tree.boot, nil)}) // one waits for the kernel; nothing can end it
 }

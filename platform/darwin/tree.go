@@ -17,7 +17,7 @@ import (
 	"kpm/platform/darwin/launchgroup"
 )
 
-// killTime is how long KillGroup goes on before it reports that processes
+// killTime is how long KillGroups goes on before it reports that processes
 // remain: a process in an uninterruptible system call cannot be ended.
 const killTime = 5 * time.Second
 
@@ -102,29 +102,49 @@ func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
 	return occupied, nil
 }
 
-// KillGroup implements port.ProcessTree. It never ends this process, whatever
-// group it was started in.
-func (t *Tree) KillGroup(_ core.ProcessID, name string) (int, error) {
-	g, ok := launchgroup.Parse(name, t.boot)
-	if !ok {
-		return 0, fmt.Errorf("kill %q: %w", name, errBadGroup)
+// KillGroups implements port.ProcessTree. It never ends this process, whatever group it
+// was started in.
+func (t *Tree) KillGroups(groups ...port.Group) (int, error) {
+	var ours []launchgroup.Group
+	var errs []error
+	for _, named := range groups {
+		g, ok := launchgroup.Parse(named.Name, t.boot)
+		if ok {
+			ours = append(ours, g)
+		} else {
+			errs = append(errs, fmt.Errorf("kill %q: %w", named.Name, errBadGroup))
+		}
 	}
+	if len(ours) == 0 {
+		return 0, errors.Join(errs...)
+	}
+	n, err := t.kill(ours)
+	return n, errors.Join(append(errs, err)...)
+}
+
+func (t *Tree) kill(groups []launchgroup.Group) (int, error) {
 	ended := map[core.ProcessID]bool{}
 	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
 		all, err := t.system.processes()
 		if err != nil {
-			return len(ended), fmt.Errorf("kill launch group of %s: %w", g.Root, err)
+			return len(ended), fmt.Errorf("kill launch groups: %w", err)
 		}
-		members := all.Members(g, t.self.PID, t.carries)
-		if len(members) == 0 {
+		var left []core.ProcessID // whose groups they are
+		for _, g := range groups {
+			members := all.Members(g, t.self.PID, t.carries)
+			if len(members) > 0 {
+				left = append(left, g.Root)
+			}
+			for _, id := range members {
+				ended[id] = true
+				t.killExactly(id)
+			}
+		}
+		if len(left) == 0 {
 			return len(ended), nil
 		}
 		if time.Now().After(deadline) {
-			return len(ended), fmt.Errorf("kill launch group of %s: %d %w", g.Root, len(members), errStillThere)
-		}
-		for _, id := range members {
-			ended[id] = true
-			t.killExactly(id)
+			return len(ended), fmt.Errorf("kill launch groups of %v: %w", left, errStillThere)
 		}
 	}
 }

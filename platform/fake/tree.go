@@ -20,8 +20,9 @@ type Tree struct {
 	Killed  []core.ProcessID
 	KillErr error
 	// Looks counts the calls of Occupied, Groups what it was asked about, and LookErr
-	// is what it answers.
+	// is what it answers. Kills counts the calls of KillGroups.
 	Looks, Groups int
+	Kills         int
 	LookErr       error
 }
 
@@ -72,12 +73,15 @@ func (f *Tree) Occupied(groups []port.Group) ([]bool, error) {
 	return occupied, f.LookErr
 }
 
-// KillGroup implements port.ProcessTree.
-func (f *Tree) KillGroup(root core.ProcessID, _ string) (int, error) {
+// KillGroups implements port.ProcessTree.
+func (f *Tree) KillGroups(groups ...port.Group) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.Killed = append(f.Killed, root)
-	return 2, f.KillErr
+	f.Kills++
+	for _, g := range groups {
+		f.Killed = append(f.Killed, g.Root)
+	}
+	return 2 * len(groups), f.KillErr
 }
 
 // Set says whether a group has members that live.

@@ -164,7 +164,7 @@ func (c *child) signal(pid int, sig syscall.Signal) error {
 
 // Kill implements port.Process.
 func (c *child) Kill() error {
-	_, err := c.launcher.tree.KillGroup(c.id, c.group)
+	_, err := c.launcher.tree.KillGroups(port.Group{Root: c.id, Name: c.group})
 	return err
 }
 

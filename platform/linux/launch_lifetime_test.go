@@ -286,8 +286,8 @@ func TestCloseEndsWhatWaitsAndLeavesWhatRuns(t *testing.T) {
 			if _, err := l.Prepare(t.Context(), command(t, "/bin/true")); !errors.Is(err, errClosed) {
 				t.Errorf("Prepare after Close: %v", err)
 			}
-			if n, err := tree.KillGroup(running.ID(), runningHeld.Group()); n != 1 || err != nil {
-				t.Errorf("KillGroup = %d, %v", n, err)
+			if n, err := tree.KillGroups(port.Group{Root: running.ID(), Name: runningHeld.Group()}); n != 1 || err != nil {
+				t.Errorf("KillGroups = %d, %v", n, err)
 			}
 			unix.Wait4(running.ID().PID, nil, 0, nil)
 		})

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kpm/core"
 	"kpm/core/port"
 )
 
@@ -43,15 +44,27 @@ func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
 			t.yielder.Yield()
 		}
 	}
-	if len(sessions.byLeader) == 0 {
-		return occupied, nil
+	members, err := t.members(sessions)
+	if err != nil {
+		return nil, err
+	}
+	for at := range members {
+		occupied[at] = true
+	}
+	return occupied, nil
+}
+
+// members are the living processes of session groups that have any, by their index in
+// the question.
+func (t *Tree) members(ss *sessions) (map[int][]core.ProcessID, error) {
+	if len(ss.groups) == 0 {
+		return nil, nil
 	}
 	all, err := t.processes()
 	if err != nil {
 		return nil, err
 	}
-	sessions.mark(occupied, all, t.self.PID, t.asking())
-	return occupied, nil
+	return ss.members(all, t.self.PID, t.asking()), nil
 }
 
 // processes are all processes of this machine.
@@ -142,10 +155,21 @@ func (ss *sessions) add(g group, at int) {
 	ss.byLeader[g.root.PID] = append(ss.byLeader[g.root.PID], at)
 }
 
-// mark sets occupied for each group that has a living member among all: a
-// process that is in its session, carries its tag, or descends from one of whom
-// that is true.
-func (ss *sessions) mark(occupied []bool, all map[int]procStat, self int, ask asking) {
+// String implements fmt.Stringer: whose groups they are.
+func (ss *sessions) String() string {
+	var roots []string
+	for _, g := range ss.groups {
+		roots = append(roots, g.root.String())
+	}
+	slices.Sort(roots)
+	return strings.Join(roots, ", ")
+}
+
+// members are those among all that live and are in a group: in its session, with its
+// tag, or descended from one of whom that is true. The ascent ends at the first process
+// and at self.
+func (ss *sessions) members(all map[int]procStat, self int, ask asking) map[int][]core.ProcessID {
+	members := map[int][]core.ProcessID{}
 	direct := map[int][]int{}
 	for pid, s := range all {
 		if pid == 1 || pid == self {
@@ -165,21 +189,23 @@ func (ss *sessions) mark(occupied []bool, all map[int]procStat, self int, ask as
 			}
 		}
 	}
-	for _, s := range all {
+	for pid, s := range all {
 		if s.dead() {
 			continue
 		}
+		id := core.ProcessID{PID: pid, Start: s.start}
 		for seen := []int(nil); s.pid > 1 && s.pid != self && !slices.Contains(seen, s.pid); s = all[s.parent] {
 			seen = append(seen, s.pid)
 			for _, at := range direct[s.pid] {
-				occupied[at] = true
+				members[at] = append(members[at], id)
 			}
 		}
 	}
+	return members
 }
 
-// tagsFor are the groups whose tag a process may carry that no other way has
-// shown to be occupied: one that was started before a group has none of its.
+// tagsFor are the groups whose tag a process may carry: one that was started before a
+// group has none of its.
 func (ss *sessions) tagsFor(s procStat) (indexes []int) {
 	for at, g := range ss.groups {
 		if g.tag != "" && s.start >= g.root.Start {

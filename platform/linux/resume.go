@@ -199,6 +199,6 @@ func (p *resumed) Signal(s signal.Signal) error {
 // Kill implements port.Process.
 func (p *resumed) Kill() error {
 	p.killed.Store(true)
-	_, err := p.launcher.tree.KillGroup(p.id, p.group)
+	_, err := p.launcher.tree.KillGroups(port.Group{Root: p.id, Name: p.group})
 	return err
 }

@@ -124,7 +124,7 @@ func TestWhatWasNotReleased(t *testing.T) {
 	if _, err := p.Wait(t.Context()); !errors.Is(err, port.ErrEndUnknown) {
 		t.Errorf("its helper was killed: %v", err)
 	}
-	_, err := next.tree.KillGroup(c.id, c.group)
+	_, err := next.tree.KillGroups(port.Group{Root: c.id, Name: c.group})
 	must(t, err)
 }
 

@@ -20,7 +20,7 @@ import (
 	"kpm/core/port"
 )
 
-// killTime is how long KillGroup goes on before it reports that processes
+// killTime is how long KillGroups goes on before it reports that processes
 // remain: a process in an uninterruptible system call cannot be ended.
 const killTime = 5 * time.Second
 
@@ -117,53 +117,71 @@ func (t *Tree) Empty(root core.ProcessID, name string) bool {
 	if t.Alive(root) { // which has just been forked, and may not lead its session yet
 		return false
 	}
-	members, err := t.sessionMembers(g)
+	only := newSessions()
+	only.add(g, 0)
+	members, err := t.members(only)
 	return err == nil && len(members) == 0
 }
 
-// KillGroup implements port.ProcessTree. It never ends this process, whatever
-// group it was started in.
-func (t *Tree) KillGroup(root core.ProcessID, name string) (int, error) {
-	g, ok := parseGroup(name)
-	if !ok {
-		return 0, fmt.Errorf("kill %q: %w", name, errBadGroup)
+// KillGroups implements port.ProcessTree. It never ends this process, whatever group it
+// was started in.
+func (t *Tree) KillGroups(groups ...port.Group) (int, error) {
+	ended := 0
+	sessions := newSessions()
+	var errs []error
+	for i, named := range groups {
+		g, ok := parseGroup(named.Name)
+		switch {
+		case !ok:
+			errs = append(errs, fmt.Errorf("kill %q: %w", named.Name, errBadGroup))
+		case g.stale:
+		case g.cgroup == "":
+			sessions.add(g, i)
+		default:
+			n, err := t.killCgroup(g.cgroup)
+			ended, errs = ended+n, append(errs, err)
+		}
 	}
-	deadline := time.Now().Add(killTime)
-	own, err := t.cgroups.of(t.self.PID)
-	switch {
-	case g.stale:
-		return 0, nil
-	case g.cgroup == "":
-		return t.killSession(g, deadline)
-	case err != nil:
-		return 0, fmt.Errorf("kill %q: where this service was started: %w", name, err)
-	case within(own, g.cgroup):
-		return 0, fmt.Errorf("kill %q: this service was started in it", name)
-	}
-	if _, err := os.Stat(g.cgroup); errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	return killCgroup(g.cgroup, deadline)
+	n, err := t.killSessions(sessions)
+	return ended + n, errors.Join(append(errs, err)...)
 }
 
-func (t *Tree) killSession(g group, deadline time.Time) (int, error) {
+func (t *Tree) killCgroup(dir string) (int, error) {
+	own, err := t.cgroups.of(t.self.PID)
+	if err != nil {
+		return 0, fmt.Errorf("kill launch group %s: where this service was started: %w", dir, err)
+	}
+	if within(own, dir) {
+		return 0, fmt.Errorf("kill launch group %s: this service was started in it", dir)
+	}
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	return killCgroup(dir, time.Now().Add(killTime))
+}
+
+func (t *Tree) killSessions(ss *sessions) (int, error) {
+	if len(ss.groups) == 0 {
+		return 0, nil
+	}
 	ended := map[core.ProcessID]bool{}
-	for {
-		members, err := t.sessionMembers(g)
+	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
+		members, err := t.members(ss)
 		if err != nil {
-			return len(ended), fmt.Errorf("kill launch group of %s: %w", g.root, err)
+			return len(ended), fmt.Errorf("kill launch groups of %s: %w", ss, err)
 		}
 		if len(members) == 0 {
 			return len(ended), nil
 		}
 		if time.Now().After(deadline) {
-			return len(ended), fmt.Errorf("kill launch group of %s: %d %w", g.root, len(members), errStillThere)
+			return len(ended), fmt.Errorf("kill launch groups of %s: in %d of them %w", ss, len(members), errStillThere)
 		}
-		for _, id := range members {
-			ended[id] = true
-			killExactly(id)
+		for _, ids := range members {
+			for _, id := range ids {
+				ended[id] = true
+				killExactly(id)
+			}
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -177,38 +195,6 @@ func killExactly(id core.ProcessID) {
 	if s, ok := readStat(id.PID); ok && s.start == id.Start {
 		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 	}
-}
-
-// sessionMembers lists the living processes of a session group.
-func (t *Tree) sessionMembers(g group) ([]core.ProcessID, error) {
-	all, err := t.processes()
-	if err != nil {
-		return nil, err
-	}
-	verdicts, ask := map[int]bool{1: false, t.self.PID: false}, t.asking()
-	var members []core.ProcessID
-	for pid, s := range all {
-		if g.holds(s, all, verdicts, ask) && !s.dead() {
-			members = append(members, core.ProcessID{PID: pid, Start: s.start})
-		}
-	}
-	return members, nil
-}
-
-// holds reports whether s is in the session, carries the tag, or has a parent
-// of whom that is true. verdicts remembers the answers, and holds those of
-// processes at which the ascent must end.
-func (g group) holds(s procStat, all map[int]procStat, verdicts map[int]bool, ask asking) bool {
-	if verdict, known := verdicts[s.pid]; known {
-		return verdict
-	}
-	verdicts[s.pid] = false // a parent that changes meanwhile cannot make a circle
-	verdict := s.inSession(g.root) || g.tag != "" && s.start >= g.root.Start && ask(environOf(s.pid)).has(g.tag)
-	if parent, ok := all[s.parent]; ok && !verdict {
-		verdict = g.holds(parent, all, verdicts, ask)
-	}
-	verdicts[s.pid] = verdict
-	return verdict
 }
 
 func environOf(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/environ" }

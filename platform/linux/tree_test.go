@@ -93,7 +93,7 @@ func TestLaunchGroup(t *testing.T) {
 		name   string
 		home   func(t testing.TB) string
 		env    []string
-		member map[string]bool // what Member says; KillGroup ends these
+		member map[string]bool // what Member says; KillGroups ends these
 		killed []string        // and these
 	}{
 		{
@@ -149,11 +149,11 @@ func TestLaunchGroup(t *testing.T) {
 				t.Error("the service is taken for a member")
 			}
 			if tree.Empty(p.ID(), group) {
-				t.Error("Empty before KillGroup")
+				t.Error("Empty before KillGroups")
 			}
-			n, err := tree.KillGroup(p.ID(), group)
+			n, err := tree.KillGroups(port.Group{Root: p.ID(), Name: group})
 			if want += len(tc.killed); n != want || err != nil {
-				t.Errorf("KillGroup = %d, %v; want %d", n, err, want)
+				t.Errorf("KillGroups = %d, %v; want %d", n, err, want)
 			}
 			status, err := p.Wait(t.Context())
 			if status.Signal != int(unix.SIGKILL) || err != nil {
@@ -165,19 +165,30 @@ func TestLaunchGroup(t *testing.T) {
 					eventually(t, name+" is gone", func() bool { return !tree.Alive(id) })
 					eventually(t, name+" is reaped", func() bool { _, exists := readStat(id.PID); return !exists })
 				} else if !tree.Alive(id) {
-					t.Errorf("KillGroup ended %s", name)
+					t.Errorf("KillGroups ended %s", name)
 				}
 			}
 			for name, id := range strangers {
 				if !tree.Alive(id) {
-					t.Errorf("KillGroup ended %s of another group", name)
+					t.Errorf("KillGroups ended %s of another group", name)
 				}
 			}
 			if !tree.Empty(p.ID(), group) {
-				t.Error("not Empty after KillGroup")
+				t.Error("not Empty after KillGroups")
 			}
-			if n, err := tree.KillGroup(p.ID(), group); n != 0 || err != nil {
-				t.Errorf("again: KillGroup = %d, %v", n, err)
+			if n, err := tree.KillGroups(port.Group{Root: p.ID(), Name: group}); n != 0 || err != nil {
+				t.Errorf("again: KillGroups = %d, %v", n, err)
+			}
+			other, otherGroup, others := launchFamily(t, l, "KEEPER_REQUEST_ID=TAG3", "PATH=/bin:/usr/bin")
+			n, err = tree.KillGroups(port.Group{Root: stranger.ID(), Name: strangerGroup}, port.Group{Root: other.ID(), Name: "no group"},
+				port.Group{Root: p.ID(), Name: group}, port.Group{Root: other.ID(), Name: otherGroup})
+			if n != len(strangers)+len(others) || !errors.Is(err, errBadGroup) {
+				t.Errorf("of two at once, one that has gone and none: KillGroups = %d, %v; want %d and %v", n, err, len(strangers)+len(others), errBadGroup)
+			}
+			for _, family := range []map[string]core.ProcessID{strangers, others} {
+				for name, id := range family {
+					eventually(t, name+" is gone", func() bool { return !tree.Alive(id) })
+				}
 			}
 		})
 	}
@@ -264,35 +275,37 @@ func TestGroupNamesThatAreNotToBeTrusted(t *testing.T) {
 	must(t, victim.Start())
 	defer func() { victim.Process.Kill(); victim.Wait() }()
 	id := identify(t, victim.Process.Pid)
-	if n, err := tree.KillGroup(id, "session:"+id.String()+":another-boot"); n != 0 || err != nil || !tree.Alive(id) {
-		t.Errorf("a group of another boot: KillGroup = %d, %v; alive: %v", n, err, tree.Alive(id))
+	if n, err := tree.KillGroups(port.Group{Root: id, Name: "session:" + id.String() + ":another-boot"}); n != 0 || err != nil || !tree.Alive(id) {
+		t.Errorf("a group of another boot: KillGroups = %d, %v; alive: %v", n, err, tree.Alive(id))
 	}
 	if !tree.Empty(id, "session:"+id.String()+":another-boot") {
 		t.Error("a group of another boot is not empty")
 	}
 	earlier := core.ProcessID{PID: id.PID, Start: id.Start - 1}
-	if n, err := tree.KillGroup(earlier, sessionName(earlier, nil)); n != 0 || err != nil || !tree.Alive(id) {
-		t.Errorf("the pid's earlier owner: KillGroup = %d, %v; alive: %v", n, err, tree.Alive(id))
+	if n, err := tree.KillGroups(port.Group{Root: earlier, Name: sessionName(earlier, nil)}); n != 0 || err != nil || !tree.Alive(id) {
+		t.Errorf("the pid's earlier owner: KillGroups = %d, %v; alive: %v", n, err, tree.Alive(id))
 	}
 	own := ownCgroup(t)
 	for _, name := range []string{
 		"", "nonsense", "cgroup:", "cgroup:/", "cgroup:" + own, "cgroup:/sys/fs/cgroup", "cgroup:/a/kpm-x/../..", "cgroup:kpm-x",
 		"session:", "session:1@1:" + bootID(), "session:0@0:" + bootID(), "session:-5@1:" + bootID(), "session:5:" + bootID(), "session:5@6",
 	} {
-		if n, err := tree.KillGroup(id, name); n != 0 || err == nil {
-			t.Errorf("KillGroup(%q) = %d, %v; want an error", name, n, err)
+		if n, err := tree.KillGroups(port.Group{Root: id, Name: name}); n != 0 || err == nil {
+			t.Errorf("KillGroups(%q) = %d, %v; want an error", name, n, err)
 		}
 	}
 }
 
 // A service that was itself started by an elevation must not end itself.
-func TestKillGroupSparesThisProcess(t *testing.T) {
+func TestKillGroupsSparesThisProcess(t *testing.T) {
 	session, err := unix.Getsid(0)
 	must(t, err)
 	tree := NewTree()
-	members, err := tree.sessionMembers(group{root: core.ProcessID{PID: session}})
+	own := newSessions()
+	own.add(group{root: core.ProcessID{PID: session}}, 0)
+	members, err := tree.members(own)
 	must(t, err)
-	for _, id := range members {
+	for _, id := range members[0] {
 		if id == tree.Self() {
 			t.Error("this process is a member of what is to be ended")
 		}

@@ -28,5 +28,5 @@ func (Tree) Empty(core.ProcessID, string) bool { return true }
 // Occupied implements port.ProcessTree.
 func (Tree) Occupied([]port.Group) ([]bool, error) { return nil, errors.ErrUnsupported }
 
-// KillGroup implements port.ProcessTree.
-func (Tree) KillGroup(core.ProcessID, string) (int, error) { return 0, errors.ErrUnsupported }
+// KillGroups implements port.ProcessTree.
+func (Tree) KillGroups(...port.Group) (int, error) { return 0, errors.ErrUnsupported }

@@ -209,7 +209,7 @@ func (c *child) Signal(s signal.Signal) error {
 
 // Kill implements port.Process.
 func (c *child) Kill() error {
-	_, err := c.launcher.tree.KillGroup(c.id, c.group)
+	_, err := c.launcher.tree.KillGroups(port.Group{Root: c.id, Name: c.group})
 	return err
 }
 
@@ -263,7 +263,7 @@ func (c *child) watch() {
 	// What it left running in the background would be somebody's whom nobody knows any
 	// more. It has ended when others hear that the command has, who remove the account.
 	if c.ends && c.err == nil {
-		c.launcher.tree.KillGroup(c.id, c.group) // what cannot be ended is left to the account's removal
+		c.launcher.tree.KillGroups(port.Group{Root: c.id, Name: c.group}) // what cannot be ended is left to the account's removal
 		c.after.do()
 		c.after = after{}
 	}

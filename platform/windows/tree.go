@@ -16,7 +16,7 @@ import (
 	"kpm/core/port"
 )
 
-// killTime is how long KillGroup waits before it reports that processes remain:
+// killTime is how long KillGroups waits for one of them before it reports that processes remain:
 // one that waits for a driver cannot be ended.
 const killTime = 5 * time.Second
 
@@ -105,10 +105,20 @@ func isOccupied(group string) (bool, error) {
 	return n > 0, err
 }
 
-// KillGroup implements port.ProcessTree (learn.microsoft.com,
-// "TerminateJobObject"). It never ends this process, whatever job it was started
-// in.
-func (t *Tree) KillGroup(_ core.ProcessID, group string) (int, error) {
+// KillGroups implements port.ProcessTree. It never ends this process, whatever job it
+// was started in.
+func (t *Tree) KillGroups(groups ...port.Group) (int, error) {
+	ended := 0
+	var errs []error
+	for _, group := range groups {
+		n, err := killJob(group.Name)
+		ended, errs = ended+n, append(errs, err)
+	}
+	return ended, errors.Join(errs...)
+}
+
+// killJob ends everything in a job (learn.microsoft.com, "TerminateJobObject").
+func killJob(group string) (int, error) {
 	job, err := openJob(group, jobQuery|jobTerminate)
 	if errors.Is(err, windows.ERROR_FILE_NOT_FOUND) {
 		return 0, nil
