@@ -25,10 +25,17 @@ func background(t *testing.T, b *bench) {
 	if b.Tree.Alive(h.ID()) || !b.Tree.Alive(left) || b.Tree.Empty(h.ID(), h.Group()) || b.member(h.ID(), h.Group(), left) == b.Sheds {
 		t.Error("what was left running is not in the group")
 	}
-	if n, err := b.Tree.KillGroups(port.Group{Root: h.ID(), Name: h.Group()}); err != nil || n < 1 {
-		t.Errorf("%d were ended, %v", n, err)
+	other, otherHeld, first, _ := b.talking(b.spec("leave"))
+	also := parseID(t, first)
+	b.end(other)
+	groups := []port.Group{{Root: h.ID(), Name: h.Group()}, {Root: otherHeld.ID(), Name: otherHeld.Group()}}
+	if occupied, err := b.Tree.Occupied(groups); err != nil || !occupied[0] || !occupied[1] {
+		t.Errorf("occupied: %v, %v", occupied, err)
 	}
-	eventually(t, "it has ended", func() bool { return !b.Tree.Alive(left) })
+	if n, err := b.Tree.KillGroups(groups...); err != nil || n < 2 {
+		t.Errorf("%d of two groups were ended, %v", n, err)
+	}
+	eventually(t, "both have ended", func() bool { return !b.Tree.Alive(left) && !b.Tree.Alive(also) })
 }
 
 func twice(t *testing.T, b *bench) {

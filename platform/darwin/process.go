@@ -114,18 +114,18 @@ func sysctl(name string) (raw []byte, err error) {
 	return raw, err
 }
 
-// carries implements system. The kernel reads the process's memory; what cannot be
+// carried implements system. The kernel reads the process's memory; what cannot be
 // read carries nothing.
-func (mac) carries(pid int, variable string) bool {
+func (mac) carried(pid int, wanted map[string]bool) []string {
 	raw, err := unix.SysctlRaw("kern.procargs2", pid)
 	if err != nil {
-		return false
+		return nil
 	}
 	env, err := kernel.Environment(raw)
 	if err != nil {
-		return false
+		return nil
 	}
-	return slices.Contains(env, variable)
+	return slices.DeleteFunc(env, func(variable string) bool { return !wanted[variable] })
 }
 
 // programPath implements descent.

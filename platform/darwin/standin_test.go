@@ -74,9 +74,9 @@ func (l linux) processes() (launchgroup.Table, error) {
 	return table, err
 }
 
-func (linux) carries(pid int, variable string) bool {
+func (linux) carried(pid int, wanted map[string]bool) []string {
 	env, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	return slices.Contains(strings.Split(string(env), "\x00"), variable)
+	return slices.DeleteFunc(strings.Split(string(env), "\x00"), func(variable string) bool { return !wanted[variable] })
 }
 
 func (linux) boot() string { return "this-boot" }

@@ -17,8 +17,9 @@ type system interface {
 	process(pid int) (kernel.Process, bool)
 	// processes returns every process.
 	processes() (launchgroup.Table, error)
-	// carries is launchgroup.Carries.
-	carries(pid int, variable string) bool
+	// carried are those of the wanted variables, NAME=value, that a process was started
+	// with.
+	carried(pid int, wanted map[string]bool) []string
 	// boot names the time since this start of the machine, or is "unknown".
 	boot() string
 	// whereIs is file.WhereIs, and reopen file.Reopen.

@@ -85,7 +85,7 @@ func (t *Tree) Empty(_ core.ProcessID, name string) bool {
 		return true
 	}
 	all, err := t.system.processes()
-	return err == nil && len(all.Members(g, t.self.PID, t.carries)) == 0
+	return err == nil && len(all.Members(g, t.self.PID, t.asking([]launchgroup.Group{g}))) == 0
 }
 
 // Occupied implements port.ProcessTree.
@@ -94,10 +94,13 @@ func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	occupied := make([]bool, len(groups))
+	ours, known := make([]launchgroup.Group, len(groups)), make([]bool, len(groups))
 	for i, group := range groups {
-		g, ok := launchgroup.Parse(group.Name, t.boot)
-		occupied[i] = ok && len(all.Members(g, t.self.PID, t.carries)) > 0
+		ours[i], known[i] = launchgroup.Parse(group.Name, t.boot)
+	}
+	occupied, carries := make([]bool, len(groups)), t.asking(ours)
+	for i, g := range ours {
+		occupied[i] = known[i] && len(all.Members(g, t.self.PID, carries)) > 0
 	}
 	return occupied, nil
 }
@@ -130,8 +133,9 @@ func (t *Tree) kill(groups []launchgroup.Group) (int, error) {
 			return len(ended), fmt.Errorf("kill launch groups: %w", err)
 		}
 		var left []core.ProcessID // whose groups they are
+		carries := t.asking(groups)
 		for _, g := range groups {
-			members := all.Members(g, t.self.PID, t.carries)
+			members := all.Members(g, t.self.PID, carries)
 			if len(members) > 0 {
 				left = append(left, g.Root)
 			}
@@ -149,19 +153,35 @@ func (t *Tree) kill(groups []launchgroup.Group) (int, error) {
 	}
 }
 
-// carries reports whether a process was started with a variable.
+// asking returns launchgroup.Carries for one look at groups, which asks each process once.
+func (t *Tree) asking(groups []launchgroup.Group) launchgroup.Carries {
+	wanted, known := map[string]bool{}, map[int][]string{}
+	for _, g := range groups {
+		wanted[g.Tag] = g.Tag != ""
+	}
+	return func(pid int, variable string) bool {
+		carried, asked := known[pid]
+		if !asked {
+			carried = t.carried(pid, wanted)
+			known[pid] = carried
+		}
+		return slices.Contains(carried, variable)
+	}
+}
+
+// carried are those of the wanted variables that a process was started with.
 //
 // Attack: a process has its environment in memory that a file system of its own serves.
 // Whoever reads it waits for that, and nobody's group could be ended meanwhile. So
 // another goroutine reads, its time is bounded, and so is how many of one user's may be
 // late: of others all are asked.
-func (t *Tree) carries(pid int, variable string) bool {
+func (t *Tree) carried(pid int, wanted map[string]bool) []string {
 	if !t.mayAsk(pid) {
-		return false
+		return nil
 	}
-	answer := make(chan bool, 1)
+	answer := make(chan []string, 1)
 	go func() {
-		found := t.system.carries(pid, variable)
+		found := t.system.carried(pid, wanted)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		delete(t.late, pid)
@@ -182,7 +202,7 @@ func (t *Tree) carries(pid int, variable string) bool {
 		return found
 	default:
 		t.late[pid] = of.User
-		return false
+		return nil
 	}
 }
 
