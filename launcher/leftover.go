@@ -213,7 +213,7 @@ func (ls *leftovers) end(over []ended) {
 
 // remember keeps what a command has left, and writes that down.
 func (ls *leftovers) remember(e ended) {
-	e.slot.Release()
+	defer e.slot.Release()
 	e.leftover.slot = nil
 	ls.keep(e.id, e.leftover)
 	ls.launcher.quota.Spend(e.who, leftCost)
