@@ -8,41 +8,59 @@ import (
 	"testing"
 
 	"kpm/core"
+	"kpm/core/fair"
 	"kpm/launcher/journal"
 )
 
 // What is beyond the bounds is ended by one call for all of it, however many commands
-// have left something. What cannot be ended is remembered.
+// have left something. What cannot be ended is remembered, and nothing else is.
 func TestWhatIsTooMuchIsEndedTogether(t *testing.T) {
-	for name, left := range map[string]error{"it ends": nil, "it stays": errors.New("processes remain")} {
+	const commands, stays = 20, 7
+	for name, tc := range map[string]struct {
+		kill, look error
+		left       int
+	}{
+		"all of it ends":         {},
+		"some of it stays":       {kill: errors.New("processes remain"), left: stays},
+		"what stays is not seen": {kill: errors.New("processes remain"), look: errors.New("out of descriptors"), left: commands},
+	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.tree.KillErr = left
+				w.tree.KillErr, w.tree.Stay = tc.kill, map[core.ProcessID]bool{}
+				slots := fair.NewSlots[core.UserID](fair.Bounds{Each: commands, All: commands})
 				for i := range maxUserLeft {
 					child := journal.Child{PID: 5000 + i, Start: 1, Group: "g"}
 					w.tree.Set(child.ID(), true)
 					w.leftovers.keep(core.RequestID(fmt.Sprint(i)), leftover{Child: child, who: "1000"})
 				}
-				const commands = 20
+				fresh, occupied := []ended(nil), []bool(nil)
 				for i := range commands {
 					child := journal.Child{PID: 6000 + i, Start: 1, Group: "g"}
 					w.tree.Set(child.ID(), true)
-					w.leftovers.add(ended{
-						id: core.RequestID(fmt.Sprint("over", i)), gone: func(context.Context) {},
-						leftover: leftover{Child: child, who: "1000"},
-					})
+					w.tree.Stay[child.ID()] = tc.kill != nil && i%3 == 1
+					slot, err := slots.TryTake("1000", 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					fresh = append(fresh, ended{id: core.RequestID(fmt.Sprint("over", i)), leftover: leftover{Child: child, who: "1000", slot: slot}})
+					occupied = append(occupied, true)
 				}
-				w.leftovers.looks.Wait()
-				if len(w.tree.Killed) != commands || w.tree.Kills > 2 { // the first is looked at alone
-					t.Errorf("%d groups were ended by %d calls, want %d by 2", len(w.tree.Killed), w.tree.Kills, commands)
+				w.tree.LookErr = tc.look
+				w.leftovers.settle(fresh, occupied)
+				if len(w.tree.Killed) != commands || w.tree.Kills != 1 {
+					t.Errorf("%d groups were ended by %d calls, want %d by one", len(w.tree.Killed), w.tree.Kills, commands)
 				}
-				want := 0
-				if left != nil {
-					want = commands
+				if n := strings.Count(w.recorded(), "left"); n != tc.left || len(w.leftovers.left) != maxUserLeft+tc.left {
+					t.Errorf("%d are on record as left and %d remembered, want %d and %d", n, len(w.leftovers.left), tc.left, maxUserLeft+tc.left)
 				}
-				if n := strings.Count(w.recorded(), "left"); n != want {
-					t.Errorf("%d are on record as left, want %d", n, want)
+				for i, e := range fresh {
+					if _, remembered := w.leftovers.left[e.id]; remembered != (tc.look != nil || w.tree.Stay[e.ID()]) {
+						t.Errorf("%d is remembered: %v", i, remembered)
+					}
+				}
+				if slots.Taken() != 0 {
+					t.Errorf("%d places are still taken", slots.Taken())
 				}
 			})
 		})

@@ -125,7 +125,14 @@ func (mac) carried(pid int, wanted map[string]bool) []string {
 	if err != nil {
 		return nil
 	}
-	return slices.DeleteFunc(env, func(variable string) bool { return !wanted[variable] })
+	// The rest of a megabyte, all of which may be variables, is let go of.
+	var carried []string
+	for _, variable := range env {
+		if wanted[variable] && !slices.Contains(carried, variable) {
+			carried = append(carried, variable)
+		}
+	}
+	return carried
 }
 
 // programPath implements descent.

@@ -19,6 +19,8 @@ type Tree struct {
 	Full    map[core.ProcessID]bool
 	Killed  []core.ProcessID
 	KillErr error
+	// Stay are the roots of groups that KillGroups does not end.
+	Stay map[core.ProcessID]bool
 	// Looks counts the calls of Occupied, Groups what it was asked about, and LookErr
 	// is what it answers. Kills counts the calls of KillGroups.
 	Looks, Groups int
@@ -80,6 +82,9 @@ func (f *Tree) KillGroups(groups ...port.Group) (int, error) {
 	f.Kills++
 	for _, g := range groups {
 		f.Killed = append(f.Killed, g.Root)
+		if f.Full[g.Root] && !f.Stay[g.Root] {
+			f.Full[g.Root] = false
+		}
 	}
 	return 2 * len(groups), f.KillErr
 }

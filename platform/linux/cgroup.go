@@ -154,36 +154,44 @@ func sweepCgroups(home string) {
 	}
 }
 
-// killCgroup ends everything in dir and removes it.
-func killCgroup(dir string, deadline time.Time) (int, error) {
+// killCgroup tells everything in dir to end, and returns how many processes that were; of
+// one that is not there any more, none.
+func killCgroup(dir string) (int, error) {
 	// The kernel removes no cgroup that has a process or another cgroup in it, and to
 	// look for them means to list forty files.
-	if unix.Rmdir(dir) == nil {
+	if err := unix.Rmdir(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	pids, err := membersOf(dir)
 	if err != nil {
 		return 0, fmt.Errorf("kill launch group %s: %w", dir, err)
 	}
-	kill := filepath.Join(dir, "cgroup.kill")
-	for !emptyCgroup(dir) {
-		err := os.WriteFile(kill, []byte("1"), 0)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) { // kernels before 5.14, or it has gone
-			there, _ := membersOf(dir) // asked again below
-			for _, pid := range there {
-				unix.Kill(pid, unix.SIGKILL)
-			}
-		} else if err != nil {
-			return 0, fmt.Errorf("kill launch group: %w", err)
+	err = os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) { // kernels before 5.14, or it has gone
+		for _, pid := range pids {
+			unix.Kill(pid, unix.SIGKILL)
 		}
+	} else if err != nil {
+		return 0, fmt.Errorf("kill launch group: %w", err)
+	}
+	return len(pids), nil
+}
+
+// awaitCgroup waits until nobody is left in dir, which has been told to end, and removes
+// it.
+func awaitCgroup(dir string, deadline time.Time) error {
+	for !emptyCgroup(dir) {
 		if time.Now().After(deadline) {
-			return 0, fmt.Errorf("kill launch group %s: %w", dir, errStillThere)
+			return fmt.Errorf("kill launch group %s: %w", dir, errStillThere)
 		}
 		time.Sleep(time.Millisecond)
+		if _, err := killCgroup(dir); err != nil { // who was born meanwhile
+			return err
+		}
 	}
 	// The directory may be busy for a moment; the launcher comes back to it.
 	if err := removeCgroup(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EBUSY) {
-		return len(pids), fmt.Errorf("remove launch group: %w", err)
+		return fmt.Errorf("remove launch group: %w", err)
 	}
-	return len(pids), nil
+	return nil
 }

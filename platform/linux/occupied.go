@@ -5,10 +5,8 @@ package linux
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -35,36 +33,32 @@ func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
 			sessions.add(g, i)
 		default:
 			has, err := hasMembers(g.cgroup)
-			if err != nil {
-				return nil, fmt.Errorf("launch group %s: %w", g.cgroup, err)
-			}
-			occupied[i] = has
+			occupied[i] = has || err != nil // one that cannot be seen may have members
 		}
 		if i%lookPiece == lookPiece-1 {
 			t.yielder.Yield()
 		}
 	}
-	members, err := t.members(sessions)
-	if err != nil {
-		return nil, err
-	}
-	for at := range members {
-		occupied[at] = true
-	}
-	return occupied, nil
+	err := t.eachMember(sessions, func(_ core.ProcessID, of []int) {
+		for _, at := range of {
+			occupied[at] = true
+		}
+	})
+	return occupied, err
 }
 
-// members are the living processes of session groups that have any, by their index in
-// the question.
-func (t *Tree) members(ss *sessions) (map[int][]core.ProcessID, error) {
+// eachMember calls member for each living process of session groups, with the indexes of
+// those in the question.
+func (t *Tree) eachMember(ss *sessions, member func(id core.ProcessID, of []int)) error {
 	if len(ss.groups) == 0 {
-		return nil, nil
+		return nil
 	}
 	all, err := t.processes()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return ss.members(all, t.self.PID, t.asking()), nil
+	ss.each(all, t.self.PID, t.asking(), member)
+	return nil
 }
 
 // processes are all processes of this machine.
@@ -138,79 +132,4 @@ func membersOf(dir string) ([]int, error) {
 		err = nil
 	}
 	return pids, err
-}
-
-// sessions are the session groups of one question.
-type sessions struct {
-	groups   map[int]group // by their index in the question
-	byLeader map[int][]int // pid of the leader to those indexes
-}
-
-func newSessions() *sessions {
-	return &sessions{groups: map[int]group{}, byLeader: map[int][]int{}}
-}
-
-func (ss *sessions) add(g group, at int) {
-	ss.groups[at] = g
-	ss.byLeader[g.root.PID] = append(ss.byLeader[g.root.PID], at)
-}
-
-// String implements fmt.Stringer: whose groups they are.
-func (ss *sessions) String() string {
-	var roots []string
-	for _, g := range ss.groups {
-		roots = append(roots, g.root.String())
-	}
-	slices.Sort(roots)
-	return strings.Join(roots, ", ")
-}
-
-// members are those among all that live and are in a group: in its session, with its
-// tag, or descended from one of whom that is true. The ascent ends at the first process
-// and at self.
-func (ss *sessions) members(all map[int]procStat, self int, ask asking) map[int][]core.ProcessID {
-	members := map[int][]core.ProcessID{}
-	direct := map[int][]int{}
-	for pid, s := range all {
-		if pid == 1 || pid == self {
-			continue
-		}
-		for _, at := range ss.byLeader[s.session] {
-			if s.inSession(ss.groups[at].root) {
-				direct[pid] = append(direct[pid], at)
-			}
-		}
-		if tags := ss.tagsFor(s); len(tags) > 0 {
-			environ := ask(environOf(pid))
-			for _, at := range tags {
-				if environ.has(ss.groups[at].tag) {
-					direct[pid] = append(direct[pid], at)
-				}
-			}
-		}
-	}
-	for pid, s := range all {
-		if s.dead() {
-			continue
-		}
-		id := core.ProcessID{PID: pid, Start: s.start}
-		for seen := []int(nil); s.pid > 1 && s.pid != self && !slices.Contains(seen, s.pid); s = all[s.parent] {
-			seen = append(seen, s.pid)
-			for _, at := range direct[s.pid] {
-				members[at] = append(members[at], id)
-			}
-		}
-	}
-	return members
-}
-
-// tagsFor are the groups whose tag a process may carry: one that was started before a
-// group has none of its.
-func (ss *sessions) tagsFor(s procStat) (indexes []int) {
-	for at, g := range ss.groups {
-		if g.tag != "" && s.start >= g.root.Start {
-			indexes = append(indexes, at)
-		}
-	}
-	return indexes
 }

@@ -3,7 +3,6 @@
 package linux
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -117,17 +116,18 @@ func (t *Tree) Empty(root core.ProcessID, name string) bool {
 	if t.Alive(root) { // which has just been forked, and may not lead its session yet
 		return false
 	}
-	only := newSessions()
+	only, empty := newSessions(), true
 	only.add(g, 0)
-	members, err := t.members(only)
-	return err == nil && len(members) == 0
+	err := t.eachMember(only, func(core.ProcessID, []int) { empty = false })
+	return err == nil && empty
 }
 
 // KillGroups implements port.ProcessTree. It never ends this process, whatever group it
 // was started in.
 func (t *Tree) KillGroups(groups ...port.Group) (int, error) {
-	ended := 0
+	deadline := time.Now().Add(killTime)
 	sessions := newSessions()
+	var cgroups []string
 	var errs []error
 	for i, named := range groups {
 		g, ok := parseGroup(named.Name)
@@ -138,49 +138,57 @@ func (t *Tree) KillGroups(groups ...port.Group) (int, error) {
 		case g.cgroup == "":
 			sessions.add(g, i)
 		default:
-			n, err := t.killCgroup(g.cgroup)
-			ended, errs = ended+n, append(errs, err)
+			cgroups = append(cgroups, g.cgroup)
 		}
 	}
-	n, err := t.killSessions(sessions)
-	return ended + n, errors.Join(append(errs, err)...)
+	inCgroups, err1 := t.killCgroups(cgroups, deadline)
+	inSessions, err2 := t.killSessions(sessions, deadline)
+	return inCgroups + inSessions, errors.Join(append(errs, err1, err2)...)
 }
 
-func (t *Tree) killCgroup(dir string) (int, error) {
+// killCgroups tells all of them to end before it waits for one. Attack: a process that
+// cannot be ended takes all the time there is.
+func (t *Tree) killCgroups(dirs []string, deadline time.Time) (ended int, err error) {
+	if len(dirs) == 0 {
+		return 0, nil
+	}
 	own, err := t.cgroups.of(t.self.PID)
 	if err != nil {
-		return 0, fmt.Errorf("kill launch group %s: where this service was started: %w", dir, err)
+		return 0, fmt.Errorf("kill launch groups: where this service was started: %w", err)
 	}
-	if within(own, dir) {
-		return 0, fmt.Errorf("kill launch group %s: this service was started in it", dir)
+	var told []string
+	for _, dir := range dirs {
+		n, failed := 0, error(nil)
+		if within(own, dir) {
+			failed = fmt.Errorf("kill launch group %s: this service was started in it", dir)
+		} else if n, failed = killCgroup(dir); failed == nil {
+			told = append(told, dir)
+		}
+		ended, err = ended+n, errors.Join(err, failed)
 	}
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+	for _, dir := range told {
+		err = errors.Join(err, awaitCgroup(dir, deadline))
 	}
-	return killCgroup(dir, time.Now().Add(killTime))
+	return ended, err
 }
 
-func (t *Tree) killSessions(ss *sessions) (int, error) {
-	if len(ss.groups) == 0 {
-		return 0, nil
-	}
+func (t *Tree) killSessions(ss *sessions, deadline time.Time) (int, error) {
 	ended := map[core.ProcessID]bool{}
-	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
-		members, err := t.members(ss)
+	for ; ; time.Sleep(time.Millisecond) {
+		var left []core.ProcessID
+		err := t.eachMember(ss, func(id core.ProcessID, _ []int) { left = append(left, id) })
 		if err != nil {
 			return len(ended), fmt.Errorf("kill launch groups of %s: %w", ss, err)
 		}
-		if len(members) == 0 {
+		if len(left) == 0 {
 			return len(ended), nil
 		}
 		if time.Now().After(deadline) {
-			return len(ended), fmt.Errorf("kill launch groups of %s: in %d of them %w", ss, len(members), errStillThere)
+			return len(ended), fmt.Errorf("kill launch groups of %s: %d %w", ss, len(left), errStillThere)
 		}
-		for _, ids := range members {
-			for _, id := range ids {
-				ended[id] = true
-				killExactly(id)
-			}
+		for _, id := range left {
+			ended[id] = true
+			killExactly(id)
 		}
 	}
 }
@@ -202,11 +210,6 @@ func environOf(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/environ
 // environment is what a process was started with, as proc(5) has it; nil is
 // none that could be read.
 type environment []byte
-
-// has reports whether variable, NAME=value, is in it.
-func (e environment) has(variable string) bool {
-	return bytes.Contains(append([]byte{0}, e...), append(append([]byte{0}, variable...), 0))
-}
 
 // asking reads the environment of a process, whose environ file is given.
 type asking func(environ string) environment

@@ -16,8 +16,8 @@ import (
 	"kpm/core/port"
 )
 
-// killTime is how long KillGroups waits for one of them before it reports that processes remain:
-// one that waits for a driver cannot be ended.
+// killTime is how long KillGroups waits before it reports that processes remain: one
+// that waits for a driver cannot be ended.
 const killTime = 5 * time.Second
 
 // errStillThere is wrapped when processes survive for killTime.
@@ -84,10 +84,8 @@ func (t *Tree) Empty(_ core.ProcessID, group string) bool {
 func (t *Tree) Occupied(groups []port.Group) ([]bool, error) {
 	occupied := make([]bool, len(groups))
 	for i, group := range groups {
-		var err error
-		if occupied[i], err = isOccupied(group.Name); err != nil {
-			return nil, fmt.Errorf("launch group %q: %w", group.Name, err)
-		}
+		has, err := isOccupied(group.Name)
+		occupied[i] = has || err != nil // one that cannot be seen may have members
 	}
 	return occupied, nil
 }
@@ -106,46 +104,65 @@ func isOccupied(group string) (bool, error) {
 }
 
 // KillGroups implements port.ProcessTree. It never ends this process, whatever job it
-// was started in.
+// was started in. All of them are told to end before one is waited for: a process that
+// cannot be ended takes all the time there is.
 func (t *Tree) KillGroups(groups ...port.Group) (int, error) {
+	deadline := time.Now().Add(killTime)
 	ended := 0
 	var errs []error
+	jobs := map[string]windows.Handle{}
 	for _, group := range groups {
-		n, err := killJob(group.Name)
+		job, n, err := killJob(group.Name)
 		ended, errs = ended+n, append(errs, err)
+		if n > 0 && err == nil {
+			jobs[group.Name] = job
+			defer windows.CloseHandle(job)
+		}
+	}
+	for name, job := range jobs {
+		left, err := awaitJob(job, deadline)
+		if err == nil && left > 0 {
+			ended, err = ended-left, fmt.Errorf("kill %q: %d %w", name, left, errStillThere)
+		}
+		errs = append(errs, err)
 	}
 	return ended, errors.Join(errs...)
 }
 
-// killJob ends everything in a job (learn.microsoft.com, "TerminateJobObject").
-func killJob(group string) (int, error) {
-	job, err := openJob(group, jobQuery|jobTerminate)
+// killJob tells everything in a job to end (learn.microsoft.com, "TerminateJobObject"),
+// and returns how many processes that were. If there are any, the job is the caller's to
+// close.
+func killJob(group string) (job windows.Handle, n int, err error) {
+	job, err = openJob(group, jobQuery|jobTerminate)
 	if errors.Is(err, windows.ERROR_FILE_NOT_FOUND) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("kill: %w", err)
+		return 0, 0, fmt.Errorf("kill: %w", err)
 	}
-	defer windows.CloseHandle(job)
 	if in, err := inJob(windows.CurrentProcess(), job); err != nil || in {
-		return 0, errors.Join(fmt.Errorf("kill %q: this service was started in it", group), err)
+		windows.CloseHandle(job)
+		return 0, 0, errors.Join(fmt.Errorf("kill %q: this service was started in it", group), err)
 	}
-	n, err := activeIn(job)
+	if n, err = activeIn(job); err == nil && n > 0 {
+		err = windows.TerminateJobObject(job, exitKilled)
+	}
+	if err != nil {
+		err = fmt.Errorf("kill %q: %w", group, err)
+	}
 	if err != nil || n == 0 {
-		return 0, err
+		windows.CloseHandle(job)
+		return 0, 0, err
 	}
-	if err := windows.TerminateJobObject(job, exitKilled); err != nil {
-		return 0, fmt.Errorf("kill %q: %w", group, err)
-	}
-	for deadline := time.Now().Add(killTime); ; time.Sleep(time.Millisecond) {
-		left, err := activeIn(job)
-		switch {
-		case err != nil:
-			return n, err
-		case left == 0:
-			return n, nil
-		case time.Now().After(deadline):
-			return n - left, fmt.Errorf("kill %q: %d %w", group, left, errStillThere)
+	return job, n, nil
+}
+
+// awaitJob waits until nothing is left in a job, and returns what is at the deadline.
+func awaitJob(job windows.Handle, deadline time.Time) (left int, err error) {
+	for ; ; time.Sleep(time.Millisecond) {
+		left, err = activeIn(job)
+		if err != nil || left == 0 || time.Now().After(deadline) {
+			return left, err
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (m *meter) startUps(ctx context.Context, vs versions) (err error) {
 		return func() (float64, error) {
 			took, err := startUp(a)
 			if err != nil {
-				return 0, errors.Join(err, a.Kill())
+				return 0, err
 			}
 			return milliseconds(took), a.Stop()
 		}
@@ -106,7 +106,7 @@ func startUp(a *agent.Agent) (time.Duration, error) {
 	for said := make([]byte, 1024); ; {
 		n, err := manager.Read(said)
 		if err != nil {
-			return 0, fmt.Errorf("the service does not say that it is ready: %w\n%s", err, a.Log())
+			return 0, errors.Join(fmt.Errorf("the service does not say that it is ready: %w\n%s", err, a.Log()), a.Kill())
 		}
 		if string(said[:n]) == "READY=1" {
 			return time.Since(began), nil
