@@ -26,8 +26,8 @@ type ProcessTree interface {
 	// Empty reports whether no process of the group is left.
 	Empty(root core.ProcessID, group string) bool
 	// Occupied reports of each group whether a process of it is left, by one
-	// look at all processes. One that cannot be seen is taken for occupied; an error
-	// means that none could.
+	// look at all processes. A group that cannot be looked at is taken for occupied; an
+	// error means that the processes could not be listed.
 	Occupied(groups []Group) ([]bool, error)
 	// KillGroups ends what remains of groups and returns how many processes that
 	// were. What is found by a look at all processes is found by one look for all of

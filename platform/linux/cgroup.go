@@ -154,44 +154,33 @@ func sweepCgroups(home string) {
 	}
 }
 
-// killCgroup tells everything in dir to end, and returns how many processes that were; of
-// one that is not there any more, none.
-func killCgroup(dir string) (int, error) {
-	// The kernel removes no cgroup that has a process or another cgroup in it, and to
-	// look for them means to list forty files.
-	if err := unix.Rmdir(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+// endCgroup tells everything in dir to end.
+func endCgroup(dir string) error {
+	// Not made where it is missing: the kernel would refuse that as forbidden.
+	kill, err := os.OpenFile(filepath.Join(dir, "cgroup.kill"), os.O_WRONLY, 0)
+	if err == nil {
+		_, err = kill.WriteString("1")
+		kill.Close()
 	}
-	pids, err := membersOf(dir)
-	if err != nil {
-		return 0, fmt.Errorf("kill launch group %s: %w", dir, err)
-	}
-	err = os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) { // kernels before 5.14, or it has gone
+		var pids []int
+		pids, err = membersOf(dir)
 		for _, pid := range pids {
 			unix.Kill(pid, unix.SIGKILL)
 		}
-	} else if err != nil {
-		return 0, fmt.Errorf("kill launch group: %w", err)
 	}
-	return len(pids), nil
-}
-
-// awaitCgroup waits until nobody is left in dir, which has been told to end, and removes
-// it.
-func awaitCgroup(dir string, deadline time.Time) error {
-	for !emptyCgroup(dir) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("kill launch group %s: %w", dir, errStillThere)
-		}
-		time.Sleep(time.Millisecond)
-		if _, err := killCgroup(dir); err != nil { // who was born meanwhile
-			return err
-		}
-	}
-	// The directory may be busy for a moment; the launcher comes back to it.
-	if err := removeCgroup(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("remove launch group: %w", err)
+	if err != nil {
+		return fmt.Errorf("kill launch group %s: %w", dir, err)
 	}
 	return nil
+}
+
+// clearCgroup removes dir, in which nobody is left. It may be busy for a moment; the
+// launcher comes back to it.
+func clearCgroup(dir string) error {
+	err := removeCgroup(dir)
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EBUSY) {
+		return nil
+	}
+	return fmt.Errorf("remove launch group: %w", err)
 }

@@ -59,7 +59,8 @@ func (ss *sessions) each(all map[int]procStat, self int, ask asking, member func
 		}
 		known[s.pid] = nil // a parent that changes meanwhile cannot make a circle
 		var groups []int
-		if parent, ok := all[s.parent]; ok {
+		// A parent that is younger is a later process with its number.
+		if parent, ok := all[s.parent]; ok && parent.start <= s.start {
 			groups = of(parent)
 		}
 		groups = ss.direct(groups, s, ask)

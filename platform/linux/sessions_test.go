@@ -25,16 +25,18 @@ func TestMembersOfSessions(t *testing.T) {
 	put(1, 0, 1, 1)
 	put(self, 1, root, 100) // a service that an elevation has started must not end itself
 	put(root, self, root, 100)
-	put(root+1, root, root+1, 101)    // descends from it
-	put(root+2, 1, root, 102)         // is in its session
-	put(root+3, 1, root+3, 103)       // has its tag
-	put(root+4, root+3, root+4, 104)  // descends from who has it
-	put(root+5, 1, root+5, 99)        // has its tag, but was there before
-	put(root+6, 1, root, 99)          // is in an earlier session of that number
-	put(root+7, 1, root+7, 105)       // has nothing to do with it
-	put(root+8, root+9, root+8, 106)  // is its own grandparent
-	put(root+9, root+8, root+9, 106)  //
-	put(root+15, root, root+15, 107)  // has ended
+	put(root+1, root, root+1, 101)     // descends from it
+	put(root+2, 1, root, 102)          // is in its session
+	put(root+3, 1, root+3, 103)        // has its tag
+	put(root+4, root+3, root+4, 104)   // descends from who has it
+	put(root+5, 1, root+5, 99)         // has its tag, but was there before
+	put(root+6, 1, root, 99)           // is in an earlier session of that number
+	put(root+7, 1, root+7, 105)        // has nothing to do with it
+	put(root+8, root+9, root+8, 106)   // is its own grandparent
+	put(root+9, root+8, root+9, 106)   //
+	put(root+15, root, root+15, 107)   // has ended
+	put(root+16, root+17, root+16, 99) // its parent's number is a member's now
+	put(root+17, root, root+17, 108)
 	put(other, root+1, other, 200)    // an elevation in the elevation
 	put(other+1, other, other+1, 201) // and what descends from that
 	ended := all[root+15]
@@ -55,7 +57,7 @@ func TestMembersOfSessions(t *testing.T) {
 		got[id.PID] = fmt.Sprint(slices.Sorted(slices.Values(of)))
 	})
 	want := map[int]string{
-		root: "[4]", root + 1: "[4]", root + 2: "[4]", root + 3: "[4]", root + 4: "[4]", other: "[4 7]", other + 1: "[4 7]",
+		root: "[4]", root + 1: "[4]", root + 2: "[4]", root + 3: "[4]", root + 4: "[4]", root + 17: "[4]", other: "[4 7]", other + 1: "[4 7]",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -86,5 +88,31 @@ func TestALongLineOfMembers(t *testing.T) {
 	})
 	if members != length || asked != length {
 		t.Errorf("%d members, %d were asked, want each of %d once", members, asked, length)
+	}
+}
+
+// What one child is in besides, the other is not.
+func TestChildrenOfOneParent(t *testing.T) {
+	const parent = 1 << 23
+	ss := newSessions()
+	for at := range 3 {
+		ss.add(group{root: core.ProcessID{PID: parent, Start: 1}}, at)
+	}
+	all := map[int]procStat{parent: {pid: parent, state: 'S', parent: 1, session: parent, start: 1}}
+	want := map[int]string{parent: "[0 1 2]"}
+	for i := range 4 {
+		child := parent + 1 + i
+		ss.add(group{root: core.ProcessID{PID: child, Start: 2}}, 3+i)
+		all[child] = procStat{pid: child, state: 'S', parent: parent, session: child, start: 2}
+		want[child] = fmt.Sprintf("[0 1 2 %d]", 3+i)
+	}
+	of := map[int][]int{}
+	ss.each(all, 2, func(string) environment { return nil }, func(id core.ProcessID, groups []int) { of[id.PID] = groups })
+	got := map[int]string{}
+	for pid, groups := range of { // once all have been seen
+		got[pid] = fmt.Sprint(groups)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -141,37 +141,70 @@ func (t *Tree) KillGroups(groups ...port.Group) (int, error) {
 			cgroups = append(cgroups, g.cgroup)
 		}
 	}
-	inCgroups, err1 := t.killCgroups(cgroups, deadline)
-	inSessions, err2 := t.killSessions(sessions, deadline)
-	return inCgroups + inSessions, errors.Join(append(errs, err1, err2)...)
+	ended, told, err := t.tellCgroups(cgroups)
+	n, failed := t.killSessions(sessions, deadline)
+	left, late := awaitCgroups(told, deadline)
+	return ended - left + n, errors.Join(append(errs, err, failed, late)...)
 }
 
-// killCgroups tells all of them to end before it waits for one. Attack: a process that
-// cannot be ended takes all the time there is.
-func (t *Tree) killCgroups(dirs []string, deadline time.Time) (ended int, err error) {
+// tellCgroups tells everything in cgroups to end, and returns how many processes that were
+// and in which of them there may be some. All are told before one is waited for. Attack:
+// a process that cannot be ended takes all the time there is.
+func (t *Tree) tellCgroups(dirs []string) (ended int, told []string, err error) {
 	if len(dirs) == 0 {
-		return 0, nil
+		return 0, nil, nil
 	}
 	own, err := t.cgroups.of(t.self.PID)
 	if err != nil {
-		return 0, fmt.Errorf("kill launch groups: where this service was started: %w", err)
+		return 0, nil, fmt.Errorf("kill launch groups: where this service was started: %w", err)
 	}
-	var told []string
 	for _, dir := range dirs {
-		n, failed := 0, error(nil)
 		if within(own, dir) {
-			failed = fmt.Errorf("kill launch group %s: this service was started in it", dir)
-		} else if n, failed = killCgroup(dir); failed == nil {
-			told = append(told, dir)
+			err = errors.Join(err, fmt.Errorf("kill launch group %s: this service was started in it", dir))
+			continue
 		}
-		ended, err = ended+n, errors.Join(err, failed)
+		// The kernel removes no cgroup that has a process or another cgroup in it, and to
+		// look for them means to list forty files.
+		if gone := unix.Rmdir(dir); gone == nil || errors.Is(gone, os.ErrNotExist) {
+			continue
+		}
+		pids, _ := membersOf(dir) // to be counted
+		ended, told = ended+len(pids), append(told, dir)
+		err = errors.Join(err, endCgroup(dir))
 	}
-	for _, dir := range told {
-		err = errors.Join(err, awaitCgroup(dir, deadline))
-	}
-	return ended, err
+	return ended, told, err
 }
 
+// awaitCgroups waits until nobody is left in cgroups that were told to end, removes them,
+// and returns how many processes are left at the deadline.
+func awaitCgroups(dirs []string, deadline time.Time) (left int, err error) {
+	for ; ; time.Sleep(time.Millisecond) {
+		dirs = slices.DeleteFunc(dirs, func(dir string) bool {
+			if !emptyCgroup(dir) {
+				return false
+			}
+			err = errors.Join(err, clearCgroup(dir))
+			return true
+		})
+		if len(dirs) == 0 {
+			return 0, err
+		}
+		late := time.Now().After(deadline)
+		for _, dir := range dirs {
+			if late {
+				pids, _ := membersOf(dir)
+				left, err = left+len(pids), errors.Join(err, fmt.Errorf("kill launch group %s: %w", dir, errStillThere))
+			} else if failed := endCgroup(dir); failed != nil { // who was born meanwhile
+				return left, errors.Join(err, failed)
+			}
+		}
+		if late {
+			return left, err
+		}
+	}
+}
+
+// killSessions ends the living members of session groups and returns how many those were.
 func (t *Tree) killSessions(ss *sessions, deadline time.Time) (int, error) {
 	ended := map[core.ProcessID]bool{}
 	for ; ; time.Sleep(time.Millisecond) {
@@ -183,12 +216,12 @@ func (t *Tree) killSessions(ss *sessions, deadline time.Time) (int, error) {
 		if len(left) == 0 {
 			return len(ended), nil
 		}
-		if time.Now().After(deadline) {
-			return len(ended), fmt.Errorf("kill launch groups of %s: %d %w", ss, len(left), errStillThere)
-		}
 		for _, id := range left {
 			ended[id] = true
 			killExactly(id)
+		}
+		if time.Now().After(deadline) {
+			return len(ended) - len(left), fmt.Errorf("kill launch groups of %s: %d %w", ss, len(left), errStillThere)
 		}
 	}
 }

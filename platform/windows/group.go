@@ -107,7 +107,10 @@ func openJob(group string, access uint32) (windows.Handle, error) {
 		}
 	}
 	windows.CloseHandle(job)
-	return 0, errors.Join(fmt.Errorf("%q belongs to somebody else than administrators: %w", group, errBadGroup), err)
+	if err != nil {
+		return 0, fmt.Errorf("whose %q is: %w", group, err)
+	}
+	return 0, fmt.Errorf("%q belongs to somebody else than administrators: %w", group, errBadGroup)
 }
 
 // inJob reports whether a process is in a job (learn.microsoft.com,
