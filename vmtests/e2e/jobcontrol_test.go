@@ -147,8 +147,10 @@ func TestStoppedByASignal(t *testing.T) {
 				eventually(t, "after "+signal+" it is "+want, func() bool { return state(t, "sleep", marker) == want })
 			}
 			eventually(t, "it has a number", func() bool { data, _ := os.ReadFile(pidfile); return len(data) > 1 })
-			for range 3 {
+			// keepersudo itself stops a moment after the command does.
+			for _, later := range []int{0, 4, 8, 10, 12, 14, 16, 20, 40} {
 				tell("TSTP", "T")
+				time.Sleep(time.Duration(later) * time.Millisecond)
 				tell("CONT", "S")
 			}
 			s.does("kill $(cat " + pidfile + ")")

@@ -2,7 +2,19 @@
 
 package caller
 
-import "golang.org/x/sys/unix"
+import (
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// heardTime bounds how long is waited until a signal that has been noted is taken, which
+// is looked at every heardAgain.
+const (
+	heardTime  = 100 * time.Millisecond
+	heardAgain = time.Millisecond
+)
 
 // stopped does what a shell expects of a job whose command was stopped by sig.
 func (t *terminal) stopped(sig unix.Signal) {
@@ -12,6 +24,12 @@ func (t *terminal) stopped(sig unix.Signal) {
 	suspended, continued := t.changes()
 	t.drain(pause)
 	t.lend()
+	// A shell may let us go on at this moment: what it has sent is noted, and read when
+	// we have stopped and nobody lets us go on any more. Nothing that takes long, such as
+	// the thread that the runtime makes for this, comes between the last look and the stop.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	t.stop.heard()
 	if _, now := t.changes(); now == continued { // else a shell has let us go on before we stopped
 		t.stop.job()
 	}

@@ -20,6 +20,7 @@ func (s signals) Watch(deliver func(told.Sent)) {
 		return
 	}
 	noteEnd = int32(ends[1])
+	s.console.stop.noted.Store(int32(ends[0]))
 	for _, known := range forwarded {
 		watch(known.number)
 	}

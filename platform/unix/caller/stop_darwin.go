@@ -19,6 +19,13 @@ type stopper struct {
 
 func newStopper() stopper { return stopper{make(chan os.Signal, 16)} }
 
+// heard waits until every signal that has arrived is taken by whoever reads them.
+func (s stopper) heard() {
+	for end := time.Now().Add(heardTime); len(s.arrived) > 0 && time.Now().Before(end); {
+		time.Sleep(heardAgain)
+	}
+}
+
 // job stops the processes that a shell takes for one job with us, this one
 // included, and returns when the shell lets them go on, or soon where no shell
 // could.

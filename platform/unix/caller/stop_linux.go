@@ -2,14 +2,28 @@ package caller
 
 import (
 	"runtime"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // stopper stops this process as its shell expects of a job.
-type stopper struct{}
+type stopper struct {
+	noted *atomic.Int32 // the end from which noted signals are read; 0 before there is one
+}
 
-func newStopper() stopper { return stopper{} }
+func newStopper() stopper { return stopper{new(atomic.Int32)} }
+
+// heard waits until every signal that has been noted is taken by whoever reads them.
+func (s stopper) heard() {
+	for end := time.Now().Add(heardTime); time.Now().Before(end); time.Sleep(heardAgain) {
+		fd := s.noted.Load()
+		if fd == 0 || poll(0, unix.PollFd{Fd: fd, Events: unix.POLLIN})[0].Revents == 0 {
+			return
+		}
+	}
+}
 
 // job stops the processes that a shell takes for one job with us, this one
 // included, and returns when the shell lets them go on, or at once where no
