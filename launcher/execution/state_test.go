@@ -22,7 +22,9 @@ func TestPeopleAreTold(t *testing.T) {
 		for range 3 {
 			m.execute(alice, held)() // is asked about each time
 		}
+		synctest.Wait() // the program does not
 		m.execute(alice, denied)()
+		synctest.Wait()
 		m.server.Started(enter(t, m, wire.ChildrenOwnRule))
 		m.execute(elevated, plain)()
 		want := []string{"alice /usr/bin/held", "alice /usr/bin/denied", "alice /usr/bin/plain"}
