@@ -194,8 +194,8 @@ func awaitCgroups(dirs []string, deadline time.Time) (left int, err error) {
 			if late {
 				pids, _ := membersOf(dir)
 				left, err = left+len(pids), errors.Join(err, fmt.Errorf("kill launch group %s: %w", dir, errStillThere))
-			} else if failed := endCgroup(dir); failed != nil { // who was born meanwhile
-				return left, errors.Join(err, failed)
+			} else {
+				_ = endCgroup(dir) // who was born meanwhile; if it cannot be told, they are left at the deadline
 			}
 		}
 		if late {
