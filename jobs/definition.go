@@ -151,7 +151,9 @@ func (c *compiler) compile(fileID string, doc settings.Document) (*job, error) {
 	c.topics("mqttTopics.allowedSubscriptions", j.subscribe)
 	c.expect(f.EventTopic == "" || wire.ValidTopic(f.EventTopic), "eventTopic", fault.Quote(f.EventTopic), "a topic without wildcards")
 	j.schedule = schedule.Compile(f.Schedule, raw.Schedule, c.now, c.within("schedule"))
-	j.condition = condition.Compile(doc.Root().Get("condition"), types(j.parameters), c.within("condition"))
+	if len(f.Condition) > 0 { // else it is not looked for in the text
+		j.condition = condition.Compile(doc.Root().Get("condition"), types(j.parameters), c.within("condition"))
+	}
 	c.expect(j.alternate == "" || !strings.EqualFold(j.alternate, f.ID), "alternateJobId", fault.Quote(j.alternate), "another job")
 	c.expect(j.alternate == "" || j.condition != nil, "alternateJobId", "given without a condition", "a condition beside it: the alternate runs if that is not met")
 	j.concurrency = c.concurrency(f.Concurrency)

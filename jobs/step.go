@@ -134,8 +134,11 @@ func (c *compiler) tasks(files []taskFile, written strictjson.Value, types condi
 func (c *compiler) step(field string, f taskFile, written strictjson.Value, index map[string]int, types condition.Types) *step {
 	t := &step{
 		id: f.ID, name: f.Name, kind: f.ExecutionType, retry: c.retry(field+".retry", f.Retry),
-		condition: condition.Compile(written.Get("condition"), types, c.within(field+".condition")), merge: f.MergeStdoutJSONIntoContext, timeout: defaultTimeout, continueOnFailure: f.ContinueOnFailure, whenSkipped: f.ContextWhenSkipped,
+		merge: f.MergeStdoutJSONIntoContext, timeout: defaultTimeout, continueOnFailure: f.ContinueOnFailure, whenSkipped: f.ContextWhenSkipped,
 		onSuccess: c.route(field+".OnSuccess", f.OnSuccess, index), onFailure: c.route(field+".OnFailure", f.OnFailure, index),
+	}
+	if len(f.Condition) > 0 { // else it is not looked for in the text of the task
+		t.condition = condition.Compile(written.Get("condition"), types, c.within(field+".condition"))
 	}
 	if f.TimeoutSeconds != nil {
 		seconds := *f.TimeoutSeconds

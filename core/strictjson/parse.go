@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 )
 
+// space is what may stand between values (RFC 8259, section 2).
+const space = " \t\r\n"
+
 // text is a document that encoding/json has found valid.
 type text struct {
 	data  []byte
@@ -32,8 +35,7 @@ func Parse(data []byte, limit int) (Value, error) {
 		return Value{}, t.syntaxError()
 	}
 	v := Value{text: t}
-	v.start = v.skipSpace(0)
-	v.end = v.skipValue(v.start)
+	v.start, v.end = v.skipSpace(0), len(bytes.TrimRight(data, space))
 	return v, nil
 }
 
@@ -63,7 +65,7 @@ func (t *text) commaBefore(at int) string {
 	if at >= len(t.data) || t.data[at] != '}' && t.data[at] != ']' {
 		return ""
 	}
-	before := bytes.TrimRight(t.data[:at], " \t\r\n")
+	before := bytes.TrimRight(t.data[:at], space)
 	if !bytes.HasSuffix(before, []byte(",")) {
 		return ""
 	}

@@ -105,7 +105,7 @@ func (c *compiler) comparison(path string, w written) node {
 	if name == "" {
 		name = "equals"
 	}
-	list := operators()
+	list := c.operators
 	i := slices.IndexFunc(list, func(o operator) bool { return strings.EqualFold(o.name, name) })
 	if i < 0 {
 		c.expect(false, at(path, "operator"), fault.Quote(name), "one of "+operatorNames())

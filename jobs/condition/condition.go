@@ -55,14 +55,15 @@ func Compile(value strictjson.Value, types Types, expect Expect) *Condition {
 	if !value.Given() || value.IsNull() || string(value.Raw()) == "{}" {
 		return nil
 	}
-	c := compiler{types: types, expect: expect}
+	c := compiler{types: types, expect: expect, operators: operators()}
 	return &Condition{c.part("", value, 0)}
 }
 
 type compiler struct {
-	types  Types
-	expect Expect
-	parts  int
+	types     Types
+	expect    Expect
+	operators []operator
+	parts     int
 }
 
 // written are the keys of one part.

@@ -45,11 +45,7 @@ func Builtin(commands Commands) Kind {
 	return Kind{
 		Type: "Service", Fields: builtinFields{},
 		Takes: func(s *Source) bool {
-			var f struct {
-				Command        string `json:"command"`
-				ExecutablePath string `json:"executablePath"`
-			}
-			return s.peek(&f) && f.ExecutablePath == "" && commands[f.Command] != nil
+			return commands[s.look("command")] != nil && s.look("executablePath") == ""
 		},
 		Compile: func(s *Source) Task { return compileBuiltin(s, commands) },
 	}

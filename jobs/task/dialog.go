@@ -53,11 +53,7 @@ func Dialog(cfg Config) Kind {
 	return Kind{
 		Type: core.AsUserDesktop.String(), Fields: programFields{},
 		Takes: func(s *Source) bool {
-			var f programFields
-			if !s.peek(&f) {
-				return false
-			}
-			name, _ := host.named(f.Command)
+			name, _ := host.named(s.look("command"))
 			return name != ""
 		},
 		Compile: host.compile,

@@ -77,7 +77,9 @@ func (h *programs) compile(s *Source, as core.RunAs) Task {
 	}
 	s.Expect(core.ValidName(f.Command) && f.Command != "." && f.Command != "..", "command", fault.Quote(f.Command), "the bare name of a program, without a path, or a built-in")
 	script, known := findScriptType(f.ScriptType)
-	s.Expect(known, "scriptType", fault.Quote(f.ScriptType), "one of "+scriptTypeNames())
+	if !known {
+		s.Expect(false, "scriptType", fault.Quote(f.ScriptType), "one of "+scriptTypeNames())
+	}
 	p := &program{host: h, as: as, script: script, command: f.Command, args: s.Arguments(f.Arguments), merge: s.Merge}
 	if f.ExecutablePath == "" {
 		p.noScripts(s)

@@ -46,8 +46,15 @@ func (s *Source) Decode(into any) bool {
 	return false
 }
 
-// peek is Decode for a look at a task that may be of another kind.
-func (s *Source) peek(into any) bool { return s.written.Decode(into) == nil }
+// look returns what the task has in a field, for a look at one that may be of another
+// kind: text, or any other value as it is written; empty if there is none.
+func (s *Source) look(field string) string {
+	v := s.written.Get(field)
+	if !v.Given() || v.IsNull() {
+		return ""
+	}
+	return v.Text()
+}
 
 // Expect records a fault unless ok. field is the field's name inside the task,
 // or empty for the task itself.
