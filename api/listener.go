@@ -9,6 +9,7 @@ import (
 
 	"kpm/api/accept"
 	"kpm/core"
+	"kpm/core/reserve"
 )
 
 // judge says whether a peer runs signed programs only, and if not, why.
@@ -89,6 +90,7 @@ func (l *identifyingListener) admit(raw net.Conn) {
 
 // identify finds out who connected and passes the connection on.
 func (l *identifyingListener) identify(c *conn) {
+	reserve.Stack()
 	peer, err := l.peers.Peer(c.Conn)
 	if err != nil {
 		l.log.Debug("peer unknown", "address", l.Listener.Addr(), "error", err)

@@ -9,6 +9,7 @@ import (
 	"kpm/broker/packet"
 	"kpm/core"
 	"kpm/core/fair"
+	"kpm/core/reserve"
 )
 
 // accept serves ln until it is closed. Every other error, such as too many open
@@ -98,6 +99,7 @@ func (b *Broker) track(c *conn) bool {
 // serve is the life of one connection, and leaves nothing of it behind.
 func (b *Broker) serve(c *conn) {
 	defer b.wg.Done()
+	reserve.Stack()
 	err := b.establish(c)
 	if c.arrived {
 		c.finish(nil)
