@@ -55,6 +55,7 @@ func main() {
 	runtime.GOMAXPROCS(1)
 	turns.Short()
 	pace := new(rest.Pace)
+	pace.Work()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	cfg := keeperpolicy.Config{
@@ -64,7 +65,6 @@ func main() {
 			// A small heap that is collected often: memory on every machine matters
 			// more than a share of a microsecond.
 			debug.SetGCPercent(25)
-			pace.Work()
 		}),
 	}
 	cfg.Ahead = keeperpolicy.Begin(cfg)
