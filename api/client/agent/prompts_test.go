@@ -123,6 +123,7 @@ func TestQuestionsOfOtherRequests(t *testing.T) {
 	a.until(t, "(Escape refuses) \n"+keys)
 	a.asks(t, "Q2", false)
 	a.types(t, "12\x1b")
+	a.until(t, "Code of Q2: (Escape refuses) \n"+keys) // one at a time is asked
 	a.asks(t, "Q3", false)
 	a.says <- view.Prompt{Kind: view.PromptOver, ID: "Q3"}
 	a.until(t, "This question is over.\n"+keys)
