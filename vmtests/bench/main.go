@@ -55,7 +55,7 @@ func main() {
 	staged := flag.String("agent", "build/agent", "staged agent of this tree")
 	base := flag.String("base", "", "git revision to compare with")
 	rows := flag.String("rows", ".", "which groups: elevation, durable, start-up, restart, plugin, memory, decision, bus, jobs, journal, crowd, idle, policies, execution, launch, peer, verdict, key, hostile, remembered, approval")
-	samples := flag.Int("samples", 0, "elevations of each kind; the rest takes fewer (default 300, fewer on a machine on which programs start slowly)")
+	samples := flag.Int("samples", 0, "elevations of each kind; the rest takes fewer (default 240, 300 beside a base, fewer on a machine on which programs start slowly)")
 	attacks := flag.String("attacks", ".", "which attacks of the group hostile, by name")
 	sides := flag.String("inside", "", "the sides to measure; used inside the machine")
 	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
@@ -100,7 +100,11 @@ func run(ctx context.Context, staged, base, rows, attacks string, samples int, s
 	}
 	p := plan{rows: pattern, attacks: against, samples: samples}
 	if p.samples <= 0 {
-		if p.samples, err = affordable(ctx); err != nil {
+		most := mostAlone
+		if base != "" {
+			most = mostCompared
+		}
+		if p.samples, err = affordable(ctx, most); err != nil {
 			return err
 		}
 	}
