@@ -5,6 +5,7 @@ package linux
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -201,4 +202,36 @@ func TestOneLaunchDoesNotTakeThePlaceOfAnothersEnd(t *testing.T) {
 			t.Errorf("what another boot has left: %v", err)
 		}
 	}
+}
+
+// Whoever reads the other side of a terminal finds its end before the helper writes down
+// how the program ended: the helper waits a while before that.
+func TestTheEndOfATerminalComesFirst(t *testing.T) {
+	l := newLauncher(t, 1, "")
+	for range 100 {
+		made, err := (Terminals{}).Open(core.Identity{Account: rootAccount})
+		must(t, err)
+		spec := command(t, "/bin/true")
+		spec.Terminal, spec.Outlives = made, true
+		h, err := l.Prepare(t.Context(), spec)
+		must(t, err)
+		c := h.(*child)
+		var other int
+		must(t, made.HandOver(func(files ...*os.File) (err error) {
+			other, err = unix.FcntlInt(files[0].Fd(), unix.F_DUPFD_CLOEXEC, 0)
+			return err
+		}))
+		must(t, release(t, c))
+		for err == nil {
+			_, err = unix.Read(other, make([]byte, 64))
+		}
+		must(t, unix.Close(other))
+		_, unwritten := os.Lstat(filepath.Join(l.endsDir(), endName(c.id)))
+		_, waited := c.Wait(t.Context())
+		must(t, waited)
+		if errors.Is(unwritten, fs.ErrNotExist) {
+			return
+		}
+	}
+	t.Error("it is found when the helper has written down how the program ended, at the earliest")
 }

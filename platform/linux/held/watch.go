@@ -282,7 +282,8 @@ func (h *helper) tell(number uintptr) {
 
 // follow ends as the program has ended. It takes the terminal first: what the
 // program left in the background is not hung up on when its session's leader
-// ends.
+// ends. Then it closes it: whoever reads the other side, and waits for the end of
+// the program's output, finds that now and not when this helper ends.
 //
 //go:nosplit
 //go:norace
@@ -290,8 +291,9 @@ func (h *helper) follow() {
 	w := &h.watch
 	if h.head.terminal != noTerminal {
 		h.front(w.own)
+		unix.RawSyscall(unix.SYS_CLOSE, uintptr(h.control.files[FileTerminal]), 0, 0)
 	}
-	h.tellEnd() // first: somebody waits for it
+	h.tellEnd() // before record: somebody waits for it
 	h.record(endExited, w.status)
 	status := uintptr(w.status >> 8 & 0xff)
 	if by := uintptr(w.status & 0x7f); by != 0 {
