@@ -199,6 +199,7 @@ func faults() []fault {
 		{"OPTIONS", "/api/Jobs", "", nil, 405, `"code":"method-not-allowed"`},
 		{"POST", "/api/Jobs/inventory/trigger", `[1]`, nil, 400, `"errors":[{"pointer":"","detail":"found array, expected an object"}]`},
 		{"POST", "/api/Jobs/inventory/trigger", `{"a":`, nil, 400, `"errors":[{"pointer":"","detail":"not JSON: unexpected end of JSON input"}]`},
+		{"POST", "/api/Jobs/inventory/trigger", "{\"a\": 1,\n}", nil, 400, `looking for beginning of object key string (line 2, column 1); remove the comma before the \"}\", in line 1"`},
 		{"POST", "/api/Jobs/inventory/trigger", `{} {}`, nil, 400, `"code":"bad-request"`},
 		{"POST", "/api/Jobs/inventory/trigger", `{"a":[{"b/c":1,"B/C":2}]}`, nil, 400, `"errors":[{"pointer":"/a/0/B~1C","detail":"given twice, expected each name once, whatever its letter case"}]`},
 		{"POST", "/api/Jobs/inventory/trigger", `{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, nil, 400, `"detail":"nested too deeply, expected at most 32 levels"`},

@@ -127,8 +127,18 @@ func everyFault(body strictjson.Value, into any, first *Problem) *Problem {
 // jsonProblem points at the fault that strictjson found.
 func jsonProblem(err error) *Problem {
 	var refused *strictjson.Error
-	if !errors.As(err, &refused) || refused.Problem == strictjson.NotJSON {
-		return badBody("", "not JSON: %v", errors.Unwrap(err))
+	if !errors.As(err, &refused) {
+		return badBody("", "not JSON: %v", err)
+	}
+	if refused.Problem == strictjson.NotJSON {
+		detail := fmt.Sprintf("not JSON: %v", refused.Err)
+		if refused.Line > 1 { // else whoever has sent it finds the place
+			detail += fmt.Sprintf(" (line %d, column %d)", refused.Line, refused.Column)
+		}
+		if refused.Remedy != "" {
+			detail += "; " + refused.Remedy
+		}
+		return badBody("", "%s", detail)
 	}
 	f := refused.Fault("")
 	var kind *json.UnmarshalTypeError
