@@ -27,6 +27,22 @@ func state(t *testing.T, argv ...string) string {
 	return string(after[:1])
 }
 
+// pairs stops a process and has it go on, with up to 160 us between, and says so if it
+// stays stopped.
+const pairs = `import os, signal, sys, time
+process = int(sys.argv[1])
+for between in range(0, 160, 4):
+    os.kill(process, signal.SIGTSTP)
+    began = time.perf_counter()
+    while (time.perf_counter() - began) * 1e6 < between:
+        pass
+    os.kill(process, signal.SIGCONT)
+    time.sleep(0.02)
+    if open('/proc/%d/stat' % process).read().rsplit(')', 1)[1].split()[0] == 'T':
+        print('after', between, 'us it stays stopped')
+        os.kill(process, signal.SIGCONT)
+`
+
 // TestStoppedAndBack: Ctrl-Z stops the command and the job, the shell has its
 // terminal as it was, and "fg" gives the command the keyboard and the window's
 // size of that moment.
@@ -152,6 +168,15 @@ func TestStoppedByASignal(t *testing.T) {
 				tell("TSTP", "T")
 				time.Sleep(time.Duration(later) * time.Millisecond)
 				tell("CONT", "S")
+			}
+			// SIGCONT comes while keepersudo takes SIGTSTP, and nobody sends it again. Within
+			// less than a microsecond of all that the system may still take it away.
+			script := filepath.Join(filepath.Dir(pidfile), "pairs.py")
+			if err := os.WriteFile(script, []byte(pairs), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if shown := s.does("python3 " + script + " $(cat " + pidfile + ")"); strings.Count(shown, "stays stopped") > 2 {
+				t.Errorf("%s", shown)
 			}
 			s.does("kill $(cat " + pidfile + ")")
 			eventually(t, "the command has ended", func() bool { return len(started(t, "sleep", marker)) == 0 })

@@ -113,7 +113,7 @@ func (c *console) resize() {
 func (c *console) suspend() bool {
 	if q := c.asking(); q != nil {
 		q.leave()
-		c.stop.self()
+		c.stop.self(c.stop.goesOn)
 		q.comeBack()
 		return false
 	}

@@ -3,7 +3,6 @@
 package caller
 
 import (
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,14 +23,14 @@ func (t *terminal) stopped(sig unix.Signal) {
 	suspended, continued := t.changes()
 	t.drain(pause)
 	t.lend()
-	// A shell may let us go on at this moment: what it has sent is noted, and read when
-	// we have stopped and nobody lets us go on any more. Nothing that takes long, such as
-	// the thread that the runtime makes for this, comes between the last look and the stop.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	t.stop.heard()
-	if _, now := t.changes(); now == continued { // else a shell has let us go on before we stopped
-		t.stop.job()
+	// A shell may let us go on before we have stopped, and says it once.
+	letGoOn := func() bool {
+		t.stop.heard()
+		_, now := t.changes()
+		return now != continued
+	}
+	if !letGoOn() {
+		t.stop.job(letGoOn)
 	}
 	// Here a shell has let us go on, or nobody could have stopped us. Then a
 	// command that wanted to wait goes on; one that was told to, or wants a

@@ -43,7 +43,7 @@ func (s signals) take(sig unix.Signal, by uint32, deliver func(told.Sent)) {
 	case unix.SIGTSTP:
 		if s.console.suspend() {
 			deliver(told.Sent{Signal: told.Suspend, By: by})
-			s.console.stop.self()
+			s.console.stop.self(s.console.stop.goesOn)
 			// Where no shell could let us go on, we were not stopped.
 			deliver(told.Sent{Signal: told.Continue})
 		}

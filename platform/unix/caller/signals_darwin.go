@@ -25,8 +25,8 @@ func (s signals) Watch(deliver func(told.Sent)) {
 	}
 	signal.Notify(arrived, unix.SIGWINCH, unix.SIGTSTP)
 	go func() { // for as long as the process lives
-		for sig := range arrived {
-			if number, ok := sig.(syscall.Signal); ok {
+		for {
+			if number, ok := s.console.stop.next().(syscall.Signal); ok {
 				s.take(number, 0, deliver)
 			}
 		}

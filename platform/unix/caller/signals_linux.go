@@ -49,10 +49,12 @@ func ignoreAgain() {
 // read takes signals as they come, for as long as the process lives.
 func (s signals) read(noted *os.File, deliver func(told.Sent)) {
 	for {
-		var info siginfo
-		n, err := noted.Read(unsafe.Slice((*byte)(unsafe.Pointer(&info)), unsafe.Sizeof(info)))
-		if err != nil || n != int(unsafe.Sizeof(info)) {
-			return
+		info, held := s.console.stop.later.next()
+		if !held {
+			n, err := noted.Read(info.bytes())
+			if err != nil || n != len(info.bytes()) {
+				return
+			}
 		}
 		by := int32(0)
 		if info.code <= 0 && info.pid > 0 { // a process has sent it
@@ -71,6 +73,9 @@ type siginfo struct {
 	pid, uid              int32
 	_                     [104]byte
 }
+
+// bytes are i as the kernel has it.
+func (i *siginfo) bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(i)), unsafe.Sizeof(*i)) }
 
 // EndBy implements port.Signals.
 func (signals) EndBy(sig told.Signal) {

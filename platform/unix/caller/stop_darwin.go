@@ -15,29 +15,56 @@ const stopTime = 50 * time.Millisecond
 // stopper stops this process as its shell expects of a job.
 type stopper struct {
 	arrived chan os.Signal // what Signals.Watch reads
+	later   *later[os.Signal]
 }
 
-func newStopper() stopper { return stopper{make(chan os.Signal, 16)} }
+func newStopper() stopper { return stopper{make(chan os.Signal, 16), new(later[os.Signal])} }
 
 // heard waits until every signal that has arrived is taken by whoever reads them.
 func (s stopper) heard() {
-	for end := time.Now().Add(heardTime); len(s.arrived) > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(heardTime); (len(s.arrived) > 0 || !s.later.none()) && time.Now().Before(end); {
 		time.Sleep(heardAgain)
+	}
+}
+
+// next waits for the next signal.
+func (s stopper) next() os.Signal {
+	if sig, held := s.later.next(); held {
+		return sig
+	}
+	return <-s.arrived
+}
+
+// goesOn reports whether SIGCONT has arrived since the signal that is being taken.
+// Whoever reads signals calls it, and takes what has arrived afterwards.
+func (s stopper) goesOn() bool {
+	for {
+		select {
+		case sig := <-s.arrived:
+			s.later.add(sig)
+		default:
+			return s.later.has(func(sig os.Signal) bool { return sig == unix.SIGCONT })
+		}
 	}
 }
 
 // job stops the processes that a shell takes for one job with us, this one
 // included, and returns when the shell lets them go on, or soon where no shell
-// could.
-func (s stopper) job() {
+// could, or as self does.
+func (s stopper) job(goesOn func() bool) {
 	// The others first, and not us: stopped, we could not go on telling them.
 	signal.Ignore(unix.SIGTSTP)
 	unix.Kill(0, unix.SIGTSTP)
-	s.self()
+	s.self(goesOn)
 }
 
-// self stops this process as SIGTSTP would have without a handler.
-func (s stopper) self() {
+// self stops this process as SIGTSTP would have without a handler, unless goesOn reports
+// that SIGCONT has arrived: whoever has sent it does not send it again.
+func (s stopper) self(goesOn func() bool) {
+	defer signal.Notify(s.arrived, unix.SIGTSTP)
+	if goesOn() {
+		return
+	}
 	resumed := make(chan os.Signal, 1)
 	signal.Notify(resumed, unix.SIGCONT)
 	defer signal.Stop(resumed)
@@ -47,5 +74,4 @@ func (s stopper) self() {
 	case <-resumed:
 	case <-time.After(stopTime):
 	}
-	signal.Notify(s.arrived, unix.SIGTSTP)
 }
