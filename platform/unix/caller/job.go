@@ -8,6 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noteTime is how long the threads, or the runtime, may take to note a signal that they
+// have been given.
+const noteTime = time.Millisecond
+
 // heardTime bounds how long is waited until a signal that has been noted is taken, which
 // is looked at every heardAgain.
 const (
@@ -20,14 +24,15 @@ func (t *terminal) stopped(sig unix.Signal) {
 	if (sig == unix.SIGTTIN || sig == unix.SIGTTOU) && t.lendKeys() {
 		return
 	}
-	suspended, continued := t.changes()
+	suspended, continued := t.stopping(sig)
 	t.drain(pause)
 	t.lend()
 	// A shell may let us go on before we have stopped, and says it once.
 	letGoOn := func() bool {
 		t.stop.heard()
-		_, now := t.changes()
-		return now != continued
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.continued != continued
 	}
 	if !letGoOn() {
 		t.stop.job(letGoOn)
@@ -40,11 +45,17 @@ func (t *terminal) stopped(sig unix.Signal) {
 	}
 }
 
-// changes is how often the command was to be stopped, and to go on.
-func (t *terminal) changes() (suspended, continued int) {
+// stopping is how often the command was to be stopped by now, and how often it was to go on
+// when the stop by sig was asked for: SIGCONT may be taken before the helper's word is.
+func (t *terminal) stopping(sig unix.Signal) (suspended, continued int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.suspended, t.continued
+	continued = t.continued
+	if sig == unix.SIGTSTP && time.Since(t.stopAsked.at) < heardTime {
+		continued = t.stopAsked.continued
+	}
+	t.stopAsked.at = time.Time{} // the next stop may be a key's, at the command's own terminal
+	return t.suspended, continued
 }
 
 // goOnUnless is goOn, unless the command was to be stopped again since then: what

@@ -37,6 +37,12 @@ func (l *later[T]) has(one func(T) bool) bool {
 	return slices.ContainsFunc(l.list, one)
 }
 
+func (l *later[T]) drop(one func(T) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = slices.DeleteFunc(l.list, one)
+}
+
 func (l *later[T]) none() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -36,14 +36,22 @@ func (s stopper) next() os.Signal {
 }
 
 // goesOn reports whether SIGCONT has arrived since the signal that is being taken.
-// Whoever reads signals calls it, and takes what has arrived afterwards.
+// Whoever reads signals calls it, and takes what has arrived afterwards. Another SIGTSTP
+// without SIGCONT asks for the same stop.
 func (s stopper) goesOn() bool {
+	is := func(signal os.Signal) func(os.Signal) bool {
+		return func(sig os.Signal) bool { return sig == signal }
+	}
 	for {
 		select {
 		case sig := <-s.arrived:
 			s.later.add(sig)
 		default:
-			return s.later.has(func(sig os.Signal) bool { return sig == unix.SIGCONT })
+			if s.later.has(is(unix.SIGCONT)) {
+				return true
+			}
+			s.later.drop(is(unix.SIGTSTP))
+			return false
 		}
 	}
 }
@@ -55,23 +63,30 @@ func (s stopper) job(goesOn func() bool) {
 	// The others first, and not us: stopped, we could not go on telling them.
 	signal.Ignore(unix.SIGTSTP)
 	unix.Kill(0, unix.SIGTSTP)
-	s.self(goesOn)
+	if !s.stopped(goesOn) {
+		unix.Kill(0, unix.SIGCONT)
+	}
 }
 
 // self stops this process as SIGTSTP would have without a handler, unless goesOn reports
 // that SIGCONT has arrived: whoever has sent it does not send it again.
-func (s stopper) self(goesOn func() bool) {
+func (s stopper) self(goesOn func() bool) { s.stopped(goesOn) }
+
+// stopped is self, and reports whether it was stopped.
+func (s stopper) stopped(goesOn func() bool) bool {
 	defer signal.Notify(s.arrived, unix.SIGTSTP)
-	if goesOn() {
-		return
-	}
 	resumed := make(chan os.Signal, 1)
 	signal.Notify(resumed, unix.SIGCONT)
 	defer signal.Stop(resumed)
+	time.Sleep(noteTime)
+	if goesOn() || len(resumed) > 0 {
+		return false
+	}
 	signal.Reset(unix.SIGTSTP)
 	unix.Kill(unix.Getpid(), unix.SIGTSTP)
 	select {
 	case <-resumed:
 	case <-time.After(stopTime):
 	}
+	return true
 }

@@ -2,6 +2,7 @@ package caller
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -13,9 +14,12 @@ import (
 type stopper struct {
 	noted *atomic.Int32 // the end from which noted signals are read; 0 before there is one
 	later *later[siginfo]
+	one   *sync.Mutex // who stops this process
 }
 
-func newStopper() stopper { return stopper{new(atomic.Int32), new(later[siginfo])} }
+func newStopper() stopper {
+	return stopper{new(atomic.Int32), new(later[siginfo]), new(sync.Mutex)}
+}
 
 // heard waits until every signal that has been noted is taken by whoever reads them.
 func (s stopper) heard() {
@@ -28,7 +32,8 @@ func (s stopper) heard() {
 }
 
 // goesOn reports whether SIGCONT has been noted since the signal that is being taken.
-// Whoever reads signals calls it, and takes what has been noted afterwards.
+// Whoever reads signals calls it, and takes what has been noted afterwards. Another SIGTSTP
+// without SIGCONT asks for the same stop.
 func (s stopper) goesOn() bool {
 	for fd := int(s.noted.Load()); fd != 0; {
 		var info siginfo
@@ -41,49 +46,73 @@ func (s stopper) goesOn() bool {
 		}
 		s.later.add(info)
 	}
-	return s.later.has(func(i siginfo) bool { return unix.Signal(i.number) == unix.SIGCONT })
+	is := func(sig unix.Signal) func(siginfo) bool {
+		return func(i siginfo) bool { return unix.Signal(i.number) == sig }
+	}
+	if s.later.has(is(unix.SIGCONT)) {
+		return true
+	}
+	s.later.drop(is(unix.SIGTSTP))
+	return false
 }
 
-// job stops the processes that a shell takes for one job with us, this one
-// included, and returns when the shell lets them go on, or soon where no shell
-// could, or as self does.
+// job stops the processes that a shell takes for one job with us, this one included, and
+// returns when the shell lets them go on, or soon where no shell could, or as self does.
 func (s stopper) job(goesOn func() bool) {
-	// The others first, and not us: stopped, we could not go on telling them.
-	before := setAction(unix.SIGTSTP, action{handler: ignore})
-	unix.Kill(0, unix.SIGTSTP)
-	setAction(unix.SIGTSTP, before)
-	s.self(goesOn)
+	s.halt(goesOn, func() {
+		// The others first, and not us: stopped, we could not go on telling them.
+		before := setAction(unix.SIGTSTP, action{handler: ignore})
+		unix.Kill(0, unix.SIGTSTP)
+		setAction(unix.SIGTSTP, before)
+	}, func() { unix.Kill(0, unix.SIGCONT) })
 }
 
 // self stops this process as SIGTSTP would have without a handler, unless goesOn reports
 // that SIGCONT has been noted: whoever has sent it does not send it again.
+func (s stopper) self(goesOn func() bool) { s.halt(goesOn, func() {}, func() {}) }
+
+// halt stops this process once others are stopped, which have to go on if it does.
 //
-// Each of the two takes the other, if that waits, from a process (signal(7)). So SIGTSTP is
-// sent first and kept waiting until each SIGCONT that was before it has been noted, which
-// other threads are about to do. One that comes after it takes it away. One that comes
-// between the look and the sending, less than a microsecond, is lost.
-func (stopper) self(goesOn func() bool) {
+// To send a signal that stops takes SIGCONT away from a process where it waits, and the
+// other way round (kernel/signal.c, prepare_signal). So SIGTSTP is sent first, if no SIGCONT
+// waits, and is kept waiting until each that was before it has been noted, which other
+// threads are about to do. One that comes after it takes it away. One that comes between
+// the look and the sending is lost, and so is one that takes longer than noteTime to be noted.
+func (s stopper) halt(goesOn func() bool, stopOthers, continueOthers func()) {
+	s.one.Lock() // what is changed here is the whole process's
+	defer s.one.Unlock()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var mask unix.Sigset_t
-	unix.PthreadSigmask(unix.SIG_BLOCK, &unix.Sigset_t{Val: [16]uint64{1 << (unix.SIGTSTP - 1)}}, &mask)
-	before := setAction(unix.SIGTSTP, action{handler: byDefault})
-	if !continueWaits() {
-		unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGTSTP)
-		time.Sleep(noteTime)
-		if goesOn() {
-			setAction(unix.SIGTSTP, action{handler: ignore}) // which takes it away
-		}
+	unix.PthreadSigmask(unix.SIG_BLOCK, set(unix.SIGCONT), &mask) // of this thread: the others note it
+	if continueWaits() {
+		unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil)
+		return
 	}
+	stopOthers() // while SIGTSTP is not blocked: what is blocked is not ignored
+	unix.PthreadSigmask(unix.SIG_BLOCK, set(unix.SIGTSTP), nil)
+	unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGTSTP)
+	time.Sleep(noteTime)
+	way := action{handler: byDefault}
+	on := goesOn()
+	if on {
+		way.handler = ignore // which takes it away
+	}
+	before := setAction(unix.SIGTSTP, way)
 	// It was sent to this thread: the whole process is stopped before the call returns.
 	unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil)
 	setAction(unix.SIGTSTP, before)
+	if on {
+		continueOthers()
+	}
 }
 
-// noteTime is how long a thread may take to note a signal that it has been given.
-const noteTime = time.Millisecond
+func set(sig unix.Signal) *unix.Sigset_t {
+	return &unix.Sigset_t{Val: [16]uint64{1 << (sig - 1)}}
+}
 
-// continueWaits reports whether no thread has been given SIGCONT yet.
+// continueWaits reports whether SIGCONT waits for a thread to take it. The calling thread
+// must have blocked it: the system tells of no others (sigpending(2)).
 func continueWaits() bool {
 	var waits uint64
 	unix.RawSyscall(unix.SYS_RT_SIGPENDING, uintptr(unsafe.Pointer(&waits)), unsafe.Sizeof(waits), 0)

@@ -50,6 +50,7 @@ type terminal struct {
 	asked                bool          // the command has asked for what is borrowed
 	told                 byte          // what its helper was asked last
 	suspended, continued int           // how often the command was to be stopped, and to go on
+	stopAsked            stopAsked
 	over                 bool
 	lost                 bool // the caller's terminal is gone, and the command goes on
 
@@ -57,6 +58,13 @@ type terminal struct {
 	progress atomic.Uint64 // moves with every read and write of output
 	writing  atomic.Bool
 	front    atomic.Bool // we were in the foreground when that could last be seen
+}
+
+// stopAsked is when the helper was last asked to stop the command, and how often that was
+// to go on by then.
+type stopAsked struct {
+	at        time.Time
+	continued int
 }
 
 // newTerminal carries for the command's controlling terminal.
@@ -247,6 +255,7 @@ func (t *terminal) suspend() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.suspended++
+	t.stopAsked = stopAsked{time.Now(), t.continued}
 	_, err := unix.Write(t.control, []byte{askSuspend})
 	return err == nil
 }
