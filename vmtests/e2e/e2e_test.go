@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,6 +26,11 @@ const patience = 2 * time.Minute
 
 // agentKey finds the script's agent among its values.
 type agentKey struct{}
+
+// The first thread is the main goroutine's alone. A test may change a thread for good, and
+// end it; that one does not end, and stands for the whole process in /proc: root in another
+// mount namespace is nobody whom the service knows.
+func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	terminal.DefaultSignals()

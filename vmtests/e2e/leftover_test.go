@@ -21,6 +21,9 @@ import (
 func withoutCgroups(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	if unix.Gettid() == os.Getpid() {
+		t.Fatal("this is the first thread, which does not end")
+	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		t.Fatal(err)
 	}
