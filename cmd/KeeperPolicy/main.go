@@ -52,14 +52,21 @@ func main() {
 	}
 	// One processor: a question is a relay of goroutines, and a second one only
 	// wakes threads.
-	runtime.GOMAXPROCS(1)
+	wide := func(many bool) {
+		n := 1
+		if many {
+			n = runtime.NumCPU()
+		}
+		runtime.GOMAXPROCS(n)
+	}
+	wide(false)
 	turns.Short()
 	pace := new(rest.Pace)
 	pace.Work()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	cfg := keeperpolicy.Config{
-		Root: root, Reload: reload, Resolve: files.Resolve, Pace: pace,
+		Root: root, Reload: reload, Resolve: files.Resolve, Pace: pace, Wide: wide,
 		Open: func(path string) (keeperpolicy.Folder, error) { return files.Open(root, path) },
 		Sparing: sync.OnceFunc(func() {
 			// A small heap that is collected often: memory on every machine matters

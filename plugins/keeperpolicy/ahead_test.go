@@ -1,8 +1,11 @@
 package keeperpolicy
 
 import (
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kpm/core"
 	"kpm/core/wire"
@@ -38,18 +41,20 @@ func TestWhatIsDoneAhead(t *testing.T) {
 	<-spares
 }
 
-// Many policies are read as sparingly as ever.
+// Many policies are read as sparingly as ever, and by more than one processor.
 func TestManyPoliciesAreReadSparingly(t *testing.T) {
-	spared := 0
 	one := policyJSON("a", "ALLOW", "/usr/bin/id")
 	many := strings.TrimSuffix(strings.Repeat(one+",", manyBytes/len(one)+1), ",")
 	for name, text := range map[string]string{"few": one, "many": "[" + many + "]"} {
-		spared = 0
-		cfg := Config{Root: agentRoot(t, map[string]string{"a.json": text}), Open: openAny, Sparing: func() { spared++ }}
-		r := newReading(cfg)
-		r.read(cfg)
-		if want := name == "many"; want != (spared > 0) {
-			t.Errorf("%s: called %d times", name, spared)
+		spared, wide := 0, []bool(nil)
+		cfg := Config{
+			Root: agentRoot(t, map[string]string{"a.json": text, "b.json": text}), Open: openAny,
+			Sparing: func() { spared++ }, Wide: func(many bool) { wide = append(wide, many) },
+		}
+		e := &engine{cfg: cfg, log: slog.New(slog.DiscardHandler), now: time.Now, around: newSurroundings()}
+		e.load(false)
+		if want := name == "many"; want != (spared == 1) || want != slices.Equal(wide, []bool{true, false}) || !want && wide != nil {
+			t.Errorf("%s: sparing %d times, wide %v", name, spared, wide)
 		}
 	}
 }

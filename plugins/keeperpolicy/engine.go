@@ -43,6 +43,9 @@ type Config struct {
 	// before many policies are read: from then on memory counts more than time. It may be
 	// called more than once.
 	Sparing func()
+	// Wide, if not nil, is called with true when many policies are being read, which two
+	// processors do in less time than one, and with false when they are in force.
+	Wide func(many bool)
 }
 
 // engine answers questions from the set in force. Replacing the set never
@@ -97,6 +100,7 @@ func (e *engine) load(enforceForAdministrators bool) bool {
 	}
 	r.read(e.cfg)
 	defer giveBack(r.bytes)
+	defer r.end()
 	return e.take(r, enforceForAdministrators)
 }
 

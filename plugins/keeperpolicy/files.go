@@ -51,9 +51,11 @@ type reading struct {
 	compilation *policy.Compilation
 	collections map[string]policy.Collection
 	findings    []policy.Finding
-	sparing     func() // Config.Sparing
+	sparing     func()          // Config.Sparing
+	wide        func(many bool) // Config.Wide
 	files       int
 	bytes       int64
+	many        bool // more than manyBytes
 	// before are the files of the set in force; nil if there is none. good are
 	// those of this one.
 	before, good map[string]text
@@ -61,6 +63,23 @@ type reading struct {
 	// unusable is true if it is not even known which files there are, or not all
 	// of them could be read.
 	unusable bool
+}
+
+// begin says that many policies are being read, and end that they have been.
+func (r *reading) begin() {
+	r.many = true
+	if r.sparing != nil {
+		r.sparing()
+	}
+	if r.wide != nil {
+		r.wide(true)
+	}
+}
+
+func (r *reading) end() {
+	if r.many && r.wide != nil {
+		r.wide(false)
+	}
 }
 
 // giveBack gives back what reading so many bytes has left behind, which is many times
@@ -74,7 +93,7 @@ func giveBack(bytes int64) {
 
 func newReading(cfg Config) *reading {
 	return &reading{
-		root: cfg.Root, sparing: cfg.Sparing, engine: policy.New(policy.Kinds(), controls.Standard()),
+		root: cfg.Root, sparing: cfg.Sparing, wide: cfg.Wide, engine: policy.New(policy.Kinds(), controls.Standard()),
 		collections: map[string]policy.Collection{}, good: map[string]text{},
 	}
 }
@@ -98,17 +117,32 @@ func (r *reading) read(cfg Config) {
 	r.each(list, func(name string) bool { return name != collectionsFile })
 }
 
-// each takes the files of folders whose names are meant.
+// each takes the files of folders whose names are meant, in their order. While it is found
+// out what one means, the next is read and parsed beside that.
 func (r *reading) each(list []listing, meant func(name string) bool) {
-	for _, l := range list {
-		for _, name := range l.names {
-			if meant(name) {
-				r.one(l, name)
-			}
-			if r.bytes > maxBytes {
-				return
+	stop, read := make(chan struct{}), make(chan parsed)
+	go func() {
+		defer close(read)
+		for _, l := range list {
+			for _, name := range l.names {
+				if !meant(name) {
+					continue
+				}
+				select {
+				case read <- r.file(l, name):
+				case <-stop:
+					return
+				}
 			}
 		}
+	}()
+	for p := range read {
+		if r.one(p); r.bytes > maxBytes {
+			break
+		}
+	}
+	close(stop)
+	for range read { // it has ended when read is closed
 	}
 }
 
@@ -173,49 +207,74 @@ func (r *reading) list(path string, open func(path string) (Folder, error)) (l l
 	return listing{path, folder, names}, true
 }
 
-// one reads a file, and takes it as it was last good if it cannot be used as it is.
-func (r *reading) one(l listing, name string) {
+// parsed is what a file holds, before that has a meaning on this machine.
+type parsed struct {
+	path        string
+	data        []byte
+	err         error // why it could not be read
+	policies    []policy.Policy
+	collections map[string]policy.Collection
+	findings    []policy.Finding
+}
+
+func (p parsed) isCollections() bool { return filepath.Base(p.path) == collectionsFile }
+
+// file reads and parses a file. It changes nothing of r.
+func (r *reading) file(l listing, name string) parsed {
 	path := filepath.Join(l.path, name)
-	data, ok := r.file(path, name, l.folder)
+	data, err := l.folder.Read(name, policy.MaxFile)
+	if err != nil {
+		return parsed{path: path, err: err}
+	}
+	return r.parse(path, data)
+}
+
+func (r *reading) parse(path string, data []byte) parsed {
+	p := parsed{path: path, data: data}
+	if p.isCollections() {
+		p.collections, p.findings = policy.ParseCollections(r.name(path), data)
+	} else {
+		p.policies, p.findings = r.engine.Parse(r.name(path), data)
+	}
+	return p
+}
+
+// one takes a file, as it was last good if it cannot be used as it is.
+func (r *reading) one(p parsed) {
+	ok := r.counts(p)
 	if r.bytes > maxBytes {
 		return
 	}
-	old, had := r.before[path]
-	switch ok = ok && r.take(path, data); {
-	case ok && had && old.is(data):
-		r.good[path] = old
+	old, had := r.before[p.path]
+	switch ok = ok && r.take(p); {
+	case ok && had && old.is(p.data):
+		r.good[p.path] = old
 	case ok:
-		r.good[path] = r.packer.pack(data)
+		r.good[p.path] = r.packer.pack(p.data)
 	case had:
 		known := len(r.findings)
-		if was, err := old.unpack(); err != nil || !r.take(path, was) {
+		if was, err := old.unpack(); err != nil || !r.take(r.parse(p.path, was)) {
 			r.unusable = true // what is in force is, so it cannot be
 		}
 		r.findings = r.findings[:known] // they were said when it was good
-		r.good[path] = old
-	case name == collectionsFile:
+		r.good[p.path] = old
+	case p.isCollections():
 		// Without it, UIDs in other files would be read as names.
 		r.unusable = true
 	}
 }
 
 // take adds what a file holds, unless it cannot be read to its end.
-func (r *reading) take(path string, data []byte) bool {
-	if filepath.Base(path) == collectionsFile {
-		collections, findings := policy.ParseCollections(r.name(path), data)
-		r.findings = append(r.findings, findings...)
-		if policy.Faulty(findings) {
-			return false
-		}
-		r.addCollections(path, collections)
-		return true
-	}
-	policies, findings := r.engine.Parse(r.name(path), data)
-	r.findings = append(r.findings, findings...)
-	if policy.Faulty(findings) {
+func (r *reading) take(p parsed) bool {
+	r.findings = append(r.findings, p.findings...)
+	if policy.Faulty(p.findings) {
 		return false
 	}
-	r.compilation.Add(policies)
+	if p.isCollections() {
+		r.addCollections(p.path, p.collections)
+	} else {
+		r.compilation.Add(p.policies)
+	}
 	return true
 }
 
@@ -233,24 +292,24 @@ func (r *reading) addCollections(path string, collections map[string]policy.Coll
 	}
 }
 
-// file returns a file's bytes.
-func (r *reading) file(path, name string, folder Folder) ([]byte, bool) {
-	data, err := folder.Read(name, policy.MaxFile)
+// counts counts a file's bytes, and reports false if it could not be read, or if there are
+// too many.
+func (r *reading) counts(p parsed) bool {
 	switch {
-	case errors.Is(err, core.ErrTooLarge):
-		r.refuse(path, "more than that", fmt.Sprintf("at most %d bytes", policy.MaxFile), "split the file")
-		return nil, false
-	case err != nil:
-		r.refuse(path, err.Error(), "a file that administrators alone can change", "links are not followed")
-		return nil, false
+	case errors.Is(p.err, core.ErrTooLarge):
+		r.refuse(p.path, "more than that", fmt.Sprintf("at most %d bytes", policy.MaxFile), "split the file")
+		return false
+	case p.err != nil:
+		r.refuse(p.path, p.err.Error(), "a file that administrators alone can change", "links are not followed")
+		return false
 	}
-	if r.bytes += int64(len(data)); r.bytes > manyBytes && r.sparing != nil {
-		r.sparing()
+	if r.bytes += int64(len(p.data)); r.bytes > manyBytes && !r.many {
+		r.begin()
 	}
 	if r.bytes > maxBytes {
 		r.unusable = true
-		r.refuse(path, "more than that before it", fmt.Sprintf("at most %d bytes of policies", int64(maxBytes)), "")
-		return nil, false
+		r.refuse(p.path, "more than that before it", fmt.Sprintf("at most %d bytes of policies", int64(maxBytes)), "")
+		return false
 	}
-	return data, true
+	return true
 }

@@ -83,6 +83,7 @@ func becalm(cfg Config, bytes int64) {
 // takeFirst puts in force what was read ahead, and says how much that was.
 func (e *engine) takeFirst(begun *Ahead, enforceForAdministrators bool) (bytes int64) {
 	r := <-begun.read
+	defer r.end()
 	e.take(r, enforceForAdministrators)
 	return r.bytes
 }
