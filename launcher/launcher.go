@@ -264,6 +264,7 @@ func (l *Launcher) Close(ctx context.Context) error {
 	if l.decider.timer != nil {
 		l.decider.timer.Stop()
 	}
+	l.settle()
 	l.mu.Unlock()
 	for _, e := range l.all() {
 		for _, s := range []request.State{request.Opened, request.Evaluating, request.Pending, request.Allowed, request.Launching} {

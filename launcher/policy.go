@@ -30,7 +30,7 @@ type decider struct {
 	heard    time.Time     // when it last answered anything
 	probe    string        // the probe on its way; empty if none is
 	probed   time.Time     // when that was sent, or something else was heard since
-	settled  chan struct{} // closed when that is answered, or will not be; nil if nobody waits
+	settled  chan struct{} // closed when it is heard, or will not be; nil if nobody waits
 	timer    *time.Timer
 	next     time.Time // when timer fires
 }

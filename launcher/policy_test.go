@@ -146,6 +146,33 @@ func TestASilentPolicyPlugin(t *testing.T) {
 	}
 }
 
+// Whoever asks how it is waits until it is heard, or will not be.
+func TestWhetherItDecidesIsConfirmed(t *testing.T) {
+	for name, tc := range map[string]struct {
+		then func(w *world, probe string)
+		took time.Duration
+	}{
+		"it answers":         {func(w *world, probe string) { w.answerProbe(probe) }, 0},
+		"it answers others":  {func(w *world, _ string) { w.heardPolicy() }, 2 * time.Second},
+		"it answers nothing": {func(*world, string) {}, 2 * time.Second},
+		"it ends":            {func(w *world, _ string) { w.PolicyLost() }, 0},
+		"the service stops":  {func(w *world, _ string) { w.Close(w.t.Context()) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.bus.onProbe(func(probe string) { time.AfterFunc(0, func() { tc.then(w, probe) }) })
+				time.Sleep(confirmAfter)
+				began := time.Now()
+				w.Confirm()
+				if took := time.Since(began); took != tc.took {
+					t.Errorf("it took %v, expected %v", took, tc.took)
+				}
+			})
+		})
+	}
+}
+
 // One that answers others' questions is busy, not silent.
 func TestABusyPolicyPluginIsNotSilent(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

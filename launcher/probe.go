@@ -64,12 +64,7 @@ func (l *Launcher) Confirm() {
 	if probe != "" {
 		l.send(probe)
 	}
-	late := time.NewTimer(2 * l.probeTime()) // look has seen by then that it is silent
-	defer late.Stop()
-	select {
-	case <-settled:
-	case <-late.C:
-	}
+	<-settled // look sees to it, within probeTime of the probe
 }
 
 // settle lets go of those who wait for the answer to a probe. The caller holds mu.
@@ -85,21 +80,23 @@ func (l *Launcher) lookBy(t time.Time) {
 	d := &l.decider
 	switch {
 	case l.closed:
-	case d.timer == nil:
-		d.timer = time.AfterFunc(time.Until(t), l.look)
-		d.next = t
-	case !d.next.After(time.Now()) || t.Before(d.next):
-		d.timer.Reset(time.Until(t))
-		d.next = t
+	case d.timer == nil, !d.next.After(time.Now()), t.Before(d.next):
+		l.lookAt(t)
 	}
 }
 
 // lookAt has look called at t and not before. The caller holds mu.
 func (l *Launcher) lookAt(t time.Time) {
-	if d := &l.decider; d.timer != nil && !l.closed {
-		d.timer.Reset(time.Until(t))
-		d.next = t
+	d := &l.decider
+	if l.closed {
+		return
 	}
+	// A new timer: Go's runtime takes those that were stopped out of its list when one is
+	// added, and wakes for one that was put off at the time that it had before.
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.timer, d.next = time.AfterFunc(time.Until(t), l.look), t
 }
 
 // look probes a policy plugin that owes an answer, or has not been heard for a
@@ -120,6 +117,7 @@ func (l *Launcher) look() {
 		l.lookBy(l.due())
 	case d.heard.After(d.probed):
 		d.probed = d.heard
+		l.settle()
 		l.lookBy(d.probed.Add(l.probeTime()))
 	case now.Sub(d.probed) >= l.probeTime():
 		// It stays on the list: if nobody replaces it, it may come to.

@@ -18,7 +18,7 @@ import (
 const (
 	// healthEvery is how often the service looks, unasked, whether elevations
 	// could succeed: what becomes of a disk nobody tells it.
-	healthEvery = time.Minute
+	healthEvery = 2 * time.Minute
 	// healthFresh is how long an answer holds for whoever asks. Anybody may.
 	healthFresh = 200 * time.Millisecond
 )
@@ -162,7 +162,7 @@ func (h *health) watch(ctx context.Context) {
 	every := healthEvery
 	watchdog := h.manager.Watchdog()
 	if watchdog > 0 {
-		every = min(every, watchdog/3)
+		every = min(every, watchdog/2)
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

@@ -211,7 +211,7 @@ func entries() []entry {
 		number("PluginMonitoring:BreakerLimit", 5, 1, 100, func(a *App, n int) { a.Monitoring.BreakerLimit = n }),
 		number("PluginMonitoring:BreakerWindowSeconds", 10, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.BreakerWindow })),
 		number("PluginMonitoring:MaxBackoffSeconds", 30, 1, 3600, seconds(func(a *App) *time.Duration { return &a.Monitoring.MaxBackoff })),
-		number("PluginMonitoring:PolicyProbeSeconds", 60, 1, 300, seconds(func(a *App) *time.Duration { return &a.Monitoring.Probe })),
+		number("PluginMonitoring:PolicyProbeSeconds", 300, 1, 300, seconds(func(a *App) *time.Duration { return &a.Monitoring.Probe })),
 		number("Requests:EvaluateSeconds", 5, 1, 60, seconds(func(a *App) *time.Duration { return &a.Requests.Evaluate })),
 		number("Requests:PromptSeconds", 120, 5, 3600, seconds(func(a *App) *time.Duration { return &a.Requests.Prompt })),
 		number("Requests:LaunchSeconds", 10, 1, 60, seconds(func(a *App) *time.Duration { return &a.Requests.Launch })),

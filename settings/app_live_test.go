@@ -34,7 +34,7 @@ func TestReloadedSettings(t *testing.T) {
 	if !slices.Equal(changed, wantChanged) || !slices.Equal(waiting, wantWaiting) {
 		t.Errorf("changed %q\nwaiting %q", changed, waiting)
 	}
-	if now.LogLevel != slog.LevelDebug || now.HTTPPort != 7000 || now.Monitoring != (Monitoring{10 * time.Second, 5, 10 * time.Second, 7 * time.Second, time.Minute}) ||
+	if now.LogLevel != slog.LevelDebug || now.HTTPPort != 7000 || now.Monitoring != (Monitoring{10 * time.Second, 5, 10 * time.Second, 7 * time.Second, 5 * time.Minute}) ||
 		now.Requests != (Requests{9 * time.Second, 8 * time.Second, 7 * time.Second, 10, 32, false, 4096, 1024}) {
 		t.Errorf("in force: %+v", now)
 	}

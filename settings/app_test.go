@@ -41,7 +41,7 @@ func TestDefault(t *testing.T) {
 		{"LogLevel", a.LogLevel, slog.LevelWarn},
 		{"MQTTAddress", a.MQTTAddress, netip.MustParseAddr("127.0.0.1")},
 		{"MQTTPort", a.MQTTPort, 8675},
-		{"Monitoring", a.Monitoring, Monitoring{10 * time.Second, 5, 10 * time.Second, 30 * time.Second, time.Minute}},
+		{"Monitoring", a.Monitoring, Monitoring{10 * time.Second, 5, 10 * time.Second, 30 * time.Second, 5 * time.Minute}},
 		{"Requests", a.Requests, Requests{5 * time.Second, 120 * time.Second, 10 * time.Second, 256, 32, false, 4096, 1024}},
 		{"Journal.SegmentBytes", a.Journal.SegmentBytes, int64(1048576)},
 		{"Journal.KeepSegments", a.Journal.KeepSegments, 512},

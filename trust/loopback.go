@@ -29,7 +29,7 @@ const (
 	loopbackMargin = 24 * time.Hour
 	// loopbackCheck is how often it is looked whether it is time. Handshakes
 	// look too.
-	loopbackCheck = time.Minute
+	loopbackCheck = 2 * time.Minute
 )
 
 // loopbackHost and loopbackIPs are all the names that the certificate speaks

@@ -15,7 +15,7 @@ import (
 const (
 	// lookEvery is how often the keeper looks after clock, refusals and
 	// segments while nothing is appended.
-	lookEvery = time.Minute
+	lookEvery = 2 * time.Minute
 	// agedEvery is the least time between two segments that go for their age.
 	// A clock that is years ahead by mistake removes one, and not all.
 	agedEvery = time.Hour

@@ -18,7 +18,7 @@ import (
 // does: pings only find one that lives and does nothing, and each wakes two processes.
 const (
 	callTimeout  = 5 * time.Second // connecting, subscribing, one write
-	keepAlive    = 5 * time.Minute
+	keepAlive    = 10 * time.Minute
 	pingInterval = keepAlive - 10*time.Second
 	silenceLimit = 2*pingInterval + 10*time.Second // the broker answers pings
 )
