@@ -84,3 +84,59 @@ func TestPragmas(t *testing.T) {
 		t.Error("in a directory that is not there")
 	}
 }
+
+// There is no file before something is kept, and afterwards there is one at each start.
+func TestAFileThatIsMadeLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	const schema = `CREATE TABLE IF NOT EXISTS t (x)`
+	for kept := range 3 {
+		l, err := OpenLater(path, schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = os.Lstat(path)
+		if there := l.Read() != nil; there != (kept > 0) || there != (err == nil) {
+			t.Errorf("with %d rows: open %t, %v", kept, there, err)
+		}
+		db, err := l.Write()
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(t, db, `INSERT INTO t VALUES (1)`)
+		var rows int
+		if err := l.Read().QueryRow(`SELECT count(*) FROM t`).Scan(&rows); err != nil || rows != kept+1 {
+			t.Errorf("%d rows, %v; want %d", rows, err, kept+1)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// One that cannot be made is tried again, and one that is no database is said at once.
+func TestAFileThatCannotBeMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	l, err := OpenLater(filepath.Join(dir, "db"), `CREATE TABLE t (x)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Write(); err == nil || l.Read() != nil {
+		t.Errorf("in a directory that is not there: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Write(); err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenLater(other, `CREATE TABLE t (x)`); err == nil {
+		t.Error("what is no database is opened")
+	}
+}

@@ -68,7 +68,7 @@ type Book struct {
 	told    func(Record) // called with mu held, in the order of changes
 }
 
-// Open reads the approvals at path, which is made if it is not there. told hears of
+// Open reads the approvals at path, which is made when one is first asked for. told hears of
 // every change after it is durable, in their order; it must not block or call back.
 // Without known, everybody is taken to be known.
 func Open(path string, limits Limits, clock Clock, people fair.People, known Known, told func(Record), log *slog.Logger) (*Book, error) {

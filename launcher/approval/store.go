@@ -27,14 +27,13 @@ const (
 // errDamaged is wrapped where a record cannot be understood.
 var errDamaged = errors.New("a record cannot be read")
 
-// store is the file. Every change is on the disk before it is acknowledged: after
-// kill -9 at any moment, or a power loss, what was acknowledged is there, and
-// nothing half.
-type store struct{ db *sql.DB }
+// store is the file, which is there once somebody has asked. Every change is on the disk
+// before it is acknowledged: after kill -9 at any moment, or a power loss, what was
+// acknowledged is there, and nothing half.
+type store struct{ file *database.Later }
 
-// openStore opens the file at path, making it 0600 if it is not there. One that is
-// none is moved aside: what was approved has to be approved anew then, and nothing
-// is by mistake.
+// openStore opens the file at path. One that is none is moved aside: what was approved
+// has to be approved anew then, and nothing is by mistake.
 func openStore(path string, now time.Time, log *slog.Logger) (*store, []Record, error) {
 	s, list, err := readStore(path)
 	if err == nil || !damaged(err) {
@@ -62,17 +61,17 @@ func damaged(err error) bool {
 }
 
 func readStore(path string) (s *store, list []Record, err error) {
-	db, err := database.OpenAlone(path, "cache_size(-256)")
+	file, err := database.OpenLater(path, schema, "cache_size(-256)")
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err = db.Exec(schema); err == nil {
+	if db := file.Read(); db != nil {
 		list, err = records(db)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
+		return nil, nil, errors.Join(err, file.Close())
 	}
-	return &store{db}, list, nil
+	return &store{file}, list, nil
 }
 
 func records(db *sql.DB) (list []Record, err error) {
@@ -102,7 +101,11 @@ func (s *store) put(r *Record, drop ...string) error {
 	if err != nil {
 		return err
 	}
-	tx, err := s.db.Begin()
+	db, err := s.file.Write()
+	if err != nil {
+		return err
+	}
+	tx, err := db.Begin()
 	if err != nil {
 		return err
 	}
@@ -118,4 +121,4 @@ func (s *store) put(r *Record, drop ...string) error {
 	return tx.Commit()
 }
 
-func (s *store) close() error { return s.db.Close() }
+func (s *store) close() error { return s.file.Close() }

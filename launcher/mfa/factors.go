@@ -74,7 +74,7 @@ func (f *Factors) Close() error {
 	if f.store == nil {
 		return nil
 	}
-	if err := f.store.db.Close(); err != nil {
+	if err := f.store.file.Close(); err != nil {
 		return fmt.Errorf("mfa: close: %w", err)
 	}
 	return nil

@@ -33,33 +33,25 @@ type record struct {
 	Locked time.Time `json:"locked,omitzero"`
 }
 
-// store is the open file.
-type store struct{ db *sql.DB }
+// store is the file, which is there once somebody has enrolled.
+type store struct{ file *database.Later }
 
-// openStore opens the file at path, making it 0600 if it is not there.
+// openStore opens the file at path.
 func openStore(path string) (*store, error) {
-	s, err := open(path)
+	file, err := database.OpenLater(path, schema, "secure_delete(on)", "cache_size(-64)") // what is removed is overwritten
 	if err != nil {
 		return nil, fmt.Errorf("mfa: open %s: %w", path, err)
 	}
-	return s, nil
-}
-
-func open(path string) (*store, error) {
-	db, err := database.OpenAlone(path, "secure_delete(on)", "cache_size(-64)") // what is removed is overwritten
-	if err != nil {
-		return nil, err
-	}
-	if _, err := db.Exec(schema); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return &store{db}, nil
+	return &store{file}, nil
 }
 
 // get returns a person's record, ErrNotEnrolled if there is none.
 func (s *store) get(user core.UserID) (r record, err error) {
 	var body []byte
-	err = s.db.QueryRow(`SELECT body FROM factors WHERE user = ?`, string(user)).Scan(&body)
+	err = sql.ErrNoRows
+	if db := s.file.Read(); db != nil {
+		err = db.QueryRow(`SELECT body FROM factors WHERE user = ?`, string(user)).Scan(&body)
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, fmt.Errorf("mfa: read: %w", ErrNotEnrolled)
 	}
@@ -75,8 +67,12 @@ func (s *store) get(user core.UserID) (r record, err error) {
 // put replaces a person's record. When it returns nil that is durable.
 func (s *store) put(r record) error {
 	body, err := json.Marshal(r)
+	var db *sql.DB
 	if err == nil {
-		_, err = s.db.Exec(`INSERT INTO factors (user, body) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET body = excluded.body`, string(r.UserID), body)
+		db, err = s.file.Write()
+	}
+	if err == nil {
+		_, err = db.Exec(`INSERT INTO factors (user, body) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET body = excluded.body`, string(r.UserID), body)
 	}
 	if err != nil {
 		return fmt.Errorf("mfa: write: %w", err)
@@ -85,7 +81,11 @@ func (s *store) put(r record) error {
 }
 
 func (s *store) remove(user core.UserID) error {
-	if _, err := s.db.Exec(`DELETE FROM factors WHERE user = ?`, string(user)); err != nil {
+	db := s.file.Read()
+	if db == nil {
+		return nil
+	}
+	if _, err := db.Exec(`DELETE FROM factors WHERE user = ?`, string(user)); err != nil {
 		return fmt.Errorf("mfa: remove: %w", err)
 	}
 	return nil
@@ -93,7 +93,11 @@ func (s *store) remove(user core.UserID) error {
 
 // all returns the records in order of user ids.
 func (s *store) all() (list []record, err error) {
-	rows, err := s.db.Query(`SELECT body FROM factors ORDER BY user`)
+	db := s.file.Read()
+	if db == nil {
+		return nil, nil
+	}
+	rows, err := db.Query(`SELECT body FROM factors ORDER BY user`)
 	if err != nil {
 		return nil, fmt.Errorf("mfa: read: %w", err)
 	}
