@@ -77,7 +77,7 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 			s.changes.digest(answer.FileChangesDigest)
 		}
 		if s.policies.answered(from, m.CorrelationID, answer) {
-			s.rights.policy(answer.Generation)
+			s.rights.policy(answer)
 			return
 		}
 		if s.rules.answered(from, m.CorrelationID, answer) || s.changes.answered(from, m.CorrelationID, answer) {
@@ -86,7 +86,7 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 		var listed bool
 		if listed, err = s.launcher.PolicyListed(from, m.CorrelationID, answer); !listed {
 			err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)
-			s.rights.policy(answer.Generation)
+			s.rights.policy(answer)
 		}
 	default:
 		err = s.launcher.Answer(from, answer)

@@ -27,9 +27,13 @@ type rightsBook struct {
 	generation *atomic.Value // of the policies, as last heard: a string
 }
 
-// policy is told of the generation of the policies in force, often.
-func (r rightsBook) policy(generation string) {
-	if r.Book != nil && (r.generation.Swap(generation) != generation || r.Failed()) {
+// policy is told of the policies in force, often.
+func (r rightsBook) policy(answer wire.PolicyResponse) {
+	if r.Book == nil {
+		return
+	}
+	r.Concerns(answer.Removals)
+	if r.generation.Swap(answer.Generation) != answer.Generation || r.Failed() {
 		r.Stir()
 	}
 }

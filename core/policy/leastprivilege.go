@@ -58,6 +58,13 @@ func (e excluded) match(a asked) strength {
 	return nothing
 }
 
+// TakesRights reports whether any policy could ever want somebody out of a group, or
+// say that it would.
+func (s *Set) TakesRights() bool {
+	kind := s.of(TypeLeastPrivilege)
+	return kind != nil && len(kind.enforcing.rules)+len(kind.monitoring.rules) > 0
+}
+
 // Removal says which LeastPrivilege policies want the user of a question, who is in
 // a group of administrators, out of it. A policy counts only if it is met wholly and
 // everything in it can be read: it acts, where others refuse. Its programs are of no

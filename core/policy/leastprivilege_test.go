@@ -34,7 +34,29 @@ func removal(t *testing.T, q Question, users, more string) core.Removal {
 		t.Fatal(findings)
 	}
 	set, _ := engine.Compile(policies, linux())
-	return set.Removal(q)
+	r := set.Removal(q)
+	if says := len(r.Policies)+len(r.Monitored) > 0 || r.Doubtful; says && !set.TakesRights() {
+		t.Errorf("%+v of a set that says nothing about anybody", r)
+	}
+	return r
+}
+
+// Whoever looks after the groups need not ask a set that never says anything about them.
+func TestWhetherAPolicyIsAboutTheGroups(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"PolicyType": "LeastPrivilege"}`: true,
+		`{"PolicyType": "LeastPrivilege", "DateCheck": [{"StartDate": "2000-01-01", "EndDate": "2000-01-02"}]}`: true, // clocks may be set
+		`{"PolicyType": "LeastPrivilege", "Status": "monitor"}`:                                                 true,
+		`{"PolicyType": "LeastPrivilege", "Status": "off"}`:                                                     false,
+		`{"PolicyType": "PrivilegeElevation"}`:                                                                  false,
+		`{"PolicyType": "LeastPriviledge"}`:                                                                     true, // nobody knows what was meant
+		`[]`:                                                                                                    false,
+	} {
+		policies, _ := engine.Parse("l.json", []byte(text))
+		if set, _ := engine.Compile(policies, linux()); set.TakesRights() != want {
+			t.Errorf("%s: %t", text, !want)
+		}
+	}
 }
 
 func TestLeastPrivilege(t *testing.T) {

@@ -169,10 +169,12 @@ type PolicyResponse struct {
 	Unrestricted bool `json:"Unrestricted,omitempty"`
 	// Generation names the policies that the answer is from: another one means
 	// that they have changed. Executions says whether any of them restricts
-	// executions, ChildRules whether any has a rule for what commands start.
+	// executions, ChildRules whether any has a rule for what commands start, and
+	// Removals whether any takes people out of groups.
 	Generation string `json:"Generation,omitempty"`
 	Executions bool   `json:"Executions,omitempty"`
 	ChildRules bool   `json:"ChildRules,omitempty"`
+	Removals   bool   `json:"Removals,omitempty"`
 	// Removal is the answer to EventLeastPrivilege.
 	Removal *core.Removal `json:"Removal,omitempty"`
 	// FileRules is the answer to EventFileRules.

@@ -66,7 +66,8 @@ type Config struct {
 	// Tell tells the person; nil tells nobody. It must not block.
 	Tell func(Change)
 	// Every is how often policy is asked, and the groups are looked at, without
-	// cause; 0 is never.
+	// cause, while there is a policy about them or somebody whom one has taken out;
+	// 0 is never.
 	Every time.Duration
 	Log   *slog.Logger
 }
@@ -82,6 +83,7 @@ type Book struct {
 	said    map[Place]string         // of WouldBe and LeftOver: what was said last
 	armed   map[string]time.Duration // the ends that alarms are set for, by grant
 	failed  atomic.Bool              // the last round
+	policed atomic.Bool              // there are policies about the groups
 	changed chan struct{}
 }
 
@@ -126,18 +128,18 @@ const forever = 24 * time.Hour
 // wait is until when there is nothing to do.
 func (b *Book) wait() time.Duration {
 	next := forever
-	if b.cfg.Every > 0 {
-		next = b.cfg.Every
-	}
 	if b.failed.Load() {
-		next = min(next, retry)
+		next = retry
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cfg.Every > 0 && (b.policed.Load() || len(b.kept.Taken) > 0) {
+		next = min(next, b.cfg.Every)
 	}
 	_, now, err := b.cfg.Clock.Now()
 	if err != nil {
 		return next
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, g := range b.kept.Given {
 		if left := g.Ends - now; left > 0 { // what is over has failed: again, but not at once
 			next = min(next, left)
@@ -150,6 +152,10 @@ func (b *Book) wait() time.Duration {
 
 // retry is how long after a change that has failed the next is tried.
 const retry = 10 * time.Second
+
+// Concerns says whether there are policies about the groups. Without one there is
+// nothing to look for, and nobody to ask, until Stir says that policies have changed.
+func (b *Book) Concerns(policed bool) { b.policed.Store(policed) }
 
 // Stir has Serve make a round soon.
 func (b *Book) Stir() {

@@ -80,12 +80,13 @@ type inForce struct {
 	name       string
 	executions bool
 	children   bool            // it says what allowed programs may start
+	removals   bool            // it may take people out of groups
 	files      map[string]text // that it was read from, by path
 }
 
 // names says which policies an answer is from, and what they are about.
 func (f *inForce) names(response *wire.PolicyResponse) {
-	response.Generation, response.Executions, response.ChildRules = f.name, f.executions, f.children
+	response.Generation, response.Executions, response.ChildRules, response.Removals = f.name, f.executions, f.children, f.removals
 }
 
 // load reads the policies and puts them in force. A file that cannot be read
@@ -127,7 +128,7 @@ func (e *engine) take(r *reading, enforceForAdministrators bool) bool {
 	default:
 		e.log.Error("a policy file cannot be used: its last good version, if there was one, stays in force beside the others; after a restart everything is denied until it is corrected")
 	}
-	next := &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good, name: rand.Text(), executions: set.RestrictsExecutions(), children: set.RulesChildren()}
+	next := &inForce{set: set, groups: set.GroupNames(), links: newLinked(set.Paths(), e.cfg.Resolve), files: r.good, name: rand.Text(), executions: set.RestrictsExecutions(), children: set.RulesChildren(), removals: set.TakesRights()}
 	if n := next.links.unfollowed; n > 0 {
 		e.log.Warn("policies name programs in too many places to follow links for every decision: of these names they are followed when policies are read", "names", n, "directories", maxFollowed, "where users can make links", maxVolatile)
 	}
