@@ -110,7 +110,7 @@ func (m *meter) crowded(ctx context.Context, alice person, vs versions, meanwhil
 			if err := m.idle(ctx, vs); err != nil || !m.plan.wants(groupCrowd) {
 				return err
 			}
-			return m.memory(ctx, vs, " when a crowd has gone, after a minute more")
+			return m.memory(ctx, vs, " when a crowd has gone, after two minutes more")
 		}
 		return nil
 	})

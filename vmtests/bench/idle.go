@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// watched is how long an agent is looked at while nobody asks it for anything: whatever
-// it does by itself it does once in a minute, or in less.
-const watched = time.Minute
+// watched is how long an agent is looked at while nobody asks it for anything: whatever it
+// does by itself it does once in that time, or more often, but for the bus's pings, which
+// come every ten minutes.
+const watched = 2 * time.Minute
 
-// idle measures what the agents take of a processor in a minute in which nothing happens,
+// idle measures what the agents take of a processor in a minute while nothing happens,
 // and how often they begin to wait in a second: their plugins included. They rest when it
 // begins, and all are looked at at once, since nobody has anything to do.
 func (m *meter) idle(ctx context.Context, vs versions) error {
@@ -26,7 +27,7 @@ func (m *meter) idle(ctx context.Context, vs versions) error {
 		read             func(path string) (float64, error)
 		per              float64
 	}{
-		{"processor time of an idle minute", "ms", "schedstat", processor, 1e-6},
+		{"processor time of an idle minute", "ms", "schedstat", processor, 1e-6 / watched.Minutes()},
 		{"times that a process begins to wait, idle, each second", "", "status", waits, 1 / watched.Seconds()},
 	}
 	sums := func() (found []map[string]float64, err error) {
