@@ -18,10 +18,10 @@ import (
 // Tools returns the ports that start nothing by themselves, for programs that an
 // administrator runs. agentRoot may be empty.
 func Tools(agentRoot string) port.Host {
-	return tools(agentRoot, linux.NewConfiner(filepath.Join(agentRoot, "keeperreader")))
+	return tools(agentRoot, linux.NewConfiner(filepath.Join(agentRoot, "keeperreader")), linux.NewTree())
 }
 
-func tools(agentRoot string, confiner *linux.Confiner) port.Host {
+func tools(agentRoot string, confiner *linux.Confiner, tree port.ProcessTree) port.Host {
 	files := linux.Files{}
 	if agentRoot != "" {
 		files.AgentRoot = filepath.Clean(agentRoot)
@@ -48,7 +48,7 @@ func tools(agentRoot string, confiner *linux.Confiner) port.Host {
 	host.Signatures = linux.Signatures{}
 	host.Terminals = linux.Terminals{}
 	host.Transport = linux.Transport{}
-	host.Tree = linux.NewTree()
+	host.Tree = tree
 	return host
 }
 
@@ -74,7 +74,7 @@ func New(o Options) (port.Host, error) {
 		o.Reader = filepath.Join(o.AgentRoot, "keeperreader")
 	}
 	confiner := linux.NewConfiner(o.Reader)
-	host := tools(o.AgentRoot, confiner)
+	host := tools(o.AgentRoot, confiner, launcher.Tree())
 	host.Accounts = accounts
 	host.Membership = linux.Membership{Accounts: accounts}
 	if noCgroup != nil {
@@ -92,7 +92,6 @@ func New(o Options) (port.Host, error) {
 	host.Authenticator = asks
 	host.Transport = linux.Transport{Accounts: accounts}
 	host.Peers = peers
-	host.Tree = launcher.Tree()
 	host.Sessions = linux.NewSessions(accounts)
 	host.Launcher = linux.NewSessionLauncher(launcher, linux.NewSessions(accounts), asks)
 	host.Close = func() error { return errors.Join(confiner.Close(), launcher.Close(), asks.Close(), peers.Close()) }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,12 @@ import (
 	plugindefaults "kpm/plugins/defaults"
 	"kpm/settings"
 )
+
+// writeDefaults writes what the root lacks, beside what has begun without that.
+func (s *service) writeDefaults(_ context.Context, o Options) (err error) {
+	s.written, err = WriteDefaults(o.Root)
+	return err
+}
 
 // WriteDefaults writes the files of the bundled plugins and jobs that root
 // lacks, and returns their paths. A file that is there is never touched: a

@@ -191,14 +191,11 @@ func (s *service) start(ctx context.Context, o Options) error {
 	for _, note := range s.host.Facts.Notes {
 		s.log.Warn("this machine lacks something", "what", note)
 	}
-	if s.written, err = WriteDefaults(o.Root); err != nil {
-		return err
-	}
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.hurry, s.beginAhead, s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
-		s.listen, s.readPlugins, s.startSettings, s.watchPolicies, s.startPlugins, s.startJobs, s.startLastGood, s.startAPI, s.serve, s.awaitPlugins, s.awaitJobs, s.watchPlugins, s.ready, s.settle, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.hurry, s.beginAhead, s.writeDefaults, s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
+		s.listen, s.readPlugins, s.startSettings, s.watchPolicies, s.startPlugins, s.startJobs, s.startLastGood, s.startAPI, s.serve, s.awaitJobs, s.awaitPlugins, s.watchPlugins, s.ready, s.settle, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err
