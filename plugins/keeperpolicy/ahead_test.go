@@ -1,13 +1,19 @@
 package keeperpolicy
 
 import (
+	"bytes"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"kpm/core"
+	"kpm/core/policy"
 	"kpm/core/wire"
 	"kpm/plugins/sdk/sdktest"
 )
@@ -56,5 +62,40 @@ func TestManyPoliciesAreReadSparingly(t *testing.T) {
 		if want := name == "many"; want != (spared == 1) || want != slices.Equal(wide, []bool{true, false}) || !want && wide != nil {
 			t.Errorf("%s: sparing %d times, wide %v", name, spared, wide)
 		}
+	}
+}
+
+// vast is a folder of files that hold no policies, and more bytes than may be read.
+type vast struct{ read *atomic.Int32 }
+
+func (vast) Names() (names []string, err error) {
+	for i := range 2 * maxBytes / policy.MaxFile {
+		names = append(names, fmt.Sprint(i, ".json"))
+	}
+	return names, nil
+}
+
+func (v vast) Read(string, int64) ([]byte, error) {
+	v.read.Add(1)
+	return append([]byte("[]"), bytes.Repeat([]byte(" "), policy.MaxFile-2)...), nil
+}
+
+func (vast) Close() error { return nil }
+
+// Whoever reads ahead stops when it is too much, which is said once.
+func TestMorePoliciesThanMayBeRead(t *testing.T) {
+	var read atomic.Int32
+	r := newReading(Config{})
+	r.read(Config{Open: func(path string) (Folder, error) {
+		if filepath.Base(path) == syncedFolder {
+			return nil, fs.ErrNotExist
+		}
+		return vast{&read}, nil
+	}})
+	if len(r.findings) != 1 || !strings.HasPrefix(r.findings[0].Expected, "at most ") || !r.unusable {
+		t.Errorf("unusable %t, %v", r.unusable, r.findings)
+	}
+	if n, most := read.Load(), int32(maxBytes/policy.MaxFile+3); n > most {
+		t.Errorf("%d files are read, expected at most %d", n, most)
 	}
 }

@@ -117,25 +117,26 @@ func (r *reading) read(cfg Config) {
 	r.each(list, func(name string) bool { return name != collectionsFile })
 }
 
-// each takes the files of folders whose names are meant, in their order. While it is found
-// out what one means, the next is read and parsed beside that.
+// each takes the files of folders whose names are meant, in their order. Of many, while
+// it is found out what one means, the next is read and parsed beside that.
 func (r *reading) each(list []listing, meant func(name string) bool) {
-	stop, read := make(chan struct{}), make(chan parsed)
-	go func() {
-		defer close(read)
-		for _, l := range list {
-			for _, name := range l.names {
-				if !meant(name) {
-					continue
-				}
-				select {
-				case read <- r.file(l, name):
-				case <-stop:
-					return
-				}
+	var next []source
+	for _, l := range list {
+		for _, name := range l.names {
+			if meant(name) {
+				next = append(next, source{l, name})
 			}
 		}
-	}()
+	}
+	for len(next) > 0 && !r.many {
+		r.one(r.file(next[0]))
+		next = next[1:]
+	}
+	if len(next) == 0 || r.bytes > maxBytes {
+		return
+	}
+	stop, read := make(chan struct{}), make(chan parsed)
+	go r.ahead(next, read, stop)
 	for p := range read {
 		if r.one(p); r.bytes > maxBytes {
 			break
@@ -143,6 +144,24 @@ func (r *reading) each(list []listing, meant func(name string) bool) {
 	}
 	close(stop)
 	for range read { // it has ended when read is closed
+	}
+}
+
+// source is a file that is to be read.
+type source struct {
+	listing
+	name string
+}
+
+// ahead reads and parses files until stop is closed.
+func (r *reading) ahead(files []source, read chan<- parsed, stop <-chan struct{}) {
+	defer close(read)
+	for _, f := range files {
+		select {
+		case read <- r.file(f):
+		case <-stop:
+			return
+		}
 	}
 }
 
@@ -220,9 +239,9 @@ type parsed struct {
 func (p parsed) isCollections() bool { return filepath.Base(p.path) == collectionsFile }
 
 // file reads and parses a file. It changes nothing of r.
-func (r *reading) file(l listing, name string) parsed {
-	path := filepath.Join(l.path, name)
-	data, err := l.folder.Read(name, policy.MaxFile)
+func (r *reading) file(f source) parsed {
+	path := filepath.Join(f.path, f.name)
+	data, err := f.folder.Read(f.name, policy.MaxFile)
 	if err != nil {
 		return parsed{path: path, err: err}
 	}
