@@ -65,19 +65,23 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 	}
 	var answer wire.PolicyResponse
 	err := m.Read(wire.TypePolicyResponse, &answer)
-	if err == nil && isPolicy(from) {
+	// Attack: one of the same name that runs as a user says that no policy is about this.
+	decides := isPolicy(from) && !from.InUserSession
+	if err == nil && decides {
 		s.execution.Policies(answer.Generation, answer.Executions, answer.ChildRules)
 	}
 	switch {
 	case err != nil:
 	case topic == wire.TopicProbed: // whatever it says, it is about no request
 		s.plugins.Responds(wire.PolicyPlugin)
-		if isPolicy(from) && !from.InUserSession {
+		if decides {
 			s.rules.digest(answer.FileRulesDigest)
 			s.changes.digest(answer.FileChangesDigest)
 		}
 		if s.policies.answered(from, m.CorrelationID, answer) {
-			s.rights.policy(answer)
+			if decides {
+				s.rights.policy(answer)
+			}
 			return
 		}
 		if s.rules.answered(from, m.CorrelationID, answer) || s.changes.answered(from, m.CorrelationID, answer) {
@@ -85,8 +89,9 @@ func (s *service) answered(from core.Principal, topic string, m wire.RequestMess
 		}
 		var listed bool
 		if listed, err = s.launcher.PolicyListed(from, m.CorrelationID, answer); !listed {
-			err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault)
-			s.rights.policy(answer)
+			if err = s.launcher.PolicyProbed(from, m.CorrelationID, answer.Fault); err == nil {
+				s.rights.policy(answer)
+			}
 		}
 	default:
 		err = s.launcher.Answer(from, answer)

@@ -50,8 +50,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "KeeperPolicy is started by the agent, which sets KEEPER_AGENT_ROOT. For yourself there is KeeperPolicy lint; see KeeperPolicy --help.")
 		os.Exit(2)
 	}
-	// One processor: a question is a relay of goroutines, and a second one only
-	// wakes threads.
+	// One processor, but to read many policies: a question is a relay of goroutines,
+	// and a second one only wakes threads.
 	wide := func(many bool) {
 		n := 1
 		if many {
