@@ -157,17 +157,27 @@ func TestWhetherItDecidesIsConfirmed(t *testing.T) {
 		"it answers nothing": {func(*world, string) {}, 2 * time.Second},
 		"it ends":            {func(w *world, _ string) { w.PolicyLost() }, 0},
 		"the service stops":  {func(w *world, _ string) { w.Close(w.t.Context()) }, 0},
+		"it connects anew, again and again": {func(w *world, _ string) {
+			for range 20 {
+				time.Sleep(time.Second)
+				w.PolicyDisconnected()
+				w.PolicyListens()
+			}
+		}, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.bus.onProbe(func(probe string) { time.AfterFunc(0, func() { tc.then(w, probe) }) })
+				asked := make(chan string, 64)
+				w.bus.onProbe(func(probe string) { asked <- probe })
 				time.Sleep(confirmAfter)
-				began := time.Now()
+				began, done := time.Now(), make(chan struct{})
+				go func() { defer close(done); tc.then(w, <-asked) }()
 				w.Confirm()
 				if took := time.Since(began); took != tc.took {
 					t.Errorf("it took %v, expected %v", took, tc.took)
 				}
+				<-done
 			})
 		})
 	}

@@ -22,8 +22,9 @@ func (l *Launcher) doubt() time.Duration { return min(longestDoubt, l.limits().E
 func (l *Launcher) probeTime() time.Duration { return min(longestProbe, 2*l.limits().Evaluate/5) }
 
 // newProbe begins a probe, and returns its id. The caller holds mu and sends it
-// without.
+// without. Whoever waits for one before it would wait for as long as new ones come.
 func (l *Launcher) newProbe() string {
+	l.settle()
 	d := &l.decider
 	d.probe, d.probed = rand.Text(), time.Now()
 	l.lookBy(d.probed.Add(l.probeTime()))

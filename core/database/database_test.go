@@ -113,6 +113,24 @@ func TestAFileThatIsMadeLater(t *testing.T) {
 	}
 }
 
+// Whoever is late makes no file, which the next service may have open already.
+func TestNoFileIsMadeAfterTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	l, err := OpenLater(path, `CREATE TABLE t (x)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Write(); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("written to: %v", err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a file: %v", err)
+	}
+}
+
 // One that cannot be made is tried again, and one that is no database is said at once.
 func TestAFileThatCannotBeMade(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")

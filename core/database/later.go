@@ -16,8 +16,9 @@ type Later struct {
 	path, schema string
 	pragmas      []string
 
-	mu sync.Mutex
-	db *sql.DB // nil while there is no file
+	mu     sync.Mutex
+	db     *sql.DB // nil while there is no file
+	closed bool
 }
 
 // OpenLater opens the file at path if it is there. schema makes what tables there are,
@@ -48,6 +49,9 @@ func (l *Later) Write() (*sql.DB, error) {
 	if l.db != nil {
 		return l.db, nil
 	}
+	if l.closed { // somebody else may have it open by now
+		return nil, fmt.Errorf("%s: %w", l.path, fs.ErrClosed)
+	}
 	db, err := OpenAlone(l.path, l.pragmas...)
 	if err != nil {
 		return nil, err
@@ -59,10 +63,13 @@ func (l *Later) Write() (*sql.DB, error) {
 	return db, nil
 }
 
-// Close closes the file, if there is one.
+// Close closes the file, if there is one. None is made any more.
 func (l *Later) Close() error {
-	if db := l.Read(); db != nil {
-		return db.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.db == nil {
+		return nil
 	}
-	return nil
+	return l.db.Close()
 }

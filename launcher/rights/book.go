@@ -66,8 +66,8 @@ type Config struct {
 	// Tell tells the person; nil tells nobody. It must not block.
 	Tell func(Change)
 	// Every is how often policy is asked, and the groups are looked at, without
-	// cause, while there is a policy about them or somebody whom one has taken out;
-	// 0 is never.
+	// cause, while there is a policy about them, or somebody who was taken out or put
+	// in; 0 is never.
 	Every time.Duration
 	Log   *slog.Logger
 }
@@ -133,7 +133,8 @@ func (b *Book) wait() time.Duration {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.cfg.Every > 0 && (b.policed.Load() || len(b.kept.Taken) > 0) {
+	// What is given ends by a clock that goes on while the machine sleeps, and timers do not.
+	if b.cfg.Every > 0 && (b.policed.Load() || len(b.kept.Taken)+len(b.kept.Given) > 0) {
 		next = min(next, b.cfg.Every)
 	}
 	_, now, err := b.cfg.Clock.Now()

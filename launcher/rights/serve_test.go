@@ -2,6 +2,7 @@ package rights
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,4 +52,36 @@ func TestHowOftenPolicyIsAsked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// sleeper is the clock of a machine that has slept, too.
+type sleeper struct {
+	*machine
+	slept *atomic.Int64
+}
+
+func (s sleeper) Now() (string, time.Duration, error) {
+	boot, since, err := s.machine.Now()
+	return boot, since + time.Duration(s.slept.Load()), err
+}
+
+// Attack: somebody who was given an administrator's rights for a time has the machine
+// sleep, through which no timer runs.
+func TestATimeThatEndsWhileTheMachineSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, bob)
+		var slept atomic.Int64
+		m.cfg.Every, m.cfg.Clock = time.Minute, sleeper{m, &slept}
+		m.give("G1", ada, 8*time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); m.Serve(ctx) }()
+		synctest.Wait()
+		slept.Store(int64(9 * time.Hour))
+		time.Sleep(m.cfg.Every + time.Second)
+		synctest.Wait()
+		m.are("bob")
+		cancel()
+		<-ended
+	})
 }

@@ -43,8 +43,8 @@ type Config struct {
 	// before many policies are read: from then on memory counts more than time. It may be
 	// called more than once.
 	Sparing func()
-	// Wide, if not nil, is called with true when many policies are being read, which two
-	// processors do in less time than one, and with false when they are in force.
+	// Wide, if not nil, is called with true when many policies are being read, which takes
+	// less time by more than one processor, and with false when they are in force.
 	Wide func(many bool)
 }
 

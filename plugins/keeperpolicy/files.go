@@ -157,8 +157,14 @@ type source struct {
 func (r *reading) ahead(files []source, read chan<- parsed, stop <-chan struct{}) {
 	defer close(read)
 	for _, f := range files {
+		p := r.file(f)
 		select {
-		case read <- r.file(f):
+		case <-stop: // else somebody may still receive
+			return
+		default:
+		}
+		select {
+		case read <- p:
 		case <-stop:
 			return
 		}
