@@ -20,11 +20,16 @@ func Tools(agentRoot string) port.Host {
 	return tools(agentRoot, darwin.NewConfiner(filepath.Join(agentRoot, "keeperreader"), agentRoot))
 }
 
-func tools(agentRoot string, confiner *darwin.Confiner) port.Host {
+func filesOf(agentRoot string) file.Files {
 	files := file.Files{}
 	if agentRoot != "" {
 		files.AgentRoot = filepath.Clean(agentRoot)
 	}
+	return files
+}
+
+func tools(agentRoot string, confiner *darwin.Confiner) port.Host {
+	files := filesOf(agentRoot)
 	host := none.Host(darwin.Facts())
 	host.AccessLists = darwin.AccessLists{Files: files}
 	host.Accounts = darwin.Accounts{}
@@ -49,11 +54,18 @@ func tools(agentRoot string, confiner *darwin.Confiner) port.Host {
 	return host
 }
 
-// New returns this machine's ports. It starts the spare held children.
-func New(o Options) (port.Host, error) {
+// Prepare reports nil when this process may be a service, and returns the port
+// that needs none of the others.
+func Prepare(agentRoot string) (port.Files, error) {
 	if uid := os.Geteuid(); uid != 0 {
-		return port.Host{}, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let launchd start it, or use sudo", uid)
+		return nil, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let launchd start it, or use sudo", uid)
 	}
+	return darwin.Files{Files: filesOf(agentRoot)}, nil
+}
+
+// New returns the ports of a machine that is Prepared. It starts the spare held
+// children.
+func New(o Options) (port.Host, error) {
 	accounts := darwin.NewAccounts()
 	peers, err := darwin.NewPeers(accounts)
 	if err != nil {
@@ -68,7 +80,7 @@ func New(o Options) (port.Host, error) {
 	}
 	confiner := darwin.NewConfiner(o.Reader, o.AgentRoot)
 	host := tools(o.AgentRoot, confiner)
-	host.AccessLists = darwin.AccessLists{Files: file.Files{AgentRoot: filepath.Clean(o.AgentRoot)}, Accounts: accounts}
+	host.AccessLists = darwin.AccessLists{Files: filesOf(o.AgentRoot), Accounts: accounts}
 	host.Accounts = accounts
 	host.Membership = darwin.Membership{Accounts: accounts}
 	host.Transient = darwin.TransientAccounts{Homes: filepath.Join(o.AgentRoot, "run", "homes"), Accounts: accounts}

@@ -21,11 +21,16 @@ func Tools(agentRoot string) port.Host {
 	return tools(agentRoot, linux.NewConfiner(filepath.Join(agentRoot, "keeperreader")), linux.NewTree())
 }
 
-func tools(agentRoot string, confiner *linux.Confiner, tree port.ProcessTree) port.Host {
+func filesOf(agentRoot string) linux.Files {
 	files := linux.Files{}
 	if agentRoot != "" {
 		files.AgentRoot = filepath.Clean(agentRoot)
 	}
+	return files
+}
+
+func tools(agentRoot string, confiner *linux.Confiner, tree port.ProcessTree) port.Host {
+	files := filesOf(agentRoot)
 	facts := linux.Facts()
 	host := none.Host(facts)
 	host.Confiner = confiner
@@ -52,11 +57,18 @@ func tools(agentRoot string, confiner *linux.Confiner, tree port.ProcessTree) po
 	return host
 }
 
-// New returns this machine's ports. It starts the spare held children.
-func New(o Options) (port.Host, error) {
+// Prepare reports nil when this process may be a service, and returns the port
+// that needs none of the others.
+func Prepare(agentRoot string) (port.Files, error) {
 	if uid := os.Geteuid(); uid != 0 {
-		return port.Host{}, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let the machine's service manager start it, or use sudo", uid)
+		return nil, fmt.Errorf("platform: this runs as uid %d, and only root can take other users' identities; let the machine's service manager start it, or use sudo", uid)
 	}
+	return filesOf(agentRoot), nil
+}
+
+// New returns the ports of a machine that is Prepared. It starts the spare held
+// children.
+func New(o Options) (port.Host, error) {
 	accounts := linux.NewAccounts()
 	peers, err := linux.NewPeers(accounts)
 	if err != nil {

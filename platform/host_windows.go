@@ -46,22 +46,31 @@ func tools(agentRoot string, confiner *windows.Confiner) port.Host {
 	return host
 }
 
-// New returns this machine's ports. It starts the spare held children.
+// Prepare reports nil when this process may be the service of the agent root, makes
+// the folders there that only it may enter, and returns the port that needs none of
+// the others. Those folders come before anything is kept in them.
+func Prepare(agentRoot string) (port.Files, error) {
+	if !(windows.Accounts{}).Administrator() {
+		return nil, fmt.Errorf("platform: this does not run as an administrator, and only LocalSystem can take other users' identities; let the service control manager start it: KeeperPrivilegeManager install")
+	}
+	files := windows.Files{}
+	if err := files.ProtectedRoot(agentRoot); err != nil {
+		return nil, fmt.Errorf("platform: agent root: %w", err)
+	}
+	if err := windows.SecureFolders(agentRoot, "State", "Audit"); err != nil {
+		return nil, fmt.Errorf("platform: %w", err)
+	}
+	return files, nil
+}
+
+// New returns the ports of a machine that is Prepared. It starts the spare held
+// children.
 func New(o Options) (port.Host, error) {
 	if o.Reader == "" {
 		o.Reader = filepath.Join(o.AgentRoot, readerName)
 	}
 	confiner := windows.NewConfiner(o.Reader)
 	host := tools(o.AgentRoot, confiner)
-	if !host.Accounts.Administrator() {
-		return port.Host{}, fmt.Errorf("platform: this does not run as an administrator, and only LocalSystem can take other users' identities; let the service control manager start it: KeeperPrivilegeManager install")
-	}
-	if err := host.Files.ProtectedRoot(o.AgentRoot); err != nil {
-		return port.Host{}, fmt.Errorf("platform: agent root: %w", err)
-	}
-	if err := windows.SecureFolders(o.AgentRoot, "State", "Audit"); err != nil {
-		return port.Host{}, fmt.Errorf("platform: %w", err)
-	}
 	launcher, err := windows.NewLauncher(o.Helper, o.Spare)
 	if err != nil {
 		return port.Host{}, err

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 
+	"kpm/core/port"
 	"kpm/core/reserve"
 	"kpm/core/view"
 	"kpm/jobs/history"
@@ -45,11 +46,11 @@ func (a *ahead[T]) take() (T, error) {
 
 // opening is what is made ahead.
 type opening struct {
+	ports       *ahead[port.Host]
 	journal     *ahead[struct{}] // that its start is on the disk
 	certificate *ahead[*trust.ServerCertificate]
 	kept        *ahead[*store.Store]
 	past        *ahead[past]
-	jobs        *ahead[struct{}] // that their files have been read
 }
 
 // past is the history of jobs, and what an earlier service did not bring to an end.
@@ -58,11 +59,29 @@ type past struct {
 	cutOff  []view.JobRun
 }
 
+// beginPorts begins to open this machine's ports. They are closed last.
+func (s *service) beginPorts(o Options) {
+	s.ahead.ports = begin(s, o.Ports, func(_ context.Context, host port.Host) error { return host.Close() })
+}
+
 // beginAhead begins what needs the settings of the service and nothing else.
 func (s *service) beginAhead(context.Context, Options) error {
 	s.ahead.past = begin(s, s.openPast, func(ctx context.Context, p past) error { return p.history.Close(ctx) })
 	s.ahead.kept = begin(s, func() (*store.Store, error) { return store.Open(s.layout.Settings()) },
 		func(_ context.Context, kept *store.Store) error { return kept.Close() })
+	return nil
+}
+
+// takePorts waits for this machine's ports, and begins what needs them and nothing
+// else.
+func (s *service) takePorts(context.Context, Options) (err error) {
+	if s.host, err = s.ahead.ports.take(); err != nil {
+		return err
+	}
+	for _, note := range s.host.Facts.Notes {
+		s.log.Warn("this machine lacks something", "what", note)
+	}
+	s.health = newHealth(s.obstacles, s.lapses, s.host.Service, s.log.With("component", "health"))
 	s.ahead.certificate = begin(s, s.makeCertificate, func(context.Context, *trust.ServerCertificate) error { return nil })
 	return nil
 }

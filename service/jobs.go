@@ -23,8 +23,8 @@ func (s *service) openPast() (p past, err error) {
 	return p, err
 }
 
-// startJobs runs jobs from now on. Their files are read while plugins start; whoever
-// needs one before that waits for it.
+// startJobs runs jobs from now on. Their files are read once elevations are served, which
+// is what people wait for; whoever needs a job before that waits for it.
 func (s *service) startJobs(context.Context, Options) error {
 	log := s.log.With("component", "jobs")
 	past, err := s.ahead.past.take()
@@ -45,13 +45,13 @@ func (s *service) startJobs(context.Context, Options) error {
 		Facts: s.launcher, Completed: s.completed, Log: log,
 	})
 	s.onStop(s.jobs.Close)
-	s.ahead.jobs = begin(s, func() (struct{}, error) { return struct{}{}, s.jobs.Read() }, func(context.Context, struct{}) error { return nil })
 	return nil
 }
 
-// awaitJobs waits for the jobs' files. A directory that cannot be read is an error.
-func (s *service) awaitJobs(context.Context, Options) error {
-	if _, err := s.ahead.jobs.take(); err != nil {
+// readJobs reads the jobs' files, unless somebody has needed one by now. A directory that
+// cannot be read is an error.
+func (s *service) readJobs(context.Context, Options) error {
+	if err := s.jobs.Read(); err != nil {
 		return err
 	}
 	s.warnTwice()

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -98,6 +99,14 @@ func plugin(id string) string {
 		"executionContext": "Service", "autoStart": true, "requiresMonitoring": true, "autoRestart": true, "enabled": true}`, "NAME", id)
 }
 
+// options are what a service on the machine's ports needs, or on others in their place.
+func options(m *machine, host port.Host, log io.Writer) service.Options {
+	return service.Options{
+		Root: m.layout.Root(), Files: host.Files, Ports: func() (port.Host, error) { return host, nil },
+		Version: "test", Log: log, Reload: m.reload,
+	}
+}
+
 // start starts the service on the machine's ports, of which change may replace
 // some, and waits until its service manager has been told.
 func (m *machine) start(change ...func(*port.Host)) {
@@ -113,7 +122,7 @@ func (m *machine) start(change ...func(*port.Host)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- service.Run(ctx, host, service.Options{Root: m.layout.Root(), Version: "test", Log: log, Reload: m.reload})
+		ended <- service.Run(ctx, options(m, host, log))
 	}()
 	m.stop = sync.OnceFunc(func() {
 		cancel()

@@ -102,7 +102,7 @@ func TestACommandThatRunsOn(t *testing.T) {
 // Two services with one root would each launch what the other was asked for.
 func TestASecondServiceOnTheRoot(t *testing.T) {
 	m := boot(t)
-	err := service.Run(t.Context(), m.Host(), service.Options{Root: m.layout.Root(), Log: io.Discard})
+	err := service.Run(t.Context(), options(m, m.Host(), io.Discard))
 	if err == nil || !strings.Contains(err.Error(), "in use by another service") {
 		t.Errorf("%v", err)
 	}
@@ -141,13 +141,20 @@ func TestWhatStopsTheService(t *testing.T) {
 			if tc.spoil != nil {
 				tc.spoil(m)
 			}
-			host := m.Host()
+			host, closed := m.Host(), false
+			host.Close = func() error {
+				closed = true
+				return nil
+			}
 			if tc.change != nil {
 				tc.change(&host)
 			}
-			err := service.Run(t.Context(), host, service.Options{Root: m.layout.Root(), Log: io.Discard})
+			err := service.Run(t.Context(), options(m, host, io.Discard))
 			if err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("%v, expected something about %s", err, tc.says)
+			}
+			if !closed {
+				t.Error("the ports are still open")
 			}
 			if _, err := m.ports(); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("its ports: %v", err)
@@ -163,6 +170,20 @@ func TestWhatStopsTheService(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPortsThatDoNotOpen(t *testing.T) {
+	m, broken := install(t), errors.New("the helper is missing")
+	o := options(m, m.Host(), io.Discard)
+	o.Ports = func() (port.Host, error) { return port.Host{}, broken }
+	if err := service.Run(t.Context(), o); !errors.Is(err, broken) {
+		t.Errorf("%v, expected %v", err, broken)
+	}
+	lock, err := m.Files.Lock(m.layout.Lock())
+	if err != nil {
+		t.Fatalf("the root is still in use: %v", err)
+	}
+	lock.Close()
 }
 
 // A plugin that ends is started again, and a request that comes meanwhile waits

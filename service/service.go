@@ -42,7 +42,12 @@ const stopWithin = 10 * time.Second
 
 // Options are what a main passes on.
 type Options struct {
-	Root    string // agent root, absolute
+	Root string // agent root, absolute
+	// Files is for what comes before Ports have been opened.
+	Files port.Files
+	// Ports opens this machine's ports, beside the first steps of a start. They are
+	// closed when the service has ended.
+	Ports   func() (port.Host, error)
 	Version string
 	Log     io.Writer // text lines
 	// Reload has files read again; nil never does.
@@ -138,17 +143,16 @@ type service struct {
 	stops []func(context.Context) error
 }
 
-// Run serves the agent root on host until ctx is done. What cannot be served at
-// all is an error; a busy port, a broken plugin or a broken job is reported and
-// left out. The host stays the caller's to close.
-func Run(ctx context.Context, host port.Host, o Options) error {
+// Run serves the agent root until ctx is done. What cannot be served at all is an
+// error; a busy port, a broken plugin or a broken job is reported and left out.
+func Run(ctx context.Context, o Options) error {
 	reserve.Stack()
-	s := &service{host: host, layout: settings.At(o.Root, ""), started: time.Now(), ship: newShipper(), version: o.Version}
+	s := &service{layout: settings.At(o.Root, ""), started: time.Now(), ship: newShipper(), version: o.Version}
 	err := s.start(ctx, o)
 	if err == nil {
 		<-ctx.Done()
 		s.log.Info("stopping")
-		s.tellManager("stopping", host.Service.Stopping)
+		s.tellManager("stopping", s.host.Service.Stopping)
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
@@ -171,31 +175,28 @@ func (s *service) stop(ctx context.Context) error {
 // whoever asks: nobody is let in before the launcher has dealt with what an
 // earlier service left.
 func (s *service) start(ctx context.Context, o Options) error {
-	lock, err := settings.Open(s.layout, settings.Guards{Protected: s.host.Files.ProtectedRoot, Lock: s.host.Files.Lock})
+	s.beginPorts(o)
+	lock, err := settings.Open(s.layout, settings.Guards{Protected: o.Files.ProtectedRoot, Lock: o.Files.Lock})
 	if err != nil {
 		return err
 	}
 	s.onStop(func(context.Context) error { return lock.Close() })
-	if err := settings.ClaimState(s.layout, o.Version, s.host.Files.WriteAtomic); err != nil {
+	if err := settings.ClaimState(s.layout, o.Version, o.Files.WriteAtomic); err != nil {
 		return err
 	}
-	if s.app, err = settings.LoadApp(s.layout.AppSettings(), s.host.Files.ReadProtected); err != nil {
+	if s.app, err = settings.LoadApp(s.layout.AppSettings(), o.Files.ReadProtected); err != nil {
 		return err
 	}
 	s.layout = settings.At(o.Root, s.app.PluginPath)
 	s.inForce, s.fromFile = s.app, s.app
 	s.level.Set(s.app.LogLevel)
 	s.log = newLog(o.Log, &s.level, s.ship.handler(&s.level))
-	s.health = newHealth(s.obstacles, s.lapses, s.host.Service, s.log.With("component", "health"))
 	s.warnUnknown(s.app.Unknown)
-	for _, note := range s.host.Facts.Notes {
-		s.log.Warn("this machine lacks something", "what", note)
-	}
 	s.effective = settings.NewEffective(s.layout)
 
 	for _, room := range []func(context.Context, Options) error{
-		s.hurry, s.beginAhead, s.writeDefaults, s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
-		s.listen, s.readPlugins, s.startSettings, s.watchPolicies, s.startPlugins, s.startJobs, s.startLastGood, s.startAPI, s.serve, s.awaitJobs, s.awaitPlugins, s.watchPlugins, s.ready, s.settle, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
+		s.hurry, s.beginAhead, s.writeDefaults, s.takePorts, s.startTrust, s.startJournal, s.startSystemLog, s.startFactors, s.startApprovals, s.startLauncher, s.startCertificates, s.startBroker,
+		s.listen, s.readPlugins, s.startSettings, s.watchPolicies, s.startPlugins, s.startJobs, s.startLastGood, s.startAPI, s.serve, s.awaitPlugins, s.watchPlugins, s.ready, s.readJobs, s.settle, s.reserveThreads, s.compareGood, s.serveRights, s.serveJobs, s.serveApprovals, s.serveExecutions, s.serveElevations, s.watchFiles, s.startHealth, s.startReload, s.startIdentity,
 	} {
 		if err := room(ctx, o); err != nil {
 			return err

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -127,19 +126,22 @@ func run(ctx context.Context, dir string, in setting) error {
 	if err != nil {
 		return err
 	}
-	host, err := platform.New(platform.Options{
-		AgentRoot: root, Helper: settings.At(root, "").Helper(), Spare: spareChildren, Ends: settings.At(root, "").Ends(),
-	})
+	files, err := platform.Prepare(root)
 	if err != nil {
 		return err
 	}
-	if in.adapt != nil {
-		in.adapt(&host)
+	ports := func() (port.Host, error) {
+		host, err := platform.New(platform.Options{
+			AgentRoot: root, Helper: settings.At(root, "").Helper(), Spare: spareChildren, Ends: settings.At(root, "").Ends(),
+		})
+		if err == nil && in.adapt != nil {
+			in.adapt(&host)
+		}
+		return host, err
 	}
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
-	err = service.Run(ctx, host, service.Options{
-		Root: root, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog, Sparing: true, Pace: pace,
+	return service.Run(ctx, service.Options{
+		Root: root, Files: files, Ports: ports, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog, Sparing: true, Pace: pace,
 	})
-	return errors.Join(err, host.Close())
 }
