@@ -31,7 +31,7 @@ func measured(b *testing.B, files map[string]string, commands task.Commands) *Se
 	}
 	writeFile(b, h.cfg.Layout.JobBin("true", ""), "#!/bin/true\n")
 	cfg := h.cfg
-	cfg.History, cfg.Completed, cfg.Facts = past, func(wire.JobCompleted) {}, nobody{}
+	cfg.History, cfg.Completed, cfg.Facts = func() (History, error) { return past, nil }, func(wire.JobCompleted) {}, nobody{}
 	cfg.Kinds = task.Bundled(task.Config{Layout: cfg.Layout, Platform: core.Linux, Starter: execStarter{}, Commands: commands})
 	s, err := New(cfg)
 	if err != nil {

@@ -35,6 +35,9 @@ func (s *Service) Reload() (changed []string, err error) {
 }
 
 func (s *Service) reload() (changed []string, err error) {
+	if err := s.first(); err != nil {
+		return nil, err
+	}
 	before := s.held()
 	after, err := s.read(before)
 	if err != nil {

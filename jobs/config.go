@@ -73,9 +73,10 @@ type Config struct {
 	HTTPBaseURL func() string
 	// MaxRunning bounds the runs under way that act for no request.
 	MaxRunning int
-	History    History
-	Clock      schedule.Clock
-	Facts      Facts
+	// History opens the history. It is called once, when somebody first needs a job or a run.
+	History func() (History, error)
+	Clock   schedule.Clock
+	Facts   Facts
 	// Completed is told of every run that ended.
 	Completed func(wire.JobCompleted)
 	Log       *slog.Logger

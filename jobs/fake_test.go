@@ -331,7 +331,7 @@ func newHarness(t testing.TB, files map[string]string) *harness {
 	}
 	h.history = &fakeHistory{runs: map[string]view.JobRun{}, due: map[string]time.Time{}}
 	h.cfg = Config{
-		Version: "1.2.3", Files: realFiles{}, MaxRunning: 256, History: h.history, Clock: schedule.SystemClock(),
+		Version: "1.2.3", Files: realFiles{}, MaxRunning: 256, History: func() (History, error) { return h.history, nil }, Clock: schedule.SystemClock(),
 		HasDesktop: func(user string) bool { return user == "ada" },
 		Layout:     layout, Platform: "Linux", BaseEnvironment: []string{"PATH=" + core.Linux.PathVariable()},
 		Read:           readFile,

@@ -57,7 +57,10 @@ func (s *Service) Cancel(runID string, by core.Principal) error {
 	r := s.runs[runID]
 	s.mu.Unlock()
 	if r == nil {
-		if _, err := s.cfg.History.Run(runID); err != nil {
+		if err := s.first(); err != nil {
+			return err
+		}
+		if _, err := s.history.Run(runID); err != nil {
 			return err
 		}
 		return ErrEnded

@@ -1,10 +1,14 @@
 package jobs
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"kpm/core"
+	"kpm/core/view"
 )
 
 // Whoever needs a job before the files were read waits for that, and they are read once.
@@ -54,5 +58,52 @@ func TestAFolderOfJobsThatIsNone(t *testing.T) {
 	}
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// The history is opened once, by whoever needs a job or a run first. One that cannot be
+// opened is an error of everything that needs it, and means no job to everybody else.
+func TestAHistoryThatIsOpenedWhenItIsNeeded(t *testing.T) {
+	h := newHarness(t, map[string]string{"j": `{"id": "j", "events": [{"eventType": "Custom", "customEvent": "E"}], "tasks": [{"id": "t", "command": "mytool"}]}`})
+	h.history.runs["r"] = view.JobRun{ID: "r"}
+	broken := errors.New("no history")
+	for _, fails := range []error{nil, broken} {
+		for name, need := range map[string]func(*Service) error{
+			"jobs":  func(s *Service) error { return s.Read() },
+			"runs":  func(s *Service) error { _, err := s.Runs(view.JobRunFilter{}); return err },
+			"a run": func(s *Service) error { _, err := s.RunDetail("r"); return err },
+			"the end of a run": func(s *Service) error {
+				if err := s.Cancel("r", core.ServicePrincipal()); !errors.Is(err, ErrEnded) {
+					return err
+				}
+				return nil
+			},
+			"files that have changed": func(s *Service) error { _, err := s.Reload(); return err },
+		} {
+			opened := 0
+			cfg := h.cfg
+			cfg.History = func() (History, error) {
+				opened++
+				return h.history, fails
+			}
+			s := Prepare(cfg)
+			if opened != 0 {
+				t.Error("it is opened before anybody needs it")
+			}
+			for range 2 {
+				if err := need(s); !errors.Is(err, fails) {
+					t.Errorf("%s: %v, expected %v", name, err, fails)
+				}
+			}
+			if _, err := s.Get("j"); (err == nil) != (fails == nil) {
+				t.Errorf("%s: the job: %v", name, err)
+			}
+			if opened != 1 {
+				t.Errorf("%s: it is opened %d times", name, opened)
+			}
+			if err := s.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }

@@ -66,7 +66,7 @@ func (r *run) refused(why error) {
 
 // note keeps r as it is, without waiting for that.
 func (r *run) note() {
-	if err := r.keep(r.service.cfg.History.Note); err != nil {
+	if err := r.keep(r.service.history.Note); err != nil {
 		r.Log().Error("a run is not in the history", "error", err)
 	}
 }
@@ -75,7 +75,7 @@ func (r *run) note() {
 // the service would have lost a run that somebody counts on. What the history has of r by
 // then stays.
 func (r *run) accept() {
-	if err := r.service.cfg.History.Save(r.taken); err != nil {
+	if err := r.service.history.Save(r.taken); err != nil {
 		r.Log().Error("a run is not in the history", "error", err)
 	}
 }
@@ -93,9 +93,9 @@ func (r *run) tell(record view.TaskRun) {
 	}
 	r.send(view.JobRunEvent{Kind: "task", Task: &record})
 	r.mu.Unlock()
-	save := r.service.cfg.History.SaveTask
+	save := r.service.history.SaveTask
 	if r.principal.Request != "" { // as the run itself
-		save = r.service.cfg.History.NoteTask
+		save = r.service.history.NoteTask
 	}
 	if err := save(r.principal.Run, record); err != nil {
 		r.Log().Error("a task is not in the history", "task", record.TaskID, "error", err)
@@ -194,8 +194,16 @@ func (s *Service) RunDetail(runID string) (view.JobRun, error) {
 	if r != nil {
 		return r.shown(), nil
 	}
-	return s.cfg.History.Run(runID)
+	if err := s.first(); err != nil {
+		return view.JobRun{}, err
+	}
+	return s.history.Run(runID)
 }
 
 // Runs returns a page of the history.
-func (s *Service) Runs(f view.JobRunFilter) (view.JobRuns, error) { return s.cfg.History.Runs(f) }
+func (s *Service) Runs(f view.JobRunFilter) (view.JobRuns, error) {
+	if err := s.first(); err != nil {
+		return view.JobRuns{}, err
+	}
+	return s.history.Runs(f)
+}

@@ -128,9 +128,9 @@ func (r *run) save() func(view.JobRun, ...schedule.Due) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.principal.Request != "" || r.record.StartedAt.IsZero() {
-		return r.service.cfg.History.Note
+		return r.service.history.Note
 	}
-	return r.service.cfg.History.Save
+	return r.service.history.Save
 }
 
 // keep writes r as it is now, the first time with what its schedule is to remember.

@@ -16,13 +16,14 @@ import (
 
 // Service runs jobs. Its methods are safe for concurrent use.
 type Service struct {
-	cfg   Config
-	timer *schedule.Timer
+	cfg     Config
+	history History         // first opens it
+	timer   *schedule.Timer // first makes it
 
 	// begin has complete called for a run, without waiting for it.
 	begin func(*run)
 
-	first    func() error // reads the files, once
+	first    func() error // opens the history and reads the files, once
 	catalog  atomic.Pointer[catalog]
 	changing sync.Mutex // held while files are read or changed
 
@@ -38,8 +39,8 @@ type Service struct {
 	took  metrics.Histogram             // from when a run was wanted to its end
 }
 
-// Prepare makes a service whose job files are read by Read, or by whoever needs one
-// first: all others wait for that.
+// Prepare makes a service whose history is opened and whose job files are read by Read,
+// or by whoever needs one first: all others wait for that.
 func Prepare(cfg Config) *Service {
 	s := &Service{cfg: cfg, runs: map[string]*run{}, turns: newTurns(cfg.MaxRunning)}
 	s.begin = func(r *run) {
@@ -49,20 +50,25 @@ func Prepare(cfg Config) *Service {
 			s.complete(r)
 		}()
 	}
-	s.timer = schedule.NewTimer(cfg.Clock, cfg.History, s.due)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.first = sync.OnceValue(s.readFirst)
 	return s
 }
 
-// Read reads the job files, unless that was done. A broken one is listed, says why and
-// keeps no other from running. The error is that of a directory that cannot be read.
+// Read opens the history and reads the job files, unless that was done. A broken file is
+// listed, says why and keeps no other from running. The error is the history's, or that of
+// a directory that cannot be read.
 func (s *Service) Read() error { return s.first() }
 
 func (s *Service) readFirst() error {
+	s.catalog.Store(&catalog{})
+	history, err := s.cfg.History()
+	if err != nil {
+		return err
+	}
+	s.history, s.timer = history, schedule.NewTimer(s.cfg.Clock, history, s.due)
 	read, err := s.read(&catalog{})
 	if err != nil {
-		s.catalog.Store(&catalog{})
 		return err
 	}
 	s.catalog.Store(read)
@@ -70,8 +76,8 @@ func (s *Service) readFirst() error {
 	return nil
 }
 
-// held is the job files as they were read last. Without a directory that can be read
-// there are none, which Read has said.
+// held is the job files as they were read last. Where they could not be read at all there
+// are none, which Read has said.
 func (s *Service) held() *catalog {
 	_ = s.first()
 	return s.catalog.Load()

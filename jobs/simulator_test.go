@@ -185,7 +185,7 @@ func (s *simulation) tick() {
 func (s *simulation) boot(h *harness) {
 	s.turns, s.pending, s.service = nil, nil, nil
 	cfg := h.cfg
-	cfg.History, cfg.Facts, cfg.MaxRunning, cfg.Completed = s, s, 1+s.random.IntN(3), func(wire.JobCompleted) {}
+	cfg.History, cfg.Facts, cfg.MaxRunning, cfg.Completed = func() (History, error) { return s, nil }, s, 1+s.random.IntN(3), func(wire.JobCompleted) {}
 	cfg.Clock = schedule.Clock{Now: func() time.Time { return s.now }, Elapsed: func() time.Duration { return s.elapsed }}
 	cfg.Kinds = task.Bundled(task.Config{Layout: cfg.Layout, Platform: core.Linux, Starter: h.programs, Commands: task.Commands{"act": s.act}})
 	service, err := New(cfg)

@@ -38,7 +38,7 @@ func TestEventsInRealTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := h.cfg
-	cfg.History, cfg.Facts, cfg.Completed = past, nobody{}, func(wire.JobCompleted) {}
+	cfg.History, cfg.Facts, cfg.Completed = func() (History, error) { return past, nil }, nobody{}, func(wire.JobCompleted) {}
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

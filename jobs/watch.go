@@ -70,7 +70,7 @@ func (s *Service) Resume(cutOff []view.JobRun) {
 
 // settle says that nothing comes of a run that was cut off.
 func (s *Service) settle(old view.JobRun) {
-	if err := s.cfg.History.Settle(old.ID); err != nil {
+	if err := s.history.Settle(old.ID); err != nil {
 		s.cfg.Log.Error("the history of jobs cannot be written", "run", old.ID, "error", err)
 	}
 }

@@ -5,8 +5,6 @@ import (
 
 	"kpm/core/port"
 	"kpm/core/reserve"
-	"kpm/core/view"
-	"kpm/jobs/history"
 	"kpm/plugins/store"
 	"kpm/trust"
 )
@@ -50,13 +48,6 @@ type opening struct {
 	journal     *ahead[struct{}] // that its start is on the disk
 	certificate *ahead[*trust.ServerCertificate]
 	kept        *ahead[*store.Store]
-	past        *ahead[past]
-}
-
-// past is the history of jobs, and what an earlier service did not bring to an end.
-type past struct {
-	history *history.Store
-	cutOff  []view.JobRun
 }
 
 // beginPorts begins to open this machine's ports. They are closed last.
@@ -66,7 +57,6 @@ func (s *service) beginPorts(o Options) {
 
 // beginAhead begins what needs the settings of the service and nothing else.
 func (s *service) beginAhead(context.Context, Options) error {
-	s.ahead.past = begin(s, s.openPast, func(ctx context.Context, p past) error { return p.history.Close(ctx) })
 	s.ahead.kept = begin(s, func() (*store.Store, error) { return store.Open(s.layout.Settings()) },
 		func(_ context.Context, kept *store.Store) error { return kept.Close() })
 	return nil

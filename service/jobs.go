@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"kpm/api"
@@ -16,22 +17,31 @@ import (
 	"kpm/launcher/control"
 )
 
-// openPast opens the history of jobs.
-func (s *service) openPast() (p past, err error) {
-	limits := history.Limits{Age: s.app.Jobs.HistoryAge, Bytes: s.app.Jobs.HistoryBytes}
-	p.history, p.cutOff, err = history.Open(s.layout.JobHistory(), limits, time.Now(), s.log.With("component", "jobs"))
-	return p, err
+// past is the history of jobs, and what an earlier service did not bring to an end.
+type past struct {
+	history *history.Store
+	cutOff  []view.JobRun
 }
 
-// startJobs runs jobs from now on. Their files are read once elevations are served, which
-// is what people wait for; whoever needs a job before that waits for it.
+// openPast opens the history of jobs.
+func (s *service) openPast() (*past, error) {
+	limits := history.Limits{Age: s.app.Jobs.HistoryAge, Bytes: s.app.Jobs.HistoryBytes}
+	kept, cutOff, err := history.Open(s.layout.JobHistory(), limits, time.Now(), s.log.With("component", "jobs"))
+	return &past{kept, cutOff}, err
+}
+
+// startJobs runs jobs from now on. Their history and their files are read once elevations
+// are served, which is what people wait for; whoever needs a job before that waits for it.
 func (s *service) startJobs(context.Context, Options) error {
 	log := s.log.With("component", "jobs")
-	past, err := s.ahead.past.take()
-	if err != nil {
-		return err
-	}
-	s.cutOff = past.cutOff
+	s.past = sync.OnceValues(s.openPast)
+	s.onStop(func(ctx context.Context) error {
+		past, err := s.past()
+		if err != nil {
+			return nil // whoever needed it has said so
+		}
+		return past.history.Close(ctx)
+	})
 	s.jobs = jobs.Prepare(jobs.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, Version: s.version, BaseEnvironment: s.host.Facts.BaseEnvironment,
 		Kinds: task.Bundled(task.Config{
@@ -41,15 +51,24 @@ func (s *service) startJobs(context.Context, Options) error {
 		}),
 		Read: s.host.Files.ReadProtected, Files: s.host.Files, Taken: s.plugins.Has, Setting: s.effective.Get, HasDesktop: s.hasDesktop,
 		APIBaseURL: s.apiBaseURL, HTTPBaseURL: s.httpBaseURL, LocalTransport: s.local,
-		MaxRunning: s.app.Jobs.MaxRunning, History: past.history, Clock: schedule.SystemClock(),
+		MaxRunning: s.app.Jobs.MaxRunning, History: s.history, Clock: schedule.SystemClock(),
 		Facts: s.launcher, Completed: s.completed, Log: log,
 	})
 	s.onStop(s.jobs.Close)
 	return nil
 }
 
+// history opens the history of jobs.
+func (s *service) history() (jobs.History, error) {
+	past, err := s.past()
+	if err != nil {
+		return nil, err
+	}
+	return past.history, nil
+}
+
 // readJobs reads the jobs' files, unless somebody has needed one by now. A directory that
-// cannot be read is an error.
+// cannot be read is an error, as is a history that cannot be opened.
 func (s *service) readJobs(context.Context, Options) error {
 	if err := s.jobs.Read(); err != nil {
 		return err
@@ -61,8 +80,12 @@ func (s *service) readJobs(context.Context, Options) error {
 // serveJobs starts jobs when they are due and notices changed files, from now on. What
 // an earlier service was cut off in is said, and what may is run again.
 func (s *service) serveJobs(ctx context.Context, _ Options) error {
-	s.jobs.Resume(s.cutOff)
-	s.cutOff = nil
+	past, err := s.past()
+	if err != nil {
+		return err
+	}
+	s.jobs.Resume(past.cutOff)
+	past.cutOff = nil
 	s.background(ctx, s.jobs.Serve)
 	s.background(ctx, s.jobs.Watch)
 	return nil

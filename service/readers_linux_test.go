@@ -95,7 +95,7 @@ func readPlugin(t *testing.T, s *service) error {
 func readJob(t *testing.T, s *service) error {
 	list := jobs.Prepare(jobs.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, Kinds: task.Bundled(task.Config{Layout: s.layout, Platform: s.host.Facts.Platform}),
-		Read: s.host.Files.ReadProtected, Taken: func(string) bool { return false }, Clock: schedule.SystemClock(), Log: slog.New(slog.DiscardHandler),
+		Read: s.host.Files.ReadProtected, Taken: func(string) bool { return false }, History: func() (jobs.History, error) { return nil, nil }, Clock: schedule.SystemClock(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err := list.Close(t.Context()); err != nil {
 		t.Fatal(err)

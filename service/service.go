@@ -16,7 +16,6 @@ import (
 	"kpm/core/idle"
 	"kpm/core/port"
 	"kpm/core/reserve"
-	"kpm/core/view"
 	"kpm/jobs"
 	"kpm/launcher"
 	"kpm/launcher/approval"
@@ -120,7 +119,7 @@ type service struct {
 	desktops   *approverDesktops
 	broker     *broker.Broker
 	jobs       *jobs.Service
-	cutOff     []view.JobRun // runs that an earlier service did not bring to an end
+	past       func() (*past, error) // opens it, once
 	plugins    *plugins.Orchestrator
 	// pluginsStarted is closed when every plugin has had its turn; nil before the first
 	// has. endPlugins ends them.
