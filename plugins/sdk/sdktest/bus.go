@@ -20,7 +20,6 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"kpm/core/wire"
@@ -41,6 +40,8 @@ type Bus struct {
 	mu       sync.Mutex
 	server   *mqtt.Server
 	listener net.Listener
+	served   *sync.WaitGroup // by server
+	conns    []net.Conn      // of server
 	refused  string
 	settings map[string]map[string]string
 	nextID   int
@@ -114,25 +115,46 @@ func (b *Bus) Restart() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.listener = listener
-	if err := b.server.AddListener(listeners.NewNet("local", listener)); err != nil {
-		b.t.Fatal(err)
-	}
+	b.listener, b.served, b.conns = listener, new(sync.WaitGroup), nil
 	if err := b.server.Serve(); err != nil {
 		b.t.Fatal(err)
 	}
+	server, served := b.server, b.served
+	served.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			if b.conns = append(b.conns, conn); b.server != server { // Stop has been through them
+				conn.Close()
+			}
+			b.mu.Unlock()
+			served.Go(func() { server.EstablishConnection("local", conn) })
+		}
+	})
 }
 
 // Stop ends the broker and every connection.
 func (b *Bus) Stop() {
 	b.mu.Lock()
-	server, listener := b.server, b.listener
+	server, listener, served := b.server, b.listener, b.served
 	b.server = nil
 	b.mu.Unlock()
-	if server != nil {
-		listener.Close() // first: nobody comes back to a server that is closing
-		server.Close()
+	if server == nil {
+		return
 	}
+	listener.Close() // first: nobody comes back to a server that is closing
+	// A server that closes while a client leaves can wait for itself for ever: it reads
+	// the list of clients, and in between wants to read it again. So they leave before.
+	b.mu.Lock()
+	for _, conn := range b.conns {
+		conn.Close()
+	}
+	b.mu.Unlock()
+	served.Wait()
+	server.Close()
 }
 
 func (b *Bus) running() *mqtt.Server {
