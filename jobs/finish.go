@@ -51,7 +51,7 @@ func (s *Service) tell(r *run, err error) {
 }
 
 // Cancel ends a run that has no end yet: its program is killed with its launch group.
-// Errors wrap ErrEnded, or are the history's.
+// Errors wrap ErrEnded, or are those of Read or of the history.
 func (s *Service) Cancel(runID string, by core.Principal) error {
 	s.mu.Lock()
 	r := s.runs[runID]

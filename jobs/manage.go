@@ -74,6 +74,9 @@ func (s *Service) validate(fileID string, body []byte) (*job, error) {
 func (s *Service) Create(body []byte) (view.JobDetail, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if err := s.first(); err != nil { // what is there is not known
+		return view.JobDetail{}, err
+	}
 	j, err := s.validate("", body)
 	if err != nil {
 		return view.JobDetail{}, err
@@ -124,6 +127,9 @@ func (s *Service) Delete(id string) error {
 
 // fileOf is the name of a job's file, without .json. The error wraps ErrUnknown.
 func (s *Service) fileOf(id string) (string, error) {
+	if err := s.first(); err != nil {
+		return "", err
+	}
 	c, key := s.held(), strings.ToLower(id)
 	if j, ok := c.jobs[key]; ok {
 		return j.id, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -105,5 +106,31 @@ func TestAHistoryThatIsOpenedWhenItIsNeeded(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// As long as it is not known which jobs there are, no file of one is written or removed.
+func TestNoFileIsChangedWhileJobsAreNotKnown(t *testing.T) {
+	const file = `{"id": "j", "events": [{"eventType": "Custom", "customEvent": "E"}], "tasks": [{"id": "t", "command": "mytool"}]}`
+	h := newHarness(t, map[string]string{"j": file})
+	broken := errors.New("no history")
+	cfg := h.cfg
+	cfg.History = func() (History, error) { return nil, broken }
+	s := Prepare(cfg)
+	another := []byte(strings.Replace(file, "mytool", "other", 1))
+	if _, err := s.Create(another); !errors.Is(err, broken) {
+		t.Errorf("created: %v", err)
+	}
+	if _, err := s.Update("j", another); !errors.Is(err, broken) {
+		t.Errorf("changed: %v", err)
+	}
+	if err := s.Delete("j"); !errors.Is(err, broken) {
+		t.Errorf("deleted: %v", err)
+	}
+	if there, err := os.ReadFile(filepath.Join(cfg.Layout.Jobs(), "j.json")); err != nil || string(there) != file {
+		t.Errorf("the file: %s, %v", there, err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

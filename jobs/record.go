@@ -135,7 +135,7 @@ func (r *run) send(e view.JobRunEvent) {
 
 // Follow returns what has happened in a run so far, and what happens from now on until
 // it ends or stop is called; then the channel is closed. Errors may be those of the
-// history.
+// history, or of Read.
 func (s *Service) Follow(runID string) (so []view.JobRunEvent, events <-chan view.JobRunEvent, stop func(), err error) {
 	s.mu.Lock()
 	r := s.runs[runID]
@@ -186,7 +186,7 @@ func eventsOf(run view.JobRun) []view.JobRunEvent {
 	return append(list, view.JobRunEvent{Kind: "run", Run: &run})
 }
 
-// RunDetail returns a run with its tasks. Errors may be those of the history.
+// RunDetail returns a run with its tasks. Errors may be those of the history, or of Read.
 func (s *Service) RunDetail(runID string) (view.JobRun, error) {
 	s.mu.Lock()
 	r := s.runs[runID]

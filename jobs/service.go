@@ -62,13 +62,10 @@ func (s *Service) Read() error { return s.first() }
 
 func (s *Service) readFirst() error {
 	s.catalog.Store(&catalog{})
-	history, err := s.cfg.History()
+	read, err := s.open()
 	if err != nil {
-		return err
-	}
-	s.history, s.timer = history, schedule.NewTimer(s.cfg.Clock, history, s.due)
-	read, err := s.read(&catalog{})
-	if err != nil {
+		// Most who need a job hear no more than that there is none.
+		s.cfg.Log.Error("there are no jobs", "error", err)
 		return err
 	}
 	s.catalog.Store(read)
@@ -76,8 +73,18 @@ func (s *Service) readFirst() error {
 	return nil
 }
 
+// open opens the history, and reads the files for the first time.
+func (s *Service) open() (*catalog, error) {
+	history, err := s.cfg.History()
+	if err != nil {
+		return nil, err
+	}
+	s.history, s.timer = history, schedule.NewTimer(s.cfg.Clock, history, s.due)
+	return s.read(&catalog{})
+}
+
 // held is the job files as they were read last. Where they could not be read at all there
-// are none, which Read has said.
+// are none.
 func (s *Service) held() *catalog {
 	_ = s.first()
 	return s.catalog.Load()

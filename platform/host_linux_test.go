@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -82,6 +84,23 @@ func TestHost(t *testing.T) {
 	}
 	if status, err := process.Wait(ctx); err != nil || status != (core.ExitStatus{}) {
 		t.Errorf("ended with %+v, %v", status, err)
+	}
+}
+
+// Only root is a service.
+func TestWhoMayBeAService(t *testing.T) {
+	if files, err := platform.Prepare("/"); err != nil || files == nil {
+		t.Errorf("root: %v, %v", files, err)
+	}
+	if err := syscall.Seteuid(65534); err != nil {
+		t.Fatal(err)
+	}
+	files, err := platform.Prepare("/")
+	if err := syscall.Seteuid(0); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil || files != nil || !strings.Contains(err.Error(), "uid 65534") {
+		t.Errorf("nobody: %v, %v", files, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -17,31 +18,56 @@ import (
 	"kpm/launcher/control"
 )
 
-// past is the history of jobs, and what an earlier service did not bring to an end.
+// past is the history of jobs, and what an earlier service did not bring to an end. It is
+// opened by whoever needs it first.
 type past struct {
+	once    sync.Once
 	history *history.Store
 	cutOff  []view.JobRun
+	err     error
 }
 
-// openPast opens the history of jobs.
-func (s *service) openPast() (*past, error) {
-	limits := history.Limits{Age: s.app.Jobs.HistoryAge, Bytes: s.app.Jobs.HistoryBytes}
-	kept, cutOff, err := history.Open(s.layout.JobHistory(), limits, time.Now(), s.log.With("component", "jobs"))
-	return &past{kept, cutOff}, err
+// openPast opens the history of jobs, unless that was done.
+func (s *service) openPast() (jobs.History, error) {
+	s.past.once.Do(func() {
+		limits := history.Limits{Age: s.app.Jobs.HistoryAge, Bytes: s.app.Jobs.HistoryBytes}
+		s.past.history, s.past.cutOff, s.past.err = history.Open(s.layout.JobHistory(), limits, time.Now(), s.log.With("component", "jobs"))
+	})
+	if s.past.err != nil {
+		return nil, s.past.err
+	}
+	return s.past.history, nil
+}
+
+// closePast closes it. One that nobody has opened is not opened any more.
+func (s *service) closePast(ctx context.Context) error {
+	s.past.once.Do(func() { s.past.err = jobs.ErrClosed })
+	if s.past.err != nil {
+		return nil // whoever needed it has said so
+	}
+	return s.past.history.Close(ctx)
+}
+
+// canOpenPast says what would keep the history from being opened, as far as that can be
+// told without SQLite. Where there is doubt it is opened.
+func (s *service) canOpenPast() error {
+	file, err := os.OpenFile(s.layout.JobHistory(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		return file.Close()
+	}
+	_, err = s.openPast()
+	return err
 }
 
 // startJobs runs jobs from now on. Their history and their files are read once elevations
 // are served, which is what people wait for; whoever needs a job before that waits for it.
+// A history that cannot be opened is an error before anybody is told of a service.
 func (s *service) startJobs(context.Context, Options) error {
 	log := s.log.With("component", "jobs")
-	s.past = sync.OnceValues(s.openPast)
-	s.onStop(func(ctx context.Context) error {
-		past, err := s.past()
-		if err != nil {
-			return nil // whoever needed it has said so
-		}
-		return past.history.Close(ctx)
-	})
+	s.onStop(s.closePast)
+	if err := s.canOpenPast(); err != nil {
+		return err
+	}
 	s.jobs = jobs.Prepare(jobs.Config{
 		Layout: s.layout, Platform: s.host.Facts.Platform, Version: s.version, BaseEnvironment: s.host.Facts.BaseEnvironment,
 		Kinds: task.Bundled(task.Config{
@@ -51,20 +77,11 @@ func (s *service) startJobs(context.Context, Options) error {
 		}),
 		Read: s.host.Files.ReadProtected, Files: s.host.Files, Taken: s.plugins.Has, Setting: s.effective.Get, HasDesktop: s.hasDesktop,
 		APIBaseURL: s.apiBaseURL, HTTPBaseURL: s.httpBaseURL, LocalTransport: s.local,
-		MaxRunning: s.app.Jobs.MaxRunning, History: s.history, Clock: schedule.SystemClock(),
+		MaxRunning: s.app.Jobs.MaxRunning, History: s.openPast, Clock: schedule.SystemClock(),
 		Facts: s.launcher, Completed: s.completed, Log: log,
 	})
 	s.onStop(s.jobs.Close)
 	return nil
-}
-
-// history opens the history of jobs.
-func (s *service) history() (jobs.History, error) {
-	past, err := s.past()
-	if err != nil {
-		return nil, err
-	}
-	return past.history, nil
 }
 
 // readJobs reads the jobs' files, unless somebody has needed one by now. A directory that
@@ -80,12 +97,8 @@ func (s *service) readJobs(context.Context, Options) error {
 // serveJobs starts jobs when they are due and notices changed files, from now on. What
 // an earlier service was cut off in is said, and what may is run again.
 func (s *service) serveJobs(ctx context.Context, _ Options) error {
-	past, err := s.past()
-	if err != nil {
-		return err
-	}
-	s.jobs.Resume(past.cutOff)
-	past.cutOff = nil
+	s.jobs.Resume(s.past.cutOff) // readJobs has opened it
+	s.past.cutOff = nil
 	s.background(ctx, s.jobs.Serve)
 	s.background(ctx, s.jobs.Watch)
 	return nil

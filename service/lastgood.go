@@ -22,8 +22,11 @@ import (
 )
 
 // goodFiles returns the files of which the last known good is kept, and the
-// programs of plugins and jobs.
-func (s *service) goodFiles() (files, programs []string) {
+// programs of plugins and jobs. The error is that of jobs that cannot be read.
+func (s *service) goodFiles() (files, programs []string, err error) {
+	if err := s.jobs.Read(); err != nil {
+		return nil, nil, err
+	}
 	for _, dir := range []string{s.layout.Plugins(), s.layout.Jobs(), s.layout.Policies(), s.layout.SyncedPolicies()} {
 		found, err := filepath.Glob(filepath.Join(dir, "*.json"))
 		if err == nil { // the pattern is ours
@@ -42,7 +45,7 @@ func (s *service) goodFiles() (files, programs []string) {
 		}
 	}
 	slices.Sort(programs)
-	return files, slices.Compact(programs)
+	return files, slices.Compact(programs), nil
 }
 
 // startLastGood knows what was accepted. Where unapproved changes are undone, the
@@ -236,7 +239,8 @@ func (g good) filesOf(id string) (func(name string) bool, error) {
 // admitApproved says why a program must not start, if unapproved ones do not. f is
 // open for reading and is what will be executed.
 func (s *service) admitApproved(f *os.File) error {
-	if s.lastGood == nil || !s.restores() || !strings.HasPrefix(f.Name(), s.layout.Root()+string(filepath.Separator)) {
+	// Where nothing is undone plugins start while startLastGood sets it.
+	if !s.restores() || s.lastGood == nil || !strings.HasPrefix(f.Name(), s.layout.Root()+string(filepath.Separator)) {
 		return nil
 	}
 	digest, err := store.Digest(io.NewSectionReader(f, 0, math.MaxInt64))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"kpm/core"
 	"kpm/core/door"
@@ -133,8 +135,15 @@ func TestWhatStopsTheService(t *testing.T) {
 			m.write(filepath.Join(m.layout.State(), "format"), `{"format": 99, "by": "9.9.9"}`)
 		}, says: "install 9.9.9 or a newer one"},
 		"a directory that is a file": {spoil: func(m *machine) { m.write(m.layout.Audit(), "") }, says: "is not a directory"},
-		"no local socket":            {change: func(h *port.Host) { h.Transport = deaf{h.Transport, broken} }, says: broken.Error()},
-		"no door":                    {change: func(h *port.Host) { h.Transport = doorless{h.Transport, broken} }, says: broken.Error()},
+		"a history of jobs that can be neither opened nor moved": {spoil: func(m *machine) {
+			// In whichever of the next seconds that is.
+			for second := range 120 {
+				m.write(filepath.Join(fmt.Sprintf("%s.broken-%d", m.layout.JobHistory(), time.Now().Unix()+int64(second)), "full"), "")
+			}
+			m.write(filepath.Join(m.layout.JobHistory(), "full"), "")
+		}, says: "history"},
+		"no local socket": {change: func(h *port.Host) { h.Transport = deaf{h.Transport, broken} }, says: broken.Error()},
+		"no door":         {change: func(h *port.Host) { h.Transport = doorless{h.Transport, broken} }, says: broken.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := install(t)
@@ -170,6 +179,37 @@ func TestWhatStopsTheService(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A start that fails late leaves the history of jobs alone, if nobody has needed it.
+func TestAHistoryThatNobodyNeeds(t *testing.T) {
+	m := boot(t)
+	m.stop()
+	if err := os.Remove(m.layout.JobHistory()); err != nil {
+		t.Fatal(err)
+	}
+	host, broken := m.Host(), errors.New("no space left on device")
+	host.Files = unreplaceable{host.Files, m.layout.Ports(), broken}
+	if err := service.Run(t.Context(), options(m, host, io.Discard)); !errors.Is(err, broken) {
+		t.Errorf("%v, expected %v", err, broken)
+	}
+	if info, err := os.Stat(m.layout.JobHistory()); err != nil || info.Size() > 0 {
+		t.Errorf("the history: %v, %v", info, err)
+	}
+}
+
+// unreplaceable cannot replace one file.
+type unreplaceable struct {
+	port.Files
+	path string
+	err  error
+}
+
+func (f unreplaceable) Replace(path string, data []byte, perm os.FileMode) error {
+	if path == f.path {
+		return f.err
+	}
+	return f.Files.Replace(path, data, perm)
 }
 
 func TestPortsThatDoNotOpen(t *testing.T) {

@@ -119,7 +119,7 @@ type service struct {
 	desktops   *approverDesktops
 	broker     *broker.Broker
 	jobs       *jobs.Service
-	past       func() (*past, error) // opens it, once
+	past       past // openPast
 	plugins    *plugins.Orchestrator
 	// pluginsStarted is closed when every plugin has had its turn; nil before the first
 	// has. endPlugins ends them.

@@ -41,7 +41,7 @@ type GoodConfig struct {
 	Root  string
 	// Files returns the files that there are and that count, absolute: those that
 	// can be put back, and programs.
-	Files func() (files, programs []string)
+	Files func() (files, programs []string, err error)
 	// Read reads a file that administrators alone can change.
 	Read func(path string, limit int64) ([]byte, error)
 	// Write replaces a file atomically.
@@ -80,7 +80,10 @@ func NewLastGood(cfg GoodConfig) (*LastGood, error) {
 	if err != nil || len(accepted) > 0 {
 		return g, err
 	}
-	files, programs := cfg.Files()
+	files, programs, err := cfg.Files()
+	if err != nil {
+		return g, err
+	}
 	return g, g.accept("first start", slices.Concat(files, programs), programs)
 }
 
@@ -245,7 +248,10 @@ func (g *LastGood) survey() (changes []view.Unapproved, programs []string, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	files, programs := g.cfg.Files()
+	files, programs, err := g.cfg.Files()
+	if err != nil {
+		return nil, nil, err
+	}
 	there := map[string]bool{}
 	for _, path := range slices.Concat(files, programs) {
 		name := g.name(path)

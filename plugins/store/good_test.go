@@ -20,6 +20,7 @@ type grove struct {
 	root    string
 	restore bool
 	found   []string
+	unknown error // why it is not known which files there are
 }
 
 func newGrove(t *testing.T) *grove {
@@ -35,12 +36,12 @@ func newGrove(t *testing.T) *grove {
 	g.write(t, "Plugins/bin/A/A", "program")
 	g.LastGood, err = NewLastGood(GoodConfig{
 		Store: kept, Root: g.root,
-		Files: func() (files, programs []string) {
+		Files: func() (files, programs []string, err error) {
 			for _, dir := range []string{"Plugins", "Policies"} {
 				found, _ := filepath.Glob(filepath.Join(g.root, dir, "*.json"))
 				files = append(files, found...)
 			}
-			return files, []string{filepath.Join(g.root, "Plugins/bin/A/A")}
+			return files, []string{filepath.Join(g.root, "Plugins/bin/A/A")}, g.unknown
 		},
 		Read:    func(path string, _ int64) ([]byte, error) { return os.ReadFile(path) },
 		Write:   os.WriteFile,
@@ -52,6 +53,36 @@ func newGrove(t *testing.T) *grove {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// While it is not known which files there are, nothing is accepted, and nothing that is
+// there is a change.
+func TestFilesThatAreNotKnown(t *testing.T) {
+	g := newGrove(t)
+	g.unknown = errors.New("the jobs cannot be read")
+	g.write(t, "Plugins/B.json", "b")
+	if _, err := g.Changes(); !errors.Is(err, g.unknown) {
+		t.Errorf("changes: %v", err)
+	}
+	if names, err := g.Approve(core.ServicePrincipal(), func(string) bool { return true }); !errors.Is(err, g.unknown) {
+		t.Errorf("approved: %q, %v", names, err)
+	}
+	kept, err := Open(path(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	first := g.cfg
+	first.Store = kept
+	if _, err := NewLastGood(first); !errors.Is(err, g.unknown) {
+		t.Errorf("the first start: %v", err)
+	}
+	g.unknown = nil
+	if again, err := NewLastGood(first); err != nil {
+		t.Error(err)
+	} else if changes, err := again.Changes(); err != nil || len(changes) > 0 {
+		t.Errorf("after that: %v, %v", changes, err)
+	}
 }
 
 func (g *grove) write(t *testing.T, name, text string) {
