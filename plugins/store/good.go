@@ -40,7 +40,8 @@ type GoodConfig struct {
 	Store *Store
 	Root  string
 	// Files returns the files that there are and that count, absolute: those that
-	// can be put back, and programs.
+	// can be put back, and programs. While that is not known it is an error, and nothing
+	// is accepted or found changed.
 	Files func() (files, programs []string, err error)
 	// Read reads a file that administrators alone can change.
 	Read func(path string, limit int64) ([]byte, error)
