@@ -4,6 +4,7 @@ package wine
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,25 @@ const waitSource = `package main
 import "time"
 
 func main() { time.Sleep(time.Hour) }
+`
+
+// holdSource makes a keeperlaunch that is created while there is a file C:\Shared\hold
+// wait before it reads its orders, until somebody removes the file.
+const holdSource = `package main
+
+import (
+	"os"
+	"time"
+)
+
+func init() {
+	for {
+		if _, err := os.Stat("C:/Shared/hold"); err != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
 `
 
 // slow is a job in place of a default one, whose first task never ends.
@@ -99,6 +119,40 @@ func (a *agent) freeze(program string) (thaw func()) {
 	return thaw
 }
 
+// holdable puts a keeperlaunch in place that holdHelpers can hold: who is stopped while
+// it is being created holds the service, which waits for that.
+func (a *agent) holdable() {
+	a.t.Helper()
+	dir := a.t.TempDir()
+	source, overlay := filepath.Join(dir, "hold.go"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(source, []byte(holdSource), 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	folder, err := filepath.Abs("../../cmd/keeperlaunch")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	// go help build, -overlay: files that are not on disk.
+	added, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(folder, "hold.go"): source}})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := os.WriteFile(overlay, added, 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	build(a.t, "build", "-trimpath", "-overlay", overlay, "-ldflags", "-s -w", "-o", a.root+"/", "kpm/cmd/keeperlaunch")
+}
+
+// holdHelpers holds the helpers that are created from now on, until the test ends or
+// release is called.
+func (a *agent) holdHelpers() (release func()) {
+	a.t.Helper()
+	a.write("Shared/hold", "", 0o644)
+	release = func() { os.Remove(filepath.Join(filepath.Dir(a.root), "Shared", "hold")) } // it may be gone
+	a.t.Cleanup(release)
+	return release
+}
+
 // The service is killed at every state of a request. Its caller hears of it, the next
 // service ends what is left and says so, nothing runs that had not been let go, the next
 // command works, and the journal is whole.
@@ -110,12 +164,14 @@ func TestAServiceThatIsKilledOnWindows(t *testing.T) {
 	}
 	a.folder(filepath.Join(a.root, "Jobs", "bin", "wait"), 0o755)
 	build(t, "build", "-ldflags", "-s -w", "-o", filepath.Join(a.root, "Jobs", "bin", "wait", "wait.exe"), source)
+	a.holdable()
 	asked := strings.ReplaceAll(policies, "ALLOW", "JUSTIFY")
 	for _, c := range []struct {
 		state   string
 		records string // of the request when the service is killed
 		runs    bool
 		freeze  string            // a program that is stopped before somebody asks
+		hold    bool              // the helper that is created for the request
 		files   map[string]string // in place of others
 	}{
 		{state: "Evaluating", records: "opened evaluating", freeze: "KeeperPolicy.exe"},
@@ -126,7 +182,7 @@ func TestAServiceThatIsKilledOnWindows(t *testing.T) {
 		{state: "Allowed", records: "opened evaluating allowed", files: map[string]string{
 			"KPM/Jobs/LaunchPrivilegeElevation.json": slow("LaunchPrivilegeElevation", "LaunchPrivilegeElevation"),
 		}},
-		{state: "Launching", records: "opened evaluating allowed launching launched", freeze: "keeperlaunch"}, // on record before it is let go
+		{state: "Launching", records: "opened evaluating allowed launching launched", hold: true}, // on record before it is let go
 		{state: "Running", records: "opened evaluating allowed launching launched", runs: true},
 	} {
 		t.Run(c.state, func(t *testing.T) {
@@ -148,6 +204,9 @@ func TestAServiceThatIsKilledOnWindows(t *testing.T) {
 			thaw := func() {}
 			if c.freeze != "" {
 				thaw = a.freeze(c.freeze)
+			}
+			if c.hold {
+				thaw = a.holdHelpers()
 			}
 			// A command that waits for input which does not come.
 			caller := a.Command(a.ctx, inside+`\keepersudo.exe`, "--root", inside, tool, "0")
@@ -184,11 +243,7 @@ func TestAServiceThatIsKilledOnWindows(t *testing.T) {
 					t.Fatalf("%q, %v", first[:n], err)
 				}
 			} else if runs := a.processes(tool); len(runs) > 1 { // keepersudo's own command line names it
-				if c.state != "Launching" {
-					t.Errorf("it runs: %v", runs)
-				}
-				// The helper of an elevated command is made for it, and may have let it go
-				// since that is on record: then this is the next case.
+				t.Errorf("it runs: %v", runs)
 			}
 
 			a.kill(service, pid)
