@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,15 +40,13 @@ type Launcher struct {
 	tended   chan struct{}
 	watchers sync.WaitGroup
 
-	wanting atomic.Int32 // how many are in spawn
+	waiting orders // for helpers
 
 	mu        sync.Mutex // held while forking: a child is known before it is seen
 	closed    bool
 	seed      *child // makes the helpers
 	children  map[int]*child
 	lingering []string // cgroups to remove
-	made      []*child // for those who wait in spawn
-	refused   bool     // the last time none could be made
 
 	lookPause time.Duration // until the next look at these; tend's
 }

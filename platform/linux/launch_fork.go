@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"kpm/platform/linux/held"
 )
@@ -16,110 +20,149 @@ import (
 // maxForks is how many helpers the seed is asked for at once.
 const maxForks = 8
 
+// order is a helper that somebody waits for.
+type order struct {
+	child *child
+	files []*os.File // for the seed: its end of the child's connection, and the child's cgroup
+	done  bool       // there is one, or err says why not
+	err   error
+	again bool // the seed has ended: another one may do it
+}
+
 // spawn makes a helper. It may find that the seed was killed; a new one must do.
-//
-// Who waits for the lock meanwhile has theirs made together with this one: before the
-// seed answers, it and the service must both have had a turn at a processor, and in a
-// crowd that takes ten times as long as a fork.
 func (l *Launcher) spawn() (*child, error) {
-	l.wanting.Add(1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer l.wanting.Add(-1)
-	if len(l.made) == 0 {
-		n := l.together()
-		made, err := l.fork(n)
-		if len(made) == 0 && l.seed != nil && l.seed.ended() {
-			made, err = l.fork(n)
-		}
-		l.refused = len(made) == 0
-		if l.refused {
-			return nil, fmt.Errorf("start a helper: %w", l.noHelper(err))
-		}
-		l.made = made
+	o, err := l.ordered()
+	if err == nil && o.err != nil && o.again {
+		o, err = l.ordered()
 	}
-	c := l.made[0]
-	l.made = l.made[1:]
-	return c, nil
+	if err == nil {
+		err = o.err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start a helper: %w", l.noHelper(err))
+	}
+	return o.child, nil
 }
 
-// together is how many helpers are to be asked for. Where none could be had the last
-// time, several would be asked for in vain by each who waits. l.mu is held.
-func (l *Launcher) together() int {
-	if l.refused {
-		return 1
-	}
-	return int(min(l.wanting.Load(), maxForks))
-}
-
-// fork asks the seed for n helpers and returns those that there are, with the reason if
-// there are fewer. l.mu is held.
-func (l *Launcher) fork(n int) (made []*child, err error) {
-	if l.closed {
-		return nil, errClosed
-	}
-	if err := l.plant(); err != nil {
+// ordered has the seed asked for one helper.
+//
+// What is this helper's own is made ahead of the lock, and who waits for the lock
+// meanwhile has theirs asked for together with this one: before the seed answers, it and
+// the service must both have had a turn at a processor, and in a crowd that takes ten
+// times as long as a fork.
+func (l *Launcher) ordered() (*order, error) {
+	o, err := l.newOrder()
+	if err != nil {
 		return nil, err
 	}
-	var asked []*child
-	for len(asked) < n && err == nil {
-		var c *child
-		if c, err = l.request(); err == nil {
-			asked = append(asked, c)
-		}
+	defer o.close()
+	l.waiting.add(o)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !o.done {
+		l.fork(l.waiting.take(maxForks))
 	}
-	for i, c := range asked {
-		pid, errno, failed := l.seed.answer()
-		if failed != nil { // the seed is out of step, and ended: it tells of no other
-			for _, c := range asked[i:] {
-				l.abandon(c)
-			}
-			return made, failed
-		}
-		if errno != 0 {
-			failed = errno
-		} else {
-			failed = l.adopt(c, pid)
-		}
-		if failed != nil {
-			err = failed
-			l.abandon(c)
-			continue
-		}
-		made = append(made, c)
-	}
-	return made, err
+	return o, nil
 }
 
-// request asks the seed for one helper, which is to be born in a cgroup of its own.
-func (l *Launcher) request() (*child, error) {
+// newOrder prepares a helper that is to be born in a cgroup of its own.
+func (l *Launcher) newOrder() (*order, error) {
 	ours, theirs, err := connection()
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
-	c := l.newChild(ours)
-	files := []*os.File{theirs}
-	if l.home != "" {
-		dir, err := c.makeCgroup(l.home)
-		if err != nil {
-			ours.Close()
-			return nil, err
-		}
-		defer dir.Close()
-		files = append(files, dir)
+	o := &order{child: l.newChild(ours), files: []*os.File{theirs}}
+	if l.home == "" {
+		return o, nil
 	}
-	if err := l.seed.ask(files); err != nil {
-		l.abandon(c)
+	dir, err := o.child.makeCgroup(l.home)
+	if err != nil {
+		ours.Close()
+		theirs.Close()
 		return nil, err
 	}
-	return c, nil
+	o.files = append(o.files, dir)
+	return o, nil
+}
+
+func (o *order) close() {
+	for _, f := range o.files {
+		f.Close()
+	}
+}
+
+// orders are those of whom nobody has asked the seed for yet, the first first.
+type orders struct {
+	mu   sync.Mutex
+	list []*order
+}
+
+func (w *orders) add(o *order) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.list = append(w.list, o)
+}
+
+// take takes out up to n.
+func (w *orders) take(n int) []*order {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n = min(n, len(w.list))
+	taken := slices.Clone(w.list[:n])
+	w.list = slices.Delete(w.list, 0, n)
+	return taken
+}
+
+// fork asks the seed for helpers, and says in each order what has become of it. l.mu is
+// held.
+func (l *Launcher) fork(list []*order) {
+	var err error
+	if l.closed {
+		err = errClosed
+	} else {
+		err = l.plant()
+	}
+	asked := 0
+	for err == nil && asked < len(list) {
+		if err = l.seed.ask(list[asked].files); err == nil {
+			asked++
+		}
+	}
+	var lost error // the seed is out of step, and ended: it tells of no other
+	for i, o := range list {
+		switch {
+		case i >= asked:
+			o.err = err
+		case lost != nil:
+			o.err = lost
+		default:
+			var pid int
+			var errno syscall.Errno
+			if pid, errno, lost = l.seed.answer(); lost != nil {
+				o.err = lost
+			} else if errno != 0 {
+				o.err = errno
+			} else {
+				o.err = l.adopt(o.child, pid)
+			}
+		}
+		if o.done = true; o.err != nil {
+			l.abandon(o.child)
+		}
+	}
+	for _, o := range list {
+		o.again = l.seed != nil && l.seed.ended()
+	}
 }
 
 // abandon gives up a helper that was asked for: if there is one that nobody watches, it
 // sees the end of its connection, and is reaped as an orphan. l.mu is held.
 func (l *Launcher) abandon(c *child) {
 	c.conn.Close()
+	if l.closed && c.cgroup != "" { // nobody looks at those that linger any more
+		unix.Rmdir(c.cgroup)
+		return
+	}
 	l.leaveCgroup(c)
 }
 

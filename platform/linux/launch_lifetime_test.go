@@ -88,18 +88,14 @@ func TestHelpersAreMadeTogether(t *testing.T) {
 			helpers <- c
 		})
 	}
-	eventually(t, "all of them wait", func() bool { return l.wanting.Load() == callers })
-	if l.refused = true; l.together() != 1 {
-		t.Errorf("%d are asked for where there are none", l.together())
+	eventually(t, "all of them wait", func() bool { return len(queued(l)) == callers })
+	first := l.waiting.take(maxForks)
+	l.fork(first)
+	for _, o := range first {
+		if !o.done || o.err != nil {
+			t.Errorf("it is asked for together with %d others: %+v", len(first)-1, o)
+		}
 	}
-	if l.refused = false; l.together() != maxForks {
-		t.Errorf("%d are asked for by %d", l.together(), callers)
-	}
-	made, err := l.fork(maxForks)
-	if err != nil || len(made) != maxForks {
-		t.Errorf("%d helpers, %v", len(made), err)
-	}
-	l.made = made
 	l.mu.Unlock()
 	all.Wait()
 	close(helpers)
@@ -107,14 +103,46 @@ func TestHelpersAreMadeTogether(t *testing.T) {
 	for c := range helpers {
 		pids[c.id.PID] = true
 	}
-	if len(pids) != callers || len(l.made) != 0 || l.wanting.Load() != 0 {
-		t.Errorf("%d callers have %d helpers, %d are left over, %d wait", callers, len(pids), len(l.made), l.wanting.Load())
+	if len(first) != maxForks || len(pids) != callers || len(queued(l)) != 0 {
+		t.Errorf("%d were asked for at once, %d callers have %d helpers, %d wait", len(first), callers, len(pids), len(queued(l)))
 	}
-	for _, c := range made {
-		if !pids[c.id.PID] {
-			t.Errorf("nobody has helper %s", c.id)
+	for _, o := range first {
+		if !pids[o.child.id.PID] {
+			t.Errorf("nobody has helper %s", o.child.id)
 		}
 	}
+}
+
+// queued are those who wait.
+func queued(l *Launcher) []*order {
+	l.waiting.mu.Lock()
+	defer l.waiting.mu.Unlock()
+	return l.waiting.list
+}
+
+// Whoever waits for a launcher that is closed meanwhile hears of that, and leaves nothing.
+func TestWhoeverWaitsForALauncherThatIsClosed(t *testing.T) {
+	home := withCgroups(t)
+	l, err := NewLauncher(helperPath(), 0, home, endsOf(t))
+	must(t, err)
+	l.mu.Lock()
+	var all sync.WaitGroup
+	for range 2 * maxForks {
+		all.Go(func() {
+			if c, err := l.spawn(); !errors.Is(err, errClosed) {
+				t.Errorf("got %v, %v", c, err)
+			}
+		})
+	}
+	eventually(t, "all of them wait", func() bool { return len(queued(l)) == 2*maxForks })
+	l.closed = true
+	l.mu.Unlock()
+	all.Wait()
+	if left, err := filepath.Glob(filepath.Join(home, cgroupPrefix+"*")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	l.closed = false
+	must(t, l.Close())
 }
 
 // The seed is killed while it owes helpers: those that it made for nobody end, and others
@@ -129,13 +157,23 @@ func TestSeedThatIsKilledWhileItIsAsked(t *testing.T) {
 		l.mu.Lock()
 		seed := l.seed.id.PID
 		go func() { _ = unix.Kill(seed, unix.SIGKILL) }()
-		made, err := l.fork(maxForks)
-		l.mu.Unlock()
-		if len(made) < maxForks && err == nil {
-			t.Errorf("%d helpers, and no error", len(made))
+		var asked []*order
+		for range maxForks {
+			o, err := l.newOrder()
+			must(t, err)
+			asked = append(asked, o)
 		}
-		for _, c := range made {
-			c.Discard()
+		l.fork(asked)
+		l.mu.Unlock()
+		for i, o := range asked {
+			if o.close(); !o.done || i > 0 && o.err == nil && asked[i-1].err != nil {
+				t.Errorf("of order %d nothing has become, or more than of the one before: %+v", i, o)
+			}
+			if o.err == nil {
+				o.child.Discard()
+			} else if !o.again {
+				t.Errorf("order %d is given up, and the seed lives: %v", i, o.err)
+			}
 		}
 	}
 	c, err := l.spawn()

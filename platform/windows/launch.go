@@ -149,20 +149,29 @@ func (l *Launcher) take(ctx context.Context, t *token) (*child, error) {
 // spawn creates a helper with a token, nil for the service's own.
 func (l *Launcher) spawn(t *token) (*child, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.closed {
+		l.mu.Unlock()
 		return nil, errClosed
 	}
+	l.watchers.Add(1) // Close keeps keeperlaunch open until nobody creates a helper any more
+	l.mu.Unlock()
 	c, err := l.newChild(t)
 	if err != nil {
+		l.watchers.Done()
 		return nil, fmt.Errorf("start a helper: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed { // meanwhile
+		c.abandon()
+		l.watchers.Done()
+		return nil, errClosed
 	}
 	if t != nil {
 		c.ends, c.after = t.ends, t.after
 		t.after = after{}
 	}
 	l.children[c] = true
-	l.watchers.Add(1)
 	go c.watch()
 	return c, nil
 }
