@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 	"time"
 )
 
@@ -31,14 +30,14 @@ func (m *meter) crowd(ctx context.Context, alice person, vs versions) error {
 		}
 		for range m.plan.share(60) {
 			for _, side := range order {
-				took, refused, whole, err := alice.many(ctx, sides[side], callers, each)
+				all, err := alice.many(ctx, sides[side], callers, each)
 				if err != nil {
 					return fmt.Errorf("%s: %s: %w", name, side, err)
 				}
-				denied.Samples[side] = append(denied.Samples[side], float64(refused))
-				perElevation.Samples[side] = append(perElevation.Samples[side], whole/float64(len(took)))
-				median.Samples[side] = append(median.Samples[side], percentile(took, 50))
-				worst.Samples[side] = append(worst.Samples[side], percentile(took, 99))
+				denied.Samples[side] = append(denied.Samples[side], float64(all.Refused))
+				perElevation.Samples[side] = append(perElevation.Samples[side], all.Whole/float64(len(all.Took)))
+				median.Samples[side] = append(median.Samples[side], percentile(all.Took, 50))
+				worst.Samples[side] = append(worst.Samples[side], percentile(all.Took, 99))
 			}
 		}
 		for _, r := range []row{perElevation, median, worst, denied} {
@@ -48,33 +47,6 @@ func (m *meter) crowd(ctx context.Context, alice person, vs versions) error {
 		}
 	}
 	return nil
-}
-
-// many runs c for many callers, several times for each, and returns how long each time
-// took that was not refused, how many were, and how long all did, in milliseconds.
-func (p person) many(ctx context.Context, c command, callers, each int) (took []float64, refused int, whole float64, err error) {
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	began := time.Now()
-	for range callers {
-		all.Go(func() {
-			for range each {
-				one, failed := p.time(ctx, c)
-				mu.Lock()
-				if failed != nil {
-					refused++
-				} else {
-					took = append(took, one)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	all.Wait()
-	if len(took) == 0 {
-		return nil, refused, 0, fmt.Errorf("every one of %d was refused", refused)
-	}
-	return took, refused, milliseconds(time.Since(began)), ctx.Err()
 }
 
 // restsAfter is when an agent that nobody has asked for anything has given back what it

@@ -61,10 +61,19 @@ func main() {
 	attack := flag.String("attack", "", "do one attack of the group hostile until killed; used inside the machine")
 	against := flag.String("against", "", "agent root, or sudo, that is attacked")
 	seated := flag.Bool("seat", false, "run the command lines that are read, at this terminal; used inside the machine")
+	callers := flag.Int("callers", 0, "be so many callers of the command line that follows; used inside the machine")
+	each := flag.Int("each", 1, "how often each of them calls")
 	plugin := flag.String("plugin", "", "be the plugin of that id; used inside the machine")
 	flag.Parse()
 	if *plugin != "" {
 		os.Exit(bePlugin(*plugin))
+	}
+	if *callers > 0 {
+		if err := beCallers(os.Stdout, *callers, *each, flag.Args()); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	if *seated {
 		if err := lead(os.Stdin, os.Stdout); err != nil {

@@ -1,0 +1,91 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// asked is what callers who ask at once came to know.
+type asked struct {
+	Took    []float64 // of those that were not refused, in milliseconds
+	Refused int
+	Whole   float64 // from the first fork until the last was reaped, in milliseconds
+}
+
+// many runs c for many callers at once, several times for each.
+//
+// They are forked and reaped by one thread of a process that has nothing else to do,
+// this program as --callers. Where each had a goroutine here, which waits for its
+// process, these took 0.2 ms of a processor for each elevation, from whom they measure.
+func (p person) many(ctx context.Context, c command, callers, each int) (asked, error) {
+	var all asked
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"--callers", strconv.Itoa(callers), "--each", strconv.Itoa(each)}, c.argv...)...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "TERM=xterm", "LANG=C.UTF-8", "HOME=" + p.home}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: p.user, Gid: p.user}, Setsid: true}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return all, fmt.Errorf("%d callers: %w", callers, err)
+	}
+	if err := json.Unmarshal(out, &all); err != nil {
+		return all, fmt.Errorf("%d callers: %w", callers, err)
+	}
+	if len(all.Took) == 0 {
+		return all, fmt.Errorf("every one of %d was refused", all.Refused)
+	}
+	return all, nil
+}
+
+// beCallers is --callers: whenever one of so many processes has ended, the next begins,
+// until there have been several for each.
+func beCallers(out io.Writer, callers, each int, argv []string) error {
+	if len(argv) == 0 || callers < 1 || each < 1 {
+		return errors.New("callers: no command line")
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	as := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}}
+	all := asked{}
+	began := map[int]time.Time{}
+	first := time.Now()
+	for left := callers * each; left > 0 || len(began) > 0; {
+		for ; left > 0 && len(began) < callers; left-- {
+			now := time.Now()
+			pid, err := syscall.ForkExec(argv[0], argv, as)
+			if err != nil {
+				return fmt.Errorf("callers: start %s: %w", argv[0], err)
+			}
+			began[pid] = now
+		}
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("callers: wait: %w", err)
+		}
+		if status.ExitStatus() == 0 {
+			all.Took = append(all.Took, milliseconds(time.Since(began[pid])))
+		} else {
+			all.Refused++
+		}
+		delete(began, pid)
+	}
+	all.Whole = milliseconds(time.Since(first))
+	return json.NewEncoder(out).Encode(all)
+}
