@@ -67,6 +67,11 @@ func (l *Launcher) removeHome() {
 	for deadline := time.Now().Add(time.Second); l.removeCgroups() != nil && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
+	l.removeEmptyHome()
+}
+
+// removeEmptyHome removes the directory of the cgroups if it is the agent's own.
+func (l *Launcher) removeEmptyHome() {
 	if filepath.Base(l.home) == cgroupHome {
 		unix.Rmdir(l.home)
 	}

@@ -4,6 +4,7 @@ package linux
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,8 +27,11 @@ type order struct {
 	files []*os.File // for the seed: its end of the child's connection, and the child's cgroup
 	done  bool       // there is one, or err says why not
 	err   error
-	again bool // the seed has ended: another one may do it
+	again bool // it failed for want of a seed: another one may do it
 }
+
+// errNotAsked says that an order was lost, which nothing but a fault of this file does.
+var errNotAsked = errors.New("a helper was not asked for")
 
 // spawn makes a helper. It may find that the seed was killed; a new one must do.
 func (l *Launcher) spawn() (*child, error) {
@@ -46,7 +50,7 @@ func (l *Launcher) spawn() (*child, error) {
 
 // ordered has the seed asked for one helper.
 //
-// What is this helper's own is made ahead of the lock, and who waits for the lock
+// What is this helper's own is made without the lock, and who waits for the lock
 // meanwhile has theirs asked for together with this one: before the seed answers, it and
 // the service must both have had a turn at a processor, and in a crowd that takes ten
 // times as long as a fork.
@@ -57,12 +61,26 @@ func (l *Launcher) ordered() (*order, error) {
 	}
 	defer o.close()
 	l.waiting.add(o)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for !o.done {
-		l.fork(l.waiting.take(maxForks))
+	for done := false; !done; {
+		done = l.asked(o)
 	}
 	return o, nil
+}
+
+// asked has the seed asked for those who have waited longest, unless o is done, and
+// reports whether it is.
+func (l *Launcher) asked(o *order) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o.done {
+		return true
+	}
+	list := l.waiting.take(maxForks)
+	l.fork(list)
+	if len(list) == 0 {
+		o.done, o.err = true, errNotAsked
+	}
+	return o.done
 }
 
 // newOrder prepares a helper that is to be born in a cgroup of its own.
@@ -91,7 +109,7 @@ func (o *order) close() {
 	}
 }
 
-// orders are those of whom nobody has asked the seed for yet, the first first.
+// orders are those for which the seed has not been asked yet, the oldest first.
 type orders struct {
 	mu   sync.Mutex
 	list []*order
@@ -103,7 +121,7 @@ func (w *orders) add(o *order) {
 	w.list = append(w.list, o)
 }
 
-// take takes out up to n.
+// take takes out the oldest n, or fewer.
 func (w *orders) take(n int) []*order {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -136,34 +154,42 @@ func (l *Launcher) fork(list []*order) {
 		case lost != nil:
 			o.err = lost
 		default:
-			var pid int
-			var errno syscall.Errno
-			if pid, errno, lost = l.seed.answer(); lost != nil {
-				o.err = lost
-			} else if errno != 0 {
-				o.err = errno
-			} else {
-				o.err = l.adopt(o.child, pid)
-			}
+			lost, o.err = l.receive(o)
 		}
-		if o.done = true; o.err != nil {
+		o.done = true
+		if o.err != nil {
 			l.abandon(o.child)
 		}
 	}
 	for _, o := range list {
-		o.again = l.seed != nil && l.seed.ended()
+		o.again = !l.closed && (l.seed == nil || l.seed.ended())
 	}
 }
 
-// abandon gives up a helper that was asked for: if there is one that nobody watches, it
-// sees the end of its connection, and is reaped as an orphan. l.mu is held.
+// receive adopts the helper that the seed tells of, which is o's. lost is why it tells of
+// none any more. l.mu is held.
+func (l *Launcher) receive(o *order) (lost, err error) {
+	pid, errno, lost := l.seed.answer()
+	switch {
+	case lost != nil:
+		return lost, lost
+	case errno != 0:
+		return nil, errno
+	}
+	return nil, l.adopt(o.child, pid)
+}
+
+// abandon gives up a helper that there may be none of. If there is one that nobody
+// watches, it sees the end of its connection, is reaped as an orphan, and keeps its
+// cgroup until then. l.mu is held.
 func (l *Launcher) abandon(c *child) {
 	c.conn.Close()
-	if l.closed && c.cgroup != "" { // nobody looks at those that linger any more
-		unix.Rmdir(c.cgroup)
-		return
+	if c.cgroup != "" && unix.Rmdir(c.cgroup) != nil {
+		l.leaveCgroup(c)
 	}
-	l.leaveCgroup(c)
+	if l.closed { // which has removed it, perhaps, before this one was made in it
+		l.removeEmptyHome()
+	}
 }
 
 // ask has the seed c make a helper with files.
