@@ -116,23 +116,25 @@ func (l *Launcher) take(ctx context.Context, windows core.UserID) (*child, error
 // spawn starts a helper with its child, in a user's session or in none.
 func (l *Launcher) spawn(windows core.UserID) (*child, error) {
 	l.mu.Lock()
-	closed := l.closed
-	l.mu.Unlock()
-	if closed {
+	if l.closed {
+		l.mu.Unlock()
 		return nil, errClosed
 	}
+	l.watchers.Add(1) // Close keeps open what a helper is given until nobody starts one any more
+	l.mu.Unlock()
 	c, err := l.newChild(windows)
 	if err != nil {
+		l.watchers.Done()
 		return nil, fmt.Errorf("start a helper: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed { // meanwhile
 		c.abandon()
+		l.watchers.Done()
 		return nil, errClosed
 	}
 	l.children[c] = true
-	l.watchers.Add(1)
 	go c.watch()
 	return c, nil
 }

@@ -274,7 +274,7 @@ func (c *child) watch() {
 	c.launcher.ended(c)
 }
 
-// abandon closes what a helper that could not be made has so far, which ends it.
+// abandon ends a helper, or what there is of one, that nobody has been given.
 func (c *child) abandon() {
 	if c.job != 0 {
 		windows.TerminateJobObject(c.job, exitKilled)

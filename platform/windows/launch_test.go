@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +46,33 @@ func newLauncher(t testing.TB) *Launcher {
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
 	return l
+}
+
+// Whoever is about to have a helper when the launcher is closed has one that ends, or
+// hears that it is closed.
+func TestALauncherThatIsClosedMeanwhile(t *testing.T) {
+	l, err := NewLauncher(helperPath(), 0)
+	must(t, err)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			time.Sleep(time.Duration(i) * 50 * time.Millisecond) // about as long as Windows takes for one
+			c, err := l.spawn(nil)
+			if err != nil {
+				if !errors.Is(err, errClosed) {
+					t.Error(err)
+				}
+				return
+			}
+			<-c.done
+		})
+	}
+	wait(t, "one is created", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return len(l.children) > 0 })
+	must(t, l.Close())
+	all.Wait()
+	if c, err := l.spawn(nil); !errors.Is(err, errClosed) {
+		t.Errorf("got %v, %v", c, err)
+	}
 }
 
 // command is a spec for cmd.exe. What follows /c is cmd's own business.
