@@ -171,7 +171,7 @@ func TestAServiceThatIsKilledOnWindows(t *testing.T) {
 		records string // of the request when the service is killed
 		runs    bool
 		freeze  string            // a program that is stopped before somebody asks
-		hold    bool              // the helper that is created for the request
+		helper  bool              // the helper that is created for the request is held
 		files   map[string]string // in place of others
 	}{
 		{state: "Evaluating", records: "opened evaluating", freeze: "KeeperPolicy.exe"},
@@ -182,7 +182,7 @@ func TestAServiceThatIsKilledOnWindows(t *testing.T) {
 		{state: "Allowed", records: "opened evaluating allowed", files: map[string]string{
 			"KPM/Jobs/LaunchPrivilegeElevation.json": slow("LaunchPrivilegeElevation", "LaunchPrivilegeElevation"),
 		}},
-		{state: "Launching", records: "opened evaluating allowed launching launched", hold: true}, // on record before it is let go
+		{state: "Launching", records: "opened evaluating allowed launching launched", helper: true}, // on record before it is let go
 		{state: "Running", records: "opened evaluating allowed launching launched", runs: true},
 	} {
 		t.Run(c.state, func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestAServiceThatIsKilledOnWindows(t *testing.T) {
 			if c.freeze != "" {
 				thaw = a.freeze(c.freeze)
 			}
-			if c.hold {
+			if c.helper {
 				thaw = a.holdHelpers()
 			}
 			// A command that waits for input which does not come.
