@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -17,7 +18,9 @@ import (
 
 // asked is what callers who ask at once came to know.
 type asked struct {
-	Took    []float64 // of those that were not refused, in milliseconds
+	// Took is how long those waited that were not refused, from when they wanted to ask,
+	// which is before they are forked, in milliseconds.
+	Took    []float64
 	Refused int
 	Whole   float64 // from the first fork until the last was reaped, in milliseconds
 }
@@ -49,6 +52,10 @@ func (p person) many(ctx context.Context, c command, callers, each int) (asked, 
 
 // beCallers is --callers: whenever one of so many processes has ended, the next begins,
 // until there have been several for each.
+//
+// All want to ask when it begins, and each again as soon as it has ended. From then on
+// they wait: whom others keep from the processors is forked late, and has waited all the
+// same.
 func beCallers(out io.Writer, callers, each int, argv []string) error {
 	if len(argv) == 0 || callers < 1 || each < 1 {
 		return errors.New("callers: no command line")
@@ -60,16 +67,17 @@ func beCallers(out io.Writer, callers, each int, argv []string) error {
 	defer null.Close()
 	as := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}}
 	all := asked{}
-	began := map[int]time.Time{}
+	began := map[int]time.Time{} // who runs, since when they wanted to
 	defer func() {
 		for pid := range began { // where something went wrong
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}()
 	first := time.Now()
+	idle := slices.Repeat([]time.Time{first}, callers) // who does not, the longest first
 	for left := callers * each; left > 0 || len(began) > 0; {
 		options := 0
-		if left > 0 && len(began) < callers {
+		if left > 0 && len(idle) > 0 {
 			options = syscall.WNOHANG // the next is started once all that have ended are reaped
 		}
 		var status syscall.WaitStatus
@@ -80,19 +88,20 @@ func beCallers(out io.Writer, callers, each int, argv []string) error {
 		case err != nil && !errors.Is(err, syscall.ECHILD):
 			return fmt.Errorf("callers: wait: %w", err)
 		case err == nil && pid > 0:
+			now := time.Now()
 			if status.ExitStatus() == 0 {
-				all.Took = append(all.Took, milliseconds(time.Since(began[pid])))
+				all.Took = append(all.Took, milliseconds(now.Sub(began[pid])))
 			} else {
 				all.Refused++
 			}
 			delete(began, pid)
+			idle = append(idle, now)
 			continue
 		}
-		now := time.Now()
 		if pid, err = syscall.ForkExec(argv[0], argv, as); err != nil {
 			return fmt.Errorf("callers: start %s: %w", argv[0], err)
 		}
-		began[pid] = now
+		began[pid], idle = idle[0], idle[1:]
 		left--
 	}
 	all.Whole = milliseconds(time.Since(first))
