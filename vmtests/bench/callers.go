@@ -29,7 +29,7 @@ type asked struct {
 //
 // They are forked and reaped by one goroutine of a process that has nothing else to do,
 // this program as --callers. A goroutine for each of them, which waits for its process,
-// would take 0.2 ms of a processor for each elevation from what is measured.
+// would take 0.2 ms of a processor more for each elevation from what is measured.
 func (p person) many(ctx context.Context, c command, callers, each int) (asked, error) {
 	var all asked
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"--callers", strconv.Itoa(callers), "--each", strconv.Itoa(each)}, c.argv...)...)
