@@ -178,8 +178,14 @@ func heldBack(t *testing.T, b *bench) {
 func discarded(t *testing.T, b *bench) {
 	h, path := b.held()
 	h.Discard()
-	if b.Tree.Alive(h.ID()) || !b.Tree.Empty(h.ID(), h.Group()) || made(path) {
-		t.Error("something is left of it")
+	b.nothingLeft(h, path)
+}
+
+// nothingLeft is about what was given up.
+func (b *bench) nothingLeft(h port.Held, path string) {
+	b.t.Helper()
+	if alive, empty, ran := b.Tree.Alive(h.ID()), b.Tree.Empty(h.ID(), h.Group()), made(path); alive || !empty || ran {
+		b.t.Errorf("something is left of it: alive %v, its group empty %v, has run %v", alive, empty, ran)
 	}
 }
 
@@ -190,7 +196,5 @@ func releasedLate(t *testing.T, b *bench) {
 	if _, err := h.Release(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	if b.Tree.Alive(h.ID()) || !b.Tree.Empty(h.ID(), h.Group()) || made(path) {
-		t.Error("something is left of it")
-	}
+	b.nothingLeft(h, path)
 }

@@ -35,7 +35,8 @@ type child struct {
 	after    after
 
 	mu      sync.Mutex
-	running bool // the program was let run
+	let     bool // the helper was told to let the program run
+	running bool // it has said that it did
 	gone    bool // process and job may be closed
 
 	done   chan struct{} // closed when it has ended, or nobody watches any more
@@ -68,6 +69,10 @@ func (c *child) tell(t *told) error {
 
 // Release implements port.Held.
 func (c *child) Release(ctx context.Context) (port.Process, error) {
+	if err := ctx.Err(); err != nil { // what nobody waits for any more does not run
+		c.Discard()
+		return nil, fmt.Errorf("launch: %w", err)
+	}
 	// A helper's pipes have no deadlines: its end is the end of every wait.
 	stop := context.AfterFunc(ctx, func() { c.kill() })
 	err := c.release()
@@ -92,6 +97,9 @@ func (c *child) release() error {
 	if err := c.compare(created.PID); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	c.let = true
+	c.mu.Unlock()
 	if _, err := c.orders.Write([]byte{held.Go}); err != nil {
 		return fmt.Errorf("the helper ended: %w", err)
 	}
@@ -254,6 +262,7 @@ func (c *child) watch() {
 			c.err = fmt.Errorf("exit code of %s: %w", c.id, err)
 		}
 		c.status = exitStatus(code)
+		c.clear()
 	}
 	c.mu.Lock()
 	c.gone = true
@@ -272,6 +281,21 @@ func (c *child) watch() {
 		c.orders.Close()
 	}
 	c.launcher.ended(c)
+}
+
+// clear ends the program of a helper that has ended without having let it run. Who ended
+// the job may have done so just when the helper was creating it: a process that is being
+// created then is none yet that could be ended.
+func (c *child) clear() {
+	c.mu.Lock()
+	let := c.let
+	c.mu.Unlock()
+	for until := time.Now().Add(discardTime); !let && time.Now().Before(until); time.Sleep(time.Millisecond) {
+		if n, err := activeIn(c.job); err != nil || n == 0 {
+			return
+		}
+		windows.TerminateJobObject(c.job, exitKilled)
+	}
 }
 
 // abandon ends a helper, or what there is of one, that nobody has been given.

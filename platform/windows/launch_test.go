@@ -75,6 +75,29 @@ func TestALauncherThatIsClosedMeanwhile(t *testing.T) {
 	}
 }
 
+// What nobody waits for any more does not run, and nothing is left of it, whether the
+// helper has created the program by then or is about to.
+func TestWhatNobodyWaitsForDoesNotRun(t *testing.T) {
+	l := newLauncher(t)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 20 {
+		path := filepath.Join(t.TempDir(), "made")
+		h, err := l.Prepare(t.Context(), command(t, own(), "echo >"+path))
+		must(t, err)
+		time.Sleep(time.Duration(i) * 3 * time.Millisecond) // a program is created within 30 ms or so
+		if _, err := h.Release(gone); !errors.Is(err, context.Canceled) {
+			t.Errorf("after %d ms: %v", 3*i, err)
+		}
+		if l.tree.Alive(h.ID()) || !l.tree.Empty(h.ID(), h.Group()) {
+			t.Errorf("something is left of what was given up after %d ms", 3*i)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("what was given up after %d ms has run", 3*i)
+		}
+	}
+}
+
 // command is a spec for cmd.exe. What follows /c is cmd's own business.
 func command(t testing.TB, as core.Identity, words ...string) port.LaunchSpec {
 	t.Helper()
