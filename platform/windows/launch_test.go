@@ -54,9 +54,8 @@ func TestALauncherThatIsClosedMeanwhile(t *testing.T) {
 	l, err := NewLauncher(helperPath(), 0)
 	must(t, err)
 	var all sync.WaitGroup
-	for i := range 8 {
+	for range 8 {
 		all.Go(func() {
-			time.Sleep(time.Duration(i) * 50 * time.Millisecond) // about as long as Windows takes for one
 			c, err := l.spawn(nil)
 			if err != nil {
 				if !errors.Is(err, errClosed) {
@@ -95,6 +94,26 @@ func TestWhatNobodyWaitsForDoesNotRun(t *testing.T) {
 		if _, err := os.Stat(path); err == nil {
 			t.Errorf("what was given up after %d ms has run", 3*i)
 		}
+	}
+}
+
+// A program that its helper has created and not let run ends with the helper, whatever
+// that ends by.
+func TestAProgramThatWasNotLetRunEndsWithItsHelper(t *testing.T) {
+	l := newLauncher(t)
+	h, err := l.Prepare(t.Context(), command(t, own(), "exit", "0"))
+	must(t, err)
+	job, err := openJob(h.Group(), jobQuery)
+	must(t, err)
+	defer windows.CloseHandle(job)
+	wait(t, "it is created", func() bool { n, err := activeIn(job); return err == nil && n == 2 })
+	helper, err := windows.OpenProcess(windows.PROCESS_TERMINATE, false, uint32(h.ID().PID))
+	must(t, err)
+	defer windows.CloseHandle(helper)
+	must(t, windows.TerminateProcess(helper, 1))
+	wait(t, "nothing is left", func() bool { n, err := activeIn(job); return err == nil && n == 0 })
+	if p, err := h.Release(t.Context()); err == nil {
+		t.Errorf("released: %v", p.ID())
 	}
 }
 

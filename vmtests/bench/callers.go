@@ -67,14 +67,14 @@ func beCallers(out io.Writer, callers, each int, argv []string) error {
 	defer null.Close()
 	as := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}}
 	all := asked{}
-	began := map[int]time.Time{} // who runs, since when they wanted to
+	began := map[int]time.Time{} // since when those who run wanted to ask
 	defer func() {
 		for pid := range began { // where something went wrong
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}()
 	first := time.Now()
-	idle := slices.Repeat([]time.Time{first}, callers) // who does not, the longest first
+	idle := slices.Repeat([]time.Time{first}, callers) // since when those who do not run want to, the oldest first
 	for left := callers * each; left > 0 || len(began) > 0; {
 		options := 0
 		if left > 0 && len(idle) > 0 {
