@@ -51,7 +51,7 @@ func ground() conformance.Ground {
 	return conformance.Ground{
 		Host: func() (port.Host, error) {
 			host := none.Host(Facts())
-			host.Tree, host.Terminals, host.Sessions = NewTree(), Terminals{}, Sessions{}
+			host.Tree, host.Terminals, host.Sessions = wineTree{NewTree()}, Terminals{}, Sessions{}
 			launcher, err := NewLauncher(helperPath(), 2)
 			if err != nil {
 				return port.Host{}, err

@@ -17,6 +17,7 @@ var Dishonest = []struct{ What, How string }{
 	{"names of a file, links", "FindFirstFileNameW and reparse points are missing: files with more than one name are never Protected, and links not met"},
 	{"restricted tokens, app containers", "there are none: every caller is unconfined, and a reader of signatures can do what the service can"},
 	{"limits of jobs, mitigations", "they are accepted, and neither kept nor enforced"},
+	{"a process without a thread", "one whose creator is ended before it has given it one stays in its job for ever, and nothing ends it; nothing can run in it"},
 	{"remote clients of a pipe", "there is no other machine"},
 	{"services", "they have the limited token and no SID of their own (a build tag makes Wine's user pass for an administrator); without programs Windows shuts down"},
 	{"recovery actions", "they are accepted, cannot be read, and a killed service stays RUNNING"},

@@ -115,7 +115,7 @@ func run(t *testing.T, pkg, pattern string, flags ...string) string {
 	build(t, "test", "-c", "-o", filepath.Join(dir, "tests.exe"), pkg)
 	out, err := outputOf(t, windows(t, dir).Command(ctx, `Z:\here\tests.exe`, append(flags, "-test.v", "-test.run", pattern)...))
 	if err != nil || !bytes.Contains(out, []byte("PASS")) {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("%v\n%s", err, unpassed(string(out)))
 	}
 	if bytes.Contains(out, []byte("no tests to run")) {
 		t.Fatalf("there were none:\n%s", out)
@@ -168,6 +168,36 @@ func passed(out string) (names []string) {
 		}
 	}
 	return names
+}
+
+// unpassed is what was printed, without the tests that passed: a log that is cut short
+// has room for what failed.
+func unpassed(out string) string {
+	var left, test []string
+	for line := range strings.Lines(out) {
+		switch {
+		case strings.HasPrefix(line, "=== RUN") && !strings.Contains(line, "/"):
+			left, test = append(left, test...), nil
+		case strings.HasPrefix(line, "--- PASS: "):
+			test = nil
+			continue
+		case strings.HasPrefix(strings.TrimSpace(line), "--- PASS: "):
+			continue
+		}
+		test = append(test, line)
+	}
+	return strings.Join(append(left, test...), "")
+}
+
+func TestUnpassed(t *testing.T) {
+	const out = "=== RUN   TestA\n    a said\n--- PASS: TestA (0.1s)\n    --- PASS: TestA/one (0.1s)\n" +
+		"=== RUN   TestB\n=== RUN   TestB/one\n=== RUN   TestB/two\n    b said\n--- FAIL: TestB (0.1s)\n    --- PASS: TestB/one (0.1s)\n    --- FAIL: TestB/two (0.1s)\n" +
+		"=== RUN   TestC\n--- PASS: TestC (0.1s)\n=== RUN   TestD\npanic: d\n"
+	const want = "=== RUN   TestB\n=== RUN   TestB/one\n=== RUN   TestB/two\n    b said\n--- FAIL: TestB (0.1s)\n    --- FAIL: TestB/two (0.1s)\n" +
+		"=== RUN   TestD\npanic: d\n"
+	if got := unpassed(out); got != want {
+		t.Errorf("got %q", got)
+	}
 }
 
 // Both ends of what helpers are told, in the byte order and with the handles of
