@@ -92,11 +92,7 @@ func TestOutOfProcesses(t *testing.T) {
 	if p, err := a.Plugin(t.Context(), "KeeperPolicy"); err == nil {
 		policy = p.ProcessID
 	}
-	now, err := os.ReadFile(filepath.Join(limited, "pids.current"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	limit(strings.TrimSpace(string(now)))
+	limit(awaitSpareThreads(t, limited, service, policy))
 	refused := 0
 	var mu sync.Mutex
 	for range 5 {
@@ -131,6 +127,36 @@ func TestOutOfProcesses(t *testing.T) {
 	if ports, err := a.Ports(); err != nil || ports.PID != service {
 		t.Errorf("the service was process %d, now %+v, %v", service, ports, err)
 	}
+}
+
+// awaitSpareThreads waits until the service and KeeperPolicy have made the threads that they
+// keep for such a time, 24 and 8, which they begin once people are served, and returns how
+// many processes and threads there are by then.
+func awaitSpareThreads(t *testing.T, limited string, service, policy int) (now string) {
+	t.Helper()
+	const settled = 50 // looks between which nothing has changed
+	same := 0
+	eventually(t, "the spare threads are made", func() bool {
+		data, err := os.ReadFile(filepath.Join(limited, "pids.current"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.TrimSpace(string(data)); text != now {
+			now, same = text, 0
+		}
+		same++
+		return threads(t, service) > 24 && threads(t, policy) > 8 && same > settled
+	})
+	return now
+}
+
+func threads(t *testing.T, pid int) int {
+	t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }
 
 // pidsCgroup puts a running agent into a control group that bounds how many
