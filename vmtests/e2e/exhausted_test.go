@@ -88,10 +88,11 @@ func TestOutOfDescriptors(t *testing.T) {
 func TestOutOfProcesses(t *testing.T) {
 	a := newAgent(t, allowAll, nil)
 	limited, limit := pidsCgroup(t, a)
-	service, policy := a.PID(), 0
-	if p, err := a.Plugin(t.Context(), "KeeperPolicy"); err == nil {
-		policy = p.ProcessID
+	decides, err := a.Plugin(t.Context(), "KeeperPolicy")
+	if err != nil {
+		t.Fatal(err)
 	}
+	service, policy := a.PID(), decides.ProcessID
 	limit(awaitSpareThreads(t, limited, service, policy))
 	refused := 0
 	var mu sync.Mutex
@@ -129,9 +130,9 @@ func TestOutOfProcesses(t *testing.T) {
 	}
 }
 
-// awaitSpareThreads waits until the service and KeeperPolicy have made the threads that they
-// keep for such a time, 24 and 8, which they begin once people are served, and returns how
-// many processes and threads there are by then.
+// awaitSpareThreads waits until the service and KeeperPolicy have the threads that they keep
+// for when no more can be had, 24 and 8, and returns how many processes and threads there
+// are by then. They begin to make them once people are served.
 func awaitSpareThreads(t *testing.T, limited string, service, policy int) (now string) {
 	t.Helper()
 	const settled = 50 // looks between which nothing has changed
