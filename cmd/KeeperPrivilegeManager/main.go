@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"kpm/core/port"
 	"kpm/platform"
+	"kpm/platform/descriptors"
 	"kpm/platform/rest"
 	"kpm/platform/systemlog"
 	"kpm/platform/turns"
@@ -27,6 +29,10 @@ var version = "0.1.0-dev"
 // spareChildren are held ready, so that two people who ask at once, and a
 // plugin that is restarted meanwhile, wait for no fork.
 const spareChildren = 2
+
+// openFiles is how many files the service has open when as many people ask at once as
+// may (Requests:MaxOpen): some 90, and 6 for each of them.
+const openFiles = 2048
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
@@ -119,6 +125,9 @@ var foreground = setting{log: levelled(os.Stderr, systemlog.Reads(os.Stderr)), n
 
 // run opens this machine's ports and serves on them.
 func run(ctx context.Context, dir string, in setting) error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { descriptors.Room(openFiles) })
 	turns.Short()
 	pace := new(rest.Pace)
 	pace.Work()
