@@ -40,17 +40,22 @@ const ofTime = 250 * time.Millisecond
 type login struct {
 	core.Session
 	display string // of X, as the display manager told logind; or empty
+	opening bool   // nobody is in it yet
 }
 
-// List implements port.Sessions.
+// List implements port.Sessions. A session that is being opened is none yet: its user waits
+// for their runtime directory and their service manager, and what starts there would have
+// neither for as long as it runs.
 func (s Sessions) List(ctx context.Context) ([]core.Session, error) {
 	logins, err := s.logins(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
 	}
-	all := make([]core.Session, len(logins))
-	for i, l := range logins {
-		all[i] = l.Session
+	all := make([]core.Session, 0, len(logins))
+	for _, l := range logins {
+		if !l.opening {
+			all = append(all, l.Session)
+		}
 	}
 	return all, nil
 }

@@ -39,7 +39,8 @@ func TestEnvironmentOfASession(t *testing.T) {
 		s.properties["Display"] = display
 		return s
 	}
-	wayland := desk("1", user, "wayland")
+	wayland, opening := desk("1", user, "wayland"), desk("1", user, "wayland")
+	opening.properties["State"] = "opening"
 	elevated := core.Identity{RunAs: core.AsUserElevated, Account: rootAccount, Session: "1", Login: "4242"}
 	as := func(r core.RunAs) core.Identity {
 		return core.Identity{RunAs: r, Account: otherAccount, Session: "1", Login: "4242"}
@@ -62,15 +63,16 @@ func TestEnvironmentOfASession(t *testing.T) {
 		make    func(t *testing.T, run, x string)
 		want    []string
 	}{
-		"User":                {wayland, as(core.AsUser), full, own},
-		"UserDesktop":         {wayland, as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:1"})},
-		"UserElevated":        {wayland, elevated, full, slices.Concat(windows, []string{"DISPLAY=:1"})},
-		"the manager's X":     {x11(":0"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:0"})},
-		"with a screen":       {x11(":0.0"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:0"})},
-		"another user's X":    {x11(":2"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:1"})},
-		"a display elsewhere": {x11("evil:0"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:1"})},
-		"a display by path":   {x11(":../../tmp/x"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:1"})},
-		"nothing there":       {wayland, as(core.AsUserDesktop), func(*testing.T, string, string) {}, own[:1]},
+		"User":                 {wayland, as(core.AsUser), full, own},
+		"UserDesktop":          {wayland, as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:1"})},
+		"UserElevated":         {wayland, elevated, full, slices.Concat(windows, []string{"DISPLAY=:1"})},
+		"the manager's X":      {x11(":0"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:0"})},
+		"with a screen":        {x11(":0.0"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:0"})},
+		"another user's X":     {x11(":2"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:1"})},
+		"a display elsewhere":  {x11("evil:0"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:1"})},
+		"a display by path":    {x11(":../../tmp/x"), as(core.AsUserDesktop), full, slices.Concat(own, windows, []string{"DISPLAY=:1"})},
+		"asked while it opens": {opening, as(core.AsUser), full, own},
+		"nothing there":        {wayland, as(core.AsUserDesktop), func(*testing.T, string, string) {}, own[:1]},
 		"what is another user's": {wayland, as(core.AsUserDesktop), func(t *testing.T, run, x string) {
 			socketAt(t, filepath.Join(run, "bus"), attacker)
 			socketAt(t, filepath.Join(run, "wayland-0"), attacker)

@@ -166,7 +166,10 @@ func describe(one listed, properties map[string]dbus.Variant) (login, bool) {
 	if !validSession(core.SessionID(one.ID)) || text("State") == "closing" {
 		return login{}, false
 	}
-	found := login{Session: core.Session{ID: core.SessionID(one.ID), User: userID(one.UID)}, display: text("Display")}
+	found := login{
+		Session: core.Session{ID: core.SessionID(one.ID), User: userID(one.UID)},
+		display: text("Display"), opening: text("State") == "opening", // org.freedesktop.login1(5)
+	}
 	found.Active, _ = properties["Active"].Value().(bool)
 	switch text("Type") {
 	case "x11", "wayland", "mir":

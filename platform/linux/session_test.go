@@ -52,7 +52,7 @@ func TestSessionsOfLogind(t *testing.T) {
 		desk("3", 1000, "wayland"), desk("4", 1000, "x11"), ssh, desk("c1", 0, "tty"),
 		class(desk("8", 120, "wayland"), "greeter", "active"), class(desk("9", 1000, "unspecified"), "background", "active"),
 		class(desk("10", 1000, "unspecified"), "manager", "active"), class(desk("11", 1000, "x11"), "of-tomorrow", "active"),
-		class(desk("12", 1000, "x11"), "user", "closing"), desk("13", 1000, "of-tomorrow"), desk("../../1", 1000, "x11"),
+		class(desk("12", 1000, "x11"), "user", "closing"), class(desk("15", 1000, "x11"), "user", "opening"), desk("13", 1000, "of-tomorrow"), desk("../../1", 1000, "x11"),
 		session{id: "14", uid: 1000}, // ended meanwhile
 	)}
 	got, err := s.List(t.Context())

@@ -48,18 +48,40 @@ func TestPluginInSessions(t *testing.T) {
 	if got := instances(); got != "" {
 		t.Errorf("before anybody is logged in it runs as %s", got)
 	}
+	slowLogin(t, "1001")
 	for _, user := range []string{"alice", "bob"} {
 		logInAsService(t, user, "sleep", "600")
 	}
 	for user, uid := range map[string]string{"alice": "1000", "bob": "1001"} {
-		want := uid + " /home/" + user + " " + sessionOf(t, user) + " /run/user/" + uid + "\n"
+		want, got := uid+" /home/"+user+" "+sessionOf(t, user)+" /run/user/"+uid+"\n", ""
+		t.Cleanup(func() {
+			if got != want {
+				sessions, _ := box.Run(context.Background(), "loginctl", "list-sessions", "--no-legend")
+				t.Logf("the plugin of %s wrote %q, expected %q; sessions:\n%s", user, got, want, sessions)
+			}
+		})
 		eventually(t, "the plugin runs as "+user, func() bool {
-			got, err := os.ReadFile(box.Root + "/home/" + user + "/sat")
-			return err == nil && string(got) == want
+			text, _ := os.ReadFile(box.Root + "/home/" + user + "/sat") // of which there is none yet
+			got = string(text)
+			return got == want
 		})
 	}
 	run(t, "systemctl", "stop", "in-alice.service")
 	eventually(t, "alice's instance has ended, and bob's has not", func() bool { return instances() == "1001 " })
+}
+
+// slowLogin has a user's login take longer than it takes the service to look who is logged
+// in: their runtime directory is made late, and logind knows the session meanwhile.
+func slowLogin(t *testing.T, uid string) {
+	t.Helper()
+	dir := "/run/systemd/system/user-runtime-dir@" + uid + ".service.d"
+	run(t, "mkdir", "-p", dir)
+	run(t, "sh", "-c", "printf '[Service]\\nExecStartPre=/usr/bin/sleep 7\\n' >"+dir+"/slow.conf")
+	run(t, "systemctl", "daemon-reload")
+	t.Cleanup(func() {
+		_, _ = box.Run(context.Background(), "rm", "-r", dir)
+		_, _ = box.Run(context.Background(), "systemctl", "daemon-reload")
+	})
 }
 
 // loggedOut waits until nobody is logged in any more: that takes its time after the last
