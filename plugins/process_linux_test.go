@@ -40,6 +40,20 @@ func (s *execStarter) StartService(_ context.Context, spec core.ServiceSpec) (po
 		Path: spec.Path, Args: spec.Argv, Env: spec.Env, Dir: spec.Dir, Stdout: spec.Stdout, Stderr: spec.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
+	p, err := s.begin(cmd)
+	if err != nil {
+		return nil, err
+	}
+	s.o.Connected(spec.As)
+	s.o.Subscribed(spec.As, spec.As.Name)
+	return p, nil
+}
+
+// begin starts cmd and takes it down as the last: who has heard of it from cmd itself finds
+// it there.
+func (s *execStarter) begin(cmd *exec.Cmd) (*execProcess, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -48,11 +62,7 @@ func (s *execStarter) StartService(_ context.Context, spec core.ServiceSpec) (po
 		p.state, _ = cmd.Process.Wait()
 		close(p.ended)
 	}()
-	s.mu.Lock()
 	s.procs = append(s.procs, p)
-	s.mu.Unlock()
-	s.o.Connected(spec.As)
-	s.o.Subscribed(spec.As, spec.As.Name)
 	return p, nil
 }
 
