@@ -3,8 +3,8 @@ package descriptors
 import "golang.org/x/sys/unix"
 
 // Room has this process's table of open files become large enough for n of them, or for
-// as many as it may have. If the system refuses, the table grows when it has to. Room
-// takes 5 to 40 ms if the table has to grow.
+// as many as it may have. If the system refuses, the table grows when it has to. It
+// returns when the table has grown, which takes up to some 40 ms.
 //
 // Linux begins with room for 64. Whoever opens a file for which there is none waits until
 // the table has grown, and so do all others who open one meanwhile. In a process of
