@@ -31,9 +31,13 @@ func (s *service) ready(ctx context.Context, o Options) error {
 // spareThreads are made for the time when no more can be had.
 const spareThreads = 24
 
-// reserveThreads makes them once people are served, who would wait for it.
-func (s *service) reserveThreads(context.Context, Options) error {
+// reserveThreads makes them once people are served, who would wait for it, and has done
+// what else can wait until then.
+func (s *service) reserveThreads(ctx context.Context, o Options) error {
 	reserve.Threads(spareThreads)
+	if o.Served != nil {
+		s.background(ctx, func(context.Context) { o.Served() })
+	}
 	return nil
 }
 

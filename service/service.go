@@ -58,6 +58,8 @@ type Options struct {
 	Notice io.Writer
 	// SystemLog, if not nil, opens the system's own log, for lines about elevations.
 	SystemLog func() (SystemLog, error)
+	// Served, if not nil, is called once people are served, and may take its time.
+	Served func()
 	// Pace, if not nil, rests while nobody asks for anything.
 	Pace idle.Pace
 	// Sparing has the process use one processor once the service is ready and while few

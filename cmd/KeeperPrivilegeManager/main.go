@@ -30,9 +30,9 @@ var version = "0.1.0-dev"
 // plugin that is restarted meanwhile, wait for no fork.
 const spareChildren = 2
 
-// openFiles is how many files the service has open when as many people ask at once as
-// may (Requests:MaxOpen): some 90, and 6 for each of them.
-const openFiles = 2048
+// Files that the service has open: some 90 once it is ready, 5 more for each plugin, and 6
+// for each of the people who ask at once (Requests:MaxOpen).
+const filesAtStart, filesInCrowd = 256, 2048
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
@@ -127,7 +127,7 @@ var foreground = setting{log: levelled(os.Stderr, systemlog.Reads(os.Stderr)), n
 func run(ctx context.Context, dir string, in setting) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	beside.Go(func() { descriptors.Room(openFiles) })
+	beside.Go(func() { descriptors.Room(filesAtStart) })
 	turns.Short()
 	pace := new(rest.Pace)
 	pace.Work()
@@ -152,5 +152,6 @@ func run(ctx context.Context, dir string, in setting) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	return service.Run(ctx, service.Options{
 		Root: root, Files: files, Ports: ports, Version: version, Log: in.log, Reload: reload, SessionsChanged: in.sessions, Notice: in.notice, SystemLog: systemLog, Sparing: true, Pace: pace,
+		Served: func() { descriptors.Room(filesInCrowd) },
 	})
 }
