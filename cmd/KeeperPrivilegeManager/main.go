@@ -31,8 +31,10 @@ var version = "0.1.0-dev"
 const spareChildren = 2
 
 // Files that the service has open: some 90 once it is ready, 5 more for each plugin, and 6
-// for each of the people who ask at once (Requests:MaxOpen).
-const filesAtStart, filesInCrowd = 256, 2048
+// for each of the people who ask at once (Requests:MaxOpen). What a start does not need
+// waits until it is over: for a moment, whoever waits for room keeps one of the
+// processors that the runtime uses.
+const filesAtStart, filesInCrowd = 128, 2048
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
