@@ -151,6 +151,22 @@ func awaitSpareThreads(t *testing.T, limited string, service, policy int) (now s
 	return now
 }
 
+// Nobody of a crowd waits for the service's table of open files: it has room for theirs
+// before they come.
+func TestThereIsRoomForACrowdsFiles(t *testing.T) {
+	a := newAgent(t, allowAll, nil)
+	eventually(t, "there is room for 2048 open files", func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", a.PID()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, size, _ := strings.Cut(string(status), "FDSize:\t")
+		size, _, _ = strings.Cut(size, "\n")
+		n, _ := strconv.Atoi(size)
+		return n >= 2048
+	})
+}
+
 func threads(t *testing.T, pid int) int {
 	t.Helper()
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
