@@ -73,7 +73,7 @@ func (p program) linker(system string) string {
 		flags += " -H windowsgui"
 	}
 	if p.name == "keepersudo" && system == "linux" {
-		flags += " -E keepersudo_entry" // it begins before the Go runtime does: platform/unix/caller/entry_linux.go
+		flags += " -E keepersudo_entry" // it begins before the Go runtime does: platform/linux/early
 	}
 	return flags
 }

@@ -15,7 +15,7 @@ var version = "0.1.0-dev" // the linker sets it
 func main() {
 	// With a second processor the runtime would look every 20 us, for as long as the
 	// command runs at first, whether a thread that waits is to give up its own. Where
-	// there is an entry point for it (platform/unix/caller) there is but one by now.
+	// there is an entry point for it (platform/linux/early) there is but one by now.
 	if runtime.GOMAXPROCS(0) > 1 {
 		runtime.GOMAXPROCS(1)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"kpm/platform/linux/early"
 )
 
 const (
@@ -15,6 +17,9 @@ const (
 
 // Connect implements port.Service.
 func (c *connection) Connect(root string) error {
+	if taken, ok := early.Take(); ok {
+		return c.goOn(taken.Connection, taken.Received)
+	}
 	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return errors.New(root + ": " + err.Error() + "; install the agent there, or name another with --root")

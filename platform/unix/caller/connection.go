@@ -21,6 +21,9 @@ type connection struct {
 	fd     int      // of socket
 	socket *os.File // nil until there is a connection
 	files  []int    // received, not taken yet
+
+	asked    bool   // the request was sent before the connection was ours
+	received []byte // and this was received
 }
 
 var _ port.Service = (*connection)(nil)
@@ -35,11 +38,26 @@ func (c *connection) use(fd int) error {
 		c.socket.Close()
 	}
 	c.fd, c.socket = fd, os.NewFile(uintptr(fd), "service")
+	c.asked, c.received = false, nil
+	return nil
+}
+
+// goOn is use of a connection on which the request was sent already, and received was
+// received.
+func (c *connection) goOn(fd int, received []byte) error {
+	if err := c.use(fd); err != nil {
+		return err
+	}
+	c.asked, c.received = true, received
 	return nil
 }
 
 // Send implements port.Service.
 func (c *connection) Send(frame []byte, handles ...uintptr) error {
+	if c.asked { // the first is the request
+		c.asked = false
+		return nil
+	}
 	var rights []byte
 	if len(handles) > 0 {
 		files := make([]int, len(handles))
@@ -76,6 +94,11 @@ func (c *connection) Send(frame []byte, handles ...uintptr) error {
 
 // Read implements port.Service and keeps the descriptors that come along.
 func (c *connection) Read(p []byte) (int, error) {
+	if len(c.received) > 0 {
+		n := copy(p, c.received)
+		c.received = c.received[n:]
+		return n, nil
+	}
 	var oob [64]byte
 	raw, err := c.socket.SyscallConn()
 	if err != nil {

@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 // shell is a session leader that starts keepersudo as a background job, and
 // brings it to the foreground when told.
 func shell() {
-	job := exec.Command("/proc/self/exe")
+	job := exec.Command(program())
 	job.Args = append([]string{"keepersudo"}, os.Args[1:]...)
 	job.Stdin, job.Stdout, job.Stderr = os.Stdin, os.Stdout, os.Stderr
 	job.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -67,7 +67,7 @@ func shell() {
 func both() {
 	var jobs []*exec.Cmd
 	for range 2 {
-		job := exec.Command("/proc/self/exe")
+		job := exec.Command(program())
 		job.Args = append([]string{"keepersudo"}, os.Args[1:]...)
 		job.Stdin, job.Stdout, job.Stderr = os.Stdin, os.Stdout, os.Stderr
 		if job.Start() != nil {
@@ -319,13 +319,19 @@ type called struct {
 
 func (a *agent) command(t testing.TB, args ...string) *called {
 	t.Helper()
-	s := &called{t: t, Cmd: exec.CommandContext(t.Context(), "/proc/self/exe")}
+	s := &called{t: t, Cmd: exec.CommandContext(t.Context(), program())}
 	s.Args = append([]string{"keepersudo"}, args...)
 	s.Env = []string{rootVar + "=" + a.root, "TERM=dumb", "LC_ALL=C.UTF-8", "SECRET=1", "PYTHONPATH=/evil", "GORACE=atexit_sleep_ms=0"}
 	s.Dir = "/usr"
 	s.Stdout, s.Stderr = &s.stdout, &s.stderr
 	s.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: &syscall.Credential{Uid: 4242, Gid: 4242}}
 	return s
+}
+
+// startedBy has this binary start it, as what TestMain knows by that name.
+func (s *called) startedBy(name string) {
+	s.Path, s.Args[0] = "/proc/self/exe", name
+	s.Env = append(s.Env, programVar+"="+os.Getenv(programVar))
 }
 
 // at puts keepersudo into w, in the foreground.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	told "kpm/core/signal"
+	"kpm/platform/linux/early"
 )
 
 // Watch implements port.Signals: nohup's SIGHUP stays ignored, and so does what
@@ -26,12 +27,13 @@ func (s signals) Watch(deliver func(told.Sent)) {
 	}
 	watch(unix.SIGWINCH)
 	watch(unix.SIGTSTP)
+	early.LetSignals() // to this thread
 	go s.read(os.NewFile(uintptr(ends[0]), "signals"), deliver)
 }
 
 // watch has a signal noted, unless it is to be ignored.
 func watch(sig unix.Signal) {
-	if !signal.Ignored(sig) && ignored&(1<<(sig-1)) == 0 {
+	if !signal.Ignored(sig) && early.Ignored&(1<<(sig-1)) == 0 {
 		note(sig)
 	}
 }
@@ -40,7 +42,7 @@ func watch(sig unix.Signal) {
 // ignored.
 func ignoreAgain() {
 	for _, known := range forwarded {
-		if ignored&(1<<(known.number-1)) != 0 {
+		if early.Ignored&(1<<(known.number-1)) != 0 {
 			setAction(known.number, action{handler: ignore})
 		}
 	}
@@ -48,6 +50,12 @@ func ignoreAgain() {
 
 // read takes signals as they come, for as long as the process lives.
 func (s signals) read(noted *os.File, deliver func(told.Sent)) {
+	// It may stop the process by a signal to its own thread, while another one, Watch's,
+	// hears of others.
+	runtime.LockOSThread()
+	if !early.LetSignals() {
+		runtime.UnlockOSThread()
+	}
 	for {
 		info, held := s.console.stop.later.next()
 		if !held {
@@ -83,6 +91,7 @@ func (signals) EndBy(sig told.Signal) {
 	switch sig {
 	case told.Interrupt, told.Terminate, told.Hangup:
 		runtime.LockOSThread()
+		early.LetSignals()
 		setAction(number, action{handler: byDefault})
 		// To this thread: it does not return.
 		unix.Tgkill(unix.Getpid(), unix.Gettid(), number)

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"kpm/platform/linux/early"
 )
 
 // stopper stops this process as its shell expects of a job.
@@ -83,6 +85,7 @@ func (s stopper) halt(goesOn func() bool, stopOthers, continueOthers func()) {
 	defer s.one.Unlock()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	early.LetSignals() // or this thread could not be stopped
 	var mask unix.Sigset_t
 	unix.PthreadSigmask(unix.SIG_BLOCK, set(unix.SIGCONT), &mask) // of this thread: the others note it
 	if continueWaits() {

@@ -327,7 +327,7 @@ func TestBackgroundJob(t *testing.T) {
 	must(t, err)
 	defer p.Close()
 	s := a.command(t, "id").at(w)
-	s.Args[0] = "shell"
+	s.startedBy("shell")
 	s.ExtraFiles = []*os.File{r}
 	s.begin()
 	r.Close()

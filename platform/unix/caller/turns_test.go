@@ -92,7 +92,7 @@ func TestTakingTurns(t *testing.T) {
 	a, w := newAgent(t), newWindow(t)
 	before := *w.modes()
 	s := a.command(t, "id").at(w)
-	s.Args[0] = "pair"
+	s.startedBy("pair")
 	s.begin()
 	var visitors []*visitor
 	var commands []*os.File

@@ -1,23 +1,25 @@
-package caller
+//go:build linux
+
+package early
 
 import (
 	"os"
 	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// ignored are the signals that whoever started this process has it ignore, one
+// Ignored are the signals that whoever started this process has it ignore, one
 // bit each from signal 1 on.
 //
 // The Go runtime puts handlers of its own in their place before any Go code
 // runs, and remembers only SIGHUP and SIGINT. So keepersudo is linked with an
-// entry point that notes them first (entry_linux_amd64.s and its like; make stage).
+// entry point that notes them first (entry_amd64.s and its like; make stage).
 // Without it, it works all the same, but for ignored signals other than these.
-var ignored uint64
+var Ignored uint64
 
-// That entry point does more, which shortens every elevation.
+// That entry point calls begin before, and does more after it, which shortens what the
+// runtime takes.
 //
 // It puts oneProcessor behind the environment: to begin with all processors and give
 // them up again takes longer. It takes the files away that the runtime opens to find
@@ -41,9 +43,9 @@ var timerSlack uint64
 // memProfileRate is where the entry point finds the runtime's variable.
 var memProfileRate = &runtime.MemProfileRate //nolint:unused // the entry point, in assembler, uses it
 
-// asStarted has the next program begin as this one was started, and returns its
+// AsStarted has the next program begin as this one was started, and returns its
 // environment.
-func asStarted() []string {
+func AsStarted() []string {
 	runtime.LockOSThread() // each has its own timers, and the one that executes leaves its own to the program
 	if fileLimit.Max != 0 {
 		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &fileLimit) // which it was before
@@ -56,55 +58,4 @@ func asStarted() []string {
 		environ = environ[:last]
 	}
 	return environ
-}
-
-// grow has the stack of whoever calls it grow to what keepersudo needs, in one step and
-// while there is little on it.
-func grow()
-
-// noteEnd is where the signal handler writes what the kernel says about a
-// signal. Package os/signal does not say who has sent one. A handler knows
-// nothing but fixed places.
-var noteEnd int32 = -1 //nolint:unused // the handler, in assembler, uses it
-
-// handler returns the addresses of the signal handler and of what it returns
-// to, 0 where the kernel provides that.
-func handler() (noted, back uintptr)
-
-// Flags of sigaction(2).
-const (
-	withInfo     = 0x4
-	withRestorer = 0x04000000
-	onOwnStack   = 0x08000000 // which the runtime has set up for each thread
-	restart      = 0x10000000
-)
-
-// action is struct sigaction of the kernel.
-type action struct {
-	handler  uintptr
-	flags    uint64
-	restorer uintptr
-	mask     uint64
-}
-
-// Handlers that are none.
-const (
-	byDefault = 0
-	ignore    = 1
-)
-
-// setAction sets how a signal is handled and returns how it was.
-func setAction(sig unix.Signal, to action) (before action) {
-	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&to)), uintptr(unsafe.Pointer(&before)), 8, 0, 0)
-	return before
-}
-
-// note has a signal written to noteEnd.
-func note(sig unix.Signal) {
-	noted, back := handler()
-	a := action{handler: noted, flags: withInfo | onOwnStack | restart, restorer: back, mask: ^uint64(0)}
-	if back != 0 {
-		a.flags |= withRestorer
-	}
-	setAction(sig, a)
 }

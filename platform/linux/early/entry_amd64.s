@@ -4,13 +4,25 @@ DATA ·oneProcessor+0(SB)/8, $"GOMAXPRO"
 DATA ·oneProcessor+8(SB)/8, $"CS=1\000\000\000\000"
 GLOBL ·oneProcessor(SB), RODATA|NOPTR, $16
 
-// keepersudo_entry is where the kernel starts the process (entry_linux.go). What
+// keepersudo_entry is where the kernel starts the process (entry.go). What
 // the runtime's own entry point looks at, to which it goes on, is as the kernel
 // left it, but for one more variable, GOMAXPROCS=1: argc, argv and environment, which the stack
 // pointer points to, and DX.
 TEXT keepersudo_entry(SB), NOSPLIT|NOFRAME, $0
-	MOVQ DX, R15
+	MOVQ SP, R12
 	SUBQ $64, SP
+	MOVQ DX, 48(SP)
+	MOVQ R12, 0(SP)
+	// arch_prctl(ARCH_SET_FS, &local[2])
+	MOVQ $0x1002, DI
+	LEAQ ·local+16(SB), SI
+	MOVQ $158, AX
+	SYSCALL
+	TESTQ AX, AX
+	JNE  runtime
+	LEAQ ·begin(SB), R12 // not called by name: the linker takes its stack for one of the runtime's
+	CALL R12
+runtime:
 	MOVQ $1, R12
 	MOVQ $0, R13
 next:
@@ -32,7 +44,7 @@ other:
 	INCQ R12
 	CMPQ R12, $32
 	JLT next
-	MOVQ R13, ·ignored(SB)
+	MOVQ R13, ·Ignored(SB)
 	// prlimit64(0, RLIMIT_NOFILE, nil, &fileLimit)
 	MOVQ $0, DI
 	MOVQ $7, SI
@@ -65,6 +77,7 @@ limited:
 	SYSCALL
 	MOVQ ·memProfileRate(SB), AX
 	MOVQ $0, 0(AX)
+	MOVQ 48(SP), R15
 	ADDQ $64, SP
 	// Two words down with argc, argv, the NULL behind it, and the environment. The
 	// stack pointer stays a multiple of 16, so there is room for the variable twice.
@@ -94,35 +107,3 @@ end:
 	SUBQ $16, SP
 	MOVQ R15, DX
 	JMP _rt0_amd64_linux(SB)
-
-// noted is a signal handler: write(noteEnd, siginfo, 128). The sender's session
-// is looked up here, since whoever sends one may be gone when it is read, and
-// goes where the kernel has an errno that kill does not set.
-TEXT ·noted(SB), NOSPLIT|NOFRAME, $0
-	MOVL 16(SI), DI // getsid(siginfo.pid)
-	MOVQ $124, AX
-	SYSCALL
-	MOVL AX, 4(SI)
-	MOVLQSX ·noteEnd(SB), DI
-	MOVQ $128, DX
-	MOVQ $1, AX
-	SYSCALL
-	RET
-
-// back is where a handler returns to: rt_sigreturn().
-TEXT ·back(SB), NOSPLIT|NOFRAME, $0
-	MOVQ $15, AX
-	SYSCALL
-	INT $3
-
-// func handler() (noted, back uintptr)
-TEXT ·handler(SB), NOSPLIT, $0-16
-	LEAQ ·noted(SB), AX
-	MOVQ AX, noted+0(FP)
-	LEAQ ·back(SB), AX
-	MOVQ AX, back+8(FP)
-	RET
-
-// func grow()
-TEXT ·grow(SB), 0, $12288-0
-	RET

@@ -4,9 +4,13 @@ DATA ·oneProcessor+0(SB)/8, $"GOMAXPRO"
 DATA ·oneProcessor+8(SB)/8, $"CS=1\000\000\000\000"
 GLOBL ·oneProcessor(SB), RODATA|NOPTR, $16
 
-// keepersudo_entry is what it is in entry_linux_amd64.s.
+// keepersudo_entry is what it is in entry_amd64.s.
 TEXT keepersudo_entry(SB), NOSPLIT|NOFRAME, $0
+	MOVD RSP, R1
 	SUB $64, RSP
+	MOVD R1, 8(RSP)
+	MOVD $·begin(SB), R10 // not called by name: the linker takes its stack for one of the runtime's
+	BL   (R10)
 	MOVD $1, R19
 	MOVD $0, R20
 next:
@@ -28,7 +32,7 @@ other:
 	ADD $1, R19, R19
 	CMP $32, R19
 	BLT next
-	MOVD R20, ·ignored(SB)
+	MOVD R20, ·Ignored(SB)
 	// prlimit64(0, RLIMIT_NOFILE, nil, &fileLimit)
 	MOVD $0, R0
 	MOVD $7, R1
@@ -85,27 +89,3 @@ end:
 	MOVD R4, 8(R2)
 	SUB $16, RSP
 	JMP _rt0_arm64_linux(SB)
-
-// noted is what it is in entry_linux_amd64.s. The kernel has put where to return into
-// the link register.
-TEXT ·noted(SB), NOSPLIT|NOFRAME, $0
-	MOVW 16(R1), R0 // getsid(siginfo.pid)
-	MOVD $156, R8
-	SVC
-	MOVW R0, 4(R1)
-	MOVW ·noteEnd(SB), R0
-	MOVD $128, R2
-	MOVD $64, R8
-	SVC
-	RET
-
-// func handler() (noted, back uintptr)
-TEXT ·handler(SB), NOSPLIT, $0-16
-	MOVD $·noted(SB), R0
-	MOVD R0, noted+0(FP)
-	MOVD ZR, back+8(FP)
-	RET
-
-// func grow()
-TEXT ·grow(SB), 0, $12288-0
-	RET

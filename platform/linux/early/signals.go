@@ -1,0 +1,157 @@
+//go:build linux
+
+package early
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"kpm/core/door"
+	"kpm/core/signal"
+)
+
+// LetSignals lets the calling thread take the signals again that were blocked before the
+// request was sent, so that none is lost: each thread that the runtime starts has them
+// blocked. It returns false, and does nothing, if there was no such request.
+//
+// But the runtime lets nobody block SIGHUP, SIGINT, SIGQUIT and SIGTERM: in the
+// millisecond that it takes to start they end keepersudo, and the service, which sees it
+// go, the command.
+func LetSignals() bool {
+	return first.signals != 0 && unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{Val: [16]uint64{first.mask}}, nil) == nil
+}
+
+// told is how the service knows a signal, 0 for one that it is not told of.
+//
+//go:nosplit
+//go:norace
+func told(number uint32) signal.Signal {
+	switch unix.Signal(number) {
+	case unix.SIGHUP:
+		return signal.Hangup
+	case unix.SIGINT:
+		return signal.Interrupt
+	case unix.SIGQUIT:
+		return signal.Quit
+	case unix.SIGTERM:
+		return signal.Terminate
+	case unix.SIGUSR1:
+		return signal.User1
+	case unix.SIGUSR2:
+		return signal.User2
+	case unix.SIGALRM:
+		return signal.Alarm
+	case unix.SIGCONT:
+		return signal.Continue
+	}
+	return 0
+}
+
+// bit is that of a signal in a set.
+//
+//go:nosplit
+//go:norace
+func bit(number unix.Signal) uint64 { return 1 << (uint(number) - 1) }
+
+// blockSignals has the signals wait that are the command's once the request is sent:
+// it may run before we are told, and what it is told must not end us alone. What whoever
+// started this process has it ignore stays ignored.
+//
+//go:nosplit
+//go:norace
+func (s *stage) blockSignals() bool {
+	forwarded, stop := uint64(0), bit(unix.SIGTSTP)
+	for number := range uint32(32) {
+		if told(number) != 0 && !ignored(uintptr(number)) {
+			forwarded |= bit(unix.Signal(number))
+		}
+	}
+	if ignored(uintptr(unix.SIGTSTP)) {
+		stop = 0
+	}
+	var ok bool
+	if s.signals, ok = waiting(forwarded); !ok {
+		return false
+	}
+	if s.stop, ok = waiting(stop); !ok {
+		closeFile(s.signals)
+		s.signals = 0
+		return false
+	}
+	all := forwarded | stop
+	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&s.mask)), 8, 0, 0)
+	return true
+}
+
+//go:nosplit
+//go:norace
+func ignored(number uintptr) bool {
+	var action [4]uintptr // struct sigaction of the kernel, the handler first
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, number, 0, uintptr(unsafe.Pointer(&action)), 8, 0, 0)
+	return errno == 0 && action[0] == 1 // SIG_IGN
+}
+
+// waiting makes a descriptor that tells of signals.
+//
+//go:nosplit
+//go:norace
+func waiting(set uint64) (int, bool) {
+	fd, _, errno := unix.RawSyscall6(unix.SYS_SIGNALFD4, ^uintptr(0), uintptr(unsafe.Pointer(&set)), 8, unix.SFD_CLOEXEC|unix.SFD_NONBLOCK, 0, 0)
+	return int(fd), errno == 0
+}
+
+// pass tells the service of the signals that wait.
+//
+//go:nosplit
+//go:norace
+func (s *stage) pass() {
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.signals), uintptr(unsafe.Pointer(&s.info)), uintptr(len(s.info)))
+		if errno != 0 || n != uintptr(len(s.info)) {
+			return
+		}
+		info := (*unix.SignalfdSiginfo)(unsafe.Pointer(&s.info))
+		by := uint32(0)
+		if info.Code <= 0 && info.Pid > 0 { // a process has sent it
+			if session, _, errno := unix.RawSyscall(unix.SYS_GETSID, uintptr(info.Pid), 0, 0); errno == 0 {
+				by = uint32(session)
+			}
+		}
+		s.word[0] = byte(door.TypeSignal)
+		put(s.word[1:5], 8)
+		put(s.word[5:9], uint32(told(info.Signo)))
+		put(s.word[9:13], by)
+		// Not to wait: a service that hears nothing must not hold keepersudo.
+		unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.conn), uintptr(unsafe.Pointer(&s.word)), uintptr(len(s.word)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+		if !s.started && unix.Signal(info.Signo) != unix.SIGCONT {
+			s.interrupted = info.Signo
+		}
+	}
+}
+
+// put writes a number as frames have it.
+//
+//go:nosplit
+//go:norace
+func put(b []byte, n uint32) {
+	for i := range b {
+		b[i] = byte(n >> (24 - 8*uint(i)))
+	}
+}
+
+// endInterrupted ends by the signal that ended the request: a shell stops its script when
+// Ctrl-C has killed a command, and goes on when the command returned.
+//
+//go:nosplit
+//go:norace
+func (s *stage) endInterrupted() {
+	switch number := unix.Signal(s.interrupted); number {
+	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP:
+		self, _, _ := unix.RawSyscall(unix.SYS_GETPID, 0, 0, 0)
+		unix.RawSyscall(unix.SYS_KILL, self, uintptr(number), 0)
+		set := bit(number)
+		unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_UNBLOCK, uintptr(unsafe.Pointer(&set)), 0, 8, 0, 0)
+	}
+	exit(exitSignal + s.interrupted)
+}
