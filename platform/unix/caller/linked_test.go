@@ -38,7 +38,7 @@ func TestAsItIsLinked(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	run := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.timeout=2m")
+	run := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.timeout=10m")
 	run.Env = append(os.Environ(), programVar+"="+linked)
 	out, err := run.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: TestAsItIsLinked") {
