@@ -50,6 +50,16 @@ func (c *connection) Connect(root string) error {
 	return c.use(fd)
 }
 
+// goOn is use of a connection on which the request was sent already, and received was
+// received.
+func (c *connection) goOn(fd int, received []byte) error {
+	if err := c.use(fd); err != nil {
+		return err
+	}
+	c.asked, c.received = true, received
+	return nil
+}
+
 // trusted reports whether nobody but root can put another directory in the
 // place of the one behind handle. Above it, sticky directories of root are
 // safe: nobody else can move what is root's.

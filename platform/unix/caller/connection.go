@@ -22,7 +22,7 @@ type connection struct {
 	socket *os.File // nil until there is a connection
 	files  []int    // received, not taken yet
 
-	asked    bool   // the request was sent before the connection was ours
+	asked    bool   // the request was sent before the connection was ours: on Linux (goOn)
 	received []byte // and this was received
 }
 
@@ -39,16 +39,6 @@ func (c *connection) use(fd int) error {
 	}
 	c.fd, c.socket = fd, os.NewFile(uintptr(fd), "service")
 	c.asked, c.received = false, nil
-	return nil
-}
-
-// goOn is use of a connection on which the request was sent already, and received was
-// received.
-func (c *connection) goOn(fd int, received []byte) error {
-	if err := c.use(fd); err != nil {
-		return err
-	}
-	c.asked, c.received = true, received
 	return nil
 }
 
