@@ -44,6 +44,8 @@ type stage struct {
 	mask        uint64
 	started     bool
 	interrupted uint32 // the last signal before that, 0 if there was none
+	unsent      int    // how many of kept there are
+	kept        [16]Signal
 	screen      screen
 	info        [128]byte
 	word        [headerSize + 8]byte
@@ -79,6 +81,7 @@ func begin(arguments *uintptr) {
 	if !first.screen.terminal {
 		first.wait()
 	}
+	first.pass(false) // what is taken now does not end the runtime while it starts
 	closeFile(first.signals)
 	closeFile(first.stop)
 }

@@ -15,9 +15,9 @@ import (
 // request was sent, so that none is lost: each thread that the runtime starts has them
 // blocked. It returns false, and does nothing, if there was no such request.
 //
-// But the runtime lets nobody block SIGHUP, SIGINT, SIGQUIT and SIGTERM: in the
-// millisecond that it takes to start they end keepersudo, and the service, which sees it
-// go, the command.
+// But the runtime lets nobody block SIGHUP, SIGINT, SIGQUIT and SIGTERM: those that come
+// in the millisecond that it takes to start end keepersudo, and the service, which sees
+// it go, ends the command.
 func LetSignals() bool {
 	return first.signals != 0 && unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{Val: [16]uint64{first.mask}}, nil) == nil
 }
@@ -101,15 +101,25 @@ func waiting(set uint64) (int, bool) {
 	return int(fd), errno == 0
 }
 
-// pass tells the service of the signals that wait.
+// Signal is one that was taken and that the service was not told of.
+type Signal struct {
+	Number int32
+	By     uint32 // the session of the process that has sent it, 0 if that is not known
+}
+
+// Kept returns the signals that the service is still to be told of, in their order.
+func Kept() []Signal { return first.kept[:first.unsent] }
+
+// pass tells the service of the signals that wait, or keeps them for the runtime if it is
+// not to send or cannot. It reports whether it has kept none.
 //
 //go:nosplit
 //go:norace
-func (s *stage) pass() {
-	for {
+func (s *stage) pass(send bool) bool {
+	for s.unsent < len(s.kept) {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.signals), uintptr(unsafe.Pointer(&s.info)), uintptr(len(s.info)))
 		if errno != 0 || n != uintptr(len(s.info)) {
-			return
+			break
 		}
 		info := (*unix.SignalfdSiginfo)(unsafe.Pointer(&s.info))
 		by := uint32(0)
@@ -118,16 +128,30 @@ func (s *stage) pass() {
 				by = uint32(session)
 			}
 		}
-		s.word[0] = byte(door.TypeSignal)
-		put(s.word[1:5], 8)
-		put(s.word[5:9], uint32(told(info.Signo)))
-		put(s.word[9:13], by)
-		// Not to wait: a service that hears nothing must not hold keepersudo.
-		unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.conn), uintptr(unsafe.Pointer(&s.word)), uintptr(len(s.word)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+		if send = send && s.tell(info.Signo, by); !send {
+			s.kept[s.unsent] = Signal{int32(info.Signo), by}
+			s.unsent++
+			continue
+		}
 		if !s.started && unix.Signal(info.Signo) != unix.SIGCONT {
 			s.interrupted = info.Signo
 		}
 	}
+	return s.unsent == 0
+}
+
+// tell tells the service of one, and reports whether it could. It does not wait: a service
+// that hears nothing must not hold keepersudo.
+//
+//go:nosplit
+//go:norace
+func (s *stage) tell(number, by uint32) bool {
+	s.word[0] = byte(door.TypeSignal)
+	put(s.word[1:5], 8)
+	put(s.word[5:9], uint32(told(number)))
+	put(s.word[9:13], by)
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.conn), uintptr(unsafe.Pointer(&s.word)), uintptr(len(s.word)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	return errno == 0 && n == uintptr(len(s.word))
 }
 
 // put writes a number as frames have it.

@@ -46,8 +46,8 @@ func (s *stage) wait() {
 		if polled[0].Revents != 0 && !s.hear() {
 			return
 		}
-		if polled[1].Revents != 0 {
-			s.pass()
+		if polled[1].Revents != 0 && !s.pass(true) {
+			return
 		}
 		if polled[2].Revents != 0 {
 			return

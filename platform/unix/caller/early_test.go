@@ -224,3 +224,35 @@ func TestRequestsAtATerminal(t *testing.T) {
 		})
 	}
 }
+
+// Signals that wait when it turns out that the service is gone are for the next one: also
+// those by which the runtime, which starts then, would end.
+func TestSignalsBesideTheEndOfTheService(t *testing.T) {
+	a := newAgent(t)
+	s := a.command(t, "id").begin()
+	v := a.accept(t)
+	v.send(door.TypeStarted, nil)
+	must(t, s.Process.Signal(unix.SIGSTOP))
+	eventually(t, "it has stopped", func() bool { return state(t, s.Process.Pid) == "T" })
+	want := []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGTERM}
+	for _, sig := range want {
+		must(t, s.Process.Signal(sig))
+	}
+	v.letGo()
+	must(t, v.conn.Close())
+	must(t, s.Process.Signal(unix.SIGCONT))
+	v = a.accept(t)
+	v.send(door.TypeStarted, nil)
+	var got []unix.Signal
+	for len(got) < len(want) {
+		if sig := v.signal(); sig != unix.SIGCONT {
+			got = append(got, sig)
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("forwarded %v", got)
+	}
+	v.exit(6)
+	s.want(6)
+}

@@ -27,6 +27,9 @@ func (s signals) Watch(deliver func(told.Sent)) {
 	}
 	watch(unix.SIGWINCH)
 	watch(unix.SIGTSTP)
+	for _, kept := range early.Kept() {
+		s.console.stop.later.add(siginfo{number: kept.Number, session: int32(kept.By), pid: 1})
+	}
 	early.LetSignals() // to this thread
 	go s.read(os.NewFile(uintptr(ends[0]), "signals"), deliver)
 }
