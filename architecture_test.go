@@ -55,7 +55,7 @@ var exceptions = map[string][]string{
 	"api/client/sudo":            {"core/door", "core/port/caller", "core/signal", "core/span"},
 	"platform/caller":            {"core/port/caller", "core/signal", "platform/unix/caller", "platform/windows/caller"},
 	"platform/unix/caller":       {"core/port/caller", "core/signal", "platform/linux/early", "platform/linux/held", "platform/darwin/held"}, // held: what its helper is asked
-	"platform/linux/early":       {"core/door", "core/signal"},
+	"platform/linux/early":       {"core/door"},
 	"platform/windows/caller":    {"core/port/caller", "core/signal", "platform/windows/pipe", "platform/windows/held"}, // sizes of a console
 	"cmd/keeperlaunch":           {"platform/linux/held", "platform/windows/held", "platform/darwin/helper", "platform/darwin/libsystem"},
 	"cmd/keeperexec":             {"launcher/execution", "platform/linux/execution"},

@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"kpm/core/door"
+	"kpm/settings"
 )
 
 // words lays texts out as the kernel does.
@@ -67,7 +68,7 @@ func TestCommandLinesForTheRuntime(t *testing.T) {
 }
 
 func TestAgentRoot(t *testing.T) {
-	const fallback = "/opt/KeeperPrivilegeManager"
+	fallback := settings.DefaultRoot()
 	mine := "/mine"
 	if os.Geteuid() == 0 {
 		mine = fallback

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kpm/core/door"
-	"kpm/core/signal"
 )
 
 // LetSignals lets the calling thread take the signals again that were blocked before the
@@ -22,31 +21,10 @@ func LetSignals() bool {
 	return first.signals != 0 && unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{Val: [16]uint64{first.mask}}, nil) == nil
 }
 
-// told is how the service knows a signal, 0 for one that it is not told of.
-//
-//go:nosplit
-//go:norace
-func told(number uint32) signal.Signal {
-	switch unix.Signal(number) {
-	case unix.SIGHUP:
-		return signal.Hangup
-	case unix.SIGINT:
-		return signal.Interrupt
-	case unix.SIGQUIT:
-		return signal.Quit
-	case unix.SIGTERM:
-		return signal.Terminate
-	case unix.SIGUSR1:
-		return signal.User1
-	case unix.SIGUSR2:
-		return signal.User2
-	case unix.SIGALRM:
-		return signal.Alarm
-	case unix.SIGCONT:
-		return signal.Continue
-	}
-	return 0
-}
+// commands are the signals that the service is told of, one bit each from signal 1 on. By
+// name they stand in platform/unix/caller; their numbers in frames are Linux's own.
+const commands = 1<<(unix.SIGHUP-1) | 1<<(unix.SIGINT-1) | 1<<(unix.SIGQUIT-1) | 1<<(unix.SIGTERM-1) |
+	1<<(unix.SIGUSR1-1) | 1<<(unix.SIGUSR2-1) | 1<<(unix.SIGALRM-1) | 1<<(unix.SIGCONT-1)
 
 // bit is that of a signal in a set.
 //
@@ -61,14 +39,11 @@ func bit(number unix.Signal) uint64 { return 1 << (uint(number) - 1) }
 //go:nosplit
 //go:norace
 func (s *stage) blockSignals() bool {
-	forwarded, stop := uint64(0), bit(unix.SIGTSTP)
-	for number := range uint32(32) {
-		if told(number) != 0 && !ignored(uintptr(number)) {
-			forwarded |= bit(unix.Signal(number))
+	forwarded, stop := uint64(commands), bit(unix.SIGTSTP)
+	for number := unix.SIGHUP; number <= unix.SIGTSTP; number++ {
+		if (forwarded|stop)&bit(number) != 0 && ignored(number) {
+			forwarded, stop = forwarded&^bit(number), stop&^bit(number)
 		}
-	}
-	if ignored(uintptr(unix.SIGTSTP)) {
-		stop = 0
 	}
 	var ok bool
 	if s.signals, ok = waiting(forwarded); !ok {
@@ -86,9 +61,9 @@ func (s *stage) blockSignals() bool {
 
 //go:nosplit
 //go:norace
-func ignored(number uintptr) bool {
+func ignored(number unix.Signal) bool {
 	var action [4]uintptr // struct sigaction of the kernel, the handler first
-	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, number, 0, uintptr(unsafe.Pointer(&action)), 8, 0, 0)
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(number), 0, uintptr(unsafe.Pointer(&action)), 8, 0, 0)
 	return errno == 0 && action[0] == 1 // SIG_IGN
 }
 
@@ -148,7 +123,7 @@ func (s *stage) pass(send bool) bool {
 func (s *stage) tell(number, by uint32) bool {
 	s.word[0] = byte(door.TypeSignal)
 	put(s.word[1:5], 8)
-	put(s.word[5:9], uint32(told(number)))
+	put(s.word[5:9], number)
 	put(s.word[9:13], by)
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.conn), uintptr(unsafe.Pointer(&s.word)), uintptr(len(s.word)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
 	return errno == 0 && n == uintptr(len(s.word))

@@ -256,3 +256,26 @@ func TestSignalsBesideTheEndOfTheService(t *testing.T) {
 	v.exit(6)
 	s.want(6)
 }
+
+// What a script's trap ignores, or nohup, is not the command's either. Only the one that
+// is installed can know of others than SIGHUP and SIGINT.
+func TestIgnoredSignals(t *testing.T) {
+	linked := os.Getenv(programVar)
+	if linked == "" {
+		return
+	}
+	a := newAgent(t)
+	s := a.command(t)
+	s.Path, s.Args = "/bin/sh", []string{"sh", "-c", `trap "" HUP USR1 TSTP; exec "$0" id`, linked}
+	s.begin()
+	v := a.accept(t)
+	v.send(door.TypeStarted, nil)
+	for _, sig := range []unix.Signal{unix.SIGTSTP, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2} {
+		must(t, s.Process.Signal(sig))
+	}
+	if got := v.signal(); got != unix.SIGUSR2 {
+		t.Errorf("forwarded %v", got)
+	}
+	v.exit(0)
+	s.want(0)
+}
